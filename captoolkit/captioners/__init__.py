@@ -1,0 +1,1 @@
+"""Ask. One segment in, one caption out."""

@@ -1,0 +1,92 @@
+"""What every captioner is, and how to add one.
+
+A captioner turns one finished segment into one `Caption`. It is thin: it knows no sources, no
+cutting, no timeline, no retry and no money; those belong to the verb that calls it.
+
+How to add a captioner, in four steps:
+
+1. Write `captioners/NAME.py` with a class that has the three members of `Captioner` below. What
+   it sends and how it reads the answer should be pure functions on bytes, so that they can be
+   tested without a network; whatever is sent goes through `http.py`.
+2. Raise `ServiceError` (or a child of it) when no caption comes of it, with the reason in one
+   line. Never return an empty caption for a failure.
+3. Add one line to `CAPTIONERS` in `captioners/registry.py`: the name, how to open it.
+4. Give its models a row in `planning/targets.toml` if they have limits or prices of their own,
+   and test it against a real server on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from captoolkit.model import Caption, CaptionerInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Samples(Protocol):
+    """The decoded sound of a clip, block by block."""
+
+    rate_hz: int
+    channels: int
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield blocks of shape (frames, channels), float32 in [-1, 1], until the sound ends."""
+        ...
+
+
+class Clip(Protocol):
+    """What a captioner is given: one finished segment, ready to use."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        ...
+
+    def read_bytes(self) -> bytes:
+        """Return the file's bytes."""
+        ...
+
+    def data_uri(self, media_type: str = "") -> str:
+        """Return `data:MEDIA_TYPE;base64,...`, without line breaks."""
+        ...
+
+    def samples(self) -> AbstractContextManager[Samples]:
+        """Decode the clip at its own rate and channels, block by block."""
+        ...
+
+
+class Captioner(Protocol):
+    """Something that can be asked what is to be heard. Safe to use from several threads."""
+
+    @property
+    def info(self) -> CaptionerInfo:
+        """Name, model and base URL, as the timeline records them; never a key."""
+        ...
+
+    def caption(self, clip: Clip) -> Caption:
+        """Return what is to be heard in `clip`.
+
+        Raises:
+            ServiceError: no caption came of it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; may be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,164 @@
+"""Every exception captoolkit raises, in one tree, by whose fault it is.
+
+```
+CaptoolkitError
+├── UsageError (ValueError)            the caller asked for something that cannot be
+├── InputError (ValueError)            the source is at fault: `path`
+│   ├── SourceNotFoundError (FileNotFoundError)
+│   ├── NotMediaError                  nothing in it that can be decoded
+│   └── NoAudioError                   media, but without the sound asked for
+├── OutputError (OSError)              the result cannot be written: `path`
+│   └── OutputExistsError (FileExistsError)
+├── LimitError                         a finished file breaks a limit and is not shipped: `path`
+├── ToolError (RuntimeError)           ffmpeg failed: `argv`, `returncode`, `stderr_tail`
+│   ├── ToolNotFoundError
+│   └── ToolTimeoutError (TimeoutError)
+└── ServiceError (RuntimeError)        a captioner failed: `status_code`, `code`, `request_id`
+    ├── ServiceConnectionError (ConnectionError)
+    └── KeyMissingError
+```
+
+`str(error)` is one line: what is wrong, then, after a semicolon, what to do about it. The parts
+are in `problem` and `fix`. Every error pickles, so it can cross a process pool.
+
+```python
+>>> error = UsageError("sample_rate_hz=0 must be at least 1", fix="pass the rate of the samples")
+>>> str(error)
+'sample_rate_hz=0 must be at least 1; pass the rate of the samples'
+
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class CaptoolkitError(Exception):
+    """The root: catch this to catch everything that captoolkit raises on purpose.
+
+    Attributes:
+        problem: what is wrong, as a clause without a full stop.
+        fix: what the reader can do about it; empty when there is nothing useful to say.
+        path: the file concerned, or None.
+    """
+
+    def __init__(self, problem: str, *, fix: str = "", path: object = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.fix = fix
+        self.path = None if path is None else str(path)
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.fix}" if self.fix else self.problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def _rebuild(
+    cls: type[CaptoolkitError], args: tuple[Any, ...], state: dict[str, Any]
+) -> CaptoolkitError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(CaptoolkitError, ValueError):
+    """The caller asked for something that cannot be: exit status 2 on the command line."""
+
+
+class InputError(CaptoolkitError, ValueError):
+    """The source is at fault."""
+
+
+class SourceNotFoundError(InputError, FileNotFoundError):
+    """There is no such source, or it may not be read."""
+
+
+class NotMediaError(InputError):
+    """ffmpeg finds nothing in the source that can be decoded."""
+
+
+class NoAudioError(InputError):
+    """The source is media, but holds no sound, or not the track asked for."""
+
+
+class OutputError(CaptoolkitError, OSError):
+    """The result cannot be written."""
+
+
+class OutputExistsError(OutputError, FileExistsError):
+    """The result is there already and overwriting was not asked for."""
+
+
+class LimitError(CaptoolkitError):
+    """A finished file, read back, breaks a limit of its target."""
+
+
+class ToolError(CaptoolkitError, RuntimeError):
+    """ffmpeg failed.
+
+    Attributes:
+        argv: the argument list that was run.
+        returncode: its exit status (negative: the signal that ended it), None if it never ran.
+        stderr_tail: the last lines it wrote to standard error.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        fix: str = "",
+        path: object = None,
+        argv: Sequence[str] = (),
+        returncode: int | None = None,
+        stderr_tail: str = "",
+    ) -> None:
+        super().__init__(problem, fix=fix, path=path)
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.stderr_tail = stderr_tail
+
+
+class ToolNotFoundError(ToolError):
+    """There is no ffmpeg that can do the work."""
+
+
+class ToolTimeoutError(ToolError, TimeoutError):
+    """ffmpeg made no progress within its time and was ended."""
+
+
+class ServiceError(CaptoolkitError, RuntimeError):
+    """A captioning service failed or refused.
+
+    Attributes:
+        status_code: the HTTP status, None when no answer came.
+        code: the service's own error code, None when it gave none.
+        request_id: what the service's support asks for, None when it gave none.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        fix: str = "",
+        path: object = None,
+        status_code: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(problem, fix=fix, path=path)
+        self.status_code = status_code
+        self.code = code
+        self.request_id = request_id
+
+
+class ServiceConnectionError(ServiceError, ConnectionError):
+    """No answer arrived: refused, reset, timed out, or not to be trusted."""
+
+
+class KeyMissingError(ServiceError):
+    """The service needs a key and the environment holds none."""

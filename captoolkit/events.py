@@ -1,0 +1,56 @@
+"""What long work reports while it runs: plain values, handed to the caller's `on_event`.
+
+The library prints nothing and draws no bars; whoever calls decides what to show. `on_event` is
+called from the threads that work, one call at a time for each input, and must return quickly; what
+it raises ends the work and reaches the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from captoolkit.model import Entry, Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Work on one input begins: how long it is, how many segments are expected."""
+
+    path: str
+    duration_s: float
+    segments: int
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """`done_s` of `total_s` of the input have been read and encoded."""
+
+    path: str
+    done_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentReady:
+    """A segment is finished, read back and checked."""
+
+    path: str
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryReady:
+    """A segment has been captioned, or has failed."""
+
+    path: str
+    entry: Entry
+
+
+Event = Started | Progressed | SegmentReady | EntryReady
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Do nothing with an event: the default `on_event`."""

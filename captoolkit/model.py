@@ -1,0 +1,298 @@
+"""The values that flow through captoolkit, each frozen: what is upstream is never changed.
+
+`MediaInfo -> Plan -> Segment -> Caption -> Entry -> Timeline`
+
+Rules: a time is a whole number of samples together with the rate it is counted at (`Span`), half
+open, and its name says whose clock it is on (`source_span` is the source's). Units are in names.
+Nothing here opens a file or starts anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What is done to a source to make it fit, from least to most change."""
+
+    PASS_THROUGH = "pass-through"  # noqa: S105 - an action, not a password
+    REMUX = "remux"
+    COPY = "copy"
+    ENCODE = "encode"
+
+
+class Via(StrEnum):
+    """How a segment travels to the service; each way has limits of its own."""
+
+    BASE64 = "base64"
+    UPLOAD = "upload"
+    URL = "url"
+
+
+class Status(StrEnum):
+    """What became of one entry of a timeline."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Span:
+    """A half-open stretch of samples: `start_samples <= n < end_samples` at `rate_hz`."""
+
+    start_samples: int
+    end_samples: int
+    rate_hz: int
+
+    @property
+    def samples(self) -> int:
+        """How many samples lie in the span."""
+        return self.end_samples - self.start_samples
+
+    @property
+    def start_s(self) -> float:
+        """The start in seconds (for showing; the samples are the truth)."""
+        return self.start_samples / self.rate_hz
+
+    @property
+    def end_s(self) -> float:
+        """The end in seconds (for showing)."""
+        return self.end_samples / self.rate_hz
+
+    @property
+    def duration_s(self) -> float:
+        """The length in seconds (for showing)."""
+        return self.samples / self.rate_hz
+
+
+# ------------------------------------------------------------------------- what is in a file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One sound track of a media file.
+
+    Attributes:
+        number: its place among the file's sound tracks, from 1.
+        stream_index: its place among all streams, from 0, as ffmpeg counts.
+        codec: ffmpeg's name of it (`aac`, `pcm_s16le`, `amr_nb`).
+        duration_samples: exact, at `sample_rate_hz`: what a full decode gives.
+        counted: True when the samples were counted because the header could not be trusted.
+        bit_rate: bits per second as the header states it, None if it does not.
+        language: ISO 639 code from the tags, None if unknown.
+        default: the track that a player takes when nobody chooses.
+    """
+
+    number: int
+    stream_index: int
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    layout: str
+    duration_samples: int
+    counted: bool = False
+    bit_rate: int | None = None
+    language: str | None = None
+    default: bool = False
+
+    @property
+    def duration_s(self) -> float:
+        """The exact length in seconds (for showing)."""
+        return self.duration_samples / self.sample_rate_hz
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A video stream; `is_cover` when it is only a still picture attached to sound."""
+
+    stream_index: int
+    codec: str
+    is_cover: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaInfo:
+    """What a media file holds.
+
+    Attributes:
+        path: absolute path of the file.
+        container: a short name by what the bytes are, never by the file's name: `wav`, `mp3`,
+            `m4a`, `mp4`, `3gp`, `aac` (ADTS), `amr`, `flac`, `matroska`, ...
+        plain_header: False for a WAV whose header is EXTENSIBLE, RF64 or the like; else True.
+        warnings: what is odd about the file, as sentences.
+    """
+
+    path: str
+    size_bytes: int
+    container: str
+    tracks: tuple[Track, ...]
+    pictures: tuple[Picture, ...] = ()
+    plain_header: bool = True
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def default_track(self) -> Track:
+        """The track a player would take: the one marked default, else the first."""
+        return next((track for track in self.tracks if track.default), self.tracks[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """What a manifest and a timeline say about where they come from."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    container: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    track: int
+    duration_samples: int
+
+    @property
+    def span(self) -> Span:
+        """The whole recording on its own clock."""
+        return Span(start_samples=0, end_samples=self.duration_samples, rate_hz=self.sample_rate_hz)
+
+
+# -------------------------------------------------------------------------- what will be done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """How samples become a file.
+
+    Attributes:
+        format: container and extension: `wav`, `mp3`, `amr` or `aac`.
+        codec: ffmpeg's name of what comes out (`pcm_s16le`, `mp3`, `amr_nb`, `aac`).
+        bit_rate: bits per second; for PCM, rate times depth times channels.
+        effort: LAME's `compression_level` (7 is twice as fast as 5), None for other codecs.
+        cutoff_hz: low-pass given to the encoder, None to leave it to it.
+    """
+
+    format: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    bit_rate: int
+    effort: int | None = None
+    cutoff_hz: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a service charges in one region, per million tokens."""
+
+    region: str
+    currency: str
+    input_per_million: Decimal
+    output_per_million: Decimal
+    source: str
+    checked: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """An amount of money."""
+
+    currency: str
+    amount: Decimal
+
+
+# ------------------------------------------------------------------------- what came of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One finished file for one request, and where in the source it lies."""
+
+    index: int
+    source_span: Span
+    file: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as a service counted them; None where it said nothing."""
+
+    audio_tokens: int | None = None
+    text_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            **{name: _sum(getattr(self, name), getattr(other, name)) for name in USAGE_FIELDS}
+        )
+
+
+USAGE_FIELDS = ("audio_tokens", "text_tokens", "input_tokens", "output_tokens", "total_tokens")
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """What a captioner said about one segment."""
+
+    text: str
+    finish_reason: str | None = None
+    request_id: str | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionerInfo:
+    """Who was asked: never a key."""
+
+    name: str
+    model: str
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One stretch of the timeline: a caption, a hole with its reason, or a silence."""
+
+    index: int
+    source_span: Span
+    status: Status
+    text: str = ""
+    finish_reason: str | None = None
+    request_id: str | None = None
+    error: str | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Captions over a whole recording, on the recording's own clock.
+
+    Attributes:
+        entries: in time order, without overlap; holes and silences are entries too.
+        cost: what the answers cost by the prices of the region, None when nobody says.
+    """
+
+    source: SourceInfo
+    captioner: CaptionerInfo
+    entries: tuple[Entry, ...]
+    cost: Cost | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all entries together."""
+        return sum((entry.usage for entry in self.entries), Usage())
+
+    @property
+    def holes(self) -> tuple[Entry, ...]:
+        """The entries that have no caption because asking failed."""
+        return tuple(entry for entry in self.entries if entry.status is Status.FAILED)

@@ -1,0 +1,1 @@
+"""Decide. Pure: numbers in, decisions out; no files, no processes, no network."""

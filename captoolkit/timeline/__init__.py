@@ -1,0 +1,1 @@
+"""Tell. Pure: captions in, one timeline out, and the timeline as text in many formats."""

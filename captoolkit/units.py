@@ -1,0 +1,204 @@
+"""Durations, sizes and timestamps: parse, print and convert them, exactly.
+
+Rules: seconds are exact (`Fraction`) until they are printed; rounding happens once, here; a value
+that cannot be is refused, never clamped. Sizes are decimal (`10MB` is 10,000,000) unless they say
+otherwise (`10MiB`).
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from captoolkit.errors import UsageError
+
+SIZE_UNITS_BYTES = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
+
+_NUMBER = r"\d+(?:\.\d+)?|\.\d+"
+_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", re.ASCII)
+_UNITS = re.compile(
+    rf"(?:({_NUMBER})h)?(?:({_NUMBER})m(?:in)?)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?", re.ASCII
+)
+_PLAIN = re.compile(_NUMBER, re.ASCII)
+_SIZE = re.compile(rf"({_NUMBER})\s*([a-z]*)", re.ASCII | re.IGNORECASE)
+
+
+def parse_duration(text: str) -> Fraction:
+    """Return the exact seconds in `40m`, `90`, `1h30m`, `00:40:00`, `2400.5s` or `200ms`.
+
+    Raises:
+        UsageError: the text is none of these, or the duration is not above zero.
+
+    ```python
+    >>> parse_duration("1h30m"), parse_duration("00:40:00.5"), parse_duration("90")
+    (Fraction(5400, 1), Fraction(4801, 2), Fraction(90, 1))
+
+    ```
+    """
+    seconds = _clock_seconds(text.strip()) or _unit_seconds(text.strip().lower())
+    if not seconds:
+        raise UsageError(
+            f"{text!r} is not a duration above zero",
+            fix="write 90, 40m, 1h30m, 2400.5s or 00:40:00",
+        )
+    return seconds
+
+
+def _clock_seconds(text: str) -> Fraction | None:
+    match = _CLOCK.fullmatch(text)
+    if not match:
+        return None
+    hours, minutes, seconds = match.groups()
+    if (hours and int(minutes) > 59) or Fraction(seconds) >= 60:
+        return None
+    return int(hours or 0) * 3600 + int(minutes) * 60 + Fraction(seconds)
+
+
+def _unit_seconds(text: str) -> Fraction | None:
+    if _PLAIN.fullmatch(text):
+        return Fraction(text)
+    match = _UNITS.fullmatch(text)
+    if not match:
+        return None
+    hours, minutes, seconds, milliseconds = (Fraction(number or 0) for number in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes in `10MB` (10^7), `10MiB` (10 * 2^20), `7.5 MB` or `4096`.
+
+    Raises:
+        UsageError: the text is no size, not a whole number of bytes, or not above zero.
+
+    ```python
+    >>> parse_size("10MB"), parse_size("10 MiB"), parse_size("512")
+    (10000000, 10485760, 512)
+
+    ```
+    """
+    match = _SIZE.fullmatch(text.strip())
+    unit = SIZE_UNITS_BYTES.get(match[2].lower()) if match else None
+    size = Fraction(match[1]) * unit if match and unit else Fraction(0)
+    if not size or size.denominator != 1:
+        raise UsageError(f"{text!r} is not a size in bytes", fix="write 10MB, 10MiB or 512")
+    return int(size)
+
+
+def parse_bit_rate(text: str) -> int:
+    """Return the bits per second in `64k`, `128K` or `48000`.
+
+    ```python
+    >>> parse_bit_rate("64k"), parse_bit_rate("12.2k")
+    (64000, 12200)
+
+    ```
+    """
+    match = re.fullmatch(rf"({_NUMBER})(k?)", text.strip().lower(), re.ASCII)
+    rate = Fraction(match[1]) * (1000 if match[2] else 1) if match else Fraction(0)
+    if not rate or rate.denominator != 1:
+        raise UsageError(f"{text!r} is not a bit rate", fix="write 64k, 128k or 12.2k")
+    return int(rate)
+
+
+def samples_at(seconds: Fraction | float, rate_hz: int) -> int:
+    """Return the sample nearest to `seconds` at `rate_hz` (halves go up).
+
+    ```python
+    >>> samples_at(Fraction(1, 2), 44100)
+    22050
+
+    ```
+    """
+    return (Fraction(seconds) * rate_hz + Fraction(1, 2)).__floor__()
+
+
+def rescale(samples: int, from_hz: int, to_hz: int) -> int:
+    """Return the sample at `to_hz` nearest to sample `samples` at `from_hz` (halves go up).
+
+    ```python
+    >>> rescale(24000, 24000, 44100), rescale(1, 44100, 16000)
+    (44100, 0)
+
+    ```
+    """
+    return (2 * samples * to_hz + from_hz) // (2 * from_hz)
+
+
+def format_seconds(samples: int, rate_hz: int) -> str:
+    """Return `samples` at `rate_hz` as seconds with six decimals: enough to find each again.
+
+    ```python
+    >>> format_seconds(44101, 44100)
+    '1.000023'
+
+    ```
+    """
+    micros = rescale(samples, rate_hz, 1_000_000)
+    return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
+
+
+def format_clock(seconds: Fraction | float, *, decimals: int = 0, mark: str = ".") -> str:
+    """Return `H:MM:SS` with the given decimals, hours only where there are any.
+
+    ```python
+    >>> format_clock(2460), format_clock(3661.5, decimals=3), format_clock(59.9999)
+    ('41:00', '1:01:01.500', '1:00')
+
+    ```
+    """
+    ticks = samples_at(seconds, 10**decimals)
+    whole, part = divmod(ticks, 10**decimals)
+    minutes, second = divmod(whole, 60)
+    hour, minute = divmod(minutes, 60)
+    text = f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
+    return f"{text}{mark}{part:0{decimals}d}" if decimals else text
+
+
+def format_size(size_bytes: int) -> str:
+    """Return a size as a person reads it, in decimal units.
+
+    ```python
+    >>> format_size(999), format_size(7_499_988), format_size(10_000_000)
+    ('999 B', '7.50 MB', '10.00 MB')
+
+    ```
+    """
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    for unit, scale in (("kB", 10**3), ("MB", 10**6), ("GB", 10**9)):
+        if size_bytes < 1000 * scale or unit == "GB":
+            return f"{size_bytes / scale:.2f} {unit}"
+    raise AssertionError
+
+
+def base64_length(size_bytes: int) -> int:
+    """Return how many characters `size_bytes` become as Base64 text, padding included.
+
+    ```python
+    >>> base64_length(0), base64_length(1), base64_length(7_499_988)
+    (0, 4, 9999984)
+
+    ```
+    """
+    return 4 * -(-size_bytes // 3)
+
+
+def base64_capacity(characters: int) -> int:
+    """Return the most bytes whose Base64 text has at most `characters`.
+
+    ```python
+    >>> base64_capacity(9_999_986)
+    7499988
+
+    ```
+    """
+    return 3 * (characters // 4)
