@@ -1,0 +1,371 @@
+"""ffmpeg: find it, ask it what it can do, run it. The only module that starts a process.
+
+Rules: argument lists are built by ffmpeg-python's `compile()` and run without a shell; a source is
+an absolute `file:` URL read under a protocol whitelist and a list of demuxers that hold media and
+nothing else (no playlists, no scripts, no devices); whoever waits for ffmpeg waits a bounded time;
+every child is reaped, also when the caller raises, and sees no terminal signal of its own. There
+is no ffprobe here: the ffmpeg that comes with the package has none beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
+
+ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
+NEEDED_ENCODERS = frozenset({"aac", "libmp3lame", "libopencore_amrnb", "pcm_s16le"})
+
+STALL_S = 60.0  # longest single wait for output, or for room in its input
+TOTAL_S = 6 * 3600.0  # longest wait for one ffmpeg altogether, the caller's own time not counted
+HEADER_S = 60.0  # longest wait for a header
+STDERR_TAIL_BYTES = 4096
+MAX_HEADER_BYTES = 1 << 20
+MAX_ALLOCATION_BYTES = 1 << 28  # one block of memory inside ffmpeg; refuses hostile headers
+
+PROTOCOLS = "file,pipe"
+# Demuxers that hold sound, by ffmpeg's names. What is missing here is missing on purpose: hls,
+# dash, imf, concat, sdp and rtp open what a file's text tells them to; avisynth, sbg and lavfi
+# run scripts; tty, image2 and the subtitle readers find "media" in any text or picture.
+DEMUXERS = (
+    "aa,aac,aax,ac3,ac4,act,adx,aea,aiff,alp,amr,amrnb,amrwb,ape,aptx,aptx_hd,asf,ast,au,avi,avr,"
+    "bonk,caf,codec2,daud,dff,dhav,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,g722,g723_1,g726,g729,"
+    "gsm,gxf,hca,iamf,iff,ilbc,ircam,kux,lc3,live_flv,loas,matroska,webm,mlp,mov,mp4,m4a,3gp,3g2,"
+    "mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nsv,nut,ogg,oma,osq,paf,pvf,qcp,qoa,rka,rm,rso,"
+    "sbc,sds,shn,sox,spdif,swf,tak,truehd,tta,ty,voc,vqf,w64,wav,wavarc,wsd,wtv,wv,wve,xwma"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """An ffmpeg that was found, and what it can do."""
+
+    path: str
+    version: str
+    encoders: frozenset[str]
+
+
+def find() -> Tool:
+    """Return the ffmpeg to use; it is asked once per process and path.
+
+    The one that `CAPTOOLKIT_FFMPEG` names, else the one on PATH if it has the encoders needed,
+    else the one that imageio-ffmpeg brings.
+
+    Raises:
+        ToolNotFoundError: none of them runs.
+    """
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        return _named(named)
+    for path in filter(None, (shutil.which("ffmpeg"), _bundled())):
+        tool = _ask(path)
+        if tool and tool.encoders >= NEEDED_ENCODERS:
+            return tool
+    raise ToolNotFoundError(
+        "no ffmpeg that can encode MP3, AAC and AMR was found",
+        fix=f"pip install imageio-ffmpeg, or set {ENVIRONMENT_VARIABLE} to one",
+    )
+
+
+def _named(path: str) -> Tool:
+    found = shutil.which(path)
+    tool = _ask(found) if found else None
+    if tool is None:
+        raise ToolNotFoundError(
+            f"{ENVIRONMENT_VARIABLE}={path} is not an ffmpeg that runs",
+            fix="set it to an ffmpeg program, or unset it to use the one that came along",
+        )
+    return tool
+
+
+def _bundled() -> str | None:
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:  # a platform without a bundled binary
+        return None
+
+
+@functools.cache
+def _ask(path: str) -> Tool | None:
+    """Ask the program at `path` for its version and encoders; None when it is no ffmpeg."""
+    try:
+        version = _output([path, "-hide_banner", "-version"])
+        listing = _output([path, "-hide_banner", "-encoders"])
+    except (ToolError, OSError):
+        return None
+    words = version.split(None, 3)
+    if words[:2] != ["ffmpeg", "version"]:
+        return None
+    rows = (line.split(None, 2) for line in listing.splitlines())
+    encoders = frozenset(row[1] for row in rows if len(row) == 3 and row[0][0] in "AVS")
+    return Tool(path=path, version=words[2], encoders=encoders)
+
+
+def _output(argv: Sequence[str]) -> str:
+    with Process(argv, total_s=HEADER_S) as process:
+        text = process.read_all(MAX_HEADER_BYTES).decode(errors="replace")
+        process.finish()
+    return text
+
+
+# ------------------------------------------------------------------------- argument lists
+
+
+def source(path: str | Path, **options: Any) -> Any:
+    """Return ffmpeg-python's input node for an untrusted media file, fenced in."""
+    import ffmpeg
+
+    return ffmpeg.input(
+        file_url(path), protocol_whitelist=PROTOCOLS, format_whitelist=DEMUXERS, **options
+    )
+
+
+def raw_source(*, rate_hz: int, channels: int) -> Any:
+    """Return the input node for float32 samples written to standard input."""
+    import ffmpeg
+
+    return ffmpeg.input("pipe:0", f="f32le", ar=rate_hz, ac=channels, protocol_whitelist=PROTOCOLS)
+
+
+def file_url(path: str | Path) -> str:
+    """Return `path` as ffmpeg cannot misread it: absolute, and behind `file:`.
+
+    A name may hold anything; without the prefix a leading `-` reads as an option and a colon as
+    the end of a protocol's name.
+    """
+    return f"file:{Path(path).absolute()}"
+
+
+def compile_argv(node: Any) -> list[str]:
+    """Return the argument list that ffmpeg-python makes of an output node."""
+    quiet = ["-nostdin", "-hide_banner", "-loglevel", "error"]
+    bounds = ["-max_alloc", str(MAX_ALLOCATION_BYTES)]
+    argv = node.compile(cmd=[find().path, *quiet, *bounds], overwrite_output=True)
+    return [str(word) for word in argv]
+
+
+def header(path: str | Path) -> str:
+    """Return what ffmpeg tells of a media file's container and streams, as it prints it."""
+    import ffmpeg
+
+    argv = ffmpeg.output(source(path), "-").compile(cmd=[find().path, "-nostdin", "-hide_banner"])
+    # Without an output ffmpeg stops after the header, with status 1 whether or not it liked it.
+    with Process(argv[:-1], total_s=HEADER_S, tail_bytes=MAX_HEADER_BYTES) as process:
+        process.read_all(MAX_HEADER_BYTES)
+        process.wait()
+        return process.stderr_tail
+
+
+# ----------------------------------------------------------------------------- processes
+
+Result = TypeVar("Result")
+
+
+class Process:
+    """One running ffmpeg: read from it, write to it, and be sure that it ends.
+
+    A context manager; leaving it ends the child whatever happened. Reading and writing may be
+    done by one thread each.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        feed: bool = False,
+        total_s: float = TOTAL_S,
+        stall_s: float = STALL_S,
+        tail_bytes: int = STDERR_TAIL_BYTES,
+    ) -> None:
+        self.argv = tuple(argv)
+        self._total_s = total_s
+        self._stall_s = stall_s
+        self._waited_s = 0.0
+        self._waiting_since: float | None = None
+        self._overdue = False
+        self._ended = threading.Event()
+        self._tail = bytearray()
+        self._tail_bytes = tail_bytes
+        self._child = _start(argv, feed=feed)
+        self._helpers = (
+            threading.Thread(target=self._drain_stderr, daemon=True),
+            threading.Thread(target=self._watch, daemon=True),
+        )
+        for helper in self._helpers:
+            helper.start()
+
+    def read(self, size_bytes: int) -> bytes:
+        """Return `size_bytes` of output, fewer only at its end."""
+        assert self._child.stdout is not None
+        stdout = self._child.stdout
+        return self._patiently(lambda: stdout.read(size_bytes))
+
+    def read_all(self, limit_bytes: int) -> bytes:
+        """Return all output.
+
+        Raises:
+            ToolError: there is more than `limit_bytes`.
+        """
+        data = self.read(limit_bytes + 1)
+        if len(data) > limit_bytes:
+            raise self._error(f"ffmpeg printed more than {limit_bytes} bytes")
+        return data
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of output as they come."""
+        assert self._child.stdout is not None
+        stdout = self._child.stdout
+        while chunk := self._patiently(lambda: stdout.readlines(1 << 16)):
+            yield from chunk
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Give ffmpeg input.
+
+        Raises:
+            ToolError: it ended before it had taken everything.
+        """
+        assert self._child.stdin is not None
+        stdin = self._child.stdin
+        try:
+            self._patiently(lambda: stdin.write(data))
+        except (BrokenPipeError, OSError):
+            self.finish()
+            raise self._error("ffmpeg ended before it had read its input") from None
+
+    def end_input(self) -> None:
+        """Tell ffmpeg that there is no more input."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its status says why it ended early
+            self._child.stdin.close()
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit status (negative: ended by that signal).
+
+        Raises:
+            ToolTimeoutError: it made no progress and was ended.
+        """
+        status = self._patiently(self._child.wait)
+        self._helpers[0].join()
+        return status
+
+    def finish(self) -> None:
+        """Wait for the end.
+
+        Raises:
+            ToolError: ffmpeg failed; holds the argument list and the tail of stderr.
+        """
+        if self._child.stdin is not None:
+            self.end_input()
+        if self.wait() != 0:
+            raise self._error(f"ffmpeg failed ({last_line(self.stderr_tail)})")
+
+    def close(self) -> None:
+        """End the child if it runs, reap it, and let go of its pipes; may be called twice."""
+        if self._child.poll() is None:
+            self._child.kill()
+        self._child.wait()
+        self._ended.set()
+        for helper in self._helpers:
+            helper.join()
+        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):  # unsent input of an ended child
+                    pipe.close()
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last of what ffmpeg wrote to standard error."""
+        return self._tail.decode(errors="replace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _patiently(self, blocking: Callable[[], Result]) -> Result:
+        """Run a call that waits for ffmpeg, with the watch looking on."""
+        self._waiting_since = time.monotonic()
+        try:
+            return blocking()
+        finally:
+            self._waited_s += time.monotonic() - self._waiting_since
+            self._waiting_since = None
+            if self._overdue:
+                raise self._timeout()
+
+    def _watch(self) -> None:
+        """End the child when somebody has waited for it too long. Runs in a thread."""
+        while not self._ended.wait(min(1.0, self._stall_s / 4)):
+            since = self._waiting_since
+            waiting_s = time.monotonic() - since if since is not None else 0.0
+            if waiting_s > self._stall_s or self._waited_s + waiting_s > self._total_s:
+                self._overdue = True
+                self._child.kill()
+                return
+
+    def _drain_stderr(self) -> None:
+        """Keep the last of stderr, so that the child never blocks on it. Runs in a thread."""
+        assert self._child.stderr is not None
+        while chunk := self._child.stderr.read1(1 << 16):  # type: ignore[attr-defined]
+            self._tail += chunk
+            del self._tail[: -self._tail_bytes]
+
+    def _error(self, problem: str) -> ToolError:
+        return ToolError(
+            problem,
+            argv=self.argv,
+            returncode=self._child.returncode,
+            stderr_tail=self.stderr_tail,
+        )
+
+    def _timeout(self) -> ToolTimeoutError:
+        return ToolTimeoutError(
+            f"ffmpeg was ended: no progress within {self._stall_s:g} s",
+            fix="try again on a machine that is less busy, or look whether the file is damaged",
+            argv=self.argv,
+            returncode=self._child.returncode,
+            stderr_tail=self.stderr_tail,
+        )
+
+
+def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=1 << 16,
+            # Ctrl-C reaches us alone; we end the child and tidy up after it.
+            start_new_session=sys.platform != "win32",
+        )
+    except OSError as error:
+        raise ToolError(f"ffmpeg cannot be started ({error.strerror})", argv=argv) from error
+
+
+def last_line(text: str) -> str:
+    """Return the last line of ffmpeg's complaint, printable and without its `[module @ 0x]`."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = lines[-1] if lines else "it gave no reason"
+    line = line.partition("] ")[2] or line if line.startswith("[") else line
+    return "".join(char if char.isprintable() else "?" for char in line)[:300]

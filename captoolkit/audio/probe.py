@@ -1,0 +1,302 @@
+"""What is in this file, exactly.
+
+Rules: a container is told by its bytes, never by the file's name; a duration in a header is a
+claim, so samples are counted where the claim cannot be proven cheaply. `_duration` says which
+way is taken for what; every way gives what a full decode gives (the tests hold each against one).
+ffprobe is not needed: ffmpeg prints what it found, and its `framecrc` writer lists packets.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from captoolkit.audio import ffmpeg, mp3, riff
+from captoolkit.errors import (
+    InputError,
+    NoAudioError,
+    NotMediaError,
+    SourceNotFoundError,
+    ToolError,
+)
+from captoolkit.model import MediaInfo, Picture, Track
+
+# ffmpeg's demuxer name (its first word) -> the name used here, where they differ.
+CONTAINERS = {"asf": "wma", "matroska": "matroska", "mpeg": "mpeg-ps", "mpegts": "mpeg-ts"}
+# The brand that an MP4-like file says it is, by its first letters.
+BRANDS = {"M4A": "m4a", "M4B": "m4a", "3gp": "3gp", "3g2": "3g2", "3ge": "3gp", "qt": "mov"}
+
+# Read in process by libsndfile, whose frame count is checked against what is there.
+FRAME_COUNTED = frozenset({"wav", "w64", "aiff", "caf", "flac"})
+# Packets carry their exact length in samples: counting them counts the sound.
+PACKET_COUNTED = frozenset({"mp3", "aac", "amr", "ogg", "m4a", "mp4", "mov"})
+PACKET_COUNTED_CODECS = frozenset({"mp3", "aac", "alac", "amr_nb", "amr_wb", "vorbis", "opus"})
+
+TAIL_FRAMES = 1 << 16  # what is read at a FLAC's end to see that the end is there
+
+_INPUT = re.compile(r"^Input #0, ([^ ]+), from ", re.MULTILINE)
+_BRAND = re.compile(r"^    major_brand     : (.+)$", re.MULTILINE)
+_STREAM = re.compile(
+    r"^  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>\w+)\))?: "
+    r"(?P<kind>Audio|Video): (?P<codec>\w+)(?P<rest>.*)$",
+    re.MULTILINE,
+)
+_RATE = re.compile(r", (\d+) Hz, ([^,]+)")
+_BIT_RATE = re.compile(r", (\d+) kb/s")
+_LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
+_LAYOUT_CHANNELS |= {"octagonal": 8, "cube": 8, "hexadecagonal": 16}
+
+
+def probe(path: str | os.PathLike[str]) -> MediaInfo:
+    """Return what the media file at `path` holds, with the exact length of every sound track.
+
+    Raises:
+        SourceNotFoundError: there is no such file, or it may not be read.
+        NotMediaError: ffmpeg finds nothing in it that it can read.
+        NoAudioError: it has no sound track, or the track holds no sample.
+    """
+    file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+    size_bytes = _readable_size(file)
+    text = ffmpeg.header(file)
+    container = _container(text, file)
+    streams = [match for match in _STREAM.finditer(text) if container]
+    pictures = tuple(_picture(match) for match in streams if match["kind"] == "Video")
+    sounds = [match for match in streams if match["kind"] == "Audio"]
+    if not sounds:
+        raise NoAudioError(
+            "there is no sound in it" + (", only pictures" if pictures else ""),
+            fix="give a file with at least one sound track",
+            path=file,
+        )
+    return MediaInfo(
+        path=str(file),
+        size_bytes=size_bytes,
+        container=container,
+        tracks=tuple(
+            _track(file, container, number, match) for number, match in enumerate(sounds, start=1)
+        ),
+        pictures=pictures,
+        plain_header=container != "wav" or riff.has_plain_header(file),
+    )
+
+
+def _readable_size(file: Path) -> int:
+    """The size of a file that is there, regular, readable and not empty."""
+    try:
+        status = file.stat()
+        with file.open("rb") as stream:
+            stream.read(1)
+    except FileNotFoundError:
+        raise SourceNotFoundError("no such file", fix="check the name", path=file) from None
+    except IsADirectoryError:
+        raise InputError("it is a folder", fix="give the files in it", path=file) from None
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"it cannot be read ({error.strerror})", fix="check its permissions", path=file
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError("it is not a regular file", fix="copy it to a file first", path=file)
+    if not status.st_size:
+        raise NotMediaError("the file is empty", fix="check how it was made", path=file)
+    return status.st_size
+
+
+def _container(text: str, file: Path) -> str:
+    match = _INPUT.search(text)
+    if not match:
+        reason = _complaint(text)
+        raise NotMediaError(
+            f"not a media file that can be read ({reason})",
+            fix="check that it is sound or video, and complete",
+            path=file,
+        )
+    names = match[1].split(",")
+    if names[0] == "mov":
+        brand = _BRAND.search(text)
+        return next(
+            (name for tag, name in BRANDS.items() if brand and brand[1].startswith(tag)), "mp4"
+        )
+    return CONTAINERS.get(names[0], names[0])
+
+
+def _complaint(text: str) -> str:
+    """The line of ffmpeg's that says why, without the ones that say that it stops."""
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.strip() and not line.startswith(("Error opening input file", "At least one output"))
+    ]
+    causes = [line for line in lines if "Error opening input" not in line]
+    return ffmpeg.last_line("\n".join(causes[-1:] or lines[-1:]))
+
+
+def _picture(match: re.Match[str]) -> Picture:
+    return Picture(
+        stream_index=int(match["index"]),
+        codec=match["codec"],
+        is_cover="(attached pic)" in match["rest"],
+    )
+
+
+def _track(file: Path, container: str, number: int, match: re.Match[str]) -> Track:
+    shape = _RATE.search(match["rest"])
+    if not shape or int(shape[1]) < 1:
+        raise NoAudioError(
+            f"sound track {number} ({match['codec']}) cannot be decoded",
+            fix="choose another track, or convert the file first",
+            path=file,
+        )
+    rate_hz, codec, index = int(shape[1]), match["codec"], int(match["index"])
+    samples, counted = _duration(file, container, codec, rate_hz, index, single=number == 1)
+    if samples < 1:
+        raise NoAudioError(
+            f"sound track {number} holds no sound",
+            fix="choose another track, or check how the file was made",
+            path=file,
+        )
+    bit_rate = _BIT_RATE.search(match["rest"])
+    language = match["language"]
+    return Track(
+        number=number,
+        stream_index=index,
+        codec=codec,
+        sample_rate_hz=rate_hz,
+        channels=_channels(shape[2]),
+        layout=shape[2],
+        duration_samples=samples,
+        counted=counted,
+        bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
+        language=None if language == "und" else language,
+        default="(default)" in match["rest"],
+    )
+
+
+def _channels(layout: str) -> int:
+    """Channels of a layout as ffmpeg names it: `stereo`, `5.1(side)`, `4 channels (FL+...)`."""
+    word = re.match(r"[\w.]+", layout)
+    name = word[0] if word else ""
+    if name in _LAYOUT_CHANNELS:
+        return _LAYOUT_CHANNELS[name]
+    if " channel" in layout:
+        return int(name)
+    return sum(int(part) for part in name.split(".") if part.isdigit()) or 1
+
+
+# ------------------------------------------------------------------------ exact durations
+
+
+def _duration(
+    file: Path, container: str, codec: str, rate_hz: int, index: int, *, single: bool
+) -> tuple[int, bool]:
+    """Return the samples of a stream, and whether they had to be counted."""
+    if container in FRAME_COUNTED and single:
+        frames = _frames_in_header(file, container, rate_hz)
+        if frames is not None:
+            return frames, False
+    if container in PACKET_COUNTED and codec in PACKET_COUNTED_CODECS:
+        return _samples_in_packets(file, container, rate_hz, index), True
+    return _samples_in_decode(file, index), True
+
+
+def _frames_in_header(file: Path, container: str, rate_hz: int) -> int | None:
+    """Frames by libsndfile, None where it cannot read the file or its end is not there."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(str(file)) as sound:
+            frames = int(sound.frames)
+            if sound.samplerate != rate_hz:
+                return None
+            if container == "flac":  # the one whose header is not held against the file's size
+                tail = min(frames, TAIL_FRAMES)
+                sound.seek(frames - tail)
+                if len(sound.read(tail, dtype="int16")) < tail:
+                    return None
+            return frames
+    except soundfile.SoundFileError:
+        return None
+
+
+def _samples_in_packets(file: Path, container: str, rate_hz: int, index: int) -> int:
+    """Count a stream's packets, less what its header tells a decoder to skip."""
+    node = ffmpeg.source(file)[str(index)].output(
+        "pipe:1", f="framecrc", acodec="copy", flush_packets=0
+    )
+    with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        packets = _add_packets(process.lines())
+        process.wait()  # a file that was cut off ends with an error after its last whole packet
+    if container == "mp3":
+        return mp3.audible_samples(file, round(packets.length_s * rate_hz))
+    if packets.hides_its_end:
+        return _samples_in_decode(file, index)
+    return round((packets.length_s - packets.skipped_s) * rate_hz)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Packets:
+    """What a stream's packets add up to, in exact seconds."""
+
+    length_s: Fraction
+    skipped_s: Fraction  # before the first sample that is heard
+    hides_its_end: bool  # the last packet is cut, but its duration does not say by how much
+
+
+def _add_packets(lines: Iterable[bytes]) -> _Packets:
+    """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
+    base, ticks, first_pts = Fraction(0), 0, 0
+    last, before_last = b"", b""
+    for line in lines:
+        if line.startswith(b"#tb 0:"):
+            base = Fraction(line[6:].strip().decode())
+        elif not line.startswith(b"#"):
+            fields = line.split(b",", 4)
+            first_pts = first_pts if last else int(fields[2])
+            ticks += int(fields[3])
+            last, before_last = line, last
+    same_length = last.split(b",", 4)[3:4] == before_last.split(b",", 4)[3:4]
+    return _Packets(
+        length_s=ticks * base,
+        skipped_s=max(0, -first_pts) * base,
+        hides_its_end=b"Skip Samples" in last and same_length,
+    )
+
+
+def _samples_in_decode(file: Path, index: int) -> int:
+    from captoolkit.audio import pcm
+
+    try:
+        return pcm.count_samples(file, stream_index=index)
+    except ToolError as error:
+        raise NotMediaError(
+            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
+            fix="check that the file is complete",
+            path=file,
+        ) from error
+
+
+def choose_track(info: MediaInfo, wish: str | int | None) -> Track:
+    """Return the track of that number (from 1) or language; the default one for None.
+
+    Raises:
+        NoAudioError: there is no such track; names those there are.
+    """
+    if wish is None:
+        return info.default_track
+    for track in info.tracks:
+        if str(wish) == str(track.number) or str(wish).lower() == (track.language or "").lower():
+            return track
+    raise NoAudioError(
+        f"it has no sound track {wish}",
+        fix=f"choose from {_listing(info.tracks)}",
+        path=info.path,
+    )
+
+
+def _listing(tracks: Sequence[Track]) -> str:
+    names = (f"{t.number} ({t.language})" if t.language else str(t.number) for t in tracks)
+    return ", ".join(names)
