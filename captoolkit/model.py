@@ -9,9 +9,11 @@ Nothing here opens a file or starts anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 
 class Action(StrEnum):
@@ -201,6 +203,97 @@ class Cost:
 
     currency: str
     amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A number about a service, and who says so.
+
+    Attributes:
+        value: the number, in the unit that its name ends in.
+        source: title of the page it was read on.
+        checked: the day it was read, as YYYY-MM-DD.
+        note: how the source puts it, where that matters.
+    """
+
+    value: Fraction
+    source: str
+    checked: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A service model: what it takes, what it counts, what it costs.
+
+    Attributes:
+        accepts: codecs taken, by container.
+        facts: the limits and rates by name; one that is absent is unknown.
+        on_exceed: `error` or `truncate`: what the service does with a longer clip.
+        prompt, system, turns: whether a prompt, a system message, several turns are allowed.
+    """
+
+    name: str
+    title: str
+    models: tuple[str, ...]
+    accepts: Mapping[str, tuple[str, ...]]
+    facts: Mapping[str, Fact]
+    prices: tuple[Price, ...] = ()
+    on_exceed: str = "error"
+    prompt: bool = False
+    system: bool = False
+    turns: bool = False
+
+    def limit(self, name: str) -> Fraction | None:
+        """Return the value of the fact called `name`, None where it is unknown."""
+        fact = self.facts.get(name)
+        return fact.value if fact else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRange:
+    """What a plan will cost in one region: from empty answers to the longest possible ones.
+
+    `most` is None where the longest answer is unknown.
+    """
+
+    region: str
+    currency: str
+    least: Decimal
+    most: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be done to one track of one file, decided before anything is touched.
+
+    Attributes:
+        encoding: how segments are made; None when the bytes stay as they are.
+        mix: one row of channel weights per channel that comes out; None keeps the channels.
+        spans: balanced segments on the source's clock; `prepare` moves each inner edge to the
+            quietest point within `reach_samples`, counted at the track's rate.
+        max_segment_samples: no segment may be longer, at the track's rate.
+        max_segment_bytes: no file may be larger, raw bytes, whatever way it travels.
+        audio_tokens: what the service will count for the sound of all segments.
+        input_tokens: the same with what each request adds.
+        reasons: what is done and why, as sentences.
+    """
+
+    info: MediaInfo
+    track: Track
+    target: Target
+    via: Via
+    action: Action
+    encoding: Encoding | None
+    mix: tuple[tuple[float, ...], ...] | None
+    spans: tuple[Span, ...]
+    reach_samples: int
+    max_segment_samples: int
+    max_segment_bytes: int
+    audio_tokens: int
+    input_tokens: int
+    costs: tuple[CostRange, ...]
+    reasons: tuple[str, ...]
 
 
 # ------------------------------------------------------------------------- what came of it

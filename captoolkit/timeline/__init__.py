@@ -1,1 +1,9 @@
 """Tell. Pure: captions in, one timeline out, and the timeline as text in many formats."""
+
+from __future__ import annotations
+
+from captoolkit.timeline.base import Format
+from captoolkit.timeline.registry import FORMATS, extension_of, parse, render
+from captoolkit.timeline.stitch import stitch
+
+__all__ = ["FORMATS", "Format", "extension_of", "parse", "render", "stitch"]

@@ -1,0 +1,73 @@
+"""A finished segment on disk, ready for whoever wants it: as a path, as bytes, as samples."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captoolkit.audio import pcm, probe
+from captoolkit.model import Segment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(slots=True)
+class Folder:
+    """Where segments lie. They follow when it moves from its staging place to its final one."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadySegment(Segment):
+    """A segment whose file can be used now.
+
+    The file is there until its `Prepared` is closed; `Prepared.save` makes it stay.
+    """
+
+    folder: Folder = field(repr=False, compare=False)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is now."""
+        return self.folder.path / self.file
+
+    def read_bytes(self) -> bytes:
+        """Return the file's bytes."""
+        return self.path.read_bytes()
+
+    def data_uri(self, media_type: str = "") -> str:
+        """Return `data:MEDIA_TYPE;base64,...` without line breaks, as services want it.
+
+        The media type is left out by default: so do the services' own samples.
+        """
+        return f"data:{media_type};base64,{base64.b64encode(self.read_bytes()).decode('ascii')}"
+
+    def samples(self) -> pcm.Decoder:
+        """Decode the segment at its own rate and channels, block by block (a context manager)."""
+        info = probe.probe(self.path)
+        return pcm.Decoder(self.path, track=info.default_track)
+
+    def to_array(self) -> tuple[NDArray[np.float32], int]:
+        """Return all samples, shape (frames, channels), float32 in [-1, 1], and their rate."""
+        import numpy as np
+
+        with self.samples() as samples:
+            blocks = list(samples)
+            empty = np.zeros((0, samples.channels), np.float32)
+            return np.concatenate([empty, *blocks]), samples.rate_hz
+
+    def to_audiosegment(self) -> Any:
+        """Return a 16-bit `pydub.AudioSegment`."""
+        import numpy as np
+        import pydub
+
+        array, rate_hz = self.to_array()
+        scaled = np.clip(np.rint(array * 32768), -32768, 32767).astype("<i2")
+        return pydub.AudioSegment(
+            scaled.tobytes(), sample_width=2, frame_rate=rate_hz, channels=array.shape[1]
+        )

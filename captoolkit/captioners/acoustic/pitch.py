@@ -1,0 +1,92 @@
+"""The repetition rate of a frame: its pitch, if it has one.
+
+The method: the autocorrelation is the transform of the power spectrum (Wiener and Khinchin),
+divided by that of the window (P. Boersma, "Accurate short-term analysis of the fundamental
+frequency and the harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993). Of its
+peaks behind the first zero crossing, the first that comes within `KEY_PEAK` of the highest gives
+the period, so that a sound is not taken for one an octave lower (P. McLeod and G. Wyvill, "A
+smarter way to find pitch", ICMC 2005).
+
+Rules:
+
+- Only what lies below `TOP_HZ` is looked at, and a frame that holds most of its power above has no
+  pitch. A frame is periodic where the autocorrelation reaches `PERIODIC_FROM`.
+- A single periodic frame may be chance: `steady` keeps those that have a neighbour of like pitch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LOWEST_HZ = 45.0
+HIGHEST_HZ = 4000.0
+TOP_HZ = 8000.0
+PERIODIC_FROM = 0.8
+KEY_PEAK = 0.9
+LIKE_PITCH = 0.1
+"""Neighbouring frames within a tenth of each other (less than two semitones) have like pitch."""
+POWER_SHARE_BELOW_TOP = 0.5
+FINENESS = 4
+"""Points of the autocorrelation per period of `TOP_HZ`: twice what the sampling theorem asks."""
+
+
+class PitchFinder:
+    """Finds the pitch of power spectra that share one window and one spacing of bins."""
+
+    def __init__(self, window: NDArray[np.float32], *, rate_hz: int, fft_samples: int) -> None:
+        bin_hz = rate_hz / fft_samples
+        self._bins = min(fft_samples // 2 + 1, round(TOP_HZ / bin_hz))
+        self._points = 2 * round(FINENESS * TOP_HZ / bin_hz / 2)
+        self._points_per_s = self._points * bin_hz
+        self._highest_hz = min(HIGHEST_HZ, rate_hz / 4)
+        self._lags = int(self._points_per_s / LOWEST_HZ) + 2
+        shape = self._correlation(np.abs(np.fft.rfft(window, n=fft_samples))[None, :] ** 2)
+        self._window_shape = (shape / shape[:, :1]).astype(np.float32)
+
+    def find(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the pitch in Hz of each power spectrum of shape (frames, bins), 0 where none."""
+        below = power[:, : self._bins].sum(axis=1)
+        heard = (below > 0) & (below >= POWER_SHARE_BELOW_TOP * power.sum(axis=1))
+        pitch_hz = np.zeros(len(power), np.float32)
+        pitch_hz[heard] = self._find(power[heard])
+        return pitch_hz
+
+    def _find(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not len(power):
+            return np.zeros(0, np.float32)
+        plain = self._correlation(power)
+        likeness = plain / plain[:, :1] / self._window_shape
+        lag, height = _first_key_peak(likeness)
+        found_hz = self._points_per_s / np.maximum(lag, 1.0)
+        pitched = (height >= PERIODIC_FROM) & (found_hz <= self._highest_hz)
+        return np.where(pitched, found_hz, 0.0).astype(np.float32)
+
+    def _correlation(self, power: NDArray[np.floating]) -> NDArray[np.floating]:
+        return np.fft.irfft(power[:, : self._bins], n=self._points)[:, : self._lags]
+
+
+def _first_key_peak(likeness: NDArray[np.floating]) -> tuple[NDArray[np.floating], ...]:
+    """Return lag (in points, between them, too) and height of the key peak of each row."""
+    middle = likeness[:, 1:-1]
+    peaks = (middle > likeness[:, :-2]) & (middle >= likeness[:, 2:])
+    peaks &= np.logical_or.accumulate(middle < 0, axis=1)
+    heights = np.where(peaks, middle, 0.0)
+    at = (heights >= KEY_PEAK * np.maximum(heights.max(axis=1, keepdims=True), 1e-6)).argmax(axis=1)
+    rows = np.arange(len(likeness))
+    left, top, right = (likeness[rows, at + shift] for shift in (0, 1, 2))
+    bend = left - 2 * top + right
+    shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1.0), 0.0)
+    return at + 1 + shift, heights[rows, at]
+
+
+def steady(pitch_hz: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which frames of shape (frames,) have a pitch that a neighbour shares."""
+    pitched = pitch_hz > 0
+    ratio = pitch_hz[1:] / np.where(pitched[:-1], pitch_hz[:-1], 1.0)
+    alike = pitched[1:] & pitched[:-1] & (abs(np.log(np.maximum(ratio, 1e-6))) < LIKE_PITCH)
+    return np.append(alike, False) | np.append(False, alike)

@@ -1,0 +1,195 @@
+"""What the spectrum of each frame says: rises, flatness, where its power lies, its pitch.
+
+A frame is 50 ms under a Hann window; one begins with every hop (20 ms). Its power spectrum is the
+mean of those of the channels, so that channels of opposite sign do not cancel, and its sum is the
+mean square of the samples. The rise is taken of every frame, the rest of every second one.
+
+Rules:
+
+- *Rise* is the spectral flux of S. Böck and G. Widmer ("Maximum filter vibrato suppression for onset
+  detection", DAFx 2013): by how many dB the bands lie above what they and their neighbours held two
+  frames ago, falling bands left out, as a mean over `BANDS` bands on the mel scale. Bands are not
+  followed below `BAND_FLOOR_DB`.
+- *Flatness* is the geometric by the arithmetic mean of the power (J. D. Johnston, "Transform coding
+  of audio signals using perceptual noise criteria", IEEE JSAC 6(2), 1988), taken in bands, as the
+  AudioSpectrumFlatness of MPEG-7 (ISO/IEC 15938-4) is, so that a slope of the spectrum is not taken
+  for tones. The dB of the bands are averaged by their power. The noise of a generator gives -2.5 dB.
+- *Centroid* and *roll-off* are the centre of the power, and the frequency below which 95 % of it lie.
+- Only whole frames are looked at; bins below `LOWEST_BIN_HZ` are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from captoolkit.captioners.acoustic.pitch import PitchFinder
+from captoolkit.captioners.acoustic.tiles import Clock, fast_length
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FRAME_S = 0.05
+FFT_S = 0.0725
+"""Window plus the longest period looked for, so that the correlation does not wrap around."""
+LOWEST_BIN_HZ = 26.0
+BANDS = 32
+BAND_LOWEST_HZ = 50.0
+BAND_HIGHEST_HZ = 16_000.0
+BAND_FLOOR_DB = -80.0
+RISE_FRAMES = 2
+FLATNESS_BAND_HZ = 300.0
+ROLLOFF_SHARE = 0.95
+TINY = np.float32(1e-20)
+"""Added where a logarithm follows: -200 dB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Figures of every second frame; all arrays of shape (frames,), float32.
+
+    Attributes:
+        power: mean square, 1.0 is full scale.
+        flatness_db: at most 0.
+        centroid_hz: the centre of the power.
+        rolloff_hz: 95 % of the power lie below it.
+        pitch_hz: 0 where there is none.
+    """
+
+    power: NDArray[np.float32]
+    flatness_db: NDArray[np.float32]
+    centroid_hz: NDArray[np.float32]
+    rolloff_hz: NDArray[np.float32]
+    pitch_hz: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rises:
+    """The rise of every frame and its level, shape (frames,), in dB."""
+
+    rise_db: NDArray[np.float32]
+    level_db: NDArray[np.float32]
+
+
+class SpectrumMeter:
+    """Cuts tiles into frames and keeps the figures of each, never the spectra."""
+
+    def __init__(self, *, clock: Clock, channels: int) -> None:
+        self._hop = clock.hop_samples
+        self._window = np.hanning(round(FRAME_S * clock.rate_hz) + 1)[:-1].astype(np.float32)
+        self._fft_samples = fast_length(round(FFT_S * clock.rate_hz))
+        self._bin_hz = clock.rate_hz / self._fft_samples
+        energy = float((self._window**2).sum()) * self._fft_samples * channels / 2
+        self._scale = np.float32(1 / energy)
+        self._pitch = PitchFinder(
+            self._window, rate_hz=clock.rate_hz, fft_samples=self._fft_samples
+        )
+        self._edges = _band_edges(self._bin_hz, self._fft_samples // 2 + 1)
+        self._waiting = np.zeros((channels, 0), np.float32)
+        self._recent = np.zeros((0, len(self._edges) - 1), np.float32)
+        self._frames_seen = 0
+        self._rises: list[NDArray[np.float32]] = []
+        self._figures: list[NDArray[np.float32]] = []
+
+    def feed(self, tile: NDArray[np.float32]) -> None:
+        """Take a tile of shape (channels, frames)."""
+        samples = np.concatenate([self._waiting, tile], axis=1)
+        count = max(0, (samples.shape[1] - len(self._window)) // self._hop + 1)
+        self._waiting = samples[:, count * self._hop :].copy()
+        if count:
+            self._measure(self._spectra(samples, count))
+            self._frames_seen += count
+
+    def _spectra(self, samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+        """Return the power spectra of the first frames, shape (count, bins)."""
+        total = np.zeros((count, self._fft_samples // 2 + 1), np.float32)
+        for channel in samples:
+            frames = np.lib.stride_tricks.sliding_window_view(channel, len(self._window))
+            frames = frames[: count * self._hop : self._hop] * self._window
+            spectra = np.fft.rfft(frames, n=self._fft_samples)
+            total += spectra.real**2
+            total += spectra.imag**2
+        total *= self._scale
+        total[:, : round(LOWEST_BIN_HZ / self._bin_hz)] = 0.0
+        return total
+
+    def _measure(self, power: NDArray[np.float32]) -> None:
+        level_db = 10 * np.log10(power.sum(axis=1) + TINY)
+        self._rises.append(np.stack([self._rise_db(power), level_db]))
+        chosen = power[self._frames_seen % 2 :: 2]
+        self._figures.append(
+            np.stack(
+                [
+                    chosen.sum(axis=1),
+                    flatness_db(chosen, band_bins=round(FLATNESS_BAND_HZ / self._bin_hz)),
+                    *_centre_hz(chosen, self._bin_hz),
+                    self._pitch.find(chosen),
+                ]
+            )
+        )
+
+    def _rise_db(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        sums = np.add.reduceat(power[:, : self._edges[-1]], self._edges[:-1], axis=1)
+        bands_db = np.maximum(10 * np.log10(sums + TINY), np.float32(BAND_FLOOR_DB))
+        known = np.concatenate([self._recent, bands_db])
+        self._recent = known[-RISE_FRAMES:]
+        before = _spread(known[:-RISE_FRAMES])
+        rises = np.maximum(known[RISE_FRAMES:] - before, 0.0).mean(axis=1)
+        return np.concatenate([np.zeros(len(power) - len(rises), np.float32), rises])
+
+    def frames(self) -> Frames:
+        """Return the figures of every second frame so far."""
+        figures = np.concatenate([np.zeros((5, 0), np.float32), *self._figures], axis=1)
+        power, flatness, centroid_hz, rolloff_hz, pitch_hz = figures
+        return Frames(
+            power=power,
+            flatness_db=flatness,
+            centroid_hz=centroid_hz,
+            rolloff_hz=rolloff_hz,
+            pitch_hz=pitch_hz,
+        )
+
+    def rises(self) -> Rises:
+        """Return the rise and the level of every frame so far."""
+        rise_db, level_db = np.concatenate([np.zeros((2, 0), np.float32), *self._rises], axis=1)
+        return Rises(rise_db=rise_db, level_db=level_db)
+
+
+def _band_edges(bin_hz: float, bins: int) -> NDArray[np.intp]:
+    """Return the first bin of each mel band and the end of the last: shape (bands + 1,)."""
+    highest_hz = min(BAND_HIGHEST_HZ, (bins - 1) * bin_hz)
+    mels = np.linspace(_mel(BAND_LOWEST_HZ), _mel(highest_hz), BANDS + 1)
+    edges_hz = 700 * (10 ** (mels / 2595) - 1)
+    return np.unique(np.round(edges_hz / bin_hz).astype(np.intp))
+
+
+def _mel(hz: float) -> float:
+    return float(2595 * np.log10(1 + hz / 700))
+
+
+def _spread(bands_db: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each band's maximum with its two neighbours, shape (frames, bands)."""
+    wide = bands_db.copy()
+    np.maximum(wide[:, 1:], bands_db[:, :-1], out=wide[:, 1:])
+    np.maximum(wide[:, :-1], bands_db[:, 1:], out=wide[:, :-1])
+    return wide
+
+
+def flatness_db(power: NDArray[np.float32], *, band_bins: int) -> NDArray[np.float32]:
+    """Return the flatness of each power spectrum of shape (frames, bins), in dB, at most 0."""
+    bands = power.shape[1] // band_bins
+    cut = power[:, : bands * band_bins].reshape(len(power), bands, band_bins) + TINY
+    arithmetic = cut.mean(axis=2)
+    geometric_db = 10 * np.log10(cut).mean(axis=2)
+    weight = arithmetic / arithmetic.sum(axis=1, keepdims=True)
+    return ((geometric_db - 10 * np.log10(arithmetic)) * weight).sum(axis=1)
+
+
+def _centre_hz(power: NDArray[np.float32], bin_hz: float) -> tuple[NDArray[np.float32], ...]:
+    """Return centroid and roll-off of each power spectrum of shape (frames, bins), in Hz."""
+    total = power.sum(axis=1) + TINY
+    centroid = power @ np.arange(power.shape[1], dtype=np.float32) / total
+    reached = np.cumsum(power, axis=1) >= ROLLOFF_SHARE * total[:, None]
+    return centroid * np.float32(bin_hz), reached.argmax(axis=1) * np.float32(bin_hz)

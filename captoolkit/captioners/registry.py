@@ -1,0 +1,125 @@
+"""The captioners by name, and how each is opened.
+
+Rules: a plain dict, one line each. A captioner's module is imported when it is opened and not
+before, so that the local captioner never loads an HTTP client. Whatever can be wrong with the
+options, the base URL or the key is found here, before anything is prepared or sent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from captoolkit.captioners.base import Captioner
+from captoolkit.captioners.regions import (
+    Endpoint,
+    choose_key,
+    parse_base_url,
+    region_endpoint,
+    region_of,
+)
+from captoolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from captoolkit.captioners.service import WireProtocol
+
+DEFAULT_MODEL = "qwen3-omni-30b-a3b-captioner"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a captioner can be opened with; None where the caller said nothing."""
+
+    model: str | None = None
+    region: str | None = None
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+
+def open_captioner(
+    name: str,
+    *,
+    model: str | None = None,
+    region: str | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+) -> Captioner:
+    """Return the captioner called `name`, ready to be asked; close it, or use it in a `with`.
+
+    Args:
+        name: `acoustic`, `dashscope` or `openai`.
+        model: the service's name of the model; `qwen3-omni-30b-a3b-captioner` if not given.
+        region: `singapore` (if nothing is given) or `beijing`.
+        base_url: where to ask instead of at a region, ending as in the services' SDKs:
+            `.../api/v1` for `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
+        api_key: sent where `base_url` says. Without it, `DASHSCOPE_API_KEY` is sent to Model
+            Studio's own hosts and to this machine, and to nobody else.
+
+    Raises:
+        UsageError: the name is not known, or an option cannot be.
+        KeyMissingError: the service needs a key and there is none.
+    """
+    opener = CAPTIONERS.get(name)
+    if opener is None:
+        known = ", ".join(sorted(CAPTIONERS))
+        raise UsageError(f"captioner {name!r} is not known", fix=f"known are {known}")
+    return opener(Options(model=model, region=region, base_url=base_url, api_key=api_key))
+
+
+def _open_acoustic(options: Options) -> Captioner:
+    if options != Options():
+        raise UsageError(
+            "the acoustic captioner works on this machine and takes no options",
+            fix="leave out model, region, base URL and key, or choose another captioner",
+        )
+    from captoolkit.captioners.acoustic import AcousticCaptioner
+
+    return AcousticCaptioner()
+
+
+def _open_service(options: Options, *, name: str) -> Captioner:
+    endpoint = _endpoint(name, options)
+    api_key = choose_key(endpoint, given=options.api_key, environment=os.environ)
+    model = DEFAULT_MODEL if options.model is None else options.model
+    if not model.strip():
+        raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {DEFAULT_MODEL}")
+
+    from captoolkit.captioners.http import Client
+    from captoolkit.captioners.service import ServiceCaptioner
+
+    client = Client(endpoint, api_key=api_key)
+    return ServiceCaptioner(_protocol(name, endpoint), model=model, sender=client)
+
+
+def _endpoint(name: str, options: Options) -> Endpoint:
+    """Return where to ask: the base URL before the region, if the two do not contradict."""
+    if options.base_url is None:
+        return region_endpoint(name, options.region)
+    endpoint = parse_base_url(options.base_url, captioner=name)
+    if options.region is None:
+        return endpoint
+    if region_of(endpoint) not in {None, region_of(region_endpoint(name, options.region))}:
+        raise UsageError(
+            f"base_url={endpoint.base_url} is not in region={options.region!r}",
+            fix="pass one of the two",
+        )
+    return endpoint
+
+
+def _protocol(name: str, endpoint: Endpoint) -> WireProtocol:
+    from captoolkit.captioners import dashscope, openai_chat
+
+    if name == dashscope.NAME:
+        return dashscope.PROTOCOL
+    return openai_chat.protocol(openai_chat.dialect_of(endpoint))
+
+
+# How to add one: `captioners/base.py`.
+CAPTIONERS: dict[str, Callable[[Options], Captioner]] = {
+    "acoustic": _open_acoustic,
+    "dashscope": partial(_open_service, name="dashscope"),
+    "openai": partial(_open_service, name="openai"),
+}

@@ -1,0 +1,75 @@
+"""The service models known here: the rows that came along, and the user's own beside them."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from captoolkit.errors import UsageError
+from captoolkit.model import Target
+
+ENVIRONMENT_VARIABLE = "CAPTOOLKIT_TARGETS"
+DEFAULT_TARGET = "qwen3-omni-captioner"
+
+
+def targets() -> dict[str, Target]:
+    """Return every target known here, by name; the user's rows replace ours of the same name.
+
+    The user's are read from the file that `CAPTOOLKIT_TARGETS` names, else from `targets.toml` in
+    the configuration folder, if there is one.
+
+    Raises:
+        UsageError: the user's file cannot be read or holds a mistake; says where.
+    """
+    from captoolkit.planning.targets import parse
+
+    ours = resources.files("captoolkit.planning").joinpath("targets.toml")
+    rows = parse(ours.read_text(encoding="utf-8"), origin="targets.toml")
+    file = user_file()
+    if file is not None:
+        rows |= parse(_read(file), origin=str(file))
+    return rows
+
+
+def target(name: str | Target) -> Target:
+    """Return the target of that name, or the one that serves the model of that name.
+
+    Raises:
+        UsageError: there is none; names those there are.
+    """
+    if isinstance(name, Target):
+        return name
+    rows = targets()
+    if name in rows:
+        return rows[name]
+    for row in rows.values():
+        if name in row.models:
+            return row
+    raise UsageError(f"target={name} is not known", fix=f"take one of {', '.join(sorted(rows))}")
+
+
+def user_file() -> Path | None:
+    """Return the user's own file of targets, None where there is none."""
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        return Path(named)
+    file = config_folder() / "targets.toml"
+    return file if file.is_file() else None
+
+
+def config_folder() -> Path:
+    """Return the folder in which the user may keep settings; it need not exist."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("captoolkit", appauthor=False))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} cannot be read ({error})",
+            fix=f"correct it, or unset {ENVIRONMENT_VARIABLE}",
+        ) from error

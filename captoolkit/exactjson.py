@@ -1,0 +1,67 @@
+r"""JSON that keeps its digits and stays readable: how manifests and timelines are written.
+
+Times are seconds with six decimals, which name one sample at any rate up to 768 kHz; money keeps
+its digits. Text stays UTF-8; only what could harm a terminal, break a line in another reader, or
+not be encoded at all (control characters, U+2028, lone surrogates) is written `\uXXXX`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+
+from captoolkit.model import SourceInfo
+from captoolkit.units import format_seconds
+
+_UNREADABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def render(value: object) -> str:
+    """Return `value` (of dicts, lists, texts, numbers, `Decimal`) as indented JSON text."""
+    return _written(value, "") + "\n"
+
+
+def seconds(samples: int, rate_hz: int) -> Decimal:
+    """Return `samples` at `rate_hz` as seconds that keep their six decimals when written."""
+    return Decimal(format_seconds(samples, rate_hz))
+
+
+def source_fields(source: SourceInfo) -> dict[str, object]:
+    """Return the `source` object that manifests and timelines share."""
+    return {
+        "path": source.path,
+        "sha256": source.sha256,
+        "bytes": source.size_bytes,
+        "container": source.container,
+        "codec": source.codec,
+        "sample_rate_hz": source.sample_rate_hz,
+        "channels": source.channels,
+        "track": source.track,
+        "duration_s": seconds(source.duration_samples, source.sample_rate_hz),
+    }
+
+
+def _written(value: object, margin: str) -> str:
+    """`value` as JSON; `json.dumps` would not keep the digits of a `Decimal`."""
+    inner = f"{margin}  "
+    match value:
+        case dict():
+            items = (f"{_written(key, '')}: {_written(item, inner)}" for key, item in value.items())
+            return _block("{", items, "}", margin)
+        case list() | tuple():
+            return _block("[", (_written(item, inner) for item in value), "]", margin)
+        case Decimal():
+            return f"{value:f}"
+        case _:
+            return _UNREADABLE.sub(_escaped, json.dumps(value, ensure_ascii=False))
+
+
+def _block(opening: str, items: Iterable[str], closing: str, margin: str) -> str:
+    body = ",\n".join(f"{margin}  {item}" for item in items)
+    return f"{opening}\n{body}\n{margin}{closing}" if body else opening + closing
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

@@ -1,0 +1,162 @@
+"""Files that appear whole or not at all, and folders that move as one.
+
+Rules: whatever is written is written beside its place under a hidden name, flushed, and moved
+there; on any failure what was written is removed; nothing that exists is replaced unless asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from captoolkit.errors import OutputError, OutputExistsError
+
+STAGING_PREFIX = ".captoolkit-"
+
+
+def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a text file that is there complete or not at all.
+
+    Raises:
+        OutputExistsError: it exists and `overwrite` is false.
+        OutputError: it cannot be written.
+    """
+    if not overwrite:
+        refuse_existing([path])
+    with writing(path), staging(path.parent) as folder:
+        staged = folder / path.name
+        with staged.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(path)
+
+
+@contextlib.contextmanager
+def staging(parent: Path | None) -> Iterator[Path]:
+    """Give a hidden folder inside `parent`, or the system's temporary one; gone afterwards."""
+    folder = make_staging(parent)
+    try:
+        yield folder
+    finally:
+        remove_folder(folder)
+
+
+def make_staging(parent: Path | None) -> Path:
+    """Make a hidden folder inside `parent`, which is made too.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    if parent is None:
+        return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX[1:]))
+    with writing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a staging folder and what is in it; it may be gone already."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy a file's bytes.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    with writing(path):
+        shutil.copyfile(source, path)
+
+
+def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
+    """Move files of those names from one folder to another, replacing what has their names.
+
+    Raises:
+        OutputError: one cannot be moved; those moved before it are taken away again.
+    """
+    moved: list[Path] = []
+    try:
+        for name in names:
+            with writing(out / name):
+                (source / name).replace(out / name)
+            moved.append(out / name)
+    except BaseException:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def refuse_existing(paths: Iterable[Path]) -> None:
+    """Raise for the first of `paths` that exists.
+
+    Raises:
+        OutputExistsError: one exists.
+    """
+    for path in paths:
+        if os.path.lexists(path):
+            raise OutputExistsError(
+                f"{path} exists", fix="choose another folder, or pass -y to replace it", path=path
+            )
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusals to write into an `OutputError` about `path`."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return the error that says why `path` cannot be written, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(path)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return OutputError(f"{path} is not a folder", fix="choose another place with -o", path=path)
+    return OutputError(
+        f"{path} cannot be written ({error.strerror or error})",
+        fix="choose another place with -o",
+        path=path,
+    )
+
+
+def disk_full(path: Path) -> OutputError:
+    """Return the error for a disk that has no room for `path`."""
+    return OutputError(
+        f"there is no room left on the disk of {path}",
+        fix="free some, or choose another disk with -o",
+        path=path,
+    )
+
+
+def distinct_stems(paths: Iterable[Path]) -> list[str]:
+    """Return one name per path for what is made of it: its stem, numbered where two are alike.
+
+    Names that differ only in case are alike: some file systems cannot tell them apart.
+
+    ```python
+    >>> distinct_stems([Path("a/talk.mkv"), Path("b/talk.wav"), Path("Talk")])
+    ['talk', 'talk-2', 'Talk-3']
+
+    ```
+    """
+    seen: set[str] = set()
+    stems = []
+    for path in paths:
+        stem, number = path.stem, 1
+        while stem.casefold() in seen:
+            number += 1
+            stem = f"{path.stem}-{number}"
+        seen.add(stem.casefold())
+        stems.append(stem)
+    return stems

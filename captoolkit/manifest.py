@@ -1,0 +1,89 @@
+"""What `prepare` leaves beside its files: which they are, where they lie, and why they are so.
+
+`captoolkit.manifest/1`, UTF-8 JSON. Seconds are on the source's clock and have six decimals, which
+is enough to find each sample again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from captoolkit.exactjson import render as render_json
+from captoolkit.exactjson import seconds, source_fields
+from captoolkit.model import Plan, Segment, SourceInfo
+from captoolkit.units import base64_length
+
+FORMAT = "captoolkit.manifest/1"
+
+
+def render(
+    plan: Plan, source: SourceInfo, segments: Sequence[Segment], *, warnings: Sequence[str] = ()
+) -> str:
+    """Return the manifest of a finished preparation as JSON text."""
+    return render_json(
+        {
+            "format": FORMAT,
+            "source": source_fields(source),
+            "target": plan.target.name,
+            "via": plan.via.value,
+            "action": plan.action.value,
+            "encoding": _encoding(plan),
+            "segments": [_segment(segment) for segment in segments],
+            "skipped": [],
+            "tokens": {"audio": plan.audio_tokens},
+            "reasons": [*plan.reasons, *warnings],
+        }
+    )
+
+
+def file_names(text: str) -> frozenset[str]:
+    """Return the plain file names that a manifest's text lists; none if it is no manifest.
+
+    A name with a folder in it is left out: a manifest speaks only of the files beside it.
+    """
+    try:
+        document = json.loads(text)
+        names = [segment["file"] for segment in document["segments"]]
+    except (ValueError, KeyError, TypeError):
+        return frozenset()
+    return frozenset(name for name in names if _is_plain(name))
+
+
+def _is_plain(name: object) -> bool:
+    return isinstance(name, str) and name not in ("", ".", "..") and not set("/\\\0") & set(name)
+
+
+def _encoding(plan: Plan) -> dict[str, Any]:
+    """How the segments' files are encoded: as made, or as the source was."""
+    made, track = plan.encoding, plan.track
+    if made is None:
+        return {
+            "format": plan.info.container,
+            "codec": track.codec,
+            "sample_rate_hz": track.sample_rate_hz,
+            "channels": track.channels,
+            "bit_rate": track.bit_rate,
+        }
+    return {
+        "format": made.format,
+        "codec": made.codec,
+        "sample_rate_hz": made.sample_rate_hz,
+        "channels": made.channels,
+        "bit_rate": made.bit_rate,
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    span = segment.source_span
+    return {
+        "index": segment.index,
+        "file": segment.file,
+        "start_s": seconds(span.start_samples, span.rate_hz),
+        "end_s": seconds(span.end_samples, span.rate_hz),
+        "duration_s": seconds(span.samples, span.rate_hz),
+        "bytes": segment.size_bytes,
+        "base64_bytes": base64_length(segment.size_bytes),
+        "sha256": segment.sha256,
+    }

@@ -1,0 +1,255 @@
+"""The encodings from least loss to smallest, and how large each comes out.
+
+The models hear 16 kHz mono, so loss is measured there: `Rung.fidelity_db` is the signal-to-noise
+ratio of the model's own input, a 128-bin log-mel, against the source's (higher is better), on
+speech, music, environment and a quiet room, measured 2026-11-20 with ffmpeg 9.0.2 and LAME. Rungs
+without a figure lie between their neighbours. Below the last rung, 24 kbit/s, the quiet and the
+wide sounds that captions are about are lost: more segments are better than less quality.
+
+What the figures taught: MP3 at 24 kHz with the low-pass at 8 kHz beats MP3 at 16 kHz from
+40 kbit/s up, by 3 to 20 dB; without a stated low-pass LAME cuts at 5 to 7 kHz. LAME's level 7 takes
+half the time of its default 5 for at most 1.3 dB at 24 kbit/s and nothing from 48 kbit/s up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from captoolkit.errors import UsageError
+from captoolkit.model import Encoding
+
+MODEL_RATE_HZ = 16_000
+MODEL_BAND_HZ = 8_000
+FAST_EFFORT = 7
+FORMATS = ("wav", "mp3", "aac", "amr")
+
+WAV_HEADER_BYTES = 44
+AMR_HEADER_BYTES = 6
+AMR_FRAME_SAMPLES = 160
+# RFC 4867, table 1: AMR-NB modes by bit rate, bytes of a frame in a file (with its header byte).
+AMR_FRAME_BYTES = {
+    4750: 13, 5150: 14, 5900: 16, 6700: 18, 7400: 20, 7950: 21, 10200: 27, 12200: 32,
+}  # fmt: skip
+AAC_FRAME_SAMPLES = 1024
+AAC_DELAY_SAMPLES = 1024
+# ffmpeg's AAC encoder overshoots its nominal rate by up to 5 % (measured); a file that comes
+# out above this bound all the same is refused when it is read back.
+AAC_OVERSHOOT = Fraction(110, 100)
+ADTS_HEADER_BYTES = 7
+# What LAME and its reader put around the sound: the encoder's delay, a last block to flush it.
+MP3_DELAY_SAMPLES = 1105
+MP3_EXTRA_FRAMES = 3  # the Xing frame, the flush, and one for rounding
+MPEG1_RATES_HZ = (32_000, 44_100, 48_000)
+MPEG2_RATES_HZ = (16_000, 22_050, 24_000)
+MPEG1_BIT_RATES = tuple(
+    1000 * k for k in (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+)
+MPEG2_BIT_RATES = tuple(
+    1000 * k for k in (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """Log-mel signal-to-noise ratio in dB on four kinds of sound, level matched."""
+
+    speech: float
+    music: float
+    environment: float
+    quiet: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One encoding and what it costs the model's ear; None where it was not measured."""
+
+    encoding: Encoding
+    fidelity_db: Fidelity | None = None
+
+
+def wav(rate_hz: int = MODEL_RATE_HZ, channels: int = 1) -> Encoding:
+    """Return 16-bit PCM WAV."""
+    return Encoding(
+        format="wav",
+        codec="pcm_s16le",
+        sample_rate_hz=rate_hz,
+        channels=channels,
+        bit_rate=16 * rate_hz * channels,
+    )
+
+
+def mp3(
+    bit_rate: int, rate_hz: int, channels: int = 1, *, cutoff_hz: int | None = MODEL_BAND_HZ
+) -> Encoding:
+    """Return MP3 at a constant bit rate.
+
+    Raises:
+        UsageError: MP3 has no such rate.
+    """
+    rates = MPEG1_BIT_RATES if rate_hz in MPEG1_RATES_HZ else MPEG2_BIT_RATES
+    if rate_hz not in MPEG1_RATES_HZ + MPEG2_RATES_HZ:
+        known = ", ".join(str(rate) for rate in MPEG2_RATES_HZ + MPEG1_RATES_HZ)
+        raise UsageError(
+            f"sample_rate_hz={rate_hz} is not one MP3 has here", fix=f"take one of {known}"
+        )
+    if bit_rate not in rates:
+        known = ", ".join(f"{rate // 1000}k" for rate in rates)
+        raise UsageError(
+            f"bit_rate={bit_rate} is not one MP3 has at {rate_hz} Hz", fix=f"take one of {known}"
+        )
+    return Encoding(
+        format="mp3",
+        codec="mp3",
+        sample_rate_hz=rate_hz,
+        channels=channels,
+        bit_rate=bit_rate,
+        effort=FAST_EFFORT,
+        cutoff_hz=cutoff_hz,
+    )
+
+
+def amr(bit_rate: int = 12_200) -> Encoding:
+    """Return AMR-NB, which is 8 kHz mono.
+
+    Raises:
+        UsageError: AMR-NB has no such mode.
+    """
+    if bit_rate not in AMR_FRAME_BYTES:
+        known = ", ".join(f"{rate / 1000:g}k" for rate in AMR_FRAME_BYTES)
+        raise UsageError(f"bit_rate={bit_rate} is not one AMR-NB has", fix=f"take one of {known}")
+    return Encoding(
+        format="amr", codec="amr_nb", sample_rate_hz=8_000, channels=1, bit_rate=bit_rate
+    )
+
+
+def aac(bit_rate: int, rate_hz: int = MODEL_RATE_HZ, channels: int = 1) -> Encoding:
+    """Return AAC-LC in ADTS at about `bit_rate`."""
+    return Encoding(
+        format="aac", codec="aac", sample_rate_hz=rate_hz, channels=channels, bit_rate=bit_rate
+    )
+
+
+LADDER = (
+    Rung(encoding=wav(), fidelity_db=Fidelity(speech=59, music=63, environment=59, quiet=37)),
+    Rung(
+        encoding=mp3(128_000, 24_000),
+        fidelity_db=Fidelity(speech=42.5, music=43.9, environment=43.1, quiet=39.3),
+    ),
+    Rung(encoding=mp3(112_000, 24_000)),
+    Rung(
+        encoding=mp3(96_000, 24_000),
+        fidelity_db=Fidelity(speech=34.7, music=36.0, environment=35.1, quiet=31.1),
+    ),
+    Rung(encoding=mp3(80_000, 24_000)),
+    Rung(
+        encoding=mp3(64_000, 24_000),
+        fidelity_db=Fidelity(speech=25.6, music=27.1, environment=26.0, quiet=22.0),
+    ),
+    Rung(encoding=mp3(56_000, 24_000)),
+    Rung(
+        encoding=mp3(48_000, 24_000),
+        fidelity_db=Fidelity(speech=20.8, music=22.1, environment=21.5, quiet=17.4),
+    ),
+    Rung(
+        encoding=mp3(40_000, 24_000),
+        fidelity_db=Fidelity(speech=18.2, music=18.7, environment=19.1, quiet=15.0),
+    ),
+    Rung(
+        encoding=mp3(32_000, 22_050),
+        fidelity_db=Fidelity(speech=16.2, music=16.0, environment=16.6, quiet=12.1),
+    ),
+    Rung(
+        encoding=mp3(24_000, 16_000),
+        fidelity_db=Fidelity(speech=13.2, music=12.0, environment=13.0, quiet=7.5),
+    ),
+)
+
+# The services' own FFmpeg guidance, by the names their pages give the bit rates: 64k for voice,
+# 128k for podcasts, 192k for music; their template adds 44.1 kHz and the channels.
+QUALITIES = {
+    "voice": mp3(64_000, 24_000),
+    "podcast": mp3(128_000, 44_100, cutoff_hz=None),
+    "music": mp3(192_000, 44_100, 2, cutoff_hz=None),
+}
+AAC_RUNGS = tuple(aac(rate) for rate in (64_000, 48_000, 32_000, 24_000))
+
+
+# ------------------------------------------------------------------------------- how large
+
+
+def framed_samples(encoding: Encoding, samples: int) -> int:
+    """Return how many samples a reader counts at most that ignores delay and padding tags."""
+    if encoding.format == "mp3":
+        per_frame = _mp3_frame_samples(encoding)
+        return (-(-(samples + MP3_DELAY_SAMPLES) // per_frame) + MP3_EXTRA_FRAMES) * per_frame
+    if encoding.format == "aac":
+        return (-(-(samples + AAC_DELAY_SAMPLES) // AAC_FRAME_SAMPLES) + 1) * AAC_FRAME_SAMPLES
+    if encoding.format == "amr":
+        return (-(-samples // AMR_FRAME_SAMPLES) + 1) * AMR_FRAME_SAMPLES
+    return samples
+
+
+def file_bytes(encoding: Encoding, samples: int) -> int:
+    """Return how large a file of that many samples comes out at most.
+
+    ```python
+    >>> file_bytes(wav(), 16_000)
+    32044
+
+    ```
+    """
+    framed = framed_samples(encoding, samples)
+    if encoding.format == "wav":
+        return WAV_HEADER_BYTES + 2 * encoding.channels * samples
+    if encoding.format == "amr":
+        return AMR_HEADER_BYTES + framed // AMR_FRAME_SAMPLES * AMR_FRAME_BYTES[encoding.bit_rate]
+    sound = Fraction(framed * encoding.bit_rate, 8 * encoding.sample_rate_hz)
+    if encoding.format == "aac":
+        frames = framed // AAC_FRAME_SAMPLES
+        return int(sound * AAC_OVERSHOOT) + frames * ADTS_HEADER_BYTES
+    return int(sound) + 1
+
+
+def max_samples(
+    encoding: Encoding, *, size_bytes: int | None, duration_s: Fraction | None
+) -> int | None:
+    """Return the most samples that stay within both limits, None where there is no limit."""
+    bounds = []
+    if duration_s is not None:
+        limit = int(duration_s * encoding.sample_rate_hz)
+        bounds.append(_largest(lambda samples: framed_samples(encoding, samples) <= limit, limit))
+    if size_bytes is not None:
+        most = size_bytes * 8 * encoding.sample_rate_hz // encoding.bit_rate
+        bounds.append(_largest(lambda samples: file_bytes(encoding, samples) <= size_bytes, most))
+    return min(bounds) if bounds else None
+
+
+def _largest(holds: Callable[[int], bool], most: int) -> int:
+    """The largest number up to `most` for which a condition holds that only ever stops holding."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
+
+
+def _mp3_frame_samples(encoding: Encoding) -> int:
+    return 1152 if encoding.sample_rate_hz in MPEG1_RATES_HZ else 576
+
+
+def describe(encoding: Encoding) -> str:
+    """Return an encoding as the sentences of a plan put it.
+
+    ```python
+    >>> describe(mp3(48_000, 24_000))
+    'MP3 48 kbit/s, 24 kHz mono'
+
+    ```
+    """
+    rate = f"{encoding.sample_rate_hz / 1000:g} kHz"
+    channels = {1: "mono", 2: "stereo"}.get(encoding.channels, f"{encoding.channels} channels")
+    if encoding.format == "wav":
+        return f"16-bit WAV, {rate} {channels}"
+    return f"{encoding.format.upper()} {encoding.bit_rate / 1000:g} kbit/s, {rate} {channels}"

@@ -1,0 +1,62 @@
+"""What a captioning model hears: power in 128 mel bands up to 8 kHz.
+
+The bands are Slaney's, as in Malcolm Slaney's Auditory Toolbox (1998): linear to 1 kHz and
+logarithmic above, triangles of equal area. Whisper-like models, Qwen3-Omni's among them, take the
+logarithm of these.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+BANDS = 128
+TOP_HZ = 8_000
+FRAME_S = 0.025
+HOP_S = 0.01
+LINEAR_HZ = 1_000.0  # below this a mel is 200/3 Hz
+MELS_AT_LINEAR = 15.0
+LOG_STEP = np.log(6.4) / 27
+
+
+def mel_power(samples: NDArray[np.float32], *, rate_hz: int) -> NDArray[np.float64]:
+    """Return the power of each 25 ms frame in each band.
+
+    Args:
+        samples: shape (frames,), one channel.
+        rate_hz: its rate.
+
+    Returns:
+        Shape (hops, 128), float64; no hops for a sound shorter than one frame.
+    """
+    size, hop = round(rate_hz * FRAME_S), round(rate_hz * HOP_S)
+    if len(samples) < size:
+        return np.zeros((0, BANDS))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
+    spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1], axis=1)
+    power: NDArray[np.float64] = np.abs(spectrum) ** 2 @ _bank(size, rate_hz).T
+    return power
+
+
+@functools.lru_cache(maxsize=8)
+def _bank(size: int, rate_hz: int) -> NDArray[np.float64]:
+    """The triangles, shape (128, size // 2 + 1)."""
+    edges = _to_hz(np.linspace(0, _to_mel(float(TOP_HZ)), BANDS + 2))
+    bins = np.fft.rfftfreq(size, 1 / rate_hz)
+    width, ramp = np.diff(edges), edges[:, None] - bins[None]
+    rising, falling = -ramp[:-2] / width[:-1, None], ramp[2:] / width[1:, None]
+    area: NDArray[np.float64] = 2 / (edges[2:] - edges[:-2])
+    return np.maximum(0, np.minimum(rising, falling)) * area[:, None]
+
+
+def _to_mel(hz: float) -> float:
+    if hz < LINEAR_HZ:
+        return hz * 3 / 200
+    return MELS_AT_LINEAR + float(np.log(hz / LINEAR_HZ)) / float(LOG_STEP)
+
+
+def _to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    above = LINEAR_HZ * np.exp(LOG_STEP * (mels - MELS_AT_LINEAR))
+    return np.where(mels < MELS_AT_LINEAR, mels * 200 / 3, above)

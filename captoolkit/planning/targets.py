@@ -1,0 +1,209 @@
+"""The services' limits as rows: read and check them, and say why a file does not fit.
+
+Rules: a number about a service lives in `targets.toml`, never in code, and names its source; a row
+that is misspelt is refused with the place of the mistake. Reading the files that hold rows is the
+caller's work (`captoolkit.catalogue`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+import msgspec
+
+from captoolkit.errors import UsageError
+from captoolkit.model import Fact, MediaInfo, Price, Target, Track, Via
+from captoolkit.units import base64_capacity, base64_length, format_clock, format_size
+
+DATA_URI_PREFIX = "data:;base64,"
+LIMIT_NAMES = frozenset(
+    {
+        "advised_duration_s",
+        "files_per_request",
+        "max_base64_chars",
+        "max_bytes_base64",
+        "max_bytes_upload",
+        "max_bytes_url",
+        "max_duration_s",
+        "max_input_tokens",
+        "max_output_tokens",
+        "min_billed_s",
+        "requests_per_minute",
+        "text_tokens",
+        "tokens_per_minute",
+        "tokens_per_s",
+    }
+)
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What all tables of the file have in common: an unknown key is a mistake."""
+
+
+class _Source(_Row, frozen=True):
+    title: str
+    checked: str
+
+
+class _Fact(_Row, frozen=True):
+    value: int | float
+    source: str
+    note: str = ""
+
+
+class _Price(_Row, frozen=True):
+    region: str
+    currency: str
+    input_per_million: str
+    output_per_million: str
+    source: str
+
+
+class _Target(_Row, frozen=True):
+    title: str
+    models: tuple[str, ...]
+    accepts: dict[str, tuple[str, ...]]
+    limits: dict[str, _Fact]
+    prices: tuple[_Price, ...] = ()
+    on_exceed: str = "error"
+    prompt: bool = False
+    system: bool = False
+    turns: bool = False
+
+
+class _File(_Row, frozen=True):
+    targets: dict[str, _Target]
+    sources: dict[str, _Source] = {}
+
+
+def parse(text: str, *, origin: str) -> dict[str, Target]:
+    """Return the targets that a TOML text describes, by name.
+
+    Args:
+        text: as in `targets.toml`, whose head explains the form.
+        origin: where the text is from, for the error.
+
+    Raises:
+        UsageError: the text is no such TOML; says where the mistake is.
+    """
+    try:
+        file = msgspec.toml.decode(text, type=_File)
+        return {name: _target(name, row, file.sources) for name, row in file.targets.items()}
+    except (msgspec.MsgspecError, ValueError, InvalidOperation) as error:
+        raise UsageError(
+            f"{origin}: {error}", fix="compare it with the form of targets.toml"
+        ) from error
+
+
+def _target(name: str, row: _Target, sources: Mapping[str, _Source]) -> Target:
+    unknown = sorted(row.limits.keys() - LIMIT_NAMES)
+    if unknown:
+        raise ValueError(f"targets.{name}.limits: unknown {', '.join(unknown)}")
+    if row.on_exceed not in ("error", "truncate"):
+        raise ValueError(f"targets.{name}.on_exceed={row.on_exceed} must be error or truncate")
+    return Target(
+        name=name,
+        title=row.title,
+        models=row.models,
+        accepts=dict(row.accepts),
+        facts={key: _fact(f"{name}.{key}", fact, sources) for key, fact in row.limits.items()},
+        prices=tuple(_price(name, price, sources) for price in row.prices),
+        on_exceed=row.on_exceed,
+        prompt=row.prompt,
+        system=row.system,
+        turns=row.turns,
+    )
+
+
+def _fact(place: str, row: _Fact, sources: Mapping[str, _Source]) -> Fact:
+    if not row.value > 0:
+        raise ValueError(f"targets.{place}={row.value} must be above zero")
+    source = _source(place, row.source, sources)
+    value = Fraction(str(row.value))
+    return Fact(value=value, source=source.title, checked=source.checked, note=row.note)
+
+
+def _price(name: str, row: _Price, sources: Mapping[str, _Source]) -> Price:
+    source = _source(f"{name}.prices", row.source, sources)
+    return Price(
+        region=row.region,
+        currency=row.currency,
+        input_per_million=Decimal(row.input_per_million),
+        output_per_million=Decimal(row.output_per_million),
+        source=source.title,
+        checked=source.checked,
+    )
+
+
+def _source(place: str, name: str, sources: Mapping[str, _Source]) -> _Source:
+    if name not in sources:
+        raise ValueError(f"targets.{place}: there is no [sources.{name}]")
+    return sources[name]
+
+
+# ----------------------------------------------------------------------- does a file fit?
+
+
+def max_bytes(target: Target, via: Via) -> int | None:
+    """Return the largest file, in raw bytes, that may travel to `target` this way."""
+    limits = [target.limit(f"max_bytes_{via.value}")]
+    chars = target.limit("max_base64_chars")
+    if via is Via.BASE64 and chars is not None:
+        limits.append(Fraction(base64_capacity(int(chars) - len(DATA_URI_PREFIX))))
+    known = [int(limit) for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
+def misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> tuple[str, ...]:
+    """Return why `target` would not take the file as it is, one sentence each; none if it would."""
+    return (*_format_misfits(info, track, target), *_size_misfits(info, track, target, via))
+
+
+def _format_misfits(info: MediaInfo, track: Track, target: Target) -> list[str]:
+    found = []
+    if info.container not in target.accepts:
+        takes = ", ".join(sorted(target.accepts))
+        found.append(f"It is {info.container}; {target.name} takes {takes}.")
+    elif track.codec not in target.accepts[info.container]:
+        takes = ", ".join(target.accepts[info.container])
+        found.append(f"It is {track.codec} in {info.container}; {target.name} takes {takes} there.")
+    elif not info.plain_header:
+        found.append("Its WAV header is an extended one, which not every reader understands.")
+    if any(not picture.is_cover for picture in info.pictures):
+        found.append("It holds a picture track beside the sound.")
+    if len(info.tracks) > 1:
+        found.append(f"It holds {len(info.tracks)} sound tracks, and one is sent.")
+    return found
+
+
+def _size_misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> list[str]:
+    found = []
+    longest_s, largest_bytes = target.limit("max_duration_s"), max_bytes(target, via)
+    if longest_s is not None and Fraction(track.duration_samples, track.sample_rate_hz) > longest_s:
+        found.append(
+            f"It lasts {clock(track.duration_s)}; {target.name} "
+            f"{'hears only' if target.on_exceed == 'truncate' else 'takes at most'} "
+            f"{clock(longest_s)} at a time."
+        )
+    if largest_bytes is not None and info.size_bytes > largest_bytes:
+        found.append(
+            f"It is {sent_size(info.size_bytes, via)}; {target.name} takes at most "
+            f"{sent_size(largest_bytes, via)}."
+        )
+    return found
+
+
+def sent_size(size_bytes: int, via: Via) -> str:
+    """Return how large a file is on its way, as a person reads it."""
+    if via is not Via.BASE64:
+        return format_size(size_bytes)
+    return f"{format_size(base64_length(size_bytes) + len(DATA_URI_PREFIX))} as Base64 text"
+
+
+def clock(seconds: Fraction | float) -> str:
+    """Return a duration as the sentences of a plan put it: `41:00`, below a minute `12.5 s`."""
+    if seconds >= 60:
+        return format_clock(seconds)
+    return f"{float(seconds):.3f}".rstrip("0").rstrip(".") + " s"

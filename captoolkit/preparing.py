@@ -1,0 +1,394 @@
+"""The first verb: carry out a plan, so that segments come out one by one, each proven.
+
+Rules: nothing happens until somebody asks for a segment; each is yielded as soon as it is finished
+and checked, while later ones do not exist yet; one decode feeds everything, and memory does not
+grow with the recording; the source is only ever read; a failure leaves no file and no child.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from captoolkit import catalogue, files, manifest
+from captoolkit.audio import encode, ffmpeg, pcm
+from captoolkit.audio.clip import Folder, ReadySegment
+from captoolkit.audio.probe import choose_track, probe
+from captoolkit.audio.source import OpenSource, open_source
+from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError, UsageError
+from captoolkit.events import OnEvent, Progressed, SegmentReady, Started, ignore
+from captoolkit.model import Encoding, Plan, SourceInfo, Target, Via
+from captoolkit.planning import mixing
+from captoolkit.planning.cuts import CutRule, cut
+from captoolkit.planning.plan import Wishes, make_plan
+from captoolkit.units import parse_duration, rescale
+from captoolkit.workshop import ENDS_ALIKE_S, Workshop, segment_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from captoolkit.audio.source import Source
+
+
+def plan(
+    source: Source,
+    *,
+    target: str | Target = catalogue.DEFAULT_TARGET,
+    via: str | Via = Via.BASE64,
+    track: int | str | None = None,
+    format: str = "auto",
+    quality: str = "auto",
+    bit_rate: int | None = None,
+    sample_rate_hz: int | None = None,
+    channels: int | None = None,
+    segment: str | float | None = None,
+    max_segment: str | float | None = None,
+) -> Plan:
+    """Return what `prepare` would do with a recording and why; write nothing.
+
+    Args:
+        source: a path, bytes, a binary file object, `(array, rate_hz)` or an AudioSegment.
+        target: the service it is for, by the name of its row or of its model.
+        via: how it will travel: `base64`, `upload` or `url`.
+        track: a sound track's number from 1, or its language; None takes the default one.
+        format: `auto`, `wav`, `mp3`, `aac` or `amr`.
+        quality: `auto`, `voice`, `podcast` or `music`.
+        bit_rate: bits per second.
+        sample_rate_hz: samples per second that come out.
+        channels: 1 or 2.
+        segment: about how long a segment shall be: seconds, or a text such as `30s`.
+        max_segment: how long one may be at most.
+
+    Raises:
+        UsageError: the wishes are no such things, or cannot be met.
+        InputError: the source is missing, no media, without sound.
+        ToolError: ffmpeg failed.
+    """
+    wishes = Wishes(
+        format=format,
+        quality=quality,
+        bit_rate=bit_rate,
+        sample_rate_hz=sample_rate_hz,
+        channels=channels,
+        segment_s=_seconds(segment),
+        max_segment_s=_seconds(max_segment),
+    )
+    row, way = catalogue.target(target), _via(via)
+    opened = open_source(source)
+    try:
+        return _plan_file(opened.path, row, way, track, wishes)
+    finally:
+        opened.close()
+
+
+def prepare(source: Source, *, on_event: OnEvent = ignore, **wishes: Any) -> Prepared:
+    """Return the segments of a recording that fit its target, made as they are asked for.
+
+    ```python
+    with prepare("talk.mkv") as prepared:
+        for segment in prepared:
+            send(segment.data_uri())
+    ```
+
+    or, to keep the files and their manifest: `prepare("talk.mkv").save("ready")`.
+
+    Args:
+        source: as for `plan`.
+        on_event: receives `Started`, `Progressed` and `SegmentReady`.
+        **wishes: the keyword arguments of `plan`.
+
+    Raises:
+        UsageError, InputError, ToolError: as `plan`; while iterating also LimitError and
+            OutputError.
+    """
+    opened = open_source(source)
+    try:
+        return Prepared(plan(opened.path, **wishes), opened, on_event=on_event)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _seconds(length: str | float | Fraction | None) -> Fraction | None:
+    if length is None:
+        return None
+    return parse_duration(length if isinstance(length, str) else f"{float(length):f}")
+
+
+def _via(name: str | Via) -> Via:
+    try:
+        return Via(name)
+    except ValueError:
+        raise UsageError(f"via={name} is not a way", fix=f"take {', '.join(Via)}") from None
+
+
+def _plan_file(
+    path: Path, target: Target, via: Via, track: int | str | None, wishes: Wishes
+) -> Plan:
+    info = probe(path)
+    chosen = choose_track(info, track)
+    mix = None
+    if chosen.channels > 1 and wishes.channels != chosen.channels:
+        mix = mixing.choose_mix(
+            pcm.excerpts(path, track=chosen),
+            rate_hz=chosen.sample_rate_hz,
+            layout=chosen.layout,
+            channels=chosen.channels,
+        )
+    return make_plan(info, chosen, target, via=via, wishes=wishes, mix=mix)
+
+
+# --------------------------------------------------------------------------- the segments
+
+
+class Prepared:
+    """A recording's segments: iterate to get each as soon as it is ready; `save` keeps them.
+
+    A context manager. Closing it ends what still runs and removes what was not saved. Iterating
+    again begins with the segments that are there already.
+
+    Attributes:
+        plan: what is being done, and why.
+        segments: the segments finished so far.
+        warnings: what turned out otherwise than planned, as sentences.
+    """
+
+    def __init__(self, plan: Plan, source: OpenSource, *, on_event: OnEvent = ignore) -> None:
+        self.plan = plan
+        self.segments: tuple[ReadySegment, ...] = ()
+        self.warnings: list[str] = []
+        self._source = source
+        self._on_event = on_event
+        self._stem = source.path.stem
+        self._folder: Folder | None = None
+        self._work: Iterator[ReadySegment] | None = None
+        self._source_sha256: str | None = None
+        self._closers: list[weakref.finalize[Any, Prepared]] = [
+            weakref.finalize(self, source.close)
+        ]
+
+    def __iter__(self) -> Iterator[ReadySegment]:
+        """Yield the segments in order, making those that do not exist yet."""
+        number = 0
+        while True:
+            if number == len(self.segments) and not self._advance():
+                return
+            yield self.segments[number]
+            number += 1
+
+    def save(
+        self, out: str | Path, *, stem: str | None = None, overwrite: bool = False
+    ) -> tuple[ReadySegment, ...]:
+        """Make all segments and keep them in the folder `out` with `STEM.manifest.json`.
+
+        All or nothing: the files appear together when the last one has been checked.
+
+        Args:
+            out: the folder; made if it is not there.
+            stem: what the names begin with; the source's own without its ending if None.
+            overwrite: replace what an earlier run left there under these names.
+
+        Returns:
+            The segments, whose `path` is now in `out`.
+
+        Raises:
+            OutputExistsError: something of that name is there and `overwrite` is false.
+            OutputError: the folder cannot be written, or its disk is full.
+        """
+        out = Path(out).absolute()
+        self._stem = stem if stem is not None else self._stem
+        described = out / f"{self._stem}.manifest.json"
+        if not overwrite:
+            files.refuse_existing([described])
+        if self._work is None:
+            self._open_folder(out)
+        for _ in self:
+            pass
+        self._gather_in(out)
+        self._commit(out, described, overwrite=overwrite)
+        return self.segments
+
+    @property
+    def source(self) -> SourceInfo:
+        """What the manifest says about where the segments come from; read when all are made."""
+        info, track = self.plan.info, self.plan.track
+        if self._source_sha256 is None:
+            self._source_sha256 = encode.sha256(self._source.path)
+        end = self.segments[-1].source_span.end_samples if self.segments else 0
+        return SourceInfo(
+            path=info.path,
+            sha256=self._source_sha256,
+            size_bytes=info.size_bytes,
+            container=info.container,
+            codec=track.codec,
+            sample_rate_hz=track.sample_rate_hz,
+            channels=track.channels,
+            track=track.number,
+            duration_samples=end or track.duration_samples,
+        )
+
+    def close(self) -> None:
+        """End what runs and remove what was not saved; may be called twice."""
+        work, self._work = self._work, iter(())
+        if work is not None and hasattr(work, "close"):
+            work.close()
+        for closer in reversed(self._closers):
+            closer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _advance(self) -> bool:
+        """Make the next segment; False when there are no more."""
+        if self._work is None:
+            folder = self._folder or self._open_folder(None)
+            self._work = self._make(folder)
+        segment = next(self._work, None)
+        if segment is None:
+            return False
+        self.segments += (segment,)
+        self._on_event(SegmentReady(path=self.plan.info.path, segment=segment))
+        return True
+
+    def _open_folder(self, parent: Path | None) -> Folder:
+        path = files.make_staging(parent)
+        self._closers.append(weakref.finalize(self, files.remove_folder, path))
+        self._folder = Folder(path)
+        return self._folder
+
+    def _make(self, folder: Folder) -> Iterator[ReadySegment]:
+        plan = self.plan
+        self._on_event(
+            Started(
+                path=plan.info.path,
+                duration_s=plan.track.duration_s,
+                segments=len(plan.spans),
+                action=plan.action.value,
+            )
+        )
+        if plan.encoding is None:
+            return iter([_untouched(plan, self._source.path)])
+        return self._encode(plan.encoding, folder)
+
+    def _encode(self, encoding: Encoding, folder: Folder) -> Iterator[ReadySegment]:
+        """Decode once, cut where it is quiet, encode, check, yield."""
+        plan, track = self.plan, self.plan.track
+        rule = _cut_rule(plan, encoding)
+        decoder = pcm.Decoder(
+            self._source.path, track=track, rate_hz=encoding.sample_rate_hz, mix=plan.mix
+        )
+        with decoder, Workshop(plan, encoding, folder, self._stem) as workshop:
+            hashing = workshop.pool.submit(encode.sha256, self._source.path)
+            for piece, block in cut(self._decoded(decoder), rule):
+                workshop.write(piece, block)
+                self._progress(workshop.samples, encoding.sample_rate_hz)
+                yield from workshop.finished(wait=False)
+            yield from workshop.finished(wait=True)
+            self._compare(workshop.samples, encoding.sample_rate_hz)
+            self._source_sha256 = hashing.result()
+
+    def _decoded(self, decoder: pcm.Decoder) -> Iterator[NDArray[np.float32]]:
+        """The decoder's blocks; a failure is the file's fault and says so."""
+        try:
+            yield from decoder
+        except ToolTimeoutError:
+            raise
+        except ToolError as error:
+            raise NotMediaError(
+                f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
+                fix="check that the file is complete",
+                path=self.plan.info.path,
+            ) from error
+
+    def _progress(self, samples: int, rate_hz: int) -> None:
+        self._on_event(
+            Progressed(
+                path=self.plan.info.path,
+                done_s=samples / rate_hz,
+                total_s=self.plan.track.duration_s,
+            )
+        )
+
+    def _compare(self, samples: int, rate_hz: int) -> None:
+        """Note when the sound was longer or shorter than its header promised."""
+        found_s, promised_s = samples / rate_hz, self.plan.track.duration_s
+        if abs(found_s - promised_s) > ENDS_ALIKE_S:
+            self.warnings.append(
+                f"The file promises {promised_s:.3f} s of sound and holds {found_s:.3f} s."
+            )
+
+    def _gather_in(self, out: Path) -> None:
+        """Bring segments that lie elsewhere (an untouched source, a renamed stem) to `out`."""
+        folder = self._folder
+        if folder is None or folder.path.parent != out:
+            folder = self._open_folder(out)
+        self.segments = tuple(self._placed(segment, folder) for segment in self.segments)
+
+    def _placed(self, segment: ReadySegment, folder: Folder) -> ReadySegment:
+        """The segment in `folder` under its final name, copied there if need be."""
+        made = self.plan.encoding
+        suffix = f".{made.format if made else self.plan.info.container}"
+        name = segment_name(self._stem, segment.index, len(self.plan.spans), suffix)
+        if segment.folder is not folder or segment.file != name:
+            files.copy(segment.path, folder.path / name)
+        return dataclasses.replace(segment, folder=folder, file=name)
+
+    def _commit(self, out: Path, described: Path, *, overwrite: bool) -> None:
+        """Move the staged files into `out`, the manifest last."""
+        assert self._folder is not None
+        names = [segment.file for segment in self.segments]
+        if not overwrite:
+            files.refuse_existing(out / name for name in names)
+        text = manifest.render(self.plan, self.source, self.segments, warnings=self.warnings)
+        stale = _files_in(described) - set(names)
+        files.move_all(self._folder.path, out, names)
+        files.write_whole(described, text, overwrite=overwrite)
+        for name in stale:
+            (out / name).unlink(missing_ok=True)
+        self._folder.path = out
+
+
+def _files_in(described: Path) -> frozenset[str]:
+    """The files that an earlier run's manifest names; none without one."""
+    try:
+        return manifest.file_names(described.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _untouched(plan: Plan, path: Path) -> ReadySegment:
+    """The source itself as the only segment."""
+    return ReadySegment(
+        index=1,
+        source_span=plan.spans[0],
+        file=path.name,
+        size_bytes=plan.info.size_bytes,
+        sha256=encode.sha256(path),
+        folder=Folder(path.parent),
+    )
+
+
+def _cut_rule(plan: Plan, encoding: Encoding) -> CutRule:
+    """The plan's cuts on the clock of the samples that are encoded; limits are rounded down."""
+    from_hz, to_hz = plan.track.sample_rate_hz, encoding.sample_rate_hz
+    return CutRule(
+        total=rescale(plan.track.duration_samples, from_hz, to_hz),
+        pieces=len(plan.spans),
+        longest=plan.max_segment_samples * to_hz // from_hz,
+        reach=plan.reach_samples * to_hz // from_hz,
+        rate_hz=to_hz,
+    )

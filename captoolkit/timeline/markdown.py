@@ -1,0 +1,47 @@
+"""Markdown: a page with the recording's name, and a section for each entry.
+
+Text stays text: whatever CommonMark or GitHub's dialect would read as emphasis, code, a link, HTML,
+a table, a formula, a heading or a list has a backslash before it, which both dialects take away
+again. Lines stay lines (a backslash at the end of each but the last), paragraphs stay paragraphs.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from captoolkit.model import CaptionerInfo, Timeline
+from captoolkit.timeline.cues import Cue, cues
+from captoolkit.timeline.wording import one_line, paragraphs
+
+_ANYWHERE = re.compile(r"[\\`*_\[\]<>&~|$#@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_LINE_START = re.compile(r"^(\d{1,9}(?=[.)])|(?=[-+=:]))")
+
+
+def render(timeline: Timeline) -> str:
+    """Return the timeline as a Markdown page."""
+    path = timeline.source.path
+    title = f"# {escape(one_line(PurePath(path).name or path))}\n"
+    credit = f"Captions by {_captioner(timeline.captioner)}.\n"
+    return "\n".join([title, credit, *(_section(cue) for cue in cues(timeline))])
+
+
+def escape(line: str) -> str:
+    r"""Return one line of text so that Markdown shows exactly that text.
+
+    ```python
+    >>> print(escape("1. *loud* <b> & http://a.example"))
+    1\. \*loud\* \<b\> \& http\://a.example
+
+    ```
+    """
+    return _LINE_START.sub(r"\1\\", _ANYWHERE.sub(r"\\\g<0>", line))
+
+
+def _captioner(captioner: CaptionerInfo) -> str:
+    return f"{escape(one_line(captioner.name))}, model {escape(one_line(captioner.model))}"
+
+
+def _section(cue: Cue) -> str:
+    said = ("\\\n".join(map(escape, lines)) for lines in paragraphs(cue.entry))
+    return "\n\n".join([f"## {cue.times}", *said]) + "\n"

@@ -1,0 +1,70 @@
+r"""What an entry says, in words that are safe to show: the same in every format for people.
+
+Rules: words and their order never change. Every kind of line end becomes `\n`, and so do the
+separators that other readers break lines at (U+2028, form feed, ...). A tab becomes a space. Other
+control characters and lone surrogates become U+FFFD, the sign that WebVTT and CommonMark
+themselves use for a character that cannot be there: visible, and harmless in a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+
+from captoolkit.model import Entry, Status
+
+SILENCE = "[silence]"
+EMPTY_CAPTION = "[empty caption]"
+NO_REASON = "reason unknown"
+
+_UNSHOWABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def paragraphs(entry: Entry) -> list[list[str]]:
+    r"""Return the paragraphs to show for an entry, each a list of lines; never nothing.
+
+    A hole and a silence are said in brackets; text they hold all the same comes after that.
+
+    ```python
+    >>> from captoolkit.model import Span
+    >>> span = Span(start_samples=0, end_samples=1, rate_hz=1)
+    >>> paragraphs(Entry(index=1, source_span=span, status=Status.OK, text="A dog.\n\nRain."))
+    [['A dog.'], ['Rain.']]
+    >>> paragraphs(Entry(index=1, source_span=span, status=Status.FAILED, error="timed out"))
+    [['[no caption: timed out]']]
+
+    ```
+    """
+    said = _split(entry.text)
+    if entry.status is Status.OK:
+        return said or [[EMPTY_CAPTION]]
+    return [[_marker(entry)], *said]
+
+
+def plain(text: str) -> str:
+    r"""Return `text` with `\n` line ends and nothing in it that a terminal would obey.
+
+    ```python
+    >>> plain("a\r\nb\tc \x1b[31m")
+    'a\nb c �[31m'
+
+    ```
+    """
+    unified = "\n".join(text.splitlines()).replace("\t", " ")
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", unified)
+
+
+def one_line(text: str) -> str:
+    """Return `text` safe to show and on a single line."""
+    return " ".join(plain(text).split())
+
+
+def _marker(entry: Entry) -> str:
+    if entry.status is Status.SILENT:
+        return SILENCE
+    return f"[no caption: {one_line(entry.error or '') or NO_REASON}]"
+
+
+def _split(text: str) -> list[list[str]]:
+    lines = [line.strip() for line in plain(text).split("\n")]
+    return [list(group) for filled, group in groupby(lines, key=bool) if filled]
