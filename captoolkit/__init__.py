@@ -1,3 +1,101 @@
-"""placeholder."""
+"""Prepare audio for captioning services, and bring their captions back as one timeline.
+
+```python
+import captoolkit
+
+timeline = captoolkit.caption("night.wav", segment="30s")
+for entry in timeline.entries:
+    print(entry.source_span.start_s, entry.text)
+```
+
+The verbs are `probe`, `plan`, `prepare`, `caption` and `acaption`; `targets` lists the services
+known here; `render` and `parse` turn a timeline into text and back. Importing this package loads
+nothing else: each name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from captoolkit.audio.probe import probe
+    from captoolkit.captioning import acaption, caption
+    from captoolkit.catalogue import targets
+    from captoolkit.errors import (
+        CaptoolkitError,
+        InputError,
+        KeyMissingError,
+        LimitError,
+        NoAudioError,
+        NotMediaError,
+        OutputError,
+        OutputExistsError,
+        ServiceConnectionError,
+        ServiceError,
+        SourceNotFoundError,
+        ToolError,
+        ToolNotFoundError,
+        ToolTimeoutError,
+        UsageError,
+    )
+    from captoolkit.model import Timeline
+    from captoolkit.preparing import Prepared, plan, prepare
+    from captoolkit.timeline import parse, render
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CaptoolkitError",
+    "InputError",
+    "KeyMissingError",
+    "LimitError",
+    "NoAudioError",
+    "NotMediaError",
+    "OutputError",
+    "OutputExistsError",
+    "Prepared",
+    "ServiceConnectionError",
+    "ServiceError",
+    "SourceNotFoundError",
+    "Timeline",
+    "ToolError",
+    "ToolNotFoundError",
+    "ToolTimeoutError",
+    "UsageError",
+    "acaption",
+    "caption",
+    "parse",
+    "plan",
+    "prepare",
+    "probe",
+    "render",
+    "targets",
+]
+
+_ERRORS = "captoolkit.errors"
+_HOMES = {
+    "Prepared": "captoolkit.preparing",
+    "Timeline": "captoolkit.model",
+    "acaption": "captoolkit.captioning",
+    "caption": "captoolkit.captioning",
+    "parse": "captoolkit.timeline",
+    "plan": "captoolkit.preparing",
+    "prepare": "captoolkit.preparing",
+    "probe": "captoolkit.audio.probe",
+    "render": "captoolkit.timeline",
+    "targets": "captoolkit.catalogue",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a public name from its home when it is first used (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, _ERRORS)), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from captoolkit.model import Entry, Segment
+from captoolkit.model import Entry, Plan, Segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Work on one input begins: how long it is, how many segments are expected."""
+    """Work on one input begins, by this plan."""
 
     path: str
-    duration_s: float
-    segments: int
-    action: str
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

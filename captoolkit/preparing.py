@@ -214,6 +214,11 @@ class Prepared:
         self._commit(out, described, overwrite=overwrite)
         return self.segments
 
+    def discard(self, segment: ReadySegment) -> None:
+        """Remove the file of a segment that nobody needs any more; never the source's own."""
+        if segment.folder is self._folder:
+            segment.path.unlink(missing_ok=True)
+
     @property
     def source(self) -> SourceInfo:
         """What the manifest says about where the segments come from; read when all are made."""
@@ -272,14 +277,7 @@ class Prepared:
 
     def _make(self, folder: Folder) -> Iterator[ReadySegment]:
         plan = self.plan
-        self._on_event(
-            Started(
-                path=plan.info.path,
-                duration_s=plan.track.duration_s,
-                segments=len(plan.spans),
-                action=plan.action.value,
-            )
-        )
+        self._on_event(Started(path=plan.info.path, plan=plan))
         if plan.encoding is None:
             return iter([_untouched(plan, self._source.path)])
         return self._encode(plan.encoding, folder)

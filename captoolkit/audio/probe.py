@@ -132,7 +132,8 @@ def _complaint(text: str) -> str:
         if line.strip() and not line.startswith(("Error opening input file", "At least one output"))
     ]
     causes = [line for line in lines if "Error opening input" not in line]
-    return ffmpeg.last_line("\n".join(causes[-1:] or lines[-1:]))
+    said = ffmpeg.last_line("\n".join(causes[-1:] or lines[-1:]))
+    return said.removeprefix("Error opening input: ")
 
 
 def _picture(match: re.Match[str]) -> Picture:

@@ -34,8 +34,8 @@ def build_request(model: str, audio: str) -> Request:
     `parameters` is always sent, even empty: there is an error `BadRequest.EmptyParameters`.
 
     ```python
-    >>> build_request("m", "data:;base64,AA==").body.decode()[:60]
-    '{"model":"m","input":{"messages":[{"role":"user","content":[{'
+    >>> build_request("m", "data:;base64,AA==").body.decode()[:71]
+    '{"model":"m","input":{"messages":[{"role":"user","content":[{"audio":"d'
 
     ```
     """

@@ -181,11 +181,12 @@ class Client:
         return self._strike_out(body.decode("latin-1")).encode("latin-1")
 
     def _error(self, problem: str, *, response: httpx.Response, fix: str = "") -> ServiceError:
+        request_id = self._strike_out(response.headers.get("x-request-id", ""))
         return ServiceError(
             f"{self._endpoint.host} {problem}",
             fix=fix or "check --base-url: this is not how a captioning service answers",
             status_code=response.status_code,
-            request_id=clean(response.headers.get("x-request-id", ""), EXCERPT_CHARS) or None,
+            request_id=clean(request_id, EXCERPT_CHARS) or None,
         )
 
     def _strike_out(self, text: str) -> str:
@@ -198,13 +199,13 @@ class Client:
         failure = FAILURES[next(kinds)]
         problem = failure.problem.format(
             host=self._endpoint.host,
-            detail=clean(str(error), EXCERPT_CHARS) or type(error).__name__,
+            detail=clean(self._strike_out(str(error)), EXCERPT_CHARS) or type(error).__name__,
             connect_s=self._bounds.connect_s,
             read_s=self._bounds.read_s,
             write_s=self._bounds.write_s,
             pool_s=self._bounds.pool_s,
         )
-        return ServiceConnectionError(self._strike_out(problem), fix=failure.fix)
+        return ServiceConnectionError(problem, fix=failure.fix)
 
 
 def _open(endpoint: Endpoint, api_key: str | None, bounds: Bounds) -> httpx.Client:

@@ -447,10 +447,10 @@ def request_id_of(reply: Reply, stated: str | None) -> str | None:
 
 
 def clean(text: str, most_chars: int) -> str:
-    """Return `text` on one line, without control characters, cut to `most_chars`.
+    r"""Return `text` on one line, without control characters, cut to `most_chars`.
 
     ```python
-    >>> clean("Bad\\x1b[31m   request\\r\\n", 100), clean("abcdef", 4)
+    >>> clean("Bad\x1b[31m   request\r\n", 100), clean("abcdef", 4)
     ('Bad [31m request', 'abc…')
 
     ```

@@ -10,14 +10,13 @@ A file that says more, less or something else than the format is refused, never 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, NoReturn
 
 import msgspec
 
+from captoolkit import exactjson
 from captoolkit.errors import InputError
 from captoolkit.model import (
     USAGE_FIELDS,
@@ -31,11 +30,9 @@ from captoolkit.model import (
     Usage,
 )
 from captoolkit.timeline.stitch import find_fault
-from captoolkit.units import format_seconds, samples_at
+from captoolkit.units import samples_at
 
 FORMAT = "captoolkit.timeline/1"
-
-_UNREADABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # ------------------------------------------------------------------------------------- writing
 
@@ -44,27 +41,13 @@ def render(timeline: Timeline) -> str:
     """Return the timeline as JSON, indented for people."""
     document = {
         "format": FORMAT,
-        "source": _source(timeline.source),
+        "source": exactjson.source_fields(timeline.source),
         "captioner": _captioner(timeline.captioner),
         "entries": [_entry(entry) for entry in timeline.entries],
         "usage": _usage(timeline.usage),
         "cost": _cost(timeline.cost),
     }
-    return _written(document) + "\n"
-
-
-def _source(source: SourceInfo) -> dict[str, object]:
-    return {
-        "path": source.path,
-        "sha256": source.sha256,
-        "bytes": source.size_bytes,
-        "container": source.container,
-        "codec": source.codec,
-        "sample_rate_hz": source.sample_rate_hz,
-        "channels": source.channels,
-        "track": source.track,
-        "duration_s": _seconds(source.duration_samples, source.sample_rate_hz),
-    }
+    return exactjson.render(document)
 
 
 def _captioner(captioner: CaptionerInfo) -> dict[str, object]:
@@ -75,8 +58,8 @@ def _entry(entry: Entry) -> dict[str, object]:
     span = entry.source_span
     return {
         "index": entry.index,
-        "start_s": _seconds(span.start_samples, span.rate_hz),
-        "end_s": _seconds(span.end_samples, span.rate_hz),
+        "start_s": exactjson.seconds(span.start_samples, span.rate_hz),
+        "end_s": exactjson.seconds(span.end_samples, span.rate_hz),
         "status": entry.status.value,
         "text": entry.text,
         "finish_reason": entry.finish_reason,
@@ -92,34 +75,6 @@ def _usage(usage: Usage) -> dict[str, object]:
 
 def _cost(cost: Cost | None) -> dict[str, object] | None:
     return None if cost is None else {"currency": cost.currency, "amount": cost.amount}
-
-
-def _seconds(samples: int, rate_hz: int) -> Decimal:
-    return Decimal(format_seconds(samples, rate_hz))
-
-
-def _written(value: object, margin: str = "") -> str:
-    """Return `value` as JSON; `json.dumps` would not keep the digits of a `Decimal`."""
-    inner = f"{margin}  "
-    match value:
-        case dict():
-            items = (f"{_written(key)}: {_written(item, inner)}" for key, item in value.items())
-            return _block("{", items, "}", margin)
-        case list():
-            return _block("[", (_written(item, inner) for item in value), "]", margin)
-        case Decimal():
-            return f"{value:f}"
-        case _:
-            return _UNREADABLE.sub(_escaped, json.dumps(value, ensure_ascii=False))
-
-
-def _block(opening: str, items: Iterable[str], closing: str, margin: str) -> str:
-    body = ",\n".join(f"{margin}  {item}" for item in items)
-    return f"{opening}\n{body}\n{margin}{closing}" if body else opening + closing
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 # ------------------------------------------------------------------------------------- reading

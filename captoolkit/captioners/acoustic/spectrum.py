@@ -12,8 +12,9 @@ Rules:
   followed below `BAND_FLOOR_DB`.
 - *Flatness* is the geometric by the arithmetic mean of the power (J. D. Johnston, "Transform coding
   of audio signals using perceptual noise criteria", IEEE JSAC 6(2), 1988), taken in bands, as the
-  AudioSpectrumFlatness of MPEG-7 (ISO/IEC 15938-4) is, so that a slope of the spectrum is not taken
-  for tones. The dB of the bands are averaged by their power. The noise of a generator gives -2.5 dB.
+  AudioSpectrumFlatness of MPEG-7 (ISO/IEC 15938-4) is, and of the spectrum raised by 3 dB an octave,
+  so that a slope is not taken for tones. The dB of the bands are averaged by their power: noise gives
+  about -3 dB, a single tone less than -20 dB.
 - *Centroid* and *roll-off* are the centre of the power, and the frequency below which 95 % of it lie.
 - Only whole frames are looked at; bins below `LOWEST_BIN_HZ` are left out.
 """
@@ -123,7 +124,7 @@ class SpectrumMeter:
             np.stack(
                 [
                     chosen.sum(axis=1),
-                    flatness_db(chosen, band_bins=round(FLATNESS_BAND_HZ / self._bin_hz)),
+                    flatness_db(chosen, bin_hz=self._bin_hz),
                     *_centre_hz(chosen, self._bin_hz),
                     self._pitch.find(chosen),
                 ]
@@ -177,14 +178,16 @@ def _spread(bands_db: NDArray[np.float32]) -> NDArray[np.float32]:
     return wide
 
 
-def flatness_db(power: NDArray[np.float32], *, band_bins: int) -> NDArray[np.float32]:
+def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.float32]:
     """Return the flatness of each power spectrum of shape (frames, bins), in dB, at most 0."""
-    bands = power.shape[1] // band_bins
-    cut = power[:, : bands * band_bins].reshape(len(power), bands, band_bins) + TINY
-    arithmetic = cut.mean(axis=2)
-    geometric_db = 10 * np.log10(cut).mean(axis=2)
-    weight = arithmetic / arithmetic.sum(axis=1, keepdims=True)
-    return ((geometric_db - 10 * np.log10(arithmetic)) * weight).sum(axis=1)
+    first, width = round(LOWEST_BIN_HZ / bin_hz), max(2, round(FLATNESS_BAND_HZ / bin_hz))
+    bands = (power.shape[1] - first) // width
+    cut = power[:, first : first + bands * width].reshape(len(power), bands, width) + TINY
+    tilt = np.arange(first, first + bands * width, dtype=np.float32).reshape(bands, width)
+    level = cut * tilt
+    band_db = 10 * (np.log10(level).mean(axis=2) - np.log10(level.mean(axis=2)))
+    weight = cut.sum(axis=2)
+    return (band_db * weight).sum(axis=1) / weight.sum(axis=1)
 
 
 def _centre_hz(power: NDArray[np.float32], bin_hz: float) -> tuple[NDArray[np.float32], ...]:

@@ -1,0 +1,77 @@
+"""What the sounding part of a clip is like: tonal or noisy, dark or bright, with what pitch.
+
+Rules:
+
+- A frame *sounds* at `SOUNDING_DB` or above; the others say nothing about the sound.
+- A sounding frame is tonal when its flatness lies below `TONAL_DB` or it is periodic together with a
+  neighbour, noise-like when its flatness lies above `NOISE_DB` and it is not, else between the two.
+- Centroid and roll-off are medians over the sounding frames, so that each moment has one voice
+  however loud it is. The pitch range goes from the 10th to the 90th percentile.
+- Fewer than `FEWEST_FRAMES` sounding frames (0.2 s) have no character.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from captoolkit.captioners.acoustic.pitch import steady
+from captoolkit.captioners.acoustic.spectrum import Frames
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SOUNDING_DB = -60.0
+TONAL_DB = -10.0
+NOISE_DB = -5.0
+FEWEST_FRAMES = 5
+PITCH_SHARE = 0.2
+"""Where less of the sounding time is periodic than this, no pitch is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Character:
+    """Figures over the sounding frames; shares are of them, 0 to 1.
+
+    Attributes:
+        pitch_low_hz: the 10th percentile of the periodic frames, None below `PITCH_SHARE`.
+        pitch_high_hz: the 90th percentile.
+    """
+
+    tonal_share: float
+    noise_share: float
+    flatness_db: float
+    centroid_hz: float
+    rolloff_hz: float
+    periodic_share: float
+    pitch_low_hz: float | None
+    pitch_high_hz: float | None
+
+
+def describe_frames(frames: Frames, *, chosen: NDArray[np.bool_]) -> Character | None:
+    """Return the character of the chosen frames (mask of shape (frames,)) that sound."""
+    sounding = chosen & (frames.power >= np.float32(10 ** (SOUNDING_DB / 10)))
+    if sounding.sum() < FEWEST_FRAMES:
+        return None
+    periodic = steady(frames.pitch_hz)[sounding]
+    flatness_db = frames.flatness_db[sounding]
+    low_hz, high_hz = _pitch_range(frames.pitch_hz[sounding][periodic], of=len(periodic))
+    return Character(
+        tonal_share=float((periodic | (flatness_db < TONAL_DB)).mean()),
+        noise_share=float((~periodic & (flatness_db > NOISE_DB)).mean()),
+        flatness_db=float(np.median(flatness_db)),
+        centroid_hz=float(np.median(frames.centroid_hz[sounding])),
+        rolloff_hz=float(np.median(frames.rolloff_hz[sounding])),
+        periodic_share=float(periodic.mean()),
+        pitch_low_hz=low_hz,
+        pitch_high_hz=high_hz,
+    )
+
+
+def _pitch_range(pitch_hz: NDArray[np.float32], *, of: int) -> tuple[float | None, float | None]:
+    if len(pitch_hz) < PITCH_SHARE * of:
+        return None, None
+    low_hz, high_hz = np.percentile(pitch_hz, (10, 90))
+    return float(low_hz), float(high_hz)

@@ -1,0 +1,127 @@
+"""Where in a clip something holds: silences, and what stands out of the background.
+
+Rules, all on the level curve of 0.1 s steps:
+
+- *Near-silent* is a stretch of at least `SILENCE_S` below `NEAR_SILENCE_DB`; digital silence (no
+  sample moves) is part of it and counted apart.
+- The *background* is the level exceeded nine tenths of the time, L90, as ISO 1996-1 has it for noise
+  in the environment. L10 is exceeded one tenth of the time, and L10 - L90 tells how even the level is.
+- An *event* is a stretch that lies at least `EVENT_DB` above the background, or above `HEARABLE_DB`
+  where the background is fainter still; dips of up to `EVENT_GAP_S` do not end it.
+- Clips shorter than `BACKGROUND_FROM_S` have neither background nor events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEAR_SILENCE_DB = -60.0
+SILENCE_S = 0.5
+EVENT_DB = 15.0
+EVENT_GAP_S = 1.0
+HEARABLE_DB = -70.0
+BACKGROUND_FROM_S = 5.0
+FLOOR_DB = -100.0
+"""Levels are not followed below this; 16 bits end at -96 dBFS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Stretch:
+    """Steps of the level curve, half open: `start_step <= n < end_step`."""
+
+    start_step: int
+    end_step: int
+
+    @property
+    def steps(self) -> int:
+        """How long it is."""
+        return self.end_step - self.start_step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A stretch that stands out of the background; its peak is the loudest step in it."""
+
+    stretch: Stretch
+    peak_db: float
+    peak_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """The level most of the time, and what stands out of it.
+
+    Attributes:
+        l90_db: exceeded 90 % of the time, in dBFS.
+        l10_db: exceeded 10 % of the time.
+        events: in time order.
+    """
+
+    l90_db: float
+    l10_db: float
+    events: tuple[Event, ...]
+
+    @property
+    def reference_db(self) -> float:
+        """What events are measured against."""
+        return max(self.l90_db, HEARABLE_DB)
+
+    @property
+    def spread_db(self) -> float:
+        """By how much the level varies, counted from `HEARABLE_DB` up."""
+        return max(self.l10_db, HEARABLE_DB) - self.reference_db
+
+    @property
+    def event_steps(self) -> int:
+        """How many steps the events fill."""
+        return sum(event.stretch.steps for event in self.events)
+
+
+def stretches(mask: NDArray[np.bool_], *, shortest: int = 1, gap: int = 0) -> tuple[Stretch, ...]:
+    """Return the runs of True in `mask` of shape (steps,), bridging gaps of up to `gap` steps.
+
+    ```python
+    >>> [(run.start_step, run.end_step) for run in stretches(np.array([1, 0, 1, 0, 0, 1], bool), gap=1)]
+    [(0, 3), (5, 6)]
+
+    ```
+    """
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    if not len(edges):
+        return ()
+    starts, ends = edges[::2], edges[1::2]
+    apart = starts[1:] - ends[:-1] > gap
+    joined = zip(
+        starts[np.append(True, apart)].tolist(), ends[np.append(apart, True)].tolist(), strict=True
+    )
+    return tuple(
+        Stretch(start_step=start, end_step=end) for start, end in joined if end - start >= shortest
+    )
+
+
+def near_silences(level_db: NDArray[np.float32], *, steps_per_s: float) -> tuple[Stretch, ...]:
+    """Return where the level, shape (steps,), stays near-silent; a whole clip may be shorter."""
+    shortest = min(round(SILENCE_S * steps_per_s), len(level_db))
+    return stretches(level_db < NEAR_SILENCE_DB, shortest=max(1, shortest))
+
+
+def background(level_db: NDArray[np.float32], *, steps_per_s: float) -> Background | None:
+    """Return the background of a level of shape (steps,), or None where the clip is too short."""
+    if len(level_db) < round(BACKGROUND_FROM_S * steps_per_s):
+        return None
+    l90_db, l10_db = (float(level) for level in np.percentile(level_db, (10, 90)))
+    above = level_db >= max(l90_db, HEARABLE_DB) + EVENT_DB
+    found = stretches(above, gap=round(EVENT_GAP_S * steps_per_s))
+    events = tuple(_event(stretch, level_db) for stretch in found)
+    return Background(l90_db=l90_db, l10_db=l10_db, events=events)
+
+
+def _event(stretch: Stretch, level_db: NDArray[np.float32]) -> Event:
+    peak_step = stretch.start_step + int(level_db[stretch.start_step : stretch.end_step].argmax())
+    return Event(stretch=stretch, peak_db=float(level_db[peak_step]), peak_step=peak_step)

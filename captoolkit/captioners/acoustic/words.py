@@ -1,0 +1,165 @@
+"""Every word that judges, and the threshold it is tied to.
+
+`SCALES` turn a figure into a word; `TERMS` are words for something that is there or is not. The
+sentences use no other word to say what a sound is like, and none that says what made it. `table()`
+prints both for the documentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from captoolkit.captioners.acoustic import channels, character, levels, measure, onsets, stretches
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Words along one figure.
+
+    Attributes:
+        of: the figure, as the table names it.
+        unit: its unit, empty for a plain number.
+        steps: from which value on which word holds, ascending; the first holds from minus infinity.
+    """
+
+    of: str
+    unit: str
+    steps: tuple[tuple[float, str], ...]
+
+    def word(self, value: float) -> str:
+        """Return the word for a value.
+
+        ```python
+        >>> LOUDNESS.word(-40.0), LOUDNESS.word(-40.1)
+        ('soft', 'quiet')
+
+        ```
+        """
+        return [word for start, word in self.steps if start <= value or start == -inf][-1]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words of the scale, in order."""
+        return tuple(word for _, word in self.steps)
+
+
+LOUDNESS = Scale(
+    "integrated loudness in LUFS, or the level of the background in dBFS",
+    "",
+    (
+        (-inf, "very quiet"),
+        (-55.0, "quiet"),
+        (-40.0, "soft"),
+        (-28.0, "moderate"),
+        (-18.0, "loud"),
+        (-10.0, "very loud"),
+    ),
+)
+SILENCE = Scale(
+    "near-silent share of the time",
+    "%",
+    (
+        (-inf, "hardly ever"),
+        (10.0, "partly"),
+        (50.0, "mostly"),
+        (95.0, "almost entirely"),
+    ),
+)
+ACTIVITY = Scale(
+    "onsets a minute",
+    "",
+    ((-inf, "uneventful"), (10.0, "eventful"), (60.0, "busy")),
+)
+EVENNESS = Scale(
+    "level exceeded 10 % of the time above that exceeded 90 % of it",
+    "dB",
+    ((-inf, "steady"), (6.0, "uneven"), (15.0, "very uneven")),
+)
+BRIGHTNESS = Scale(
+    "centre of the power of the median frame",
+    "Hz",
+    ((-inf, "dark"), (300.0, "mid-range"), (2000.0, "bright")),
+)
+WIDTH = Scale(
+    "correlation of two channels",
+    "",
+    ((-inf, "out of phase"), (-0.5, "wide"), (0.5, "narrow"), (0.95, "almost mono")),
+)
+SCALES = (LOUDNESS, SILENCE, ACTIVITY, EVENNESS, BRIGHTNESS, WIDTH)
+
+MOSTLY = 0.5
+"""The share from which on a clip is called after one kind of frame."""
+OFFSET_FROM = 0.001
+BALANCE_FROM_DB = 3.0
+ONE_PITCH_WITHIN = 1.03
+"""A range of pitch narrower than half a semitone is given as one figure."""
+
+TERMS = {
+    "level": "RMS of 0.1 s without its mean, of the loudest channel; a full-scale sine: -3 dBFS",
+    "digital silence": "no sample of any channel changes within 0.1 s",
+    "near-silent": (
+        f"level below {stretches.NEAR_SILENCE_DB:.0f} dBFS for {stretches.SILENCE_S} s or longer, "
+        "digital silence included"
+    ),
+    "background": (
+        "the level exceeded 90 % of the time (L90 of ISO 1996-1), in clips of "
+        f"{stretches.BACKGROUND_FROM_S:.0f} s or more"
+    ),
+    "event": (
+        f"a stretch {stretches.EVENT_DB:.0f} dB or more above the background (or above "
+        f"{stretches.HEARABLE_DB:.0f} dBFS where that is fainter); dips of up to "
+        f"{stretches.EVENT_GAP_S:.0f} s do not end it"
+    ),
+    "background with events": f"the events fill less than {measure.SPARSE_EVENTS_SHARE:.0%}",
+    "clipped": (
+        f"{levels.CLIP_RUN_SAMPLES} or more samples in a row at full scale (of 16 bits) in a channel"
+    ),
+    "onset": (
+        f"the spectrum rises by {onsets.RISE_DB} dB or more, as a mean over its bands, against the "
+        "second around it"
+    ),
+    "regular": (
+        f"{onsets.REGULAR_SHARE:.0%} of the intervals between onsets, and at least "
+        f"{onsets.REGULAR_INTERVALS}, lie within {onsets.REGULAR_WITHIN:.0%} of their median"
+    ),
+    "irregular": "there are intervals enough, and they are not regular",
+    "sounding": f"a frame of 50 ms at {character.SOUNDING_DB:.0f} dBFS or above",
+    "tonal": (
+        f"a sounding frame that is periodic or whose flatness is below {character.TONAL_DB:.0f} dB; "
+        "of a clip: half of them or more"
+    ),
+    "noise-like": (
+        f"a sounding frame that is not periodic, of flatness above {character.NOISE_DB:.0f} dB; "
+        "of a clip: half of them or more"
+    ),
+    "mixed": "neither tonal nor noise-like",
+    "periodic": (
+        "a frame whose autocorrelation reaches 0.8 and whose neighbour repeats at the same rate; the "
+        f"pitch is given where {character.PITCH_SHARE:.0%} or more of the sounding frames are"
+    ),
+    "identical": "every sample is the same in all channels",
+    "dead": (
+        f"a channel below {channels.DEAD_BELOW_DB:.0f} dBFS while another is above "
+        f"{channels.ALIVE_ABOVE_DB:.0f} dBFS"
+    ),
+    "louder": f"the levels of two channels differ by {BALANCE_FROM_DB:.0f} dB or more",
+    "offset": f"the mean of a channel is {OFFSET_FROM:.1%} of full scale or more",
+    "faulty": "a sample that is NaN, infinite or more than 60 dB beyond full scale",
+}
+
+
+def table() -> str:
+    """Return all words with their thresholds as a Markdown table."""
+    rows = [f"| {word} | {_reach(scale, place)} |" for scale in SCALES for place, word in enumerate(scale.words)]
+    rows += [f"| {word} | {meaning} |" for word, meaning in TERMS.items()]
+    return "\n".join(["| word | when |", "| --- | --- |", *rows])
+
+
+def _reach(scale: Scale, place: int) -> str:
+    unit = f" {scale.unit}" if scale.unit else ""
+    start = scale.steps[place][0]
+    if place + 1 == len(scale.steps):
+        return f"{scale.of}: {start:g}{unit} or more"
+    end = scale.steps[place + 1][0]
+    return f"{scale.of}: below {end:g}{unit}" + ("" if start == -inf else f", from {start:g}{unit}")

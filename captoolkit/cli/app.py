@@ -1,0 +1,151 @@
+"""The group of commands, and what their ends mean to the shell.
+
+Rules: only click is imported to show help; a command's module is loaded when it is called. An
+input's or a service's fault is one line on stderr, never a traceback (`--debug` shows it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from captoolkit import __version__
+from captoolkit.cli.show import clean
+from captoolkit.errors import CaptoolkitError, UsageError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+COMMANDS = {
+    "caption": "Prepare, ask, stitch: write the timeline of each file.",
+    "doctor": "Show what captoolkit finds here: ffmpeg, key, folders, versions.",
+    "export": "Write a timeline in other formats.",
+    "plan": "Show what would be done to each file and why; write nothing.",
+    "prepare": "Make files that fit the target, and a manifest of them.",
+    "probe": "Show what each file is, and which limits it breaks.",
+    "targets": "Show the services known here and their limits.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package, loaded when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"captoolkit.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(
+    __version__, "--version", prog_name="captoolkit", message="%(prog)s %(version)s"
+)
+def app() -> None:
+    """Prepare audio for captioning services, and bring their captions back as one timeline.
+
+    Data goes to standard output, progress and messages to standard error. Exit status: 0 done,
+    1 at least one input failed, 2 wrong usage, 130 interrupted.
+    """
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the group and return the exit status."""
+    with _signals_as_interrupts():
+        try:
+            status = app.main(list(argv), prog_name="captoolkit", standalone_mode=False)
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            return _interrupted()
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except UsageError as error:
+            report(str(error))
+            return USAGE
+        except BrokenPipeError:  # the reader of our output has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+    return int(status or 0)
+
+
+def for_each(names: Sequence[str], work: Callable[[str], None], *, debug: bool) -> int:
+    """Do `work` for each input; one that fails is one line, and the others are still done.
+
+    Raises:
+        UsageError: what is asked for cannot be, for whatever input.
+    """
+    status = 0
+    for name in names:
+        try:
+            work(name)
+        except UsageError:
+            raise
+        except CaptoolkitError as error:
+            if debug:
+                traceback.print_exc()
+            report(f"{name}: {error}")
+            status = FAILED
+    return status
+
+
+def report(message: str) -> None:
+    """Write one line about what went wrong."""
+    click.echo(f"error: {clean(message)}", err=True)
+
+
+def display_name(path: str) -> str:
+    """Return a path as a person sees it: relative where that is shorter."""
+    with contextlib.suppress(ValueError):
+        return str(Path(path).relative_to(Path.cwd()))
+    return path
+
+
+def _interrupted() -> int:
+    """Say so and go, without waiting for requests whose answers nobody will read."""
+    report("interrupted; what was unfinished has been removed")
+    if threading.active_count() > 1:
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
+    return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Tidy up after a polite kill or a closed terminal as after Ctrl-C."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {name: signal.signal(getattr(signal, name), _interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,105 @@
+"""`captoolkit caption`: from files to timelines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from captoolkit.cli import options
+from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report
+from captoolkit.cli.show import note, plural, say
+
+if TYPE_CHECKING:
+    from captoolkit.model import Timeline
+
+
+@click.command("caption", short_help=COMMANDS["caption"])
+@options.files_argument
+@click.option(
+    "-f",
+    "formats",
+    default="json",
+    show_default=True,
+    metavar="FORMAT,...",
+    help="What to write: json, srt, vtt, txt, md; several with commas.",
+)
+@click.option(
+    "-o",
+    "out",
+    metavar="PATH",
+    help="One format: the file, a folder that exists, or - for standard output. Several: a folder "
+    "that receives STEM.json, STEM.srt, ...  [default: the current folder]",
+)
+@options.captioner_options
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="How many segments are asked about at once.",
+)
+@options.preparing_options
+@options.overwrite_option
+@options.debug_option
+def command(
+    files: tuple[str, ...],
+    formats: str,
+    out: str | None,
+    captioner: str,
+    model: str | None,
+    region: str | None,
+    base_url: str | None,
+    concurrency: int,
+    overwrite: bool,
+    debug: bool,
+    **chosen: Any,
+) -> int:
+    """Caption each FILE and write its timeline.
+
+    FILE is prepared for the target, each segment is asked about as soon as it is ready, and the
+    captions are stitched into one timeline on FILE's own clock. A segment that gets no caption
+    is marked in the timeline, the rest is kept, and the exit status is 1.
+    """
+    from captoolkit.captioning import caption
+    from captoolkit.cli.progress import Bars
+    from captoolkit.cli.writing import Outputs
+
+    outputs = Outputs(formats, out, inputs=files, overwrite=overwrite)
+    holes = 0
+
+    def make(name: str) -> None:
+        nonlocal holes
+        places = outputs.places(name)
+        with Bars(name, captions=True) as bars:
+            timeline = caption(
+                name,
+                captioner=captioner,
+                model=model,
+                region=region,
+                base_url=base_url,
+                concurrency=concurrency,
+                on_event=bars.show,
+                **options.wishes(chosen),
+            )
+        outputs.write(timeline, places)
+        for place in places.values():
+            if place is not None:
+                say(display_name(str(place)))
+        _tell(name, timeline)
+        holes += len(timeline.holes)
+
+    status = for_each(files, make, debug=debug)
+    return FAILED if holes else status
+
+
+def _tell(name: str, timeline: Timeline) -> None:
+    """What came of it, for the person: holes as errors, tokens and cost where there are any."""
+    for hole in timeline.holes:
+        report(f"{name}: segment {hole.index}: {hole.error}")
+    used = timeline.usage.total_tokens
+    if used is not None:
+        cost = timeline.cost
+        price = f", {cost.currency} {cost.amount}" if cost else ""
+        note(f"{name}: {plural(len(timeline.entries), 'segment')}, {plural(used, 'token')}{price}")

@@ -1,0 +1,169 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from captoolkit.errors import UsageError
+from captoolkit.units import parse_bit_rate, parse_duration
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """Return an option callback that reads a value as people write it."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except UsageError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
+def files_argument(command: Command) -> Command:
+    """One or more media files."""
+    return click.argument("files", metavar="FILE...", nargs=-1, required=True)(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`."""
+    help_text = "Print one JSON document instead of text."
+    return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
+
+
+def debug_option(command: Command) -> Command:
+    """`--debug`."""
+    help_text = "Show where in the program an error arose."
+    return click.option("--debug", is_flag=True, help=help_text)(command)
+
+
+def overwrite_option(command: Command) -> Command:
+    """`-y`."""
+    help_text = "Replace files that are there already."
+    return click.option("-y", "--overwrite", is_flag=True, help=help_text)(command)
+
+
+def target_options(command: Command) -> Command:
+    """Where the files are to go."""
+    return _stack(
+        command,
+        click.option(
+            "--target",
+            default="qwen3-omni-captioner",
+            show_default=True,
+            metavar="NAME",
+            help="The service they are for: a name or a model that `captoolkit targets` lists.",
+        ),
+        click.option(
+            "--via",
+            type=click.Choice(["base64", "upload", "url"]),
+            default="base64",
+            show_default=True,
+            help="How they will travel; each way has its own size limit.",
+        ),
+    )
+
+
+def preparing_options(command: Command) -> Command:
+    """Everything that says how files are prepared."""
+    return target_options(
+        _stack(
+            command,
+            click.option(
+                "--format",
+                "format_",
+                type=click.Choice(["auto", "wav", "mp3", "aac", "amr"]),
+                default="auto",
+                show_default=True,
+                help="The format that comes out; auto takes the least loss that fits.",
+            ),
+            click.option(
+                "--quality",
+                type=click.Choice(["auto", "voice", "podcast", "music"]),
+                default="auto",
+                show_default=True,
+                help="The services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k "
+                "in stereo; auto takes the best that fits.",
+            ),
+            click.option(
+                "--bitrate",
+                "bit_rate",
+                callback=_parsed_by(parse_bit_rate),
+                metavar="RATE",
+                help="Such as 64k.",
+            ),
+            click.option(
+                "--sample-rate",
+                "sample_rate_hz",
+                type=click.IntRange(1),
+                metavar="HZ",
+                help="Samples per second that come out.",
+            ),
+            click.option("--channels", type=click.IntRange(1, 2), help="Channels that come out."),
+            click.option(
+                "--segment",
+                callback=_parsed_by(parse_duration),
+                metavar="LENGTH",
+                help="Make segments of about this length, such as 30s.",
+            ),
+            click.option(
+                "--max-segment",
+                callback=_parsed_by(parse_duration),
+                metavar="LENGTH",
+                help="Make no segment longer than this, such as 10m.",
+            ),
+            click.option(
+                "--track",
+                metavar="N|LANG",
+                help="The sound track to take: its number from 1, or its language, such as zho. "
+                "The default track without it.",
+            ),
+        )
+    )
+
+
+def wishes(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of `preparing_options` as the library's keyword arguments."""
+    names = ("target", "via", "quality", "bit_rate", "sample_rate_hz", "channels")
+    taken = {name: options[name] for name in (*names, "segment", "max_segment", "track")}
+    return taken | {"format": options["format_"]}
+
+
+def captioner_options(command: Command) -> Command:
+    """Who is asked."""
+    return _stack(
+        command,
+        click.option(
+            "--captioner",
+            type=click.Choice(["acoustic", "dashscope", "openai"]),
+            default="acoustic",
+            show_default=True,
+            help="Who is asked: acoustic measures here and needs no key; dashscope and openai are "
+            "the two protocols of Model Studio (openai: also of self-hosted servers).",
+        ),
+        click.option(
+            "--model", metavar="NAME", help="The service's model.  [default: the captioner]"
+        ),
+        click.option(
+            "--region",
+            type=click.Choice(["singapore", "beijing"]),
+            help="Which of Model Studio's hosts is asked.  [default: singapore]",
+        ),
+        click.option(
+            "--base-url",
+            metavar="URL",
+            help="Another host, ending as the SDKs' do: .../api/v1 for dashscope, "
+            ".../compatible-mode/v1 or .../v1 for openai.",
+        ),
+    )
+
+
+def _stack(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Apply decorators so that help lists them in the order given."""
+    return functools.reduce(lambda made, option: option(made), reversed(options), command)

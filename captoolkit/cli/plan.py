@@ -1,0 +1,114 @@
+"""`captoolkit plan`: what would be done to each file and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from captoolkit.cli import options
+from captoolkit.cli.app import COMMANDS, for_each
+from captoolkit.cli.show import plural, say
+
+if TYPE_CHECKING:
+    from captoolkit.model import CostRange, Plan
+
+
+@click.command("plan", short_help=COMMANDS["plan"])
+@options.files_argument
+@options.preparing_options
+@options.json_option
+@options.debug_option
+def command(files: tuple[str, ...], as_json: bool, debug: bool, **chosen: Any) -> int:
+    """Show what would be done to each FILE and why: segments, sizes, tokens, price range.
+
+    Nothing is written and nothing is sent.
+    """
+    from captoolkit.preparing import plan
+
+    plans = []
+
+    def show(name: str) -> None:
+        made = plan(name, **options.wishes(chosen))
+        if as_json:
+            plans.append(_document(made))
+        else:
+            say_plan(name, made)
+
+    status = for_each(files, show, debug=debug)
+    if as_json:
+        from captoolkit.exactjson import render
+
+        click.echo(render({"format": "captoolkit.plan/1", "files": plans}), nl=False)
+    return status
+
+
+def say_plan(name: str, plan: Plan) -> None:
+    """Write a plan for a person."""
+    say(f"{name}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
+    for reason in plan.reasons:
+        say(f"  {reason}")
+    say(f"  {tokens(plan)}")
+    for cost in plan.costs:
+        say(f"  {price(cost)}")
+
+
+def tokens(plan: Plan) -> str:
+    """Return what the service will count."""
+    return (
+        f"{plural(plan.input_tokens, 'input token')} in {plural(len(plan.spans), 'request')} "
+        f"to {plan.target.name}, {plan.audio_tokens:,} of them sound."
+    )
+
+
+def price(cost: CostRange) -> str:
+    """Return what they will cost in one region."""
+    least = f"{cost.region}: {cost.currency} {cost.least:.4f}"
+    if cost.most is None:
+        return f"{least} for the input; how long answers may be is not known."
+    return f"{least} for the input, at most {cost.most:.4f} with the longest answers."
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    from captoolkit.exactjson import seconds
+    from captoolkit.planning.ladder import file_bytes
+
+    made = plan.encoding
+    return {
+        "path": plan.info.path,
+        "target": plan.target.name,
+        "via": plan.via.value,
+        "track": plan.track.number,
+        "action": plan.action.value,
+        "encoding": made
+        and {
+            "format": made.format,
+            "codec": made.codec,
+            "sample_rate_hz": made.sample_rate_hz,
+            "channels": made.channels,
+            "bit_rate": made.bit_rate,
+        },
+        "segments": [
+            {
+                "index": index,
+                "start_s": seconds(span.start_samples, span.rate_hz),
+                "end_s": seconds(span.end_samples, span.rate_hz),
+                "max_bytes": file_bytes(made, int(span.duration_s * made.sample_rate_hz))
+                if made
+                else plan.info.size_bytes,
+            }
+            for index, span in enumerate(plan.spans, start=1)
+        ],
+        "cut_reach_s": seconds(plan.reach_samples, plan.track.sample_rate_hz),
+        "tokens": {"audio": plan.audio_tokens, "input": plan.input_tokens},
+        "costs": [
+            {
+                "region": cost.region,
+                "currency": cost.currency,
+                "least": cost.least,
+                "most": cost.most,
+            }
+            for cost in plan.costs
+        ],
+        "reasons": list(plan.reasons),
+    }

@@ -1,0 +1,108 @@
+"""`captoolkit probe`: what each file is, exactly, and which limits it breaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from captoolkit.cli import options
+from captoolkit.cli.app import COMMANDS, for_each
+from captoolkit.cli.show import say, say_columns
+
+if TYPE_CHECKING:
+    from captoolkit.model import MediaInfo, Target, Track
+
+
+@click.command("probe", short_help=COMMANDS["probe"])
+@options.files_argument
+@options.target_options
+@options.json_option
+@options.debug_option
+def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug: bool) -> int:
+    """Show what each FILE is: container, tracks, codec, rate, channels, exact duration.
+
+    Also says which limits of the target it breaks. Nothing is written.
+    """
+    from captoolkit import catalogue
+    from captoolkit.audio.probe import probe
+    from captoolkit.model import Via
+    from captoolkit.planning.targets import misfits
+
+    row, found = catalogue.target(target), []
+
+    def show(name: str) -> None:
+        info = probe(name)
+        reasons = misfits(info, info.default_track, row, Via(via))
+        if as_json:
+            found.append(_document(info, row, via, reasons))
+        else:
+            _say(name, info, row, via, reasons)
+
+    status = for_each(files, show, debug=debug)
+    if as_json:
+        from captoolkit.exactjson import render
+
+        click.echo(render({"format": "captoolkit.probe/1", "files": found}), nl=False)
+    return status
+
+
+def _say(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> None:
+    from captoolkit.units import format_clock, format_size
+
+    length = format_clock(info.default_track.duration_s, decimals=3)
+    say(f"{name}: {info.container}, {length}, {format_size(info.size_bytes)}")
+    tracks = [_track_row(track) for track in info.tracks]
+    say_columns(tracks, indent="  ")
+    for picture in info.pictures:
+        say(f"  {'cover' if picture.is_cover else 'video'}    {picture.codec}")
+    say(f"  {row.name} via {via}: {'does not fit as it is' if reasons else 'fits as it is'}")
+    for reason in reasons:
+        say(f"    {reason}")
+
+
+def _track_row(track: Track) -> tuple[str, ...]:
+    from captoolkit.units import format_clock
+
+    notes = [track.language or "", "default" if track.default else ""]
+    return (
+        f"sound {track.number}",
+        track.codec,
+        f"{track.sample_rate_hz} Hz",
+        track.layout,
+        format_clock(track.duration_s, decimals=3) + (" (counted)" if track.counted else ""),
+        " ".join(filter(None, notes)),
+    )
+
+
+def _document(info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> dict[str, Any]:
+    from captoolkit.exactjson import seconds
+
+    return {
+        "path": info.path,
+        "bytes": info.size_bytes,
+        "container": info.container,
+        "tracks": [
+            {
+                "number": track.number,
+                "codec": track.codec,
+                "sample_rate_hz": track.sample_rate_hz,
+                "channels": track.channels,
+                "layout": track.layout,
+                "bit_rate": track.bit_rate,
+                "language": track.language,
+                "default": track.default,
+                "duration_s": seconds(track.duration_samples, track.sample_rate_hz),
+                "duration_samples": track.duration_samples,
+                "counted": track.counted,
+            }
+            for track in info.tracks
+        ],
+        "pictures": [
+            {"codec": picture.codec, "cover": picture.is_cover} for picture in info.pictures
+        ],
+        "target": row.name,
+        "via": via,
+        "fits": not reasons,
+        "misfits": list(reasons),
+    }

@@ -1,0 +1,58 @@
+"""How things are shown to a person: plain aligned text, safe for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+
+def clean(text: str) -> str:
+    r"""Return `text` with everything a terminal could obey replaced by `?`.
+
+    ```python
+    >>> clean("a\x1b[31mb")
+    'a?[31mb'
+
+    ```
+    """
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def say(text: str = "") -> None:
+    """Write one line of data to standard output."""
+    click.echo(clean(text))
+
+
+def note(text: str) -> None:
+    """Write one line for the person to standard error."""
+    click.echo(clean(text), err=True)
+
+
+def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
+    """Return rows as lines with aligned columns, two spaces apart.
+
+    ```python
+    >>> columns([("a", "1"), ("long", "2")])
+    ['a     1', 'long  2']
+
+    ```
+    """
+    table = [tuple(row) for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    return [
+        indent
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def say_columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
+    """Write rows with aligned columns."""
+    for line in columns(rows, indent=indent):
+        say(line)
+
+
+def plural(number: int, noun: str) -> str:
+    """Return `1 segment`, `2 segments`, `30,750 tokens`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

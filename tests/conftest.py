@@ -1,0 +1,86 @@
+"""What all tests share: where real recordings lie, and sounds whose truth is known."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURES = ROOT / "fixtures"
+CORPUS = ROOT.parent / "shared" / "corpus"
+
+MakeMedia = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of generated sounds that come with the project."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real recordings beside the project."""
+    if not CORPUS.is_dir():
+        pytest.skip("the real recordings are not beside this checkout")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The ffmpeg that comes with the package, to make and to read media independently of us."""
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@pytest.fixture(scope="session")
+def convert(ffmpeg: str) -> Callable[[Path, Path, Sequence[str]], Path]:
+    """Run a plain ffmpeg command: `convert(source, result, options)`."""
+
+    def run(source: Path, result: Path, options: Sequence[str] = ()) -> Path:
+        argv = [ffmpeg, "-v", "error", "-y", "-i", str(source), *options, str(result)]
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def decoded_samples(ffmpeg: str) -> Callable[[Path], int]:
+    """Count what a full decode of the first sound track gives, by a plain ffmpeg command."""
+
+    def count(path: Path) -> int:
+        argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:a:0"]
+        argv += ["-f", "s16le", "-ac", "1", "-"]
+        raw = subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        return len(raw.stdout) // 2
+
+    return count
+
+
+def tone(
+    seconds: float, *, rate_hz: int, frequency_hz: float = 440.0, amplitude: float = 0.5
+) -> NDArray[np.float32]:
+    """A sine, shape (frames, 1)."""
+    time_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    wave = amplitude * np.sin(2 * np.pi * frequency_hz * time_s)
+    return wave.astype(np.float32)[:, None]
+
+
+def silence(seconds: float, *, rate_hz: int) -> NDArray[np.float32]:
+    """Digital silence, shape (frames, 1)."""
+    return np.zeros((round(seconds * rate_hz), 1), np.float32)
+
+
+def write_wav(
+    path: Path, *parts: NDArray[np.float32], rate_hz: int, subtype: str = "PCM_16"
+) -> Path:
+    """Write arrays of shape (frames, channels) one after another."""
+    soundfile.write(str(path), np.concatenate(parts), rate_hz, subtype=subtype)
+    return path

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pysubs2
+import srt
+import webvtt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit.model import Entry, Span, Status, Timeline
+from captoolkit.timeline import render
+from captoolkit.timeline.cues import cue_lines, cues
+
+TimelineOf = Callable[..., Timeline]
+
+rates = st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])
+lengths = st.lists(st.integers(1, 30) | st.integers(1, 500_000_000), min_size=1, max_size=12)
+
+
+def tiled(timeline: Timeline, lengths_samples: list[int], rate_hz: int) -> Timeline:
+    """Return the timeline with silences of these lengths, end to end, in place of its entries."""
+    ends = [sum(lengths_samples[: n + 1]) for n in range(len(lengths_samples))]
+    entries = tuple(
+        Entry(
+            index=index,
+            source_span=Span(start_samples=end - length, end_samples=end, rate_hz=rate_hz),
+            status=Status.SILENT,
+        )
+        for index, (end, length) in enumerate(zip(ends, lengths_samples, strict=True), 1)
+    )
+    source = replace(timeline.source, sample_rate_hz=rate_hz, duration_samples=ends[-1])
+    return replace(timeline, source=source, entries=entries)
+
+
+@given(lengths_samples=lengths, rate_hz=rates)
+def test_cues_stay_in_order_last_and_do_not_overlap(
+    lengths_samples: list[int], rate_hz: int, timeline_of: TimelineOf
+) -> None:
+    """However short an entry is, its cue lasts, and the next one starts no earlier than its end."""
+    found = list(cues(tiled(timeline_of(), lengths_samples, rate_hz)))
+    assert len(found) == len(lengths_samples)
+    assert all(cue.start_ms < cue.end_ms for cue in found)
+    assert all(one.end_ms <= other.start_ms for one, other in pairwise(found))
+
+
+@given(lengths_samples=lengths, rate_hz=rates)
+def test_a_time_is_off_by_half_a_millisecond_and_one_for_each_tiny_entry_before(
+    lengths_samples: list[int], rate_hz: int, timeline_of: TimelineOf
+) -> None:
+    """Times are rounded once; only entries under a millisecond push what follows them."""
+    tiny = 0
+    for cue in cues(tiled(timeline_of(), lengths_samples, rate_hz)):
+        span = cue.entry.source_span
+        early_ms = 1000 * span.start_samples / rate_hz - cue.start_ms
+        assert -tiny - 0.5 <= early_ms <= 0.5
+        tiny += 1000 * span.samples < rate_hz
+
+
+@given(lengths_samples=lengths, rate_hz=rates)
+def test_subtitle_readers_find_the_same_times(
+    lengths_samples: list[int], rate_hz: int, timeline_of: TimelineOf
+) -> None:
+    """SRT and WebVTT say the same milliseconds, past 99 hours too."""
+    timeline = tiled(timeline_of(), lengths_samples, rate_hz)
+    expected = [(cue.start_ms, cue.end_ms) for cue in cues(timeline)]
+    one_ms = timedelta(milliseconds=1)
+    from_srt = [(c.start // one_ms, c.end // one_ms) for c in srt.parse(render(timeline, "srt"))]
+    from_vtt = [
+        (c.start_time.in_milliseconds(), c.end_time.in_milliseconds())
+        for c in webvtt.from_string(render(timeline, "vtt"), strict=True).captions
+    ]
+    assert from_srt == from_vtt == expected
+
+
+def test_pysubs2_finds_the_same_times(timeline_of: TimelineOf) -> None:
+    """A third reader agrees on both formats, for times of two hour digits (it reads no more)."""
+    timeline = tiled(timeline_of(), [1, 44_099, 44_100 * 3_600 * 99], 44_100)
+    expected = [(cue.start_ms, cue.end_ms) for cue in cues(timeline)]
+    for name in ("srt", "vtt"):
+        found = pysubs2.SSAFile.from_string(render(timeline, name), format_=name)
+        assert [(cue.start, cue.end) for cue in found] == expected
+
+
+def test_an_entry_under_a_millisecond_gets_one_and_the_next_starts_after_it(
+    timeline_of: TimelineOf,
+) -> None:
+    """Three samples become 1 ms: the least that is not nothing."""
+    found = list(cues(tiled(timeline_of(), [48_000, 3, 47_997], 48_000)))
+    assert [(cue.start_ms, cue.end_ms) for cue in found] == [(0, 1000), (1000, 1001), (1001, 2000)]
+
+
+def test_a_cue_line_is_never_blank_nor_a_number_but_the_first(timeline_of: TimelineOf) -> None:
+    """Paragraphs become lines, and a number alone joins the line above it."""
+    (entry,) = timeline_of("7\n\n\nThey count:\n1\n2\n\nEnd.").entries
+    assert cue_lines(entry) == ["7", "They count: 1 2", "End."]

@@ -1,0 +1,270 @@
+"""What all formats promise alike, each file read back with somebody else's parser."""
+
+from __future__ import annotations
+
+import html
+import json
+import unicodedata
+from collections.abc import Callable
+
+import pysubs2
+import pytest
+import srt
+import webvtt
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from captoolkit.errors import UsageError
+from captoolkit.model import Timeline
+from captoolkit.timeline import FORMATS, Format, extension_of, render
+
+TimelineOf = Callable[..., Timeline]
+
+LONG = "The rain goes on, and somewhere behind it a train. " * 400
+
+NASTY = {
+    "blank lines": "One.\n\nTwo.\n\n\n  \n\nThree.",
+    "arrow": "left --> right -->\n--> and -->",
+    "a whole cue": "before\n\n7\n00:00:01,000 --> 00:00:02,000\nafter",
+    "a whole VTT cue": "before\n\n7\n00:00:01.000 --> 00:00:02.000 align:start\nafter",
+    "two times": "from 00:00:01,000 until 00:00:02,500 and 00:00:03,000 there is hum",
+    "loose arrow": "00:00:01,000 -- > 00:00:02,000",
+    "VTT keywords": "WEBVTT\n\nNOTE nothing\n\nSTYLE\n::cue {}\n\nREGION\nid:a",
+    "ampersands": "Q&A, AT&T; &amp; &lt;b&gt; &nbsp; &#65;",
+    "tags": "<b>loud</b> <i>x</i> <font color=red>y</font> < b > <c.red>z <00:00:01.000> </",
+    "unclosed tag": "a < b and <u",
+    "script": "<script>alert('x')</script><!-- y --><![CDATA[z]]>",
+    "braces": r"{\an8}up {music} {} { and }",
+    "backslashes": r"C:\new\Night\home \\ \N \n \h \* end\ ",
+    "quotes": '"double" \'single\' “curly” „low“ «guillemets» 「鉤括弧」 `tick` """',
+    "Chinese": "一位女士在说话。\n\n背景有雨声，“滴答”。",
+    "right to left": "صوت المطر\nקול הגשם and English",
+    "combining": "e\u0301 नमस्ते ไทย",
+    "emoji": "👩‍👩‍👧 🏳️‍🌈 🎵",
+    "controls": "bell\x07 nul\x00 esc\x1b[31m del\x7f c1\x9b31m\x1f back\x08",
+    "line ends": "a\r\nb\rc\nd\r\n\r\ne\n\rf",
+    "rare line ends": "a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg",
+    "tabs": "\ta\tb\n\t\n\tc",
+    "spaces": "   a   \n\u3000b\u00a0\n\u00a0\nc",
+    "digits": "42",
+    "digit lines": "1\n2\n\n3\n４\n٥\n-6\n7.5",
+    "digits, then a date": "2024\n12.10.2024 was wet\n5\n1:2:3",
+    "ends in digits": "They count:\n\n42",
+    "headings": "# one\n## two #\nthree\n===\nfour\n---\n***\n___",
+    "lists": "- a\n+ b\n* c\n1. d\n2) e\n1234567890. f\n- [ ] g\n:- \n= h",
+    "Markdown": "*a* _b_ ~~c~~ `d` $e$ [f](http://g.example) ![h](i.png)\n[j]: k\n[^1]\n> l",
+    "code": "    four spaces\n```sh\nx\n```\n~~~\ny",
+    "table": "a | b\n--- | ---\n1 | 2\nc\n:-",
+    "links": "https://a.example www.b.example <https://c.example> d@e.example mailto:f@g.example",
+    "markers": "[silence]\n[no caption: never]",
+    "long": LONG,
+    "one long word": "x" * 20_000,
+    "surrogate": "half \ud83d of one",
+    "byte order mark": "\ufeffa\ufeffb",
+}
+
+
+def read_srt(text: str) -> list[str]:
+    """Return the text of each SRT cue."""
+    return [cue.content for cue in srt.parse(text)]
+
+
+def read_srt_with_pysubs2(text: str) -> list[str]:
+    """Return the text of each SRT cue, once pysubs2 has taken tags and breaks out of it."""
+    return [cue.plaintext for cue in pysubs2.SSAFile.from_string(text, format_="srt")]
+
+
+def read_vtt(text: str) -> list[str]:
+    """Return the text of each WebVTT cue; webvtt-py takes out tags and leaves escapes."""
+    cues = webvtt.from_string(text, strict=True).captions
+    return [html.unescape(cue.text) for cue in cues]
+
+
+def read_markdown(text: str) -> list[str]:
+    """Return the text of each section; fail on anything that is not plain text in paragraphs."""
+    sections: list[str] = []
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    in_heading = False
+    for token in tokens:
+        assert token.type.removesuffix("_open").removesuffix("_close") in {
+            "heading",
+            "paragraph",
+            "inline",
+        }
+        if token.type.startswith("heading"):
+            in_heading = token.type == "heading_open"
+        if token.type == "heading_open" and token.tag == "h2":
+            sections.append("")
+        if token.type == "inline" and sections and not in_heading:
+            for child in token.children or []:
+                assert child.type in {"text", "text_special", "hardbreak"}
+                sections[-1] += child.content or "\n"
+            sections[-1] += "\n\n"
+    return sections
+
+
+def read_json(text: str) -> list[str]:
+    """Return the text of each JSON entry."""
+    return [entry["text"] for entry in json.loads(text)["entries"]]
+
+
+READERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
+    "srt with srt": ("srt", read_srt),
+    "srt with pysubs2": ("srt", read_srt_with_pysubs2),
+    "vtt with webvtt-py": ("vtt", read_vtt),
+    "md with markdown-it": ("md", read_markdown),
+    "json with json": ("json", read_json),
+}
+every_reader = pytest.mark.parametrize(("name", "read"), READERS.values(), ids=READERS)
+every_format = pytest.mark.parametrize("name", FORMATS)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, full-width and ordinary forms taken for the same."""
+    return unicodedata.normalize("NFKC", text).split()
+
+
+def shown_words(text: str) -> list[str]:
+    """Return the words a reader should find: as written, but for what cannot be shown."""
+    return words("".join(map(_shown, text)))
+
+
+def _shown(character: str) -> str:
+    if character.isspace() and character != "\x1f":  # a space for Python, a control for others
+        return " "
+    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cs"} else character
+
+
+@every_reader
+@pytest.mark.parametrize("caption", NASTY.values(), ids=NASTY)
+def test_a_nasty_caption_comes_back_word_for_word_between_its_neighbours(
+    name: str, read: Callable[[str], list[str]], caption: str, timeline_of: TimelineOf
+) -> None:
+    """Another parser finds three cues, and in the middle one the same words in the same order."""
+    before, middle, after = read(render(timeline_of("A dog barks.", caption, "A door."), name))
+    assert (words(before), words(after)) == (["A", "dog", "barks."], ["A", "door."])
+    if name == "json":
+        assert middle == caption
+    else:
+        assert words(middle) == shown_words(caption)
+
+
+@every_reader
+@pytest.mark.parametrize("caption", NASTY.values(), ids=NASTY)
+def test_a_nasty_caption_at_the_very_end_is_whole(
+    name: str, read: Callable[[str], list[str]], caption: str, timeline_of: TimelineOf
+) -> None:
+    """The last cue has no cue after it to tell readers where it ends, and loses nothing."""
+    (last,) = read(render(timeline_of(caption), name))
+    expected = words(caption) if name == "json" else shown_words(caption)
+    assert words(last) == expected
+
+
+@pytest.mark.parametrize("name", ["srt", "vtt", "md"])
+@given(
+    captions=st.lists(
+        st.text(
+            st.characters(categories=["L", "N", "P", "S", "Z", "C"])
+            | st.sampled_from("-->\n\r\u2028 \t&<b/{}\\N0123:,.#*_[]()=+|~`1")
+        ),
+        max_size=4,
+    )
+)
+@example(captions=["", " \n", "\n0\n0"])
+def test_any_captions_come_back_as_so_many_cues_with_no_text_lost(
+    name: str, captions: list[str], timeline_of: TimelineOf
+) -> None:
+    """Whatever a model says, cues stay apart and no letter or digit of it goes missing."""
+    text = render(timeline_of(*captions), name)
+    for format_name, read in READERS.values():
+        if format_name == name:
+            found = ["".join(words(cue)) for cue in read(text)]
+            expected = ["".join(shown_words(caption)) for caption in captions]
+            assert found == [caption or "[emptycaption]" for caption in expected]
+
+
+@every_reader
+def test_holes_and_silences_are_entries(
+    name: str, read: Callable[[str], list[str]], timeline_of: TimelineOf
+) -> None:
+    """What has no caption says so, in the same words everywhere; JSON has a status for it."""
+    text = render(timeline_of("Rain.", holes=("timed\r\nout \x1b<b>", ""), silences=1), name)
+    if name == "json":
+        statuses = [entry["status"] for entry in json.loads(text)["entries"]]
+        assert statuses == ["ok", "failed", "failed", "silent"]
+    else:
+        assert [" ".join(words(said)) for said in read(text)] == [
+            "Rain.",
+            "[no caption: timed out \ufffd<b>]",
+            "[no caption: reason unknown]",
+            "[silence]",
+        ]
+
+
+@every_format
+@pytest.mark.parametrize("caption", NASTY.values(), ids=NASTY)
+def test_a_file_can_be_encoded_and_holds_no_control_character(
+    name: str, caption: str, timeline_of: TimelineOf
+) -> None:
+    """Nothing in a written file moves a terminal's cursor, and every line ends in a newline."""
+    text = render(timeline_of(caption, holes=(caption,)), name)
+    controls = {c for c in text if unicodedata.category(c) in {"Cc", "Zl", "Zp"}}
+    assert controls == {"\n"}
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert text.encode("utf-8").decode("utf-8") == text
+
+
+@pytest.mark.parametrize(("name", "parts"), [("srt", 1), ("vtt", 2)])
+@pytest.mark.parametrize("caption", NASTY.values(), ids=NASTY)
+def test_a_subtitle_file_has_no_blank_line_and_no_arrow_but_its_own(
+    name: str, parts: int, caption: str, timeline_of: TimelineOf
+) -> None:
+    """Even the simplest reader, which splits at blank lines, finds one block for each cue."""
+    text = render(timeline_of(caption, caption), name)
+    assert len(text.split("\n\n")) == parts + 1
+    assert text.count("-->") == 2
+
+
+def test_an_unknown_format_is_refused_with_the_names_of_the_known(timeline_of: TimelineOf) -> None:
+    """The error names what was asked for and what there is."""
+    with pytest.raises(UsageError, match=r"'ass'.*json, srt, vtt, txt, md"):
+        render(timeline_of("x"), "ass")
+    with pytest.raises(UsageError, match="'ass'"):
+        extension_of("ass")
+
+
+@every_format
+def test_each_format_is_registered_under_its_own_name(name: str) -> None:
+    """Name and row agree, and the extension goes after a dot of the caller's."""
+    assert FORMATS[name].name == name
+    assert extension_of(name).isalnum()
+
+
+def test_anyone_can_add_a_format(timeline_of: TimelineOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row in the dict is all that a new format needs, wherever its module lives."""
+    row = Format(name="again", extension="t", title="", module="captoolkit.timeline.text")
+    monkeypatch.setitem(FORMATS, "again", row)
+    assert render(timeline_of("x"), "again") == render(timeline_of("x"), "txt")
+
+
+@every_format
+def test_entries_out_of_order_are_refused_before_anything_is_written(
+    name: str, timeline_of: TimelineOf
+) -> None:
+    """A timeline put together by hand, backwards, does not become a file."""
+    good = timeline_of("a", "b")
+    backwards = Timeline(source=good.source, captioner=good.captioner, entries=good.entries[::-1])
+    with pytest.raises(UsageError, match=r"entry 2 starts at 0\.000000 s"):
+        render(backwards, name)
+
+
+@every_format
+def test_a_timeline_without_entries_still_makes_a_file_of_its_kind(
+    name: str, timeline_of: TimelineOf
+) -> None:
+    """A recording without a sample has no cues, and nothing fails over it."""
+    text = render(timeline_of(), name)
+    assert text == "" or text.endswith("\n")
+    assert all(read(text) == [] for format_name, read in READERS.values() if format_name == name)

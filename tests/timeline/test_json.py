@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit.errors import InputError
+from captoolkit.model import (
+    CaptionerInfo,
+    Cost,
+    Entry,
+    SourceInfo,
+    Span,
+    Status,
+    Timeline,
+    Usage,
+)
+from captoolkit.timeline import parse, render
+
+TimelineOf = Callable[..., Timeline]
+
+texts = st.text(max_size=30)
+maybe_texts = st.none() | texts
+counts = st.none() | st.integers(0, 2**60)
+usages = st.builds(
+    Usage,
+    audio_tokens=counts,
+    text_tokens=counts,
+    input_tokens=counts,
+    output_tokens=counts,
+    total_tokens=counts,
+)
+costs = st.builds(
+    Cost,
+    currency=texts,
+    amount=st.decimals(min_value=0, allow_nan=False, allow_infinity=False, places=9)
+    | st.sampled_from(
+        [
+            Decimal("1E+3"),
+            Decimal("1.5E-12"),
+            Decimal("0.10"),
+            Decimal("123456789.01234567890123456"),
+        ]
+    ),
+)
+rates = st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000, 768_000])
+
+
+@st.composite
+def timelines(draw: st.DrawFn) -> Timeline:
+    """Entries in order inside the source, with or without gaps, up to months long."""
+    rate_hz = draw(rates)
+    edges = sorted(draw(st.sets(st.integers(0, rate_hz * 10**7), max_size=10)))
+    spans = [
+        Span(start_samples=start, end_samples=end, rate_hz=rate_hz)
+        for start, end in pairwise(edges)
+        if draw(st.booleans())
+    ]
+    return Timeline(
+        source=draw(sources(rate_hz, edges[-1] if edges else 0)),
+        captioner=draw(st.builds(CaptionerInfo, name=texts, model=texts, base_url=maybe_texts)),
+        entries=tuple(draw(entries(span)) for span in spans),
+        cost=draw(st.none() | costs),
+    )
+
+
+def sources(rate_hz: int, duration_samples: int) -> st.SearchStrategy[SourceInfo]:
+    """Describe a recording of this length in any words."""
+    return st.builds(
+        SourceInfo,
+        path=texts,
+        sha256=texts,
+        size_bytes=st.integers(0, 2**50),
+        container=texts,
+        codec=texts,
+        sample_rate_hz=st.just(rate_hz),
+        channels=st.integers(1, 64),
+        track=st.integers(1, 64),
+        duration_samples=st.just(duration_samples),
+    )
+
+
+def entries(span: Span) -> st.SearchStrategy[Entry]:
+    """Say anything about this stretch."""
+    return st.builds(
+        Entry,
+        index=st.integers(0, 10**6),
+        source_span=st.just(span),
+        status=st.sampled_from(Status),
+        text=texts,
+        finish_reason=maybe_texts,
+        request_id=maybe_texts,
+        error=maybe_texts,
+        usage=usages,
+    )
+
+
+@given(timelines())
+def test_reading_gives_back_what_was_written(timeline: Timeline) -> None:
+    """Every sample, word, token and cent survives the file."""
+    assert parse(render(timeline, "json")) == timeline
+
+
+def test_a_json_file_looks_like_this(timeline_of: TimelineOf) -> None:
+    """The fields of the format in their order, times with six decimals, text as it is."""
+    timeline = timeline_of("雨。\n“drip” & <b>")
+    usage = Usage(audio_tokens=25, total_tokens=40)
+    timeline = replace(
+        timeline,
+        entries=(replace(timeline.entries[0], usage=usage, finish_reason="stop"),),
+        cost=Cost(currency="CNY", amount=Decimal("0.10")),
+    )
+    assert render(timeline, "json") == GOLDEN
+
+
+GOLDEN = """\
+{
+  "format": "captoolkit.timeline/1",
+  "source": {
+    "path": "/recordings/night in the harbour.flac",
+    "sha256": "abababababababababababababababababababababababababababababababab",
+    "bytes": 123456,
+    "container": "flac",
+    "codec": "flac",
+    "sample_rate_hz": 48000,
+    "channels": 2,
+    "track": 1,
+    "duration_s": 1.000000
+  },
+  "captioner": {
+    "name": "acoustic",
+    "model": "acoustic-1",
+    "base_url": null
+  },
+  "entries": [
+    {
+      "index": 1,
+      "start_s": 0.000000,
+      "end_s": 1.000000,
+      "status": "ok",
+      "text": "雨。\\n“drip” & <b>",
+      "finish_reason": "stop",
+      "request_id": null,
+      "error": null,
+      "usage": {
+        "audio_tokens": 25,
+        "text_tokens": null,
+        "input_tokens": null,
+        "output_tokens": null,
+        "total_tokens": 40
+      }
+    }
+  ],
+  "usage": {
+    "audio_tokens": 25,
+    "text_tokens": null,
+    "input_tokens": null,
+    "output_tokens": null,
+    "total_tokens": 40
+  },
+  "cost": {
+    "currency": "CNY",
+    "amount": 0.10
+  }
+}
+"""
+
+
+def test_a_name_that_is_not_unicode_survives(timeline_of: TimelineOf) -> None:
+    """A file name of arbitrary bytes reaches Python with lone surrogates; they come back."""
+    timeline = timeline_of("x")
+    path = b"/in/caf\xe9.wav".decode("utf-8", "surrogateescape")
+    named = replace(timeline, source=replace(timeline.source, path=path))
+    written = render(named, "json")
+    assert written.isascii()
+    assert parse(written) == named
+
+
+def test_controls_and_separators_are_escaped_and_come_back(timeline_of: TimelineOf) -> None:
+    """A file shown in a terminal moves nothing, and no reader breaks a line inside a text."""
+    timeline = timeline_of("\x00\x07\x1b[31m\x7f\x85\x9b \u2028\u2029 \r\n\t雨")
+    written = render(timeline, "json")
+    assert len(written.splitlines()) == written.count("\n")
+    assert "雨" in written
+    assert parse(written) == timeline
+
+
+def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
+    """Return the timeline's JSON with one value replaced, or taken out."""
+    document = json.loads(render(timeline, "json"))
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        (["format"], "captoolkit.timeline/2", r"'captoolkit\.timeline/2', not"),
+        (["format"], "captoolkit.manifest/1", r"'captoolkit\.manifest/1', not"),
+        (["format"], ..., "format is None"),
+        (["colour"], "red", "unknown field `colour`"),
+        (["cost"], ..., "missing required field `cost`"),
+        (["cost"], {"currency": "CNY", "amount": "NaN"}, r"cost\.amount is NaN"),
+        (["source", "bytes"], "many", r"\$\.source\.bytes"),
+        (["source", "sample_rate_hz"], 0, r"\$\.source\.sample_rate_hz"),
+        (["source", "duration_s"], 1e400, "not JSON: Infinity"),
+        (["source", "duration_s"], 1e12, r"\$\.source\.duration_s"),
+        (["entries"], {}, r"\$\.entries"),
+        (["entries", 1, "start_s"], "1.0", r"\$\.entries\[1\]\.start_s"),
+        (["entries", 1, "start_s"], -1.0, r"\$\.entries\[1\]\.start_s"),
+        (["entries", 1, "status"], "lost", r"'lost' - at `\$\.entries\[1\]\.status`"),
+        (["entries", 1, "text"], None, r"\$\.entries\[1\]\.text"),
+        (["entries", 1, "note"], "", r"unknown field `note` - at `\$\.entries\[1\]`"),
+        (["entries", 1, "usage", "audio_tokens"], -1, r"\$\.entries\[1\]\.usage\.audio_tokens"),
+        (["entries", 1, "start_s"], 0.5, r"entry 2 starts at 0\.500000 s, before"),
+        (["entries", 0, "end_s"], 0.0, "entry 1 is empty"),
+        (["entries", 1, "end_s"], 2.5, r"entry 2 ends at 2\.500000 s, after"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_with_the_place(
+    path: list[str | int], value: Any, problem: str, timeline_of: TimelineOf
+) -> None:
+    """Version, fields, types, order: the error says what is wrong and where in the file."""
+    with pytest.raises(InputError, match=problem):
+        parse(broken(timeline_of("a", "b"), *path, value=value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "WEBVTT\n",
+        "{",
+        "[]",
+        "null",
+        '"captoolkit.timeline/1"',
+        "[" * 100_000,
+        '{"format": 1e9999999999999999999}',
+        '{"format": ' + "9" * 5_000 + "}",
+    ],
+    ids=["empty", "vtt", "cut", "list", "null", "string", "deep", "exponent", "digits"],
+)
+def test_what_is_no_timeline_at_all_is_the_inputs_fault(text: str) -> None:
+    """Anything that can stand in a file is refused with an error of ours."""
+    with pytest.raises(InputError):
+        parse(text)
+
+
+def test_a_cut_off_file_is_refused_with_line_and_column(timeline_of: TimelineOf) -> None:
+    """Somebody who looks into the file finds the place."""
+    with pytest.raises(InputError, match=r"line 40 column \d+"):
+        parse("".join(render(timeline_of("a"), "json").splitlines(keepends=True)[:40])[:-5])
+
+
+def test_a_byte_order_mark_is_no_obstacle(timeline_of: TimelineOf) -> None:
+    """Some editors put one in front of every file they save."""
+    timeline = timeline_of("a")
+    assert parse("\ufeff" + render(timeline, "json")) == timeline
+
+
+def test_only_json_loads_a_library() -> None:
+    """Subtitles and pages are written without paying for the import of msgspec."""
+    code = (
+        "import sys, captoolkit.timeline as t, captoolkit.timeline.srt, captoolkit.timeline.vtt,"
+        " captoolkit.timeline.text, captoolkit.timeline.markdown;"
+        "sys.exit('msgspec' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
