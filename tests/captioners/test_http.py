@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import logging
+import pickle
+import socket
+import threading
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from captoolkit.captioners import dashscope
+from captoolkit.captioners.http import FAILURES, Bounds, Client
+from captoolkit.captioners.regions import parse_base_url
+from captoolkit.captioners.service import Request, ServiceCaptioner
+from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
+
+if TYPE_CHECKING:
+    from tests.captioners.conftest import BytesClip, Recorder
+
+KEY = "sk-secret-0123456789abcdef"
+ASK = Request(path="/ask", body=b'{"audio":"x"}')
+ANSWER = {
+    "output": {"choices": [{"message": {"content": [{"text": "Rain."}]}}]},
+    "request_id": "r-1",
+}
+
+
+def client_of(url: str, *, api_key: str | None = KEY, bounds: Bounds | None = None) -> Client:
+    """Return a client for a base URL."""
+    endpoint = parse_base_url(url, captioner="dashscope")
+    return Client(endpoint, api_key=api_key, bounds=bounds or Bounds())
+
+
+def failure(recorder: Recorder, *, bounds: Bounds | None = None) -> Any:
+    """Return the error that asking the recorder ends in."""
+    client = client_of(f"{recorder.url}/api/v1", bounds=bounds)
+    with pytest.raises(ServiceError) as caught:
+        client.post(ASK)
+    client.close()
+    return caught.value
+
+
+def test_request_arrives_as_it_was_built(recorder: Recorder) -> None:
+    """Method, path, body, key and types arrive unchanged, and no compression is asked for."""
+    recorder.answer(ANSWER, headers={"X-Request-Id": "h-1"})
+    client = client_of(f"{recorder.url}/api/v1/")
+    reply = client.post(ASK)
+    client.close()
+    (seen,) = recorder.seen
+    assert (seen.method, seen.path, seen.body) == ("POST", "/api/v1/ask", ASK.body)
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert seen.headers["content-type"] == "application/json"
+    assert seen.headers["accept-encoding"] == "identity"
+    assert (reply.status_code, reply.headers["x-request-id"]) == (200, "h-1")
+
+
+def test_error_status_is_a_reply_like_any_other(recorder: Recorder) -> None:
+    """What a status means is for the protocols to say."""
+    recorder.answer(b"busy", status=503)
+    client = client_of(recorder.url)
+    reply = client.post(ASK)
+    client.close()
+    assert (reply.status_code, reply.body) == (503, b"busy")
+
+
+def test_refused_connection_is_told() -> None:
+    """Where nobody listens, the error names the host and what to check."""
+    with socket.socket() as held:  # bound, so that nobody else takes the port, and deaf
+        held.bind(("127.0.0.1", 0))
+        client = client_of(f"http://127.0.0.1:{held.getsockname()[1]}/api/v1")
+        with pytest.raises(ServiceConnectionError, match=r"127\.0\.0\.1 cannot be reached: .+; "):
+            client.post(ASK)
+        client.close()
+
+
+def test_silence_ends_at_the_bound(recorder: Recorder) -> None:
+    """A server that says nothing is left after `read_s`."""
+    recorder.hang()
+    error = failure(recorder, bounds=Bounds(read_s=0.1))
+    assert isinstance(error, ServiceConnectionError)
+    assert error.problem == "127.0.0.1 sent nothing for 0.1 s"
+
+
+def test_endless_answer_ends_at_the_bound(recorder: Recorder) -> None:
+    """A server that drips bytes for ever is left after `answer_s`."""
+    recorder.drip()
+    error = failure(recorder, bounds=Bounds(answer_s=0.2))
+    assert isinstance(error, ServiceConnectionError)
+    assert error.problem == "127.0.0.1 was not done within 0.2 s"
+
+
+def test_reset_is_told(recorder: Recorder) -> None:
+    """A connection that breaks before the answer is a connection's fault."""
+    recorder.reset()
+    assert isinstance(failure(recorder), ServiceConnectionError)
+
+
+def test_half_an_answer_is_no_answer(recorder: Recorder) -> None:
+    """An answer shorter than announced is refused, even if it would parse."""
+    recorder.promise_more(b'{"output":{}}')
+    error = failure(recorder)
+    assert isinstance(error, ServiceConnectionError)
+    assert "broke off" in error.problem
+
+
+def test_flood_is_refused_at_the_bound(recorder: Recorder) -> None:
+    """An answer larger than `answer_bytes` is not taken in."""
+    recorder.pour(64 * 2**20)
+    error = failure(recorder, bounds=Bounds(answer_bytes=2**20))
+    assert error.problem == "127.0.0.1 answered with more than 1048576 bytes"
+
+
+def test_flood_of_headers_is_refused(recorder: Recorder) -> None:
+    """Headers without end are refused as no HTTP."""
+    recorder.answer({}, headers={"X-Flood": "x" * 2**20})
+    assert isinstance(failure(recorder), ServiceConnectionError)
+
+
+def test_compressed_answer_is_refused(recorder: Recorder) -> None:
+    """What was asked for plain is not unpacked: a small answer can unpack to a big one."""
+    recorder.answer(b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+    assert failure(recorder).problem == "127.0.0.1 answered compressed, unasked"
+
+
+def test_tls_with_a_plain_server_is_told(recorder: Recorder) -> None:
+    """A server that does not speak TLS cannot be reached over https, and sees no key."""
+    client = client_of(f"https://{recorder.authority}/api/v1")
+    with pytest.raises(ServiceConnectionError, match="cannot be reached"):
+        client.post(ASK)
+    client.close()
+    assert recorder.seen == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_an_error_and_the_key_stays(
+    recorder: Recorder, elsewhere: Recorder, status: int
+) -> None:
+    """A redirect is named, not followed: the other server sees neither key nor audio."""
+    place = f"{elsewhere.url}/api/v1/ask"
+    recorder.answer({}, status=status, headers={"Location": f"{place}?token=abc"})
+    error = failure(recorder)
+    assert error.problem == f"127.0.0.1 sent us elsewhere (HTTP {status}), to {place}"
+    assert (error.status_code, "--base-url" in error.fix) == (status, True)
+    assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("place", ["http://[", "//\x1b[31m", "ftp://x/", "http://x:y/"])
+def test_broken_redirect_is_an_error(recorder: Recorder, place: str) -> None:
+    """Wherever a redirect points, it ends in an error that can be printed."""
+    recorder.answer({}, status=302, headers={"Location": place})
+    assert str(failure(recorder)).isprintable()
+
+
+def kinds_of_failures(kind: type[Exception]) -> Iterator[type[Exception]]:
+    """Yield an exception class and all below it."""
+    yield kind
+    for child in kind.__subclasses__():
+        yield from kinds_of_failures(child)
+
+
+def test_every_transport_error_is_told_in_its_own_words() -> None:
+    """No kind of failure that httpx knows is missing from the table."""
+    kinds = kinds_of_failures(httpx.TransportError)
+    ours = {kind for kind in kinds if kind.__module__ == "httpx"}  # other packages add their own
+    assert len(ours) >= 15
+    assert ours <= set(FAILURES)
+
+
+def test_key_is_not_sent_in_the_clear() -> None:
+    """Without TLS a key goes to this machine only, and this is found before anything is sent."""
+    with pytest.raises(UsageError, match="would send the key unencrypted"):
+        client_of("http://captions.example/api/v1")
+    client_of("http://captions.example/api/v1", api_key=None).close()
+    for url in ("https://captions.example/v1", "http://localhost/v1", "http://[::1]:8000/v1"):
+        client_of(url).close()
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_proxy_is_not_used_for_this_machine(
+    recorder: Recorder, elsewhere: Recorder, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A proxy of the environment never sees what goes to this machine, key included."""
+    monkeypatch.setenv(variable.lower(), elsewhere.url)
+    recorder.answer(ANSWER)
+    client = client_of(recorder.url)
+    assert client.post(ASK).status_code == 200
+    client.close()
+    assert elsewhere.seen == []
+
+
+def test_proxy_that_refuses_is_told_and_sees_no_key(
+    elsewhere: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a proxy the key travels inside TLS; without the tunnel it is not sent at all."""
+    monkeypatch.setenv("https_proxy", elsewhere.url)
+    elsewhere.answer({}, status=403)
+    client = client_of("https://dashscope-intl.aliyuncs.com/api/v1")
+    with pytest.raises(ServiceConnectionError, match="the proxy on the way to dashscope-intl"):
+        client.post(ASK)
+    client.close()
+    (seen,) = elsewhere.seen
+    assert seen.method == "CONNECT"
+    assert KEY not in str(seen)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("https_proxy", "gopher://user:hunter2@x:1"), ("SSL_CERT_FILE", "/hunter2/missing.pem")],
+)
+def test_unusable_environment_is_told_without_its_values(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Proxy and certificate settings that cannot be used are named, their values are not."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError, match="proxy or certificate settings") as caught:
+        client_of("https://captions.example/v1")
+    assert "hunter2" not in str(caught.value)
+    assert variable.upper() in caught.value.fix
+
+
+def test_closing_twice_is_allowed_and_asking_afterwards_is_not(recorder: Recorder) -> None:
+    """A closed client says so."""
+    client = client_of(recorder.url)
+    client.close()
+    client.close()
+    with pytest.raises(UsageError, match="this captioner is closed"):
+        client.post(ASK)
+
+
+def test_several_threads_share_one_captioner(recorder: Recorder, clip: BytesClip) -> None:
+    """Eight threads at once each get their caption, through one client."""
+    recorder.answer(ANSWER)
+    begin = threading.Barrier(8)
+    captioner = ServiceCaptioner(
+        dashscope.PROTOCOL, model="m", sender=client_of(f"{recorder.url}/api/v1")
+    )
+
+    def ask(_: int) -> str:
+        begin.wait(30)
+        return captioner.caption(clip).text
+
+    with captioner, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == ["Rain."] * 8
+    assert len(recorder.seen) == 8
+
+
+def test_placeholder_key_does_not_change_captions(recorder: Recorder) -> None:
+    """A key too short to be a secret is sent, and its word stays in the answers."""
+    recorder.answer(b'"an EMPTY room"')
+    client = client_of(recorder.url, api_key="EMPTY")
+    assert client.post(ASK).body == b'"an EMPTY room"'
+    client.close()
+    assert recorder.seen[0].headers["authorization"] == "Bearer EMPTY"
+
+
+@pytest.mark.parametrize("key", ["", "sk-a b", "sk-a\n", "sk-ü", "Bearer sk-a", "\x00"])
+def test_unusable_key_is_refused_without_being_shown(key: str) -> None:
+    """What no header can carry is refused, and its text stays out of the error."""
+    with pytest.raises(UsageError, match="the key in api_key is empty or holds a space") as caught:
+        client_of("https://captions.example/v1", api_key=key)
+    assert not key or key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "treat",
+    [
+        lambda recorder: recorder.echo_authorization(),
+        lambda recorder: recorder.answer({}, status=307, headers={"Location": f"/{KEY}?{KEY}"}),
+        lambda recorder: recorder.answer(f"<html>{KEY}".encode(), status=502),
+        lambda recorder: recorder.answer({"output": {}, "request_id": KEY}),
+        lambda recorder: recorder.answer({}, headers={"Content-Encoding": KEY}),
+        lambda recorder: recorder.reset(),
+        lambda recorder: recorder.hang(),
+        lambda recorder: recorder.promise_more(KEY.encode()),
+    ],
+    ids=["echo", "redirect", "html", "id", "encoding", "reset", "hang", "half"],
+)
+def test_key_appears_nowhere(
+    recorder: Recorder, clip: BytesClip, caplog: pytest.LogCaptureFixture, treat: Any
+) -> None:
+    """No repr, error, traceback, pickle or log holds the key, even if the server repeats it."""
+    treat(recorder)
+    caplog.set_level(logging.DEBUG)
+    client = client_of(f"{recorder.url}/api/v1", bounds=Bounds(read_s=0.5))
+    captioner = ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client)
+    with captioner, pytest.raises(ServiceError) as caught:
+        captioner.caption(clip)
+
+    assert recorder.seen[0].headers["authorization"] == f"Bearer {KEY}"
+    error = caught.value
+    reprs = [repr(thing) for thing in (client, captioner, captioner.info, error)]
+    fields = [str(error), repr(vars(error)), *traceback.format_exception(error)]
+    # What a server writes into its headers is traced as it came, before anybody can read it.
+    traced = [record.getMessage() for record in caplog.records]
+    logged = [line for line in traced if not line.startswith("receive_response_headers.complete")]
+    everything = "\n".join([*reprs, *fields, *logged])
+    assert KEY not in everything
+    assert KEY.encode() not in pickle.dumps(error)

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from captoolkit.captioners.regions import (
+    REGIONS,
+    Endpoint,
+    choose_key,
+    parse_base_url,
+    region_endpoint,
+)
+from captoolkit.captioners.registry import CAPTIONERS, Options, open_captioner
+from captoolkit.errors import KeyMissingError, UsageError
+from captoolkit.model import CaptionerInfo
+
+if TYPE_CHECKING:
+    from tests.captioners.conftest import BytesClip, Recorder
+
+KEY = "sk-secret-0123456789abcdef"
+CHAT = {"choices": [{"message": {"content": "Rain."}, "finish_reason": "stop"}], "id": "c-1"}
+
+
+def refusal(name: str, **options: Any) -> str:
+    """Return the line that opening a captioner ends in."""
+    with pytest.raises(UsageError) as caught:
+        open_captioner(name, **options)
+    return str(caught.value)
+
+
+def test_unknown_captioner_is_refused_with_those_that_are_known() -> None:
+    """A name that is not in the registry is answered with the names that are."""
+    told = refusal("whisper")
+    assert told == "captioner 'whisper' is not known; known are acoustic, dashscope, openai"
+    assert sorted(CAPTIONERS) == ["acoustic", "dashscope", "openai"]
+
+
+@pytest.mark.parametrize("region", [None, *REGIONS])
+@pytest.mark.parametrize("name", ["dashscope", "openai"])
+def test_region_decides_where_to_ask(
+    monkeypatch: pytest.MonkeyPatch, name: str, region: str | None
+) -> None:
+    """Each region has its base URL for each protocol; Singapore is the default."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    with open_captioner(name, region=region) as captioner:
+        assert captioner.info == CaptionerInfo(
+            name=name,
+            model="qwen3-omni-30b-a3b-captioner",
+            base_url=REGIONS[region or "singapore"][name],
+        )
+        assert KEY not in repr(captioner)
+
+
+def test_unknown_region_is_refused() -> None:
+    """A region that is not in the table is answered with those that are."""
+    assert refusal("openai", region="mars").endswith("pass beijing or singapore, or a base URL")
+
+
+def test_region_that_contradicts_the_base_url_is_refused() -> None:
+    """A key is made for one region, so the two may not name different ones."""
+    base_url = REGIONS["singapore"]["dashscope"]
+    assert "not in region='beijing'" in refusal("dashscope", region="beijing", base_url=base_url)
+    open_captioner("dashscope", region="singapore", base_url=base_url, api_key=KEY).close()
+    open_captioner("openai", region="beijing", base_url="http://127.0.0.1:9/v1").close()
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("name", ["dashscope", "openai"])
+def test_missing_key_is_found_when_opening(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    """Without a key Model Studio is not even connected to; the error names the variable."""
+    if value is not None:
+        monkeypatch.setenv("DASHSCOPE_API_KEY", value)
+    with pytest.raises(KeyMissingError) as caught:
+        open_captioner(name)
+    assert str(caught.value) == (
+        "dashscope-intl.aliyuncs.com needs a key and DASHSCOPE_API_KEY is not set; create one in "
+        "Model Studio's console for this region, then set DASHSCOPE_API_KEY"
+    )
+
+
+@pytest.mark.parametrize("key", ["sk-a b", "sk-a\n", " ", "sk-ключ"])
+def test_unusable_key_of_the_environment_is_refused(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A key that was copied with a line break is refused by the name of its variable."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", key)
+    told = refusal("dashscope")
+    assert told.startswith("the key in DASHSCOPE_API_KEY is empty or holds a space")
+    assert key.strip() == "" or key.strip() not in told
+
+
+def test_empty_model_is_refused() -> None:
+    """A model without a name is found before anything is sent."""
+    assert "model=' ' is no name" in refusal("openai", model=" ", base_url="http://localhost/v1")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "goes"),
+    [
+        ("https://dashscope.aliyuncs.com/compatible-mode/v1", True),
+        ("https://DashScope-Intl.aliyuncs.com:443/compatible-mode/v1", True),
+        ("https://cn-hongkong.dashscope.aliyuncs.com/compatible-mode/v1", True),
+        ("https://w1.ap-southeast-1.maas.aliyuncs.com/compatible-mode/v1", True),
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://[::1]/v1", True),
+        ("http://localhost:8000/v1", True),
+        ("https://captions.example/v1", False),
+        ("http://192.168.0.2:8000/v1", False),
+        ("http://0.0.0.0:8000/v1", False),
+        ("http://localhost.example/v1", False),
+        ("https://dashscope.aliyuncs.com.example/compatible-mode/v1", False),
+        ("https://dashscope-aliyuncs.com/compatible-mode/v1", False),
+        ("https://evildashscope.aliyuncs.com/v1", False),
+        ("https://anybody.oss-cn-beijing.aliyuncs.com/v1", False),
+        ("https://dashscope.oss-cn-beijing.aliyuncs.com/v1", False),
+        ("https://anybody.cn-beijing.pai-eas.aliyuncs.com/v1", False),
+    ],
+)
+def test_environment_key_goes_to_its_own_service_only(base_url: str, *, goes: bool) -> None:
+    """The key made for Model Studio goes to its hosts and to this machine."""
+    endpoint = parse_base_url(base_url, captioner="openai")
+    environment = {"DASHSCOPE_API_KEY": KEY}
+    chosen = choose_key(endpoint, given=None, environment=environment)
+    assert chosen == (KEY if goes else None)
+    assert choose_key(endpoint, given="sk-other", environment=environment) == "sk-other"
+
+
+def test_environment_key_arrives_at_this_machine(
+    recorder: Recorder, clip: BytesClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway on this machine is sent the environment's key, or the one that is given."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    recorder.answer(CHAT)
+    for api_key in (None, "sk-other"):
+        base_url = f"{recorder.url}/v1"
+        with open_captioner("openai", base_url=base_url, api_key=api_key) as captioner:
+            captioner.caption(clip)
+    sent = [seen.headers["authorization"] for seen in recorder.seen]
+    assert sent == [f"Bearer {KEY}", "Bearer sk-other"]
+
+
+def test_foreign_host_is_asked_without_the_environment_key(
+    recorder: Recorder, clip: BytesClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrives for another host, seen at a proxy on the way, holds the clip and no key."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    monkeypatch.setenv("http_proxy", recorder.url)
+    recorder.answer(CHAT)
+    with open_captioner("openai", base_url="http://captions.example/v1") as captioner:
+        assert captioner.caption(clip).text == "Rain."
+    (seen,) = recorder.seen
+    assert seen.path == "http://captions.example/v1/chat/completions"
+    assert "authorization" not in seen.headers
+    assert KEY not in str(seen)
+
+
+def test_given_key_is_not_sent_in_the_clear() -> None:
+    """A key for a host that is neither encrypted nor here is refused when opening."""
+    told = refusal("openai", base_url="http://captions.example/v1", api_key=KEY)
+    assert "would send the key unencrypted" in told
+    assert KEY not in told
+
+
+def test_model_studio_is_not_asked_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's key does not go to Model Studio without TLS either."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    told = refusal("dashscope", base_url="http://dashscope.aliyuncs.com/api/v1")
+    assert "would send the key unencrypted; use https" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "base_url", "host"),
+    [
+        ("http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000/v1", "127.0.0.1"),
+        ("HTTPS://Captions.Example//", "https://captions.example", "captions.example"),
+        ("https://captions.example./v1", "https://captions.example/v1", "captions.example"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1", "::1"),
+        ("https://a.example/x/y-z/v1", "https://a.example/x/y-z/v1", "a.example"),
+    ],
+)
+def test_base_url_is_put_into_one_form(text: str, base_url: str, host: str) -> None:
+    """Case of the host, a dot after it and slashes at the end make no difference."""
+    endpoint = parse_base_url(text, captioner="openai")
+    encrypted = base_url.startswith("https")
+    assert endpoint == Endpoint(base_url=base_url, host=host, encrypted=encrypted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "dashscope.aliyuncs.com/api/v1",
+        "ftp://captions.example/v1",
+        "file:///etc/passwd",
+        "https://",
+        "https:///v1",
+        "https://captions.example:port/v1",
+        "https://captions.example:0/v1",
+        "https://captions.example:99999/v1",
+        "https://captions.example /v1",
+        "https://captions.example/v1\n",
+        "https://cap\ttions.example/v1",
+        "https://captions.exämple/v1",
+        "https://captions.example\\@dashscope.aliyuncs.com/v1",
+        "https://user:hunter2@captions.example/v1",
+        "https://hunter2@captions.example/v1",
+        "https://captions.example/v1?key=hunter2",
+        "https://captions.example/v1?",
+        "https://captions.example/v1#hunter2",
+        'https://captions.example/"v1"',
+        "https://captions.example//v1",
+        "http://[::1/v1",
+        "http://[fe80::1%25eth0]/v1",
+    ],
+)
+def test_what_is_no_base_url_is_refused(text: str) -> None:
+    """Anything but scheme, host, port and path is refused, and secrets in it are not repeated."""
+    told = refusal("openai", base_url=text)
+    assert told.isprintable()
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("name", ["dashscope", "openai"])
+@pytest.mark.parametrize("ending", ["chat/completions", "chat/completions/"])
+def test_address_of_a_request_is_answered_with_the_base_url(name: str, ending: str) -> None:
+    """Whoever pastes the full address is told which part of it to pass."""
+    told = refusal(name, base_url=f"http://127.0.0.1:8000/v1/{ending}")
+    assert told.endswith("pass http://127.0.0.1:8000/v1")
+
+
+@pytest.mark.parametrize(
+    ("name", "base_url", "fix"),
+    [
+        ("dashscope", REGIONS["beijing"]["openai"], REGIONS["beijing"]["dashscope"]),
+        ("openai", REGIONS["singapore"]["dashscope"], REGIONS["singapore"]["openai"]),
+        ("openai", "https://dashscope.aliyuncs.com", REGIONS["beijing"]["openai"]),
+    ],
+)
+def test_base_url_of_the_other_protocol_is_answered_with_the_right_one(
+    name: str, base_url: str, fix: str
+) -> None:
+    """Model Studio's two base URLs are not mixed up in silence."""
+    assert refusal(name, base_url=base_url).endswith(f"pass {fix}")
+
+
+def test_regions_are_model_studio_and_need_tls() -> None:
+    """Every row of the table is an encrypted address of the service itself."""
+    for region, base_urls in REGIONS.items():
+        for name in base_urls:
+            endpoint = region_endpoint(name, region)
+            assert endpoint.is_model_studio
+            assert endpoint.encrypted
+
+
+def test_options_do_not_show_the_key() -> None:
+    """What a captioner is opened with can be printed."""
+    assert KEY not in repr(Options(api_key=KEY))
+
+
+@pytest.mark.parametrize("option", ["model", "region", "base_url", "api_key"])
+def test_acoustic_captioner_takes_no_options(option: str) -> None:
+    """An option that would do nothing is refused instead of ignored."""
+    assert "takes no options" in refusal("acoustic", **{option: "x"})
+
+
+def test_acoustic_captioner_loads_no_http_client() -> None:
+    """Who stays on this machine does not pay for what speaks to others."""
+    code = (
+        "import sys; from captoolkit.captioners.registry import open_captioner;"
+        "open_captioner('acoustic').close();"
+        "print(sorted({'httpx', 'msgspec'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
