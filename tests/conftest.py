@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -12,11 +12,13 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from tests.recorder import Recorder
+
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"
 CORPUS = ROOT.parent / "shared" / "corpus"
 
-MakeMedia = Callable[..., Path]
+PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +64,22 @@ def decoded_samples(ffmpeg: str) -> Callable[[Path], int]:
         return len(raw.stdout) // 2
 
     return count
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep keys and proxies of whoever runs the tests out of them."""
+    for name in ("DASHSCOPE_API_KEY", "OPENAI_API_KEY", *PROXY_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """A server that keeps what it is sent."""
+    server = Recorder()
+    yield server
+    server.close()
 
 
 def tone(

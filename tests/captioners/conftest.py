@@ -1,171 +1,17 @@
-"""A real HTTP server on this machine that keeps what it is sent and answers as it is told."""
+"""What the captioners' tests share: a segment in memory and a second server."""
 
 from __future__ import annotations
 
 import base64
-import json
-import socket
-import struct
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from captoolkit.captioners.base import Samples
-
-PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
-Behaviour = Callable[[BaseHTTPRequestHandler], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One request as it arrived; the names of the headers are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body, parsed."""
-        return json.loads(self.body)
-
-
-class Recorder:
-    """A server on 127.0.0.1; each method below says how it treats the requests to come."""
-
-    def __init__(self) -> None:
-        self.seen: list[Seen] = []
-        self.released = threading.Event()
-        self._behave: Behaviour = _answer(200, b"{}", {})
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self.authority = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"http://{self.authority}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def handle(self, handler: BaseHTTPRequestHandler) -> None:
-        """Keep a request, then treat it as told."""
-        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in handler.headers.items()}
-        self.seen.append(
-            Seen(method=handler.command, path=handler.path, headers=headers, body=body)
-        )
-        self._behave(handler)
-
-    def answer(
-        self, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> None:
-        """Answer with bytes as they are, or with anything else as JSON."""
-        raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-        self._behave = _answer(status, raw, {"Content-Type": "application/json", **(headers or {})})
-
-    def echo_authorization(self) -> None:
-        """Refuse, repeating the key in body and headers."""
-
-        def behave(handler: BaseHTTPRequestHandler) -> None:
-            key = handler.headers.get("Authorization", "")
-            body = json.dumps({"code": f"Bad {key}", "message": f"wrong: {key}", "request_id": key})
-            headers = {"X-Request-Id": key, "Content-Type": "application/json"}
-            _answer(401, body.encode(), headers)(handler)
-
-        self._behave = behave
-
-    def hang(self) -> None:
-        """Say nothing until the test is over."""
-        self._behave = lambda handler: _wait(self.released)
-
-    def reset(self) -> None:
-        """Break the connection off without a word."""
-        self._behave = _reset
-
-    def promise_more(self, body: bytes) -> None:
-        """Send `body`, having announced twice as much, and close."""
-        self._behave = _answer(200, body, {"Content-Length": str(2 * len(body))})
-
-    def drip(self) -> None:
-        """Send a byte every few milliseconds until nobody listens or the test is over."""
-
-        def behave(handler: BaseHTTPRequestHandler) -> None:
-            _head(handler, 200, {})
-            while not self.released.wait(0.005):
-                handler.wfile.write(b" ")
-
-        self._behave = behave
-
-    def pour(self, size_bytes: int) -> None:
-        """Send `size_bytes` without announcing how many, as long as somebody listens."""
-
-        def behave(handler: BaseHTTPRequestHandler) -> None:
-            _head(handler, 200, {})
-            for _ in range(size_bytes // 65536):
-                handler.wfile.write(bytes(65536))
-
-        self._behave = behave
-
-    def close(self) -> None:
-        """Stop, and wait until everything has stopped."""
-        self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # closing waits for the answers under way
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that left early: that is what they are tested for."""
-
-
-def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 30
-
-        def do_POST(self) -> None:
-            recorder.handle(self)
-
-        do_CONNECT = do_POST  # noqa: N815 - the name that the base class looks for
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Keep quiet."""
-
-    return Handler
-
-
-def _head(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str]) -> None:
-    handler.close_connection = True
-    handler.send_response(status)
-    for name, value in {**headers, "Connection": "close"}.items():
-        handler.send_header(name, value)
-    handler.end_headers()
-
-
-def _answer(status: int, body: bytes, headers: Mapping[str, str]) -> Behaviour:
-    def behave(handler: BaseHTTPRequestHandler) -> None:
-        _head(handler, status, {"Content-Length": str(len(body)), **headers})
-        handler.wfile.write(body)
-
-    return behave
-
-
-def _reset(handler: BaseHTTPRequestHandler) -> None:
-    # Lingering for zero seconds makes closing send RST instead of FIN.
-    linger = struct.pack("ii", 1, 0)
-    handler.close_connection = True
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    handler.connection.close()
-
-
-def _wait(released: threading.Event) -> None:
-    released.wait(30)
+from tests.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,22 +36,6 @@ class BytesClip:
     def samples(self) -> AbstractContextManager[Samples]:
         """Decode nothing: services are sent bytes."""
         raise NotImplementedError
-
-
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep keys and proxies of whoever runs the tests out of them."""
-    for name in ("DASHSCOPE_API_KEY", "OPENAI_API_KEY", *PROXY_VARIABLES):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    """A server that keeps what it is sent."""
-    server = Recorder()
-    yield server
-    server.close()
 
 
 @pytest.fixture

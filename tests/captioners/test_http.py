@@ -19,7 +19,8 @@ from captoolkit.captioners.service import Request, ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 
 if TYPE_CHECKING:
-    from tests.captioners.conftest import BytesClip, Recorder
+    from tests.captioners.conftest import BytesClip
+    from tests.recorder import Recorder
 
 KEY = "sk-secret-0123456789abcdef"
 ASK = Request(path="/ask", body=b'{"audio":"x"}')

@@ -16,7 +16,8 @@ from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 
 if TYPE_CHECKING:
-    from tests.captioners.conftest import BytesClip, Recorder
+    from tests.captioners.conftest import BytesClip
+    from tests.recorder import Recorder
 
 KEY = "sk-test-0123456789abcdef"
 

@@ -18,7 +18,8 @@ from captoolkit.errors import KeyMissingError, UsageError
 from captoolkit.model import CaptionerInfo
 
 if TYPE_CHECKING:
-    from tests.captioners.conftest import BytesClip, Recorder
+    from tests.captioners.conftest import BytesClip
+    from tests.recorder import Recorder
 
 KEY = "sk-secret-0123456789abcdef"
 CHAT = {"choices": [{"message": {"content": "Rain."}, "finish_reason": "stop"}], "id": "c-1"}

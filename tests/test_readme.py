@@ -1,0 +1,129 @@
+"""The README is true: each of its commands and each of its Python blocks runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FIXTURES, ROOT
+from tests.recorder import Recorder
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BASE_PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
+
+
+def blocks(language: str) -> list[str]:
+    """The README's blocks in one language, in order."""
+    return [body for name, body in BLOCK.findall(README) if name == language]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the README's paths mean what they say."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "fixtures").symlink_to(FIXTURES)
+    return folder
+
+
+def test_every_command_of_the_readme_runs(desk: Path, recorder: Recorder) -> None:
+    """The commands run one after another, as a reader would try them.
+
+    The two that ask a paid service ask a local server in its place.
+    """
+    commands = [
+        line.removeprefix("$ ")
+        for body in blocks("console")
+        for line in body.splitlines()
+        if line.startswith("$ ")
+    ]
+    assert len(commands) > 10
+    for command in commands:
+        argv = redirected(shlex.split(command), recorder)
+        done = subprocess.run(
+            [sys.executable, "-m", *argv],
+            cwd=desk,
+            env={**os.environ, "DASHSCOPE_API_KEY": "sk-readme-example"},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert done.stdout, command
+    assert len(recorder.seen) == 2
+
+
+def redirected(argv: list[str], recorder: Recorder) -> list[str]:
+    """The command with `--region NAME` replaced by a server on this machine."""
+    if "--region" not in argv:
+        return argv
+    protocol = argv[argv.index("--captioner") + 1]
+    recorder.answer(ANSWERS[protocol])
+    place = argv.index("--region")
+    return [
+        *argv[:place],
+        "--base-url",
+        recorder.url + BASE_PATHS[protocol],
+        *argv[place + 2 :],
+    ]
+
+
+ANSWERS: dict[str, object] = {
+    "dashscope": {
+        "output": {
+            "choices": [
+                {
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": [{"text": "A voice."}]},
+                }
+            ]
+        },
+        "usage": {"input_tokens": 71, "output_tokens": 4, "total_tokens": 75},
+        "request_id": "r-1",
+    },
+    "openai": {
+        "id": "chatcmpl-1",
+        "choices": [
+            {"finish_reason": "stop", "message": {"role": "assistant", "content": "A voice."}}
+        ],
+        "usage": {"prompt_tokens": 71, "completion_tokens": 4, "total_tokens": 75},
+    },
+}
+
+
+@pytest.mark.parametrize("body", blocks("python"), ids=["segments", "timeline"])
+def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
+    """The library examples run as they stand, with warnings as errors."""
+    script = desk / "example.py"
+    script.write_text(body, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(argv, cwd=desk, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_limits_table_agrees_with_the_targets() -> None:
+    """Every service known is in the table, and its longest clip is the one that is planned with."""
+    import captoolkit
+
+    for name, target in captoolkit.targets().items():
+        row = next(line for line in README.splitlines() if line.startswith(f"| `{name}`"))
+        longest_s = target.limit("max_duration_s")
+        assert longest_s is not None
+        told = re.search(r"(\d+) (min|s)", row)
+        assert told is not None
+        assert int(told[1]) * (60 if told[2] == "min" else 1) == longest_s
+        assert row.rstrip(" |").endswith(f"{float(target.limit('tokens_per_s') or 0):g}")
+
+
+def test_every_script_the_readme_names_exists() -> None:
+    """A path in the README leads somewhere."""
+    for name in set(re.findall(r"(?:scripts|captoolkit|fixtures)/[\w./-]+\w", README)):
+        assert (ROOT / name).exists(), name
