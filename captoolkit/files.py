@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -133,8 +134,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
 def disk_full(path: Path) -> OutputError:
     """Return the error for a disk that has no room for `path`."""
     return OutputError(
-        f"there is no room left on the disk of {path}",
-        fix="free some, or choose another disk with -o",
+        "there is no room left on the disk",
+        fix="free some, or choose a folder on another disk",
         path=path,
     )
 
@@ -142,7 +143,8 @@ def disk_full(path: Path) -> OutputError:
 def distinct_stems(paths: Iterable[Path]) -> list[str]:
     """Return one name per path for what is made of it: its stem, numbered where two are alike.
 
-    Names that differ only in case are alike: some file systems cannot tell them apart.
+    Names that differ only in case, or in how an accent is encoded, are alike: some file systems
+    cannot tell them apart.
 
     ```python
     >>> distinct_stems([Path("a/talk.mkv"), Path("b/talk.wav"), Path("Talk")])
@@ -154,9 +156,13 @@ def distinct_stems(paths: Iterable[Path]) -> list[str]:
     stems = []
     for path in paths:
         stem, number = path.stem, 1
-        while stem.casefold() in seen:
+        while _alike(stem) in seen:
             number += 1
             stem = f"{path.stem}-{number}"
-        seen.add(stem.casefold())
+        seen.add(_alike(stem))
         stems.append(stem)
     return stems
+
+
+def _alike(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

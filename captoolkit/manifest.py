@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from captoolkit.exactjson import render as render_json
@@ -46,13 +47,15 @@ def file_names(text: str) -> frozenset[str]:
     try:
         document = json.loads(text)
         names = [segment["file"] for segment in document["segments"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return frozenset()
     return frozenset(name for name in names if _is_plain(name))
 
 
 def _is_plain(name: object) -> bool:
-    return isinstance(name, str) and name not in ("", ".", "..") and not set("/\\\0") & set(name)
+    if not isinstance(name, str) or name in ("", ".", "..") or set("/\\\0") & set(name):
+        return False
+    return Path(name).name == name  # Windows: no drive either
 
 
 def _encoding(plan: Plan) -> dict[str, Any]:

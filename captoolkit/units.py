@@ -23,8 +23,8 @@ SIZE_UNITS_BYTES = {
     "gib": 2**30,
 }
 
-_NUMBER = r"\d+(?:\.\d+)?|\.\d+"
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", re.ASCII)
+_NUMBER = r"\d{1,18}(?:\.\d{1,18})?|\.\d{1,18}"  # more digits name nothing that exists
+_CLOCK = re.compile(r"(?:(\d{1,18}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,18})?)", re.ASCII)
 _UNITS = re.compile(
     rf"(?:({_NUMBER})h)?(?:({_NUMBER})m(?:in)?)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?", re.ASCII
 )

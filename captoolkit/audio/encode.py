@@ -7,7 +7,9 @@ breaks a limit.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import wave
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +24,8 @@ from captoolkit.planning import ladder
 from captoolkit.units import format_seconds
 
 Block = NDArray[np.float32]
+
+FULL_SCALE = 32768  # of 16-bit samples
 
 # How many samples a decoder may give beside those that went in, by format. AMR and AAC have no tag
 # for the encoder's delay and padding: whole frames come back, and AAC's delay before them.
@@ -57,40 +61,37 @@ def open_writer(path: Path, encoding: Encoding) -> SegmentWriter:
 
 
 class WavWriter:
-    """16-bit PCM by libsndfile, in this process: it costs no encoder."""
+    """16-bit PCM with a plain header, in this process: it costs no encoder."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
-        import soundfile
-
         self.samples = 0
         self._path = path
         with files.writing(path):
             self._stream = path.open("wb")
-        self._sound = soundfile.SoundFile(
-            self._stream,
-            "w",
-            samplerate=encoding.sample_rate_hz,
-            channels=encoding.channels,
-            format="WAV",
-            subtype="PCM_16",
-        )
+            self._wave = wave.open(self._stream, "wb")  # noqa: SIM115 - open between calls
+        self._wave.setnchannels(encoding.channels)
+        self._wave.setsampwidth(2)
+        self._wave.setframerate(encoding.sample_rate_hz)
 
     def write(self, block: Block) -> None:
         """Take samples, shape (frames, channels); what is over full scale is clipped."""
+        scaled = np.clip(np.rint(np.nan_to_num(block) * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
         with files.writing(self._path):
-            self._sound.write(np.clip(np.nan_to_num(block), -1.0, 1.0))
+            self._wave.writeframesraw(scaled.astype("<i2").tobytes())
         self.samples += len(block)
 
     def finish(self) -> None:
         """Complete the header and close the file."""
         with files.writing(self._path):
-            self._sound.close()
+            self._wave.close()
             self._stream.close()
 
     def abort(self) -> None:
         """Close the file as it is."""
-        self._sound.close()
-        self._stream.close()
+        with contextlib.suppress(OSError):  # a full disk; the file is thrown away
+            self._wave.close()
+        with contextlib.suppress(OSError):
+            self._stream.close()
 
 
 class FfmpegWriter:

@@ -85,6 +85,9 @@ def run(argv: Sequence[str]) -> int:
         except UsageError as error:
             report(str(error))
             return USAGE
+        except CaptoolkitError as error:
+            report(str(error))
+            return FAILED
         except BrokenPipeError:  # the reader of our output has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED

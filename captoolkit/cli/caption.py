@@ -62,11 +62,13 @@ def command(
     captions are stitched into one timeline on FILE's own clock. A segment that gets no caption
     is marked in the timeline, the rest is kept, and the exit status is 1.
     """
+    from captoolkit.captioners.registry import open_captioner
     from captoolkit.captioning import caption
     from captoolkit.cli.progress import Bars
     from captoolkit.cli.writing import Outputs
 
     outputs = Outputs(formats, out, inputs=files, overwrite=overwrite)
+    asker = open_captioner(captioner, model=model, region=region, base_url=base_url)
     holes = 0
 
     def make(name: str) -> None:
@@ -75,10 +77,7 @@ def command(
         with Bars(name, captions=True) as bars:
             timeline = caption(
                 name,
-                captioner=captioner,
-                model=model,
-                region=region,
-                base_url=base_url,
+                captioner=asker,
                 concurrency=concurrency,
                 on_event=bars.show,
                 **options.wishes(chosen),
@@ -90,7 +89,8 @@ def command(
         _tell(name, timeline)
         holes += len(timeline.holes)
 
-    status = for_each(files, make, debug=debug)
+    with asker:
+        status = for_each(files, make, debug=debug)
     return FAILED if holes else status
 
 

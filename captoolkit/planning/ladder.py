@@ -38,6 +38,10 @@ AAC_DELAY_SAMPLES = 1024
 # out above this bound all the same is refused when it is read back.
 AAC_OVERSHOOT = Fraction(110, 100)
 ADTS_HEADER_BYTES = 7
+AAC_RATES_HZ = (
+    7_350, 8_000, 11_025, 12_000, 16_000, 22_050, 24_000,
+    32_000, 44_100, 48_000, 64_000, 88_200, 96_000,
+)  # fmt: skip
 # What LAME and its reader put around the sound: the encoder's delay, a last block to flush it.
 MP3_DELAY_SAMPLES = 1105
 MP3_EXTRA_FRAMES = 3  # the Xing frame, the flush, and one for rounding
@@ -125,7 +129,14 @@ def amr(bit_rate: int = 12_200) -> Encoding:
 
 
 def aac(bit_rate: int, rate_hz: int = MODEL_RATE_HZ, channels: int = 1) -> Encoding:
-    """Return AAC-LC in ADTS at about `bit_rate`."""
+    """Return AAC-LC in ADTS at about `bit_rate`.
+
+    Raises:
+        UsageError: AAC has no such sample rate.
+    """
+    if rate_hz not in AAC_RATES_HZ:
+        known = ", ".join(str(rate) for rate in AAC_RATES_HZ)
+        raise UsageError(f"sample_rate_hz={rate_hz} is not one AAC has", fix=f"take one of {known}")
     return Encoding(
         format="aac", codec="aac", sample_rate_hz=rate_hz, channels=channels, bit_rate=bit_rate
     )

@@ -44,7 +44,8 @@ def power_curve(samples: NDArray[np.float32], *, rate_hz: int) -> NDArray[np.flo
     """
     hop = hop_samples(rate_hz)
     hops = len(samples) // hop
-    change = np.diff(samples[: hops * hop], axis=0, prepend=samples[:1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        change = np.diff(samples[: hops * hop], axis=0, prepend=samples[:1])
     np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     power = np.einsum("fc,fc->f", change, change, dtype=np.float64) / samples.shape[1]
     smoothed: NDArray[np.float64] = power.reshape(hops, hop).mean(axis=1)

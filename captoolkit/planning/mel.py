@@ -31,7 +31,7 @@ def mel_power(samples: NDArray[np.float32], *, rate_hz: int) -> NDArray[np.float
     Returns:
         Shape (hops, 128), float64; no hops for a sound shorter than one frame.
     """
-    size, hop = round(rate_hz * FRAME_S), round(rate_hz * HOP_S)
+    size, hop = max(1, round(rate_hz * FRAME_S)), max(1, round(rate_hz * HOP_S))
     if len(samples) < size:
         return np.zeros((0, BANDS))
     frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]

@@ -98,8 +98,9 @@ class _Heard:
 
     def listen(self, block: Block, *, rate_hz: int) -> None:
         """Take an excerpt in, shape (frames, 2)."""
-        left, right = np.nan_to_num(block.T)
-        ways: tuple[Block, ...] = (left, right, (left + right) / np.float32(2))
+        left, right = np.nan_to_num(block.T, nan=0.0, posinf=0.0, neginf=0.0)
+        half = np.float32(0.5)
+        ways: tuple[Block, ...] = (left, right, half * left + half * right)
         self._pictures.append(np.stack([mel_power(way, rate_hz=rate_hz) for way in ways]))
         self._power += [np.vdot(left, left), np.vdot(right, right)]
         self._frames += len(block)

@@ -75,9 +75,14 @@ class _Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Choice:
-    """An encoding, how many segments of it, and how long each may be, in seconds."""
+    """An encoding, how many segments of it, and how long each may be, in seconds.
+
+    Attributes:
+        is_best: no encoding that may be taken is better.
+    """
 
     encoding: Encoding
+    is_best: bool
     segments: int
     longest_s: Fraction
     balanced_s: Fraction
@@ -181,6 +186,9 @@ def _encode(
     causes: tuple[str, ...],
 ) -> Plan:
     rate_hz = track.sample_rate_hz
+    rows = _rows(track, choice.encoding, mix)
+    if rows is None:
+        causes = tuple(cause for cause in causes if cause != mix.reason)
     edges = balanced_edges(track.duration_samples, choice.segments)
     spans = tuple(
         Span(start_samples=start, end_samples=end, rate_hz=rate_hz)
@@ -197,7 +205,7 @@ def _encode(
         via=via,
         action=Action.ENCODE,
         encoding=choice.encoding,
-        mix=_rows(track, choice.encoding, mix),
+        mix=rows,
         spans=spans,
         reach_samples=int(reach_s * rate_hz),
         max_segment_samples=int(choice.longest_s * rate_hz),
@@ -228,6 +236,7 @@ def _choose(track: Track, target: Target, bounds: _Bounds, wishes: Wishes) -> _C
             if balanced_s + slack_s <= longest_s:
                 return _Choice(
                     encoding=encoding,
+                    is_best=encoding == candidates[0][0],
                     segments=segments,
                     longest_s=longest_s,
                     balanced_s=balanced_s,
@@ -241,7 +250,7 @@ def _wished_segments(duration_s: Fraction, wishes: Wishes) -> int:
 
 def _longest_s(encoding: Encoding, bounds: _Bounds, duration_s: Fraction) -> Fraction:
     most = ladder.max_samples(encoding, size_bytes=bounds.size_bytes, duration_s=bounds.duration_s)
-    return duration_s if most is None else Fraction(most, encoding.sample_rate_hz)
+    return max(duration_s, Fraction(1)) if most is None else Fraction(most, encoding.sample_rate_hz)
 
 
 def _reach_s(choice: _Choice) -> Fraction:
@@ -304,6 +313,7 @@ def _wished(wishes: Wishes, track: Track) -> Sequence[Encoding]:
 
 def _exactly(wishes: Wishes, track: Track) -> Encoding:
     """The one encoding that the wishes spell out; what they leave open comes from a quality."""
+    _refuse_nonsense(wishes)
     base = ladder.QUALITIES[wishes.quality if wishes.quality != "auto" else "voice"]
     rate_hz = wishes.sample_rate_hz or base.sample_rate_hz
     channels = min(wishes.channels or base.channels, 2 if track.channels == 2 else 1)
@@ -320,6 +330,27 @@ def _exactly(wishes: Wishes, track: Track) -> Encoding:
         return ladder.aac(wishes.bit_rate or base.bit_rate, rate_hz, channels)
     cutoff_hz = base.cutoff_hz if rate_hz == base.sample_rate_hz else None
     return ladder.mp3(wishes.bit_rate or base.bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
+
+
+def _refuse_nonsense(wishes: Wishes) -> None:
+    """Raise for a number that nothing can have, and for one that the format fixes itself."""
+    for name in ("bit_rate", "sample_rate_hz", "channels"):
+        value = getattr(wishes, name)
+        if value is not None and value < 1:
+            raise UsageError(
+                f"{name}={value} must be at least 1", fix="leave it out, or ask for more"
+            )
+    if wishes.format == "wav" and wishes.bit_rate is not None:
+        raise UsageError(
+            f"bit_rate={wishes.bit_rate} cannot be had of WAV: its sample rate decides",
+            fix="leave one of them out",
+        )
+    if wishes.format == "amr" and (
+        wishes.sample_rate_hz not in (None, 8_000) or wishes.channels not in (None, 1)
+    ):
+        raise UsageError(
+            "AMR is 8 kHz mono", fix="leave the sample rate and the channels out, or take mp3"
+        )
 
 
 # ------------------------------------------------------------------------ tokens, money
@@ -370,7 +401,7 @@ def _choice_reasons(
             f"each cut at the quietest point within {clock(reach_s)}.",
             f"Each is encoded as {made}.",
         ]
-    if bounds.size_bytes is not None and choice.encoding.format != "wav":
+    if bounds.size_bytes is not None and not choice.is_best:
         most = targets.sent_size(bounds.size_bytes, via)
         said[-1] += f" No better encoding of that length stays within {most}."
     advised_s = target.limit("advised_duration_s")

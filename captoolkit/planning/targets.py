@@ -7,15 +7,19 @@ caller's work (`captoolkit.catalogue`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import Any, TypeVar
 
 import msgspec
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Fact, MediaInfo, Price, Target, Track, Via
 from captoolkit.units import base64_capacity, base64_length, format_clock, format_size
+
+Row = TypeVar("Row")
 
 DATA_URI_PREFIX = "data:;base64,"
 LIMIT_NAMES = frozenset(
@@ -65,8 +69,8 @@ class _Target(_Row, frozen=True):
     title: str
     models: tuple[str, ...]
     accepts: dict[str, tuple[str, ...]]
-    limits: dict[str, _Fact]
-    prices: tuple[_Price, ...] = ()
+    limits: dict[str, Any]
+    prices: tuple[Any, ...] = ()
     on_exceed: str = "error"
     prompt: bool = False
     system: bool = False
@@ -74,7 +78,7 @@ class _Target(_Row, frozen=True):
 
 
 class _File(_Row, frozen=True):
-    targets: dict[str, _Target]
+    targets: dict[str, dict[str, Any]]
     sources: dict[str, _Source] = {}
 
 
@@ -91,13 +95,22 @@ def parse(text: str, *, origin: str) -> dict[str, Target]:
     try:
         file = msgspec.toml.decode(text, type=_File)
         return {name: _target(name, row, file.sources) for name, row in file.targets.items()}
-    except (msgspec.MsgspecError, ValueError, InvalidOperation) as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise UsageError(
             f"{origin}: {error}", fix="compare it with the form of targets.toml"
         ) from error
 
 
-def _target(name: str, row: _Target, sources: Mapping[str, _Source]) -> Target:
+def _read(place: str, row: object, kind: type[Row]) -> Row:
+    """`row` as a value of `kind`; a mistake in it is told with its place."""
+    try:
+        return msgspec.convert(row, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"targets.{place}: {error}") from error
+
+
+def _target(name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source]) -> Target:
+    row = _read(name, raw, _Target)
     unknown = sorted(row.limits.keys() - LIMIT_NAMES)
     if unknown:
         raise ValueError(f"targets.{name}.limits: unknown {', '.join(unknown)}")
@@ -108,7 +121,9 @@ def _target(name: str, row: _Target, sources: Mapping[str, _Source]) -> Target:
         title=row.title,
         models=row.models,
         accepts=dict(row.accepts),
-        facts={key: _fact(f"{name}.{key}", fact, sources) for key, fact in row.limits.items()},
+        facts={
+            key: _fact(f"{name}.limits.{key}", fact, sources) for key, fact in row.limits.items()
+        },
         prices=tuple(_price(name, price, sources) for price in row.prices),
         on_exceed=row.on_exceed,
         prompt=row.prompt,
@@ -117,24 +132,37 @@ def _target(name: str, row: _Target, sources: Mapping[str, _Source]) -> Target:
     )
 
 
-def _fact(place: str, row: _Fact, sources: Mapping[str, _Source]) -> Fact:
-    if not row.value > 0:
-        raise ValueError(f"targets.{place}={row.value} must be above zero")
+def _fact(place: str, raw: object, sources: Mapping[str, _Source]) -> Fact:
+    row = _read(place, raw, _Fact)
+    if not 0 < row.value < math.inf:
+        raise ValueError(f"targets.{place}={row.value} must be a number above zero")
     source = _source(place, row.source, sources)
     value = Fraction(str(row.value))
     return Fact(value=value, source=source.title, checked=source.checked, note=row.note)
 
 
-def _price(name: str, row: _Price, sources: Mapping[str, _Source]) -> Price:
-    source = _source(f"{name}.prices", row.source, sources)
+def _price(name: str, raw: object, sources: Mapping[str, _Source]) -> Price:
+    place = f"{name}.prices"
+    row = _read(place, raw, _Price)
+    source = _source(place, row.source, sources)
     return Price(
         region=row.region,
         currency=row.currency,
-        input_per_million=Decimal(row.input_per_million),
-        output_per_million=Decimal(row.output_per_million),
+        input_per_million=_money(f"{place}.input_per_million", row.input_per_million),
+        output_per_million=_money(f"{place}.output_per_million", row.output_per_million),
         source=source.title,
         checked=source.checked,
     )
+
+
+def _money(place: str, text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"targets.{place}={text} is no amount of money")
+    return amount
 
 
 def _source(place: str, name: str, sources: Mapping[str, _Source]) -> _Source:
@@ -183,16 +211,22 @@ def _size_misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> li
     longest_s, largest_bytes = target.limit("max_duration_s"), max_bytes(target, via)
     if longest_s is not None and Fraction(track.duration_samples, track.sample_rate_hz) > longest_s:
         found.append(
-            f"It lasts {clock(track.duration_s)}; {target.name} "
+            f"It lasts {_over(clock(track.duration_s), clock(longest_s))}; {target.name} "
             f"{'hears only' if target.on_exceed == 'truncate' else 'takes at most'} "
             f"{clock(longest_s)} at a time."
         )
     if largest_bytes is not None and info.size_bytes > largest_bytes:
+        most = sent_size(largest_bytes, via)
         found.append(
-            f"It is {sent_size(info.size_bytes, via)}; {target.name} takes at most "
-            f"{sent_size(largest_bytes, via)}."
+            f"It is {_over(sent_size(info.size_bytes, via), most)}; {target.name} takes at most "
+            f"{most}."
         )
     return found
+
+
+def _over(found: str, limit: str) -> str:
+    """`found`, which is over `limit`, so that the reader can see it is."""
+    return f"just over {limit}" if found == limit else found
 
 
 def sent_size(size_bytes: int, via: Via) -> str:

@@ -2,10 +2,11 @@
 
 Rules:
 
-- A frame *sounds* at `SOUNDING_DB` or above; the others say nothing about the sound.
-- A sounding frame is tonal when its flatness lies below `TONAL_DB` or it is periodic together with a
-  neighbour, noise-like when its flatness lies above `NOISE_DB` and it is not, else between the two.
-- Centroid and roll-off are medians over the sounding frames, so that each moment has one voice
+- Only frames that sound (see `spectrum`) say anything about the sound.
+- Such a frame is tonal when its flatness lies below `TONAL_DB` or it is periodic together with a
+  neighbour, noise-like when its flatness lies above `NOISE_DB` and it is not periodic, else between
+  the two.
+- Centroid and roll-off are medians over the sounding frames, so that each moment counts the same
   however loud it is. The pitch range goes from the 10th to the 90th percentile.
 - Fewer than `FEWEST_FRAMES` sounding frames (0.2 s) have no character.
 """
@@ -18,12 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from captoolkit.captioners.acoustic.pitch import steady
-from captoolkit.captioners.acoustic.spectrum import Frames
+from captoolkit.captioners.acoustic.spectrum import SOUNDING_POWER, Frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SOUNDING_DB = -60.0
 TONAL_DB = -10.0
 NOISE_DB = -5.0
 FEWEST_FRAMES = 5
@@ -36,10 +36,12 @@ class Character:
     """Figures over the sounding frames; shares are of them, 0 to 1.
 
     Attributes:
+        sounding_share: the share of all frames that sound.
         pitch_low_hz: the 10th percentile of the periodic frames, None below `PITCH_SHARE`.
         pitch_high_hz: the 90th percentile.
     """
 
+    sounding_share: float
     tonal_share: float
     noise_share: float
     flatness_db: float
@@ -52,13 +54,14 @@ class Character:
 
 def describe_frames(frames: Frames, *, chosen: NDArray[np.bool_]) -> Character | None:
     """Return the character of the chosen frames (mask of shape (frames,)) that sound."""
-    sounding = chosen & (frames.power >= np.float32(10 ** (SOUNDING_DB / 10)))
+    sounding = chosen & (frames.power >= SOUNDING_POWER)
     if sounding.sum() < FEWEST_FRAMES:
         return None
     periodic = steady(frames.pitch_hz)[sounding]
     flatness_db = frames.flatness_db[sounding]
     low_hz, high_hz = _pitch_range(frames.pitch_hz[sounding][periodic], of=len(periodic))
     return Character(
+        sounding_share=float(sounding.sum() / chosen.sum()),
         tonal_share=float((periodic | (flatness_db < TONAL_DB)).mean()),
         noise_share=float((~periodic & (flatness_db > NOISE_DB)).mean()),
         flatness_db=float(np.median(flatness_db)),

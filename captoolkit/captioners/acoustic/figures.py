@@ -10,16 +10,18 @@ SHORT_S = 60.0
 """Clips shorter than this get tenths of a second on their clock."""
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, *, ending: str = "s") -> str:
     """Return a number with its noun in the right form.
 
     ```python
-    >>> count(1, "event"), count(1200, "sample"), count(0, "onset")
-    ('1 event', '1,200 samples', 'no onsets')
+    >>> count(1, "event"), count(1200, "sample"), count(0, "onset"), count(2, "box", ending="es")
+    ('1 event', '1,200 samples', 'no onsets', '2 boxes')
 
     ```
     """
-    return f"{number:,} {noun}" if number == 1 else f"{f'{number:,}' if number else 'no'} {noun}s"
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{ending}" if number else f"no {noun}{ending}"
 
 
 def percent(share: float) -> str:

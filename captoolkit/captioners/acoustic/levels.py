@@ -6,6 +6,8 @@ Rules:
   sine is at -3 dBFS. It is that of the loudest channel: neither a dead channel nor two channels of
   opposite sign can make a clip look quieter than it is.
 - The mean of each step is taken out first. A constant offset makes no sound.
+- What is left over at the end counts as a step of its own, filled up with the samples before it; a
+  clip shorter than one step has none.
 - A step is *flat* when no channel moves at all within it: digital silence.
 - Samples are clipped where at least `CLIP_RUN_SAMPLES` in a row of one channel lie at full scale,
   the way audio editors count them. Full scale is the top step of 16 bits.
@@ -49,22 +51,32 @@ class LevelMeter:
 
     def __init__(self, *, channels: int, step_samples: int) -> None:
         self._step_samples = step_samples
+        self._recent = np.zeros((channels, 0), np.float32)
+        self._left_over = 0
         self._power: list[NDArray[np.float32]] = []
         self._flat: list[NDArray[np.bool_]] = []
         self.covariance = np.zeros((channels, channels))
 
     def feed(self, tile: NDArray[np.float32]) -> None:
-        """Take a tile of shape (channels, frames); what fills no step is left out."""
-        steps = _in_steps(tile, self._step_samples)
-        moving = steps - steps.mean(axis=2, keepdims=True)
+        """Take a tile of shape (channels, frames)."""
+        across = self._measure(_in_steps(tile, self._step_samples)).reshape(len(tile), -1)
+        self.covariance += across @ across.T
+        self._left_over = tile.shape[1] % self._step_samples
+        recent = np.concatenate([self._recent, tile[:, -self._step_samples :]], axis=1)
+        self._recent = recent[:, -self._step_samples :].copy()
+
+    def _measure(self, steps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Keep level and flatness of (channels, steps, samples); return them without the means."""
+        moving: NDArray[np.float32] = steps - steps.mean(axis=2, keepdims=True)
         power = np.einsum("csn,csn->cs", moving, moving) / np.float32(self._step_samples)
         self._power.append(power.max(axis=0))
         self._flat.append(_flat_steps(steps, power.max(axis=0)))
-        across = moving.reshape(len(tile), -1)
-        self.covariance += across @ across.T
+        return moving
 
-    def curve(self) -> LevelCurve:
-        """Return the level of every step so far."""
+    def finish(self) -> LevelCurve:
+        """Return the level of every step; nothing may be fed after this."""
+        if self._left_over and self._recent.shape[1] == self._step_samples:
+            self._measure(self._recent[:, None, :])
         return LevelCurve(
             power=np.concatenate([np.zeros(0, np.float32), *self._power]),
             flat=np.concatenate([np.zeros(0, bool), *self._flat]),
@@ -92,6 +104,7 @@ class SampleMeter:
         peak_sample: where it was first reached, in frames from the start.
         sums: the sum of each channel, shape (channels,).
         identical: whether every channel has held the same samples.
+        still: whether no channel has ever changed: digital silence throughout.
     """
 
     def __init__(self, *, channels: int) -> None:
@@ -100,6 +113,8 @@ class SampleMeter:
         self.peak_sample = 0
         self.sums = np.zeros(channels)
         self.identical = True
+        self.still = True
+        self._first = np.zeros((channels, 0), np.float32)
 
     def feed(self, tile: NDArray[np.float32]) -> None:
         """Take a tile of shape (channels, frames)."""
@@ -109,6 +124,8 @@ class SampleMeter:
             self.peak, self.peak_sample = float(loudest[at]), self.samples + at
         self.sums += tile.sum(axis=1, dtype=np.float64)
         self.identical = self.identical and bool((tile[1:] == tile[0]).all())
+        self._first = self._first if self.samples else tile[:, :1].copy()
+        self.still = self.still and bool((tile == self._first).all())
         self.samples += tile.shape[1]
 
 
@@ -138,9 +155,8 @@ class ClipMeter:
 
     def finish(self) -> None:
         """Close the runs that reach the end."""
-        nothing = np.zeros(0, bool)
-        for channel in range(len(self._open_samples)):
-            self._feed_channel(channel, nothing)
+        for length in self._open_samples:
+            self._close(np.array([self._position - length]), np.array([length]))
 
     def _feed_channel(self, channel: int, full: NDArray[np.bool_]) -> None:
         open_samples, self._open_samples[channel] = self._open_samples[channel], 0

@@ -9,9 +9,9 @@ Rules:
 - They are applied tile by tile as a product of spectra (overlap-save). What a tile needs of the one
   before it is the length of the impulse response; after 0.1 s that has fallen by 200 dB.
 - Blocks quieter than -70 LUFS do not count, then those 10 LU below the mean of the others.
-- Channels count once, but with six or eight of them they are taken for 5.1 and 7.1 in the order of
-  WAV: the fourth is left out, the surrounds that stand at the sides count 1.41 times. One channel is
-  one channel, not two that are alike.
+- Channels count once, but six or eight of them are taken for 5.1 and 7.1 in the order of WAV: the
+  fourth is left out, the surrounds that stand at the sides count 1.41 times. One channel is one
+  channel, not two that are alike.
 - Below `LOWEST_RATE_HZ` the weighting cannot be built and there is no figure.
 """
 
@@ -123,7 +123,11 @@ def _shelf(rate_hz: int, delay: NDArray[np.complex128]) -> NDArray[np.complex128
     k = math.tan(math.pi * corner_hz / rate_hz)
     high = 10 ** (gain_db / 20)
     band = high**0.4996667741545416
-    above = (high + band * k / quality + k * k, 2 * (k * k - high), high - band * k / quality + k * k)
+    above = (
+        high + band * k / quality + k * k,
+        2 * (k * k - high),
+        high - band * k / quality + k * k,
+    )
     return _quadratic(above, delay) / _quadratic(_denominator(k, quality), delay)
 
 

@@ -24,6 +24,7 @@ from captoolkit.captioners.acoustic.stretches import (
     Background,
     Stretch,
     background,
+    inside,
     near_silences,
 )
 from captoolkit.captioners.acoustic.tiles import HOPS_PER_STEP, Clock, Tiler, silence_faults
@@ -53,23 +54,27 @@ class Measurements:
     Attributes:
         samples: frames in the clip.
         step_samples: frames in one step of the level curve.
-        steps: whole steps; 0 for a clip shorter than one, of which only the samples are described.
+        steps: how many the level curve has; 0 for a clip shorter than one step, of which only the
+            samples are described.
+        still: whether no sample ever changes: digital silence throughout.
         faulty: samples that were NaN, infinite or absurdly large, taken as zero, over all channels.
         peak: the largest absolute sample, 1.0 is full scale.
         loudest_db: the level of the loudest step, in dBFS; the floor of the curve at the least.
         near_silences: in time order.
-        flat_steps: steps in which no sample moves.
+        flat_steps: steps of the near-silences in which no sample moves.
         background: None for a clip too short to have one.
         loudness: None where the rate is too low for the weighting.
         onsets: None where the rate is too low, as is `character`.
         character: of the events when they are sparse, else of the whole; None when nothing sounds.
-        character_of_events: which of the two it is.
+        character_between: of the rest when the events are sparse; None when they are not, or when
+            nothing sounds there.
     """
 
     rate_hz: int
     samples: int
     step_samples: int
     steps: int
+    still: bool
     faulty: int
     peak: float
     peak_sample: int
@@ -82,7 +87,7 @@ class Measurements:
     loudness: Loudness | None
     onsets: Onsets | None
     character: Character | None
-    character_of_events: bool
+    character_between: Character | None
 
     @property
     def duration_s(self) -> float:
@@ -145,32 +150,34 @@ class Measurer:
         if rest.shape[1]:
             self._take(rest)
         self._clips.finish()
-        return self._measurements(self._levels.curve())
+        return self._measurements(self._levels.finish())
 
     def _measurements(self, curve: LevelCurve) -> Measurements:
         clock, counts = self._clock, self._counts
         level_db = curve.level_db(floor_db=FLOOR_DB)
         steps_per_s = clock.rate_hz / clock.step_samples
         found = background(level_db, steps_per_s=steps_per_s)
-        of_events = has_sparse_events(found, steps=len(level_db))
+        silences = near_silences(level_db, steps_per_s=steps_per_s)
+        character, between = self._characters(found, steps=len(level_db))
         return Measurements(
             rate_hz=clock.rate_hz,
             samples=counts.samples,
             step_samples=clock.step_samples,
             steps=len(level_db),
+            still=counts.still,
             faulty=self._faulty,
             peak=counts.peak,
             peak_sample=counts.peak_sample,
             clipping=self._clipping(),
-            channels=self._channels(len(level_db)),
+            channels=self._channels(),
             loudest_db=float(level_db.max(initial=FLOOR_DB)),
-            near_silences=near_silences(level_db, steps_per_s=steps_per_s),
-            flat_steps=int(curve.flat.sum()),
+            near_silences=silences,
+            flat_steps=int((curve.flat & inside(silences, steps=len(level_db))).sum()),
             background=found,
             loudness=self._loudness.result() if self._loudness else None,
             onsets=self._onsets(),
-            character=self._character(found if of_events else None, steps=len(level_db)),
-            character_of_events=of_events,
+            character=character,
+            character_between=between,
         )
 
     def _clipping(self) -> Clipping:
@@ -182,10 +189,11 @@ class Measurer:
             last_sample=clips.last_sample,
         )
 
-    def _channels(self, steps: int) -> Channels:
+    def _channels(self) -> Channels:
+        step_samples = self._clock.step_samples
         return describe_channels(
             self._levels.covariance,
-            measured_samples=steps * self._clock.step_samples,
+            measured_samples=self._counts.samples // step_samples * step_samples,
             offsets=self._counts.sums / max(1, self._counts.samples),
             identical=self._counts.identical,
         )
@@ -196,21 +204,22 @@ class Measurer:
         frame_s = self._clock.hop_samples / self._clock.rate_hz
         return describe_onsets(find_onsets(self._spectrum.rises()), frame_s=frame_s)
 
-    def _character(self, only_events: Background | None, *, steps: int) -> Character | None:
+    def _characters(
+        self, found: Background | None, *, steps: int
+    ) -> tuple[Character | None, Character | None]:
+        """Return the character of the events and of the rest, or of the whole and None."""
         if not self._spectrum:
-            return None
+            return None, None
         frames = self._spectrum.frames()
-        chosen = np.ones(len(frames.power), bool)
-        if only_events:
-            chosen = _frames_in_events(frames, only_events, steps=steps)
-        return describe_frames(frames, chosen=chosen)
+        if found is None or not has_sparse_events(found, steps=steps):
+            return describe_frames(frames, chosen=np.ones(len(frames.power), bool)), None
+        in_events = _frames_in_events(frames, found, steps=steps)
+        return describe_frames(frames, chosen=in_events), describe_frames(frames, chosen=~in_events)
 
 
 def _frames_in_events(frames: Frames, found: Background, *, steps: int) -> NDArray[np.bool_]:
     """Return which of the figured frames have their middle in an event, shape (frames,)."""
-    inside = np.zeros(steps, bool)
-    for event in found.events:
-        inside[event.stretch.start_step : event.stretch.end_step] = True
+    in_events = inside([event.stretch for event in found.events], steps=steps)
     # Every second hop has figures, and a frame is two and a half hops long.
     middle_step = (2 * np.arange(len(frames.power)) + 1) // HOPS_PER_STEP
-    return inside[np.minimum(middle_step, steps - 1)]
+    return in_events[np.minimum(middle_step, steps - 1)]

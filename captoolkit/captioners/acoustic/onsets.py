@@ -2,8 +2,9 @@
 
 Rules:
 
-- An onset is a frame whose rise (see `spectrum`) is the highest within `PEAK_REACH_FRAMES` to either
-  side and at least `RISE_DB` above the mean of the second around it.
+- An onset is a frame whose rise (see `spectrum`) is the highest within `PEAK_REACH_FRAMES` to
+  either side and at least `RISE_DB` above the mean of the second around it. What a clip begins with
+  has nothing to rise from and is no onset.
 - Its level may not have fallen: a tone that breaks off sprays power over the whole spectrum, but
   nothing has begun.
 - The onsets are regular when at least `REGULAR_SHARE` of the intervals between them, and at least

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from captoolkit.captioners.acoustic.tiles import fast_length
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -41,7 +43,7 @@ class PitchFinder:
     def __init__(self, window: NDArray[np.float32], *, rate_hz: int, fft_samples: int) -> None:
         bin_hz = rate_hz / fft_samples
         self._bins = min(fft_samples // 2 + 1, round(TOP_HZ / bin_hz))
-        self._points = 2 * round(FINENESS * TOP_HZ / bin_hz / 2)
+        self._points = fast_length(round(FINENESS * TOP_HZ / bin_hz))
         self._points_per_s = self._points * bin_hz
         self._highest_hz = min(HIGHEST_HZ, rate_hz / 4)
         self._lags = int(self._points_per_s / LOWEST_HZ) + 2
@@ -89,4 +91,5 @@ def steady(pitch_hz: NDArray[np.float32]) -> NDArray[np.bool_]:
     pitched = pitch_hz > 0
     ratio = pitch_hz[1:] / np.where(pitched[:-1], pitch_hz[:-1], 1.0)
     alike = pitched[1:] & pitched[:-1] & (abs(np.log(np.maximum(ratio, 1e-6))) < LIKE_PITCH)
-    return np.append(alike, False) | np.append(False, alike)
+    shared: NDArray[np.bool_] = np.append(alike, False) | np.append(False, alike)
+    return shared

@@ -6,16 +6,17 @@ mean square of the samples. The rise is taken of every frame, the rest of every 
 
 Rules:
 
-- *Rise* is the spectral flux of S. Böck and G. Widmer ("Maximum filter vibrato suppression for onset
-  detection", DAFx 2013): by how many dB the bands lie above what they and their neighbours held two
-  frames ago, falling bands left out, as a mean over `BANDS` bands on the mel scale. Bands are not
-  followed below `BAND_FLOOR_DB`.
-- *Flatness* is the geometric by the arithmetic mean of the power (J. D. Johnston, "Transform coding
-  of audio signals using perceptual noise criteria", IEEE JSAC 6(2), 1988), taken in bands, as the
-  AudioSpectrumFlatness of MPEG-7 (ISO/IEC 15938-4) is, and of the spectrum raised by 3 dB an octave,
-  so that a slope is not taken for tones. The dB of the bands are averaged by their power: noise gives
-  about -3 dB, a single tone less than -20 dB.
-- *Centroid* and *roll-off* are the centre of the power, and the frequency below which 95 % of it lie.
+- A frame *sounds* at `SOUNDING_DB` or above; fainter ones are not searched for a pitch.
+- *Rise* is the spectral flux of S. Böck and G. Widmer ("Maximum filter vibrato suppression for
+  onset detection", DAFx 2013): by how many dB the bands lie above what they and their neighbours
+  held two frames ago, falling bands left out, as a mean over `BANDS` bands on the mel scale. Bands
+  are not followed below `BAND_FLOOR_DB`.
+- *Flatness* is the geometric by the arithmetic mean of the power (J. D. Johnston, "Transform
+  coding of audio signals using perceptual noise criteria", IEEE JSAC 6(2), 1988), taken in bands,
+  as the AudioSpectrumFlatness of MPEG-7 (ISO/IEC 15938-4) is, and of the spectrum raised by 3 dB an
+  octave, so that a slope is not taken for tones. The dB of the bands are averaged by their power:
+  noise gives about -3 dB, a single tone less than -20 dB.
+- *Centroid* is the centre of the power, *roll-off* the frequency below which 95 % of it lies.
 - Only whole frames are looked at; bins below `LOWEST_BIN_HZ` are left out.
 """
 
@@ -36,6 +37,8 @@ FRAME_S = 0.05
 FFT_S = 0.0725
 """Window plus the longest period looked for, so that the correlation does not wrap around."""
 LOWEST_BIN_HZ = 26.0
+SOUNDING_DB = -60.0
+SOUNDING_POWER = np.float32(10 ** (SOUNDING_DB / 10))
 BANDS = 32
 BAND_LOWEST_HZ = 50.0
 BAND_HIGHEST_HZ = 16_000.0
@@ -120,13 +123,16 @@ class SpectrumMeter:
         level_db = 10 * np.log10(power.sum(axis=1) + TINY)
         self._rises.append(np.stack([self._rise_db(power), level_db]))
         chosen = power[self._frames_seen % 2 :: 2]
+        total = chosen.sum(axis=1)
+        pitch_hz = np.zeros(len(chosen), np.float32)
+        pitch_hz[total >= SOUNDING_POWER] = self._pitch.find(chosen[total >= SOUNDING_POWER])
         self._figures.append(
             np.stack(
                 [
-                    chosen.sum(axis=1),
+                    total,
                     flatness_db(chosen, bin_hz=self._bin_hz),
                     *_centre_hz(chosen, self._bin_hz),
-                    self._pitch.find(chosen),
+                    pitch_hz,
                 ]
             )
         )
@@ -187,7 +193,8 @@ def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.floa
     level = cut * tilt
     band_db = 10 * (np.log10(level).mean(axis=2) - np.log10(level.mean(axis=2)))
     weight = cut.sum(axis=2)
-    return (band_db * weight).sum(axis=1) / weight.sum(axis=1)
+    weighted: NDArray[np.float32] = (band_db * weight).sum(axis=1) / weight.sum(axis=1)
+    return weighted
 
 
 def _centre_hz(power: NDArray[np.float32], bin_hz: float) -> tuple[NDArray[np.float32], ...]:

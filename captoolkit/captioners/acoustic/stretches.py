@@ -2,10 +2,11 @@
 
 Rules, all on the level curve of 0.1 s steps:
 
-- *Near-silent* is a stretch of at least `SILENCE_S` below `NEAR_SILENCE_DB`; digital silence (no
-  sample moves) is part of it and counted apart.
-- The *background* is the level exceeded nine tenths of the time, L90, as ISO 1996-1 has it for noise
-  in the environment. L10 is exceeded one tenth of the time, and L10 - L90 tells how even the level is.
+- *Near-silent* is a stretch of at least `SILENCE_S` below `NEAR_SILENCE_DB`, whether or not any
+  sample moves in it.
+- The *background* is the level exceeded nine tenths of the time, L90, as ISO 1996-1 has it for
+  noise in the environment. L10 is exceeded one tenth of the time, and L10 - L90 tells how even the
+  level is.
 - An *event* is a stretch that lies at least `EVENT_DB` above the background, or above `HEARABLE_DB`
   where the background is fainter still; dips of up to `EVENT_GAP_S` do not end it.
 - Clips shorter than `BACKGROUND_FROM_S` have neither background nor events.
@@ -13,6 +14,7 @@ Rules, all on the level curve of 0.1 s steps:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,7 +89,8 @@ def stretches(mask: NDArray[np.bool_], *, shortest: int = 1, gap: int = 0) -> tu
     """Return the runs of True in `mask` of shape (steps,), bridging gaps of up to `gap` steps.
 
     ```python
-    >>> [(run.start_step, run.end_step) for run in stretches(np.array([1, 0, 1, 0, 0, 1], bool), gap=1)]
+    >>> mask = np.array([1, 0, 1, 0, 0, 1], bool)
+    >>> [(run.start_step, run.end_step) for run in stretches(mask, gap=1)]
     [(0, 3), (5, 6)]
 
     ```
@@ -103,6 +106,14 @@ def stretches(mask: NDArray[np.bool_], *, shortest: int = 1, gap: int = 0) -> tu
     return tuple(
         Stretch(start_step=start, end_step=end) for start, end in joined if end - start >= shortest
     )
+
+
+def inside(found: Iterable[Stretch], *, steps: int) -> NDArray[np.bool_]:
+    """Return which of `steps` steps lie in one of the stretches, shape (steps,)."""
+    mask = np.zeros(steps, bool)
+    for stretch in found:
+        mask[stretch.start_step : stretch.end_step] = True
+    return mask
 
 
 def near_silences(level_db: NDArray[np.float32], *, steps_per_s: float) -> tuple[Stretch, ...]:

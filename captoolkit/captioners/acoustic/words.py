@@ -10,7 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from captoolkit.captioners.acoustic import channels, character, levels, measure, onsets, stretches
+from captoolkit.captioners.acoustic import (
+    channels,
+    character,
+    levels,
+    measure,
+    onsets,
+    pitch,
+    spectrum,
+    stretches,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Scale:
 
 
 LOUDNESS = Scale(
-    "integrated loudness in LUFS, or the level of the background in dBFS",
+    "LUFS, integrated (without that, dBFS of the loudest 0.1 s); of a background, its dBFS",
     "",
     (
         (-inf, "very quiet"),
@@ -60,8 +69,7 @@ SILENCE = Scale(
     "near-silent share of the time",
     "%",
     (
-        (-inf, "hardly ever"),
-        (10.0, "partly"),
+        (-inf, "partly"),
         (50.0, "mostly"),
         (95.0, "almost entirely"),
     ),
@@ -72,7 +80,7 @@ ACTIVITY = Scale(
     ((-inf, "uneventful"), (10.0, "eventful"), (60.0, "busy")),
 )
 EVENNESS = Scale(
-    "level exceeded 10 % of the time above that exceeded 90 % of it",
+    "L10 - L90, the levels exceeded 10 % and 90 % of the time, counted from -70 dBFS up",
     "dB",
     ((-inf, "steady"), (6.0, "uneven"), (15.0, "very uneven")),
 )
@@ -90,14 +98,18 @@ SCALES = (LOUDNESS, SILENCE, ACTIVITY, EVENNESS, BRIGHTNESS, WIDTH)
 
 MOSTLY = 0.5
 """The share from which on a clip is called after one kind of frame."""
-OFFSET_FROM = 0.001
+ALMOST_ALL = 0.95
+OFFSET_FROM = 0.005
 BALANCE_FROM_DB = 3.0
+MONO_LOSS_FROM_DB = 6.0
 ONE_PITCH_WITHIN = 1.03
 """A range of pitch narrower than half a semitone is given as one figure."""
 
 TERMS = {
+    "nothing": "no samples, or digital silence throughout",
+    "almost nothing": f"near-silent for {ALMOST_ALL:.0%} of the time or more, and no event",
     "level": "RMS of 0.1 s without its mean, of the loudest channel; a full-scale sine: -3 dBFS",
-    "digital silence": "no sample of any channel changes within 0.1 s",
+    "digital silence": "near-silent, and no sample of any channel changes within 0.1 s",
     "near-silent": (
         f"level below {stretches.NEAR_SILENCE_DB:.0f} dBFS for {stretches.SILENCE_S} s or longer, "
         "digital silence included"
@@ -113,7 +125,7 @@ TERMS = {
     ),
     "background with events": f"the events fill less than {measure.SPARSE_EVENTS_SHARE:.0%}",
     "clipped": (
-        f"{levels.CLIP_RUN_SAMPLES} or more samples in a row at full scale (of 16 bits) in a channel"
+        f"{levels.CLIP_RUN_SAMPLES} or more samples of a channel in a row at 16-bit full scale"
     ),
     "onset": (
         f"the spectrum rises by {onsets.RISE_DB} dB or more, as a mean over its bands, against the "
@@ -124,10 +136,10 @@ TERMS = {
         f"{onsets.REGULAR_INTERVALS}, lie within {onsets.REGULAR_WITHIN:.0%} of their median"
     ),
     "irregular": "there are intervals enough, and they are not regular",
-    "sounding": f"a frame of 50 ms at {character.SOUNDING_DB:.0f} dBFS or above",
+    "sounding": f"a frame of 50 ms at {spectrum.SOUNDING_DB:.0f} dBFS or above",
     "tonal": (
-        f"a sounding frame that is periodic or whose flatness is below {character.TONAL_DB:.0f} dB; "
-        "of a clip: half of them or more"
+        f"a sounding frame that is periodic or of flatness below {character.TONAL_DB:.0f} dB; of a "
+        "clip: half of them or more"
     ),
     "noise-like": (
         f"a sounding frame that is not periodic, of flatness above {character.NOISE_DB:.0f} dB; "
@@ -135,14 +147,17 @@ TERMS = {
     ),
     "mixed": "neither tonal nor noise-like",
     "periodic": (
-        "a frame whose autocorrelation reaches 0.8 and whose neighbour repeats at the same rate; the "
-        f"pitch is given where {character.PITCH_SHARE:.0%} or more of the sounding frames are"
+        f"a sounding frame whose autocorrelation reaches {pitch.PERIODIC_FROM} and whose neighbour "
+        f"repeats within {pitch.LIKE_PITCH:.0%} of the same rate; a pitch is given where "
+        f"{character.PITCH_SHARE:.0%} or more of the sounding frames are periodic"
     ),
     "identical": "every sample is the same in all channels",
     "dead": (
         f"a channel below {channels.DEAD_BELOW_DB:.0f} dBFS while another is above "
         f"{channels.ALIVE_ABOVE_DB:.0f} dBFS"
     ),
+    "loses": f"the mean of two channels has {MONO_LOSS_FROM_DB:.0f} dB less power than they have",
+    "cancels out": "the mean of two channels has 60 dB less power than they have",
     "louder": f"the levels of two channels differ by {BALANCE_FROM_DB:.0f} dB or more",
     "offset": f"the mean of a channel is {OFFSET_FROM:.1%} of full scale or more",
     "faulty": "a sample that is NaN, infinite or more than 60 dB beyond full scale",
@@ -151,7 +166,11 @@ TERMS = {
 
 def table() -> str:
     """Return all words with their thresholds as a Markdown table."""
-    rows = [f"| {word} | {_reach(scale, place)} |" for scale in SCALES for place, word in enumerate(scale.words)]
+    rows = [
+        f"| {word} | {_reach(scale, place)} |"
+        for scale in SCALES
+        for place, word in enumerate(scale.words)
+    ]
     rows += [f"| {word} | {meaning} |" for word, meaning in TERMS.items()]
     return "\n".join(["| word | when |", "| --- | --- |", *rows])
 
