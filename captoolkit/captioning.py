@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from captoolkit import catalogue
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.captioners.base import Captioner
-from captoolkit.captioners.regions import parse_base_url, region_of
+from captoolkit.captioners.regions import region_of_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent, ignore
@@ -214,9 +214,7 @@ def _cost(captioner: Captioner, entries: list[Entry]) -> Cost | None:
 
 def _price(info: CaptionerInfo) -> Price | None:
     """The first price listed for the model in the region that was asked."""
-    if info.base_url is None:
-        return None
-    region = region_of(parse_base_url(info.base_url, captioner=info.name))
+    region = region_of_url(info.base_url or "")
     rows = (row for row in catalogue.targets().values() if info.model in row.models)
     prices = (price for row in rows for price in row.prices if price.region == region)
     return next(prices, None)

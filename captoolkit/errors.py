@@ -60,7 +60,8 @@ class CaptoolkitError(Exception):
 def _rebuild(
     cls: type[CaptoolkitError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> CaptoolkitError:
-    error = cls.__new__(cls, *args)
+    # By calling the class: `cls.__new__` is not safe where two builtins are among its bases.
+    error = cls(state["problem"])
     error.args = args
     error.__dict__.update(state)
     return error

@@ -169,6 +169,8 @@ class Prepared:
         self._folder: Folder | None = None
         self._work: Iterator[ReadySegment] | None = None
         self._source_sha256: str | None = None
+        self._complete = False
+        self._closed = False
         self._closers: list[weakref.finalize[Any, Prepared]] = [
             weakref.finalize(self, source.close)
         ]
@@ -221,11 +223,14 @@ class Prepared:
 
     @property
     def source(self) -> SourceInfo:
-        """What the manifest says about where the segments come from; read when all are made."""
+        """What the manifest says about where the segments come from.
+
+        Its length is what was promised until all segments are made, then what was found.
+        """
         info, track = self.plan.info, self.plan.track
         if self._source_sha256 is None:
             self._source_sha256 = encode.sha256(self._source.path)
-        end = self.segments[-1].source_span.end_samples if self.segments else 0
+        end = self.segments[-1].source_span.end_samples if self._complete else 0
         return SourceInfo(
             path=info.path,
             sha256=self._source_sha256,
@@ -240,6 +245,7 @@ class Prepared:
 
     def close(self) -> None:
         """End what runs and remove what was not saved; may be called twice."""
+        self._closed = True
         work, self._work = self._work, iter(())
         if work is not None and hasattr(work, "close"):
             work.close()
@@ -259,11 +265,14 @@ class Prepared:
 
     def _advance(self) -> bool:
         """Make the next segment; False when there are no more."""
+        if self._closed and not self._complete:
+            raise UsageError("this preparation was closed before it was complete")
         if self._work is None:
             folder = self._folder or self._open_folder(None)
             self._work = self._make(folder)
         segment = next(self._work, None)
         if segment is None:
+            self._complete = bool(self.segments)
             return False
         self.segments += (segment,)
         self._on_event(SegmentReady(path=self.plan.info.path, segment=segment))

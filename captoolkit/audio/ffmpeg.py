@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +35,8 @@ HEADER_S = 60.0  # longest wait for a header
 STDERR_TAIL_BYTES = 4096
 MAX_HEADER_BYTES = 1 << 20
 MAX_ALLOCATION_BYTES = 1 << 28  # one block of memory inside ffmpeg; refuses hostile headers
+# What would colour the header that is read here, or make ffmpeg write a log of its own.
+UNWANTED_ENVIRONMENT = frozenset({"AV_LOG_FORCE_256COLOR", "AV_LOG_FORCE_COLOR", "FFREPORT"})
 
 PROTOCOLS = "file,pipe"
 # Demuxers that hold sound, by ffmpeg's names. What is missing here is missing on purpose: hls,
@@ -147,7 +150,16 @@ def file_url(path: str | Path) -> str:
     A name may hold anything; without the prefix a leading `-` reads as an option and a colon as
     the end of a protocol's name.
     """
-    return f"file:{Path(path).absolute()}"
+    return _Name(f"file:{Path(path).absolute()}")
+
+
+class _Name(str):
+    """A name in a node. ffmpeg-python encodes `str(name)` as UTF-8; not every name can be."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.encode(errors="backslashreplace").decode()
 
 
 def compile_argv(node: Any) -> list[str]:
@@ -155,7 +167,7 @@ def compile_argv(node: Any) -> list[str]:
     quiet = ["-nostdin", "-hide_banner", "-loglevel", "error"]
     bounds = ["-max_alloc", str(MAX_ALLOCATION_BYTES)]
     argv = node.compile(cmd=[find().path, *quiet, *bounds], overwrite_output=True)
-    return [str(word) for word in argv]
+    return [word if isinstance(word, str) else str(word) for word in argv]
 
 
 def header(path: str | Path) -> str:
@@ -195,7 +207,7 @@ class Process:
         self._total_s = total_s
         self._stall_s = stall_s
         self._waited_s = 0.0
-        self._waiting_since: float | None = None
+        self._waiting_since: dict[int, float] = {}  # by thread
         self._overdue = False
         self._ended = threading.Event()
         self._tail = bytearray()
@@ -276,7 +288,7 @@ class Process:
     def close(self) -> None:
         """End the child if it runs, reap it, and let go of its pipes; may be called twice."""
         if self._child.poll() is None:
-            self._child.kill()
+            self._kill()
         self._child.wait()
         self._ended.set()
         for helper in self._helpers:
@@ -304,24 +316,33 @@ class Process:
 
     def _patiently(self, blocking: Callable[[], Result]) -> Result:
         """Run a call that waits for ffmpeg, with the watch looking on."""
-        self._waiting_since = time.monotonic()
+        thread, since = threading.get_ident(), time.monotonic()
+        self._waiting_since[thread] = since
         try:
             return blocking()
         finally:
-            self._waited_s += time.monotonic() - self._waiting_since
-            self._waiting_since = None
+            del self._waiting_since[thread]
+            self._waited_s += time.monotonic() - since
             if self._overdue:
                 raise self._timeout()
 
     def _watch(self) -> None:
         """End the child when somebody has waited for it too long. Runs in a thread."""
         while not self._ended.wait(min(1.0, self._stall_s / 4)):
-            since = self._waiting_since
+            since = min(tuple(self._waiting_since.values()), default=None)
             waiting_s = time.monotonic() - since if since is not None else 0.0
             if waiting_s > self._stall_s or self._waited_s + waiting_s > self._total_s:
                 self._overdue = True
-                self._child.kill()
+                self._kill()
                 return
+
+    def _kill(self) -> None:
+        """Kill the child and what it started: a program may be a script around the real one."""
+        if sys.platform == "win32":
+            self._child.kill()
+        elif self._child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
 
     def _drain_stderr(self) -> None:
         """Keep the last of stderr, so that the child never blocks on it. Runs in a thread."""
@@ -356,6 +377,7 @@ def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=1 << 16,
+            env={name: os.environ[name] for name in os.environ.keys() - UNWANTED_ENVIRONMENT},
             # Ctrl-C reaches us alone; we end the child and tidy up after it.
             start_new_session=sys.platform != "win32",
         )

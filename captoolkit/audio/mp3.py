@@ -15,8 +15,11 @@ SEARCH_BYTES = 1 << 16  # how far behind the ID3 tag the first frame is looked f
 TAGGERS = (b"LAME", b"Lavf", b"Lavc")
 
 
-def audible_samples(file: Path, framed_samples: int) -> int:
-    """Return how many of `framed_samples` a decoder gives that reads the tag; all without one."""
+def audible_samples(file: Path, framed_samples: int) -> int | None:
+    """Return how many of `framed_samples` a decoder gives that reads the tag; all without one.
+
+    None where there are more than the tag knows of: files that were put one behind another.
+    """
     tag = _info_tag(file)
     if tag is None:
         return framed_samples
@@ -24,6 +27,8 @@ def audible_samples(file: Path, framed_samples: int) -> int:
     start = delay + DECODER_DELAY_SAMPLES
     if not frames:
         return max(0, framed_samples - start)
+    if framed_samples > frames * samples_per_frame:
+        return None
     end = frames * samples_per_frame - padding + DECODER_DELAY_SAMPLES
     return max(0, min(framed_samples, end) - start)
 

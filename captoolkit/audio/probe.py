@@ -34,15 +34,19 @@ BRANDS = {"M4A": "m4a", "M4B": "m4a", "3gp": "3gp", "3g2": "3g2", "3ge": "3gp", 
 # Read in process by libsndfile, whose frame count is checked against what is there.
 FRAME_COUNTED = frozenset({"wav", "w64", "aiff", "caf", "flac"})
 # Packets carry their exact length in samples: counting them counts the sound.
-PACKET_COUNTED = frozenset({"mp3", "aac", "amr", "ogg", "m4a", "mp4", "mov"})
-PACKET_COUNTED_CODECS = frozenset({"mp3", "aac", "alac", "amr_nb", "amr_wb", "vorbis", "opus"})
+PACKET_COUNTED = {
+    "mp3": frozenset({"mp3"}),
+    "ogg": frozenset({"vorbis", "opus"}),
+    **dict.fromkeys(("m4a", "mp4", "mov"), frozenset({"aac", "alac", "opus"})),
+}
+SMALLEST_MP3_FRAME_BYTES = 48  # a last frame cut off below it may be left out by the decoder
 
 TAIL_FRAMES = 1 << 16  # what is read at a FLAC's end to see that the end is there
 
 _INPUT = re.compile(r"^Input #0, ([^ ]+), from ", re.MULTILINE)
 _BRAND = re.compile(r"^    major_brand     : (.+)$", re.MULTILINE)
 _STREAM = re.compile(
-    r"^  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>\w+)\))?: "
+    r"^  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>[^\n]*?)\))?: "
     r"(?P<kind>Audio|Video): (?P<codec>\w+)(?P<rest>.*)$",
     re.MULTILINE,
 )
@@ -64,7 +68,8 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     size_bytes = _readable_size(file)
     text = ffmpeg.header(file)
     container = _container(text, file)
-    streams = [match for match in _STREAM.finditer(text) if container]
+    # Streams come after the duration; what looks like one before it is part of the file's name.
+    streams = list(_STREAM.finditer(text.rpartition("\n  Duration: ")[2]))
     pictures = tuple(_picture(match) for match in streams if match["kind"] == "Video")
     sounds = [match for match in streams if match["kind"] == "Audio"]
     if not sounds:
@@ -73,15 +78,15 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
             fix="give a file with at least one sound track",
             path=file,
         )
+    tracks, warnings = _tracks(file, container, sounds)
     return MediaInfo(
         path=str(file),
         size_bytes=size_bytes,
         container=container,
-        tracks=tuple(
-            _track(file, container, number, match) for number, match in enumerate(sounds, start=1)
-        ),
+        tracks=tracks,
         pictures=pictures,
         plain_header=container != "wav" or riff.has_plain_header(file),
+        warnings=warnings,
     )
 
 
@@ -89,6 +94,8 @@ def _readable_size(file: Path) -> int:
     """The size of a file that is there, regular, readable and not empty."""
     try:
         status = file.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise InputError("it is not a regular file", fix="copy it to a file first", path=file)
         with file.open("rb") as stream:
             stream.read(1)
     except FileNotFoundError:
@@ -99,8 +106,6 @@ def _readable_size(file: Path) -> int:
         raise SourceNotFoundError(
             f"it cannot be read ({error.strerror})", fix="check its permissions", path=file
         ) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError("it is not a regular file", fix="copy it to a file first", path=file)
     if not status.st_size:
         raise NotMediaError("the file is empty", fix="check how it was made", path=file)
     return status.st_size
@@ -144,6 +149,22 @@ def _picture(match: re.Match[str]) -> Picture:
     )
 
 
+def _tracks(
+    file: Path, container: str, sounds: Sequence[re.Match[str]]
+) -> tuple[tuple[Track, ...], tuple[str, ...]]:
+    """The tracks that can be heard, and a warning for each that cannot."""
+    tracks, faults = [], {}
+    for number, match in enumerate(sounds, start=1):
+        try:
+            tracks.append(_track(file, container, number, match))
+        except (NoAudioError, NotMediaError) as error:
+            faults[number] = error
+    if not tracks:
+        raise next(iter(faults.values()))
+    warnings = (f"Sound track {n} is left out: {error.problem}." for n, error in faults.items())
+    return tuple(tracks), tuple(warnings)
+
+
 def _track(file: Path, container: str, number: int, match: re.Match[str]) -> Track:
     shape = _RATE.search(match["rest"])
     if not shape or int(shape[1]) < 1:
@@ -172,7 +193,7 @@ def _track(file: Path, container: str, number: int, match: re.Match[str]) -> Tra
         duration_samples=samples,
         counted=counted,
         bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
-        language=None if language == "und" else language,
+        language=None if language in ("", "und") else language,
         default="(default)" in match["rest"],
     )
 
@@ -195,12 +216,13 @@ def _duration(
     file: Path, container: str, codec: str, rate_hz: int, index: int, *, single: bool
 ) -> tuple[int, bool]:
     """Return the samples of a stream, and whether they had to be counted."""
-    if container in FRAME_COUNTED and single:
+    # The length of blocks that hold many samples each is only known when they are decoded.
+    if container in FRAME_COUNTED and single and codec.startswith(("pcm_", "flac")):
         frames = _frames_in_header(file, container, rate_hz)
         if frames is not None:
             return frames, False
-    if container in PACKET_COUNTED and codec in PACKET_COUNTED_CODECS:
-        return _samples_in_packets(file, container, rate_hz, index), True
+    if codec in PACKET_COUNTED.get(container, ()):
+        return _samples_in_packets(file, codec, rate_hz, index), True
     return _samples_in_decode(file, index), True
 
 
@@ -209,9 +231,10 @@ def _frames_in_header(file: Path, container: str, rate_hz: int) -> int | None:
     import soundfile
 
     try:
-        with soundfile.SoundFile(str(file)) as sound:
+        # A stream, because soundfile cannot encode every file name.
+        with file.open("rb") as stream, soundfile.SoundFile(stream) as sound:
             frames = int(sound.frames)
-            if sound.samplerate != rate_hz:
+            if sound.samplerate != rate_hz or not frames:  # a recorder died before it wrote it
                 return None
             if container == "flac":  # the one whose header is not held against the file's size
                 tail = min(frames, TAIL_FRAMES)
@@ -223,19 +246,20 @@ def _frames_in_header(file: Path, container: str, rate_hz: int) -> int | None:
         return None
 
 
-def _samples_in_packets(file: Path, container: str, rate_hz: int, index: int) -> int:
+def _samples_in_packets(file: Path, codec: str, rate_hz: int, index: int) -> int:
     """Count a stream's packets, less what its header tells a decoder to skip."""
     node = ffmpeg.source(file)[str(index)].output(
         "pipe:1", f="framecrc", acodec="copy", flush_packets=0
     )
     with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
-        packets = _add_packets(process.lines())
+        packets = _add_packets(process.lines(), codec)
         process.wait()  # a file that was cut off ends with an error after its last whole packet
-    if container == "mp3":
-        return mp3.audible_samples(file, round(packets.length_s * rate_hz))
-    if packets.hides_its_end:
+    samples: int | None = round((packets.length_s - packets.skipped_s) * rate_hz)
+    if codec == "mp3":
+        samples = mp3.audible_samples(file, round(packets.length_s * rate_hz))
+    if packets.hides_its_end or samples is None:
         return _samples_in_decode(file, index)
-    return round((packets.length_s - packets.skipped_s) * rate_hz)
+    return samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,10 +268,10 @@ class _Packets:
 
     length_s: Fraction
     skipped_s: Fraction  # before the first sample that is heard
-    hides_its_end: bool  # the last packet is cut, but its duration does not say by how much
+    hides_its_end: bool  # the last packet may give another length than it says
 
 
-def _add_packets(lines: Iterable[bytes]) -> _Packets:
+def _add_packets(lines: Iterable[bytes], codec: str) -> _Packets:
     """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
     base, ticks, first_pts = Fraction(0), 0, 0
     last, before_last = b"", b""
@@ -259,12 +283,24 @@ def _add_packets(lines: Iterable[bytes]) -> _Packets:
             first_pts = first_pts if last else int(fields[2])
             ticks += int(fields[3])
             last, before_last = line, last
-    same_length = last.split(b",", 4)[3:4] == before_last.split(b",", 4)[3:4]
     return _Packets(
         length_s=ticks * base,
         skipped_s=max(0, -first_pts) * base,
-        hides_its_end=b"Skip Samples" in last and same_length,
+        hides_its_end=_hides_its_end(last.split(b","), before_last.split(b","), codec),
     )
+
+
+def _hides_its_end(last: list[bytes], before_last: list[bytes], codec: str) -> bool:
+    """Whether the last packet's duration may not be what a decoder makes of it."""
+    if len(last) < 6 or len(before_last) < 6:  # no packet to compare with
+        return True
+    if codec == "mp3":
+        return int(last[4]) < SMALLEST_MP3_FRAME_BYTES
+    if any(field.strip() == b"F=0x3" for field in last[6:]):  # cut off: the end of the file
+        return True
+    told = any(b"Skip Samples" in field for field in last[6:])
+    # A shorter last packet is heard shorter if the decoder is told so; ALAC says it by itself.
+    return told == (last[3] == before_last[3]) and codec != "alac"
 
 
 def _samples_in_decode(file: Path, index: int) -> int:

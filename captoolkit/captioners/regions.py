@@ -112,8 +112,21 @@ def region_of(endpoint: Endpoint) -> str | None:
 
     ```
     """
+    return region_of_url(endpoint.base_url)
+
+
+def region_of_url(url: str) -> str | None:
+    """Return the region whose shared host a URL names, None for every other text.
+
+    ```python
+    >>> region_of_url("https://dashscope-intl.aliyuncs.com/api/v1"), region_of_url("")
+    ('singapore', None)
+
+    ```
+    """
     for region, base_urls in REGIONS.items():
-        if endpoint.host in {urlsplit(base_url).hostname for base_url in base_urls.values()}:
+        hosts = (urlsplit(base_url).netloc for base_url in base_urls.values())
+        if any(url.startswith(f"https://{host}/") for host in hosts):
             return region
     return None
 

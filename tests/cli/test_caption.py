@@ -1,0 +1,155 @@
+"""`captoolkit caption`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.recorder import Recorder
+
+PLAIN_HTTP = "http://dashscope.aliyuncs.com/api/v1"
+ANSWER = {
+    "output": {
+        "choices": [
+            {
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": [{"text": "一个人说：“好”。"}]},
+            }
+        ]
+    },
+    "usage": {
+        "input_tokens": 160,
+        "output_tokens": 399,
+        "total_tokens": 559,
+        "input_tokens_details": {"audio_tokens": 152, "text_tokens": 8},
+        "output_tokens_details": {"text_tokens": 399},
+    },
+    "request_id": "r-1",
+}
+
+
+def test_several_formats_go_into_a_folder(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Each format is one file of the input's name, and each is told."""
+    source = fixtures / "hammering-mandarin.flac"
+    ran = run("caption", source, "--segment", "15s", "-f", "json,srt,vtt,txt,md", "-o", tmp_path)
+    assert ran.status == 0
+    names = {f"hammering-mandarin.{form}" for form in ("json", "srt", "vtt", "txt", "md")}
+    assert {Path(line).name for line in ran.out.splitlines()} == names
+    assert {path.name for path in tmp_path.iterdir()} == names
+    timeline = json.loads((tmp_path / "hammering-mandarin.json").read_text(encoding="utf-8"))
+    assert [entry["status"] for entry in timeline["entries"]] == ["ok"] * 3
+    assert timeline["entries"][-1]["end_s"] == 43
+    assert timeline["captioner"]["name"] == "acoustic"
+
+
+def test_one_format_goes_into_the_file_that_is_named(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """`-o` is the file for one input and one format."""
+    out = tmp_path / "deep" / "name.of-mine"
+    assert run("caption", fixtures / "speech.amr", "-f", "srt", "-o", out).status == 0
+    assert out.read_text(encoding="utf-8").startswith("1\n00:00:00,000 --> 00:00:04,520\n")
+
+
+def test_without_o_the_current_folder_receives_it(
+    run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default is STEM.json here."""
+    monkeypatch.chdir(tmp_path)
+    ran = run("caption", fixtures / "speech.amr")
+    assert ran.out == "speech.json\n"
+    assert (tmp_path / "speech.json").is_file()
+
+
+def test_a_dash_is_standard_output(run: Run, fixtures: Path) -> None:
+    """A timeline can be piped on."""
+    ran = run("caption", fixtures / "speech.amr", "-f", "txt", "-o", "-")
+    assert ran.status == 0
+    assert "LUFS" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (("-f", "doc"), "'doc' is not a timeline format"),
+        (("-f", "srt,vtt", "-o", "-"), "-o - takes one input and one format"),
+        (("--captioner", "acoustic", "--region", "beijing"), "region"),
+        (
+            ("--captioner", "dashscope", "--base-url", "http://dashscope.aliyuncs.com/api/v1"),
+            "unencrypted",
+        ),
+    ],
+    ids=["format", "dash", "region", "plain-http"],
+)
+def test_wrong_usage_is_refused_before_any_work(
+    run: Run, fixtures: Path, argv: tuple[str, ...], word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is prepared and nothing is sent for what cannot be."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-test-0123456789")
+    ran = run("caption", fixtures / "speech.amr", *argv)
+    assert ran.status == 2
+    assert word in ran.err
+
+
+def test_without_a_key_it_says_which_and_where(run: Run, fixtures: Path) -> None:
+    """A service that needs a key is not asked without one."""
+    ran = run("caption", fixtures / "speech.amr", "--captioner", "dashscope")
+    assert ran.status == 1
+    assert "DASHSCOPE_API_KEY is not set" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_what_is_there_is_refused_before_anything_is_paid(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """The service is not asked for a caption that could not be written."""
+    (tmp_path / "speech.json").write_text("mine")
+    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
+    ran = run("caption", fixtures / "speech.amr", *argv, "-f", "json,srt")
+    assert ran.status == 1
+    assert "exists" in ran.err
+    assert recorder.seen == []
+    assert (tmp_path / "speech.json").read_text() == "mine"
+
+
+def test_a_service_is_asked_segment_by_segment(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each segment is one request; the timeline holds captions and usage, the key nowhere."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-test-0123456789")
+    recorder.answer(ANSWER)
+    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
+    source = fixtures / "hammering-mandarin.flac"
+    ran = run("caption", source, "--segment", "15s", *argv, "-f", "json,srt")
+    assert ran.status == 0
+    assert len(recorder.seen) == 3
+    text = (tmp_path / "hammering-mandarin.json").read_text(encoding="utf-8")
+    timeline = json.loads(text)
+    assert [entry["text"] for entry in timeline["entries"]] == ["一个人说：“好”。"] * 3
+    assert timeline["usage"]["total_tokens"] == 3 * 559
+    assert timeline["usage"]["audio_tokens"] == 3 * 152
+    assert "3 segments, 1,677 tokens" in ran.err
+    assert "sk-test" not in text + ran.out + ran.err
+
+
+def test_a_segment_that_fails_is_a_marked_hole_and_status_1(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """The timeline is written all the same, with the reason in its place."""
+    recorder.answer(
+        {"code": "InternalError", "message": "try later", "request_id": "r-9"}, status=500
+    )
+    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
+    ran = run("caption", fixtures / "speech.amr", *argv, "-f", "json,srt")
+    assert ran.status == 1
+    assert "segment 1: " in ran.err
+    assert "try later" in ran.err
+    timeline = json.loads((tmp_path / "speech.json").read_text(encoding="utf-8"))
+    (hole,) = timeline["entries"]
+    assert hole["status"] == "failed"
+    assert "try later" in hole["error"]
+    assert hole["request_id"] == "r-9"
+    assert "[no caption: " in (tmp_path / "speech.srt").read_text(encoding="utf-8")

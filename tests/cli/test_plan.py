@@ -1,0 +1,58 @@
+"""`captoolkit plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def test_it_says_what_and_why_and_writes_nothing(
+    run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments, encoding, tokens and price are told; no file appears."""
+    monkeypatch.chdir(tmp_path)
+    ran = run("plan", fixtures / "hammering-mandarin.flac", "--segment", "15s")
+    assert ran.status == 0
+    assert "encode, 3 segments" in ran.out
+    assert "16-bit WAV, 16 kHz mono" in ran.out
+    assert "564 input tokens in 3 requests" in ran.out
+    assert "singapore: USD 0.00" in ran.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_tells_the_same_with_exact_times(run: Run, fixtures: Path) -> None:
+    """The segments of the JSON plan tile the 43 seconds of the recording."""
+    ran = run("plan", fixtures / "hammering-mandarin.flac", "--segment", "15s", "--json")
+    (plan,) = json.loads(ran.out)["files"]
+    edges = [(one["start_s"], one["end_s"]) for one in plan["segments"]]
+    assert edges[0][0] == 0
+    assert edges[-1][1] == 43
+    assert [end for _, end in edges[:-1]] == [start for start, _ in edges[1:]]
+    assert plan["tokens"] == {"audio": 540, "input": 564}
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--target", "nobody"), "target=nobody"),
+        (("--segment", "soon"), "'soon' is not a duration"),
+        (("--bitrate", "quick"), "'quick' is not a bit rate"),
+        (("--format", "flac"), "flac"),
+        (("--format", "mp3", "--bitrate", "17k"), "bit_rate=17000"),
+        (("--via", "pigeon"), "pigeon"),
+        (("--max-segment", "0"), "'0' is not a duration"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
+)
+def test_wrong_usage_is_refused_with_status_2(
+    run: Run, fixtures: Path, options: tuple[str, ...], word: str
+) -> None:
+    """What cannot be asked for is named, and nothing is done."""
+    ran = run("plan", fixtures / "tones-and-silences.wav", *options)
+    assert ran.status == 2
+    assert word in ran.err
+    assert ran.out == ""

@@ -1,0 +1,219 @@
+"""`captoolkit prepare`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Run
+from tests.conftest import write_wav
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_it_writes_segments_and_a_manifest(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """The files' names go to standard output, and the manifest is true of them."""
+    out = tmp_path / "new" / "ready"
+    ran = run("prepare", fixtures / "hammering-mandarin.flac", "--segment", "15s", "-o", out)
+    assert ran.status == 0
+    names = [Path(line).name for line in ran.out.splitlines()]
+    assert names == [f"hammering-mandarin.00{n}.wav" for n in (1, 2, 3)]
+    manifest = json.loads((out / "hammering-mandarin.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["format"] == "captoolkit.manifest/1"
+    assert manifest["action"] == "encode"
+    assert [one["file"] for one in manifest["segments"]] == names
+    for one in manifest["segments"]:
+        assert one["sha256"] == sha256(out / one["file"])
+        assert one["bytes"] == (out / one["file"]).stat().st_size
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        [*names, "hammering-mandarin.manifest.json"]
+    )
+
+
+def test_what_fits_passes_untouched_and_the_source_stays(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """An AMR that the service takes comes out byte for byte."""
+    source = fixtures / "speech.amr"
+    before = sha256(source)
+    assert run("prepare", source, "-o", tmp_path).status == 0
+    assert sha256(tmp_path / "speech.001.amr") == before == sha256(source)
+
+
+def test_nothing_is_overwritten_without_y(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """A second run is refused; with -y it replaces the first."""
+    argv = ("prepare", fixtures / "out-of-phase.flac", "-o", tmp_path)
+    assert run(*argv).status == 0
+    again = run(*argv)
+    assert again.status == 1
+    assert "exists; choose another folder, or pass -y" in again.err
+    assert run(*argv, "-y").status == 0
+
+
+def test_fewer_segments_leave_no_stale_ones(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """With -y, what the earlier manifest listed and the new one does not is removed."""
+    source = fixtures / "hammering-mandarin.flac"
+    other = tmp_path / "hammering-mandarin.004.wav"
+    other.write_text("not ours")
+    assert run("prepare", source, "--segment", "15s", "-o", tmp_path).status == 0
+    assert run("prepare", source, "-o", tmp_path, "-y").status == 0
+    names = sorted(path.name for path in tmp_path.glob("*.wav"))
+    assert names == ["hammering-mandarin.001.wav", other.name]
+
+
+def test_two_inputs_with_one_stem_get_names_of_their_own(run: Run, tmp_path: Path) -> None:
+    """Neither result replaces the other."""
+    rng = np.random.default_rng(3)
+    sounds = [rng.uniform(-0.1, 0.1, (8000, 1)).astype(np.float32) for _ in range(2)]
+    for folder, sound in zip(("a", "b"), sounds, strict=True):
+        (tmp_path / folder).mkdir()
+        write_wav(tmp_path / folder / "talk.wav", sound, rate_hz=8000)
+    out = tmp_path / "out"
+    ran = run("prepare", tmp_path / "a" / "talk.wav", tmp_path / "b" / "talk.wav", "-o", out)
+    assert ran.status == 0
+    assert sha256(out / "talk.001.wav") == sha256(tmp_path / "a" / "talk.wav")
+    assert sha256(out / "talk-2.001.wav") == sha256(tmp_path / "b" / "talk.wav")
+
+
+def test_a_bad_input_does_not_stop_the_others(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """The good ones are made, the bad ones are told, nothing is half there."""
+    good, bad = fixtures / "speech.amr", fixtures / "not-media.wav"
+    ran = run("prepare", bad, good, fixtures / "gone.wav", "-o", tmp_path)
+    assert ran.status == 1
+    assert len(ran.err.splitlines()) == 2
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["speech.001.amr", "speech.manifest.json"]
+
+
+@pytest.mark.parametrize("place", ["a-file", "a-file/below"])
+def test_a_folder_that_cannot_be_is_refused(
+    run: Run, fixtures: Path, tmp_path: Path, place: str
+) -> None:
+    """A file where the folder should be is named."""
+    (tmp_path / "a-file").write_text("I was here first")
+    ran = run("prepare", fixtures / "speech.amr", "-o", tmp_path / place)
+    assert ran.status == 1
+    assert "is not a folder" in ran.err
+    assert (tmp_path / "a-file").read_text() == "I was here first"
+
+
+def test_json_lists_the_manifests(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`--json` prints one document with all manifests."""
+    sources = (fixtures / "speech.amr", fixtures / "raw.aac")
+    ran = run("prepare", *sources, "-o", tmp_path, "--json")
+    assert [one["source"]["container"] for one in json.loads(ran.out)] == ["amr", "aac"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """A signal in the middle ends with 130, one line, no partial file and no child process."""
+    rng = np.random.default_rng(5)
+    minute = rng.uniform(-0.5, 0.5, (60 * 48000, 1)).astype(np.float32)
+    source = write_wav(tmp_path / "long.wav", *[minute] * 40, rate_hz=48000)
+    out = tmp_path / "out"
+    argv = [sys.executable, "-m", "captoolkit", "prepare", str(source), "-o", str(out)]
+    program = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: any(out.glob(".captoolkit-*/long.001.mp3")))
+    children = children_of(program.pid)
+    assert children
+    program.send_signal(number)
+    told = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert told[0] == ""
+    assert "error: interrupted" in told[1]
+    assert list(out.iterdir()) == []
+    for child in children:
+        assert not Path(f"/proc/{child}").exists()
+
+
+def wait_for(condition: object) -> None:
+    """Wait until a condition holds, a minute at most."""
+    assert callable(condition)
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not happen within a minute")
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes that `parent` has started and not reaped."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(status.rpartition(")")[2].split()[1]) == parent:
+                found.append(int(entry.name))
+    return found
+
+
+def test_every_option_shapes_what_comes_out(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Format, bit rate, rate, channels and quality are what the probe then finds."""
+    source = fixtures / "hammering-mandarin.flac"
+    wanted = {
+        ("--format", "aac"): ("aac", "aac", 16000, 1),
+        ("--format", "amr"): ("amr", "amr_nb", 8000, 1),
+        ("--format", "mp3"): ("mp3", "mp3", 24000, 1),
+        ("--quality", "podcast"): ("mp3", "mp3", 44100, 1),
+        ("--quality", "music"): ("mp3", "mp3", 44100, 2),
+        ("--format", "wav", "--sample-rate", "8000"): ("wav", "pcm_s16le", 8000, 1),
+        ("--format", "wav", "--channels", "2"): ("wav", "pcm_s16le", 16000, 2),
+        ("--format", "mp3", "--bitrate", "32k", "--sample-rate", "16000"): (
+            "mp3",
+            "mp3",
+            16000,
+            1,
+        ),
+    }
+    for number, (options, (container, *shape)) in enumerate(wanted.items()):
+        out = tmp_path / str(number)
+        ran = run("prepare", source, *options, "-o", out)
+        assert ran.status == 0, (options, ran.err)
+        probed = json.loads(run("probe", ran.out.strip().replace("\n", ""), "--json").out)
+        (found,) = probed["files"]
+        (track,) = found["tracks"]
+        assert found["container"] == container
+        assert [track["codec"], track["sample_rate_hz"], track["channels"]] == shape
+        assert found["fits"]
+
+
+def test_a_track_can_be_chosen_by_number_or_language(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """`--track 2` and `--track zho` are the same; a wrong one is answered with those there are."""
+    source = fixtures / "two-languages.mp4"
+    for wish in ("2", "zho"):
+        assert run("prepare", source, "--track", wish, "-o", tmp_path / wish).status == 0
+    assert sha256(tmp_path / "2" / "two-languages.001.wav") == sha256(
+        tmp_path / "zho" / "two-languages.001.wav"
+    )
+    ran = run("prepare", source, "--track", "fra", "-o", tmp_path)
+    assert ran.status == 1
+    assert "no sound track fra; choose from 1 (eng), 2 (zho)" in ran.err
+
+
+def test_the_current_folder_is_not_littered(
+    run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary files live where they belong, and are gone afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    run("prepare", fixtures / "out-of-phase.flac", "-o", "ready")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ready", "tmp"]
+    assert list((tmp_path / "tmp").iterdir()) == []

@@ -1,0 +1,71 @@
+"""`captoolkit targets`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+OWN = """
+[sources.mine]
+title = "our own server"
+checked = "2026-11-20"
+
+[targets.house]
+title = "The server in the basement"
+models = ["captioner"]
+accepts = { wav = ["pcm_s16le"] }
+
+[targets.house.limits]
+max_duration_s = { value = 90, source = "mine" }
+"""
+
+
+def test_all_are_listed_with_their_reach(run: Run) -> None:
+    """One line a service."""
+    ran = run("targets")
+    assert ran.status == 0
+    assert [line.split()[0] for line in ran.out.splitlines()] == [
+        "qwen3-omni-captioner",
+        "qwen-audio",
+        "vllm",
+    ]
+
+
+def test_one_is_shown_with_sources_and_dates(run: Run) -> None:
+    """Every number can be traced; a model's name finds its row."""
+    ran = run("targets", "qwen3-omni-30b-a3b-captioner")
+    assert "max_duration_s" in ran.out
+    assert "2,400" in ran.out
+    assert "read on 2026-01-06" in ran.out
+
+
+def test_json_gives_every_number_its_source(run: Run) -> None:
+    """The same as data."""
+    document = json.loads(run("targets", "--json").out)
+    for target in document["targets"]:
+        for limit in (*target["limits"].values(), *target["prices"]):
+            assert limit["source"]
+            assert limit["checked"].startswith("202")
+
+
+def test_rows_of_ones_own_are_used(
+    run: Run, tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row in the file that CAPTOOLKIT_TARGETS names is a target like ours."""
+    own = tmp_path / "own.toml"
+    own.write_text(OWN, encoding="utf-8")
+    monkeypatch.setenv("CAPTOOLKIT_TARGETS", str(own))
+    assert "The server in the basement" in run("targets").out
+    plan = run("plan", fixtures / "speech.amr", "--target", "house")
+    assert "It is amr; house takes wav." in plan.out
+
+
+def test_an_unknown_name_lists_those_there_are(run: Run) -> None:
+    """A slip of the finger is answered with the names."""
+    ran = run("targets", "qwen4")
+    assert ran.status == 2
+    assert "qwen-audio, qwen3-omni-captioner, vllm" in ran.err

@@ -1,0 +1,299 @@
+"""The second verb: each segment becomes exactly one entry, whatever happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import captoolkit
+from captoolkit.captioners.base import Captioner, Clip
+from captoolkit.errors import NotMediaError, ServiceError, UsageError
+from captoolkit.events import EntryReady, Event, SegmentReady
+from captoolkit.model import Caption, CaptionerInfo, Status, Usage
+from tests.cli.test_prepare import children_of
+from tests.conftest import silence, tone, write_wav
+
+RATE_HZ = 16_000
+
+
+class Asked:
+    """A captioner of our own, as a media tool would bring one: it answers as it is told."""
+
+    def __init__(
+        self,
+        answer: Callable[[Clip], str],
+        *,
+        model: str = "asked/1",
+        base_url: str | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        self.info = CaptionerInfo(name="asked", model=model, base_url=base_url)
+        self.closed = False
+        self._answer = answer
+        self._usage = usage or Usage()
+
+    def caption(self, clip: Clip) -> Caption:
+        """Answer."""
+        return Caption(text=self._answer(clip), finish_reason="stop", usage=self._usage)
+
+    def close(self) -> None:
+        """Remember that it happened."""
+        self.closed = True
+
+    def __enter__(self) -> Asked:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def number_of(clip: Clip) -> int:
+    """The number in a segment's name."""
+    return int(clip.path.name.split(".")[-2])
+
+
+@pytest.fixture
+def minute(tmp_path: Path) -> Path:
+    """Six tones of 9.5 s with half a second of silence after each."""
+    parts = [
+        part
+        for hertz in (220, 330, 440, 550, 660, 770)
+        for part in (
+            tone(9.5, rate_hz=RATE_HZ, frequency_hz=hertz),
+            silence(0.5, rate_hz=RATE_HZ),
+        )
+    ]
+    return write_wav(tmp_path / "minute.wav", *parts, rate_hz=RATE_HZ)
+
+
+def test_every_segment_is_one_entry_in_time_order(minute: Path) -> None:
+    """Answers that come back in any order stand in the order of the recording."""
+
+    def slow_first(clip: Clip) -> str:
+        time.sleep(0.3 / number_of(clip))
+        return f"segment {number_of(clip)}"
+
+    timeline = captoolkit.caption(minute, captioner=Asked(slow_first), segment="10s")
+    assert [entry.text for entry in timeline.entries] == [f"segment {n}" for n in range(1, 7)]
+    assert [entry.index for entry in timeline.entries] == list(range(1, 7))
+    edges = [
+        (entry.source_span.start_samples, entry.source_span.end_samples)
+        for entry in timeline.entries
+    ]
+    assert edges[0][0] == 0
+    assert edges[-1][1] == 60 * RATE_HZ
+    assert [end for _, end in edges[:-1]] == [start for start, _ in edges[1:]]
+
+
+def test_cuts_fall_into_the_silences_and_the_captions_know_their_tone(minute: Path) -> None:
+    """The local captioner, asked segment by segment, hears each tone where it is."""
+    timeline = captoolkit.caption(minute, segment="10s")
+    for entry, hertz in zip(timeline.entries, (220, 330, 440, 550, 660, 770), strict=True):
+        assert f"{hertz} Hz" in entry.text
+
+
+def test_no_more_are_asked_at_once_than_allowed(minute: Path) -> None:
+    """`concurrency` bounds the requests under way."""
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def counted(clip: Clip) -> str:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.1)
+        with lock:
+            under_way -= 1
+        return "said"
+
+    captoolkit.caption(minute, captioner=Asked(counted), segment="5s", concurrency=2)
+    assert most == 2
+
+
+def test_the_first_request_goes_out_while_later_segments_do_not_exist(tmp_path: Path) -> None:
+    """Nobody waits for the whole recording to be prepared."""
+    parts = [tone(55, rate_hz=RATE_HZ), silence(5, rate_hz=RATE_HZ)] * 20
+    long = write_wav(tmp_path / "long.wav", *parts, rate_hz=RATE_HZ)
+    ready: list[int] = []
+    seen_at_first: list[int] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, SegmentReady):
+            ready.append(event.segment.index)
+
+    def note(clip: Clip) -> str:
+        if number_of(clip) == 1:
+            seen_at_first.append(len(ready))
+        return "said"
+
+    captoolkit.caption(long, captioner=Asked(note), segment="60s", on_event=watch, format="mp3")
+    assert ready == list(range(1, 21))
+    assert seen_at_first[0] < 20
+
+
+def test_a_segment_that_fails_is_a_hole_and_the_rest_is_kept(minute: Path) -> None:
+    """The hole says why, with the service's request id."""
+
+    def third_fails(clip: Clip) -> str:
+        if number_of(clip) == 3:
+            raise ServiceError("it refused", fix="ask again", request_id="r-3")
+        return "said"
+
+    events: list[Event] = []
+    timeline = captoolkit.caption(
+        minute, captioner=Asked(third_fails), segment="10s", on_event=events.append
+    )
+    statuses = [entry.status for entry in timeline.entries]
+    assert statuses == [Status.OK, Status.OK, Status.FAILED, Status.OK, Status.OK, Status.OK]
+    (hole,) = timeline.holes
+    assert (hole.error, hole.request_id, hole.text) == ("it refused; ask again", "r-3", "")
+    told = [event.entry.index for event in events if isinstance(event, EntryReady)]
+    assert sorted(told) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_fault_in_a_captioner_of_ones_own_is_not_hidden(minute: Path) -> None:
+    """Only errors that are meant become holes; a bug reaches its author."""
+
+    def buggy(clip: Clip) -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        captoolkit.caption(minute, captioner=Asked(buggy), segment="10s")
+
+
+def test_captions_are_kept_when_the_rest_cannot_be_decoded(tmp_path: Path) -> None:
+    """A decoder that dies half-way costs what comes after it, not what has been answered."""
+    parts = [tone(55, rate_hz=48_000), silence(5, rate_hz=48_000)] * 30
+    long = write_wav(tmp_path / "long.wav", *parts, rate_hz=48_000)
+    killed = threading.Event()
+
+    def kill_the_decoder(clip: Clip) -> str:
+        if number_of(clip) == 1:
+            for child in children_of(os.getpid()):
+                if str(long) in Path(f"/proc/{child}/cmdline").read_text():
+                    os.kill(child, signal.SIGKILL)
+                    killed.set()
+        return "said"
+
+    timeline = captoolkit.caption(
+        long, captioner=Asked(kill_the_decoder), segment="60s", concurrency=1
+    )
+    assert killed.is_set()
+    assert timeline.entries[0].text == "said"
+    last = timeline.entries[-1]
+    assert last.status is Status.FAILED
+    assert last.error is not None
+    assert "cannot be decoded" in last.error
+    assert last.source_span.end_samples == 30 * 60 * 48_000
+
+
+def test_what_cannot_begin_is_raised(fixtures: Path) -> None:
+    """Without a single segment there is no timeline to give."""
+    with pytest.raises(NotMediaError, match="not a media file"):
+        captoolkit.caption(fixtures / "not-media.wav")
+    with pytest.raises(UsageError, match="concurrency=0"):
+        captoolkit.caption(fixtures / "speech.amr", concurrency=0)
+
+
+def test_a_captioner_that_was_given_stays_open(fixtures: Path) -> None:
+    """Its owner may ask it again."""
+    mine: Captioner = Asked(lambda clip: "said")
+    captoolkit.caption(fixtures / "speech.amr", captioner=mine)
+    captoolkit.caption(fixtures / "raw.aac", captioner=mine)
+    assert isinstance(mine, Asked)
+    assert not mine.closed
+
+
+def test_the_cost_is_usage_by_the_price_of_the_region(fixtures: Path) -> None:
+    """160 tokens in and 399 out, as on the service's page, at Singapore's and Beijing's prices."""
+    usage = Usage(input_tokens=160, output_tokens=399, total_tokens=559)
+    amounts = {
+        "https://dashscope-intl.aliyuncs.com/api/v1": Decimal("0.001831"),
+        "https://dashscope.aliyuncs.com/api/v1": Decimal("0.001089"),
+        "https://captions.example/v1": None,
+        None: None,
+    }
+    for base_url, amount in amounts.items():
+        mine = Asked(
+            lambda clip: "said",
+            model="qwen3-omni-30b-a3b-captioner",
+            base_url=base_url,
+            usage=usage,
+        )
+        cost = captoolkit.caption(fixtures / "speech.amr", captioner=mine).cost
+        assert (cost and cost.amount) == amount
+
+
+def test_segments_go_when_they_have_been_asked_about(
+    minute: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk does not fill with a night of segments, and the source is not one of them."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    captoolkit.caption(minute, captioner=Asked(lambda clip: "said"), segment="10s")
+    captoolkit.caption(minute, captioner=Asked(lambda clip: "said"))
+    assert minute.exists()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+# ------------------------------------------------------------------------------- asyncio
+
+
+def test_acaption_gives_what_caption_gives(fixtures: Path) -> None:
+    """The same timeline, awaited, while the event loop goes on."""
+
+    async def both() -> tuple[object, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.001)
+
+        ticking = asyncio.create_task(tick())
+        timeline = await captoolkit.acaption(fixtures / "speech.amr")
+        ticking.cancel()
+        return timeline, ticks
+
+    timeline, ticks = asyncio.run(both())
+    assert timeline == captoolkit.caption(fixtures / "speech.amr")
+    assert ticks > 10
+
+
+def test_cancelling_leaves_no_child_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When `CancelledError` arrives, everything that ran has ended."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    parts = [tone(55, rate_hz=48_000), silence(5, rate_hz=48_000)] * 40
+    long = write_wav(tmp_path / "long.wav", *parts, rate_hz=48_000)
+    begun = threading.Event()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, SegmentReady):
+            begun.set()
+
+    async def cancel_half_way() -> None:
+        asker = Asked(lambda clip: "said")
+        task = asyncio.create_task(
+            captoolkit.acaption(long, captioner=asker, segment="60s", on_event=watch)
+        )
+        await asyncio.to_thread(begun.wait, 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_half_way())
+    assert begun.is_set()
+    assert children_of(os.getpid()) == []
+    assert list((tmp_path / "scratch").iterdir()) == []

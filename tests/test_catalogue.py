@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from captoolkit import catalogue
+from captoolkit.errors import UsageError
+from tests.planning.making import CAPTIONER, QWEN_AUDIO, SERVICES, service
+
+MINE = """
+[sources.notes]
+title = "What I measured"
+checked = "2026-11-01"
+
+[targets.NAME]
+title = "My own server"
+models = ["my-model"]
+accepts = { wav = ["pcm_s16le"] }
+limits.max_duration_s = { value = 90.5, source = "notes" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_rows_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the rows of whoever runs the tests out of them."""
+    monkeypatch.delenv(catalogue.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def rows_file(path: Path, name: str) -> Path:
+    """A file of the user's with one target of that name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(MINE.replace("NAME", name))
+    return path
+
+
+def test_rows_that_came_along() -> None:
+    """Without a file of the user's the rows are those that came along."""
+    assert catalogue.targets() == SERVICES
+
+
+def test_row_is_found_by_name_and_by_model() -> None:
+    """A target is found by the name of its row or of a model it serves; a target is itself."""
+    assert catalogue.target("qwen3-omni-captioner") == CAPTIONER
+    assert catalogue.target("qwen3-omni-30b-a3b-captioner") == CAPTIONER
+    assert catalogue.target("qwen2-audio-instruct") == QWEN_AUDIO
+    mine = service()
+    assert catalogue.target(mine) is mine
+
+
+def test_default_target_is_there() -> None:
+    """The target that is taken when nobody chooses exists."""
+    assert catalogue.target(catalogue.DEFAULT_TARGET).name == catalogue.DEFAULT_TARGET
+
+
+def test_unknown_target_lists_the_known() -> None:
+    """A name that nobody has is refused, with those there are."""
+    expected = "target=qwen is not known; take one of qwen-audio, qwen3-omni-captioner, vllm"
+    with pytest.raises(UsageError, match=f"^{expected}$"):
+        catalogue.target("qwen")
+
+
+@pytest.mark.parametrize("name", ["qwen-audio", "mine"])
+def test_rows_of_the_user_replace_and_add(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of the user's replaces ours of its name as a whole; the others stay."""
+    path = rows_file(tmp_path / "rows.toml", name)
+    monkeypatch.setenv(catalogue.ENVIRONMENT_VARIABLE, str(path))
+    rows = catalogue.targets()
+    assert rows[name].title == "My own server"
+    assert {key: float(fact.value) for key, fact in rows[name].facts.items()} == {
+        "max_duration_s": 90.5
+    }
+    assert rows[name].facts["max_duration_s"].source == "What I measured"
+    others = SERVICES.keys() - {name}
+    assert {key: rows[key] for key in others} == {key: SERVICES[key] for key in others}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folder is named otherwise elsewhere")
+def test_rows_in_the_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are found in the configuration folder, unless the environment names another file."""
+    rows_file(tmp_path / "config" / "captoolkit" / "targets.toml", "kept")
+    assert "kept" in catalogue.targets()
+    named = rows_file(tmp_path / "named.toml", "named")
+    monkeypatch.setenv(catalogue.ENVIRONMENT_VARIABLE, str(named))
+    assert {"named", "kept"} & catalogue.targets().keys() == {"named"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"\xff\xfe", b"targets = 1", MINE.replace("90.5", "-1").encode()],
+    ids=["missing", "not text", "no targets", "a limit below zero"],
+)
+def test_bad_file_is_named(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of rows that cannot be used is refused by its path, never passed over."""
+    path = tmp_path / "rows.toml"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv(catalogue.ENVIRONMENT_VARIABLE, str(path))
+    with pytest.raises(UsageError) as raised:
+        catalogue.targets()
+    assert str(path) in raised.value.problem
+    assert raised.value.fix
+
+
+def test_empty_variable_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment variable that is set to nothing counts as not set."""
+    monkeypatch.setenv(catalogue.ENVIRONMENT_VARIABLE, "")
+    assert catalogue.targets() == SERVICES

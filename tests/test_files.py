@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit import files
+from captoolkit.errors import OutputError, OutputExistsError
+
+# Letters that differ in case, in how an accent is encoded, and what numbering may run into.
+STEMS = st.text(st.sampled_from("aAéÉe\u0301ßs-23. "), min_size=1, max_size=4)
+FULL_DEVICE = Path("/dev/full")
+
+
+def names_in(folder: Path) -> list[str]:
+    """All that lies in a folder, hidden or not."""
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def folder_with(folder: Path, **texts: str) -> Path:
+    """A new folder with those files."""
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+# ------------------------------------------------------------------------------ write_whole
+
+
+def test_text_is_written_as_it_is(tmp_path: Path) -> None:
+    """A written file holds the text in UTF-8 with its own line ends, and nothing lies beside it."""
+    path = tmp_path / "new" / "deep" / "说.srt"
+    files.write_whole(path, "1\n说\r\n", overwrite=False)
+    assert path.read_bytes() == "1\n说\r\n".encode()
+    assert names_in(path.parent) == ["说.srt"]
+
+
+def test_existing_file_is_refused(tmp_path: Path) -> None:
+    """What exists is not replaced unless that is asked for."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(
+        OutputExistsError, match=r"a\.txt exists; choose another folder, or pass -y"
+    ):
+        files.write_whole(path, "new", overwrite=False)
+    assert path.read_text() == "old"
+    files.write_whole(path, "new", overwrite=True)
+    assert path.read_text() == "new"
+
+
+def test_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    """Overwriting a link leaves what it points to alone."""
+    original, link = tmp_path / "original.txt", tmp_path / "link.txt"
+    original.write_text("precious")
+    link.symlink_to(original)
+    files.write_whole(link, "new", overwrite=True)
+    assert (original.read_text(), link.read_text(), link.is_symlink()) == ("precious", "new", False)
+
+
+def a_file_as_folder(folder: Path) -> Path:
+    """A path below a file."""
+    (folder / "file").write_text("old")
+    return folder / "file" / "a.txt"
+
+
+def a_folder(folder: Path) -> Path:
+    """A path at which a folder is."""
+    (folder / "a.txt").mkdir()
+    return folder / "a.txt"
+
+
+def too_long_a_name(folder: Path) -> Path:
+    """A path that no file system here takes."""
+    return folder / ("a" * 300)
+
+
+@pytest.mark.parametrize("place", [a_file_as_folder, a_folder, too_long_a_name])
+def test_failed_write_leaves_nothing(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+    """Where a file cannot be written the error names it, and the folder is as it was."""
+    path = place(tmp_path)
+    before = names_in(tmp_path)
+    with pytest.raises(OutputError, match="choose another place with -o") as raised:
+        files.write_whole(path, "new", overwrite=True)
+    assert raised.value.path in (str(path), str(path.parent))
+    assert names_in(tmp_path) == before
+
+
+def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
+    """A write that fails half way leaves the old file whole and nothing beside it."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        files.write_whole(path, "x" * 100_000 + "\ud800", overwrite=True)
+    assert (path.read_text(), names_in(tmp_path)) == ("old", ["a.txt"])
+
+
+# ----------------------------------------------------------------------- staging, copy, move
+
+
+def test_staging_is_hidden_and_gone_afterwards(tmp_path: Path) -> None:
+    """A staging folder lies hidden in its parent, and goes with its content even on a failure."""
+    with pytest.raises(ZeroDivisionError), files.staging(tmp_path / "out") as folder:  # noqa: PT012
+        (folder / "half.mp3").write_text("half")
+        assert folder.parent == tmp_path / "out"
+        assert folder.name.startswith(".")
+        raise ZeroDivisionError
+    assert names_in(tmp_path / "out") == []
+
+
+def test_staging_without_a_parent_is_elsewhere(tmp_path: Path) -> None:
+    """Without a parent the system's temporary folder is used, and left clean."""
+    with files.staging(None) as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_copied_bytes_are_the_same(tmp_path: Path) -> None:
+    """A copy has the bytes of the original."""
+    source = tmp_path / "a"
+    source.write_bytes(bytes(range(256)))
+    files.copy(source, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.skipif(not FULL_DEVICE.exists(), reason="there is no device that is always full")
+def test_full_disk_is_called_full(tmp_path: Path) -> None:
+    """When there is no room the error says so."""
+    source = tmp_path / "a"
+    source.write_bytes(bytes(100_000))
+    with pytest.raises(OutputError, match="there is no room left on the disk of /dev/full; free"):
+        files.copy(source, FULL_DEVICE)
+
+
+def test_files_move_together(tmp_path: Path) -> None:
+    """All named files move and replace what has their names; others stay."""
+    staged = folder_with(tmp_path / "staged", a="new a", b="new b", c="c")
+    out = folder_with(tmp_path / "out", a="old a", other="other")
+    files.move_all(staged, out, ["a", "b"])
+    assert {name: (out / name).read_text() for name in names_in(out)} == {
+        "a": "new a",
+        "b": "new b",
+        "other": "other",
+    }
+    assert names_in(staged) == ["c"]
+
+
+def test_failed_move_is_taken_back(tmp_path: Path) -> None:
+    """If one file cannot move, those moved before it are not left behind."""
+    staged = folder_with(tmp_path / "staged", a="a", b="b", c="c")
+    out = folder_with(tmp_path / "out", other="other")
+    (out / "c").mkdir()
+    with pytest.raises(OutputError) as raised:
+        files.move_all(staged, out, ["a", "b", "c"])
+    assert raised.value.path == str(out / "c")
+    assert names_in(out) == ["c", "other"]
+
+
+# ------------------------------------------------------------------------- what exists
+
+
+def test_first_of_the_existing_is_named(tmp_path: Path) -> None:
+    """Of several paths the first that exists is the one that is named."""
+    (tmp_path / "b").touch()
+    (tmp_path / "c").mkdir()
+    with pytest.raises(OutputExistsError) as raised:
+        files.refuse_existing([tmp_path / "a", tmp_path / "b", tmp_path / "c"])
+    assert raised.value.path == str(tmp_path / "b")
+
+
+def test_nothing_is_refused_where_nothing_is(tmp_path: Path) -> None:
+    """Paths that do not exist are free to be written."""
+    files.refuse_existing([tmp_path / "a", tmp_path / "none" / "b"])
+    assert names_in(tmp_path) == []
+
+
+def test_dangling_link_counts_as_existing(tmp_path: Path) -> None:
+    """A link to nowhere is something that somebody put there."""
+    link = tmp_path / "a.txt"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputExistsError):
+        files.write_whole(link, "new", overwrite=False)
+    assert link.is_symlink()
+    assert not (tmp_path / "nowhere").exists()
+
+
+# ----------------------------------------------------------------------------------- names
+
+
+@given(st.lists(STEMS, max_size=8))
+def test_names_are_distinct_on_any_file_system(stems: list[str]) -> None:
+    """No two names are alike, not even without case or with accents encoded another way."""
+    paths = [Path("folder") / stem for stem in stems]
+    made = files.distinct_stems(paths)
+    for form in ("NFC", "NFD"):
+        assert len({unicodedata.normalize(form, name).casefold() for name in made}) == len(paths)
+    assert all(name.startswith(path.stem) for name, path in zip(made, paths, strict=True))
+
+
+@given(st.lists(STEMS, max_size=8, unique_by=lambda stem: unicodedata.normalize("NFD", stem[:1])))
+def test_first_keeps_its_name(stems: list[str]) -> None:
+    """A name that is not alike any before it stays as it is."""
+    paths = [Path(f"{index}{stem}") for index, stem in enumerate(stems)]
+    assert files.distinct_stems(paths) == [path.stem for path in paths]

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit import model
+from captoolkit.model import (
+    CaptionerInfo,
+    Entry,
+    SourceInfo,
+    Span,
+    Status,
+    Timeline,
+    Usage,
+)
+from tests.planning.making import media, track
+
+COUNTS = st.none() | st.integers(0, 10**9)
+USAGES = st.builds(
+    Usage,
+    audio_tokens=COUNTS,
+    text_tokens=COUNTS,
+    input_tokens=COUNTS,
+    output_tokens=COUNTS,
+    total_tokens=COUNTS,
+)
+VALUES = [value for value in vars(model).values() if dataclasses.is_dataclass(value)]
+
+
+def span(start: int, end: int) -> Span:
+    """A stretch at 8 kHz."""
+    return Span(start_samples=start, end_samples=end, rate_hz=8_000)
+
+
+@pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
+def test_values_are_frozen_and_keyword_only(cls: type) -> None:
+    """No value that flows can be changed, and none is built by position."""
+    kinds = {parameter.kind for parameter in inspect.signature(cls).parameters.values()}
+    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(object.__new__(cls), dataclasses.fields(cls)[0].name, None)
+
+
+def test_span_is_half_open() -> None:
+    """Two spans that meet share no sample, and their lengths add up."""
+    first, second = span(0, 12_000), span(12_000, 16_000)
+    assert first.samples + second.samples == span(0, 16_000).samples
+    assert (first.end_s, second.start_s, second.duration_s) == (1.5, 1.5, 0.5)
+    assert sorted([second, first]) == [first, second]
+
+
+def test_default_track_is_the_marked_one() -> None:
+    """The track marked default is taken, else the first."""
+    plain = track(1, number=1)
+    marked = dataclasses.replace(track(1, number=2), default=True)
+    assert media(plain, marked).default_track is marked
+    assert media(plain, track(1, number=2)).default_track is plain
+
+
+@given(one=USAGES, two=USAGES, three=USAGES)
+def test_usage_adds_in_any_order(one: Usage, two: Usage, three: Usage) -> None:
+    """Tokens add up in any order and grouping, and nothing added changes nothing."""
+    assert one + two == two + one
+    assert (one + two) + three == one + (two + three)
+    assert one + Usage() == one
+
+
+def test_unknown_tokens_are_not_zero() -> None:
+    """What nobody counted stays unknown; what one side counted is kept."""
+    total = Usage(audio_tokens=3, input_tokens=5) + Usage(audio_tokens=4)
+    assert total == Usage(audio_tokens=7, input_tokens=5, output_tokens=None)
+
+
+def test_timeline_sums_its_entries_and_shows_its_holes() -> None:
+    """A timeline's usage is that of all entries, its holes are the failed ones only."""
+    source = SourceInfo(
+        path="/n.wav",
+        sha256="",
+        size_bytes=1,
+        container="wav",
+        codec="pcm_s16le",
+        sample_rate_hz=8_000,
+        channels=1,
+        track=1,
+        duration_samples=24_000,
+    )
+    entries = tuple(
+        Entry(index=n, source_span=span(8_000 * n, 8_000 * (n + 1)), status=status, usage=usage)
+        for n, (status, usage) in enumerate(
+            [
+                (Status.OK, Usage(audio_tokens=13)),
+                (Status.FAILED, Usage()),
+                (Status.SILENT, Usage()),
+            ]
+        )
+    )
+    timeline = Timeline(
+        source=source, captioner=CaptionerInfo(name="acoustic", model="1"), entries=entries
+    )
+    assert timeline.usage == Usage(audio_tokens=13)
+    assert timeline.holes == (entries[1],)
+    assert source.span == span(0, 24_000)
