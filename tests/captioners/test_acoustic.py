@@ -334,12 +334,13 @@ def test_a_short_clip_has_no_loudness_figure() -> None:
 
 # Words that carry no judgement: with those of the table they are all that is ever said.
 PLAIN = """
-a about above absurdly all alike an and are at beginning below between both by centres channel
-channels clip count dc describe end events exceeds figure fill files for from full holds in
-integrated is it its large left less lies loudest loudness low minute more needed never no nothing
-number of one onsets or order peak peaks percentile pitch place places power rate reach reaches
-right sample samples say scale short shorter sound stand stands stereo stretch stretches taken than
-that the their they time to too up was wav were what where with
+a about above absurdly alike all an and are as at beginning below between both by centres channel
+channels clip correlation count dc describe end events every exceeds figure files fill for from
+full holds in integrated intervals is it its large left less lies little loudest loudness low
+minute more needed never no nothing number of on one onsets or order peak peaks percentile pitch
+place places power rate reach reaches right sample samples say scale short shorter sound stand
+stands stereo stretch stretches taken th than that the their they time to too up was wav were what
+where with zero
 """
 UNITS = frozenset({"db", "dbfs", "hz", "khz", "lufs", "min", "ms", "s"})
 SOURCES = re.compile(

@@ -2,8 +2,8 @@
 
 Rules: nothing here has words for what it finds. Blocks are cut into tiles first, so the figures do
 not depend on how the samples arrived. Samples are never kept; what remains of them is a few numbers
-for each hundredth to tenth of a second, under 5 MB an hour. Times are in steps of 0.1 s or in
-samples, on the clip's own clock.
+for each hop or step, together some 7 MB an hour. Times are in steps of 0.1 s or in samples, on the
+clip's own clock.
 """
 
 from __future__ import annotations
