@@ -14,7 +14,9 @@ DEFAULT_TARGET = "qwen3-omni-captioner"
 
 
 def targets() -> dict[str, Target]:
-    """Return every target known here, by name; the user's rows replace ours of the same name.
+    """Return every target known here, by name, the user's own first.
+
+    A row of the user's replaces ours of the same name.
 
     The user's are read from the file that `CAPTOOLKIT_TARGETS` names, else from `targets.toml` in
     the configuration folder, if there is one.
@@ -27,9 +29,8 @@ def targets() -> dict[str, Target]:
     ours = resources.files("captoolkit.planning").joinpath("targets.toml")
     rows = parse(ours.read_text(encoding="utf-8"), origin="targets.toml")
     file = user_file()
-    if file is not None:
-        rows |= parse(_read(file), origin=str(file))
-    return rows
+    own = parse(_read(file), origin=str(file)) if file is not None else {}
+    return own | {name: row for name, row in rows.items() if name not in own}
 
 
 def target(name: str | Target) -> Target:

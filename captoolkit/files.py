@@ -55,7 +55,8 @@ def make_staging(parent: Path | None) -> Path:
         OutputError: it cannot be made.
     """
     if parent is None:
-        return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX[1:]))
+        with writing(Path(tempfile.gettempdir())):
+            return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX[1:]))
     with writing(parent):
         parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
@@ -79,19 +80,32 @@ def copy(source: Path, path: Path) -> None:
 def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
     """Move files of those names from one folder to another, replacing what has their names.
 
+    All or nothing: what is replaced is first laid aside in `source`, and if one file cannot be
+    moved, everything is put back as it was.
+
     Raises:
-        OutputError: one cannot be moved; those moved before it are taken away again.
+        OutputError: one cannot be moved.
     """
-    moved: list[Path] = []
+    aside = source / "replaced"
+    with writing(out):
+        aside.mkdir(exist_ok=True)
+    undo: list[tuple[Path, Path]] = []  # (from, to), to be done in reverse
     try:
         for name in names:
             with writing(out / name):
+                if (out / name).is_dir():
+                    raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
+                if os.path.lexists(out / name):
+                    (out / name).replace(aside / name)
+                    undo.append((aside / name, out / name))
                 (source / name).replace(out / name)
-            moved.append(out / name)
+                undo.append((out / name, source / name))
     except BaseException:
-        for path in moved:
-            path.unlink(missing_ok=True)
+        for moved, home in reversed(undo):
+            moved.replace(home)
         raise
+    finally:
+        remove_folder(aside)
 
 
 def refuse_existing(paths: Iterable[Path]) -> None:

@@ -20,7 +20,13 @@ from captoolkit.audio import encode, ffmpeg, pcm
 from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.audio.probe import choose_track, probe
 from captoolkit.audio.source import OpenSource, open_source
-from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError, UsageError
+from captoolkit.errors import (
+    NotMediaError,
+    SourceNotFoundError,
+    ToolError,
+    ToolTimeoutError,
+    UsageError,
+)
 from captoolkit.events import OnEvent, Progressed, SegmentReady, Started, ignore
 from captoolkit.model import Encoding, Plan, SourceInfo, Target, Via
 from captoolkit.planning import mixing
@@ -170,7 +176,7 @@ class Prepared:
         self._work: Iterator[ReadySegment] | None = None
         self._source_sha256: str | None = None
         self._complete = False
-        self._closed = False
+        self._over = ""  # why no more can be made
         self._closers: list[weakref.finalize[Any, Prepared]] = [
             weakref.finalize(self, source.close)
         ]
@@ -200,9 +206,13 @@ class Prepared:
             The segments, whose `path` is now in `out`.
 
         Raises:
+            UsageError: `stem` is no plain name; or this is closed, or has failed before.
             OutputExistsError: something of that name is there and `overwrite` is false.
             OutputError: the folder cannot be written, or its disk is full.
         """
+        if stem is not None and (Path(stem).name != stem or "\0" in stem):
+            raise UsageError(f"stem={stem!r} must be a plain name", fix="give the folder as `out`")
+        self._refuse_over()
         out = Path(out).absolute()
         self._stem = stem if stem is not None else self._stem
         described = out / f"{self._stem}.manifest.json"
@@ -229,7 +239,7 @@ class Prepared:
         """
         info, track = self.plan.info, self.plan.track
         if self._source_sha256 is None:
-            self._source_sha256 = encode.sha256(self._source.path)
+            self._source_sha256 = _source_sha256(self._source.path)
         end = self.segments[-1].source_span.end_samples if self._complete else 0
         return SourceInfo(
             path=info.path,
@@ -245,7 +255,7 @@ class Prepared:
 
     def close(self) -> None:
         """End what runs and remove what was not saved; may be called twice."""
-        self._closed = True
+        self._over = self._over or "this preparation is closed"
         work, self._work = self._work, iter(())
         if work is not None and hasattr(work, "close"):
             work.close()
@@ -265,18 +275,27 @@ class Prepared:
 
     def _advance(self) -> bool:
         """Make the next segment; False when there are no more."""
-        if self._closed and not self._complete:
-            raise UsageError("this preparation was closed before it was complete")
+        if self._complete:
+            return False
+        self._refuse_over()
         if self._work is None:
             folder = self._folder or self._open_folder(None)
             self._work = self._make(folder)
-        segment = next(self._work, None)
+        try:
+            segment = next(self._work, None)
+        except BaseException:
+            self._over = "this preparation has failed before"
+            raise
         if segment is None:
             self._complete = bool(self.segments)
             return False
         self.segments += (segment,)
         self._on_event(SegmentReady(path=self.plan.info.path, segment=segment))
         return True
+
+    def _refuse_over(self) -> None:
+        if self._over:
+            raise UsageError(self._over, fix="begin another one")
 
     def _open_folder(self, parent: Path | None) -> Folder:
         path = files.make_staging(parent)
@@ -299,7 +318,7 @@ class Prepared:
             self._source.path, track=track, rate_hz=encoding.sample_rate_hz, mix=plan.mix
         )
         with decoder, Workshop(plan, encoding, folder, self._stem) as workshop:
-            hashing = workshop.pool.submit(encode.sha256, self._source.path)
+            hashing = workshop.pool.submit(_source_sha256, self._source.path)
             for piece, block in cut(self._decoded(decoder), rule):
                 workshop.write(piece, block)
                 self._progress(workshop.samples, encoding.sample_rate_hz)
@@ -357,24 +376,40 @@ class Prepared:
     def _commit(self, out: Path, described: Path, *, overwrite: bool) -> None:
         """Move the staged files into `out`, the manifest last."""
         assert self._folder is not None
+        folder = self._folder
         names = [segment.file for segment in self.segments]
         if not overwrite:
             files.refuse_existing(out / name for name in names)
+        if any(self._is_source(out / name) for name in names):
+            raise UsageError(
+                "a segment would take the place of its own source",
+                fix="choose another folder or another stem",
+            )
         text = manifest.render(self.plan, self.source, self.segments, warnings=self.warnings)
-        stale = _files_in(described) - set(names)
-        files.move_all(self._folder.path, out, names)
-        files.write_whole(described, text, overwrite=overwrite)
+        stale = _files_in(described, self._stem) - set(names)
+        files.write_whole(folder.path / described.name, text, overwrite=True)
+        files.move_all(folder.path, out, [*names, described.name])
         for name in stale:
-            (out / name).unlink(missing_ok=True)
-        self._folder.path = out
+            if not self._is_source(out / name):
+                (out / name).unlink(missing_ok=True)
+        staged, folder.path = folder.path, out
+        self._folder = None  # what is saved stays: it is not ours to discard or to move
+        files.remove_folder(staged)
+
+    def _is_source(self, path: Path) -> bool:
+        try:
+            return path.samefile(self._source.path)
+        except OSError:
+            return False
 
 
-def _files_in(described: Path) -> frozenset[str]:
-    """The files that an earlier run's manifest names; none without one."""
+def _files_in(described: Path, stem: str) -> frozenset[str]:
+    """The files of this stem that an earlier run's manifest names; none without one."""
     try:
-        return manifest.file_names(described.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        names = manifest.file_names(described.read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError):
         return frozenset()
+    return frozenset(name for name in names if name.startswith(f"{stem}."))
 
 
 def _untouched(plan: Plan, path: Path) -> ReadySegment:
@@ -384,18 +419,29 @@ def _untouched(plan: Plan, path: Path) -> ReadySegment:
         source_span=plan.spans[0],
         file=path.name,
         size_bytes=plan.info.size_bytes,
-        sha256=encode.sha256(path),
+        sha256=_source_sha256(path),
         folder=Folder(path.parent),
     )
 
 
+def _source_sha256(path: Path) -> str:
+    try:
+        return encode.sha256(path)
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"it can no longer be read ({error.strerror})",
+            fix="leave it in its place until the work is done",
+            path=path,
+        ) from error
+
+
 def _cut_rule(plan: Plan, encoding: Encoding) -> CutRule:
-    """The plan's cuts on the clock of the samples that are encoded; limits are rounded down."""
+    """The plan's cuts on the clock of the encoded samples; rounding moves no limit."""
     from_hz, to_hz = plan.track.sample_rate_hz, encoding.sample_rate_hz
     return CutRule(
         total=rescale(plan.track.duration_samples, from_hz, to_hz),
         pieces=len(plan.spans),
-        longest=plan.max_segment_samples * to_hz // from_hz,
+        longest=-(-plan.max_segment_samples * to_hz // from_hz),
         reach=plan.reach_samples * to_hz // from_hz,
         rate_hz=to_hz,
     )

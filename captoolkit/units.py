@@ -175,7 +175,7 @@ def format_size(size_bytes: int) -> str:
     if size_bytes < 1000:
         return f"{size_bytes} B"
     for unit, scale in (("kB", 10**3), ("MB", 10**6), ("GB", 10**9)):
-        if size_bytes < 1000 * scale or unit == "GB":
+        if round(size_bytes / scale, 2) < 1000 or unit == "GB":
             return f"{size_bytes / scale:.2f} {unit}"
     raise AssertionError
 

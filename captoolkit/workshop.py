@@ -79,7 +79,7 @@ class Workshop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for writer in self._open:
+        for writer in tuple(self._open):  # the pool takes out of it what it has finished
             writer.abort()
         self.pool.shutdown(wait=True, cancel_futures=True)
 

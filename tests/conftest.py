@@ -10,9 +10,14 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from tests.recorder import Recorder
+
+# The machines that run this are shared: a slow example says nothing about the code.
+settings.register_profile("captoolkit", deadline=None)
+settings.load_profile("captoolkit")
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"

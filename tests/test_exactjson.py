@@ -4,7 +4,7 @@ import json
 import unicodedata
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captoolkit.exactjson import render, seconds, source_fields
@@ -24,14 +24,16 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
+@settings(deadline=None)
 def test_what_is_written_is_read_back(value: object) -> None:
     """Any JSON reader gets the value back, numbers with all their digits."""
     assert json.loads(render(value), parse_float=Decimal) == value
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_text_is_harmless_and_unharmed(text: str) -> None:
-    """Text is written in UTF-8 without a control character, and read back code unit by code unit."""
+    """Text is written in UTF-8 without a control character, and read back unharmed."""
     written = render(text)
     assert written.encode("utf-8")
     assert [c for c in written if unicodedata.category(c) in ("Cc", "Zl", "Zp")] == ["\n"]

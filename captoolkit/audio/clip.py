@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,10 @@ class ReadySegment(Segment):
     def to_audiosegment(self) -> Any:
         """Return a 16-bit `pydub.AudioSegment`."""
         import numpy as np
-        import pydub
+
+        with warnings.catch_warnings():  # it warns of an ffmpeg missing on PATH; none is needed
+            warnings.simplefilter("ignore")
+            import pydub
 
         array, rate_hz = self.to_array()
         scaled = np.clip(np.rint(array * 32768), -32768, 32767).astype("<i2")

@@ -26,6 +26,7 @@ from captoolkit.units import format_seconds
 Block = NDArray[np.float32]
 
 FULL_SCALE = 32768  # of 16-bit samples
+LOUDEST = 16.0  # 24 dB over full scale; at far more than that LAME and the AAC encoder fail
 
 # How many samples a decoder may give beside those that went in, by format. AMR and AAC have no tag
 # for the encoder's delay and padding: whole frames come back, and AAC's delay before them. MP3 has
@@ -77,7 +78,8 @@ class WavWriter:
 
     def write(self, block: Block) -> None:
         """Take samples, shape (frames, channels); what is over full scale is clipped."""
-        scaled = np.clip(np.rint(np.nan_to_num(block) * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+        scaled = np.rint(np.clip(np.nan_to_num(block), -1.0, 1.0) * FULL_SCALE)
+        scaled = np.minimum(scaled, FULL_SCALE - 1)
         with files.writing(self._path):
             self._wave.writeframesraw(scaled.astype("<i2").tobytes())
         self.samples += len(block)
@@ -111,8 +113,9 @@ class FfmpegWriter:
             OutputError: the disk is full.
             ToolError: ffmpeg failed.
         """
+        bounded = np.clip(np.nan_to_num(block), -LOUDEST, LOUDEST)
         try:
-            self._process.write(np.nan_to_num(block).astype("<f4", copy=False).tobytes())
+            self._process.write(bounded.astype("<f4", copy=False).tobytes())
         except ToolError as error:
             raise self._explained(error) from error
         self.samples += len(block)

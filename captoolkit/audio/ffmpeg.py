@@ -44,7 +44,7 @@ PROTOCOLS = "file,pipe"
 # run scripts; tty, image2 and the subtitle readers find "media" in any text or picture.
 DEMUXERS = (
     "aa,aac,aax,ac3,ac4,act,adx,aea,aiff,alp,amr,amrnb,amrwb,ape,aptx,aptx_hd,asf,ast,au,avi,avr,"
-    "bonk,caf,codec2,daud,dff,dhav,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,g722,g723_1,g726,g729,"
+    "bonk,caf,codec2,daud,dhav,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,g722,g723_1,g726,g729,"
     "gsm,gxf,hca,iamf,iff,ilbc,ircam,kux,lc3,live_flv,loas,matroska,webm,mlp,mov,mp4,m4a,3gp,3g2,"
     "mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nsv,nut,ogg,oma,osq,paf,pvf,qcp,qoa,rka,rm,rso,"
     "sbc,sds,shn,sox,spdif,swf,tak,truehd,tta,ty,voc,vqf,w64,wav,wavarc,wsd,wtv,wv,wve,xwma"
@@ -114,7 +114,10 @@ def _ask(path: str) -> Tool | None:
     if words[:2] != ["ffmpeg", "version"]:
         return None
     rows = (line.split(None, 2) for line in listing.splitlines())
-    encoders = frozenset(row[1] for row in rows if len(row) == 3 and row[0][0] in "AVS")
+    # The legend looks like a row: `A..... = Audio`.
+    encoders = frozenset(
+        row[1] for row in rows if len(row) == 3 and row[0][0] in "AVS" and row[1] != "="
+    )
     return Tool(path=path, version=words[2], encoders=encoders)
 
 

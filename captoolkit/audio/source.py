@@ -66,13 +66,22 @@ def _spool(source: Any, path: Path) -> None:
         elif hasattr(source, "raw_data") and hasattr(source, "frame_rate"):
             source.export(path, format="wav").close()
         elif hasattr(source, "read"):
-            with path.open("wb") as stream:
-                shutil.copyfileobj(source, stream)
+            _copy_stream(source, path)
         else:
             raise UsageError(
                 f"a source cannot be a {type(source).__name__}",
                 fix="give a path, bytes, a binary file object, (array, rate_hz) or an AudioSegment",
             )
+
+
+def _copy_stream(source: BinaryIO, path: Path) -> None:
+    with path.open("wb") as stream:
+        try:
+            shutil.copyfileobj(source, stream)
+        except TypeError as error:
+            raise UsageError(
+                "a source cannot be a text stream", fix="open it in binary mode"
+            ) from error
 
 
 def _write_array(array: NDArray[Any], rate_hz: int, path: Path) -> None:

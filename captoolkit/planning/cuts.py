@@ -7,6 +7,7 @@ neighbourhood is held and analysed; everything before it has already gone on to 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -34,6 +35,10 @@ class CutRule:
     longest: int
     reach: int
     rate_hz: int
+
+    def __post_init__(self) -> None:
+        if min(self.pieces, self.longest, self.rate_hz) < 1 or self.reach < 0:
+            raise ValueError(f"no sound can be cut by {self}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +142,7 @@ class _Held:
     """Blocks that have come in and not gone out: a queue of arrays, cut where asked."""
 
     def __init__(self) -> None:
-        self._blocks: list[Block] = []
+        self._blocks: deque[Block] = deque()
         self.frames = 0
 
     def add(self, block: Block) -> None:
@@ -149,9 +154,9 @@ class _Held:
         """Remove that many frames from the front and return them."""
         taken = []
         while frames > 0 and self._blocks:
-            block = self._blocks.pop(0)
+            block = self._blocks.popleft()
             if len(block) > frames:
-                self._blocks.insert(0, block[frames:])
+                self._blocks.appendleft(block[frames:])
                 block = block[:frames]
             frames -= len(block)
             self.frames -= len(block)

@@ -142,11 +142,19 @@ def _causes(
 
 
 def _bounds(target: Target, via: Via, wishes: Wishes) -> _Bounds:
-    limits = (target.limit("max_duration_s"), wishes.max_segment_s)
+    limits = (target.limit("max_duration_s"), _longest_by_tokens_s(target), wishes.max_segment_s)
     known = [limit for limit in limits if limit is not None]
     return _Bounds(
         duration_s=min(known) if known else None, size_bytes=targets.max_bytes(target, via)
     )
+
+
+def _longest_by_tokens_s(target: Target) -> Fraction | None:
+    """How much sound fills the service's input, None where one of the figures is unknown."""
+    most, per_second = target.limit("max_input_tokens"), target.limit("tokens_per_s")
+    if most is None or per_second is None:
+        return None
+    return (most - (target.limit("text_tokens") or 0)) / per_second
 
 
 def _pass_through(info: MediaInfo, track: Track, target: Target, via: Via, bounds: _Bounds) -> Plan:
@@ -323,12 +331,13 @@ def _exactly(wishes: Wishes, track: Track) -> Encoding:
             fix="stereo is kept where the source is stereo; else take 1",
         )
     if wishes.format == "wav":
-        return ladder.wav(wishes.sample_rate_hz or ladder.MODEL_RATE_HZ, channels)
+        own_rate_hz = ladder.MODEL_RATE_HZ if wishes.quality == "auto" else base.sample_rate_hz
+        return ladder.wav(wishes.sample_rate_hz or own_rate_hz, channels)
     if wishes.format == "amr":
         return ladder.amr(wishes.bit_rate or 12_200)
     if wishes.format == "aac":
         return ladder.aac(wishes.bit_rate or base.bit_rate, rate_hz, channels)
-    cutoff_hz = base.cutoff_hz if rate_hz == base.sample_rate_hz else None
+    cutoff_hz = base.cutoff_hz if rate_hz <= base.sample_rate_hz else None
     return ladder.mp3(wishes.bit_rate or base.bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
 
 

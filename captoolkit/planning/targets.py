@@ -21,6 +21,7 @@ from captoolkit.units import base64_capacity, base64_length, format_clock, forma
 
 Row = TypeVar("Row")
 
+DECODED_SAMPLE_BYTES = 4  # services decode to 32-bit floats
 DATA_URI_PREFIX = "data:;base64,"
 LIMIT_NAMES = frozenset(
     {
@@ -30,6 +31,7 @@ LIMIT_NAMES = frozenset(
         "max_bytes_base64",
         "max_bytes_upload",
         "max_bytes_url",
+        "max_decoded_bytes",
         "max_duration_s",
         "max_input_tokens",
         "max_output_tokens",
@@ -220,6 +222,13 @@ def _size_misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> li
         found.append(
             f"It is {_over(sent_size(info.size_bytes, via), most)}; {target.name} takes at most "
             f"{most}."
+        )
+    decoded_bytes = track.duration_samples * track.channels * DECODED_SAMPLE_BYTES
+    most_decoded = target.limit("max_decoded_bytes")
+    if most_decoded is not None and decoded_bytes > most_decoded:
+        found.append(
+            f"Decoded it is {format_size(decoded_bytes)}; {target.name} takes at most "
+            f"{format_size(int(most_decoded))} of samples."
         )
     return found
 

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import astuple
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from captoolkit.audio.encode import open_writer
+from captoolkit.errors import UsageError
+from captoolkit.model import Encoding
+from captoolkit.planning import ladder
+from captoolkit.planning.ladder import LADDER, aac, amr, file_bytes, framed_samples, max_samples
+from captoolkit.planning.ladder import mp3 as mp3_encoding
+from captoolkit.planning.ladder import wav as wav_encoding
+from captoolkit.units import base64_length
+from tests.conftest import tone
+
+INLINE_BYTES = 7_499_988
+SECONDS_INLINE = (234, 468, 535, 625, 750, 937, 1071, 1250, 1500, 1875, 2500)
+RUNGS = [rung.encoding for rung in LADDER]
+NARROW = [amr(bit_rate) for bit_rate in ladder.AMR_FRAME_BYTES]
+ALL = [*RUNGS, *ladder.AAC_RUNGS, *NARROW, *ladder.QUALITIES.values()]
+MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+MPEG_HZ = (44_100, 48_000, 32_000)
+
+encodings = st.sampled_from(ALL)
+
+
+# ------------------------------------------------------------------------------ the order
+
+
+def test_rungs_go_from_least_loss_to_smallest() -> None:
+    """Down the ladder each rung is smaller and, wherever it was measured, loses more."""
+    rates = [rung.bit_rate for rung in RUNGS]
+    assert rates == sorted(set(rates), reverse=True)
+    measured = [astuple(rung.fidelity_db) for rung in LADDER if rung.fidelity_db]
+    for better, worse in itertools.pairwise(measured[1:]):
+        assert all(one > two for one, two in zip(better, worse, strict=True))
+    assert measured[0][:3] > measured[1][:3]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "seconds"),
+    list(zip(RUNGS, SECONDS_INLINE, strict=True)),
+    ids=lambda value: ladder.describe(value) if isinstance(value, Encoding) else f"{value} s",
+)
+def test_seconds_in_one_inline_request(encoding: Encoding, seconds: int) -> None:
+    """One Base64 request holds 234 s of WAV, 468 s of the next rung, ..., 2500 s of the last."""
+    most = max_samples(encoding, size_bytes=INLINE_BYTES, duration_s=None)
+    assert most is not None
+    assert most / encoding.sample_rate_hz == pytest.approx(seconds, abs=1)
+
+
+def test_forty_minutes_fit_on_the_last_rung() -> None:
+    """40 minutes at the floor are 7.20 MB raw and 9.60 MB as Base64."""
+    last = RUNGS[-1]
+    size_bytes = file_bytes(last, 2400 * last.sample_rate_hz)
+    assert size_bytes == pytest.approx(7_200_000, rel=0.001)
+    assert base64_length(size_bytes) == pytest.approx(9_600_000, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("make", "fix"),
+    [
+        (lambda: mp3_encoding(63_000, 24_000), "take one of 8k, 16k, 24k"),
+        (lambda: mp3_encoding(192_000, 24_000), "take one of 8k, 16k, 24k"),
+        (lambda: mp3_encoding(24_000, 44_100), "take one of 32k, 40k, 48k"),
+        (lambda: mp3_encoding(64_000, 11_025), "take one of 16000, 22050, 24000"),
+        (lambda: amr(12_000), "take one of 4.75k, 5.15k"),
+        (lambda: aac(64_000, 12_345), "take one of 7350, 8000"),
+    ],
+)
+def test_rate_that_a_codec_lacks_is_refused(make: Callable[[], Encoding], fix: str) -> None:
+    """A rate that a codec does not have is refused with those it has."""
+    with pytest.raises(UsageError) as raised:
+        make()
+    assert raised.value.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        (wav_encoding(), "16-bit WAV, 16 kHz mono"),
+        (mp3_encoding(32_000, 22_050), "MP3 32 kbit/s, 22.05 kHz mono"),
+        (ladder.QUALITIES["music"], "MP3 192 kbit/s, 44.1 kHz stereo"),
+        (amr(), "AMR 12.2 kbit/s, 8 kHz mono"),
+    ],
+)
+def test_encoding_in_words(encoding: Encoding, words: str) -> None:
+    """An encoding is told as a person would."""
+    assert ladder.describe(encoding) == words
+
+
+# ------------------------------------------------------------------- one against the other
+
+
+@given(encoding=encodings, size_bytes=st.integers(20_000, 10**9))
+@settings(deadline=None)
+def test_no_more_fits_than_fits(encoding: Encoding, size_bytes: int) -> None:
+    """The most samples within a size stay within it, and one sample more does not."""
+    most = max_samples(encoding, size_bytes=size_bytes, duration_s=None)
+    assert most is not None
+    assert file_bytes(encoding, most) <= size_bytes < file_bytes(encoding, most + 1)
+
+
+@given(encoding=encodings, duration_s=st.fractions(1, 10**5))
+@settings(deadline=None)
+def test_padding_counts_as_duration(encoding: Encoding, duration_s: Fraction) -> None:
+    """The most samples within a duration stay within it with their padding, one more does not."""
+    most = max_samples(encoding, size_bytes=None, duration_s=duration_s)
+    assert most is not None
+    limit = duration_s * encoding.sample_rate_hz
+    assert framed_samples(encoding, most) <= limit < framed_samples(encoding, most + 1)
+
+
+@given(encoding=encodings, size_bytes=st.integers(20_000, 10**8), duration_s=st.fractions(1, 10**4))
+@settings(deadline=None)
+def test_tighter_limit_counts(encoding: Encoding, size_bytes: int, duration_s: Fraction) -> None:
+    """With both limits the tighter one holds; with none there is none."""
+    both = max_samples(encoding, size_bytes=size_bytes, duration_s=duration_s)
+    by_size = max_samples(encoding, size_bytes=size_bytes, duration_s=None)
+    by_length = max_samples(encoding, size_bytes=None, duration_s=duration_s)
+    assert by_size is not None
+    assert by_length is not None
+    assert both == min(by_size, by_length)
+    assert max_samples(encoding, size_bytes=None, duration_s=None) is None
+
+
+@given(encoding=encodings, samples=st.integers(0, 10**9), more=st.integers(0, 10**6))
+@settings(deadline=None)
+def test_more_sound_is_never_smaller(encoding: Encoding, samples: int, more: int) -> None:
+    """Longer sound never makes a smaller file nor a shorter one, and padding only adds."""
+    assert file_bytes(encoding, samples) <= file_bytes(encoding, samples + more)
+    assert samples <= framed_samples(encoding, samples) <= framed_samples(encoding, samples + more)
+
+
+@pytest.mark.parametrize("encoding", ALL, ids=ladder.describe)
+def test_nothing_fits_into_nothing(encoding: Encoding) -> None:
+    """A limit that not even a header keeps leaves no samples."""
+    assert max_samples(encoding, size_bytes=4, duration_s=None) == 0
+
+
+# ------------------------------------------------------------------ against real encoders
+
+
+def encoded(path: Path, encoding: Encoding, sound: NDArray[np.float32]) -> bytes:
+    """What our own writer makes of a sound."""
+    writer = open_writer(path, encoding)
+    try:
+        writer.write(sound)
+        writer.finish()
+    finally:
+        writer.abort()
+    return path.read_bytes()
+
+
+def noise(seconds: float, encoding: Encoding) -> NDArray[np.float32]:
+    """White noise, which no encoder can make smaller."""
+    shape = (round(seconds * encoding.sample_rate_hz), encoding.channels)
+    return np.random.default_rng(7).uniform(-0.5, 0.5, shape).astype(np.float32)
+
+
+def counted_samples(encoding: Encoding, data: bytes) -> int:
+    """Samples in all whole frames of a file, as a reader counts that knows of no delay."""
+    if encoding.format == "wav":
+        return (len(data) - 44) // (2 * encoding.channels)
+    if encoding.format == "amr":
+        return (len(data) - 6) // ladder.AMR_FRAME_BYTES[encoding.bit_rate] * 160
+    step = _adts_step if encoding.format == "aac" else _mpeg_step
+    at, samples = 0, 0
+    while at < len(data):
+        length, frame_samples = step(data[at : at + 7])
+        at, samples = at + length, samples + frame_samples
+    return samples
+
+
+def _adts_step(header: bytes) -> tuple[int, int]:
+    assert header[:2] in (b"\xff\xf1", b"\xff\xf9")
+    return (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5, 1024
+
+
+def _mpeg_step(header: bytes) -> tuple[int, int]:
+    assert header[0] == 0xFF
+    first = header[1] & 0x18 == 0x18  # MPEG-1, else MPEG-2
+    kbps = (MPEG1_KBPS if first else MPEG2_KBPS)[header[2] >> 4]
+    rate_hz = MPEG_HZ[header[2] >> 2 & 3] // (1 if first else 2)
+    length = (144_000 if first else 72_000) * kbps // rate_hz + (header[2] >> 1 & 1)
+    return length, 1152 if first else 576
+
+
+@pytest.mark.parametrize("encoding", ALL, ids=ladder.describe)
+def test_prediction_holds(encoding: Encoding, tmp_path: Path) -> None:
+    """A real file is at most as large and long as predicted, and at least nine tenths of it."""
+    sound = noise(20, encoding)
+    data = encoded(tmp_path / "sound", encoding, sound)
+    most_bytes, most_samples = (
+        file_bytes(encoding, len(sound)),
+        framed_samples(encoding, len(sound)),
+    )
+    assert 0.9 * most_bytes <= len(data) <= most_bytes
+    assert len(sound) <= counted_samples(encoding, data) <= most_samples
+    assert most_samples - len(sound) <= 0.25 * encoding.sample_rate_hz
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [wav_encoding(), mp3_encoding(128_000, 24_000), RUNGS[-1], aac(24_000), amr()],
+    ids=ladder.describe,
+)
+@pytest.mark.parametrize("samples", [1, 576, 1105, 4097])
+def test_prediction_holds_for_the_shortest(
+    encoding: Encoding, samples: int, tmp_path: Path
+) -> None:
+    """Padding and headers, which rule a short file's size, are all foreseen."""
+    sound = tone(1, rate_hz=encoding.sample_rate_hz)[:samples]
+    data = encoded(tmp_path / "sound", encoding, sound)
+    assert len(data) <= file_bytes(encoding, samples)
+    assert counted_samples(encoding, data) <= framed_samples(encoding, samples)
+
+
+@pytest.mark.parametrize("encoding", ladder.AAC_RUNGS, ids=ladder.describe)
+def test_aac_of_a_tone_stays_within_its_bound(encoding: Encoding, tmp_path: Path) -> None:
+    """AAC keeps no constant rate: also what it makes of a plain tone stays within the bound."""
+    sound = tone(20, rate_hz=encoding.sample_rate_hz)
+    data = encoded(tmp_path / "sound", encoding, sound)
+    assert len(data) <= file_bytes(encoding, len(sound))
