@@ -12,14 +12,14 @@ import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from captoolkit import catalogue, files, manifest
 from captoolkit.audio import encode, ffmpeg, pcm
 from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.audio.probe import choose_track, probe
 from captoolkit.audio.source import OpenSource, open_source
+from captoolkit.closing import Closing
 from captoolkit.errors import (
     NotMediaError,
     SourceNotFoundError,
@@ -153,7 +153,7 @@ def _plan_file(
 # --------------------------------------------------------------------------- the segments
 
 
-class Prepared:
+class Prepared(Closing):
     """A recording's segments: iterate to get each as soon as it is ready; `save` keeps them.
 
     A context manager. Closing it ends what still runs and removes what was not saved. Iterating
@@ -210,7 +210,7 @@ class Prepared:
             OutputExistsError: something of that name is there and `overwrite` is false.
             OutputError: the folder cannot be written, or its disk is full.
         """
-        if stem is not None and (Path(stem).name != stem or "\0" in stem):
+        if stem is not None and (not stem or Path(stem).name != stem or "\0" in stem):
             raise UsageError(f"stem={stem!r} must be a plain name", fix="give the folder as `out`")
         self._refuse_over()
         out = Path(out).absolute()
@@ -261,17 +261,6 @@ class Prepared:
             work.close()
         for closer in reversed(self._closers):
             closer()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _advance(self) -> bool:
         """Make the next segment; False when there are no more."""
@@ -407,7 +396,7 @@ def _files_in(described: Path, stem: str) -> frozenset[str]:
     """The files of this stem that an earlier run's manifest names; none without one."""
     try:
         names = manifest.file_names(described.read_text(encoding="utf-8"))
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):  # what stands there instead is told when it is moved
         return frozenset()
     return frozenset(name for name in names if name.startswith(f"{stem}."))
 

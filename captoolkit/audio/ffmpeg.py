@@ -21,9 +21,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
+from captoolkit.closing import Closing
 from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
@@ -190,7 +190,7 @@ def header(path: str | Path) -> str:
 Result = TypeVar("Result")
 
 
-class Process:
+class Process(Closing):
     """One running ffmpeg: read from it, write to it, and be sure that it ends.
 
     A context manager; leaving it ends the child whatever happened. Reading and writing may be
@@ -305,17 +305,6 @@ class Process:
     def stderr_tail(self) -> str:
         """The last of what ffmpeg wrote to standard error."""
         return self._tail.decode(errors="replace")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _patiently(self, blocking: Callable[[], Result]) -> Result:
         """Run a call that waits for ffmpeg, with the watch looking on."""

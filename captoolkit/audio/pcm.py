@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.audio import ffmpeg
+from captoolkit.closing import Closing
 from captoolkit.model import Track
 
 BLOCK_S = 1.0
@@ -26,7 +26,7 @@ Block = NDArray[np.float32]
 Mix = Sequence[Sequence[float]]
 
 
-class Decoder:
+class Decoder(Closing):
     """The sound of one track, decoded by ffmpeg while it is read.
 
     A context manager that iterates over blocks. `rate_hz` and `channels` are those of the blocks.
@@ -80,17 +80,6 @@ class Decoder:
     def close(self) -> None:
         """End the decoding ffmpeg; may be called twice."""
         self._process.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _filters(track: Track, rate_hz: int, mix: Mix | None) -> list[str]:

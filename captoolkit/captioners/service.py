@@ -12,12 +12,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import msgspec
 
 from captoolkit.captioners.base import Clip
+from captoolkit.closing import Closing
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, CaptionerInfo, Usage
 
@@ -78,7 +78,7 @@ class Sender(Protocol):
         ...
 
 
-class ServiceCaptioner:
+class ServiceCaptioner(Closing):
     """A captioner that asks a service; safe to use from several threads if its sender is."""
 
     def __init__(self, protocol: WireProtocol, *, model: str, sender: Sender) -> None:
@@ -101,17 +101,6 @@ class ServiceCaptioner:
     def close(self) -> None:
         """Let go of connections; may be called twice."""
         self._sender.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 # ------------------------------------------------------------------------------ what is wrong

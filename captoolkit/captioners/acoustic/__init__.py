@@ -9,19 +9,17 @@ sound is never guessed: this tells which parts of a long recording are worth ask
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from captoolkit.captioners.acoustic.measure import Measurements, Measurer
 from captoolkit.captioners.acoustic.sentences import describe
 from captoolkit.captioners.acoustic.words import table
 from captoolkit.captioners.base import Clip
+from captoolkit.closing import Closing
 from captoolkit.model import Caption, CaptionerInfo
 
 __all__ = ["AcousticCaptioner", "Measurements", "Measurer", "describe", "table"]
 
 
-class AcousticCaptioner:
+class AcousticCaptioner(Closing):
     """Describes a clip by what can be measured. Holds nothing, so it is safe in any thread."""
 
     @property
@@ -39,14 +37,3 @@ class AcousticCaptioner:
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
