@@ -46,7 +46,15 @@ class EntryReady:
     entry: Entry
 
 
-Event = Started | Progressed | SegmentReady | EntryReady
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Something about the input that its user should know; the work goes on."""
+
+    path: str
+    message: str
+
+
+Event = Started | Progressed | SegmentReady | EntryReady | Warned
 OnEvent = Callable[[Event], None]
 
 

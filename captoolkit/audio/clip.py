@@ -37,6 +37,11 @@ class ReadySegment(Segment):
         """Where the file is now."""
         return self.folder.path / self.file
 
+    @property
+    def start_s(self) -> float:
+        """Where it begins on the source's clock, in seconds (for showing)."""
+        return self.source_span.start_s
+
     def read_bytes(self) -> bytes:
         """Return the file's bytes."""
         return self.path.read_bytes()

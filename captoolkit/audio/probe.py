@@ -43,6 +43,12 @@ SMALLEST_MP3_FRAME_BYTES = 48  # a last frame cut off below it may be left out b
 
 TAIL_FRAMES = 1 << 16  # what is read at a FLAC's end to see that the end is there
 
+# A shortfall is told from here on: headers are rounded, and codecs pad.
+MISSING_S = 0.2
+MISSING_SHARE = 0.002
+
+_PROMISE = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)", re.MULTILINE)
+_ESTIMATED = "Estimating duration from bitrate"
 _INPUT = re.compile(r"^Input #0, ([^ ]+), from ", re.MULTILINE)
 _BRAND = re.compile(r"^    major_brand     : (.+)$", re.MULTILINE)
 _STREAM = re.compile(
@@ -86,8 +92,28 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
         tracks=tracks,
         pictures=pictures,
         plain_header=container != "wav" or riff.has_plain_header(file),
-        warnings=warnings,
+        warnings=(*_shortfall(text, file, container, tracks, pictures), *warnings),
     )
+
+
+def _shortfall(
+    text: str, file: Path, container: str, tracks: Sequence[Track], pictures: Sequence[Picture]
+) -> list[str]:
+    """A sentence for a file that holds less than its header promises; none for a whole one.
+
+    Only a single sound is held against the header, whose length is that of the longest stream.
+    """
+    if container == "wav" and riff.missing_bytes(file):
+        return [f"{riff.missing_bytes(file):,} bytes that its header promises are missing."]
+    promise = _PROMISE.search(text)
+    moving = any(not picture.is_cover for picture in pictures)
+    if promise is None or _ESTIMATED in text or moving or len(tracks) > 1:
+        return []
+    promised_s = int(promise[1]) * 3600 + int(promise[2]) * 60 + float(promise[3])
+    found_s = tracks[0].duration_s
+    if promised_s - found_s < MISSING_S + MISSING_SHARE * promised_s:
+        return []
+    return [f"It promises {promised_s:.3f} s of sound and holds {found_s:.3f} s."]
 
 
 def _readable_size(file: Path) -> int:

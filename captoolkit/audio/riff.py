@@ -10,7 +10,23 @@ from __future__ import annotations
 from pathlib import Path
 
 EXTENSIBLE = 0xFFFE
+UNKNOWN_BYTES = 0xFFFFFFFF
+PADDING_BYTES = 1  # a chunk of odd length is padded; some writers count the byte and leave it out
 HEAD_BYTES = 1 << 16
+
+
+def missing_bytes(file: Path) -> int:
+    """Return how many bytes the file lacks of what its RIFF header promises; 0 for a whole one.
+
+    A writer that could not go back to fill the size in leaves 0 or the largest number there.
+    """
+    with file.open("rb") as stream:
+        head = stream.read(8)
+        size = stream.seek(0, 2)
+    promised = int.from_bytes(head[4:8], "little")
+    if head[:4] != b"RIFF" or promised in (0, UNKNOWN_BYTES):
+        return 0
+    return max(0, promised + len(head) - size - PADDING_BYTES)
 
 
 def has_plain_header(file: Path) -> bool:

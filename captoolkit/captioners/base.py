@@ -49,6 +49,11 @@ class Clip(Protocol):
         """Where the file is."""
         ...
 
+    @property
+    def start_s(self) -> float:
+        """Where it begins on its recording's clock, in seconds."""
+        ...
+
     def read_bytes(self) -> bytes:
         """Return the file's bytes."""
         ...

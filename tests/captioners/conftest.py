@@ -33,6 +33,11 @@ class BytesClip:
         """Return the bytes as a data URI."""
         return f"data:{media_type};base64,{base64.b64encode(self.content).decode()}"
 
+    @property
+    def start_s(self) -> float:
+        """It is a recording of its own."""
+        return 0.0
+
     def samples(self) -> AbstractContextManager[Samples]:
         """Decode nothing: services are sent bytes."""
         raise NotImplementedError

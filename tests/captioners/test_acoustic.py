@@ -48,6 +48,7 @@ class ArrayClip:
     content: NDArray[np.float32]
     rate_hz: int = RATE
     decoded: list[bool] = field(default_factory=list)
+    start_s: float = 0.0
 
     @property
     def path(self) -> Path:
@@ -103,6 +104,19 @@ def night(*, hush_db: float, minutes: int = 10) -> NDArray[np.float64]:
 
 
 # --------------------------------------------------------------------------------- its manners
+
+
+def test_places_are_on_the_recordings_clock() -> None:
+    """A segment from the middle says where in the recording its loudest moment is."""
+    sound = silence(40.0, rate_hz=RATE)
+    sound[12 * RATE : 13 * RATE] = tone(1.0, rate_hz=RATE, frequency_hz=500.0)
+    early, late = (
+        AcousticCaptioner().caption(ArrayClip(sound, start_s=start_s)).text
+        for start_s in (0.0, 600.0)
+    )
+    assert "at 0:12" in early
+    assert "at 10:12" in late
+    assert "0:12" not in late.replace("10:12", "")
 
 
 def test_it_is_a_captioner_of_its_own_name() -> None:

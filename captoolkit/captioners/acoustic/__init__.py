@@ -30,7 +30,9 @@ class AcousticCaptioner(Closing):
     def caption(self, clip: Clip) -> Caption:
         """Return what is measured in `clip`: no tokens, no request, always to the end."""
         with clip.samples() as samples:
-            measurer = Measurer(rate_hz=samples.rate_hz, channels=samples.channels)
+            measurer = Measurer(
+                rate_hz=samples.rate_hz, channels=samples.channels, start_s=clip.start_s
+            )
             for block in samples:
                 measurer.feed(block)
         return Caption(text=describe(measurer.finish()), finish_reason="stop")

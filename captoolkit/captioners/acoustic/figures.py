@@ -90,7 +90,7 @@ def seconds(duration_s: float) -> str:
 
     ```python
     >>> seconds(0.552), seconds(2.04), seconds(30.2), seconds(90), seconds(0.0005)
-    ('0.55 s', '2 s', '30 s', '1:30 min', '0.5 ms')
+    ('0.55 s', '2 s', '30 s', '1 min 30 s', '0.5 ms')
 
     ```
     """
@@ -98,11 +98,12 @@ def seconds(duration_s: float) -> str:
         return f"{1000 * duration_s:.2g} ms"
     if duration_s < 10:
         return f"{duration_s:.2g} s"
-    return f"{format_clock(duration_s)} min" if round(duration_s) >= 60 else f"{duration_s:.0f} s"
+    minutes, rest_s = divmod(round(duration_s), 60)
+    return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
 
 
 def clock(at_s: float, *, clip_s: float) -> str:
-    """Return a place in a clip on its own clock.
+    """Return a place in a clip of that length: with tenths where the clip is short.
 
     ```python
     >>> clock(72.34, clip_s=600), clock(2.34, clip_s=11)

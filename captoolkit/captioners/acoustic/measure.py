@@ -52,6 +52,7 @@ class Measurements:
     """Everything that was measured.
 
     Attributes:
+        start_s: where the clip begins in its recording; the figures below count from there.
         samples: frames in the clip.
         step_samples: frames in one step of the level curve.
         steps: how many the level curve has; 0 for a clip shorter than one step, of which only the
@@ -71,6 +72,7 @@ class Measurements:
     """
 
     rate_hz: int
+    start_s: float
     samples: int
     step_samples: int
     steps: int
@@ -117,7 +119,8 @@ class Measurer:
     ```
     """
 
-    def __init__(self, *, rate_hz: int, channels: int) -> None:
+    def __init__(self, *, rate_hz: int, channels: int, start_s: float = 0.0) -> None:
+        self._start_s = start_s
         if rate_hz < 1 or channels < 1:
             raise UsageError(f"{rate_hz=} and {channels=} must be at least 1")
         clock = Clock(rate_hz)
@@ -161,6 +164,7 @@ class Measurer:
         character, between = self._characters(found, steps=len(level_db))
         return Measurements(
             rate_hz=clock.rate_hz,
+            start_s=self._start_s,
             samples=counts.samples,
             step_samples=clock.step_samples,
             steps=len(level_db),

@@ -44,8 +44,8 @@ def at_step(found: Measurements, step: int) -> str:
 
 
 def at_sample(found: Measurements, sample: int) -> str:
-    """Return where a sample lies on the clip's clock."""
-    return clock(sample / found.rate_hz, clip_s=found.duration_s)
+    """Return where a sample of the clip lies on the recording's clock."""
+    return clock(found.start_s + sample / found.rate_hz, clip_s=found.duration_s)
 
 
 def capital(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Rules: each sentence is one function that returns it, or an empty string where there is nothing to
 say. Words that judge come from `words`; what made a sound is never guessed. Places are on the
-clip's own clock.
+recording's clock, so that a reader who wants to hear one finds it.
 """
 
 from __future__ import annotations

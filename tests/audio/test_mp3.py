@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from captoolkit.audio import mp3
+from tests.audio.conftest import Convert, Count
+
+MPEG1_RATES_HZ = (32_000, 44_100, 48_000)
+
+
+def framed_samples(path: Path, ffmpeg: str, rate_hz: int) -> int:
+    """How many samples all frames of an MP3 hold, its tag frame left out."""
+    argv = f"-v error -i {path} -map 0:a:0 -c copy -f framecrc -"
+    listing = subprocess.run([ffmpeg, *argv.split()], check=True, capture_output=True, text=True)
+    frames = sum(not line.startswith("#") for line in listing.stdout.splitlines())
+    return frames * (1152 if rate_hz in MPEG1_RATES_HZ else 576)
+
+
+RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "extra"),
+    [
+        *itertools.product(RATES_HZ, (1, 2), ("plain", "picture")),
+        *itertools.product((44_100,), (1, 2), ("tags", "tags of version 4")),
+    ],
+)
+def test_the_tag_tells_what_a_decoder_gives(
+    tmp_path: Path,
+    stereo: Path,
+    convert: Convert,
+    decoded_samples: Count,
+    ffmpeg: str,
+    fixtures: Path,
+    rate_hz: int,
+    channels: int,
+    extra: str,
+) -> None:
+    """Delay and padding come off the frames, whatever rate, channels and tags in front."""
+    shape = ["-ar", str(rate_hz), "-ac", str(channels)]
+    options = {
+        "plain": ["-id3v2_version", "0"],
+        "tags": ["-id3v2_version", "3", "-metadata", f"comment={'long ' * 20_000}"],
+        "picture": [
+            *("-i", str(fixtures / "cover-art.mp3"), "-map", "0:a", "-map", "1:v"),
+            *("-c:v", "copy", "-id3v2_version", "3"),
+        ],
+        "tags of version 4": ["-id3v2_version", "4", "-metadata", "title=会议"],
+    }[extra]
+    path = convert(stereo, tmp_path / "talk.mp3", [*options, *shape])
+
+    framed = framed_samples(path, ffmpeg, rate_hz)
+
+    heard = decoded_samples(path)
+    assert mp3.audible_samples(path, framed) == heard < framed
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+@pytest.mark.parametrize("share", [0.99, 0.6, 0.2])
+def test_of_a_torn_file_only_the_delay_comes_off(
+    tmp_path: Path,
+    stereo: Path,
+    convert: Convert,
+    decoded_samples: Count,
+    ffmpeg: str,
+    rate_hz: int,
+    share: float,
+) -> None:
+    """Where the end is missing so is its padding."""
+    path = convert(stereo, tmp_path / "talk.mp3", ["-ar", str(rate_hz)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    framed = framed_samples(path, ffmpeg, rate_hz)
+    assert mp3.audible_samples(path, framed) == decoded_samples(path)
+
+
+def test_without_a_tag_every_frame_is_heard(tmp_path: Path, stereo: Path, convert: Convert) -> None:
+    """Nobody says what to leave out, so nothing is left out."""
+    path = convert(stereo, tmp_path / "talk.mp3", ["-write_xing", "0"])
+    assert mp3.audible_samples(path, 123_456) == 123_456
+
+
+def test_more_frames_than_the_tag_knows_of_are_another_matter(
+    tmp_path: Path, stereo: Path, convert: Convert, ffmpeg: str
+) -> None:
+    """The tag of the first of several joined files says nothing about the others."""
+    path = convert(stereo, tmp_path / "talk.mp3")
+    framed = framed_samples(path, ffmpeg, 44_100)
+    assert mp3.audible_samples(path, framed) is not None
+    assert mp3.audible_samples(path, framed + 1152) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"ID3", b"ID3\x04\0\0\x7f\x7f\x7f\x7f", b"\xff\xfb\x90"])
+def test_scraps_have_no_tag(tmp_path: Path, content: bytes) -> None:
+    """A file that ends before its first frame does has nothing to take off."""
+    path = tmp_path / "talk.mp3"
+    path.write_bytes(content)
+    assert mp3.audible_samples(path, 99) == 99

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captoolkit.audio import pcm
+from captoolkit.audio.probe import probe
+from captoolkit.errors import ToolError
+from captoolkit.units import rescale
+from tests.audio.conftest import Convert, Sound, has_children, level_dbfs, noise
+from tests.conftest import tone, write_wav
+
+RATE_HZ = 16_000
+
+
+def decoded(path: Path, **options: object) -> Sound:
+    """All samples of the first track."""
+    track = probe(path).default_track
+    with pcm.Decoder(path, track=track, **options) as decoder:  # type: ignore[arg-type]
+        return np.concatenate(list(decoder))
+
+
+def wav_of(path: Path, *columns: Sound, rate_hz: int = RATE_HZ) -> Path:
+    """A WAV with one column per channel."""
+    return write_wav(path, np.hstack(columns), rate_hz=rate_hz, subtype="FLOAT")
+
+
+def test_blocks_are_frames_by_channels(tmp_path: Path) -> None:
+    """Blocks of about a second, float32, always two dimensions, the last one shorter."""
+    sound = noise(2.25, rate_hz=RATE_HZ, channels=2)
+    path = wav_of(tmp_path / "a.wav", sound)
+    with pcm.Decoder(path, track=probe(path).default_track) as decoder:
+        blocks = list(decoder)
+        assert (decoder.rate_hz, decoder.channels) == (RATE_HZ, 2)
+    assert [block.shape for block in blocks] == [(16_000, 2), (16_000, 2), (4_000, 2)]
+    assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(np.concatenate(blocks), sound)
+
+
+def test_one_channel_has_two_dimensions_too(tmp_path: Path) -> None:
+    """Mono is a column."""
+    assert decoded(wav_of(tmp_path / "a.wav", noise(0.5, rate_hz=RATE_HZ))).shape == (8_000, 1)
+
+
+def test_what_is_over_full_scale_comes_through(tmp_path: Path) -> None:
+    """Decoding clips nothing: that is for the encoder to decide."""
+    loud = tone(0.5, rate_hz=RATE_HZ, amplitude=3.0)
+    assert np.abs(decoded(wav_of(tmp_path / "a.wav", loud))).max() == pytest.approx(3.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("weights", "factors"),
+    [
+        ([[0.5, 0.5]], (0.5, 0.5)),
+        ([[1.0, 0.0]], (1.0, 0.0)),
+        ([[0.0, 1.0]], (0.0, 1.0)),
+        ([[0.25, 0.75]], (0.25, 0.75)),
+        ([[0.5, -0.5]], (0.5, -0.5)),
+        ([[1.0, 1.0]], (1.0, 1.0)),
+    ],
+    ids=["average", "left", "right", "unequal", "difference", "sum"],
+)
+def test_a_mix_is_exactly_its_weights(
+    tmp_path: Path, weights: list[list[float]], factors: tuple[float, float]
+) -> None:
+    """Neither the mix nor its conversion normalizes, clips or rounds."""
+    left = tone(0.5, rate_hz=RATE_HZ, frequency_hz=500, amplitude=0.9)
+    right = tone(0.5, rate_hz=RATE_HZ, frequency_hz=800, amplitude=0.8)
+    mixed = decoded(wav_of(tmp_path / "a.wav", left, right), mix=weights)
+    np.testing.assert_allclose(mixed, factors[0] * left + factors[1] * right, atol=1e-6)
+
+
+def test_a_mix_to_two_channels(tmp_path: Path) -> None:
+    """As many rows as channels come out."""
+    left, right = noise(0.5, rate_hz=RATE_HZ), tone(0.5, rate_hz=RATE_HZ)
+    path = wav_of(tmp_path / "a.wav", left, right)
+    swapped = decoded(path, mix=[[0.0, 1.0], [1.0, 0.0]])
+    np.testing.assert_allclose(swapped, np.hstack([right, left]), atol=1e-6)
+
+
+def test_a_mix_of_six_channels_keeps_each_ones_level(tmp_path: Path, convert: Convert) -> None:
+    """Every channel of 5.1 arrives with its own weight."""
+    frequencies = (300, 500, 700, 100, 1_100, 1_300)
+    columns = [tone(1.0, rate_hz=RATE_HZ, frequency_hz=hz, amplitude=0.5) for hz in frequencies]
+    path = convert(
+        wav_of(tmp_path / "a.wav", *columns),
+        tmp_path / "a.flac",
+        ["-af", "channelmap=0|1|2|3|4|5:5.1"],
+    )
+    row = (0.2, 0.1, 0.4, 0.0, 0.15, 0.15)
+
+    mixed = decoded(path, mix=[row])
+
+    spectrum = np.abs(np.fft.rfft(mixed[:, 0])) / (len(mixed) / 2)
+    np.testing.assert_allclose(spectrum[list(frequencies)], 0.5 * np.array(row), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("from_hz", "to_hz"),
+    [(44_100, 16_000), (48_000, 16_000), (8_000, 16_000), (22_050, 24_000), (16_000, 44_100)],
+)
+def test_resampling_keeps_length_and_level(tmp_path: Path, from_hz: int, to_hz: int) -> None:
+    """A resampled second is a second, and a tone keeps its height and strength."""
+    sound = tone(3.217, rate_hz=from_hz, frequency_hz=1_000, amplitude=0.5)
+    path = wav_of(tmp_path / "a.wav", sound, rate_hz=from_hz)
+
+    resampled = decoded(path, rate_hz=to_hz)
+
+    assert abs(len(resampled) - rescale(len(sound), from_hz, to_hz)) <= 1
+    middle = resampled[to_hz : 2 * to_hz]
+    truth = tone(4.0, rate_hz=to_hz, frequency_hz=1_000, amplitude=0.5)[to_hz : 2 * to_hz]
+    np.testing.assert_allclose(middle, truth, atol=2e-3)
+
+
+def test_start_and_duration_cut_a_stretch(tmp_path: Path) -> None:
+    """From a WAV, a stretch is exact to the sample."""
+    sound = noise(5.0, rate_hz=RATE_HZ)
+    path = wav_of(tmp_path / "a.wav", sound)
+    stretch = decoded(path, start_s=1.5, duration_s=2.0)
+    np.testing.assert_array_equal(stretch, sound[24_000:56_000])
+
+
+def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
+    """The second track of a film comes alone, at its own rate."""
+    path = fixtures / "two-languages.mp4"
+    track = probe(path).tracks[1]
+    with pcm.Decoder(path, track=track) as decoder:
+        samples = sum(len(block) for block in decoder)
+    assert (samples, decoder.rate_hz, decoder.channels) == (track.duration_samples, 22_050, 1)
+
+
+def test_closing_early_leaves_no_child(tmp_path: Path) -> None:
+    """Who stops listening after the first block leaves nothing running."""
+    path = wav_of(tmp_path / "a.wav", noise(120.0, rate_hz=RATE_HZ))
+    with pcm.Decoder(path, track=probe(path).default_track) as decoder:
+        assert len(next(iter(decoder))) == RATE_HZ
+        assert has_children()
+    assert not has_children()
+
+
+def test_what_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
+    """A source that has gone since it was probed ends in a ToolError, not in silence."""
+    path = wav_of(tmp_path / "a.wav", noise(1.0, rate_hz=RATE_HZ))
+    track = probe(path).default_track
+    path.unlink()
+    with pcm.Decoder(path, track=track) as decoder, pytest.raises(ToolError, match="No such file"):
+        list(decoder)
+
+
+def test_excerpts_of_a_short_track_are_all_of_it(tmp_path: Path) -> None:
+    """A short recording is listened to in full."""
+    sound = noise(20.5, rate_hz=8_000, channels=2)
+    path = wav_of(tmp_path / "a.wav", sound, rate_hz=8_000)
+    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    np.testing.assert_array_equal(heard, sound)
+
+
+def test_excerpts_of_a_long_track_are_spread_over_it(tmp_path: Path) -> None:
+    """Of a long recording a second is heard in the middle of each sixteenth."""
+    seconds = 160
+    ramp = np.repeat(np.arange(seconds) / 1000, 8_000).astype(np.float32)[:, None]
+    path = wav_of(tmp_path / "a.wav", ramp, rate_hz=8_000)
+    blocks = list(pcm.excerpts(path, track=probe(path).default_track))
+    assert [len(block) for block in blocks] == [8_000] * pcm.EXCERPTS
+    places = [round(float(block.mean()) * 1000) for block in blocks]
+    assert places == [10 * index + 5 for index in range(pcm.EXCERPTS)]
+
+
+def test_samples_are_counted_at_the_tracks_own_rate(tmp_path: Path) -> None:
+    """Counting keeps neither samples nor channels, only their number."""
+    path = wav_of(tmp_path / "a.wav", noise(2.345, rate_hz=44_100, channels=2), rate_hz=44_100)
+    assert pcm.count_samples(path, stream_index=0) == round(2.345 * 44_100)
+
+
+def test_sound_that_changes_its_rate_keeps_the_first_one(tmp_path: Path, convert: Convert) -> None:
+    """A recording may change its rate on the way; what comes out does not."""
+    sound = tone(3.0, rate_hz=44_100)
+    source = wav_of(tmp_path / "a.wav", sound, sound, rate_hz=44_100)
+    parts = [
+        convert(source, tmp_path / "1.mp3", ["-write_xing", "0"]),
+        convert(source, tmp_path / "2.mp3", ["-write_xing", "0", "-ar", "22050"]),
+    ]
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+
+    mixed = decoded(joined, mix=[[0.5, 0.5]])
+
+    assert len(mixed) / 44_100 == pytest.approx(6.0, abs=0.15)
+    for half in (mixed[44_100 : 2 * 44_100], mixed[-2 * 44_100 : -44_100]):
+        assert level_dbfs(half) == pytest.approx(level_dbfs(sound), abs=0.6)
+        assert int(np.argmax(np.abs(np.fft.rfft(half[:, 0])))) == 440

@@ -1,0 +1,550 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from captoolkit.audio.probe import choose_track, probe
+from captoolkit.errors import (
+    InputError,
+    NoAudioError,
+    NotMediaError,
+    SourceNotFoundError,
+)
+from captoolkit.model import MediaInfo, Picture
+from tests.audio.conftest import ODD_LENGTH_S, Convert, Count, noise, posix
+from tests.conftest import CORPUS, FIXTURES, tone, write_wav
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How a file is made, and what it then is."""
+
+    name: str
+    options: str
+    container: str
+    codec: str
+    rate_hz: int = 44_100
+    channels: int = 2
+
+    @property
+    def arguments(self) -> Sequence[str]:
+        """The options for ffmpeg."""
+        shape = f"-ar {self.rate_hz} -ac {self.channels}"
+        return [*self.options.split(), *shape.split()]
+
+
+def kind(
+    name: str, options: str, container: str, codec: str, rate_hz: int = 44_100, channels: int = 2
+) -> Kind:
+    """A row of the table below."""
+    return Kind(
+        name=name,
+        options=options,
+        container=container,
+        codec=codec,
+        rate_hz=rate_hz,
+        channels=channels,
+    )
+
+
+FAST = "-movflags +faststart"
+KINDS = [
+    kind("8-bit.wav", "-c:a pcm_u8", "wav", "pcm_u8", 8_000, 1),
+    kind("16-bit.wav", "-c:a pcm_s16le", "wav", "pcm_s16le"),
+    kind("24-bit.wav", "-c:a pcm_s24le", "wav", "pcm_s24le", 48_000),
+    kind("32-bit.wav", "-c:a pcm_s32le", "wav", "pcm_s32le", 22_050, 1),
+    kind("float.wav", "-c:a pcm_f32le", "wav", "pcm_f32le", 32_000),
+    kind("rf64.wav", "-c:a pcm_s16le -rf64 always", "wav", "pcm_s16le"),
+    kind("mu-law.wav", "-c:a pcm_mulaw", "wav", "pcm_mulaw", 8_000, 1),
+    kind("adpcm.wav", "-c:a adpcm_ms", "wav", "adpcm_ms", 22_050, 1),
+    kind("ima.wav", "-c:a adpcm_ima_wav", "wav", "adpcm_ima_wav", 11_025),
+    kind("mp3-inside.wav", "-c:a libmp3lame", "wav", "mp3"),
+    kind("be.aiff", "", "aiff", "pcm_s16be"),
+    kind("be.caf", "", "caf", "pcm_s16be", 48_000, 1),
+    kind("long.w64", "", "w64", "pcm_s16le", 16_000, 1),
+    kind("sun.au", "", "au", "pcm_s16be", 8_000, 1),
+    kind("stereo.flac", "", "flac", "flac"),
+    kind("speech.flac", "", "flac", "flac", 16_000, 1),
+    kind("aac.m4a", "-c:a aac", "m4a", "aac"),
+    kind("aac-8k.m4a", "-c:a aac", "m4a", "aac", 8_000, 1),
+    kind("alac.m4a", "-c:a alac", "m4a", "alac"),
+    kind("aac.mp4", f"-c:a aac {FAST}", "mp4", "aac", 22_050, 1),
+    kind("fragmented.mp4", "-c:a aac -movflags frag_keyframe+empty_moov", "mp4", "aac"),
+    kind("opus.mp4", "-c:a libopus", "mp4", "opus", 48_000),
+    kind("mp3.mp4", "-c:a libmp3lame", "mp4", "mp3"),
+    kind("ac3.mp4", "-c:a ac3", "mp4", "ac3", 48_000),
+    kind("pcm.mov", "-c:a pcm_s16le", "mov", "pcm_s16le"),
+    kind("aac.mov", "-c:a aac", "mov", "aac", 32_000),
+    kind("cbr.mp3", "-b:a 128k", "mp3", "mp3"),
+    kind("cbr-8k.mp3", "-b:a 24k", "mp3", "mp3", 8_000, 1),
+    kind("cbr-16k.mp3", "-b:a 32k", "mp3", "mp3", 16_000, 1),
+    kind("vbr.mp3", "-q:a 5", "mp3", "mp3", 48_000),
+    kind("no-xing.mp3", "-q:a 5 -write_xing 0", "mp3", "mp3"),
+    kind("layer-2.mp2", "", "mp3", "mp2"),
+    kind("adts.aac", "-c:a aac", "aac", "aac"),
+    kind("dolby.ac3", "", "ac3", "ac3", 48_000),
+    kind("vorbis.ogg", "-c:a libvorbis", "ogg", "vorbis"),
+    kind("vorbis-8k.ogg", "-c:a libvorbis", "ogg", "vorbis", 8_000, 1),
+    kind("opus.ogg", "-c:a libopus", "ogg", "opus", 48_000),
+    kind("flac.ogg", "-c:a flac", "ogg", "flac"),
+    kind("vorbis.mka", "-c:a libvorbis", "matroska", "vorbis"),
+    kind("aac.mka", "-c:a aac", "matroska", "aac"),
+    kind("opus.webm", "-c:a libopus", "matroska", "opus", 48_000, 1),
+    kind("aac.ts", "-c:a aac", "mpeg-ts", "aac"),
+    kind("mp3.avi", "-c:a libmp3lame", "avi", "mp3"),
+    kind("windows.wma", "", "wma", "wmav2"),
+    kind("phone.amr", "", "amr", "amr_nb", 8_000, 1),
+    kind("phone.3gp", "-c:a libopencore_amrnb", "3gp", "amr_nb", 8_000, 1),
+]
+BY_NAME = {one.name: one for one in KINDS}
+
+
+def number_of_samples(path: Path) -> int:
+    """The length of the first track."""
+    return probe(path).tracks[0].duration_samples
+
+
+@pytest.mark.parametrize("one", KINDS, ids=BY_NAME)
+def test_a_file_is_what_it_was_made_as(
+    tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, one: Kind
+) -> None:
+    """Container, codec and shape are told, and the length is that of a full decode."""
+    path = convert(stereo, tmp_path / one.name, one.arguments)
+
+    info = probe(path)
+
+    track = info.default_track
+    found = (info.container, track.codec, track.sample_rate_hz, track.channels, track.number)
+    assert found == (one.container, one.codec, one.rate_hz, one.channels, 1)
+    assert track.duration_samples == decoded_samples(path)
+    assert track.duration_s == pytest.approx(ODD_LENGTH_S, abs=0.12)
+    assert (info.size_bytes, info.path) == (path.stat().st_size, str(path))
+    assert (len(info.tracks), info.pictures, info.warnings) == (1, (), ())
+
+
+def test_a_gsm_wav_is_what_it_was_made_as(tmp_path: Path, decoded_samples: Count) -> None:
+    """GSM in WAV, which services accept, is told and counted too."""
+    path = write_wav(
+        tmp_path / "gsm.wav", noise(ODD_LENGTH_S, rate_hz=8_000), rate_hz=8_000, subtype="GSM610"
+    )
+    info = probe(path)
+    assert (info.container, info.default_track.codec) == ("wav", "gsm_ms")
+    assert info.default_track.duration_samples == decoded_samples(path)
+
+
+@pytest.mark.parametrize("name", ["aac.m4a", "vbr.mp3", "stereo.flac", "vorbis.ogg"])
+def test_a_name_does_not_make_a_container(
+    tmp_path: Path, stereo: Path, convert: Convert, name: str
+) -> None:
+    """A container is told by its bytes: a wrong ending changes nothing."""
+    one = BY_NAME[name]
+    path = convert(stereo, tmp_path / name, one.arguments).rename(tmp_path / "talk.wav")
+    assert probe(path).container == one.container
+
+
+def test_sound_that_begins_later_than_the_picture(
+    tmp_path: Path, stereo: Path, ffmpeg: str, decoded_samples: Count
+) -> None:
+    """A delay in the header shifts the sound, it does not lengthen or shorten it."""
+    path = tmp_path / "late.m4a"
+    argv = [ffmpeg, "-v", "error", "-itsoffset", "1.5", "-i", str(stereo), "-c:a", "aac", str(path)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    assert number_of_samples(path) == decoded_samples(path)
+
+
+# ------------------------------------------------------------------------------- cut off
+
+CUT_OFF = {
+    **{one.name: one for one in KINDS if one.name in {
+        "16-bit.wav", "24-bit.wav", "adpcm.wav", "ima.wav", "be.aiff", "be.caf", "stereo.flac",
+        "cbr.mp3", "vbr.mp3", "no-xing.mp3", "adts.aac", "vorbis.ogg", "opus.ogg", "aac.ts",
+        "phone.amr", "vorbis.mka", "aac.mp4",
+    }},
+    "front.m4a": kind("front.m4a", f"-c:a aac {FAST}", "m4a", "aac"),
+    "front-alac.m4a": kind("front-alac.m4a", f"-c:a alac {FAST}", "m4a", "alac"),
+    "front-mp3.mp4": kind("front-mp3.mp4", f"-c:a libmp3lame {FAST}", "mp4", "mp3"),
+    "front-opus.mp4": kind("front-opus.mp4", f"-c:a libopus {FAST}", "mp4", "opus", 48_000),
+    "front.mov": kind("front.mov", f"-c:a aac {FAST}", "mov", "aac"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("one", CUT_OFF.values(), ids=CUT_OFF)
+def test_a_file_that_was_cut_off_has_the_length_that_is_left(
+    tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, one: Kind
+) -> None:
+    """Whatever its header claims, a torn file lasts as long as a full decode of it."""
+    whole = convert(stereo, tmp_path / f"whole-{one.name}", one.arguments).read_bytes()
+    torn = tmp_path / one.name
+    for share in (0.9, 0.7501, 0.4):
+        torn.write_bytes(whole[: int(len(whole) * share)])
+        assert number_of_samples(torn) == decoded_samples(torn), share
+
+
+@pytest.mark.parametrize("left_over", [0, 1, 3, 4, 5, 6, 20, 40, 60, 200])
+def test_an_mp3_that_was_cut_off_anywhere_in_a_frame(
+    tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, left_over: int
+) -> None:
+    """A torn last frame counts exactly when a decoder makes sound of it."""
+    whole = convert(stereo, tmp_path / "whole.mp3", ["-b:a", "128k"]).read_bytes()
+    frame = whole.index(b"\xff\xfb", 20_000)
+    torn = tmp_path / "torn.mp3"
+    torn.write_bytes(whole[: frame + left_over])
+    assert number_of_samples(torn) == decoded_samples(torn)
+
+
+@pytest.mark.parametrize("claim", [0, 400, 0x7FFF_FFFF, 0xFFFF_FFFF])
+def test_a_wav_whose_header_was_never_finished(
+    tmp_path: Path, stereo: Path, decoded_samples: Count, claim: int
+) -> None:
+    """A recorder that died leaves any number in the header; ffmpeg's reading of it counts."""
+    data = bytearray(stereo.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = claim.to_bytes(4, "little")
+    path = tmp_path / "talk.wav"
+    path.write_bytes(data)
+    assert number_of_samples(path) == decoded_samples(path)
+
+
+@pytest.mark.parametrize("extra", [b"x", b"LIST\x04\0\0\0INFO", b"TAG" + bytes(125)])
+@pytest.mark.parametrize("name", ["16-bit.wav", "stereo.flac", "vbr.mp3", "adts.aac"])
+def test_what_is_appended_to_a_file_is_no_sound(
+    tmp_path: Path,
+    stereo: Path,
+    convert: Convert,
+    decoded_samples: Count,
+    name: str,
+    extra: bytes,
+) -> None:
+    """Tags and rubbish behind the sound are counted as a decoder counts them."""
+    path = convert(stereo, tmp_path / name, BY_NAME[name].arguments)
+    path.write_bytes(path.read_bytes() + extra)
+    assert number_of_samples(path) == decoded_samples(path)
+
+
+@pytest.mark.parametrize("second", ["-ac 2", "-ac 1", "-ar 22050"])
+def test_mp3s_put_one_behind_another(
+    tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, second: str
+) -> None:
+    """Joined MP3s last as long as all of them, though the first one's tag knows only itself."""
+    parts = [
+        convert(stereo, tmp_path / "1.mp3"),
+        convert(stereo, tmp_path / "2.mp3", ["-t", "1.7", *second.split()]),
+    ]
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert number_of_samples(joined) == decoded_samples(joined)
+
+
+# ------------------------------------------------------------------------ more than sound
+
+
+def test_tracks_have_languages_and_one_is_the_default(
+    tmp_path: Path, stereo: Path, ffmpeg: str
+) -> None:
+    """Tracks are numbered from 1 in the file's order; `und` is no language."""
+    path = tmp_path / "film.mkv"
+    argv = f"-v error -f lavfi -i color=s=64x48:r=5:d=1 -i {stereo} -map 0:v -map 1:a -map 1:a"
+    argv += " -map 1:a -t 1 -c:v mpeg4 -c:a:0 aac -c:a:1 ac3 -ac:a:1 1 -c:a:2 flac"
+    argv += " -metadata:s:a:0 language=deu -metadata:s:a:1 language=zh-Hant"
+    argv += " -metadata:s:a:2 language=und"
+    argv += " -disposition:a:0 0 -disposition:a:1 default -disposition:a:2 0"
+    subprocess.run([ffmpeg, *argv.split(), str(path)], check=True, stdin=subprocess.DEVNULL)
+
+    info = probe(path)
+
+    assert [(t.number, t.stream_index, t.codec, t.channels) for t in info.tracks] == [
+        (1, 1, "aac", 2),
+        (2, 2, "ac3", 1),
+        (3, 3, "flac", 2),
+    ]
+    assert [track.language for track in info.tracks] == ["deu", "zh-Hant", None]
+    assert [track.default for track in info.tracks] == [False, True, False]
+    assert info.default_track.number == 2
+    assert info.pictures == (Picture(stream_index=0, codec="mpeg4", is_cover=False),)
+
+
+def test_a_track_is_chosen_by_number_or_language(fixtures: Path) -> None:
+    """A wish is a number from 1 or a language; without one the default track is taken."""
+    info = probe(fixtures / "two-languages.mp4")
+    wishes: list[tuple[str | int | None, int]] = [
+        (None, 1), (1, 1), ("2", 2), ("zho", 2), ("ENG", 1)
+    ]  # fmt: skip
+    assert [choose_track(info, wish).number for wish, _ in wishes] == [n for _, n in wishes]
+
+
+@pytest.mark.parametrize("wish", [0, 3, "fra", "", "-1"])
+def test_a_track_that_is_not_there_is_refused(fixtures: Path, wish: str | int) -> None:
+    """The refusal names the tracks there are."""
+    info = probe(fixtures / "two-languages.mp4")
+    with pytest.raises(NoAudioError, match=r"choose from 1 \(eng\), 2 \(zho\)"):
+        choose_track(info, wish)
+
+
+@pytest.mark.parametrize("fault", ["unknown codec", "no sound"])
+def test_a_track_that_cannot_be_heard_is_left_out(
+    tmp_path: Path, stereo: Path, ffmpeg: str, fault: str
+) -> None:
+    """One bad track does not make the others unusable; a warning tells of it."""
+    path = tmp_path / "film.mkv"
+    argv = f"-v error -i {stereo} -map 0 -map 0 -c:a aac"
+    argv += " -filter:a:0 atrim=end=0" if fault == "no sound" else ""
+    subprocess.run([ffmpeg, *argv.split(), str(path)], check=True, stdin=subprocess.DEVNULL)
+    if fault == "unknown codec":
+        path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ", 1))
+
+    info = probe(path)
+
+    assert [track.number for track in info.tracks] == [2]
+    assert info.default_track.stream_index == 1
+    assert [warning.startswith("Sound track 1 is left out: ") for warning in info.warnings] == [
+        True
+    ]
+
+
+def test_cover_art_is_no_film(fixtures: Path) -> None:
+    """A still picture attached to sound is told from a video track."""
+    assert probe(fixtures / "cover-art.mp3").pictures == (
+        Picture(stream_index=1, codec="png", is_cover=True),
+    )
+
+
+@pytest.mark.parametrize(
+    "tag", ["title", "comment", "artist", "encoder", "lyrics-eng\n  Stream #0:8"]
+)
+@pytest.mark.parametrize("name", ["talk.mka", "talk.mp3", "talk.m4a", "talk.ogg", "talk.flac"])
+def test_a_tag_cannot_fake_a_track(
+    tmp_path: Path, stereo: Path, convert: Convert, name: str, tag: str
+) -> None:
+    """Line breaks and stream lines in a tag stay text."""
+    fake = "x\n  Stream #0:9: Audio: mp3, 8000 Hz, mono, s16, 64 kb/s (default)\r\nInput #0, wav"
+    path = convert(stereo, tmp_path / name, ["-metadata", f"{tag}={fake}"])
+
+    info = probe(path)
+
+    assert [track.stream_index for track in info.tracks] == [0]
+    assert info.tracks[0].sample_rate_hz == 44_100
+
+
+@pytest.mark.parametrize("name", ["talk.mka", "talk.ogg"])
+def test_a_language_cannot_fake_a_track(
+    tmp_path: Path, stereo: Path, convert: Convert, name: str
+) -> None:
+    """A language is any text in some containers: it adds no track, at worst it spoils its own."""
+    fake = "x\n  Stream #0:9: Audio: mp3, 8000 Hz, mono, s16, 64 kb/s (default)"
+    path = convert(stereo, tmp_path / name, ["-metadata:s:a:0", f"language={fake}"])
+    try:
+        tracks = probe(path).tracks
+    except InputError:
+        tracks = ()
+    assert {track.stream_index for track in tracks} <= {0}
+
+
+@posix
+def test_a_file_name_cannot_fake_a_track(tmp_path: Path, stereo: Path) -> None:
+    """A name with line breaks and a stream line in it stays a name."""
+    fake = "x\n  Duration: 00:00:09.00, start: 0\n  Stream #0:9: Audio: mp3, 8000 Hz, mono\n.wav"
+    path = tmp_path / fake
+    path.write_bytes(stereo.read_bytes())
+
+    assert [(t.stream_index, t.codec) for t in probe(path).tracks] == [(0, "pcm_s16le")]
+
+
+@posix
+def test_a_file_name_cannot_make_media_of_a_text(tmp_path: Path) -> None:
+    """A text stays a text, whatever its name says ffmpeg has found."""
+    fake = "x\nInput #0, wav, from 'y':\n  Duration: N\n  Stream #0:0: Audio: mp3, 8000 Hz, mono\n"
+    (tmp_path / fake).write_text("nothing but words\n" * 100)
+    with pytest.raises(InputError):
+        probe(tmp_path / fake)
+
+
+# ---------------------------------------------------------------------------- no sound
+
+
+def test_a_film_without_sound_says_so(fixtures: Path) -> None:
+    """Pictures only is another trouble than no media."""
+    with pytest.raises(NoAudioError, match="only pictures"):
+        probe(fixtures / "video-without-sound.mp4")
+
+
+def test_a_wav_without_samples_has_no_sound(tmp_path: Path) -> None:
+    """A header alone is no recording."""
+    path = tmp_path / "nothing.wav"
+    soundfile.write(str(path), np.zeros((0, 1), np.float32), 8_000)
+    with pytest.raises(NoAudioError, match="holds no sound"):
+        probe(path)
+
+
+@pytest.mark.parametrize("content", ["nothing but words\n" * 50, "RIFF", "ID3", "<html></html>"])
+def test_what_is_no_media_says_so(tmp_path: Path, content: str) -> None:
+    """Texts and scraps with the name of a sound are refused as what they are."""
+    path = tmp_path / "talk.mp3"
+    path.write_text(content)
+    with pytest.raises(NotMediaError) as caught:
+        probe(path)
+    assert caught.value.path == str(path)
+
+
+def test_an_empty_file_says_so(tmp_path: Path) -> None:
+    """A file of no bytes is told from a damaged one."""
+    (tmp_path / "talk.wav").touch()
+    with pytest.raises(NotMediaError, match="the file is empty"):
+        probe(tmp_path / "talk.wav")
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    """A name that leads nowhere is a SourceNotFoundError with the absolute path."""
+    with pytest.raises(SourceNotFoundError, match="no such file") as caught:
+        probe(tmp_path / "talk.wav")
+    assert caught.value.path == str(tmp_path / "talk.wav")
+
+
+def test_a_dangling_link_says_so(tmp_path: Path) -> None:
+    """A link to nothing is a missing file."""
+    (tmp_path / "talk.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(SourceNotFoundError, match="no such file"):
+        probe(tmp_path / "talk.wav")
+
+
+def test_a_link_is_followed(tmp_path: Path, stereo: Path) -> None:
+    """A link to a recording is a recording, under the link's name."""
+    (tmp_path / "talk.wav").symlink_to(stereo)
+    assert probe(tmp_path / "talk.wav").path == str(tmp_path / "talk.wav")
+
+
+def test_a_folder_says_so(tmp_path: Path) -> None:
+    """A folder is refused with the advice to give its files."""
+    with pytest.raises(InputError, match="it is a folder; give the files in it"):
+        probe(tmp_path)
+
+
+@posix
+@pytest.mark.parametrize("with_writer", [False, True])
+def test_a_pipe_in_the_file_system_is_refused_at_once(tmp_path: Path, with_writer: bool) -> None:
+    """A FIFO is not waited for, with nobody at its other end or somebody who says nothing."""
+    path = tmp_path / "talk.wav"
+    os.mkfifo(path)
+    caught: list[Exception] = []
+
+    def look() -> None:
+        try:
+            probe(path)
+        except InputError as error:
+            caught.append(error)
+
+    held = os.open(path, os.O_RDWR) if with_writer else None
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(10)
+    if held is not None:
+        os.close(held)
+    assert [str(error) for error in caught] == ["it is not a regular file; copy it to a file first"]
+
+
+@posix
+def test_a_device_is_refused() -> None:
+    """A device gives bytes without end."""
+    with pytest.raises(InputError, match="not a regular file"):
+        probe("/dev/zero")
+
+
+@posix
+def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, stereo: Path) -> None:
+    """Missing permission is told from a missing file."""
+    path = tmp_path / "talk.wav"
+    path.write_bytes(stereo.read_bytes())
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(SourceNotFoundError, match="check its permissions"):
+        probe(path)
+
+
+@posix
+@pytest.mark.parametrize("trouble", ["loop", "name too long", "below a file"])
+def test_a_path_that_leads_astray_says_so(tmp_path: Path, stereo: Path, trouble: str) -> None:
+    """Whatever the system objects to is a SourceNotFoundError with its reason."""
+    path = tmp_path / "talk.wav"
+    if trouble == "loop":
+        path.symlink_to(path)
+    elif trouble == "name too long":
+        path = tmp_path / ("x" * 300)
+    else:
+        path = stereo / "talk.wav"
+    with pytest.raises(SourceNotFoundError, match="it cannot be read"):
+        probe(path)
+
+
+# --------------------------------------------------------------------------------- truth
+
+
+def truths() -> list[str]:
+    """The generated fixtures that hold sound."""
+    return sorted(
+        path.relative_to(FIXTURES).as_posix().removesuffix(".json")
+        for path in FIXTURES.rglob("*.json")
+        if json.loads(path.read_text(encoding="utf-8")).get("tracks")
+    )
+
+
+def described(info: MediaInfo) -> dict[str, object]:
+    """What was found, as the fixtures' descriptions put it."""
+    fields = ["number", "stream_index", "codec", "sample_rate_hz", "channels"]
+    fields += ["language", "default", "duration_samples"]
+    return {
+        "container": info.container,
+        "tracks": [{name: getattr(track, name) for name in fields} for track in info.tracks],
+        "pictures": [
+            {"stream_index": one.stream_index, "codec": one.codec, "is_cover": one.is_cover}
+            for one in info.pictures
+        ],
+    }
+
+
+@pytest.mark.parametrize("name", truths())
+def test_the_fixtures_are_what_they_were_made_as(fixtures: Path, name: str) -> None:
+    """Every generated fixture is found to be what its description says."""
+    truth = json.loads((fixtures / f"{name}.json").read_text(encoding="utf-8"))
+    for track in truth["tracks"]:
+        del track["duration_from"]
+    expected = {part: truth[part] for part in ("container", "tracks", "pictures")}
+    assert described(probe(fixtures / name)) == expected
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in CORPUS.glob("*.*") if path.suffix != ".md")
+)
+def test_real_recordings_last_as_long_as_their_decode(
+    corpus: Path, decoded_samples: Count, name: str
+) -> None:
+    """Real files from many hands are counted exactly too."""
+    assert number_of_samples(corpus / name) == decoded_samples(corpus / name)
+
+
+@pytest.mark.parametrize("layout", ["3.0", "quad", "5.1", "7.1"])
+def test_channels_are_told_from_the_layout(tmp_path: Path, ffmpeg: str, layout: str) -> None:
+    """Surround layouts are counted in channels."""
+    wide = {"3.0": 3, "quad": 4, "5.1": 6, "7.1": 8}[layout]
+    source = write_wav(tmp_path / "mono.wav", tone(0.5, rate_hz=16_000), rate_hz=16_000)
+    path = tmp_path / "wide.flac"
+    argv = f"-v error -i {source} -af aformat=channel_layouts={layout} {path}"
+    subprocess.run([ffmpeg, *argv.split()], check=True, stdin=subprocess.DEVNULL)
+    track = probe(path).default_track
+    assert (track.channels, track.layout.partition("(")[0]) == (wide, layout)
+
+
+def test_channels_without_places_are_counted(tmp_path: Path) -> None:
+    """A microphone array has channels but no layout."""
+    path = tmp_path / "array.wav"
+    soundfile.write(str(path), noise(0.2, rate_hz=16_000, channels=5), 16_000, format="WAV")
+    assert probe(path).default_track.channels == 5
