@@ -8,8 +8,9 @@ the rest is kept; each segment ends as exactly one entry.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,27 @@ from captoolkit.captioners.regions import region_of_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent, ignore
-from captoolkit.model import CaptionerInfo, Cost, Entry, Price, Span, Status, Timeline, Usage
+from captoolkit.model import (
+    CaptionerInfo,
+    Cost,
+    Entry,
+    Price,
+    Span,
+    Status,
+    Target,
+    Timeline,
+    Usage,
+    Via,
+)
 from captoolkit.preparing import Prepared, prepare
 from captoolkit.timeline.stitch import stitch
 
 if TYPE_CHECKING:
     from captoolkit.audio.source import Source
 
+LOG = logging.getLogger("captoolkit")
+LOCAL = "acoustic"  # the captioner that has one model, its own
+AHEAD = 4  # segments prepared or asked about, for each request that may be under way
 MILLION = 1_000_000
 
 
@@ -34,6 +49,7 @@ def caption(
     source: Source,
     *,
     captioner: str | Captioner = "acoustic",
+    target: str | Target | None = None,
     model: str | None = None,
     region: str | None = None,
     base_url: str | None = None,
@@ -47,13 +63,14 @@ def caption(
     Args:
         source: as for `plan`.
         captioner: `acoustic` (measures, needs no key), `dashscope`, `openai`, or one of your own.
-        model: the service's model; the captioner's default if None.
+        target: the limits to keep; those of the model if None.
+        model: the service's model; the target's if None, else the captioner's default.
         region: `singapore` or `beijing`: which of Model Studio's two hosts is asked.
         base_url: another host, ending as the SDKs' do; takes the place of `region`.
         api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
         concurrency: how many segments are asked about at once.
         on_event: receives what `prepare` reports, and `EntryReady`.
-        **wishes: the keyword arguments of `plan`.
+        **wishes: the other keyword arguments of `plan`.
 
     Returns:
         One entry a segment, in time order. An entry whose status is `failed` has no caption and
@@ -66,19 +83,61 @@ def caption(
     """
     if concurrency < 1:
         raise UsageError(f"concurrency={concurrency} must be at least 1")
+    if Via(wishes.get("via", Via.BASE64)) is not Via.BASE64:
+        raise UsageError(
+            f"via={wishes['via']}: captions are only asked for as Base64 text so far",
+            fix="leave it out; `prepare` makes files for the other ways",
+        )
     asker = (
-        open_captioner(captioner, model=model, region=region, base_url=base_url, api_key=api_key)
+        open_asker(
+            captioner,
+            target=target,
+            model=model,
+            region=region,
+            base_url=base_url,
+            api_key=api_key,
+        )
         if isinstance(captioner, str)
         else captioner
     )
     try:
-        with prepare(source, on_event=on_event, **wishes) as prepared:
+        row = _target(asker.info, target)
+        price = _price(asker.info)
+        with prepare(source, on_event=on_event, target=row, **wishes) as prepared:
             entries = _ask_about_all(prepared, asker, concurrency, on_event)
-            cost = _cost(asker, entries)
+            cost = _cost(price, entries)
             return stitch(source=prepared.source, captioner=asker.info, entries=entries, cost=cost)
     finally:
         if asker is not captioner:
             asker.close()
+
+
+def open_asker(
+    captioner: str,
+    *,
+    target: str | Target | None = None,
+    model: str | None = None,
+    region: str | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+) -> Captioner:
+    """Return the captioner of that name, asking the target's model where no model is named.
+
+    Raises:
+        UsageError: the name is not known, or an option cannot be.
+        KeyMissingError: the service needs a key and there is none.
+    """
+    if model is None and target is not None and captioner != LOCAL:
+        model = catalogue.target(target).models[0]
+    return open_captioner(captioner, model=model, region=region, base_url=base_url, api_key=api_key)
+
+
+def _target(info: CaptionerInfo, wish: str | Target | None) -> Target:
+    """The limits to keep: those asked for, else those of the model, else the usual ones."""
+    if wish is not None:
+        return catalogue.target(wish)
+    rows = (row for row in catalogue.targets().values() if info.model in row.models)
+    return next(rows, None) or catalogue.target(catalogue.DEFAULT_TARGET)
 
 
 async def acaption(source: Source, *, on_event: OnEvent = ignore, **options: Any) -> Timeline:
@@ -131,7 +190,10 @@ def _ask_about_all(
                 broken = segment
                 break
             asked[pool.submit(_ask, captioner, segment)] = segment
-            for done in [future for future in asked if future.done()]:
+            # Segments wait on the disk for their turn: not a night of them.
+            crowded = len(asked) >= AHEAD * concurrency
+            finished, _ = wait(asked, None if crowded else 0, return_when=FIRST_COMPLETED)
+            for done in finished:
                 collect(done)
         for done in as_completed(list(asked)):
             collect(done)
@@ -165,6 +227,10 @@ def _ask(captioner: Captioner, segment: ReadySegment) -> Entry:
         said = captioner.caption(segment)
     except CaptoolkitError as error:
         return _hole(segment.index, segment.source_span, error)
+    except Exception as error:  # a fault in one answer must not cost the others, which are paid for
+        LOG.exception("the captioner %s failed on segment %d", captioner.info.name, segment.index)
+        fault = CaptoolkitError(f"the captioner failed with {type(error).__name__}: {error}")
+        return _hole(segment.index, segment.source_span, fault)
     return Entry(
         index=segment.index,
         source_span=segment.source_span,
@@ -201,10 +267,9 @@ def _hole_at_the_end(prepared: Prepared, error: CaptoolkitError) -> Entry:
 # -------------------------------------------------------------------------------- money
 
 
-def _cost(captioner: Captioner, entries: list[Entry]) -> Cost | None:
-    """What the answers cost by the region's prices; None where no price is known."""
+def _cost(price: Price | None, entries: list[Entry]) -> Cost | None:
+    """What the answers cost; None where no price or no count is known."""
     usage = sum((entry.usage for entry in entries), Usage())
-    price = _price(captioner.info)
     if price is None or usage.input_tokens is None:
         return None
     amount = price.input_per_million * usage.input_tokens

@@ -29,6 +29,8 @@ def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
     """
     if not overwrite:
         refuse_existing([path])
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is no file and is not replaced", fix="choose another name")
     with writing(path), staging(path.parent) as folder:
         staged = folder / path.name
         with staged.open("w", encoding="utf-8", newline="\n") as stream:
@@ -117,8 +119,50 @@ def refuse_existing(paths: Iterable[Path]) -> None:
     for path in paths:
         if os.path.lexists(path):
             raise OutputExistsError(
-                f"{path} exists", fix="choose another folder, or pass -y to replace it", path=path
+                f"{path} exists",
+                fix="choose another folder, or pass -y (overwrite=True) to replace it",
+                path=path,
             )
+
+
+def refuse_inputs(paths: Iterable[Path], inputs: Iterable[str | Path]) -> None:
+    """Raise for the first of `paths` that is one of the inputs, by whatever name.
+
+    Raises:
+        OutputError: one would be replaced by what is made of it, or of another.
+    """
+    inputs = list(inputs)
+    for path in paths:
+        if is_one_of(path, inputs):
+            raise OutputError(
+                f"{path} is an input and is not replaced", fix="choose another folder or name"
+            )
+
+
+def is_one_of(path: Path, others: Iterable[str | Path]) -> bool:
+    """Return whether `path` is the same file as one of `others`."""
+    return any(_same(path, Path(other)) for other in others)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # one of them is not there, or cannot be
+        return False
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raise if `folder` could not be made and written, without making it.
+
+    Raises:
+        OutputError: something that is no folder is in the way, or it may not be written.
+    """
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise output_error(folder, NotADirectoryError(errno.ENOTDIR, "not a folder"))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise output_error(folder, PermissionError(errno.EACCES, "Permission denied"))
 
 
 @contextlib.contextmanager

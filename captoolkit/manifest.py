@@ -39,17 +39,17 @@ def render(
     )
 
 
-def file_names(text: str) -> frozenset[str]:
-    """Return the plain file names that a manifest's text lists; none if it is no manifest.
+def hashes(text: str) -> dict[str, str]:
+    """Return the SHA-256 of each file that a manifest's text lists; none if it is no manifest.
 
     A name with a folder in it is left out: a manifest speaks only of the files beside it.
     """
     try:
         document = json.loads(text)
-        names = [segment["file"] for segment in document["segments"]]
+        rows = [(segment["file"], segment["sha256"]) for segment in document["segments"]]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return frozenset()
-    return frozenset(name for name in names if _is_plain(name))
+        return {}
+    return {name: sha256 for name, sha256 in rows if _is_plain(name) and isinstance(sha256, str)}
 
 
 def _is_plain(name: object) -> bool:

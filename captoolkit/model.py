@@ -230,6 +230,7 @@ class Target:
         accepts: codecs taken, by container.
         facts: the limits and rates by name; one that is absent is unknown.
         on_exceed: `error` or `truncate`: what the service does with a longer clip.
+        full_sound: whether it hears more than 16 kHz mono: rate and channels are then kept.
         prompt, system, turns: whether a prompt, a system message, several turns are allowed.
     """
 
@@ -240,6 +241,7 @@ class Target:
     facts: Mapping[str, Fact]
     prices: tuple[Price, ...] = ()
     on_exceed: str = "error"
+    full_sound: bool = False
     prompt: bool = False
     system: bool = False
     turns: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,19 +21,21 @@ from captoolkit.audio.probe import choose_track, probe
 from captoolkit.audio.source import OpenSource, open_source
 from captoolkit.closing import Closing
 from captoolkit.errors import (
+    InputError,
+    NoAudioError,
     NotMediaError,
     SourceNotFoundError,
     ToolError,
     ToolTimeoutError,
     UsageError,
 )
-from captoolkit.events import OnEvent, Progressed, SegmentReady, Started, ignore
+from captoolkit.events import OnEvent, Progressed, SegmentReady, Started, Warned, ignore
 from captoolkit.model import Encoding, Plan, SourceInfo, Target, Via
 from captoolkit.planning import mixing
 from captoolkit.planning.cuts import CutRule, cut
 from captoolkit.planning.plan import Wishes, make_plan
 from captoolkit.units import parse_duration, rescale
-from captoolkit.workshop import ENDS_ALIKE_S, Workshop, segment_name
+from captoolkit.workshop import ENDS_ALIKE_S, Workshop, is_segment_name, segment_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,7 +142,7 @@ def _plan_file(
     info = probe(path)
     chosen = choose_track(info, track)
     mix = None
-    if chosen.channels > 1 and wishes.channels != chosen.channels:
+    if chosen.channels > 1 and wishes.channels != chosen.channels and not target.full_sound:
         mix = mixing.choose_mix(
             pcm.excerpts(path, track=chosen),
             rate_hz=chosen.sample_rate_hz,
@@ -161,37 +163,44 @@ class Prepared(Closing):
 
     Attributes:
         plan: what is being done, and why.
-        segments: the segments finished so far.
-        warnings: what turned out otherwise than planned, as sentences.
+        warnings: what is odd about the source, or turned out otherwise than planned.
     """
 
     def __init__(self, plan: Plan, source: OpenSource, *, on_event: OnEvent = ignore) -> None:
         self.plan = plan
-        self.segments: tuple[ReadySegment, ...] = ()
-        self.warnings: list[str] = []
+        self._segments: list[ReadySegment] = []
+        self.warnings = [*plan.info.warnings]
         self._source = source
         self._on_event = on_event
-        self._stem = source.path.stem
+        self._stem = Path(source.name).stem
         self._folder: Folder | None = None
         self._work: Iterator[ReadySegment] | None = None
         self._source_sha256: str | None = None
         self._complete = False
         self._over = ""  # why no more can be made
-        self._closers: list[weakref.finalize[Any, Prepared]] = [
-            weakref.finalize(self, source.close)
-        ]
+        self._forget_source = weakref.finalize(self, source.close)
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments in order, making those that do not exist yet."""
         number = 0
         while True:
-            if number == len(self.segments) and not self._advance():
+            if number == len(self._segments) and not self._advance():
                 return
-            yield self.segments[number]
+            yield self._segments[number]
             number += 1
 
+    @property
+    def segments(self) -> tuple[ReadySegment, ...]:
+        """The segments finished so far."""
+        return tuple(self._segments)
+
     def save(
-        self, out: str | Path, *, stem: str | None = None, overwrite: bool = False
+        self,
+        out: str | Path,
+        *,
+        stem: str | None = None,
+        overwrite: bool = False,
+        spare: Iterable[str | Path] = (),
     ) -> tuple[ReadySegment, ...]:
         """Make all segments and keep them in the folder `out` with `STEM.manifest.json`.
 
@@ -201,6 +210,7 @@ class Prepared(Closing):
             out: the folder; made if it is not there.
             stem: what the names begin with; the source's own without its ending if None.
             overwrite: replace what an earlier run left there under these names.
+            spare: files that are not to be replaced whatever their names; the source never is.
 
         Returns:
             The segments, whose `path` is now in `out`.
@@ -218,12 +228,16 @@ class Prepared(Closing):
         described = out / f"{self._stem}.manifest.json"
         if not overwrite:
             files.refuse_existing([described])
-        if self._work is None:
-            self._open_folder(out)
-        for _ in self:
-            pass
-        self._gather_in(out)
-        self._commit(out, described, overwrite=overwrite)
+        try:
+            if self._work is None:
+                self._open_folder(out)
+            for _ in self:
+                pass
+            self._gather_in(out)
+            self._commit(out, described, overwrite=overwrite, spare=[self._source.path, *spare])
+        except BaseException:
+            self.close()  # no child and no staging folder waits for whoever drops this
+            raise
         return self.segments
 
     def discard(self, segment: ReadySegment) -> None:
@@ -235,14 +249,14 @@ class Prepared(Closing):
     def source(self) -> SourceInfo:
         """What the manifest says about where the segments come from.
 
-        Its length is what was promised until all segments are made, then what was found.
+        Until all segments are made its length is what was promised, and its hash is empty.
         """
         info, track = self.plan.info, self.plan.track
         if self._source_sha256 is None:
-            self._source_sha256 = _source_sha256(self._source.path)
-        end = self.segments[-1].source_span.end_samples if self._complete else 0
+            self._source_sha256 = _source_sha256(self._source.path) if self._complete else ""
+        end = self._segments[-1].source_span.end_samples if self._complete else 0
         return SourceInfo(
-            path=info.path,
+            path=self._source.name,
             sha256=self._source_sha256,
             size_bytes=info.size_bytes,
             container=info.container,
@@ -257,10 +271,13 @@ class Prepared(Closing):
         """End what runs and remove what was not saved; may be called twice."""
         self._over = self._over or "this preparation is closed"
         work, self._work = self._work, iter(())
-        if work is not None and hasattr(work, "close"):
-            work.close()
-        for closer in reversed(self._closers):
-            closer()
+        try:
+            if work is not None and hasattr(work, "close"):
+                work.close()
+        finally:
+            if self._folder is not None:
+                self._folder.remove()
+            self._forget_source()
 
     def _advance(self) -> bool:
         """Make the next segment; False when there are no more."""
@@ -276,9 +293,15 @@ class Prepared(Closing):
             self._over = "this preparation has failed before"
             raise
         if segment is None:
-            self._complete = bool(self.segments)
+            if not self._segments:
+                raise NoAudioError(
+                    "its sound is too short to be encoded",
+                    fix="give at least some milliseconds",
+                    path=self.plan.info.path,
+                )
+            self._complete = True
             return False
-        self.segments += (segment,)
+        self._segments.append(segment)
         self._on_event(SegmentReady(path=self.plan.info.path, segment=segment))
         return True
 
@@ -287,16 +310,16 @@ class Prepared(Closing):
             raise UsageError(self._over, fix="begin another one")
 
     def _open_folder(self, parent: Path | None) -> Folder:
-        path = files.make_staging(parent)
-        self._closers.append(weakref.finalize(self, files.remove_folder, path))
-        self._folder = Folder(path)
+        self._folder = Folder.staging(parent)
         return self._folder
 
     def _make(self, folder: Folder) -> Iterator[ReadySegment]:
         plan = self.plan
         self._on_event(Started(path=plan.info.path, plan=plan))
+        for warning in self.warnings:
+            self._on_event(Warned(path=plan.info.path, message=warning))
         if plan.encoding is None:
-            return iter([_untouched(plan, self._source.path)])
+            return iter([_untouched(plan, self._source)])
         return self._encode(plan.encoding, folder)
 
     def _encode(self, encoding: Encoding, folder: Folder) -> Iterator[ReadySegment]:
@@ -342,16 +365,16 @@ class Prepared(Closing):
         """Note when the sound was longer or shorter than its header promised."""
         found_s, promised_s = samples / rate_hz, self.plan.track.duration_s
         if abs(found_s - promised_s) > ENDS_ALIKE_S:
-            self.warnings.append(
-                f"The file promises {promised_s:.3f} s of sound and holds {found_s:.3f} s."
-            )
+            told = f"It promises {promised_s:.3f} s of sound and holds {found_s:.3f} s."
+            self.warnings.append(told)
+            self._on_event(Warned(path=self.plan.info.path, message=told))
 
     def _gather_in(self, out: Path) -> None:
         """Bring segments that lie elsewhere (an untouched source, a renamed stem) to `out`."""
         folder = self._folder
         if folder is None or folder.path.parent != out:
             folder = self._open_folder(out)
-        self.segments = tuple(self._placed(segment, folder) for segment in self.segments)
+        self._segments = [self._placed(segment, folder) for segment in self._segments]
 
     def _placed(self, segment: ReadySegment, folder: Folder) -> ReadySegment:
         """The segment in `folder` under its final name, copied there if need be."""
@@ -362,53 +385,61 @@ class Prepared(Closing):
             files.copy(segment.path, folder.path / name)
         return dataclasses.replace(segment, folder=folder, file=name)
 
-    def _commit(self, out: Path, described: Path, *, overwrite: bool) -> None:
+    def _commit(
+        self, out: Path, described: Path, *, overwrite: bool, spare: Sequence[str | Path]
+    ) -> None:
         """Move the staged files into `out`, the manifest last."""
         assert self._folder is not None
         folder = self._folder
         names = [segment.file for segment in self.segments]
         if not overwrite:
             files.refuse_existing(out / name for name in names)
-        if any(self._is_source(out / name) for name in names):
-            raise UsageError(
-                "a segment would take the place of its own source",
-                fix="choose another folder or another stem",
-            )
+        files.refuse_inputs([out / name for name in (*names, described.name)], spare)
         text = manifest.render(self.plan, self.source, self.segments, warnings=self.warnings)
-        stale = _files_in(described, self._stem) - set(names)
+        stale = [name for name in _left_by(described, self._stem) if name not in names]
         files.write_whole(folder.path / described.name, text, overwrite=True)
         files.move_all(folder.path, out, [*names, described.name])
         for name in stale:
-            if not self._is_source(out / name):
+            if not files.is_one_of(out / name, spare):
                 (out / name).unlink(missing_ok=True)
-        staged, folder.path = folder.path, out
+        folder.remove()
+        folder.path = out
         self._folder = None  # what is saved stays: it is not ours to discard or to move
-        files.remove_folder(staged)
-
-    def _is_source(self, path: Path) -> bool:
-        try:
-            return path.samefile(self._source.path)
-        except OSError:
-            return False
 
 
-def _files_in(described: Path, stem: str) -> frozenset[str]:
-    """The files of this stem that an earlier run's manifest names; none without one."""
+def _left_by(described: Path, stem: str) -> list[str]:
+    """The segments that an earlier run left and that nobody has touched since; none without one.
+
+    A manifest may say anything, so a file counts only if its name is one that this stem's segments
+    have and its content is what the manifest says.
+    """
     try:
-        names = manifest.file_names(described.read_text(encoding="utf-8"))
+        hashes = manifest.hashes(described.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):  # what stands there instead is told when it is moved
-        return frozenset()
-    return frozenset(name for name in names if name.startswith(f"{stem}."))
+        return []
+    return [
+        name
+        for name, sha256 in hashes.items()
+        if is_segment_name(name, stem)
+        and (described.parent / name).is_file()
+        and encode.sha256(described.parent / name) == sha256
+    ]
 
 
-def _untouched(plan: Plan, path: Path) -> ReadySegment:
-    """The source itself as the only segment."""
+def _untouched(plan: Plan, source: OpenSource) -> ReadySegment:
+    """The source itself as the only segment, if it still is what was planned with."""
+    path = source.path
+    sha256 = _source_sha256(path)
+    if path.stat().st_size != plan.info.size_bytes:
+        raise InputError(
+            "it changed while it was being prepared", fix="wait until it is complete", path=path
+        )
     return ReadySegment(
         index=1,
         source_span=plan.spans[0],
         file=path.name,
         size_bytes=plan.info.size_bytes,
-        sha256=_source_sha256(path),
+        sha256=sha256,
         folder=Folder(path.parent),
     )
 

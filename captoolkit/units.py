@@ -23,6 +23,8 @@ SIZE_UNITS_BYTES = {
     "gib": 2**30,
 }
 
+LOWEST_BIT_RATE = 1_000  # below this somebody has left the k out
+
 _NUMBER = r"\d{1,18}(?:\.\d{1,18})?|\.\d{1,18}"  # more digits name nothing that exists
 _CLOCK = re.compile(r"(?:(\d{1,18}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,18})?)", re.ASCII)
 _UNITS = re.compile(
@@ -106,6 +108,8 @@ def parse_bit_rate(text: str) -> int:
     rate = Fraction(match[1]) * (1000 if match[2] else 1) if match else Fraction(0)
     if not rate or rate.denominator != 1:
         raise UsageError(f"{text!r} is not a bit rate", fix="write 64k, 128k or 12.2k")
+    if rate < LOWEST_BIT_RATE:
+        raise UsageError(f"{text!r} is {int(rate)} bits per second", fix=f"write {int(rate)}k")
     return int(rate)
 
 

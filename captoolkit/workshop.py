@@ -6,6 +6,7 @@ thread while the next is being written; nothing that runs here outlives the work
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,18 @@ def segment_name(stem: str, index: int, segments: int, suffix: str) -> str:
     return f"{stem}.{index:0{width}d}{suffix}"
 
 
+def is_segment_name(name: str, stem: str) -> bool:
+    """Return whether `name` is one that `segment_name` makes of `stem`.
+
+    ```python
+    >>> is_segment_name("talk.001.mp3", "talk"), is_segment_name("talk.docx", "talk")
+    (True, False)
+
+    ```
+    """
+    return re.fullmatch(rf"{re.escape(stem)}\.\d{{{MIN_NUMBER_WIDTH},}}\.\w+", name) is not None
+
+
 class Workshop:
     """Segments in the making: one is being written while those before it are finished and checked.
 
@@ -48,7 +61,7 @@ class Workshop:
         self._writer: encode.SegmentWriter | None = None
         self._name = ""
         self._piece = -1
-        self._begun = 0
+        self._spanned = 0
         self._open: list[encode.SegmentWriter] = []
         self._finishing: deque[Future[ReadySegment]] = deque()
 
@@ -85,7 +98,6 @@ class Workshop:
 
     def _begin(self, piece: int) -> None:
         self._piece = piece
-        self._begun = self.samples
         suffix = f".{self._encoding.format}"
         self._name = segment_name(self._stem, piece + 1, len(self._plan.spans), suffix)
         self._writer = encode.open_writer(self._folder.path / self._name, self._encoding)
@@ -95,7 +107,7 @@ class Workshop:
         if self._writer is None:
             return
         writer, self._writer = self._writer, None
-        span = self._source_span(self._begun, self.samples)
+        span = self._source_span(self.samples)
         self._finishing.append(
             self.pool.submit(self._finish, writer, self._piece + 1, self._name, span)
         )
@@ -125,10 +137,14 @@ class Workshop:
             folder=self._folder,
         )
 
-    def _source_span(self, start: int, end: int) -> Span:
-        """Samples that were encoded, as samples of the source; its end is the source's own end."""
-        track, rate_hz = self._plan.track, self._encoding.sample_rate_hz
-        edges = [rescale(edge, rate_hz, track.sample_rate_hz) for edge in (start, end)]
-        if abs(edges[1] - track.duration_samples) <= ENDS_ALIKE_S * track.sample_rate_hz:
-            edges[1] = track.duration_samples
-        return Span(start_samples=edges[0], end_samples=edges[1], rate_hz=track.sample_rate_hz)
+    def _source_span(self, end: int) -> Span:
+        """The span that ends with encoded sample `end`, from where the last one ended.
+
+        What ends within a millisecond of the source's end ends with it: resampling rounds.
+        """
+        track = self._plan.track
+        at = rescale(end, self._encoding.sample_rate_hz, track.sample_rate_hz)
+        if abs(at - track.duration_samples) <= ENDS_ALIKE_S * track.sample_rate_hz:
+            at = track.duration_samples
+        start, self._spanned = self._spanned, at
+        return Span(start_samples=start, end_samples=at, rate_hz=track.sample_rate_hz)

@@ -159,14 +159,19 @@ def test_a_segment_that_fails_is_a_hole_and_the_rest_is_kept(minute: Path) -> No
     assert sorted(told) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_fault_in_a_captioner_of_ones_own_is_not_hidden(minute: Path) -> None:
-    """Only errors that are meant become holes; a bug reaches its author."""
+def test_a_fault_in_a_captioner_of_ones_own_costs_one_segment(
+    minute: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug is a hole that names it, with the traceback in the log; paid answers are kept."""
 
     def buggy(clip: Clip) -> str:
-        raise ZeroDivisionError
+        return "said" if number_of(clip) != 2 else str(1 / 0)
 
-    with pytest.raises(ZeroDivisionError):
-        captoolkit.caption(minute, captioner=Asked(buggy), segment="10s")
+    timeline = captoolkit.caption(minute, captioner=Asked(buggy), segment="10s")
+    (hole,) = timeline.holes
+    assert hole.index == 2
+    assert hole.error == "the captioner failed with ZeroDivisionError: division by zero"
+    assert "division by zero" in caplog.text
 
 
 def test_captions_are_kept_when_the_rest_cannot_be_decoded(tmp_path: Path) -> None:

@@ -57,7 +57,9 @@ def test_default_target_is_there() -> None:
 
 def test_unknown_target_lists_the_known() -> None:
     """A name that nobody has is refused, with those there are."""
-    expected = "target=qwen is not known; take one of qwen-audio, qwen3-omni-captioner, vllm"
+    expected = (
+        "target=qwen is not known; take one of acoustic, qwen-audio, qwen3-omni-captioner, vllm"
+    )
     with pytest.raises(UsageError, match=f"^{expected}$"):
         catalogue.target("qwen")
 

@@ -294,12 +294,24 @@ def test_breaking_out_leaves_nothing(talk: Path, spool: Path) -> None:
 
 
 def test_forgetting_to_close_leaves_nothing_for_long(talk: Path, spool: Path) -> None:
-    """What is dropped unfinished is tidied up when it is collected."""
+    """What is dropped unfinished ends when it is collected; a segment's file lives as it does."""
     first = next(iter(prepare(talk, **MP3_PIECES)))
     gc.collect()
-    assert not first.path.exists()
-    assert listing(spool) == []
+    assert first.path.exists()
     assert not has_children()
+    del first
+    gc.collect()
+    assert listing(spool) == []
+
+
+def test_a_list_of_segments_can_be_used(talk: Path, spool: Path) -> None:
+    """Without a `with` the files are there as long as somebody holds a segment."""
+    segments = list(prepare(talk, **PIECES))
+    gc.collect()
+    assert all(segment.path.is_file() for segment in segments)
+    del segments
+    gc.collect()
+    assert listing(spool) == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
@@ -571,7 +583,7 @@ def test_a_segment_never_takes_the_place_of_its_source(talk: Path, tmp_path: Pat
     source = tmp_path / "talk.003.wav"
     shutil.copy(talk, source)
     before = digest(source)
-    with pytest.raises(UsageError, match="its own source"):
+    with pytest.raises(OutputError, match="is an input and is not replaced"):
         prepare(source, **PIECES).save(tmp_path, stem="talk", overwrite=True)
     gc.collect()
     assert digest(source) == before
@@ -680,7 +692,7 @@ def test_a_source_that_vanishes_is_told(
 def test_a_segment_over_its_limit_is_never_shipped(talk: Path, tmp_path: Path) -> None:
     """A finished file that breaks a limit stops the work, and nothing is left."""
     tight = dataclasses.replace(plan(talk, **PIECES), max_segment_bytes=100)
-    with Prepared(tight, OpenSource(talk)) as prepared, pytest.raises(LimitError):
+    with Prepared(tight, OpenSource(talk, name="talk.wav")) as prepared, pytest.raises(LimitError):
         prepared.save(tmp_path / "out")
     assert listing(tmp_path / "out") == []
 
@@ -715,7 +727,7 @@ def test_a_file_that_holds_less_than_it_promises(
 
     assert 16_000 * 15 < found < promised == 16_000 * 24
     assert segments[-1].source_span.end_samples == found
-    assert [warning.startswith("The file promises 24.000 s") for warning in prepared.warnings] == [
+    assert [warning.startswith("It promises 24.000 s") for warning in prepared.warnings] == [
         True
     ]
     manifest = json.loads((tmp_path / "out" / "talk.manifest.json").read_text(encoding="utf-8"))
@@ -812,7 +824,7 @@ def test_a_plan_writes_nothing(talk: Path, tmp_path: Path, spool: Path) -> None:
         {"segment": -1},
         {"max_segment": "0s"},
         {"bit_rate": 5},
-        {"sample_rate_hz": 12_345},
+        {"format": "mp3", "sample_rate_hz": 12_345},
         {"channels": 3},
     ],
     ids=lambda wish: str(next(iter(wish.items()))),

@@ -142,7 +142,7 @@ def test_a_file_that_breaks_a_limit_is_not_handed_out(tmp_path: Path, encoding: 
     plan = dataclasses.replace(planned(), max_segment_bytes=100)
     with workshop(plan, encoding, tmp_path) as shop:
         shop.write(0, second(encoding))
-        with pytest.raises(LimitError, match="more than 100"):
+        with pytest.raises(LimitError, match="more than the 100 allowed"):
             list(shop.finished(wait=True))
     assert not has_children()
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import os
 import warnings
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from captoolkit import files
 from captoolkit.audio import pcm, probe
+from captoolkit.errors import UsageError
 from captoolkit.model import Segment
 
 if TYPE_CHECKING:
@@ -16,11 +21,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Folder:
-    """Where segments lie. They follow when it moves from its staging place to its final one."""
+    """Where segments lie. They follow when it moves from its staging place to its final one.
+
+    A staging folder goes with the last segment that lies in it, or when it is removed.
+    """
 
     path: Path
+    remove: Callable[[], object] = field(default=lambda: None, repr=False)
+
+    @classmethod
+    def staging(cls, parent: Path | None) -> Folder:
+        """Make a hidden folder inside `parent`, the system's temporary one if None."""
+        folder = cls(files.make_staging(parent))
+        folder.remove = weakref.finalize(folder, _remove, folder.path, os.getpid())
+        return folder
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a fork's copy of us owns nothing
+        files.remove_folder(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +65,14 @@ class ReadySegment(Segment):
 
     def read_bytes(self) -> bytes:
         """Return the file's bytes."""
-        return self.path.read_bytes()
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            raise UsageError(
+                f"segment {self.index} is gone: its file lasts until the preparation is closed",
+                fix="read it inside the with block, or keep it with save()",
+                path=self.path,
+            ) from None
 
     def data_uri(self, media_type: str = "") -> str:
         """Return `data:MEDIA_TYPE;base64,...` without line breaks, as services want it.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from captoolkit import files
 from captoolkit.audio import ffmpeg, probe
-from captoolkit.errors import LimitError, ToolError
+from captoolkit.errors import InputError, LimitError, ToolError
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
 from captoolkit.units import format_seconds
@@ -177,7 +177,10 @@ def check(
     Raises:
         LimitError: it is not that, or breaks a limit.
     """
-    info = probe.probe(path)
+    try:
+        info = probe.probe(path)
+    except InputError as error:
+        raise _broken(path, f"it cannot be read back ({error.problem})") from error
     track = info.default_track
     found = (info.container, track.codec, track.sample_rate_hz, track.channels)
     wanted = (encoding.format, encoding.codec, encoding.sample_rate_hz, encoding.channels)
@@ -192,7 +195,11 @@ def check(
             f"not {format_seconds(samples, rate_hz)} s",
         )
     if info.size_bytes > max_bytes:
-        raise _broken(path, f"it has {info.size_bytes} bytes, more than {max_bytes}")
+        raise LimitError(
+            f"a segment came out at {info.size_bytes} bytes, more than the {max_bytes} allowed",
+            fix="ask for shorter segments, a lower bit rate, or another format",
+            path=path,
+        )
     if max_samples is not None and ladder.framed_samples(encoding, samples) > max_samples:
         raise _broken(path, f"it has {samples} samples, more than {max_samples} with its padding")
 

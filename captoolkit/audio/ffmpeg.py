@@ -35,8 +35,11 @@ HEADER_S = 60.0  # longest wait for a header
 STDERR_TAIL_BYTES = 4096
 MAX_HEADER_BYTES = 1 << 20
 MAX_ALLOCATION_BYTES = 1 << 28  # one block of memory inside ffmpeg; refuses hostile headers
+BOUNDS = ("-max_alloc", str(MAX_ALLOCATION_BYTES))
 # What would colour the header that is read here, or make ffmpeg write a log of its own.
 UNWANTED_ENVIRONMENT = frozenset({"AV_LOG_FORCE_256COLOR", "AV_LOG_FORCE_COLOR", "FFREPORT"})
+# What reads strangers' files gets no keys to hold.
+SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 PROTOCOLS = "file,pipe"
 # Demuxers that hold sound, by ffmpeg's names. What is missing here is missing on purpose: hls,
@@ -58,6 +61,7 @@ class Tool:
     path: str
     version: str
     encoders: frozenset[str]
+    has_soxr: bool
 
 
 def find() -> Tool:
@@ -118,7 +122,12 @@ def _ask(path: str) -> Tool | None:
     encoders = frozenset(
         row[1] for row in rows if len(row) == 3 and row[0][0] in "AVS" and row[1] != "="
     )
-    return Tool(path=path, version=words[2], encoders=encoders)
+    return Tool(
+        path=path,
+        version=words[2],
+        encoders=encoders,
+        has_soxr="--enable-libsoxr" in version,
+    )
 
 
 def _output(argv: Sequence[str]) -> str:
@@ -168,8 +177,7 @@ class _Name(str):
 def compile_argv(node: Any) -> list[str]:
     """Return the argument list that ffmpeg-python makes of an output node."""
     quiet = ["-nostdin", "-hide_banner", "-loglevel", "error"]
-    bounds = ["-max_alloc", str(MAX_ALLOCATION_BYTES)]
-    argv = node.compile(cmd=[find().path, *quiet, *bounds], overwrite_output=True)
+    argv = node.compile(cmd=[find().path, *quiet, *BOUNDS], overwrite_output=True)
     return [word if isinstance(word, str) else str(word) for word in argv]
 
 
@@ -177,7 +185,9 @@ def header(path: str | Path) -> str:
     """Return what ffmpeg tells of a media file's container and streams, as it prints it."""
     import ffmpeg
 
-    argv = ffmpeg.output(source(path), "-").compile(cmd=[find().path, "-nostdin", "-hide_banner"])
+    argv = ffmpeg.output(source(path), "-").compile(
+        cmd=[find().path, "-nostdin", "-hide_banner", *BOUNDS]
+    )
     # Without an output ffmpeg stops after the header, with status 1 whether or not it liked it.
     with Process(argv[:-1], total_s=HEADER_S, tail_bytes=MAX_HEADER_BYTES) as process:
         process.read_all(MAX_HEADER_BYTES)
@@ -207,6 +217,7 @@ class Process(Closing):
         tail_bytes: int = STDERR_TAIL_BYTES,
     ) -> None:
         self.argv = tuple(argv)
+        self._owner = os.getpid()
         self._total_s = total_s
         self._stall_s = stall_s
         self._waited_s = 0.0
@@ -290,6 +301,8 @@ class Process(Closing):
 
     def close(self) -> None:
         """End the child if it runs, reap it, and let go of its pipes; may be called twice."""
+        if os.getpid() != self._owner:  # a fork's copy of us: the child is not its own
+            return
         if self._child.poll() is None:
             self._kill()
         self._child.wait()
@@ -332,7 +345,7 @@ class Process(Closing):
         """Kill the child and what it started: a program may be a script around the real one."""
         if sys.platform == "win32":
             self._child.kill()
-        elif self._child.poll() is None:
+        elif self._child.poll() is None:  # once reaped, its number may be somebody else's
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
@@ -369,12 +382,17 @@ def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=1 << 16,
-            env={name: os.environ[name] for name in os.environ.keys() - UNWANTED_ENVIRONMENT},
+            env={name: value for name, value in os.environ.items() if not _is_unwanted(name)},
             # Ctrl-C reaches us alone; we end the child and tidy up after it.
             start_new_session=sys.platform != "win32",
         )
     except OSError as error:
         raise ToolError(f"ffmpeg cannot be started ({error.strerror})", argv=argv) from error
+
+
+def _is_unwanted(name: str) -> bool:
+    """Whether a variable would change what ffmpeg says, or is nothing it should ever see."""
+    return name in UNWANTED_ENVIRONMENT or any(word in name.upper() for word in SECRET_WORDS)
 
 
 def last_line(text: str) -> str:

@@ -60,6 +60,7 @@ class Decoder(Closing):
             f="f32le",
             acodec="pcm_f32le",
             ar=self.rate_hz,
+            ac=self.channels,
             af=",".join(_filters(track, self.rate_hz, mix)),
         )
         self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
@@ -91,7 +92,8 @@ def _filters(track: Track, rate_hz: int, mix: Mix | None) -> list[str]:
         filters.append(f"pan={layout}|{'|'.join(rows)}")
     if rate_hz != track.sample_rate_hz:
         # soxr keeps the band flat up to 7.6 kHz at 16 kHz; the ladder was measured with it.
-        filters.append(f"aresample={rate_hz}:resampler=soxr")
+        resampler = "soxr" if ffmpeg.find().has_soxr else "swr"
+        filters.append(f"aresample={rate_hz}:resampler={resampler}")
     return filters
 
 

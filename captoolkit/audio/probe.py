@@ -8,6 +8,7 @@ ffprobe is not needed: ffmpeg prints what it found, and its `framecrc` writer li
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from captoolkit.audio import ffmpeg, mp3, riff
+from captoolkit.audio.source import refuse_url
 from captoolkit.errors import (
     InputError,
     NoAudioError,
@@ -53,12 +55,12 @@ _INPUT = re.compile(r"^Input #0, ([^ ]+), from ", re.MULTILINE)
 _BRAND = re.compile(r"^    major_brand     : (.+)$", re.MULTILINE)
 _STREAM = re.compile(
     r"^  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>[^\n]*?)\))?: "
-    r"(?P<kind>Audio|Video): (?P<codec>\w+)(?P<rest>.*)$",
+    r"(?P<kind>\w+): (?P<codec>\w+)(?P<rest>.*)$",
     re.MULTILINE,
 )
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
 _BIT_RATE = re.compile(r", (\d+) kb/s")
-_LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
+_LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "binaural": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
 _LAYOUT_CHANNELS |= {"octagonal": 8, "cube": 8, "hexadecagonal": 16}
 
 
@@ -70,12 +72,13 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
         NotMediaError: ffmpeg finds nothing in it that it can read.
         NoAudioError: it has no sound track, or the track holds no sample.
     """
+    refuse_url(path)
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
     size_bytes = _readable_size(file)
     text = ffmpeg.header(file)
     container = _container(text, file)
     # Streams come after the duration; what looks like one before it is part of the file's name.
-    streams = list(_STREAM.finditer(text.rpartition("\n  Duration: ")[2]))
+    streams = _streams(text.rpartition("\n  Duration: ")[2])
     pictures = tuple(_picture(match) for match in streams if match["kind"] == "Video")
     sounds = [match for match in streams if match["kind"] == "Audio"]
     if not sounds:
@@ -114,6 +117,15 @@ def _shortfall(
     if promised_s - found_s < MISSING_S + MISSING_SHARE * promised_s:
         return []
     return [f"It promises {promised_s:.3f} s of sound and holds {found_s:.3f} s."]
+
+
+def _streams(text: str) -> list[re.Match[str]]:
+    """The lines that tell of streams, each once; past a gap in their numbers they are forged."""
+    by_index: dict[int, re.Match[str]] = {}
+    for match in _STREAM.finditer(text):
+        by_index.setdefault(int(match["index"]), match)
+    whole = itertools.takewhile(lambda pair: pair[0] == pair[1], enumerate(sorted(by_index)))
+    return [by_index[index] for index, _ in whole]
 
 
 def _readable_size(file: Path) -> int:
@@ -193,7 +205,7 @@ def _tracks(
 
 def _track(file: Path, container: str, number: int, match: re.Match[str]) -> Track:
     shape = _RATE.search(match["rest"])
-    if not shape or int(shape[1]) < 1:
+    if not shape or int(shape[1]) < 1 or not _channels(shape[2]):
         raise NoAudioError(
             f"sound track {number} ({match['codec']}) cannot be decoded",
             fix="choose another track, or convert the file first",
@@ -232,7 +244,10 @@ def _channels(layout: str) -> int:
         return _LAYOUT_CHANNELS[name]
     if " channel" in layout:
         return int(name)
-    return sum(int(part) for part in name.split(".") if part.isdigit()) or 1
+    order = re.match(r"ambisonic (\d+)(\+stereo)?", layout)
+    if order:
+        return (int(order[1]) + 1) ** 2 + (2 if order[2] else 0)
+    return sum(int(part) for part in name.split(".") if part.isdigit())
 
 
 # ------------------------------------------------------------------------ exact durations

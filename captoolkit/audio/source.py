@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str] | bytes | BinaryIO | tuple[NDArray[Any], int] | Any
 
 
-class OpenSource:
-    """A source that can be read as a file, until it is closed."""
+MAX_RATE_HZ = 1_000_000
 
-    def __init__(self, path: Path, *, folder: Path | None = None) -> None:
+
+class OpenSource:
+    """A source that can be read as a file, until it is closed.
+
+    Attributes:
+        path: the file.
+        name: what the caller knows it by: its path, or `source` for what has none.
+    """
+
+    def __init__(self, path: Path, *, name: str, folder: Path | None = None) -> None:
         self.path = path
+        self.name = name
         self._folder = folder
 
     def close(self) -> None:
@@ -40,12 +49,10 @@ def open_source(source: Source) -> OpenSource:
     Raises:
         UsageError: it is nothing that can be read as sound.
     """
-    if isinstance(source, str) and source.startswith(("http://", "https://")):
-        raise UsageError(
-            f"{source} is a URL, which cannot be read yet", fix="download it and give the file"
-        )
     if isinstance(source, str | os.PathLike):
-        return OpenSource(Path(os.path.abspath(source)))  # noqa: PTH100 - keeps links as they are
+        refuse_url(source)
+        path = Path(os.path.abspath(source))  # noqa: PTH100 - keeps links as they are
+        return OpenSource(path, name=str(path))
     folder = files.make_staging(None)
     path = folder / "source"
     try:
@@ -53,7 +60,28 @@ def open_source(source: Source) -> OpenSource:
     except BaseException:
         files.remove_folder(folder)
         raise
-    return OpenSource(path, folder=folder)
+    return OpenSource(path, name=_name_of(source), folder=folder)
+
+
+def refuse_url(path: str | os.PathLike[str]) -> None:
+    """Raise for what is the address of a file elsewhere, or no name a file can have.
+
+    Raises:
+        UsageError: it is.
+    """
+    text = str(path)
+    if text.lower().startswith(("http://", "https://")):
+        raise UsageError(
+            f"{text} is a URL, which cannot be read yet", fix="download it and give the file"
+        )
+    if "\0" in text:
+        raise UsageError("a file's name cannot hold a NUL character", fix="check the name")
+
+
+def _name_of(source: Any) -> str:
+    """What to call a source that is no path: a file object's own name, else `source`."""
+    named = getattr(source, "name", None)
+    return named if isinstance(named, str) and named else "source"
 
 
 def _spool(source: Any, path: Path) -> None:
@@ -78,7 +106,7 @@ def _copy_stream(source: BinaryIO, path: Path) -> None:
     with path.open("wb") as stream:
         try:
             shutil.copyfileobj(source, stream)
-        except TypeError as error:
+        except (TypeError, UnicodeDecodeError) as error:
             raise UsageError(
                 "a source cannot be a text stream", fix="open it in binary mode"
             ) from error
@@ -100,12 +128,16 @@ def _write_array(array: NDArray[Any], rate_hz: int, path: Path) -> None:
             f"array.shape={array.shape} has {array.shape[1]} channels",
             fix="frames come first: transpose it",
         )
-    if not isinstance(rate_hz, int | np.integer) or rate_hz < 1:
-        raise UsageError(f"rate_hz={rate_hz} must be a whole number above zero")
+    if not isinstance(rate_hz, int | np.integer) or not 1 <= rate_hz <= MAX_RATE_HZ:
+        raise UsageError(f"rate_hz={rate_hz} must be a whole number from 1 to {MAX_RATE_HZ}")
     if array.dtype not in (np.int16, np.int32, np.float32, np.float64):
         raise UsageError(
             f"array.dtype={array.dtype} is not one of samples",
             fix="give float32 or float64 in [-1, 1], int16 or int32",
+        )
+    if not np.isfinite(array).all():
+        raise UsageError(
+            "array holds samples that are not finite numbers", fix="replace NaN and Inf first"
         )
     subtype = {"i2": "PCM_16", "i4": "PCM_32", "f4": "FLOAT", "f8": "DOUBLE"}[array.dtype.str[1:]]
     soundfile.write(str(path), array, int(rate_hz), format="WAV", subtype=subtype)

@@ -7,6 +7,7 @@ input's or a service's fault is one line on stderr, never a traceback (`--debug`
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -72,9 +73,13 @@ def app() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run the group and return the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter still gets the rest
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     with _signals_as_interrupts():
         try:
             status = app.main(list(argv), prog_name="captoolkit", standalone_mode=False)
+            sys.stdout.flush()
         except click.exceptions.Exit as stop:
             return stop.exit_code
         except (click.Abort, KeyboardInterrupt):
@@ -88,30 +93,37 @@ def run(argv: Sequence[str]) -> int:
         except CaptoolkitError as error:
             report(str(error))
             return FAILED
-        except BrokenPipeError:  # the reader of our output has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILED
+        except OSError as error:
+            return _unheard(error)
     return int(status or 0)
+
+
+def _unheard(error: OSError) -> int:
+    """Standard output takes no more: its reader has had enough, or its disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        report(f"standard output cannot be written ({error.strerror})")
+    return FAILED
 
 
 def for_each(names: Sequence[str], work: Callable[[str], None], *, debug: bool) -> int:
     """Do `work` for each input; one that fails is one line, and the others are still done.
 
-    Raises:
-        UsageError: what is asked for cannot be, for whatever input.
+    Returns:
+        The exit status: wrong usage only where that is what failed for every input.
     """
-    status = 0
+    failures: list[CaptoolkitError] = []
     for name in names:
         try:
             work(name)
-        except UsageError:
-            raise
         except CaptoolkitError as error:
             if debug:
                 traceback.print_exc()
             report(f"{name}: {error}")
-            status = FAILED
-    return status
+            failures.append(error)
+    if len(failures) == len(names) and all(isinstance(one, UsageError) for one in failures):
+        return USAGE
+    return FAILED if failures else 0
 
 
 def report(message: str) -> None:
@@ -138,7 +150,7 @@ def _interrupted() -> int:
 @contextlib.contextmanager
 def _signals_as_interrupts() -> Iterator[None]:
     """Tidy up after a polite kill or a closed terminal as after Ctrl-C."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    names = [name for name in ("SIGTERM", "SIGHUP") if _is_heeded(name)]
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -148,6 +160,12 @@ def _signals_as_interrupts() -> Iterator[None]:
     finally:
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
+
+
+def _is_heeded(name: str) -> bool:
+    """Whether a signal exists here and nobody, such as nohup, has told us to ignore it."""
+    number = getattr(signal, name, None)
+    return number is not None and signal.getsignal(number) is signal.SIG_DFL
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 @click.option(
     "-f",
     "formats",
-    default="json",
-    show_default=True,
     metavar="FORMAT,...",
-    help="What to write: json, srt, vtt, txt, md; several with commas.",
+    help="What to write: json, srt, vtt, txt, md; several with commas.  [default: by the ending "
+    "of -o, else json]",
 )
 @click.option(
     "-o",
     "out",
     metavar="PATH",
-    help="One format: the file, a folder that exists, or - for standard output. Several: a folder "
-    "that receives STEM.json, STEM.srt, ...  [default: the current folder]",
+    help="One FILE and one format: the file, a folder that exists, or - for standard output. "
+    "Several: a folder that receives STEM.json, STEM.srt, ...  [default: the current folder]",
 )
 @options.captioner_options
 @click.option(
@@ -40,12 +39,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="How many segments are asked about at once.",
 )
-@options.preparing_options
+@options.preparing_options(target=None)
 @options.overwrite_option
 @options.debug_option
 def command(
     files: tuple[str, ...],
-    formats: str,
+    formats: str | None,
     out: str | None,
     captioner: str,
     model: str | None,
@@ -59,21 +58,23 @@ def command(
     """Caption each FILE and write its timeline.
 
     FILE is prepared for the target, each segment is asked about as soon as it is ready, and the
-    captions are stitched into one timeline on FILE's own clock. A segment that gets no caption
-    is marked in the timeline, the rest is kept, and the exit status is 1.
+    captions are stitched into one timeline on FILE's own clock: one entry for each segment, so
+    --segment 30s gives more of them than the 40 minutes that services allow. A segment that gets
+    no caption is marked in the timeline, the rest is kept, and the exit status is 1.
     """
-    from captoolkit.captioners.registry import open_captioner
-    from captoolkit.captioning import caption
+    from captoolkit.captioning import caption, open_asker
     from captoolkit.cli.progress import Bars
-    from captoolkit.cli.writing import Outputs
+    from captoolkit.cli.writing import Outputs, rescue
 
     outputs = Outputs(formats, out, inputs=files, overwrite=overwrite)
-    asker = open_captioner(captioner, model=model, region=region, base_url=base_url)
+    asker = open_asker(
+        captioner, target=chosen["target"], model=model, region=region, base_url=base_url
+    )
     holes = 0
 
     def make(name: str) -> None:
         nonlocal holes
-        places = outputs.places(name)
+        places = outputs.places()
         with Bars(name, captions=True) as bars:
             timeline = caption(
                 name,
@@ -82,7 +83,11 @@ def command(
                 on_event=bars.show,
                 **options.wishes(chosen),
             )
-        outputs.write(timeline, places)
+        try:
+            outputs.write(timeline, places)
+        except OSError:
+            note(f"{name}: its timeline is kept in {rescue(timeline)}")
+            raise
         for place in places.values():
             if place is not None:
                 say(display_name(str(place)))
@@ -98,6 +103,9 @@ def _tell(name: str, timeline: Timeline) -> None:
     """What came of it, for the person: holes as errors, tokens and cost where there are any."""
     for hole in timeline.holes:
         report(f"{name}: segment {hole.index}: {hole.error}")
+    for entry in timeline.entries:
+        if entry.finish_reason == "length":
+            note(f"warning: {name}: segment {entry.index}: the caption was cut off at its longest")
     used = timeline.usage.total_tokens
     if used is not None:
         cost = timeline.cost

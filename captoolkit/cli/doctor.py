@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from captoolkit import __version__
+from captoolkit.captioners.regions import KEY_VARIABLE
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, FAILED, report
 from captoolkit.cli.show import say_columns
 
-KEY_VARIABLE = "DASHSCOPE_API_KEY"
 LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "httpx", "click")
 
 
@@ -22,10 +22,10 @@ LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "
 def command(as_json: bool) -> int:
     """Show what captoolkit finds here: ffmpeg and what it encodes, key, folders, versions.
 
-    The key itself is never shown. The exit status is 1 when no ffmpeg will do.
+    The key itself is never shown. The exit status is 1 when something found will not do.
     """
     from captoolkit import catalogue
-    from captoolkit.errors import ToolError
+    from captoolkit.errors import ToolError, UsageError
 
     found: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
     found |= {f"library {name}": _version(name) for name in LIBRARIES}
@@ -35,11 +35,15 @@ def command(as_json: bool) -> int:
     except ToolError as error:
         report(str(error))
         status = FAILED
+    try:
+        found["services"] = ", ".join(sorted(catalogue.targets()))
+    except UsageError as error:
+        report(str(error))
+        status = FAILED
     found |= {
         f"key ({KEY_VARIABLE})": "set" if os.environ.get(KEY_VARIABLE) else "not set",
         "targets of your own": str(catalogue.user_file() or "none"),
         "configuration folder": str(catalogue.config_folder()),
-        "services": ", ".join(sorted(catalogue.targets())),
     }
     if as_json:
         from captoolkit.exactjson import render

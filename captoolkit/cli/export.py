@@ -17,9 +17,9 @@ from captoolkit.cli.show import say
 @click.option(
     "-f",
     "formats",
-    required=True,
     metavar="FORMAT,...",
-    help="What to write: json, srt, vtt, txt, md; several with commas.",
+    help="What to write: json, srt, vtt, txt, md; several with commas.  [default: by the ending "
+    "of -o, else json]",
 )
 @click.option(
     "-o",
@@ -30,7 +30,9 @@ from captoolkit.cli.show import say
 )
 @options.overwrite_option
 @options.debug_option
-def command(timeline: str, formats: str, out: str | None, overwrite: bool, debug: bool) -> int:
+def command(
+    timeline: str, formats: str | None, out: str | None, overwrite: bool, debug: bool
+) -> int:
     """Write the timeline in TIMELINE.json in other formats (- reads standard input)."""
     from captoolkit.cli.writing import Outputs
     from captoolkit.timeline import parse
@@ -38,7 +40,7 @@ def command(timeline: str, formats: str, out: str | None, overwrite: bool, debug
     outputs = Outputs(formats, out, inputs=[timeline], overwrite=overwrite)
 
     def convert(name: str) -> None:
-        places = outputs.places(name)
+        places = outputs.places()
         outputs.write(parse(_read(name)), places)
         for place in places.values():
             if place is not None:

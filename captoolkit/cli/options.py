@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from captoolkit.catalogue import DEFAULT_TARGET
 from captoolkit.errors import UsageError
 from captoolkit.units import parse_bit_rate, parse_duration
 
@@ -49,16 +50,16 @@ def overwrite_option(command: Command) -> Command:
     return click.option("-y", "--overwrite", is_flag=True, help=help_text)(command)
 
 
-def target_options(command: Command) -> Command:
-    """Where the files are to go."""
+def target_options(command: Command, *, target: str | None = DEFAULT_TARGET) -> Command:
+    """Where the files are to go; without a default target it goes by who is asked."""
     return _stack(
         command,
         click.option(
             "--target",
-            default="qwen3-omni-captioner",
-            show_default=True,
+            default=target,
             metavar="NAME",
-            help="The service they are for: a name or a model that `captoolkit targets` lists.",
+            help="The service whose limits are kept: a name or a model that `captoolkit targets` "
+            f"lists.  [default: {target or 'that of the model that is asked'}]",
         ),
         click.option(
             "--via",
@@ -70,62 +71,68 @@ def target_options(command: Command) -> Command:
     )
 
 
-def preparing_options(command: Command) -> Command:
+def preparing_options(*, target: str | None = DEFAULT_TARGET) -> Callable[[Command], Command]:
     """Everything that says how files are prepared."""
-    return target_options(
-        _stack(
-            command,
-            click.option(
-                "--format",
-                "format_",
-                type=click.Choice(["auto", "wav", "mp3", "aac", "amr"]),
-                default="auto",
-                show_default=True,
-                help="The format that comes out; auto takes the least loss that fits.",
-            ),
-            click.option(
-                "--quality",
-                type=click.Choice(["auto", "voice", "podcast", "music"]),
-                default="auto",
-                show_default=True,
-                help="The services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k "
-                "in stereo; auto takes the best that fits.",
-            ),
-            click.option(
-                "--bitrate",
-                "bit_rate",
-                callback=_parsed_by(parse_bit_rate),
-                metavar="RATE",
-                help="Such as 64k.",
-            ),
-            click.option(
-                "--sample-rate",
-                "sample_rate_hz",
-                type=click.IntRange(1),
-                metavar="HZ",
-                help="Samples per second that come out.",
-            ),
-            click.option("--channels", type=click.IntRange(1, 2), help="Channels that come out."),
-            click.option(
-                "--segment",
-                callback=_parsed_by(parse_duration),
-                metavar="LENGTH",
-                help="Make segments of about this length, such as 30s.",
-            ),
-            click.option(
-                "--max-segment",
-                callback=_parsed_by(parse_duration),
-                metavar="LENGTH",
-                help="Make no segment longer than this, such as 10m.",
-            ),
-            click.option(
-                "--track",
-                metavar="N|LANG",
-                help="The sound track to take: its number from 1, or its language, such as zho. "
-                "The default track without it.",
-            ),
-        )
-    )
+
+    def decorate(command: Command) -> Command:
+        return target_options(_stack(command, *_shaping_options()), target=target)
+
+    return decorate
+
+
+def _shaping_options() -> list[Callable[[Any], Any]]:
+    """What the caller wants beyond the target's limits."""
+    return [
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["auto", "wav", "mp3", "aac", "amr"]),
+            default="auto",
+            show_default=True,
+            help="The format that comes out; auto takes the least loss that fits.",
+        ),
+        click.option(
+            "--quality",
+            type=click.Choice(["auto", "voice", "podcast", "music"]),
+            default="auto",
+            show_default=True,
+            help="The services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k "
+            "in stereo; auto takes the best that fits.",
+        ),
+        click.option(
+            "--bitrate",
+            "bit_rate",
+            callback=_parsed_by(parse_bit_rate),
+            metavar="RATE",
+            help="Bits per second that come out, such as 64k.",
+        ),
+        click.option(
+            "--sample-rate",
+            "sample_rate_hz",
+            type=click.IntRange(1),
+            metavar="HZ",
+            help="Samples per second that come out.",
+        ),
+        click.option("--channels", type=click.IntRange(1, 2), help="Channels that come out."),
+        click.option(
+            "--segment",
+            callback=_parsed_by(parse_duration),
+            metavar="LENGTH",
+            help="Make segments of about this length, such as 30s.",
+        ),
+        click.option(
+            "--max-segment",
+            callback=_parsed_by(parse_duration),
+            metavar="LENGTH",
+            help="Make no segment longer than this, such as 10m.",
+        ),
+        click.option(
+            "--track",
+            metavar="N|LANG",
+            help="The sound track to take: its number from 1, or its language, such as zho. "
+            "The default track without it.",
+        ),
+    ]
 
 
 def wishes(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, for_each
-from captoolkit.cli.show import plural, say
+from captoolkit.cli.show import plural, say, say_columns
 
 if TYPE_CHECKING:
-    from captoolkit.model import CostRange, Plan
+    from captoolkit.model import CostRange, Plan, Span
+
+MOST_SEGMENTS = 8  # how many a plan lists before it only counts the others
 
 
 @click.command("plan", short_help=COMMANDS["plan"])
 @options.files_argument
-@options.preparing_options
+@options.preparing_options()
 @options.json_option
 @options.debug_option
 def command(files: tuple[str, ...], as_json: bool, debug: bool, **chosen: Any) -> int:
@@ -48,9 +51,39 @@ def say_plan(name: str, plan: Plan) -> None:
     say(f"{name}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
     for reason in plan.reasons:
         say(f"  {reason}")
+    for warning in plan.info.warnings:
+        say(f"  warning: {warning}")
+    say_columns(_segment_rows(plan), indent="  ")
     say(f"  {tokens(plan)}")
-    for cost in plan.costs:
-        say(f"  {price(cost)}")
+    for region, costs in groupby(plan.costs, key=lambda cost: cost.region):
+        say(f"  {region}: {'; '.join(price(cost) for cost in costs)}.")
+
+
+def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
+    """Where the segments lie and how large each may come out; of many, the first."""
+    from captoolkit.planning.targets import sent_size
+    from captoolkit.units import format_clock
+
+    rows: list[tuple[str, ...]] = [
+        (
+            f"segment {index}",
+            f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}",
+            f"at most {sent_size(max_bytes(plan, span), plan.via)}",
+        )
+        for index, span in enumerate(plan.spans[:MOST_SEGMENTS], start=1)
+    ]
+    others = len(plan.spans) - len(rows)
+    return rows + ([(f"and {others:,} more", "", "")] if others else [])
+
+
+def max_bytes(plan: Plan, span: Span) -> int:
+    """Return how large the file of a planned segment may come out."""
+    from captoolkit.planning.ladder import file_bytes
+
+    made = plan.encoding
+    if made is None:
+        return plan.info.size_bytes
+    return file_bytes(made, int(span.duration_s * made.sample_rate_hz) + 1)
 
 
 def tokens(plan: Plan) -> str:
@@ -62,16 +95,13 @@ def tokens(plan: Plan) -> str:
 
 
 def price(cost: CostRange) -> str:
-    """Return what they will cost in one region."""
-    least = f"{cost.region}: {cost.currency} {cost.least:.4f}"
-    if cost.most is None:
-        return f"{least} for the input; how long answers may be is not known."
-    return f"{least} for the input, at most {cost.most:.4f} with the longest answers."
+    """Return what they will cost: the input, and with the longest answers that there can be."""
+    most = "an unknown length of answers" if cost.most is None else f"{cost.most:.4f} at most"
+    return f"{cost.currency} {cost.least:.4f} for the input, {most}"
 
 
 def _document(plan: Plan) -> dict[str, Any]:
     from captoolkit.exactjson import seconds
-    from captoolkit.planning.ladder import file_bytes
 
     made = plan.encoding
     return {
@@ -93,9 +123,7 @@ def _document(plan: Plan) -> dict[str, Any]:
                 "index": index,
                 "start_s": seconds(span.start_samples, span.rate_hz),
                 "end_s": seconds(span.end_samples, span.rate_hz),
-                "max_bytes": file_bytes(made, int(span.duration_s * made.sample_rate_hz))
-                if made
-                else plan.info.size_bytes,
+                "max_bytes": max_bytes(plan, span),
             }
             for index, span in enumerate(plan.spans, start=1)
         ],
@@ -111,4 +139,5 @@ def _document(plan: Plan) -> dict[str, Any]:
             for cost in plan.costs
         ],
         "reasons": list(plan.reasons),
+        "warnings": list(plan.info.warnings),
     }

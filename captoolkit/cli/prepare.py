@@ -9,7 +9,7 @@ import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, display_name, for_each
-from captoolkit.cli.show import note, say
+from captoolkit.cli.show import say
 
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
@@ -22,7 +22,7 @@ from captoolkit.cli.show import note, say
     type=click.Path(path_type=Path),
     help="The folder that receives them; made if it is not there.",
 )
-@options.preparing_options
+@options.preparing_options()
 @options.overwrite_option
 @options.json_option
 @options.debug_option
@@ -47,9 +47,7 @@ def command(
             Bars(name) as bars,
             prepare(name, on_event=bars.show, **options.wishes(chosen)) as work,
         ):
-            segments = work.save(out, stem=stem, overwrite=overwrite)
-            for warning in work.warnings:
-                note(f"warning: {name}: {warning}")
+            segments = work.save(out, stem=stem, overwrite=overwrite, spare=files)
         manifests.append((out / f"{stem}.manifest.json").read_text(encoding="utf-8"))
         if not as_json:
             for segment in segments:
@@ -57,5 +55,6 @@ def command(
 
     status = for_each(files, make, debug=debug)
     if as_json:
-        click.echo("[" + ",".join(text.rstrip() for text in manifests) + "]")
+        documents = ",\n".join(text.rstrip() for text in manifests)
+        click.echo(f'{{"format": "captoolkit.prepare/1", "files": [\n{documents}\n]}}')
     return status

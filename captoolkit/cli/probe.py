@@ -56,6 +56,8 @@ def _say(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str, 
     say_columns(tracks, indent="  ")
     for picture in info.pictures:
         say(f"  {'cover' if picture.is_cover else 'video'}    {picture.codec}")
+    for warning in info.warnings:
+        say(f"  warning: {warning}")
     say(f"  {row.name} via {via}: {'does not fit as it is' if reasons else 'fits as it is'}")
     for reason in reasons:
         say(f"    {reason}")
@@ -103,6 +105,7 @@ def _document(info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) 
         ],
         "target": row.name,
         "via": via,
+        "warnings": list(info.warnings),
         "fits": not reasons,
         "misfits": list(reasons),
     }

@@ -7,11 +7,13 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from captoolkit.cli.show import clean
-from captoolkit.events import EntryReady, Event, Progressed, SegmentReady, Started
+from captoolkit.cli.show import clean, note
+from captoolkit.events import EntryReady, Event, Progressed, SegmentReady, Started, Warned
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+MOST_NAME = 28  # characters of a file's name beside its bar
 
 
 class Bars:
@@ -29,15 +31,17 @@ class Bars:
 
     def show(self, event: Event) -> None:
         """Take in what the work reports."""
-        if self._progress is None:
-            return
         with self._lock:
-            self._draw(self._progress, event)
+            if isinstance(event, Warned):
+                self._warn(f"warning: {self._name}: {clean(event.message)}")
+            elif self._progress is not None:
+                self._draw(self._progress, event)
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             self._progress = _progress()
             self._progress.start()
+            self._tasks["prepare"] = self._add(self._progress, "prepare", None)
         return self
 
     def __exit__(
@@ -52,7 +56,7 @@ class Bars:
     def _draw(self, progress: Progress, event: Event) -> None:
         if isinstance(event, Started):
             plan = event.plan
-            self._tasks["prepare"] = self._add(progress, "prepare", plan.track.duration_s)
+            progress.update(self._tasks["prepare"], total=plan.track.duration_s)
             if self._captions:
                 self._tasks["caption"] = self._add(progress, "caption", len(plan.spans))
         elif isinstance(event, Progressed):
@@ -63,8 +67,19 @@ class Bars:
         elif isinstance(event, EntryReady):
             progress.advance(self._tasks["caption"])
 
-    def _add(self, progress: Progress, verb: str, total: float) -> Any:
-        return progress.add_task(f"{verb}  {self._name}", total=total)
+    def _add(self, progress: Progress, verb: str, total: float | None) -> Any:
+        return progress.add_task(f"{verb}  {_short(self._name)}", total=total)
+
+    def _warn(self, text: str) -> None:
+        if self._progress is None:
+            note(text)
+        else:
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for its bar: the end says most."""
+    return name if len(name) <= MOST_NAME else f"...{name[3 - MOST_NAME :]}"
 
 
 def _progress() -> Progress:
@@ -78,4 +93,5 @@ def _progress() -> Progress:
         TaskProgressColumn(),
         TimeLeft(compact=True, elapsed_when_finished=True),
         console=Console(stderr=True),
+        transient=True,
     )

@@ -4,39 +4,43 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captoolkit import files
 from captoolkit.errors import UsageError
-from captoolkit.timeline import extension_of, render
+from captoolkit.timeline import FORMATS, extension_of, render
 
 if TYPE_CHECKING:
     from captoolkit.model import Timeline
 
 STANDARD_OUTPUT = "-"
+DEFAULT_FORMAT = "json"
 
 
 class Outputs:
     """The files of all inputs, by the rules of `-f` and `-o`.
 
     Args:
-        formats: names with commas between them.
+        formats: names with commas between them; None goes by the ending of `-o`, else `default`.
         out: what `-o` says, None without it.
         inputs: the files on the command line.
-        overwrite: replace what is there.
+        overwrite: replace what is there; an input never is.
 
     Raises:
         UsageError: a format is unknown, or `-o` cannot hold them all.
     """
 
     def __init__(
-        self, formats: str, out: str | None, *, inputs: Sequence[str], overwrite: bool
+        self, formats: str | None, out: str | None, *, inputs: Sequence[str], overwrite: bool
     ) -> None:
-        self._formats = list(dict.fromkeys(name.strip() for name in formats.split(",")))
+        asked = formats or _ending(out) or DEFAULT_FORMAT
+        self._formats = list(dict.fromkeys(name.strip().lower() for name in asked.split(",")))
         for name in self._formats:
             extension_of(name)
+        self._inputs = inputs
         self._overwrite = overwrite
         self._single = len(self._formats) == 1 and len(inputs) == 1
         self._out = out
@@ -44,21 +48,25 @@ class Outputs:
             raise UsageError("-o - takes one input and one format", fix="name a folder for several")
         if out is not None and not self._single and Path(out).is_file():
             raise UsageError(f"{out} is a file", fix="several results need a folder")
-        stems = files.distinct_stems(map(Path, inputs))
-        self._stems = iter(stems)
+        names = ["timeline" if name == "-" else name for name in inputs]
+        self._stems = iter(files.distinct_stems(map(Path, names)))
 
-    def places(self, name: str) -> Mapping[str, Path | None]:
+    def places(self) -> Mapping[str, Path | None]:
         """Return where each format of the next input goes; None is standard output.
 
         Raises:
             OutputExistsError: one is there already.
+            OutputError: one could not be written, or would replace an input.
         """
         stem = next(self._stems)
         if self._out == STANDARD_OUTPUT:
             return {self._formats[0]: None}
         places = {form: self._place(stem, form) for form in self._formats}
+        files.refuse_inputs(places.values(), self._inputs)
         if not self._overwrite:
             files.refuse_existing(places.values())
+        for place in places.values():
+            files.refuse_unwritable(place.parent)
         return places
 
     def write(self, timeline: Timeline, places: Mapping[str, Path | None]) -> None:
@@ -67,6 +75,7 @@ class Outputs:
             text = render(timeline, form)
             if place is None:
                 sys.stdout.buffer.write(text.encode())
+                sys.stdout.buffer.flush()
             else:
                 files.write_whole(place, text, overwrite=self._overwrite)
 
@@ -77,3 +86,16 @@ class Outputs:
         out = Path(os.path.abspath(self._out))  # noqa: PTH100 - keeps links as they are
         ends_as_folder = self._out.endswith(("/", os.sep))
         return out if self._single and not out.is_dir() and not ends_as_folder else out / name
+
+
+def _ending(out: str | None) -> str | None:
+    """The format that the ending of `-o` names, None where it names none."""
+    ending = Path(out or "").suffix.removeprefix(".").lower()
+    return next((name for name in FORMATS if extension_of(name) == ending), None)
+
+
+def rescue(timeline: Timeline) -> Path:
+    """Write a timeline that cannot be written where it should be into the temporary folder."""
+    folder = Path(tempfile.mkdtemp(prefix="captoolkit-rescued-"))
+    files.write_whole(folder / "timeline.json", render(timeline, "json"), overwrite=False)
+    return folder / "timeline.json"

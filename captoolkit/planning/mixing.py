@@ -23,7 +23,8 @@ Block = NDArray[np.float32]
 LOST_SHARE = 0.15
 LOST_DB = 10.0  # a cell is lost when it falls by more than this
 AUDIBLE_DB = 70.0  # a cell is audible down to this far under the loudest
-DEAD_DB = 60.0  # a channel this far under the other is dead
+DEAD_DB = 60.0  # a channel this far under the loudest is dead
+LOUDEST = 1e3  # what is louder is no sound but a fault, and would only overflow
 
 # ITU-R BS.775-3: centre in full, front at -3 dB, surrounds at -6 dB, no low-frequency channel;
 # in ffmpeg's order of channels. Dialogue is in the centre.
@@ -66,60 +67,79 @@ def choose_mix(blocks: Iterable[Block], *, rate_hz: int, layout: str, channels: 
         channels: how many there are.
     """
     plain = average(channels, layout)
-    if channels != 2:
+    if channels < 2:
         return plain
-    heard = _Heard()
+    heard = _Heard(plain.weights)
     for block in blocks:
         heard.listen(block, rate_hz=rate_hz)
-    left_db, right_db = heard.levels_db
-    if abs(left_db - right_db) > DEAD_DB:
-        name, weights = ("right", (1.0, 0.0)) if left_db > right_db else ("left", (0.0, 1.0))
-        return Mix(weights=weights, reason=f"The {name} channel is silent, so the other is taken.")
-    lost_left, lost_right, lost_average = heard.lost_shares
-    best = min(lost_left, lost_right)
-    if lost_average > LOST_SHARE and best < lost_average / 2:
-        name, weights = ("left", (1.0, 0.0)) if lost_left <= lost_right else ("right", (0.0, 1.0))
-        share = f"{100 * lost_average:.0f} %"
-        return Mix(
-            weights=weights,
-            reason=f"Left and right cancel each other: their average would lose {share} of what is "
-            f"audible, so the {name} channel alone is taken.",
-        )
-    return plain
+    return _of_one(heard) or _of_the_living(heard) or plain
+
+
+def _of_one(heard: _Heard) -> Mix | None:
+    """The one channel that loses far less than the average does, if that loses much."""
+    *lost_alone, lost_mixed = heard.lost_shares
+    best = min(range(len(lost_alone)), key=lost_alone.__getitem__)
+    if lost_mixed <= LOST_SHARE or lost_alone[best] >= lost_mixed / 2:
+        return None
+    channels = len(lost_alone)
+    who = "Left and right" if channels == 2 else "The channels"
+    return Mix(
+        weights=tuple(float(index == best) for index in range(channels)),
+        reason=f"{who} cancel each other: their average would lose {100 * lost_mixed:.0f} % of "
+        f"what is audible, so {_name(best, channels)} alone is taken.",
+    )
+
+
+def _of_the_living(heard: _Heard) -> Mix | None:
+    """The mix without the channels that are dead, if there are any."""
+    weights = heard.living_weights
+    if weights == heard.weights:
+        return None
+    channels = len(weights)
+    kept = [_name(index, channels) for index, weight in enumerate(weights) if weight]
+    verb = "sounds" if len(kept) == 1 else "sound"
+    return Mix(
+        weights=tuple(weight / sum(weights) for weight in weights),
+        reason=f"Only {' and '.join(kept)} {verb}, so what is silent is left out of the mix.",
+    )
+
+
+def _name(index: int, channels: int) -> str:
+    if channels == 2:
+        return ("the left channel", "the right channel")[index]
+    return f"channel {index + 1}"
 
 
 class _Heard:
-    """Mel pictures of left, right and their average, gathered over excerpts."""
+    """Mel pictures of each channel and of their mix, gathered over excerpts."""
 
-    def __init__(self) -> None:
-        self._pictures: list[NDArray[np.float64]] = []  # each (3, hops, bands)
-        self._power = np.zeros(2)
-        self._frames = 0
+    def __init__(self, weights: Row) -> None:
+        self.weights = weights
+        self._pictures: list[NDArray[np.float64]] = []  # each (channels + 1, hops, bands)
+        self._power = np.zeros(len(weights))
 
     def listen(self, block: Block, *, rate_hz: int) -> None:
-        """Take an excerpt in, shape (frames, 2)."""
-        left, right = np.nan_to_num(block.T, nan=0.0, posinf=0.0, neginf=0.0)
-        half = np.float32(0.5)
-        ways: tuple[Block, ...] = (left, right, half * left + half * right)
+        """Take an excerpt in, shape (frames, channels)."""
+        sound = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
+        ways = [*sound.T, sound @ np.asarray(self.weights, np.float32)]
         self._pictures.append(np.stack([mel_power(way, rate_hz=rate_hz) for way in ways]))
-        self._power += [np.vdot(left, left), np.vdot(right, right)]
-        self._frames += len(block)
+        self._power += np.einsum("fc,fc->c", sound, sound, dtype=np.float64)
 
     @property
-    def levels_db(self) -> tuple[float, float]:
-        """Level of each channel over all excerpts; -200 for nothing at all."""
-        power = self._power / max(1, self._frames)
-        left, right = 10 * np.log10(np.maximum(power, 1e-20))
-        return float(left), float(right)
+    def living_weights(self) -> Row:
+        """The weights with those of dead channels at zero; a lone living one counts in full."""
+        alive = self._power >= self._power.max() * 10 ** (-DEAD_DB / 10)
+        weights = tuple(w if live else 0.0 for w, live in zip(self.weights, alive, strict=True))
+        return weights if sum(weights) else tuple(float(live) for live in alive)
 
     @property
-    def lost_shares(self) -> tuple[float, float, float]:
-        """Share of the audible cells that left, right and average each lose."""
-        empty = np.zeros((3, 0, BANDS))
+    def lost_shares(self) -> list[float]:
+        """Share of the audible cells that each channel loses alone, and last their mix."""
+        empty = np.zeros((len(self.weights) + 1, 0, BANDS))
         picture = np.concatenate([empty, *self._pictures], axis=1)
-        truth = (picture[0] + picture[1]) / 2
+        truth = picture[:-1].mean(axis=0)
+        # Dead channels add nothing but weight: without them the mix is that much louder.
+        picture[-1] /= max(sum(self.living_weights), 1e-9) ** 2
         audible = truth > truth.max(initial=0.0) * 10 ** (-AUDIBLE_DB / 10)
-        cells = max(1, int(audible.sum()))
         lost = (picture < truth * 10 ** (-LOST_DB / 10)) & audible
-        left, right, mean = (float(way.sum()) / cells for way in lost)
-        return left, right, mean
+        return [float(way.sum()) / max(1, int(audible.sum())) for way in lost]

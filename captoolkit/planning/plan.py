@@ -35,6 +35,8 @@ MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
 REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
 SLACK_S = Fraction(5)  # what a cut must at least be able to move towards a limit, if that is
 SLACK_SHARE = Fraction(1, 10)  # less than this share of a segment
+SHORTEST_S = 1  # a service bills a shorter clip as one second
+LOW_RATE_HZ = 24_000  # above this a rate is asked for to keep the band, so there is no low-pass
 MILLION = 1_000_000
 
 
@@ -60,9 +62,18 @@ class Wishes:
     @property
     def shape_the_sound(self) -> bool:
         """Whether the caller asks for a certain encoding."""
-        return self.quality != "auto" or any(
-            wish is not None for wish in (self.bit_rate, self.sample_rate_hz, self.channels)
+        return bool(self.shape_in_words)
+
+    @property
+    def shape_in_words(self) -> str:
+        """What encoding the caller asks for, empty for none."""
+        wanted = (
+            (self.quality != "auto", f"{self.quality} quality"),
+            (self.bit_rate is not None, f"{(self.bit_rate or 0) / 1000:g} kbit/s"),
+            (self.sample_rate_hz is not None, f"a sample rate of {self.sample_rate_hz} Hz"),
+            (self.channels is not None, {1: "mono", 2: "stereo"}.get(self.channels or 0, "sound")),
         )
+        return " and ".join(words for is_wanted, words in wanted if is_wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +122,7 @@ def make_plan(
         UsageError: the wishes cannot be met within the limits.
     """
     wishes = wishes or Wishes()
+    _refuse_nonsense(wishes)
     mix = mix or mixing.average(track.channels, track.layout)
     bounds = _bounds(target, via, wishes)
     causes = _causes(info, track, target, via, wishes, mix)
@@ -132,29 +144,21 @@ def _causes(
     if wishes.format not in ("auto", info.container):
         causes.append(f"{wishes.format.upper()} is asked for.")
     elif wishes.shape_the_sound:
-        causes.append("A certain encoding is asked for.")
+        causes.append(f"{wishes.shape_in_words.capitalize()} is asked for.")
     for length_s in (wishes.segment_s, wishes.max_segment_s):
         if length_s is not None and duration_s > length_s:
             causes.append(f"Segments of {clock(length_s)} are asked for.")
-    if mix.reason:
+    if mix.reason and not target.full_sound:
         causes.append(mix.reason)
     return tuple(causes)
 
 
 def _bounds(target: Target, via: Via, wishes: Wishes) -> _Bounds:
-    limits = (target.limit("max_duration_s"), _longest_by_tokens_s(target), wishes.max_segment_s)
+    limits = (targets.longest_s(target), wishes.max_segment_s)
     known = [limit for limit in limits if limit is not None]
     return _Bounds(
         duration_s=min(known) if known else None, size_bytes=targets.max_bytes(target, via)
     )
-
-
-def _longest_by_tokens_s(target: Target) -> Fraction | None:
-    """How much sound fills the service's input, None where one of the figures is unknown."""
-    most, per_second = target.limit("max_input_tokens"), target.limit("tokens_per_s")
-    if most is None or per_second is None:
-        return None
-    return (most - (target.limit("text_tokens") or 0)) / per_second
 
 
 def _pass_through(info: MediaInfo, track: Track, target: Target, via: Via, bounds: _Bounds) -> Plan:
@@ -203,8 +207,8 @@ def _encode(
         for start, end in itertools.pairwise(edges)
     )
     reach_s = _reach_s(choice)
-    most_bytes = ladder.file_bytes(
-        choice.encoding, int(choice.longest_s * choice.encoding.sample_rate_hz)
+    most_bytes = ladder.file_bytes(  # resampling may round up to one sample more
+        choice.encoding, int(choice.longest_s * choice.encoding.sample_rate_hz) + 1
     )
     return Plan(
         info=info,
@@ -287,7 +291,7 @@ def _exact_s(track: Track) -> Fraction:
 
 def _candidates(track: Track, target: Target, wishes: Wishes) -> Sequence[Encoding]:
     """Encodings that meet the wishes and that the target takes, best first."""
-    made = _wished(wishes, track)
+    made = _wished(wishes, track, target)
     taken = [one for one in made if one.codec in target.accepts.get(one.format, ())]
     if not taken:
         formats = ", ".join(name for name in ladder.FORMATS if name in target.accepts)
@@ -298,7 +302,76 @@ def _candidates(track: Track, target: Target, wishes: Wishes) -> Sequence[Encodi
     return taken
 
 
-def _wished(wishes: Wishes, track: Track) -> Sequence[Encoding]:
+def _wished(wishes: Wishes, track: Track, target: Target) -> Sequence[Encoding]:
+    channels = _channels(wishes, track)
+    if wishes.quality != "auto" or wishes.bit_rate is not None:
+        return [_exactly(wishes, channels)]
+    if wishes.format == "amr":
+        return [ladder.amr()]
+    if target.full_sound and wishes.format == "auto" and not wishes.shape_the_sound:
+        return [ladder.wav(track.sample_rate_hz, track.channels)]
+    rungs = [rung.encoding for rung in ladder.LADDER]
+    rungs = list(ladder.AAC_RUNGS) if wishes.format == "aac" else rungs
+    of_format = [one for one in rungs if wishes.format in ("auto", one.format)]
+    return _shaped(of_format, wishes.sample_rate_hz, channels)
+
+
+def _channels(wishes: Wishes, track: Track) -> int:
+    """How many channels come out: what is asked for, else what the quality says, else one."""
+    most = 2 if track.channels == 2 else 1
+    if wishes.channels is not None and wishes.channels > most:
+        raise UsageError(
+            f"channels={wishes.channels} cannot be made of {track.channels}",
+            fix="stereo is kept where the source is stereo; else take 1",
+        )
+    quality = ladder.QUALITIES.get(wishes.quality)
+    return min(wishes.channels or (quality.channels if quality else 1), most)
+
+
+def _shaped(rungs: Sequence[Encoding], rate_hz: int | None, channels: int) -> Sequence[Encoding]:
+    """The rungs at another rate and in other channels, without those that cannot be had so."""
+    shaped, refusal = [], None
+    for rung in rungs:
+        make = {"wav": _wav_at, "mp3": _mp3_at, "aac": _aac_at}[rung.format]
+        try:
+            shaped.append(make(rung, rate_hz or rung.sample_rate_hz, channels))
+        except UsageError as error:
+            refusal = error
+    if not shaped:
+        raise refusal or UsageError("there is no such encoding")
+    return shaped
+
+
+def _wav_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
+    return ladder.wav(rate_hz, channels)
+
+
+def _mp3_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
+    cutoff_hz = rung.cutoff_hz if rate_hz <= LOW_RATE_HZ else None
+    return ladder.mp3(rung.bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
+
+
+def _aac_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
+    return ladder.aac(rung.bit_rate, rate_hz, channels)
+
+
+def _exactly(wishes: Wishes, channels: int) -> Encoding:
+    """The one encoding of a quality or a bit rate; what is left open comes from the quality."""
+    base = ladder.QUALITIES[wishes.quality if wishes.quality != "auto" else "voice"]
+    rate_hz = wishes.sample_rate_hz or base.sample_rate_hz
+    bit_rate = wishes.bit_rate or base.bit_rate
+    if wishes.format == "wav":
+        return ladder.wav(rate_hz, channels)
+    if wishes.format == "amr":
+        return ladder.amr(wishes.bit_rate or 12_200)
+    if wishes.format == "aac":
+        return ladder.aac(bit_rate, rate_hz, channels)
+    cutoff_hz = base.cutoff_hz if rate_hz <= base.sample_rate_hz else None
+    return ladder.mp3(bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
+
+
+def _refuse_nonsense(wishes: Wishes) -> None:
+    """Raise for a wish that nothing can meet, and for one that the format fixes itself."""
     if wishes.format not in ("auto", *ladder.FORMATS):
         raise UsageError(
             f"format={wishes.format} is not one that is made",
@@ -309,40 +382,13 @@ def _wished(wishes: Wishes, track: Track) -> Sequence[Encoding]:
             f"quality={wishes.quality} is not known",
             fix=f"take auto, {', '.join(ladder.QUALITIES)}",
         )
-    if wishes.shape_the_sound:
-        return [_exactly(wishes, track)]
-    rungs = [rung.encoding for rung in ladder.LADDER]
-    if wishes.format == "aac":
-        return ladder.AAC_RUNGS
-    if wishes.format == "amr":
-        return [ladder.amr()]
-    return [one for one in rungs if wishes.format in ("auto", one.format)]
-
-
-def _exactly(wishes: Wishes, track: Track) -> Encoding:
-    """The one encoding that the wishes spell out; what they leave open comes from a quality."""
-    _refuse_nonsense(wishes)
-    base = ladder.QUALITIES[wishes.quality if wishes.quality != "auto" else "voice"]
-    rate_hz = wishes.sample_rate_hz or base.sample_rate_hz
-    channels = min(wishes.channels or base.channels, 2 if track.channels == 2 else 1)
-    if wishes.channels is not None and wishes.channels > channels:
-        raise UsageError(
-            f"channels={wishes.channels} cannot be made of {track.channels}",
-            fix="stereo is kept where the source is stereo; else take 1",
-        )
-    if wishes.format == "wav":
-        own_rate_hz = ladder.MODEL_RATE_HZ if wishes.quality == "auto" else base.sample_rate_hz
-        return ladder.wav(wishes.sample_rate_hz or own_rate_hz, channels)
-    if wishes.format == "amr":
-        return ladder.amr(wishes.bit_rate or 12_200)
-    if wishes.format == "aac":
-        return ladder.aac(wishes.bit_rate or base.bit_rate, rate_hz, channels)
-    cutoff_hz = base.cutoff_hz if rate_hz <= base.sample_rate_hz else None
-    return ladder.mp3(wishes.bit_rate or base.bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
-
-
-def _refuse_nonsense(wishes: Wishes) -> None:
-    """Raise for a number that nothing can have, and for one that the format fixes itself."""
+    for name in ("segment_s", "max_segment_s"):
+        length_s = getattr(wishes, name)
+        if length_s is not None and length_s < SHORTEST_S:
+            raise UsageError(
+                f"segments of {clock(length_s)} are shorter than what services count as a second",
+                fix="ask for 1s or more",
+            )
     for name in ("bit_rate", "sample_rate_hz", "channels"):
         value = getattr(wishes, name)
         if value is not None and value < 1:

@@ -74,6 +74,7 @@ class _Target(_Row, frozen=True):
     limits: dict[str, Any]
     prices: tuple[Any, ...] = ()
     on_exceed: str = "error"
+    full_sound: bool = False
     prompt: bool = False
     system: bool = False
     turns: bool = False
@@ -128,6 +129,7 @@ def _target(name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source]) -
         },
         prices=tuple(_price(name, price, sources) for price in row.prices),
         on_exceed=row.on_exceed,
+        full_sound=row.full_sound,
         prompt=row.prompt,
         system=row.system,
         turns=row.turns,
@@ -186,6 +188,16 @@ def max_bytes(target: Target, via: Via) -> int | None:
     return min(known) if known else None
 
 
+def longest_s(target: Target) -> Fraction | None:
+    """Return how much sound one request may hold, by duration and by tokens; None if unknown."""
+    limits = [target.limit("max_duration_s")]
+    most, per_second = target.limit("max_input_tokens"), target.limit("tokens_per_s")
+    if most is not None and per_second is not None:
+        limits.append((most - (target.limit("text_tokens") or 0)) / per_second)
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
 def misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> tuple[str, ...]:
     """Return why `target` would not take the file as it is, one sentence each; none if it would."""
     return (*_format_misfits(info, track, target), *_size_misfits(info, track, target, via))
@@ -210,12 +222,12 @@ def _format_misfits(info: MediaInfo, track: Track, target: Target) -> list[str]:
 
 def _size_misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> list[str]:
     found = []
-    longest_s, largest_bytes = target.limit("max_duration_s"), max_bytes(target, via)
-    if longest_s is not None and Fraction(track.duration_samples, track.sample_rate_hz) > longest_s:
+    limit_s, largest_bytes = longest_s(target), max_bytes(target, via)
+    if limit_s is not None and Fraction(track.duration_samples, track.sample_rate_hz) > limit_s:
         found.append(
-            f"It lasts {_over(clock(track.duration_s), clock(longest_s))}; {target.name} "
+            f"It lasts {_over(clock(track.duration_s), clock(limit_s))}; {target.name} "
             f"{'hears only' if target.on_exceed == 'truncate' else 'takes at most'} "
-            f"{clock(longest_s)} at a time."
+            f"{clock(limit_s)} at a time."
         )
     if largest_bytes is not None and info.size_bytes > largest_bytes:
         most = sent_size(largest_bytes, via)
