@@ -29,9 +29,9 @@ def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
     """
     if not overwrite:
         refuse_existing([path])
-    if path.exists() and not path.is_file():
-        raise OutputError(f"{path} is no file and is not replaced", fix="choose another name")
     with writing(path), staging(path.parent) as folder:
+        if path.exists() and not path.is_file():
+            raise IsADirectoryError(errno.EISDIR, "what has that name is not a file")
         staged = folder / path.name
         with staged.open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)

@@ -727,9 +727,7 @@ def test_a_file_that_holds_less_than_it_promises(
 
     assert 16_000 * 15 < found < promised == 16_000 * 24
     assert segments[-1].source_span.end_samples == found
-    assert [warning.startswith("It promises 24.000 s") for warning in prepared.warnings] == [
-        True
-    ]
+    assert [warning.startswith("It promises 24.000 s") for warning in prepared.warnings] == [True]
     manifest = json.loads((tmp_path / "out" / "talk.manifest.json").read_text(encoding="utf-8"))
     assert manifest["reasons"][-1] == prepared.warnings[0]
     assert manifest["source"]["duration_s"] == pytest.approx(found / 16_000, abs=1e-6)

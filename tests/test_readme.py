@@ -127,3 +127,11 @@ def test_every_script_the_readme_names_exists() -> None:
     """A path in the README leads somewhere."""
     for name in set(re.findall(r"(?:scripts|captoolkit|fixtures)/[\w./-]+\w", README)):
         assert (ROOT / name).exists(), name
+
+
+def test_the_example_of_a_target_of_ones_own_is_one() -> None:
+    """The TOML in the README is read as it stands."""
+    from captoolkit.planning.targets import parse
+
+    (example,) = blocks("toml")
+    assert parse(example, origin="README.md")["house"].limit("max_duration_s") == 90

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import write_wav
+from tests.conftest import children_of, write_wav
 
 Sound = NDArray[np.float32]
 Convert = Callable[..., Path]
@@ -38,11 +38,7 @@ def level_dbfs(sound: Sound) -> float:
 
 def has_children() -> bool:
     """Whether this process has a child, running or not yet reaped."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
+    return bool(children_of(os.getpid()))
 
 
 @pytest.fixture(autouse=True)

@@ -211,7 +211,7 @@ def test_one_byte_too_many_is_refused(made: tuple[Path, Encoding, int]) -> None:
     """A file above its size is not shipped."""
     path, encoding, samples = made
     most = path.stat().st_size - 1
-    with pytest.raises(LimitError, match=f"more than {most}") as caught:
+    with pytest.raises(LimitError, match=f"more than the {most}") as caught:
         encode.check(path, encoding, samples=samples, max_bytes=most, max_samples=None)
     assert caught.value.path == str(path)
 

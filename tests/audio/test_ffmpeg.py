@@ -61,7 +61,7 @@ def test_the_named_ffmpeg_may_lack_encoders(
     monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(program))
 
     assert tool.find() == tool.Tool(
-        path=str(program), version="6.0-mine", encoders=frozenset({"pcm_s16le"})
+        path=str(program), version="6.0-mine", encoders=frozenset({"pcm_s16le"}), has_soxr=False
     )
 
 

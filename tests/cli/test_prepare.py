@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import Run
-from tests.conftest import write_wav
+from tests.conftest import children_of, write_wav
 
 
 def sha256(path: Path) -> str:
@@ -112,7 +112,7 @@ def test_json_lists_the_manifests(run: Run, fixtures: Path, tmp_path: Path) -> N
     """`--json` prints one document with all manifests."""
     sources = (fixtures / "speech.amr", fixtures / "raw.aac")
     ran = run("prepare", *sources, "-o", tmp_path, "--json")
-    assert [one["source"]["container"] for one in json.loads(ran.out)] == ["amr", "aac"]
+    assert [one["source"]["container"] for one in json.loads(ran.out)["files"]] == ["amr", "aac"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -146,20 +146,6 @@ def wait_for(condition: object) -> None:
             return
         time.sleep(0.1)
     pytest.fail("it did not happen within a minute")
-
-
-def children_of(parent: int) -> list[int]:
-    """The processes that `parent` has started and not reaped."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                status = (entry / "stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(status.rpartition(")")[2].split()[1]) == parent:
-                found.append(int(entry.name))
-    return found
 
 
 def test_every_option_shapes_what_comes_out(run: Run, fixtures: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_all_are_listed_with_their_reach(run: Run) -> None:
         "qwen3-omni-captioner",
         "qwen-audio",
         "vllm",
+        "acoustic",
     ]
 
 
