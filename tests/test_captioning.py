@@ -248,6 +248,27 @@ def test_segments_go_when_they_have_been_asked_about(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_segments_do_not_pile_up_before_a_slow_captioner(tmp_path: Path) -> None:
+    """Preparing waits for asking: a night of segments never lies on the disk at once."""
+    sound = write_wav(tmp_path / "long.wav", *[tone(60, rate_hz=8_000)] * 4, rate_hz=8_000)
+    ready, answered, most = 0, 0, 0
+
+    def watch(event: Event) -> None:
+        nonlocal ready, answered, most
+        ready += isinstance(event, SegmentReady)
+        answered += isinstance(event, EntryReady)
+        most = max(most, ready - answered)
+
+    def slow(clip: Clip) -> str:
+        time.sleep(0.02)
+        return "said"
+
+    asker = Asked(slow)
+    captoolkit.caption(sound, captioner=asker, segment="2s", concurrency=1, on_event=watch)
+    assert ready == answered == 120
+    assert most <= 8
+
+
 # ------------------------------------------------------------------------------- asyncio
 
 

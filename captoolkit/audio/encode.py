@@ -8,7 +8,9 @@ breaks a limit.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import threading
 import wave
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +27,12 @@ from captoolkit.units import format_seconds
 
 Block = NDArray[np.float32]
 
+# What ffmpeg says when the system refuses what it writes, and the system's own number for it.
+WRITE_FAULTS = {
+    "No space left on device": errno.ENOSPC,
+    "File name too long": errno.ENAMETOOLONG,
+    "Disk quota exceeded": errno.EDQUOT,
+}
 FULL_SCALE = 32768  # of 16-bit samples
 LOUDEST = 16.0  # 24 dB over full scale; at far more than that LAME and the AAC encoder fail
 
@@ -69,6 +77,7 @@ class WavWriter:
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self.samples = 0
         self._path = path
+        self._closing = threading.Lock()  # one thread may finish while another aborts
         with files.writing(path):
             self._stream = path.open("wb")
             self._wave = wave.open(self._stream, "wb")  # noqa: SIM115 - open between calls
@@ -86,16 +95,17 @@ class WavWriter:
 
     def finish(self) -> None:
         """Complete the header and close the file."""
-        with files.writing(self._path):
+        with self._closing, files.writing(self._path):
             self._wave.close()
             self._stream.close()
 
     def abort(self) -> None:
         """Close the file as it is."""
-        with contextlib.suppress(OSError):  # a full disk; the file is thrown away
-            self._wave.close()
-        with contextlib.suppress(OSError):
-            self._stream.close()
+        with self._closing:
+            with contextlib.suppress(OSError):  # a full disk; the file is thrown away
+                self._wave.close()
+            with contextlib.suppress(OSError):
+                self._stream.close()
 
 
 class FfmpegWriter:
@@ -134,8 +144,10 @@ class FfmpegWriter:
         self._process.close()
 
     def _explained(self, error: ToolError) -> Exception:
-        full = "No space left on device" in error.stderr_tail
-        return files.disk_full(self._path) if full else error
+        for message, number in WRITE_FAULTS.items():
+            if message in error.stderr_tail:
+                return files.output_error(self._path, OSError(number, message))
+        return error
 
 
 def _output(path: Path, encoding: Encoding) -> Any:

@@ -10,7 +10,8 @@ How to add a captioner, in four steps:
    tested without a network; whatever is sent goes through `http.py`.
 2. Raise `ServiceError` (or a child of it) when no caption comes of it, with the reason in one
    line. Never return an empty caption for a failure.
-3. Add one line to `CAPTIONERS` in `captioners/registry.py`: the name, how to open it.
+3. Add one line to `CAPTIONERS` in `captioners/registry.py`: the name, how to open it; and name it
+   in the help of `--captioner` in `cli/options.py`.
 4. Give its models a row in `planning/targets.toml` if they have limits or prices of their own,
    and test it against a real server on 127.0.0.1.
 """

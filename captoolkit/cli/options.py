@@ -148,19 +148,22 @@ def captioner_options(command: Command) -> Command:
         command,
         click.option(
             "--captioner",
-            type=click.Choice(["acoustic", "dashscope", "openai"]),
+            metavar="NAME",
             default="acoustic",
             show_default=True,
             help="Who is asked: acoustic measures here and needs no key; dashscope and openai are "
             "the two protocols of Model Studio (openai: also of self-hosted servers).",
         ),
         click.option(
-            "--model", metavar="NAME", help="The service's model.  [default: the captioner]"
+            "--model",
+            metavar="NAME",
+            help="The service's model.  [default: the target's, else Qwen3-Omni-Captioner]",
         ),
         click.option(
             "--region",
-            type=click.Choice(["singapore", "beijing"]),
-            help="Which of Model Studio's hosts is asked.  [default: singapore]",
+            metavar="NAME",
+            help="Which of Model Studio's hosts is asked: singapore or beijing.  "
+            "[default: singapore]",
         ),
         click.option(
             "--base-url",

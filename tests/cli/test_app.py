@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import captoolkit
 from tests.cli.conftest import Run
@@ -47,3 +50,15 @@ def test_a_reader_that_leaves_early_is_no_traceback(fixtures: Path) -> None:
     _, err = program.communicate()
     assert b"Traceback" not in err
     assert b"Exception" not in err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
+def test_nohup_is_heeded(fixtures: Path) -> None:
+    """A signal that our caller told us to ignore stays ignored."""
+    code = (
+        "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "from captoolkit.cli.app import _signals_as_interrupts as heed\n"
+        "with heed(): os.kill(os.getpid(), signal.SIGHUP); print('still here')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "still here\n"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,3 +157,103 @@ def test_a_segment_that_fails_is_a_marked_hole_and_status_1(
     assert "try later" in hole["error"]
     assert hole["request_id"] == "r-9"
     assert "[no caption: " in (tmp_path / "speech.srt").read_text(encoding="utf-8")
+
+
+def test_an_input_is_never_an_output(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Not even with -y, and by whatever name."""
+    own = tmp_path / "own.wav"
+    shutil.copy(fixtures / "tones-and-silences.wav", own)
+    before = own.read_bytes()
+    (tmp_path / "link.srt").symlink_to(own)
+    for out in (own, tmp_path / "link.srt"):
+        ran = run("caption", own, "-f", "srt", "-o", out, "-y")
+        assert ran.status == 1
+        assert "is an input and is not replaced" in ran.err
+    assert own.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_is_refused_before_anything_is_paid(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """A file where a folder should be is found before the service is asked."""
+    (tmp_path / "a-file").write_text("mine")
+    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1")
+    ran = run("caption", fixtures / "speech.amr", *argv, "-o", tmp_path / "a-file" / "x.json")
+    assert ran.status == 1
+    assert recorder.seen == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_timeline_that_cannot_be_written_is_kept_elsewhere(
+    fixtures: Path, tmp_path: Path
+) -> None:
+    """When standard output is full, the captions that were paid for are not lost."""
+    argv = [sys.executable, "-m", "captoolkit", "caption", str(fixtures / "speech.amr"), "-o", "-"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 1
+    assert "standard output cannot be written (No space left on device)" in done.stderr
+    assert "Traceback" not in done.stderr
+    (kept,) = tmp_path.glob("captoolkit-rescued-*/timeline.json")
+    assert str(kept) in done.stderr
+    assert json.loads(kept.read_text(encoding="utf-8"))["entries"][0]["text"]
+
+
+def test_the_format_goes_by_the_ending_of_o(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`-o talk.srt` alone writes SRT; capital letters are no obstacle."""
+    assert run("caption", fixtures / "speech.amr", "-o", tmp_path / "talk.srt").status == 0
+    assert (tmp_path / "talk.srt").read_text(encoding="utf-8").startswith("1\n00:00")
+    assert run("caption", fixtures / "speech.amr", "-f", "VTT", "-o", tmp_path).status == 0
+    assert (tmp_path / "speech.vtt").read_text(encoding="utf-8").startswith("WEBVTT")
+
+
+def test_the_limits_are_those_of_the_model_that_is_asked(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """Qwen-Audio hears 30 s, so 43 s become two requests; a target brings its own model."""
+    recorder.answer(ANSWER)
+    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
+    source = fixtures / "hammering-mandarin.flac"
+    assert run("caption", source, *argv, "--model", "qwen-audio-turbo").status == 0
+    assert [seen.json["model"] for seen in recorder.seen] == ["qwen-audio-turbo"] * 2
+    recorder.seen.clear()
+    assert run("caption", source, *argv, "--target", "qwen-audio", "-y").status == 0
+    assert [seen.json["model"] for seen in recorder.seen] == ["qwen-audio-turbo-latest"] * 2
+
+
+def test_other_ways_than_base64_are_refused(run: Run, fixtures: Path, recorder: Recorder) -> None:
+    """What cannot be sent that way yet is said, and nothing is sent another way."""
+    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1")
+    ran = run("caption", fixtures / "speech.amr", *argv, "--via", "url", "-o", "-")
+    assert ran.status == 2
+    assert "via=url" in ran.err
+    assert recorder.seen == []
+
+
+def test_a_caption_that_was_cut_off_is_told(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """An answer that reached the model's longest is kept, with a warning."""
+    answer = json.loads(json.dumps(ANSWER))
+    answer["output"]["choices"][0]["finish_reason"] = "length"
+    recorder.answer(answer)
+    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
+    ran = run("caption", fixtures / "speech.amr", *argv)
+    assert ran.status == 0
+    assert "segment 1: the caption was cut off" in ran.err
+
+
+def test_a_file_that_was_cut_off_is_told(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Every command that looks at it says what is missing."""
+    for command in (
+        ("probe",),
+        ("plan",),
+        ("prepare", "-o", tmp_path),
+        ("caption", "-o", tmp_path / "timeline.json"),
+    ):
+        ran = run(command[0], fixtures / "cut-off.flac", *command[1:])
+        assert ran.status == 0
+        assert "It promises 4.120 s of sound and holds 2.601 s." in ran.out + ran.err
+    manifest = json.loads((tmp_path / "cut-off.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["reasons"][-1] == "It promises 4.120 s of sound and holds 2.601 s."

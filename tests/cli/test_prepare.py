@@ -203,3 +203,39 @@ def test_the_current_folder_is_not_littered(
     run("prepare", fixtures / "out-of-phase.flac", "-o", "ready")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ready", "tmp"]
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_segment_never_replaces_another_input(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """An input that is named as a segment of another would be is refused, not lost."""
+    first, second = tmp_path / "talk.flac", tmp_path / "talk.001.wav"
+    first.write_bytes((fixtures / "out-of-phase.flac").read_bytes())
+    second.write_bytes((fixtures / "tones-and-silences.wav").read_bytes())
+    before = sha256(second)
+    ran = run("prepare", first, second, "-o", tmp_path, "-y")
+    assert ran.status == 1
+    assert "is an input and is not replaced" in ran.err
+    assert sha256(second) == before
+
+
+def test_a_hostile_manifest_deletes_nothing(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Only files that earlier runs made, and nobody has touched, are stale."""
+    document = tmp_path / "speech.docx"
+    edited = tmp_path / "speech.002.amr"
+    for path in (document, edited):
+        path.write_text("mine")
+    rows = [{"file": path.name, "sha256": sha256(document)} for path in (document,)]
+    rows += [{"file": edited.name, "sha256": "0" * 64}]
+    (tmp_path / "speech.manifest.json").write_text(json.dumps({"segments": rows}))
+    assert run("prepare", fixtures / "speech.amr", "-o", tmp_path, "-y").status == 0
+    assert document.read_text() == edited.read_text() == "mine"
+
+
+def test_a_wish_that_one_input_cannot_meet_does_not_stop_the_others(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """Mono cannot become stereo; the stereo file is made all the same, and the status is 1."""
+    mono, stereo = fixtures / "tones-and-silences.wav", fixtures / "hammering-mandarin.flac"
+    ran = run("prepare", mono, stereo, "--channels", "2", "-o", tmp_path)
+    assert ran.status == 1
+    assert f"error: {mono}: channels=2 cannot be made of 1" in ran.err
+    assert (tmp_path / "hammering-mandarin.001.wav").is_file()
