@@ -144,12 +144,28 @@ def _plan_file(
     mix = None
     if chosen.channels > 1 and wishes.channels != chosen.channels and not target.full_sound:
         mix = mixing.choose_mix(
-            pcm.excerpts(path, track=chosen),
+            _decoded(pcm.excerpts(path, track=chosen), path),
             rate_hz=chosen.sample_rate_hz,
             layout=chosen.layout,
             channels=chosen.channels,
         )
     return make_plan(info, chosen, target, via=via, wishes=wishes, mix=mix)
+
+
+def _decoded(
+    blocks: Iterable[NDArray[np.float32]], path: str | Path
+) -> Iterator[NDArray[np.float32]]:
+    """What a decoder yields; that it cannot is the file's fault and says so."""
+    try:
+        yield from blocks
+    except ToolTimeoutError:
+        raise
+    except ToolError as error:
+        raise NotMediaError(
+            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
+            fix="check that the file is complete",
+            path=path,
+        ) from error
 
 
 # --------------------------------------------------------------------------- the segments
@@ -331,26 +347,13 @@ class Prepared(Closing):
         )
         with decoder, Workshop(plan, encoding, folder, self._stem) as workshop:
             hashing = workshop.pool.submit(_source_sha256, self._source.path)
-            for piece, block in cut(self._decoded(decoder), rule):
+            for piece, block in cut(_decoded(decoder, plan.info.path), rule):
                 workshop.write(piece, block)
                 self._progress(workshop.samples, encoding.sample_rate_hz)
                 yield from workshop.finished(wait=False)
             yield from workshop.finished(wait=True)
             self._compare(workshop.samples, encoding.sample_rate_hz)
             self._source_sha256 = hashing.result()
-
-    def _decoded(self, decoder: pcm.Decoder) -> Iterator[NDArray[np.float32]]:
-        """The decoder's blocks; a failure is the file's fault and says so."""
-        try:
-            yield from decoder
-        except ToolTimeoutError:
-            raise
-        except ToolError as error:
-            raise NotMediaError(
-                f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
-                fix="check that the file is complete",
-                path=self.plan.info.path,
-            ) from error
 
     def _progress(self, samples: int, rate_hz: int) -> None:
         self._on_event(

@@ -60,7 +60,6 @@ class Decoder(Closing):
             f="f32le",
             acodec="pcm_f32le",
             ar=self.rate_hz,
-            ac=self.channels,
             af=",".join(_filters(track, self.rate_hz, mix)),
         )
         self._process = ffmpeg.Process(ffmpeg.compile_argv(node))

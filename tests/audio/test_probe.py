@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from captoolkit.audio import pcm
 from captoolkit.audio.probe import choose_track, probe
 from captoolkit.errors import (
     InputError,
@@ -548,3 +549,16 @@ def test_channels_without_places_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "array.wav"
     soundfile.write(str(path), noise(0.2, rate_hz=16_000, channels=5), 16_000, format="WAV")
     assert probe(path).default_track.channels == 5
+
+
+def test_ambisonic_channels_are_counted(tmp_path: Path, ffmpeg: str) -> None:
+    """First-order ambisonic sound has four channels, and its length is not four times as long."""
+    path = tmp_path / "room.opus"
+    layout = ["-f", "s16le", "-ar", "48000", "-ch_layout", "ambisonic 1", "-i", "pipe:0"]
+    argv = [ffmpeg, "-v", "error", *layout, "-c:a", "libopus", "-mapping_family", "2", str(path)]
+    subprocess.run(argv, input=bytes(2 * 4 * 48_000), check=True)
+    (track,) = probe(path).tracks
+    assert track.channels == 4
+    assert track.duration_samples == 48_000
+    with pcm.Decoder(path, track=track, mix=[[0.25] * 4]) as decoder:
+        assert sum(len(block) for block in decoder) == 48_000
