@@ -40,7 +40,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from captoolkit.model import Timeline
-    from captoolkit.preparing import Prepared, plan, prepare
+    from captoolkit.prepared import Prepared
+    from captoolkit.preparing import plan, prepare
     from captoolkit.timeline import parse, render
 
 __version__ = "0.1.0"
@@ -75,7 +76,7 @@ __all__ = [
 
 _ERRORS = "captoolkit.errors"
 _HOMES = {
-    "Prepared": "captoolkit.preparing",
+    "Prepared": "captoolkit.prepared",
     "Timeline": "captoolkit.model",
     "acaption": "captoolkit.captioning",
     "caption": "captoolkit.captioning",

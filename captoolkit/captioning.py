@@ -33,7 +33,8 @@ from captoolkit.model import (
     Usage,
     Via,
 )
-from captoolkit.preparing import Prepared, prepare
+from captoolkit.prepared import Prepared
+from captoolkit.preparing import prepare
 from captoolkit.timeline.stitch import stitch
 
 if TYPE_CHECKING:
@@ -81,13 +82,7 @@ def caption(
             segment yet.
         KeyMissingError: the service needs a key and there is none.
     """
-    if concurrency < 1:
-        raise UsageError(f"concurrency={concurrency} must be at least 1")
-    if Via(wishes.get("via", Via.BASE64)) is not Via.BASE64:
-        raise UsageError(
-            f"via={wishes['via']}: captions are only asked for as Base64 text so far",
-            fix="leave it out; `prepare` makes files for the other ways",
-        )
+    _refuse_nonsense(concurrency, wishes.get("via", Via.BASE64))
     asker = (
         open_asker(
             captioner,
@@ -110,6 +105,16 @@ def caption(
     finally:
         if asker is not captioner:
             asker.close()
+
+
+def _refuse_nonsense(concurrency: int, via: str | Via) -> None:
+    if concurrency < 1:
+        raise UsageError(f"concurrency={concurrency} must be at least 1")
+    if via != Via.BASE64:
+        raise UsageError(
+            f"via={via}: captions are only asked for as Base64 text so far",
+            fix="leave it out; `prepare` makes files for the other ways",
+        )
 
 
 def open_asker(

@@ -31,6 +31,7 @@ HOUSE = (
     {"catalogue", "manifest"},
     {"audio", "captioners"},
     {"workshop"},
+    {"prepared"},
     {"preparing"},
     {"captioning"},
     {"cli"},
@@ -46,7 +47,7 @@ LIBRARIES = {
     "httpx": {"captioners/http.py"},
     "imageio_ffmpeg": {"audio/ffmpeg.py"},
     "msgspec": {"planning/targets.py", "timeline/json.py", "captioners"},
-    "numpy": {"planning", "audio", "captioners/acoustic", "captioners/base.py", "preparing.py"}
+    "numpy": {"planning", "audio", "captioners/acoustic", "captioners/base.py", "prepared.py"}
     | {"workshop.py"},
     "platformdirs": {"catalogue.py"},
     "pydub": {"audio/clip.py"},

@@ -35,7 +35,8 @@ from captoolkit.errors import (
 )
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action, Span
-from captoolkit.preparing import Prepared, plan, prepare
+from captoolkit.prepared import Prepared
+from captoolkit.preparing import plan, prepare
 from tests.audio.conftest import Convert, Sound, has_children, level_dbfs, noise
 from tests.conftest import silence, tone, write_wav
 

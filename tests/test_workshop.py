@@ -12,7 +12,8 @@ from captoolkit.audio.clip import Folder
 from captoolkit.errors import LimitError, OutputError
 from captoolkit.model import Encoding, Plan
 from captoolkit.planning import ladder
-from captoolkit.planning.plan import Wishes, make_plan
+from captoolkit.planning.plan import make_plan
+from captoolkit.planning.wishes import Wishes
 from captoolkit.workshop import Workshop, segment_name
 from tests.audio.conftest import Sound, has_children, noise
 from tests.planning.making import CAPTIONER, media, track

@@ -30,50 +30,13 @@ from captoolkit.model import (
 from captoolkit.planning import ladder, mixing, targets
 from captoolkit.planning.cuts import balanced_edges
 from captoolkit.planning.targets import clock
+from captoolkit.planning.wishes import Wishes, candidates, refuse_nonsense
 
 MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
 REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
 SLACK_S = Fraction(5)  # what a cut must at least be able to move towards a limit, if that is
 SLACK_SHARE = Fraction(1, 10)  # less than this share of a segment
-SHORTEST_S = 1  # a service bills a shorter clip as one second
-LOW_RATE_HZ = 24_000  # above this a rate is asked for to keep the band, so there is no low-pass
 MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What the caller wants beyond what the target's limits demand; None and auto: nothing.
-
-    Attributes:
-        format: `auto`, `wav`, `mp3`, `aac` or `amr`.
-        quality: `auto`, or a name of the services' own FFmpeg guidance: voice, podcast, music.
-        segment_s: about how long a segment shall be.
-        max_segment_s: how long a segment may be at most.
-    """
-
-    format: str = "auto"
-    quality: str = "auto"
-    bit_rate: int | None = None
-    sample_rate_hz: int | None = None
-    channels: int | None = None
-    segment_s: Fraction | None = None
-    max_segment_s: Fraction | None = None
-
-    @property
-    def shape_the_sound(self) -> bool:
-        """Whether the caller asks for a certain encoding."""
-        return bool(self.shape_in_words)
-
-    @property
-    def shape_in_words(self) -> str:
-        """What encoding the caller asks for, empty for none."""
-        wanted = (
-            (self.quality != "auto", f"{self.quality} quality"),
-            (self.bit_rate is not None, f"{(self.bit_rate or 0) / 1000:g} kbit/s"),
-            (self.sample_rate_hz is not None, f"a sample rate of {self.sample_rate_hz} Hz"),
-            (self.channels is not None, {1: "mono", 2: "stereo"}.get(self.channels or 0, "sound")),
-        )
-        return " and ".join(words for is_wanted, words in wanted if is_wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +85,7 @@ def make_plan(
         UsageError: the wishes cannot be met within the limits.
     """
     wishes = wishes or Wishes()
-    _refuse_nonsense(wishes)
+    refuse_nonsense(wishes)
     mix = mix or mixing.average(track.channels, track.layout)
     bounds = _bounds(target, via, wishes)
     causes = _causes(info, track, target, via, wishes, mix)
@@ -230,11 +193,11 @@ def _encode(
 def _choose(track: Track, target: Target, bounds: _Bounds, wishes: Wishes) -> _Choice:
     """The fewest segments, and the best encoding on which that many fit."""
     duration_s = _exact_s(track)
-    candidates = [
+    choices = [
         (encoding, _longest_s(encoding, bounds, duration_s))
-        for encoding in _candidates(track, target, wishes)
+        for encoding in candidates(track, target, wishes)
     ]
-    most_s = max(longest_s for _, longest_s in candidates)
+    most_s = max(longest_s for _, longest_s in choices)
     if most_s < 1:
         raise UsageError(
             "not even a second fits in one segment", fix="ask for a longer segment or a lower rate"
@@ -244,11 +207,11 @@ def _choose(track: Track, target: Target, bounds: _Bounds, wishes: Wishes) -> _C
     while True:
         balanced_s = duration_s / segments
         slack_s = min(SLACK_S, balanced_s * SLACK_SHARE) if segments > 1 else 0
-        for encoding, longest_s in candidates:
+        for encoding, longest_s in choices:
             if balanced_s + slack_s <= longest_s:
                 return _Choice(
                     encoding=encoding,
-                    is_best=encoding == candidates[0][0],
+                    is_best=encoding == choices[0][0],
                     segments=segments,
                     longest_s=longest_s,
                     balanced_s=balanced_s,
@@ -284,128 +247,6 @@ def _rows(
 
 def _exact_s(track: Track) -> Fraction:
     return Fraction(track.duration_samples, track.sample_rate_hz)
-
-
-# ------------------------------------------------------------------------- what is asked
-
-
-def _candidates(track: Track, target: Target, wishes: Wishes) -> Sequence[Encoding]:
-    """Encodings that meet the wishes and that the target takes, best first."""
-    made = _wished(wishes, track, target)
-    taken = [one for one in made if one.codec in target.accepts.get(one.format, ())]
-    if not taken:
-        formats = ", ".join(name for name in ladder.FORMATS if name in target.accepts)
-        raise UsageError(
-            f"{target.name} does not take {ladder.describe(made[0])}",
-            fix=f"take a format of {formats}" if formats else "take another target",
-        )
-    return taken
-
-
-def _wished(wishes: Wishes, track: Track, target: Target) -> Sequence[Encoding]:
-    channels = _channels(wishes, track)
-    if wishes.quality != "auto" or wishes.bit_rate is not None:
-        return [_exactly(wishes, channels)]
-    if wishes.format == "amr":
-        return [ladder.amr()]
-    if target.full_sound and wishes.format == "auto" and not wishes.shape_the_sound:
-        return [ladder.wav(track.sample_rate_hz, track.channels)]
-    rungs = [rung.encoding for rung in ladder.LADDER]
-    rungs = list(ladder.AAC_RUNGS) if wishes.format == "aac" else rungs
-    of_format = [one for one in rungs if wishes.format in ("auto", one.format)]
-    return _shaped(of_format, wishes.sample_rate_hz, channels)
-
-
-def _channels(wishes: Wishes, track: Track) -> int:
-    """How many channels come out: what is asked for, else what the quality says, else one."""
-    most = 2 if track.channels == 2 else 1
-    if wishes.channels is not None and wishes.channels > most:
-        raise UsageError(
-            f"channels={wishes.channels} cannot be made of {track.channels}",
-            fix="stereo is kept where the source is stereo; else take 1",
-        )
-    quality = ladder.QUALITIES.get(wishes.quality)
-    return min(wishes.channels or (quality.channels if quality else 1), most)
-
-
-def _shaped(rungs: Sequence[Encoding], rate_hz: int | None, channels: int) -> Sequence[Encoding]:
-    """The rungs at another rate and in other channels, without those that cannot be had so."""
-    shaped, refusal = [], None
-    for rung in rungs:
-        make = {"wav": _wav_at, "mp3": _mp3_at, "aac": _aac_at}[rung.format]
-        try:
-            shaped.append(make(rung, rate_hz or rung.sample_rate_hz, channels))
-        except UsageError as error:
-            refusal = error
-    if not shaped:
-        raise refusal or UsageError("there is no such encoding")
-    return shaped
-
-
-def _wav_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
-    return ladder.wav(rate_hz, channels)
-
-
-def _mp3_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
-    cutoff_hz = rung.cutoff_hz if rate_hz <= LOW_RATE_HZ else None
-    return ladder.mp3(rung.bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
-
-
-def _aac_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
-    return ladder.aac(rung.bit_rate, rate_hz, channels)
-
-
-def _exactly(wishes: Wishes, channels: int) -> Encoding:
-    """The one encoding of a quality or a bit rate; what is left open comes from the quality."""
-    base = ladder.QUALITIES[wishes.quality if wishes.quality != "auto" else "voice"]
-    rate_hz = wishes.sample_rate_hz or base.sample_rate_hz
-    bit_rate = wishes.bit_rate or base.bit_rate
-    if wishes.format == "wav":
-        return ladder.wav(rate_hz, channels)
-    if wishes.format == "amr":
-        return ladder.amr(wishes.bit_rate or 12_200)
-    if wishes.format == "aac":
-        return ladder.aac(bit_rate, rate_hz, channels)
-    cutoff_hz = base.cutoff_hz if rate_hz <= base.sample_rate_hz else None
-    return ladder.mp3(bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
-
-
-def _refuse_nonsense(wishes: Wishes) -> None:
-    """Raise for a wish that nothing can meet, and for one that the format fixes itself."""
-    if wishes.format not in ("auto", *ladder.FORMATS):
-        raise UsageError(
-            f"format={wishes.format} is not one that is made",
-            fix=f"take auto, {', '.join(ladder.FORMATS)}",
-        )
-    if wishes.quality not in ("auto", *ladder.QUALITIES):
-        raise UsageError(
-            f"quality={wishes.quality} is not known",
-            fix=f"take auto, {', '.join(ladder.QUALITIES)}",
-        )
-    for name in ("segment_s", "max_segment_s"):
-        length_s = getattr(wishes, name)
-        if length_s is not None and length_s < SHORTEST_S:
-            raise UsageError(
-                f"segments of {clock(length_s)} are shorter than what services count as a second",
-                fix="ask for 1s or more",
-            )
-    for name in ("bit_rate", "sample_rate_hz", "channels"):
-        value = getattr(wishes, name)
-        if value is not None and value < 1:
-            raise UsageError(
-                f"{name}={value} must be at least 1", fix="leave it out, or ask for more"
-            )
-    if wishes.format == "wav" and wishes.bit_rate is not None:
-        raise UsageError(
-            f"bit_rate={wishes.bit_rate} cannot be had of WAV: its sample rate decides",
-            fix="leave one of them out",
-        )
-    if wishes.format == "amr" and (
-        wishes.sample_rate_hz not in (None, 8_000) or wishes.channels not in (None, 1)
-    ):
-        raise UsageError(
-            "AMR is 8 kHz mono", fix="leave the sample rate and the channels out, or take mp3"
-        )
 
 
 # ------------------------------------------------------------------------ tokens, money

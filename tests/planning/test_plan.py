@@ -13,8 +13,9 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Target, Track, Via
 from captoolkit.planning import ladder
 from captoolkit.planning.mixing import Mix
-from captoolkit.planning.plan import SLACK_S, SLACK_SHARE, Wishes, audio_tokens, make_plan
+from captoolkit.planning.plan import SLACK_S, SLACK_SHARE, audio_tokens, make_plan
 from captoolkit.planning.targets import max_bytes
+from captoolkit.planning.wishes import Wishes
 from captoolkit.units import base64_length, format_clock
 from tests.planning.making import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 
