@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from captoolkit.model import SourceInfo
+from captoolkit.model import Encoding, SourceInfo
 from captoolkit.units import format_seconds
 
 _UNREADABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -40,6 +40,17 @@ def source_fields(source: SourceInfo) -> dict[str, object]:
         "channels": source.channels,
         "track": source.track,
         "duration_s": seconds(source.duration_samples, source.sample_rate_hz),
+    }
+
+
+def encoding_fields(encoding: Encoding) -> dict[str, object]:
+    """Return the `encoding` object that manifests and plans share."""
+    return {
+        "format": encoding.format,
+        "codec": encoding.codec,
+        "sample_rate_hz": encoding.sample_rate_hz,
+        "channels": encoding.channels,
+        "bit_rate": encoding.bit_rate,
     }
 
 

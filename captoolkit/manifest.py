@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from captoolkit.exactjson import encoding_fields, seconds, source_fields
 from captoolkit.exactjson import render as render_json
-from captoolkit.exactjson import seconds, source_fields
 from captoolkit.model import Plan, Segment, SourceInfo
 from captoolkit.units import base64_length
 
@@ -69,13 +69,7 @@ def _encoding(plan: Plan) -> dict[str, Any]:
             "channels": track.channels,
             "bit_rate": track.bit_rate,
         }
-    return {
-        "format": made.format,
-        "codec": made.codec,
-        "sample_rate_hz": made.sample_rate_hz,
-        "channels": made.channels,
-        "bit_rate": made.bit_rate,
-    }
+    return encoding_fields(made)
 
 
 def _segment(segment: Segment) -> dict[str, Any]:

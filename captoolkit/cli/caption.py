@@ -16,20 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("caption", short_help=COMMANDS["caption"])
 @options.files_argument
-@click.option(
-    "-f",
-    "formats",
-    metavar="FORMAT,...",
-    help="What to write: json, srt, vtt, txt, md; several with commas.  [default: by the ending "
-    "of -o, else json]",
-)
-@click.option(
-    "-o",
-    "out",
-    metavar="PATH",
-    help="One FILE and one format: the file, a folder that exists, or - for standard output. "
-    "Several: a folder that receives STEM.json, STEM.srt, ...  [default: the current folder]",
-)
+@options.output_options
 @options.captioner_options
 @click.option(
     "--concurrency",

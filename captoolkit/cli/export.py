@@ -14,20 +14,7 @@ from captoolkit.cli.show import say
 
 @click.command("export", short_help=COMMANDS["export"])
 @click.argument("timeline", metavar="TIMELINE.json")
-@click.option(
-    "-f",
-    "formats",
-    metavar="FORMAT,...",
-    help="What to write: json, srt, vtt, txt, md; several with commas.  [default: by the ending "
-    "of -o, else json]",
-)
-@click.option(
-    "-o",
-    "out",
-    metavar="PATH",
-    help="One format: the file, a folder that exists, or - for standard output. Several: a folder "
-    "that receives STEM.srt, ...  [default: the current folder]",
-)
+@options.output_options
 @options.overwrite_option
 @options.debug_option
 def command(

@@ -50,6 +50,28 @@ def overwrite_option(command: Command) -> Command:
     return click.option("-y", "--overwrite", is_flag=True, help=help_text)(command)
 
 
+def output_options(command: Command) -> Command:
+    """`-f` and `-o`: which formats a timeline is written in, and where."""
+    return _stack(
+        command,
+        click.option(
+            "-f",
+            "formats",
+            metavar="FORMAT,...",
+            help="What to write: json, srt, vtt, txt, md; several with commas.  [default: by the "
+            "ending of -o, else json]",
+        ),
+        click.option(
+            "-o",
+            "out",
+            metavar="PATH",
+            help="One input and one format: the file, a folder that exists, or - for standard "
+            "output. Several: a folder that receives STEM.json, STEM.srt, ...  [default: the "
+            "current folder]",
+        ),
+    )
+
+
 def target_options(command: Command, *, target: str | None = DEFAULT_TARGET) -> Command:
     """Where the files are to go; without a default target it goes by who is asked."""
     return _stack(

@@ -101,7 +101,7 @@ def price(cost: CostRange) -> str:
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    from captoolkit.exactjson import seconds
+    from captoolkit.exactjson import encoding_fields, seconds
 
     made = plan.encoding
     return {
@@ -110,14 +110,7 @@ def _document(plan: Plan) -> dict[str, Any]:
         "via": plan.via.value,
         "track": plan.track.number,
         "action": plan.action.value,
-        "encoding": made
-        and {
-            "format": made.format,
-            "codec": made.codec,
-            "sample_rate_hz": made.sample_rate_hz,
-            "channels": made.channels,
-            "bit_rate": made.bit_rate,
-        },
+        "encoding": made and encoding_fields(made),
         "segments": [
             {
                 "index": index,
