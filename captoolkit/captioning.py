@@ -209,7 +209,10 @@ def _ask_about_all(
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
-    return entries + ([_hole_at_the_end(prepared, broken)] if broken else [])
+    if broken:
+        entries.append(_hole_at_the_end(prepared, broken))
+        on_event(EntryReady(path=prepared.plan.info.path, entry=entries[-1]))
+    return entries
 
 
 def _next(segments: Any, prepared: Prepared) -> ReadySegment | CaptoolkitError | None:

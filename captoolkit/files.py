@@ -82,32 +82,36 @@ def copy(source: Path, path: Path) -> None:
 def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
     """Move files of those names from one folder to another, replacing what has their names.
 
-    All or nothing: what is replaced is first laid aside in `source`, and if one file cannot be
-    moved, everything is put back as it was.
+    All or nothing: what is replaced is first laid aside in a hidden folder of `out`, and if one
+    file cannot be moved, everything is put back as it was. The hidden folder goes when it is empty
+    again or no longer needed: if putting back fails as well, what it holds is still there.
 
     Raises:
         OutputError: one cannot be moved.
     """
-    aside = source / "replaced"
-    with writing(out):
-        aside.mkdir(exist_ok=True)
-    undo: list[tuple[Path, Path]] = []  # (from, to), to be done in reverse
+    aside = make_staging(out)
+    # (from, to), to be done in reverse; noted before the move, which an interrupt may follow.
+    undo: list[tuple[Path, Path]] = []
     try:
         for name in names:
             with writing(out / name):
                 if (out / name).is_dir():
                     raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
                 if os.path.lexists(out / name):
-                    (out / name).replace(aside / name)
                     undo.append((aside / name, out / name))
-                (source / name).replace(out / name)
+                    (out / name).replace(aside / name)
+                if not (source / name).is_file():
+                    raise FileNotFoundError(errno.ENOENT, "what was made for it is gone")
                 undo.append((out / name, source / name))
+                (source / name).replace(out / name)
     except BaseException:
         for moved, home in reversed(undo):
-            moved.replace(home)
+            if os.path.lexists(moved) and not os.path.lexists(home):
+                moved.replace(home)
+        with contextlib.suppress(OSError):  # not empty: what could not go back stays in it
+            aside.rmdir()
         raise
-    finally:
-        remove_folder(aside)
+    remove_folder(aside)
 
 
 def refuse_existing(paths: Iterable[Path]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from captoolkit.audio import encode
 from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.model import Encoding, Plan, Span
+from captoolkit.planning import targets
 from captoolkit.units import rescale
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Workshop:
         """Complete a file, hold it against its limits and describe it. Runs in a thread."""
         path, plan = self._folder.path / name, self._plan
         writer.finish()
-        longest_s = plan.target.limit("max_duration_s")
+        longest_s = targets.longest_s(plan.target)
         rate_hz = self._encoding.sample_rate_hz
         encode.check(
             path,

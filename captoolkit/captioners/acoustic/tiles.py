@@ -48,10 +48,6 @@ class Clock:
         """Samples in one tile."""
         return STEPS_PER_TILE * self.step_samples
 
-    def seconds_in_steps(self, seconds: float) -> int:
-        """Return how many steps are nearest to `seconds`, at least one."""
-        return max(1, round(seconds * self.rate_hz / self.step_samples))
-
 
 class Tiler:
     """Collects blocks and hands out tiles of equal length.
