@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from captoolkit.model import Entry, Plan, Segment
+from captoolkit.model import Encoding, Entry, Plan, Segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,15 @@ class SegmentReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """A segment came out larger than the limit and was encoded anew, as `encoding`."""
+
+    path: str
+    index: int
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryReady:
     """A segment has been captioned, or has failed."""
 
@@ -54,7 +63,7 @@ class Warned:
     message: str
 
 
-Event = Started | Progressed | SegmentReady | EntryReady | Warned
+Event = Started | Progressed | SegmentReady | Replaced | EntryReady | Warned
 OnEvent = Callable[[Event], None]
 
 

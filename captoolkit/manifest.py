@@ -13,7 +13,7 @@ from typing import Any
 
 from captoolkit.exactjson import encoding_fields, seconds, source_fields
 from captoolkit.exactjson import render as render_json
-from captoolkit.model import Plan, Segment, SourceInfo
+from captoolkit.model import Plan, Segment, SourceInfo, Span
 from captoolkit.units import base64_length
 
 FORMAT = "captoolkit.manifest/1"
@@ -32,7 +32,7 @@ def render(
             "action": plan.action.value,
             "encoding": _encoding(plan),
             "segments": [_segment(segment) for segment in segments],
-            "skipped": [],
+            "skipped": [_skipped(span) for span in plan.skipped],
             "tokens": {"audio": plan.audio_tokens},
             "reasons": [*plan.reasons, *warnings],
         }
@@ -63,13 +63,21 @@ def _encoding(plan: Plan) -> dict[str, Any]:
     made, track = plan.encoding, plan.track
     if made is None:
         return {
-            "format": plan.info.container,
+            "format": plan.suffix,
             "codec": track.codec,
             "sample_rate_hz": track.sample_rate_hz,
             "channels": track.channels,
             "bit_rate": track.bit_rate,
         }
     return encoding_fields(made)
+
+
+def _skipped(span: Span) -> dict[str, Any]:
+    return {
+        "start_s": seconds(span.start_samples, span.rate_hz),
+        "end_s": seconds(span.end_samples, span.rate_hz),
+        "reason": "silence",
+    }
 
 
 def _segment(segment: Segment) -> dict[str, Any]:

@@ -270,10 +270,13 @@ class Plan:
     """What will be done to one track of one file, decided before anything is touched.
 
     Attributes:
-        encoding: how segments are made; None when the bytes stay as they are.
+        encoding: how segments are made; None where the frames or the bytes stay as they are.
+        fallbacks: the encodings for a segment that comes out too large, largest first.
+        suffix: what the names of the files end in, without the dot.
         mix: one row of channel weights per channel that comes out; None keeps the channels.
-        spans: balanced segments on the source's clock; `prepare` moves each inner edge to the
-            quietest point within `reach_samples`, counted at the track's rate.
+        spans: balanced segments on the source's clock; `prepare` moves each edge between two to
+            the quietest point within `reach_samples`, counted at the track's rate.
+        skipped: what lies in no segment because it is silent.
         max_segment_samples: no segment may be longer, at the track's rate.
         max_segment_bytes: no file may be larger, raw bytes, whatever way it travels.
         audio_tokens: what the service will count for the sound of all segments.
@@ -287,8 +290,11 @@ class Plan:
     via: Via
     action: Action
     encoding: Encoding | None
-    mix: tuple[tuple[float, ...], ...] | None
+    fallbacks: tuple[Encoding, ...] = ()
+    suffix: str
+    mix: tuple[tuple[float, ...], ...] | None = None
     spans: tuple[Span, ...]
+    skipped: tuple[Span, ...] = ()
     reach_samples: int
     max_segment_samples: int
     max_segment_bytes: int

@@ -1,8 +1,8 @@
 """A recording's segments in the making: what carries out a plan, and what is left of it.
 
 Rules: nothing happens until somebody asks for a segment; each is yielded as soon as it is finished
-and checked, while later ones do not exist yet; one decode feeds everything, and memory does not
-grow with the recording; the source is only ever read; a failure leaves no file and no child.
+and checked, while later ones do not exist yet; memory does not grow with the recording; the source
+is only ever read; a failure leaves no file and no child.
 """
 
 from __future__ import annotations
@@ -11,31 +11,20 @@ import dataclasses
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from captoolkit import files, manifest
-from captoolkit.audio import encode, ffmpeg, pcm
+from captoolkit.audio import encode
 from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.audio.source import OpenSource
 from captoolkit.closing import Closing
-from captoolkit.errors import (
-    InputError,
-    NoAudioError,
-    NotMediaError,
-    SourceNotFoundError,
-    ToolError,
-    ToolTimeoutError,
-    UsageError,
-)
-from captoolkit.events import OnEvent, Progressed, SegmentReady, Started, Warned, ignore
-from captoolkit.model import Encoding, Plan, SourceInfo
-from captoolkit.planning.cuts import CutRule, cut
-from captoolkit.units import rescale
-from captoolkit.workshop import ENDS_ALIKE_S, Workshop, is_segment_name, segment_name
+from captoolkit.errors import NoAudioError, UsageError
+from captoolkit.events import OnEvent, SegmentReady, ignore
+from captoolkit.model import Plan, SourceInfo
+from captoolkit.workshop.job import Hashing, Job, is_segment_name, segment_name
+from captoolkit.workshop.making import Making, begin
+from captoolkit.workshop.report import Report
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+ENDS_ALIKE_S = 0.001  # resampling may round a length by a sample
 
 
 class Prepared(Closing):
@@ -46,19 +35,21 @@ class Prepared(Closing):
 
     Attributes:
         plan: what is being done, and why.
-        warnings: what is odd about the source, or turned out otherwise than planned.
     """
 
-    def __init__(self, plan: Plan, source: OpenSource, *, on_event: OnEvent = ignore) -> None:
+    def __init__(
+        self, plan: Plan, source: OpenSource, *, jobs: int = 1, on_event: OnEvent = ignore
+    ) -> None:
         self.plan = plan
         self._segments: list[ReadySegment] = []
-        self.warnings = [*plan.info.warnings]
         self._source = source
-        self._on_event = on_event
-        self._stem = Path(source.name).stem
+        self._jobs = jobs
+        self._report = Report(plan, on_event)
+        self._stem = source.stem
         self._folder: Folder | None = None
-        self._work: Iterator[ReadySegment] | None = None
-        self._source_sha256: str | None = None
+        self._making: Making | None = None
+        self._work: Iterator[ReadySegment] = iter(())
+        self._hashing: Hashing | None = None
         self._complete = False
         self._over = ""  # why no more can be made
         self._forget_source = weakref.finalize(self, source.close)
@@ -71,6 +62,11 @@ class Prepared(Closing):
                 return
             yield self._segments[number]
             number += 1
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the source, or turned out otherwise than planned."""
+        return tuple(self._report.warnings)
 
     @property
     def segments(self) -> tuple[ReadySegment, ...]:
@@ -112,7 +108,7 @@ class Prepared(Closing):
         if not overwrite:
             files.refuse_existing([described])
         try:
-            if self._work is None:
+            if self._making is None:
                 self._open_folder(out)
             for _ in self:
                 pass
@@ -135,28 +131,26 @@ class Prepared(Closing):
         Until all segments are made its length is what was promised, and its hash is empty.
         """
         info, track = self.plan.info, self.plan.track
-        if self._source_sha256 is None:
-            self._source_sha256 = _source_sha256(self._source.path) if self._complete else ""
-        end = self._segments[-1].source_span.end_samples if self._complete else 0
+        ended = self._complete and self._hashing is not None
         return SourceInfo(
             path=self._source.name,
-            sha256=self._source_sha256,
+            sha256=self._hashing.result() if ended and self._hashing else "",
             size_bytes=info.size_bytes,
             container=info.container,
             codec=track.codec,
             sample_rate_hz=track.sample_rate_hz,
             channels=track.channels,
             track=track.number,
-            duration_samples=end or track.duration_samples,
+            duration_samples=self._found_samples if ended else track.duration_samples,
         )
 
     def close(self) -> None:
         """End what runs and remove what was not saved; may be called twice."""
         self._over = self._over or "this preparation is closed"
-        work, self._work = self._work, iter(())
         try:
-            if work is not None and hasattr(work, "close"):
-                work.close()
+            for running in (self._making, self._hashing):
+                if running is not None:
+                    running.close()
         finally:
             if self._folder is not None:
                 self._folder.remove()
@@ -167,26 +161,52 @@ class Prepared(Closing):
         if self._complete:
             return False
         self._refuse_over()
-        if self._work is None:
-            folder = self._folder or self._open_folder(None)
-            self._work = self._make(folder)
+        if self._making is None:
+            self._begin()
         try:
             segment = next(self._work, None)
         except BaseException:
             self._over = "this preparation has failed before"
             raise
         if segment is None:
-            if not self._segments:
-                raise NoAudioError(
-                    "its sound is too short to be encoded",
-                    fix="give at least some milliseconds",
-                    path=self.plan.info.path,
-                )
-            self._complete = True
+            self._refuse_over()  # closed meanwhile, by another thread
+            self._end()
             return False
         self._segments.append(segment)
-        self._on_event(SegmentReady(path=self.plan.info.path, segment=segment))
+        self._report.tell(SegmentReady(path=self.plan.info.path, segment=segment))
         return True
+
+    def _begin(self) -> None:
+        folder = self._folder or self._open_folder(None)
+        job = Job(plan=self.plan, source=self._source.path, folder=folder, stem=self._stem)
+        self._report.started()
+        self._making = begin(job, self._report, jobs=self._jobs)
+        self._hashing = Hashing(self._source.path)
+        self._work = iter(self._making)
+        # Dropped without a word, what runs ends as if it had been closed.
+        weakref.finalize(self, _close_all, self._making, self._hashing)
+
+    def _end(self) -> None:
+        """Everything is made: note when the sound was longer or shorter than its header said."""
+        if not self._segments:
+            raise NoAudioError(
+                "its sound is too short to be encoded",
+                fix="give at least some milliseconds",
+                path=self.plan.info.path,
+            )
+        self._complete = True
+        track = self.plan.track
+        found_s = self._found_samples / track.sample_rate_hz
+        if abs(found_s - track.duration_s) > ENDS_ALIKE_S:
+            promised = f"It promises {track.duration_s:.3f} s of sound"
+            self._report.warned(f"{promised} and holds {found_s:.3f} s.")
+
+    @property
+    def _found_samples(self) -> int:
+        """How long the sound turned out to be; what is skipped at its end was there."""
+        last, promised = self._segments[-1].source_span.end_samples, self.plan.track
+        skipped = max((span.end_samples for span in self.plan.skipped), default=0)
+        return promised.duration_samples if skipped > last else last
 
     def _refuse_over(self) -> None:
         if self._over:
@@ -195,49 +215,6 @@ class Prepared(Closing):
     def _open_folder(self, parent: Path | None) -> Folder:
         self._folder = Folder.staging(parent)
         return self._folder
-
-    def _make(self, folder: Folder) -> Iterator[ReadySegment]:
-        plan = self.plan
-        self._on_event(Started(path=plan.info.path, plan=plan))
-        for warning in self.warnings:
-            self._on_event(Warned(path=plan.info.path, message=warning))
-        if plan.encoding is None:
-            return iter([_untouched(plan, self._source)])
-        return self._encode(plan.encoding, folder)
-
-    def _encode(self, encoding: Encoding, folder: Folder) -> Iterator[ReadySegment]:
-        """Decode once, cut where it is quiet, encode, check, yield."""
-        plan, track = self.plan, self.plan.track
-        rule = _cut_rule(plan, encoding)
-        decoder = pcm.Decoder(
-            self._source.path, track=track, rate_hz=encoding.sample_rate_hz, mix=plan.mix
-        )
-        with decoder, Workshop(plan, encoding, folder, self._stem) as workshop:
-            hashing = workshop.pool.submit(_source_sha256, self._source.path)
-            for piece, block in cut(decoded(decoder, plan.info.path), rule):
-                workshop.write(piece, block)
-                self._progress(workshop.samples, encoding.sample_rate_hz)
-                yield from workshop.finished(wait=False)
-            yield from workshop.finished(wait=True)
-            self._compare(workshop.samples, encoding.sample_rate_hz)
-            self._source_sha256 = hashing.result()
-
-    def _progress(self, samples: int, rate_hz: int) -> None:
-        self._on_event(
-            Progressed(
-                path=self.plan.info.path,
-                done_s=samples / rate_hz,
-                total_s=self.plan.track.duration_s,
-            )
-        )
-
-    def _compare(self, samples: int, rate_hz: int) -> None:
-        """Note when the sound was longer or shorter than its header promised."""
-        found_s, promised_s = samples / rate_hz, self.plan.track.duration_s
-        if abs(found_s - promised_s) > ENDS_ALIKE_S:
-            told = f"It promises {promised_s:.3f} s of sound and holds {found_s:.3f} s."
-            self.warnings.append(told)
-            self._on_event(Warned(path=self.plan.info.path, message=told))
 
     def _gather_in(self, out: Path) -> None:
         """Bring segments that lie elsewhere (an untouched source, a renamed stem) to `out`."""
@@ -248,8 +225,7 @@ class Prepared(Closing):
 
     def _placed(self, segment: ReadySegment, folder: Folder) -> ReadySegment:
         """The segment in `folder` under its final name, copied there if need be."""
-        made = self.plan.encoding
-        suffix = f".{made.format if made else self.plan.info.container}"
+        suffix = f".{self.plan.suffix}"
         name = segment_name(self._stem, segment.index, len(self.plan.spans), suffix)
         if segment.folder is not folder or segment.file != name:
             files.copy(segment.path, folder.path / name)
@@ -265,7 +241,8 @@ class Prepared(Closing):
         if not overwrite:
             files.refuse_existing(out / name for name in names)
         files.refuse_inputs([out / name for name in (*names, described.name)], spare)
-        text = manifest.render(self.plan, self.source, self.segments, warnings=self.warnings)
+        said = [*self._report.remarks, *self._report.warnings]
+        text = manifest.render(self.plan, self.source, self.segments, warnings=said)
         stale = [name for name in _left_by(described, self._stem) if name not in names]
         files.write_whole(folder.path / described.name, text, overwrite=True)
         files.move_all(folder.path, out, [*names, described.name])
@@ -296,62 +273,6 @@ def _left_by(described: Path, stem: str) -> list[str]:
     ]
 
 
-def _untouched(plan: Plan, source: OpenSource) -> ReadySegment:
-    """The source itself as the only segment, if it still is what was planned with."""
-    path = source.path
-    sha256 = _source_sha256(path)
-    if path.stat().st_size != plan.info.size_bytes:
-        raise InputError(
-            "it changed while it was being prepared", fix="wait until it is complete", path=path
-        )
-    return ReadySegment(
-        index=1,
-        source_span=plan.spans[0],
-        file=path.name,
-        size_bytes=plan.info.size_bytes,
-        sha256=sha256,
-        folder=Folder(path.parent),
-    )
-
-
-def _source_sha256(path: Path) -> str:
-    try:
-        return encode.sha256(path)
-    except OSError as error:
-        raise SourceNotFoundError(
-            f"it can no longer be read ({error.strerror})",
-            fix="leave it in its place until the work is done",
-            path=path,
-        ) from error
-
-
-def _cut_rule(plan: Plan, encoding: Encoding) -> CutRule:
-    """The plan's cuts on the clock of the encoded samples; rounding moves no limit."""
-    from_hz, to_hz = plan.track.sample_rate_hz, encoding.sample_rate_hz
-    return CutRule(
-        total=rescale(plan.track.duration_samples, from_hz, to_hz),
-        pieces=len(plan.spans),
-        longest=-(-plan.max_segment_samples * to_hz // from_hz),
-        reach=plan.reach_samples * to_hz // from_hz,
-        rate_hz=to_hz,
-    )
-
-
-def decoded(
-    blocks: Iterable[NDArray[np.float32]], path: str | Path
-) -> Iterator[NDArray[np.float32]]:
-    """Yield what a decoder does.
-
-    Raises:
-        NotMediaError: it cannot decode; that is the file's fault, and says so.
-    """
-    try:
-        yield from blocks
-    except ToolTimeoutError:
-        raise
-    except ToolError as error:
-        raise NotMediaError(
-            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
-            fix="check that the file is complete",
-            path=path,
-        ) from error
+def _close_all(*running: Closing) -> None:
+    for each in running:
+        each.close()

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captoolkit import catalogue
-from captoolkit.audio import pcm
+from captoolkit import catalogue, files
+from captoolkit.audio import pcm, raw
 from captoolkit.audio.probe import choose_track, probe
-from captoolkit.audio.source import open_source
+from captoolkit.audio.source import OpenSource, is_web_url, open_source
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
-from captoolkit.model import Plan, Target, Via
-from captoolkit.planning import mixing
+from captoolkit.model import Plan, Span, Target, Track, Via
+from captoolkit.planning import mixing, silence
 from captoolkit.planning.plan import make_plan
-from captoolkit.planning.wishes import Wishes
-from captoolkit.prepared import Prepared, decoded
+from captoolkit.planning.wishes import Wishes, refuse_nonsense
+from captoolkit.prepared import Prepared
 from captoolkit.units import parse_duration
+from captoolkit.workshop.stream import decoded
 
 if TYPE_CHECKING:
     from captoolkit.audio.source import Source
+
+DEFAULT_SILENCE_S = Fraction(10)
+SHORTEST_SILENCE_S = Fraction(1)
 
 
 def plan(
@@ -34,23 +39,30 @@ def plan(
     bit_rate: int | None = None,
     sample_rate_hz: int | None = None,
     channels: int | None = None,
+    effort: str = "fast",
     segment: str | float | None = None,
     max_segment: str | float | None = None,
+    parts: int | None = None,
+    skip_silence: str | float | bool | None = None,
 ) -> Plan:
     """Return what `prepare` would do with a recording and why; write nothing.
 
     Args:
-        source: a path, bytes, a binary file object, `(array, rate_hz)` or an AudioSegment.
+        source: a path, bytes, a binary file object, `(array, rate_hz)`, an AudioSegment, or an
+            http(s) URL, which is downloaded to a temporary file.
         target: the service it is for, by the name of its row or of its model.
         via: how it will travel: `base64`, `upload` or `url`.
         track: a sound track's number from 1, or its language; None takes the default one.
-        format: `auto`, `wav`, `mp3`, `aac` or `amr`.
+        format: `auto`, `wav`, `mp3`, `aac`, `amr` or `gsm`.
         quality: `auto`, `voice`, `podcast` or `music`.
         bit_rate: bits per second.
         sample_rate_hz: samples per second that come out.
         channels: 1 or 2.
         segment: about how long a segment shall be: seconds, or a text such as `30s`.
         max_segment: how long one may be at most.
+        effort: `fast`, or `best` for the encoder's slower settings where they sound better.
+        parts: how many segments there shall be.
+        skip_silence: leave out silences of at least this length; True for ten seconds.
 
     Raises:
         UsageError: the wishes are no such things, or cannot be met.
@@ -65,16 +77,21 @@ def plan(
         channels=channels,
         segment_s=_seconds(segment),
         max_segment_s=_seconds(max_segment),
+        effort=effort,
+        parts=parts,
     )
-    row, way = catalogue.target(target), _via(via)
-    opened = open_source(source)
+    refuse_nonsense(wishes)
+    row, way, least_s = catalogue.target(target), _via(via), _silence_s(skip_silence)
+    opened = _opened(source)
     try:
-        return _plan_file(opened.path, row, way, track, wishes)
+        return _plan_file(opened.path, row, way, track, wishes, least_s)
     finally:
         opened.close()
 
 
-def prepare(source: Source, *, on_event: OnEvent = ignore, **wishes: Any) -> Prepared:
+def prepare(
+    source: Source, *, jobs: int | None = None, on_event: OnEvent = ignore, **wishes: Any
+) -> Prepared:
     """Return the segments of a recording that fit its target, made as they are asked for.
 
     ```python
@@ -87,6 +104,7 @@ def prepare(source: Source, *, on_event: OnEvent = ignore, **wishes: Any) -> Pre
 
     Args:
         source: as for `plan`.
+        jobs: how many stretches of a long recording are worked on at once; all cores if None.
         on_event: receives `Started`, `Progressed` and `SegmentReady`.
         **wishes: the keyword arguments of `plan`.
 
@@ -94,9 +112,12 @@ def prepare(source: Source, *, on_event: OnEvent = ignore, **wishes: Any) -> Pre
         UsageError, InputError, ToolError: as `plan`; while iterating also LimitError and
             OutputError.
     """
-    opened = open_source(source)
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs={jobs} must be at least 1")
+    opened = _opened(source)
     try:
-        return Prepared(plan(opened.path, **wishes), opened, on_event=on_event)
+        made = plan(opened.path, **wishes)
+        return Prepared(made, opened, jobs=jobs or _cores(), on_event=on_event)
     except BaseException:
         opened.close()
         raise
@@ -115,8 +136,41 @@ def _via(name: str | Via) -> Via:
         raise UsageError(f"via={name} is not a way", fix=f"take {', '.join(Via)}") from None
 
 
+def _opened(source: Source) -> OpenSource:
+    """The source as a file; what a URL names is fetched first, and only then is httpx loaded."""
+    if isinstance(source, str | os.PathLike) and is_web_url(str(source)):
+        from captoolkit.captioners.download import download
+
+        return open_source(source, fetch=download)
+    return open_source(source)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _silence_s(length: str | float | bool | None) -> Fraction | None:
+    """How long a silence must be to be left out; None keeps all."""
+    if length is None or length is False:
+        return None
+    least_s = DEFAULT_SILENCE_S if length is True else _seconds(length)
+    if least_s is None or least_s < SHORTEST_SILENCE_S:
+        raise UsageError(
+            f"skip_silence={length} is too short a silence", fix="ask for a second or more"
+        )
+    return least_s
+
+
 def _plan_file(
-    path: Path, target: Target, via: Via, track: int | str | None, wishes: Wishes
+    path: Path,
+    target: Target,
+    via: Via,
+    track: int | str | None,
+    wishes: Wishes,
+    silence_s: Fraction | None,
 ) -> Plan:
     info = probe(path)
     chosen = choose_track(info, track)
@@ -128,4 +182,34 @@ def _plan_file(
             layout=chosen.layout,
             channels=chosen.channels,
         )
-    return make_plan(info, chosen, target, via=via, wishes=wishes, mix=mix)
+    skipped = () if silence_s is None else _silent(path, chosen, silence_s)
+    with files.staging(None) as folder:
+        stream = None if wishes.shape_the_sound else raw.stream_of(info, chosen, folder)
+    return make_plan(
+        info,
+        chosen,
+        target,
+        via=via,
+        wishes=wishes,
+        mix=mix,
+        framing=stream.framing if stream else None,
+        skipped=skipped,
+    )
+
+
+def _silent(path: Path, track: Track, at_least_s: Fraction) -> tuple[Span, ...]:
+    """The silences of a track that are left out; it takes a decode of its own to know them."""
+    meter = silence.Meter(pcm.MODEL_RATE_HZ)
+    with pcm.Decoder(path, track=track, rate_hz=pcm.MODEL_RATE_HZ) as decoder:
+        for block in decoded(decoder, path):
+            meter.listen(block)
+    found = silence.silences(
+        meter.levels_db(),
+        rate_hz=track.sample_rate_hz,
+        total_samples=track.duration_samples,
+        at_least_s=at_least_s,
+    )
+    return tuple(
+        Span(start_samples=start, end_samples=end, rate_hz=track.sample_rate_hz)
+        for start, end in found
+    )

@@ -47,8 +47,7 @@ LIBRARIES = {
     "httpx": {"captioners/http.py"},
     "imageio_ffmpeg": {"audio/ffmpeg.py"},
     "msgspec": {"planning/targets.py", "timeline/json.py", "captioners"},
-    "numpy": {"planning", "audio", "captioners/acoustic", "captioners/base.py", "prepared.py"}
-    | {"workshop.py"},
+    "numpy": {"planning", "audio", "captioners/acoustic", "captioners/base.py", "workshop"},
     "platformdirs": {"catalogue.py"},
     "pydub": {"audio/clip.py"},
     "rich": {"cli/progress.py"},

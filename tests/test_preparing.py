@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import gc
 import hashlib
+import http.server
 import io
 import itertools
 import json
@@ -11,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -792,10 +794,32 @@ def test_a_source_in_memory_can_be_saved(talk: Path, tmp_path: Path) -> None:
     assert listing(tmp_path / "out") == sorted([*names("source", COUNT), *names("call", COUNT)])
 
 
-def test_a_url_is_refused(spool: Path) -> None:
-    """A URL is told to be one, with what to do."""
-    with pytest.raises(UsageError, match="is a URL"):
-        prepare("https://example.com/talk.mp3")
+def test_a_url_is_fetched_and_named_without_its_secrets(talk: Path, tmp_path: Path) -> None:
+    """A URL gives the same segments as the file; what only its owner may know is told nowhere."""
+
+    class Shelf(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(talk.parent))
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shelf)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/{talk.name}?signature=secret"
+        prepare(url, **PIECES).save(tmp_path / "web")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    prepare(talk, **PIECES).save(tmp_path / "disk")
+    manifests = [(tmp_path / way / f"{talk.stem}.manifest.json") for way in ("web", "disk")]
+    web, disk = (json.loads(path.read_text(encoding="utf-8")) for path in manifests)
+    assert web["segments"] == disk["segments"]
+    assert web["source"]["path"] == url.partition("?")[0]
+    assert "secret" not in manifests[0].read_text(encoding="utf-8")
 
 
 # ------------------------------------------------------------------------------ planning

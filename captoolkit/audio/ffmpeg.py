@@ -376,7 +376,7 @@ class Process(Closing):
 
 def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -388,6 +388,12 @@ def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise ToolError(f"ffmpeg cannot be started ({error.strerror})", argv=argv) from error
+    if hasattr(os, "SCHED_BATCH"):
+        # Its threads hand each other a few hundred samples at a time. As batch work they do not
+        # interrupt one another for it, which takes a sixth off the time of decoding and encoding.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(child.pid, os.SCHED_BATCH, os.sched_param(0))
+    return child
 
 
 def _is_unwanted(name: str) -> bool:

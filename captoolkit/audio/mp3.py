@@ -33,6 +33,12 @@ def audible_samples(file: Path, framed_samples: int) -> int | None:
     return max(0, min(framed_samples, end) - start)
 
 
+def lead_samples(file: Path) -> int:
+    """Return how many samples before the recording a decoder leaves out that reads the tag."""
+    tag = _info_tag(file)
+    return 0 if tag is None else tag[1] + DECODER_DELAY_SAMPLES
+
+
 def _info_tag(file: Path) -> tuple[int, int, int, int] | None:
     """(frames, delay, padding, samples per frame) of the first frame's tag, None without one."""
     head = _after_id3(file)

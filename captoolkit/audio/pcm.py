@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 
 from captoolkit.audio import ffmpeg
 from captoolkit.closing import Closing
-from captoolkit.model import Track
+from captoolkit.model import MediaInfo, Track
+from captoolkit.units import format_seconds
 
 BLOCK_S = 1.0
-BYTES_PER_SAMPLE = 4  # float32
+MODEL_RATE_HZ = 16_000  # what captioning models hear, and enough to judge how loud a sound is
+# What ffmpeg calls the types of samples that blocks hold.
+SAMPLE_FORMATS = {"float32": "f32le", "int16": "s16le", "int32": "s32le"}
+SAMPLE_EXACT = frozenset({"wav", "w64", "aiff", "caf", "flac"})
 EXCERPTS = 16
 EXCERPT_S = 1.0
 
-Block = NDArray[np.float32]
+Block = NDArray[Any]  # of the decoder's dtype
 Mix = Sequence[Sequence[float]]
 
 
@@ -37,8 +41,11 @@ class Decoder(Closing):
         rate_hz: resample to this rate; None keeps the track's own.
         mix: for each channel that comes out, one weight per channel of the track; None keeps the
             channels as they are.
-        start_s: begin this far into the track (sought, so only as exact as the format allows).
-        duration_s: stop after this long; None goes on to the end.
+        start_samples: begin at this sample of the track.
+        end_samples: end before this sample of the track; None goes on to the end.
+        seek: jump to the start, which is as exact as the format allows (see `starts_anywhere`);
+            without it what comes before the start is decoded and dropped, which is always exact.
+        dtype: of the blocks: `float32`, nominally in [-1, 1], `int16` or `int32` at full scale.
     """
 
     def __init__(
@@ -48,19 +55,27 @@ class Decoder(Closing):
         track: Track,
         rate_hz: int | None = None,
         mix: Mix | None = None,
-        start_s: float | None = None,
-        duration_s: float | None = None,
+        start_samples: int = 0,
+        end_samples: int | None = None,
+        seek: bool = True,
+        dtype: str = "float32",
     ) -> None:
         self.rate_hz = rate_hz or track.sample_rate_hz
         self.channels = track.channels if mix is None else len(mix)
-        seek = {"ss": start_s} if start_s else {}
-        span = {"t": duration_s} if duration_s else {}
-        node = ffmpeg.source(path, **seek, **span)[str(track.stream_index)].output(
+        self._dtype = np.dtype(dtype).newbyteorder("<")
+        sample_format = SAMPLE_FORMATS[dtype]
+        filters = _filters(track, self.rate_hz, mix, dtype)
+        options = {}
+        if seek:
+            options = _time_options(start_samples, end_samples, track.sample_rate_hz)
+        elif start_samples or end_samples is not None:
+            filters.insert(0, _trim(start_samples, end_samples))
+        node = ffmpeg.source(path, **options)[str(track.stream_index)].output(
             "pipe:1",
-            f="f32le",
-            acodec="pcm_f32le",
+            f=sample_format,
+            acodec=f"pcm_{sample_format}",
             ar=self.rate_hz,
-            af=",".join(_filters(track, self.rate_hz, mix)),
+            **({"af": ",".join(filters)} if filters else {}),
         )
         self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
 
@@ -70,11 +85,11 @@ class Decoder(Closing):
         Raises:
             ToolError: ffmpeg could not decode; what came before it failed has been yielded.
         """
-        frame_bytes = BYTES_PER_SAMPLE * self.channels
+        frame_bytes = self._dtype.itemsize * self.channels
         block_bytes = int(self.rate_hz * BLOCK_S) * frame_bytes
         while data := self._process.read(block_bytes):
             whole = len(data) - len(data) % frame_bytes
-            yield np.frombuffer(data[:whole], "<f4").reshape(-1, self.channels)
+            yield np.frombuffer(data[:whole], self._dtype).reshape(-1, self.channels)
         self._process.finish()
 
     def close(self) -> None:
@@ -82,8 +97,30 @@ class Decoder(Closing):
         self._process.close()
 
 
-def _filters(track: Track, rate_hz: int, mix: Mix | None) -> list[str]:
-    """The filters that mix and resample, in floating point."""
+def starts_anywhere(info: MediaInfo, track: Track) -> bool:
+    """Return whether a decoder that jumps into the track lands on exactly the sample asked for.
+
+    So it does where each sample's place in the file is known and none depends on those before it.
+    """
+    lossless = track.codec.startswith("pcm_") or track.codec == "flac"
+    return info.container in SAMPLE_EXACT and lossless
+
+
+def _time_options(start: int, end: int | None, rate_hz: int) -> dict[str, str]:
+    """Ffmpeg's options to read a stretch; to the microsecond, which names one sample."""
+    seek = {"ss": format_seconds(start, rate_hz)} if start else {}
+    return seek if end is None else seek | {"t": format_seconds(max(0, end - start), rate_hz)}
+
+
+def _trim(start: int, end: int | None) -> str:
+    until = "" if end is None else f":end_sample={end}"
+    return f"atrim=start_sample={start}{until},asetpts=N/SR/TB"
+
+
+def _filters(track: Track, rate_hz: int, mix: Mix | None, dtype: str) -> list[str]:
+    """The filters that mix and resample, in floating point; none where the samples stay."""
+    if dtype != "float32" and mix is None and rate_hz == track.sample_rate_hz:
+        return []
     filters = ["aformat=sample_fmts=flt|fltp"]
     if mix is not None:
         layout = {1: "mono", 2: "stereo"}.get(len(mix), f"{len(mix)}c")
@@ -105,29 +142,13 @@ def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:
 
     Shape (frames, channels), at the track's own rate and channels.
     """
-    stretch_s = track.duration_s / EXCERPTS
-    if stretch_s <= 2 * EXCERPT_S:
+    stretch = track.duration_samples // EXCERPTS
+    length = int(EXCERPT_S * track.sample_rate_hz)
+    if stretch <= 2 * length:
         with Decoder(path, track=track) as decoder:
             yield from decoder
         return
     for index in range(EXCERPTS):
-        start_s = (index + 0.5) * stretch_s
-        with Decoder(path, track=track, start_s=start_s, duration_s=EXCERPT_S) as decoder:
+        start = index * stretch + stretch // 2
+        with Decoder(path, track=track, start_samples=start, end_samples=start + length) as decoder:
             yield from decoder
-
-
-def count_samples(path: str | Path, *, stream_index: int) -> int:
-    """Return how many samples a full decode of the stream gives, at its own rate.
-
-    Raises:
-        ToolError: ffmpeg could not decode it.
-    """
-    node: Any = ffmpeg.source(path)[str(stream_index)].output(
-        "pipe:1", f="u8", acodec="pcm_u8", af="aformat=sample_fmts=u8:channel_layouts=mono"
-    )
-    samples = 0
-    with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
-        while data := process.read(1 << 20):
-            samples += len(data)
-        process.finish()
-    return samples

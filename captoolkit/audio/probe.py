@@ -1,9 +1,8 @@
 """What is in this file, exactly.
 
 Rules: a container is told by its bytes, never by the file's name; a duration in a header is a
-claim, so samples are counted where the claim cannot be proven cheaply. `_duration` says which
-way is taken for what; every way gives what a full decode gives (the tests hold each against one).
-ffprobe is not needed: ffmpeg prints what it found, and its `framecrc` writer lists packets.
+claim, and `lengths` proves it or counts. A plain WAV or FLAC is read in process (`glance`);
+everything else by what ffmpeg prints of it, so that ffprobe is not needed.
 """
 
 from __future__ import annotations
@@ -12,20 +11,12 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 
-from captoolkit.audio import ffmpeg, mp3, riff
+from captoolkit.audio import ffmpeg, glance, lengths, riff
 from captoolkit.audio.source import refuse_url
-from captoolkit.errors import (
-    InputError,
-    NoAudioError,
-    NotMediaError,
-    SourceNotFoundError,
-    ToolError,
-)
+from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.model import MediaInfo, Picture, Track
 
 # ffmpeg's demuxer name (its first word) -> the name used here, where they differ.
@@ -33,23 +24,17 @@ CONTAINERS = {"asf": "wma", "matroska": "matroska", "mpeg": "mpeg-ps", "mpegts":
 # The brand that an MP4-like file says it is, by its first letters.
 BRANDS = {"M4A": "m4a", "M4B": "m4a", "3gp": "3gp", "3g2": "3g2", "3ge": "3gp", "qt": "mov"}
 
-# Read in process by libsndfile, whose frame count is checked against what is there.
-FRAME_COUNTED = frozenset({"wav", "w64", "aiff", "caf", "flac"})
-# Packets carry their exact length in samples: counting them counts the sound.
-PACKET_COUNTED = {
-    "mp3": frozenset({"mp3"}),
-    "ogg": frozenset({"vorbis", "opus"}),
-    **dict.fromkeys(("m4a", "mp4", "mov"), frozenset({"aac", "alac", "opus"})),
-}
-SMALLEST_MP3_FRAME_BYTES = 48  # a last frame cut off below it may be left out by the decoder
-
-TAIL_FRAMES = 1 << 16  # what is read at a FLAC's end to see that the end is there
-
 # A shortfall is told from here on: headers are rounded, and codecs pad.
 MISSING_S = 0.2
 MISSING_SHARE = 0.002
+# What ffmpeg calls a duration is read off their last time stamp: no header promises anything.
+NEVER_PROMISED = frozenset({"ogg", "mpeg-ts", "mpeg-ps"})
+# Their header says when the sound ends on a clock on which it may begin late.
+ENDS_NAMED = frozenset({"matroska", "wma"})
 
-_PROMISE = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)", re.MULTILINE)
+_PROMISE = re.compile(
+    r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)(?:, start: (-?[\d.]+))?", re.MULTILINE
+)
 _ESTIMATED = "Estimating duration from bitrate"
 _INPUT = re.compile(r"^Input #0, ([^ ]+), from ", re.MULTILINE)
 _BRAND = re.compile(r"^    major_brand     : (.+)$", re.MULTILINE)
@@ -75,6 +60,11 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     refuse_url(path)
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
     size_bytes = _readable_size(file)
+    return glance.look(file, size_bytes=size_bytes) or ask_ffmpeg(file, size_bytes=size_bytes)
+
+
+def ask_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
+    """Return what ffmpeg finds in a file that is there; `probe` says what it raises."""
     text = ffmpeg.header(file)
     container = _container(text, file)
     # Streams come after the duration; what looks like one before it is part of the file's name.
@@ -110,9 +100,13 @@ def _shortfall(
         return [f"{riff.missing_bytes(file):,} bytes that its header promises are missing."]
     promise = _PROMISE.search(text)
     moving = any(not picture.is_cover for picture in pictures)
-    if promise is None or _ESTIMATED in text or moving or len(tracks) > 1:
+    if promise is None or container in NEVER_PROMISED or _ESTIMATED in text:
+        return []
+    if moving or len(tracks) > 1:
         return []
     promised_s = int(promise[1]) * 3600 + int(promise[2]) * 60 + float(promise[3])
+    if container in ENDS_NAMED:
+        promised_s -= max(0.0, float(promise[4] or 0))
     found_s = tracks[0].duration_s
     if promised_s - found_s < MISSING_S + MISSING_SHARE * promised_s:
         return []
@@ -190,20 +184,28 @@ def _picture(match: re.Match[str]) -> Picture:
 def _tracks(
     file: Path, container: str, sounds: Sequence[re.Match[str]]
 ) -> tuple[tuple[Track, ...], tuple[str, ...]]:
-    """The tracks that can be heard, and a warning for each that cannot."""
-    tracks, faults = [], {}
+    """The tracks that can be heard, and a warning for each that cannot, or not as it should."""
+    tracks: list[Track] = []
+    warnings: list[str] = []
+    faults: list[InputError] = []
     for number, match in enumerate(sounds, start=1):
         try:
-            tracks.append(_track(file, container, number, match))
-        except (NoAudioError, NotMediaError) as error:
-            faults[number] = error
+            track, oddities = _track(file, container, number, match)
+        except (NoAudioError, NotMediaError) as fault:
+            faults.append(fault)
+            oddities = (f"is left out: {fault.problem}",)
+        else:
+            tracks.append(track)
+        warnings += (f"Sound track {number} {oddity}." for oddity in oddities)
     if not tracks:
-        raise next(iter(faults.values()))
-    warnings = (f"Sound track {n} is left out: {error.problem}." for n, error in faults.items())
+        raise faults[0]
     return tuple(tracks), tuple(warnings)
 
 
-def _track(file: Path, container: str, number: int, match: re.Match[str]) -> Track:
+def _track(
+    file: Path, container: str, number: int, match: re.Match[str]
+) -> tuple[Track, tuple[str, ...]]:
+    """A track, and what is odd about its sound."""
     shape = _RATE.search(match["rest"])
     if not shape or int(shape[1]) < 1 or not _channels(shape[2]):
         raise NoAudioError(
@@ -211,9 +213,16 @@ def _track(file: Path, container: str, number: int, match: re.Match[str]) -> Tra
             fix="choose another track, or convert the file first",
             path=file,
         )
-    rate_hz, codec, index = int(shape[1]), match["codec"], int(match["index"])
-    samples, counted = _duration(file, container, codec, rate_hz, index, single=number == 1)
-    if samples < 1:
+    stream = lengths.Stream(
+        container=container,
+        codec=match["codec"],
+        rate_hz=int(shape[1]),
+        layout=shape[2],
+        index=int(match["index"]),
+        is_first_sound=number == 1,
+    )
+    length = lengths.measure(file, stream)
+    if length.samples < 1:
         raise NoAudioError(
             f"sound track {number} holds no sound",
             fix="choose another track, or check how the file was made",
@@ -221,19 +230,20 @@ def _track(file: Path, container: str, number: int, match: re.Match[str]) -> Tra
         )
     bit_rate = _BIT_RATE.search(match["rest"])
     language = match["language"]
-    return Track(
+    track = Track(
         number=number,
-        stream_index=index,
-        codec=codec,
-        sample_rate_hz=rate_hz,
-        channels=_channels(shape[2]),
-        layout=shape[2],
-        duration_samples=samples,
-        counted=counted,
+        stream_index=stream.index,
+        codec=stream.codec,
+        sample_rate_hz=stream.rate_hz,
+        channels=_channels(stream.layout),
+        layout=stream.layout,
+        duration_samples=length.samples,
+        counted=length.counted,
         bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
         language=None if language in ("", "und") else language,
         default="(default)" in match["rest"],
     )
+    return track, length.oddities
 
 
 def _channels(layout: str) -> int:
@@ -248,113 +258,6 @@ def _channels(layout: str) -> int:
     if order:
         return (int(order[1]) + 1) ** 2 + (2 if order[2] else 0)
     return sum(int(part) for part in name.split(".") if part.isdigit())
-
-
-# ------------------------------------------------------------------------ exact durations
-
-
-def _duration(
-    file: Path, container: str, codec: str, rate_hz: int, index: int, *, single: bool
-) -> tuple[int, bool]:
-    """Return the samples of a stream, and whether they had to be counted."""
-    # The length of blocks that hold many samples each is only known when they are decoded.
-    if container in FRAME_COUNTED and single and codec.startswith(("pcm_", "flac")):
-        frames = _frames_in_header(file, container, rate_hz)
-        if frames is not None:
-            return frames, False
-    if codec in PACKET_COUNTED.get(container, ()):
-        return _samples_in_packets(file, codec, rate_hz, index), True
-    return _samples_in_decode(file, index), True
-
-
-def _frames_in_header(file: Path, container: str, rate_hz: int) -> int | None:
-    """Frames by libsndfile, None where it cannot read the file or its end is not there."""
-    import soundfile
-
-    try:
-        # A stream, because soundfile cannot encode every file name.
-        with file.open("rb") as stream, soundfile.SoundFile(stream) as sound:
-            frames = int(sound.frames)
-            if sound.samplerate != rate_hz or not frames:  # a recorder died before it wrote it
-                return None
-            if container == "flac":  # the one whose header is not held against the file's size
-                tail = min(frames, TAIL_FRAMES)
-                sound.seek(frames - tail)
-                if len(sound.read(tail, dtype="int16")) < tail:
-                    return None
-            return frames
-    except soundfile.SoundFileError:
-        return None
-
-
-def _samples_in_packets(file: Path, codec: str, rate_hz: int, index: int) -> int:
-    """Count a stream's packets, less what its header tells a decoder to skip."""
-    node = ffmpeg.source(file)[str(index)].output(
-        "pipe:1", f="framecrc", acodec="copy", flush_packets=0
-    )
-    with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
-        packets = _add_packets(process.lines(), codec)
-        process.wait()  # a file that was cut off ends with an error after its last whole packet
-    samples: int | None = round((packets.length_s - packets.skipped_s) * rate_hz)
-    if codec == "mp3":
-        samples = mp3.audible_samples(file, round(packets.length_s * rate_hz))
-    if packets.hides_its_end or samples is None:
-        return _samples_in_decode(file, index)
-    return samples
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Packets:
-    """What a stream's packets add up to, in exact seconds."""
-
-    length_s: Fraction
-    skipped_s: Fraction  # before the first sample that is heard
-    hides_its_end: bool  # the last packet may give another length than it says
-
-
-def _add_packets(lines: Iterable[bytes], codec: str) -> _Packets:
-    """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
-    base, ticks, first_pts = Fraction(0), 0, 0
-    last, before_last = b"", b""
-    for line in lines:
-        if line.startswith(b"#tb 0:"):
-            base = Fraction(line[6:].strip().decode())
-        elif not line.startswith(b"#"):
-            fields = line.split(b",", 4)
-            first_pts = first_pts if last else int(fields[2])
-            ticks += int(fields[3])
-            last, before_last = line, last
-    return _Packets(
-        length_s=ticks * base,
-        skipped_s=max(0, -first_pts) * base,
-        hides_its_end=_hides_its_end(last.split(b","), before_last.split(b","), codec),
-    )
-
-
-def _hides_its_end(last: list[bytes], before_last: list[bytes], codec: str) -> bool:
-    """Whether the last packet's duration may not be what a decoder makes of it."""
-    if len(last) < 6 or len(before_last) < 6:  # no packet to compare with
-        return True
-    if codec == "mp3":
-        return int(last[4]) < SMALLEST_MP3_FRAME_BYTES
-    if any(field.strip() == b"F=0x3" for field in last[6:]):  # cut off: the end of the file
-        return True
-    told = any(b"Skip Samples" in field for field in last[6:])
-    # A shorter last packet is heard shorter if the decoder is told so; ALAC says it by itself.
-    return told == (last[3] == before_last[3]) and codec != "alac"
-
-
-def _samples_in_decode(file: Path, index: int) -> int:
-    from captoolkit.audio import pcm
-
-    try:
-        return pcm.count_samples(file, stream_index=index)
-    except ToolError as error:
-        raise NotMediaError(
-            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
-            fix="check that the file is complete",
-            path=file,
-        ) from error
 
 
 def choose_track(info: MediaInfo, wish: str | int | None) -> Track:

@@ -1,4 +1,4 @@
-"""The head of a WAV: whether every reader understands it.
+"""The head of a WAV: whether every reader understands it, and what it says where it does.
 
 A plain header is `RIFF`/`WAVE` whose `fmt ` chunk names its codec in the first two bytes.
 `WAVE_FORMAT_EXTENSIBLE` hides it in a GUID, `RF64` and `BW64` move the sizes elsewhere: correct,
@@ -7,12 +7,70 @@ but not what a service's page means by "WAV (PCM)".
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 EXTENSIBLE = 0xFFFE
 UNKNOWN_BYTES = 0xFFFFFFFF
 PADDING_BYTES = 1  # a chunk of odd length is padded; some writers count the byte and leave it out
-HEAD_BYTES = 1 << 16
+CHUNK_HEAD_BYTES = 8
+MAX_CHUNKS = 64
+
+# The last 14 bytes of the GUID that names a codec as a plain header would, in the first two.
+PLAIN_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+# By format tag and bits of a sample.
+PCM_CODECS = {
+    (1, 8): "pcm_u8",
+    (1, 16): "pcm_s16le",
+    (1, 24): "pcm_s24le",
+    (1, 32): "pcm_s32le",
+    (3, 32): "pcm_f32le",
+    (3, 64): "pcm_f64le",
+}
+# By channels: the speakers of mono and of stereo, or none named.
+PLAIN_MASKS = {1: (0, 0x4), 2: (0, 0x3)}
+# Chunks that hold neither sound nor anything else that is told of a file, with the fewest bytes
+# that ffmpeg puts up with. Not among them: `cue `, which makes chapters, and `id3 `, which may hold
+# a picture.
+SILENT_CHUNKS = {
+    b"fact": 4, b"LIST": 4, b"bext": 602, b"PEAK": 0, b"JUNK": 0, b"PAD ": 0, b"FLLR": 0
+}  # fmt: skip
+# Samples of 16 bits may be a disguise: a disc's DTS or AC-3, S/PDIF, MPEG. How those begin, behind
+# silence; to look further is left to who can decode them.
+DISGUISED = (
+    b"\xff\x1f\x00\xe8", b"\x1f\xff\xe8\x00", b"\xfe\x7f\x01\x80", b"\x7f\xfe\x80\x01",
+    b"\x0b\x77", b"\x77\x0b", b"\x72\xf8", b"\xf8\x72", b"\x56\xe0", b"\x56\xe1",
+    *(bytes([0xFF, byte]) for byte in (0xE2, 0xE3, *range(0xF0, 0xFE))),
+)  # fmt: skip
+DISGUISE_BYTES = 1 << 17
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pcm:
+    """What the head of a WAV says of its samples.
+
+    Attributes:
+        bits: of one sample.
+        plain_header: the codec is not hidden in a GUID.
+    """
+
+    codec: str
+    rate_hz: int
+    channels: int
+    bits: int
+    plain_header: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunk:
+    """A chunk's name, and where its content lies."""
+
+    name: bytes
+    start: int
+    size: int
 
 
 def missing_bytes(file: Path) -> int:
@@ -32,13 +90,84 @@ def missing_bytes(file: Path) -> int:
 def has_plain_header(file: Path) -> bool:
     """Return whether the file is a RIFF WAV that states its codec the plain way."""
     with file.open("rb") as stream:
-        head = stream.read(HEAD_BYTES)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return False
-    at = 12
-    while at + 8 <= len(head):
-        name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
-        if name == b"fmt ":
-            return int.from_bytes(head[at + 8 : at + 10], "little") != EXTENSIBLE
-        at += 8 + size + size % 2
+        for chunk in _chunks(stream):
+            if chunk.name == b"fmt ":
+                tag = _content(stream, chunk, 2)
+                return len(tag) == 2 and int.from_bytes(tag, "little") != EXTENSIBLE
     return False
+
+
+def plain_pcm(file: Path) -> Pcm | None:
+    """Return what a WAV of one or two channels of PCM says of its samples, None for any other file.
+
+    Its chunks fill it to the last byte, each is there once, and beside the sound they hold nothing
+    that is told of a file.
+    """
+    if missing_bytes(file):
+        return None
+    with file.open("rb") as stream:
+        chunks = list(_chunks(stream))
+        size = stream.seek(0, 2)
+        by_name = {chunk.name: chunk for chunk in chunks}
+        sound, shape = by_name.pop(b"data", None), by_name.pop(b"fmt ", None)
+        if sound is None or shape is None or shape.start > sound.start:
+            return None
+        last = chunks[-1]
+        is_whole = 0 <= last.start + last.size + last.size % 2 - size <= PADDING_BYTES
+        is_plain = all(_is_silent(chunk) for chunk in by_name.values())
+        if not is_whole or not is_plain or len(by_name) + 2 != len(chunks):
+            return None
+        pcm = _pcm(_content(stream, shape, 40))
+        if pcm is None or sound.size % (pcm.channels * pcm.bits // 8):
+            return None
+        return None if pcm.bits == 16 and _is_disguised(stream, sound) else pcm
+
+
+def _chunks(stream: BinaryIO) -> Iterator[_Chunk]:
+    """The chunks of a RIFF WAV, none for another file; no more than anybody writes."""
+    stream.seek(0)
+    head = stream.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return
+    at = len(head)
+    for _ in range(MAX_CHUNKS):
+        stream.seek(at)
+        head = stream.read(CHUNK_HEAD_BYTES)
+        if len(head) < CHUNK_HEAD_BYTES:
+            return
+        name, size = struct.unpack("<4sI", head)
+        yield _Chunk(name=name, start=at + CHUNK_HEAD_BYTES, size=size)
+        at += CHUNK_HEAD_BYTES + size + size % 2
+
+
+def _content(stream: BinaryIO, chunk: _Chunk, most_bytes: int) -> bytes:
+    stream.seek(chunk.start)
+    return stream.read(min(chunk.size, most_bytes))
+
+
+def _is_silent(chunk: _Chunk) -> bool:
+    return chunk.name in SILENT_CHUNKS and chunk.size >= SILENT_CHUNKS[chunk.name]
+
+
+def _pcm(shape: bytes) -> Pcm | None:
+    """What a `fmt ` chunk says, if it is PCM of one or two channels in their usual places."""
+    if len(shape) < 16:
+        return None
+    tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack("<HHIIHH", shape[:16])
+    plain_header = tag != EXTENSIBLE
+    if not plain_header:
+        if len(shape) < 40 or shape[26:] != PLAIN_GUID_TAIL:
+            return None
+        sample_bits, mask, tag = struct.unpack("<HIH", shape[18:26])
+        if sample_bits != bits or mask not in PLAIN_MASKS.get(channels, ()):
+            return None
+    codec = PCM_CODECS.get((tag, bits))
+    if codec is None or channels not in PLAIN_MASKS or frame_bytes != channels * bits // 8:
+        return None
+    return Pcm(
+        codec=codec, rate_hz=rate_hz, channels=channels, bits=bits, plain_header=plain_header
+    )
+
+
+def _is_disguised(stream: BinaryIO, sound: _Chunk) -> bool:
+    return _content(stream, sound, DISGUISE_BYTES).lstrip(b"\0").startswith(DISGUISED)

@@ -3,20 +3,33 @@
 Rules: no other module imports httpx, and none of its types or errors leave this one. Everything
 is bounded: every wait, the time of an answer and its size. No redirect is followed, so that a key
 cannot be led away. The key is checked against where it goes before a connection exists, is kept
-in the headers alone, and is struck out of whatever a server echoes.
+in the headers alone, and is struck out of whatever a server echoes. What fetches files holds no
+key; what of an address may be secret is in no message, name or log.
 """
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
 from captoolkit import __version__
 from captoolkit.captioners.regions import Endpoint, check_key, check_secrecy
 from captoolkit.captioners.service import EXCERPT_CHARS, Reply, Request, clean
-from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
+from captoolkit.closing import Closing
+from captoolkit.errors import (
+    InputError,
+    ServiceConnectionError,
+    ServiceError,
+    SourceNotFoundError,
+    UsageError,
+)
 
 # A key shorter than this (`EMPTY`, `none`) is a placeholder, not a secret, and might be a word of
 # a caption; a longer one is struck out of answers.
@@ -241,3 +254,187 @@ def _open(endpoint: Endpoint, api_key: str | None, bounds: Bounds) -> httpx.Clie
             f"({type(error).__name__})",
             fix="check ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
         ) from None
+
+
+# ---------------------------------------------------------------------------- fetching files
+
+MAX_PORT = 65_535
+
+_AGAIN_FIX = "try again, or download it yourself and give the file"
+_ADDRESS_FIX = "check the address and the network"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a file lies on the web, taken apart by what will go there; shown without its secrets.
+
+    Attributes:
+        name: scheme, host and path, the only part to be shown.
+        endpoint: scheme, host and port.
+        url: what is asked for, query included, without user and password.
+        login: user and password; None when there are none.
+    """
+
+    name: str
+    endpoint: Endpoint
+    url: str = field(repr=False)
+    login: tuple[str, str] | None = field(repr=False)
+
+
+def parse_address(text: str) -> Address:
+    """Return the address of a file on the web.
+
+    Raises:
+        UsageError: it is none; it is not repeated, as any part of it may be a password.
+    """
+    try:
+        url = httpx.URL(text).copy_with(fragment=None)
+        url.raw_host.decode("ascii").encode("idna")  # as the system will, which then raises this
+        sound = url.scheme in {"http", "https"} and bool(url.host) and "%" not in url.host
+        sound = sound and (url.port is None or 0 < url.port <= MAX_PORT)
+    except (httpx.InvalidURL, ValueError):
+        sound = False
+    if not sound:
+        raise UsageError("the URL is not one that can be used", fix="write https://HOST/PATH")
+    bare = url.copy_with(userinfo=b"")
+    return Address(
+        name=str(bare.copy_with(query=None)),
+        endpoint=Endpoint(
+            base_url=f"{url.scheme}://{bare.netloc.decode('ascii')}",
+            host=url.host.rstrip("."),
+            encrypted=url.scheme == "https",
+        ),
+        url=str(bare),
+        login=(url.username, url.password) if url.userinfo else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A file on its way: the answer's head, and its body still to be read.
+
+    Attributes:
+        address: where it comes from.
+        status_code: the HTTP status.
+        headers: their names are in lower case.
+        location: the address that a redirect names, None for every other answer.
+        blocks: the body as it is sent, packed if its headers say so.
+    """
+
+    address: Address
+    status_code: int
+    headers: Mapping[str, str]
+    location: str | None
+    blocks: Iterator[bytes]
+
+
+class Getter(Closing):
+    """Asks for files, one after another, all of it within `answer_s`.
+
+    httpx bounds each wait alone; a head that drips in, or interim answers without end, outlast
+    that. So when the time is over a timer ends the connection, whatever is being waited for.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._is_late = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(bounds.answer_s, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def close(self) -> None:
+        """Stop the clock; may be called twice."""
+        self._timer.cancel()
+        self._timer.join()
+
+    @contextlib.contextmanager
+    def get(self, address: Address) -> Iterator[Incoming]:
+        """Ask for a file and yield the answer, whatever its status; a redirect is not followed.
+
+        Each time it is another client: nothing that one host has set, or was told, meets another.
+
+        Raises:
+            SourceNotFoundError: the host cannot be reached.
+            InputError: no answer came or, while `blocks` is read, only a part of one.
+        """
+        with _open(address.endpoint, None, self._bounds) as client:
+            request = client.build_request(
+                "GET", address.url, headers={"Accept": "*/*"}, extensions={"trace": self._notice}
+            )
+            request.url = _QuietURL(request.url)
+            try:
+                response = client.send(request, stream=True, auth=address.login)
+            except httpx.RequestError as error:
+                raise self._failure(error, address) from error
+            except httpx.InvalidURL:  # of a redirect: httpx maps only some to its own error
+                malformed = httpx.RemoteProtocolError("Invalid URL in location header")
+                raise self._failure(malformed, address) from None
+            with contextlib.closing(response):
+                following = response.next_request
+                yield Incoming(
+                    address=address,
+                    status_code=response.status_code,
+                    headers=dict(response.headers),
+                    location=None if following is None else str(following.url),
+                    blocks=self._blocks(response, address),
+                )
+
+    def _blocks(self, response: httpx.Response, address: Address) -> Iterator[bytes]:
+        try:
+            yield from response.iter_raw()
+        except httpx.RequestError as error:
+            raise self._failure(error, address) from error
+        if self._is_late:  # a body that ends where its connection does looks whole
+            raise self._lateness(address)
+
+    def _failure(self, error: httpx.RequestError, address: Address) -> InputError:
+        if self._is_late:
+            return self._lateness(address)
+        failure = FAILURES[next(kind for kind in type(error).__mro__ if kind in FAILURES)]
+        problem = failure.problem.format(
+            host=address.endpoint.host,
+            detail=_detail(error),
+            connect_s=self._bounds.connect_s,
+            read_s=self._bounds.read_s,
+            write_s=self._bounds.write_s,
+            pool_s=self._bounds.pool_s,
+        )
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+            return SourceNotFoundError(problem, fix=_ADDRESS_FIX, path=address.name)
+        return InputError(problem, fix=_AGAIN_FIX, path=address.name)
+
+    def _lateness(self, address: Address) -> InputError:
+        return InputError(
+            f"{address.endpoint.host} was not done within {self._bounds.answer_s:g} s",
+            fix="download it yourself and give the file",
+            path=address.name,
+        )
+
+    def _notice(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take in, as httpx's `trace`, which socket is being waited for."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._is_late:  # it stood only when the time was over
+                self._end()
+
+    def _end(self) -> None:
+        self._is_late = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                # Not a TLS socket's own method, which takes its keys away while another reads.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class _QuietURL(httpx.URL):
+    """A URL that keeps its query to itself: httpx writes every URL it asks for into its log."""
+
+    def __str__(self) -> str:
+        return super().__str__().partition("?")[0]
+
+
+def _detail(error: httpx.RequestError) -> str:
+    """What the system says; what is said of an answer is left out, as it repeats the answer."""
+    if isinstance(error, httpx.ProtocolError):
+        return "its answer is cut off or malformed"
+    return clean(str(error), EXCERPT_CHARS) or type(error).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import signal
 import sys
@@ -20,10 +21,12 @@ from pathlib import Path
 import click
 
 from captoolkit import __version__
-from captoolkit.cli.show import clean
+from captoolkit.cli.show import clean, shown
 from captoolkit.errors import CaptoolkitError, UsageError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+SKIP_SILENCE = "--skip-silence"
+USUAL_SILENCE = f"{SKIP_SILENCE}=10s"
 
 COMMANDS = {
     "caption": "Prepare, ask, stitch: write the timeline of each file.",
@@ -78,7 +81,7 @@ def run(argv: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     with _signals_as_interrupts():
         try:
-            status = app.main(list(argv), prog_name="captoolkit", standalone_mode=False)
+            status = app.main(spelt_out(argv), prog_name="captoolkit", standalone_mode=False)
             sys.stdout.flush()
         except click.exceptions.Exit as stop:
             return stop.exit_code
@@ -96,6 +99,16 @@ def run(argv: Sequence[str]) -> int:
         except OSError as error:
             return _unheard(error)
     return int(status or 0)
+
+
+def spelt_out(argv: Sequence[str]) -> list[str]:
+    """Return arguments in which `--skip-silence` has the length that it has without one.
+
+    click would take the next argument for the length, were it a file's name or not.
+    """
+    options = list(itertools.takewhile(lambda word: word != "--", argv))
+    written = [USUAL_SILENCE if word == SKIP_SILENCE else word for word in options]
+    return [*written, *argv[len(options) :]]
 
 
 def _unheard(error: OSError) -> int:
@@ -119,7 +132,7 @@ def for_each(names: Sequence[str], work: Callable[[str], None], *, debug: bool) 
         except CaptoolkitError as error:
             if debug:
                 traceback.print_exc()
-            report(f"{name}: {error}")
+            report(f"{shown(name)}: {error}")
             failures.append(error)
     if len(failures) == len(names) and all(isinstance(one, UsageError) for one in failures):
         return USAGE

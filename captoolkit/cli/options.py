@@ -32,6 +32,16 @@ def files_argument(command: Command) -> Command:
     return click.argument("files", metavar="FILE...", nargs=-1, required=True)(command)
 
 
+def jobs_option(command: Command) -> Command:
+    """`--jobs`."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        metavar="N",
+        help="How much is worked on at once.  [default: one for each core]",
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """`--json`."""
     help_text = "Print one JSON document instead of text."
@@ -108,10 +118,10 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
         click.option(
             "--format",
             "format_",
-            type=click.Choice(["auto", "wav", "mp3", "aac", "amr"]),
+            type=click.Choice(["auto", "wav", "mp3", "aac", "amr", "gsm"]),
             default="auto",
             show_default=True,
-            help="The format that comes out; auto takes the least loss that fits.",
+            help="The format that comes out; auto takes the least loss that fits, gsm is a WAV.",
         ),
         click.option(
             "--quality",
@@ -120,6 +130,13 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
             show_default=True,
             help="The services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k "
             "in stereo; auto takes the best that fits.",
+        ),
+        click.option(
+            "--effort",
+            type=click.Choice(["fast", "best"]),
+            default="fast",
+            show_default=True,
+            help="best takes the MP3 encoder's slower setting where it sounds better.",
         ),
         click.option(
             "--bitrate",
@@ -149,6 +166,19 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
             help="Make no segment longer than this, such as 10m.",
         ),
         click.option(
+            "--parts",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Make this many segments.",
+        ),
+        click.option(
+            "--skip-silence",
+            callback=_parsed_by(parse_duration),
+            metavar="[=LENGTH]",
+            help="Leave out silences of at least this length; without one, of ten seconds. Quiet "
+            "sound is no silence. Times stay those of FILE.",
+        ),
+        click.option(
             "--track",
             metavar="N|LANG",
             help="The sound track to take: its number from 1, or its language, such as zho. "
@@ -161,6 +191,7 @@ def wishes(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of `preparing_options` as the library's keyword arguments."""
     names = ("target", "via", "quality", "bit_rate", "sample_rate_hz", "channels")
     taken = {name: options[name] for name in (*names, "segment", "max_segment", "track")}
+    taken |= {name: options[name] for name in ("effort", "parts", "skip_silence")}
     return taken | {"format": options["format_"]}
 
 

@@ -9,7 +9,7 @@ import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, for_each
-from captoolkit.cli.show import plural, say, say_columns
+from captoolkit.cli.show import plural, say, say_columns, shown
 
 if TYPE_CHECKING:
     from captoolkit.model import CostRange, Plan, Span
@@ -48,12 +48,13 @@ def command(files: tuple[str, ...], as_json: bool, debug: bool, **chosen: Any) -
 
 def say_plan(name: str, plan: Plan) -> None:
     """Write a plan for a person."""
-    say(f"{name}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
+    say(f"{shown(name)}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
     for reason in plan.reasons:
         say(f"  {reason}")
     for warning in plan.info.warnings:
         say(f"  warning: {warning}")
     say_columns(_segment_rows(plan), indent="  ")
+    say_columns(_skipped_rows(plan), indent="  ")
     say(f"  {tokens(plan)}")
     for region, costs in groupby(plan.costs, key=lambda cost: cost.region):
         say(f"  {region}: {'; '.join(price(cost) for cost in costs)}.")
@@ -76,13 +77,28 @@ def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
     return rows + ([(f"and {others:,} more", "", "")] if others else [])
 
 
+def _skipped_rows(plan: Plan) -> list[tuple[str, ...]]:
+    """Where silence is left out; of many, the first."""
+    from captoolkit.units import format_clock
+
+    rows: list[tuple[str, ...]] = [
+        (
+            "silence",
+            f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}",
+        )
+        for span in plan.skipped[:MOST_SEGMENTS]
+    ]
+    others = len(plan.skipped) - len(rows)
+    return rows + ([(f"and {others:,} more", "")] if others else [])
+
+
 def max_bytes(plan: Plan, span: Span) -> int:
     """Return how large the file of a planned segment may come out."""
     from captoolkit.planning.ladder import file_bytes
 
     made = plan.encoding
     if made is None:
-        return plan.info.size_bytes
+        return plan.max_segment_bytes
     return file_bytes(made, int(span.duration_s * made.sample_rate_hz) + 1)
 
 
@@ -119,6 +135,13 @@ def _document(plan: Plan) -> dict[str, Any]:
                 "max_bytes": max_bytes(plan, span),
             }
             for index, span in enumerate(plan.spans, start=1)
+        ],
+        "skipped": [
+            {
+                "start_s": seconds(span.start_samples, span.rate_hz),
+                "end_s": seconds(span.end_samples, span.rate_hz),
+            }
+            for span in plan.skipped
         ],
         "cut_reach_s": seconds(plan.reach_samples, plan.track.sample_rate_hz),
         "tokens": {"audio": plan.audio_tokens, "input": plan.input_tokens},

@@ -9,7 +9,7 @@ import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, display_name, for_each
-from captoolkit.cli.show import say
+from captoolkit.cli.show import as_path, say
 
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
@@ -23,11 +23,18 @@ from captoolkit.cli.show import say
     help="The folder that receives them; made if it is not there.",
 )
 @options.preparing_options()
+@options.jobs_option
 @options.overwrite_option
 @options.json_option
 @options.debug_option
 def command(
-    files: tuple[str, ...], out: Path, overwrite: bool, as_json: bool, debug: bool, **chosen: Any
+    files: tuple[str, ...],
+    out: Path,
+    jobs: int | None,
+    overwrite: bool,
+    as_json: bool,
+    debug: bool,
+    **chosen: Any,
 ) -> int:
     """Make files that the target takes of each FILE, with as little change as its limits allow.
 
@@ -38,14 +45,14 @@ def command(
     from captoolkit.files import distinct_stems
     from captoolkit.preparing import prepare
 
-    stems = iter(distinct_stems(map(Path, files)))
+    stems = iter(distinct_stems(map(as_path, files)))
     manifests: list[str] = []
 
     def make(name: str) -> None:
         stem = next(stems)
         with (
             Bars(name) as bars,
-            prepare(name, on_event=bars.show, **options.wishes(chosen)) as work,
+            prepare(name, jobs=jobs, on_event=bars.show, **options.wishes(chosen)) as work,
         ):
             segments = work.save(out, stem=stem, overwrite=overwrite, spare=files)
         manifests.append((out / f"{stem}.manifest.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from captoolkit.cli.show import clean, note
+from captoolkit.cli.show import clean, note, shown
 from captoolkit.events import EntryReady, Event, Progressed, SegmentReady, Started, Warned
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Bars:
     """
 
     def __init__(self, name: str, *, captions: bool = False) -> None:
-        self._name = clean(name)
+        self._name = clean(shown(name))
         self._captions = captions
         self._lock = threading.Lock()
         self._progress: Progress | None = None

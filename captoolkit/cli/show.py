@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import click
 
@@ -17,6 +18,20 @@ def clean(text: str) -> str:
     ```
     """
     return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def shown(name: str) -> str:
+    """Return an input's name as it may be shown: a URL without what only its owner may know."""
+    from captoolkit.audio.source import is_web_url, public_url
+
+    return public_url(name) if is_web_url(name) else name
+
+
+def as_path(name: str) -> Path:
+    """Return a path whose stem is what the files made of an input are called."""
+    from captoolkit.audio.source import is_web_url, stem_of
+
+    return Path(f"{stem_of(name)}.url") if is_web_url(name) else Path(name)
 
 
 def say(text: str = "") -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captoolkit import files
+from captoolkit.cli.show import as_path
 from captoolkit.errors import UsageError
 from captoolkit.timeline import FORMATS, extension_of, render
 
@@ -49,7 +50,7 @@ class Outputs:
         if out is not None and not self._single and Path(out).is_file():
             raise UsageError(f"{out} is a file", fix="several results need a folder")
         names = ["timeline" if name == "-" else name for name in inputs]
-        self._stems = iter(files.distinct_stems(map(Path, names)))
+        self._stems = iter(files.distinct_stems(map(as_path, names)))
 
     def places(self) -> Mapping[str, Path | None]:
         """Return where each format of the next input goes; None is standard output.

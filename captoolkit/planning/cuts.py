@@ -1,57 +1,50 @@
-"""Where to cut: a running sound comes in, pieces come out that tile it without gap or overlap.
+"""Where to cut: a running sound comes in, parts come out that tile it without gap or overlap.
 
-Rules: pieces are balanced (what is left is shared out anew after each cut), none is longer than the
-limit, and each cut lies at the quietest point within reach of its balanced place. Only that
-neighbourhood is held and analysed; everything before it has already gone on to its encoder.
+Rules: each cut has a window of its own around its balanced place and lies at the quietest point in
+it, whatever the other cuts do; so a recording can be cut from any of its windows on, by several
+workers at once, and comes out the same. Windows never come so near to each other that a part could
+be longer than the limit. Only a window is held and analysed; everything before it has already gone
+on to its encoder.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from captoolkit.model import Span
 from captoolkit.planning.levels import quietest
 
-Block = NDArray[np.float32]
+Block = NDArray[Any]  # float32 or int16
+
+RUN_S = 600  # segments decoded in one go last about this long together, if they are short
+RUN_SEGMENTS = 32  # and are no more than these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CutRule:
-    """How a sound is to be cut, all in samples of that sound.
+class Window:
+    """Where a cut may fall, in samples, and where it would if all were equally quiet.
 
-    Attributes:
-        total: how long it is expected to be; a longer one is cut on, a shorter one just ends.
-        pieces: how many are wanted.
-        longest: no piece is longer.
-        reach: how far a cut may move from its balanced place, either way.
-    """
-
-    total: int
-    pieces: int
-    longest: int
-    reach: int
-    rate_hz: int
-
-    def __post_init__(self) -> None:
-        if min(self.pieces, self.longest, self.rate_hz) < 1 or self.reach < 0:
-            raise ValueError(f"no sound can be cut by {self}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutWindow:
-    """Where the next cut may fall, and where it would if all were equally quiet.
-
-    `needed` is how much of the sound must have come in before it is decided.
+    A fixed cut has a window of one sample.
     """
 
     earliest: int
     balanced: int
     latest: int
-    needed: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.earliest <= self.balanced <= self.latest:
+            raise ValueError(f"{self} is no window")
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is nothing to choose."""
+        return self.earliest == self.latest
 
 
 def balanced_edges(total: int, pieces: int) -> tuple[int, ...]:
@@ -66,76 +59,103 @@ def balanced_edges(total: int, pieces: int) -> tuple[int, ...]:
     return tuple((2 * index * total + pieces) // (2 * pieces) for index in range(pieces + 1))
 
 
-def next_window(rule: CutRule, *, start: int, pieces_left: int) -> CutWindow | None:
-    """Return where the piece that begins at `start` may end; None if it is the last one.
+def window(edge: int, reach: int) -> Window:
+    """Return the window of a cut that may move by `reach` either way."""
+    return Window(earliest=max(0, edge - reach), balanced=edge, latest=edge + reach)
 
-    The window leaves enough for the pieces after it: none of them can be forced over the limit.
+
+def runs(spans: Sequence[Span]) -> tuple[tuple[Span, ...], ...]:
+    """Return the segments in runs that are decoded in one go each, by different workers.
+
+    A run ends where something is skipped, and is long enough to be worth a decoder of its own.
+    It depends on the segments alone, never on the machine: the same file is cut the same way.
     """
-    left = rule.total - start
-    if pieces_left <= 1 and left <= rule.longest:
-        return None
-    pieces_left = max(2, pieces_left)
-    balanced = start + (2 * left + pieces_left) // (2 * pieces_left)
-    earliest = max(balanced - rule.reach, rule.total - (pieces_left - 1) * rule.longest, start + 1)
-    latest = min(balanced + rule.reach, start + rule.longest)
-    earliest = min(earliest, latest)
-    balanced = min(max(balanced, earliest), latest)
-    return CutWindow(earliest=earliest, balanced=balanced, latest=latest, needed=latest)
+    parted: list[list[Span]] = []
+    for span in spans:
+        last = parted[-1] if parted else []
+        if last and last[-1].end_samples == span.start_samples and not _is_full(last):
+            last.append(span)
+        else:
+            parted.append([span])
+    return tuple(map(tuple, parted))
 
 
-def cut(blocks: Iterable[Block], rule: CutRule) -> Iterator[tuple[int, Block]]:
-    """Yield (piece, block) pairs: the blocks that came in, parted at the cuts.
+def _is_full(run: Sequence[Span]) -> bool:
+    samples = run[-1].end_samples - run[0].start_samples
+    return samples >= RUN_S * run[0].rate_hz or len(run) >= RUN_SEGMENTS
+
+
+def cut(
+    blocks: Iterable[Block], windows: Iterable[Window], *, rate_hz: int, longest: int
+) -> Iterator[tuple[int, Block]]:
+    """Yield (part, block) pairs: the blocks that came in, parted at the cuts.
 
     Args:
-        blocks: the sound, arrays of shape (frames, channels), of any lengths.
-        rule: how to cut it.
+        blocks: the sound, arrays of shape (frames, channels), float32 or int16, of any lengths.
+        windows: where to cut it, in order.
+        rate_hz: its rate.
+        longest: if the sound goes on after the last cut, no part of that is longer.
 
     Yields:
-        The piece's number from 0 and some of its samples, in order; a piece may come in many
-        blocks. All that is yielded, put together, is what came in.
+        The part's number from 0 and some of its samples, in order; a part may come in many blocks.
+        All that is yielded, put together, is what came in.
     """
-    start, done, piece = 0, 0, 0  # done: samples already yielded
     held = _Held()
+    done = part = 0  # done: samples already yielded
+    ahead = _Ahead(windows, longest)
     for block in blocks:
         held.add(block)
-        while True:
-            window = _window_ahead(rule, start=start, piece=piece)
-            if done + held.frames < window.needed:
-                ready = held.take(max(0, window.earliest - _context(rule) - done))
-                break
-            at = _cut_in(held, window, rule, first=done)
-            yield from ((piece, part) for part in held.take(at - done))
-            start = done = at
-            piece += 1
-        for part in ready:
-            done += len(part)
-            yield piece, part
-    yield from ((piece, part) for part in held.take(held.frames))
+        while done + held.frames >= ahead.needed:
+            at = _cut_in(held, ahead.window, rate_hz, first=done)
+            yield from ((part, piece) for piece in held.take(at - done))
+            done = at
+            part += 1
+            ahead.advance(at)
+        for piece in held.take(ahead.window.earliest - _context(rate_hz) - done):
+            done += len(piece)
+            yield part, piece
+    yield from ((part, piece) for piece in held.take(held.frames))
 
 
-def _window_ahead(rule: CutRule, *, start: int, piece: int) -> CutWindow:
-    """The next window; for the last piece the one that is used only if the sound goes on."""
-    window = next_window(rule, start=start, pieces_left=rule.pieces - piece)
-    if window is not None:
-        return window
-    latest = start + rule.longest
-    earliest = max(start + 1, latest - rule.reach)
-    # One sample more than the longest piece: only then is there something to cut off.
-    return CutWindow(earliest=earliest, balanced=latest, latest=latest, needed=latest + 1)
+class _Ahead:
+    """The window of the next cut: the ones wished for, then those that the limit forces.
+
+    `needed` is how much of the sound must have come in before the cut is made.
+    """
+
+    def __init__(self, windows: Iterable[Window], longest: int) -> None:
+        self._windows = iter(windows)
+        self._longest = longest
+        self.advance(0)
+
+    def advance(self, start: int) -> None:
+        """Go on to the next window; the part that ends in it begins at `start`."""
+        wished = next(self._windows, None)
+        latest = start + self._longest
+        reach = self._longest // 5
+        self.window = wished or Window(earliest=latest - reach, balanced=latest, latest=latest)
+        # A forced cut is made only if there is something to cut off.
+        self.needed = self.window.latest + (wished is None)
 
 
-def _cut_in(held: _Held, window: CutWindow, rule: CutRule, *, first: int) -> int:
+def _cut_in(held: _Held, window: Window, rate_hz: int, *, first: int) -> int:
     """The sample at which to cut, looking at what is held, which begins at sample `first`."""
-    from_sample = max(first, window.earliest - _context(rule))
+    if window.is_fixed:
+        return window.balanced
+    from_sample = max(first, window.earliest - _context(rate_hz))
     sound = held.view(from_sample - first, window.latest - first)
-    near = window.balanced - from_sample
-    at = from_sample + quietest(sound, rate_hz=rule.rate_hz, near=near)
+    return quietest_in(sound, window, rate_hz=rate_hz, first=from_sample)
+
+
+def quietest_in(sound: Block, window: Window, *, rate_hz: int, first: int) -> int:
+    """Return the sample at which to cut, where the sound begins at sample `first`."""
+    at = first + quietest(sound, rate_hz=rate_hz, near=window.balanced - first)
     return min(max(at, window.earliest), window.latest)
 
 
-def _context(rule: CutRule) -> int:
+def _context(rate_hz: int) -> int:
     """How much sound before a window helps to judge its first points."""
-    return rule.rate_hz // 10
+    return rate_hz // 10
 
 
 class _Held:

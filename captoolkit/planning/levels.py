@@ -8,11 +8,14 @@ moment between two syllables, and the middle of the pause over its edge.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 HOP_S = 0.01
 PAUSE_S = 0.2
+FULL_SCALE = 32768  # of 16-bit samples
 # Below this a point is simply silent, and silences do not compete: -90 dB under full scale.
 SILENCE_POWER = 1e-9
 # Points within 1 dB of the quietest count as equally quiet; the one nearest to the target wins.
@@ -31,11 +34,11 @@ def hop_samples(rate_hz: int) -> int:
     return max(1, int(rate_hz * HOP_S))
 
 
-def power_curve(samples: NDArray[np.float32], *, rate_hz: int) -> NDArray[np.float64]:
+def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
     """Return the power of each whole 10 ms of a block.
 
     Args:
-        samples: shape (frames, channels), float32.
+        samples: shape (frames, channels), float32, or int16 of which 32768 is full scale.
         rate_hz: their rate.
 
     Returns:
@@ -44,21 +47,24 @@ def power_curve(samples: NDArray[np.float32], *, rate_hz: int) -> NDArray[np.flo
     """
     hop = hop_samples(rate_hz)
     hops = len(samples) // hop
+    samples = samples[: hops * hop]
+    if samples.dtype == np.int16:
+        samples = samples.astype(np.float32) / FULL_SCALE
     with np.errstate(over="ignore", invalid="ignore"):
-        change = np.diff(samples[: hops * hop], axis=0, prepend=samples[:1])
+        change = np.diff(samples, axis=0, prepend=samples[:1])
     np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     power = np.einsum("fc,fc->f", change, change, dtype=np.float64) / samples.shape[1]
     smoothed: NDArray[np.float64] = power.reshape(hops, hop).mean(axis=1)
     return smoothed
 
 
-def quietest(samples: NDArray[np.float32], *, rate_hz: int, near: int) -> int:
+def quietest(samples: NDArray[Any], *, rate_hz: int, near: int) -> int:
     """Return the frame at which a cut is least heard.
 
     The first and the last 100 ms only lend context: what surrounds a point there is unknown.
 
     Args:
-        samples: shape (frames, channels): the sound within reach of the cut.
+        samples: shape (frames, channels), as for `power_curve`: the sound within reach of the cut.
         rate_hz: its rate.
         near: the frame at which the cut would lie if all were equally quiet.
 

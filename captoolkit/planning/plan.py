@@ -1,65 +1,48 @@
 """MediaInfo + Target + wishes -> Plan: what will be done, and why, in words.
 
-Rules: the least change that fits. A file that the target takes as it is passes through untouched,
-unless a wish asks for something else; otherwise it is cut into the fewest balanced segments that
-the limits allow, and encoded on the best rung of the ladder on which such a segment fits.
+Rules: the least change that fits. A file that the target takes as it is passes through untouched;
+else its frames move to a container that the target takes; else they are shared out to segments at
+their boundaries; else the sound is encoded. A step is skipped only for a stated reason.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
-from captoolkit.errors import UsageError
-from captoolkit.model import (
-    Action,
-    CostRange,
-    Encoding,
-    MediaInfo,
-    Plan,
-    Price,
-    Span,
-    Target,
-    Track,
-    Via,
-)
-from captoolkit.planning import ladder, mixing, targets
-from captoolkit.planning.cuts import balanced_edges
+from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
+from captoolkit.planning import copying, fitting, ladder, mixing, sharing, targets
+from captoolkit.planning.bill import audio_tokens, bill
+from captoolkit.planning.fitting import Bounds, Fit
 from captoolkit.planning.targets import clock
-from captoolkit.planning.wishes import Wishes, candidates, refuse_nonsense
-
-MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
-REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
-SLACK_S = Fraction(5)  # what a cut must at least be able to move towards a limit, if that is
-SLACK_SHARE = Fraction(1, 10)  # less than this share of a segment
-MILLION = 1_000_000
+from captoolkit.planning.wishes import Wishes, fallbacks, refuse_nonsense
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bounds:
-    """What one segment may be at most."""
-
-    duration_s: Fraction | None
-    size_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Choice:
-    """An encoding, how many segments of it, and how long each may be, in seconds.
+class _Case:
+    """All that a plan is made from.
 
     Attributes:
-        is_best: no encoding that may be taken is better.
+        causes: why the file cannot stay as it is, as sentences.
+        stretches: what of the track is kept.
     """
 
-    encoding: Encoding
-    is_best: bool
-    segments: int
-    longest_s: Fraction
-    balanced_s: Fraction
+    info: MediaInfo
+    track: Track
+    target: Target
+    via: Via
+    wishes: Wishes
+    mix: mixing.Mix
+    bounds: Bounds
+    skipped: tuple[Span, ...]
+    stretches: tuple[Span, ...]
+    causes: tuple[str, ...]
+
+    @property
+    def durations_s(self) -> tuple[Fraction, ...]:
+        """The exact length of each stretch."""
+        return tuple(Fraction(one.samples, one.rate_hz) for one in self.stretches)
 
 
 def make_plan(
@@ -70,6 +53,8 @@ def make_plan(
     via: Via = Via.BASE64,
     wishes: Wishes | None = None,
     mix: mixing.Mix | None = None,
+    framing: copying.Framing | None = None,
+    skipped: Sequence[Span] = (),
 ) -> Plan:
     """Decide what to do with one track of a file so that `target` takes it.
 
@@ -80,6 +65,8 @@ def make_plan(
         via: how it will travel.
         wishes: what the caller wants beside that.
         mix: how to make one channel of the track's; the plain average if None.
+        framing: the track's frames, if they can be copied; None if they cannot.
+        skipped: stretches of the track that are silent and are left out.
 
     Raises:
         UsageError: the wishes cannot be met within the limits.
@@ -87,153 +74,190 @@ def make_plan(
     wishes = wishes or Wishes()
     refuse_nonsense(wishes)
     mix = mix or mixing.average(track.channels, track.layout)
-    bounds = _bounds(target, via, wishes)
-    causes = _causes(info, track, target, via, wishes, mix)
-    if not causes:
-        return _pass_through(info, track, target, via, bounds)
-    choice = _choose(track, target, bounds, wishes)
-    return _encode(info, track, target, via, bounds, choice, mix, causes)
+    case = _Case(
+        info=info,
+        track=track,
+        target=target,
+        via=via,
+        wishes=wishes,
+        mix=mix,
+        bounds=_bounds(target, via, wishes),
+        skipped=tuple(skipped),
+        stretches=_kept(track, skipped),
+        causes=_causes(info, track, target, via, wishes, mix, skipped),
+    )
+    if not case.causes:
+        return _pass_through(case)
+    return _with_frames_as_they_are(case, framing) or _encoded(case, framing)
 
 
 # ------------------------------------------------------------------- as it is, or not
 
 
 def _causes(
-    info: MediaInfo, track: Track, target: Target, via: Via, wishes: Wishes, mix: mixing.Mix
+    info: MediaInfo,
+    track: Track,
+    target: Target,
+    via: Via,
+    wishes: Wishes,
+    mix: mixing.Mix,
+    skipped: Sequence[Span],
 ) -> tuple[str, ...]:
     """Why the file cannot stay as it is, as sentences; none if it can."""
     causes = list(targets.misfits(info, track, target, via))
-    duration_s = _exact_s(track)
-    if wishes.format not in ("auto", info.container):
+    duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
+    if wishes.format != "auto" and not _is_of_format(info.container, track.codec, wishes):
         causes.append(f"{wishes.format.upper()} is asked for.")
     elif wishes.shape_the_sound:
         causes.append(f"{wishes.shape_in_words.capitalize()} is asked for.")
     for length_s in (wishes.segment_s, wishes.max_segment_s):
         if length_s is not None and duration_s > length_s:
             causes.append(f"Segments of {clock(length_s)} are asked for.")
+    if wishes.parts is not None and wishes.parts > 1:
+        causes.append(f"{wishes.parts} parts are asked for.")
+    if skipped:
+        causes.append(_said_of_skipped(skipped, target))
     if mix.reason and not target.full_sound:
         causes.append(mix.reason)
     return tuple(causes)
 
 
-def _bounds(target: Target, via: Via, wishes: Wishes) -> _Bounds:
+def _is_of_format(container: str, codec: str, wishes: Wishes) -> bool:
+    """Whether sound in that container and codec is what the wish for a format means."""
+    wanted, wanted_codec = ladder.FORMATS[wishes.format]
+    return container == wanted and (codec == "gsm_ms") == (wanted_codec == "gsm_ms")
+
+
+def _said_of_skipped(skipped: Sequence[Span], target: Target) -> str:
+    length_s = sum((Fraction(one.samples, one.rate_hz) for one in skipped), Fraction(0))
+    silences = "1 silence is" if len(skipped) == 1 else f"{len(skipped)} silences are"
+    saved = audio_tokens(target, length_s)
+    tokens = f" That saves {saved:,} tokens." if saved else ""
+    return f"{silences} left out, {clock(length_s)} in all.{tokens}"
+
+
+def _kept(track: Track, skipped: Sequence[Span]) -> tuple[Span, ...]:
+    """What is left of the track between the stretches that are skipped."""
+    rate_hz, at, kept = track.sample_rate_hz, 0, []
+    end = Span(
+        start_samples=track.duration_samples, end_samples=track.duration_samples, rate_hz=rate_hz
+    )
+    for gap in (*skipped, end):
+        if gap.start_samples > at:
+            kept.append(Span(start_samples=at, end_samples=gap.start_samples, rate_hz=rate_hz))
+        at = gap.end_samples
+    return tuple(kept)
+
+
+def _bounds(target: Target, via: Via, wishes: Wishes) -> Bounds:
     limits = (targets.longest_s(target), wishes.max_segment_s)
     known = [limit for limit in limits if limit is not None]
-    return _Bounds(
+    return Bounds(
         duration_s=min(known) if known else None, size_bytes=targets.max_bytes(target, via)
     )
 
 
-def _pass_through(info: MediaInfo, track: Track, target: Target, via: Via, bounds: _Bounds) -> Plan:
-    span = Span(start_samples=0, end_samples=track.duration_samples, rate_hz=track.sample_rate_hz)
+def _pass_through(case: _Case) -> Plan:
+    info, track = case.info, case.track
+    (length_s,) = case.durations_s
     reason = (
-        f"It fits as it is: {info.container} with {track.codec}, {clock(_exact_s(track))}, "
-        f"{targets.sent_size(info.size_bytes, via)}. Not a byte is changed."
+        f"It fits as it is: {info.container} with {track.codec}, {clock(length_s)}, "
+        f"{targets.sent_size(info.size_bytes, case.via)}. Not a byte is changed."
     )
     return Plan(
         info=info,
         track=track,
-        target=target,
-        via=via,
+        target=case.target,
+        via=case.via,
         action=Action.PASS_THROUGH,
         encoding=None,
-        mix=None,
-        spans=(span,),
+        suffix=info.container,
+        spans=case.stretches,
         reach_samples=0,
         max_segment_samples=track.duration_samples,
-        max_segment_bytes=bounds.size_bytes or info.size_bytes,
+        max_segment_bytes=info.size_bytes,
         reasons=(reason,),
-        **_bill(target, [_exact_s(track)]),
+        **bill(case.target, case.durations_s),
     )
+
+
+# ------------------------------------------------------------------ frames as they are
+
+
+def _with_frames_as_they_are(case: _Case, framing: copying.Framing | None) -> Plan | None:
+    """Remux or copy, if the frames may stay as they are and fit; None if not."""
+    if framing is None or _why_not_copied(case, framing):
+        return None
+    share = copying.share(framing, case.durations_s, case.bounds, case.wishes)
+    action = Action.REMUX if share.numbers == (1,) and not case.skipped else Action.COPY
+    spans = sharing.shared_out(case.stretches, share.numbers)
+    return Plan(
+        info=case.info,
+        track=case.track,
+        target=case.target,
+        via=case.via,
+        action=action,
+        encoding=None,
+        suffix=framing.format,
+        spans=spans,
+        skipped=case.skipped,
+        reach_samples=int(share.reach_s * case.track.sample_rate_hz),
+        max_segment_samples=int(share.longest_s * case.track.sample_rate_hz),
+        max_segment_bytes=min(case.bounds.size_bytes or framing.file_bytes, framing.file_bytes),
+        reasons=(*case.causes, *copying.reasons(framing, spans, share.reach_s)),
+        **bill(case.target, [Fraction(span.samples, span.rate_hz) for span in spans]),
+    )
+
+
+def _why_not_copied(case: _Case, framing: copying.Framing) -> str:
+    """Why frames that could be copied are not, as a sentence; empty if they are."""
+    wishes, mix = case.wishes, case.mix
+    if wishes.format not in ("auto", framing.format) or wishes.shape_the_sound:
+        return "Its frames cannot be kept with the sound that is asked for."
+    if mix.reason and not case.target.full_sound:
+        return "Its frames cannot be kept with channels that cancel or are dead."
+    if framing.codec not in case.target.accepts.get(framing.format, ()):
+        return f"{case.target.name} takes no {framing.codec} in {framing.format}."
+    return copying.why_not(framing, case.durations_s, case.bounds, case.wishes)
 
 
 # ----------------------------------------------------------------------------- encoding
 
 
-def _encode(
-    info: MediaInfo,
-    track: Track,
-    target: Target,
-    via: Via,
-    bounds: _Bounds,
-    choice: _Choice,
-    mix: mixing.Mix,
-    causes: tuple[str, ...],
-) -> Plan:
-    rate_hz = track.sample_rate_hz
-    rows = _rows(track, choice.encoding, mix)
+def _encoded(case: _Case, framing: copying.Framing | None) -> Plan:
+    track, target = case.track, case.target
+    fit = fitting.choose(case.durations_s, track, target, case.bounds, case.wishes)
+    encoding, causes = fit.encoding, case.causes
+    rows = _rows(track, encoding, case.mix)
     if rows is None:
-        causes = tuple(cause for cause in causes if cause != mix.reason)
-    edges = balanced_edges(track.duration_samples, choice.segments)
-    spans = tuple(
-        Span(start_samples=start, end_samples=end, rate_hz=rate_hz)
-        for start, end in itertools.pairwise(edges)
-    )
-    reach_s = _reach_s(choice)
+        causes = tuple(cause for cause in causes if cause != case.mix.reason)
+    if framing is not None:
+        causes = (*causes, _why_not_copied(case, framing))
+    reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s)
+    spans = sharing.shared_out(case.stretches, fit.numbers)
     most_bytes = ladder.file_bytes(  # resampling may round up to one sample more
-        choice.encoding, int(choice.longest_s * choice.encoding.sample_rate_hz) + 1
+        encoding, int(fit.longest_s * encoding.sample_rate_hz) + 1
     )
     return Plan(
-        info=info,
+        info=case.info,
         track=track,
         target=target,
-        via=via,
+        via=case.via,
         action=Action.ENCODE,
-        encoding=choice.encoding,
+        encoding=encoding,
+        fallbacks=fallbacks(track, target, case.wishes, encoding),
+        suffix=encoding.format,
         mix=rows,
         spans=spans,
-        reach_samples=int(reach_s * rate_hz),
-        max_segment_samples=int(choice.longest_s * rate_hz),
-        max_segment_bytes=most_bytes if bounds.size_bytes is None else bounds.size_bytes,
-        reasons=(*causes, *_choice_reasons(choice, bounds, target, via, reach_s)),
-        **_bill(target, [Fraction(span.samples, rate_hz) for span in spans]),
+        skipped=case.skipped,
+        reach_samples=int(reach_s * track.sample_rate_hz),
+        max_segment_samples=int(fit.longest_s * track.sample_rate_hz),
+        max_segment_bytes=(
+            most_bytes if case.bounds.size_bytes is None else case.bounds.size_bytes
+        ),
+        reasons=(*causes, *_choice_reasons(case, fit, spans, reach_s)),
+        **bill(target, [Fraction(span.samples, span.rate_hz) for span in spans]),
     )
-
-
-def _choose(track: Track, target: Target, bounds: _Bounds, wishes: Wishes) -> _Choice:
-    """The fewest segments, and the best encoding on which that many fit."""
-    duration_s = _exact_s(track)
-    choices = [
-        (encoding, _longest_s(encoding, bounds, duration_s))
-        for encoding in candidates(track, target, wishes)
-    ]
-    most_s = max(longest_s for _, longest_s in choices)
-    if most_s < 1:
-        raise UsageError(
-            "not even a second fits in one segment", fix="ask for a longer segment or a lower rate"
-        )
-    segments = _wished_segments(duration_s, wishes)
-    segments = max(segments, -(-duration_s // most_s))
-    while True:
-        balanced_s = duration_s / segments
-        slack_s = min(SLACK_S, balanced_s * SLACK_SHARE) if segments > 1 else 0
-        for encoding, longest_s in choices:
-            if balanced_s + slack_s <= longest_s:
-                return _Choice(
-                    encoding=encoding,
-                    is_best=encoding == choices[0][0],
-                    segments=segments,
-                    longest_s=longest_s,
-                    balanced_s=balanced_s,
-                )
-        segments += 1
-
-
-def _wished_segments(duration_s: Fraction, wishes: Wishes) -> int:
-    return -(-duration_s // wishes.segment_s) if wishes.segment_s else 1
-
-
-def _longest_s(encoding: Encoding, bounds: _Bounds, duration_s: Fraction) -> Fraction:
-    most = ladder.max_samples(encoding, size_bytes=bounds.size_bytes, duration_s=bounds.duration_s)
-    return max(duration_s, Fraction(1)) if most is None else Fraction(most, encoding.sample_rate_hz)
-
-
-def _reach_s(choice: _Choice) -> Fraction:
-    """How far a cut may move: within the limits even when both ends of a segment move apart."""
-    if choice.segments == 1:
-        return Fraction(0)
-    room_s = choice.longest_s - choice.balanced_s
-    return min(MAX_REACH_S, choice.balanced_s * REACH_SHARE, room_s)
 
 
 def _rows(
@@ -245,63 +269,22 @@ def _rows(
     return (mix.weights,)
 
 
-def _exact_s(track: Track) -> Fraction:
-    return Fraction(track.duration_samples, track.sample_rate_hz)
-
-
-# ------------------------------------------------------------------------ tokens, money
-
-
-def audio_tokens(target: Target, duration_s: Fraction) -> int:
-    """Return what the service counts for that much sound, rounded up."""
-    per_second = target.limit("tokens_per_s") or Fraction(0)
-    billed_s = max(duration_s, target.limit("min_billed_s") or Fraction(0))
-    return -int(-(per_second * billed_s) // 1)
-
-
-def _bill(target: Target, durations_s: Sequence[Fraction]) -> dict[str, Any]:
-    """Tokens and price of a plan's requests."""
-    audio = sum(audio_tokens(target, duration_s) for duration_s in durations_s)
-    text = int(target.limit("text_tokens") or 0) * len(durations_s)
-    costs = tuple(
-        CostRange(
-            region=price.region,
-            currency=price.currency,
-            least=price.input_per_million * (audio + text) / MILLION,
-            most=_most(target, price.input_per_million * (audio + text), len(durations_s), price),
-        )
-        for price in target.prices
-    )
-    return {"audio_tokens": audio, "input_tokens": audio + text, "costs": costs}
-
-
-def _most(target: Target, input_price: Decimal, requests: int, price: Price) -> Decimal | None:
-    longest = target.limit("max_output_tokens")
-    if longest is None:
-        return None
-    return (input_price + price.output_per_million * int(longest) * requests) / MILLION
-
-
-# -------------------------------------------------------------------------------- words
-
-
-def _choice_reasons(
-    choice: _Choice, bounds: _Bounds, target: Target, via: Via, reach_s: Fraction
-) -> list[str]:
-    made = ladder.describe(choice.encoding)
-    if choice.segments == 1:
-        said = [f"One segment of {clock(choice.balanced_s)} fits as {made}."]
+def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
+    made = ladder.describe(fit.encoding)
+    longest = max(spans, key=lambda span: span.samples)
+    longest_s = Fraction(longest.samples, longest.rate_hz)
+    if len(spans) == 1:
+        said = [f"One segment of {clock(longest_s)} fits as {made}."]
     else:
         said = [
-            f"It becomes {choice.segments} balanced segments of about {clock(choice.balanced_s)}, "
-            f"each cut at the quietest point within {clock(reach_s)}.",
+            copying.said_of_segments(spans, reach_s),
             f"Each is encoded as {made}.",
         ]
-    if bounds.size_bytes is not None and not choice.is_best:
-        most = targets.sent_size(bounds.size_bytes, via)
+    if case.bounds.size_bytes is not None and not fit.is_best:
+        most = targets.sent_size(case.bounds.size_bytes, case.via)
         said[-1] += f" No better encoding of that length stays within {most}."
-    advised_s = target.limit("advised_duration_s")
-    if advised_s is not None and choice.balanced_s > advised_s:
+    advised_s = case.target.limit("advised_duration_s")
+    if advised_s is not None and longest_s > advised_s:
         said.append(
             f"The makers of the model advise clips of at most {clock(advised_s)}: "
             f"--segment {clock(advised_s).replace(' ', '')} makes them."

@@ -17,6 +17,8 @@ from captoolkit.planning.targets import clock
 
 SHORTEST_S = 1  # a service bills a shorter clip as one second
 LOW_RATE_HZ = 24_000  # above this a rate is asked for to keep the band, so there is no low-pass
+EFFORTS = ("fast", "best")
+TELEPHONE_FORMATS = ("gsm", "amr")  # 8 kHz mono, whatever is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +26,12 @@ class Wishes:
     """What the caller wants beyond what the target's limits demand; None and auto: nothing.
 
     Attributes:
-        format: `auto`, `wav`, `mp3`, `aac` or `amr`.
+        format: `auto`, or a name in `ladder.FORMATS`: wav, mp3, aac, amr, gsm.
         quality: `auto`, or a name of the services' own FFmpeg guidance: voice, podcast, music.
+        effort: `fast`, or `best` for the encoder's slower settings where they sound better.
         segment_s: about how long a segment shall be.
         max_segment_s: how long a segment may be at most.
+        parts: how many segments there shall be.
     """
 
     format: str = "auto"
@@ -35,8 +39,10 @@ class Wishes:
     bit_rate: int | None = None
     sample_rate_hz: int | None = None
     channels: int | None = None
+    effort: str = "fast"
     segment_s: Fraction | None = None
     max_segment_s: Fraction | None = None
+    parts: int | None = None
 
     @property
     def shape_the_sound(self) -> bool:
@@ -62,18 +68,46 @@ def candidates(track: Track, target: Target, wishes: Wishes) -> Sequence[Encodin
         UsageError: there is none.
     """
     made = _wished(wishes, track, target)
-    taken = [one for one in made if one.codec in target.accepts.get(one.format, ())]
+    taken = [one for one in made if _takes(target, one.format, one.codec)]
     if not taken:
-        formats = ", ".join(name for name in ladder.FORMATS if name in target.accepts)
+        formats = ", ".join(name for name, it in ladder.FORMATS.items() if _takes(target, *it))
         raise UsageError(
             f"{target.name} does not take {ladder.describe(made[0])}",
             fix=f"take a format of {formats}" if formats else "take another target",
         )
-    return taken
+    return [_with_effort(one, wishes) for one in taken]
+
+
+def fallbacks(
+    track: Track, target: Target, wishes: Wishes, encoding: Encoding
+) -> tuple[Encoding, ...]:
+    """Return what to try when a file of `encoding` comes out too large, the largest first.
+
+    These are the smaller ones among the candidates. Where the wishes leave only one, it is the
+    same at lower bit rates, down to the ladder's floor; there may be none.
+
+    Raises:
+        UsageError: nothing meets the wishes.
+    """
+    others: Sequence[Encoding] = candidates(track, target, wishes)
+    if len(others) == 1:
+        others = ladder.at_lower_bit_rates(encoding)
+    smaller = (one for one in others if one.bit_rate < encoding.bit_rate)
+    return tuple(_with_effort(one, wishes) for one in smaller)
+
+
+def _takes(target: Target, container: str, codec: str) -> bool:
+    return codec in target.accepts.get(container, ())
+
+
+def _with_effort(encoding: Encoding, wishes: Wishes) -> Encoding:
+    return ladder.thorough(encoding) if wishes.effort == "best" else encoding
 
 
 def _wished(wishes: Wishes, track: Track, target: Target) -> Sequence[Encoding]:
     channels = _channels(wishes, track)
+    if wishes.format == "gsm":
+        return [ladder.gsm()]
     if wishes.quality != "auto" or wishes.bit_rate is not None:
         return [_exactly(wishes, channels)]
     if wishes.format == "amr":
@@ -156,6 +190,8 @@ def refuse_nonsense(wishes: Wishes) -> None:
             f"quality={wishes.quality} is not known",
             fix=f"take auto, {', '.join(ladder.QUALITIES)}",
         )
+    if wishes.effort not in EFFORTS:
+        raise UsageError(f"effort={wishes.effort} is not known", fix=f"take {' or '.join(EFFORTS)}")
     for name in ("segment_s", "max_segment_s"):
         length_s = getattr(wishes, name)
         if length_s is not None and length_s < SHORTEST_S:
@@ -163,20 +199,31 @@ def refuse_nonsense(wishes: Wishes) -> None:
                 f"segments of {clock(length_s)} are shorter than what services count as a second",
                 fix="ask for 1s or more",
             )
-    for name in ("bit_rate", "sample_rate_hz", "channels"):
+    for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):
         value = getattr(wishes, name)
         if value is not None and value < 1:
             raise UsageError(
                 f"{name}={value} must be at least 1", fix="leave it out, or ask for more"
             )
+    _refuse_what_the_format_fixes(wishes)
+
+
+def _refuse_what_the_format_fixes(wishes: Wishes) -> None:
+    """Raise for a rate or channels that the format does not leave open."""
     if wishes.format == "wav" and wishes.bit_rate is not None:
         raise UsageError(
             f"bit_rate={wishes.bit_rate} cannot be had of WAV: its sample rate decides",
             fix="leave one of them out",
         )
-    if wishes.format == "amr" and (
+    if wishes.format == "gsm" and wishes.bit_rate not in (None, ladder.gsm().bit_rate):
+        raise UsageError(
+            f"bit_rate={wishes.bit_rate} cannot be had of GSM: it has 13 kbit/s",
+            fix="leave the bit rate out, or take amr or mp3",
+        )
+    if wishes.format in TELEPHONE_FORMATS and (
         wishes.sample_rate_hz not in (None, 8_000) or wishes.channels not in (None, 1)
     ):
         raise UsageError(
-            "AMR is 8 kHz mono", fix="leave the sample rate and the channels out, or take mp3"
+            f"{wishes.format.upper()} is 8 kHz mono",
+            fix="leave the sample rate and the channels out, or take mp3",
         )

@@ -12,11 +12,21 @@ from captoolkit.audio import ffmpeg as tool
 from captoolkit.audio import pcm
 from captoolkit.audio.probe import probe
 from captoolkit.errors import NotMediaError, ToolError, ToolNotFoundError, ToolTimeoutError
+from captoolkit.model import Track
 from tests.audio.conftest import Convert, Web, has_children, noise, posix, python, script
 from tests.conftest import tone, write_wav
 
 FOREVER = python("import time; time.sleep(600)")
 LONG_S = 30.0  # far more than anything here needs
+A_TRACK = Track(
+    number=1,
+    stream_index=0,
+    codec="mp3",
+    sample_rate_hz=16_000,
+    channels=1,
+    layout="mono",
+    duration_samples=16_000,
+)
 
 
 def stand_in(folder: Path, *encoders: str, version: str = "7.1-small") -> Path:
@@ -473,8 +483,8 @@ def test_a_text_that_names_other_media_is_refused(
 
         with pytest.raises(NotMediaError):
             probe(path)
-        with pytest.raises(ToolError):
-            pcm.count_samples(path, stream_index=0)
+        with pytest.raises(ToolError), pcm.Decoder(path, track=A_TRACK) as decoder:
+            list(decoder)
     assert web.asked == []
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from captoolkit.audio import pcm
 from captoolkit.audio.probe import probe
@@ -114,12 +115,39 @@ def test_resampling_keeps_length_and_level(tmp_path: Path, from_hz: int, to_hz: 
     np.testing.assert_allclose(middle, truth, atol=2e-3)
 
 
-def test_start_and_duration_cut_a_stretch(tmp_path: Path) -> None:
-    """From a WAV, a stretch is exact to the sample."""
-    sound = noise(5.0, rate_hz=RATE_HZ)
-    path = wav_of(tmp_path / "a.wav", sound)
-    stretch = decoded(path, start_s=1.5, duration_s=2.0)
-    np.testing.assert_array_equal(stretch, sound[24_000:56_000])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "caf", "w64"])
+@pytest.mark.parametrize("seek", [True, False])
+def test_a_stretch_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: bool) -> None:
+    """Where a decoder may start anywhere it lands on the very sample; dropping always does."""
+    sound = (noise(5.0, rate_hz=44_100) * 32768).astype(np.int16)
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(str(path), sound, 44_100, subtype="PCM_16")
+    info = probe(path)
+    assert pcm.starts_anywhere(info, info.default_track)
+    for start, end in ((0, 1), (1, 44_101), (66_151, 154_347), (200_003, 220_500)):
+        with pcm.Decoder(
+            path,
+            track=info.default_track,
+            start_samples=start,
+            end_samples=end,
+            seek=seek,
+            dtype="int16",
+        ) as decoder:
+            stretch = np.concatenate(list(decoder))
+        np.testing.assert_array_equal(stretch, sound[start:end])
+
+
+def test_a_stretch_of_a_lossy_file_is_exact_without_seeking(
+    tmp_path: Path, convert: Convert
+) -> None:
+    """What comes before the start is decoded and dropped, so the samples are the same ones."""
+    source = wav_of(tmp_path / "a.wav", noise(5.0, rate_hz=RATE_HZ))
+    path = convert(source, tmp_path / "a.ogg", ["-c:a", "libvorbis"])
+    info = probe(path)
+    assert not pcm.starts_anywhere(info, info.default_track)
+    whole = decoded(path)
+    stretch = decoded(path, start_samples=24_001, end_samples=56_003, seek=False)
+    np.testing.assert_array_equal(stretch, whole[24_001:56_003])
 
 
 def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
@@ -166,12 +194,6 @@ def test_excerpts_of_a_long_track_are_spread_over_it(tmp_path: Path) -> None:
     assert [len(block) for block in blocks] == [8_000] * pcm.EXCERPTS
     places = [round(float(block.mean()) * 1000) for block in blocks]
     assert places == [10 * index + 5 for index in range(pcm.EXCERPTS)]
-
-
-def test_samples_are_counted_at_the_tracks_own_rate(tmp_path: Path) -> None:
-    """Counting keeps neither samples nor channels, only their number."""
-    path = wav_of(tmp_path / "a.wav", noise(2.345, rate_hz=44_100, channels=2), rate_hz=44_100)
-    assert pcm.count_samples(path, stream_index=0) == round(2.345 * 44_100)
 
 
 def test_sound_that_changes_its_rate_keeps_the_first_one(tmp_path: Path, convert: Convert) -> None:

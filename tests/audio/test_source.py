@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import io
 import os
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,9 +20,18 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+import captoolkit
 from captoolkit.audio.probe import probe
-from captoolkit.audio.source import open_source
-from captoolkit.errors import UsageError
+from captoolkit.audio.source import (
+    MAX_STEM_BYTES,
+    OpenSource,
+    open_source,
+    public_url,
+    refuse_url,
+    stem_of,
+)
+from captoolkit.captioners.download import download
+from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from tests.audio.conftest import noise
 from tests.conftest import write_wav
 
@@ -58,13 +73,13 @@ SOUND = noise(0.5, rate_hz=RATE_HZ)
 INTEGERS = np.rint(SOUND * 32767).astype(np.int16)
 
 
-def audio_segment(samples: NDArray[np.int16]) -> Any:
+def audio_segment(samples: NDArray[np.int16], *, rate_hz: int = RATE_HZ) -> Any:
     """What a media tool that uses pydub hands over."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there may be no ffmpeg on PATH
         import pydub
     return pydub.AudioSegment(
-        samples.tobytes(), sample_width=2, frame_rate=RATE_HZ, channels=samples.shape[1]
+        samples.tobytes(), sample_width=2, frame_rate=rate_hz, channels=samples.shape[1]
     )
 
 
@@ -84,6 +99,8 @@ def kinds_of_source(path: Path) -> dict[str, Any]:
         "int32": (INTEGERS.astype(np.int32) << 16, RATE_HZ),
         "float32": (floats, RATE_HZ),
         "float64": (floats.astype(np.float64), np.int64(RATE_HZ)),
+        "big-endian": (INTEGERS.astype(">i2"), RATE_HZ),
+        "strided": (np.repeat(INTEGERS, 2, axis=0)[::2], RATE_HZ),
         "one dimension": (INTEGERS[:, 0], RATE_HZ),
         "AudioSegment": audio_segment(INTEGERS),
     }
@@ -91,7 +108,7 @@ def kinds_of_source(path: Path) -> dict[str, Any]:
 
 NAMES = [
     "str", "path", "bytes", "bytearray", "memoryview", "BytesIO", "stream", "int16", "int32",
-    "float32", "float64", "one dimension", "AudioSegment",
+    "float32", "float64", "big-endian", "strided", "one dimension", "AudioSegment",
 ]  # fmt: skip
 
 
@@ -131,11 +148,367 @@ def test_a_stream_is_read_from_where_it_stands(spool: Path, stereo: Path) -> Non
     opened.close()
 
 
-@pytest.mark.parametrize("url", ["http://example.com/a.mp3", "https://example.com/a.mp3?x=1"])
-def test_a_url_is_refused_with_advice(spool: Path, url: str) -> None:
-    """A URL is no file name, and says what to do instead."""
-    with pytest.raises(UsageError, match=r"is a URL.*; download it and give the file"):
-        open_source(url)
+# -------------------------------------------------------------------------- streams
+
+
+@contextlib.contextmanager
+def fed(write: Callable[[bytes], Any], close: Callable[[], Any], data: bytes) -> Iterator[None]:
+    """Write data, a little at a time, while the block is carried out."""
+
+    def feed() -> None:
+        for start in range(0, len(data), 1000):
+            write(data[start : start + 1000])
+        close()
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    yield
+    thread.join()
+
+
+@contextlib.contextmanager
+def pipe(data: bytes, *, buffering: int = -1) -> Iterator[Any]:
+    """The reading end of a real pipe, into which another thread writes."""
+    reading, writing = os.pipe()
+    with (
+        open(reading, "rb", buffering=buffering) as stream,  # noqa: PTH123 - it has no path
+        fed(functools.partial(os.write, writing), functools.partial(os.close, writing), data),
+    ):
+        yield stream
+
+
+@contextlib.contextmanager
+def connection(data: bytes) -> Iterator[Any]:
+    """What a real socket receives, as a file object."""
+    ours, theirs = socket.socketpair()
+    with ours, ours.makefile("rb") as stream, fed(theirs.sendall, theirs.close, data):
+        yield stream
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+def test_a_pipe_is_read_to_its_end(spool: Path, stereo: Path, buffering: int) -> None:
+    """What cannot be sought in, and gives less than it is asked for, arrives whole."""
+    data = stereo.read_bytes()
+    with pipe(data, buffering=buffering) as stream:
+        opened = open_source(stream)
+    assert opened.path.read_bytes() == data
+    assert (opened.name, opened.stem) == ("source", "source")
+    opened.close()
+    assert list(spool.iterdir()) == []
+
+
+def test_a_socket_is_read_to_its_end(spool: Path, stereo: Path) -> None:
+    """So is what comes over a connection."""
+    data = stereo.read_bytes()
+    with connection(data) as stream:
+        opened = open_source(stream)
+    assert opened.path.read_bytes() == data
+    opened.close()
+
+
+def test_standard_input_is_read_to_its_end(stereo: Path) -> None:
+    """`sys.stdin.buffer` is a source, and `<stdin>` is no name of a file."""
+    code = (
+        "import sys; from captoolkit.audio.source import open_source; "
+        "opened = open_source(sys.stdin.buffer); "
+        "print(opened.name, opened.stem, opened.path.stat().st_size); opened.close()"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, check=True, capture_output=True, input=stereo.read_bytes())
+    assert done.stdout.decode().split() == ["source", "source", str(stereo.stat().st_size)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its pipes always wait")
+def test_a_stream_that_does_not_wait_is_refused(spool: Path) -> None:
+    """Nothing there yet is not the end: half a recording would pass for all of it."""
+    reading, writing = os.pipe()
+    os.write(writing, b"RIFF")
+    os.set_blocking(reading, False)
+    with open(reading, "rb", buffering=0) as stream:  # noqa: PTH123 - it has no path
+        with pytest.raises(UsageError, match="a stream that does not wait"):
+            open_source(stream)
+        os.close(writing)
+    assert list(spool.iterdir()) == []
+
+
+def test_a_stream_is_called_what_its_file_is(spool: Path, stereo: Path) -> None:
+    """An open file lends its name."""
+    with stereo.open("rb") as stream:
+        opened = open_source(stream)
+    assert (opened.name, opened.stem) == (str(stereo), "noise")
+    opened.close()
+
+
+# ----------------------------------------------------------------------------- URLs
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the URL under which a real server shows it."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    handler = functools.partial(_QuietHandler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
+
+
+def test_a_url_is_fetched(spool: Path, shared: tuple[Path, str], stereo: Path) -> None:
+    """What lies elsewhere becomes a file here, until it is closed; its secrets are not its name."""
+    folder, url = shared
+    (folder / "my talk.wav").write_bytes(stereo.read_bytes())
+    asked = f"{url}/my%20talk.wav?signature=hunter2#t=1".replace("//", "//me:hunter2@")
+
+    opened = open_source(asked, fetch=download)
+
+    assert opened.path.read_bytes() == stereo.read_bytes()
+    assert (opened.name, opened.stem) == (f"{url}/my%20talk.wav", "my talk")
+    opened.close()
+    assert list(spool.iterdir()) == []
+
+
+def test_a_url_that_cannot_be_fetched_leaves_no_file(spool: Path, shared: tuple[Path, str]) -> None:
+    """What fetching raises reaches the caller, and nothing stays behind."""
+    with pytest.raises(SourceNotFoundError, match="HTTP 404"):
+        open_source(f"{shared[1]}/talk.wav", fetch=download)
+    assert list(spool.iterdir()) == []
+
+
+URLS = ["http://me:hunter2@example.com/a.mp3", "HTTPS://example.com/a.mp3?x=hunter2#hunter2"]
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("refuse", [open_source, refuse_url, probe])
+def test_a_url_is_refused_with_advice(spool: Path, url: str, refuse: Callable[[str], Any]) -> None:
+    """Where nothing fetches, a URL is no file name, and says what to do instead."""
+    with pytest.raises(
+        UsageError, match=r"example\.com/a\.mp3 is a URL.*; download it and give the file"
+    ) as caught:
+        refuse(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://", "https:///x", "https://[x", "https://h:hunter2/x"])
+def test_what_is_no_url_is_refused_before_it_is_fetched(spool: Path, url: str) -> None:
+    """What begins as a URL and does not go on as one is not shown either."""
+    with pytest.raises(UsageError, match="the URL is not one that can be used") as caught:
+        open_source(url, fetch=download)
+    assert "hunter2" not in str(caught.value)
+    assert list(spool.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (Path("https://example.com/a.mp3"), "lost a slash; give it as text: https://"),
+        ("HTTP:/example.com/a.mp3", "lost a slash; give it as text: http://"),
+        ("ftp://me:hunter2@example.com/a.mp3", "ftp: is no kind of URL that is read"),
+        ("RTSP://example.com/hunter2", "rtsp: is no kind of URL that is read"),
+        ("data:audio/wav;base64,hunter2", "data: is no kind of URL that is read"),
+        ("file:///hunter2.mp3", "file: is no kind of URL that is read"),
+        ("s3+x://hunter2", r"s3\+x: is no kind of URL that is read"),
+    ],
+)
+def test_other_kinds_of_url_are_refused(spool: Path, source: Any, told: str) -> None:
+    """They are named by their scheme, since the rest may be secret."""
+    with pytest.raises(UsageError, match=f"there is no such file, and .*{told}") as caught:
+        open_source(source, fetch=download)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names there hold no colon")
+@pytest.mark.parametrize(
+    "name", ["ftp:talk.wav", "data:talk.wav", "https:/talk.wav", "rtsp:/a.wav"]
+)
+def test_a_file_may_be_called_as_a_url_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stereo: Path, name: str
+) -> None:
+    """A file that is there is a file."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(stereo.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert open_source(name, fetch=download).path == path
+    assert probe(name).default_track.channels == 2
+
+
+def test_a_drive_is_no_scheme() -> None:
+    """One letter before a colon is where a file lies on some systems."""
+    assert open_source("c://talk.wav").name.endswith("talk.wav")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://host/a/b/talk.mp3?sig=x", "https://host/a/b/talk.mp3"),
+        ("HTTPS://me:s@e@Host:8443/talk.mp3#x", "https://Host:8443/talk.mp3"),
+        ("http://me@[::1]:80?x", "http://[::1]:80"),
+    ],
+)
+def test_the_name_of_a_url_holds_no_secret(url: str, name: str) -> None:
+    """User, password, query and fragment stay out of what is shown and kept."""
+    assert public_url(url) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("album/talk.mkv", "talk"),
+        ("album/talk.v2.mkv", "talk.v2"),
+        (".hidden.wav", ".hidden"),
+        ("source", "source"),
+        ("", "source"),
+        ("/", "source"),
+        ("https://host/a/b/talk.mp3?sig=x/y.wav", "talk"),
+        ("https://host/a/b/talk", "talk"),
+        ("https://host/a/b/", "b"),
+        ("https://host.example/", "host.example"),
+        ("https://me:secret@Host.Example:8080?x=1", "host.example"),
+        ("http://[::1]/", "__1"),
+        ("https://host/m%C3%B6ve%20%26.mp3", "möve &"),
+        ("https://host/%E5%BD%95%E9%9F%B3.mp3", "录音"),
+        ("https://host/..%2F..%2Fetc%2Fpasswd.mp3", "_.._etc_passwd"),
+        ("https://host/%2e%2e", "host"),
+        ("https://host/..", "host"),
+        ("https://host/a/.", "host"),
+        ("https://../", "source"),
+        ("https://host/%2F", "_"),
+        ("https://host/a%5Cb%00c%0Ad.mp3", "a_b_c_d"),
+        ("https://host/C:%5Cnul.mp3", "C__nul"),
+        ("https://host/.hidden.mp3", "hidden"),
+        ("https://host/talk .mp3", "talk"),
+        ("https://host/%FF.mp3", "\N{REPLACEMENT CHARACTER}"),
+        ("https://host/" + "%E5%BD%95" * 100 + ".mp3", "录" * 66),
+    ],
+)
+def test_a_stem_is_a_plain_name(name: str, stem: str) -> None:
+    """Whatever a source is called, what is made of it gets a name that any folder takes."""
+    assert OpenSource(Path("x"), name=name).stem == stem == stem_of(name)
+    assert PurePosixPath(stem).name == stem
+    assert len(stem.encode()) <= MAX_STEM_BYTES
+
+
+def test_a_stream_that_is_called_by_a_url_keeps_its_secrets(spool: Path) -> None:
+    """Some libraries call what they have opened by the URL it came from."""
+    stream = io.BytesIO(b"RIFF")
+    stream.name = "https://me:hunter2@host/talk.mp3?hunter2"
+    opened = open_source(stream)
+    assert (opened.name, opened.stem) == ("https://host/talk.mp3", "talk")
+    opened.close()
+
+
+# ---------------------------------------------------------- same sound, same segments
+
+
+def segments_of(source: Any) -> list[bytes]:
+    """What preparing makes of a source."""
+    with captoolkit.prepare(source, segment="2s") as prepared:
+        return [segment.read_bytes() for segment in prepared]
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds in another rate and more channels than the target hears."""
+    path = tmp_path_factory.mktemp("talk") / "talk.wav"
+    return write_wav(path, noise(3, rate_hz=44_100, channels=2), rate_hz=44_100)
+
+
+@pytest.fixture(scope="module")
+def segments(talk: Path) -> list[bytes]:
+    """What is made of it when it is given as a path."""
+    return segments_of(talk)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        str,
+        Path.read_bytes,
+        lambda path: io.BytesIO(path.read_bytes()),
+        lambda path: soundfile.read(str(path), dtype="int16"),
+        lambda path: soundfile.read(str(path), dtype="float32"),
+        lambda path: soundfile.read(str(path), dtype="float64"),
+        lambda path: audio_segment(soundfile.read(str(path), dtype="int16")[0], rate_hz=44_100),
+    ],
+    ids=["str", "bytes", "BytesIO", "int16", "float32", "float64", "AudioSegment"],
+)
+def test_the_same_sound_gives_the_same_segments(
+    talk: Path, segments: list[bytes], make: Callable[[Path], Any]
+) -> None:
+    """Whichever way a sound comes, what is made of it is the same to the byte."""
+    assert len(segments) == 2
+    assert segments_of(make(talk)) == segments
+
+
+def test_the_same_sound_through_an_open_file(talk: Path, segments: list[bytes]) -> None:
+    """An open file is read from where it stands."""
+    with talk.open("rb") as stream:
+        assert segments_of(stream) == segments
+
+
+@pytest.mark.parametrize("make", [pipe, connection])
+def test_the_same_sound_through_a_pipe(
+    talk: Path, segments: list[bytes], make: Callable[[bytes], Any]
+) -> None:
+    """A stream that is gone once it is read gives the same."""
+    with make(talk.read_bytes()) as stream:
+        assert segments_of(stream) == segments
+
+
+def test_the_same_sound_from_elsewhere(
+    talk: Path, segments: list[bytes], shared: tuple[Path, str]
+) -> None:
+    """So does a file on the web."""
+    folder, url = shared
+    (folder / "talk.wav").write_bytes(talk.read_bytes())
+    opened = open_source(f"{url}/talk.wav", fetch=download)
+    assert segments_of(opened.path) == segments
+    opened.close()
+
+
+@pytest.mark.parametrize("format", ["wav", "mp3"])
+def test_what_is_no_number_is_the_same_in_an_array_and_in_a_file(
+    tmp_path: Path, format: str
+) -> None:
+    """NaN and Inf, and what is far over full scale, are what they are in a WAV."""
+    sound = noise(2, rate_hz=44_100, channels=2)
+    sound[1000:1100] = np.nan
+    sound[2000, 0], sound[3000, 1], sound[4000] = np.inf, -np.inf, 1e30
+    path = write_wav(tmp_path / "odd.wav", sound, rate_hz=44_100, subtype="FLOAT")
+    made = []
+    for source in (path, (sound, 44_100)):
+        with captoolkit.prepare(source, format=format) as prepared:
+            made.append([segment.read_bytes() for segment in prepared])
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("samples", "heard"),
+    [
+        (np.array([0, 64, 128, 192, 255], np.uint8), [-1, -0.5, 0, 0.5, 127 / 128]),
+        (np.array([-1, -0.5, 0, 0.25, 1.5], np.float16), [-1, -0.5, 0, 0.25, 1.5]),
+    ],
+)
+def test_small_samples_are_kept_exactly(
+    spool: Path, samples: NDArray[Any], heard: list[float]
+) -> None:
+    """Eight bits are around 128, as in a WAV; half floats become floats."""
+    opened = open_source((samples, RATE_HZ))
+    found, _ = soundfile.read(str(opened.path), dtype="float64")
+    assert found.tolist() == heard
+    opened.close()
+
+
+# ----------------------------------------------------------------- what is no source
 
 
 WRONG: dict[str, Callable[[], Any]] = {
@@ -153,7 +526,10 @@ WRONG: dict[str, Callable[[], Any]] = {
     "three dimensions": lambda: (SOUND[None], RATE_HZ),
     "no dimension": lambda: (np.float32(1), RATE_HZ),
     "channels first": lambda: (SOUND.T, RATE_HZ),
-    "bytes as samples": lambda: (INTEGERS.astype(np.uint8), RATE_HZ),
+    "8 bits with a sign": lambda: (INTEGERS.astype(np.int8), RATE_HZ),
+    "16 bits without": lambda: (INTEGERS.astype(np.uint16), RATE_HZ),
+    "64 bits": lambda: (INTEGERS.astype(np.int64), RATE_HZ),
+    "truths": lambda: (INTEGERS > 0, RATE_HZ),
     "complex samples": lambda: (SOUND.astype(np.complex64), RATE_HZ),
     "samples of text": lambda: (np.array(["a", "b"]), RATE_HZ),
 }
@@ -176,6 +552,15 @@ def test_a_stream_that_fails_leaves_no_file(spool: Path) -> None:
 
     with pytest.raises(ValueError, match="torn"):
         open_source(Broken())
+    assert list(spool.iterdir()) == []
+
+
+def test_a_stream_that_breaks_is_not_the_disks_fault(spool: Path) -> None:
+    """A connection that is lost while it is read is told as the source's failure."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0.05)
+    with ours, theirs, ours.makefile("rb") as stream, pytest.raises(InputError, match="broke"):
+        open_source(stream)
     assert list(spool.iterdir()) == []
 
 

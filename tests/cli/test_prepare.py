@@ -185,8 +185,8 @@ def test_a_track_can_be_chosen_by_number_or_language(
     source = fixtures / "two-languages.mp4"
     for wish in ("2", "zho"):
         assert run("prepare", source, "--track", wish, "-o", tmp_path / wish).status == 0
-    assert sha256(tmp_path / "2" / "two-languages.001.wav") == sha256(
-        tmp_path / "zho" / "two-languages.001.wav"
+    assert sha256(tmp_path / "2" / "two-languages.001.aac") == sha256(
+        tmp_path / "zho" / "two-languages.001.aac"
     )
     ran = run("prepare", source, "--track", "fra", "-o", tmp_path)
     assert ran.status == 1

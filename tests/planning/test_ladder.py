@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +16,17 @@ from captoolkit.audio.encode import open_writer
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
-from captoolkit.planning.ladder import LADDER, aac, amr, file_bytes, framed_samples, max_samples
+from captoolkit.planning.ladder import (
+    LADDER,
+    aac,
+    amr,
+    at_lower_bit_rates,
+    file_bytes,
+    framed_samples,
+    gsm,
+    max_samples,
+    thorough,
+)
 from captoolkit.planning.ladder import mp3 as mp3_encoding
 from captoolkit.planning.ladder import wav as wav_encoding
 from captoolkit.units import base64_length
@@ -25,7 +35,7 @@ from tests.conftest import tone
 INLINE_BYTES = 7_499_988
 SECONDS_INLINE = (234, 468, 535, 625, 750, 937, 1071, 1250, 1500, 1875, 2500)
 RUNGS = [rung.encoding for rung in LADDER]
-NARROW = [amr(bit_rate) for bit_rate in ladder.AMR_FRAME_BYTES]
+NARROW = [gsm(), *(amr(bit_rate) for bit_rate in ladder.AMR_FRAME_BYTES)]
 ALL = [*RUNGS, *ladder.AAC_RUNGS, *NARROW, *ladder.QUALITIES.values()]
 MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -92,11 +102,59 @@ def test_rate_that_a_codec_lacks_is_refused(make: Callable[[], Encoding], fix: s
         (mp3_encoding(32_000, 22_050), "MP3 32 kbit/s, 22.05 kHz mono"),
         (ladder.QUALITIES["music"], "MP3 192 kbit/s, 44.1 kHz stereo"),
         (amr(), "AMR 12.2 kbit/s, 8 kHz mono"),
+        (gsm(), "GSM WAV 13 kbit/s, 8 kHz mono"),
     ],
 )
 def test_encoding_in_words(encoding: Encoding, words: str) -> None:
     """An encoding is told as a person would."""
     assert ladder.describe(encoding) == words
+
+
+@pytest.mark.parametrize("name", ladder.FORMATS)
+def test_a_name_is_a_container_and_a_codec(name: str) -> None:
+    """Each format that can be asked for by name is one that is made."""
+    assert ladder.FORMATS[name] in {(encoding.format, encoding.codec) for encoding in ALL}
+
+
+# ------------------------------------------------------------------------ more, and less
+
+
+@pytest.mark.parametrize(
+    ("encoding", "effort"),
+    [(RUNGS[-1], 5), (RUNGS[-2], 5), (mp3_encoding(40_000, 24_000), 7), (RUNGS[1], 7)],
+    ids=str,
+)
+def test_effort_is_taken_where_it_helps(encoding: Encoding, effort: int) -> None:
+    """LAME's slower level is better up to 32 kbit/s and worse above; nothing else changes."""
+    assert encoding.effort == 7
+    assert thorough(encoding) == replace(encoding, effort=effort)
+
+
+@pytest.mark.parametrize("encoding", [wav_encoding(), gsm(), amr(), aac(24_000)], ids=str)
+def test_effort_is_for_mp3_alone(encoding: Encoding) -> None:
+    """Other formats know of no effort."""
+    assert thorough(encoding) == encoding
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kbps"),
+    [
+        (mp3_encoding(64_000, 24_000), [56, 48, 40, 32, 24]),
+        (mp3_encoding(64_000, 44_100, 2), [56, 48, 40, 32]),
+        (mp3_encoding(16_000, 16_000), []),
+        (aac(70_000), [64, 56, 48, 40, 32, 24]),
+        (aac(24_000), []),
+        (amr(6_700), [5.9, 5.15, 4.75]),
+        (wav_encoding(), []),
+        (gsm(), []),
+    ],
+    ids=str,
+)
+def test_lower_bit_rates_end_at_the_floor(encoding: Encoding, kbps: list[float]) -> None:
+    """The same at each lower bit rate that the codec has, down to 24 kbit/s, AMR to its last."""
+    assert at_lower_bit_rates(encoding) == tuple(
+        replace(encoding, bit_rate=round(1000 * rate)) for rate in kbps
+    )
 
 
 # ------------------------------------------------------------------- one against the other
@@ -170,6 +228,8 @@ def noise(seconds: float, encoding: Encoding) -> NDArray[np.float32]:
 
 def counted_samples(encoding: Encoding, data: bytes) -> int:
     """Samples in all whole frames of a file, as a reader counts that knows of no delay."""
+    if encoding.codec == "gsm_ms":
+        return (len(data) - 60) // 65 * 320
     if encoding.format == "wav":
         return (len(data) - 44) // (2 * encoding.channels)
     if encoding.format == "amr":
@@ -212,10 +272,10 @@ def test_prediction_holds(encoding: Encoding, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "encoding",
-    [wav_encoding(), mp3_encoding(128_000, 24_000), RUNGS[-1], aac(24_000), amr()],
+    [wav_encoding(), gsm(), mp3_encoding(128_000, 24_000), RUNGS[-1], aac(24_000), amr()],
     ids=ladder.describe,
 )
-@pytest.mark.parametrize("samples", [1, 576, 1105, 4097])
+@pytest.mark.parametrize("samples", [1, 576, 1024, 1105, 4097])
 def test_prediction_holds_for_the_shortest(
     encoding: Encoding, samples: int, tmp_path: Path
 ) -> None:
@@ -224,6 +284,35 @@ def test_prediction_holds_for_the_shortest(
     data = encoded(tmp_path / "sound", encoding, sound)
     assert len(data) <= file_bytes(encoding, samples)
     assert counted_samples(encoding, data) <= framed_samples(encoding, samples)
+
+
+def hard_sounds(samples: int, encoding: Encoding) -> dict[str, NDArray[np.float32]]:
+    """What an encoder may spend more on than it should."""
+    time_s = np.arange(samples)[:, None] / encoding.sample_rate_hz
+    white = np.random.default_rng(11).uniform(-1, 1, (samples, encoding.channels))
+    sounds = {
+        "noise": white,
+        "noise that comes and goes": white * (time_s % 0.2 < 0.1),
+        "clicks": white * (time_s % 0.2 < 0.005),
+        "a tone": np.sin(2 * np.pi * 440 * time_s).repeat(encoding.channels, axis=1),
+        "silence": 0 * white,
+    }
+    return {name: sound.astype(np.float32) for name, sound in sounds.items()}
+
+
+STEADY = [wav_encoding(), gsm(), RUNGS[1], RUNGS[-1], ladder.QUALITIES["music"], amr(), amr(4_750)]
+
+
+@pytest.mark.parametrize("encoding", STEADY, ids=ladder.describe)
+@pytest.mark.parametrize("seed", range(3))
+def test_prediction_holds_whatever_the_sound(encoding: Encoding, seed: int, tmp_path: Path) -> None:
+    """Of any length and of the hardest sounds no file is larger than predicted; WAV is exact."""
+    samples = int(np.random.default_rng(seed).integers(1, 5 * encoding.sample_rate_hz))
+    most = file_bytes(encoding, samples)
+    for name, sound in hard_sounds(samples, encoding).items():
+        size_bytes = len(encoded(tmp_path / "sound", encoding, sound))
+        assert size_bytes <= most, name
+        assert size_bytes == most or encoding.format != "wav", name
 
 
 @pytest.mark.parametrize("encoding", ladder.AAC_RUNGS, ids=ladder.describe)

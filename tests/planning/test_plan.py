@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Target, Track, Via
 from captoolkit.planning import ladder
+from captoolkit.planning.bill import audio_tokens
 from captoolkit.planning.mixing import Mix
-from captoolkit.planning.plan import SLACK_S, SLACK_SHARE, audio_tokens, make_plan
+from captoolkit.planning.plan import make_plan
+from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
 from captoolkit.planning.targets import max_bytes
 from captoolkit.planning.wishes import Wishes
 from captoolkit.units import base64_length, format_clock

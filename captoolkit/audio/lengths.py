@@ -1,0 +1,292 @@
+"""How long a track is, to the sample: what `pcm.Decoder` yields at the track's own rate.
+
+Rules: a duration in a header is a claim, so samples are counted where it cannot be proven cheaply.
+`measure` says which way is taken for what, the cheapest first; whatever a cheap way does not
+understand is decoded and counted (the tests hold each way against a full decode).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from captoolkit.audio import ffmpeg, mp3
+from captoolkit.errors import NotMediaError, ToolError
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
+
+# Read in process by libsndfile, whose frame count is checked against what is there.
+FRAME_COUNTED = frozenset({"wav", "w64", "aiff", "caf", "flac"})
+# Packets carry their exact length in samples: counting them counts the sound.
+PACKET_COUNTED = {
+    "mp3": frozenset({"mp3"}),
+    "ogg": frozenset({"vorbis", "opus"}),
+    **dict.fromkeys(("m4a", "mp4", "mov"), frozenset({"aac", "alac", "opus"})),
+}
+SMALLEST_MP3_FRAME_BYTES = 48  # a last frame cut off below it may be left out by the decoder
+NEGATIVE_TICKS = 1 << 31  # a packet's length from here on is one below zero, printed unsigned
+
+TAIL_FRAMES = 1 << 16  # what is read at a FLAC's end to see that the end is there
+READ_BYTES = 1 << 20
+LOG_BYTES = 1 << 16  # what is kept of ffmpeg's words while it decodes
+
+# ffmpeg's words, each line with who says it and how bad it is: `[flac @ 0x55] [error] invalid
+# residual`. A tag that says the same stands behind another beginning.
+_SPEAKER = r"^(?:\[[^\]]+ @ [^\]]+\] )*"
+_COMPLAINT = re.compile(_SPEAKER + r"\[(?:error|fatal)\] (.+)$", re.MULTILINE)
+_CHANGED = re.compile(
+    _SPEAKER + r"\[info\] Reconfiguring filter graph because audio parameters changed to "
+    r"(\d+ Hz, [\w .()+]+), \w+$",
+    re.MULTILINE,
+)
+_STOPPED = "Error during demuxing"  # what follows is lost, though its status says all is well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A sound stream whose length is wanted.
+
+    Attributes:
+        index: its place among all streams, from 0.
+        is_first_sound: no sound comes before it; libsndfile reads no other.
+    """
+
+    container: str
+    codec: str
+    rate_hz: int
+    layout: str
+    index: int = 0
+    is_first_sound: bool = True
+
+    @property
+    def shape(self) -> str:
+        """Rate and layout, as ffmpeg puts them: `44100 Hz, stereo`."""
+        return f"{self.rate_hz} Hz, {self.layout}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """How long a stream is.
+
+    Attributes:
+        samples: at the stream's rate.
+        counted: they had to be counted, because no header could be trusted.
+        oddities: what a listener should know about it, each the rest of a sentence.
+    """
+
+    samples: int
+    counted: bool = True
+    oddities: tuple[str, ...] = ()
+
+
+def measure(file: Path, stream: Stream) -> Length:
+    """Return how long a stream of a file is.
+
+    Raises:
+        NotMediaError: it cannot be decoded.
+    """
+    # The length of blocks that hold many samples each is only known when they are decoded.
+    by_frames = stream.container in FRAME_COUNTED and stream.codec.startswith(("pcm_", "flac"))
+    if by_frames and stream.is_first_sound:
+        frames = frames_in_header(file, container=stream.container, rate_hz=stream.rate_hz)
+        if frames is not None:
+            return Length(samples=frames, counted=False)
+    if stream.codec in PACKET_COUNTED.get(stream.container, ()):
+        return _by_packets(file, stream) or _by_decode(file, stream)
+    return _by_decode(file, stream)
+
+
+def frames_in_header(file: Path, *, container: str, rate_hz: int) -> int | None:
+    """Return the frames that libsndfile finds, None where they may not be all or not there."""
+    import soundfile
+
+    try:
+        # A stream, because soundfile cannot encode every file name.
+        with file.open("rb") as stream, soundfile.SoundFile(stream) as sound:
+            frames = int(sound.frames)
+            if sound.samplerate != rate_hz or not frames:  # a recorder died before it wrote it
+                return None
+            # The one whose header libsndfile does not hold against the file's size.
+            if container == "flac" and not _ends_with_the_file(sound, stream, file):
+                return None
+            return frames
+    except soundfile.SoundFileError:
+        return None
+
+
+def _ends_with_the_file(sound: SoundFile, stream: BinaryIO, file: Path) -> bool:
+    """Whether a FLAC's last frames are there, and are the last thing that is.
+
+    libFLAC reads some KB ahead: what it has not seen then is no tag, but may be another FLAC.
+    """
+    tail = min(int(sound.frames), TAIL_FRAMES)
+    sound.seek(sound.frames - tail)
+    is_there = len(sound.read(tail, dtype="int16")) == tail
+    return is_there and stream.tell() == file.stat().st_size
+
+
+# ------------------------------------------------------------------------------ by packets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Packets:
+    """What a stream's packets say, in ticks of `base` seconds.
+
+    Attributes:
+        ticks: all packets together.
+        first_pts: when the first one begins; below zero before the first sample that is heard.
+        first_ticks: how long the first one is.
+        gapless: each begins where the one before it ends.
+        even: all are equally long.
+        last, before_last: the fields of the last two; empty where there are fewer.
+    """
+
+    base: Fraction
+    ticks: int
+    first_pts: int
+    first_ticks: int
+    gapless: bool
+    even: bool
+    last: list[bytes]
+    before_last: list[bytes]
+
+    def samples(self, ticks: int, rate_hz: int) -> int:
+        """Ticks in samples."""
+        return round(ticks * self.base * rate_hz)
+
+
+def _by_packets(file: Path, stream: Stream) -> Length | None:
+    """Count a stream's packets; None where they may not say what a decoder makes of them."""
+    node = ffmpeg.source(file)[str(stream.index)].output(
+        "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+error"
+    )
+    with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
+        packets = _add_packets(process.lines())
+        process.wait()  # a file that was cut off ends with an error after its last whole packet
+        log = process.stderr_tail
+    samples = _audible_samples(file, stream, packets)
+    if samples is None:
+        return None
+    return Length(samples=samples, oddities=_oddities(log, stream, samples))
+
+
+def _add_packets(lines: Iterable[bytes]) -> _Packets:
+    """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
+    base, ticks, first_pts, first_ticks, end = Fraction(0), 0, 0, 0, 0
+    gapless = even = True
+    last, before_last = b"", b""
+    for line in lines:
+        if line.startswith(b"#tb 0:"):
+            base = Fraction(line[6:].strip().decode())
+        elif not line.startswith(b"#"):
+            fields = line.split(b",", 4)
+            pts, length = int(fields[2]), int(fields[3])
+            if not last:
+                first_pts, first_ticks, end = pts, length, pts
+            gapless = gapless and pts == end
+            even = even and length == first_ticks
+            ticks += length
+            end = pts + length
+            last, before_last = line, last
+    return _Packets(
+        base=base,
+        ticks=ticks,
+        first_pts=first_pts,
+        first_ticks=first_ticks,
+        gapless=gapless,
+        even=even,
+        last=last.split(b","),
+        before_last=before_last.split(b","),
+    )
+
+
+def _audible_samples(file: Path, stream: Stream, packets: _Packets) -> int | None:
+    """What a decoder makes of the packets, None where they do not tell."""
+    if len(packets.last) < 6 or len(packets.before_last) < 6:  # no packet to compare with
+        return None
+    if stream.codec == "mp3":
+        return _audible_mp3_samples(file, stream, packets)
+    # Between the pages of an Ogg lies a hole, or another recording; and beside a page's end
+    # the listing may err about a Vorbis packet.
+    if stream.container == "ogg" and not packets.gapless:
+        return None
+    if _hides_its_end(packets, stream.codec):
+        return None
+    skipped = max(0, -packets.first_pts)
+    if stream.codec == "vorbis":  # the first packet only prepares the second
+        if packets.first_pts + packets.first_ticks < 0:
+            return None
+        skipped = packets.first_ticks
+    return packets.samples(packets.ticks - skipped, stream.rate_hz)
+
+
+def _audible_mp3_samples(file: Path, stream: Stream, packets: _Packets) -> int | None:
+    if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not packets.even:
+        return None
+    return mp3.audible_samples(file, packets.samples(packets.ticks, stream.rate_hz))
+
+
+def _hides_its_end(packets: _Packets, codec: str) -> bool:
+    """Whether the last packet's length may not be what a decoder makes of it."""
+    last, side_data = packets.last, packets.last[6:]
+    if any(field.strip() == b"F=0x3" for field in side_data):  # cut off: the end of the file
+        return True
+    if int(last[3]) >= NEGATIVE_TICKS:
+        return True
+    told = any(b"Skip Samples" in field for field in side_data)
+    # A shorter last packet is heard shorter if the decoder is told so; ALAC says it by itself.
+    return told == (last[3] == packets.before_last[3]) and codec != "alac"
+
+
+# ------------------------------------------------------------------------------- by decode
+
+
+def _by_decode(file: Path, stream: Stream) -> Length:
+    """Decode all of a stream to bytes, one for each sample, and count them."""
+    node = ffmpeg.source(file)[str(stream.index)].output(
+        "pipe:1",
+        f="u8",
+        acodec="pcm_u8",
+        ar=stream.rate_hz,
+        af="aformat=sample_fmts=u8:channel_layouts=mono",
+        loglevel="level+info",
+        nostats=None,
+    )
+    samples = 0
+    with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
+        try:
+            while data := process.read(READ_BYTES):
+                samples += len(data)
+            process.finish()
+        except ToolError as error:
+            raise NotMediaError(
+                f"its sound cannot be decoded ({_last_complaint(error.stderr_tail)})",
+                fix="check that the file is complete",
+                path=file,
+            ) from error
+        log = process.stderr_tail
+    return Length(samples=samples, oddities=_oddities(log, stream, samples))
+
+
+def _last_complaint(log: str) -> str:
+    return ffmpeg.last_line("\n".join(_COMPLAINT.findall(log)))
+
+
+def _oddities(log: str, stream: Stream, samples: int) -> tuple[str, ...]:
+    """What ffmpeg's words tell about the stream."""
+    found = []
+    changes = [shape for shape in _CHANGED.findall(log) if shape != stream.shape]
+    if changes:  # the last one: rate and channels of one change may be told apart
+        found.append(
+            f"changes on the way, to {changes[-1]}; it is read as {stream.shape} throughout"
+        )
+    complaints = _COMPLAINT.findall(log)
+    if any(complaint.startswith(_STOPPED) for complaint in complaints):
+        cause = ffmpeg.last_line(complaints[0])
+        found.append(f"cannot be read past {samples / stream.rate_hz:.3f} s ({cause})")
+    return tuple(found)

@@ -1,0 +1,150 @@
+"""Raw frame streams: a track's frames without their container, and pieces of them.
+
+Rules: not a byte of a frame changes, whatever is written; what lies between frames (tags, junk) is
+left out. A stream is only trusted to be cut when its index says where each frame lies, and that its
+headers are of the track that was probed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from captoolkit import files
+from captoolkit.audio import ffmpeg, frames, mp3
+from captoolkit.audio.frames import Frames
+from captoolkit.errors import ToolError
+from captoolkit.model import MediaInfo, Track
+from captoolkit.planning.copying import Framing
+
+# The raw stream that holds a codec's frames, and ffmpeg's writer of it.
+STREAMS = {
+    "mp3": ("mp3", "mp3"),
+    "aac": ("aac", "adts"),
+    "amr_nb": ("amr", "amr"),
+    "amr_wb": ("amr", "amr"),
+}
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawStream:
+    """A file of frames, and where in it they lie.
+
+    Attributes:
+        lead_samples: how many samples its decoder gives before the track's first one.
+    """
+
+    path: Path
+    frames: Frames
+    lead_samples: int
+
+    @property
+    def framing(self) -> Framing:
+        """The frames as a plan needs them."""
+        return Framing(
+            format=self.frames.format,
+            codec=self.frames.codec,
+            rate_hz=self.frames.rate_hz,
+            frame_samples=self.frames.frame_samples,
+            sizes=self.frames.sizes,
+            head_bytes=len(self.frames.head),
+            lead_samples=self.lead_samples,
+        )
+
+    def copy(self, first: int, last: int, path: Path) -> None:
+        """Write frames [first, last) to a file of their own.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with files.writing(path), self.path.open("rb") as source, path.open("wb") as out:
+            out.write(self.frames.head)
+            for start, end in self._stretches(first, last):
+                source.seek(start)
+                while start < end:
+                    chunk = source.read(min(CHUNK_BYTES, end - start))
+                    if not chunk:
+                        raise OSError("the source has become shorter")
+                    out.write(chunk)
+                    start += len(chunk)
+            out.flush()
+            os.fsync(out.fileno())
+
+    def _stretches(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Bytes [start, end) of frames that lie one behind another."""
+        starts, sizes = self.frames.starts[first:last], self.frames.sizes[first:last]
+        gaps = np.flatnonzero(starts[:-1] + sizes[:-1] != starts[1:]) + 1
+        begins = np.concatenate([[0], gaps])
+        ends = np.concatenate([gaps, [len(starts)]])
+        return [
+            (int(starts[begin]), int(starts[end - 1] + sizes[end - 1]))
+            for begin, end in zip(begins, ends, strict=True)
+        ]
+
+
+def is_raw(info: MediaInfo) -> bool:
+    """Return whether the file itself is a raw stream, with nothing but one track of sound."""
+    return info.container in {name for name, _ in STREAMS.values()}
+
+
+def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | None:
+    """Return the track's frames as a raw stream, None where they cannot be had or trusted.
+
+    Args:
+        info: the file.
+        track: the track of it.
+        folder: where to write the stream if the file itself is none.
+    """
+    if track.codec not in STREAMS:
+        return None
+    path = Path(info.path)
+    if not is_raw(info):
+        path = folder / f"stream.{STREAMS[track.codec][0]}"
+        if not _unwrapped(info, track, path):
+            return None
+    index = frames.index(path)
+    if index is None or index.torn_bytes or index.junk_bytes:
+        return None
+    if (index.codec, index.rate_hz) != (track.codec, track.sample_rate_hz):
+        return None  # an HE-AAC decoder gives twice the rate that the frames say
+    return RawStream(path=path, frames=index, lead_samples=_lead(info, track))
+
+
+def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
+    """Write the track's packets as they are; False where its container holds them otherwise."""
+    muxer = STREAMS[track.codec][1]
+    options = {"write_xing": 0, "id3v2_version": 0} if muxer == "mp3" else {}
+    node = ffmpeg.source(info.path)[str(track.stream_index)].output(
+        ffmpeg.file_url(path), f=muxer, acodec="copy", map_metadata=-1, flush_packets=0, **options
+    )
+    try:
+        with files.writing(path), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+            process.finish()
+    except ToolError:  # what it complains of, a decoder may still make sense of
+        path.unlink(missing_ok=True)
+        return False
+    return path.is_file()
+
+
+def _lead(info: MediaInfo, track: Track) -> int:
+    """How many samples the raw stream's decoder gives before the first that the track has."""
+    if info.container == "mp3":
+        return mp3.lead_samples(Path(info.path))
+    if is_raw(info):
+        return 0
+    node = ffmpeg.source(info.path)[str(track.stream_index)].output(
+        "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}
+    )
+    with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        lines = process.read_all(ffmpeg.MAX_HEADER_BYTES).decode().splitlines()
+        process.wait()
+    base = next((line[6:].strip() for line in lines if line.startswith("#tb 0:")), "1/1")
+    first = next((line.split(",") for line in lines if line[:1].isdigit()), None)
+    if first is None:
+        return 0
+    up, down = map(int, base.split("/"))
+    return max(0, -int(first[2])) * up * track.sample_rate_hz // down

@@ -1,0 +1,42 @@
+"""What a plan's requests will cost: tokens as the service counts them, and their price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from captoolkit.model import CostRange, Price, Target
+
+MILLION = 1_000_000
+
+
+def audio_tokens(target: Target, duration_s: Fraction) -> int:
+    """Return what the service counts for that much sound, rounded up."""
+    per_second = target.limit("tokens_per_s") or Fraction(0)
+    billed_s = max(duration_s, target.limit("min_billed_s") or Fraction(0))
+    return -int(-(per_second * billed_s) // 1)
+
+
+def bill(target: Target, durations_s: Sequence[Fraction]) -> dict[str, Any]:
+    """Return the fields of a plan that tell tokens and price of a request for each duration."""
+    audio = sum(audio_tokens(target, duration_s) for duration_s in durations_s)
+    text = int(target.limit("text_tokens") or 0) * len(durations_s)
+    costs = tuple(
+        CostRange(
+            region=price.region,
+            currency=price.currency,
+            least=price.input_per_million * (audio + text) / MILLION,
+            most=_most(target, price.input_per_million * (audio + text), len(durations_s), price),
+        )
+        for price in target.prices
+    )
+    return {"audio_tokens": audio, "input_tokens": audio + text, "costs": costs}
+
+
+def _most(target: Target, input_price: Decimal, requests: int, price: Price) -> Decimal | None:
+    longest = target.limit("max_output_tokens")
+    if longest is None:
+        return None
+    return (input_price + price.output_per_million * int(longest) * requests) / MILLION

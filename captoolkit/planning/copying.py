@@ -1,0 +1,137 @@
+"""Frames as they are: whether they may be shared out to segments at their boundaries, and how.
+
+Rules: what a codec holds in frames loses nothing by being cut between two of them, so that comes
+before any encoding; but a segment must still be long enough to be worth a request. Sizes are those
+of the frames themselves, whatever their bit rate does, so no segment can come out too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captoolkit.model import Span
+from captoolkit.planning import sharing
+from captoolkit.planning.fitting import Bounds
+from captoolkit.planning.targets import clock
+from captoolkit.planning.wishes import Wishes
+
+# Rather than in shorter segments than this, which nobody asked for, sound is encoded.
+SHORTEST_S = Fraction(120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Framing:
+    """A track's frames, as they would lie in a raw stream of their codec.
+
+    Attributes:
+        format: what such a stream is called, and its file's ending: `mp3`, `aac`, `amr`.
+        frame_samples: how many samples each frame holds, at `rate_hz`.
+        sizes: bytes of each frame with what the stream puts before it, shape (frames,).
+        head_bytes: what every file begins with.
+        lead_samples: how many samples a decoder of the raw stream gives before the first one of
+            the track: the encoder's delay, which only a container tells to leave out.
+    """
+
+    format: str
+    codec: str
+    rate_hz: int
+    frame_samples: int
+    sizes: NDArray[np.int64]
+    head_bytes: int
+    lead_samples: int
+
+    @property
+    def file_bytes(self) -> int:
+        """How large a file of all frames is."""
+        return self.head_bytes + int(self.sizes.sum())
+
+    @property
+    def framed_s(self) -> Fraction:
+        """How long all frames last, delay and padding included."""
+        return Fraction(len(self.sizes) * self.frame_samples, self.rate_hz)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How many segments each stretch becomes, how long one may be, how far a cut may move."""
+
+    numbers: tuple[int, ...]
+    longest_s: Fraction
+    reach_s: Fraction
+
+
+def longest_s(framing: Framing, bounds: Bounds) -> Fraction:
+    """Return how long a segment of frames may be wherever it lies, to a frame.
+
+    A segment may hold a frame more at either end than its span says, and the encoder's delay.
+    """
+    frames = len(framing.sizes)
+    limits = [frames]
+    if bounds.size_bytes is not None:
+        limits.append(_most_frames(framing.sizes, bounds.size_bytes - framing.head_bytes))
+    if bounds.duration_s is not None:
+        limits.append(int(bounds.duration_s * framing.rate_hz) // framing.frame_samples)
+    if min(limits) == frames:
+        return framing.framed_s
+    spare = 2 + -(-framing.lead_samples // framing.frame_samples)
+    return Fraction(max(0, min(limits) - spare) * framing.frame_samples, framing.rate_hz)
+
+
+def _most_frames(sizes: NDArray[np.int64], most_bytes: int) -> int:
+    """How many neighbouring frames stay within so many bytes, whichever they are."""
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    last = np.searchsorted(ends, ends[:-1] + most_bytes, side="right") - 1
+    held = last - np.arange(len(sizes))
+    to_the_end = last == len(sizes)
+    return int(held[~to_the_end].min()) if not to_the_end.all() else len(sizes)
+
+
+def share(
+    framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, wishes: Wishes
+) -> Share:
+    """Return how the frames of each stretch are shared out."""
+    most_s = longest_s(framing, bounds)
+    numbers = sharing.numbers(durations_s, most_s, wishes)
+    reach_s = sharing.reach_s(durations_s, numbers, most_s)
+    return Share(numbers=numbers, longest_s=most_s, reach_s=reach_s)
+
+
+def why_not(
+    framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, wishes: Wishes
+) -> str:
+    """Return why the frames cannot be shared out, as a sentence; empty if they can."""
+    most_s = longest_s(framing, bounds)
+    asked_s = min(filter(None, (wishes.segment_s, wishes.max_segment_s)), default=None)
+    parts_s = max(durations_s) / wishes.parts if wishes.parts else None
+    wanted_s = min(filter(None, (asked_s, parts_s, SHORTEST_S, max(durations_s))))
+    if wishes.segment_s is not None:
+        wanted_s = min(wishes.segment_s, max(durations_s))
+    if most_s >= wanted_s:
+        return ""
+    return f"Its frames as they are would make segments of only {clock(most_s)}."
+
+
+def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
+    """Return what is done with the frames, as sentences."""
+    kept = f"Its {framing.codec} frames are kept as they are, in {_RAW[framing.format]}."
+    if len(spans) == 1:
+        return [kept]
+    return [said_of_segments(spans, reach_s), kept]
+
+
+_RAW = {"mp3": "a plain MP3", "aac": "an ADTS stream", "amr": "an AMR file"}
+
+
+def said_of_segments(spans: Sequence[Span], reach_s: Fraction) -> str:
+    """Return how many segments there are and where they are cut, as a sentence."""
+    about_s = Fraction(sum(span.samples for span in spans), spans[0].rate_hz) / len(spans)
+    are = "balanced segments" if reach_s else "segments"
+    return (
+        f"It becomes {len(spans)} {are} of about {clock(about_s)}, "
+        f"each cut at the quietest point within {clock(reach_s)}."
+    )

@@ -1,0 +1,102 @@
+"""How a run of neighbouring segments lies in the sound that is decoded for it.
+
+Rules: the decoded sound (the stream) has a clock of its own: it begins with the run, at the
+encoding's rate. Places in the source that are known are never computed back from it: what comes
+within a millisecond of one is it, because resampling rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from captoolkit.model import Span
+from captoolkit.planning.cuts import Window
+from captoolkit.units import rescale
+
+ALIKE_S = 0.001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The parts of a run's stream, the cuts between them, and what becomes of each part.
+
+    Attributes:
+        begins_at: the sample of the source with which the stream begins.
+        windows: where the stream is cut, on its own clock.
+        owners: for each part the place of its segment in the run, None for what is skipped; parts
+            beyond the last, of a sound that goes on, belong to segments that were not planned.
+        known: samples of the source at which something begins or ends for certain.
+    """
+
+    begins_at: int
+    source_hz: int
+    stream_hz: int
+    windows: tuple[Window, ...]
+    owners: tuple[int | None, ...]
+    known: tuple[int, ...]
+
+    def owner(self, part: int) -> int | None:
+        """Return the place in the run of the segment that a part belongs to."""
+        if part < len(self.owners):
+            return self.owners[part]
+        last, beyond = self.owners[-1], part - len(self.owners) + 1
+        return None if last is None else last + beyond
+
+    def in_source(self, stream_samples: int) -> int:
+        """Return which sample of the source that sample of the stream is."""
+        at = self.begins_at + rescale(stream_samples, self.stream_hz, self.source_hz)
+        nearest = min(self.known, key=lambda known: abs(known - at))
+        return nearest if abs(nearest - at) <= ALIKE_S * self.source_hz else at
+
+
+def lay_out(
+    spans: Sequence[Span], *, begins_at: int, ends_at: int, reach: int, stream_hz: int
+) -> Layout:
+    """Return how a run of segments is cut out of a stream.
+
+    Args:
+        spans: the segments on the source's clock; the run's own start and end are decided, the
+            edges between two may move by `reach`, those beside what is skipped may not.
+        begins_at: the sample of the source with which the stream begins.
+        ends_at: the sample of the source before which the run or the whole sound ends.
+        reach: in samples of the source.
+        stream_hz: rate of the stream.
+    """
+    source_hz = spans[0].rate_hz
+    cuts: list[Window] = []
+    owners: list[int | None] = []
+    at = begins_at
+    for place, span in enumerate(spans):
+        if span.start_samples > at:  # something is skipped, and both its ends are fixed
+            cuts += [_window(at, 0)] if owners else []
+            cuts.append(_window(span.start_samples, 0))
+            owners.append(None)
+        elif owners:
+            cuts.append(_window(at, reach))
+        owners.append(place)
+        at = span.end_samples
+    if at < ends_at:
+        cuts.append(_window(at, 0))
+        owners.append(None)
+    return Layout(
+        begins_at=begins_at,
+        source_hz=source_hz,
+        stream_hz=stream_hz,
+        windows=tuple(_on_stream(one, begins_at, source_hz, stream_hz) for one in cuts),
+        owners=tuple(owners),
+        known=(begins_at, ends_at, *(one.balanced for one in cuts if one.is_fixed)),
+    )
+
+
+def _window(edge: int, reach: int) -> Window:
+    return Window(earliest=edge - reach, balanced=edge, latest=edge + reach)
+
+
+def _on_stream(window: Window, begins_at: int, source_hz: int, stream_hz: int) -> Window:
+    """A window on the clock of a stream that begins at a sample of the source."""
+    earliest, balanced, latest = (
+        rescale(at - begins_at, source_hz, stream_hz)
+        for at in (window.earliest, window.balanced, window.latest)
+    )
+    return Window(earliest=earliest, balanced=balanced, latest=latest)

@@ -1,0 +1,91 @@
+"""How stretches of sound are shared out to segments: fewest, balanced, within a longest length.
+
+Rules: a segment is never longer than the limit even when both of its cuts move apart as far as they
+may; what is wished for as a length or a number is met, or refused with what can be had.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+
+from captoolkit.errors import UsageError
+from captoolkit.model import Span
+from captoolkit.planning.cuts import balanced_edges
+from captoolkit.planning.targets import clock
+from captoolkit.planning.wishes import Wishes
+
+MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
+REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
+# What a segment must be shorter than a limit, so that its cuts can move: five seconds each way,
+# of short segments a tenth.
+SLACK_S = Fraction(10)
+SLACK_SHARE = Fraction(1, 5)
+
+
+def numbers(
+    durations_s: Sequence[Fraction], longest_s: Fraction, wishes: Wishes
+) -> tuple[int, ...]:
+    """Return how many segments each stretch becomes: the fewest that wishes and limit allow.
+
+    Raises:
+        UsageError: that many parts as are wished for would be longer than the limit.
+    """
+    least = tuple(_fewest(duration_s, longest_s, wishes.segment_s) for duration_s in durations_s)
+    if wishes.parts is None:
+        return least
+    if len(durations_s) > 1:
+        raise UsageError(
+            "parts cannot be counted where silences are left out",
+            fix="ask for a length of segments instead, or keep the silences",
+        )
+    if wishes.parts < least[0]:
+        raise UsageError(
+            f"parts={wishes.parts} would each be longer than the {clock(longest_s)} allowed",
+            fix=f"ask for at least {least[0]}",
+        )
+    return (wishes.parts,)
+
+
+def _fewest(duration_s: Fraction, longest_s: Fraction, about_s: Fraction | None) -> int:
+    wished = -(-duration_s // about_s) if about_s else 1
+    segments = max(1, wished, -(-duration_s // longest_s))
+    while not fits(duration_s, segments, longest_s):
+        segments += 1
+    return segments
+
+
+def fits(duration_s: Fraction, segments: int, longest_s: Fraction) -> bool:
+    """Return whether that many segments stay within the limit, with room for cuts to move."""
+    balanced_s = duration_s / segments
+    slack_s = min(SLACK_S, balanced_s * SLACK_SHARE) if segments > 1 else 0
+    return balanced_s + slack_s <= longest_s
+
+
+def reach_s(
+    durations_s: Sequence[Fraction], segments: Sequence[int], longest_s: Fraction
+) -> Fraction:
+    """Return how far each cut may move; no segment can become longer than the limit by it."""
+    balanced = [
+        duration_s / number
+        for duration_s, number in zip(durations_s, segments, strict=True)
+        if number > 1
+    ]
+    if not balanced:
+        return Fraction(0)
+    room_s = (longest_s - max(balanced)) / 2
+    return min(MAX_REACH_S, min(balanced) * REACH_SHARE, room_s)
+
+
+def shared_out(stretches: Sequence[Span], segments: Sequence[int]) -> tuple[Span, ...]:
+    """Return the stretches in balanced segments, to the sample."""
+    return tuple(
+        Span(
+            start_samples=stretch.start_samples + start,
+            end_samples=stretch.start_samples + end,
+            rate_hz=stretch.rate_hz,
+        )
+        for stretch, number in zip(stretches, segments, strict=True)
+        for start, end in itertools.pairwise(balanced_edges(stretch.samples, number))
+    )

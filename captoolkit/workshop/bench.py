@@ -1,0 +1,120 @@
+"""One run of segments in the making: samples come in order and become files, one after another.
+
+Rules: samples arrive in order and never twice; a segment is finished, read back and described in a
+thread while the next is being written; one that comes out too large is made anew, smaller; nothing
+that runs here outlives the bench.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from numpy.typing import NDArray
+
+from captoolkit.audio import encode
+from captoolkit.audio.clip import ReadySegment
+from captoolkit.closing import Closing
+from captoolkit.model import Encoding, Span
+from captoolkit.planning import targets
+from captoolkit.planning.layout import Layout
+from captoolkit.workshop.job import Job
+
+FINISHING_THREADS = 2
+
+# Makes a segment that came out too large anew, under its name.
+Remake = Callable[[int, Span], None]
+
+
+class Bench(Closing):
+    """Segments in the making: one is being written while those before it are finished.
+
+    Leaving it, for whatever reason, ends every encoder that still runs.
+
+    Args:
+        job: what is made.
+        encoding: how.
+        layout: which parts of the stream become which segments.
+        first: index of the run's first segment.
+        remake: called for a finished segment that is larger than the plan allows.
+    """
+
+    def __init__(
+        self, job: Job, encoding: Encoding, layout: Layout, *, first: int, remake: Remake
+    ) -> None:
+        self.samples = 0  # of the stream, gone by
+        self._job = job
+        self._encoding = encoding
+        self._layout = layout
+        self._first = first
+        self._remake = remake
+        self._pool = ThreadPoolExecutor(FINISHING_THREADS, thread_name_prefix="captoolkit-finish")
+        self._part = -1
+        self._begun_at = 0
+        self._writer: encode.SegmentWriter | None = None
+        self._open: list[encode.SegmentWriter] = []
+        self._finishing: deque[Future[ReadySegment]] = deque()
+
+    def write(self, part: int, block: NDArray[Any]) -> None:
+        """Take samples of a part of the stream: into its segment, or nowhere if it is skipped."""
+        if part != self._part:
+            self._end_part()
+            self._begin_part(part)
+        if self._writer is not None:
+            self._writer.write(block)
+        self.samples += len(block)
+
+    def finished(self, *, wait: bool) -> Iterator[ReadySegment]:
+        """Yield the segments that are complete, in order; with `wait` all of them, to the last."""
+        if wait:
+            self._end_part()
+        while self._finishing and (
+            wait or self._finishing[0].done() or len(self._finishing) > FINISHING_THREADS
+        ):
+            yield self._finishing.popleft().result()
+
+    def close(self) -> None:
+        """End every encoder and thread at once; may be called twice."""
+        for writer in tuple(self._open):  # the pool takes out of it what it has finished
+            writer.abort()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin_part(self, part: int) -> None:
+        self._part, self._begun_at = part, self.samples
+        owner = self._layout.owner(part)
+        if owner is not None:
+            path = self._job.path(self._first + owner)
+            self._writer = encode.open_writer(path, self._encoding)
+            self._open.append(self._writer)
+
+    def _end_part(self) -> None:
+        if self._writer is None:
+            return
+        writer, self._writer = self._writer, None
+        index = self._first + (self._layout.owner(self._part) or 0)
+        self._finishing.append(self._pool.submit(self._finish, writer, index, self._span()))
+
+    def _span(self) -> Span:
+        """Where the part that has just gone by lies in the source."""
+        return Span(
+            start_samples=self._layout.in_source(self._begun_at),
+            end_samples=self._layout.in_source(self.samples),
+            rate_hz=self._layout.source_hz,
+        )
+
+    def _finish(self, writer: encode.SegmentWriter, index: int, span: Span) -> ReadySegment:
+        """Complete a file, hold it against its limits and describe it. Runs in a thread."""
+        path, plan = self._job.path(index), self._job.plan
+        writer.finish()
+        encode.check(path, self._encoding, samples=writer.samples, max_samples=self._most_samples())
+        self._open.remove(writer)
+        if not encode.fits(path, plan.max_segment_bytes):
+            self._remake(index, span)
+        return self._job.described(index, span)
+
+    def _most_samples(self) -> int | None:
+        """The longest that a segment may be, at the encoding's rate; None for no limit."""
+        longest_s = targets.longest_s(self._job.plan.target)
+        return None if longest_s is None else int(longest_s * self._encoding.sample_rate_hz)

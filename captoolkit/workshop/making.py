@@ -1,0 +1,33 @@
+"""By which way a plan is carried out."""
+
+from __future__ import annotations
+
+from captoolkit.model import Action
+from captoolkit.workshop.copying import Copying
+from captoolkit.workshop.job import Job
+from captoolkit.workshop.report import Report
+from captoolkit.workshop.stream import Stream
+from captoolkit.workshop.untouched import Untouched
+
+Making = Untouched | Copying | Stream
+
+
+def begin(job: Job, report: Report, *, jobs: int) -> Making:
+    """Return the segments of a plan in the making: to be iterated once, and closed.
+
+    Args:
+        job: what is made, of what, where.
+        report: told of progress and of what turns out otherwise, by the threads that work.
+        jobs: how many stretches of the recording are worked on at once.
+    """
+    if job.plan.action is Action.PASS_THROUGH:
+        return Untouched(job)
+    if job.plan.encoding is None:
+        return Copying(job, report)
+    return Stream(
+        job,
+        job.plan.encoding,
+        jobs=jobs,
+        on_progress=report.progressed,
+        on_replaced=report.replaced,
+    )

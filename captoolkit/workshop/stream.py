@@ -1,0 +1,297 @@
+"""Decode, cut where it is quiet, encode: several stretches of one recording at once.
+
+Rules: where a decoder can jump to any sample, the recording is parted into runs at places that lie
+in the quiet and depend on the recording alone, and each run has a decoder and encoders of its own;
+elsewhere one decode feeds everything. Segments are handed out in order, each as soon as it is
+finished. Workers run ahead of whoever takes the segments, but only so far. What fails in a worker
+is raised where the segments are taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captoolkit.audio import encode, ffmpeg, pcm
+from captoolkit.audio.clip import ReadySegment
+from captoolkit.closing import Closing
+from captoolkit.errors import LimitError, NotMediaError, ToolError, ToolTimeoutError
+from captoolkit.model import Encoding, Span, Track
+from captoolkit.planning.cuts import RUN_SEGMENTS, cut, quietest_in, runs
+from captoolkit.planning.layout import Layout, lay_out
+from captoolkit.units import rescale
+from captoolkit.workshop.bench import Bench
+from captoolkit.workshop.job import Job
+from captoolkit.workshop.results import Results
+
+Worker = TypeVar("Worker", bound=Closing)
+Block = NDArray[Any]
+
+OnProgress = Callable[[float], None]
+OnReplaced = Callable[[int, Encoding], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Neighbouring segments that one worker makes of one decode.
+
+    Attributes:
+        first: index of the first of them, from 1.
+        spans: as planned; the start of the first and the end of the last are decided.
+        open_ended: it goes on to wherever the sound ends, be that later than promised.
+    """
+
+    first: int
+    spans: tuple[Span, ...]
+    open_ended: bool
+
+
+class Stream(Closing):
+    """The segments of a plan that decodes, in order; to be iterated once.
+
+    Args:
+        job: what is made.
+        encoding: how.
+        jobs: how many runs are worked on at once.
+        on_progress: told of each bit of sound that has gone by, in seconds, by the workers.
+        on_replaced: told of a segment that came out too large and was encoded anew.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        encoding: Encoding,
+        *,
+        jobs: int,
+        on_progress: OnProgress,
+        on_replaced: OnReplaced,
+    ) -> None:
+        self._job = job
+        self._encoding = encoding
+        self._jobs = jobs
+        self._on_progress = on_progress
+        self._on_replaced = on_replaced
+        self._seeks = pcm.starts_anywhere(job.plan.info, job.plan.track)
+        self._slots = threading.Semaphore(jobs)
+        self._stop = threading.Event()
+        self._guard = threading.Lock()
+        self._busy: set[Closing] = set()
+        self._threads: list[threading.Thread] = []
+
+    def __iter__(self) -> Iterator[ReadySegment]:
+        """Yield the segments, while the runs after theirs are worked on."""
+        ahead: deque[Results[ReadySegment]] = deque()
+        for run in self._runs():
+            ahead.append(self._start(run))
+            if len(ahead) > self._jobs:
+                yield from ahead.popleft()
+        while ahead:
+            yield from ahead.popleft()
+
+    def close(self) -> None:
+        """End everything that runs and wait for it; may be called twice."""
+        self._stop.set()
+        with self._guard:
+            busy = tuple(self._busy)
+        for each in busy:
+            each.close()
+        for thread in self._threads:
+            thread.join()
+
+    # ------------------------------------------------------------------ runs and their edges
+
+    def _runs(self) -> Iterator[Run]:
+        """The runs, each as soon as the place where it ends is decided."""
+        spans, total = self._job.plan.spans, self._job.plan.track.duration_samples
+        groups = runs(spans) if self._seeks else (spans,)
+        first, start = 1, spans[0].start_samples
+        for group, following in itertools.zip_longest(groups, groups[1:]):
+            end = group[-1].end_samples
+            goes_on = following is not None and following[0].start_samples == end
+            end = self._quiet_place(end) if goes_on else end
+            decided = _between(group, start, end)
+            yield Run(first=first, spans=decided, open_ended=following is None and end == total)
+            first += len(group)
+            start = end if goes_on or following is None else following[0].start_samples
+
+    def _quiet_place(self, edge: int) -> int:
+        """Where in the source the cut that is planned at `edge` lies."""
+        plan, rate_hz = self._job.plan, self._encoding.sample_rate_hz
+        begins_at, until = max(0, edge - plan.reach_samples), edge + plan.reach_samples
+        around = [
+            Span(start_samples=begins_at, end_samples=edge, rate_hz=plan.track.sample_rate_hz),
+            Span(start_samples=edge, end_samples=until, rate_hz=plan.track.sample_rate_hz),
+        ]
+        layout = lay_out(
+            around,
+            begins_at=begins_at,
+            ends_at=until,
+            reach=plan.reach_samples,
+            stream_hz=rate_hz,
+        )
+        with self._decoder(begins_at, until, self._encoding) as decoder:
+            blocks = list(self._counted(decoder, told=False))
+        if not blocks:
+            return edge
+        at = quietest_in(np.concatenate(blocks), layout.windows[0], rate_hz=rate_hz, first=0)
+        return begins_at + rescale(at, rate_hz, plan.track.sample_rate_hz)
+
+    # --------------------------------------------------------------------------- the workers
+
+    def _start(self, run: Run) -> Results[ReadySegment]:
+        results: Results[ReadySegment] = Results(RUN_SEGMENTS, self._stop)
+        thread = threading.Thread(
+            target=self._work, args=(run, results), name="captoolkit-make", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+        return results
+
+    def _work(self, run: Run, results: Results[ReadySegment]) -> None:
+        """Make a run's segments. Runs in a thread."""
+        try:
+            with self._slots:
+                for segment in self._make(run):
+                    results.put(segment)
+            results.put(None)
+        except BaseException as error:
+            results.put(error)
+
+    def _make(self, run: Run) -> Iterator[ReadySegment]:
+        job, encoding, rate_hz = self._job, self._encoding, self._encoding.sample_rate_hz
+        layout = self._layout(run)
+        longest = job.plan.max_segment_samples * rate_hz // job.plan.track.sample_rate_hz
+        end = None if run.open_ended else run.spans[-1].end_samples
+        with (
+            self._watched(self._decoder(layout.begins_at, end, encoding)) as decoder,
+            self._watched(
+                Bench(job, encoding, layout, first=run.first, remake=self._remake)
+            ) as bench,
+        ):
+            blocks = self._counted(decoder)
+            for part, block in cut(blocks, layout.windows, rate_hz=rate_hz, longest=longest):
+                bench.write(part, block)
+                yield from bench.finished(wait=False)
+            if not self._stop.is_set():
+                yield from bench.finished(wait=True)
+
+    def _layout(self, run: Run) -> Layout:
+        plan = self._job.plan
+        return lay_out(
+            run.spans,
+            begins_at=run.spans[0].start_samples if self._seeks else 0,
+            ends_at=run.spans[-1].end_samples,
+            reach=plan.reach_samples,
+            stream_hz=self._encoding.sample_rate_hz,
+        )
+
+    def _remake(self, index: int, span: Span) -> None:
+        """Encode a segment that came out too large anew: the best encoding on which it fits.
+
+        Raises:
+            LimitError: there is none.
+        """
+        path, plan = self._job.path(index), self._job.plan
+        for encoding in plan.fallbacks:
+            self._encode_whole(span, encoding, index)
+            if encode.fits(path, plan.max_segment_bytes):
+                self._on_replaced(index, encoding)
+                return
+        raise LimitError(
+            f"segment {index} came out larger than the {plan.max_segment_bytes} bytes allowed",
+            fix="ask for shorter segments, a lower bit rate, or another format",
+            path=path,
+        )
+
+    def _encode_whole(self, span: Span, encoding: Encoding, index: int) -> None:
+        path = self._job.path(index)
+        path.unlink(missing_ok=True)
+        decoder = self._decoder(span.start_samples, span.end_samples, encoding)
+        writer = encode.open_writer(path, encoding)
+        with self._watched(decoder):
+            try:
+                for block in self._counted(decoder, told=False):
+                    writer.write(block)
+                writer.finish()
+            finally:
+                writer.abort()
+        encode.check(path, encoding, samples=writer.samples, max_samples=None)
+
+    def _decoder(self, start: int, end: int | None, encoding: Encoding) -> pcm.Decoder:
+        plan = self._job.plan
+        return pcm.Decoder(
+            self._job.source,
+            track=plan.track,
+            rate_hz=encoding.sample_rate_hz,
+            mix=plan.mix,
+            start_samples=start,
+            end_samples=end,
+            seek=self._seeks,
+            dtype=_sample_type(encoding, plan.track),
+        )
+
+    def _counted(self, decoder: pcm.Decoder, *, told: bool = True) -> Iterator[Block]:
+        """The decoder's blocks, with word of how far the work is, until it is to stop."""
+        for block in decoded(decoder, self._job.plan.info.path):
+            if self._stop.is_set():
+                return
+            if told:
+                self._on_progress(len(block) / decoder.rate_hz)
+            yield block
+
+    @contextlib.contextmanager
+    def _watched(self, worker: Worker) -> Iterator[Worker]:
+        """Keep a worker where `close` finds it, and end it when it is left."""
+        with self._guard:
+            self._busy.add(worker)
+        try:
+            with worker:
+                yield worker
+        finally:
+            with self._guard:
+                self._busy.discard(worker)
+
+
+def _sample_type(encoding: Encoding, track: Track) -> str:
+    """What the decoder gives: the samples of the file itself where that can be.
+
+    A float that is no number has no 16-bit value, and what becomes of it is our own decision.
+    """
+    is_plain = encoding.codec == "pcm_s16le" and not track.codec.startswith("pcm_f")
+    return "int16" if is_plain else "float32"
+
+
+def _between(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:
+    """The spans with the run's own start and end, which were decided meanwhile."""
+    edges = [start, *(span.start_samples for span in spans[1:])]
+    ends = [*(span.end_samples for span in spans[:-1]), end]
+    return tuple(
+        Span(start_samples=first, end_samples=last, rate_hz=spans[0].rate_hz)
+        for first, last in zip(edges, ends, strict=True)
+    )
+
+
+def decoded(blocks: Iterable[Block], path: object) -> Iterator[Block]:
+    """Yield what a decoder does.
+
+    Raises:
+        NotMediaError: it cannot decode; that is the file's fault, and says so.
+    """
+    try:
+        yield from blocks
+    except ToolTimeoutError:
+        raise
+    except ToolError as error:
+        raise NotMediaError(
+            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
+            fix="check that the file is complete",
+            path=path,
+        ) from error

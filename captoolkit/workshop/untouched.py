@@ -1,0 +1,45 @@
+"""The source itself as the only segment: not a byte is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from captoolkit.audio import encode
+from captoolkit.audio.clip import Folder, ReadySegment
+from captoolkit.closing import Closing
+from captoolkit.errors import InputError, SourceNotFoundError
+from captoolkit.workshop.job import Job
+
+
+class Untouched(Closing):
+    """The one segment of a plan that passes a file through."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def __iter__(self) -> Iterator[ReadySegment]:
+        """Yield the source, if it still is what was planned with."""
+        path, plan = self._job.source, self._job.plan
+        try:
+            sha256, size_bytes = encode.sha256(path), path.stat().st_size
+        except OSError as error:
+            raise SourceNotFoundError(
+                f"it can no longer be read ({error.strerror})",
+                fix="leave it in its place until the work is done",
+                path=path,
+            ) from error
+        if size_bytes != plan.info.size_bytes:
+            raise InputError(
+                "it changed while it was being prepared", fix="wait until it is complete", path=path
+            )
+        yield ReadySegment(
+            index=1,
+            source_span=plan.spans[0],
+            file=path.name,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            folder=Folder(path.parent),
+        )
+
+    def close(self) -> None:
+        """Nothing runs."""

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from captoolkit.errors import UsageError
+from captoolkit.model import Encoding, Target, Track
+from captoolkit.planning import ladder
+from captoolkit.planning.ladder import LADDER, aac, amr, gsm, mp3, wav
+from captoolkit.planning.wishes import Wishes, candidates, fallbacks, refuse_nonsense
+from tests.planning.making import CAPTIONER, service, track
+
+RUNGS = [rung.encoding for rung in LADDER]
+STEREO = track(channels=2)
+HEARS_ALL = replace(service(), full_sound=True)
+
+
+def had(target: Target = CAPTIONER, sound: Track = STEREO, **wishes: Any) -> Sequence[Encoding]:
+    """What a recording can become."""
+    asked = Wishes(**wishes)
+    refuse_nonsense(asked)
+    return candidates(sound, target, asked)
+
+
+def next_ones(
+    encoding: Encoding, target: Target = CAPTIONER, **wishes: Any
+) -> tuple[Encoding, ...]:
+    """What a stereo recording becomes where `encoding` comes out too large."""
+    return fallbacks(STEREO, target, Wishes(**wishes), encoding)
+
+
+# ------------------------------------------------------------------------- what can be had
+
+
+@pytest.mark.parametrize(
+    ("wishes", "made"),
+    [
+        ({}, RUNGS),
+        ({"format": "wav"}, [wav()]),
+        ({"format": "mp3"}, RUNGS[1:]),
+        ({"format": "aac"}, list(ladder.AAC_RUNGS)),
+        ({"format": "amr"}, [amr()]),
+        ({"format": "gsm"}, [gsm()]),
+        ({"quality": "music"}, [mp3(192_000, 44_100, 2, cutoff_hz=None)]),
+        ({"quality": "voice", "format": "gsm"}, [gsm()]),
+        ({"bit_rate": 6_700, "format": "amr"}, [amr(6_700)]),
+        ({"bit_rate": 32_000, "format": "aac", "channels": 2}, [aac(32_000, 24_000, 2)]),
+    ],
+    ids=str,
+)
+def test_wishes_are_met_best_first(wishes: dict[str, Any], made: list[Encoding]) -> None:
+    """A format gives its rungs, a quality or a bit rate one encoding, nothing the whole ladder."""
+    assert list(had(**wishes)) == made
+
+
+def test_all_of_the_sound_is_kept_for_who_hears_it() -> None:
+    """A target that hears more than 16 kHz mono gets the recording's own rate and channels."""
+    assert list(had(HEARS_ALL)) == [wav(44_100, 2)]
+    assert list(had(HEARS_ALL, track(rate_hz=48_000))) == [wav(48_000)]
+
+
+@pytest.mark.parametrize("name", ["gsm", "amr"])
+def test_what_a_telephone_format_is_may_be_said(name: str) -> None:
+    """8 kHz, mono and the bit rate that it has all the same change nothing."""
+    assert had(format=name, sample_rate_hz=8_000, channels=1) == had(format=name)
+    assert had(format="gsm", bit_rate=13_000) == [gsm()]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ({"format": "gsm", "sample_rate_hz": 16_000}, "GSM is 8 kHz mono; leave the sample rate"),
+        ({"format": "gsm", "channels": 2}, "GSM is 8 kHz mono; leave the sample rate"),
+        ({"format": "amr", "channels": 2}, "AMR is 8 kHz mono; leave the sample rate"),
+        ({"format": "gsm", "bit_rate": 12_200}, "it has 13 kbit/s; leave the bit rate out"),
+        ({"format": "wav", "bit_rate": 64_000}, "cannot be had of WAV"),
+        (
+            {"format": "ogg"},
+            "format=ogg is not one that is made; take auto, wav, mp3, aac, amr, gsm",
+        ),
+        ({"effort": "some"}, "effort=some is not known; take fast or best"),
+        ({"quality": "fine"}, "quality=fine is not known; take auto, voice"),
+        ({"segment_s": Fraction(1, 2)}, "segments of 0.5 s are shorter"),
+        ({"channels": 0}, "channels=0 must be at least 1"),
+    ],
+    ids=str,
+)
+def test_wish_that_nothing_can_meet_is_refused(wishes: dict[str, Any], told: str) -> None:
+    """A wish against what a format is, or for what there is not, says what can be had."""
+    with pytest.raises(UsageError, match=told):
+        had(**wishes)
+
+
+@pytest.mark.parametrize(
+    ("accepts", "told"),
+    [
+        ({"wav": ("pcm_s16le",), "mp3": ("mp3",)}, "take a format of wav, mp3$"),
+        ({"wav": ("gsm_ms_like", "pcm_u8"), "aac": ("aac",)}, "take a format of aac$"),
+        ({"ogg": ("opus",)}, "take another target$"),
+    ],
+    ids=str,
+)
+def test_format_not_taken_is_refused_with_those_that_are(
+    accepts: dict[str, tuple[str, ...]], told: str
+) -> None:
+    """A container that is taken is not enough: its codec must be taken too."""
+    with pytest.raises(UsageError, match="not take GSM WAV 13 kbit/s, 8 kHz mono; " + told):
+        had(service(accepts=accepts), format="gsm")
+
+
+def test_gsm_is_never_taken_unasked() -> None:
+    """GSM is made for who asks for it: no ladder holds it."""
+    only_gsm = service(accepts={"wav": ("gsm_ms",)})
+    assert had(only_gsm, format="gsm") == [gsm()]
+    with pytest.raises(UsageError, match=r"take a format of gsm$"):
+        had(only_gsm)
+
+
+# ---------------------------------------------------------------------------------- effort
+
+
+def test_effort_changes_only_the_encoders_level() -> None:
+    """The best effort makes the same rungs, the lowest two with LAME's slower level."""
+    fast, best = had(), had(effort="best")
+    assert [replace(one, effort=None) for one in fast] == [
+        replace(one, effort=None) for one in best
+    ]
+    assert {one.effort for one in fast} == {None, 7}
+    assert [one.bit_rate for one in best if one.effort == 5] == [32_000, 24_000]
+
+
+def test_effort_alone_asks_for_no_encoding() -> None:
+    """A file that fits needs none, however good it would be."""
+    assert not Wishes(effort="best").shape_the_sound
+
+
+# ------------------------------------------------------------------------------- fallbacks
+
+
+@pytest.mark.parametrize("at", range(len(RUNGS)))
+def test_what_is_too_large_goes_down_the_ladder(at: int) -> None:
+    """After a rung come all those below it, in their order."""
+    assert next_ones(RUNGS[at]) == tuple(RUNGS[at + 1 :])
+
+
+def test_fallbacks_keep_to_the_wishes() -> None:
+    """What is tried next has the format, the rate and the channels that are asked for."""
+    asked: dict[str, Any] = {"format": "aac", "sample_rate_hz": 24_000, "channels": 2}
+    first, *rest = had(**asked)
+    assert next_ones(first, **asked) == tuple(rest)
+    assert [one.bit_rate for one in rest] == [48_000, 32_000, 24_000]
+    assert {(one.sample_rate_hz, one.channels) for one in rest} == {(24_000, 2)}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "kbps"),
+    [
+        ({"quality": "voice"}, [56, 48, 40, 32, 24]),
+        ({"quality": "music"}, [160, 128, 112, 96, 80, 64, 56, 48, 40, 32]),
+        ({"bit_rate": 40_000, "format": "aac", "sample_rate_hz": 16_000}, [32, 24]),
+        ({"bit_rate": 24_000, "sample_rate_hz": 16_000}, []),
+        ({"bit_rate": 5_900, "format": "amr"}, [5.15, 4.75]),
+        ({"format": "amr"}, [10.2, 7.95, 7.4, 6.7, 5.9, 5.15, 4.75]),
+        ({"format": "wav"}, []),
+        ({"format": "gsm"}, []),
+    ],
+    ids=str,
+)
+def test_an_encoding_asked_for_goes_down_in_bit_rate_only(
+    wishes: dict[str, Any], kbps: list[float]
+) -> None:
+    """What is asked for exactly keeps its format, rate and channels down to the floor."""
+    (asked,) = had(**wishes)
+    assert next_ones(asked, **wishes) == tuple(
+        replace(asked, bit_rate=round(1000 * rate)) for rate in kbps
+    )
+
+
+def test_fallbacks_take_the_effort_that_is_asked_for() -> None:
+    """Where a slower level sounds better it is taken for what is tried next, too."""
+    for wishes in ({"bit_rate": 48_000, "format": "mp3"}, {"format": "mp3"}):
+        tried = next_ones(mp3(48_000, 24_000), effort="best", **wishes)
+        assert [(one.bit_rate, one.effort) for one in tried] == [
+            (40_000, 7),
+            (32_000, 5),
+            (24_000, 5),
+        ]
+
+
+def test_there_may_be_nothing_smaller() -> None:
+    """Below the floor, and where only WAV is taken, nothing is left to try."""
+    assert next_ones(RUNGS[-1]) == ()
+    assert next_ones(wav(44_100, 2), HEARS_ALL) == ()
+    assert next_ones(wav(), service(accepts={"wav": ("pcm_s16le",)})) == ()

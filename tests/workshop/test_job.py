@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from captoolkit.audio.clip import Folder
+from captoolkit.errors import SourceNotFoundError
+from captoolkit.model import Span
+from captoolkit.planning.plan import make_plan
+from captoolkit.planning.wishes import Wishes
+from captoolkit.workshop.job import CHUNK_BYTES, Hashing, Job, is_segment_name, segment_name
+from tests.planning.making import CAPTIONER, media, track
+
+
+def hashing_threads() -> list[threading.Thread]:
+    """The threads that still hash."""
+    return [thread for thread in threading.enumerate() if thread.name == "captoolkit-hash"]
+
+
+@pytest.mark.parametrize(
+    ("index", "segments", "name"),
+    [
+        (1, 1, "talk.001.mp3"),
+        (12, 999, "talk.012.mp3"),
+        (12, 1_000, "talk.0012.mp3"),
+        (1_234, 12_345, "talk.01234.mp3"),
+        (1_000, 999, "talk.1000.mp3"),
+    ],
+)
+def test_names_sort_as_their_numbers(index: int, segments: int, name: str) -> None:
+    """Numbers are as wide as the last one is expected to be, at least three digits."""
+    assert segment_name("talk", index, segments, ".mp3") == name
+
+
+@pytest.mark.parametrize("stem", ["talk", "a.b", "会议 %d", "(x|y)+", "-i"])
+@pytest.mark.parametrize("index", [1, 999, 1_000, 12_345])
+def test_its_own_names_are_known_again(stem: str, index: int) -> None:
+    """Whatever the stem, it is taken as it is written."""
+    assert is_segment_name(segment_name(stem, index, 20, ".mp3"), stem)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "talk.mp3",
+        "talk.01.mp3",
+        "talk.001",
+        "talk.001.",
+        "talk.001.mp3.bak",
+        "xtalk.001.mp3",
+        "talkx001.mp3",
+        "talk.manifest.json",
+        "a/talk.001.mp3",
+        "talk.0x1.mp3",
+        "talk.001.mp3\n",
+    ],
+)
+def test_other_names_are_not(name: str) -> None:
+    """What nobody here would call a segment is a stranger's file."""
+    assert not is_segment_name(name, "talk")
+
+
+def test_a_job_names_and_describes_what_is_made(tmp_path: Path) -> None:
+    """Name, place, size and digest are those of the file that lies there."""
+    sound = track(6)
+    plan = make_plan(
+        media(sound), sound, CAPTIONER, wishes=Wishes(format="mp3", segment_s=Fraction(1))
+    )
+    job = Job(plan=plan, source=tmp_path / "a.flac", folder=Folder(tmp_path), stem="talk")
+    span = Span(start_samples=3, end_samples=5, rate_hz=44_100)
+    job.path(2).write_bytes(b"sound")
+
+    segment = job.described(2, span)
+
+    assert (segment.index, segment.file, segment.path) == (2, "talk.002.mp3", job.path(2))
+    assert job.path(2) == tmp_path / "talk.002.mp3"
+    assert (segment.size_bytes, segment.source_span) == (5, span)
+    assert segment.sha256 == hashlib.sha256(b"sound").hexdigest()
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, 3 * CHUNK_BYTES + 1])
+def test_a_source_is_hashed_aside(tmp_path: Path, size: int) -> None:
+    """The digest is that of the whole file, whatever its length, and can be asked for again."""
+    path = tmp_path / "source"
+    path.write_bytes(b"x" * size)
+    with Hashing(path) as hashing:
+        truth = hashlib.sha256(b"x" * size).hexdigest()
+        assert (hashing.result(), hashing.result()) == (truth, truth)
+    assert hashing_threads() == []
+
+
+@pytest.mark.parametrize("missing", ["nothing", "folder"])
+def test_a_source_that_cannot_be_read_is_told(tmp_path: Path, missing: str) -> None:
+    """The fault of the thread is raised where the digest is asked for, and names the file."""
+    (tmp_path / "folder").mkdir()
+    hashing = Hashing(tmp_path / missing)
+    with pytest.raises(SourceNotFoundError, match="no longer be read") as caught:
+        hashing.result()
+    assert caught.value.path == str(tmp_path / missing)
+    hashing.close()
+
+
+def test_hashing_ends_when_it_is_closed(tmp_path: Path) -> None:
+    """A long source is not read to its end for nothing; closing again does nothing."""
+    path = tmp_path / "source"
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)  # takes no room on the disk, and an hour to read
+    hashing = Hashing(path)
+    hashing.close()
+    hashing.close()
+    assert hashing_threads() == []

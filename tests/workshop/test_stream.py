@@ -1,0 +1,411 @@
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from captoolkit import prepare
+from captoolkit.audio import encode
+from captoolkit.audio.clip import ReadySegment
+from captoolkit.errors import LimitError, UsageError
+from captoolkit.events import Event, Progressed, Replaced, SegmentReady
+from captoolkit.model import Span
+from captoolkit.planning import ladder
+from captoolkit.planning.cuts import RUN_SEGMENTS, runs
+from tests.audio.conftest import Convert, has_children, noise
+from tests.conftest import silence, tone
+from tests.planning.making import service
+
+RATE_HZ = 16_000
+LENGTH_S = 360
+SEGMENT_S = 5
+PIECES: dict[str, Any] = {"format": "wav", "segment": SEGMENT_S}
+COUNT = LENGTH_S // SEGMENT_S
+PAUSE_S = 0.3
+# The middle of a pause near each cut, within the second that a cut may move, never at its place.
+PAUSES_S = tuple(SEGMENT_S * n + (-0.5, 0.3, 0.6, -0.2, 0.45)[n % 5] for n in range(1, COUNT))
+PROMPT_S = 5.0  # closing takes a fraction of this
+MEANWHILE_S = 10.0  # nothing here takes so long unless it hangs
+
+
+@pytest.fixture(autouse=True)
+def every_worker_ends() -> Iterator[None]:
+    """No test here may leave a thread behind, or find those of another."""
+    assert workers() == []
+    yield
+    gc.collect()
+    assert workers() == []
+
+
+@pytest.fixture(scope="module")
+def sound() -> NDArray[np.int16]:
+    """Six minutes of tones that differ, over a murmur, with a silent pause near each cut."""
+    wave = noise(LENGTH_S, rate_hz=RATE_HZ, amplitude=0.02)[:, 0]
+    time_s = np.arange(len(wave)) / RATE_HZ
+    wave += 0.4 * np.sin(2 * np.pi * (300 + 40 * np.floor(time_s / 3.1)) * time_s)
+    for middle_s in PAUSES_S:
+        first = round((middle_s - PAUSE_S / 2) * RATE_HZ)
+        wave[first : first + round(PAUSE_S * RATE_HZ)] = 0
+    return np.rint(wave * 32767).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory, sound: NDArray[np.int16]) -> Path:
+    """The sound as a FLAC, in which a decoder can start anywhere."""
+    path = tmp_path_factory.mktemp("talk") / "talk.flac"
+    soundfile.write(str(path), sound, RATE_HZ)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ogg(talk: Path, convert: Convert) -> Path:
+    """The sound as an Ogg, in which it cannot."""
+    return convert(talk, talk.with_suffix(".ogg"), ["-c:a", "libvorbis", "-q:a", "5"])
+
+
+@pytest.fixture(scope="module")
+def gapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tone of 5 s, 15 s of digital silence, and a tone of 5 s."""
+    path = tmp_path_factory.mktemp("gapped") / "gapped.flac"
+    parts = tone(5, rate_hz=RATE_HZ), silence(15, rate_hz=RATE_HZ), tone(5, rate_hz=RATE_HZ)
+    soundfile.write(str(path), np.concatenate(parts), RATE_HZ)
+    return path
+
+
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A soft tone of 12 s, as long a silence, and noise ten times a second: AAC overshoots."""
+    hushed = noise(12, rate_hz=RATE_HZ, amplitude=0.9)
+    hushed[(np.arange(len(hushed)) // (RATE_HZ // 20)) % 2 == 1] = 0
+    path = tmp_path_factory.mktemp("restless") / "restless.flac"
+    calm = tone(12, rate_hz=RATE_HZ, amplitude=0.1)
+    soundfile.write(
+        str(path), np.concatenate([calm, silence(12, rate_hz=RATE_HZ), hushed]), RATE_HZ
+    )
+    return path
+
+
+def workers() -> list[str]:
+    """The threads of the workshop that are still there."""
+    names = (thread.name for thread in threading.enumerate())
+    return [name for name in names if name.startswith("captoolkit")]
+
+
+def edges(segments: list[ReadySegment]) -> list[int]:
+    """Where the segments begin and the last one ends; each begins where the one before it ends."""
+    spans = [segment.source_span for segment in segments]
+    for before, after in itertools.pairwise(spans):
+        assert before.end_samples == after.start_samples
+    return [*(span.start_samples for span in spans), spans[-1].end_samples]
+
+
+def made(path: Path, **wishes: Any) -> list[tuple[str, Span, bytes]]:
+    """The segments of a recording, all that can be said of them."""
+    with prepare(path, **wishes) as prepared:
+        return [(one.file, one.source_span, one.read_bytes()) for one in prepared]
+
+
+def tight(bit_rate: int, *, length_s: float = 12.7) -> dict[str, Any]:
+    """Wishes for AAC, from a service that takes what so many seconds are expected to come to."""
+    most = ladder.file_bytes(ladder.aac(bit_rate, 24_000), round(length_s * 24_000))
+    target = service(accepts={"aac": ("aac",)}, max_bytes_upload=most)
+    return {
+        "target": target,
+        "via": "upload",
+        "format": "aac",
+        "bit_rate": bit_rate,
+        "skip_silence": 5,
+        "jobs": 2,
+    }
+
+
+# ----------------------------------------------------------------------- runs and their edges
+
+
+@pytest.mark.parametrize(
+    ("wish", "jobs"),
+    [(PIECES, (1, 2, 4)), ({"format": "mp3", "segment": 11}, (1, 4))],
+    ids=["wav", "mp3"],
+)
+def test_the_result_does_not_depend_on_the_jobs(
+    talk: Path, wish: dict[str, Any], jobs: tuple[int, ...]
+) -> None:
+    """However many work at once, the same file gives the same segments to the byte."""
+    with prepare(talk, **wish) as prepared:
+        assert len(runs(prepared.plan.spans)) > 1
+    alone, *together = (made(talk, jobs=at_once, **wish) for at_once in jobs)
+    assert all(one == alone for one in together)
+
+
+def test_a_long_run_ends_although_it_has_few_segments(
+    tmp_path: Path, sound: NDArray[np.int16]
+) -> None:
+    """Long segments are made in runs as well, and these too come out the same."""
+    path = tmp_path / "long.flac"
+    soundfile.write(str(path), np.tile(sound, 4), RATE_HZ)
+    wish: dict[str, Any] = {"format": "wav", "segment": 120}
+    with prepare(path, jobs=2, **wish) as prepared:
+        assert [len(run) for run in runs(prepared.plan.spans)] == [5, 5, 2]
+        assert edges(list(prepared))[-1] == 4 * len(sound)
+        together = [segment.sha256 for segment in prepared.segments]
+    with prepare(path, jobs=1, **wish) as prepared:
+        assert [segment.sha256 for segment in prepared] == together
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_runs_tile_the_recording(talk: Path, sound: NDArray[np.int16], jobs: int) -> None:
+    """Where one run ends and the next begins, no sample is lost, doubled or changed."""
+    with prepare(talk, jobs=jobs, **PIECES) as prepared:
+        assert [len(run) for run in runs(prepared.plan.spans)] == [RUN_SEGMENTS, RUN_SEGMENTS, 8]
+        segments = list(prepared)
+        files = [soundfile.read(str(one.path), dtype="int16")[0] for one in segments]
+    cuts = edges(segments)
+    assert (cuts[0], cuts[-1], len(segments)) == (0, len(sound), COUNT)
+    assert [len(file) for file in files] == np.diff(cuts).tolist()
+    assert np.array_equal(np.concatenate(files), sound)
+
+
+def test_every_cut_lies_in_its_pause(talk: Path) -> None:
+    """Those between two runs are as good as those within one."""
+    with prepare(talk, jobs=2, **PIECES) as prepared:
+        cuts = edges(list(prepared))[1:-1]
+    missed = [
+        (number, at / RATE_HZ, pause_s)
+        for number, (at, pause_s) in enumerate(zip(cuts, PAUSES_S, strict=True), 1)
+        if abs(at / RATE_HZ - pause_s) > PAUSE_S / 2
+    ]
+    assert missed == []
+
+
+def test_a_recording_without_seeking_is_cut_alike(talk: Path, ogg: Path) -> None:
+    """An Ogg is decoded in one go, into as many segments with cuts in the same pauses."""
+    with prepare(talk, jobs=2, **PIECES) as prepared:
+        expected = edges(list(prepared))
+    with prepare(ogg, jobs=2, **PIECES) as prepared:
+        found = edges(list(prepared))
+    assert len(found) == len(expected) == COUNT + 1
+    assert np.abs(np.subtract(found, expected)).max() < PAUSE_S * RATE_HZ
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_progress_grows_to_the_whole(talk: Path, jobs: int) -> None:
+    """Whoever listens hears of each second once, whoever decoded it, and of segments in order."""
+    events: list[Event] = []
+    with prepare(talk, jobs=jobs, on_event=events.append, **PIECES) as prepared:
+        segments = list(prepared)
+    done_s = [event.done_s for event in events if isinstance(event, Progressed)]
+    assert done_s == sorted(done_s)
+    assert done_s[-1] == pytest.approx(LENGTH_S)
+    ready = [event.segment for event in events if isinstance(event, SegmentReady)]
+    assert ready == segments
+
+
+# ------------------------------------------------------------------------------ the end of it
+
+
+@pytest.mark.parametrize("wish", ["wav", "mp3"])
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_closing_early_is_prompt_and_leaves_nothing(talk: Path, jobs: int, wish: str) -> None:
+    """Who has heard enough after a segment waits for nobody."""
+    with prepare(talk, format=wish, segment=SEGMENT_S, jobs=jobs) as prepared:
+        first = next(iter(prepared))
+        assert workers()
+        begun_s = time.monotonic()
+    assert time.monotonic() - begun_s < PROMPT_S
+    assert not has_children()
+    assert workers() == []
+    assert not first.path.exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("count", [1, 20, 100])
+def test_what_on_event_raises_in_a_worker_reaches_the_caller(
+    talk: Path, jobs: int, count: int
+) -> None:
+    """The very exception arrives where the segments are taken; nothing runs on."""
+    fault, seen, where = ZeroDivisionError("mine"), itertools.count(1), []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Progressed) and next(seen) == count:
+            where.append(threading.current_thread())
+            raise fault
+
+    with prepare(talk, jobs=jobs, on_event=on_event, **PIECES) as prepared:
+        with pytest.raises(ZeroDivisionError) as caught:
+            list(prepared)
+        with pytest.raises(UsageError, match="has failed before"):
+            list(prepared)
+    assert caught.value is fault
+    assert where
+    assert where[0] is not threading.main_thread()
+    assert not has_children()
+    assert workers() == []
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_what_is_dropped_ends(talk: Path, jobs: int) -> None:
+    """Without `close` and without anybody who holds it, the work ends all the same."""
+    prepared = prepare(talk, format="mp3", segment=SEGMENT_S, jobs=jobs)
+    next(iter(prepared))
+    assert workers()
+    del prepared
+    gc.collect()
+    assert workers() == []
+    assert not has_children()
+
+
+def test_a_program_may_end_in_the_middle(talk: Path) -> None:
+    """What is left open does not keep a program from ending, nor make it complain."""
+    code = (
+        "import sys, captoolkit\n"
+        "prepared = captoolkit.prepare(sys.argv[1], format='mp3', segment=5, jobs=2)\n"
+        "print(next(iter(prepared)).index)\n"
+    )
+    argv = [sys.executable, "-c", code, str(talk)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+@pytest.mark.parametrize(("after", "pause_s"), [(1, 0.0), (1, 0.1), (33, 0.1)])
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_closing_from_another_thread_ends_the_loop(
+    talk: Path, jobs: int, after: int, pause_s: float
+) -> None:
+    """Whoever iterates gets one UsageError that says so, soon, and nothing is left."""
+    prepared = prepare(talk, format="mp3", segment=SEGMENT_S, jobs=jobs)
+    faults: list[BaseException] = []
+    reached = threading.Event()
+
+    def take() -> None:
+        try:
+            for segment in prepared:
+                if segment.index >= after:
+                    reached.set()
+                    time.sleep(pause_s)
+        except BaseException as error:
+            faults.append(error)
+
+    taker = threading.Thread(target=take, daemon=True)
+    taker.start()
+    assert reached.wait(6 * MEANWHILE_S)
+    prepared.close()
+    taker.join(MEANWHILE_S)
+    assert not taker.is_alive()
+    assert [type(fault) for fault in faults] == [UsageError]
+    assert "is closed" in str(faults[0])
+    assert not has_children()
+    assert workers() == []
+
+
+# ---------------------------------------------------------------------------- what is too large
+
+
+def test_a_segment_that_is_too_large_is_made_anew(restless: Path, tmp_path: Path) -> None:
+    """Only what overshoots is encoded smaller; the caller and the manifest are told."""
+    events: list[Event] = []
+    with prepare(restless, on_event=events.append, **tight(32_000)) as prepared:
+        most = prepared.plan.max_segment_bytes
+        segments = prepared.save(tmp_path / "out")
+        sounds = [one.to_array() for one in segments]
+
+    (replaced,) = (event for event in events if isinstance(event, Replaced))
+    made_of = ladder.aac(24_000, 24_000)
+    assert replaced == Replaced(path=str(restless), index=2, encoding=made_of)
+    assert len(segments) == 2
+    for segment, (samples, rate_hz) in zip(segments, sounds, strict=True):
+        assert segment.size_bytes == segment.path.stat().st_size <= most
+        assert segment.sha256 == encode.sha256(segment.path)
+        delay_s = 3 * ladder.AAC_FRAME_SAMPLES / rate_hz
+        assert 0 <= len(samples) / rate_hz - segment.source_span.duration_s <= delay_s
+    text = (tmp_path / "out" / "restless.manifest.json").read_text(encoding="utf-8")
+    manifest = json.loads(text)
+    said = [reason for reason in manifest["reasons"] if "too large" in reason]
+    made_as = ladder.describe(made_of)
+    assert said == [f"Segment 2 came out too large and was made as {made_as}."]
+    assert manifest["encoding"]["bit_rate"] == 32_000
+
+
+def test_what_fits_is_not_made_anew(restless: Path) -> None:
+    """With room enough nothing is replaced."""
+    events: list[Event] = []
+    wishes = tight(32_000, length_s=60.0)
+    with prepare(restless, on_event=events.append, **wishes) as prepared:
+        assert len(list(prepared)) == 2
+    assert not [event for event in events if isinstance(event, Replaced)]
+
+
+def test_when_nothing_smaller_is_left_it_is_an_error(restless: Path, tmp_path: Path) -> None:
+    """A segment that is too large at the lowest rate is never shipped."""
+    prepared = prepare(restless, **tight(24_000))
+    assert prepared.plan.fallbacks == ()
+    with pytest.raises(LimitError, match="segment 2 came out larger than the"):
+        prepared.save(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not has_children()
+
+
+# -------------------------------------------------------------------------------- silences
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg"])
+@pytest.mark.parametrize("wish", ["wav", "mp3"])
+def test_silences_are_skipped(
+    gapped: Path, tmp_path: Path, convert: Convert, suffix: str, wish: str
+) -> None:
+    """The tones come out, on the source's clock, and the manifest says what was left out."""
+    path = gapped
+    if suffix == "ogg":
+        path = convert(gapped, tmp_path / "gapped.ogg", ["-c:a", "libvorbis", "-q:a", "5"])
+    with prepare(path, format=wish, skip_silence=10, jobs=2) as prepared:
+        segments = prepared.save(tmp_path / "out")
+        sounds = [one.to_array() for one in segments]
+
+    first, second = (one.source_span for one in segments)
+    # Half a second of the silence stays on either side; its edges are known to a tenth of one.
+    assert (first.start_samples, second.end_samples) == (0, 25 * RATE_HZ)
+    assert first.end_s == pytest.approx(5.5, abs=0.21)
+    assert second.start_s == pytest.approx(19.5, abs=0.21)
+    for span, (samples, rate_hz) in zip((first, second), sounds, strict=True):
+        assert len(samples) / rate_hz == pytest.approx(span.duration_s, abs=0.0021)
+        loud = np.flatnonzero(np.abs(samples[:, 0]) > 0.1)
+        heard = span.start_s + loud[0] / rate_hz, span.start_s + loud[-1] / rate_hz
+        assert heard == pytest.approx((0, 5) if span == first else (20, 25), abs=0.02)
+    manifest = json.loads((tmp_path / "out" / "gapped.manifest.json").read_text("utf-8"))
+    (skipped,) = manifest["skipped"]
+    assert (skipped["start_s"], skipped["end_s"], skipped["reason"]) == (
+        pytest.approx(first.end_s, abs=1e-6),
+        pytest.approx(second.start_s, abs=1e-6),
+        "silence",
+    )
+    assert [one["start_s"] for one in manifest["segments"]] == pytest.approx(
+        [0, second.start_s], abs=1e-6
+    )
+    assert manifest["source"]["duration_s"] == 25.0
+    assert prepared.warnings == ()
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_silences_at_the_ends_are_skipped(tmp_path: Path, jobs: int) -> None:
+    """What is left out before the first and after the last segment is no part of any."""
+    path = tmp_path / "ends.flac"
+    hush, voice = silence(15, rate_hz=RATE_HZ), tone(5, rate_hz=RATE_HZ)
+    soundfile.write(str(path), np.concatenate([hush, voice, hush]), RATE_HZ)
+    with prepare(path, format="wav", skip_silence=True, jobs=jobs) as prepared:
+        (segment,) = prepared
+        assert segment.source_span.start_s == pytest.approx(14.5, abs=0.21)
+        assert segment.source_span.end_s == pytest.approx(20.5, abs=0.21)
+        assert prepared.source.duration_samples == 35 * RATE_HZ
+        assert len(prepared.plan.skipped) == 2
+        assert prepared.warnings == ()
