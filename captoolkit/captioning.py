@@ -101,7 +101,13 @@ def caption(
         with prepare(source, on_event=on_event, target=row, **wishes) as prepared:
             entries = _ask_about_all(prepared, asker, concurrency, on_event)
             cost = _cost(price, entries)
-            return stitch(source=prepared.source, captioner=asker.info, entries=entries, cost=cost)
+            return stitch(
+                source=prepared.source,
+                captioner=asker.info,
+                entries=entries,
+                skipped=prepared.skipped,
+                cost=cost,
+            )
     finally:
         if asker is not captioner:
             asker.close()

@@ -20,7 +20,12 @@ FORMAT = "captoolkit.manifest/1"
 
 
 def render(
-    plan: Plan, source: SourceInfo, segments: Sequence[Segment], *, warnings: Sequence[str] = ()
+    plan: Plan,
+    source: SourceInfo,
+    segments: Sequence[Segment],
+    *,
+    skipped: Sequence[Span] = (),
+    warnings: Sequence[str] = (),
 ) -> str:
     """Return the manifest of a finished preparation as JSON text."""
     return render_json(
@@ -32,7 +37,7 @@ def render(
             "action": plan.action.value,
             "encoding": _encoding(plan),
             "segments": [_segment(segment) for segment in segments],
-            "skipped": [_skipped(span) for span in plan.skipped],
+            "skipped": [_skipped(span) for span in skipped],
             "tokens": {"audio": plan.audio_tokens},
             "reasons": [*plan.reasons, *warnings],
         }

@@ -7,6 +7,7 @@ is only ever read; a failure leaves no file and no child.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from captoolkit.audio.source import OpenSource
 from captoolkit.closing import Closing
 from captoolkit.errors import NoAudioError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
-from captoolkit.model import Plan, SourceInfo
+from captoolkit.model import Plan, SourceInfo, Span
 from captoolkit.workshop.job import Hashing, Job, is_segment_name, segment_name
 from captoolkit.workshop.making import Making, begin
 from captoolkit.workshop.report import Report
@@ -67,6 +68,26 @@ class Prepared(Closing):
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the source, or turned out otherwise than planned."""
         return tuple(self._report.warnings)
+
+    @property
+    def skipped(self) -> tuple[Span, ...]:
+        """What lies between the segments finished so far because it is silent.
+
+        Frames that are kept as they are end where frames do, so this may be a little less or more
+        than was planned.
+        """
+        if not self.plan.skipped:
+            return ()
+        rate_hz = self.plan.track.sample_rate_hz
+        spans = [segment.source_span for segment in self._segments]
+        starts = [0, *(span.end_samples for span in spans)]
+        ends = [span.start_samples for span in spans]
+        ends += [self._found_samples] if self._complete else []
+        return tuple(
+            Span(start_samples=start, end_samples=end, rate_hz=rate_hz)
+            for start, end in zip(starts, ends, strict=False)
+            if end > start
+        )
 
     @property
     def segments(self) -> tuple[ReadySegment, ...]:
@@ -148,9 +169,7 @@ class Prepared(Closing):
         """End what runs and remove what was not saved; may be called twice."""
         self._over = self._over or "this preparation is closed"
         try:
-            for running in (self._making, self._hashing):
-                if running is not None:
-                    running.close()
+            _close_all(*(each for each in (self._making, self._hashing) if each is not None))
         finally:
             if self._folder is not None:
                 self._folder.remove()
@@ -242,7 +261,9 @@ class Prepared(Closing):
             files.refuse_existing(out / name for name in names)
         files.refuse_inputs([out / name for name in (*names, described.name)], spare)
         said = [*self._report.remarks, *self._report.warnings]
-        text = manifest.render(self.plan, self.source, self.segments, warnings=said)
+        text = manifest.render(
+            self.plan, self.source, self.segments, skipped=self.skipped, warnings=said
+        )
         stale = [name for name in _left_by(described, self._stem) if name not in names]
         files.write_whole(folder.path / described.name, text, overwrite=True)
         files.move_all(folder.path, out, [*names, described.name])
@@ -274,5 +295,6 @@ def _left_by(described: Path, stem: str) -> list[str]:
 
 
 def _close_all(*running: Closing) -> None:
-    for each in running:
-        each.close()
+    with contextlib.ExitStack() as stack:
+        for each in running:
+            stack.callback(each.close)

@@ -75,6 +75,7 @@ class Decoder(Closing):
             f=sample_format,
             acodec=f"pcm_{sample_format}",
             ar=self.rate_hz,
+            flush_packets=0,
             **({"af": ",".join(filters)} if filters else {}),
         )
         self._process = ffmpeg.Process(ffmpeg.compile_argv(node))

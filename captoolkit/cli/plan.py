@@ -94,9 +94,12 @@ def _skipped_rows(plan: Plan) -> list[tuple[str, ...]]:
 
 def max_bytes(plan: Plan, span: Span) -> int:
     """Return how large the file of a planned segment may come out."""
+    from captoolkit.model import Action
     from captoolkit.planning.ladder import file_bytes
 
     made = plan.encoding
+    if plan.action is Action.PASS_THROUGH:
+        return plan.info.size_bytes
     if made is None:
         return plan.max_segment_bytes
     return file_bytes(made, int(span.duration_s * made.sample_rate_hz) + 1)

@@ -130,8 +130,9 @@ _RAW = {"mp3": "a plain MP3", "aac": "an ADTS stream", "amr": "an AMR file"}
 def said_of_segments(spans: Sequence[Span], reach_s: Fraction) -> str:
     """Return how many segments there are and where they are cut, as a sentence."""
     about_s = Fraction(sum(span.samples for span in spans), spans[0].rate_hz) / len(spans)
-    are = "balanced segments" if reach_s else "segments"
+    if not reach_s:
+        return f"It becomes {len(spans)} segments of about {clock(about_s)}."
     return (
-        f"It becomes {len(spans)} {are} of about {clock(about_s)}, "
+        f"It becomes {len(spans)} balanced segments of about {clock(about_s)}, "
         f"each cut at the quietest point within {clock(reach_s)}."
     )

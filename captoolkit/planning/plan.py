@@ -175,7 +175,7 @@ def _pass_through(case: _Case) -> Plan:
         spans=case.stretches,
         reach_samples=0,
         max_segment_samples=track.duration_samples,
-        max_segment_bytes=info.size_bytes,
+        max_segment_bytes=case.bounds.size_bytes or info.size_bytes,
         reasons=(reason,),
         **bill(case.target, case.durations_s),
     )

@@ -95,7 +95,8 @@ class Hashing(Closing):
     def close(self) -> None:
         """Stop reading; may be called twice."""
         self._stop.set()
-        self._thread.join()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
 
     def _read(self) -> None:
         try:

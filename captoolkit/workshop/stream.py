@@ -82,7 +82,7 @@ class Stream(Closing):
         self._seeks = pcm.starts_anywhere(job.plan.info, job.plan.track)
         self._slots = threading.Semaphore(jobs)
         self._stop = threading.Event()
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # the garbage collector may close us in a worker
         self._busy: set[Closing] = set()
         self._threads: list[threading.Thread] = []
 
@@ -90,6 +90,8 @@ class Stream(Closing):
         """Yield the segments, while the runs after theirs are worked on."""
         ahead: deque[Results[ReadySegment]] = deque()
         for run in self._runs():
+            if self._stop.is_set():
+                return
             ahead.append(self._start(run))
             if len(ahead) > self._jobs:
                 yield from ahead.popleft()
@@ -98,13 +100,14 @@ class Stream(Closing):
 
     def close(self) -> None:
         """End everything that runs and wait for it; may be called twice."""
-        self._stop.set()
         with self._guard:
-            busy = tuple(self._busy)
+            self._stop.set()
+            busy, threads = tuple(self._busy), tuple(self._threads)
         for each in busy:
             each.close()
-        for thread in self._threads:
-            thread.join()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     # ------------------------------------------------------------------ runs and their edges
 
@@ -137,7 +140,7 @@ class Stream(Closing):
             reach=plan.reach_samples,
             stream_hz=rate_hz,
         )
-        with self._decoder(begins_at, until, self._encoding) as decoder:
+        with self._watched(self._decoder(begins_at, until, self._encoding)) as decoder:
             blocks = list(self._counted(decoder, told=False))
         if not blocks:
             return edge
@@ -151,8 +154,10 @@ class Stream(Closing):
         thread = threading.Thread(
             target=self._work, args=(run, results), name="captoolkit-make", daemon=True
         )
-        self._threads.append(thread)
-        thread.start()
+        with self._guard:
+            if not self._stop.is_set():
+                self._threads.append(thread)
+                thread.start()
         return results
 
     def _work(self, run: Run, results: Results[ReadySegment]) -> None:
@@ -215,14 +220,12 @@ class Stream(Closing):
         path = self._job.path(index)
         path.unlink(missing_ok=True)
         decoder = self._decoder(span.start_samples, span.end_samples, encoding)
-        writer = encode.open_writer(path, encoding)
-        with self._watched(decoder):
-            try:
-                for block in self._counted(decoder, told=False):
-                    writer.write(block)
-                writer.finish()
-            finally:
-                writer.abort()
+        with self._watched(decoder), contextlib.ExitStack() as stack:
+            writer = encode.open_writer(path, encoding)
+            stack.callback(writer.abort)
+            for block in self._counted(decoder, told=False):
+                writer.write(block)
+            writer.finish()
         encode.check(path, encoding, samples=writer.samples, max_samples=None)
 
     def _decoder(self, start: int, end: int | None, encoding: Encoding) -> pcm.Decoder:
@@ -250,10 +253,10 @@ class Stream(Closing):
     @contextlib.contextmanager
     def _watched(self, worker: Worker) -> Iterator[Worker]:
         """Keep a worker where `close` finds it, and end it when it is left."""
-        with self._guard:
-            self._busy.add(worker)
         try:
             with worker:
+                with self._guard:
+                    self._busy.add(worker)
                 yield worker
         finally:
             with self._guard:

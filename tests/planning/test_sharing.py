@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from captoolkit.errors import UsageError
+from captoolkit.model import Span
+from captoolkit.planning import sharing
+from captoolkit.planning.wishes import Wishes
+
+RATE_HZ = 44_100
+durations = st.lists(st.fractions(Fraction(1, 100), 20_000, max_denominator=RATE_HZ), min_size=1)
+limits = st.fractions(1, 3_000, max_denominator=1_000)
+lengths = st.none() | st.fractions(1, 3_000, max_denominator=10)
+
+
+def stretches_of(lengths: list[int], gap: int) -> list[Span]:
+    """Stretches of that many samples with a gap between each two."""
+    starts = itertools.accumulate(lengths[:-1], lambda at, length: at + length + gap, initial=gap)
+    return [
+        Span(start_samples=start, end_samples=start + length, rate_hz=RATE_HZ)
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+
+
+# ------------------------------------------------------------------- what must always hold
+
+
+@given(
+    parts=st.lists(st.tuples(st.integers(100, 10**9), st.integers(1, 50)), min_size=1, max_size=6),
+    gap=st.integers(1, 10**6),
+)
+def test_segments_tile_the_stretches(parts: list[tuple[int, int]], gap: int) -> None:
+    """Each stretch is tiled to the sample by as many segments, alike to a sample."""
+    stretches = stretches_of([length for length, _ in parts], gap)
+    segments = iter(sharing.shared_out(stretches, [number for _, number in parts]))
+    for stretch, (_, number) in zip(stretches, parts, strict=True):
+        own = list(itertools.islice(segments, number))
+        assert own[0].start_samples == stretch.start_samples
+        assert own[-1].end_samples == stretch.end_samples
+        assert all(one.end_samples == two.start_samples for one, two in itertools.pairwise(own))
+        assert max(one.samples for one in own) - min(one.samples for one in own) <= 1
+        assert all(one.rate_hz == stretch.rate_hz for one in own)
+    assert next(segments, None) is None
+
+
+@given(durations_s=durations, longest_s=limits, segment_s=lengths)
+@settings(deadline=None)
+def test_no_segment_is_too_long_wherever_it_is_cut(
+    durations_s: list[Fraction], longest_s: Fraction, segment_s: Fraction | None
+) -> None:
+    """With both cuts moved apart as far as they may, a segment is within the limit."""
+    numbers = sharing.numbers(durations_s, longest_s, Wishes(segment_s=segment_s))
+    reach_s = sharing.reach_s(durations_s, numbers, longest_s)
+    assert 0 <= reach_s <= sharing.MAX_REACH_S
+    for duration_s, number in zip(durations_s, numbers, strict=True):
+        balanced_s = duration_s / number
+        moved_s = 2 * reach_s if number > 1 else 0
+        assert balanced_s + moved_s <= longest_s
+        assert segment_s is None or balanced_s <= segment_s
+        assert number == 1 or reach_s <= balanced_s / 5
+
+
+@given(durations_s=durations, longest_s=limits, segment_s=lengths)
+@settings(deadline=None)
+def test_one_segment_fewer_would_not_do(
+    durations_s: list[Fraction], longest_s: Fraction, segment_s: Fraction | None
+) -> None:
+    """There are no more segments than limit, wish and room for the cuts demand."""
+    numbers = sharing.numbers(durations_s, longest_s, Wishes(segment_s=segment_s))
+    for duration_s, number in zip(durations_s, numbers, strict=True):
+        fewer = number - 1
+        assert (
+            fewer == 0
+            or not sharing.fits(duration_s, fewer, longest_s)
+            or (segment_s is not None and duration_s / fewer > segment_s)
+        )
+
+
+@given(duration_s=st.fractions(1, 20_000), longest_s=limits, more=st.integers(0, 40))
+@settings(deadline=None)
+def test_parts_are_as_many_as_asked(duration_s: Fraction, longest_s: Fraction, more: int) -> None:
+    """A number of parts that fits is met exactly, and its cuts stay within the limit."""
+    (least,) = sharing.numbers([duration_s], longest_s, Wishes())
+    asked = Wishes(parts=least + more)
+    assert sharing.numbers([duration_s], longest_s, asked) == (least + more,)
+    assert sharing.reach_s([duration_s], [least + more], longest_s) >= 0
+
+
+# ------------------------------------------------------------------------------- examples
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "longest_s", "number", "reach_s"),
+    [
+        (100, 100, 1, 0),
+        (101, 100, 2, Fraction(101, 10)),  # a fifth of a segment
+        (180, 100, 2, 5),  # ten seconds of room, half for each cut
+        (181, 100, 3, Fraction(181, 15)),
+        (50, 30, 2, Fraction(5, 2)),  # short segments need a fifth of room
+        (51, 30, 3, Fraction(51, 15)),
+        (3_000, 2_000, 2, 30),  # never farther
+    ],
+)
+def test_room_decides(
+    duration_s: int, longest_s: int, number: int, reach_s: Fraction | int
+) -> None:
+    """Two cuts share the room that a segment leaves, up to a fifth of it and half a minute."""
+    durations_s, limit_s = [Fraction(duration_s)], Fraction(longest_s)
+    numbers = sharing.numbers(durations_s, limit_s, Wishes())
+    assert numbers == (number,)
+    assert sharing.reach_s(durations_s, numbers, limit_s) == reach_s
+
+
+def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
+    """Too few parts are refused, and the error says how many it must be."""
+    with pytest.raises(UsageError) as raised:
+        sharing.numbers([Fraction(181)], Fraction(100), Wishes(parts=2))
+    assert str(raised.value).startswith("parts=2 would each be longer than the 1:40 allowed")
+    assert raised.value.fix == "ask for at least 3"
+
+
+def test_parts_of_several_stretches_are_refused() -> None:
+    """Where silences are left out, parts are nothing that can be counted."""
+    with pytest.raises(UsageError, match="cannot be counted where silences are left out"):
+        sharing.numbers([Fraction(10), Fraction(10)], Fraction(100), Wishes(parts=2))
