@@ -169,7 +169,12 @@ class Prepared(Closing):
         """End what runs and remove what was not saved; may be called twice."""
         self._over = self._over or "this preparation is closed"
         try:
-            _close_all(*(each for each in (self._making, self._hashing) if each is not None))
+            running = [each for each in (self._making, self._hashing) if each is not None]
+            if self._report.is_telling_here:  # the workers may be waiting for us to come back
+                for each in running:
+                    each.halt()
+            else:
+                _close_all(*running)
         finally:
             if self._folder is not None:
                 self._folder.remove()
@@ -237,10 +242,15 @@ class Prepared(Closing):
 
     def _gather_in(self, out: Path) -> None:
         """Bring segments that lie elsewhere (an untouched source, a renamed stem) to `out`."""
-        folder = self._folder
+        before = self._folder
+        folder = before
         if folder is None or folder.path.parent != out:
             folder = self._open_folder(out)
-        self._segments = [self._placed(segment, folder) for segment in self._segments]
+        try:
+            self._segments = [self._placed(segment, folder) for segment in self._segments]
+        finally:
+            if before is not None and before is not folder:
+                before.remove()
 
     def _placed(self, segment: ReadySegment, folder: Folder) -> ReadySegment:
         """The segment in `folder` under its final name, copied there if need be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -84,7 +85,8 @@ def plan(
     row, way, least_s = catalogue.target(target), _via(via), _silence_s(skip_silence)
     opened = _opened(source)
     try:
-        return _plan_file(opened.path, row, way, track, wishes, least_s)
+        made = _plan_file(opened.path, row, way, track, wishes, least_s)
+        return _named(made, opened)
     finally:
         opened.close()
 
@@ -116,7 +118,7 @@ def prepare(
         raise UsageError(f"jobs={jobs} must be at least 1")
     opened = _opened(source)
     try:
-        made = plan(opened.path, **wishes)
+        made = _named(plan(opened.path, **wishes), opened)
         return Prepared(made, opened, jobs=jobs or _cores(), on_event=on_event)
     except BaseException:
         opened.close()
@@ -143,6 +145,11 @@ def _opened(source: Source) -> OpenSource:
 
         return open_source(source, fetch=download)
     return open_source(source)
+
+
+def _named(made: Plan, opened: OpenSource) -> Plan:
+    """The plan with the name that its source is known by, not that of a temporary file."""
+    return dataclasses.replace(made, info=dataclasses.replace(made.info, path=opened.name))
 
 
 def _cores() -> int:
@@ -183,8 +190,11 @@ def _plan_file(
             channels=chosen.channels,
         )
     skipped = () if silence_s is None else _silent(path, chosen, silence_s)
-    with files.staging(None) as folder:
-        stream = None if wishes.shape_the_sound else raw.stream_of(info, chosen, folder)
+    may_cancel = mix is not None and bool(mix.reason)
+    stream = None
+    if not wishes.shape_the_sound and not may_cancel and raw.may_be_sent(chosen, target):
+        with files.staging(None) as folder:
+            stream = raw.stream_of(info, chosen, folder)
     return make_plan(
         info,
         chosen,

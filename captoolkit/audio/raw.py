@@ -17,7 +17,7 @@ from captoolkit import files
 from captoolkit.audio import ffmpeg, frames, mp3
 from captoolkit.audio.frames import Frames
 from captoolkit.errors import ToolError
-from captoolkit.model import MediaInfo, Track
+from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.copying import Framing
 
 # The raw stream that holds a codec's frames, and ffmpeg's writer of it.
@@ -86,6 +86,12 @@ class RawStream:
         ]
 
 
+def may_be_sent(track: Track, target: Target) -> bool:
+    """Return whether the target takes a raw stream of the track's codec."""
+    stream = STREAMS.get(track.codec)
+    return stream is not None and track.codec in target.accepts.get(stream[0], ())
+
+
 def is_raw(info: MediaInfo) -> bool:
     """Return whether the file itself is a raw stream, with nothing but one track of sound."""
     return info.container in {name for name, _ in STREAMS.values()}
@@ -111,7 +117,10 @@ def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | None:
         return None
     if (index.codec, index.rate_hz) != (track.codec, track.sample_rate_hz):
         return None  # an HE-AAC decoder gives twice the rate that the frames say
-    return RawStream(path=path, frames=index, lead_samples=_lead(info, track))
+    lead_samples = _lead(info, track)
+    if lead_samples is None:
+        return None
+    return RawStream(path=path, frames=index, lead_samples=lead_samples)
 
 
 def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
@@ -122,16 +131,20 @@ def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
         ffmpeg.file_url(path), f=muxer, acodec="copy", map_metadata=-1, flush_packets=0, **options
     )
     try:
-        with files.writing(path), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
-    except ToolError:  # what it complains of, a decoder may still make sense of
+    except ToolError:  # what it complains of (a full disk too), a decoder may still get along with
         path.unlink(missing_ok=True)
         return False
     return path.is_file()
 
 
-def _lead(info: MediaInfo, track: Track) -> int:
-    """How many samples the raw stream's decoder gives before the first that the track has."""
+def _lead(info: MediaInfo, track: Track) -> int | None:
+    """How many samples the raw stream's decoder gives before the first that the track has.
+
+    None where it cannot be told: Matroska says how long the encoder's delay is where nobody passes
+    it on, and only a sound that begins at the file's beginning shows it in its time stamps.
+    """
     if info.container == "mp3":
         return mp3.lead_samples(Path(info.path))
     if is_raw(info):
@@ -146,5 +159,7 @@ def _lead(info: MediaInfo, track: Track) -> int:
     first = next((line.split(",") for line in lines if line[:1].isdigit()), None)
     if first is None:
         return 0
+    if int(first[2]) > 0 and info.container == "matroska":
+        return None
     up, down = map(int, base.split("/"))
     return max(0, -int(first[2])) * up * track.sample_rate_hz // down

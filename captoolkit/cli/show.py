@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from captoolkit.errors import UsageError
+
 
 def clean(text: str) -> str:
     r"""Return `text` with everything a terminal could obey replaced by `?`.
@@ -24,14 +26,20 @@ def shown(name: str) -> str:
     """Return an input's name as it may be shown: a URL without what only its owner may know."""
     from captoolkit.audio.source import is_web_url, public_url
 
-    return public_url(name) if is_web_url(name) else name
+    try:
+        return public_url(name) if is_web_url(name) else name
+    except UsageError:  # what is no address may still hold somebody's password
+        return "the URL"
 
 
 def as_path(name: str) -> Path:
     """Return a path whose stem is what the files made of an input are called."""
     from captoolkit.audio.source import is_web_url, stem_of
 
-    return Path(f"{stem_of(name)}.url") if is_web_url(name) else Path(name)
+    try:
+        return Path(f"{stem_of(name)}.url") if is_web_url(name) else Path(name)
+    except UsageError:  # told when it is its turn
+        return Path("source")
 
 
 def say(text: str = "") -> None:

@@ -105,13 +105,15 @@ def why_not(
     framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, wishes: Wishes
 ) -> str:
     """Return why the frames cannot be shared out, as a sentence; empty if they can."""
-    most_s = longest_s(framing, bounds)
-    asked_s = min(filter(None, (wishes.segment_s, wishes.max_segment_s)), default=None)
-    parts_s = max(durations_s) / wishes.parts if wishes.parts else None
-    wanted_s = min(filter(None, (asked_s, parts_s, SHORTEST_S, max(durations_s))))
-    if wishes.segment_s is not None:
-        wanted_s = min(wishes.segment_s, max(durations_s))
-    if most_s >= wanted_s:
+    most_s, whole_s = longest_s(framing, bounds), max(durations_s)
+    if wishes.parts is not None:
+        are_kept = sharing.fits(whole_s, wishes.parts, most_s)
+    elif wishes.segment_s is not None:
+        are_kept = min(wishes.segment_s, whole_s) <= most_s
+    else:
+        wanted_s = min(wishes.max_segment_s or SHORTEST_S, SHORTEST_S, whole_s)
+        are_kept = wanted_s <= most_s
+    if are_kept:
         return ""
     return f"Its frames as they are would make segments of only {clock(most_s)}."
 

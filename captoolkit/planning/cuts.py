@@ -22,6 +22,7 @@ from captoolkit.planning.levels import quietest
 
 Block = NDArray[Any]  # float32 or int16
 
+FORCED_REACH_S = 30  # how far before the limit a cut may lie that only the limit asks for
 RUN_S = 600  # segments decoded in one go last about this long together, if they are short
 RUN_SEGMENTS = 32  # and are no more than these
 
@@ -102,7 +103,7 @@ def cut(
     """
     held = _Held()
     done = part = 0  # done: samples already yielded
-    ahead = _Ahead(windows, longest)
+    ahead = _Ahead(windows, longest, reach=min(longest // 5, FORCED_REACH_S * rate_hz))
     for block in blocks:
         held.add(block)
         while done + held.frames >= ahead.needed:
@@ -123,17 +124,18 @@ class _Ahead:
     `needed` is how much of the sound must have come in before the cut is made.
     """
 
-    def __init__(self, windows: Iterable[Window], longest: int) -> None:
+    def __init__(self, windows: Iterable[Window], longest: int, *, reach: int) -> None:
         self._windows = iter(windows)
         self._longest = longest
+        self._reach = reach
         self.advance(0)
 
     def advance(self, start: int) -> None:
         """Go on to the next window; the part that ends in it begins at `start`."""
         wished = next(self._windows, None)
         latest = start + self._longest
-        reach = self._longest // 5
-        self.window = wished or Window(earliest=latest - reach, balanced=latest, latest=latest)
+        earliest = latest - self._reach
+        self.window = wished or Window(earliest=earliest, balanced=latest, latest=latest)
         # A forced cut is made only if there is something to cut off.
         self.needed = self.window.latest + (wished is None)
 

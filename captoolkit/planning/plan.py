@@ -201,7 +201,7 @@ def _with_frames_as_they_are(case: _Case, framing: copying.Framing | None) -> Pl
         suffix=framing.format,
         spans=spans,
         skipped=case.skipped,
-        reach_samples=int(share.reach_s * case.track.sample_rate_hz),
+        reach_samples=_reach_samples(share.reach_s, case.track),
         max_segment_samples=int(share.longest_s * case.track.sample_rate_hz),
         max_segment_bytes=min(case.bounds.size_bytes or framing.file_bytes, framing.file_bytes),
         reasons=(*case.causes, *copying.reasons(framing, spans, share.reach_s)),
@@ -219,6 +219,10 @@ def _why_not_copied(case: _Case, framing: copying.Framing) -> str:
     if framing.codec not in case.target.accepts.get(framing.format, ()):
         return f"{case.target.name} takes no {framing.codec} in {framing.format}."
     return copying.why_not(framing, case.durations_s, case.bounds, case.wishes)
+
+
+def _reach_samples(reach_s: Fraction, track: Track) -> int:
+    return max(0, int(reach_s * track.sample_rate_hz) - 1)
 
 
 # ----------------------------------------------------------------------------- encoding
@@ -250,7 +254,7 @@ def _encoded(case: _Case, framing: copying.Framing | None) -> Plan:
         mix=rows,
         spans=spans,
         skipped=case.skipped,
-        reach_samples=int(reach_s * track.sample_rate_hz),
+        reach_samples=_reach_samples(reach_s, track),
         max_segment_samples=int(fit.longest_s * track.sample_rate_hz),
         max_segment_bytes=(
             most_bytes if case.bounds.size_bytes is None else case.bounds.size_bytes

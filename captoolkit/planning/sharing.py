@@ -14,7 +14,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Span
 from captoolkit.planning.cuts import balanced_edges
 from captoolkit.planning.targets import clock
-from captoolkit.planning.wishes import Wishes
+from captoolkit.planning.wishes import SHORTEST_S, Wishes
 
 MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
 REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
@@ -45,6 +45,11 @@ def numbers(
             f"parts={wishes.parts} would each be longer than the {clock(longest_s)} allowed",
             fix=f"ask for at least {least[0]}",
         )
+    if wishes.parts > 1 and durations_s[0] / wishes.parts < SHORTEST_S:
+        raise UsageError(
+            f"parts={wishes.parts} of {clock(durations_s[0])} would each be shorter than a second",
+            fix=f"ask for at most {max(1, int(durations_s[0]))}",
+        )
     return (wishes.parts,)
 
 
@@ -66,7 +71,10 @@ def fits(duration_s: Fraction, segments: int, longest_s: Fraction) -> bool:
 def reach_s(
     durations_s: Sequence[Fraction], segments: Sequence[int], longest_s: Fraction
 ) -> Fraction:
-    """Return how far each cut may move; no segment can become longer than the limit by it."""
+    """Return how far each cut may move; no segment can become longer than the limit by it.
+
+    Edges are rounded to samples, so whoever counts it in samples takes one less.
+    """
     balanced = [
         duration_s / number
         for duration_s, number in zip(durations_s, segments, strict=True)

@@ -75,10 +75,14 @@ class Bench(Closing):
         ):
             yield self._finishing.popleft().result()
 
-    def close(self) -> None:
-        """End every encoder and thread at once; may be called twice."""
+    def abort(self) -> None:
+        """End every encoder at once; whoever waits for one is told that it failed."""
         for writer in tuple(self._open):  # the pool takes out of it what it has finished
             writer.abort()
+
+    def close(self) -> None:
+        """End every encoder and thread; may be called twice."""
+        self.abort()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin_part(self, part: int) -> None:

@@ -26,6 +26,7 @@ from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.units import rescale
 from captoolkit.workshop.job import Job
 from captoolkit.workshop.report import Report
+from captoolkit.workshop.stream import decoded
 
 CONTEXT_FRAMES = 8  # decoded before a window, until a decoder that starts anywhere is itself again
 
@@ -50,9 +51,13 @@ class Copying(Closing):
             self._report.progressed((last - first) * stream.frames.frame_samples / self._rate_hz)
             yield self._job.described(index, self._span(stream, first, last))
 
-    def close(self) -> None:
+    def halt(self) -> None:
         """Make no more of them; nothing runs between two."""
         self._closed = True
+
+    def close(self) -> None:
+        """Make no more of them; may be called twice."""
+        self.halt()
 
     @property
     def _rate_hz(self) -> int:
@@ -119,7 +124,8 @@ class Copying(Closing):
         stream.copy(first, last, path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0)
         with pcm.Decoder(path, track=track, rate_hz=pcm.MODEL_RATE_HZ) as decoder:
-            sound = np.concatenate([np.zeros((0, decoder.channels), np.float32), *decoder])
+            empty = np.zeros((0, decoder.channels), np.float32)
+            sound = np.concatenate([empty, *decoded(decoder, self._job.plan.info.path)])
         path.unlink()
         return sound
 
@@ -143,7 +149,10 @@ class Copying(Closing):
         if last - first > 1 and (written is None or not np.array_equal(written.sizes, sizes)):
             raise _broken(path, "its frames are not those that went in")
         encode.refuse_too_large(path, plan.max_segment_bytes)
-        found = probe(path).default_track
+        try:
+            found = probe(path).default_track
+        except InputError as error:
+            raise _broken(path, f"it cannot be read back ({error.problem})") from error
         longest_s = targets.longest_s(plan.target)
         if found.codec != plan.track.codec:
             raise _broken(path, f"it is read as {found.codec}")

@@ -92,9 +92,13 @@ class Hashing(Closing):
             ) from self._fault
         return self._digest.hexdigest()
 
+    def halt(self) -> None:
+        """Stop reading without waiting for it."""
+        self._stop.set()
+
     def close(self) -> None:
         """Stop reading; may be called twice."""
-        self._stop.set()
+        self.halt()
         if self._thread is not threading.current_thread():
             self._thread.join()
 

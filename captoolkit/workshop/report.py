@@ -23,6 +23,7 @@ class Report:
         self._plan = plan
         self._on_event = on_event
         self._guard = threading.RLock()
+        self._telling: int | None = None  # the thread that is in the caller's hands
         self._done_s = 0.0
 
     def started(self) -> None:
@@ -54,7 +55,16 @@ class Report:
     def tell(self, event: Event) -> None:
         """Hand an event on."""
         with self._guard:
-            self._on_event(event)
+            self._telling = threading.get_ident()
+            try:
+                self._on_event(event)
+            finally:
+                self._telling = None
+
+    @property
+    def is_telling_here(self) -> bool:
+        """Whether this thread is in the caller's `on_event`, for which other threads may wait."""
+        return self._telling == threading.get_ident()
 
     @property
     def _path(self) -> str:

@@ -98,14 +98,18 @@ class Stream(Closing):
         while ahead:
             yield from ahead.popleft()
 
-    def close(self) -> None:
-        """End everything that runs and wait for it; may be called twice."""
+    def halt(self) -> None:
+        """End everything that runs without waiting for it: somebody may wait for who calls."""
         with self._guard:
             self._stop.set()
-            busy, threads = tuple(self._busy), tuple(self._threads)
+            busy = tuple(self._busy)
         for each in busy:
-            each.close()
-        for thread in threads:
+            _end(each)
+
+    def close(self) -> None:
+        """End everything that runs and wait for it; may be called twice."""
+        self.halt()
+        for thread in tuple(self._threads):
             if thread is not threading.current_thread():
                 thread.join()
 
@@ -257,10 +261,20 @@ class Stream(Closing):
             with worker:
                 with self._guard:
                     self._busy.add(worker)
+                if self._stop.is_set():  # `close` may have looked before it was there
+                    _end(worker)
                 yield worker
         finally:
             with self._guard:
                 self._busy.discard(worker)
+
+
+def _end(worker: Closing) -> None:
+    """End what a worker waits for; the worker itself tidies up."""
+    if isinstance(worker, Bench):
+        worker.abort()
+    else:
+        worker.close()
 
 
 def _sample_type(encoding: Encoding, track: Track) -> str:

@@ -41,5 +41,8 @@ class Untouched(Closing):
             folder=Folder(path.parent),
         )
 
+    def halt(self) -> None:
+        """Nothing runs."""
+
     def close(self) -> None:
         """Nothing runs."""

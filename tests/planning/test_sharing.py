@@ -4,7 +4,7 @@ import itertools
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from captoolkit.errors import UsageError
@@ -87,8 +87,15 @@ def test_parts_are_as_many_as_asked(duration_s: Fraction, longest_s: Fraction, m
     """A number of parts that fits is met exactly, and its cuts stay within the limit."""
     (least,) = sharing.numbers([duration_s], longest_s, Wishes())
     asked = Wishes(parts=least + more)
+    assume(least + more == 1 or duration_s >= least + more)
     assert sharing.numbers([duration_s], longest_s, asked) == (least + more,)
     assert sharing.reach_s([duration_s], [least + more], longest_s) >= 0
+
+
+def test_parts_of_less_than_a_second_are_refused() -> None:
+    """A service counts less than a second as one; so many parts are a slip of the finger."""
+    with pytest.raises(UsageError, match="ask for at most 5"):
+        sharing.numbers([Fraction(5)], Fraction(100), Wishes(parts=200))
 
 
 # ------------------------------------------------------------------------------- examples
