@@ -22,6 +22,7 @@ from captoolkit.planning.wishes import Wishes
 
 # Rather than in shorter segments than this, which nobody asked for, sound is encoded.
 SHORTEST_S = Fraction(120)
+NEARLY = Fraction(9, 10)  # a segment of whole frames is always a little shorter than its limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,7 +113,7 @@ def why_not(
         are_kept = min(wishes.segment_s, whole_s) <= most_s
     else:
         wanted_s = min(wishes.max_segment_s or SHORTEST_S, SHORTEST_S, whole_s)
-        are_kept = wanted_s <= most_s
+        are_kept = wanted_s * NEARLY <= most_s
     if are_kept:
         return ""
     return f"Its frames as they are would make segments of only {clock(most_s)}."

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_the_frames_are_those_that_ffmpeg_unwraps(
     head, count = stream.frames.head, len(stream.frames.sizes)
     edges = [0, 1, 7, count // 2, count - 1, count]
     pieces = []
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         stream.copy(first, last, tmp_path / "piece")
         piece = (tmp_path / "piece").read_bytes()
         assert piece.startswith(head)
@@ -110,12 +111,17 @@ def test_the_lead_is_what_the_container_leaves_out(
     source = convert(sound, tmp_path / name, SOURCES[name])
     stream = stream_of(source, tmp_path / "made")
     assert stream is not None
-    bare = tmp_path / f"bare.{stream.frames.format}"
+    bare = tmp_path / f"frames.{stream.frames.format}"
     stream.copy(0, len(stream.frames.sizes), bare)
-    expected, found = decode(source), decode(bare)[stream.lead_samples :]
-    at = slice(RATE_HZ // 2, 3 * RATE_HZ // 2)
-    difference = found[at].astype(int) - expected[at].astype(int)
-    assert np.abs(difference).max() <= 2
+    expected, found = (decode(one).astype(int) for one in (source, bare))
+    slips = RATE_HZ // 1000 if source.suffix == ".mkv" else 0  # its clock counts milliseconds
+    begin, length = RATE_HZ // 2, RATE_HZ
+    heard = found[begin + stream.lead_samples :][:length]
+    off = [
+        int(np.abs(heard - expected[begin + slip :][:length]).max())
+        for slip in range(-slips, slips + 1)
+    ]
+    assert min(off) <= 2
 
 
 def test_what_lies_between_frames_is_left_out(

@@ -1,0 +1,679 @@
+#!/usr/bin/env python3
+"""Measure how fast captoolkit prepares a long recording, beside other ways of doing the same.
+
+    .venv/bin/python scripts/bench.py                       3 hours of made sound, 3 rounds
+    .venv/bin/python scripts/bench.py --hours 1 --rounds 1  a quick look
+    .venv/bin/python scripts/bench.py --sound talk.flac     on a recording of your own
+    .venv/bin/python scripts/bench.py --long --many 1000    and 10 hours, and a thousand files
+    .venv/bin/python scripts/bench.py --folder DIR          keep the made sounds for the next time
+
+All ways run in turn on the same machine in each round; every other round goes backwards. Each
+writes into a folder of its own, which is removed. What is printed are medians over the rounds:
+time on the wall, CPU time of the process and its children, time per second of sound as a ratio to
+the reference of the table, and the peak memory of the whole process tree, sampled every 50 ms.
+
+The made sound is FLAC, 44.1 kHz, stereo, 16 bits: a voice with pauses, then plucked notes, looped.
+The exit status is 1 if a way failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from captoolkit.audio import ffmpeg, probe
+from captoolkit.errors import CaptoolkitError
+
+Samples = NDArray[np.float32]  # (frames,), full scale 1.0
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# ------------------------------------------------------------------------- the memory of a tree
+
+SAMPLE_S = 0.05
+PROC = Path("/proc")
+
+
+def memory_measure() -> str | None:
+    """Return what stands for memory here: PSS, which counts a shared page once; RSS; or None."""
+    if not (PROC / "self" / "stat").exists():
+        return None
+    return "RSS" if pss_bytes(os.getpid()) is None else "PSS"
+
+
+def pss_bytes(pid: int) -> int | None:
+    """Return a process's proportional set size, or None where it cannot be read."""
+    try:
+        lines = (PROC / f"{pid}" / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), None)
+
+
+def rss_bytes(pid: int) -> int | None:
+    """Return a process's resident set size, or None where it cannot be read."""
+    try:
+        return int((PROC / f"{pid}" / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def tree(root: int) -> set[int]:
+    """Return a process and all its descendants."""
+    children = defaultdict(list)
+    for path in PROC.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children[parent].append(int(path.parent.name))
+    found, waiting = set(), [root]
+    while waiting:
+        pid = waiting.pop()
+        found.add(pid)
+        waiting += children[pid]
+    return found
+
+
+class PeakMemory:
+    """The most memory a process and its descendants held at once, sampled while it is entered."""
+
+    def __init__(self, root: int, measure: str | None) -> None:
+        self.peak_bytes: int | None = None
+        self._root = root
+        self._read = {"PSS": pss_bytes, "RSS": rss_bytes}.get(measure or "")
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        if self._read is None:
+            return
+        while True:
+            now_bytes = sum(self._read(pid) or 0 for pid in tree(self._root))
+            self.peak_bytes = max(self.peak_bytes or 0, now_bytes)
+            if self._ended.wait(SAMPLE_S):
+                return
+
+
+# ----------------------------------------------------------------------------- one measured run
+
+OUT = "{out}"  # stands for the fresh folder in a command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way to do a job.
+
+    Attributes:
+        table: the name of the table that it belongs to.
+        amount: how many seconds of sound it works on, or how many files.
+        is_reference: the others of its table are held against it.
+    """
+
+    table: str
+    name: str
+    argv: tuple[str, ...]
+    amount: float
+    is_reference: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run of a way took; `problem` is None unless it failed."""
+
+    table: str
+    way: str
+    round: int
+    amount: float
+    wall_s: float
+    user_s: float
+    system_s: float
+    peak_bytes: int | None
+    files: int
+    problem: str | None
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of the process and of all children it has waited for."""
+        return self.user_s + self.system_s
+
+
+def run(way: Way, *, number: int, scratch: Path, measure: str | None) -> Run:
+    """Run a way once, in a fresh folder that is removed."""
+    with (
+        tempfile.TemporaryDirectory(dir=scratch) as folder,
+        tempfile.TemporaryFile(dir=scratch) as messages,
+    ):
+        argv = [part.replace(OUT, folder) for part in way.argv]
+        begun_s = time.perf_counter()
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=messages,
+            cwd=ROOT,
+        )
+        with PeakMemory(process.pid, measure) as memory:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall_s = time.perf_counter() - begun_s
+        process.returncode = os.waitstatus_to_exitcode(status)  # it is reaped already
+        messages.seek(0)
+        return Run(
+            table=way.table,
+            way=way.name,
+            round=number,
+            amount=way.amount,
+            wall_s=wall_s,
+            user_s=usage.ru_utime,
+            system_s=usage.ru_stime,
+            peak_bytes=memory.peak_bytes,
+            files=sum(path.suffix != ".json" for path in Path(folder).iterdir()),
+            problem=problem(process.returncode, messages.read()),
+        )
+
+
+def problem(status: int, messages: bytes) -> str | None:
+    """Return why a run failed, None if it did not."""
+    if status == 0:
+        return None
+    return f"exit status {status}: {ffmpeg.last_line(messages.decode(errors='replace'))}"
+
+
+def in_turn(ways: Sequence[Way], rounds: int) -> Iterator[tuple[int, Way]]:
+    """Yield all ways once a round; every other round goes backwards."""
+    for number in range(rounds):
+        for way in ways if number % 2 == 0 else reversed(ways):
+            yield number, way
+
+
+# ----------------------------------------------------------------------------------- the sounds
+
+RATE_HZ = 44_100
+UNIT_S = 240  # made by computing; what is longer is a loop of it
+VOICE_SHARE = 0.6
+PITCH_HZ = 120
+HARMONICS = 24
+VOWELS_HZ = np.array([(730, 1090), (270, 2290), (530, 1840), (570, 840), (300, 870)])
+SCALE_HZ = (220.0, 261.6, 293.7, 329.6, 392.0, 440.0)
+NOTE_S = 2.0
+SEED = 20_262
+PIECE_S = 5
+MP3_BIT_RATE = "128k"
+
+
+def envelope(rng: np.random.Generator, frames: int) -> tuple[Samples, NDArray[np.intp]]:
+    """Return how loud a voice is, with pauses between its sentences, and which vowel it speaks."""
+    loud = np.zeros(frames, np.float32)
+    vowel = np.zeros(frames, np.intp)
+    at = 0
+    while at < frames:
+        for _ in range(rng.integers(8, 25)):  # syllables
+            length = int(rng.uniform(0.12, 0.28) * RATE_HZ)
+            room = len(loud[at : at + length])
+            shape = np.sin(np.linspace(0, np.pi, length, dtype=np.float32)) * rng.uniform(0.4, 1)
+            loud[at : at + room] = shape[:room]
+            vowel[at : at + room] = rng.integers(len(VOWELS_HZ))
+            at += length
+        at += int(rng.uniform(0.3, 1.8) * RATE_HZ)
+    return loud, vowel
+
+
+def voice(rng: np.random.Generator, frames: int) -> Samples:
+    """Return something like speech: voiced syllables and hiss, sentences and pauses."""
+    loud, vowel = envelope(rng, frames)
+    corners = np.arange(0, frames + RATE_HZ, RATE_HZ // 3)
+    wander = np.interp(np.arange(frames), corners, rng.uniform(0.85, 1.25, len(corners)))
+    phase = np.cumsum(2 * np.pi * PITCH_HZ / RATE_HZ * wander)
+    sound = np.zeros(frames, np.float32)
+    for harmonic in range(1, HARMONICS + 1):
+        gains = np.exp(-(((VOWELS_HZ - harmonic * PITCH_HZ) / 150) ** 2)).sum(axis=1) + 0.3
+        sound += (gains[vowel] / harmonic * np.sin(harmonic * phase)).astype(np.float32)
+    hiss = rng.standard_normal(frames, np.float32) * (vowel == 1)
+    return np.asarray(loud * (0.08 * sound + 0.02 * hiss), np.float32)
+
+
+def music(rng: np.random.Generator, frames: int) -> Samples:
+    """Return plucked notes that sound into one another."""
+    times_s = np.arange(int(NOTE_S * RATE_HZ), dtype=np.float32) / RATE_HZ
+    notes = [
+        sum(
+            np.exp(-3 * n * times_s) * np.sin(2 * np.pi * hz * n * times_s) / n for n in range(1, 9)
+        )
+        for hz in SCALE_HZ
+    ]
+    sound = np.zeros(frames + len(times_s), np.float32)
+    for start in range(0, frames, RATE_HZ // 4):
+        sound[start : start + len(times_s)] += 0.08 * notes[rng.integers(len(notes))]
+    return sound[:frames]
+
+
+def make_unit(path: Path, duration_s: float) -> None:
+    """Write the sound that is looped."""
+    rng = np.random.default_rng(SEED)
+    frames = round(duration_s * RATE_HZ)
+    spoken = round(VOICE_SHARE * frames)
+    centre = np.concatenate([voice(rng, spoken), music(rng, frames - spoken)])
+    room = 3e-4 * rng.standard_normal((frames, 2), np.float32)
+    stereo = np.column_stack([centre, 0.8 * centre]) + room
+    soundfile.write(path, np.clip(stereo, -1, 1), RATE_HZ, subtype="PCM_16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sounds:
+    """Where the sounds lie, and what they are made of."""
+
+    folder: Path
+    source: Path  # is looped, or cut, where a length is asked for
+    tag: str = ""  # tells what is made of one source from what is made of another
+
+    def of_length(self, duration_s: float) -> Path:
+        """Return a file of that length, FLAC with 44.1 kHz, stereo, 16 bits."""
+        options = ("-ar", f"{RATE_HZ}", "-ac", "2", "-sample_fmt", "s16", "-c:a", "flac")
+        loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{duration_s:.3f}")
+        name = f"{self.tag}sound-{duration_s:.0f}s.flac"
+        return self._made(name, (*loop, "-map", "0:a:0"), options)
+
+    def as_mp3(self, path: Path) -> Path:
+        """Return an MP3 of a file."""
+        options = ("-c:a", "libmp3lame", "-b:a", MP3_BIT_RATE, "-compression_level", "7")
+        return self._made(f"{path.stem}.mp3", ("-i", f"{path}", "-map", "0:a:0"), options)
+
+    def as_wav(self, path: Path, longest_s: float) -> Path:
+        """Return the beginning of a file as WAV with 16 bits."""
+        source = ("-i", f"{path}", "-t", f"{longest_s:.3f}", "-map", "0:a:0")
+        return self._made(f"{path.stem}-{longest_s:.0f}s.wav", source, ("-c:a", "pcm_s16le"))
+
+    def pieces(self, count: int) -> list[Path]:
+        """Return so many short files, by turns WAV and FLAC."""
+        folder = self.folder / f"{self.tag}pieces-{count}"
+        if not folder.exists():
+            part = folder.with_name(f"{folder.name}.part")
+            part.mkdir(exist_ok=True)
+            length_s = PIECE_S * ((count + 1) // 2) + 1  # of each kind; what is over is left
+            loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{length_s}")
+            common = ("-map", "0:a:0", "-ar", f"{RATE_HZ}", "-ac", "2", "-sample_fmt", "s16")
+            cut = ("-f", "segment", "-segment_time", f"{PIECE_S}")
+            for kind in ("wav", "flac"):
+                run_ffmpeg(*loop, *common, *cut, f"{part / f'{kind}%05d.{kind}'}")
+            part.rename(folder)
+        kinds = [sorted(folder.glob(f"*.{kind}")) for kind in ("wav", "flac")]
+        return [path for pair in zip(*kinds, strict=False) for path in pair][:count]
+
+    def _made(self, name: str, source: Sequence[str], options: Sequence[str]) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            part = path.with_name(f"part-{name}")
+            run_ffmpeg(*source, *options, f"{part}")
+            part.rename(path)
+        return path
+
+
+def quiet_ffmpeg() -> tuple[str, ...]:
+    """Return how a command begins that runs the same ffmpeg as captoolkit does."""
+    return ffmpeg.find().path, "-nostdin", "-hide_banner", "-loglevel", "error"
+
+
+def run_ffmpeg(*options: str) -> None:
+    """Run ffmpeg to make what is measured later."""
+    subprocess.run([*quiet_ffmpeg(), "-y", *options], check=True, stdin=subprocess.DEVNULL)
+
+
+def sounds_for(options: argparse.Namespace, folder: Path) -> tuple[Sounds, Path, float]:
+    """Return where sounds come from, the long file, and how many seconds it lasts."""
+    if options.sound:
+        path = options.sound.resolve()
+        duration_s = probe.probe(path).default_track.duration_s
+        return Sounds(folder=folder, source=path, tag=f"{path.stem}-"), path, duration_s
+    duration_s = options.hours * 3600
+    unit_s = min(UNIT_S, duration_s)
+    unit = folder / f"unit-{unit_s:.0f}s.wav"
+    if not unit.exists():
+        make_unit(unit, unit_s)
+    sounds = Sounds(folder=folder, source=unit)
+    return sounds, sounds.of_length(duration_s), duration_s
+
+
+# ------------------------------------------------------------------------------------- the ways
+
+WHOLE = "A long recording"
+COPIED = f"From an MP3 of it ({MP3_BIT_RATE}), whose frames can be copied"
+MANY = f"Many files of {PIECE_S} seconds, in one call"
+GROWTH = "How time and memory grow with the length"
+GROWTH_S = (600.0, 3600.0)
+LONG_S = 36_000.0
+PREPARE = (sys.executable, "-m", "captoolkit", "prepare")
+
+PYDUB = """
+import sys
+from pydub import AudioSegment, silence
+AudioSegment.converter, source, folder = sys.argv[1:]
+sound = AudioSegment.from_file(source, format="wav").set_channels(1).set_frame_rate(16000)
+quiet = silence.detect_silence(sound, 200, sound.dBFS - 16, seek_step=10)
+cuts = [(start + end) // 2 for start, end in quiet]
+start, number = 0, 0
+while start < len(sound):
+    limit = start + 2400 * 1000
+    within = [cut for cut in cuts if start < cut <= limit]
+    end = len(sound) if limit >= len(sound) else max(within, default=limit)
+    sound[start:end].export(f"{folder}/out{number}.mp3", format="mp3", bitrate="24k").close()
+    start, number = end, number + 1
+"""
+
+QWEN_PACKAGE = "qwen3_asr_toolkit"
+QWEN = """
+import os, sys
+program, source, folder = sys.argv[1:]
+os.symlink(program, os.path.join(folder, "ffmpeg"))
+os.environ["PATH"] = folder + os.pathsep + os.environ.get("PATH", "")
+from qwen3_asr_toolkit.audio_tools import load_audio, process_vad, save_audio_file
+from silero_vad import load_silero_vad
+sound = load_audio(source)
+for number, part in enumerate(process_vad(sound, load_silero_vad(onnx=True), 120)):
+    save_audio_file(part[2], os.path.join(folder, f"out{number}.wav"))
+os.remove(os.path.join(folder, "ffmpeg"))
+"""
+
+
+def whole_ways(path: Path, duration_s: float) -> list[Way]:
+    """Return the reference, and captoolkit beside it."""
+    template = ("-ac", "1", "-ar", "16000", "-b:a", "24k", "-f", "segment", "-segment_time", "2400")
+    reference = (*quiet_ffmpeg(), "-i", f"{path}", *template, f"{OUT}/out%d.mp3")
+    prepare = (*PREPARE, f"{path}", "-o", OUT)
+    commands = {
+        "ffmpeg, fixed cuts every 40 min, MP3 24k": reference,
+        "captoolkit prepare": prepare,
+        "captoolkit prepare --segment 30s": (*prepare, "--segment", "30s"),
+    }
+    return table_of(WHOLE, commands, duration_s)
+
+
+def copied_ways(path: Path, duration_s: float) -> list[Way]:
+    """Return ffmpeg and captoolkit where frames can be copied."""
+    template = ("-map", "0:a:0", "-c", "copy", "-f", "segment", "-segment_time", "450")
+    commands = {
+        "ffmpeg -c copy, fixed cuts every 450 s": (
+            *(*quiet_ffmpeg(), "-i", f"{path}", *template, f"{OUT}/out%d.mp3"),
+        ),
+        "captoolkit prepare in.mp3": (*PREPARE, f"{path}", "-o", OUT),
+    }
+    return table_of(COPIED, commands, duration_s)
+
+
+def many_ways(pieces: Sequence[Path]) -> list[Way]:
+    """Return one start of ffmpeg that does nothing, and captoolkit with many files."""
+    start = table_of(
+        MANY, {"one start of ffmpeg that does nothing": (*quiet_ffmpeg(), "-version")}, 1
+    )
+    argv = (*PREPARE, *(f"{piece}" for piece in pieces), "-o", OUT)
+    name = f"captoolkit prepare, {len(pieces)} files"
+    return [*start, Way(table=MANY, name=name, argv=argv, amount=len(pieces))]
+
+
+def table_of(table: str, commands: dict[str, tuple[str, ...]], amount: float) -> list[Way]:
+    """Return the ways of a table; the first is its reference."""
+    return [
+        Way(table=table, name=name, argv=argv, amount=amount, is_reference=not index)
+        for index, (name, argv) in enumerate(commands.items())
+    ]
+
+
+def pydub_way(sounds: Sounds, path: Path, longest_s: float) -> Way:
+    """Return pydub's way, on the beginning of the sound: it holds all of it in memory."""
+    wav = sounds.as_wav(path, longest_s)
+    argv = (sys.executable, "-c", PYDUB, ffmpeg.find().path, f"{wav}", OUT)
+    name = f"pydub: load, downmix, find silences, export (first {length(longest_s)}, from WAV)"
+    return Way(table=WHOLE, name=name, argv=argv, amount=longest_s)
+
+
+def qwen_way(path: Path, duration_s: float) -> Way:
+    """Return the way of Qwen3-ASR-Toolkit."""
+    argv = (sys.executable, "-c", QWEN, ffmpeg.find().path, f"{path}", OUT)
+    name = "Qwen3-ASR-Toolkit: load, VAD split, save WAV"
+    return Way(table=WHOLE, name=name, argv=argv, amount=duration_s)
+
+
+def growth_ways(sounds: Sounds, path: Path, duration_s: float, *, long: bool) -> list[Way]:
+    """Return captoolkit on sounds from short to long, the long recording among them."""
+    shorter = [one_s for one_s in GROWTH_S if one_s < duration_s]
+    files = {one_s: sounds.of_length(one_s) for one_s in (*shorter, *([LONG_S] if long else []))}
+    files[duration_s] = path
+    return [
+        Way(
+            table=GROWTH,
+            name=f"captoolkit prepare, {length(one_s)}",
+            argv=(*PREPARE, f"{files[one_s]}", "-o", OUT),
+            amount=one_s,
+            is_reference=one_s == min(files),
+        )
+        for one_s in sorted(files)
+    ]
+
+
+def chosen(options: argparse.Namespace, folder: Path) -> list[Way]:
+    """Return all ways that are asked for; the sounds they need are made."""
+    sounds, path, duration_s = sounds_for(options, folder)
+    ways = whole_ways(path, duration_s)
+    if options.pydub:
+        ways.append(pydub_way(sounds, path, min(duration_s, options.pydub_minutes * 60)))
+    if importlib.util.find_spec(QWEN_PACKAGE):
+        ways.append(qwen_way(path, duration_s))
+    ways += copied_ways(sounds.as_mp3(path), duration_s)
+    if options.many:
+        ways += many_ways(sounds.pieces(options.many))
+    return ways + growth_ways(sounds, path, duration_s, long=options.long)
+
+
+# -------------------------------------------------------------------------------------- telling
+
+
+def length(duration_s: float) -> str:
+    """Return a duration in the unit that people say it in."""
+    for name, unit_s in (("h", 3600), ("min", 60)):
+        if duration_s >= unit_s:
+            return f"{duration_s / unit_s:.3g} {name}"
+    return f"{duration_s:.3g} s"
+
+
+def machine() -> str:
+    """Return what this runs on, in plain words."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    python = platform.python_version()
+    tool = ffmpeg.find().version
+    return f"{cores} cores, {memory:.0f} GiB, {platform.system()}, Python {python}, ffmpeg {tool}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The medians over the runs of a way that did not fail."""
+
+    way: Way
+    wall_s: float
+    cpu_s: float
+    peak_bytes: float | None
+    files: float
+
+    @property
+    def each_s(self) -> float:
+        """Time on the wall for a second of sound, or for a file."""
+        return self.wall_s / self.way.amount
+
+
+def row_of(way: Way, runs: Iterable[Run]) -> Row | None:
+    """Return the medians of a way, None if all its runs failed."""
+    good = [one for one in runs if (one.table, one.way) == (way.table, way.name)]
+    good = [one for one in good if one.problem is None]
+    if not good:
+        return None
+    peaks = [one.peak_bytes for one in good if one.peak_bytes is not None]
+    return Row(
+        way=way,
+        wall_s=statistics.median(one.wall_s for one in good),
+        cpu_s=statistics.median(one.cpu_s for one in good),
+        peak_bytes=statistics.median(peaks) if peaks else None,
+        files=statistics.median(one.files for one in good),
+    )
+
+
+def as_markdown(table: str, ways: Sequence[Way], runs: Sequence[Run], measure: str | None) -> str:
+    """Return one table; a ratio is time per second of sound, or per file, over the reference's."""
+    rows = {way.name: row_of(way, runs) for way in ways}
+    reference = next((rows[way.name] for way in ways if way.is_reference), None)
+    lines = [
+        f"| {table} | time | CPU | ratio | speed | memory ({measure or 'not measured'}) | files |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, row in rows.items():
+        cells = row_cells(row, reference) if row else ["failed", "", "", "", "", ""]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines)
+
+
+def row_cells(row: Row, reference: Row | None) -> list[str]:
+    """Return what a row says beside its name."""
+    many = row.way.table == MANY
+    return [
+        f"{row.wall_s:.2f} s",
+        f"{row.cpu_s:.2f} s",
+        f"{row.each_s / reference.each_s:.2f}" if reference else "",
+        f"{row.each_s:.4f} s a file" if many else f"{1 / row.each_s:.0f} x real time",
+        "" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f} MB",
+        f"{row.files:.0f}",
+    ]
+
+
+def report(ways: Sequence[Way], runs: Sequence[Run], options: argparse.Namespace) -> str:
+    """Return all tables, and what they rest on."""
+    measure, rounds = memory_measure(), options.rounds
+    told = "not measured on this system"
+    if measure:
+        told = (
+            f"the peak of the summed {measure} of all its processes, every {SAMPLE_S * 1e3:.0f} ms"
+        )
+    parts = [f"{machine()}.\nMedians of {rounds} round{'s' * (rounds != 1)}; memory: {told}."]
+    parts.append(f"The recording lasts {length(ways[0].amount)}.")
+    for table in dict.fromkeys(way.table for way in ways):
+        own = [way for way in ways if way.table == table]
+        parts.append(as_markdown(table, own, runs, measure))
+        if table == WHOLE and not importlib.util.find_spec(QWEN_PACKAGE):
+            parts.append("Qwen3-ASR-Toolkit is not installed here, so it was not measured.")
+        if table == WHOLE and options.pydub:
+            parts.append("pydub holds everything in memory, so it gets the beginning only.")
+    failed = dict.fromkeys(f"{one.way}: {one.problem}" for one in runs if one.problem)
+    return "\n\n".join([*parts, *(f"Failed: {sentence}" for sentence in failed)])
+
+
+def as_json(runs: Sequence[Run]) -> str:
+    """Return the raw figures of every run."""
+    document: dict[str, Any] = {
+        "machine": machine(),
+        "memory": memory_measure(),
+        "runs": [asdict(one) for one in runs],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+
+
+# ----------------------------------------------------------------------------- the command line
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sound = parser.add_mutually_exclusive_group()
+    sound.add_argument("--hours", type=positive, default=3.0, help="of made sound (3)")
+    sound.add_argument("--sound", type=Path, metavar="FILE", help="a recording to take instead")
+    parser.add_argument("--rounds", type=whole, default=3, help="how often each way runs (3)")
+    parser.add_argument("--many", type=whole, default=100, help="short files in one call (100)")
+    parser.add_argument("--long", action="store_true", help="10 hours too, for growth")
+    parser.add_argument("--no-pydub", dest="pydub", action="store_false", help="leave pydub out")
+    parser.add_argument(
+        "--pydub-minutes", type=positive, default=20.0, help="what pydub gets of the sound (20)"
+    )
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="where made sounds are kept")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="receives all raw figures")
+    return parser
+
+
+def positive(text: str) -> float:
+    """Return a number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def whole(text: str) -> int:
+    """Return a whole number from 1."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+@contextlib.contextmanager
+def folder_of(options: argparse.Namespace) -> Iterator[Path]:
+    """Yield the folder for made sounds: the one asked for, which stays, or a temporary one."""
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        yield options.folder.resolve()
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+
+def measured(ways: Sequence[Way], options: argparse.Namespace, scratch: Path) -> list[Run]:
+    """Run all ways in turn, telling which on standard error."""
+    measure, runs = memory_measure(), []
+    for number, way in in_turn(ways, options.rounds):
+        print(f"round {number + 1}: {way.name} ...", end=" ", file=sys.stderr, flush=True)
+        runs.append(run(way, number=number, scratch=scratch, measure=measure))
+        print(runs[-1].problem or f"{runs[-1].wall_s:.2f} s", file=sys.stderr)
+    return runs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks."""
+    parser = command_line()
+    options = parser.parse_args(arguments)
+    try:
+        with folder_of(options) as folder:
+            print("making the sounds ...", file=sys.stderr, flush=True)
+            ways = chosen(options, folder)
+            runs = measured(ways, options, folder)
+    except (CaptoolkitError, OSError, subprocess.CalledProcessError) as error:
+        parser.error(f"{error}")
+    print(report(ways, runs, options))
+    if options.json:
+        options.json.write_text(f"{as_json(runs)}\n", encoding="utf-8")
+    return 1 if any(one.problem for one in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
