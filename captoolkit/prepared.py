@@ -21,11 +21,10 @@ from captoolkit.closing import Closing
 from captoolkit.errors import NoAudioError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
 from captoolkit.model import Plan, SourceInfo, Span
+from captoolkit.planning.layout import ALIKE_S
 from captoolkit.workshop.job import Hashing, Job, is_segment_name, segment_name
 from captoolkit.workshop.making import Making, begin
 from captoolkit.workshop.report import Report
-
-ENDS_ALIKE_S = 0.001  # resampling may round a length by a sample
 
 
 class Prepared(Closing):
@@ -221,7 +220,7 @@ class Prepared(Closing):
         self._complete = True
         track = self.plan.track
         found_s = self._found_samples / track.sample_rate_hz
-        if abs(found_s - track.duration_s) > ENDS_ALIKE_S:
+        if abs(found_s - track.duration_s) > ALIKE_S:
             promised = f"It promises {track.duration_s:.3f} s of sound"
             self._report.warned(f"{promised} and holds {found_s:.3f} s.")
 

@@ -16,6 +16,7 @@ from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Plan, Span, Target, Track, Via
 from captoolkit.planning import mixing, silence
+from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.planning.plan import make_plan
 from captoolkit.planning.wishes import Wishes, refuse_nonsense
 from captoolkit.prepared import Prepared
@@ -209,8 +210,8 @@ def _plan_file(
 
 def _silent(path: Path, track: Track, at_least_s: Fraction) -> tuple[Span, ...]:
     """The silences of a track that are left out; it takes a decode of its own to know them."""
-    meter = silence.Meter(pcm.MODEL_RATE_HZ)
-    with pcm.Decoder(path, track=track, rate_hz=pcm.MODEL_RATE_HZ) as decoder:
+    meter = silence.Meter(MODEL_RATE_HZ)
+    with pcm.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
         for block in decoded(decoder, path):
             meter.listen(block)
     found = silence.silences(

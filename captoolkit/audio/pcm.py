@@ -19,7 +19,6 @@ from captoolkit.model import MediaInfo, Track
 from captoolkit.units import format_seconds
 
 BLOCK_S = 1.0
-MODEL_RATE_HZ = 16_000  # what captioning models hear, and enough to judge how loud a sound is
 # What ffmpeg calls the types of samples that blocks hold.
 SAMPLE_FORMATS = {"float32": "f32le", "int16": "s16le", "int32": "s32le"}
 SAMPLE_EXACT = frozenset({"wav", "w64", "aiff", "caf", "flac"})

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from captoolkit.model import Span
-from captoolkit.planning.cuts import Window
+from captoolkit.planning.cuts import Window, window
 from captoolkit.units import rescale
 
 ALIKE_S = 0.001
@@ -69,15 +69,15 @@ def lay_out(
     at = begins_at
     for place, span in enumerate(spans):
         if span.start_samples > at:  # something is skipped, and both its ends are fixed
-            cuts += [_window(at, 0)] if owners else []
-            cuts.append(_window(span.start_samples, 0))
+            cuts += [window(at, 0)] if owners else []
+            cuts.append(window(span.start_samples, 0))
             owners.append(None)
         elif owners:
-            cuts.append(_window(at, reach))
+            cuts.append(window(at, reach))
         owners.append(place)
         at = span.end_samples
     if at < ends_at:
-        cuts.append(_window(at, 0))
+        cuts.append(window(at, 0))
         owners.append(None)
     return Layout(
         begins_at=begins_at,
@@ -89,14 +89,10 @@ def lay_out(
     )
 
 
-def _window(edge: int, reach: int) -> Window:
-    return Window(earliest=edge - reach, balanced=edge, latest=edge + reach)
-
-
-def _on_stream(window: Window, begins_at: int, source_hz: int, stream_hz: int) -> Window:
+def _on_stream(place: Window, begins_at: int, source_hz: int, stream_hz: int) -> Window:
     """A window on the clock of a stream that begins at a sample of the source."""
     earliest, balanced, latest = (
         rescale(at - begins_at, source_hz, stream_hz)
-        for at in (window.earliest, window.balanced, window.latest)
+        for at in (place.earliest, place.balanced, place.latest)
     )
     return Window(earliest=earliest, balanced=balanced, latest=latest)

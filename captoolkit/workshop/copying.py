@@ -23,6 +23,7 @@ from captoolkit.errors import InputError, LimitError
 from captoolkit.model import Span
 from captoolkit.planning import targets
 from captoolkit.planning.cuts import Window, quietest_in
+from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.units import rescale
 from captoolkit.workshop.job import Job
 from captoolkit.workshop.report import Report
@@ -112,18 +113,18 @@ class Copying(Closing):
             balanced=self._heard(max(at, earliest)),
             latest=self._heard(at + reach),
         )
-        quiet = quietest_in(sound, window, rate_hz=pcm.MODEL_RATE_HZ, first=0)
-        return begin + round(rescale(quiet, pcm.MODEL_RATE_HZ, self._rate_hz) / held)
+        quiet = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
+        return begin + round(rescale(quiet, MODEL_RATE_HZ, self._rate_hz) / held)
 
     def _heard(self, samples: int) -> int:
-        return rescale(samples, self._rate_hz, pcm.MODEL_RATE_HZ)
+        return rescale(samples, self._rate_hz, MODEL_RATE_HZ)
 
     def _decoded(self, stream: raw.RawStream, first: int, last: int) -> pcm.Block:
         """The sound of some frames as the model hears it, all channels."""
         path = self._job.folder.path / f"around.{stream.frames.format}"
         stream.copy(first, last, path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0)
-        with pcm.Decoder(path, track=track, rate_hz=pcm.MODEL_RATE_HZ) as decoder:
+        with pcm.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
             empty = np.zeros((0, decoder.channels), np.float32)
             sound = np.concatenate([empty, *decoded(decoder, self._job.plan.info.path)])
         path.unlink()
