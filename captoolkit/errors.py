@@ -139,6 +139,7 @@ class ServiceError(CaptoolkitError, RuntimeError):
         status_code: the HTTP status, None when no answer came.
         code: the service's own error code, None when it gave none.
         request_id: what the service's support asks for, None when it gave none.
+        retry_after_s: how long the service wants to be left alone, None when it did not say.
     """
 
     def __init__(
@@ -150,15 +151,20 @@ class ServiceError(CaptoolkitError, RuntimeError):
         status_code: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(problem, fix=fix, path=path)
         self.status_code = status_code
         self.code = code
         self.request_id = request_id
+        self.retry_after_s = retry_after_s
 
 
 class ServiceConnectionError(ServiceError, ConnectionError):
-    """No answer arrived: refused, reset, timed out, or not to be trusted."""
+    """No answer arrived, or only a part of one: refused, reset, timed out, not to be trusted.
+
+    `status_code` is None as long as no part of an answer had come.
+    """
 
 
 class KeyMissingError(ServiceError):

@@ -18,11 +18,11 @@ How to add a captioner, in four steps:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from captoolkit.model import Caption, CaptionerInfo
 
@@ -96,3 +96,27 @@ class Captioner(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+OnText = Callable[[str], None]
+
+
+@runtime_checkable
+class PaidCaptioner(Captioner, Protocol):
+    """A captioner whose answers cost something: they are written down, and may be streamed."""
+
+    @property
+    def recipe(self) -> str:
+        """All that a request says beside the sound: who is asked for what, and how; never a key.
+
+        Two requests with the same recipe and the same sound ask the same question.
+        """
+        ...
+
+    def caption(self, clip: Clip, *, on_text: OnText | None = None) -> Caption:
+        """Return what is to be heard in `clip`; with `on_text`, hand out each piece as it comes.
+
+        Raises:
+            ServiceError: no caption came of it.
+        """
+        ...

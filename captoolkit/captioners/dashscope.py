@@ -1,6 +1,6 @@
 """Model Studio's own protocol (DashScope): build the request, read the answer.
 
-Rules: pure, bytes in and out. What both protocols share is in `service.py`. Source: Model Studio,
+Rules: pure, bytes in and out. What both protocols share is in `answers.py`. Source: Model Studio,
 "Audio understanding (Qwen3-Omni-Captioner)" and "Audio understanding (Qwen-Audio)".
 """
 
@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from captoolkit.captioners.regions import ENDPOINT_PATHS
-from captoolkit.captioners.service import (
+from captoolkit.captioners.answers import (
     JsonObject,
-    Reply,
-    Request,
-    WireProtocol,
     first_choice,
     make_caption,
     make_usage,
@@ -21,6 +17,9 @@ from captoolkit.captioners.service import (
     read_document,
     text_in,
 )
+from captoolkit.captioners.exchange import Reply, Request
+from captoolkit.captioners.regions import ENDPOINT_PATHS
+from captoolkit.captioners.service import WireProtocol
 from captoolkit.model import Caption
 
 NAME = "dashscope"

@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 
 from captoolkit import __version__
+from captoolkit.captioners.exchange import EXCERPT_CHARS, Reply, Request, clean
 from captoolkit.captioners.regions import Endpoint, check_key, check_secrecy
-from captoolkit.captioners.service import EXCERPT_CHARS, Reply, Request, clean
 from captoolkit.closing import Closing
 from captoolkit.errors import (
     InputError,

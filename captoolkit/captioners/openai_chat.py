@@ -2,7 +2,7 @@
 
 Spoken by Model Studio's compatible mode and by self-hosted servers, which want the sound put
 differently; the `Dialect` is the one switch. Rules: pure, bytes in and out. What both protocols
-share is in `service.py`.
+share is in `answers.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from functools import partial
 
 import msgspec
 
-from captoolkit.captioners.regions import BASE_PATHS, ENDPOINT_PATHS, Endpoint
-from captoolkit.captioners.service import (
+from captoolkit.captioners.answers import (
     JsonObject,
-    Reply,
-    Request,
-    WireProtocol,
     first_choice,
     make_caption,
     make_usage,
@@ -26,6 +22,9 @@ from captoolkit.captioners.service import (
     read_document,
     text_in,
 )
+from captoolkit.captioners.exchange import Reply, Request
+from captoolkit.captioners.regions import BASE_PATHS, ENDPOINT_PATHS, Endpoint
+from captoolkit.captioners.service import WireProtocol
 from captoolkit.model import Caption
 
 NAME = "openai"

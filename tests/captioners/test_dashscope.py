@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope
+from captoolkit.captioners.exchange import Reply
 from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
-from captoolkit.captioners.service import Reply
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 

@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from captoolkit.captioners import dashscope
+from captoolkit.captioners.exchange import Request
 from captoolkit.captioners.http import FAILURES, Bounds, Client
 from captoolkit.captioners.regions import parse_base_url
-from captoolkit.captioners.service import Request, ServiceCaptioner
+from captoolkit.captioners.service import ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.captioners import openai_chat
+from captoolkit.captioners.exchange import Reply
 from captoolkit.captioners.openai_chat import Dialect
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
-from captoolkit.captioners.service import Reply
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 

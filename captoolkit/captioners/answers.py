@@ -1,0 +1,190 @@
+"""Reading what captioning services answer, whatever they speak: pure, bytes in and captions out.
+
+Rules: an answer is judged by its body and never by its Content-Type, because Model Studio sends
+event streams under `application/json` and errors under status 200. Reading raises nothing but
+`ServiceError`, whatever the bytes are, and never returns an empty caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from captoolkit.captioners.exchange import (
+    CODE_CHARS,
+    EXCERPT_CHARS,
+    Reply,
+    clean,
+    request_id_of,
+)
+from captoolkit.captioners.faults import Fault, http_error_status, service_error
+from captoolkit.errors import ServiceError
+from captoolkit.model import Caption, Usage
+
+JsonObject = dict[str, Any]
+
+
+def read_document(reply: Reply) -> JsonObject:
+    """Return the JSON object of a successful answer.
+
+    Raises:
+        ServiceError: the reply holds an error in any wrapping, or is no JSON object.
+    """
+    document = decode(reply.body)
+    if isinstance(document, dict):
+        frames = [(reply.status_code, document)]
+    else:
+        frames = list(_event_frames(reply))
+    for status_code, frame in frames:
+        fault = _find_fault(frame, status_code)
+        if fault:
+            raise service_error(fault, reply)
+    if reply.status_code // 100 != 2 or not isinstance(document, dict):
+        excerpt = clean(reply.body[: 4 * EXCERPT_CHARS].decode(errors="replace"), EXCERPT_CHARS)
+        message = f"something else than a JSON object: {excerpt}" if excerpt else "nothing"
+        raise service_error(Fault(message=message), reply)
+    return document
+
+
+def decode(body: bytes) -> object:
+    """Return the JSON value in `body`, None if there is none."""
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _event_frames(reply: Reply) -> Iterator[tuple[int, JsonObject]]:
+    """Yield the JSON objects of a body framed as events, each with the status it goes with.
+
+    Model Studio states the real status in a comment before the data: `:HTTP_STATUS/400`.
+    """
+    status_code = reply.status_code
+    for line in reply.body.splitlines():
+        name, _, value = line.partition(b":")
+        if line.startswith(b":HTTP_STATUS/"):
+            status_code = http_error_status(line[13:16].decode("ascii", "replace")) or status_code
+        elif name == b"data":
+            document = decode(value.strip())
+            if isinstance(document, dict):
+                yield status_code, document
+            status_code = reply.status_code
+
+
+def _find_fault(document: JsonObject, status_code: int) -> Fault | None:
+    """Return the error that a document holds, None if it holds none.
+
+    Three shapes: native `{"code", "message"}`, also under status 200; `{"error": {...}}` of
+    OpenAI's protocol; flat `{"object": "error", "code": 400}` of SGLang and older vLLM, whose
+    code is the status and whose `type` is what others call the code.
+    """
+    error = document.get("error") or None
+    holder = error if isinstance(error, dict) else document
+    plain = error if isinstance(error, str) else None  # `{"error": "Not Found"}`
+    number = http_error_status(holder.get("code"))
+    stated = error or number or text_in(holder, "code") or holder.get("object") == "error"
+    if status_code < 400 and not stated:
+        return None
+    return Fault(
+        message=plain or text_in(holder, "message", "detail") or "",
+        code=(None if number else text_in(holder, "code")) or text_in(holder, "type"),
+        status_code=status_code if status_code >= 400 else number,
+        request_id=text_in(document, "request_id") or text_in(holder, "request_id", "id"),
+    )
+
+
+def make_caption(
+    choice: JsonObject, *, reply: Reply, usage: Usage, request_id: str | None
+) -> Caption:
+    """Return the caption in one choice of an answer.
+
+    Raises:
+        ServiceError: there is no text in it.
+    """
+    text = _content_text(object_in(choice, "message").get("content"))
+    finish_reason = _finish_reason(choice.get("finish_reason"))
+    request_id = request_id_of(reply, request_id)
+    # Some gateways put the words of an error where the caption belongs, under this reason.
+    failed = finish_reason == "error_finish"
+    if failed or not text.strip():
+        told = clean(text, EXCERPT_CHARS) if failed else f"finish_reason={finish_reason!r}"
+        raise ServiceError(
+            f"the service answered without a caption ({told})",
+            fix="ask again; if it stays so, give the segment more sound",
+            status_code=reply.status_code,
+            request_id=request_id,
+        )
+    return Caption(text=text, finish_reason=finish_reason, request_id=request_id, usage=usage)
+
+
+def _content_text(content: object) -> str:
+    """Return the text of a message: a string, or a list of parts that may be empty."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "".join(text_in(part, "text") or "" for part in parts if isinstance(part, dict))
+
+
+def _finish_reason(value: object) -> str | None:
+    """Return why the model stopped; Model Studio writes the string "null" for not yet."""
+    return clean(value, CODE_CHARS) if isinstance(value, str) and value != "null" else None
+
+
+def make_usage(usage: JsonObject, *, input_name: str, output_name: str) -> Usage:
+    """Return the tokens of an answer, so that `input_tokens` always includes the audio.
+
+    With details (the captioner, OpenAI's protocol) the input includes the audio already. Without
+    them (Qwen-Audio: `{"audio_tokens": 85, "input_tokens": 33, "output_tokens": 10}`) it counts
+    the text alone and no total is given. Source: Model Studio, the sample answers of both models.
+    """
+    details = object_in(usage, f"{input_name}_details")
+    audio, text = count_in(details, "audio_tokens"), count_in(details, "text_tokens")
+    given, output = count_in(usage, input_name), count_in(usage, output_name)
+    total = count_in(usage, "total_tokens")
+    apart = count_in(usage, "audio_tokens")
+    if audio is None and apart is not None:
+        audio = apart
+        included = total is not None and total == _sum(given, output)
+        if given is not None and not included:
+            text, given = given, given + apart
+    return Usage(
+        audio_tokens=audio,
+        text_tokens=text,
+        input_tokens=given,
+        output_tokens=output,
+        total_tokens=_sum(given, output) if total is None else total,
+    )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+# --------------------------------------------------------------- taking apart what may be broken
+
+
+def object_in(holder: JsonObject, name: str) -> JsonObject:
+    """Return the object called `name`, an empty one where there is none."""
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def first_choice(holder: JsonObject) -> JsonObject:
+    """Return the first of the `choices`, an empty one where there is none."""
+    choices = holder.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def text_in(holder: JsonObject, *names: str) -> str | None:
+    """Return the first text under one of the names that is not empty."""
+    values = (holder.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str) and value), None)
+
+
+def count_in(holder: JsonObject, name: str) -> int | None:
+    """Return the count called `name`, None where there is none."""
+    value = holder.get(name)
+    return value if type(value) is int and value >= 0 else None
