@@ -29,6 +29,7 @@ FIELDS = {
     "status_code": 429,
     "code": "Throttling.RateQuota",
     "request_id": "b1946ac9",
+    "retry_after_s": 2.5,
 }
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
