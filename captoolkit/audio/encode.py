@@ -13,6 +13,7 @@ import hashlib
 import io
 import threading
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -174,18 +175,15 @@ class FfmpegWriter:
             OutputError: the disk is full.
             ToolError: ffmpeg failed.
         """
-        try:
+        with explaining(self._path):
             self._process.write(_as_float32(block).tobytes())
-        except ToolError as error:
-            raise self._explained(error) from error
         self.samples += len(block)
 
     def finish(self) -> None:
         """Wait until the file is complete."""
         try:
-            self._process.finish()
-        except ToolError as error:
-            raise self._explained(error) from error
+            with explaining(self._path):
+                self._process.finish()
         finally:
             self._process.close()
 
@@ -193,28 +191,39 @@ class FfmpegWriter:
         """End the encoder."""
         self._process.close()
 
-    def _explained(self, error: ToolError) -> Exception:
+
+@contextlib.contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Tell apart what ffmpeg is at fault for and what the disk is, to which it writes `path`.
+
+    Raises:
+        OutputError: the system refused what ffmpeg wrote.
+        ToolError: ffmpeg failed otherwise.
+    """
+    try:
+        yield
+    except ToolError as error:
         for message, number in WRITE_FAULTS.items():
             if message in error.stderr_tail:
-                return files.output_error(self._path, OSError(number, message))
-        return error
+                raise files.output_error(path, OSError(number, message)) from error
+        raise
 
 
 def _output(path: Path, encoding: Encoding) -> Any:
     source = ffmpeg.raw_source(rate_hz=encoding.sample_rate_hz, channels=encoding.channels)
-    return source.output(ffmpeg.file_url(path), **_options(encoding))
+    return source.output(ffmpeg.file_url(path), **options(encoding))
 
 
-def _options(encoding: Encoding) -> dict[str, Any]:
-    """The options for an encoding; tags are left out, they cost bytes and tell nothing."""
+def options(encoding: Encoding) -> dict[str, Any]:
+    """Return ffmpeg's options; tags are left out, they cost bytes and tell nothing."""
     common = {"map_metadata": -1, "bitexact": None}
     if encoding.format == "mp3":
-        options = {"f": "mp3", "acodec": "libmp3lame", "b:a": encoding.bit_rate, "id3v2_version": 0}
+        mp3 = {"f": "mp3", "acodec": "libmp3lame", "b:a": encoding.bit_rate, "id3v2_version": 0}
         if encoding.cutoff_hz is not None:
-            options["cutoff"] = encoding.cutoff_hz
+            mp3["cutoff"] = encoding.cutoff_hz
         if encoding.effort is not None:
-            options["compression_level"] = encoding.effort
-        return {"map_metadata": -1, **options}
+            mp3["compression_level"] = encoding.effort
+        return {"map_metadata": -1, **mp3}
     if encoding.format == "aac":
         padding = f"apad=whole_len={SHORTEST_AAC_SAMPLES}"
         return common | {"f": "adts", "acodec": "aac", "b:a": encoding.bit_rate, "af": padding}
@@ -256,6 +265,7 @@ def check(
     encoding: Encoding,
     *,
     samples: int,
+    tolerance: int = 0,
     max_samples: int | None,
     max_bytes: int | None = None,
 ) -> None:
@@ -265,6 +275,7 @@ def check(
         path: the file.
         encoding: what it was to be.
         samples: how many went in, at the encoding's rate.
+        tolerance: how many more or fewer it may have been, where resampling has rounded.
         max_samples: the longest it may be for a reader that ignores delay and padding, at the
             encoding's rate; None for no limit.
         max_bytes: the largest it may be; None where the caller asks `fits` and has an answer.
@@ -277,7 +288,7 @@ def check(
     wanted = (encoding.format, encoding.codec, encoding.sample_rate_hz, encoding.channels)
     if found != wanted:
         raise _broken(path, f"it came out as {found}, not {wanted}")
-    if not 0 <= length - samples <= DECODED_EXTRA[encoding.codec]:
+    if not -tolerance <= length - samples <= DECODED_EXTRA[encoding.codec] + tolerance:
         rate_hz = encoding.sample_rate_hz
         raise _broken(
             path,

@@ -252,11 +252,15 @@ class Process(Closing):
         return data
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of output as they come."""
+        """Yield the lines of output as they come, without their ends."""
         assert self._child.stdout is not None
         stdout = self._child.stdout
-        while chunk := self._patiently(lambda: stdout.readlines(1 << 16)):
-            yield from chunk
+        rest = b""
+        while chunk := self._patiently(lambda: stdout.read1(1 << 16)):  # type: ignore[attr-defined]
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
 
     def write(self, data: bytes | memoryview) -> None:
         """Give ffmpeg input.

@@ -6,6 +6,7 @@ channel is always spelled out as weights, because ffmpeg's own adds channels up 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,11 @@ class Decoder(Closing):
         self.channels = track.channels if mix is None else len(mix)
         self._dtype = np.dtype(dtype).newbyteorder("<")
         sample_format = SAMPLE_FORMATS[dtype]
-        filters = _filters(track, self.rate_hz, mix, dtype)
-        options = {}
-        if seek:
-            options = _time_options(start_samples, end_samples, track.sample_rate_hz)
-        elif start_samples or end_samples is not None:
-            filters.insert(0, _trim(start_samples, end_samples))
-        node = ffmpeg.source(path, **options)[str(track.stream_index)].output(
+        filters = [] if self._keeps(track, mix, dtype) else mixed_to(self.rate_hz, track, mix)
+        span = (start_samples, end_samples)
+        if not seek and span != (0, None):
+            filters.insert(0, _trim(*span))
+        node = stretch(path, track, *(span if seek else (0, None))).output(
             "pipe:1",
             f=sample_format,
             acodec=f"pcm_{sample_format}",
@@ -96,6 +95,10 @@ class Decoder(Closing):
         """End the decoding ffmpeg; may be called twice."""
         self._process.close()
 
+    def _keeps(self, track: Track, mix: Mix | None, dtype: str) -> bool:
+        """Whether the samples stay what they are, which no filter in floating point would do."""
+        return dtype != "float32" and mix is None and self.rate_hz == track.sample_rate_hz
+
 
 def starts_anywhere(info: MediaInfo, track: Track) -> bool:
     """Return whether a decoder that jumps into the track lands on exactly the sample asked for.
@@ -106,22 +109,26 @@ def starts_anywhere(info: MediaInfo, track: Track) -> bool:
     return info.container in SAMPLE_EXACT and lossless
 
 
-def _time_options(start: int, end: int | None, rate_hz: int) -> dict[str, str]:
-    """Ffmpeg's options to read a stretch; to the microsecond, which names one sample."""
-    seek = {"ss": format_seconds(start, rate_hz)} if start else {}
-    return seek if end is None else seek | {"t": format_seconds(max(0, end - start), rate_hz)}
+def stretch(path: str | Path, track: Track, start: int, end: int | None) -> Any:
+    """Return ffmpeg-python's node for a stretch of a track, in samples; None: to its end.
+
+    It is decoded by one thread: several stretches are worked on at once, and a decoder's threads
+    would hand each other every frame.
+    """
+    rate_hz = track.sample_rate_hz  # times to the microsecond, which name one sample
+    options: dict[str, Any] = {"threads": 1}
+    options |= {"ss": format_seconds(start, rate_hz)} if start else {}
+    if end is not None:
+        options["t"] = format_seconds(max(0, end - start), rate_hz)
+    return ffmpeg.source(path, **options)[str(track.stream_index)]
 
 
-def _trim(start: int, end: int | None) -> str:
-    until = "" if end is None else f":end_sample={end}"
-    return f"atrim=start_sample={start}{until},asetpts=N/SR/TB"
-
-
-def _filters(track: Track, rate_hz: int, mix: Mix | None, dtype: str) -> list[str]:
-    """The filters that mix and resample, in floating point; none where the samples stay."""
-    if dtype != "float32" and mix is None and rate_hz == track.sample_rate_hz:
-        return []
-    filters = ["aformat=sample_fmts=flt|fltp"]
+def mixed_to(rate_hz: int, track: Track, mix: Mix | None) -> list[str]:
+    """Return ffmpeg's filters that mix a track and resample it, in floating point."""
+    # A layout that changes on the way is brought to the track's own, which the weights are for.
+    is_named = mix is not None and re.fullmatch(r"[\w.()-]+", track.layout)
+    layouts = f":channel_layouts={track.layout}" if is_named else ""
+    filters = [f"aformat=sample_fmts=flt|fltp{layouts}"]
     if mix is not None:
         layout = {1: "mono", 2: "stereo"}.get(len(mix), f"{len(mix)}c")
         rows = (f"c{out}={_terms(row)}" for out, row in enumerate(mix))
@@ -133,6 +140,11 @@ def _filters(track: Track, rate_hz: int, mix: Mix | None, dtype: str) -> list[st
     return filters
 
 
+def _trim(start: int, end: int | None) -> str:
+    until = "" if end is None else f":end_sample={end}"
+    return f"atrim=start_sample={start}{until},asetpts=N/SR/TB"
+
+
 def _terms(row: Sequence[float]) -> str:
     return "+".join(f"{weight:.9f}*c{channel}" for channel, weight in enumerate(row))
 
@@ -142,13 +154,13 @@ def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:
 
     Shape (frames, channels), at the track's own rate and channels.
     """
-    stretch = track.duration_samples // EXCERPTS
+    every = track.duration_samples // EXCERPTS
     length = int(EXCERPT_S * track.sample_rate_hz)
-    if stretch <= 2 * length:
+    if every <= 2 * length:
         with Decoder(path, track=track) as decoder:
             yield from decoder
         return
     for index in range(EXCERPTS):
-        start = index * stretch + stretch // 2
+        start = index * every + every // 2
         with Decoder(path, track=track, start_samples=start, end_samples=start + length) as decoder:
             yield from decoder

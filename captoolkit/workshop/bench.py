@@ -18,7 +18,6 @@ from captoolkit.audio import encode
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.closing import Closing
 from captoolkit.model import Encoding, Span
-from captoolkit.planning import targets
 from captoolkit.planning.layout import Layout
 from captoolkit.workshop.job import Job
 
@@ -110,15 +109,9 @@ class Bench(Closing):
 
     def _finish(self, writer: encode.SegmentWriter, index: int, span: Span) -> ReadySegment:
         """Complete a file, hold it against its limits and describe it. Runs in a thread."""
-        path, plan = self._job.path(index), self._job.plan
         writer.finish()
-        encode.check(path, self._encoding, samples=writer.samples, max_samples=self._most_samples())
         self._open.remove(writer)
-        if not encode.fits(path, plan.max_segment_bytes):
+        self._job.check(index, self._encoding, samples=writer.samples)
+        if not self._job.fits(index):
             self._remake(index, span)
         return self._job.described(index, span)
-
-    def _most_samples(self) -> int | None:
-        """The longest that a segment may be, at the encoding's rate; None for no limit."""
-        longest_s = targets.longest_s(self._job.plan.target)
-        return None if longest_s is None else int(longest_s * self._encoding.sample_rate_hz)

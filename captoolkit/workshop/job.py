@@ -12,7 +12,8 @@ from captoolkit.audio import encode
 from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.closing import Closing
 from captoolkit.errors import SourceNotFoundError
-from captoolkit.model import Plan, Span
+from captoolkit.model import Encoding, Plan, Span
+from captoolkit.planning import targets
 
 MIN_NUMBER_WIDTH = 3  # talk.001.mp3
 CHUNK_BYTES = 1 << 20
@@ -34,6 +35,21 @@ class Job:
     def path(self, index: int) -> Path:
         """Return where a segment is made."""
         return self.folder.path / self.name(index)
+
+    def check(self, index: int, encoding: Encoding, *, samples: int, tolerance: int = 0) -> None:
+        """Read a finished segment back and hold it against what it was to be, but for its size.
+
+        Raises:
+            LimitError: it is not that; `encode.check` says how.
+        """
+        longest_s = targets.longest_s(self.plan.target)
+        longest = None if longest_s is None else int(longest_s * encoding.sample_rate_hz)
+        path = self.path(index)
+        encode.check(path, encoding, samples=samples, tolerance=tolerance, max_samples=longest)
+
+    def fits(self, index: int) -> bool:
+        """Return whether a finished segment is as small as it must be."""
+        return encode.fits(self.path(index), self.plan.max_segment_bytes)
 
     def described(self, index: int, span: Span) -> ReadySegment:
         """Return what is to be said of a finished segment."""

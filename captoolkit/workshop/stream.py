@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from captoolkit.audio import encode, ffmpeg, pcm
 from captoolkit.audio.clip import ReadySegment
+from captoolkit.audio.transcode import Transcoder, can_transcode
 from captoolkit.closing import Closing
 from captoolkit.errors import LimitError, NotMediaError, ToolError, ToolTimeoutError
 from captoolkit.model import Encoding, Span, Track
@@ -31,6 +32,8 @@ from captoolkit.units import rescale
 from captoolkit.workshop.bench import Bench
 from captoolkit.workshop.job import Job
 from captoolkit.workshop.results import Results
+
+ROUNDED = 1  # how many samples more or fewer resampling may give than the lengths say
 
 Worker = TypeVar("Worker", bound=Closing)
 Block = NDArray[Any]
@@ -175,6 +178,49 @@ class Stream(Closing):
             results.put(error)
 
     def _make(self, run: Run) -> Iterator[ReadySegment]:
+        segment = self._transcoded(run) if self._is_decided(run) else None
+        if segment is not None:
+            yield segment
+        elif not self._stop.is_set():
+            yield from self._cut(run)
+
+    def _is_decided(self, run: Run) -> bool:
+        """Whether nothing of a run is left to be found out while it is decoded."""
+        track = self._job.plan.track
+        return len(run.spans) == 1 and self._seeks and can_transcode(track, self._encoding)
+
+    def _transcoded(self, run: Run) -> ReadySegment | None:
+        """Make a run's only segment without a look at its sound; None if that is not as promised.
+
+        Then whoever looks at each sample will find what there is.
+        """
+        job, encoding, span = self._job, self._encoding, run.spans[0]
+        done_s = 0.0
+        worker = Transcoder(
+            job.source,
+            job.path(run.first),
+            encoding,
+            track=job.plan.track,
+            span=span,
+            mix=job.plan.mix,
+        )
+        samples = rescale(span.samples, span.rate_hz, encoding.sample_rate_hz)
+        try:
+            with self._watched(worker):
+                for now_s in worker:
+                    self._on_progress(now_s - done_s)
+                    done_s = now_s
+            job.check(run.first, encoding, samples=samples, tolerance=ROUNDED)
+        except (LimitError, ToolError):
+            self._on_progress(-done_s)
+            job.path(run.first).unlink(missing_ok=True)
+            return None
+        if not job.fits(run.first):
+            self._remake(run.first, span)
+        return job.described(run.first, span)
+
+    def _cut(self, run: Run) -> Iterator[ReadySegment]:
+        """Make a run's segments of one decode that is cut where it is quiet."""
         job, encoding, rate_hz = self._job, self._encoding, self._encoding.sample_rate_hz
         layout = self._layout(run)
         longest = job.plan.max_segment_samples * rate_hz // job.plan.track.sample_rate_hz
@@ -211,7 +257,7 @@ class Stream(Closing):
         path, plan = self._job.path(index), self._job.plan
         for encoding in plan.fallbacks:
             self._encode_whole(span, encoding, index)
-            if encode.fits(path, plan.max_segment_bytes):
+            if self._job.fits(index):
                 self._on_replaced(index, encoding)
                 return
         raise LimitError(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gc
 import itertools
 import json
@@ -354,6 +355,42 @@ def test_when_nothing_smaller_is_left_it_is_an_error(restless: Path, tmp_path: P
         prepared.save(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     assert not has_children()
+
+
+# --------------------------------------------------------------------- segments of their own
+
+
+def test_a_sound_that_ends_before_it_should_is_made_as_far_as_it_goes(
+    talk: Path, tmp_path: Path
+) -> None:
+    """What was cut off after it was looked at costs its missing part and nothing else."""
+    path = tmp_path / "cut.flac"
+    path.write_bytes(talk.read_bytes())
+    with prepare(path, format="mp3", jobs=2) as prepared:
+        (span,) = prepared.plan.spans
+        with path.open("r+b") as stream:
+            stream.truncate(path.stat().st_size // 2)
+        (segment,) = prepared
+        sound, rate_hz = segment.to_array()
+    assert 0.3 < segment.source_span.samples / span.samples < 0.7
+    assert len(sound) / rate_hz == pytest.approx(segment.source_span.duration_s, abs=0.01)
+
+
+def test_a_segment_of_its_own_that_is_too_large_is_made_anew(talk: Path) -> None:
+    """The next encoding takes its place, as it does for one of many."""
+    events: list[Event] = []
+    planned = ladder.mp3(32_000, 16_000)
+    expected = ladder.file_bytes(planned, LENGTH_S * RATE_HZ)
+    target = service(accepts={"mp3": ("mp3",)}, max_bytes_upload=expected)
+    with prepare(talk, target=target, via="upload", on_event=events.append) as prepared:
+        tighter = dataclasses.replace(prepared.plan, max_segment_bytes=expected * 4 // 5)
+        assert prepared.plan.encoding is not None
+        assert prepared.plan.encoding.bit_rate == planned.bit_rate
+        prepared.plan = tighter
+        (segment,) = prepared
+    assert segment.size_bytes <= expected * 4 // 5
+    (replaced,) = (event for event in events if isinstance(event, Replaced))
+    assert replaced.encoding in tighter.fallbacks
 
 
 # -------------------------------------------------------------------------------- silences

@@ -1,0 +1,84 @@
+"""One ffmpeg from a stretch of a source straight to a finished segment.
+
+Rules: for stretches whose both ends are decided, so that no sample need pass through this process:
+what decodes is what encodes, and nothing is copied between two programs. What an ordinary encoder
+is given comes out of it, to the sample; what cannot be clipped on the way is left to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from captoolkit.audio import encode, ffmpeg, pcm
+from captoolkit.closing import Closing
+from captoolkit.model import Encoding, Span, Track
+
+PROGRESS_S = 0.25
+MICROSECONDS = 1_000_000
+# Encoders that take 32-bit integers, so that the conversion to those clips what is too loud.
+ENCODERS = frozenset({"mp3"})
+
+
+def can_transcode(track: Track, encoding: Encoding) -> bool:
+    """Return whether ffmpeg alone makes of the track what the encoders here would.
+
+    Samples in floating point may be no numbers, and what becomes of those is our own decision.
+    """
+    return encoding.codec in ENCODERS and not track.codec.startswith("pcm_f")
+
+
+class Transcoder(Closing):
+    """An ffmpeg that decodes a stretch of a track and encodes it into a file.
+
+    Iterating waits for it, and tells how far it is.
+
+    Args:
+        source: the media file, in which a decoder can jump to any sample.
+        path: the file to make.
+        encoding: how; one for which `can_transcode` is true.
+        track: the track to take.
+        span: the stretch of it.
+        mix: as for `Decoder`.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        path: Path,
+        encoding: Encoding,
+        *,
+        track: Track,
+        span: Span,
+        mix: pcm.Mix | None,
+    ) -> None:
+        filters = pcm.mixed_to(encoding.sample_rate_hz, track, mix)
+        node = pcm.stretch(source, track, span.start_samples, span.end_samples).output(
+            ffmpeg.file_url(path),
+            af=",".join([*filters, "aformat=sample_fmts=s32p"]),
+            ar=encoding.sample_rate_hz,
+            threads=1,  # with a segment for each core, more of them only wait for one another
+            progress="pipe:1",
+            stats_period=PROGRESS_S,
+            **encode.options(encoding),
+        )
+        self._path = path
+        self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield how many seconds of the stretch are done, again and again, until all are.
+
+        Raises:
+            OutputError: the disk is full.
+            ToolError: ffmpeg could not decode, or not encode.
+        """
+        for line in self._process.lines():
+            name, _, value = line.strip().partition(b"=")
+            if name == b"out_time_us" and value.isdigit():
+                yield int(value) / MICROSECONDS
+        with encode.explaining(self._path):
+            self._process.finish()
+
+    def close(self) -> None:
+        """End ffmpeg; may be called twice."""
+        self._process.close()
