@@ -105,8 +105,7 @@ def starts_anywhere(info: MediaInfo, track: Track) -> bool:
 
     So it does where each sample's place in the file is known and none depends on those before it.
     """
-    lossless = track.codec.startswith("pcm_") or track.codec == "flac"
-    return info.container in SAMPLE_EXACT and lossless
+    return info.container in SAMPLE_EXACT and _is_plain(track)
 
 
 def stretch(path: str | Path, track: Track, start: int, end: int | None) -> Any:
@@ -152,15 +151,43 @@ def _terms(row: Sequence[float]) -> str:
 def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:
     """Yield some seconds of the track, spread evenly over it: all of it when it is short.
 
-    Shape (frames, channels), at the track's own rate and channels.
+    Shape (frames, channels), at the track's own rate and channels. What libsndfile reads is read
+    in this process: to start an ffmpeg for each second takes longer than all the rest.
     """
     every = track.duration_samples // EXCERPTS
     length = int(EXCERPT_S * track.sample_rate_hz)
+    starts: Sequence[int] = [index * every + every // 2 for index in range(EXCERPTS)]
     if every <= 2 * length:
-        with Decoder(path, track=track) as decoder:
+        starts, length = [0], track.duration_samples
+    read = _by_libsndfile if _is_plain(track) else _by_ffmpeg
+    yield from read(Path(path), track, starts, length)
+
+
+def _is_plain(track: Track) -> bool:
+    return track.codec.startswith("pcm_") or track.codec == "flac"
+
+
+def _by_ffmpeg(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:
+    for start in starts:
+        end = start + length
+        with Decoder(path, track=track, start_samples=start, end_samples=end) as decoder:
             yield from decoder
-        return
-    for index in range(EXCERPTS):
-        start = index * every + every // 2
-        with Decoder(path, track=track, start_samples=start, end_samples=start + length) as decoder:
-            yield from decoder
+
+
+def _by_libsndfile(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:
+    """Read stretches in this process; by ffmpeg where libsndfile finds something else there."""
+    import soundfile
+
+    block = int(track.sample_rate_hz * BLOCK_S)
+    try:
+        # A stream, because soundfile cannot encode every file name.
+        with path.open("rb") as stream, soundfile.SoundFile(stream) as sound:
+            found = (sound.samplerate, sound.channels, sound.frames)
+            if found == (track.sample_rate_hz, track.channels, track.duration_samples):
+                for start in starts:
+                    sound.seek(start)
+                    yield from sound.blocks(block, frames=length, dtype="float32", always_2d=True)
+                return
+    except (OSError, soundfile.SoundFileError):  # another container, or a damaged file
+        pass
+    yield from _by_ffmpeg(path, track, starts, length)

@@ -213,3 +213,54 @@ def test_sound_that_changes_its_rate_keeps_the_first_one(tmp_path: Path, convert
     for half in (mixed[44_100 : 2 * 44_100], mixed[-2 * 44_100 : -44_100]):
         assert level_dbfs(half) == pytest.approx(level_dbfs(sound), abs=0.6)
         assert int(np.argmax(np.abs(np.fft.rfft(half[:, 0])))) == 440
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [
+        ("wav", "PCM_16"),
+        ("wav", "PCM_24"),
+        ("flac", "PCM_16"),
+        ("aiff", "PCM_16"),
+        ("w64", "DOUBLE"),
+    ],
+)
+@pytest.mark.parametrize("seconds", [20.0, 40.5])
+def test_excerpts_read_in_process_are_what_ffmpeg_decodes(
+    tmp_path: Path, suffix: str, subtype: str, seconds: float
+) -> None:
+    """Who reads the excerpts makes no difference to what they hold."""
+    path = tmp_path / f"a.{suffix}"
+    sound = noise(seconds, rate_hz=8_000, channels=2)
+    soundfile.write(str(path), sound, 8_000, subtype=subtype)
+    whole = decoded(path)
+    every = len(whole) // pcm.EXCERPTS
+    starts = [index * every + every // 2 for index in range(pcm.EXCERPTS)]
+    spread = [whole[start : start + 8_000] for start in starts]
+    wanted = np.concatenate(spread if every > 2 * 8_000 else [whole])
+    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    np.testing.assert_allclose(heard, wanted, atol=1e-7)
+
+
+def test_excerpts_of_what_libsndfile_does_not_know_are_ffmpegs(
+    tmp_path: Path, convert: Convert
+) -> None:
+    """PCM in a container that libsndfile cannot read is heard all the same."""
+    sound = noise(3.0, rate_hz=8_000, channels=2)
+    path = convert(wav_of(tmp_path / "a.wav", sound, rate_hz=8_000), tmp_path / "a.mka")
+    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    assert heard.shape == sound.shape
+
+
+def test_a_layout_that_changes_on_the_way_keeps_its_level(tmp_path: Path, convert: Convert) -> None:
+    """Stereo that goes on as mono is as loud in the mix afterwards as before."""
+    source = wav_of(tmp_path / "a.wav", tone(3.0, rate_hz=44_100), rate_hz=44_100)
+    parts = [
+        convert(source, tmp_path / f"{channels}.mp3", ["-write_xing", "0", "-ac", str(channels)])
+        for channels in (2, 1)
+    ]
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    mixed = decoded(joined, mix=[[0.5, 0.5]])
+    before, after = mixed[44_100 : 2 * 44_100], mixed[-2 * 44_100 : -44_100]
+    assert level_dbfs(after) == pytest.approx(level_dbfs(before), abs=0.3)
