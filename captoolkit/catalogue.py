@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Target
@@ -24,13 +27,19 @@ def targets() -> dict[str, Target]:
     Raises:
         UsageError: the user's file cannot be read or holds a mistake; says where.
     """
+    ours = resources.files("captoolkit.planning").joinpath("targets.toml")
+    rows = _parsed(ours.read_text(encoding="utf-8"), "targets.toml")
+    file = user_file()
+    own = _parsed(_read(file), str(file)) if file is not None else {}
+    return {**own, **{name: row for name, row in rows.items() if name not in own}}
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(text: str, origin: str) -> Mapping[str, Target]:
+    """The rows of a file; each text is read once, however many recordings are prepared by it."""
     from captoolkit.planning.targets import parse
 
-    ours = resources.files("captoolkit.planning").joinpath("targets.toml")
-    rows = parse(ours.read_text(encoding="utf-8"), origin="targets.toml")
-    file = user_file()
-    own = parse(_read(file), origin=str(file)) if file is not None else {}
-    return own | {name: row for name, row in rows.items() if name not in own}
+    return MappingProxyType(parse(text, origin=origin))
 
 
 def target(name: str | Target) -> Target:

@@ -120,7 +120,7 @@ def prepare(
     opened = _opened(source)
     try:
         made = _named(plan(opened.path, **wishes), opened)
-        return Prepared(made, opened, jobs=jobs or _cores(), on_event=on_event)
+        return Prepared(made, opened, jobs=jobs or cores(), on_event=on_event)
     except BaseException:
         opened.close()
         raise
@@ -153,8 +153,8 @@ def _named(made: Plan, opened: OpenSource) -> Plan:
     return dataclasses.replace(made, info=dataclasses.replace(made.info, path=opened.name))
 
 
-def _cores() -> int:
-    """How many cores this process may use."""
+def cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -7,6 +7,7 @@ input's or a service's fault is one line on stderr, never a traceback (`--debug`
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import os
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -125,16 +126,23 @@ def for_each(names: Sequence[str], work: Callable[[str], None], *, debug: bool) 
     Returns:
         The exit status: wrong usage only where that is what failed for every input.
     """
+    return outcome(((name, functools.partial(work, name)) for name in names), debug=debug)
+
+
+def outcome(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> int:
+    """Do each input's work; as `for_each`, for works that are begun elsewhere."""
     failures: list[CaptoolkitError] = []
-    for name in names:
+    succeeded = 0
+    for name, work in works:
         try:
-            work(name)
+            work()
+            succeeded += 1
         except CaptoolkitError as error:
             if debug:
                 traceback.print_exc()
             report(f"{shown(name)}: {error}")
             failures.append(error)
-    if len(failures) == len(names) and all(isinstance(one, UsageError) for one in failures):
+    if not succeeded and all(isinstance(one, UsageError) for one in failures):
         return USAGE
     return FAILED if failures else 0
 

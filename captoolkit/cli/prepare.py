@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, display_name, for_each
-from captoolkit.cli.show import as_path, say
+from captoolkit.cli.app import COMMANDS
+from captoolkit.cli.saving import save_each
 
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
@@ -41,27 +42,9 @@ def command(
     Writes DIR/STEM.001.EXT, ... and DIR/STEM.manifest.json; prints the names of the segments. A
     FILE's results appear together, when the last has been read back and checked, or not at all.
     """
-    from captoolkit.cli.progress import Bars
-    from captoolkit.files import distinct_stems
     from captoolkit.preparing import prepare
 
-    stems = iter(distinct_stems(map(as_path, files)))
-    manifests: list[str] = []
-
-    def make(name: str) -> None:
-        stem = next(stems)
-        with (
-            Bars(name) as bars,
-            prepare(name, jobs=jobs, on_event=bars.show, **options.wishes(chosen)) as work,
-        ):
-            segments = work.save(out, stem=stem, overwrite=overwrite, spare=files)
-        manifests.append((out / f"{stem}.manifest.json").read_text(encoding="utf-8"))
-        if not as_json:
-            for segment in segments:
-                say(display_name(str(segment.path)))
-
-    status = for_each(files, make, debug=debug)
-    if as_json:
-        documents = ",\n".join(text.rstrip() for text in manifests)
-        click.echo(f'{{"format": "captoolkit.prepare/1", "files": [\n{documents}\n]}}')
-    return status
+    make = partial(prepare, **options.wishes(chosen))
+    return save_each(
+        "prepare", files, make, out, jobs=jobs, overwrite=overwrite, as_json=as_json, debug=debug
+    )

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from captoolkit.cli.show import clean, note, shown
-from captoolkit.events import EntryReady, Event, Progressed, SegmentReady, Started, Warned
+from captoolkit.events import (
+    EntryReady,
+    Event,
+    OnEvent,
+    Progressed,
+    SegmentReady,
+    Started,
+    Warned,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 MOST_NAME = 28  # characters of a file's name beside its bar
+
+
+def bars_for(names: Sequence[str]) -> Bars | WholeBar:
+    """Return the bar of one file, by its length, or of many files, by their number."""
+    return Bars(names[0]) if len(names) == 1 else WholeBar(len(names))
 
 
 class Bars:
@@ -33,7 +48,7 @@ class Bars:
         """Take in what the work reports."""
         with self._lock:
             if isinstance(event, Warned):
-                self._warn(f"warning: {self._name}: {clean(event.message)}")
+                tell(self._progress, f"warning: {self._name}: {clean(event.message)}")
             elif self._progress is not None:
                 self._draw(self._progress, event)
 
@@ -53,6 +68,11 @@ class Bars:
         if self._progress is not None:
             self._progress.stop()
 
+    @contextlib.contextmanager
+    def following(self, name: str) -> Iterator[OnEvent]:
+        """Yield the `on_event` for the work on the file."""
+        yield self.show
+
     def _draw(self, progress: Progress, event: Event) -> None:
         if isinstance(event, Started):
             plan = event.plan
@@ -70,11 +90,69 @@ class Bars:
     def _add(self, progress: Progress, verb: str, total: float | None) -> Any:
         return progress.add_task(f"{verb}  {_short(self._name)}", total=total)
 
-    def _warn(self, text: str) -> None:
-        if self._progress is None:
-            note(text)
-        else:
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+class WholeBar:
+    """One bar for many files: how many are done, and how far those are that are worked on."""
+
+    def __init__(self, files: int) -> None:
+        self._files = files
+        self._lock = threading.Lock()
+        self._done = 0
+        self._under_way: dict[object, float] = {}
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._progress = _progress()
+            self._progress.start()
+            self._task = self._progress.add_task(self._said(), total=self._files)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    @contextlib.contextmanager
+    def following(self, name: str) -> Iterator[OnEvent]:
+        """Yield the `on_event` for the work on one of the files; leaving it, the file is done."""
+        one = object()  # a file may be named twice
+
+        def show(event: Event) -> None:
+            if isinstance(event, Warned):
+                said = f"warning: {clean(shown(name))}: {clean(event.message)}"
+                with self._lock:
+                    tell(self._progress, said)
+            elif isinstance(event, Progressed) and event.total_s > 0:
+                self._move(one, event.done_s / event.total_s)
+
+        try:
+            yield show
+        finally:
+            self._move(one, None)
+
+    def _move(self, one: object, share: float | None) -> None:
+        """Take in how far one file is; None when no more will be done to it."""
+        with self._lock:
+            self._under_way.pop(one, None)
+            if share is None:
+                self._done += 1
+            else:
+                self._under_way[one] = share
+            if self._progress is not None and self._task is not None:
+                done = self._done + sum(self._under_way.values())
+                self._progress.update(self._task, completed=done, description=self._said())
+
+    def _said(self) -> str:
+        return f"{self._done} of {self._files} files"
+
+
+def tell(progress: Progress | None, text: str) -> None:
+    """Write a line to standard error, above the bars if there are any."""
+    if progress is None:
+        note(text)
+    else:
+        progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _short(name: str) -> str:
@@ -94,4 +172,6 @@ def _progress() -> Progress:
         TimeLeft(compact=True, elapsed_when_finished=True),
         console=Console(stderr=True),
         transient=True,
+        # Data goes where it was sent; on the terminal it stands above the bar.
+        redirect_stdout=sys.stdout.isatty(),
     )

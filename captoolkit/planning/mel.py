@@ -36,19 +36,24 @@ def mel_power(samples: NDArray[np.float32], *, rate_hz: int) -> NDArray[np.float
         return np.zeros((0, BANDS))
     frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
     spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1], axis=1)
-    power: NDArray[np.float64] = np.abs(spectrum) ** 2 @ _bank(size, rate_hz).T
-    return power
+    power = spectrum.real**2 + spectrum.imag**2
+    # Band by band, because each is a few bins wide; and one product of all with all would go to
+    # the threads of the algebra library, which spin while other work needs the cores.
+    bands = [power[:, first : first + len(row)] @ row for first, row in _triangles(size, rate_hz)]
+    return np.stack(bands, axis=1)
 
 
 @functools.lru_cache(maxsize=8)
-def _bank(size: int, rate_hz: int) -> NDArray[np.float64]:
-    """The triangles, shape (128, size // 2 + 1)."""
+def _triangles(size: int, rate_hz: int) -> tuple[tuple[int, NDArray[np.float64]], ...]:
+    """For each band the first bin of the spectrum that is in it, and the weights from there on."""
     edges = _to_hz(np.linspace(0, _to_mel(float(TOP_HZ)), BANDS + 2))
     bins = np.fft.rfftfreq(size, 1 / rate_hz)
     width, ramp = np.diff(edges), edges[:, None] - bins[None]
     rising, falling = -ramp[:-2] / width[:-1, None], ramp[2:] / width[1:, None]
     area: NDArray[np.float64] = 2 / (edges[2:] - edges[:-2])
-    return np.maximum(0, np.minimum(rising, falling)) * area[:, None]
+    bank = np.maximum(0, np.minimum(rising, falling)) * area[:, None]
+    first, last = np.searchsorted(bins, edges[:-2]), np.searchsorted(bins, edges[2:])
+    return tuple((int(a), row[a:b]) for row, a, b in zip(bank, first, last, strict=True))
 
 
 def _to_mel(hz: float) -> float:

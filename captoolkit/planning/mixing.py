@@ -121,7 +121,8 @@ class _Heard:
     def listen(self, block: Block, *, rate_hz: int) -> None:
         """Take an excerpt in, shape (frames, channels)."""
         sound = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
-        ways = [*sound.T, sound @ np.asarray(self.weights, np.float32)]
+        mixed = np.einsum("fc,c->f", sound, np.asarray(self.weights, np.float32))
+        ways = [*sound.T, mixed]
         self._pictures.append(np.stack([mel_power(way, rate_hz=rate_hz) for way in ways]))
         self._power += np.einsum("fc,fc->c", sound, sound, dtype=np.float64)
 

@@ -239,3 +239,15 @@ def test_a_wish_that_one_input_cannot_meet_does_not_stop_the_others(
     assert ran.status == 1
     assert f"error: {mono}: channels=2 cannot be made of 1" in ran.err
     assert (tmp_path / "hammering-mandarin.001.wav").is_file()
+
+
+def test_a_file_named_twice_is_prepared_twice(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Both come out, in order, under names of their own."""
+    source = fixtures / "hammering-mandarin.flac"
+    ran = run("prepare", source, fixtures / "speech.amr", source, "-o", tmp_path)
+    names = [Path(line).name for line in ran.out.splitlines()]
+    assert [name.split(".")[0] for name in names] == [
+        "hammering-mandarin",
+        "speech",
+        "hammering-mandarin-2",
+    ]

@@ -1,0 +1,79 @@
+"""What is made of each file is saved, several files at once, and named in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from captoolkit.cli.app import display_name, outcome
+from captoolkit.cli.show import as_path, say
+
+if TYPE_CHECKING:
+    from captoolkit.audio.clip import ReadySegment
+    from captoolkit.prepared import Prepared
+
+
+def save_each(
+    command: str,
+    files: Sequence[str],
+    make: Callable[..., Prepared],
+    out: Path,
+    *,
+    jobs: int | None,
+    overwrite: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Make and save each file's segments, with a bar on a terminal.
+
+    Args:
+        command: who asks; the JSON document's format is called after it.
+        files: the names on the command line.
+        make: called with a name, `jobs` and `on_event`.
+        out: the folder that receives all.
+        jobs: how much is worked on at once, files or parts of one; one for each core if None.
+        overwrite: replace what an earlier run left.
+        as_json: print the manifests in one document, and not the names of the files.
+        debug: show where an error arose.
+
+    Returns:
+        The exit status.
+    """
+    from captoolkit.cli.batch import Batch
+    from captoolkit.cli.progress import bars_for
+    from captoolkit.files import distinct_stems
+    from captoolkit.preparing import cores
+
+    stems = distinct_stems(map(as_path, files))
+    manifests: list[str] = []
+
+    def save(place: int, share: int) -> tuple[ReadySegment, ...]:
+        name = files[place]
+        with (
+            bars.following(name) as on_event,
+            make(name, jobs=share, on_event=batch.heeded_by(on_event)) as work,
+        ):
+            return work.save(out, stem=stems[place], overwrite=overwrite, spare=files)
+
+    def tell(place: int, saved: Callable[[], tuple[ReadySegment, ...]]) -> None:
+        segments = saved()
+        described = out / f"{stems[place]}.manifest.json"
+        manifests.append(described.read_text(encoding="utf-8"))
+        if not as_json:
+            for segment in segments:
+                say(display_name(str(segment.path)))
+
+    def works() -> Iterator[tuple[str, Callable[[], None]]]:
+        for place, saved in batch.run(save):
+            yield files[place], partial(tell, place, saved)
+
+    with bars_for(files) as bars, Batch(len(files), jobs=jobs or cores()) as batch:
+        status = outcome(works(), debug=debug)
+    if as_json:
+        documents = ",\n".join(text.rstrip() for text in manifests)
+        click.echo(f'{{"format": "captoolkit.{command}/1", "files": [\n{documents}\n]}}')
+    return status
