@@ -12,6 +12,7 @@ import dataclasses
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from captoolkit import files, manifest
 from captoolkit.audio import encode
@@ -33,6 +34,9 @@ class Prepared(Closing):
     A context manager. Closing it ends what still runs and removes what was not saved. Iterating
     again begins with the segments that are there already.
 
+    It can be pickled. A copy in another process has the segments if they are saved, and makes them
+    itself if not; it needs the source where it is, be that a temporary file of the original.
+
     Attributes:
         plan: what is being done, and why.
     """
@@ -50,9 +54,31 @@ class Prepared(Closing):
         self._making: Making | None = None
         self._work: Iterator[ReadySegment] = iter(())
         self._hashing: Hashing | None = None
+        self._described: SourceInfo | None = None  # as the process knows it that made this
         self._complete = False
         self._over = ""  # why no more can be made
         self._forget_source = weakref.finalize(self, source.close)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy begins with: all of what is saved, or nothing but the plan."""
+        is_saved = self._complete and self._folder is None
+        return {
+            "begun_with": (self.plan, self._source, self._jobs, self._report.on_event),
+            "over": self._over if not is_saved else "",
+            "stem": self._stem,
+            "segments": self.segments if is_saved else (),
+            "described": self.source if is_saved else None,
+            "said": (self._report.warnings, self._report.remarks) if is_saved else None,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        plan, source, jobs, on_event = state["begun_with"]
+        Prepared.__init__(self, plan, source, jobs=jobs, on_event=on_event)
+        self._over, self._stem, self._described = state["over"], state["stem"], state["described"]
+        self._segments = [*state["segments"]]
+        self._complete = self._described is not None
+        if state["said"]:
+            self._report.warnings, self._report.remarks = state["said"]
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments in order, making those that do not exist yet."""
@@ -150,6 +176,8 @@ class Prepared(Closing):
 
         Until all segments are made its length is what was promised, and its hash is empty.
         """
+        if self._described is not None:
+            return self._described
         info, track = self.plan.info, self.plan.track
         ended = self._complete and self._hashing is not None
         return SourceInfo(

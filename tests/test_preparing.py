@@ -8,12 +8,15 @@ import http.server
 import io
 import itertools
 import json
+import multiprocessing
 import os
+import pickle
 import shutil
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -865,3 +868,47 @@ def test_a_missing_source_is_told(tmp_path: Path, verb: Any) -> None:
         verb(tmp_path / "talk.wav")
     assert isinstance(caught.value, CaptoolkitError)
     assert caught.value.path == str(tmp_path / "talk.wav")
+
+
+# --------------------------------------------------------------------------- other processes
+
+
+def test_a_preparation_travels_to_another_process(fixtures: Path, tmp_path: Path) -> None:
+    """What is begun here is made there, and what is made there can be read here."""
+    source = fixtures / "hammering-mandarin.flac"
+    spawning = multiprocessing.get_context("spawn")
+    with (
+        prepare(source, segment="15s") as prepared,
+        ProcessPoolExecutor(1, mp_context=spawning) as pool,
+    ):
+        there = pool.submit(prepared.save, tmp_path / "there").result()
+        here = prepared.save(tmp_path / "here")
+    assert [one.sha256 for one in there] == [one.sha256 for one in here]
+    assert {one.path.parent for one in there} == {tmp_path / "there"}
+    assert [one.read_bytes() for one in there] == [one.read_bytes() for one in here]
+
+
+def test_a_copy_of_what_is_saved_has_it(fixtures: Path, tmp_path: Path) -> None:
+    """Segments, source, warnings and all: nothing is made again."""
+    with prepare(fixtures / "hammering-mandarin.flac", segment="15s") as prepared:
+        segments = prepared.save(tmp_path / "out")
+        copy = pickle.loads(pickle.dumps(prepared))
+    assert tuple(copy) == copy.segments == segments
+    assert (copy.plan, copy.source, copy.skipped) == (prepared.plan, prepared.source, ())
+    copy.save(tmp_path / "again")
+    manifests = [tmp_path / one / "hammering-mandarin.manifest.json" for one in ("out", "again")]
+    assert manifests[0].read_bytes() == manifests[1].read_bytes()
+
+
+def test_a_copy_owns_nothing(fixtures: Path) -> None:
+    """A copy of what is half made begins anew, and takes nothing away when it goes."""
+    with prepare((fixtures / "hammering-mandarin.flac").read_bytes(), segment="15s") as prepared:
+        first = next(iter(prepared))
+        with pickle.loads(pickle.dumps(prepared)) as copy:
+            assert copy.segments == ()
+            assert next(iter(copy)).sha256 == first.sha256
+        lent = pickle.loads(pickle.dumps(first))
+        del copy, lent
+        gc.collect()
+        assert first.path.is_file()
+        assert len(list(prepared)) == 3

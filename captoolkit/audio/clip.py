@@ -38,6 +38,10 @@ class Folder:
         folder.remove = weakref.finalize(folder, _remove, folder.path, os.getpid())
         return folder
 
+    def __reduce__(self) -> tuple[type[Folder], tuple[Path]]:
+        """A copy in another process may use what lies here, and does not own it."""
+        return Folder, (self.path,)
+
 
 def _remove(path: Path, owner: int) -> None:
     if os.getpid() == owner:  # a fork's copy of us owns nothing

@@ -11,6 +11,7 @@ no name and no message repeats them.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -74,6 +75,10 @@ class OpenSource:
     def stem(self) -> str:
         """What the names of the files made of it begin with."""
         return stem_of(self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy in another process may read the file, and does not own it."""
+        return functools.partial(OpenSource, name=self.name), (self.path,)
 
     def close(self) -> None:
         """Remove the temporary file, if there is one; may be called twice."""

@@ -21,7 +21,7 @@ class Report:
         self.warnings = [*plan.info.warnings]
         self.remarks: list[str] = []
         self._plan = plan
-        self._on_event = on_event
+        self.on_event = on_event
         self._guard = threading.RLock()
         self._telling: int | None = None  # the thread that is in the caller's hands
         self._done_s = 0.0
@@ -57,7 +57,7 @@ class Report:
         with self._guard:
             self._telling = threading.get_ident()
             try:
-                self._on_event(event)
+                self.on_event(event)
             finally:
                 self._telling = None
 
