@@ -19,7 +19,7 @@ from captoolkit.audio import encode
 from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.audio.source import OpenSource
 from captoolkit.closing import Closing
-from captoolkit.errors import NoAudioError, UsageError
+from captoolkit.errors import InputError, NoAudioError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
 from captoolkit.model import Plan, SourceInfo, Span
 from captoolkit.planning.layout import ALIKE_S
@@ -285,7 +285,17 @@ class Prepared(Closing):
         name = segment_name(self._stem, segment.index, len(self.plan.spans), suffix)
         if segment.folder is not folder or segment.file != name:
             files.copy(segment.path, folder.path / name)
+            self._refuse_changed(segment, folder.path / name)
         return dataclasses.replace(segment, folder=folder, file=name)
+
+    def _refuse_changed(self, segment: ReadySegment, copy: Path) -> None:
+        """Refuse a copy of what somebody else has written to since it was described."""
+        if encode.sha256(copy) != segment.sha256:
+            raise InputError(
+                "it changed while it was being prepared",
+                fix="wait until it is complete",
+                path=self._source.path,
+            )
 
     def _commit(
         self, out: Path, described: Path, *, overwrite: bool, spare: Sequence[str | Path]

@@ -870,6 +870,20 @@ def test_a_missing_source_is_told(tmp_path: Path, verb: Any) -> None:
     assert caught.value.path == str(tmp_path / "talk.wav")
 
 
+def test_a_source_that_changes_is_not_shipped(tmp_path: Path) -> None:
+    """A file that passes untouched, and is written to meanwhile, is refused, at any size."""
+    source = write_wav(tmp_path / "a.wav", tone(2.0, rate_hz=16_000), rate_hz=16_000)
+    prepared = prepare(source)
+    assert prepared.plan.action is Action.PASS_THROUGH
+    list(prepared)
+    with source.open("r+b") as stream:
+        stream.seek(1_000)
+        stream.write(b"other sound")
+    with pytest.raises(InputError, match="it changed while it was being prepared"):
+        prepared.save(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 # --------------------------------------------------------------------------- other processes
 
 
