@@ -30,7 +30,7 @@ HOUSE = (
     {"planning", "timeline"},
     {"catalogue", "manifest"},
     {"audio", "captioners"},
-    {"workshop"},
+    {"workshop", "emulator"},
     {"prepared"},
     {"preparing"},
     {"captioning"},
@@ -52,7 +52,9 @@ LIBRARIES = {
     "pydub": {"audio/clip.py"},
     "rich": {"cli/progress.py"},
     "soundfile": {"audio"},
+    "starlette": {"emulator"},
     "subprocess": {"audio/ffmpeg.py"},
+    "uvicorn": {"emulator/server.py"},
 }
 
 
