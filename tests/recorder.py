@@ -124,7 +124,7 @@ def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             recorder.handle(self)
 
-        do_CONNECT = do_POST  # noqa: N815 - the name that the base class looks for
+        do_CONNECT = do_GET = do_POST  # noqa: N815 - the names that the base class looks for
 
         def log_message(self, format: str, *args: Any) -> None:
             """Keep quiet."""

@@ -117,6 +117,8 @@ class Room(Closing):
 
     def _answer(self, request: Request) -> Reply | None:
         """The answer; a fault comes before everything else, but the request is read for it too."""
+        if self.stop.is_set():
+            raise hearing.StoppedError
         read = self._read(request)
         if request.fault in spoiling.UNANSWERED:
             return None

@@ -23,6 +23,7 @@ from captoolkit.emulator.room import Room
 from captoolkit.errors import UsageError
 
 BACKLOG = 1024
+MAX_PORT = 65_535
 KEEP_ALIVE_S = 75  # longer than clients keep a connection, so that it is theirs to end
 
 
@@ -64,8 +65,9 @@ class Emulator(Closing):
             raise
         self.port: int = listening.getsockname()[1]
         self._server = _Server(self._room)
+        self._ended = threading.Event()
         self._thread = threading.Thread(
-            target=self._server.run, args=([listening],), name="captoolkit-emulator", daemon=True
+            target=self._serve, args=(listening,), name="captoolkit-emulator", daemon=True
         )
         self._thread.start()
 
@@ -94,7 +96,7 @@ class Emulator(Closing):
 
     def wait(self) -> None:
         """Wait until it ends, which without an interrupt it does not."""
-        self._thread.join()
+        self._ended.wait()  # an interrupt in Thread.join makes Python take the thread for ended
 
     def close(self) -> None:
         """End all connections and stop; may be called twice."""
@@ -103,13 +105,21 @@ class Emulator(Closing):
         self._thread.join()
         self._room.close()
 
+    def _serve(self, listening: socket.socket) -> None:
+        try:
+            self._server.run([listening])
+        finally:
+            self._ended.set()
+
 
 def _listen(port: int) -> socket.socket:
+    if not 0 <= port <= MAX_PORT:
+        raise UsageError(f"port={port} must be from 0 to {MAX_PORT}", fix="leave it out for any")
     try:
         return socket.create_server((HOST, port), backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(
-            f"port={port} cannot be listened on ({getattr(error, 'strerror', None) or error})",
+            f"port={port} cannot be listened on ({error.strerror or error})",
             fix="choose another, or leave it out for a free one",
         ) from error
 

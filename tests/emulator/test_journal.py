@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from captoolkit.emulator.journal import Journal
+from captoolkit.errors import OutputError
+from tests.emulator.conftest import CAPTIONER, Start, ask, beep, data_uri, native_body
+
+
+def test_the_log_has_a_line_for_each_request_and_no_key(start: Start, tmp_path: Path) -> None:
+    """Each is there when its answer is, and what was in the file stays."""
+    log = tmp_path / "asked.jsonl"
+    log.write_text('{"path": "/before"}\n')
+    emulator = start(log=log, faults=["reset=0", "quota=1"])
+    for number in range(2):
+        answer = ask(emulator, native_body({"audio": data_uri(beep())}))
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert len(lines) == number + 2
+        assert lines[-1] == {
+            "path": "/api/v1/services/aigc/multimodal-generation/generation",
+            "model": CAPTIONER,
+            "audio_sha256": hashlib.sha256(beep()).hexdigest(),
+            "status": answer.status_code,
+            "request_id": answer.headers["X-Request-Id"],
+            "fault": [
+                "quota",
+                None,
+            ][number],
+        }
+    assert "sk-rehearsal" not in log.read_text()
+    assert "sk-rehearsal" not in repr(emulator.requests)
+
+
+def test_a_log_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    """Before anything is served."""
+    with pytest.raises(OutputError, match="cannot be written"):
+        Journal(tmp_path / "no" / "such" / "folder.jsonl")

@@ -1,0 +1,190 @@
+"""The truth of it: the services' own SDKs work against the emulator unchanged."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import dashscope
+import openai
+import pytest
+
+import captoolkit
+from captoolkit.emulator import Emulator
+from captoolkit.emulator.answers import UNANSWERED
+from tests.emulator.conftest import CAPTIONER, QWEN_AUDIO, Start, beep, data_uri
+
+KEY = "sk-rehearsal"
+SPEECH = "austen-0870.wav"
+
+
+@pytest.fixture
+def clip(fixtures: Path) -> Path:
+    """A sound with something to say about it."""
+    return fixtures / "tones-and-silences.wav"
+
+
+@pytest.fixture
+def call(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Ask with the `dashscope` SDK, which is told its host and nothing else."""
+    monkeypatch.setattr(dashscope, "base_http_api_url", emulator.native_url)
+
+    def ask(audio: str, *parts: dict[str, str], model: str = CAPTIONER, **options: Any) -> Any:
+        messages = [{"role": "user", "content": [{"audio": audio}, *parts]}]
+        return dashscope.MultiModalConversation.call(
+            api_key=KEY, model=model, messages=messages, **options
+        )
+
+    return ask
+
+
+@pytest.fixture
+def client(emulator: Emulator) -> Any:
+    """The `openai` SDK, which is told its host and nothing else."""
+    with openai.OpenAI(base_url=emulator.compatible_url, api_key=KEY, max_retries=0) as client:
+        yield client
+
+
+def content(audio: str) -> Any:
+    """A message as the captioner's page shows it for the `openai` SDK."""
+    return [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": audio}}]}]
+
+
+def text_of(response: Any) -> str:
+    """The text in an answer or an event of the `dashscope` SDK; empty where there is none."""
+    parts = response.output.choices[0].message.content
+    return str(parts[0]["text"]) if parts else ""
+
+
+def expected(clip: Path) -> str:
+    """What the local captioner says of a file."""
+    (entry,) = captoolkit.caption(clip).entries
+    assert entry.text is not None
+    return entry.text
+
+
+def test_dashscope_asks_with_base64_text(call: Any, clip: Path) -> None:
+    """Text, usage, status and request id arrive where the SDK puts them."""
+    response = call(data_uri(clip.read_bytes()))
+    assert (response.status_code, response.code) == (200, "")
+    assert text_of(response) == expected(clip)
+    usage = response.usage
+    assert usage["input_tokens"] == sum(usage["input_tokens_details"].values())
+    assert response.request_id
+
+
+@pytest.mark.parametrize("incremental", [True, False])
+def test_dashscope_streams(call: Any, clip: Path, incremental: bool) -> None:
+    """What is new or everything so far, as asked; the last event stops."""
+    events = list(call(data_uri(clip.read_bytes()), stream=True, incremental_output=incremental))
+    texts = [text_of(event) for event in events]
+    assert ("".join(texts) if incremental else texts[-1]) == expected(clip)
+    reasons = [event.output.choices[0].finish_reason for event in events]
+    assert reasons == ["null"] * (len(events) - 1) + ["stop"]
+    assert events[-1].usage["output_tokens"] > events[0].usage["output_tokens"] == 1
+
+
+def test_dashscope_uploads_a_file(call: Any, clip: Path, tmp_path: Path) -> None:
+    """Policy, form without the key, `oss://` with its header: a space in the name and all."""
+    named = tmp_path / "clip one é.wav"
+    named.write_bytes(clip.read_bytes())
+    response = call(f"file://{named}")
+    assert response.status_code == 200, response
+    assert text_of(response) == expected(clip)
+
+
+def test_dashscope_asks_qwen_audio(call: Any, clip: Path) -> None:
+    """With a prompt, uploaded, streamed and merged by the SDK; its usage has its own fields."""
+    question = {"text": "这段音频在说什么?"}
+    events = list(
+        call(f"file://{clip}", question, model=QWEN_AUDIO, stream=True, incremental_output=False)
+    )
+    assert text_of(events[-1]).startswith(UNANSWERED)
+    usage = events[-1].usage
+    assert usage["input_tokens"] == 9
+    assert usage["audio_tokens"] > 0
+    assert "total_tokens" not in usage
+
+
+def test_dashscope_is_refused(call: Any) -> None:
+    """The code and the words arrive, whether or not a stream was asked for."""
+    refused = call("data:;base64,")
+    (event,) = call("data:;base64,", stream=True)
+    for answer in (refused, event):
+        assert (answer.status_code, answer.code) == (400, "InvalidParameter")
+        assert answer.message.endswith("The audio is empty")
+        assert answer.request_id
+
+
+def test_dashscopes_newer_client_asks_streams_and_uploads(emulator: Emulator, clip: Path) -> None:
+    """The SDK's second client sends other headers, and another order of keys."""
+    with dashscope.Client(api_key=KEY, base_url=emulator.native_url) as client:
+        ask = client.multimodal.chat.create
+        audios = [data_uri(clip.read_bytes()), f"file://{clip}"]
+        messages = [[{"role": "user", "content": [{"audio": audio}]}] for audio in audios]
+        texts = [
+            ask(model=CAPTIONER, messages=turns).choices[0].message.content for turns in messages
+        ]
+        events = list(ask(model=CAPTIONER, messages=messages[0], stream=True))
+        deltas = [event.choices[0].delta.content or "" for event in events]
+    assert [*texts, "".join(deltas)] == [expected(clip)] * 3
+
+
+def test_openai_asks(client: Any, clip: Path) -> None:
+    """The text as a string, the usage with its details."""
+    completion = client.chat.completions.create(
+        model=CAPTIONER, messages=content(data_uri(clip.read_bytes()))
+    )
+    (choice,) = completion.choices
+    assert (choice.message.content, choice.finish_reason) == (expected(clip), "stop")
+    usage = completion.usage
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    assert usage.prompt_tokens_details.audio_tokens == usage.prompt_tokens - 8
+
+
+def test_openai_streams(client: Any, clip: Path) -> None:
+    """Deltas that make up the text, then the usage without choices."""
+    *chunks, last = client.chat.completions.create(
+        model=CAPTIONER,
+        messages=content(data_uri(clip.read_bytes())),
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    assert "".join(chunk.choices[0].delta.content for chunk in chunks) == expected(clip)
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert (last.choices, last.usage.prompt_tokens_details.text_tokens) == ([], 8)
+
+
+def test_openai_is_refused_and_throttled(start: Start) -> None:
+    """Its own exceptions, with code and request id; and its own retry gets through."""
+    emulator = start(faults=["throttle=1"])
+    with openai.OpenAI(base_url=emulator.compatible_url, api_key=KEY, max_retries=1) as client:
+        completion = client.chat.completions.create(
+            model=CAPTIONER, messages=content(data_uri(beep()))
+        )
+        assert completion.choices[0].message.content
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.chat.completions.create(model="nobody", messages=content("oss://a"))
+    assert caught.value.code == "model_not_found"
+    assert caught.value.request_id == emulator.requests[-1].request_id
+    assert [visit.status for visit in emulator.requests] == [429, 200, 404]
+
+
+def test_openai_lists_the_models(client: Any) -> None:
+    """Those that the compatible mode has."""
+    assert [model.id for model in client.models.list()] == [CAPTIONER]
+
+
+@pytest.mark.corpus
+def test_both_sdks_say_the_same_of_a_real_recording(
+    call: Any, client: Any, emulator: Emulator, corpus: Path
+) -> None:
+    """One recording, two SDKs, one text; and the journal knows its bytes."""
+    sound = (corpus / SPEECH).read_bytes()
+    uri = data_uri(sound)
+    native = text_of(call(uri))
+    completion = client.chat.completions.create(model=CAPTIONER, messages=content(uri))
+    assert native == completion.choices[0].message.content
+    hashes = {visit.audio_sha256 for visit in emulator.requests}
+    assert hashes == {hashlib.sha256(sound).hexdigest()}

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from captoolkit.emulator import Emulator
+from captoolkit.errors import OutputError, UsageError
+from tests.conftest import ROOT, children_of, silence
+from tests.emulator.conftest import Start, ask, beep, data_uri, native_body, wav
+
+
+def test_it_listens_on_this_machine_alone(emulator: Emulator) -> None:
+    """The URLs begin with 127.0.0.1, and on another of this machine's addresses nobody answers."""
+    assert emulator.url == f"http://127.0.0.1:{emulator.port}"
+    assert emulator.native_url == f"{emulator.url}/api/v1"
+    assert emulator.compatible_url == f"{emulator.url}/compatible-mode/v1"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", emulator.port))
+
+
+def test_two_run_beside_each_other(start: Start) -> None:
+    """Each with a port and a journal of its own."""
+    first, second = start(), start()
+    ask(first, native_body({"audio": data_uri(beep())}))
+    assert (len(first.requests), len(second.requests)) == (1, 0)
+    assert first.port != second.port
+
+
+def test_a_port_that_is_taken_is_one_clear_error(emulator: Emulator) -> None:
+    """It says what to do, and nothing is left behind."""
+    threads = threading.active_count()
+    with pytest.raises(UsageError, match=r"cannot be listened on .*; choose another"):
+        Emulator(port=emulator.port)
+    with pytest.raises(UsageError, match="port=70000"):
+        Emulator(port=70_000)
+    assert threading.active_count() == threads
+
+
+def test_what_is_wrong_is_told_before_anything_is_served(tmp_path: Path) -> None:
+    """An unknown fault, a log in no folder."""
+    threads = threading.active_count()
+    with pytest.raises(UsageError, match="fault=nonsense is not known"):
+        Emulator(faults=["nonsense"])
+    with pytest.raises(OutputError):
+        Emulator(log=tmp_path / "none" / "log")
+    assert threading.active_count() == threads
+
+
+def test_nothing_is_left_when_it_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread, no child, no file; closing twice is allowed; the port answers no more."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    threads = set(threading.enumerate())
+    with Emulator() as emulator:
+        ask(emulator, native_body({"audio": data_uri(beep())}))
+        assert len(list(tmp_path.iterdir())) == 1
+    emulator.close()
+    assert set(threading.enumerate()) <= threads
+    assert children_of(os.getpid()) == []
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(emulator.url)
+
+
+def test_a_clip_under_way_does_not_keep_it() -> None:
+    """Closing ends the decoding of a long clip, child and all."""
+    body = native_body({"audio": data_uri(wav(silence(400, rate_hz=8000)))})
+    emulator = Emulator()
+    clients = [threading.Thread(target=_ask_in_vain, args=(emulator, body)) for _ in range(4)]
+    for client in clients:
+        client.start()
+    emulator.close()
+    for client in clients:
+        client.join(10)
+        assert not client.is_alive()
+    assert children_of(os.getpid()) == []
+
+
+def _ask_in_vain(emulator: Emulator, body: object) -> None:
+    try:
+        ask(emulator, body)
+    except httpx.HTTPError:
+        return
+
+
+def test_without_the_extra_there_is_one_clear_error() -> None:
+    """It names what is missing and the command that brings it; importing the room is free."""
+    hidden = "import sys; sys.modules['starlette'] = None; sys.modules['uvicorn'] = None; "
+    argv = [sys.executable, "-c", hidden + "from captoolkit.emulator import Emulator"]
+    failed = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT)
+    last = failed.stderr.strip().splitlines()[-1]
+    assert last.startswith("captoolkit.errors.UsageError: the emulator needs ")
+    assert last.endswith('which is not installed; pip install "captoolkit[emulator]"')
+
+
+def test_the_rooms_name_loads_no_library() -> None:
+    """Only the emulator itself needs the extra."""
+    code = "import sys, captoolkit.emulator; assert 'starlette' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
