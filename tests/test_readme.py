@@ -97,7 +97,7 @@ ANSWERS: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("body", blocks("python"), ids=["segments", "timeline"])
+@pytest.mark.parametrize("body", blocks("python"), ids=["segments", "timeline", "rehearsal"])
 def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
     """The library examples run as they stand, with warnings as errors."""
     script = desk / "example.py"
@@ -107,6 +107,25 @@ def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
     done = subprocess.run(argv, cwd=desk, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_fixture_of_the_readme_works(desk: Path) -> None:
+    """Whoever copies it into a test has a test that passes."""
+    (body,) = blocks("py")
+    (desk / "test_example.py").write_text(body, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py"]
+    done = subprocess.run(argv, cwd=desk, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+def test_the_kinds_of_faults_are_as_many_as_the_readme_says() -> None:
+    """A number in prose is as true as the list it counts."""
+    from captoolkit.emulator.faults import Kind
+
+    assert "lists sixteen kinds" in README
+    assert len(Kind) == 16
 
 
 def test_the_limits_table_agrees_with_the_targets() -> None:

@@ -120,7 +120,7 @@ def test_dashscope_is_refused(call: Any) -> None:
 def test_dashscopes_newer_client_asks_streams_and_uploads(emulator: Emulator, clip: Path) -> None:
     """The SDK's second client sends other headers, and another order of keys."""
     with dashscope.Client(api_key=KEY, base_url=emulator.native_url) as client:
-        ask = client.multimodal.chat.create
+        ask: Any = client.multimodal.chat.create
         audios = [data_uri(clip.read_bytes()), f"file://{clip}"]
         messages = [[{"role": "user", "content": [{"audio": audio}]}] for audio in audios]
         texts = [

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from captoolkit.emulator import Emulator
+from captoolkit.emulator.faults import Kind
+from tests.cli.conftest import Run
+from tests.conftest import ROOT
+from tests.emulator.conftest import HEADERS, NATIVE_PATH, beep, data_uri, native_body
+
+
+@contextmanager
+def emulating(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command and yield its process and the URL in its first line."""
+    argv = [sys.executable, "-m", "captoolkit", "emulate", *options]
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_its_first_line_is_its_url_and_a_signal_ends_it(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It serves both protocols below that URL, logs, and leaves no file."""
+    log = tmp_path / "asked.jsonl"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with emulating("--log", str(log), "--fault", "hang=1") as (process, url):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{url}/api/v1{NATIVE_PATH}", json={}, headers=HEADERS, timeout=0.5)
+        body = native_body({"audio": data_uri(beep())})
+        asked = httpx.post(f"{url}/api/v1{NATIVE_PATH}", json=body, headers=HEADERS, timeout=60)
+        assert asked.status_code == 200
+        models = httpx.get(f"{url}/compatible-mode/v1/models", headers=HEADERS)
+        assert models.status_code == 200
+        assert len(list(temporary.iterdir())) == 1
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "error: interrupted" in err
+    assert "Traceback" not in err
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["status"] for line in lines] == [None, 200, 200]
+    assert {*lines[0]} == {"path", "model", "audio_sha256", "status", "request_id", "fault"}
+    assert list(temporary.iterdir()) == []
+
+
+def test_it_can_be_asked_by_the_captioners(
+    run: Run, tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`caption --base-url` at the emulator gives what `--captioner acoustic` gives."""
+    clip = fixtures / "tones-and-silences.wav"
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-rehearsal")
+    with Emulator() as emulator:
+        for captioner, url in (
+            ("dashscope", emulator.native_url),
+            ("openai", emulator.compatible_url),
+        ):
+            out = tmp_path / f"{captioner}.txt"
+            asked = run("caption", clip, "--captioner", captioner, "--base-url", url, "-o", out)
+            assert asked.status == 0, asked.err
+    local = tmp_path / "local.txt"
+    run("caption", clip, "-o", local)
+    texts = {(tmp_path / f"{name}.txt").read_text() for name in ("dashscope", "openai", "local")}
+    assert len(texts) == 1
+
+
+def test_wrong_usage_is_one_line(run: Run, tmp_path: Path) -> None:
+    """An unknown fault, a port that is taken, a log in no folder."""
+    unknown = run("emulate", "--fault", "nonsense")
+    assert unknown.status == 2
+    assert unknown.err.startswith("error: fault=nonsense is not known; known are throttle")
+    with Emulator() as emulator:
+        taken = run("emulate", "--port", emulator.port)
+    assert (taken.status, taken.out) == (2, "")
+    assert "choose another" in taken.err
+    nowhere = run("emulate", "--log", tmp_path / "none" / "log")
+    assert (nowhere.status, nowhere.out) == (1, "")
+    assert "cannot be written" in nowhere.err
+
+
+def test_the_help_lists_every_kind_of_fault(run: Run) -> None:
+    """With what it does, one line each."""
+    shown = run("emulate", "--help").out.splitlines()
+    for kind in Kind:
+        assert any(line.split()[:1] == [str(kind)] for line in shown), kind
