@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO
@@ -35,7 +34,8 @@ from captoolkit.emulator.uploads import (
     NO_FORM,
     NO_LENGTH,
     TOO_LARGE,
-    UploadError,
+    Denial,
+    DeniedError,
 )
 from captoolkit.emulator.words import Refusal, RefusedError
 
@@ -43,7 +43,7 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 64 << 20  # Model Studio, rate limit page: the whole body
 MAX_FORM_BYTES = (MAX_FILE_MB + 1) << 20
 BODY_S = 60.0  # for all of a body to arrive
-HELD = 4 * (os.cpu_count() or 1)  # bodies in memory at once
+HELD = 16  # bodies in memory at once
 
 NATIVE, COMPATIBLE = "/api/v1", "/compatible-mode/v1"
 ASK_PATHS = {
@@ -111,8 +111,8 @@ class _Desk:
             reply = Reply(status=status, parts=(b"",), media_type="text/plain")
         except (TimeoutError, ClientDisconnect):
             reply = _in_xml(INCOMPLETE, request.request_id)
-        except UploadError as error:
-            reply = _in_xml(error, request.request_id)
+        except DeniedError as denied:
+            reply = _in_xml(denied.denial, request.request_id)
         return self._act(arrived, request, reply)
 
     async def _store(self, arrived: Arrived, fault: Kind | None) -> int:
@@ -120,16 +120,16 @@ class _Desk:
         length = arrived.headers.get("content-length", "")
         if not length.isdecimal() or int(length) > MAX_FORM_BYTES:
             await _drain(arrived)
-            raise TOO_LARGE if length.isdecimal() else NO_LENGTH
+            raise DeniedError(TOO_LARGE if length.isdecimal() else NO_LENGTH)
         try:
             form = await arrived.form(max_files=1)
         except HTTPException:
-            raise NO_FORM from None
+            raise DeniedError(NO_FORM) from None
         try:
             if fault is not None:
-                raise EXPIRED
+                raise DeniedError(EXPIRED)
             if "authorization" in arrived.headers:
-                raise KEY_SHOWN
+                raise DeniedError(KEY_SHOWN)
             fields, content = _before_the_file(form)
             await self._work(self._room.uploads.receive, fields, content)
         finally:
@@ -222,5 +222,7 @@ def _before_the_file(form: FormData) -> tuple[dict[str, str], BinaryIO | None]:
     return fields, None
 
 
-def _in_xml(error: UploadError, request_id: str) -> Reply:
-    return Reply(status=error.status, parts=(error.xml(request_id),), media_type="application/xml")
+def _in_xml(denial: Denial, request_id: str) -> Reply:
+    return Reply(
+        status=denial.status, parts=(denial.xml(request_id),), media_type="application/xml"
+    )

@@ -6,6 +6,7 @@ Rules: a line is written, and flushed, before the first byte of its answer; no k
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class Journal(Closing):
 
     def __init__(self, file: Path | None = None) -> None:
         self._visits: deque[Visit] = deque(maxlen=MOST_KEPT)
+        self._lock = threading.Lock()  # whoever reads is in another thread
         self._stream = None
         if file is not None:
             with files.writing(file):
@@ -53,11 +55,13 @@ class Journal(Closing):
     @property
     def visits(self) -> list[Visit]:
         """What was asked so far, in the order in which it was answered."""
-        return list(self._visits)
+        with self._lock:
+            return list(self._visits)
 
     def add(self, visit: Visit) -> None:
         """Keep a visit."""
-        self._visits.append(visit)
+        with self._lock:
+            self._visits.append(visit)
         if self._stream is None:
             return
         line = {

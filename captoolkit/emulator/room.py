@@ -45,14 +45,14 @@ class Request:
     """One request: what arrived, and what becomes known of it on the way.
 
     Attributes:
-        headers: their names are in lower case.
+        headers: their names are in lower case; the key is among them.
         body: whole, or why it is not.
         port: the emulator's.
     """
 
     wire: Wire
-    headers: Mapping[str, str]
-    body: bytes | Refusal
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | Refusal = field(repr=False)
     fault: Kind | None
     port: int
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))

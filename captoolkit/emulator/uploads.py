@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import threading
 import time
 import uuid
 from collections import OrderedDict
@@ -39,14 +40,13 @@ class Stored:
     size_bytes: int
 
 
-class UploadError(Exception):
-    """The form is refused, in the storage's own words."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """A refusal in the storage's own words."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+    status: int
+    code: str
+    message: str
 
     def xml(self, request_id: str) -> bytes:
         """Return the body that tells it."""
@@ -58,23 +58,47 @@ class UploadError(Exception):
         return text.encode()
 
 
-EXPIRED = UploadError(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
-TOO_LARGE = UploadError(400, "EntityTooLarge", "Your proposed upload exceeds the maximum.")
-NO_LENGTH = UploadError(411, "MissingContentLength", "A Content-Length is required.")
-NO_FORM = UploadError(400, "MalformedPOSTRequest", "The body is not a multipart form.")
-NO_FILE = UploadError(400, "InvalidArgument", "The file field is missing, or not the last.")
-INCOMPLETE = UploadError(400, "RequestTimeout", "The form did not arrive whole in time.")
-KEY_SHOWN = UploadError(400, "InvalidArgument", "A key has no business in this request.")  # ours
-UNKNOWN_ID = UploadError(
-    403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist."
+class DeniedError(Exception):
+    """Carries a denial to where it is answered."""
+
+    def __init__(self, denial: Denial) -> None:
+        super().__init__(denial.message)
+        self.denial = denial
+
+
+EXPIRED = Denial(
+    status=403, code="AccessDenied", message="Invalid according to Policy: Policy expired."
 )
-NOT_SIGNED = UploadError(
-    403,
-    "SignatureDoesNotMatch",
-    "The request signature we calculated does not match the signature you provided.",
+TOO_LARGE = Denial(
+    status=400, code="EntityTooLarge", message="Your proposed upload exceeds the maximum."
 )
-TAKEN = UploadError(
-    409, "FileAlreadyExists", "The object you specified already exists and can not be overwritten."
+NO_LENGTH = Denial(status=411, code="MissingContentLength", message="A Content-Length is required.")
+NO_FORM = Denial(
+    status=400, code="MalformedPOSTRequest", message="The body is not a multipart form."
+)
+NO_FILE = Denial(
+    status=400, code="InvalidArgument", message="The file field is missing, or not the last."
+)
+INCOMPLETE = Denial(
+    status=400, code="RequestTimeout", message="The form did not arrive whole in time."
+)
+KEY_SHOWN = Denial(  # the words are ours
+    status=400, code="InvalidArgument", message="A key has no business in this request."
+)
+UNKNOWN_ID = Denial(
+    status=403,
+    code="InvalidAccessKeyId",
+    message="The OSS Access Key Id you provided does not exist.",
+)
+NOT_SIGNED = Denial(
+    status=403,
+    code="SignatureDoesNotMatch",
+    message="The request signature we calculated does not match the signature you provided.",
+)
+TAKEN = Denial(
+    status=409,
+    code="FileAlreadyExists",
+    message="The object you specified already exists and can not be overwritten.",
 )
 
 
@@ -86,6 +110,7 @@ class Uploads:
         self._secret = secrets.token_bytes(20)
         self._capacity_bytes = capacity_bytes
         self._stored: OrderedDict[str, Stored] = OrderedDict()
+        self._lock = threading.Lock()
 
     def policy(self, model: str, host: str) -> dict[str, Any]:
         """Return the `data` of an answer to `getPolicy`; `host` is where the form goes."""
@@ -110,7 +135,7 @@ class Uploads:
         """Store what a form brings; `fields` are those before the file.
 
         Raises:
-            UploadError: the policy does not let it in.
+            DeniedError: the policy does not let it in.
         """
         rules = self._rules(fields)
         key = fields.get("key", "")
@@ -121,11 +146,12 @@ class Uploads:
             if fields.get(field) != value:
                 raise _against_policy(f'["eq", "${field}", "{value}"]')
         if content is None:
-            raise NO_FILE
-        if key in self._stored:
-            raise TAKEN
-        self._stored[key] = self._store(content, rules["model"])
-        self._make_room()
+            raise DeniedError(NO_FILE)
+        with self._lock:
+            if key in self._stored:
+                raise DeniedError(TAKEN)
+            self._stored[key] = self._store(content, rules["model"])
+            self._make_room()
 
     def find(self, url: str) -> Stored | None:
         """Return what lies at an `oss://` URL, None where nothing does."""
@@ -139,13 +165,13 @@ class Uploads:
         """What the form's policy says, if it is one of ours and still lives."""
         policy = fields.get("policy", "")
         if fields.get("OSSAccessKeyId") != ACCESS_KEY_ID:
-            raise UNKNOWN_ID
+            raise DeniedError(UNKNOWN_ID)
         expected = self._sign(policy).encode()
         if not hmac.compare_digest(expected, fields.get("Signature", "").encode()):
-            raise NOT_SIGNED
+            raise DeniedError(NOT_SIGNED)
         rules: dict[str, Any] = json.loads(base64.b64decode(policy))
         if time.time() > rules["expires"]:
-            raise EXPIRED
+            raise DeniedError(EXPIRED)
         return rules
 
     def _store(self, content: BinaryIO, model: str) -> Stored:
@@ -163,6 +189,6 @@ class Uploads:
             oldest.path.unlink()
 
 
-def _against_policy(condition: str) -> UploadError:
+def _against_policy(condition: str) -> DeniedError:
     message = f"Invalid according to Policy: Policy Condition failed: {condition}"
-    return UploadError(403, "AccessDenied", message)
+    return DeniedError(Denial(status=403, code="AccessDenied", message=message))

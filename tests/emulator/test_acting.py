@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -149,8 +151,6 @@ def test_closing_does_not_wait_for_an_answer_that_never_ends(start: Start, fault
 
 def test_closing_ends_a_hanging_client(start: Start) -> None:
     """It sees its connection closed, and is not left waiting."""
-    import threading
-
     emulator = start(faults=["hang"])
     failures: list[Exception] = []
 
@@ -167,3 +167,29 @@ def test_closing_ends_a_hanging_client(start: Start) -> None:
     emulator.close()
     client.join(10)
     assert [type(error) for error in failures] == [httpx.RemoteProtocolError]
+
+
+def test_under_a_mix_of_faults_each_good_answer_arrives_once(start: Start) -> None:
+    """Sixty clips, asked again until answered: what no fault has spoilt is what has arrived."""
+    faults = ["throttle=10%", "error500=10%", "reset=10%", "half=10%", "sse-error=10%"]
+    emulator = start(faults=faults)
+    bodies = [native_body({"audio": data_uri(beep(1, 200.0 + 10 * n))}) for n in range(60)]
+
+    def answered(body: object) -> bool:
+        try:
+            return "output" in ask(emulator, body).json()
+        except httpx.HTTPError:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        waiting = bodies
+        while waiting:
+            arrived = list(pool.map(answered, waiting))
+            waiting = [body for body, done in zip(waiting, arrived, strict=True) if not done]
+
+    whole = [visit.audio_sha256 for visit in emulator.requests if visit.fault is None]
+    assert len(whole) == len(set(whole)) == len(bodies)
+    assert {visit.fault for visit in emulator.requests} == {
+        None,
+        *(fault.partition("=")[0] for fault in faults),
+    }

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from captoolkit.emulator import Emulator, uploads
-from captoolkit.emulator.uploads import UploadError, Uploads
+from captoolkit.emulator.uploads import DeniedError, Uploads
 from tests.emulator.conftest import (
     CAPTIONER,
     HEADERS,
@@ -111,6 +111,14 @@ def test_what_the_policy_does_not_allow_is_refused_in_xml(
     assert error_of(post_form(policy, fields, beep()))[:2] == (status, code)
 
 
+def test_the_form_says_which_status_it_wants(emulator: Emulator) -> None:
+    """Without a wish success is 204, as at the storage."""
+    policy = policy_of(emulator)
+    fields = form_of(policy)
+    del fields["success_action_status"]
+    assert post_form(policy, fields, beep()).status_code == 204
+
+
 def test_a_name_is_taken_once(emulator: Emulator) -> None:
     """Overwriting is forbidden, as the policy says."""
     policy = policy_of(emulator)
@@ -124,7 +132,7 @@ def test_a_policy_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(uploads, "POLICY_S", -1)
     storage = Uploads(tmp_path)
     fields = form_of(storage.policy(CAPTIONER, "http://127.0.0.1/oss"))
-    with pytest.raises(UploadError, match=r"Policy expired\.$"):
+    with pytest.raises(DeniedError, match=r"Policy expired\.$"):
         storage.receive(fields, io.BytesIO(b"sound"))
 
 
