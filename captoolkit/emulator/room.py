@@ -69,12 +69,9 @@ class Room(Closing):
     ) -> None:
         self.schedule = Schedule(faults, seed=seed)
         self.stop = Event()
-        self.targets = {
-            model: row
-            for row in catalogue.targets().values()
-            if row.name not in ELSEWHERE
-            for model in row.models
-        }
+        rows = [row for row in catalogue.targets().values() if row.name not in ELSEWHERE]
+        # Of two rows with one model the first counts, as everywhere; the user's own come first.
+        self.targets = {model: row for row in reversed(rows) for model in row.models}
         self.journal = Journal(log)
         self._folder = files.make_staging(None)
         self.uploads = Uploads(self._folder)

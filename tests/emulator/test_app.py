@@ -15,6 +15,7 @@ from tests.emulator.conftest import (
     HEADERS,
     NATIVE_PATH,
     QWEN_AUDIO,
+    Start,
     ask,
     beep,
     caption_of,
@@ -187,3 +188,24 @@ def test_nothing_of_a_request_stays_on_the_disk(emulator: Emulator) -> None:
     ask(emulator, native_body({"audio": data_uri(wav(silence(1, rate_hz=8000)))}))
     ask(emulator, native_body({"audio": data_uri(b"no sound")}))
     assert list(folder.iterdir()) == []
+
+
+def test_a_row_of_ones_own_is_served_with_its_limits(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is added to the targets can be rehearsed, and replaces one of its name."""
+    rows = tmp_path / "targets.toml"
+    rows.write_text(
+        '[sources.mine]\ntitle = "mine"\nchecked = "2026-11-20"\n\n[targets.mine]\ntitle = "mine"\n'
+        f'models = ["{CAPTIONER}", "shorter"]\naccepts = {{ wav = ["pcm_s16le"] }}\n'
+        '[targets.mine.limits]\nmax_duration_s = { value = 2, source = "mine" }\n'
+    )
+    monkeypatch.setenv("CAPTOOLKIT_TARGETS", str(rows))
+    emulator = start()
+    for model in (CAPTIONER, "shorter"):
+        fits, too_long = (
+            ask(emulator, native_body({"audio": data_uri(beep(seconds))}, model=model))
+            for seconds in (2, 2.1)
+        )
+        assert fits.status_code == 200
+        assert "The audio is too long" in too_long.text
