@@ -39,10 +39,10 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
-    from captoolkit.model import Timeline
     from captoolkit.prepared import Prepared
     from captoolkit.preparing import plan, prepare
     from captoolkit.timeline import parse, render
+    from captoolkit.timeline.value import Timeline
 
 __version__ = "0.1.0"
 
@@ -77,7 +77,7 @@ __all__ = [
 _ERRORS = "captoolkit.errors"
 _HOMES = {
     "Prepared": "captoolkit.prepared",
-    "Timeline": "captoolkit.model",
+    "Timeline": "captoolkit.timeline.value",
     "acaption": "captoolkit.captioning",
     "caption": "captoolkit.captioning",
     "parse": "captoolkit.timeline",
