@@ -9,7 +9,8 @@ for entry in timeline.entries:
 ```
 
 The verbs are `probe`, `plan`, `prepare`, `caption` and `acaption`; `targets` lists the services
-known here; `render` and `parse` turn a timeline into text and back. Importing this package loads
+known here; `render` and `parse` turn a timeline into text and back, and `embed` puts it into the
+media file. Importing this package loads
 nothing else: each name is fetched when it is first used.
 """
 
@@ -19,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from captoolkit.audio.embed import embed
     from captoolkit.audio.probe import probe
     from captoolkit.captioning import acaption, caption
     from captoolkit.catalogue import targets
@@ -66,6 +68,7 @@ __all__ = [
     "UsageError",
     "acaption",
     "caption",
+    "embed",
     "parse",
     "plan",
     "prepare",
@@ -80,6 +83,7 @@ _HOMES = {
     "Timeline": "captoolkit.timeline.value",
     "acaption": "captoolkit.captioning",
     "caption": "captoolkit.captioning",
+    "embed": "captoolkit.audio.embed",
     "parse": "captoolkit.timeline",
     "plan": "captoolkit.preparing",
     "prepare": "captoolkit.preparing",

@@ -32,6 +32,7 @@ USUAL_SILENCE = f"{SKIP_SILENCE}=10s"
 COMMANDS = {
     "caption": "Prepare, ask, stitch: write the timeline of each file.",
     "doctor": "Show what captoolkit finds here: ffmpeg, key, folders, versions.",
+    "embed": "Put a timeline into its media file: subtitles and chapters.",
     "export": "Write a timeline in other formats.",
     "plan": "Show what would be done to each file and why; write nothing.",
     "prepare": "Make files that fit the target, and a manifest of them.",
