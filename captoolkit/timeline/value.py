@@ -229,8 +229,8 @@ class Timeline:
             UsageError: an entry would begin before zero.
         """
         samples = self._sample(by)
-        first = min((entry.source_span.start_samples for entry in self.entries), default=0)
-        if first + samples < 0 or self.source.duration_samples + samples < 0:
+        starts = [entry.source_span.start_samples for entry in self.entries]
+        if min(starts, default=self.source.duration_samples) + samples < 0:
             raise UsageError(
                 f"shifted by {by}, an entry would begin before zero",
                 fix="take a slice of what lies behind first",
