@@ -1,7 +1,9 @@
 r"""FFMETADATA: chapters as ffmpeg reads them, in milliseconds.
 
-`=`, `;`, `#` and `\` have a backslash before them, which is ffmpeg's own escape. A title is the
-whole caption where that is short, else its beginning with `…` behind it. Notes are comments.
+`=`, `;`, `#` and `\` have a backslash before them, which is ffmpeg's own escape; but a line whose
+last character is a backslash goes on for ffmpeg, escaped or not, so there it is the full-width
+twin. A title is the whole caption where that is short, else its beginning with `…` behind it. Notes
+are comments.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 
 _SPECIAL = re.compile(r"[=;#\\]")
+_AT_THE_END = re.compile(r"\\$")
 
 
 def render(timeline: Timeline) -> str:
@@ -27,6 +30,6 @@ def losses(timeline: Timeline) -> list[str]:
 
 
 def _chapter(cue: Cue) -> str:
-    title = _SPECIAL.sub(r"\\\g<0>", entry_title(cue.entry))
+    title = _SPECIAL.sub(r"\\\g<0>", _AT_THE_END.sub("＼", entry_title(cue.entry)))
     times = f"START={cue.start_ms}\nEND={cue.end_ms}"
     return f"[CHAPTER]\nTIMEBASE=1/1000\n{times}\ntitle={title}\n"
