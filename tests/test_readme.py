@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from captoolkit.timeline import FORMATS
 from tests.conftest import FIXTURES, ROOT
 from tests.recorder import Recorder
 
@@ -97,7 +98,7 @@ ANSWERS: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("body", blocks("python"), ids=["segments", "timeline"])
+@pytest.mark.parametrize("body", blocks("python"), ids=["segments", "timeline", "value"])
 def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
     """The library examples run as they stand, with warnings as errors."""
     script = desk / "example.py"
@@ -107,6 +108,16 @@ def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
     done = subprocess.run(argv, cwd=desk, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_table_of_formats_is_the_registrys() -> None:
+    """Every format there is has its row, in order, with the ending of its files."""
+    rows = [
+        (row.name, f".{row.extension}")
+        for row in FORMATS.values()
+        if f"| `{row.name}` | `.{row.extension}` |" in README
+    ]
+    assert rows == [(row.name, f".{row.extension}") for row in FORMATS.values()]
 
 
 def test_the_limits_table_agrees_with_the_targets() -> None:

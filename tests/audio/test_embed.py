@@ -185,7 +185,9 @@ def test_the_subtitles_are_the_captions_at_their_times(
         times = [round(cue.start.total_seconds() * 1000) for cue in parsed]
         said = [cue.content for cue in parsed]
         assert "Q&A ＜b>loud＜/b> ｛x｝ C:＼new" in said[0]
-    assert times == [0, 1000, 2000]
+    # In Matroska ffmpeg puts Opus a few milliseconds late, and all that is muxed with it.
+    late_ms = 20 if suffix == ".webm" else 0
+    assert times == [pytest.approx(time, abs=late_ms) for time in (0, 1000, 2000)]
     assert "雨声。“滴答” = ; #" in said[1]
     assert said[2] == "[no caption: timed out]"
 

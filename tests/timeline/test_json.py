@@ -191,6 +191,36 @@ def test_a_cut_off_file_is_refused_with_line_and_column(timeline_of: TimelineOf)
         parse("".join(render(timeline_of("a"), "json").splitlines(keepends=True)[:40])[:-5])
 
 
+def test_the_place_is_told_as_path_and_line(timeline_of: TimelineOf) -> None:
+    """Somebody who opens the file in an editor goes straight to it."""
+    lines = render(timeline_of("a", "b"), "json").splitlines()
+    (number,) = [n for n, line in enumerate(lines) if '"text": "b"' in line]
+    lines[number] = '      "text": 7,'
+    with pytest.raises(InputError, match=rf"at \$\.entries\[1\]\.text \(line {number + 1}\)$"):
+        parse("\n".join(lines))
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.999])
+def test_a_cut_off_file_is_called_so(kept: float, timeline_of: TimelineOf) -> None:
+    """Wherever it ends, in a text or between two fields."""
+    text = render(timeline_of("a dog and another", "rain"), "json")
+    with pytest.raises(InputError, match=r"cut off: the file ends in the middle of line \d+"):
+        parse(text[: int(len(text) * kept)])
+
+
+def test_parts_and_notes_are_written_only_where_there_are_any(timeline_of: TimelineOf) -> None:
+    """A plain timeline has the fields it always had, and a file may say them empty."""
+    timeline = timeline_of("a")
+    document = json.loads(render(timeline, "json"))
+    assert not {"parts", "notes"} & set(document)
+    assert parse(json.dumps(document | {"parts": [], "notes": []})) == timeline
+    shifted = json.loads(render(replace(timeline.shifted(1), notes=("Late.",)), "json"))
+    assert shifted["notes"] == ["Late."]
+    assert [part["at_s"] for part in shifted["parts"]] == [1.0]
+    with pytest.raises(InputError, match=r"\$\.parts\[0\]\.at_s"):
+        parse(json.dumps(shifted | {"parts": [shifted["parts"][0] | {"at_s": -1}]}))
+
+
 def test_a_byte_order_mark_is_no_obstacle(timeline_of: TimelineOf) -> None:
     """Some editors put one in front of every file they save."""
     timeline = timeline_of("a")
