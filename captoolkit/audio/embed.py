@@ -30,6 +30,8 @@ DEMUXERS = {"srt": "srt", "vtt": "webvtt"}
 PICTURES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 TRACK_NAME = "Captions"
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
+MOST_TICKS = 2**31 - 1  # of one chapter on the clock of an MP4's header
+USUAL_CLOCK_HZ = 1000
 MOST_LISTED_CHAPTERS = 255  # their number in the older of an MP4's two lists has 8
 ALIKE_S = 1.0  # a timeline and a recording that differ by more may not belong together
 ALIKE_SHARE = 0.01
@@ -64,6 +66,16 @@ def _mp4(muxer: str) -> Holder:
         track_tag="handler_name",
         options=(("movflags", "+faststart"),),
     )
+
+
+def _clock_hz(line: Timeline) -> int:
+    """The clock of an MP4's header: the sound's own, so that no edit of it is rounded.
+
+    Left to itself ffmpeg 9 takes one on which every track is exact, and then loses chapters that
+    have more than 2^31 ticks of it (of 20 minutes, say).
+    """
+    longest = max((entry.source_span.samples for entry in line.entries), default=0)
+    return line.source.sample_rate_hz if longest <= MOST_TICKS else USUAL_CLOCK_HZ
 
 
 HOLDERS = {
@@ -132,7 +144,13 @@ def embed(
     with files.staging(place.parent) as folder:
         staged = folder / place.name
         texts = _write_texts(folder, holder, shown, spread=spread)
-        job = _Job(media=Path(media), holder=holder, texts=texts, staged=staged)
+        job = _Job(
+            media=Path(media),
+            holder=holder,
+            texts=texts,
+            clock_hz=_clock_hz(shown),
+            staged=staged,
+        )
         left_out = _mux(job, layout)
         with files.writing(place):
             staged.replace(place)
@@ -195,6 +213,7 @@ class _Job:
     media: Path
     holder: Holder
     texts: dict[str, Path]
+    clock_hz: int
     staged: Path
 
 
@@ -234,12 +253,16 @@ def _run(job: _Job, kept: list[Stream]) -> None:
     source = ffmpeg.source(job.media)
     nodes = [source[str(stream.index)] for stream in kept if stream not in covers]
     options: dict[str, Any] = {"c": "copy", **dict(holder.options)}
+    if holder.subtitles == MOV_TEXT:
+        options["movie_timescale"] = job.clock_hz
     if holder.subtitles:
         number = sum(stream.kind == "Subtitle" for stream in kept)
         nodes.append(ffmpeg.own_source(job.texts[holder.text], demuxer=DEMUXERS[holder.text]))
         options[f"metadata:s:s:{number}"] = f"{holder.track_tag}={TRACK_NAME}"
         if holder.subtitles == MOV_TEXT:
             options[f"c:s:{number}"] = MOV_TEXT
+            # Counted in microseconds, as ffmpeg does, a subtitle could not last 36 minutes.
+            options[f"bsf:s:{number}"] = f"setts=time_base=1/{USUAL_CLOCK_HZ}"
     # Chapters are no stream; a selector that matches nothing makes the file an input.
     nodes.append(ffmpeg.own_source(job.texts[CHAPTERS], demuxer=CHAPTERS)["t?"])
     place = ffmpeg.file_url(job.staged)

@@ -22,6 +22,7 @@ _SENTENCE_END = re.compile(
     r"|[।॥؟۔]+\s+(?=\S)"
     r"|\s*\n\s*\n\s*(?=\S)"
 )
+_WORD = re.compile(r" *[^ ]+ *")
 _CLOSING = frozenset("、。，．：；！？）」』】》〉〕”’…—～%℃·")
 _OPENING = frozenset("（「『【《〈〔“‘")
 
@@ -105,6 +106,9 @@ def wrapped(line: str, *, width: int = LINE_COLUMNS) -> list[str]:
 
 def _chunks(line: str) -> Iterator[str]:
     """The pieces between which a line may break, each with the spaces behind it."""
+    if line.isascii():
+        yield from _WORD.findall(line)
+        return
     start = 0
     for place in range(1, len(line)):
         if _may_break(line[place - 1], line[place]):

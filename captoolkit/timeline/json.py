@@ -230,9 +230,10 @@ def _shape(document: object, text: str) -> _TimelineShape:
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `")
         where = _where(text, path.removesuffix("`") or "$")
-        raise InputError(f"the timeline has another shape than {FORMAT}: {problem}, {where}") from (
-            error
-        )
+        raise InputError(
+            f"the timeline has another shape than {FORMAT}: {problem}, {where}",
+            fix="undo what was changed there, or write the timeline again",
+        ) from error
 
 
 def _other_format(found: object) -> InputError:

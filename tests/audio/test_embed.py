@@ -273,6 +273,31 @@ def test_a_track_that_begins_late_has_its_captions_late(
         assert chapters_in(header(made.path))[0][0] == pytest.approx(start_s, abs=0.002)
 
 
+@pytest.fixture(scope="module")
+def two_hours(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hours of silence as AAC."""
+    path = tmp_path_factory.mktemp("long") / "long.m4a"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", "7200"]
+    subprocess.run([*argv, "-b:a", "8k", str(path)], check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".mp4", ".mka"])
+def test_segments_as_long_as_services_take_keep_their_times(
+    suffix: str, ffmpeg: str, header: Header, two_hours: Path, tmp_path: Path
+) -> None:
+    """Subtitles and chapters of 40 minutes each, where ffmpeg by itself counts them too finely."""
+    timeline = timeline_of(7200 * 8000, rate_hz=8000)
+    made = captoolkit.embed(two_hours, timeline, tmp_path / f"out{suffix}")
+    told = header(made.path)
+    assert "chapter track not found" not in told
+    assert chapters_in(told) == [(0.0, 2400.0), (2400.0, 4800.0), (4800.0, 7200.0)]
+    argv = [ffmpeg, "-v", "error", "-i", str(made.path), "-map", "0:s", "-f", "srt", "-"]
+    text = subprocess.run(argv, check=True, capture_output=True).stdout.decode()
+    times = [(cue.start.total_seconds(), cue.end.total_seconds()) for cue in srt.parse(text)]
+    assert times == [(0, 2400), (2400, 4800), (4800, 7200)]
+
+
 def test_sentences_can_be_spread(
     fixtures: Path, subtitles: Callable[[Path, str], str], tmp_path: Path
 ) -> None:
