@@ -45,6 +45,8 @@ _STREAM = re.compile(
     r"(?P<kind>\w+): (?P<codec>\w+)(?P<rest>.*)$",
     re.MULTILINE,
 )
+# What belongs to a group is indented by two more; a tag could only pretend to be in one.
+_GROUP = re.compile(r"^  Stream group #[^\n]*\n((?:    [^\n]*(?:\n|\Z))*)", re.MULTILINE)
 _COVER = "(attached pic)"
 _TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)")
 _START = re.compile(r", start (-?[\d.]+)")
@@ -189,10 +191,15 @@ def _shortfall(
 def _streams(text: str) -> list[re.Match[str]]:
     """The lines that tell of streams, each once; past a gap in their numbers they are forged."""
     by_index: dict[int, re.Match[str]] = {}
-    for match in _STREAM.finditer(text):
+    for match in _STREAM.finditer(_GROUP.sub(_ungrouped, text)):
         by_index.setdefault(int(match["index"]), match)
     whole = itertools.takewhile(lambda pair: pair[0] == pair[1], enumerate(sorted(by_index)))
     return [by_index[index] for index, _ in whole]
+
+
+def _ungrouped(group: re.Match[str]) -> str:
+    """The streams of a group (a camera's video and its timecode, say) as if they stood alone."""
+    return "".join(line[2:] for line in group[1].splitlines(keepends=True))
 
 
 def _readable_size(file: Path) -> int:

@@ -221,6 +221,25 @@ def test_decoded_sound_is_the_same_to_the_sample(
         assert decoded_samples(made.path) == decoded_samples(fixtures / name)
 
 
+def test_a_cameras_timecode_comes_along_or_is_told(
+    fixtures: Path, convert: Convert, header: Header, tmp_path: Path
+) -> None:
+    """It is listed in a group with the video; Matroska has no room for such a stream."""
+    options = ["-map", "0", "-c", "copy", "-timecode", "01:00:00:00"]
+    media = convert(fixtures / "two-languages.mp4", tmp_path / "camera.mov", options)
+    assert [stream.kind for stream in probe.layout(media).streams] == [
+        "Video",
+        "Audio",
+        "Audio",
+        "Data",
+    ]
+    assert len(probe.probe(media).tracks) == 2
+    kept = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mov")
+    assert header(kept.path).count("timecode ") == header(media).count("timecode ")
+    moved = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mkv")
+    assert "1 data stream could not come along." in moved.notes
+
+
 @pytest.mark.parametrize("suffix", [".m4a", ".mka"])
 def test_cover_art_stays_cover_art(
     suffix: str, fixtures: Path, convert: Convert, header: Header, packets: Packets, tmp_path: Path
