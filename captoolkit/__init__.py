@@ -9,7 +9,8 @@ for entry in timeline.entries:
 ```
 
 The verbs are `probe`, `plan`, `prepare`, `caption` and `acaption`; `targets` lists the services
-known here; `render` and `parse` turn a timeline into text and back. Importing this package loads
+known here; `render` and `parse` turn a timeline into text and back, and `embed` puts it into the
+media file. Importing this package loads
 nothing else: each name is fetched when it is first used.
 """
 
@@ -19,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from captoolkit.audio.embed import embed
     from captoolkit.audio.probe import probe
     from captoolkit.captioning import acaption, caption
     from captoolkit.catalogue import targets
@@ -39,10 +41,10 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
-    from captoolkit.model import Timeline
     from captoolkit.prepared import Prepared
     from captoolkit.preparing import plan, prepare
     from captoolkit.timeline import parse, render
+    from captoolkit.timeline.value import Timeline
 
 __version__ = "0.1.0"
 
@@ -66,6 +68,7 @@ __all__ = [
     "UsageError",
     "acaption",
     "caption",
+    "embed",
     "parse",
     "plan",
     "prepare",
@@ -77,9 +80,10 @@ __all__ = [
 _ERRORS = "captoolkit.errors"
 _HOMES = {
     "Prepared": "captoolkit.prepared",
-    "Timeline": "captoolkit.model",
+    "Timeline": "captoolkit.timeline.value",
     "acaption": "captoolkit.captioning",
     "caption": "captoolkit.captioning",
+    "embed": "captoolkit.audio.embed",
     "parse": "captoolkit.timeline",
     "plan": "captoolkit.preparing",
     "prepare": "captoolkit.preparing",

@@ -21,21 +21,11 @@ from captoolkit.captioners.regions import region_of_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent, ignore
-from captoolkit.model import (
-    CaptionerInfo,
-    Cost,
-    Entry,
-    Price,
-    Span,
-    Status,
-    Target,
-    Timeline,
-    Usage,
-    Via,
-)
+from captoolkit.model import CaptionerInfo, Cost, Entry, Price, Span, Status, Target, Usage, Via
 from captoolkit.prepared import Prepared
 from captoolkit.preparing import prepare
 from captoolkit.timeline.stitch import stitch
+from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
     from captoolkit.audio.source import Source

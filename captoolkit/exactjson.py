@@ -15,12 +15,56 @@ from decimal import Decimal
 from captoolkit.model import Encoding, SourceInfo
 from captoolkit.units import format_seconds
 
+_SPACE = re.compile(r"[ \t\n\r]*")
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _UNREADABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def render(value: object) -> str:
     """Return `value` (of dicts, lists, texts, numbers, `Decimal`) as indented JSON text."""
     return _written(value, "") + "\n"
+
+
+def render_line(value: object) -> str:
+    """Return `value` as JSON text on a single line, with the end of the line."""
+    return re.sub(r"\n *", "", _written(value, "").replace(",\n", ", \n")) + "\n"
+
+
+def line_of(text: str, path: str) -> int:
+    r"""Return the line, from 1, on which what lies at `path` begins in JSON text.
+
+    ```python
+    >>> line_of('{"a": 1,\n "b": [1,\n 2]}', "$.b[1]")
+    3
+
+    ```
+    """
+    decoder, at = json.JSONDecoder(), _after_space(text, 0)
+    for key, index in _STEP.findall(path):
+        at = _child(decoder, text, at, index or key)
+    return text.count("\n", 0, at) + 1
+
+
+def _child(decoder: json.JSONDecoder, text: str, at: int, wanted: str) -> int:
+    """Where the value of a key, or the item of a number, begins in what begins at `at`."""
+    is_object, at, number = text[at] == "{", _after_space(text, at + 1), 0
+    while text[at] not in "}]":
+        name = str(number)
+        if is_object:
+            name, at = decoder.raw_decode(text, at)
+            at = _after_space(text, _after_space(text, at) + 1)
+        if name == wanted:
+            break
+        _, at = decoder.raw_decode(text, at)
+        at = _after_space(text, at)
+        at = _after_space(text, at + 1) if text[at] == "," else at
+        number += 1
+    return at
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def seconds(samples: int, rate_hz: int) -> Decimal:

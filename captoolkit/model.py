@@ -1,6 +1,6 @@
 """The values that flow through captoolkit, each frozen: what is upstream is never changed.
 
-`MediaInfo -> Plan -> Segment -> Caption -> Entry -> Timeline`
+`MediaInfo -> Plan -> Segment -> Caption -> Entry`, and on to `Timeline` (`timeline/value.py`)
 
 Rules: a time is a whole number of samples together with the rate it is counted at (`Span`), half
 open, and its name says whose clock it is on (`source_span` is the source's). Units are in names.
@@ -372,28 +372,3 @@ class Entry:
     request_id: str | None = None
     error: str | None = None
     usage: Usage = field(default_factory=Usage)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """Captions over a whole recording, on the recording's own clock.
-
-    Attributes:
-        entries: in time order, without overlap; holes and silences are entries too.
-        cost: what the answers cost by the prices of the region, None when nobody says.
-    """
-
-    source: SourceInfo
-    captioner: CaptionerInfo
-    entries: tuple[Entry, ...]
-    cost: Cost | None = None
-
-    @property
-    def usage(self) -> Usage:
-        """The tokens of all entries together."""
-        return sum((entry.usage for entry in self.entries), Usage())
-
-    @property
-    def holes(self) -> tuple[Entry, ...]:
-        """The entries that have no caption because asking failed."""
-        return tuple(entry for entry in self.entries if entry.status is Status.FAILED)

@@ -46,13 +46,38 @@ def parse_duration(text: str) -> Fraction:
 
     ```
     """
-    seconds = _clock_seconds(text.strip()) or _unit_seconds(text.strip().lower())
+    seconds = _seconds(text)
     if not seconds:
         raise UsageError(
             f"{text!r} is not a duration above zero",
             fix="write 90, 40m, 1h30m, 2400.5s or 00:40:00",
         )
     return seconds
+
+
+def parse_time(text: str) -> Fraction:
+    """Return the exact seconds in what `parse_duration` reads; zero and a sign are times as well.
+
+    Raises:
+        UsageError: the text is no time.
+
+    ```python
+    >>> parse_time("0:00"), parse_time("-1m"), parse_time("+2.5")
+    (Fraction(0, 1), Fraction(-60, 1), Fraction(5, 2))
+
+    ```
+    """
+    unsigned = text.strip()
+    sign = -1 if unsigned.startswith("-") else 1
+    seconds = _seconds(unsigned[1:] if unsigned[:1] in ("-", "+") else unsigned)
+    if seconds is None:
+        raise UsageError(f"{text!r} is not a time", fix="write 90, -1m, 1h30m, 2400.5s or 00:40:00")
+    return sign * seconds
+
+
+def _seconds(text: str) -> Fraction | None:
+    clock = _clock_seconds(text.strip())
+    return _unit_seconds(text.strip().lower()) if clock is None else clock
 
 
 def _clock_seconds(text: str) -> Fraction | None:
@@ -69,7 +94,7 @@ def _unit_seconds(text: str) -> Fraction | None:
     if _PLAIN.fullmatch(text):
         return Fraction(text)
     match = _UNITS.fullmatch(text)
-    if not match:
+    if not match or not text:
         return None
     hours, minutes, seconds, milliseconds = (Fraction(number or 0) for number in match.groups())
     return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
@@ -113,7 +138,7 @@ def parse_bit_rate(text: str) -> int:
     return int(rate)
 
 
-def samples_at(seconds: Fraction | float, rate_hz: int) -> int:
+def samples_at(seconds: Fraction | float, rate_hz: int | Fraction) -> int:
     """Return the sample nearest to `seconds` at `rate_hz` (halves go up).
 
     ```python
@@ -140,14 +165,18 @@ def rescale(samples: int, from_hz: int, to_hz: int) -> int:
 def format_seconds(samples: int, rate_hz: int) -> str:
     """Return `samples` at `rate_hz` as seconds with six decimals: enough to find each again.
 
+    Above 999,999 Hz, which only timelines joined on a common clock have, with as many as it takes.
+
     ```python
-    >>> format_seconds(44101, 44100)
-    '1.000023'
+    >>> format_seconds(44101, 44100), format_seconds(1, 7_056_000)
+    ('1.000023', '0.0000001')
 
     ```
     """
-    micros = rescale(samples, rate_hz, 1_000_000)
-    return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
+    decimals = max(6, len(str(rate_hz)))
+    ticks_hz = 10**decimals
+    ticks = rescale(samples, rate_hz, ticks_hz)
+    return f"{ticks // ticks_hz}.{ticks % ticks_hz:0{decimals}d}"
 
 
 def format_clock(seconds: Fraction | float, *, decimals: int = 0, mark: str = ".") -> str:

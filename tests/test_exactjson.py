@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captoolkit.exactjson import render, seconds, source_fields
+from captoolkit.exactjson import line_of, render, render_line, seconds, source_fields
 from captoolkit.model import SourceInfo
 
 TEXTS = st.text(st.characters() | st.sampled_from("\ud800\udbff\udc00\udfff\x00\x1b\x7f\x85\u2028"))
@@ -88,3 +88,22 @@ def test_source_is_described_by_its_fields() -> None:
         "track": 1,
         "duration_s": 1.5,
     }
+
+
+@given(VALUES)
+def test_a_line_is_one_line_and_says_the_same(value: object) -> None:
+    """JSON Lines: nothing in a text can end the line."""
+    line = render_line(value)
+    assert line.endswith("\n")
+    assert len(line.splitlines()) == 1
+    assert json.loads(line) == json.loads(render(value))
+
+
+@given(st.lists(VALUES, min_size=1, max_size=5), st.data())
+def test_the_line_of_an_item_is_found(items: list[object], data: st.DataObject) -> None:
+    """What comes before it, of any shape and length, is skipped."""
+    number = data.draw(st.integers(0, len(items) - 1))
+    marked = [*items[:number], "the one that is meant", *items[number + 1 :]]
+    lines = render({"other": items, "items": marked}).split("\n")
+    found = lines[line_of("\n".join(lines), f"$.items[{number}]") - 1]
+    assert found.strip(" ,") == '"the one that is meant"'

@@ -47,6 +47,7 @@ LIBRARIES = {
     "httpx": {"captioners/http.py"},
     "imageio_ffmpeg": {"audio/ffmpeg.py"},
     "msgspec": {"planning/targets.py", "timeline/json.py", "captioners"},
+    "opentimelineio": {"timeline/otio.py"},
     "numpy": {"planning", "audio", "captioners/acoustic", "captioners/base.py", "workshop"},
     "platformdirs": {"catalogue.py"},
     "pydub": {"audio/clip.py"},

@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit import model
-from captoolkit.model import (
-    CaptionerInfo,
-    Entry,
-    SourceInfo,
-    Span,
-    Status,
-    Timeline,
-    Usage,
-)
+from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status, Usage
+from captoolkit.timeline.value import Timeline
 from tests.planning.making import media, track
 
 COUNTS = st.none() | st.integers(0, 10**9)

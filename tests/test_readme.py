@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from captoolkit.timeline import FORMATS
 from tests.conftest import FIXTURES, ROOT
 from tests.recorder import Recorder
 
@@ -97,7 +98,7 @@ ANSWERS: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("body", blocks("python"), ids=["segments", "timeline", "rehearsal"])
+@pytest.mark.parametrize("body", blocks("python"), ids=range(1, len(blocks("python")) + 1))
 def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
     """The library examples run as they stand, with warnings as errors."""
     script = desk / "example.py"
@@ -126,6 +127,16 @@ def test_the_kinds_of_faults_are_as_many_as_the_readme_says() -> None:
 
     assert "lists sixteen kinds" in README
     assert len(Kind) == 16
+
+
+def test_the_table_of_formats_is_the_registrys() -> None:
+    """Every format there is has its row, in order, with the ending of its files."""
+    rows = [
+        (row.name, f".{row.extension}")
+        for row in FORMATS.values()
+        if f"| `{row.name}` | `.{row.extension}` |" in README
+    ]
+    assert rows == [(row.name, f".{row.extension}") for row in FORMATS.values()]
 
 
 def test_the_limits_table_agrees_with_the_targets() -> None:

@@ -17,6 +17,7 @@ from captoolkit.units import (
     parse_bit_rate,
     parse_duration,
     parse_size,
+    parse_time,
     rescale,
     samples_at,
 )
@@ -221,3 +222,26 @@ def test_base64_capacity_is_the_largest(characters: int) -> None:
     """The capacity fits into the characters, and one byte more does not."""
     capacity = base64_capacity(characters)
     assert base64_length(capacity) <= characters < base64_length(capacity + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("0:00", 0), ("-1m", -60), ("+2.5s", Fraction(5, 2)), ("1h", 3600)],
+)
+def test_a_time_may_be_zero_or_have_a_sign(text: str, seconds: Fraction) -> None:
+    """Places on a timeline, and shifts of it, are times."""
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-", "+", "--1", "soon", "1:99", "-0:0:0:0"])
+def test_no_time_is_refused(text: str) -> None:
+    """One clear error, whatever it was."""
+    with pytest.raises(UsageError, match="is not a time"):
+        parse_time(text)
+
+
+def test_samples_of_very_fast_clocks_have_the_digits_they_need() -> None:
+    """A joined timeline's clock may count millions; each of its samples is found again."""
+    for rate_hz in (999_999, 1_000_000, 7_056_000, 10**9 + 7):
+        for samples in (1, rate_hz - 1, 10**6 * rate_hz + 1):
+            assert samples_at(Fraction(format_seconds(samples, rate_hz)), rate_hz) == samples

@@ -149,6 +149,20 @@ def source(path: str | Path, **options: Any) -> Any:
     )
 
 
+def own_source(path: str | Path, *, demuxer: str) -> Any:
+    """Return the input node for a file that captoolkit has written, read as what it is."""
+    import ffmpeg
+
+    return ffmpeg.input(file_url(path), f=demuxer, protocol_whitelist=PROTOCOLS)
+
+
+def output(nodes: Sequence[Any], path: str | Path, **options: Any) -> Any:
+    """Return the output node for streams of several inputs."""
+    import ffmpeg
+
+    return ffmpeg.output(*nodes, file_url(path), **options)
+
+
 def raw_source(*, rate_hz: int, channels: int) -> Any:
     """Return the input node for float32 samples written to standard input."""
     import ffmpeg

@@ -12,6 +12,8 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from captoolkit.audio import ffmpeg, glance, lengths, riff
@@ -43,6 +45,11 @@ _STREAM = re.compile(
     r"(?P<kind>\w+): (?P<codec>\w+)(?P<rest>.*)$",
     re.MULTILINE,
 )
+# What belongs to a group is indented by two more; a tag could only pretend to be in one.
+_GROUP = re.compile(r"^  Stream group #[^\n]*\n((?:    [^\n]*(?:\n|\Z))*)", re.MULTILINE)
+_COVER = "(attached pic)"
+_TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)")
+_START = re.compile(r", start (-?[\d.]+)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
 _BIT_RATE = re.compile(r", (\d+) kb/s")
 _LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "binaural": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
@@ -89,6 +96,74 @@ def ask_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One stream of any kind: `kind`, `codec` and the container's `tag` as ffmpeg prints them."""
+
+    index: int
+    kind: str
+    codec: str
+    tag: str
+    start_s: Fraction
+    is_cover: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """All that lies in a media file side by side, as its header claims.
+
+    Attributes:
+        start_s: where the first of its streams begins on the container's clock.
+        duration_s: how long the longest is said to be; None where nothing is said.
+    """
+
+    container: str
+    streams: tuple[Stream, ...]
+    start_s: Fraction
+    duration_s: Fraction | None
+    has_chapters: bool
+
+
+def layout(path: str | os.PathLike[str]) -> Layout:
+    """Return what lies in the media file at `path`, with sound or without.
+
+    Raises:
+        SourceNotFoundError: there is no such file, or it may not be read.
+        NotMediaError: ffmpeg finds nothing in it that it can read.
+    """
+    refuse_url(path)
+    file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+    _readable_size(file)
+    text = ffmpeg.header(file)
+    container = _container(text, file)
+    promise = _PROMISE.search(text)
+    start_s = Fraction(promise[4] or 0) if promise else Fraction(0)
+    matches = _streams(text.rpartition("\n  Duration: ")[2])
+    return Layout(
+        container=container,
+        streams=tuple(map(_stream, matches)),
+        start_s=start_s,
+        duration_s=_promised_s(promise) if promise else None,
+        has_chapters="\n  Chapters:\n" in text,
+    )
+
+
+def _stream(match: re.Match[str]) -> Stream:
+    start, tag = _START.search(match["rest"]), _TAG.search(match["rest"])
+    return Stream(
+        index=int(match["index"]),
+        kind=match["kind"],
+        codec=match["codec"],
+        tag=tag[1] if tag else "",
+        start_s=Fraction(start[1]) if start else Fraction(0),  # ffmpeg prints no zero
+        is_cover=_COVER in match["rest"],
+    )
+
+
+def _promised_s(promise: re.Match[str]) -> Fraction:
+    return int(promise[1]) * 3600 + int(promise[2]) * 60 + Fraction(promise[3])
+
+
 def _shortfall(
     text: str, file: Path, container: str, tracks: Sequence[Track], pictures: Sequence[Picture]
 ) -> list[str]:
@@ -104,7 +179,7 @@ def _shortfall(
         return []
     if moving or len(tracks) > 1:
         return []
-    promised_s = int(promise[1]) * 3600 + int(promise[2]) * 60 + float(promise[3])
+    promised_s = float(_promised_s(promise))
     if container in ENDS_NAMED:
         promised_s -= max(0.0, float(promise[4] or 0))
     found_s = tracks[0].duration_s
@@ -116,10 +191,15 @@ def _shortfall(
 def _streams(text: str) -> list[re.Match[str]]:
     """The lines that tell of streams, each once; past a gap in their numbers they are forged."""
     by_index: dict[int, re.Match[str]] = {}
-    for match in _STREAM.finditer(text):
+    for match in _STREAM.finditer(_GROUP.sub(_ungrouped, text)):
         by_index.setdefault(int(match["index"]), match)
     whole = itertools.takewhile(lambda pair: pair[0] == pair[1], enumerate(sorted(by_index)))
     return [by_index[index] for index, _ in whole]
+
+
+def _ungrouped(group: re.Match[str]) -> str:
+    """The streams of a group (a camera's video and its timecode, say) as if they stood alone."""
+    return "".join(line[2:] for line in group[1].splitlines(keepends=True))
 
 
 def _readable_size(file: Path) -> int:
@@ -177,7 +257,7 @@ def _picture(match: re.Match[str]) -> Picture:
     return Picture(
         stream_index=int(match["index"]),
         codec=match["codec"],
-        is_cover="(attached pic)" in match["rest"],
+        is_cover=_COVER in match["rest"],
     )
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "caption": "Prepare, ask, stitch: write the timeline of each file.",
     "doctor": "Show what captoolkit finds here: ffmpeg, key, folders, versions.",
     "emulate": "Rehearse: answer on this machine as the services do, for nothing.",
+    "embed": "Put a timeline into its media file: subtitles and chapters.",
     "export": "Write a timeline in other formats.",
     "plan": "Show what would be done to each file and why; write nothing.",
     "prepare": "Make files that fit the target, and a manifest of them.",

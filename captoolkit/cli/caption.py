@@ -11,7 +11,7 @@ from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report
 from captoolkit.cli.show import note, plural, say
 
 if TYPE_CHECKING:
-    from captoolkit.model import Timeline
+    from captoolkit.timeline.value import Timeline
 
 
 @click.command("caption", short_help=COMMANDS["caption"])
@@ -33,6 +33,8 @@ def command(
     files: tuple[str, ...],
     formats: str | None,
     out: str | None,
+    spread: bool,
+    frame_rate: str | None,
     captioner: str,
     model: str | None,
     region: str | None,
@@ -53,7 +55,9 @@ def command(
     from captoolkit.cli.progress import Bars
     from captoolkit.cli.writing import Outputs, rescue
 
-    outputs = Outputs(formats, out, inputs=files, overwrite=overwrite)
+    outputs = Outputs(
+        formats, out, inputs=files, overwrite=overwrite, spread=spread, frame_rate=frame_rate
+    )
     asker = open_asker(
         captioner, target=chosen["target"], model=model, region=region, base_url=base_url
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, display_name, for_each
 from captoolkit.cli.show import say
+
+if TYPE_CHECKING:
+    from captoolkit.timeline.value import Timeline
 
 
 @click.command("export", short_help=COMMANDS["export"])
@@ -18,17 +21,29 @@ from captoolkit.cli.show import say
 @options.overwrite_option
 @options.debug_option
 def command(
-    timeline: str, formats: str | None, out: str | None, overwrite: bool, debug: bool
+    timeline: str,
+    formats: str | None,
+    out: str | None,
+    spread: bool,
+    frame_rate: str | None,
+    overwrite: bool,
+    debug: bool,
 ) -> int:
     """Write the timeline in TIMELINE.json in other formats (- reads standard input)."""
     from captoolkit.cli.writing import Outputs
-    from captoolkit.timeline import parse
 
-    outputs = Outputs(formats, out, inputs=[timeline], overwrite=overwrite)
+    outputs = Outputs(
+        formats,
+        out,
+        inputs=[timeline],
+        overwrite=overwrite,
+        spread=spread,
+        frame_rate=frame_rate,
+    )
 
     def convert(name: str) -> None:
         places = outputs.places()
-        outputs.write(parse(_read(name)), places)
+        outputs.write(read_timeline(name), places)
         for place in places.values():
             if place is not None:
                 say(display_name(str(place)))
@@ -36,16 +51,16 @@ def command(
     return for_each([timeline], convert, debug=debug)
 
 
-def _read(name: str) -> str:
-    from captoolkit.errors import InputError, SourceNotFoundError
+def read_timeline(name: str) -> Timeline:
+    """Return the timeline in a file; `-` is standard input."""
+    from captoolkit.errors import InputError
+    from captoolkit.timeline import parse
+    from captoolkit.timeline.value import Timeline
 
+    if name != "-":
+        return Timeline.load(name)
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return data.decode("utf-8")
-    except OSError as error:
-        raise SourceNotFoundError(
-            f"it cannot be read ({error.strerror})", fix="check the name", path=name
-        ) from error
+        return parse(sys.stdin.buffer.read().decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(
             "it is not UTF-8 text", fix="give a timeline that captoolkit wrote", path=name

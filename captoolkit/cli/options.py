@@ -10,6 +10,7 @@ import click
 
 from captoolkit.catalogue import DEFAULT_TARGET
 from captoolkit.errors import UsageError
+from captoolkit.timeline import FORMATS
 from captoolkit.units import parse_bit_rate, parse_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -61,14 +62,14 @@ def overwrite_option(command: Command) -> Command:
 
 
 def output_options(command: Command) -> Command:
-    """`-f` and `-o`: which formats a timeline is written in, and where."""
+    """`-f` and `-o`: which formats a timeline is written in, and where; and how."""
     return _stack(
         command,
         click.option(
             "-f",
             "formats",
             metavar="FORMAT,...",
-            help="What to write: json, srt, vtt, txt, md; several with commas.  [default: by the "
+            help=f"What to write: {', '.join(FORMATS)}; several with commas.  [default: by the "
             "ending of -o, else json]",
         ),
         click.option(
@@ -79,7 +80,23 @@ def output_options(command: Command) -> Command:
             "output. Several: a folder that receives STEM.json, STEM.srt, ...  [default: the "
             "current folder]",
         ),
+        spread_option,
+        click.option(
+            "--frame-rate",
+            metavar="FPS",
+            help="Frames per second of the editor's timeline, for edl and fcpxml.  [default: 25]",
+        ),
     )
+
+
+def spread_option(command: Command) -> Command:
+    """`--spread`."""
+    return click.option(
+        "--spread",
+        is_flag=True,
+        help="Lay the sentences of each segment over it in proportion to their length, as cues of "
+        "their own. Their times are then estimates, and the file says so where it can.",
+    )(command)
 
 
 def target_options(command: Command, *, target: str | None = DEFAULT_TARGET) -> Command:

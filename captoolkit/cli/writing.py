@@ -7,15 +7,15 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from captoolkit import files
-from captoolkit.cli.show import as_path
+from captoolkit.cli.show import as_path, note
 from captoolkit.errors import UsageError
-from captoolkit.timeline import FORMATS, extension_of, render
+from captoolkit.timeline import FORMATS, extension_of, format_of, losses, render
 
 if TYPE_CHECKING:
-    from captoolkit.model import Timeline
+    from captoolkit.timeline.value import Timeline
 
 STANDARD_OUTPUT = "-"
 DEFAULT_FORMAT = "json"
@@ -29,18 +29,31 @@ class Outputs:
         out: what `-o` says, None without it.
         inputs: the files on the command line.
         overwrite: replace what is there; an input never is.
+        **options: how, as `render` takes it: `spread`, `frame_rate`.
 
     Raises:
         UsageError: a format is unknown, or `-o` cannot hold them all.
     """
 
     def __init__(
-        self, formats: str | None, out: str | None, *, inputs: Sequence[str], overwrite: bool
+        self,
+        formats: str | None,
+        out: str | None,
+        *,
+        inputs: Sequence[str],
+        overwrite: bool,
+        **options: Any,
     ) -> None:
-        asked = formats or _ending(out) or DEFAULT_FORMAT
+        asked = formats or (out and format_of(out)) or DEFAULT_FORMAT
         self._formats = list(dict.fromkeys(name.strip().lower() for name in asked.split(",")))
         for name in self._formats:
             extension_of(name)
+        if options.get("spread") and not any(FORMATS[name].has_cues for name in self._formats):
+            with_cues = ", ".join(row.name for row in FORMATS.values() if row.has_cues)
+            raise UsageError(
+                f"--spread does nothing for {asked}", fix=f"it is for {with_cues}; leave it out"
+            )
+        self._options = {name: value for name, value in options.items() if value is not None}
         self._inputs = inputs
         self._overwrite = overwrite
         self._single = len(self._formats) == 1 and len(inputs) == 1
@@ -71,9 +84,11 @@ class Outputs:
         return places
 
     def write(self, timeline: Timeline, places: Mapping[str, Path | None]) -> None:
-        """Write a timeline to its places, each whole or not at all."""
+        """Write a timeline to its places, each whole or not at all; say what one cannot hold."""
         for form, place in places.items():
-            text = render(timeline, form)
+            text = render(timeline, form, **self._options)
+            for loss in losses(timeline, form, **self._options):
+                note(f"{form}: {loss}")
             if place is None:
                 sys.stdout.buffer.write(text.encode())
                 sys.stdout.buffer.flush()
@@ -87,12 +102,6 @@ class Outputs:
         out = Path(os.path.abspath(self._out))  # noqa: PTH100 - keeps links as they are
         ends_as_folder = self._out.endswith(("/", os.sep))
         return out if self._single and not out.is_dir() and not ends_as_folder else out / name
-
-
-def _ending(out: str | None) -> str | None:
-    """The format that the ending of `-o` names, None where it names none."""
-    ending = Path(out or "").suffix.removeprefix(".").lower()
-    return next((name for name in FORMATS if extension_of(name) == ending), None)
 
 
 def rescue(timeline: Timeline) -> Path:

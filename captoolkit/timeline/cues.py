@@ -1,8 +1,9 @@
 """Entries as cues: times in whole milliseconds, and lines that keep a cue in one piece.
 
-Rules: a time is rounded once, here, to the nearest millisecond. Cues never overlap, never go
-backwards and always last at least 1 ms: an entry too short for that is given its millisecond, and
-the cue after it starts where it ends. No time is ever clamped; hours have as many digits as needed.
+Rules: a time is rounded once, here, to the nearest millisecond (or frame, or whatever the format
+counts). Cues never overlap, never go backwards and always last at least one: an entry too short for
+that is given its millisecond, and the cue after it starts where it ends. No time is ever clamped;
+hours have as many digits as needed. Long lines are broken as subtitles are.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from captoolkit.model import Entry, Timeline
-from captoolkit.timeline.wording import paragraphs
-from captoolkit.units import format_clock, rescale
+from captoolkit.model import Entry
+from captoolkit.timeline.breaking import MORE, title, wrapped
+from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.wording import paragraphs, said_in_one_line
+from captoolkit.units import format_clock, samples_at
 
 _NUMBER_ALONE = re.compile(r"-?\d+\.?\d*")
 
@@ -36,15 +39,24 @@ class Cue:
         )
 
 
-def cues(timeline: Timeline) -> Iterator[Cue]:
-    """Yield one cue for each entry, in time order."""
-    shown_ms = 0
+def ticks(timeline: Timeline, ticks_hz: int | Fraction) -> Iterator[tuple[int, int, Entry]]:
+    """Yield start and end of each entry on a clock of so many ticks a second, in time order."""
+    shown = 0
     for entry in timeline.entries:
         span = entry.source_span
-        start_ms = max(shown_ms, rescale(span.start_samples, span.rate_hz, 1000))
-        end_ms = max(start_ms + 1, rescale(span.end_samples, span.rate_hz, 1000))
+        start, end = (
+            samples_at(Fraction(samples, span.rate_hz), ticks_hz)
+            for samples in (span.start_samples, span.end_samples)
+        )
+        start = max(shown, start)
+        shown = max(start + 1, end)
+        yield start, shown, entry
+
+
+def cues(timeline: Timeline) -> Iterator[Cue]:
+    """Yield one cue for each entry, in time order."""
+    for start_ms, end_ms, entry in ticks(timeline, 1000):
         yield Cue(start_ms=start_ms, end_ms=end_ms, entry=entry)
-        shown_ms = end_ms
 
 
 def stamp(time_ms: int, *, mark: str) -> str:
@@ -77,10 +89,31 @@ def cue_lines(entry: Entry) -> list[str]:
 
     ```
     """
+    said = (part for lines in paragraphs(entry) for line in lines for part in wrapped(line))
     lines: list[str] = []
-    for line in (line for paragraph in paragraphs(entry) for line in paragraph):
+    for line in said:
         if lines and _NUMBER_ALONE.fullmatch(line):
             lines[-1] += f" {line}"
         else:
             lines.append(line)
     return lines
+
+
+def entry_title(entry: Entry) -> str:
+    """Return what an entry says as a title; where that is not all of it, it ends in `…`."""
+    return title(said_in_one_line(entry))
+
+
+def hours_over(timeline: Timeline, hours: int) -> bool:
+    """Return whether the timeline goes past so many hours."""
+    return any(end > hours * 3600 for _, end, _ in ticks(timeline, 1))
+
+
+def loss_of_titles(timeline: Timeline) -> list[str]:
+    """Return a sentence on the titles that are not all of their caption; none where all are."""
+    cut = sum(entry_title(entry) != said_in_one_line(entry) for entry in timeline.entries)
+    if not cut:
+        return []
+    return [
+        f"{cut} of {len(timeline.entries)} titles are only the beginning of a caption, with {MORE}."
+    ]

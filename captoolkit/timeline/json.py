@@ -5,10 +5,12 @@ Times are seconds with six decimals, which name one sample at any rate up to 768
 its digits. Text stays readable UTF-8; only what could harm a terminal, break a line in another
 reader, or not be encoded at all (control characters, U+2028, lone surrogates) is written `\uXXXX`.
 A file that says more, less or something else than the format is refused, never half understood.
+`parts` and `notes` are written only where there are any.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from decimal import Decimal
 from fractions import Fraction
@@ -26,35 +28,55 @@ from captoolkit.model import (
     SourceInfo,
     Span,
     Status,
-    Timeline,
     Usage,
 )
-from captoolkit.timeline.stitch import find_fault
+from captoolkit.timeline.editing import Part
+from captoolkit.timeline.stitch import find_fault_and_place
+from captoolkit.timeline.value import Timeline
 from captoolkit.units import samples_at
 
-FORMAT = "captoolkit.timeline/1"
+NAME = "captoolkit.timeline/"
+VERSION = "1"
+FORMAT = NAME + VERSION
+MANIFEST = "captoolkit.manifest/"
+WHICH_FILE = "give the .json that `captoolkit caption` wrote"
 
 # ------------------------------------------------------------------------------------- writing
 
 
 def render(timeline: Timeline) -> str:
     """Return the timeline as JSON, indented for people."""
-    document = {
+    document: dict[str, object] = {
         "format": FORMAT,
         "source": exactjson.source_fields(timeline.source),
         "captioner": _captioner(timeline.captioner),
-        "entries": [_entry(entry) for entry in timeline.entries],
+        "entries": [entry_fields(entry) for entry in timeline.entries],
         "usage": _usage(timeline.usage),
         "cost": _cost(timeline.cost),
     }
+    if timeline.parts:
+        document["parts"] = [_part(part) for part in timeline.parts]
+    if timeline.notes:
+        document["notes"] = list(timeline.notes)
     return exactjson.render(document)
+
+
+def _part(part: Part) -> dict[str, object]:
+    span = part.source_span
+    return {
+        "source": exactjson.source_fields(part.source),
+        "start_s": exactjson.seconds(span.start_samples, span.rate_hz),
+        "end_s": exactjson.seconds(span.end_samples, span.rate_hz),
+        "at_s": exactjson.seconds(part.at_samples, span.rate_hz),
+    }
 
 
 def _captioner(captioner: CaptionerInfo) -> dict[str, object]:
     return {"name": captioner.name, "model": captioner.model, "base_url": captioner.base_url}
 
 
-def _entry(entry: Entry) -> dict[str, object]:
+def entry_fields(entry: Entry) -> dict[str, object]:
+    """Return the object of one entry."""
     span = entry.source_span
     return {
         "index": entry.index,
@@ -131,6 +153,13 @@ class _CostShape(_Exact, frozen=True, kw_only=True):
     amount: Decimal
 
 
+class _PartShape(_Exact, frozen=True, kw_only=True):
+    source: _SourceShape
+    start_s: _Seconds
+    end_s: _Seconds
+    at_s: _Seconds
+
+
 class _TimelineShape(_Exact, frozen=True, kw_only=True):
     format: str
     source: _SourceShape
@@ -138,6 +167,8 @@ class _TimelineShape(_Exact, frozen=True, kw_only=True):
     entries: list[_EntryShape]
     usage: _UsageShape  # the sum of the entries' own, written for readers and not read
     cost: _CostShape | None
+    parts: list[_PartShape] = []
+    notes: list[str] = []
 
 
 def parse(text: str) -> Timeline:
@@ -147,64 +178,120 @@ def parse(text: str) -> Timeline:
         InputError: the text is not JSON, not of this version, not of its shape (the message says
             where), or its entries overlap, go backwards or leave the source.
     """
-    shape = _shape(_document(text.removeprefix("\ufeff")))
-    source = _read_source(shape.source)
-    entries = tuple(_read_entry(entry, source.sample_rate_hz) for entry in shape.entries)
-    fault = find_fault(entries, source=source)
+    text = text.removeprefix("\ufeff")
+    document = _document(text)
+    shape = _shape(document, text)
+    source = _read_source(shape.source, document["source"])
+    rate_hz = source.sample_rate_hz
+    entries = tuple(map(_read_entry, shape.entries, document["entries"], itertools.repeat(rate_hz)))
+    fault, place = find_fault_and_place(entries, source=source)
     if fault:
-        raise InputError(f"the timeline is out of order: {fault}")
+        where = _where(text, f"$.entries[{place}]")
+        raise InputError(f"the timeline is out of order: {fault}, {where}")
     return Timeline(
         source=source,
         captioner=CaptionerInfo(**msgspec.structs.asdict(shape.captioner)),
         entries=entries,
-        cost=_read_cost(shape.cost),
+        cost=_read_cost(shape.cost, text),
+        parts=tuple(
+            _read_part(part, document["parts"][number], rate_hz)
+            for number, part in enumerate(shape.parts)
+        ),
+        notes=tuple(shape.notes),
     )
 
 
-def _document(text: str) -> object:
+def _document(text: str) -> Any:
     try:
         return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        if not text[error.pos :].strip() or error.msg.startswith("Unterminated string"):
+            raise InputError(
+                f"it is cut off: the file ends in the middle of line {text.count(chr(10)) + 1}"
+                if text.strip()
+                else "it is empty",
+                fix="write it again, or take it from where it is whole",
+            ) from error
+        raise InputError(f"this is not JSON: {error}", fix=WHICH_FILE) from error
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise InputError(f"this is not JSON: {error}") from error
+        raise InputError(f"this is not JSON: {error}", fix=WHICH_FILE) from error
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a number that JSON has")
 
 
-def _shape(document: object) -> _TimelineShape:
+def _shape(document: object, text: str) -> _TimelineShape:
     found = document.get("format") if isinstance(document, dict) else None
     if found != FORMAT:
-        raise InputError(
-            f"this is not a timeline that can be read here: format is {found!r}, not {FORMAT!r}",
-            fix="give the .json that `captoolkit caption` wrote, or a newer captoolkit",
-        )
+        raise _other_format(found)
     try:
         return msgspec.convert(document, _TimelineShape)
     except msgspec.ValidationError as error:
-        raise InputError(f"the timeline has another shape than {FORMAT}: {error}") from error
+        problem, _, path = str(error).partition(" - at `")
+        where = _where(text, path.removesuffix("`") or "$")
+        raise InputError(
+            f"the timeline has another shape than {FORMAT}: {problem}, {where}",
+            fix="undo what was changed there, or write the timeline again",
+        ) from error
 
 
-def _read_source(shape: _SourceShape) -> SourceInfo:
+def _other_format(found: object) -> InputError:
+    """The error for JSON that is something else: which kind, and what to give instead."""
+    if isinstance(found, str) and found.startswith(NAME):
+        version = found.removeprefix(NAME)
+        return InputError(
+            f"this is version {version} of the timeline format ($.format is {found!r}), and "
+            f"version {VERSION} is what is read here",
+            fix="use the captoolkit that wrote it, or a newer one",
+        )
+    if isinstance(found, str) and found.startswith(MANIFEST):
+        return InputError(
+            f"this is a manifest of prepared files ($.format is {found!r}), not a timeline",
+            fix=WHICH_FILE,
+        )
+    return InputError(f"this is no timeline: $.format is {found!r}, not {FORMAT!r}", fix=WHICH_FILE)
+
+
+def _where(text: str, path: str) -> str:
+    return f"at {path} (line {exactjson.line_of(text, path)})"
+
+
+def _read_source(shape: _SourceShape, raw: dict[str, Any]) -> SourceInfo:
     fields: dict[str, Any] = msgspec.structs.asdict(shape)
-    duration = Fraction(fields.pop("duration_s"))
-    return SourceInfo(**fields, duration_samples=samples_at(duration, shape.sample_rate_hz))
+    del fields["duration_s"]
+    samples = samples_at(Fraction(raw["duration_s"]), shape.sample_rate_hz)
+    return SourceInfo(**fields, duration_samples=samples)
 
 
-def _read_entry(shape: _EntryShape, rate_hz: int) -> Entry:
-    fields: dict[str, Any] = msgspec.structs.asdict(shape)
-    span = Span(
-        start_samples=samples_at(fields.pop("start_s"), rate_hz),
-        end_samples=samples_at(fields.pop("end_s"), rate_hz),
+def _read_span(raw: dict[str, Any], rate_hz: int) -> Span:
+    """The span of an object whose times are known to be sound, by their exact digits."""
+    return Span(
+        start_samples=samples_at(Fraction(raw["start_s"]), rate_hz),
+        end_samples=samples_at(Fraction(raw["end_s"]), rate_hz),
         rate_hz=rate_hz,
     )
+
+
+def _read_entry(shape: _EntryShape, raw: dict[str, Any], rate_hz: int) -> Entry:
+    fields: dict[str, Any] = msgspec.structs.asdict(shape)
+    del fields["start_s"], fields["end_s"]
     usage = Usage(**msgspec.structs.asdict(fields.pop("usage")))
-    return Entry(**fields, source_span=span, usage=usage)
+    return Entry(**fields, source_span=_read_span(raw, rate_hz), usage=usage)
 
 
-def _read_cost(shape: _CostShape | None) -> Cost | None:
+def _read_part(shape: _PartShape, raw: dict[str, Any], rate_hz: int) -> Part:
+    return Part(
+        source=_read_source(shape.source, raw["source"]),
+        source_span=_read_span(raw, rate_hz),
+        at_samples=samples_at(Fraction(raw["at_s"]), rate_hz),
+    )
+
+
+def _read_cost(shape: _CostShape | None, text: str) -> Cost | None:
     if shape is None:
         return None
     if not shape.amount.is_finite():
-        raise InputError(f"cost.amount is {shape.amount}, which is no amount of money")
+        where = _where(text, "$.cost.amount")
+        raise InputError(f"{shape.amount} is no amount of money, {where}")
     return Cost(currency=shape.currency, amount=shape.amount)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from captoolkit.model import CaptionerInfo, Timeline
+from captoolkit.model import CaptionerInfo
 from captoolkit.timeline.cues import Cue, cues
+from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line, paragraphs
 
 _ANYWHERE = re.compile(r"[\\`*_\[\]<>&~|$#@]|:(?=//)|(?<=www)\.", re.IGNORECASE)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from captoolkit.errors import UsageError
-from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status, Timeline
+from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status
+from captoolkit.timeline.value import Timeline
 from captoolkit.units import format_seconds
 
 
@@ -49,13 +50,18 @@ def find_fault(entries: Sequence[Entry], *, source: SourceInfo) -> str:
 
     In place is: on the source's clock, not empty, after the entry before it, inside the source.
     """
+    return find_fault_and_place(entries, source=source)[0]
+
+
+def find_fault_and_place(entries: Sequence[Entry], *, source: SourceInfo) -> tuple[str, int]:
+    """Return what `find_fault` does, and the place of that entry from 0."""
     reached_samples = 0
-    for place, entry in enumerate(entries, 1):
+    for place, entry in enumerate(entries):
         fault = _fault_of(entry.source_span, reached_samples, source)
         if fault:
-            return f"entry {place} {fault}"
+            return f"entry {place + 1} {fault}", place
         reached_samples = entry.source_span.end_samples
-    return ""
+    return "", 0
 
 
 def _fault_of(span: Span, reached_samples: int, source: SourceInfo) -> str:

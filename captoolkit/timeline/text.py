@@ -6,9 +6,9 @@ them; several blank lines are one.
 
 from __future__ import annotations
 
-from captoolkit.model import Timeline
 from captoolkit.timeline.cues import Cue, cues
-from captoolkit.timeline.wording import paragraphs
+from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.wording import said
 
 
 def render(timeline: Timeline) -> str:
@@ -17,5 +17,4 @@ def render(timeline: Timeline) -> str:
 
 
 def _block(cue: Cue) -> str:
-    said = "\n\n".join("\n".join(lines) for lines in paragraphs(cue.entry))
-    return f"[{cue.times}]\n{said}\n"
+    return f"[{cue.times}]\n{said(cue.entry)}\n"

@@ -41,6 +41,16 @@ def paragraphs(entry: Entry) -> list[list[str]]:
     return [[_marker(entry)], *said]
 
 
+def said(entry: Entry) -> str:
+    """Return all that an entry says, its paragraphs with a blank line between them."""
+    return "\n\n".join("\n".join(lines) for lines in paragraphs(entry))
+
+
+def said_in_one_line(entry: Entry) -> str:
+    """Return all that an entry says on a single line."""
+    return " ".join(line for lines in paragraphs(entry) for line in lines)
+
+
 def plain(text: str) -> str:
     r"""Return `text` with `\n` line ends and nothing in it that a terminal would obey.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from captoolkit.timeline import FORMATS
 from tests.cli.conftest import Run
 
 
@@ -24,7 +25,7 @@ def test_each_format_is_what_caption_would_have_written(
 ) -> None:
     """Nothing is lost on the way through JSON."""
     direct, exported = tmp_path / "direct", tmp_path / "exported"
-    formats = "srt,vtt,txt,md,json"
+    formats = ",".join(FORMATS)
     assert run("caption", fixtures / "speech.amr", "-f", formats, "-o", direct).status == 0
     assert run("export", timeline, "-f", formats, "-o", exported).status == 0
     for path in direct.iterdir():
@@ -57,3 +58,57 @@ def test_a_missing_file_is_one_line(run: Run, tmp_path: Path) -> None:
     """So is a timeline that is not there."""
     ran = run("export", tmp_path / "none.json", "-f", "srt")
     assert (ran.status, len(ran.err.splitlines())) == (1, 1)
+
+
+def test_the_ending_names_the_format(run: Run, timeline: Path, tmp_path: Path) -> None:
+    """Also where it has two parts, and in any case."""
+    for name, begins in [
+        ("a.chapters.vtt", "WEBVTT"),
+        ("a.textgrid", "File type"),
+        ("a.edl", "TIT"),
+    ]:
+        assert run("export", timeline, "-o", tmp_path / name).status == 0
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+
+
+def test_what_a_format_cannot_hold_is_said_on_standard_error(run: Run, timeline: Path) -> None:
+    """The file is written, and a line for each loss names the format."""
+    ran = run("export", timeline, "-f", "edl", "--frame-rate", "29.97", "-o", "-")
+    assert ran.status == 0
+    assert "edl: Times are rounded to frames of a timeline at 29.97 frames a second." in ran.err
+    assert ran.out.startswith("TITLE: speech, 29.97 fps\n")
+
+
+def test_spreading_is_said(run: Run, timeline: Path) -> None:
+    """In the file where it has comments, and to the person."""
+    plain = run("export", timeline, "-f", "vtt", "-o", "-")
+    spread = run("export", timeline, "-f", "vtt", "--spread", "-o", "-")
+    assert spread.out.count("-->") > plain.out.count("-->")
+    assert "NOTE The sentences" in spread.out
+    assert "vtt: The sentences of each segment are laid over it in proportion" in spread.err
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["-f", "json", "--spread"], "--spread does nothing for json"),
+        (["-f", "edl", "--frame-rate", "31"], "frame_rate=31"),
+        (["-f", "docx"], "'docx' is not a timeline format"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_two(
+    options: list[str], problem: str, run: Run, timeline: Path, tmp_path: Path
+) -> None:
+    """Nothing is written."""
+    ran = run("export", timeline, *options, "-o", tmp_path / "out")
+    assert (ran.status, len(ran.err.splitlines())) == (2, 1)
+    assert problem in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_manifest_is_called_one(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """The file that lies beside prepared segments is easily given by mistake."""
+    assert run("prepare", fixtures / "speech.amr", "-o", tmp_path).status == 0
+    ran = run("export", tmp_path / "speech.manifest.json", "-f", "srt", "-o", "-")
+    assert ran.status == 1
+    assert "this is a manifest of prepared files" in ran.err

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status, Timeline
+from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
+from captoolkit.timeline.value import Timeline
 
 RATE_HZ = 48_000
 

@@ -11,9 +11,10 @@ import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.model import Entry, Span, Status, Timeline
+from captoolkit.model import Entry, Span, Status
 from captoolkit.timeline import render
 from captoolkit.timeline.cues import cue_lines, cues
+from captoolkit.timeline.value import Timeline
 
 TimelineOf = Callable[..., Timeline]
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import json
+import re
+import tempfile
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import opentimelineio as otio
 import pysubs2
 import pytest
 import srt
@@ -14,10 +21,11 @@ import webvtt
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from praatio import textgrid
 
 from captoolkit.errors import UsageError
-from captoolkit.model import Timeline
-from captoolkit.timeline import FORMATS, Format, extension_of, render
+from captoolkit.timeline import FORMATS, Format, extension_of, format_of, render
+from captoolkit.timeline.value import Timeline
 
 TimelineOf = Callable[..., Timeline]
 
@@ -109,14 +117,82 @@ def read_json(text: str) -> list[str]:
     return [entry["text"] for entry in json.loads(text)["entries"]]
 
 
+def read_json_lines(text: str) -> list[str]:
+    """Return the text of each line's object."""
+    return [json.loads(line)["text"] for line in text.split("\n")[:-1]]
+
+
+def read_ass(text: str) -> list[str]:
+    """Return the text of each ASS event, once pysubs2 has taken codes and breaks out of it."""
+    return [event.plaintext for event in pysubs2.SSAFile.from_string(text, format_="ass")]
+
+
+def read_csv(text: str) -> list[str]:
+    """Return the text of each row."""
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return [row["text"] for row in rows]
+
+
+def read_labels(text: str) -> list[str]:
+    """Return the text of each Audacity label."""
+    rows = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return [label for start, end, label in rows]
+
+
+def read_textgrid(text: str) -> list[str]:
+    """Return the text of each interval that has one, as praatio reads a file."""
+    if "xmax = 0.000000" in text:
+        return []  # a grid without time: praatio, as Praat, has none
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.TextGrid"
+        path.write_text(text, encoding="utf-8", newline="\n")
+        grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False)
+    return [interval.label for interval in grid.getTier("captions").entries]
+
+
+def read_otio(text: str) -> list[str]:
+    """Return the comment of each marker on each clip."""
+    timeline = otio.adapters.read_from_string(text, "otio_json")
+    return [marker.comment for clip in timeline.find_clips() for marker in clip.markers]
+
+
+def read_fcpxml(text: str) -> list[str]:
+    """Return the note of each marker, without the times that it begins with."""
+    notes = [marker.attrib["note"] for marker in ET.fromstring(text).iter("marker")]
+    return [note.partition("] ")[2] for note in notes]
+
+
+def read_edl(text: str) -> list[str]:
+    """Return the note of each event's marker, without the times that it begins with."""
+    timeline = otio.adapters.read_from_string(text, "cmx_3600", rate=25)
+    said = []
+    for clip in timeline.find_clips():
+        (comment,) = clip.metadata["cmx_3600"]["comments"]
+        note, colour, name, length = comment.split("|")
+        assert (colour[:14], name[:2], length[:2]) == ("C:ResolveColor", "M:", "D:")
+        said.append(note.partition("] ")[2])
+    return said
+
+
 READERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
     "srt with srt": ("srt", read_srt),
     "srt with pysubs2": ("srt", read_srt_with_pysubs2),
     "vtt with webvtt-py": ("vtt", read_vtt),
     "md with markdown-it": ("md", read_markdown),
     "json with json": ("json", read_json),
+    "jsonl with json": ("jsonl", read_json_lines),
+    "ass with pysubs2": ("ass", read_ass),
+    "csv with csv": ("csv", read_csv),
+    "audacity with csv": ("audacity", read_labels),
+    "textgrid with praatio": ("textgrid", read_textgrid),
+    "otio with opentimelineio": ("otio", read_otio),
+    "fcpxml with ElementTree": ("fcpxml", read_fcpxml),
+    "edl with the otio adapter": ("edl", read_edl),
 }
 every_reader = pytest.mark.parametrize(("name", "read"), READERS.values(), ids=READERS)
+EXACT = ("json", "jsonl")  # their texts are the captions' own, character by character
+OWN_CONTROLS = {"csv": {"\r"}, "audacity": {"\t"}}
+DATA = (*EXACT, "csv")  # a hole is told by its status, not in words
 every_format = pytest.mark.parametrize("name", FORMATS)
 
 
@@ -144,7 +220,7 @@ def test_a_nasty_caption_comes_back_word_for_word_between_its_neighbours(
     """Another parser finds three cues, and in the middle one the same words in the same order."""
     before, middle, after = read(render(timeline_of("A dog barks.", caption, "A door."), name))
     assert (words(before), words(after)) == (["A", "dog", "barks."], ["A", "door."])
-    if name == "json":
+    if name in EXACT:
         assert middle == caption
     else:
         assert words(middle) == shown_words(caption)
@@ -157,11 +233,13 @@ def test_a_nasty_caption_at_the_very_end_is_whole(
 ) -> None:
     """The last cue has no cue after it to tell readers where it ends, and loses nothing."""
     (last,) = read(render(timeline_of(caption), name))
-    expected = words(caption) if name == "json" else shown_words(caption)
+    expected = words(caption) if name in EXACT else shown_words(caption)
     assert words(last) == expected
 
 
-@pytest.mark.parametrize("name", ["srt", "vtt", "md"])
+@pytest.mark.parametrize(
+    "name", ["srt", "vtt", "md", "ass", "csv", "audacity", "textgrid", "otio", "fcpxml", "edl"]
+)
 @given(
     captions=st.lists(
         st.text(
@@ -181,7 +259,8 @@ def test_any_captions_come_back_as_so_many_cues_with_no_text_lost(
         if format_name == name:
             found = ["".join(words(cue)) for cue in read(text)]
             expected = ["".join(shown_words(caption)) for caption in captions]
-            assert found == [caption or "[emptycaption]" for caption in expected]
+            empty = "" if name in DATA else "[emptycaption]"
+            assert found == [caption or empty for caption in expected]
 
 
 @every_reader
@@ -190,9 +269,9 @@ def test_holes_and_silences_are_entries(
 ) -> None:
     """What has no caption says so, in the same words everywhere; JSON has a status for it."""
     text = render(timeline_of("Rain.", holes=("timed\r\nout \x1b<b>", ""), silences=1), name)
-    if name == "json":
-        statuses = [entry["status"] for entry in json.loads(text)["entries"]]
-        assert statuses == ["ok", "failed", "failed", "silent"]
+    if name in DATA:
+        statuses = re.findall(r'"status": "(\w+)"|,(ok|failed|silent),', text)
+        assert ["".join(one) for one in statuses] == ["ok", "failed", "failed", "silent"]
     else:
         assert [" ".join(words(said)) for said in read(text)] == [
             "Rain.",
@@ -210,7 +289,7 @@ def test_a_file_can_be_encoded_and_holds_no_control_character(
     """Nothing in a written file moves a terminal's cursor, and every line ends in a newline."""
     text = render(timeline_of(caption, holes=(caption,)), name)
     controls = {c for c in text if unicodedata.category(c) in {"Cc", "Zl", "Zp"}}
-    assert controls == {"\n"}
+    assert controls == {"\n"} | OWN_CONTROLS.get(name, set())
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
     assert text.encode("utf-8").decode("utf-8") == text
@@ -229,17 +308,23 @@ def test_a_subtitle_file_has_no_blank_line_and_no_arrow_but_its_own(
 
 def test_an_unknown_format_is_refused_with_the_names_of_the_known(timeline_of: TimelineOf) -> None:
     """The error names what was asked for and what there is."""
-    with pytest.raises(UsageError, match=r"'ass'.*json, srt, vtt, txt, md"):
-        render(timeline_of("x"), "ass")
-    with pytest.raises(UsageError, match="'ass'"):
-        extension_of("ass")
+    with pytest.raises(UsageError, match=r"'sub'.*json, jsonl, srt, vtt"):
+        render(timeline_of("x"), "sub")
+    with pytest.raises(UsageError, match="'sub'"):
+        extension_of("sub")
 
 
 @every_format
 def test_each_format_is_registered_under_its_own_name(name: str) -> None:
     """Name and row agree, and the extension goes after a dot of the caller's."""
     assert FORMATS[name].name == name
-    assert extension_of(name).isalnum()
+    assert extension_of(name).replace(".", "").isalnum()
+    assert format_of(f"a.b/talk.{extension_of(name).upper()}") == name
+
+
+def test_all_formats_of_one_timeline_can_lie_in_one_folder() -> None:
+    """No two of them have one ending."""
+    assert len({row.extension.lower() for row in FORMATS.values()}) == len(FORMATS)
 
 
 def test_anyone_can_add_a_format(timeline_of: TimelineOf, monkeypatch: pytest.MonkeyPatch) -> None:

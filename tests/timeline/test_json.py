@@ -6,102 +6,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from captoolkit.errors import InputError
-from captoolkit.model import (
-    CaptionerInfo,
-    Cost,
-    Entry,
-    SourceInfo,
-    Span,
-    Status,
-    Timeline,
-    Usage,
-)
+from captoolkit.model import Cost, Usage
 from captoolkit.timeline import parse, render
+from captoolkit.timeline.value import Timeline
+from tests.timeline.making import timelines
 
 TimelineOf = Callable[..., Timeline]
-
-texts = st.text(max_size=30)
-maybe_texts = st.none() | texts
-counts = st.none() | st.integers(0, 2**60)
-usages = st.builds(
-    Usage,
-    audio_tokens=counts,
-    text_tokens=counts,
-    input_tokens=counts,
-    output_tokens=counts,
-    total_tokens=counts,
-)
-costs = st.builds(
-    Cost,
-    currency=texts,
-    amount=st.decimals(min_value=0, allow_nan=False, allow_infinity=False, places=9)
-    | st.sampled_from(
-        [
-            Decimal("1E+3"),
-            Decimal("1.5E-12"),
-            Decimal("0.10"),
-            Decimal("123456789.01234567890123456"),
-        ]
-    ),
-)
-rates = st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000, 768_000])
-
-
-@st.composite
-def timelines(draw: st.DrawFn) -> Timeline:
-    """Entries in order inside the source, with or without gaps, up to months long."""
-    rate_hz = draw(rates)
-    edges = sorted(draw(st.sets(st.integers(0, rate_hz * 10**7), max_size=10)))
-    spans = [
-        Span(start_samples=start, end_samples=end, rate_hz=rate_hz)
-        for start, end in pairwise(edges)
-        if draw(st.booleans())
-    ]
-    return Timeline(
-        source=draw(sources(rate_hz, edges[-1] if edges else 0)),
-        captioner=draw(st.builds(CaptionerInfo, name=texts, model=texts, base_url=maybe_texts)),
-        entries=tuple(draw(entries(span)) for span in spans),
-        cost=draw(st.none() | costs),
-    )
-
-
-def sources(rate_hz: int, duration_samples: int) -> st.SearchStrategy[SourceInfo]:
-    """Describe a recording of this length in any words."""
-    return st.builds(
-        SourceInfo,
-        path=texts,
-        sha256=texts,
-        size_bytes=st.integers(0, 2**50),
-        container=texts,
-        codec=texts,
-        sample_rate_hz=st.just(rate_hz),
-        channels=st.integers(1, 64),
-        track=st.integers(1, 64),
-        duration_samples=st.just(duration_samples),
-    )
-
-
-def entries(span: Span) -> st.SearchStrategy[Entry]:
-    """Say anything about this stretch."""
-    return st.builds(
-        Entry,
-        index=st.integers(0, 10**6),
-        source_span=st.just(span),
-        status=st.sampled_from(Status),
-        text=texts,
-        finish_reason=maybe_texts,
-        request_id=maybe_texts,
-        error=maybe_texts,
-        usage=usages,
-    )
 
 
 @given(timelines())
@@ -210,12 +126,16 @@ def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
-        (["format"], "captoolkit.timeline/2", r"'captoolkit\.timeline/2', not"),
-        (["format"], "captoolkit.manifest/1", r"'captoolkit\.manifest/1', not"),
+        (["format"], "captoolkit.timeline/2", r"version 2 .* version 1 is what is read.*newer"),
+        (["format"], "captoolkit.manifest/1", r"a manifest of prepared files .* not a timeline"),
         (["format"], ..., "format is None"),
         (["colour"], "red", "unknown field `colour`"),
         (["cost"], ..., "missing required field `cost`"),
-        (["cost"], {"currency": "CNY", "amount": "NaN"}, r"cost\.amount is NaN"),
+        (
+            ["cost"],
+            {"currency": "CNY", "amount": "NaN"},
+            r"NaN is no amount.*\$\.cost\.amount \(line 1\)",
+        ),
         (["source", "bytes"], "many", r"\$\.source\.bytes"),
         (["source", "sample_rate_hz"], 0, r"\$\.source\.sample_rate_hz"),
         (["source", "duration_s"], 1e400, "not JSON: Infinity"),
@@ -223,11 +143,15 @@ def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
         (["entries"], {}, r"\$\.entries"),
         (["entries", 1, "start_s"], "1.0", r"\$\.entries\[1\]\.start_s"),
         (["entries", 1, "start_s"], -1.0, r"\$\.entries\[1\]\.start_s"),
-        (["entries", 1, "status"], "lost", r"'lost' - at `\$\.entries\[1\]\.status`"),
+        (["entries", 1, "status"], "lost", r"'lost', at \$\.entries\[1\]\.status"),
         (["entries", 1, "text"], None, r"\$\.entries\[1\]\.text"),
-        (["entries", 1, "note"], "", r"unknown field `note` - at `\$\.entries\[1\]`"),
+        (["entries", 1, "note"], "", r"unknown field `note`, at \$\.entries\[1\]"),
         (["entries", 1, "usage", "audio_tokens"], -1, r"\$\.entries\[1\]\.usage\.audio_tokens"),
-        (["entries", 1, "start_s"], 0.5, r"entry 2 starts at 0\.500000 s, before"),
+        (
+            ["entries", 1, "start_s"],
+            0.5,
+            r"entry 2 starts at 0\.500000 s, before .* at \$\.entries\[1\] \(line 1\)",
+        ),
         (["entries", 0, "end_s"], 0.0, "entry 1 is empty"),
         (["entries", 1, "end_s"], 2.5, r"entry 2 ends at 2\.500000 s, after"),
     ],
@@ -265,6 +189,36 @@ def test_a_cut_off_file_is_refused_with_line_and_column(timeline_of: TimelineOf)
     """Somebody who looks into the file finds the place."""
     with pytest.raises(InputError, match=r"line 40 column \d+"):
         parse("".join(render(timeline_of("a"), "json").splitlines(keepends=True)[:40])[:-5])
+
+
+def test_the_place_is_told_as_path_and_line(timeline_of: TimelineOf) -> None:
+    """Somebody who opens the file in an editor goes straight to it."""
+    lines = render(timeline_of("a", "b"), "json").splitlines()
+    (number,) = [n for n, line in enumerate(lines) if '"text": "b"' in line]
+    lines[number] = '      "text": 7,'
+    with pytest.raises(InputError, match=rf"at \$\.entries\[1\]\.text \(line {number + 1}\); "):
+        parse("\n".join(lines))
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.999])
+def test_a_cut_off_file_is_called_so(kept: float, timeline_of: TimelineOf) -> None:
+    """Wherever it ends, in a text or between two fields."""
+    text = render(timeline_of("a dog and another", "rain"), "json")
+    with pytest.raises(InputError, match=r"cut off: the file ends in the middle of line \d+"):
+        parse(text[: int(len(text) * kept)])
+
+
+def test_parts_and_notes_are_written_only_where_there_are_any(timeline_of: TimelineOf) -> None:
+    """A plain timeline has the fields it always had, and a file may say them empty."""
+    timeline = timeline_of("a")
+    document = json.loads(render(timeline, "json"))
+    assert not {"parts", "notes"} & set(document)
+    assert parse(json.dumps(document | {"parts": [], "notes": []})) == timeline
+    shifted = json.loads(render(replace(timeline.shifted(1), notes=("Late.",)), "json"))
+    assert shifted["notes"] == ["Late."]
+    assert [part["at_s"] for part in shifted["parts"]] == [1.0]
+    with pytest.raises(InputError, match=r"\$\.parts\[0\]\.at_s"):
+        parse(json.dumps(shifted | {"parts": [shifted["parts"][0] | {"at_s": -1}]}))
 
 
 def test_a_byte_order_mark_is_no_obstacle(timeline_of: TimelineOf) -> None:

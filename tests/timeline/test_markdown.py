@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from captoolkit.model import CaptionerInfo, Timeline
+from captoolkit.model import CaptionerInfo
 from captoolkit.timeline import render
 from captoolkit.timeline.markdown import escape
+from captoolkit.timeline.value import Timeline
 
 TimelineOf = Callable[..., Timeline]
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.errors import UsageError
-from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status, Timeline
+from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status
 from captoolkit.timeline import stitch
+from captoolkit.timeline.value import Timeline
 
 SourceOf = Callable[[int], SourceInfo]
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from captoolkit.model import Timeline
 from captoolkit.timeline import render
+from captoolkit.timeline.value import Timeline
 
 TimelineOf = Callable[..., Timeline]
 

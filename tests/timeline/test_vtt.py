@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pysubs2
 
-from captoolkit.model import Timeline
 from captoolkit.timeline import render
+from captoolkit.timeline.value import Timeline
 
 TimelineOf = Callable[..., Timeline]
 

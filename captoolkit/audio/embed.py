@@ -1,0 +1,330 @@
+"""A timeline inside the media file that it tells of: a subtitle track, and chapters.
+
+Rules: every other stream is copied packet by packet, tags and cover art are kept; the file appears
+whole or not at all, and the source is only read. What goes in is what the formats `srt` (or `vtt`)
+and `ffmetadata` hold. Times are moved from the clock of the sound track, which begins with its
+first sample, to the container's, on which a track may begin late.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from captoolkit import files
+from captoolkit.audio import encode, ffmpeg, probe
+from captoolkit.audio.probe import Layout, Stream
+from captoolkit.errors import InputError, ToolError, UsageError
+from captoolkit.timeline import losses, render
+from captoolkit.timeline.cues import cues
+from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.wording import said
+
+CHAPTERS = "ffmetadata"
+MOV_TEXT = "mov_text"
+DEMUXERS = {"srt": "srt", "vtt": "webvtt"}
+PICTURES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
+TRACK_NAME = "Captions"
+MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
+MOST_TICKS = 2**31 - 1  # of one chapter on the clock of an MP4's header
+USUAL_CLOCK_HZ = 1000
+MOST_LISTED_CHAPTERS = 255  # their number in the older of an MP4's two lists has 8
+ALIKE_S = 1.0  # a timeline and a recording that differ by more may not belong together
+ALIKE_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A container that takes a timeline: its muxer, and what subtitles become in it.
+
+    Attributes:
+        muxer: ffmpeg's name of it.
+        subtitles: the codec of its subtitles, None if it has none.
+        text: the format that they are given to ffmpeg in.
+        track_tag: the tag that names the track.
+        attaches_covers: a picture is an attachment, not a stream.
+        options: what else the muxer is told.
+    """
+
+    muxer: str
+    subtitles: str | None = None
+    text: str = "srt"
+    track_tag: str = "title"
+    attaches_covers: bool = False
+    options: tuple[tuple[str, str | int], ...] = ()
+
+
+def _mp4(muxer: str) -> Holder:
+    """A container of the MP4 family, which plays while it loads."""
+    return Holder(
+        muxer=muxer,
+        subtitles=MOV_TEXT,
+        track_tag="handler_name",
+        options=(("movflags", "+faststart"),),
+    )
+
+
+def _clock_hz(line: Timeline) -> int:
+    """The clock of an MP4's header: the sound's own, so that no edit of it is rounded.
+
+    Left to itself ffmpeg 9 takes one on which every track is exact, and then loses chapters that
+    have more than 2^31 ticks of it (of 20 minutes, say).
+    """
+    longest = max((entry.source_span.samples for entry in line.entries), default=0)
+    return line.source.sample_rate_hz if longest <= MOST_TICKS else USUAL_CLOCK_HZ
+
+
+HOLDERS = {
+    ".mp4": _mp4("mp4"),
+    ".m4v": _mp4("mp4"),
+    ".mov": _mp4("mov"),
+    ".m4a": _mp4("ipod"),
+    ".m4b": _mp4("ipod"),
+    ".mkv": Holder(muxer="matroska", subtitles="subrip", attaches_covers=True),
+    ".mka": Holder(muxer="matroska", subtitles="subrip", attaches_covers=True),
+    ".webm": Holder(muxer="webm", subtitles="webvtt", text="vtt"),
+    ".mp3": Holder(muxer="mp3", options=(("id3v2_version", 3),)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """What has been put where.
+
+    Attributes:
+        subtitles: the codec of the subtitle track, None where the container has no such tracks.
+        chapters: how many there are.
+        notes: what is not as in the source or the timeline, as sentences.
+    """
+
+    path: Path
+    subtitles: str | None
+    chapters: int
+    notes: tuple[str, ...]
+
+
+def embed(
+    media: str | os.PathLike[str],
+    timeline: Timeline | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    spread: bool = False,
+) -> Embedded:
+    """Write the media file with the timeline inside: a subtitle track and chapters.
+
+    Args:
+        media: the media file that the timeline is of, or one with the same sound.
+        timeline: the timeline, or the `.json` file that it is in.
+        out: the file to be made; its ending names the container.
+        overwrite: replace what is there; never one of the inputs.
+        spread: lay the sentences of each segment over it as subtitles of their own.
+
+    Raises:
+        UsageError: the container holds neither subtitles nor chapters, or not this much text.
+        InputError: the media or the timeline cannot be read, or the container cannot hold what is
+            in the media.
+        OutputError: the file cannot be written, is there already or is one of the inputs.
+        ToolError: ffmpeg failed.
+    """
+    place = Path(os.path.abspath(out))  # noqa: PTH100 - keeps links as they are
+    holder = _holder(place)
+    inputs = [Path(media)] if isinstance(timeline, Timeline) else [Path(media), Path(timeline)]
+    files.refuse_inputs([place], inputs)
+    if not overwrite:
+        files.refuse_existing([place])
+    line = timeline if isinstance(timeline, Timeline) else Timeline.load(timeline)
+    layout = probe.layout(media)
+    shown = line.shifted(_late_s(layout, line))
+    _refuse_long_texts(holder, shown.spread() if spread else shown)
+    with files.staging(place.parent) as folder:
+        staged = folder / place.name
+        texts = _write_texts(folder, holder, shown, spread=spread)
+        job = _Job(
+            media=Path(media),
+            holder=holder,
+            texts=texts,
+            clock_hz=_clock_hz(shown),
+            staged=staged,
+        )
+        left_out = _mux(job, layout)
+        with files.writing(place):
+            staged.replace(place)
+    notes = (*_notes(holder, layout, shown, spread=spread), *left_out)
+    return Embedded(
+        path=place, subtitles=holder.subtitles, chapters=len(shown.entries), notes=notes
+    )
+
+
+def _holder(place: Path) -> Holder:
+    try:
+        return HOLDERS[place.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"{place.suffix or place.name!r} is no container for subtitles or chapters",
+            fix=f"let the name end in {', '.join(HOLDERS)}; .mkv and .mka hold any sound",
+            path=place,
+        ) from None
+
+
+def _late_s(layout: Layout, line: Timeline) -> Fraction:
+    """How late the timeline's track begins on the container's clock, whose zero ffmpeg moves."""
+    sounds = [stream for stream in layout.streams if stream.kind == "Audio"]
+    number = line.source.track
+    track = sounds[number - 1] if number <= len(sounds) else None
+    return max(Fraction(0), track.start_s - layout.start_s) if track else Fraction(0)
+
+
+def _refuse_long_texts(holder: Holder, line: Timeline) -> None:
+    if holder.subtitles != MOV_TEXT:
+        return
+    for cue in cues(line):
+        size_bytes = len(said(cue.entry).encode())
+        if size_bytes > MOST_TEXT_BYTES:
+            raise UsageError(
+                f"the caption of entry {cue.entry.index} ({cue.times}) is {size_bytes:,} bytes "
+                f"long; a subtitle of this container holds {MOST_TEXT_BYTES:,}",
+                fix="pass --spread (spread=True), or make an .mkv",
+            )
+
+
+def _write_texts(folder: Path, holder: Holder, line: Timeline, *, spread: bool) -> dict[str, Path]:
+    """The files that ffmpeg reads the timeline from, by their formats."""
+    formats = [CHAPTERS, *([holder.text] if holder.subtitles else [])]
+    paths = {name: folder / f"timeline.{name}" for name in formats}
+    for name, path in paths.items():
+        text = render(line, name, spread=spread)
+        with files.writing(path):
+            path.write_text(text, encoding="utf-8", newline="\n")
+    return paths
+
+
+# ------------------------------------------------------------------------------------- ffmpeg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What goes into one file."""
+
+    media: Path
+    holder: Holder
+    texts: dict[str, Path]
+    clock_hz: int
+    staged: Path
+
+
+def _mux(job: _Job, layout: Layout) -> list[str]:
+    """Make the file; return what could not come along, as sentences.
+
+    Data streams (a camera's positions, say) come along where the container takes them.
+    """
+    kept = [stream for stream in layout.streams if not _is_chapter_track(stream)]
+    without_data = [stream for stream in kept if stream.kind != "Data"]
+    left = len(kept) - len(without_data)
+    try:
+        _run(job, kept)
+    except ToolError as error:
+        if not left:
+            raise _unheld(error, job) from error
+    else:
+        return []
+    try:
+        _run(job, without_data)
+    except ToolError as error:
+        raise _unheld(error, job) from error
+    return [f"{left} data stream{'s' if left > 1 else ''} could not come along."]
+
+
+def _is_chapter_track(stream: Stream) -> bool:
+    """Whether it is the text of an MP4's chapters, which are written anew."""
+    return stream.kind == "Data" and stream.tag == "text"
+
+
+def _run(job: _Job, kept: list[Stream]) -> None:
+    """Run ffmpeg: each stream copied, the subtitles last among them, the chapters beside them."""
+    holder = job.holder
+    covers = [stream for stream in kept if stream.is_cover] if holder.attaches_covers else []
+    source = ffmpeg.source(job.media)
+    nodes = [source[str(stream.index)] for stream in kept if stream not in covers]
+    options: dict[str, Any] = {"c": "copy", **dict(holder.options)}
+    if holder.subtitles == MOV_TEXT:
+        options["movie_timescale"] = job.clock_hz
+    if holder.subtitles:
+        number = sum(stream.kind == "Subtitle" for stream in kept)
+        nodes.append(ffmpeg.own_source(job.texts[holder.text], demuxer=DEMUXERS[holder.text]))
+        options[f"metadata:s:s:{number}"] = f"{holder.track_tag}={TRACK_NAME}"
+        if holder.subtitles == MOV_TEXT:
+            options[f"c:s:{number}"] = MOV_TEXT
+            # Counted in microseconds, as ffmpeg does, a subtitle could not last 36 minutes.
+            options[f"bsf:s:{number}"] = f"setts=time_base=1/{USUAL_CLOCK_HZ}"
+    # Chapters are no stream; a selector that matches nothing makes the file an input.
+    nodes.append(ffmpeg.own_source(job.texts[CHAPTERS], demuxer=CHAPTERS)["t?"])
+    node = ffmpeg.output(
+        nodes,
+        job.staged,
+        f=holder.muxer,
+        map_metadata=0,
+        map_chapters=2 if holder.subtitles else 1,
+        fflags="+bitexact",
+        **options,
+    )
+    argv, place = ffmpeg.compile_argv(node), ffmpeg.file_url(job.staged)
+    fonts = sum(stream.kind == "Attachment" for stream in kept)
+    argv[argv.index(place) : argv.index(place)] = _attachments(job, covers, fonts)
+    with encode.explaining(job.staged), ffmpeg.Process(argv) as process:
+        process.finish()
+
+
+def _attachments(job: _Job, covers: list[Stream], first: int) -> list[str]:
+    """The options that attach pictures as Matroska has them; copied, they would become videos."""
+    options: list[str] = []
+    for number, stream in enumerate(covers):
+        suffix, kind = PICTURES.get(stream.codec, (stream.codec, f"image/{stream.codec}"))
+        name = f"cover{f'-{number + 1}' if number else ''}.{suffix}"
+        picture = job.staged.with_name(name)
+        node = ffmpeg.source(job.media)[str(stream.index)].output(
+            ffmpeg.file_url(picture), f="image2pipe", c="copy"
+        )
+        with encode.explaining(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+            process.finish()
+        place = f"-metadata:s:t:{first + number}"
+        options += ["-attach", ffmpeg.file_url(picture)]
+        options += [place, f"mimetype={kind}", place, f"filename={name}"]
+    return options
+
+
+def _unheld(error: ToolError, job: _Job) -> Exception:
+    if error.returncode is None or error.returncode < 0:
+        return error
+    cause = ffmpeg.last_line(error.stderr_tail)
+    own = job.media.suffix.lower()
+    other = own if own in HOLDERS and own != job.staged.suffix.lower() else ".mkv"
+    return InputError(
+        f"a {job.staged.suffix} cannot hold what is in it ({cause})",
+        fix=f"let the name of the new file end in {other}",
+    )
+
+
+# -------------------------------------------------------------------------------------- words
+
+
+def _notes(holder: Holder, layout: Layout, line: Timeline, *, spread: bool) -> Iterator[str]:
+    if layout.has_chapters:
+        yield "The chapters that it had are replaced."
+    if not holder.subtitles:
+        yield "It has no subtitle tracks: there are chapters only."
+    if holder.subtitles == MOV_TEXT and len(line.entries) > MOST_LISTED_CHAPTERS:
+        yield f"Some players list only the first {MOST_LISTED_CHAPTERS} chapters."
+    yield from losses(line, CHAPTERS)
+    if holder.subtitles:
+        yield from losses(line, holder.text, spread=spread)
+    length_s, media_s = Fraction(line.source.span.duration_s), layout.duration_s
+    if media_s is not None and abs(length_s - media_s) > ALIKE_S + ALIKE_SHARE * media_s:
+        yield (
+            f"The timeline is {float(length_s):.1f} s long and the media {float(media_s):.1f} s: "
+            "they may not belong together."
+        )

@@ -1,0 +1,420 @@
+"""A timeline inside a media file, found there by ffmpeg and mutagen, and all the rest untouched."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mutagen
+import pytest
+import srt
+import webvtt
+from mutagen.id3 import ID3
+
+import captoolkit
+from captoolkit.audio import probe
+from captoolkit.audio.embed import HOLDERS
+from captoolkit.errors import (
+    InputError,
+    NotMediaError,
+    OutputError,
+    OutputExistsError,
+    SourceNotFoundError,
+    UsageError,
+)
+from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
+from captoolkit.timeline.value import Timeline
+
+Convert = Callable[[Path, Path, Sequence[str]], Path]
+Packets = Callable[[Path, str], str]
+Header = Callable[[Path], str]
+
+read_id3: Callable[[Path], Any] = ID3  # mutagen has no types
+
+TEXTS = ("A dog barks.\n\nQ&A <b>loud</b> {x} C:\\new", "雨声。“滴答” = ; # \\", "")
+
+
+def timeline_of(duration_samples: int, *, rate_hz: int = 44_100, track: int = 1) -> Timeline:
+    """Return a caption, another one and a hole that share so many samples."""
+    edges = [duration_samples * part // 3 for part in range(4)]
+    entries = tuple(
+        Entry(
+            index=number + 1,
+            source_span=Span(
+                start_samples=edges[number], end_samples=edges[number + 1], rate_hz=rate_hz
+            ),
+            status=Status.OK if text else Status.FAILED,
+            text=text,
+            error=None if text else "timed out",
+        )
+        for number, text in enumerate(TEXTS)
+    )
+    source = SourceInfo(
+        path="/in/a.flac",
+        sha256="",
+        size_bytes=1,
+        container="flac",
+        codec="flac",
+        sample_rate_hz=rate_hz,
+        channels=1,
+        track=track,
+        duration_samples=duration_samples,
+    )
+    return Timeline(source=source, captioner=CaptionerInfo(name="a", model="a"), entries=entries)
+
+
+@pytest.fixture
+def packets(ffmpeg: str) -> Packets:
+    """Return a function that hashes every packet of some streams, tags and times left out."""
+
+    def read(path: Path, streams: str) -> str:
+        argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", streams, "-c", "copy"]
+        done = subprocess.run(
+            [*argv, "-f", "streamhash", "-hash", "sha256", "-"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    return read
+
+
+@pytest.fixture
+def header(ffmpeg: str) -> Header:
+    """Return a function that tells what ffmpeg prints of a file."""
+
+    def read(path: Path) -> str:
+        argv = [ffmpeg, "-hide_banner", "-i", str(path)]
+        return subprocess.run(argv, capture_output=True, check=False).stderr.decode()
+
+    return read
+
+
+@pytest.fixture
+def subtitles(ffmpeg: str) -> Callable[[Path, str], str]:
+    """Return a function that takes the last subtitle track out of a file, as SRT or WebVTT."""
+
+    def read(path: Path, form: str) -> str:
+        argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:s:0", "-f", form]
+        argv += ["-c", "copy", "-"] if form == "webvtt" else ["-"]
+        return subprocess.run(argv, check=True, capture_output=True).stdout.decode()
+
+    return read
+
+
+def chapters_in(text: str) -> list[tuple[float, float]]:
+    """Start and end of each chapter that ffmpeg printed."""
+    found = re.findall(r"Chapter #0:\d+: start ([\d.]+), end ([\d.]+)", text)
+    return [(float(start), float(end)) for start, end in found]
+
+
+SOUNDS = {
+    ".m4a": ["-c:a", "aac"],
+    ".m4b": ["-c:a", "aac"],
+    ".mka": ["-c:a", "flac"],
+    ".webm": ["-c:a", "libopus"],
+    ".mp3": ["-c:a", "libmp3lame"],
+}
+
+
+@pytest.mark.parametrize("suffix", HOLDERS)
+def test_every_container_gets_chapters_and_subtitles_and_keeps_its_streams(
+    suffix: str,
+    fixtures: Path,
+    convert: Convert,
+    packets: Packets,
+    header: Header,
+    tmp_path: Path,
+) -> None:
+    """Each stream's packets hash as before, in the order they had; tags are there."""
+    tags = ["-metadata", "title=Night; = # harbour", "-metadata", "artist=夜"]
+    source, options = fixtures / "tones-and-silences.wav", SOUNDS.get(suffix)
+    if options is None:
+        source, options = fixtures / "two-languages.mp4", ["-map", "0", "-c", "copy"]
+    media = convert(source, tmp_path / f"in{suffix}", [*options, *tags])
+    before = media.read_bytes()
+    length = probe.probe(media).tracks[0]
+    timeline = timeline_of(length.duration_samples, rate_hz=length.sample_rate_hz)
+    made = captoolkit.embed(media, timeline, tmp_path / f"out{suffix}")
+
+    assert media.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"in{suffix}", f"out{suffix}"]
+    for kind in ("0:a", "0:v?") if suffix != ".mp3" else ("0:a",):
+        if kind == "0:a" or "Video" in header(media):
+            assert packets(made.path, kind) == packets(media, kind)
+    told = header(made.path)
+    assert [round(end, 2) for _, end in chapters_in(told)] == [
+        pytest.approx(entry.source_span.end_s, abs=0.02) for entry in timeline.entries
+    ]
+    assert made.chapters == 3
+    assert "Night; = # harbour" in told
+    assert "夜" in told
+    assert ("Subtitle: " in told) == (made.subtitles is not None)
+    assert made.subtitles is None or f"Subtitle: {made.subtitles}" in told
+    assert "Captions" in told or made.subtitles is None
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_the_subtitles_are_the_captions_at_their_times(
+    suffix: str,
+    fixtures: Path,
+    convert: Convert,
+    subtitles: Callable[[Path, str], str],
+    tmp_path: Path,
+) -> None:
+    """Taken out by ffmpeg again they say the same, markup and all."""
+    if suffix == ".webm":
+        options = ["-c:a", "libopus"]
+        media = convert(fixtures / "tones-and-silences.wav", tmp_path / "in.webm", options)
+    else:
+        media = fixtures / "two-languages.mp4"
+    timeline = timeline_of(3 * 44_100)
+    made = captoolkit.embed(media, timeline, tmp_path / f"out{suffix}")
+    if suffix == ".webm":
+        cues = webvtt.from_string(subtitles(made.path, "webvtt"), strict=True).captions
+        times = [cue.start_time.in_milliseconds() for cue in cues]
+        said = [cue.raw_text for cue in cues]
+        assert "&lt;b&gt;loud" in said[0]
+    else:
+        parsed = list(srt.parse(subtitles(made.path, "srt")))
+        times = [round(cue.start.total_seconds() * 1000) for cue in parsed]
+        said = [cue.content for cue in parsed]
+        assert "Q&A ＜b>loud＜/b> ｛x｝ C:＼new" in said[0]
+    # In Matroska ffmpeg puts Opus a few milliseconds late, and all that is muxed with it.
+    late_ms = 20 if suffix == ".webm" else 0
+    assert times == [pytest.approx(time, abs=late_ms) for time in (0, 1000, 2000)]
+    assert "雨声。“滴答” = ; #" in said[1]
+    assert said[2] == "[no caption: timed out]"
+
+
+def test_mp3_chapters_are_id3_frames_beside_tags_and_cover(
+    fixtures: Path, tmp_path: Path, packets: Packets
+) -> None:
+    """Mutagen finds them, in milliseconds, and the picture that was there."""
+    source = fixtures / "cover-art.mp3"
+    made = captoolkit.embed(source, timeline_of(3 * 44_100), tmp_path / "out.mp3")
+    tags = read_id3(made.path)
+    frames = sorted(tags.getall("CHAP"), key=lambda frame: frame.start_time)
+    assert [(frame.start_time, frame.end_time) for frame in frames] == [
+        (0, 1000),
+        (1000, 2000),
+        (2000, 3000),
+    ]
+    assert frames[1].sub_frames["TIT2"].text == ["雨声。“滴答” = ; # ＼"]
+    assert tags.getall("APIC")[0].data == read_id3(source).getall("APIC")[0].data
+    assert packets(made.path, "0") == packets(source, "0")
+    assert made.subtitles is None
+    assert any("chapters only" in note for note in made.notes)
+
+
+def test_decoded_sound_is_the_same_to_the_sample(
+    fixtures: Path, tmp_path: Path, decoded_samples: Callable[[Path], int]
+) -> None:
+    """No delay or padding is added or taken away."""
+    for name, suffix in [("cover-art.mp3", ".mp3"), ("two-languages.mp4", ".mp4")]:
+        made = captoolkit.embed(fixtures / name, timeline_of(3 * 44_100), tmp_path / f"out{suffix}")
+        assert decoded_samples(made.path) == decoded_samples(fixtures / name)
+
+
+def test_a_cameras_timecode_comes_along_or_is_told(
+    fixtures: Path, convert: Convert, header: Header, tmp_path: Path
+) -> None:
+    """It is listed in a group with the video; Matroska has no room for such a stream."""
+    options = ["-map", "0", "-c", "copy", "-timecode", "01:00:00:00"]
+    media = convert(fixtures / "two-languages.mp4", tmp_path / "camera.mov", options)
+    assert [stream.kind for stream in probe.layout(media).streams] == [
+        "Video",
+        "Audio",
+        "Audio",
+        "Data",
+    ]
+    assert len(probe.probe(media).tracks) == 2
+    kept = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mov")
+    assert header(kept.path).count("timecode ") == header(media).count("timecode ")
+    moved = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mkv")
+    assert "1 data stream could not come along." in moved.notes
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".mka"])
+def test_cover_art_stays_cover_art(
+    suffix: str, fixtures: Path, convert: Convert, header: Header, packets: Packets, tmp_path: Path
+) -> None:
+    """In Matroska as well, where a copied picture would become a video."""
+    options = ["-map", "0", "-c:a", "aac", "-c:v", "copy", "-disposition:v", "attached_pic"]
+    cover = convert(fixtures / "cover-art.mp3", tmp_path / "cover.m4a", options)
+    made = captoolkit.embed(cover, timeline_of(3 * 44_100), tmp_path / f"out{suffix}")
+    assert header(made.path).count("(attached pic)") == 1
+    assert packets(made.path, "0:v") == packets(cover, "0:v")
+    again = captoolkit.embed(made.path, timeline_of(3 * 44_100), tmp_path / f"again{suffix}")
+    assert header(again.path).count("(attached pic)") == 1
+    assert packets(again.path, "0:v") == packets(cover, "0:v")
+
+
+def test_chapters_are_replaced_and_subtitles_added(
+    fixtures: Path, header: Header, tmp_path: Path
+) -> None:
+    """A second timeline makes a second track, and the first one's chapters go, which is told."""
+    first = captoolkit.embed(
+        fixtures / "two-languages.mp4", timeline_of(5 * 44_100), tmp_path / "1.mp4"
+    )
+    one = timeline_of(5 * 44_100).slice(0, 1)
+    second = captoolkit.embed(first.path, one, tmp_path / "2.mp4")
+    assert "The chapters that it had are replaced." in second.notes
+    assert "The chapters that it had are replaced." not in first.notes
+    told = header(second.path)
+    assert chapters_in(told) == [(0.0, 1.0)]
+    assert told.count("Subtitle: mov_text") == 2
+
+
+def test_a_track_that_begins_late_has_its_captions_late(
+    ffmpeg: str,
+    fixtures: Path,
+    header: Header,
+    subtitles: Callable[[Path, str], str],
+    tmp_path: Path,
+) -> None:
+    """The timeline's clock begins with the first sample of its track, the container's earlier."""
+    media, source = tmp_path / "late.mkv", str(fixtures / "two-languages.mp4")
+    argv = [ffmpeg, "-v", "error", "-i", source, "-itsoffset", "0.7", "-i", source]
+    maps = ["-map", "0:v", "-map", "0:a:0", "-map", "1:a:0", "-c", "copy", str(media)]
+    subprocess.run([*argv, *maps], check=True, stdin=subprocess.DEVNULL)
+    line = timeline_of(3 * 44_100)
+    late = replace(line, source=replace(line.source, track=2))
+    for timeline, start_s in [(line, 0.0), (late, 0.7)]:
+        made = captoolkit.embed(media, timeline, tmp_path / f"out{start_s}.mkv")
+        cue = next(iter(srt.parse(subtitles(made.path, "srt"))))
+        assert cue.start.total_seconds() == pytest.approx(start_s, abs=0.002)
+        assert chapters_in(header(made.path))[0][0] == pytest.approx(start_s, abs=0.002)
+
+
+@pytest.fixture(scope="module")
+def two_hours(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hours of silence as AAC."""
+    path = tmp_path_factory.mktemp("long") / "long.m4a"
+    argv = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", "7200"]
+    subprocess.run([*argv, "-b:a", "8k", str(path)], check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".mp4", ".mka"])
+def test_segments_as_long_as_services_take_keep_their_times(
+    suffix: str, ffmpeg: str, header: Header, two_hours: Path, tmp_path: Path
+) -> None:
+    """Subtitles and chapters of 40 minutes each, where ffmpeg by itself counts them too finely."""
+    timeline = timeline_of(7200 * 8000, rate_hz=8000)
+    made = captoolkit.embed(two_hours, timeline, tmp_path / f"out{suffix}")
+    told = header(made.path)
+    assert "chapter track not found" not in told
+    assert chapters_in(told) == [(0.0, 2400.0), (2400.0, 4800.0), (4800.0, 7200.0)]
+    argv = [ffmpeg, "-v", "error", "-i", str(made.path), "-map", "0:s", "-f", "srt", "-"]
+    text = subprocess.run(argv, check=True, capture_output=True).stdout.decode()
+    times = [(cue.start.total_seconds(), cue.end.total_seconds()) for cue in srt.parse(text)]
+    assert times == [(0, 2400), (2400, 4800), (4800, 7200)]
+
+
+def test_sentences_can_be_spread(
+    fixtures: Path, subtitles: Callable[[Path, str], str], tmp_path: Path
+) -> None:
+    """As subtitles; chapters stay one for each segment."""
+    made = captoolkit.embed(
+        fixtures / "two-languages.mp4",
+        timeline_of(5 * 44_100),
+        tmp_path / "out.mkv",
+        spread=True,
+    )
+    assert len(list(srt.parse(subtitles(made.path, "srt")))) > 3
+    assert made.chapters == 3
+    assert any("in proportion" in note for note in made.notes)
+
+
+def test_a_timeline_may_be_a_file(fixtures: Path, tmp_path: Path) -> None:
+    """As on the command line."""
+    timeline_of(3 * 44_100).save(tmp_path / "t.json")
+    made = captoolkit.embed(
+        fixtures / "cover-art.mp3", tmp_path / "t.json", str(tmp_path / "out.MP3")
+    )
+    assert mutagen.File(made.path) is not None
+
+
+# ------------------------------------------------------------------------------- what cannot be
+
+
+@pytest.mark.parametrize("name", ["out.wav", "out.flac", "out", "out.srt"])
+def test_a_container_that_holds_neither_is_refused_before_any_work(
+    name: str, fixtures: Path, tmp_path: Path
+) -> None:
+    """With those that do."""
+    with pytest.raises(UsageError, match=r"no container for subtitles or chapters; .*\.mkv"):
+        captoolkit.embed(fixtures / "cover-art.mp3", timeline_of(44_100), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_replaced_unless_asked_and_an_input_never(
+    fixtures: Path, tmp_path: Path
+) -> None:
+    """What is there stays; overwriting takes the place in one step."""
+    media = tmp_path / "a.mp3"
+    media.write_bytes((fixtures / "cover-art.mp3").read_bytes())
+    before = media.read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="is an input"):
+            captoolkit.embed(media, timeline_of(44_100), media, overwrite=overwrite)
+    there = tmp_path / "there.mp3"
+    there.write_bytes(b"kept")
+    with pytest.raises(OutputExistsError):
+        captoolkit.embed(media, timeline_of(44_100), there)
+    assert (media.read_bytes(), there.read_bytes()) == (before, b"kept")
+    captoolkit.embed(media, timeline_of(44_100), there, overwrite=True)
+    assert probe.probe(there).tracks
+
+
+def test_what_the_container_cannot_hold_leaves_nothing_behind(
+    fixtures: Path, tmp_path: Path
+) -> None:
+    """A video in an MP3, H.264 in a WebM: one line with the container that can."""
+    for suffix in (".mp3", ".webm"):
+        with pytest.raises(InputError, match=rf"a {suffix} cannot hold .*end in \.mp4"):
+            captoolkit.embed(
+                fixtures / "two-languages.mp4", timeline_of(44_100), tmp_path / f"out{suffix}"
+            )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_caption_too_long_for_the_container_is_refused_whole(
+    fixtures: Path, tmp_path: Path
+) -> None:
+    """A mov_text sample has 65,535 bytes; Matroska takes it, and so does spreading."""
+    line = timeline_of(5 * 44_100)
+    long = replace(line.entries[0], text="It rains and rains. " * 4000)
+    line = replace(line, entries=(long, *line.entries[1:]))
+    media = fixtures / "two-languages.mp4"
+    with pytest.raises(UsageError, match=r"entry 1 .* 79,999 bytes .*--spread"):
+        captoolkit.embed(media, line, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+    captoolkit.embed(media, line, tmp_path / "out.mkv")
+    captoolkit.embed(media, line, tmp_path / "out.mp4", spread=True)
+
+
+def test_a_timeline_of_another_length_is_told(fixtures: Path, tmp_path: Path) -> None:
+    """It may be of another recording."""
+    made = captoolkit.embed(
+        fixtures / "cover-art.mp3", timeline_of(60 * 44_100), tmp_path / "out.mp3"
+    )
+    assert any("may not belong together" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("none.mp3", SourceNotFoundError), ("not-media.wav", NotMediaError)]
+)
+def test_what_is_no_media_is_the_inputs_fault(
+    name: str, error: type[InputError], fixtures: Path, tmp_path: Path
+) -> None:
+    """As with every verb."""
+    with pytest.raises(error):
+        captoolkit.embed(fixtures / name, timeline_of(44_100), tmp_path / "out.mkv")
+    assert list(tmp_path.iterdir()) == []

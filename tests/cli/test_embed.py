@@ -1,0 +1,80 @@
+"""`captoolkit embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from captoolkit.audio import probe
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def timeline(run: Run, fixtures: Path, tmp_path: Path) -> Path:
+    """A timeline of the fixture video's first sound track."""
+    path = tmp_path / "two.json"
+    assert run("caption", fixtures / "two-languages.mp4", "-o", path).status == 0
+    return path
+
+
+def test_the_new_file_is_named_and_told(
+    run: Run, fixtures: Path, timeline: Path, tmp_path: Path
+) -> None:
+    """The name on standard output; what is in it, and what is not as it was, on standard error."""
+    out = tmp_path / "out" / "two.mkv"
+    ran = run("embed", fixtures / "two-languages.mp4", timeline, "-o", out)
+    assert (ran.status, ran.out) == (0, f"{out}\n")
+    assert "1 chapter, subtitles as subrip" in ran.err
+    assert [stream.kind for stream in probe.layout(out).streams] == [
+        "Video",
+        "Audio",
+        "Audio",
+        "Subtitle",
+    ]
+    assert probe.layout(out).has_chapters
+
+
+def test_what_is_there_stays_without_y(
+    run: Run, fixtures: Path, timeline: Path, tmp_path: Path
+) -> None:
+    """And is replaced with it."""
+    out = tmp_path / "two.mp4"
+    out.write_bytes(b"kept")
+    argv = ("embed", fixtures / "two-languages.mp4", timeline, "-o", out)
+    assert run(*argv).status == 1
+    assert out.read_bytes() == b"kept"
+    assert run(*argv, "-y").status == 0
+    assert len(out.read_bytes()) > 1000
+
+
+@pytest.mark.parametrize(
+    ("media", "line", "out", "status", "problem"),
+    [
+        ("none.mp4", "two.json", "o.mp4", 1, "none.mp4: no such file"),
+        ("two-languages.mp4", "none.json", "o.mp4", 1, "none.json: it cannot be read"),
+        ("two-languages.mp4", "two.json", "o.wav", 2, "'.wav' is no container"),
+        ("two-languages.mp4", "two.json", "o.mp3", 1, "a .mp3 cannot hold what is in it"),
+        ("two-languages.mp4", "two.json", "two.json", 1, "is an input and is not replaced"),
+        ("not-media.wav", "two.json", "o.mka", 1, "not a media file"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    media: str,
+    line: str,
+    out: str,
+    status: int,
+    problem: str,
+    run: Run,
+    fixtures: Path,
+    timeline: Path,
+    tmp_path: Path,
+) -> None:
+    """Which file, what is wrong, what to do; nothing is left behind."""
+    before = timeline.read_bytes()
+    argv = (fixtures / media, tmp_path / line, "-o", tmp_path / out, "-y")
+    ran = run("embed", *argv)
+    assert (ran.status, len(ran.err.splitlines())) == (status, 1), ran.err
+    assert problem in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["two.json"]
+    assert timeline.read_bytes() == before

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit.timeline.breaking import (
+    MORE,
+    columns,
+    sentences,
+    title,
+    words_with_spaces,
+    wrapped,
+)
+
+prose = st.text(
+    st.sampled_from("abcéA .!?…\n\"')”雨声。，！？“（）ไทย नम।🎵\u200d\u0301") | st.characters(),
+    max_size=80,
+)
+lines = prose.map(lambda text: " ".join(text.split()))
+
+
+@given(prose)
+def test_sentences_and_words_together_are_the_text(text: str) -> None:
+    """Not a character is lost, and no piece is empty but that of an empty text."""
+    for pieces in (sentences(text), words_with_spaces(text)):
+        assert "".join(pieces) == text
+        assert all(pieces) or pieces == [""]
+
+
+@given(lines, st.integers(4, 60))
+def test_a_wrapped_line_loses_nothing_but_spaces_and_fits(line: str, width: int) -> None:
+    """Each line fits, unless there is no place in it where it may be broken."""
+    found = wrapped(line, width=width)
+    assert "".join("".join(found).split()) == "".join(line.split())
+    for part in found:
+        assert part == part.strip(" ")
+        if columns(part) > width:
+            assert " " not in part
+            assert wrapped(part, width=width) == [part]
+
+
+@given(lines, st.integers(6, 80))
+def test_a_title_fits_and_says_when_it_is_not_all(line: str, width: int) -> None:
+    """It is the line, or its beginning with a mark behind it."""
+    found = title(line, width=width)
+    assert columns(found) <= width
+    if found != line:
+        assert found.endswith(f" {MORE}")
+        assert line.startswith(found.removesuffix(f" {MORE}").rstrip())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three? Four… Five", ["One. ", "Two! ", "Three? ", "Four… ", "Five"]),
+        ("At 3.5 s, approx. ten dogs.", ["At 3.5 s, approx. ten dogs."]),
+        ('He says “Stop.” "Now!" She goes.', ["He says “Stop.” ", '"Now!" ', "She goes."]),
+        ("1. Rain. 2. Hail.", ["1. Rain. ", "2. Hail."]),
+        ("一位女士在说话。背景有雨声！", ["一位女士在说话。", "背景有雨声！"]),
+        ("बारिश हो रही है। हवा।", ["बारिश हो रही है। ", "हवा।"]),
+        ("A list\n\nof two", ["A list\n\n", "of two"]),
+        ("", [""]),
+    ],
+)
+def test_sentences_end_where_readers_of_each_script_expect(text: str, expected: list[str]) -> None:
+    """Full stops, question marks and paragraphs; not decimals, abbreviations and list numbers."""
+    assert sentences(text) == expected
+
+
+def test_closing_marks_stay_with_what_they_close() -> None:
+    """No line of Chinese begins with a comma or ends with an opening quote."""
+    text = "一位女士在说话，“背景有雨声”，然后是风声。" * 6
+    found = wrapped(text, width=12)
+    assert len(found) > 5
+    assert not any(re.match("[，。”]", line) for line in found)
+    assert not any(line.endswith("“") for line in found)

@@ -1,0 +1,103 @@
+"""Markers in editing programs' files, read back through OpenTimelineIO and its adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import opentimelineio as otio
+import pytest
+from hypothesis import given
+
+from captoolkit.timeline import render
+from captoolkit.timeline.value import Timeline
+from tests.timeline.making import timelines
+
+TimelineOf = Callable[..., Timeline]
+
+
+def clips(text: str, adapter: str) -> list[Any]:
+    """Return the clips that OpenTimelineIO finds."""
+    found = otio.adapters.read_from_string(text, adapter)
+    return list(found.find_clips())
+
+
+def test_an_otio_file_has_a_clip_with_markers_exact_to_the_sample(timeline_of: TimelineOf) -> None:
+    """Times are samples; the marker has a colour, a title, the caption and what JSON says of it."""
+    timeline = timeline_of("A dog barks. " * 10, holes=("timed out",), silences=1)
+    (clip,) = clips(render(timeline, "otio"), "otio_json")
+    assert clip.name == "night in the harbour.flac"
+    assert clip.media_reference.target_url == "file:///recordings/night%20in%20the%20harbour.flac"
+    assert clip.source_range.duration == otio.opentime.RationalTime(3 * 48_000, 48_000)
+    found = [(m.color, m.marked_range.start_time.value, m.name[:8]) for m in clip.markers]
+    assert found == [
+        ("GREEN", 0, "A dog ba"),
+        ("RED", 48_000, "[no capt"),
+        ("BLUE", 96_000, "[silence"),
+    ]
+    assert clip.markers[0].comment == ("A dog barks. " * 10).strip()
+    assert clip.markers[1].metadata["captoolkit"]["error"] == "timed out"
+
+
+def test_an_otio_file_survives_opentimelineio(timeline_of: TimelineOf) -> None:
+    """Read, written and read again, it says the same."""
+    text = render(timeline_of("雨。", "“A” & <b>"), "otio")
+    again = otio.adapters.read_from_string(text, "otio_json").to_json_string(indent=2)
+    assert again + "\n" == text
+
+
+def test_joined_recordings_are_clips_with_a_gap_where_there_is_nothing(
+    timeline_of: TimelineOf,
+) -> None:
+    """Each marker is on the clock of the recording that it is in."""
+    one, other = timeline_of("One.", "Two."), timeline_of("Three.")
+    other = replace(other, source=replace(other.source, path="/b/other.wav"))
+    joined = Timeline.joined([one.slice(1, from_zero=True), other.shifted(2)])
+    timeline = otio.adapters.read_from_string(render(joined, "otio"), "otio_json")
+    (track,) = timeline.tracks
+    assert [(type(item).__name__, item.duration().value) for item in track] == [
+        ("Clip", 48_000),
+        ("Gap", 96_000),
+        ("Clip", 48_000),
+    ]
+    first, last = timeline.find_clips()
+    assert [m.marked_range.start_time.value for m in (*first.markers, *last.markers)] == [48_000, 0]
+    assert (first.markers[0].comment, last.markers[0].comment) == ("Two.", "Three.")
+
+
+@given(timelines())
+def test_every_entry_of_any_timeline_is_a_marker_in_otio(timeline: Timeline) -> None:
+    """None is lost, wherever it lies."""
+    found = otio.adapters.read_from_string(render(timeline, "otio"), "otio_json")
+    assert sum(len(clip.markers) for clip in found.find_clips()) == len(timeline.entries)
+
+
+@pytest.mark.parametrize("frame_rate", [25, 24, 30])
+def test_the_fcpxml_adapter_finds_clip_and_markers(
+    frame_rate: int, timeline_of: TimelineOf
+) -> None:
+    """The same frames, names and colours (it has one for what is to be completed: the holes)."""
+    timeline = timeline_of("Rain. A dog.", "雨。", holes=("x",)).shifted(10)
+    (clip,) = clips(render(timeline, "fcpxml", frame_rate=frame_rate), "fcpx_xml")
+    assert clip.name == "night in the harbour"
+    assert clip.source_range.duration.to_seconds() == 13
+    found = [(m.name, m.marked_range.start_time.to_seconds(), m.color) for m in clip.markers]
+    assert found == [
+        ("Rain. A dog.", 10, "PURPLE"),
+        ("雨。", 11, "PURPLE"),
+        ("[no caption: x]", 12, "RED"),
+    ]
+
+
+def test_the_edl_adapter_finds_events_where_the_entries_begin(timeline_of: TimelineOf) -> None:
+    """One frame each, an hour later, as DaVinci Resolve counts; colour, name and length below."""
+    text = render(timeline_of("Rain | hail.", holes=("x",)).shifted(10), "edl")
+    found = clips(text, "cmx_3600")
+    comments = [clip.metadata["cmx_3600"]["comments"][0] for clip in found]
+    assert comments == [
+        "[0:10.000 - 0:11.000] Rain ｜ hail. |C:ResolveColorGreen |M:Rain ｜ hail. |D:25",
+        "[0:11.000 - 0:12.000] [no caption: x] |C:ResolveColorRed |M:[no caption: x] |D:25",
+    ]
+    starts = [clip.source_range.start_time.to_timecode() for clip in found]
+    assert starts == ["01:00:10:00", "01:00:11:00"]
