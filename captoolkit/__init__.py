@@ -8,9 +8,9 @@ for entry in timeline.entries:
     print(entry.source_span.start_s, entry.text)
 ```
 
-The verbs are `probe`, `plan`, `prepare`, `caption` and `acaption`; `targets` lists the services
-known here; `render` and `parse` turn a timeline into text and back. Importing this package loads
-nothing else: each name is fetched when it is first used.
+The verbs are `probe`, `plan`, `prepare`, `split`, `caption` and `acaption`; `targets` lists the
+services known here; `render` and `parse` turn a timeline into text and back. Importing this package
+loads nothing else: each name is fetched when it is first used.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from captoolkit.model import Timeline
     from captoolkit.prepared import Prepared
     from captoolkit.preparing import plan, prepare
+    from captoolkit.splitting import split
     from captoolkit.timeline import parse, render
 
 __version__ = "0.1.0"
@@ -71,6 +72,7 @@ __all__ = [
     "prepare",
     "probe",
     "render",
+    "split",
     "targets",
 ]
 
@@ -85,6 +87,7 @@ _HOMES = {
     "prepare": "captoolkit.preparing",
     "probe": "captoolkit.audio.probe",
     "render": "captoolkit.timeline",
+    "split": "captoolkit.splitting",
     "targets": "captoolkit.catalogue",
 }
 

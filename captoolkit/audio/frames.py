@@ -120,6 +120,12 @@ def index(path: str | os.PathLike[str]) -> Frames | None:
     )
 
 
+def frame_bytes(header: bytes) -> int:
+    """Return how long the MP3 or ADTS frame is that begins with a header; 0 where none does."""
+    kind = _kind_of(header)
+    return 0 if kind is None else kind.size_at(header, 0)
+
+
 # ----------------------------------------------------------------------------------- kinds
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 HOP_S = 0.01
 PAUSE_S = 0.2
-FULL_SCALE = 32768  # of 16-bit samples
 # Below this a point is simply silent, and silences do not compete: -90 dB under full scale.
 SILENCE_POWER = 1e-9
 # Points within 1 dB of the quietest count as equally quiet; the one nearest to the target wins.
@@ -38,7 +37,8 @@ def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
     """Return the power of each whole 10 ms of a block.
 
     Args:
-        samples: shape (frames, channels), float32, or int16 of which 32768 is full scale.
+        samples: shape (frames, channels): floats, or whole numbers of which the lowest is full
+            scale.
         rate_hz: their rate.
 
     Returns:
@@ -48,8 +48,8 @@ def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
     hop = hop_samples(rate_hz)
     hops = len(samples) // hop
     samples = samples[: hops * hop]
-    if samples.dtype == np.int16:
-        samples = samples.astype(np.float32) / FULL_SCALE
+    if np.issubdtype(samples.dtype, np.integer):
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
     with np.errstate(over="ignore", invalid="ignore"):
         change = np.diff(samples, axis=0, prepend=samples[:1])
     np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
