@@ -24,7 +24,9 @@ from captoolkit.planning import containers
 Block = NDArray[Any]
 
 CONTAINER_BITS = 32  # of an `int32` block, whose samples may have fewer
-PLAIN_WAV_BYTES = 1 << 32  # what a WAV's header can count
+# The name of the chunk of samples in Sony's Wave64, and where it is looked for.
+W64_DATA = b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+W64_HEAD_BYTES, W64_SIZE_BYTES = 4096, 8
 
 
 class LosslessWriter:
@@ -75,6 +77,8 @@ class LosslessWriter:
                 self._process.finish()
         finally:
             self._process.close()
+        if self._encoding.format == "w64":
+            self._end_without_padding()
         if self._read_back() != self._digest.digest():
             raise LimitError(
                 "a finished piece was refused: its samples are not those that went in",
@@ -87,6 +91,20 @@ class LosslessWriter:
         self._process.close()
         if self._proof is not None:
             self._proof.close()
+
+    def _end_without_padding(self) -> None:
+        """Let a Wave64 end with its samples: ffmpeg's writer fills it up and counts that too."""
+        sound_bytes = self.samples * self._encoding.channels * self._encoding.depth_bits // 8
+        with files.writing(self._path), self._path.open("r+b") as stream:
+            at = stream.read(W64_HEAD_BYTES).index(W64_DATA)
+            chunk_bytes = len(W64_DATA) + W64_SIZE_BYTES + sound_bytes
+            for place, size in (
+                (len(W64_DATA), at + chunk_bytes),
+                (at + len(W64_DATA), chunk_bytes),
+            ):
+                stream.seek(place)
+                stream.write(size.to_bytes(W64_SIZE_BYTES, "little"))
+            stream.truncate(at + chunk_bytes)
 
     def _read_back(self) -> bytes:
         digest = hashlib.sha256()

@@ -8,7 +8,6 @@ headers are of the track that was probed.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +116,6 @@ class RawStream:
                     digest.update(chunk)
                     out.write(chunk)
                     start += len(chunk)
-            out.flush()
-            os.fsync(out.fileno())
         return digest.hexdigest()
 
     def tag(self, tags: Mapping[str, str], folder: Path) -> bytes:
