@@ -119,19 +119,19 @@ def _longest_s(wishes: Wishes, track: Track) -> Fraction:
 
 
 def _stretches(track: Track, chapters: Sequence[Chapter]) -> tuple[list[Span], list[str]]:
-    """What lies between the marks, and its titles; what is under a second joins what is before."""
+    """The chapters and their titles; one of less than a second belongs to the one before it."""
     rate_hz, total = track.sample_rate_hz, track.duration_samples
-    starts, titles = [0], [""]
-    for chapter in sorted(chapters, key=lambda one: one.start_s):
-        at = max(0, samples_at(chapter.start_s, rate_hz))
-        if at < SHORTEST_S * rate_hz:
-            titles[0] = titles[0] or chapter.title
-        elif at - starts[-1] >= SHORTEST_S * rate_hz <= total - at:
-            starts.append(at)
-            titles.append(chapter.title)
+    begun = sorted((max(0, samples_at(one.start_s, rate_hz)), one.title) for one in chapters)
+    marks = [(0, ""), *((at, title) for at, title in begun if at < total)]
+    ends = [*(at for at, _ in marks[1:]), total]
+    lengths = [end - at for (at, _), end in zip(marks, ends, strict=True)]
+    kept = [
+        mark for mark, length in zip(marks, lengths, strict=True) if length >= SHORTEST_S * rate_hz
+    ]
+    starts = [0, *(at for at, _ in kept[1:])]
     edges = itertools.pairwise([*starts, total])
     spans = [Span(start_samples=one, end_samples=two, rate_hz=rate_hz) for one, two in edges]
-    return spans, titles
+    return spans, [title for _, title in kept or marks[:1]]
 
 
 def _numbered(titles: Sequence[str], numbers: Sequence[int]) -> tuple[str, ...]:
