@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captoolkit import files
 from captoolkit.audio import ffmpeg, pcm, probe
 from captoolkit.audio.faults import explaining
 from captoolkit.errors import LimitError

@@ -117,7 +117,7 @@ def samples_kept(track: Track, container: str, *, sample_type: str, depth_bits: 
     elif codec not in CODED_ANEW | {"alac"}:
         codec, lives_in = "flac", "flac"
         # FLAC holds whole numbers; what a lossy decoder rounds to 24 bits nobody can hear.
-        sample_type, depth_bits = ("int16", 16) if depth_bits <= 16 else ("int32", min(24, 32))
+        sample_type, depth_bits = ("int16", 16) if depth_bits <= 16 else ("int32", 24)
     return Encoding(
         format=lives_in,
         codec=codec,

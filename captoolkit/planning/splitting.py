@@ -203,4 +203,4 @@ def said_of_samples(encoding: Encoding, codec: str) -> str:
     made = ladder.describe(encoding)
     if encoding.codec == codec:
         return f"Each sample is kept as it is: {made}."
-    return f"Each sample that its {codec} decoder gives is kept, as {made}."
+    return f"Its cuts are exact: what its {codec} decoder gives is kept as {made}."
