@@ -13,7 +13,7 @@ import dataclasses
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,7 +55,7 @@ class Copying(Closing):
         self._most = jobs * AHEAD
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="captoolkit-copy")
         self._closed = False
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # the garbage collector may close us in a worker
         self._tags: dict[str, bytes] = {}
 
     def __iter__(self) -> Iterator[ReadySegment]:
@@ -72,7 +72,8 @@ class Copying(Closing):
 
     def halt(self) -> None:
         """Make no more of them than are being made."""
-        self._closed = True
+        with self._guard:
+            self._closed = True
 
     def close(self) -> None:
         """Make no more of them; may be called twice."""
@@ -83,13 +84,26 @@ class Copying(Closing):
         """Yield what threads make of items, in order; only so many are begun before their turn."""
         waiting: deque[Future[Result]] = deque()
         for item in items:
-            if self._closed:
+            future = self._begun(work, item)
+            if future is None:
                 return
-            waiting.append(self._pool.submit(work, item))
+            waiting.append(future)
             if len(waiting) >= self._most:
-                yield waiting.popleft().result()
+                yield from self._taken(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield from self._taken(waiting.popleft())
+
+    def _begun(self, work: Callable[[Item], Result], item: Item) -> Future[Result] | None:
+        """The work on an item, None where no more is begun: another thread may close us."""
+        with self._guard:
+            return None if self._closed else self._pool.submit(work, item)
+
+    def _taken(self, future: Future[Result]) -> Iterator[Result]:
+        """What came of some work; nothing where it was cancelled."""
+        try:
+            yield future.result()
+        except CancelledError:
+            return
 
     def _stream(self) -> raw.RawStream:
         plan = self._job.plan

@@ -20,7 +20,7 @@ from captoolkit.audio import ffmpeg, packets, pcm
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.audio.faults import explaining
 from captoolkit.closing import Closing
-from captoolkit.errors import InputError, LimitError
+from captoolkit.errors import CaptoolkitError, InputError, LimitError
 from captoolkit.planning.cuts import Window, cut, quietest_in
 from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.units import rescale
@@ -48,21 +48,31 @@ class Parting(Closing):
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments, each read back as soon as it is complete."""
+        try:
+            yield from self._pieces()
+        except CaptoolkitError:
+            if not self._closed:  # by another thread, which ended what was waited for
+                raise
+
+    def _pieces(self) -> Iterator[ReadySegment]:
         plan, source = self._job.plan, self._job.source
         with self._watched(packets.Contents(source, plan.track.stream_index)) as contents:
             listed = packets.listing(contents, plan.track)
         if listed is None:
             raise InputError("its packets cannot be read", fix="ask for --exact", path=source)
         shares = list(edges(plan, listed, self._quiet(listed)))
+        index = 0
         with self._watched(packets.Contents(source, plan.track.stream_index)) as contents:
             expected = iter(contents)
             made = self._made([first for first, _ in shares])
-            for index, ((first, last), piece) in enumerate(zip(shares, made, strict=True), start=1):
+            for index, ((first, last), piece) in enumerate(zip(shares, made, strict=False), 1):
                 self._place(piece, index)
                 self._check(index, itertools.islice(expected, last - first))
                 span = span_of(listed, first, last, rate_hz=self._rate_hz)
                 self._report.progressed(span.duration_s)
                 yield self._job.described(index, span)
+        if index < len(shares):
+            raise _broken(source, f"only {index} of {len(shares)} came out")
 
     def halt(self) -> None:
         """Make no more of them, without waiting."""
@@ -193,11 +203,7 @@ class Parting(Closing):
         with self._watched(packets.Contents(path)) as found:
             pairs = itertools.zip_longest(found, expected)
             if not all(one == other for one, other in pairs):
-                raise LimitError(
-                    "a copied piece was refused: its packets are not those that went in",
-                    fix="ask for --exact, which keeps the sound and not the packets",
-                    path=path,
-                )
+                raise _broken(path, "its packets are not those that went in")
 
     @contextlib.contextmanager
     def _watched(self, worker: Worker) -> Iterator[Worker]:
@@ -217,3 +223,11 @@ def _heard(around: Window, rate_hz: int, *, begin: int = 0) -> Window:
     places = (around.earliest, around.balanced, around.latest)
     earliest, balanced, latest = (rescale(at - begin, rate_hz, MODEL_RATE_HZ) for at in places)
     return Window(earliest=earliest, balanced=balanced, latest=latest)
+
+
+def _broken(path: Path, problem: str) -> LimitError:
+    return LimitError(
+        f"a copied piece was refused: {problem}",
+        fix="ask for --exact, which keeps the sound and not the packets",
+        path=path,
+    )
