@@ -50,8 +50,8 @@ class Parting(Closing):
         """Yield the segments, each read back as soon as it is complete."""
         try:
             yield from self._pieces()
-        except CaptoolkitError:
-            if not self._closed:  # by another thread, which ended what was waited for
+        except (CaptoolkitError, ValueError):
+            if not self._closed:  # by another thread, which ended what was read from
                 raise
 
     def _pieces(self) -> Iterator[ReadySegment]:
