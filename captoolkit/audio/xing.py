@@ -17,7 +17,7 @@ PLACES = 100
 TOLD_BYTES = 4 + 4 + 4 + 4 + PLACES
 
 
-def index_frame(header: bytes, sizes: NDArray[np.int64]) -> bytes:
+def index_frame(header: bytes, sizes: NDArray[np.int32]) -> bytes:
     """Return the frame for a stream of MP3 frames.
 
     Args:
@@ -39,7 +39,7 @@ def index_frame(header: bytes, sizes: NDArray[np.int64]) -> bytes:
     return b""
 
 
-def _told(own_bytes: int, sizes: NDArray[np.int64]) -> bytes:
+def _told(own_bytes: int, sizes: NDArray[np.int32]) -> bytes:
     ends = own_bytes + np.concatenate([[0], np.cumsum(sizes)])
     places = ends[np.arange(PLACES) * len(sizes) // PLACES] * 256 // ends[-1]
     numbers = (HOLDS, len(sizes), int(ends[-1]))
