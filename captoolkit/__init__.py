@@ -8,10 +8,10 @@ for entry in timeline.entries:
     print(entry.source_span.start_s, entry.text)
 ```
 
-The verbs are `probe`, `plan`, `prepare`, `caption` and `acaption`; `targets` lists the services
-known here; `render` and `parse` turn a timeline into text and back, and `embed` puts it into the
-media file. Importing this package loads
-nothing else: each name is fetched when it is first used.
+The verbs are `probe`, `plan`, `prepare`, `split`, `caption` and `acaption`; `targets` lists the
+services known here; `render` and `parse` turn a timeline into text and back, and `embed` puts it
+into the media file. Importing this package loads nothing else: each name is fetched when it is
+first used.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from captoolkit.prepared import Prepared
     from captoolkit.preparing import plan, prepare
+    from captoolkit.splitting import split
     from captoolkit.timeline import parse, render
     from captoolkit.timeline.value import Timeline
 
@@ -74,6 +75,7 @@ __all__ = [
     "prepare",
     "probe",
     "render",
+    "split",
     "targets",
 ]
 
@@ -89,6 +91,7 @@ _HOMES = {
     "prepare": "captoolkit.preparing",
     "probe": "captoolkit.audio.probe",
     "render": "captoolkit.timeline",
+    "split": "captoolkit.splitting",
     "targets": "captoolkit.catalogue",
 }
 

@@ -32,8 +32,8 @@ def render(
         {
             "format": FORMAT,
             "source": source_fields(source),
-            "target": plan.target.name,
-            "via": plan.via.value,
+            "target": plan.target.name or None,
+            "via": plan.via.value if plan.target.name else None,
             "action": plan.action.value,
             "encoding": _encoding(plan),
             "segments": [_segment(segment) for segment in segments],

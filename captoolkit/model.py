@@ -169,11 +169,13 @@ class Encoding:
     """How samples become a file.
 
     Attributes:
-        format: container and extension: `wav`, `mp3`, `amr` or `aac`.
+        format: container and extension: `wav`, `mp3`, `amr` or `aac`; as `probe` names it.
         codec: ffmpeg's name of what comes out (`pcm_s16le`, `mp3`, `amr_nb`, `aac`).
-        bit_rate: bits per second; for PCM, rate times depth times channels.
+        bit_rate: bits per second; what is lossless counts rate times depth times channels.
         effort: LAME's `compression_level` (7 is twice as fast as 5), None for other codecs.
         cutoff_hz: low-pass given to the encoder, None to leave it to it.
+        sample_type: where each sample is kept as it is, the type that holds it (`int16`, `int32`,
+            `float32`, `float64`); empty where samples are clipped, rounded or compressed.
     """
 
     format: str
@@ -183,6 +185,12 @@ class Encoding:
     bit_rate: int
     effort: int | None = None
     cutoff_hz: int | None = None
+    sample_type: str = ""
+
+    @property
+    def depth_bits(self) -> int:
+        """Bits of a sample, of what is lossless."""
+        return self.bit_rate // (self.sample_rate_hz * self.channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,10 +281,15 @@ class Plan:
         encoding: how segments are made; None where the frames or the bytes stay as they are.
         fallbacks: the encodings for a segment that comes out too large, largest first.
         suffix: what the names of the files end in, without the dot.
+        muxer: the container that packets are copied into, as ffmpeg names it; empty where frames
+            become a raw stream, and where nothing is copied.
         mix: one row of channel weights per channel that comes out; None keeps the channels.
         spans: balanced segments on the source's clock; `prepare` moves each edge between two to
             the quietest point within `reach_samples`, counted at the track's rate.
         skipped: what lies in no segment because it is silent.
+        marks: samples of the source at which two segments meet and their edge does not move.
+        tags: names and values that each file gets.
+        titles: for each span the title that its file gets; an empty one adds none.
         max_segment_samples: no segment may be longer, at the track's rate.
         max_segment_bytes: no file may be larger, raw bytes, whatever way it travels.
         audio_tokens: what the service will count for the sound of all segments.
@@ -292,9 +305,13 @@ class Plan:
     encoding: Encoding | None
     fallbacks: tuple[Encoding, ...] = ()
     suffix: str
+    muxer: str = ""
     mix: tuple[tuple[float, ...], ...] | None = None
     spans: tuple[Span, ...]
     skipped: tuple[Span, ...] = ()
+    marks: tuple[int, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    titles: tuple[str, ...] = ()
     reach_samples: int
     max_segment_samples: int
     max_segment_bytes: int

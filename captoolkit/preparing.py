@@ -77,17 +77,17 @@ def plan(
         bit_rate=bit_rate,
         sample_rate_hz=sample_rate_hz,
         channels=channels,
-        segment_s=_seconds(segment),
-        max_segment_s=_seconds(max_segment),
+        segment_s=seconds(segment),
+        max_segment_s=seconds(max_segment),
         effort=effort,
         parts=parts,
     )
     refuse_nonsense(wishes)
     row, way, least_s = catalogue.target(target), _via(via), _silence_s(skip_silence)
-    opened = _opened(source)
+    opened = open_anything(source)
     try:
         made = _plan_file(opened.path, row, way, track, wishes, least_s)
-        return _named(made, opened)
+        return named(made, opened)
     finally:
         opened.close()
 
@@ -117,16 +117,17 @@ def prepare(
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs={jobs} must be at least 1")
-    opened = _opened(source)
+    opened = open_anything(source)
     try:
-        made = _named(plan(opened.path, **wishes), opened)
+        made = named(plan(opened.path, **wishes), opened)
         return Prepared(made, opened, jobs=jobs or cores(), on_event=on_event)
     except BaseException:
         opened.close()
         raise
 
 
-def _seconds(length: str | float | Fraction | None) -> Fraction | None:
+def seconds(length: str | float | Fraction | None) -> Fraction | None:
+    """Return a length of time as exact seconds, None for none."""
     if length is None:
         return None
     return parse_duration(length if isinstance(length, str) else f"{float(length):f}")
@@ -139,7 +140,7 @@ def _via(name: str | Via) -> Via:
         raise UsageError(f"via={name} is not a way", fix=f"take {', '.join(Via)}") from None
 
 
-def _opened(source: Source) -> OpenSource:
+def open_anything(source: Source) -> OpenSource:
     """The source as a file; what a URL names is fetched first, and only then is httpx loaded."""
     if isinstance(source, str | os.PathLike) and is_web_url(str(source)):
         from captoolkit.captioners.download import download
@@ -148,7 +149,7 @@ def _opened(source: Source) -> OpenSource:
     return open_source(source)
 
 
-def _named(made: Plan, opened: OpenSource) -> Plan:
+def named(made: Plan, opened: OpenSource) -> Plan:
     """The plan with the name that its source is known by, not that of a temporary file."""
     return dataclasses.replace(made, info=dataclasses.replace(made.info, path=opened.name))
 
@@ -164,7 +165,7 @@ def _silence_s(length: str | float | bool | None) -> Fraction | None:
     """How long a silence must be to be left out; None keeps all."""
     if length is None or length is False:
         return None
-    least_s = DEFAULT_SILENCE_S if length is True else _seconds(length)
+    least_s = DEFAULT_SILENCE_S if length is True else seconds(length)
     if least_s is None or least_s < SHORTEST_SILENCE_S:
         raise UsageError(
             f"skip_silence={length} is too short a silence", fix="ask for a second or more"

@@ -33,6 +33,7 @@ HOUSE = (
     {"workshop", "emulator"},
     {"prepared"},
     {"preparing"},
+    {"splitting"},
     {"captioning"},
     {"cli"},
     {"__main__"},

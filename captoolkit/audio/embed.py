@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from captoolkit import files
-from captoolkit.audio import encode, ffmpeg, probe
+from captoolkit.audio import ffmpeg, probe
+from captoolkit.audio.faults import explaining
 from captoolkit.audio.probe import Layout, Stream
 from captoolkit.errors import InputError, ToolError, UsageError
 from captoolkit.timeline import losses, render
@@ -275,7 +276,7 @@ def _run(job: _Job, kept: list[Stream]) -> None:
     argv, place = ffmpeg.compile_argv(node), ffmpeg.file_url(job.staged)
     fonts = sum(stream.kind == "Attachment" for stream in kept)
     argv[argv.index(place) : argv.index(place)] = _attachments(job, covers, fonts)
-    with encode.explaining(job.staged), ffmpeg.Process(argv) as process:
+    with explaining(job.staged), ffmpeg.Process(argv) as process:
         process.finish()
 
 
@@ -289,7 +290,7 @@ def _attachments(job: _Job, covers: list[Stream], first: int) -> list[str]:
         node = ffmpeg.source(job.media)[str(stream.index)].output(
             ffmpeg.file_url(picture), f="image2pipe", c="copy"
         )
-        with encode.explaining(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with explaining(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
         place = f"-metadata:s:t:{first + number}"
         options += ["-attach", ffmpeg.file_url(picture)]

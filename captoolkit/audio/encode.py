@@ -8,12 +8,11 @@ breaks a limit.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +21,9 @@ from numpy.typing import NDArray
 
 from captoolkit import files
 from captoolkit.audio import ffmpeg, probe, riff
-from captoolkit.errors import InputError, LimitError, ToolError
+from captoolkit.audio.faults import explaining
+from captoolkit.audio.lossless import LosslessWriter
+from captoolkit.errors import InputError, LimitError
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
 from captoolkit.units import format_seconds
@@ -30,12 +31,6 @@ from captoolkit.units import format_seconds
 Block = NDArray[np.float32 | np.int16]
 Shape = tuple[str, str, int, int]  # container, codec, sample rate in Hz, channels
 
-# What ffmpeg says when the system refuses what it writes, and the system's own number for it.
-WRITE_FAULTS = {
-    "No space left on device": errno.ENOSPC,
-    "File name too long": errno.ENAMETOOLONG,
-    "Disk quota exceeded": errno.EDQUOT,
-}
 FULL_SCALE = 32768  # of 16-bit samples
 # libsndfile's names of what is in a WAV, and ffmpeg's.
 SUBTYPES = {"PCM_16": "pcm_s16le", "GSM610": "gsm_ms"}
@@ -73,8 +68,19 @@ class SegmentWriter(Protocol):
         ...
 
 
-def open_writer(path: Path, encoding: Encoding) -> SegmentWriter:
-    """Return a writer of `encoding` to `path`."""
+def open_writer(
+    path: Path, encoding: Encoding, *, tags: Mapping[str, str] | None = None, layout: str = ""
+) -> SegmentWriter:
+    """Return a writer of `encoding` to `path`.
+
+    Args:
+        path: the file.
+        encoding: what it is to be.
+        tags: what it is to say of itself, where samples are kept; other files say nothing.
+        layout: which channels come in, as ffmpeg names them, where samples are kept.
+    """
+    if encoding.sample_type:
+        return LosslessWriter(path, encoding, tags=tags or {}, layout=layout)
     if encoding.codec == "pcm_s16le":
         return WavWriter(path, encoding)
     if encoding.codec == "gsm_ms":
@@ -192,23 +198,6 @@ class FfmpegWriter:
         self._process.close()
 
 
-@contextlib.contextmanager
-def explaining(path: Path) -> Iterator[None]:
-    """Tell apart what ffmpeg is at fault for and what the disk is, to which it writes `path`.
-
-    Raises:
-        OutputError: the system refused what ffmpeg wrote.
-        ToolError: ffmpeg failed otherwise.
-    """
-    try:
-        yield
-    except ToolError as error:
-        for message, number in WRITE_FAULTS.items():
-            if message in error.stderr_tail:
-                raise files.output_error(path, OSError(number, message)) from error
-        raise
-
-
 def _output(path: Path, encoding: Encoding) -> Any:
     source = ffmpeg.raw_source(rate_hz=encoding.sample_rate_hz, channels=encoding.channels)
     return source.output(ffmpeg.file_url(path), **options(encoding))
@@ -283,12 +272,14 @@ def check(
     Raises:
         LimitError: it is not that, or breaks a limit.
     """
-    read_back = _read_wav if encoding.format == "wav" else _read_by_ffmpeg
+    in_process = encoding.format == "wav" and not encoding.sample_type
+    read_back = _read_wav if in_process else _read_by_ffmpeg
     found, length = read_back(path)
     wanted = (encoding.format, encoding.codec, encoding.sample_rate_hz, encoding.channels)
     if found != wanted:
         raise _broken(path, f"it came out as {found}, not {wanted}")
-    if not -tolerance <= length - samples <= DECODED_EXTRA[encoding.codec] + tolerance:
+    extra = DECODED_EXTRA.get(encoding.codec, 0)
+    if not -tolerance <= length - samples <= extra + tolerance:
         rate_hz = encoding.sample_rate_hz
         raise _broken(
             path,

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -163,11 +163,18 @@ def output(nodes: Sequence[Any], path: str | Path, **options: Any) -> Any:
     return ffmpeg.output(*nodes, file_url(path), **options)
 
 
-def raw_source(*, rate_hz: int, channels: int) -> Any:
-    """Return the input node for float32 samples written to standard input."""
+def raw_source(*, rate_hz: int, channels: int, sample_format: str = "f32le", **options: Any) -> Any:
+    """Return the input node for samples written to standard input: float32 if nothing is said."""
     import ffmpeg
 
-    return ffmpeg.input("pipe:0", f="f32le", ar=rate_hz, ac=channels, protocol_whitelist=PROTOCOLS)
+    return ffmpeg.input(
+        "pipe:0",
+        f=sample_format,
+        ar=rate_hz,
+        ac=channels,
+        protocol_whitelist=PROTOCOLS,
+        **options,
+    )
 
 
 def file_url(path: str | Path) -> str:
@@ -188,11 +195,18 @@ class _Name(str):
         return self.encode(errors="backslashreplace").decode()
 
 
-def compile_argv(node: Any) -> list[str]:
-    """Return the argument list that ffmpeg-python makes of an output node."""
+def compile_argv(node: Any, *, tags: Mapping[str, str] | None = None) -> list[str]:
+    """Return the argument list that ffmpeg-python makes of an output node.
+
+    Args:
+        node: with one output.
+        tags: what the output says of itself; ffmpeg-python gives no option twice.
+    """
     quiet = ["-nostdin", "-hide_banner", "-loglevel", "error"]
     argv = node.compile(cmd=[find().path, *quiet, *BOUNDS], overwrite_output=True)
-    return [word if isinstance(word, str) else str(word) for word in argv]
+    words = [word if isinstance(word, str) else str(word) for word in argv]
+    said = [word for name, text in (tags or {}).items() for word in ("-metadata", f"{name}={text}")]
+    return [*words[:-2], *said, *words[-2:]]  # before the output's name and `-y`
 
 
 def header(path: str | Path) -> str:

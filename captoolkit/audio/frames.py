@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ WINDOW_BYTES = 1 << 18  # what is read at a time
 MAX_JUNK_BYTES = 1 << 16  # in all; also how far ffmpeg looks for the first frame of an MP3
 MAX_JUNK_SHARE = 1 / 8  # of the frames' bytes: more, and they are something else's inside
 MAX_HOLES = 2000  # tags or junk between frames
-MAX_FRAMES = 1 << 24  # an index of 268 MB: 93 hours of AMR, 121 hours of MP3 at 44.1 kHz
+MAX_FRAMES = 1 << 24  # an index of 201 MB: 93 hours of AMR, 121 hours of MP3 at 44.1 kHz
 MIN_FRAMES = 2  # one header alone may be an accident
 LOOKAHEAD_BYTES = 1 << 17  # holds all junk that is borne, and two ADTS frames of 8191 bytes
 
@@ -66,7 +67,7 @@ class Frames:
     channels: int
     frame_samples: int
     starts: NDArray[np.int64]
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.int32]
     head: bytes
     id3_bytes: int
     info: bytes
@@ -110,14 +111,20 @@ def index(path: str | os.PathLike[str]) -> Frames | None:
         rate_hz=kind.rate_hz,
         channels=kind.channels,
         frame_samples=kind.frame_samples,
-        starts=np.concatenate(found.starts),
-        sizes=np.concatenate(found.sizes),
+        starts=np.frombuffer(found.starts, np.int64),
+        sizes=np.frombuffer(found.sizes, np.int32),
         head=kind.magic,
         id3_bytes=id3_bytes,
         info=info,
         junk_bytes=found.junk_bytes,
         torn_bytes=found.torn_bytes,
     )
+
+
+def frame_bytes(header: bytes) -> int:
+    """Return how long the MP3 or ADTS frame is that begins with a header; 0 where none does."""
+    kind = _kind_of(header)
+    return 0 if kind is None else kind.size_at(header, 0)
 
 
 # ----------------------------------------------------------------------------------- kinds
@@ -388,21 +395,24 @@ def _is_container(data: bytes) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class _Found:
-    """What has been found so far; starts and sizes are in parts, one for each window."""
+    """What has been found so far; of a day of frames these two are the most that is held."""
 
-    starts: list[NDArray[np.int64]] = field(default_factory=list)
-    sizes: list[NDArray[np.int64]] = field(default_factory=list)
-    frames: int = 0
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("i"))
     frame_bytes: int = 0
     junk_bytes: int = 0
     torn_bytes: int = 0
     holes: int = 0
 
     def add(self, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
-        self.starts.append(starts)
-        self.sizes.append(sizes)
-        self.frames += starts.size
+        self.starts.frombytes(starts.tobytes())
+        self.sizes.frombytes(sizes.astype(np.int32).tobytes())
         self.frame_bytes += int(sizes.sum())
+
+    @property
+    def frames(self) -> int:
+        """How many frames have been found."""
+        return len(self.starts)
 
     @property
     def is_too_much(self) -> bool:

@@ -96,6 +96,10 @@ def measure(file: Path, stream: Stream) -> Length:
         frames = frames_in_header(file, container=stream.container, rate_hz=stream.rate_hz)
         if frames is not None:
             return Length(samples=frames, counted=False)
+    if stream.container == stream.codec == "mp3":
+        samples = _mp3_samples_by_frames(file, stream)
+        if samples is not None:
+            return Length(samples=samples)
     if stream.codec in PACKET_COUNTED.get(stream.container, ()):
         return _by_packets(file, stream) or _by_decode(file, stream)
     return _by_decode(file, stream)
@@ -229,6 +233,22 @@ def _audible_mp3_samples(file: Path, stream: Stream, packets: _Packets) -> int |
     if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not packets.even:
         return None
     return mp3.audible_samples(file, packets.samples(packets.ticks, stream.rate_hz))
+
+
+def _mp3_samples_by_frames(file: Path, stream: Stream) -> int | None:
+    """What a decoder makes of a plain MP3, by its frames alone, without any ffmpeg.
+
+    None where they may not tell: where something else lies between them, or they end torn.
+    """
+    from captoolkit.audio import frames
+
+    index = frames.index(file)
+    if index is None or index.junk_bytes or index.torn_bytes:
+        return None
+    is_alike = (index.codec, index.rate_hz) == (stream.codec, stream.rate_hz)
+    if not is_alike or index.sizes[-1] < SMALLEST_MP3_FRAME_BYTES:
+        return None
+    return mp3.audible_samples(file, index.duration_samples)
 
 
 def _hides_its_end(packets: _Packets, codec: str) -> bool:

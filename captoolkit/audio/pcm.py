@@ -21,7 +21,7 @@ from captoolkit.units import format_seconds
 
 BLOCK_S = 1.0
 # What ffmpeg calls the types of samples that blocks hold.
-SAMPLE_FORMATS = {"float32": "f32le", "int16": "s16le", "int32": "s32le"}
+SAMPLE_FORMATS = {"float32": "f32le", "float64": "f64le", "int16": "s16le", "int32": "s32le"}
 SAMPLE_EXACT = frozenset({"wav", "w64", "aiff", "caf", "flac"})
 EXCERPTS = 16
 EXCERPT_S = 1.0
@@ -45,7 +45,8 @@ class Decoder(Closing):
         end_samples: end before this sample of the track; None goes on to the end.
         seek: jump to the start, which is as exact as the format allows (see `starts_anywhere`);
             without it what comes before the start is decoded and dropped, which is always exact.
-        dtype: of the blocks: `float32`, nominally in [-1, 1], `int16` or `int32` at full scale.
+        dtype: of the blocks: `float32` or `float64`, nominally in [-1, 1], `int16` or `int32` at
+            full scale.
     """
 
     def __init__(

@@ -51,6 +51,16 @@ _COVER = "(attached pic)"
 _TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)")
 _START = re.compile(r", start (-?[\d.]+)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
+_SAMPLES = re.compile(r", (u8|s16|s32|s64|flt|dbl)p?(?: \((\d+) bit\))?(?:,|$| \()")
+# What holds ffmpeg's kinds of samples: numpy's name of it, and how many bits of it count.
+SAMPLE_TYPES = {
+    "u8": ("int16", 8),
+    "s16": ("int16", 16),
+    "s32": ("int32", 32),
+    "s64": ("int32", 32),
+    "flt": ("float32", 32),
+    "dbl": ("float64", 64),
+}
 _BIT_RATE = re.compile(r", (\d+) kb/s")
 _LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "binaural": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
 _LAYOUT_CHANNELS |= {"octagonal": 8, "cube": 8, "hexadecagonal": 16}
@@ -68,6 +78,38 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
     size_bytes = _readable_size(file)
     return glance.look(file, size_bytes=size_bytes) or ask_ffmpeg(file, size_bytes=size_bytes)
+
+
+def identify(path: Path) -> str:
+    """Return the codec of a file's first sound, by its header alone.
+
+    Raises:
+        NotMediaError: ffmpeg finds nothing in it that it can read.
+        NoAudioError: it has no sound track.
+    """
+    text = ffmpeg.header(path)
+    _container(text, path)
+    streams = _streams(text.rpartition("\n  Duration: ")[2])
+    sound = next((match for match in streams if match["kind"] == "Audio"), None)
+    if sound is None:
+        raise NoAudioError("there is no sound in it", path=path)
+    return sound["codec"]
+
+
+def sample_format(path: Path, track: Track) -> tuple[str, int]:
+    """Return what a track's decoder gives: `int16`, `int32`, `float32` or `float64`, and its bits.
+
+    ```python
+    (int32, 24)  # the 24-bit FLAC that it is
+    ```
+    """
+    text = ffmpeg.header(path)
+    for match in _streams(text.rpartition("\n  Duration: ")[2]):
+        found = _SAMPLES.search(match["rest"])
+        if int(match["index"]) == track.stream_index and found:
+            name, bits = SAMPLE_TYPES[found[1]]
+            return name, int(found[2] or bits)
+    return "float32", 32
 
 
 def ask_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:

@@ -7,14 +7,16 @@ headers are of the track that was probed.
 
 from __future__ import annotations
 
-import os
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from captoolkit import files
-from captoolkit.audio import ffmpeg, frames, mp3
+from captoolkit.audio import ffmpeg, frames, mp3, xing
 from captoolkit.audio.frames import Frames
 from captoolkit.errors import ToolError
 from captoolkit.model import MediaInfo, Target, Track
@@ -28,6 +30,12 @@ STREAMS = {
     "amr_wb": ("amr", "amr"),
 }
 CHUNK_BYTES = 1 << 20
+FRAMES_TO_TAG = 8  # more than a reader needs to know a stream for what it is
+# How ffmpeg writes tags before a stream: ID3v2.3, which every player reads.
+_TAGGED: dict[str, dict[str, Any]] = {
+    "mp3": {"f": "mp3", "id3v2_version": 3, "write_xing": 0, "fflags": "+bitexact"},
+    "aac": {"f": "adts", "write_id3v2": 1, "fflags": "+bitexact"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,11 +44,13 @@ class RawStream:
 
     Attributes:
         lead_samples: how many samples its decoder gives before the track's first one.
+        total_samples: how long the track is.
     """
 
     path: Path
     frames: Frames
     lead_samples: int
+    total_samples: int
 
     @property
     def framing(self) -> Framing:
@@ -55,24 +65,94 @@ class RawStream:
             lead_samples=self.lead_samples,
         )
 
-    def copy(self, first: int, last: int, path: Path) -> None:
+    @property
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self.frames.sizes)
+
+    def sample_of(self, frame: int) -> int:
+        """Return the sample of the track that a frame begins with; the ends are the track's."""
+        if frame <= 0:
+            return 0
+        if frame >= self.count:
+            return self.total_samples
+        at = frame * self.frames.frame_samples - self.lead_samples
+        return min(max(0, at), self.total_samples)
+
+    def boundary_at(self, sample: int) -> int:
+        """Return the frame that begins nearest to a sample; the track's ends keep all frames."""
+        if sample <= 0:
+            return 0
+        if sample >= self.total_samples:
+            return self.count
+        return min(self.count, round((sample + self.lead_samples) / self.frames.frame_samples))
+
+    def copy(self, first: int, last: int, path: Path, *, head: bytes = b"") -> str:
         """Write frames [first, last) to a file of their own.
+
+        Args:
+            first: the first frame.
+            last: one past the last.
+            path: the file.
+            head: what stands before them, and before what every file begins with.
+
+        Returns:
+            The SHA-256 of what was written, in hexadecimal.
 
         Raises:
             OutputError: it cannot be written.
         """
+        digest = hashlib.sha256()
         with files.writing(path), self.path.open("rb") as source, path.open("wb") as out:
-            out.write(self.frames.head)
+            front = head + self.frames.head
+            digest.update(front)
+            out.write(front)
             for start, end in self._stretches(first, last):
                 source.seek(start)
                 while start < end:
                     chunk = source.read(min(CHUNK_BYTES, end - start))
                     if not chunk:
                         raise OSError("the source has become shorter")
+                    digest.update(chunk)
                     out.write(chunk)
                     start += len(chunk)
-            out.flush()
-            os.fsync(out.fileno())
+        return digest.hexdigest()
+
+    def tag(self, tags: Mapping[str, str], folder: Path) -> bytes:
+        """Return the ID3v2 tag that ffmpeg writes before such a stream; none where it cannot.
+
+        Args:
+            tags: names and values.
+            folder: where to write a file that is removed again.
+        """
+        options = _TAGGED.get(self.frames.format)
+        if not tags or options is None:
+            return b""
+        some, tagged = folder / f"some.{self.frames.format}", folder / f"tag.{self.frames.format}"
+        self.copy(0, FRAMES_TO_TAG, some)
+        node = ffmpeg.source(some)["a:0"].output(
+            ffmpeg.file_url(tagged), acodec="copy", map_metadata=-1, **options
+        )
+        with ffmpeg.Process(ffmpeg.compile_argv(node, tags=tags)) as process:
+            process.finish()
+        index = frames.index(tagged)
+        with tagged.open("rb") as stream:
+            tag = stream.read(index.id3_bytes if index else 0)
+        some.unlink()
+        tagged.unlink()
+        return tag
+
+    def index_frame(self, first: int, last: int) -> bytes:
+        """Return the frame that tells players how long frames [first, last) of an MP3 are.
+
+        They need none where every second has the same bytes; then, and elsewhere, it is empty.
+        """
+        sizes = self.frames.sizes[first:last]
+        if self.frames.format != "mp3" or np.ptp(sizes) <= 1:  # a byte of padding comes and goes
+            return b""
+        with self.path.open("rb") as stream:
+            stream.seek(int(self.frames.starts[first]))
+            return xing.index_frame(stream.read(4), sizes)
 
     def _stretches(self, first: int, last: int) -> list[tuple[int, int]]:
         """Bytes [start, end) of frames that lie one behind another."""
@@ -120,7 +200,12 @@ def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | None:
     lead_samples = _lead(info, track)
     if lead_samples is None:
         return None
-    return RawStream(path=path, frames=index, lead_samples=lead_samples)
+    return RawStream(
+        path=path,
+        frames=index,
+        lead_samples=lead_samples,
+        total_samples=track.duration_samples,
+    )
 
 
 def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:

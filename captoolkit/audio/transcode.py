@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captoolkit.audio import encode, ffmpeg, pcm
+from captoolkit.audio.faults import explaining
 from captoolkit.closing import Closing
 from captoolkit.model import Encoding, Span, Track
 
@@ -76,7 +77,7 @@ class Transcoder(Closing):
             name, _, value = line.strip().partition(b"=")
             if name == b"out_time_us" and value.isdigit():
                 yield int(value) / MICROSECONDS
-        with encode.explaining(self._path):
+        with explaining(self._path):
             self._process.finish()
 
     def close(self) -> None:

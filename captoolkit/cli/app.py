@@ -38,6 +38,7 @@ COMMANDS = {
     "plan": "Show what would be done to each file and why; write nothing.",
     "prepare": "Make files that fit the target, and a manifest of them.",
     "probe": "Show what each file is, and which limits it breaks.",
+    "split": "Make pieces in a file's own codec, cut where it is quiet.",
     "targets": "Show the services known here and their limits.",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -59,6 +60,53 @@ def overwrite_option(command: Command) -> Command:
     """`-y`."""
     help_text = "Replace files that are there already."
     return click.option("-y", "--overwrite", is_flag=True, help=help_text)(command)
+
+
+def folder_option(command: Command) -> Command:
+    """`-o`: the folder that receives files."""
+    return click.option(
+        "-o",
+        "out",
+        required=True,
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="The folder that receives them; made if it is not there.",
+    )(command)
+
+
+def length_options(command: Command) -> Command:
+    """How long segments are, or how many."""
+    return _stack(
+        command,
+        click.option(
+            "--segment",
+            callback=_parsed_by(parse_duration),
+            metavar="LENGTH",
+            help="Make segments of about this length, such as 30s.",
+        ),
+        click.option(
+            "--max-segment",
+            callback=_parsed_by(parse_duration),
+            metavar="LENGTH",
+            help="Make no segment longer than this, such as 10m.",
+        ),
+        click.option(
+            "--parts",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Make this many segments.",
+        ),
+    )
+
+
+def track_option(command: Command) -> Command:
+    """`--track`."""
+    return click.option(
+        "--track",
+        metavar="N|LANG",
+        help="The sound track to take: its number from 1, or its language, such as zho. "
+        "The default track without it.",
+    )(command)
 
 
 def output_options(command: Command) -> Command:
@@ -124,7 +172,8 @@ def preparing_options(*, target: str | None = DEFAULT_TARGET) -> Callable[[Comma
     """Everything that says how files are prepared."""
 
     def decorate(command: Command) -> Command:
-        return target_options(_stack(command, *_shaping_options()), target=target)
+        shaped = _stack(length_options(track_option(command)), *_shaping_options())
+        return target_options(shaped, target=target)
 
     return decorate
 
@@ -171,35 +220,11 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
         ),
         click.option("--channels", type=click.IntRange(1, 2), help="Channels that come out."),
         click.option(
-            "--segment",
-            callback=_parsed_by(parse_duration),
-            metavar="LENGTH",
-            help="Make segments of about this length, such as 30s.",
-        ),
-        click.option(
-            "--max-segment",
-            callback=_parsed_by(parse_duration),
-            metavar="LENGTH",
-            help="Make no segment longer than this, such as 10m.",
-        ),
-        click.option(
-            "--parts",
-            type=click.IntRange(1),
-            metavar="N",
-            help="Make this many segments.",
-        ),
-        click.option(
             "--skip-silence",
             callback=_parsed_by(parse_duration),
             metavar="[=LENGTH]",
             help="Leave out silences of at least this length; without one, of ten seconds. Quiet "
             "sound is no silence. Times stay those of FILE.",
-        ),
-        click.option(
-            "--track",
-            metavar="N|LANG",
-            help="The sound track to take: its number from 1, or its language, such as zho. "
-            "The default track without it.",
         ),
     ]
 

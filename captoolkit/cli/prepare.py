@@ -15,14 +15,7 @@ from captoolkit.cli.saving import save_each
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
 @options.files_argument
-@click.option(
-    "-o",
-    "out",
-    required=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="The folder that receives them; made if it is not there.",
-)
+@options.folder_option
 @options.preparing_options()
 @options.jobs_option
 @options.overwrite_option

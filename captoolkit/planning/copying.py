@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ class Framing:
     codec: str
     rate_hz: int
     frame_samples: int
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.integer[Any]]
     head_bytes: int
     lead_samples: int
 
@@ -83,7 +84,7 @@ def longest_s(framing: Framing, bounds: Bounds) -> Fraction:
     return Fraction(max(0, min(limits) - spare) * framing.frame_samples, framing.rate_hz)
 
 
-def _most_frames(sizes: NDArray[np.int64], most_bytes: int) -> int:
+def _most_frames(sizes: NDArray[np.integer[Any]], most_bytes: int) -> int:
     """How many neighbouring frames stay within so many bytes, whichever they are."""
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     last = np.searchsorted(ends, ends[:-1] + most_bytes, side="right") - 1

@@ -332,7 +332,9 @@ def describe(encoding: Encoding) -> str:
     """
     rate = f"{encoding.sample_rate_hz / 1000:g} kHz"
     channels = {1: "mono", 2: "stereo"}.get(encoding.channels, f"{encoding.channels} channels")
-    if encoding.codec == "pcm_s16le":
-        return f"16-bit WAV, {rate} {channels}"
+    if encoding.codec == "pcm_s16le" or encoding.sample_type:
+        kind = " float" if encoding.sample_type.startswith("float") else ""
+        name = encoding.format if encoding.codec.startswith("pcm_") else encoding.codec
+        return f"{encoding.depth_bits}-bit{kind} {name.upper()}, {rate} {channels}"
     name = "GSM WAV" if encoding.codec == "gsm_ms" else encoding.format.upper()
     return f"{name} {encoding.bit_rate / 1000:g} kbit/s, {rate} {channels}"

@@ -7,7 +7,7 @@ within a millisecond of one is it, because resampling rounds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from captoolkit.model import Span
@@ -51,7 +51,13 @@ class Layout:
 
 
 def lay_out(
-    spans: Sequence[Span], *, begins_at: int, ends_at: int, reach: int, stream_hz: int
+    spans: Sequence[Span],
+    *,
+    begins_at: int,
+    ends_at: int,
+    reach: int,
+    stream_hz: int,
+    marks: Collection[int] = (),
 ) -> Layout:
     """Return how a run of segments is cut out of a stream.
 
@@ -62,6 +68,7 @@ def lay_out(
         ends_at: the sample of the source before which the run or the whole sound ends.
         reach: in samples of the source.
         stream_hz: rate of the stream.
+        marks: edges that do not move, in samples of the source.
     """
     source_hz = spans[0].rate_hz
     cuts: list[Window] = []
@@ -73,7 +80,7 @@ def lay_out(
             cuts.append(window(span.start_samples, 0))
             owners.append(None)
         elif owners:
-            cuts.append(window(at, reach))
+            cuts.append(window(at, 0 if at in marks else reach))
         owners.append(place)
         at = span.end_samples
     if at < ends_at:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 HOP_S = 0.01
 PAUSE_S = 0.2
-FULL_SCALE = 32768  # of 16-bit samples
+STRETCH_HOPS = 500  # five seconds are measured at a time
 # Below this a point is simply silent, and silences do not compete: -90 dB under full scale.
 SILENCE_POWER = 1e-9
 # Points within 1 dB of the quietest count as equally quiet; the one nearest to the target wins.
@@ -38,7 +38,8 @@ def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
     """Return the power of each whole 10 ms of a block.
 
     Args:
-        samples: shape (frames, channels), float32, or int16 of which 32768 is full scale.
+        samples: shape (frames, channels): floats, or whole numbers of which the lowest is full
+            scale.
         rate_hz: their rate.
 
     Returns:
@@ -46,15 +47,25 @@ def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
         A sample that is not a number counts as nothing.
     """
     hop = hop_samples(rate_hz)
-    hops = len(samples) // hop
-    samples = samples[: hops * hop]
-    if samples.dtype == np.int16:
-        samples = samples.astype(np.float32) / FULL_SCALE
+    whole = len(samples) // hop * hop
+    starts = range(0, whole, STRETCH_HOPS * hop)
+    parts = [
+        _power(samples, start, min(start + STRETCH_HOPS * hop, whole), hop) for start in starts
+    ]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _power(samples: NDArray[Any], start: int, end: int, hop: int) -> NDArray[np.float64]:
+    """The curve of samples [start, end), whole hops; the rest need not become floats for it."""
+    before = max(0, start - 1)
+    stretch = samples[before:end]
+    if np.issubdtype(stretch.dtype, np.integer):
+        stretch = stretch.astype(np.float32) / -float(np.iinfo(stretch.dtype).min)
     with np.errstate(over="ignore", invalid="ignore"):
-        change = np.diff(samples, axis=0, prepend=samples[:1])
+        change = np.diff(stretch, axis=0, prepend=stretch[:1])[start - before :]
     np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     power = np.einsum("fc,fc->f", change, change, dtype=np.float64) / samples.shape[1]
-    smoothed: NDArray[np.float64] = power.reshape(hops, hop).mean(axis=1)
+    smoothed: NDArray[np.float64] = power.reshape(-1, hop).mean(axis=1)
     return smoothed
 
 

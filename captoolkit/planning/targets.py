@@ -23,6 +23,8 @@ Row = TypeVar("Row")
 
 DECODED_SAMPLE_BYTES = 4  # services decode to 32-bit floats
 DATA_URI_PREFIX = "data:;base64,"
+# For sound that is sent nowhere: no limits, no tokens, no prices.
+NOBODY = Target(name="", title="nobody", models=(), accepts={}, facts={}, full_sound=True)
 LIMIT_NAMES = frozenset(
     {
         "advised_duration_s",

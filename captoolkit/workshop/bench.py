@@ -89,7 +89,12 @@ class Bench(Closing):
         owner = self._layout.owner(part)
         if owner is not None:
             path = self._job.path(self._first + owner)
-            self._writer = encode.open_writer(path, self._encoding)
+            self._writer = encode.open_writer(
+                path,
+                self._encoding,
+                tags=self._job.tags(self._first + owner),
+                layout=self._job.plan.track.layout,
+            )
             self._open.append(self._writer)
 
     def _end_part(self) -> None:

@@ -3,66 +3,107 @@
 Rules: the frames that come out are those that went in, each once and in order; only the sound
 around a cut is decoded. A segment of frames begins as its codec does anywhere in the middle: the
 first of them may sound incomplete, and without the source's container a decoder gives the encoder's
-delay as well; so spans on the source's clock are those of the frames.
+delay as well; so spans on the source's clock are those of the frames. Cuts and segments are worked
+on by several threads, and come out the same by however many.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from captoolkit.audio import encode, frames, pcm, raw
 from captoolkit.audio.clip import ReadySegment
-from captoolkit.audio.probe import probe
+from captoolkit.audio.probe import identify
 from captoolkit.closing import Closing
 from captoolkit.errors import InputError, LimitError
-from captoolkit.model import Span
 from captoolkit.planning import targets
 from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.units import rescale
+from captoolkit.workshop.edges import edges, movable, span_of
 from captoolkit.workshop.job import Job
 from captoolkit.workshop.report import Report
 from captoolkit.workshop.stream import decoded
 
 CONTEXT_FRAMES = 8  # decoded before a window, until a decoder that starts anywhere is itself again
+AHEAD = 2  # pieces of work for each thread that may wait to be taken
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Copying(Closing):
-    """The segments of a plan that keeps the frames; to be iterated once."""
+    """The segments of a plan that keeps the frames; to be iterated once.
 
-    def __init__(self, job: Job, report: Report) -> None:
+    Args:
+        job: what is made.
+        report: told of progress.
+        jobs: how many cuts and segments are worked on at once.
+    """
+
+    def __init__(self, job: Job, report: Report, *, jobs: int = 1) -> None:
         self._job = job
         self._report = report
+        self._most = jobs * AHEAD
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="captoolkit-copy")
         self._closed = False
+        self._guard = threading.RLock()  # the garbage collector may close us in a worker
+        self._tags: dict[str, bytes] = {}
 
     def __iter__(self) -> Iterator[ReadySegment]:
-        """Yield the segments, each cut and written when it is asked for."""
-        stream = self._stream()
-        edges = self._edges(stream)
-        for index, (first, last) in enumerate(edges, start=1):
+        """Yield the segments in order, while the next ones are cut and written."""
+        plan, stream = self._job.plan, self._stream()
+        places = self._ahead(lambda around: self._quiet(stream, around), movable(plan))
+        shares = edges(plan, stream, lambda around: next(places, around.balanced))
+        numbered = enumerate(shares, start=1)
+        for segment in self._ahead(lambda one: self._make(stream, one[0], *one[1]), numbered):
             if self._closed:
                 return
-            stream.copy(first, last, self._job.path(index))
-            self._check(index, stream, first, last)
-            self._report.progressed((last - first) * stream.frames.frame_samples / self._rate_hz)
-            yield self._job.described(index, self._span(stream, first, last))
+            self._report.progressed(segment.source_span.duration_s)
+            yield segment
 
     def halt(self) -> None:
-        """Make no more of them; nothing runs between two."""
-        self._closed = True
+        """Make no more of them than are being made."""
+        with self._guard:
+            self._closed = True
 
     def close(self) -> None:
         """Make no more of them; may be called twice."""
         self.halt()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
-    @property
-    def _rate_hz(self) -> int:
-        return self._job.plan.track.sample_rate_hz
+    def _ahead(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield what threads make of items, in order; only so many are begun before their turn."""
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            future = self._begun(work, item)
+            if future is None:
+                return
+            waiting.append(future)
+            if len(waiting) >= self._most:
+                yield from self._taken(waiting.popleft())
+        while waiting:
+            yield from self._taken(waiting.popleft())
+
+    def _begun(self, work: Callable[[Item], Result], item: Item) -> Future[Result] | None:
+        """The work on an item, None where no more is begun: another thread may close us."""
+        with self._guard:
+            return None if self._closed else self._pool.submit(work, item)
+
+    def _taken(self, future: Future[Result]) -> Iterator[Result]:
+        """What came of some work; nothing where it was cancelled."""
+        try:
+            yield future.result()
+        except CancelledError:
+            return
 
     def _stream(self) -> raw.RawStream:
         plan = self._job.plan
@@ -76,52 +117,25 @@ class Copying(Closing):
             )
         return stream
 
-    def _edges(self, stream: raw.RawStream) -> Iterator[tuple[int, int]]:
-        """The frames [first, last) of each segment, each decided when it is needed."""
-        spans = self._job.plan.spans
-        first = self._frame_at(stream, spans[0].start_samples)
-        for span, following in itertools.zip_longest(spans, spans[1:]):
-            end = span.end_samples
-            if following is not None and following.start_samples == end:
-                last = self._quiet_frame(stream, end)
-                yield first, last
-                first = last
-            else:
-                yield first, self._frame_at(stream, end)
-                first = self._frame_at(stream, following.start_samples) if following else 0
+    # ------------------------------------------------------------------------ where to cut
 
-    def _frame_at(self, stream: raw.RawStream, at: int) -> int:
-        """The boundary of frames nearest to a sample of the source; its ends keep all frames."""
-        count, held = len(stream.frames.sizes), stream.frames.frame_samples
-        if at <= 0:
-            return 0
-        if at >= self._job.plan.track.duration_samples:
-            return count
-        return min(count, round((at + stream.lead_samples) / held))
-
-    def _quiet_frame(self, stream: raw.RawStream, edge: int) -> int:
-        """The boundary nearest to the quietest point around a planned edge."""
-        reach, held = self._job.plan.reach_samples, stream.frames.frame_samples
-        if not reach:
-            return self._frame_at(stream, edge)
-        begin = max(0, self._frame_at(stream, edge - reach) - CONTEXT_FRAMES)
-        sound = self._decoded(stream, begin, self._frame_at(stream, edge + reach))
-        at = edge + stream.lead_samples - begin * held  # on the clock of what was decoded
-        earliest = max(0, at - reach)
+    def _quiet(self, stream: raw.RawStream, around: Window) -> int:
+        """The quietest sample of a window, by decoding the frames around it. Runs in a thread."""
+        held, lead = stream.frames.frame_samples, stream.lead_samples
+        begin = max(0, stream.boundary_at(around.earliest) - CONTEXT_FRAMES)
+        sound = self._decoded(stream, begin, stream.boundary_at(around.latest))
+        to_stream = lead - begin * held  # from the track's clock to that of what was decoded
         window = Window(
-            earliest=self._heard(earliest),
-            balanced=self._heard(max(at, earliest)),
-            latest=self._heard(at + reach),
+            earliest=self._heard(max(0, around.earliest + to_stream)),
+            balanced=self._heard(max(0, around.balanced + to_stream)),
+            latest=self._heard(max(0, around.latest + to_stream)),
         )
         quiet = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
-        return begin + round(rescale(quiet, MODEL_RATE_HZ, self._rate_hz) / held)
-
-    def _heard(self, samples: int) -> int:
-        return rescale(samples, self._rate_hz, MODEL_RATE_HZ)
+        return rescale(quiet, MODEL_RATE_HZ, self._rate_hz) - to_stream
 
     def _decoded(self, stream: raw.RawStream, first: int, last: int) -> pcm.Block:
         """The sound of some frames as the model hears it, all channels."""
-        path = self._job.folder.path / f"around.{stream.frames.format}"
+        path = self._job.folder.path / f"around.{first}.{stream.frames.format}"
         stream.copy(first, last, path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0)
         with pcm.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
@@ -130,35 +144,57 @@ class Copying(Closing):
         path.unlink()
         return sound
 
-    def _span(self, stream: raw.RawStream, first: int, last: int) -> Span:
-        """Where in the source the frames lie."""
-        total, count = self._job.plan.track.duration_samples, len(stream.frames.sizes)
-        held, lead = stream.frames.frame_samples, stream.lead_samples
-        start = 0 if first == 0 else min(total, max(0, first * held - lead))
-        end = total if last == count else min(total, last * held - lead)
-        return Span(start_samples=start, end_samples=end, rate_hz=self._rate_hz)
+    def _heard(self, samples: int) -> int:
+        return rescale(samples, self._rate_hz, MODEL_RATE_HZ)
 
-    def _check(self, index: int, stream: raw.RawStream, first: int, last: int) -> None:
-        """Read a finished segment back, by its own frames and by ffmpeg.
+    @property
+    def _rate_hz(self) -> int:
+        return self._job.plan.track.sample_rate_hz
+
+    # ------------------------------------------------------------------------------ pieces
+
+    def _make(self, stream: raw.RawStream, index: int, first: int, last: int) -> ReadySegment:
+        """Write a segment and read it back. Runs in a thread."""
+        head = b"" if self._job.plan.target.name else self._head(stream, index, first, last)
+        path = self._job.path(index)
+        digest = stream.copy(first, last, path, head=head)
+        span = span_of(stream, first, last, rate_hz=self._rate_hz)
+        segment = self._job.described(index, span)
+        if segment.sha256 != digest:
+            raise _broken(path, "its bytes are not those that were written")
+        self._check(path, stream, first, last)
+        return segment
+
+    def _head(self, stream: raw.RawStream, index: int, first: int, last: int) -> bytes:
+        """What stands before the frames of a file that is for players: its tags, its length."""
+        tags = self._job.tags(index)
+        with self._guard:
+            known = str(tags)
+            if known not in self._tags:
+                self._tags[known] = stream.tag(tags, self._job.folder.path)
+            return self._tags[known] + stream.index_frame(first, last)
+
+    def _check(self, path: Path, stream: raw.RawStream, first: int, last: int) -> None:
+        """Hold a finished segment's frames against the source's, and ask ffmpeg what it is.
 
         Raises:
             LimitError: they are not the frames that went in, or they break a limit.
         """
-        path, plan = self._job.path(index), self._job.plan
+        plan, sizes = self._job.plan, stream.frames.sizes[first:last]
         written = frames.index(path) if last - first > 1 else None
-        sizes = stream.frames.sizes[first:last]
         if last - first > 1 and (written is None or not np.array_equal(written.sizes, sizes)):
             raise _broken(path, "its frames are not those that went in")
         encode.refuse_too_large(path, plan.max_segment_bytes)
         try:
-            found = probe(path).default_track
+            found = identify(path)
         except InputError as error:
             raise _broken(path, f"it cannot be read back ({error.problem})") from error
+        if found != plan.track.codec:
+            raise _broken(path, f"it is read as {found}")
         longest_s = targets.longest_s(plan.target)
-        if found.codec != plan.track.codec:
-            raise _broken(path, f"it is read as {found.codec}")
-        if longest_s is not None and found.duration_samples > longest_s * found.sample_rate_hz:
-            raise _broken(path, f"it lasts {found.duration_s:.3f} s with its codec's delay")
+        framed = len(sizes) * stream.frames.frame_samples
+        if longest_s is not None and framed > longest_s * self._rate_hz:
+            raise _broken(path, f"it lasts {framed / self._rate_hz:.3f} s with its codec's delay")
 
 
 def _broken(path: Path, problem: str) -> LimitError:

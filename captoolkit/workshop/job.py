@@ -51,6 +51,11 @@ class Job:
         """Return whether a finished segment is as small as it must be."""
         return encode.fits(self.path(index), self.plan.max_segment_bytes)
 
+    def tags(self, index: int) -> dict[str, str]:
+        """Return the tags that a segment's file gets, its own title before the recording's."""
+        titles = self.plan.titles[index - 1 : index]
+        return dict(self.plan.tags) | ({"title": titles[0]} if any(titles) else {})
+
     def described(self, index: int, span: Span) -> ReadySegment:
         """Return what is to be said of a finished segment."""
         path = self.path(index)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from captoolkit.model import Action
 from captoolkit.workshop.copying import Copying
 from captoolkit.workshop.job import Job
+from captoolkit.workshop.parting import Parting
 from captoolkit.workshop.report import Report
 from captoolkit.workshop.stream import Stream
 from captoolkit.workshop.untouched import Untouched
 
-Making = Untouched | Copying | Stream
+Making = Untouched | Copying | Parting | Stream
 
 
 def begin(job: Job, report: Report, *, jobs: int) -> Making:
@@ -22,8 +23,10 @@ def begin(job: Job, report: Report, *, jobs: int) -> Making:
     """
     if job.plan.action is Action.PASS_THROUGH:
         return Untouched(job)
+    if job.plan.muxer:
+        return Parting(job, report)
     if job.plan.encoding is None:
-        return Copying(job, report)
+        return Copying(job, report, jobs=jobs)
     return Stream(
         job,
         job.plan.encoding,

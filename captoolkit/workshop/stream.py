@@ -126,7 +126,8 @@ class Stream(Closing):
         for group, following in itertools.zip_longest(groups, groups[1:]):
             end = group[-1].end_samples
             goes_on = following is not None and following[0].start_samples == end
-            end = self._quiet_place(end) if goes_on else end
+            is_free = goes_on and end not in self._job.plan.marks
+            end = self._quiet_place(end) if is_free else end
             decided = _between(group, start, end)
             yield Run(first=first, spans=decided, open_ended=following is None and end == total)
             first += len(group)
@@ -246,6 +247,7 @@ class Stream(Closing):
             ends_at=run.spans[-1].end_samples,
             reach=plan.reach_samples,
             stream_hz=self._encoding.sample_rate_hz,
+            marks=plan.marks,
         )
 
     def _remake(self, index: int, span: Span) -> None:
@@ -328,6 +330,8 @@ def _sample_type(encoding: Encoding, track: Track) -> str:
 
     A float that is no number has no 16-bit value, and what becomes of it is our own decision.
     """
+    if encoding.sample_type:
+        return encoding.sample_type
     is_plain = encoding.codec == "pcm_s16le" and not track.codec.startswith("pcm_f")
     return "int16" if is_plain else "float32"
 

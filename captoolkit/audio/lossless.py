@@ -1,0 +1,174 @@
+"""Samples that are kept as they are: encoded losslessly, and read back to prove it.
+
+Rules: what comes out of a finished file is, bit by bit, what went in; no sample is clipped, and a
+float that is no number stays none. A file carries its recording's tags.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captoolkit import files
+from captoolkit.audio import ffmpeg, pcm, probe
+from captoolkit.audio.faults import explaining
+from captoolkit.errors import LimitError
+from captoolkit.model import Encoding
+from captoolkit.planning import containers
+
+Block = NDArray[Any]
+
+CONTAINER_BITS = 32  # of an `int32` block, whose samples may have fewer
+# What libsndfile reads, and how much of it at a time.
+READ_IN_PROCESS = frozenset({"aiff", "au", "caf", "flac", "w64", "wav"})
+READ_FRAMES = 1 << 16
+# The name of the chunk of samples in Sony's Wave64, and where it is looked for.
+W64_DATA = b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+W64_HEAD_BYTES, W64_SIZE_BYTES = 4096, 8
+
+
+class LosslessWriter:
+    """Takes the samples of one segment and makes its file, by an ffmpeg that is fed through a pipe.
+
+    Args:
+        path: the file.
+        encoding: with the type of the samples that come in.
+        tags: what the file says of itself.
+        layout: which channels they are, as ffmpeg names them.
+    """
+
+    def __init__(
+        self, path: Path, encoding: Encoding, *, tags: Mapping[str, str], layout: str = ""
+    ) -> None:
+        self.samples = 0
+        self._path = path
+        self._encoding = encoding
+        self._type = np.dtype(encoding.sample_type).newbyteorder("<")
+        self._digest = hashlib.sha256()
+        self._aborted = False
+        self._proof: pcm.Decoder | None = None
+        argv = ffmpeg.compile_argv(_node(path, encoding, layout), tags=tags)
+        self._process = ffmpeg.Process(argv, feed=True)
+
+    def write(self, block: Block) -> None:
+        """Take samples.
+
+        Raises:
+            OutputError: the disk is full.
+            ToolError: ffmpeg failed.
+        """
+        data = _rounded(block, self._encoding).astype(self._type, copy=False).tobytes()
+        self._digest.update(data)
+        with explaining(self._path):
+            self._process.write(data)
+        self.samples += len(block)
+
+    def finish(self) -> None:
+        """Complete the file, and decode it to see that it holds what went in.
+
+        Raises:
+            LimitError: it does not.
+            OutputError: the disk is full.
+            ToolError: ffmpeg failed.
+        """
+        try:
+            with explaining(self._path):
+                self._process.finish()
+        finally:
+            self._process.close()
+        if self._encoding.format == "w64":
+            self._end_without_padding()
+        if self._read_back() != self._digest.digest():
+            raise LimitError(
+                "a finished piece was refused: its samples are not those that went in",
+                fix="this is a fault in captoolkit, please report it",
+                path=self._path,
+            )
+
+    def abort(self) -> None:
+        """End the encoder, or the reading back."""
+        self._aborted = True
+        self._process.close()
+        if self._proof is not None:
+            self._proof.close()
+
+    def _end_without_padding(self) -> None:
+        """Let a Wave64 end with its samples: ffmpeg's writer fills it up and counts that too."""
+        sound_bytes = self.samples * self._encoding.channels * self._encoding.depth_bits // 8
+        with files.writing(self._path), self._path.open("r+b") as stream:
+            at = stream.read(W64_HEAD_BYTES).index(W64_DATA)
+            chunk_bytes = len(W64_DATA) + W64_SIZE_BYTES + sound_bytes
+            for place, size in (
+                (len(W64_DATA), at + chunk_bytes),
+                (at + len(W64_DATA), chunk_bytes),
+            ):
+                stream.seek(place)
+                stream.write(size.to_bytes(W64_SIZE_BYTES, "little"))
+            stream.truncate(at + chunk_bytes)
+
+    def _read_back(self) -> bytes:
+        """The digest of what a reader finds in the file: libsndfile, where it knows the format."""
+        if self._encoding.format in READ_IN_PROCESS:
+            return self._read_in_process()
+        digest = hashlib.sha256()
+        track = probe.probe(self._path).default_track
+        with pcm.Decoder(self._path, track=track, dtype=self._encoding.sample_type) as decoder:
+            self._proof = decoder
+            for block in decoder:
+                digest.update(block.tobytes())
+        return digest.digest()
+
+    def _read_in_process(self) -> bytes:
+        import soundfile
+
+        digest = hashlib.sha256()
+        try:
+            # A stream, because soundfile cannot encode every file name.
+            with self._path.open("rb") as stream, soundfile.SoundFile(stream) as sound:
+                for block in sound.blocks(READ_FRAMES, dtype=self._type.name, always_2d=True):
+                    if self._aborted:
+                        break
+                    digest.update(block.astype(self._type, copy=False).tobytes())
+        except soundfile.SoundFileError:
+            return b""
+        return digest.digest()
+
+
+def _rounded(block: Block, encoding: Encoding) -> Block:
+    """The block at the depth that the file will have; what has that depth stays as it is."""
+    spare_bits = CONTAINER_BITS - encoding.depth_bits
+    if block.dtype != np.int32 or not spare_bits:
+        return block
+    step = 1 << spare_bits
+    highest = np.iinfo(np.int32).max - step + 1
+    return (np.minimum(block, highest - step // 2) + step // 2) & -step
+
+
+def _node(path: Path, encoding: Encoding, layout: str) -> Any:
+    is_named = encoding.channels > 2 and re.fullmatch(r"[\w.]+(\([\w]+\))?", layout)
+    source = ffmpeg.raw_source(
+        rate_hz=encoding.sample_rate_hz,
+        channels=encoding.channels,
+        sample_format=pcm.SAMPLE_FORMATS[encoding.sample_type],
+        **({"channel_layout": layout} if is_named else {}),
+    )
+    options: dict[str, Any] = {"map_metadata": -1, "fflags": "+bitexact", "flags": "+bitexact"}
+    if encoding.codec == "flac":
+        options["bits_per_raw_sample"] = encoding.depth_bits
+        options["strict"] = "experimental"  # more than 24 bits
+    if encoding.format == "aiff":
+        options["write_id3v2"] = 1
+    if encoding.format == "wav":
+        options["rf64"] = "auto"
+    return source.output(
+        ffmpeg.file_url(path),
+        f=containers.home(encoding.format, encoding.codec).muxer,
+        acodec=encoding.codec,
+        **options,
+    )

@@ -1,0 +1,99 @@
+"""What a recording says of itself: its tags and its chapters, as ffmpeg reads them.
+
+Rules: tags of the container and of the track are one; what describes the file and not the recording
+(its brand, its encoder, its length) is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from captoolkit.audio import ffmpeg
+from captoolkit.errors import ToolError
+from captoolkit.model import MediaInfo, Track
+from captoolkit.planning.splitting import Chapter
+
+# Of the file or of this copy of the recording, not of the recording.
+_OF_THE_FILE = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "handler_name", "vendor_id"}
+    | {"duration", "bps", "number_of_frames", "number_of_bytes", "language", "creation_time"}
+    | {"tlen", "encoded_by", "encoder_settings", "itunsmpb", "itunnorm", "media_type"}
+    | {"source_id", "time_reference", "umid", "coding_history", "isvbr", "devicestring"}
+    | {"wm/encodingtime", "wmfsdkversion", "wmfsdkneeded", "deviceconformancetemplate"}
+)
+MAX_TAG_CHARS = 4000  # a longer one is no tag but a document; it would be repeated in every piece
+MAX_LISTING_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a file says of a track.
+
+    Attributes:
+        tags: names and values.
+        chapters: in the file's order.
+    """
+
+    tags: Mapping[str, str]
+    chapters: tuple[Chapter, ...]
+
+
+def read(info: MediaInfo, track: Track) -> Told:
+    """Return the tags and chapters of a track; none where ffmpeg cannot tell them."""
+    node = ffmpeg.source(info.path)[str(track.stream_index)].output(
+        "pipe:1", f="ffmetadata", acodec="copy", **{"frames:a": 1}
+    )
+    try:
+        with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+            text = process.read_all(MAX_LISTING_BYTES).decode(errors="replace")
+            process.finish()
+    except ToolError:
+        return Told(tags={}, chapters=())
+    tags: dict[str, str] = {}
+    chapters = []
+    for section, fields in _sections(text):
+        if section == "[CHAPTER]":
+            chapters += _chapter(fields)
+        else:
+            tags |= {name: value for name, value in fields.items() if _is_told(name, value)}
+    return Told(tags=_without_doubles(tags), chapters=tuple(chapters))
+
+
+def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The sections of an ffmetadata listing; a backslash keeps what follows it from its meaning."""
+    section, fields = "", dict[str, str]()
+    for line in re.findall(r"(?:\\.|[^\\\n])*\n", text, re.DOTALL):
+        if line.startswith(";"):
+            continue
+        if line in ("[STREAM]\n", "[CHAPTER]\n"):
+            yield section, fields
+            section, fields = line[:-1], {}
+            continue
+        parts = re.fullmatch(r"((?:\\.|[^\\=])+)=(.*)\n", line, re.DOTALL)
+        if parts:
+            name, value = (
+                re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts.groups()
+            )
+            fields[name] = value
+    yield section, fields
+
+
+def _chapter(fields: Mapping[str, str]) -> list[Chapter]:
+    try:
+        start_s = int(fields["START"]) * Fraction(fields["TIMEBASE"])
+    except (KeyError, ValueError, ZeroDivisionError):
+        return []
+    return [Chapter(start_s=start_s, title=" ".join(fields.get("title", "").split()))]
+
+
+def _is_told(name: str, value: str) -> bool:
+    is_fit = bool(value.strip("\0")) and "\0" not in name + value and "=" not in name
+    return is_fit and len(value) <= MAX_TAG_CHARS and name.lower() not in _OF_THE_FILE
+
+
+def _without_doubles(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags by names without capitals, as ffmpeg's muxers know them: `ARTIST` is `artist`."""
+    return {name.lower(): value for name, value in tags.items()}

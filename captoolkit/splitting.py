@@ -1,0 +1,130 @@
+"""The verb `split`: pieces of a recording in its own codec, cut where it is quiet.
+
+Rules: nothing is lost that need not be. Frames are copied where pieces can be cut between two of
+them; samples are encoded losslessly where they cannot, or where each cut is to be exact.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from captoolkit import files
+from captoolkit.audio import packets, raw, tags
+from captoolkit.audio.probe import choose_track, probe, sample_format
+from captoolkit.errors import InputError, UsageError
+from captoolkit.events import OnEvent, ignore
+from captoolkit.model import MediaInfo, Plan, Track
+from captoolkit.planning import containers, splitting
+from captoolkit.planning.splitting import Way, make_split
+from captoolkit.planning.wishes import Wishes
+from captoolkit.prepared import Prepared
+from captoolkit.preparing import cores, named, open_anything, seconds
+
+if TYPE_CHECKING:
+    from captoolkit.audio.source import Source
+
+CHAPTERS = "chapters"
+
+
+def split(
+    source: Source,
+    *,
+    max_segment: str | float | Fraction | None = None,
+    segment: str | float | Fraction | None = None,
+    parts: int | None = None,
+    exact: bool = False,
+    at: str | None = None,
+    track: int | str | None = None,
+    jobs: int | None = None,
+    on_event: OnEvent = ignore,
+) -> Prepared:
+    """Return the pieces of a recording in its own codec, made as they are asked for.
+
+    ```python
+    captoolkit.split("board-meeting.flac").save("parts")
+    ```
+
+    Args:
+        source: as for `prepare`.
+        max_segment: how long a piece may be at most: seconds, or a text such as `40m`. None is 40
+            minutes, or no limit where `segment` or `parts` say how long pieces are.
+        segment: about how long a piece shall be.
+        parts: how many pieces there shall be.
+        exact: cut at the sample and not between frames; what a lossy codec decodes to becomes FLAC.
+        at: `chapters` cuts at the recording's own chapter marks, and in longer chapters as well.
+        track: a sound track's number from 1, or its language; None takes the default one.
+        jobs: how much is worked on at once; all cores if None.
+        on_event: receives `Started`, `Progressed` and `SegmentReady`.
+
+    Returns:
+        The same as `prepare` does: iterate to get each piece as soon as it is ready, `save` keeps
+        them. Its plan has no target.
+
+    Raises:
+        UsageError: the wishes are no such things, or cannot be met.
+        InputError: the source is missing, no media, without sound; or without chapters.
+        ToolError: ffmpeg failed.
+        LimitError, OutputError: while iterating.
+    """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs={jobs} must be at least 1")
+    if at not in (None, CHAPTERS):
+        raise UsageError(f"at={at} is no place to cut at", fix=f"take {CHAPTERS}, or leave it out")
+    if at is not None and parts is not None:
+        raise UsageError("parts cannot be counted at chapters", fix="leave one of them out")
+    wishes = Wishes(segment_s=seconds(segment), max_segment_s=seconds(max_segment), parts=parts)
+    opened = open_anything(source)
+    try:
+        made = _plan_file(opened.path, track, wishes, exact=exact, at_chapters=at == CHAPTERS)
+        return Prepared(named(made, opened), opened, jobs=jobs or cores(), on_event=on_event)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _plan_file(
+    path: Path, wanted: int | str | None, wishes: Wishes, *, exact: bool, at_chapters: bool
+) -> Plan:
+    info = probe(path)
+    track = choose_track(info, wanted)
+    told = tags.read(info, track)
+    if at_chapters and not told.chapters:
+        raise InputError("it has no chapters", fix="split it without --at chapters", path=path)
+    return make_split(
+        info,
+        track,
+        _way(info, track, exact=exact),
+        wishes=wishes,
+        chapters=told.chapters if at_chapters else (),
+        tags=told.tags,
+        track_is_asked_for=wanted is not None,
+    )
+
+
+def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
+    """How pieces of a track can be had with the least change."""
+    container = packets.container_of(info)
+    if exact or not containers.is_cut_between_packets(container, track.codec):
+        sample_type, depth_bits = sample_format(Path(info.path), track)
+        kept = containers.samples_kept(
+            track, container, sample_type=sample_type, depth_bits=depth_bits
+        )
+        return Way(
+            suffix=containers.home(kept.format, kept.codec).suffix,
+            said=splitting.said_of_samples(kept, track.codec),
+            encoding=kept,
+        )
+    if raw.is_raw(info):
+        with files.staging(None) as folder:
+            stream = raw.stream_of(info, track, folder)
+        if stream is not None:
+            form = stream.frames.format
+            return Way(suffix=form, said=splitting.said_of_copies(track.codec, form))
+    home = containers.home(container, track.codec)
+    return Way(
+        suffix=home.suffix,
+        said=splitting.said_of_copies(track.codec, home.container),
+        muxer=home.muxer,
+    )

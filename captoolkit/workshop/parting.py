@@ -1,0 +1,233 @@
+"""Packets as they are, in a container of their own kind: cut between two, where it is quiet.
+
+Rules: one ffmpeg copies all packets and begins a new file where it is told to, by number; each file
+is read back, and its packets are the source's, one by one, size and checksum. Only the sound around
+a cut is decoded where the container's time stamps lead there, else all of it, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from captoolkit import files
+from captoolkit.audio import ffmpeg, packets, pcm
+from captoolkit.audio.clip import ReadySegment
+from captoolkit.audio.faults import explaining
+from captoolkit.closing import Closing
+from captoolkit.errors import CaptoolkitError, InputError, LimitError
+from captoolkit.planning.cuts import Window, cut, quietest_in
+from captoolkit.planning.ladder import MODEL_RATE_HZ
+from captoolkit.units import rescale
+from captoolkit.workshop.edges import Quiet, edges, movable, span_of
+from captoolkit.workshop.job import Job
+from captoolkit.workshop.report import Report
+from captoolkit.workshop.stream import decoded
+
+Worker = TypeVar("Worker", bound=Closing)
+
+# Their time stamps say where in the file a packet lies, near enough to listen there.
+SEEKABLE = frozenset({"3g2", "3gp", "m4a", "matroska", "mov", "mp4", "ogg"})
+UNLIMITED = 1 << 62
+NAME = "piece.%d"  # what ffmpeg numbers from 1; no name of the user's, which might hold a %
+
+
+class Parting(Closing):
+    """The segments of a plan that copies packets from container to container; iterated once."""
+
+    def __init__(self, job: Job, report: Report) -> None:
+        self._job = job
+        self._report = report
+        self._closed = False
+        self._running: set[Closing] = set()
+
+    def __iter__(self) -> Iterator[ReadySegment]:
+        """Yield the segments, each read back as soon as it is complete."""
+        try:
+            yield from self._pieces()
+        except (CaptoolkitError, ValueError):
+            if not self._closed:  # by another thread, which ended what was read from
+                raise
+
+    def _pieces(self) -> Iterator[ReadySegment]:
+        plan, source = self._job.plan, self._job.source
+        with self._watched(packets.Contents(source, plan.track.stream_index)) as contents:
+            listed = packets.listing(contents, plan.track)
+        if listed is None:
+            raise InputError("its packets cannot be read", fix="ask for --exact", path=source)
+        shares = list(edges(plan, listed, self._quiet(listed)))
+        index = 0
+        with self._watched(packets.Contents(source, plan.track.stream_index)) as contents:
+            expected = iter(contents)
+            made = self._made([first for first, _ in shares])
+            for index, ((first, last), piece) in enumerate(zip(shares, made, strict=False), 1):
+                self._place(piece, index)
+                self._check(index, itertools.islice(expected, last - first))
+                span = span_of(listed, first, last, rate_hz=self._rate_hz)
+                self._report.progressed(span.duration_s)
+                yield self._job.described(index, span)
+        if index < len(shares):
+            raise _broken(source, f"only {index} of {len(shares)} came out")
+
+    def halt(self) -> None:
+        """Make no more of them, without waiting."""
+        self._closed = True
+        for each in tuple(self._running):
+            each.close()
+
+    def close(self) -> None:
+        """Make no more of them; may be called twice."""
+        self.halt()
+
+    # -------------------------------------------------------------------------- where
+
+    def _quiet(self, listed: packets.Packets) -> Quiet:
+        plan = self._job.plan
+        if plan.info.container in SEEKABLE and listed.gapless:
+            late = round(listed.late_s * plan.track.sample_rate_hz)
+            return lambda around: self._quiet_by_seeking(around, late)
+        places = dict(zip(movable(plan), self._quiet_by_one_decode(), strict=False))
+        return lambda around: places.get(around, around.balanced)
+
+    def _quiet_by_seeking(self, around: Window, late: int) -> int:
+        """The quietest sample of a window, by decoding that alone."""
+        begin = max(0, around.earliest - self._rate_hz // 10)
+        decoder = pcm.Decoder(
+            self._job.source,
+            track=self._job.plan.track,
+            rate_hz=MODEL_RATE_HZ,
+            start_samples=begin + late,
+            end_samples=around.latest + late,
+        )
+        with self._watched(decoder):
+            empty = np.zeros((0, decoder.channels), np.float32)
+            sound = np.concatenate([empty, *decoded(decoder, self._job.plan.info.path)])
+        heard = _heard(around, self._rate_hz, begin=begin)
+        found = quietest_in(sound, heard, rate_hz=MODEL_RATE_HZ, first=0)
+        return begin + rescale(found, MODEL_RATE_HZ, self._rate_hz)
+
+    def _quiet_by_one_decode(self) -> list[int]:
+        """The quietest sample of each window, by decoding everything."""
+        windows = [_heard(one, self._rate_hz) for one in movable(self._job.plan)]
+        if not windows:
+            return []
+        decoder = pcm.Decoder(self._job.source, track=self._job.plan.track, rate_hz=MODEL_RATE_HZ)
+        places, at, last = [], 0, 0
+        with self._watched(decoder):
+            blocks = decoded(decoder, self._job.plan.info.path)
+            for part, block in cut(blocks, windows, rate_hz=MODEL_RATE_HZ, longest=UNLIMITED):
+                if part != last:
+                    places.append(rescale(at, MODEL_RATE_HZ, self._rate_hz))
+                    last = part
+                at += len(block)
+        return places
+
+    @property
+    def _rate_hz(self) -> int:
+        return self._job.plan.track.sample_rate_hz
+
+    # ------------------------------------------------------------------------- making
+
+    def _made(self, starts: list[int]) -> Iterator[Path]:
+        """Copy all packets, and yield each file when it is complete."""
+        plan, folder = self._job.plan, self._job.folder.path
+        source = ffmpeg.source(self._job.source)[str(plan.track.stream_index)]
+        if len(starts) == 1:
+            path = folder / f"{NAME % 1}.{plan.suffix}"
+            node = source.output(ffmpeg.file_url(path), f=plan.muxer, **self._copying())
+            self._run(node, dict(plan.tags))
+            yield path
+            return
+        pattern = f"{str(folder.absolute()).replace('%', '%%')}/{NAME}.{plan.suffix}"
+        node = source.output(
+            ffmpeg.file_url(pattern),
+            f="segment",
+            segment_format=plan.muxer,
+            segment_frames=",".join(map(str, starts[1:])),
+            segment_start_number=1,
+            segment_list="pipe:1",
+            segment_list_type="flat",
+            reset_timestamps=1,
+            **self._copying(),
+        )
+        process = ffmpeg.Process(ffmpeg.compile_argv(node, tags=dict(plan.tags)))
+        with self._watched(process):
+            for number, _ in enumerate(process.lines(), start=1):
+                yield folder / f"{NAME % number}.{plan.suffix}"
+            self._finish(process)
+
+    def _copying(self) -> dict[str, Any]:
+        language = self._job.plan.track.language
+        said = {"metadata:s:a:0": f"language={language}"} if language else {}
+        return {
+            "acodec": "copy",
+            "map_chapters": -1,
+            "map_metadata": -1,
+            "flush_packets": 0,
+            **said,
+        }
+
+    def _run(self, node: Any, tags: dict[str, str]) -> None:
+        with self._watched(ffmpeg.Process(ffmpeg.compile_argv(node, tags=tags))) as process:
+            self._finish(process)
+
+    def _finish(self, process: ffmpeg.Process) -> None:
+        with explaining(self._job.folder.path):
+            process.finish()
+
+    def _place(self, made: Path, index: int) -> None:
+        """Give a finished file its name, and its title if it has one of its own."""
+        path, tags = self._job.path(index), self._job.tags(index)
+        if tags == dict(self._job.plan.tags):
+            with files.writing(path):
+                made.replace(path)
+            return
+        node = ffmpeg.source(made)["a:0"].output(
+            ffmpeg.file_url(path), f=self._job.plan.muxer, **self._copying()
+        )
+        self._run(node, tags)
+        made.unlink()
+
+    def _check(self, index: int, expected: Iterator[bytes]) -> None:
+        """Read a finished file back.
+
+        Raises:
+            LimitError: its packets are not those that went in.
+        """
+        path = self._job.path(index)
+        with self._watched(packets.Contents(path)) as found:
+            pairs = itertools.zip_longest(found, expected)
+            if not all(one == other for one, other in pairs):
+                raise _broken(path, "its packets are not those that went in")
+
+    @contextlib.contextmanager
+    def _watched(self, worker: Worker) -> Iterator[Worker]:
+        """Keep a worker where `halt` finds it, and end it when it is left."""
+        try:
+            with worker:
+                self._running.add(worker)
+                if self._closed:
+                    worker.close()
+                yield worker
+        finally:
+            self._running.discard(worker)
+
+
+def _heard(around: Window, rate_hz: int, *, begin: int = 0) -> Window:
+    """A window on the clock of what the model hears, where that begins at a sample."""
+    places = (around.earliest, around.balanced, around.latest)
+    earliest, balanced, latest = (rescale(at - begin, rate_hz, MODEL_RATE_HZ) for at in places)
+    return Window(earliest=earliest, balanced=balanced, latest=latest)
+
+
+def _broken(path: Path, problem: str) -> LimitError:
+    return LimitError(
+        f"a copied piece was refused: {problem}",
+        fix="ask for --exact, which keeps the sound and not the packets",
+        path=path,
+    )

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from captoolkit.audio import tags
+from captoolkit.audio.probe import probe
+from captoolkit.planning.splitting import Chapter
+from tests.audio.conftest import Convert
+
+SAID = {"title": "One = two; # three", "artist": "Ålesund 夜 \\ back", "comment": "two\nlines"}
+OPTIONS = [word for name, text in SAID.items() for word in ("-metadata", f"{name}={text}")]
+CODECS = {
+    "a.mp3": "libmp3lame",
+    "a.m4a": "aac",
+    "a.mka": "aac",
+    "a.ogg": "libvorbis",
+    "a.opus": "libopus",
+    "a.flac": "flac",
+    "a.wma": "wmav2",
+    "a.wav": "pcm_s16le",
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_tags_are_read(stereo: Path, convert: Convert, tmp_path: Path, name: str) -> None:
+    """Whatever container holds them, and in it the file or the track, they are the same."""
+    path = convert(stereo, tmp_path / name, ["-c:a", CODECS[name], *OPTIONS])
+    info = probe(path)
+    told = tags.read(info, info.default_track)
+    assert told.tags == SAID
+    assert told.chapters == ()
+
+
+def test_chapters_are_read(stereo: Path, convert: Convert, tmp_path: Path) -> None:
+    """Their beginnings are exact, and a title is one line."""
+    listing = tmp_path / "chapters.txt"
+    listing.write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1500\nEND=3000\ntitle=Two\\\nlines\n"
+    )
+    path = tmp_path / "book.m4a"
+    convert(stereo, path, ["-i", str(listing), "-map", "0:a", "-map_chapters", "1"])
+    info = probe(path)
+    assert tags.read(info, info.default_track).chapters == (
+        Chapter(start_s=Fraction(0), title="One"),
+        Chapter(start_s=Fraction(3, 2), title="Two lines"),
+    )

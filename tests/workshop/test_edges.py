@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit.model import Plan
+from captoolkit.planning.cuts import Window
+from captoolkit.planning.splitting import Chapter, Way, make_split
+from captoolkit.planning.wishes import Wishes
+from captoolkit.workshop.edges import edges, movable
+from tests.planning.making import media, track
+
+RATE_HZ = 1000
+
+
+@dataclass
+class Even:
+    """Frames of one length, the last one shorter."""
+
+    held: int
+    total: int
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return -(-self.total // self.held)
+
+    def sample_of(self, frame: int) -> int:
+        """Where one begins."""
+        return min(frame * self.held, self.total)
+
+    def boundary_at(self, sample: int) -> int:
+        """The nearest beginning."""
+        return min(round(sample / self.held), self.count)
+
+
+def planned(seconds: int, longest: int, marks: Sequence[float] = ()) -> Plan:
+    """A split of a sound into copied pieces."""
+    sound = track(seconds, rate_hz=RATE_HZ)
+    return make_split(
+        media(sound),
+        sound,
+        Way(suffix="mp3", said=""),
+        wishes=Wishes(max_segment_s=Fraction(longest)),
+        chapters=[Chapter(start_s=Fraction(at), title="") for at in marks],
+    )
+
+
+@given(
+    seconds=st.integers(20, 2000),
+    longest=st.integers(5, 600),
+    held=st.integers(1, 200),
+    pull=st.floats(0, 1),
+)
+def test_frames_are_shared_out_once_and_in_order(
+    seconds: int, longest: int, held: int, pull: float
+) -> None:
+    """Wherever it is quiet: all frames, each once, no segment empty or longer than allowed."""
+    plan = planned(seconds, longest)
+    framed = Even(held, seconds * RATE_HZ)
+
+    def quiet(around: Window) -> int:
+        return round(around.earliest + pull * (around.latest - around.earliest))
+
+    shares = list(edges(plan, framed, quiet))
+    assert len(shares) == len(plan.spans)
+    assert [frame for share in shares for frame in range(*share)] == list(range(framed.count))
+    assert all(first < last for first, last in shares)
+    if len(shares) > 1 and 2 * plan.reach_samples > held:
+        longest_samples = max(
+            framed.sample_of(last) - framed.sample_of(first) for first, last in shares
+        )
+        assert longest_samples <= longest * RATE_HZ
+
+
+def test_a_mark_is_met_by_the_nearest_boundary_and_not_listened_for() -> None:
+    """At a chapter's mark nobody looks for quiet; between two marks somebody does."""
+    plan = planned(300, 100, marks=(0, 42.3))
+    asked: list[Window] = []
+
+    def quiet(around: Window) -> int:
+        asked.append(around)
+        return around.latest
+
+    framed = Even(100, 300 * RATE_HZ)
+    shares = list(edges(plan, framed, quiet))
+    assert shares[1][0] == 423
+    assert asked == movable(plan)
+    assert len(asked) == len(plan.spans) - 2
