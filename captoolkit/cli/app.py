@@ -39,6 +39,7 @@ COMMANDS = {
     "prepare": "Make files that fit the target, and a manifest of them.",
     "probe": "Show what each file is, and which limits it breaks.",
     "targets": "Show the services known here and their limits.",
+    "view": "Show a timeline as a page in the browser.",
 }
 
 

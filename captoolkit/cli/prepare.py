@@ -24,6 +24,7 @@ from captoolkit.cli.saving import save_each
     help="The folder that receives them; made if it is not there.",
 )
 @options.preparing_options()
+@options.picture_option
 @options.jobs_option
 @options.overwrite_option
 @options.json_option
@@ -31,6 +32,7 @@ from captoolkit.cli.saving import save_each
 def command(
     files: tuple[str, ...],
     out: Path,
+    picture: str | None,
     jobs: int | None,
     overwrite: bool,
     as_json: bool,
@@ -46,5 +48,13 @@ def command(
 
     make = partial(prepare, **options.wishes(chosen))
     return save_each(
-        "prepare", files, make, out, jobs=jobs, overwrite=overwrite, as_json=as_json, debug=debug
+        "prepare",
+        files,
+        make,
+        out,
+        picture=picture,
+        jobs=jobs,
+        overwrite=overwrite,
+        as_json=as_json,
+        debug=debug,
     )
