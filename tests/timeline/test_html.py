@@ -106,6 +106,15 @@ def test_what_is_known_about_the_captions_is_told(timeline_of: TimelineOf) -> No
         assert fact in page
 
 
+def test_times_that_are_estimates_are_said_to_be(timeline_of: TimelineOf) -> None:
+    """Sentences laid over their segment are on the page, and so is that they were."""
+    timeline = timeline_of("A dog barks. Rain falls. A door shuts.")
+    page = render(timeline.spread())
+    assert page.count('<li id="s') == 3
+    assert "only where the segments begin and end was measured" in page
+    assert "was measured" not in render(timeline)
+
+
 def test_a_timeline_without_entries_is_a_page(timeline_of: TimelineOf) -> None:
     """Nothing was captioned; the page still stands."""
     empty = dataclasses.replace(timeline_of("x"), entries=())

@@ -94,7 +94,7 @@ def render(
         counts={status.value: _count(timeline, status) for status in Status},
         rows=[Row(cue=cue, said=paragraphs(cue.entry)) for cue in cues(timeline)],
         audio=audio,
-        remarks=remarks,
+        remarks=[*timeline.notes, *remarks],
         nonce=nonce,
         style=style,
         scripts=scripts,
