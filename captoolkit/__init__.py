@@ -9,9 +9,9 @@ for entry in timeline.entries:
 ```
 
 The verbs are `probe`, `plan`, `prepare`, `split`, `caption` and `acaption`; `targets` lists the
-services known here; `render` and `parse` turn a timeline into text and back, and `embed` puts it
-into the media file. Importing this package loads nothing else: each name is fetched when it is
-first used.
+services known here; `render` and `parse` turn a timeline into text and back, `page` into a page
+with its recording, and `embed` puts it into the media file. Importing this package loads nothing
+else: each name is fetched when it is first used.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
+    from captoolkit.picturing import page
     from captoolkit.prepared import Prepared
     from captoolkit.preparing import plan, prepare
     from captoolkit.splitting import split
@@ -70,6 +71,7 @@ __all__ = [
     "acaption",
     "caption",
     "embed",
+    "page",
     "parse",
     "plan",
     "prepare",
@@ -86,6 +88,7 @@ _HOMES = {
     "acaption": "captoolkit.captioning",
     "caption": "captoolkit.captioning",
     "embed": "captoolkit.audio.embed",
+    "page": "captoolkit.picturing",
     "parse": "captoolkit.timeline",
     "plan": "captoolkit.preparing",
     "prepare": "captoolkit.preparing",

@@ -161,6 +161,28 @@ class SourceInfo:
         return Span(start_samples=0, end_samples=self.duration_samples, rate_hz=self.sample_rate_hz)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """How loud a recording is over its whole length, in some thousand steps.
+
+    A level is one byte: 255 is 0 dBFS and each step down a quarter of a decibel; 0 is -63.75 dBFS
+    and everything below it.
+
+    Attributes:
+        step_samples: how much of the recording, at `rate_hz`, each level stands for; the last one
+            stands for what is left.
+        peaks: the loudest sample of each step in any channel, of which 1.0 has 0 dBFS.
+        loudness: the mean power of each step over all channels; a full-scale square wave has
+            0 dBFS, a sine -3.
+    """
+
+    rate_hz: int
+    step_samples: int
+    duration_samples: int
+    peaks: bytes
+    loudness: bytes
+
+
 # -------------------------------------------------------------------------- what will be done
 
 

@@ -22,6 +22,7 @@ from captoolkit.closing import Closing
 from captoolkit.errors import InputError, NoAudioError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
 from captoolkit.model import Plan, SourceInfo, Span
+from captoolkit.picturing import picture
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.workshop.job import Hashing, Job, is_segment_name, segment_name
 from captoolkit.workshop.making import Making, begin
@@ -164,6 +165,20 @@ class Prepared(Closing):
             self.close()  # no child and no staging folder waits for whoever drops this
             raise
         return self.segments
+
+    def picture(self) -> str:
+        """Return a drawing (SVG) that tells whether the cuts are right.
+
+        Once all segments are made it shows where the cuts fell; before that, where they are planned
+        and how far each may move. The recording is decoded once more for it.
+
+        Raises:
+            NotMediaError, ToolError: it cannot be decoded.
+            UsageError: this is closed.
+        """
+        self._refuse_over()
+        made = [segment.source_span for segment in self._segments] if self._complete else None
+        return picture(self.plan, self._source.path, segments=made)
 
     def discard(self, segment: ReadySegment) -> None:
         """Remove the file of a segment that nobody needs any more; never the source's own."""

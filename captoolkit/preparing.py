@@ -16,11 +16,11 @@ from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Plan, Span, Target, Track, Via
 from captoolkit.planning import mixing, silence
-from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.planning.plan import make_plan
 from captoolkit.planning.wishes import Wishes, refuse_nonsense
 from captoolkit.prepared import Prepared
 from captoolkit.units import parse_duration
+from captoolkit.workshop import hearing
 from captoolkit.workshop.stream import decoded
 
 if TYPE_CHECKING:
@@ -211,12 +211,8 @@ def _plan_file(
 
 def _silent(path: Path, track: Track, at_least_s: Fraction) -> tuple[Span, ...]:
     """The silences of a track that are left out; it takes a decode of its own to know them."""
-    meter = silence.Meter(MODEL_RATE_HZ)
-    with pcm.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
-        for block in decoded(decoder, path):
-            meter.listen(block)
     found = silence.silences(
-        meter.levels_db(),
+        hearing.levels_db(path, track),
         rate_hz=track.sample_rate_hz,
         total_samples=track.duration_samples,
         at_least_s=at_least_s,

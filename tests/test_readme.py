@@ -50,7 +50,11 @@ def test_every_command_of_the_readme_runs(desk: Path, recorder: Recorder) -> Non
         done = subprocess.run(
             [sys.executable, "-m", *argv],
             cwd=desk,
-            env={**os.environ, "DASHSCOPE_API_KEY": "sk-readme-example"},
+            env={
+                **os.environ,
+                "DASHSCOPE_API_KEY": "sk-readme-example",
+                "XDG_CACHE_HOME": str(desk / "cache"),
+            },
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -108,6 +112,14 @@ def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
     done = subprocess.run(argv, cwd=desk, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_help_and_limits_in_the_readme_are_those_of_the_code() -> None:
+    """What scripts/make_reference.py would write is what is there."""
+    argv = [sys.executable, str(ROOT / "scripts/make_reference.py"), "--check"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_fixture_of_the_readme_works(desk: Path) -> None:

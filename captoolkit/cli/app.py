@@ -40,6 +40,7 @@ COMMANDS = {
     "probe": "Show what each file is, and which limits it breaks.",
     "split": "Make pieces in a file's own codec, cut where it is quiet.",
     "targets": "Show the services known here and their limits.",
+    "view": "Show a timeline as a page in the browser.",
 }
 
 

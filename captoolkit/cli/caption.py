@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("caption", short_help=COMMANDS["caption"])
 @options.files_argument
 @options.output_options
+@options.embed_option
 @options.captioner_options
 @click.option(
     "--concurrency",
@@ -35,6 +36,7 @@ def command(
     out: str | None,
     spread: bool,
     frame_rate: str | None,
+    embed_audio: bool,
     captioner: str,
     model: str | None,
     region: str | None,
@@ -56,7 +58,13 @@ def command(
     from captoolkit.cli.writing import Outputs, rescue
 
     outputs = Outputs(
-        formats, out, inputs=files, overwrite=overwrite, spread=spread, frame_rate=frame_rate
+        formats,
+        out,
+        inputs=files,
+        overwrite=overwrite,
+        embed_audio=embed_audio,
+        spread=spread,
+        frame_rate=frame_rate,
     )
     asker = open_asker(
         captioner, target=chosen["target"], model=model, region=region, base_url=base_url

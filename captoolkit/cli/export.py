@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command("export", short_help=COMMANDS["export"])
 @click.argument("timeline", metavar="TIMELINE.json")
 @options.output_options
+@options.embed_option
 @options.overwrite_option
 @options.debug_option
 def command(
@@ -26,6 +27,7 @@ def command(
     out: str | None,
     spread: bool,
     frame_rate: str | None,
+    embed_audio: bool,
     overwrite: bool,
     debug: bool,
 ) -> int:
@@ -37,6 +39,7 @@ def command(
         out,
         inputs=[timeline],
         overwrite=overwrite,
+        embed_audio=embed_audio,
         spread=spread,
         frame_rate=frame_rate,
     )

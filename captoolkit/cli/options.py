@@ -56,6 +56,24 @@ def debug_option(command: Command) -> Command:
     return click.option("--debug", is_flag=True, help=help_text)(command)
 
 
+def picture_option(command: Command) -> Command:
+    """`--picture`."""
+    help_text = (
+        "Draw how loud FILE is and where it is cut, as SVG. It takes a decode of its own. Of "
+        "several FILEs each gets its picture: then it names a folder."
+    )
+    return click.option("--picture", metavar="SVG", help=help_text)(command)
+
+
+def embed_option(command: Command) -> Command:
+    """`--embed-audio`."""
+    help_text = (
+        "Put the recording itself into the HTML page, if it has 20 MB at most; without it the "
+        "page plays the file where it lies."
+    )
+    return click.option("--embed-audio", is_flag=True, help=help_text)(command)
+
+
 def overwrite_option(command: Command) -> Command:
     """`-y`."""
     help_text = "Replace files that are there already."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +21,34 @@ MOST_SEGMENTS = 8  # how many a plan lists before it only counts the others
 @click.command("plan", short_help=COMMANDS["plan"])
 @options.files_argument
 @options.preparing_options()
+@options.picture_option
+@options.overwrite_option
 @options.json_option
 @options.debug_option
-def command(files: tuple[str, ...], as_json: bool, debug: bool, **chosen: Any) -> int:
+def command(
+    files: tuple[str, ...],
+    picture: str | None,
+    overwrite: bool,
+    as_json: bool,
+    debug: bool,
+    **chosen: Any,
+) -> int:
     """Show what would be done to each FILE and why: segments, sizes, tokens, price range.
 
-    Nothing is written and nothing is sent.
+    Nothing is sent, and nothing is written but the picture that --picture asks for.
     """
-    from captoolkit.preparing import plan
+    from captoolkit.cli.pictures import Pictures
+    from captoolkit.preparing import prepare
 
+    pictures = Pictures(picture, inputs=files, overwrite=overwrite)
+    places = itertools.count()
     plans = []
 
     def show(name: str) -> None:
-        made = plan(name, **options.wishes(chosen))
+        place = pictures.place(next(places))
+        with prepare(name, **options.wishes(chosen)) as work:
+            made = work.plan
+            pictures.write(work, place)
         if as_json:
             plans.append(_document(made))
         else:

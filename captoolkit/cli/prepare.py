@@ -17,6 +17,7 @@ from captoolkit.cli.saving import save_each
 @options.files_argument
 @options.folder_option
 @options.preparing_options()
+@options.picture_option
 @options.jobs_option
 @options.overwrite_option
 @options.json_option
@@ -24,6 +25,7 @@ from captoolkit.cli.saving import save_each
 def command(
     files: tuple[str, ...],
     out: Path,
+    picture: str | None,
     jobs: int | None,
     overwrite: bool,
     as_json: bool,
@@ -39,5 +41,13 @@ def command(
 
     make = partial(prepare, **options.wishes(chosen))
     return save_each(
-        "prepare", files, make, out, jobs=jobs, overwrite=overwrite, as_json=as_json, debug=debug
+        "prepare",
+        files,
+        make,
+        out,
+        picture=picture,
+        jobs=jobs,
+        overwrite=overwrite,
+        as_json=as_json,
+        debug=debug,
     )

@@ -23,6 +23,7 @@ def save_each(
     make: Callable[..., Prepared],
     out: Path,
     *,
+    picture: str | None = None,
     jobs: int | None,
     overwrite: bool,
     as_json: bool,
@@ -35,6 +36,7 @@ def save_each(
         files: the names on the command line.
         make: called with a name, `jobs` and `on_event`.
         out: the folder that receives all.
+        picture: where their pictures go, None for none.
         jobs: how much is worked on at once, files or parts of one; one for each core if None.
         overwrite: replace what an earlier run left.
         as_json: print the manifests in one document, and not the names of the files.
@@ -44,20 +46,24 @@ def save_each(
         The exit status.
     """
     from captoolkit.cli.batch import Batch
+    from captoolkit.cli.pictures import Pictures
     from captoolkit.cli.progress import bars_for
     from captoolkit.files import distinct_stems
     from captoolkit.preparing import cores
 
+    pictures = Pictures(picture, inputs=files, overwrite=overwrite)
     stems = distinct_stems(map(as_path, files))
     manifests: list[str] = []
 
     def save(place: int, share: int) -> tuple[ReadySegment, ...]:
-        name = files[place]
+        name, drawn = files[place], pictures.place(place)
         with (
             bars.following(name) as on_event,
             make(name, jobs=share, on_event=batch.heeded_by(on_event)) as work,
         ):
-            return work.save(out, stem=stems[place], overwrite=overwrite, spare=files)
+            saved = work.save(out, stem=stems[place], overwrite=overwrite, spare=files)
+            pictures.write(work, drawn)
+            return saved
 
     def tell(place: int, saved: Callable[[], tuple[ReadySegment, ...]]) -> None:
         segments = saved()

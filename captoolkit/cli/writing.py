@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT = "-"
 DEFAULT_FORMAT = "json"
+PAGE = "html"
 
 
 class Outputs:
@@ -29,6 +30,7 @@ class Outputs:
         out: what `-o` says, None without it.
         inputs: the files on the command line.
         overwrite: replace what is there; an input never is.
+        embed_audio: put the recording into a page.
         **options: how, as `render` takes it: `spread`, `frame_rate`.
 
     Raises:
@@ -42,6 +44,7 @@ class Outputs:
         *,
         inputs: Sequence[str],
         overwrite: bool,
+        embed_audio: bool = False,
         **options: Any,
     ) -> None:
         asked = formats or (out and format_of(out)) or DEFAULT_FORMAT
@@ -56,6 +59,9 @@ class Outputs:
         self._options = {name: value for name, value in options.items() if value is not None}
         self._inputs = inputs
         self._overwrite = overwrite
+        self._embed_audio = embed_audio
+        if embed_audio and PAGE not in self._formats:
+            raise UsageError("--embed-audio is for a page", fix="ask for one with -f html")
         self._single = len(self._formats) == 1 and len(inputs) == 1
         self._out = out
         if out == STANDARD_OUTPUT and not self._single:
@@ -86,7 +92,7 @@ class Outputs:
     def write(self, timeline: Timeline, places: Mapping[str, Path | None]) -> None:
         """Write a timeline to its places, each whole or not at all; say what one cannot hold."""
         for form, place in places.items():
-            text = render(timeline, form, **self._options)
+            text = self._text(timeline, form, place)
             for loss in losses(timeline, form, **self._options):
                 note(f"{form}: {loss}")
             if place is None:
@@ -94,6 +100,17 @@ class Outputs:
                 sys.stdout.buffer.flush()
             else:
                 files.write_whole(place, text, overwrite=self._overwrite)
+
+    def _text(self, timeline: Timeline, form: str, place: Path | None) -> str:
+        """The timeline in a format; a page shows its recording too, and finds it from its place."""
+        if form != PAGE:
+            return render(timeline, form, **self._options)
+        from captoolkit.picturing import page
+
+        folder = place and place.parent
+        if self._options.get("spread"):
+            timeline = timeline.spread()
+        return page(timeline, folder=folder, embed_audio=self._embed_audio)
 
     def _place(self, stem: str, form: str) -> Path:
         name = f"{stem}.{extension_of(form)}"

@@ -71,6 +71,13 @@ FORMATS: dict[str, Format] = {
             module="captoolkit.timeline.markdown",
         ),
         Format(
+            name="html",
+            extension="html",
+            title="one page to look at, to search and to listen along with",
+            module="captoolkit.timeline.html",
+            has_cues=True,
+        ),
+        Format(
             name="csv",
             extension="csv",
             title="a table for spreadsheets (RFC 4180)",

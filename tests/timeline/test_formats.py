@@ -10,6 +10,7 @@ import re
 import tempfile
 import unicodedata
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -112,6 +113,41 @@ def read_markdown(text: str) -> list[str]:
     return sections
 
 
+class CaptionsOfPage(HTMLParser):
+    """The text of each caption of an HTML page: what stands in `class="said"`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.captions: list[str] = []
+        self._depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open a caption, or a paragraph or a line in it; nothing else may be in one."""
+        if ("class", "said") in attrs:
+            self.captions.append("")
+            self._depth = 1
+        elif self._depth:
+            assert tag in {"p", "br"}
+            self.captions[-1] += "\n"
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close a caption."""
+        if tag == "div":
+            self._depth = 0
+
+    def handle_data(self, data: str) -> None:
+        """Keep what a caption says."""
+        if self._depth:
+            self.captions[-1] += data
+
+
+def read_html(text: str) -> list[str]:
+    """Return the text of each caption on the page."""
+    reader = CaptionsOfPage()
+    reader.feed(text)
+    return reader.captions
+
+
 def read_json(text: str) -> list[str]:
     """Return the text of each JSON entry."""
     return [entry["text"] for entry in json.loads(text)["entries"]]
@@ -179,6 +215,7 @@ READERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
     "srt with pysubs2": ("srt", read_srt_with_pysubs2),
     "vtt with webvtt-py": ("vtt", read_vtt),
     "md with markdown-it": ("md", read_markdown),
+    "html with html.parser": ("html", read_html),
     "json with json": ("json", read_json),
     "jsonl with json": ("jsonl", read_json_lines),
     "ass with pysubs2": ("ass", read_ass),

@@ -1,0 +1,147 @@
+"""What there is to look at: a timeline as a page, a plan as a picture, each with its sound.
+
+Rules: the recording is decoded once more for it, block by block, and only read. A page never fails
+for want of its recording: it says what is missing and shows everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from captoolkit.audio.probe import choose_track, probe
+from captoolkit.audio.source import is_web_url
+from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.model import MediaInfo, Plan, SourceInfo, Span, Track
+from captoolkit.planning.layout import ALIKE_S
+from captoolkit.timeline.stitch import find_fault
+from captoolkit.timeline.value import Timeline
+from captoolkit.units import format_clock, format_size
+from captoolkit.workshop import hearing
+
+MAX_EMBEDDED_BYTES = 20_000_000
+
+# What browsers call the containers that most of them play.
+MEDIA_TYPES = {
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "m4a": "audio/mp4",
+    "matroska": "video/webm",
+    "mp3": "audio/mpeg",
+    "mp4": "video/mp4",
+    "ogg": "audio/ogg",
+    "wav": "audio/wav",
+}
+
+
+def page(
+    timeline: Timeline, *, folder: str | os.PathLike[str] | None = None, embed_audio: bool = False
+) -> str:
+    """Return a timeline as an HTML page with the waveform of its recording, if that is there.
+
+    The recording is looked for where the timeline says it was, and measured in one more decode.
+    Where it is gone, is another one by now or cannot be decoded, the page says so and has no
+    waveform; it never fails for that.
+
+    Args:
+        timeline: what the page tells.
+        folder: where the page will lie: a recording in it or below is linked by its place beside
+            the page, so that both can be moved together. Any other is linked by its full path.
+        embed_audio: put the recording itself into the page, its bytes as they are.
+
+    Raises:
+        UsageError: the entries are out of order; or the recording is to be embedded and is not
+            there, or has more than `MAX_EMBEDDED_BYTES`.
+    """
+    from captoolkit.timeline import html  # here, because it loads jinja2
+
+    fault = find_fault(timeline.entries, source=timeline.source)
+    if fault:
+        raise UsageError(fault, fix="let stitch() put the entries in order")
+    try:
+        info, track = _found(timeline.source)
+        audio = _embedded(info) if embed_audio else _link(Path(info.path), folder)
+        envelope = hearing.envelope(Path(info.path), track)
+    except CaptoolkitError as error:
+        if embed_audio:
+            raise UsageError(
+                f"the recording cannot be put into the page: {error.problem}",
+                fix="leave --embed-audio (embed_audio) out",
+            ) from error
+        return html.render(timeline, remarks=[_sentence(error)])
+    return html.render(timeline, envelope=envelope, audio=audio, remarks=_remarks(info, track))
+
+
+def picture(
+    plan: Plan, path: str | os.PathLike[str], *, segments: Sequence[Span] | None = None
+) -> str:
+    """Return a drawing (SVG) of a plan over the loudness of its recording, which is decoded for it.
+
+    Args:
+        plan: what is to be done, or was.
+        path: the file that holds the recording.
+        segments: where the segments came to lie; None draws them as planned, and how far each cut
+            may move.
+
+    Raises:
+        NotMediaError, ToolError: it cannot be decoded.
+    """
+    from captoolkit.planning.picture import draw  # here, because a page can do without
+
+    return draw(plan, hearing.levels_db(Path(path), plan.track), segments=segments)
+
+
+def _found(source: SourceInfo) -> tuple[MediaInfo, Track]:
+    """The recording of a timeline and its track, if it is still the one it was.
+
+    Raises:
+        UsageError: it never was a file, or another one has its name now.
+        InputError: it is gone, or is no media any more.
+    """
+    if is_web_url(source.path) or not Path(source.path).is_absolute():
+        raise UsageError("the recording was no file on a disk")
+    info = probe(source.path)
+    track = choose_track(info, source.track)
+    lasts_s, lasted_s = track.duration_s, source.span.duration_s
+    if abs(lasts_s - lasted_s) > ALIKE_S:
+        raise UsageError(
+            f"another recording has its name now: it lasts {format_clock(lasts_s, decimals=3)}, "
+            f"not {format_clock(lasted_s, decimals=3)}"
+        )
+    return info, track
+
+
+def _sentence(error: CaptoolkitError) -> str:
+    return f"There is no waveform and no sound, because {error.problem}."
+
+
+def _remarks(info: MediaInfo, track: Track) -> Sequence[str]:
+    if track == info.default_track:
+        return ()
+    return (
+        f"The captions are of sound track {track.number}; a browser plays the default one, "
+        f"{info.default_track.number}.",
+    )
+
+
+def _link(path: Path, folder: str | os.PathLike[str] | None) -> str:
+    """The URL by which a page in that folder finds a file."""
+    if folder is not None:
+        place = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links as they are
+        if path.is_relative_to(place):
+            return quote(os.fsencode(path.relative_to(place).as_posix()))
+    return path.as_uri()
+
+
+def _embedded(info: MediaInfo) -> str:
+    """The file itself as a `data:` URL."""
+    if info.size_bytes > MAX_EMBEDDED_BYTES:
+        raise UsageError(
+            f"it has {format_size(info.size_bytes)}, and at most "
+            f"{format_size(MAX_EMBEDDED_BYTES)} go into a page"
+        )
+    kind = MEDIA_TYPES.get(info.container, f"audio/{info.container}")
+    return f"data:{kind};base64,{base64.b64encode(Path(info.path).read_bytes()).decode()}"

@@ -1,0 +1,100 @@
+"""Blocks of samples -> how loud a recording is over its whole length, small enough for a page.
+
+Rules: memory does not grow with the recording. It is measured in short steps first; whenever there
+are more than `MOST_STEPS` of them, neighbours become one, so that a minute keeps its details and
+ten hours take no more room. Nothing needs to be known of the length beforehand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captoolkit.model import Envelope
+
+SHORTEST_STEPS_PER_S = 50
+MOST_STEPS = 8192  # two to four for each pixel of a wide screen
+
+STEPS_PER_DB = 4
+LOUDEST_BYTE = 255
+BLOCK_FRAMES = 1 << 16  # a long block is not copied whole
+
+
+class EnvelopeMeter:
+    """The envelope of a running sound.
+
+    Args:
+        rate_hz: of the sound.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._step = max(1, rate_hz // SHORTEST_STEPS_PER_S)
+        self._heard = 0
+        self._peaks = np.empty(0)
+        self._energies = np.empty(0)  # sums of squares, means over the channels
+
+    def listen(self, block: NDArray[Any]) -> None:
+        """Take a block in, of any length.
+
+        Args:
+            block: shape (frames, channels); floats of which 1.0 is full scale, or integers that
+                fill their type. What is no number counts as nothing.
+        """
+        for start in range(0, len(block), BLOCK_FRAMES):
+            self._take(_magnitudes(block[start : start + BLOCK_FRAMES]))
+            while len(self._peaks) > MOST_STEPS:
+                self._halve()
+
+    def envelope(self) -> Envelope:
+        """Return the envelope of what has been heard so far."""
+        lengths = np.full(len(self._peaks), self._step)
+        if self._heard % self._step:
+            lengths[-1] = self._heard % self._step
+        return Envelope(
+            rate_hz=self._rate_hz,
+            step_samples=self._step,
+            duration_samples=self._heard,
+            peaks=_encoded(20 * _log10(self._peaks)),
+            loudness=_encoded(10 * _log10(self._energies / lengths)),
+        )
+
+    def _take(self, magnitudes: NDArray[np.float64]) -> None:
+        begun = self._heard % self._step
+        starts = np.maximum(np.arange(-begun, len(magnitudes), self._step), 0)
+        peaks = np.maximum.reduceat(magnitudes.max(axis=1), starts)
+        energies = np.add.reduceat(np.square(magnitudes).mean(axis=1), starts)
+        if begun:  # the first of them goes on with the last step
+            self._peaks[-1] = max(self._peaks[-1], peaks[0])
+            self._energies[-1] += energies[0]
+            peaks, energies = peaks[1:], energies[1:]
+        self._peaks = np.append(self._peaks, peaks)
+        self._energies = np.append(self._energies, energies)
+        self._heard += len(magnitudes)
+
+    def _halve(self) -> None:
+        """Make one step of each two."""
+        firsts = np.arange(0, len(self._peaks), 2)
+        self._peaks = np.maximum.reduceat(self._peaks, firsts)
+        self._energies = np.add.reduceat(self._energies, firsts)
+        self._step *= 2
+
+
+def _magnitudes(block: NDArray[Any]) -> NDArray[np.float64]:
+    """How far each sample is from zero, full scale at 1.0."""
+    sound = np.abs(block.astype(np.float64))
+    if np.issubdtype(block.dtype, np.integer):
+        return sound / (np.iinfo(block.dtype).max + 1)
+    return np.where(np.isfinite(sound), sound, 0.0)
+
+
+def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    logs: NDArray[np.float64] = np.log10(np.maximum(values, 1e-30))
+    return logs
+
+
+def _encoded(levels_db: NDArray[np.float64]) -> bytes:
+    steps = np.clip(np.rint(LOUDEST_BYTE + STEPS_PER_DB * levels_db), 0, LOUDEST_BYTE)
+    return steps.astype(np.uint8).tobytes()

@@ -1,0 +1,193 @@
+"""HTML: one page with everything in it, to look at, to search and to listen along with.
+
+The page opens from disk without a network. Styles, scripts, the waveform and the captions are all
+inside; only the recording may lie beside it. Captions, names and reasons are text and stay text:
+the template escapes them, and a Content-Security-Policy in the page would stop what got through.
+
+What the policy allows, and why:
+
+- scripts: the four that are in the page, each by its hash. Nothing inline, nothing from elsewhere.
+- styles: ours by its hash; wavesurfer's own by a nonce, because it writes a `<style>` into the
+  shadow of its waveform. The nonce is made from everything that the page tells, so that nothing in
+  it can know it beforehand. No `style` attribute is allowed; what scripts set on elements is none.
+- media: files (`file:`), what lies beside a page on a server (`'self'`), and `data:`.
+- nothing else: no connections, frames, forms, fonts, pictures, plugins, workers.
+
+The waveform and the player are wavesurfer.js with its regions and timeline plugins, a pinned copy
+in `vendor/` that `scripts/vendor_wavesurfer.py` renews. Pure as every format: whoever has the
+recording brings its envelope and says where the page finds the sound; without them the page says
+so, and shows everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import PurePath
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from captoolkit.model import Envelope, Status
+from captoolkit.timeline import json
+from captoolkit.timeline.cues import Cue, cues
+from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.wording import one_line, paragraphs
+from captoolkit.units import format_clock, format_size
+
+LIBRARY = ("vendor/wavesurfer.min.js", "vendor/regions.min.js", "vendor/timeline.min.js")
+NO_RECORDING = "This page was made without its recording: there is no waveform and no sound."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One entry as the page shows it."""
+
+    cue: Cue
+    said: list[list[str]]
+
+    @property
+    def start(self) -> str:
+        """When it begins, for a person."""
+        return format_clock(self.cue.entry.source_span.start_s)
+
+    @property
+    def end(self) -> str:
+        """When it ends."""
+        return format_clock(self.cue.entry.source_span.end_s)
+
+    @property
+    def length(self) -> str:
+        """How long it lasts, in the units of a person."""
+        return f"{self.cue.entry.source_span.duration_s:.1f} s"
+
+
+def render(
+    timeline: Timeline,
+    *,
+    envelope: Envelope | None = None,
+    audio: str = "",
+    remarks: Sequence[str] = (NO_RECORDING,),
+) -> str:
+    """Return the timeline as a page.
+
+    Args:
+        timeline: what it tells.
+        envelope: how loud the recording is over its length; None where nobody could measure it.
+        audio: where the page finds the sound: a relative, `file:` or `data:` URL; empty if nowhere.
+        remarks: what the reader should know about the recording, as sentences.
+    """
+    source = timeline.source
+    name = one_line(PurePath(source.path).name or source.path)
+    style = _asset("page.css")
+    scripts = [*(_asset(script) for script in LIBRARY), _asset("page.js")]
+    scripts[0] = f"/*! {_asset('vendor/VERSION')}{_asset('vendor/LICENSE')}*/\n{scripts[0]}"
+    nonce = _nonce(timeline, audio, *remarks)
+    page: str = _template().render(
+        name=name,
+        path=one_line(source.path),
+        facts=_facts(timeline),
+        counts={status.value: _count(timeline, status) for status in Status},
+        rows=[Row(cue=cue, said=paragraphs(cue.entry)) for cue in cues(timeline)],
+        audio=audio,
+        remarks=[*timeline.notes, *remarks],
+        nonce=nonce,
+        style=style,
+        scripts=scripts,
+        policy=_policy(style, scripts, nonce),
+        data=_data(timeline, envelope),
+    )
+    return page.rstrip("\n") + "\n"
+
+
+def _facts(timeline: Timeline) -> dict[str, str]:
+    """What is known about the recording and its captions, by what it is called."""
+    source, usage, cost = timeline.source, timeline.usage, timeline.cost
+    captioner = timeline.captioner
+    by = one_line(captioner.model)
+    if captioner.name not in by:
+        by = f"{one_line(captioner.name)}, {by}"
+    sound = f"{source.codec}, {source.sample_rate_hz / 1000:g} kHz, {_channels(source.channels)}"
+    facts = {
+        "Length": format_clock(source.span.duration_s),
+        "Captions by": by,
+        "Recording": f"{one_line(sound)}, {format_size(source.size_bytes)}",
+    }
+    if usage.total_tokens is not None:
+        facts["Tokens"] = f"{usage.total_tokens:,}"
+    if cost is not None:
+        facts["Cost"] = one_line(f"{cost.currency} {cost.amount}")
+    return facts
+
+
+def _channels(number: int) -> str:
+    return {1: "mono", 2: "stereo"}.get(number, f"{number} channels")
+
+
+def _count(timeline: Timeline, status: Status) -> int:
+    return sum(entry.status is status for entry in timeline.entries)
+
+
+def _data(timeline: Timeline, envelope: Envelope | None) -> dict[str, Any]:
+    """What the page's script reads; times are samples on the recording's clock."""
+    spans = [entry.source_span for entry in timeline.entries]
+    return {
+        "rate_hz": timeline.source.sample_rate_hz,
+        "samples": timeline.source.duration_samples,
+        "starts": [span.start_samples for span in spans],
+        "ends": [span.end_samples for span in spans],
+        "envelope": envelope
+        and {
+            "peaks": base64.b64encode(envelope.peaks).decode(),
+            "loudness": base64.b64encode(envelope.loudness).decode(),
+        },
+    }
+
+
+# ----------------------------------------------------------------------------- its safety
+
+
+def _policy(style: str, scripts: Sequence[str], nonce: str) -> str:
+    """The Content-Security-Policy of a page with these in it."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(_hash(script) for script in scripts)}",
+            f"style-src {_hash(style)} 'nonce-{nonce}'",
+            "media-src 'self' file: data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _nonce(timeline: Timeline, *said: str) -> str:
+    """A word that nothing in the page can have been written to know."""
+    told = "\0".join([json.render(timeline), *said])
+    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    """A file that lies beside this module."""
+    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader(__name__, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")

@@ -1,0 +1,116 @@
+"""`captoolkit view`, `-f html` and `--picture`."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def timeline(run: Run, fixtures: Path, tmp_path: Path) -> Path:
+    """A timeline as `caption` wrote it."""
+    path = tmp_path / "speech.json"
+    assert run("caption", fixtures / "hammering-mandarin.flac", "-o", path).status == 0
+    return path
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What a browser of the user's was asked to open; the cache is a folder of the test's own."""
+    asked: list[str] = []
+
+    class Browser(webbrowser.BaseBrowser):
+        def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+            asked.append(url)
+            return True
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    webbrowser.register("test", None, Browser(), preferred=True)
+    return asked
+
+
+def test_it_opens_the_page_and_prints_where_it_is(
+    run: Run, timeline: Path, shown: list[str]
+) -> None:
+    """The page lies in the cache, in one place for each timeline."""
+    ran = run("view", timeline)
+    place = Path(ran.out.strip())
+    assert (ran.status, shown) == (0, [place.as_uri()])
+    assert "hammering-mandarin.flac" in place.read_text(encoding="utf-8")
+    again = run("view", timeline, "--no-open")
+    assert (again.out, len(shown)) == (ran.out, 1)
+    assert len(list(place.parent.iterdir())) == 1
+
+
+def test_the_page_can_be_kept(run: Run, timeline: Path, shown: list[str], tmp_path: Path) -> None:
+    """With -o it lies there, and what is there is replaced only with -y."""
+    place = tmp_path / "kept.html"
+    assert run("view", timeline, "-o", place).status == 0
+    assert run("view", timeline, "-o", place).status == 1
+    assert run("view", timeline, "-o", place, "-y").status == 0
+    assert run("view", timeline, "-o", timeline, "-y").status == 1
+    assert timeline.read_text(encoding="utf-8").startswith("{")
+
+
+def test_what_is_no_timeline_opens_nothing(run: Run, shown: list[str], tmp_path: Path) -> None:
+    """One line, and no browser."""
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"format": "captoolkit.timeline/9"}')
+    for path in (bad, tmp_path / "none.json"):
+        ran = run("view", path)
+        assert (ran.status, len(ran.err.splitlines()), shown) == (1, 1, [])
+
+
+def test_export_and_caption_write_the_page_with_its_sound(
+    run: Run, timeline: Path, fixtures: Path, tmp_path: Path
+) -> None:
+    """Both have the waveform; --embed-audio puts the recording in; it needs a page to be put in."""
+    place = tmp_path / "exported.html"
+    assert run("export", timeline, "-o", place).status == 0
+    page = place.read_text(encoding="utf-8")
+    assert '"loudness": "' in page
+    source = fixtures / "hammering-mandarin.flac"
+    assert f'src="{source.as_uri()}"' in page
+    captioned = tmp_path / "captioned.html"
+    ran = run("caption", source, "-o", captioned, "--embed-audio", "--segment", "15s")
+    assert ran.status == 0
+    assert 'src="data:audio/flac;base64,' in captioned.read_text(encoding="utf-8")
+    refused = run("export", timeline, "-f", "srt", "--embed-audio")
+    assert (refused.status, "-f html" in refused.err) == (2, True)
+
+
+def test_plan_and_prepare_draw_their_pictures(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """One file for one input, a folder for several; nothing is replaced unasked."""
+    source = fixtures / "hammering-mandarin.flac"
+    planned, made = tmp_path / "plan.svg", tmp_path / "made.svg"
+    assert run("plan", source, "--segment", "15s", "--picture", planned).status == 0
+    assert "Bands: how far a cut may move." in planned.read_text(encoding="utf-8")
+    options = ("--segment", "15s", "--picture", made, "-o", tmp_path / "ready")
+    assert run("prepare", source, *options).status == 0
+    assert "The least quiet place at a cut" in made.read_text(encoding="utf-8")
+    assert run("plan", source, "--picture", planned).status == 1
+    several = (source, fixtures / "tones-and-silences.wav")
+    assert run("plan", *several, "--picture", planned).status == 2
+    assert run("plan", *several, "--picture", tmp_path / "both").status == 0
+    drawn = sorted((tmp_path / "both").iterdir())
+    assert [path.name for path in drawn] == ["hammering-mandarin.svg", "tones-and-silences.svg"]
+    assert all(Xml.parse(path) for path in drawn)
+
+
+def test_a_picture_that_cannot_be_written_is_told_before_the_work(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """Nothing is prepared when the picture has no place."""
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "ready"
+    ran = run(
+        "prepare", fixtures / "speech.amr", "-o", out, "--picture", tmp_path / "file" / "a.svg"
+    )
+    assert (ran.status, out.exists()) == (1, False)

@@ -1,0 +1,129 @@
+"""Pages with the sound of their recording, and pictures of plans."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+import captoolkit
+from captoolkit import picturing
+from captoolkit.errors import UsageError
+from captoolkit.timeline.value import Timeline
+from tests.conftest import silence, tone, write_wav
+
+RATE_HZ = 16_000
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """Six seconds: a tone, a pause, a tone."""
+    parts = [tone(2.5, rate_hz=RATE_HZ), silence(1, rate_hz=RATE_HZ), tone(2.5, rate_hz=RATE_HZ)]
+    return write_wav(tmp_path / "a tone.wav", *parts, rate_hz=RATE_HZ)
+
+
+@pytest.fixture
+def timeline(sound: Path) -> Timeline:
+    """What the local captioner says of it."""
+    return captoolkit.caption(sound, segment=3)
+
+
+def data_of(page: str) -> dict[str, object]:
+    """What the page's script reads."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page)
+    assert found is not None
+    read: dict[str, object] = json.loads(found[1])
+    return read
+
+
+def test_a_page_has_the_waveform_and_the_place_of_its_recording(
+    timeline: Timeline, sound: Path
+) -> None:
+    """Beside the page the recording is found by its name, elsewhere by its full path."""
+    beside = captoolkit.page(timeline, folder=sound.parent)
+    assert data_of(beside)["envelope"] is not None
+    assert 'src="a%20tone.wav"' in beside
+    assert f'src="{sound.as_uri()}"' in captoolkit.page(timeline, folder=sound.parent / "pages")
+    assert f'src="{sound.as_uri()}"' in captoolkit.page(timeline)
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="its names are always Unicode")
+def test_a_name_that_is_no_unicode_is_linked(sound: Path) -> None:
+    """Bytes in a name are bytes in the link."""
+    odd = sound.rename(os.fsdecode(os.fsencode(sound.parent) + b"/caf\xe9: 100%.wav"))
+    page = captoolkit.page(captoolkit.caption(odd), folder=odd.parent)
+    assert 'src="caf%E9%3A%20100%25.wav"' in page
+    assert page.encode("utf-8")
+
+
+def test_without_its_recording_a_page_says_what_is_missing(timeline: Timeline, sound: Path) -> None:
+    """Gone, replaced by another, broken, never a file: one sentence each, and no waveform."""
+    told = {}
+    sound.write_bytes(b"no sound at all")
+    told["broken"] = captoolkit.page(timeline)
+    write_wav(sound, tone(4, rate_hz=RATE_HZ), rate_hz=RATE_HZ)
+    told["it lasts 0:04.000, not 0:06.000"] = captoolkit.page(timeline)
+    sound.unlink()
+    told["no such file"] = captoolkit.page(timeline)
+    for path in ("source", "https://example.com/a.wav"):
+        source = dataclasses.replace(timeline.source, path=path)
+        elsewhere = dataclasses.replace(timeline, source=source)
+        told[f"no file on a disk {path}"] = captoolkit.page(elsewhere)
+    for page in told.values():
+        assert "There is no waveform and no sound, because " in page
+        assert data_of(page)["envelope"] is None
+        assert "<audio" in page
+        assert " src=" not in page.partition("<audio")[2].partition(">")[0]
+    assert "it lasts 0:04.000, not 0:06.000" in told["it lasts 0:04.000, not 0:06.000"]
+
+
+def test_a_recording_is_put_into_the_page_only_if_it_is_small(
+    timeline: Timeline, sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked for and cannot be is an error, not another page."""
+    assert 'src="data:audio/wav;base64,' in captoolkit.page(timeline, embed_audio=True)
+    monkeypatch.setattr(picturing, "MAX_EMBEDDED_BYTES", 1000)
+    with pytest.raises(UsageError, match=r"192\.04 kB, and at most 1\.00 kB go into a page"):
+        captoolkit.page(timeline, embed_audio=True)
+    sound.unlink()
+    with pytest.raises(UsageError, match="cannot be put into the page"):
+        captoolkit.page(timeline, embed_audio=True)
+
+
+def test_another_track_than_the_one_that_plays_is_told(fixtures: Path) -> None:
+    """A browser plays the default track, whatever was captioned."""
+    of_second = captoolkit.caption(fixtures / "two-languages.mp4", track=2)
+    assert "The captions are of sound track 2" in captoolkit.page(of_second)
+    of_first = captoolkit.caption(fixtures / "two-languages.mp4", track=1)
+    assert "The captions are of" not in captoolkit.page(of_first)
+
+
+def test_entries_out_of_order_are_refused(timeline: Timeline) -> None:
+    """As in every format."""
+    reversed_entries = dataclasses.replace(timeline, entries=timeline.entries[::-1])
+    with pytest.raises(UsageError, match="entry 2"):
+        captoolkit.page(reversed_entries)
+
+
+def test_a_preparation_draws_what_is_planned_and_then_what_was_made(sound: Path) -> None:
+    """The planned cut may move by its reach; the one that was made lies in the pause."""
+    with captoolkit.prepare(sound, segment=4) as work:
+        planned = Xml.fromstring(work.picture())
+        list(work)
+        made = Xml.fromstring(work.picture())
+    assert "within reach of a cut" in "".join(planned.itertext())
+    assert "1 | 2 · silence at 0:0" in "".join(made.itertext())
+    with pytest.raises(UsageError, match="closed"):
+        work.picture()
+
+
+def test_a_source_that_is_no_file_is_drawn_too(sound: Path) -> None:
+    """Bytes are a recording as well."""
+    with captoolkit.prepare(sound.read_bytes(), segment=4) as work:
+        assert "6.0 s in 2 segments" in work.picture()

@@ -1,0 +1,491 @@
+"""The HTML page in a real browser: what a person sees, hears and presses."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from captoolkit.model import Entry, Envelope, SourceInfo, Span, Status
+from captoolkit.picturing import page
+from captoolkit.timeline.html import render
+from captoolkit.timeline.value import Timeline
+from tests.conftest import silence, tone, write_wav
+from tests.timeline.conftest import RATE_HZ
+
+TimelineOf = Callable[..., Timeline]
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WIDE = ViewportSize(width=1280, height=800)
+PHONE = ViewportSize(width=360, height=740)
+
+BREAKOUTS = [
+    "</script><script>window.broken = 1</script>",
+    "<img src=x onerror='window.broken = 1'>",
+    "<svg onload=window.broken=1><style>body{display:none}</style>",
+    "--> <!-- <![CDATA[ ]]> <!doctype html>",
+    "</p></div></li></ol></main><h1>Free</h1>",
+    "line\u2028separator\u2029and {{ 7 * 7 }} {% raw %} ${window.broken = 1} `x`",
+    "<base href='https://example.com/'><meta http-equiv=refresh content='0;url=about:blank'>",
+    "<a href='javascript:window.broken=1'>x</a> <iframe srcdoc='<p>x'></iframe>",
+    '" onmouseover="window.broken=1" \' & &amp; &#60;b&#62;',
+    "صوت المطر 一位女士在说话 🎵",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The Chromium that this machine has."""
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if found is None:
+        pytest.skip(f"no browser here: none of {', '.join(CHROMIUMS)} is on PATH")
+    options = ["--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+    if os.name == "posix" and os.geteuid() == 0:
+        options.append("--no-sandbox")  # it refuses to run as root otherwise
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=options)
+        yield started
+        started.close()
+
+
+class Visit:
+    """A page that was opened, and all that it complained about or asked for."""
+
+    def __init__(self, browser: Browser, file: Path, **options: Any) -> None:
+        self.file = file
+        self.context = browser.new_context(**{"viewport": WIDE, **options})
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+        self.until("document.documentElement.classList.contains('js')")
+        self.until(
+            "document.querySelector('#wave div:last-child').shadowRoot"
+            "?.querySelector('[part~=region]') != null"
+        )
+
+    def until(self, expression: str) -> None:
+        """Wait until that is so; asked from here, because the page's policy allows no `eval`."""
+        for _ in range(500):
+            if self.page.evaluate(expression):
+                return
+            self.page.wait_for_timeout(20)
+        raise AssertionError(f"never: {expression}")
+
+    def text(self, selector: str) -> str:
+        """What is to be read there."""
+        return self.page.inner_text(selector)
+
+    @property
+    def current(self) -> int:
+        """The number of the caption that is lit."""
+        lit = self.page.locator(".entry[aria-current]")
+        return int(lit.locator(".number").text_content() or 0)
+
+    def parts(self, kind: str) -> int:
+        """How many regions on the waveform are of a kind."""
+        return int(
+            self.page.evaluate(
+                "kind => document.querySelector('#wave div:last-child').shadowRoot"
+                ".querySelectorAll(`[part~=region][part~=${kind}]`).length",
+                kind,
+            )
+        )
+
+
+Open = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Open a page's text as a file; afterwards it must have complained about nothing."""
+    visits: list[Visit] = []
+
+    def open_page(text: str, *, name: str = "page.html", **options: Any) -> Visit:
+        file = tmp_path / name
+        file.write_text(text, encoding="utf-8")
+        visits.append(Visit(browser, file, **options))
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        one.context.close()
+        assert all(url.startswith(("file:", "data:")) for url in one.requests)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, timeline_of: TimelineOf) -> Timeline:
+    """Eight seconds of sound on disk, and their timeline with a hole and a silence."""
+    timeline = timeline_of(
+        "A dog barks twice.",
+        "Rain.\n\nMore rain, and a dog.",
+        "A door",
+        "Nothing",
+        "Wind",
+        "A bell",
+        holes=("the service answered 500",),
+        silences=1,
+    )
+    parts = [tone(5.5, rate_hz=RATE_HZ), silence(2.5, rate_hz=RATE_HZ)]
+    path = write_wav(tmp_path / "night & day #1.wav", *parts, rate_hz=RATE_HZ)
+    return dataclasses.replace(
+        timeline, source=dataclasses.replace(timeline.source, path=str(path))
+    )
+
+
+@pytest.fixture
+def opened(visit: Open, recorded: Timeline, tmp_path: Path) -> Visit:
+    """The page of `recorded`, with the sound beside it."""
+    return visit(page(recorded, folder=tmp_path))
+
+
+def test_it_opens_without_a_complaint_and_asks_for_nothing_but_its_sound(opened: Visit) -> None:
+    """No console message, no request but the page itself and the recording beside it."""
+    opened.until("document.querySelector('#sound').readyState > 0")
+    assert opened.complaints == []
+    assert set(opened.requests) == {
+        opened.file.as_uri(),
+        opened.file.with_name("night & day #1.wav").as_uri(),
+    }
+    assert opened.page.locator(".remark:visible").count() == 0
+    assert "night & day #1.wav" in opened.text("h1")
+
+
+def test_segments_are_on_the_waveform_by_what_became_of_them(opened: Visit) -> None:
+    """One region each; the hole and the silence are marked there and in words."""
+    assert [opened.parts(kind) for kind in ("odd", "even", "failed", "silent")] == [4, 4, 1, 1]
+    assert opened.text(".entry.failed .said") == "[no caption: the service answered 500]"
+    assert opened.text(".entry.silent .said") == "[silence]"
+    assert "1 without caption" in opened.text(".legend")
+
+
+def test_it_plays_and_lights_the_caption_that_is_heard(opened: Visit) -> None:
+    """The position moves, and the caption with it."""
+    opened.page.keyboard.press("Space")
+    opened.until("document.querySelector('#s2').hasAttribute('aria-current')")
+    opened.page.keyboard.press("Space")
+    opened.until("document.querySelector('#sound').paused")
+    assert opened.parts("now") == 1
+    assert opened.page.evaluate("document.querySelector('#sound').currentTime") >= 1
+
+
+def test_a_click_on_the_waveform_or_on_a_time_seeks(opened: Visit) -> None:
+    """Both go to the place, in the sound too."""
+    box = opened.page.locator("#wave").bounding_box()
+    assert box is not None
+    opened.page.mouse.click(box["x"] + box["width"] * 5.5 / 8, box["y"] + 40)
+    assert opened.current == 6
+    opened.page.click("#s3 .when")
+    assert (opened.current, opened.text("#now")) == (3, "0:02 / 0:08")
+    opened.until("document.querySelector('#sound').currentTime === 2")
+
+
+def test_every_key_does_what_the_page_says(opened: Visit) -> None:
+    """j, k, arrows, Home, End, zoom, times, theme and help."""
+    keyboard = opened.page.keyboard
+    for key, current in [
+        ("j", 2),
+        ("j", 3),
+        ("k", 2),
+        ("End", 8),
+        ("Home", 1),
+        ("ArrowRight", 6),
+        ("ArrowLeft", 1),
+        ("Shift+ArrowRight", 8),
+    ]:
+        keyboard.press(key)
+        if key != "Shift+ArrowRight":  # past the end: there it ends, after the last caption
+            assert opened.current == current, key
+    assert opened.text("#now") == "0:08 / 0:08"
+    shown = [opened.text("#now")]
+    for _ in range(4):
+        keyboard.press("t")
+        shown.append(opened.text("#now"))
+    assert shown[1:4] == ["0:08.000 / 0:08.000", "8.000 / 8.000", "384000 / 384000"]
+    assert shown[0] == shown[4]
+    wrapper = "document.querySelector('#wave div:last-child').shadowRoot.querySelector('.wrapper')"
+    before = opened.page.evaluate(f"{wrapper}.clientWidth")
+    keyboard.press("+")
+    assert opened.page.evaluate(f"{wrapper}.clientWidth") == pytest.approx(2 * before, rel=0.01)
+    keyboard.press("-")
+    assert opened.page.evaluate(f"{wrapper}.clientWidth") == before
+    keyboard.press("?")
+    assert opened.page.locator("#help").evaluate("help => help.open")
+    opened.page.uncheck("#keys")
+    keyboard.press("Escape")
+    assert not opened.page.locator("#help").evaluate("help => help.open")
+    keyboard.press("j")
+    assert opened.page.locator(".entry[aria-current] .number").count() == 0
+
+
+def test_search_counts_marks_and_steps_through_the_hits(opened: Visit) -> None:
+    """Three hits in two captions, each on the waveform; Enter goes to one after the other."""
+    opened.page.keyboard.press("/")
+    opened.page.keyboard.type("DOG")
+    opened.until("document.querySelector('#hits').textContent !== ''")
+    assert opened.text("#hits") == "2 hits in 2 captions"
+    assert opened.parts("hit") == 2
+    opened.page.keyboard.press("Enter")
+    assert opened.current == 1
+    opened.page.keyboard.press("Enter")
+    assert opened.current == 2
+    opened.page.fill("#query", "(rain")
+    opened.until("document.querySelector('#hits').textContent === 'no hits'")
+    opened.page.keyboard.press("Escape")
+    opened.until("document.querySelector('#hits').textContent === ''")
+    assert opened.parts("hit") == 0
+    assert opened.complaints == []
+
+
+# ------------------------------------------------------------------------------ how it looks
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_both_colour_schemes(
+    visit: Open, recorded: Timeline, scheme: str
+) -> None:
+    """Every kind of text has the contrast that WCAG AA asks for, whichever scheme is chosen."""
+    seen = visit(page(recorded), color_scheme=scheme)
+    seen.page.keyboard.press("j")
+    dark = luminance(colour(seen.page, "body", "color")) > 0.5
+    assert dark is (scheme == "dark")
+    for selector in (
+        "h1",
+        "dt",
+        ".when",
+        ".length",
+        ".said p",
+        ".entry.failed .said p",
+        ".entry.silent .said p",
+        ".legend li",
+        "#now",
+        "#keyboard",
+        "footer p",
+        ".entry[aria-current] .when",
+        ".entry[aria-current] .said p",
+        "#theme",
+    ):
+        assert contrast(seen.page, selector) >= 4.5, selector
+    seen.page.click("#theme")
+    assert (luminance(colour(seen.page, "body", "color")) > 0.5) is not dark
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Open, recorded: Timeline) -> None:
+    """Everything fits into 360 pixels, and what is touched is large enough."""
+    seen = visit(page(recorded), viewport=PHONE, has_touch=True, is_mobile=True)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for box in seen.page.locator("#player button").all():
+        size = box.bounding_box()
+        assert size is not None
+        assert min(size["width"], size["height"]) >= 24
+    seen.page.tap("#next")
+    assert seen.current == 2
+
+
+def test_a_screen_reader_finds_its_way(opened: Visit) -> None:
+    """Landmarks, one heading, names for all that can be pressed, and few things that speak up."""
+    page = opened.page
+    for landmark in ("header", "main", "footer", "[role=search]"):
+        assert page.locator(landmark).count() == 1
+    assert page.locator("h1").count() == 1
+    assert page.locator("[role=status], [aria-live]").count() == 1
+    unnamed = page.evaluate(
+        "() => [...document.querySelectorAll('button, input, select')].filter(one => "
+        "!(one.ariaLabel || one.labels?.[0]?.textContent.trim() || one.innerText.trim())).length"
+    )
+    assert unnamed == 0
+    page.click("#s3 .when")
+    assert page.get_attribute("#position", "aria-valuetext") == "0:02 of 0:08"
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+
+
+def test_it_prints_light_and_without_what_cannot_be_pressed_on_paper(
+    visit: Open, recorded: Timeline
+) -> None:
+    """On paper there are the captions and the waveform."""
+    seen = visit(page(recorded), color_scheme="dark")
+    seen.page.emulate_media(media="print", color_scheme="dark")
+    assert luminance(colour(seen.page, "body", "color")) < 0.2
+    assert seen.page.locator(".controls:visible").count() == 0
+    assert seen.page.locator(".said:visible").count() == 8
+
+
+# --------------------------------------------------------------------- what may go wrong
+
+
+def test_captions_cannot_break_out(visit: Open, timeline_of: TimelineOf) -> None:
+    """Markup, scripts and separators in captions, reasons and names are shown as they are."""
+    timeline = timeline_of(*BREAKOUTS, holes=tuple(BREAKOUTS))
+    source = dataclasses.replace(timeline.source, path=f"/{BREAKOUTS[0]}.wav".replace("</", "<"))
+    seen = visit(render(dataclasses.replace(timeline, source=source), remarks=BREAKOUTS))
+    assert seen.page.evaluate("window.broken") is None
+    assert seen.page.locator("h1").count() == 1
+    assert seen.page.locator(".entry").count() == 2 * len(BREAKOUTS)
+    assert seen.page.locator("main img, main iframe, base, .said *:not(p, br)").count() == 0
+    for at, text in enumerate(BREAKOUTS, start=1):
+        said = seen.page.locator(f"#s{at} .said").inner_text()
+        assert re.sub(r"\s+", " ", said) == re.sub(r"[\s\u2028\u2029]+", " ", text)
+    assert seen.complaints == []
+
+
+def test_an_injected_script_or_style_would_be_stopped(visit: Open, recorded: Timeline) -> None:
+    """What the escaping let through, the policy of the page refuses."""
+    text = render(recorded).replace(
+        "A door",
+        "<img src=x onerror='window.broken=1'><b style='color:red'>A door</b>"
+        "<script>window.broken = 1</script><style>h1 { display: none }</style>",
+    )
+    seen = visit(text)
+    assert seen.page.evaluate("window.broken") is None
+    assert seen.page.locator("h1:visible").count() == 1
+    assert len([one for one in seen.complaints if "Content Security Policy" in one]) >= 3
+
+
+def test_without_its_recording_it_says_so_and_shows_everything_else(
+    visit: Open, recorded: Timeline, tmp_path: Path
+) -> None:
+    """The sound was moved after the page was made: one sentence, and all else works."""
+    text = page(recorded, folder=tmp_path)
+    Path(recorded.source.path).unlink()
+    seen = visit(text)
+    seen.page.wait_for_selector("#trouble:visible")
+    assert "cannot be played" in seen.text("#trouble")
+    assert "night & day #1.wav" in seen.text("#trouble")
+    seen.page.keyboard.press("End")
+    assert seen.current == 8
+    seen.page.keyboard.press("Space")  # nothing to play, and no complaint of our own
+    assert seen.parts("even") == 4
+    assert all("ERR_FILE_NOT_FOUND" in one for one in seen.complaints)
+
+
+def test_a_recording_that_is_gone_is_told_before_and_needs_no_player(
+    visit: Open, recorded: Timeline
+) -> None:
+    """Made without its recording, the page tells why there is no waveform."""
+    Path(recorded.source.path).unlink()
+    seen = visit(page(recorded))
+    assert "no waveform" in seen.text(".remark")
+    assert seen.page.is_disabled("#play")
+    seen.page.keyboard.press("j")
+    assert (seen.current, seen.complaints) == (2, [])
+
+
+def test_an_embedded_recording_needs_no_file(visit: Open, recorded: Timeline) -> None:
+    """The page alone plays."""
+    text = page(recorded, embed_audio=True)
+    Path(recorded.source.path).unlink()
+    seen = visit(text)
+    seen.until("document.querySelector('#sound').duration === 8")
+    assert seen.complaints == []
+
+
+def test_without_scripts_captions_and_player_are_there(
+    browser: Browser, recorded: Timeline, tmp_path: Path
+) -> None:
+    """The browser's own player, and every caption to read."""
+    file = tmp_path / "page.html"
+    file.write_text(page(recorded, folder=tmp_path), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(file.as_uri())
+    assert plain.locator("#sound:visible").count() == 1
+    assert plain.locator(".said:visible").count() == 8
+    assert plain.locator("#wave:visible").count() == 0
+    context.close()
+
+
+def test_ten_hours_in_1200_segments_stay_small_and_work(
+    visit: Open, timeline_of: TimelineOf, source_of: Callable[[int], SourceInfo]
+) -> None:
+    """The page has less than 2 MB, opens, searches and goes to the end."""
+    source = source_of(10 * 3600 * RATE_HZ)
+    entries = many_entries(source, 1200)
+    timeline = dataclasses.replace(timeline_of(), source=source, entries=entries)
+    swell = (128 + 100 * np.sin(np.arange(8000) / 300)).astype(np.uint8).tobytes()
+    envelope = Envelope(
+        rate_hz=RATE_HZ,
+        step_samples=source.duration_samples // 8000,
+        duration_samples=source.duration_samples,
+        peaks=swell,
+        loudness=swell,
+    )
+    text = render(timeline, envelope=envelope, remarks=())
+    assert len(text.encode()) < 2_000_000
+    seen = visit(text)
+    seen.page.keyboard.press("End")
+    assert seen.current == 1200
+    seen.page.fill("#query", "number 7")
+    seen.until("document.querySelector('#hits').textContent !== ''")
+    assert seen.text("#hits") == "111 hits in 111 captions"
+    seen.page.keyboard.press("Enter")
+    for _ in range(4):
+        seen.page.click("#wider")
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= WIDE["width"]
+    assert seen.complaints == []
+
+
+def many_entries(source: SourceInfo, number: int) -> tuple[Entry, ...]:
+    """Captions of 700 characters each over the whole recording."""
+    edges = [source.duration_samples * at // number for at in range(number + 1)]
+    said = "A woman speaks calmly over soft rain while a clock ticks somewhere in the room. "
+    return tuple(
+        Entry(
+            index=at + 1,
+            source_span=Span(start_samples=start, end_samples=end, rate_hz=RATE_HZ),
+            status=Status.OK,
+            text=f"{said * 5}\n\nThis is number {at}.\n\n{said * 4}",
+        )
+        for at, (start, end) in enumerate(itertools.pairwise(edges))
+    )
+
+
+# ------------------------------------------------------------------------------- contrast
+
+
+def colour(page: Page, selector: str, which: str) -> tuple[float, ...]:
+    """A computed colour of the first such element, drawn on a canvas to know its numbers."""
+    numbers = page.locator(selector).first.evaluate(
+        """(element, which) => {
+            const context = document.createElement("canvas").getContext("2d");
+            let at = element, value = getComputedStyle(at)[which];
+            while (which === "backgroundColor" && /, 0\\)$/.test(value) && at.parentElement) {
+                at = at.parentElement;
+                value = getComputedStyle(at)[which];
+            }
+            context.fillStyle = value;
+            context.fillRect(0, 0, 1, 1);
+            return [...context.getImageData(0, 0, 1, 1).data];
+        }""",
+        which,
+    )
+    assert numbers[3] == 255, (selector, which)
+    return tuple(number / 255 for number in numbers[:3])
+
+
+def luminance(rgb: tuple[float, ...]) -> float:
+    """Relative luminance as WCAG defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else math.pow((c + 0.055) / 1.055, 2.4) for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(page: Page, selector: str) -> float:
+    """Contrast of a text with what it stands on."""
+    low, high = sorted(
+        luminance(colour(page, selector, which)) for which in ("color", "backgroundColor")
+    )
+    return (high + 0.05) / (low + 0.05)
