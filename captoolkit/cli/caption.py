@@ -9,6 +9,7 @@ import click
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report
 from captoolkit.cli.show import note, plural, say
+from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
@@ -84,7 +85,7 @@ def command(
             )
         try:
             outputs.write(timeline, places)
-        except OSError:
+        except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
             note(f"{name}: its timeline is kept in {rescue(timeline)}")
             raise
         for place in places.values():

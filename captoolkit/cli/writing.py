@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from captoolkit import files
 from captoolkit.cli.show import as_path, note
 from captoolkit.errors import UsageError
-from captoolkit.timeline import FORMATS, extension_of, format_of, losses, render
+from captoolkit.timeline import FORMATS, check, extension_of, format_of, losses, render
 
 if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
@@ -49,14 +49,15 @@ class Outputs:
     ) -> None:
         asked = formats or (out and format_of(out)) or DEFAULT_FORMAT
         self._formats = list(dict.fromkeys(name.strip().lower() for name in asked.split(",")))
+        self._options = {name: value for name, value in options.items() if value is not None}
+        chosen = {name: value for name, value in self._options.items() if name != "spread"}
         for name in self._formats:
-            extension_of(name)
+            check(name, **chosen)
         if options.get("spread") and not any(FORMATS[name].has_cues for name in self._formats):
             with_cues = ", ".join(row.name for row in FORMATS.values() if row.has_cues)
             raise UsageError(
                 f"--spread does nothing for {asked}", fix=f"it is for {with_cues}; leave it out"
             )
-        self._options = {name: value for name, value in options.items() if value is not None}
         self._inputs = inputs
         self._overwrite = overwrite
         self._embed_audio = embed_audio

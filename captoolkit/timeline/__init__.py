@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from captoolkit.timeline.base import Format
-from captoolkit.timeline.registry import FORMATS, extension_of, format_of, losses, parse, render
+from captoolkit.timeline.registry import (
+    FORMATS,
+    check,
+    extension_of,
+    format_of,
+    losses,
+    parse,
+    render,
+)
 from captoolkit.timeline.stitch import stitch
 
-__all__ = ["FORMATS", "Format", "extension_of", "format_of", "losses", "parse", "render", "stitch"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "check",
+    "extension_of",
+    "format_of",
+    "losses",
+    "parse",
+    "render",
+    "stitch",
+]

@@ -11,7 +11,9 @@ How to add a format, in four steps:
    Write `timeline.notes` where the format has comments.
 2. Say in the module's docstring what the format cannot carry and what is written instead. What that
    means for one timeline, `losses(timeline: Timeline) -> list[str]` tells its user; what cannot be
-   written at all is a `UsageError`. Nothing is cut silently.
+   written at all is a `UsageError`. Nothing is cut silently. What can be known before there is a
+   timeline (an option that cannot be, a package that is missing) belongs into `check()`, so that
+   nobody captions for hours and then hears of it.
 3. Add one row to `FORMATS` in `timeline/registry.py`. The module is imported when first used, so
    a heavy import in it costs nothing to those who do not ask for it.
 4. Add a reader, written by somebody else, to `READERS` in `tests/timeline/test_formats.py`: the
@@ -41,6 +43,14 @@ class CarefulWriter(Writer, Protocol):
 
     def losses(self, timeline: Timeline, **options: Any) -> list[str]:
         """Return what a reader of the file will miss or meet, a sentence each."""
+        ...
+
+
+class DemandingWriter(Writer, Protocol):
+    """What the module of a format provides that cannot be written everywhere."""
+
+    def check(self, **options: Any) -> None:
+        """Raise `UsageError` where no timeline could be written with these options."""
         ...
 
 
@@ -75,6 +85,12 @@ class Format:
         if not hasattr(writer, "losses"):
             return []
         return writer.losses(timeline, **self._own(options))
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise `UsageError` where no timeline could be written with these options."""
+        writer: DemandingWriter = import_module(self.module)
+        if hasattr(writer, "check"):
+            writer.check(**self._own(options))
 
     def _own(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {name: options[name] for name in self.options if options.get(name) is not None}

@@ -51,6 +51,11 @@ def render(timeline: Timeline, *, frame_rate: Fraction | float | None = None) ->
     return "\n".join(lines) + "\n"
 
 
+def check(*, frame_rate: Fraction | float | None = None) -> None:
+    """Raise `UsageError` for a frame rate that cannot be."""
+    marking.frames(frame_rate)
+
+
 def losses(timeline: Timeline, *, frame_rate: Fraction | float | None = None) -> list[str]:
     """Return how times are rounded, and what some readers do not take."""
     many = f"There are more than {MOST_EVENTS} events, which some readers do not take."

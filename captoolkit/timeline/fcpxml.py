@@ -67,6 +67,11 @@ def render(timeline: Timeline, *, frame_rate: Fraction | float | None = None) ->
     return HEAD + ET.tostring(root, encoding="unicode").translate(_NOT_XML) + "\n"
 
 
+def check(*, frame_rate: Fraction | float | None = None) -> None:
+    """Raise `UsageError` for a frame rate that cannot be."""
+    marking.frames(frame_rate)
+
+
 def losses(timeline: Timeline, *, frame_rate: Fraction | float | None = None) -> list[str]:
     """Return how times are rounded."""
     return [marking.rounding_note(marking.frames(frame_rate))]

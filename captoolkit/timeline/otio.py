@@ -48,6 +48,11 @@ def render(timeline: Timeline) -> str:
     return f"{document.to_json_string(indent=2)}\n"
 
 
+def check() -> None:
+    """Raise `UsageError` where the `opentimelineio` package is not installed."""
+    _package()
+
+
 def _stretches(timeline: Timeline) -> Iterator[tuple[int, int, Part | None]]:
     """What lies on the clock from zero to the end: recordings, and nothing between them."""
     reached = 0

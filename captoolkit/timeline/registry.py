@@ -146,6 +146,17 @@ def render(timeline: Timeline, format_name: str, *, spread: bool = False, **opti
     return row.render(shown, options)
 
 
+def check(format_name: str, **options: Any) -> None:
+    """Raise now what `render` would raise for any timeline: call it before long work.
+
+    Raises:
+        UsageError: there is no such format or option, or it needs what is not there.
+    """
+    row = _format(format_name)
+    _refuse_unknown(options)
+    row.check(options)
+
+
 def losses(
     timeline: Timeline, format_name: str, *, spread: bool = False, **options: Any
 ) -> list[str]:
@@ -161,14 +172,18 @@ def _asked_for(
     timeline: Timeline, format_name: str, *, spread: bool, options: Mapping[str, Any]
 ) -> tuple[Format, Timeline]:
     row = _format(format_name)
-    known = sorted({name for any_row in FORMATS.values() for name in any_row.options})
-    for name in options:
-        if name not in known:
-            raise UsageError(f"{name!r} is no option of a format", fix=f"use {', '.join(known)}")
+    _refuse_unknown(options)
     fault = find_fault(timeline.entries, source=timeline.source)
     if fault:
         raise UsageError(fault, fix="let stitch() put the entries in order")
     return row, timeline.spread() if spread and row.has_cues else timeline
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    known = sorted({name for row in FORMATS.values() for name in row.options})
+    for name in options:
+        if name not in known:
+            raise UsageError(f"{name!r} is no option of a format", fix=f"use {', '.join(known)}")
 
 
 def parse(text: str) -> Timeline:

@@ -257,3 +257,20 @@ def test_a_file_that_was_cut_off_is_told(run: Run, fixtures: Path, tmp_path: Pat
         assert "It promises 4.120 s of sound and holds 2.601 s." in ran.out + ran.err
     manifest = json.loads((tmp_path / "cut-off.manifest.json").read_text(encoding="utf-8"))
     assert manifest["reasons"][-1] == "It promises 4.120 s of sound and holds 2.601 s."
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["-f", "json,edl", "--frame-rate", "31"], "frame_rate=31"),
+        (["-f", "json", "--spread"], "--spread does nothing for json"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused_before_anybody_is_asked(
+    options: list[str], problem: str, run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """Captions may cost money: what is wrong with the wish is told first."""
+    ran = run("caption", fixtures / "speech.amr", *options, "-o", tmp_path / "out")
+    assert (ran.status, len(ran.err.splitlines())) == (2, 1)
+    assert problem in ran.err
+    assert not (tmp_path / "out").exists()

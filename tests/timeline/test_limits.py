@@ -14,7 +14,7 @@ import webvtt
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Entry
-from captoolkit.timeline import FORMATS, losses, render
+from captoolkit.timeline import FORMATS, check, losses, render
 from captoolkit.timeline.value import Timeline
 
 TimelineOf = Callable[..., Timeline]
@@ -125,6 +125,8 @@ def test_a_frame_rate_that_no_editor_has_is_refused(
     for name in ("edl", "fcpxml"):
         with pytest.raises(UsageError, match=r"frame_rate=.*use 23\.976, 24"):
             render(timeline_of("Rain."), name, frame_rate=rate)
+        with pytest.raises(UsageError, match=r"frame_rate=.*use 23\.976, 24"):
+            check(name, frame_rate=rate)
 
 
 def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> None:
