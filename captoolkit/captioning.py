@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from captoolkit import catalogue
 from captoolkit.audio.clip import ReadySegment
-from captoolkit.captioners.base import Captioner
+from captoolkit.captioners.base import Captioner, Reachable
 from captoolkit.captioners.regions import region_of_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import CaptoolkitError, UsageError
@@ -45,6 +45,8 @@ def caption(
     region: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    prompt: str | None = None,
+    system: str | None = None,
     concurrency: int = 4,
     on_event: OnEvent = ignore,
     **wishes: Any,
@@ -59,6 +61,8 @@ def caption(
         region: `singapore` or `beijing`: which of Model Studio's two hosts is asked.
         base_url: another host, ending as the SDKs' do; takes the place of `region`.
         api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
+        prompt: what to ask about each segment, of a model that takes a prompt.
+        system: what to tell the model beforehand, if it takes that.
         concurrency: how many segments are asked about at once.
         on_event: receives what `prepare` reports, and `EntryReady`.
         **wishes: the other keyword arguments of `plan`.
@@ -72,7 +76,7 @@ def caption(
             segment yet.
         KeyMissingError: the service needs a key and there is none.
     """
-    _refuse_nonsense(concurrency, wishes.get("via", Via.BASE64))
+    _refuse_nonsense(concurrency)
     asker = (
         open_asker(
             captioner,
@@ -81,6 +85,8 @@ def caption(
             region=region,
             base_url=base_url,
             api_key=api_key,
+            prompt=prompt,
+            system=system,
         )
         if isinstance(captioner, str)
         else captioner
@@ -88,7 +94,8 @@ def caption(
     try:
         row = _target(asker.info, target)
         price = _price(asker.info)
-        with prepare(source, on_event=on_event, target=row, **wishes) as prepared:
+        ways = ways_to(asker)
+        with prepare(source, on_event=on_event, target=row, ways=ways, **wishes) as prepared:
             entries = _ask_about_all(prepared, asker, concurrency, on_event)
             cost = _cost(price, entries)
             return stitch(
@@ -103,14 +110,14 @@ def caption(
             asker.close()
 
 
-def _refuse_nonsense(concurrency: int, via: str | Via) -> None:
+def _refuse_nonsense(concurrency: int) -> None:
     if concurrency < 1:
         raise UsageError(f"concurrency={concurrency} must be at least 1")
-    if via != Via.BASE64:
-        raise UsageError(
-            f"via={via}: captions are only asked for as Base64 text so far",
-            fix="leave it out; `prepare` makes files for the other ways",
-        )
+
+
+def ways_to(captioner: Captioner) -> frozenset[Via]:
+    """Return the ways that sound can travel to a captioner."""
+    return captioner.ways if isinstance(captioner, Reachable) else frozenset({Via.BASE64})
 
 
 def open_asker(
@@ -121,6 +128,8 @@ def open_asker(
     region: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    prompt: str | None = None,
+    system: str | None = None,
 ) -> Captioner:
     """Return the captioner of that name, asking the target's model where no model is named.
 
@@ -130,7 +139,15 @@ def open_asker(
     """
     if model is None and target is not None and captioner != LOCAL:
         model = catalogue.target(target).models[0]
-    return open_captioner(captioner, model=model, region=region, base_url=base_url, api_key=api_key)
+    return open_captioner(
+        captioner,
+        model=model,
+        region=region,
+        base_url=base_url,
+        api_key=api_key,
+        prompt=prompt,
+        system=system,
+    )
 
 
 def _target(info: CaptionerInfo, wish: str | Target | None) -> Target:

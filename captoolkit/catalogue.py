@@ -59,6 +59,11 @@ def target(name: str | Target) -> Target:
     raise UsageError(f"target={name} is not known", fix=f"take one of {', '.join(sorted(rows))}")
 
 
+def rows_of(model: str) -> list[Target]:
+    """Return the targets that serve a model, the user's own first; none where nobody knows it."""
+    return [row for row in targets().values() if model in row.models]
+
+
 def user_file() -> Path | None:
     """Return the user's own file of targets, None where there is none."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)

@@ -45,7 +45,7 @@ LIBRARIES = {
     "audioop": set[str](),
     "click": {"cli"},
     "ffmpeg": {"audio/ffmpeg.py"},
-    "httpx": {"captioners/http.py"},
+    "httpx": {"captioners/http.py", "captioners/getting.py"},
     "imageio_ffmpeg": {"audio/ffmpeg.py"},
     "msgspec": {"planning/targets.py", "timeline/json.py", "captioners"},
     "opentimelineio": {"timeline/otio.py"},

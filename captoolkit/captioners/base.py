@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from captoolkit.model import Caption, CaptionerInfo
+from captoolkit.model import Caption, CaptionerInfo, Via
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,16 @@ class Clip(Protocol):
     @property
     def start_s(self) -> float:
         """Where it begins on its recording's clock, in seconds."""
+        ...
+
+    @property
+    def via(self) -> Via:
+        """How it is to travel to a service."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """Where on the web the same file lies; None where it lies nowhere. It may be a secret."""
         ...
 
     def read_bytes(self) -> bytes:
@@ -96,6 +106,16 @@ class Captioner(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """A captioner to which sound can travel otherwise than as Base64 text."""
+
+    @property
+    def ways(self) -> frozenset[Via]:
+        """The ways that there are."""
+        ...
 
 
 OnText = Callable[[str], None]

@@ -39,6 +39,8 @@ def command(
     model: str | None,
     region: str | None,
     base_url: str | None,
+    prompt: str | None,
+    system: str | None,
     concurrency: int,
     overwrite: bool,
     debug: bool,
@@ -59,7 +61,13 @@ def command(
         formats, out, inputs=files, overwrite=overwrite, spread=spread, frame_rate=frame_rate
     )
     asker = open_asker(
-        captioner, target=chosen["target"], model=model, region=region, base_url=base_url
+        captioner,
+        target=chosen["target"],
+        model=model,
+        region=region,
+        base_url=base_url,
+        prompt=prompt,
+        system=system,
     )
     holes = 0
 

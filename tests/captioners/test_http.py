@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from captoolkit.captioners import dashscope
+from captoolkit.captioners.client import Client
 from captoolkit.captioners.exchange import Request
-from captoolkit.captioners.http import FAILURES, Bounds, Client
+from captoolkit.captioners.http import FAILURES, Bounds
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.service import ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
@@ -174,7 +175,7 @@ def test_every_transport_error_is_told_in_its_own_words() -> None:
 
 def test_key_is_not_sent_in_the_clear() -> None:
     """Without TLS a key goes to this machine only, and this is found before anything is sent."""
-    with pytest.raises(UsageError, match="would send the key unencrypted"):
+    with pytest.raises(UsageError, match="would send sound and key unencrypted"):
         client_of("http://captions.example/api/v1")
     client_of("http://captions.example/api/v1", api_key=None).close()
     for url in ("https://captions.example/v1", "http://localhost/v1", "http://[::1]:8000/v1"):
