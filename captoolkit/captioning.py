@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from captoolkit import catalogue
 from captoolkit.audio.clip import ReadySegment
-from captoolkit.captioners.base import Captioner, Reachable
+from captoolkit.captioners.base import Captioner, ways_to
 from captoolkit.captioners.regions import region_of_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent, ignore
-from captoolkit.model import CaptionerInfo, Cost, Entry, Price, Span, Status, Target, Usage, Via
+from captoolkit.model import CaptionerInfo, Cost, Entry, Price, Span, Status, Target, Usage
 from captoolkit.prepared import Prepared
 from captoolkit.preparing import prepare
 from captoolkit.timeline.stitch import stitch
@@ -92,7 +92,7 @@ def caption(
         else captioner
     )
     try:
-        row = _target(asker.info, target)
+        row = catalogue.limits_for(asker.info.model, target)
         price = _price(asker.info)
         ways = ways_to(asker)
         with prepare(source, on_event=on_event, target=row, ways=ways, **wishes) as prepared:
@@ -113,11 +113,6 @@ def caption(
 def _refuse_nonsense(concurrency: int) -> None:
     if concurrency < 1:
         raise UsageError(f"concurrency={concurrency} must be at least 1")
-
-
-def ways_to(captioner: Captioner) -> frozenset[Via]:
-    """Return the ways that sound can travel to a captioner."""
-    return captioner.ways if isinstance(captioner, Reachable) else frozenset({Via.BASE64})
 
 
 def open_asker(
@@ -148,14 +143,6 @@ def open_asker(
         prompt=prompt,
         system=system,
     )
-
-
-def _target(info: CaptionerInfo, wish: str | Target | None) -> Target:
-    """The limits to keep: those asked for, else those of the model, else the usual ones."""
-    if wish is not None:
-        return catalogue.target(wish)
-    rows = (row for row in catalogue.targets().values() if info.model in row.models)
-    return next(rows, None) or catalogue.target(catalogue.DEFAULT_TARGET)
 
 
 async def acaption(source: Source, *, on_event: OnEvent = ignore, **options: Any) -> Timeline:
@@ -301,6 +288,6 @@ def _cost(price: Price | None, entries: list[Entry]) -> Cost | None:
 def _price(info: CaptionerInfo) -> Price | None:
     """The first price listed for the model in the region that was asked."""
     region = region_of_url(info.base_url or "")
-    rows = (row for row in catalogue.targets().values() if info.model in row.models)
+    rows = catalogue.rows_of(info.model)
     prices = (price for row in rows for price in row.prices if price.region == region)
     return next(prices, None)

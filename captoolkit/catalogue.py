@@ -64,6 +64,17 @@ def rows_of(model: str) -> list[Target]:
     return [row for row in targets().values() if model in row.models]
 
 
+def limits_for(model: str, wish: str | Target | None = None) -> Target:
+    """Return the limits to keep: those asked for, else those of the model, else the usual ones.
+
+    Raises:
+        UsageError: what is asked for is not known.
+    """
+    if wish is not None:
+        return target(wish)
+    return next(iter(rows_of(model)), None) or target(DEFAULT_TARGET)
+
+
 def user_file() -> Path | None:
     """Return the user's own file of targets, None where there is none."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)

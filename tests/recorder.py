@@ -35,6 +35,7 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.released = threading.Event()
+        self.pages: dict[str, Behaviour] = {}
         self._behave: Behaviour = _answer(200, b"{}", {})
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.authority = f"127.0.0.1:{self._server.server_address[1]}"
@@ -49,7 +50,46 @@ class Recorder:
         self.seen.append(
             Seen(method=handler.command, path=handler.path, headers=headers, body=body)
         )
-        self._behave(handler)
+        self.pages.get(handler.path.partition("?")[0], self._behave)(handler)
+
+    def page(self, path: str, body: object, *, status: int = 200) -> None:
+        """Answer at one path with bytes as they are, or with anything else as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.pages[path] = _answer(status, raw, {})
+
+    def stream(
+        self,
+        *blocks: bytes,
+        status: int = 200,
+        content_type: str = "text/event-stream",
+        ending: str = "whole",
+        between_s: float = 0.0,
+    ) -> None:
+        """Send blocks one after another, as chunks of HTTP.
+
+        Args:
+            blocks: what is sent.
+            status: of the answer.
+            content_type: what it calls itself.
+            ending: `whole`, or how it breaks off after the last block: `cut` (the connection
+                closes), `hang` (nothing more comes), `closed` (it looks as if it were whole).
+            between_s: how long to wait after each block.
+        """
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            coding = {} if ending == "closed" else {"Transfer-Encoding": "chunked"}
+            _head(handler, status, {"Content-Type": content_type, **coding})
+            for block in blocks:
+                sent = block if ending == "closed" else b"%x\r\n%b\r\n" % (len(block), block)
+                handler.wfile.write(sent)
+                handler.wfile.flush()
+                self.released.wait(between_s)
+            if ending == "whole":
+                handler.wfile.write(b"0\r\n\r\n")
+            if ending == "hang":
+                _wait(self.released)
+
+        self._behave = behave
 
     def answer(
         self, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None

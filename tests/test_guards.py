@@ -34,7 +34,7 @@ HOUSE = (
     {"prepared"},
     {"preparing"},
     {"splitting"},
-    {"captioning"},
+    {"captioning", "conversation"},
     {"cli"},
     {"__main__"},
 )

@@ -18,7 +18,7 @@ How to add a captioner, in four steps:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,8 @@ from captoolkit.model import Caption, CaptionerInfo, Via
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from captoolkit.captioners.messages import Message
 
 
 class Samples(Protocol):
@@ -118,6 +120,11 @@ class Reachable(Protocol):
         ...
 
 
+def ways_to(captioner: Captioner) -> frozenset[Via]:
+    """Return the ways that sound can travel to a captioner."""
+    return captioner.ways if isinstance(captioner, Reachable) else frozenset({Via.BASE64})
+
+
 OnText = Callable[[str], None]
 
 
@@ -138,5 +145,35 @@ class PaidCaptioner(Captioner, Protocol):
 
         Raises:
             ServiceError: no caption came of it.
+        """
+        ...
+
+
+@runtime_checkable
+class Answering(Captioner, Protocol):
+    """A captioner that can be talked with."""
+
+    def refuse(self, messages: Sequence[Message]) -> None:
+        """Raise for messages that hold more than the model takes.
+
+        Raises:
+            UsageError: they do.
+        """
+        ...
+
+    def reference(self, clip: Clip) -> str:
+        """Return what a message says in place of a clip's sound.
+
+        Raises:
+            ServiceError: the clip could not be brought to where the service can fetch it.
+        """
+        ...
+
+    def ask(self, messages: Sequence[Message], *, on_text: OnText | None = None) -> Caption:
+        """Return the answer to the last of the messages; with `on_text`, as it comes.
+
+        Raises:
+            ServiceError: no answer came of it.
+            UsageError: they hold more than the model takes.
         """
         ...

@@ -78,7 +78,7 @@ class ServiceCaptioner(Closing):
         uploads = {Via.UPLOAD} if protocol.has_uploads else set[Via]()
         self.ways = frozenset({Via.BASE64, Via.URL} | uploads)
         self.recipe = self._recipe()
-        refuse_excess(self._messages([self._question("")]), row)
+        self.refuse([self._question("")])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.info!r})"
@@ -103,8 +103,8 @@ class ServiceCaptioner(Closing):
             ServiceError: no answer came of it.
             UsageError: they hold more than the model takes.
         """
+        self.refuse(messages)
         messages = self._messages(messages)
-        refuse_excess(messages, self._row)
         request = self._protocol.build(self.info.model, messages, streamed=on_text is not None)
         if any(message.audio and message.audio.startswith(OSS_SCHEME) for message in messages):
             request = dataclasses.replace(request, headers={**request.headers, **RESOLVE})
@@ -115,6 +115,14 @@ class ServiceCaptioner(Closing):
                 cumulates=self._protocol.cumulates,
                 on_text=on_text or ignore,
             )
+
+    def refuse(self, messages: Sequence[Message]) -> None:
+        """Raise for messages that hold more than the model takes.
+
+        Raises:
+            UsageError: they do.
+        """
+        refuse_excess(self._messages(messages), self._row)
 
     def reference(self, clip: Clip) -> str:
         """Return what a request says in place of a clip's sound; uploads it if that is its way.

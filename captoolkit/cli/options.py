@@ -174,6 +174,11 @@ def target_options(
     )
 
 
+def talking_options(command: Command) -> Command:
+    """Whose limits are kept for a sound that is asked about, and how it travels."""
+    return target_options(command, target=None, ways=(*WAYS, AUTO))
+
+
 def _said_of_ways(ways: tuple[str, ...]) -> str:
     said = "How they will travel; each way has its own size limit."
     if AUTO not in ways:
