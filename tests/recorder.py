@@ -131,6 +131,17 @@ class Recorder:
 
         self._behave = behave
 
+    def drip_head(self) -> None:
+        """Send a header that never ends, letter by letter."""
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            handler.close_connection = True
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not self.released.wait(0.005):
+                handler.wfile.write(b"x")
+
+        self._behave = behave
+
     def pour(self, size_bytes: int) -> None:
         """Send `size_bytes` without announcing how many, as long as somebody listens."""
 

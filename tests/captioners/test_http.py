@@ -14,7 +14,7 @@ import pytest
 
 from captoolkit.captioners import dashscope
 from captoolkit.captioners.client import Client
-from captoolkit.captioners.exchange import Request
+from captoolkit.captioners.exchange import Request, retry_after_s
 from captoolkit.captioners.http import FAILURES, Bounds
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.service import ServiceCaptioner
@@ -151,11 +151,59 @@ def test_redirect_is_an_error_and_the_key_stays(
     assert elsewhere.seen == []
 
 
-@pytest.mark.parametrize("place", ["http://[", "//\x1b[31m", "ftp://x/", "http://x:y/"])
+@pytest.mark.parametrize(
+    "place",
+    ["http://[", "//\x1b[31m", "ftp://x/", "http://x:y/", "mailto:x@y.example", "//", "http:///x"],
+)
 def test_broken_redirect_is_an_error(recorder: Recorder, place: str) -> None:
     """Wherever a redirect points, it ends in an error that can be printed."""
     recorder.answer({}, status=302, headers={"Location": place})
     assert str(failure(recorder)).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "3"}, 3),
+        ({"Retry-After": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "Retry-After": "9"}, 0.25),
+        ({"Retry-After": "-5"}, 0),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": ""}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_a_service_wants_to_be_left_alone_is_told(
+    recorder: Recorder, clip: BytesClip, headers: dict[str, str], wait_s: float | None
+) -> None:
+    """In seconds, in milliseconds; what is neither says nothing. A date is tested below."""
+    recorder.answer({"code": "Throttling"}, status=429, headers=headers)
+    client = client_of(f"{recorder.url}/api/v1")
+    with (
+        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        pytest.raises(ServiceError) as caught,
+    ):
+        captioner.caption(clip)
+    assert caught.value.retry_after_s == wait_s
+
+
+def test_a_date_to_wait_for_is_counted_from_the_services_own_clock() -> None:
+    """Neither its clock nor ours need be right."""
+    later = "Sat, 21 Nov 2026 10:00:30 GMT"
+    assert retry_after_s({"retry-after": later, "date": "Sat, 21 Nov 2026 10:00:00 GMT"}) == 30
+    assert retry_after_s({"retry-after": later, "date": "Sat, 21 Nov 2026 11:00:00 GMT"}) == 0
+    assert retry_after_s({"retry-after": "Sat, 21 Nov 2015 10:00:00 GMT"}) == 0
+    assert retry_after_s({"retry-after": "Sat, 99 Nov 2026 99:00:00 GMT"}) is None
+
+
+def test_a_head_that_drips_ends_at_the_bound(recorder: Recorder) -> None:
+    """A server that sends its headers letter by letter is left after `answer_s`."""
+    recorder.drip_head()
+    error = failure(recorder, bounds=Bounds(answer_s=0.3))
+    assert error.problem == "127.0.0.1 was not done within 0.3 s"
+    assert error.status_code is None
 
 
 def kinds_of_failures(kind: type[Exception]) -> Iterator[type[Exception]]:
