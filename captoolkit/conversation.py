@@ -87,6 +87,9 @@ class Conversation(Closing):
         self._via = via
         self.messages: list[Message] = []
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._captioner.info!r})"
+
     def ask(
         self, text: str | None = None, *, audio: Source = None, on_text: OnText | None = None
     ) -> Caption:
