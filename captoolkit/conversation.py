@@ -96,7 +96,8 @@ class Conversation(Closing):
         """Ask the next question and return the answer.
 
         Args:
-            text: the question; None for a voice chat, in which the sound holds it.
+            text: the question; None for a voice chat, in which the sound holds it (understood by
+                `qwen-audio-turbo-latest`, `qwen-audio-turbo-2024-12-04`, `qwen2-audio-instruct`).
             audio: a source as for `prepare`, heard with this question and with all later ones;
                 prepared for the model if it does not fit as it is.
             on_text: receives the answer piece by piece as it comes.

@@ -7,7 +7,7 @@ How to add a captioner, in four steps:
 
 1. Write `captioners/NAME.py` with a class that has the three members of `Captioner` below. What
    it sends and how it reads the answer should be pure functions on bytes, so that they can be
-   tested without a network; whatever is sent goes through `http.py`.
+   tested without a network; whatever is sent goes through `client.py`.
 2. Raise `ServiceError` (or a child of it) when no caption comes of it, with the reason in one
    line. Never return an empty caption for a failure.
 3. Add one line to `CAPTIONERS` in `captioners/registry.py`: the name, how to open it; and name it

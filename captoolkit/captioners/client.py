@@ -100,7 +100,7 @@ class Client(Closing):
         with (
             _opened(form.file) as stream,
             Connections(storage, headers={"Accept": "application/json"}, bounds=self._bounds) as to,
-            Clock(self._bounds.answer_s) as clock,
+            Clock(self._bounds.upload_s) as clock,
             to.send(
                 "POST",
                 form.url,

@@ -34,6 +34,7 @@ class Bounds:
         write_s: for the next bytes to be taken.
         pool_s: for another request to give its connection free.
         answer_s: from sending to the last byte.
+        upload_s: the same for a file that is uploaded, which may be large.
         answer_bytes: of an answer's body; captions are a few kilobytes, files what they are.
     """
 
@@ -42,6 +43,7 @@ class Bounds:
     write_s: float = 300
     pool_s: float = 3600
     answer_s: float = 900
+    upload_s: float = 3600
     answer_bytes: int = 16 * 2**20
 
 

@@ -20,7 +20,16 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from captoolkit.captioners.answers import count_in, decode, find_fault, object_in, text_in
-from captoolkit.captioners.exchange import CODE_CHARS, Form, Reply, Request, Sender, clean
+from captoolkit.captioners.exchange import (
+    CODE_CHARS,
+    Form,
+    Reply,
+    Request,
+    Sender,
+    clean,
+    request_id_of,
+    retry_after_s,
+)
 from captoolkit.captioners.faults import MESSAGE_CHARS, Fault, service_error
 from captoolkit.captioners.regions import is_loopback, uploads_url
 from captoolkit.errors import ServiceError
@@ -164,12 +173,17 @@ def refuse_refusal(reply: Reply) -> None:
     if reply.status_code == 200:
         return
     text = reply.body[: 1 << 16].decode(errors="replace")
-    fault = Fault(
-        message=f"the upload was refused: {_word('Message', text, MESSAGE_CHARS) or 'no reason'}",
-        code=_word("Code", text, CODE_CHARS),
-        request_id=_word("RequestId", text, CODE_CHARS),
+    code = _word("Code", text, CODE_CHARS)
+    message = _word("Message", text, MESSAGE_CHARS) or "no reason given"
+    label = f"HTTP {reply.status_code} {code}" if code else f"HTTP {reply.status_code}"
+    raise ServiceError(
+        f"the upload was refused, {label}: {message.rstrip('. ')}",
+        fix="ask again, or send it inside the request (--via base64)",
+        status_code=reply.status_code,
+        code=code,
+        request_id=request_id_of(reply, _word("RequestId", text, CODE_CHARS)),
+        retry_after_s=retry_after_s(reply.headers),
     )
-    raise service_error(fault, reply)
 
 
 def _word(name: str, text: str, most_chars: int) -> str | None:

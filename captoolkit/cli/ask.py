@@ -33,9 +33,10 @@ def command(
     """Ask a model about FILE: each QUESTION is a turn, heard with all that was said before.
 
     The answers are written to standard output as they come. Without a QUESTION the sound itself is
-    the question (voice chat). FILE must not be longer than the model hears at a time; it is
-    prepared if it does not fit as it is. What the captioner of Model Studio does not take (it
-    describes one sound and takes no questions) is refused before anything is sent.
+    the question (voice chat, for which take --model qwen-audio-turbo-latest). FILE must not be
+    longer than the model hears at a time; it is prepared if it does not fit as it is. What the
+    captioner of Model Studio does not take (it describes one sound and takes no questions) is
+    refused before anything is sent.
     """
     from captoolkit.conversation import Conversation
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import pickle
 import socket
+import ssl
 import threading
 import traceback
 from collections.abc import Iterator
@@ -19,8 +20,11 @@ from captoolkit.captioners.http import FAILURES, Bounds
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.service import ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
+from tests.captioners.test_download import Site, self_signed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.captioners.conftest import BytesClip
     from tests.recorder import Recorder
 
@@ -136,6 +140,20 @@ def test_tls_with_a_plain_server_is_told(recorder: Recorder) -> None:
         client.post(ASK)
     client.close()
     assert recorder.seen == []
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    """One clear line, and neither key nor audio has been sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
+    site = Site(context)
+    client = client_of(f"{site.url}/api/v1")
+    with pytest.raises(ServiceConnectionError, match="cannot be reached") as caught:
+        client.post(ASK)
+    client.close()
+    site.close()
+    assert "certificate" in caught.value.problem.lower()
+    assert site.seen == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -90,9 +90,7 @@ CHAT = (
 )
 
 
-def streamed(
-    recorder: Recorder, clip: BytesClip, name: str, *, bounds: Bounds | None = None
-) -> tuple[Caption, list[str]]:
+def streamed(recorder: Recorder, clip: BytesClip, name: str) -> tuple[Caption, list[str]]:
     """The caption of a streamed request, and the pieces in which its text was handed out."""
     pieces: list[str] = []
     base_url = recorder.url + PATHS[name]

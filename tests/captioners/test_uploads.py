@@ -100,7 +100,10 @@ def test_the_storages_refusal_is_told_in_its_own_words(recorder: Recorder, clip:
     recorder.page("/oss", XML, status=403)
     error = failure(recorder, clip)
     assert (error.status_code, error.code, error.request_id) == (403, "AccessDenied", "X-1")
-    assert "refused: Invalid according to Policy: Policy <expired>" in error.problem
+    assert str(error) == (
+        "the upload was refused, HTTP 403 AccessDenied: Invalid according to Policy: Policy "
+        "<expired>; ask again, or send it inside the request (--via base64)"
+    )
     assert paths(recorder) == ["/api/v1/uploads", "/oss"]
 
 
