@@ -1,9 +1,14 @@
-"""A real HTTP server on this machine that keeps what it is sent and answers as it is told."""
+"""A real HTTP server on this machine that keeps what it is sent and answers as it is told.
+
+`pages` says how single paths are answered, the methods how all others are.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -32,14 +37,17 @@ class Seen:
 class Recorder:
     """A server on 127.0.0.1; each method below says how it treats the requests to come."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
         self.released = threading.Event()
         self.pages: dict[str, Behaviour] = {}
         self._behave: Behaviour = _answer(200, b"{}", {})
         self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self.authority = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"http://{self.authority}"
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_address[1]
+        self.authority = f"127.0.0.1:{self.port}"
+        self.url = f"{'http' if context is None else 'https'}://{self.authority}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -50,7 +58,8 @@ class Recorder:
         self.seen.append(
             Seen(method=handler.command, path=handler.path, headers=headers, body=body)
         )
-        self.pages.get(handler.path.partition("?")[0], self._behave)(handler)
+        with contextlib.suppress(OSError):  # the other side has left, as it should
+            self.pages.get(handler.path.partition("?")[0], self._behave)(handler)
 
     def page(self, path: str, body: object, *, status: int = 200) -> None:
         """Answer at one path with bytes as they are, or with anything else as JSON."""

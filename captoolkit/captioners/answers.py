@@ -69,7 +69,7 @@ def decode(body: bytes) -> object:
 def find_fault(document: JsonObject, status_code: int) -> Fault | None:
     """Return the error that a document holds, None if it holds none.
 
-    Three shapes: native `{"code", "message"}`, also under status 200; `{"error": {...}}` of
+    The shapes: native `{"code", "message"}`, also under status 200; `{"error": {...}}` of
     OpenAI's protocol; flat `{"object": "error", "code": 400}` of SGLang and older vLLM, whose
     code is the status and whose `type` is what others call the code.
     """
@@ -81,11 +81,29 @@ def find_fault(document: JsonObject, status_code: int) -> Fault | None:
     if status_code < 400 and not stated:
         return None
     return Fault(
-        message=plain or text_in(holder, "message", "detail") or "",
+        message=plain or text_in(holder, "message", "detail") or _invalid(holder),
         code=(None if number else text_in(holder, "code")) or text_in(holder, "type"),
         status_code=status_code if status_code >= 400 else number,
         request_id=text_in(document, "request_id") or text_in(holder, "request_id", "id"),
     )
+
+
+def _invalid(document: JsonObject) -> str:
+    """What FastAPI, under vLLM and SGLang, says of a request that is not as it should be.
+
+    ```python
+    >>> _invalid({"detail": [{"loc": ["body", "model"], "msg": "Field required"}]})
+    'body.model: Field required'
+
+    ```
+    """
+    details = document.get("detail")
+    first = details[0] if isinstance(details, list) and details else None
+    if not isinstance(first, dict):
+        return ""
+    place = first.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    return f"{where}: {text_in(first, 'msg') or 'not valid'}"
 
 
 def make_caption(part: Part, reply: Reply) -> Caption:

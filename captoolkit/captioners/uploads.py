@@ -78,7 +78,7 @@ def upload(file: Path, *, model: str, sender: Sender) -> str:
     policy = read_policy(
         sender.post(policy_request(model, sender.base_url)), base_url=sender.base_url
     )
-    form = make_form(policy, file, name=f"{uuid.uuid4().hex}{file.suffix}")
+    form = make_form(policy, file, name=unique_name(file))
     refuse_large(policy, file)
     refuse_refusal(sender.send_form(form))
     return OSS_SCHEME + form.fields["key"]
@@ -135,6 +135,13 @@ def _is_safe(host: str, base_url: str) -> bool:
         return False
     stays = is_loopback(name) and is_loopback(urlsplit(base_url).hostname or "")
     return parts.scheme == "https" or (parts.scheme == "http" and stays)
+
+
+def unique_name(file: Path) -> str:
+    """Return a name that nobody else has, with a file's ending if that is a plain one."""
+    ending = file.suffix.lower()
+    is_plain = ending.isascii() and ending[1:].isalnum()
+    return uuid.uuid4().hex + (ending if is_plain else "")
 
 
 def make_form(policy: Policy, file: Path, *, name: str) -> Form:

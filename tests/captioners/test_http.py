@@ -20,13 +20,13 @@ from captoolkit.captioners.http import FAILURES, Bounds
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.service import ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
-from tests.captioners.test_download import Site, self_signed
+from tests.captioners.test_download import self_signed
+from tests.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.captioners.conftest import BytesClip
-    from tests.recorder import Recorder
 
 KEY = "sk-secret-0123456789abcdef"
 ASK = Request(path="/ask", body=b'{"audio":"x"}')
@@ -146,7 +146,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> Non
     """One clear line, and neither key nor audio has been sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
-    site = Site(context)
+    site = Recorder(context)
     client = client_of(f"{site.url}/api/v1")
     with pytest.raises(ServiceConnectionError, match="cannot be reached") as caught:
         client.post(ASK)

@@ -201,6 +201,12 @@ def test_usage_without_details_leaves_the_audio_unknown() -> None:
             404, {"detail": "Not Found"}, (404, None, None, "Not Found", "--base-url"), id="detail"
         ),
         pytest.param(
+            422,
+            {"detail": [{"loc": ["body", "messages", 0], "msg": "Field required", "type": "x"}]},
+            (422, None, None, "body.messages.0: Field required", ""),
+            id="details of a request that is not valid",
+        ),
+        pytest.param(
             404, {"error": "Not Found"}, (404, None, None, "Not Found", "--base-url"), id="string"
         ),
         pytest.param(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,6 @@ from tests.captioners.conftest import BytesClip
 from tests.captioners.test_sdks import NATIVE_ANSWER, policy
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.recorder import Recorder
 
 KEY = "sk-test-0123456789abcdef"
@@ -77,6 +76,25 @@ def test_each_upload_has_a_name_of_its_own(recorder: Recorder, clip: BytesClip) 
         assert name.startswith("oss://dashscope-instant/acct0/2026-01-01/uuid0/")
         assert name.endswith(".wav")
         assert name.isascii()
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("a.WAV", ".wav"),
+        ("a.b c", ""),
+        ("a", ""),
+        ("a.\n", ""),
+        ("é.ü", ""),
+        (".wav", ""),
+        ("a.", ""),
+    ],
+)
+def test_only_a_plain_ending_is_kept(name: str, ending: str) -> None:
+    """Whatever a file is called, its name in the storage is a plain one."""
+    made = uploads.unique_name(Path(name))
+    assert made[32:] == ending
+    assert int(made[:32], 16)
 
 
 def test_a_true_that_is_no_text_is_sent_as_one(recorder: Recorder, clip: BytesClip) -> None:
