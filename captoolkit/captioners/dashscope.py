@@ -32,7 +32,12 @@ NAME = "dashscope"
 # Workspace hosts have been seen to nest an answer deeper than shared ones, and not at all.
 MOST_NESTING = 2
 
-STREAMED = {"Accept": "text/event-stream", "X-DashScope-SSE": "enable"}
+# The last one asks gateways on the way not to hold the answer back, as the service's SDK does.
+STREAMED = {
+    "Accept": "text/event-stream",
+    "X-DashScope-SSE": "enable",
+    "X-Accel-Buffering": "no",
+}
 
 
 def build_request(model: str, messages: Sequence[Message], *, streamed: bool = False) -> Request:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
-from fractions import Fraction
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Plan, Via
@@ -74,19 +73,20 @@ def best(make: Callable[[Via], Plan], ways: Sequence[Via]) -> Plan:
         plan for plan in plans if plan.via is not Via.URL or plan.action is Action.PASS_THROUGH
     ]
     # A file that lies where the service can fetch it is sent by its URL if that is asked for.
-    chosen = plans[0] if ways[0] is Via.URL is plans[0].via else min(plans, key=_worth)
+    is_as_asked = ways[0] is Via.URL and plans[0].via is Via.URL
+    chosen = plans[0] if is_as_asked else min(plans, key=_worth)
     return dataclasses.replace(chosen, reasons=(*chosen.reasons, _reason(chosen, plans, ways)))
 
 
-def _worth(plan: Plan) -> tuple[int, int, Fraction]:
+def _worth(plan: Plan) -> tuple[int, int, int]:
     """How much is asked and changed; the least is best, and the first of several such."""
-    loss = 0 if plan.encoding is None else -plan.encoding.bit_rate
-    return len(plan.spans), CHANGES.index(plan.action), Fraction(loss)
+    kept = 0 if plan.encoding is None else plan.encoding.bit_rate
+    return len(plan.spans), CHANGES.index(plan.action), -kept
 
 
 def _reason(chosen: Plan, plans: Sequence[Plan], ways: Sequence[Via]) -> str:
     said = f"It is sent {IN_WORDS[chosen.via]}"
-    inline = next(plan for plan in plans if plan.via is Via.BASE64)
+    inline = next((plan for plan in plans if plan.via is Via.BASE64), chosen)
     if chosen.via is Via.URL:
         return f"{said}: nothing of it has to be changed."
     if chosen.via is Via.UPLOAD:

@@ -229,7 +229,9 @@ def meaning(seen: Seen) -> dict[str, Any]:
         "path": seen.path,
         "authorization": seen.headers.get("authorization"),
         "type": (seen.headers.get("content-type") or "").partition(";")[0] if seen.body else "",
+        "accept": seen.headers["accept"].partition(";")[0],
         "streamed": seen.headers.get("x-dashscope-sse"),
+        "buffered": seen.headers.get("x-accel-buffering"),
         "resolves": seen.headers.get("x-dashscope-ossresourceresolve"),
     }
     if seen.path == "/oss":
