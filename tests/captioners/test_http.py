@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pickle
 import socket
@@ -140,6 +141,18 @@ def test_tls_with_a_plain_server_is_told(recorder: Recorder) -> None:
         client.post(ASK)
     client.close()
     assert recorder.seen == []
+
+
+def test_a_key_stays_with_its_host(recorder: Recorder, elsewhere: Recorder) -> None:
+    """A request may name another base URL of the same host, and no other host's."""
+    client = client_of(f"{recorder.url}/compatible-mode/v1")
+    recorder.answer({})
+    client.post(dataclasses.replace(ASK, base_url=f"{recorder.url}/api/v1"))
+    with pytest.raises(ValueError, match="is not on 127"):
+        client.post(dataclasses.replace(ASK, base_url=f"{elsewhere.url}/api/v1"))
+    client.close()
+    assert [seen.path for seen in recorder.seen] == ["/api/v1/ask"]
+    assert elsewhere.seen == []
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.captioners import dashscope
+from captoolkit.captioners import dashscope, openai_chat
 from captoolkit.captioners.base import PaidCaptioner
 from captoolkit.captioners.client import Client
+from captoolkit.captioners.exchange import Arriving
 from captoolkit.captioners.http import Bounds
-from captoolkit.captioners.reading import Pieces
+from captoolkit.captioners.openai_chat import Dialect
+from captoolkit.captioners.reading import Pieces, read
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.registry import open_captioner
-from captoolkit.captioners.service import ServiceCaptioner
+from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
 
@@ -338,6 +340,54 @@ def test_words_of_an_error_are_not_handed_out(recorder: Recorder, clip: BytesCli
     error, pieces = failure(recorder, clip, "openai")
     assert "quota is used up" in str(error)
     assert pieces == []
+
+
+ODDITIES = (
+    b"data: {}\n\n",
+    b"data: [DONE]\n\n",
+    b"data: nonsense\n\n",
+    b"<html>\n",
+    b"\n",
+    b'{"choices":[{"message":{"content":"Rain."}}]}',
+    b"id:1\nevent:error\n:HTTP_STATUS/4x\ndata:" + ERROR + b"\n\n",
+    b'data: {"choices":[{"delta":{"content":[{"text":7}]},"finish_reason":7}]}\n\n',
+    b'data: {"usage":[],"output":{"choices":{}}}\n\n',
+)
+
+
+def caption_or_error(
+    arriving: Arriving, protocol: WireProtocol, pieces: list[str]
+) -> Caption | ServiceError:
+    """What reading ends in; anything but the two escapes."""
+    try:
+        return read(
+            arriving, protocol.read_part, cumulates=protocol.cumulates, on_text=pieces.append
+        )
+    except ServiceError as error:
+        return error
+
+
+@given(
+    frames=st.lists(st.sampled_from((*NATIVE, *CHAT, *ODDITIES)), max_size=8),
+    size=st.integers(1, 300),
+    status=st.sampled_from([200, 400, 500]),
+    protocol=st.sampled_from([dashscope.PROTOCOL, openai_chat.protocol(Dialect.MODEL_STUDIO)]),
+)
+def test_any_stream_ends_in_a_whole_caption_or_a_service_error(
+    frames: list[bytes], size: int, status: int, protocol: WireProtocol
+) -> None:
+    """Whatever comes in whatever order: what is handed out and returned is text, or it is told."""
+    body = b"".join(frames)
+    blocks = (body[start : start + size] for start in range(0, len(body), size))
+    pieces: list[str] = []
+    outcome = caption_or_error(Arriving(status_code=status, blocks=blocks), protocol, pieces)
+    if isinstance(outcome, ServiceError):
+        assert str(outcome).isprintable()
+    else:
+        assert status == 200
+        assert outcome.text.strip()
+        assert "".join(pieces) == outcome.text
+        assert b'"stop"' in body or b"[DONE]" in body or ODDITIES[5] in body
 
 
 def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
