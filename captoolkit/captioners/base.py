@@ -14,6 +14,10 @@ How to add a captioner, in four steps:
    in the help of `--captioner` in `cli/options.py`.
 4. Give its models a row in `planning/targets.toml` if they have limits or prices of their own,
    and test it against a real server on 127.0.0.1.
+
+It may promise more, each by one protocol below: that its answers cost something and may be read as
+they come (`PaidCaptioner`), that sound can reach it in several ways (`Reachable`), that it can be
+talked with (`Answering`).
 """
 
 from __future__ import annotations
