@@ -11,7 +11,7 @@ import pytest
 
 import captoolkit
 from captoolkit.errors import UsageError
-from captoolkit.model import Timeline, Via
+from captoolkit.model import Via
 from captoolkit.timeline import render
 from tests.captioners.test_sdks import NATIVE_ANSWER, policy
 from tests.conftest import tone, write_wav
@@ -23,7 +23,7 @@ ASKED = "/api/v1/services/aigc/multimodal-generation/generation"
 SIGNED = "signature=a%2Fb-secret"
 
 
-def captioned(recorder: Recorder, source: Any, **options: Any) -> Timeline:
+def captioned(recorder: Recorder, source: Any, **options: Any) -> captoolkit.Timeline:
     """The timeline of a source, asked of the recorder."""
     data = {"data": policy(recorder)}
     recorder.page("/api/v1/uploads", data)
