@@ -8,10 +8,10 @@ for entry in timeline.entries:
     print(entry.source_span.start_s, entry.text)
 ```
 
-The verbs are `probe`, `plan`, `prepare`, `split`, `caption` and `acaption`; `targets` lists the
-services known here; `render` and `parse` turn a timeline into text and back, `page` into a page
-with its recording, and `embed` puts it into the media file. Importing this package loads nothing
-else: each name is fetched when it is first used.
+The verbs are `probe`, `plan`, `prepare`, `split`, `caption` and `acaption`; a `Conversation` asks a
+model questions about sound; `targets` lists the services known here; `render` and `parse` turn a
+timeline into text and back, `page` into a page with its recording, and `embed` puts it into the
+media file. Importing this package loads nothing else: each name is fetched when it is first used.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from captoolkit.audio.probe import probe
     from captoolkit.captioning import acaption, caption
     from captoolkit.catalogue import targets
+    from captoolkit.conversation import Conversation
     from captoolkit.errors import (
         CaptoolkitError,
         InputError,
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CaptoolkitError",
+    "Conversation",
     "InputError",
     "KeyMissingError",
     "LimitError",
@@ -83,6 +85,7 @@ __all__ = [
 
 _ERRORS = "captoolkit.errors"
 _HOMES = {
+    "Conversation": "captoolkit.conversation",
     "Prepared": "captoolkit.prepared",
     "Timeline": "captoolkit.timeline.value",
     "acaption": "captoolkit.captioning",

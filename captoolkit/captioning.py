@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from captoolkit import catalogue
 from captoolkit.audio.clip import ReadySegment
-from captoolkit.captioners.base import Captioner
+from captoolkit.captioners.base import Captioner, ways_to
 from captoolkit.captioners.regions import region_of_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent, ignore
-from captoolkit.model import CaptionerInfo, Cost, Entry, Price, Span, Status, Target, Usage, Via
+from captoolkit.model import CaptionerInfo, Cost, Entry, Price, Span, Status, Target, Usage
 from captoolkit.prepared import Prepared
 from captoolkit.preparing import prepare
 from captoolkit.timeline.stitch import stitch
@@ -45,6 +45,8 @@ def caption(
     region: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    prompt: str | None = None,
+    system: str | None = None,
     concurrency: int = 4,
     on_event: OnEvent = ignore,
     **wishes: Any,
@@ -59,6 +61,8 @@ def caption(
         region: `singapore` or `beijing`: which of Model Studio's two hosts is asked.
         base_url: another host, ending as the SDKs' do; takes the place of `region`.
         api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
+        prompt: what to ask about each segment, of a model that takes a prompt.
+        system: what to tell the model beforehand, if it takes that.
         concurrency: how many segments are asked about at once.
         on_event: receives what `prepare` reports, and `EntryReady`.
         **wishes: the other keyword arguments of `plan`.
@@ -72,7 +76,7 @@ def caption(
             segment yet.
         KeyMissingError: the service needs a key and there is none.
     """
-    _refuse_nonsense(concurrency, wishes.get("via", Via.BASE64))
+    _refuse_nonsense(concurrency)
     asker = (
         open_asker(
             captioner,
@@ -81,14 +85,17 @@ def caption(
             region=region,
             base_url=base_url,
             api_key=api_key,
+            prompt=prompt,
+            system=system,
         )
         if isinstance(captioner, str)
         else captioner
     )
     try:
-        row = _target(asker.info, target)
+        row = catalogue.limits_for(asker.info.model, target)
         price = _price(asker.info)
-        with prepare(source, on_event=on_event, target=row, **wishes) as prepared:
+        ways = ways_to(asker)
+        with prepare(source, on_event=on_event, target=row, ways=ways, **wishes) as prepared:
             entries = _ask_about_all(prepared, asker, concurrency, on_event)
             cost = _cost(price, entries)
             return stitch(
@@ -103,14 +110,9 @@ def caption(
             asker.close()
 
 
-def _refuse_nonsense(concurrency: int, via: str | Via) -> None:
+def _refuse_nonsense(concurrency: int) -> None:
     if concurrency < 1:
         raise UsageError(f"concurrency={concurrency} must be at least 1")
-    if via != Via.BASE64:
-        raise UsageError(
-            f"via={via}: captions are only asked for as Base64 text so far",
-            fix="leave it out; `prepare` makes files for the other ways",
-        )
 
 
 def open_asker(
@@ -121,6 +123,8 @@ def open_asker(
     region: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    prompt: str | None = None,
+    system: str | None = None,
 ) -> Captioner:
     """Return the captioner of that name, asking the target's model where no model is named.
 
@@ -130,15 +134,15 @@ def open_asker(
     """
     if model is None and target is not None and captioner != LOCAL:
         model = catalogue.target(target).models[0]
-    return open_captioner(captioner, model=model, region=region, base_url=base_url, api_key=api_key)
-
-
-def _target(info: CaptionerInfo, wish: str | Target | None) -> Target:
-    """The limits to keep: those asked for, else those of the model, else the usual ones."""
-    if wish is not None:
-        return catalogue.target(wish)
-    rows = (row for row in catalogue.targets().values() if info.model in row.models)
-    return next(rows, None) or catalogue.target(catalogue.DEFAULT_TARGET)
+    return open_captioner(
+        captioner,
+        model=model,
+        region=region,
+        base_url=base_url,
+        api_key=api_key,
+        prompt=prompt,
+        system=system,
+    )
 
 
 async def acaption(source: Source, *, on_event: OnEvent = ignore, **options: Any) -> Timeline:
@@ -284,6 +288,6 @@ def _cost(price: Price | None, entries: list[Entry]) -> Cost | None:
 def _price(info: CaptionerInfo) -> Price | None:
     """The first price listed for the model in the region that was asked."""
     region = region_of_url(info.base_url or "")
-    rows = (row for row in catalogue.targets().values() if info.model in row.models)
+    rows = catalogue.rows_of(info.model)
     prices = (price for row in rows for price in row.prices if price.region == region)
     return next(prices, None)

@@ -59,6 +59,22 @@ def target(name: str | Target) -> Target:
     raise UsageError(f"target={name} is not known", fix=f"take one of {', '.join(sorted(rows))}")
 
 
+def rows_of(model: str) -> list[Target]:
+    """Return the targets that serve a model, the user's own first; none where nobody knows it."""
+    return [row for row in targets().values() if model in row.models]
+
+
+def limits_for(model: str, wish: str | Target | None = None) -> Target:
+    """Return the limits to keep: those asked for, else those of the model, else the usual ones.
+
+    Raises:
+        UsageError: what is asked for is not known.
+    """
+    if wish is not None:
+        return target(wish)
+    return next(iter(rows_of(model)), None) or target(DEFAULT_TARGET)
+
+
 def user_file() -> Path | None:
     """Return the user's own file of targets, None where there is none."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)

@@ -21,7 +21,7 @@ from captoolkit.audio.source import OpenSource
 from captoolkit.closing import Closing
 from captoolkit.errors import InputError, NoAudioError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
-from captoolkit.model import Plan, SourceInfo, Span
+from captoolkit.model import Action, Plan, SourceInfo, Span, Via
 from captoolkit.picturing import picture
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.workshop.job import Hashing, Job, is_segment_name, segment_name
@@ -238,6 +238,7 @@ class Prepared(Closing):
             self._refuse_over()  # closed meanwhile, by another thread
             self._end()
             return False
+        segment = dataclasses.replace(segment, via=self.plan.via, url=self._url)
         self._segments.append(segment)
         self._report.tell(SegmentReady(path=self.plan.info.path, segment=segment))
         return True
@@ -273,6 +274,12 @@ class Prepared(Closing):
         last, promised = self._segments[-1].source_span.end_samples, self.plan.track
         skipped = max((span.end_samples for span in self.plan.skipped), default=0)
         return promised.duration_samples if skipped > last else last
+
+    @property
+    def _url(self) -> str | None:
+        """Where on the web the only segment lies; None if it is no file that lies there."""
+        as_it_is = self.plan.action is Action.PASS_THROUGH and self.plan.via is Via.URL
+        return self._source.url if as_it_is else None
 
     def _refuse_over(self) -> None:
         if self._over:

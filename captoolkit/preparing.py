@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import os
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ from captoolkit.audio.source import OpenSource, is_web_url, open_source
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Plan, Span, Target, Track, Via
-from captoolkit.planning import mixing, silence
+from captoolkit.planning import mixing, silence, travel
 from captoolkit.planning.plan import make_plan
 from captoolkit.planning.wishes import Wishes, refuse_nonsense
 from captoolkit.prepared import Prepared
@@ -46,6 +49,7 @@ def plan(
     max_segment: str | float | None = None,
     parts: int | None = None,
     skip_silence: str | float | bool | None = None,
+    ways: Collection[Via] | None = None,
 ) -> Plan:
     """Return what `prepare` would do with a recording and why; write nothing.
 
@@ -53,7 +57,8 @@ def plan(
         source: a path, bytes, a binary file object, `(array, rate_hz)`, an AudioSegment, or an
             http(s) URL, which is downloaded to a temporary file.
         target: the service it is for, by the name of its row or of its model.
-        via: how it will travel: `base64`, `upload` or `url`.
+        via: how it will travel: `base64`, `upload`, `url`, or `auto`: inside the request if no
+            other way keeps more of the sound; the reasons say so.
         track: a sound track's number from 1, or its language; None takes the default one.
         format: `auto`, `wav`, `mp3`, `aac`, `amr` or `gsm`.
         quality: `auto`, `voice`, `podcast` or `music`.
@@ -65,6 +70,8 @@ def plan(
         effort: `fast`, or `best` for the encoder's slower settings where they sound better.
         parts: how many segments there shall be.
         skip_silence: leave out silences of at least this length; True for ten seconds.
+        ways: those that lead to whoever will be asked; None if nobody is. Where somebody is, what
+            does not fit as its URL goes another way.
 
     Raises:
         UsageError: the wishes are no such things, or cannot be met.
@@ -83,13 +90,12 @@ def plan(
         parts=parts,
     )
     refuse_nonsense(wishes)
-    row, way, least_s = catalogue.target(target), _via(via), _silence_s(skip_silence)
-    opened = open_anything(source)
-    try:
-        made = _plan_file(opened.path, row, way, track, wishes, least_s)
+    row, least_s = catalogue.target(target), _silence_s(skip_silence)
+    travel.candidates(str(via), has_url=_is_url(source), ways=ways)  # before anything is fetched
+    with _lent(source) as opened:
+        vias = travel.candidates(str(via), has_url=opened.url is not None, ways=ways)
+        made = _plan_file(opened.path, row, vias, track, wishes, least_s)
         return named(made, opened)
-    finally:
-        opened.close()
 
 
 def prepare(
@@ -119,8 +125,7 @@ def prepare(
         raise UsageError(f"jobs={jobs} must be at least 1")
     opened = open_anything(source)
     try:
-        made = named(plan(opened.path, **wishes), opened)
-        return Prepared(made, opened, jobs=jobs or cores(), on_event=on_event)
+        return Prepared(plan(opened, **wishes), opened, jobs=jobs or cores(), on_event=on_event)
     except BaseException:
         opened.close()
         raise
@@ -133,16 +138,26 @@ def seconds(length: str | float | Fraction | None) -> Fraction | None:
     return parse_duration(length if isinstance(length, str) else f"{float(length):f}")
 
 
-def _via(name: str | Via) -> Via:
-    try:
-        return Via(name)
-    except ValueError:
-        raise UsageError(f"via={name} is not a way", fix=f"take {', '.join(Via)}") from None
+def _is_url(source: Source | OpenSource) -> bool:
+    """Whether a source lies on the web."""
+    if isinstance(source, OpenSource):
+        return source.url is not None
+    return isinstance(source, str | os.PathLike) and is_web_url(os.fsdecode(source))
+
+
+@contextlib.contextmanager
+def _lent(source: Source | OpenSource) -> Iterator[OpenSource]:
+    """The source as a file, as long as it is needed; what is open already stays so."""
+    if isinstance(source, OpenSource):
+        yield source
+    else:
+        with contextlib.closing(open_anything(source)) as opened:
+            yield opened
 
 
 def open_anything(source: Source) -> OpenSource:
     """The source as a file; what a URL names is fetched first, and only then is httpx loaded."""
-    if isinstance(source, str | os.PathLike) and is_web_url(str(source)):
+    if _is_url(source):
         from captoolkit.captioners.download import download
 
         return open_source(source, fetch=download)
@@ -176,7 +191,7 @@ def _silence_s(length: str | float | bool | None) -> Fraction | None:
 def _plan_file(
     path: Path,
     target: Target,
-    via: Via,
+    vias: Sequence[Via],
     track: int | str | None,
     wishes: Wishes,
     silence_s: Fraction | None,
@@ -197,16 +212,17 @@ def _plan_file(
     if not wishes.shape_the_sound and not may_cancel and raw.may_be_sent(chosen, target):
         with files.staging(None) as folder:
             stream = raw.stream_of(info, chosen, folder)
-    return make_plan(
+    make = functools.partial(
+        make_plan,
         info,
         chosen,
         target,
-        via=via,
         wishes=wishes,
         mix=mix,
         framing=stream.framing if stream else None,
         skipped=skipped,
     )
+    return travel.best(lambda via: make(via=via), vias)
 
 
 def _silent(path: Path, track: Track, at_least_s: Fraction) -> tuple[Span, ...]:

@@ -1,9 +1,14 @@
-"""A real HTTP server on this machine that keeps what it is sent and answers as it is told."""
+"""A real HTTP server on this machine that keeps what it is sent and answers as it is told.
+
+`pages` says how single paths are answered, the methods how all others are.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -32,13 +37,17 @@ class Seen:
 class Recorder:
     """A server on 127.0.0.1; each method below says how it treats the requests to come."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
         self.released = threading.Event()
+        self.pages: dict[str, Behaviour] = {}
         self._behave: Behaviour = _answer(200, b"{}", {})
         self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self.authority = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"http://{self.authority}"
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_address[1]
+        self.authority = f"127.0.0.1:{self.port}"
+        self.url = f"{'http' if context is None else 'https'}://{self.authority}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -49,7 +58,47 @@ class Recorder:
         self.seen.append(
             Seen(method=handler.command, path=handler.path, headers=headers, body=body)
         )
-        self._behave(handler)
+        with contextlib.suppress(OSError):  # the other side has left, as it should
+            self.pages.get(handler.path.partition("?")[0], self._behave)(handler)
+
+    def page(self, path: str, body: object, *, status: int = 200) -> None:
+        """Answer at one path with bytes as they are, or with anything else as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.pages[path] = _answer(status, raw, {})
+
+    def stream(
+        self,
+        *blocks: bytes,
+        status: int = 200,
+        content_type: str = "text/event-stream",
+        ending: str = "whole",
+        between_s: float = 0.0,
+    ) -> None:
+        """Send blocks one after another, as chunks of HTTP.
+
+        Args:
+            blocks: what is sent.
+            status: of the answer.
+            content_type: what it calls itself.
+            ending: `whole`, or how it breaks off after the last block: `cut` (the connection
+                closes), `hang` (nothing more comes), `closed` (it looks as if it were whole).
+            between_s: how long to wait after each block.
+        """
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            coding = {} if ending == "closed" else {"Transfer-Encoding": "chunked"}
+            _head(handler, status, {"Content-Type": content_type, **coding})
+            for block in blocks:
+                sent = block if ending == "closed" else b"%x\r\n%b\r\n" % (len(block), block)
+                handler.wfile.write(sent)
+                handler.wfile.flush()
+                self.released.wait(between_s)
+            if ending == "whole":
+                handler.wfile.write(b"0\r\n\r\n")
+            if ending == "hang":
+                _wait(self.released)
+
+        self._behave = behave
 
     def answer(
         self, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
@@ -88,6 +137,17 @@ class Recorder:
             _head(handler, 200, {})
             while not self.released.wait(0.005):
                 handler.wfile.write(b" ")
+
+        self._behave = behave
+
+    def drip_head(self) -> None:
+        """Send a header that never ends, letter by letter."""
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            handler.close_connection = True
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not self.released.wait(0.005):
+                handler.wfile.write(b"x")
 
         self._behave = behave
 

@@ -58,7 +58,8 @@ def test_default_target_is_there() -> None:
 def test_unknown_target_lists_the_known() -> None:
     """A name that nobody has is refused, with those there are."""
     expected = (
-        "target=qwen is not known; take one of acoustic, qwen-audio, qwen3-omni-captioner, vllm"
+        "target=qwen is not known; take one of acoustic, qwen-audio, qwen3-omni-captioner, sglang, "
+        "vllm"
     )
     with pytest.raises(UsageError, match=f"^{expected}$"):
         catalogue.target("qwen")

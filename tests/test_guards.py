@@ -35,7 +35,7 @@ HOUSE = (
     {"prepared"},
     {"preparing"},
     {"splitting"},
-    {"captioning"},
+    {"captioning", "conversation"},
     {"cli"},
     {"__main__"},
 )
@@ -46,7 +46,7 @@ LIBRARIES = {
     "audioop": set[str](),
     "click": {"cli"},
     "ffmpeg": {"audio/ffmpeg.py"},
-    "httpx": {"captioners/http.py"},
+    "httpx": {"captioners/http.py", "captioners/getting.py"},
     "imageio_ffmpeg": {"audio/ffmpeg.py"},
     "jinja2": {"timeline/html"},
     "msgspec": {"planning/targets.py", "timeline/json.py", "captioners"},

@@ -36,7 +36,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_of_the_readme_runs(desk: Path, recorder: Recorder) -> None:
     """The commands run one after another, as a reader would try them.
 
-    The two that ask a paid service ask a local server in its place.
+    Those that ask a paid service ask a local server in its place.
     """
     commands = [
         line.removeprefix("$ ")
@@ -61,7 +61,7 @@ def test_every_command_of_the_readme_runs(desk: Path, recorder: Recorder) -> Non
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert done.stdout, command
-    assert len(recorder.seen) == 2
+    assert len(recorder.seen) == 4
 
 
 def redirected(argv: list[str], recorder: Recorder) -> list[str]:

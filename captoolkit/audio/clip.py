@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from captoolkit import files
 from captoolkit.audio import pcm, probe
 from captoolkit.errors import UsageError
-from captoolkit.model import Segment
+from captoolkit.model import Segment, Via
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,9 +53,15 @@ class ReadySegment(Segment):
     """A segment whose file can be used now.
 
     The file is there until its `Prepared` is closed; `Prepared.save` makes it stay.
+
+    Attributes:
+        via: how it is to travel to a service.
+        url: where on the web the same bytes lie, if it is to travel that way; it may be signed.
     """
 
     folder: Folder = field(repr=False, compare=False)
+    via: Via = Via.BASE64
+    url: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def path(self) -> Path:

@@ -64,11 +64,16 @@ class OpenSource:
         path: the file.
         name: what the caller knows it by: its path; its URL, without what may be secret in it;
             `source` for what has neither.
+        url: where on the web it lies, whole, for a service to fetch; it may be signed. None for
+            what lies nowhere, or behind a login.
     """
 
-    def __init__(self, path: Path, *, name: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, *, name: str, folder: Path | None = None, url: str | None = None
+    ) -> None:
         self.path = path
         self.name = name
+        self.url = url
         self._folder = folder
 
     @property
@@ -102,7 +107,9 @@ def open_source(source: Source, *, fetch: Fetch | None = None) -> OpenSource:
         return _made(lambda path: _spool(source, path), _name_of(source))
     text = os.fsdecode(source)
     if fetch is not None and is_web_url(text):
-        return _made(lambda path: fetch(text, path), public_url(text))
+        opened = _made(lambda path: fetch(text, path), public_url(text))
+        opened.url = None if "@" in _split(text).netloc else text
+        return opened
     refuse_url(text)
     path = Path(os.path.abspath(text))  # noqa: PTH100 - keeps links as they are
     return OpenSource(path, name=str(path))

@@ -1,13 +1,13 @@
-"""Reading what captioning services answer, whatever they speak: pure, bytes in and captions out.
+"""What captioning services answer, whatever they speak, document by document: pure.
 
-Rules: an answer is judged by its body and never by its Content-Type, because Model Studio sends
-event streams under `application/json` and errors under status 200. Reading raises nothing but
-`ServiceError`, whatever the bytes are, and never returns an empty caption.
+Rules: nothing is taken for granted of a document but that it is a JSON object. How documents come,
+alone or in a stream, is for `reading.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -19,33 +19,43 @@ from captoolkit.captioners.exchange import (
     clean,
     request_id_of,
 )
-from captoolkit.captioners.faults import Fault, http_error_status, service_error
+from captoolkit.captioners.faults import Fault, http_error_status
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 
 JsonObject = dict[str, Any]
 
 
-def read_document(reply: Reply) -> JsonObject:
-    """Return the JSON object of a successful answer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one document of an answer says: all of it, or in a stream a piece of it.
 
-    Raises:
-        ServiceError: the reply holds an error in any wrapping, or is no JSON object.
+    Attributes:
+        text: the caption, or a piece of it; empty where there is none.
+        finish_reason: why the model stopped; None as long as it has not.
+        usage: the tokens so far.
+        request_id: what the service's support asks for.
+        answer_id: what it calls the answer, for want of a request id.
     """
-    document = decode(reply.body)
-    if isinstance(document, dict):
-        frames = [(reply.status_code, document)]
-    else:
-        frames = list(_event_frames(reply))
-    for status_code, frame in frames:
-        fault = _find_fault(frame, status_code)
-        if fault:
-            raise service_error(fault, reply)
-    if reply.status_code // 100 != 2 or not isinstance(document, dict):
-        excerpt = clean(reply.body[: 4 * EXCERPT_CHARS].decode(errors="replace"), EXCERPT_CHARS)
-        message = f"something else than a JSON object: {excerpt}" if excerpt else "nothing"
-        raise service_error(Fault(message=message), reply)
-    return document
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    request_id: str | None = None
+    answer_id: str | None = None
+
+    def then(self, later: Part, text: str) -> Part:
+        """Return both as one; what the later one says counts, and `text` is that of both."""
+        return Part(
+            text=text,
+            finish_reason=later.finish_reason or self.finish_reason,
+            usage=self.usage if later.usage == Usage() else later.usage,  # cumulative: never added
+            request_id=later.request_id or self.request_id,
+            answer_id=later.answer_id or self.answer_id,
+        )
+
+
+ReadPart = Callable[[JsonObject], Part]
 
 
 def decode(body: bytes) -> object:
@@ -56,27 +66,10 @@ def decode(body: bytes) -> object:
         return None
 
 
-def _event_frames(reply: Reply) -> Iterator[tuple[int, JsonObject]]:
-    """Yield the JSON objects of a body framed as events, each with the status it goes with.
-
-    Model Studio states the real status in a comment before the data: `:HTTP_STATUS/400`.
-    """
-    status_code = reply.status_code
-    for line in reply.body.splitlines():
-        name, _, value = line.partition(b":")
-        if line.startswith(b":HTTP_STATUS/"):
-            status_code = http_error_status(line[13:16].decode("ascii", "replace")) or status_code
-        elif name == b"data":
-            document = decode(value.strip())
-            if isinstance(document, dict):
-                yield status_code, document
-            status_code = reply.status_code
-
-
-def _find_fault(document: JsonObject, status_code: int) -> Fault | None:
+def find_fault(document: JsonObject, status_code: int) -> Fault | None:
     """Return the error that a document holds, None if it holds none.
 
-    Three shapes: native `{"code", "message"}`, also under status 200; `{"error": {...}}` of
+    The shapes: native `{"code", "message"}`, also under status 200; `{"error": {...}}` of
     OpenAI's protocol; flat `{"object": "error", "code": 400}` of SGLang and older vLLM, whose
     code is the status and whose `type` is what others call the code.
     """
@@ -88,38 +81,55 @@ def _find_fault(document: JsonObject, status_code: int) -> Fault | None:
     if status_code < 400 and not stated:
         return None
     return Fault(
-        message=plain or text_in(holder, "message", "detail") or "",
+        message=plain or text_in(holder, "message", "detail") or _invalid(holder),
         code=(None if number else text_in(holder, "code")) or text_in(holder, "type"),
         status_code=status_code if status_code >= 400 else number,
         request_id=text_in(document, "request_id") or text_in(holder, "request_id", "id"),
     )
 
 
-def make_caption(
-    choice: JsonObject, *, reply: Reply, usage: Usage, request_id: str | None
-) -> Caption:
-    """Return the caption in one choice of an answer.
+def _invalid(document: JsonObject) -> str:
+    """What FastAPI, under vLLM and SGLang, says of a request that is not as it should be.
+
+    ```python
+    >>> _invalid({"detail": [{"loc": ["body", "model"], "msg": "Field required"}]})
+    'body.model: Field required'
+
+    ```
+    """
+    details = document.get("detail")
+    first = details[0] if isinstance(details, list) and details else None
+    if not isinstance(first, dict):
+        return ""
+    place = first.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    return f"{where}: {text_in(first, 'msg') or 'not valid'}"
+
+
+def make_caption(part: Part, reply: Reply) -> Caption:
+    """Return the caption that an answer holds.
 
     Raises:
         ServiceError: there is no text in it.
     """
-    text = _content_text(object_in(choice, "message").get("content"))
-    finish_reason = _finish_reason(choice.get("finish_reason"))
-    request_id = request_id_of(reply, request_id)
+    header_id = reply.headers.get("x-request-id")
+    request_id = request_id_of(reply, part.request_id or header_id or part.answer_id)
     # Some gateways put the words of an error where the caption belongs, under this reason.
-    failed = finish_reason == "error_finish"
-    if failed or not text.strip():
-        told = clean(text, EXCERPT_CHARS) if failed else f"finish_reason={finish_reason!r}"
+    failed = part.finish_reason == "error_finish"
+    if failed or not part.text.strip():
+        told = clean(part.text, EXCERPT_CHARS) if failed else f"{part.finish_reason=}"[5:]
         raise ServiceError(
             f"the service answered without a caption ({told})",
             fix="ask again; if it stays so, give the segment more sound",
             status_code=reply.status_code,
             request_id=request_id,
         )
-    return Caption(text=text, finish_reason=finish_reason, request_id=request_id, usage=usage)
+    return Caption(
+        text=part.text, finish_reason=part.finish_reason, request_id=request_id, usage=part.usage
+    )
 
 
-def _content_text(content: object) -> str:
+def content_text(content: object) -> str:
     """Return the text of a message: a string, or a list of parts that may be empty."""
     if isinstance(content, str):
         return content
@@ -127,7 +137,7 @@ def _content_text(content: object) -> str:
     return "".join(text_in(part, "text") or "" for part in parts if isinstance(part, dict))
 
 
-def _finish_reason(value: object) -> str | None:
+def finish_reason(value: object) -> str | None:
     """Return why the model stopped; Model Studio writes the string "null" for not yet."""
     return clean(value, CODE_CHARS) if isinstance(value, str) and value != "null" else None
 

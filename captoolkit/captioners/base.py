@@ -7,28 +7,34 @@ How to add a captioner, in four steps:
 
 1. Write `captioners/NAME.py` with a class that has the three members of `Captioner` below. What
    it sends and how it reads the answer should be pure functions on bytes, so that they can be
-   tested without a network; whatever is sent goes through `http.py`.
+   tested without a network; whatever is sent goes through `client.py`.
 2. Raise `ServiceError` (or a child of it) when no caption comes of it, with the reason in one
    line. Never return an empty caption for a failure.
 3. Add one line to `CAPTIONERS` in `captioners/registry.py`: the name, how to open it; and name it
    in the help of `--captioner` in `cli/options.py`.
 4. Give its models a row in `planning/targets.toml` if they have limits or prices of their own,
    and test it against a real server on 127.0.0.1.
+
+It may promise more, each by one protocol below: that its answers cost something and may be read as
+they come (`PaidCaptioner`), that sound can reach it in several ways (`Reachable`), that it can be
+talked with (`Answering`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from captoolkit.model import Caption, CaptionerInfo
+from captoolkit.model import Caption, CaptionerInfo, Via
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from captoolkit.captioners.messages import Message
 
 
 class Samples(Protocol):
@@ -53,6 +59,16 @@ class Clip(Protocol):
     @property
     def start_s(self) -> float:
         """Where it begins on its recording's clock, in seconds."""
+        ...
+
+    @property
+    def via(self) -> Via:
+        """How it is to travel to a service."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """Where on the web the same file lies; None where it lies nowhere. It may be a secret."""
         ...
 
     def read_bytes(self) -> bytes:
@@ -98,6 +114,21 @@ class Captioner(Protocol):
     ) -> None: ...
 
 
+@runtime_checkable
+class Reachable(Protocol):
+    """A captioner to which sound can travel otherwise than as Base64 text."""
+
+    @property
+    def ways(self) -> frozenset[Via]:
+        """The ways that there are."""
+        ...
+
+
+def ways_to(captioner: Captioner) -> frozenset[Via]:
+    """Return the ways that sound can travel to a captioner."""
+    return captioner.ways if isinstance(captioner, Reachable) else frozenset({Via.BASE64})
+
+
 OnText = Callable[[str], None]
 
 
@@ -118,5 +149,35 @@ class PaidCaptioner(Captioner, Protocol):
 
         Raises:
             ServiceError: no caption came of it.
+        """
+        ...
+
+
+@runtime_checkable
+class Answering(Captioner, Protocol):
+    """A captioner that can be talked with."""
+
+    def refuse(self, messages: Sequence[Message]) -> None:
+        """Raise for messages that hold more than the model takes.
+
+        Raises:
+            UsageError: they do.
+        """
+        ...
+
+    def reference(self, clip: Clip) -> str:
+        """Return what a message says in place of a clip's sound.
+
+        Raises:
+            ServiceError: the clip could not be brought to where the service can fetch it.
+        """
+        ...
+
+    def ask(self, messages: Sequence[Message], *, on_text: OnText | None = None) -> Caption:
+        """Return the answer to the last of the messages; with `on_text`, as it comes.
+
+        Raises:
+            ServiceError: no answer came of it.
+            UsageError: they hold more than the model takes.
         """
         ...

@@ -1,23 +1,29 @@
 """Model Studio's own protocol (DashScope): build the request, read the answer.
 
-Rules: pure, bytes in and out. What both protocols share is in `answers.py`. Source: Model Studio,
-"Audio understanding (Qwen3-Omni-Captioner)" and "Audio understanding (Qwen-Audio)".
+Rules: pure, bytes in and out. What both protocols share is in `answers.py` and `reading.py`.
+Source: Model Studio, "Audio understanding (Qwen3-Omni-Captioner)" and "Audio understanding
+(Qwen-Audio)".
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
 from captoolkit.captioners.answers import (
     JsonObject,
+    Part,
+    content_text,
+    finish_reason,
     first_choice,
-    make_caption,
     make_usage,
     object_in,
-    read_document,
     text_in,
 )
 from captoolkit.captioners.exchange import Reply, Request
+from captoolkit.captioners.messages import Message
+from captoolkit.captioners.reading import read, whole
 from captoolkit.captioners.regions import ENDPOINT_PATHS
 from captoolkit.captioners.service import WireProtocol
 from captoolkit.model import Caption
@@ -26,41 +32,67 @@ NAME = "dashscope"
 # Workspace hosts have been seen to nest an answer deeper than shared ones, and not at all.
 MOST_NESTING = 2
 
+# The last one asks gateways on the way not to hold the answer back, as the service's SDK does.
+STREAMED = {
+    "Accept": "text/event-stream",
+    "X-DashScope-SSE": "enable",
+    "X-Accel-Buffering": "no",
+}
 
-def build_request(model: str, audio: str) -> Request:
-    """Return the request for one clip; `audio` is `data:;base64,...` or a URL.
 
-    `parameters` is always sent, even empty: there is an error `BadRequest.EmptyParameters`.
+def build_request(model: str, messages: Sequence[Message], *, streamed: bool = False) -> Request:
+    """Return the request for some messages.
+
+    `parameters` is always sent, even empty: there is an error `BadRequest.EmptyParameters`. What a
+    stream sends each time is asked to be the new text alone; without that it would be all of it.
 
     ```python
-    >>> build_request("m", "data:;base64,AA==").body.decode()[:71]
+    >>> from captoolkit.captioners.messages import Role
+    >>> sound = Message(role=Role.USER, audio="data:;base64,AA==")
+    >>> build_request("m", [sound]).body.decode()[:71]
     '{"model":"m","input":{"messages":[{"role":"user","content":[{"audio":"d'
 
     ```
     """
     body = {
         "model": model,
-        "input": {"messages": [{"role": "user", "content": [{"audio": audio}]}]},
-        "parameters": {},
+        "input": {
+            "messages": [{"role": one.role.value, "content": _content(one)} for one in messages]
+        },
+        "parameters": {"incremental_output": True} if streamed else {},
     }
-    return Request(path=ENDPOINT_PATHS[NAME], body=msgspec.json.encode(body))
+    return Request(
+        path=ENDPOINT_PATHS[NAME],
+        body=msgspec.json.encode(body),
+        headers=STREAMED if streamed else {},
+    )
 
 
-def read_answer(reply: Reply) -> Caption:
-    """Return the caption in an answer.
+def _content(message: Message) -> list[JsonObject]:
+    parts = {"audio": message.audio, "text": message.text}
+    return [{name: value} for name, value in parts.items() if value is not None]
 
-    Raises:
-        ServiceError: the reply holds an error in any wrapping, no caption, or is unreadable.
-    """
-    document = read_document(reply)
-    return make_caption(
-        first_choice(_output(document)),
-        reply=reply,
+
+def read_part(document: JsonObject) -> Part:
+    """Return what one document of an answer says."""
+    choice = first_choice(_output(document))
+    return Part(
+        text=content_text(object_in(choice, "message").get("content")),
+        finish_reason=finish_reason(choice.get("finish_reason")),
         usage=make_usage(
             object_in(document, "usage"), input_name="input_tokens", output_name="output_tokens"
         ),
         request_id=text_in(document, "request_id"),
     )
+
+
+def read_answer(reply: Reply) -> Caption:
+    """Return the caption in an answer that has come whole.
+
+    Raises:
+        ServiceError: the reply holds an error in any wrapping, no caption, or is unreadable.
+    """
+    return read(whole(reply), read_part, cumulates=PROTOCOL.cumulates)
 
 
 def _output(document: JsonObject) -> JsonObject:
@@ -72,4 +104,6 @@ def _output(document: JsonObject) -> JsonObject:
     return holder
 
 
-PROTOCOL = WireProtocol(name=NAME, build=build_request, read=read_answer)
+PROTOCOL = WireProtocol(
+    name=NAME, build=build_request, read_part=read_part, cumulates=True, has_uploads=True
+)

@@ -14,14 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captoolkit import files
-from captoolkit.captioners.http import (
-    Address,
-    Bounds,
-    Failure,
-    Getter,
-    Incoming,
-    parse_address,
-)
+from captoolkit.captioners.getting import Address, Getter, Incoming, parse_address
+from captoolkit.captioners.http import Bounds, Failure
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.units import format_size
 

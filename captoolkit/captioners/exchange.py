@@ -6,9 +6,14 @@ a message, a name or a log.
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Protocol
 
 EXCERPT_CHARS = 200
@@ -17,11 +22,34 @@ CODE_CHARS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is sent: a JSON body, and the path below the base URL that it goes to."""
+    """What is sent: a JSON body, and the path below the base URL that it goes to.
+
+    Attributes:
+        base_url: another base URL of the same host; the sender's own if None.
+    """
 
     path: str
-    body: bytes
+    body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A form with a file in it, for a host of its own, which is never sent the key.
+
+    Attributes:
+        url: where it goes, whole.
+        fields: in the order in which they are sent; they may sign for an account.
+        file: what is sent after them, under `name`.
+    """
+
+    url: str
+    fields: Mapping[str, str] = field(repr=False)
+    file: Path
+    name: str
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +61,19 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arriving:
+    """What is coming back: the head of a reply, and its body while it comes.
+
+    Attributes:
+        blocks: the body, block by block; each ends where a line does, the last where the body does.
+    """
+
+    status_code: int
+    blocks: Iterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Sender(Protocol):
     """What carries a request to a service and brings the reply."""
 
@@ -41,8 +82,16 @@ class Sender(Protocol):
         """Where requests go."""
         ...
 
+    def open(self, request: Request) -> AbstractContextManager[Arriving]:
+        """Send `request` and give the reply, whatever its status, as it comes."""
+        ...
+
     def post(self, request: Request) -> Reply:
         """Send `request` and return the reply, whatever its status."""
+        ...
+
+    def send_form(self, form: Form) -> Reply:
+        """Send a form, without the key, and return the reply, whatever its status."""
         ...
 
     def close(self) -> None:
@@ -53,6 +102,40 @@ class Sender(Protocol):
 def request_id_of(reply: Reply, stated: str | None) -> str | None:
     """Return what the service's support asks for: from the body, or else from the header."""
     return clean(stated or reply.headers.get("x-request-id", ""), CODE_CHARS) or None
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long a service wants to be left alone; None where it does not say.
+
+    Three forms: `retry-after-ms`, and `Retry-After` in seconds or as a date, which is counted from
+    the service's own `Date` where it states one (RFC 9110, section 10.2.3).
+
+    ```python
+    >>> retry_after_s({"retry-after": "1.5"}), retry_after_s({"retry-after-ms": "20"})
+    (1.5, 0.02)
+
+    ```
+    """
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait_s = float(headers.get(name, "")) * unit_s
+        except ValueError:
+            continue
+        if math.isfinite(wait_s):
+            return max(0.0, wait_s)
+    until = _date(headers.get("retry-after", ""))
+    if until is None:
+        return None
+    now = _date(headers.get("date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        read = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def clean(text: str, most_chars: int) -> str:

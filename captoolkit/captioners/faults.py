@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from captoolkit.captioners.exchange import CODE_CHARS, Reply, clean, request_id_of
+from captoolkit.captioners.exchange import (
+    CODE_CHARS,
+    Reply,
+    clean,
+    request_id_of,
+    retry_after_s,
+)
 from captoolkit.errors import ServiceError
 
 MESSAGE_CHARS = 300
@@ -138,6 +144,7 @@ def service_error(fault: Fault, reply: Reply) -> ServiceError:
         status_code=status_code,
         code=code,
         request_id=request_id_of(reply, fault.request_id),
+        retry_after_s=retry_after_s(reply.headers),
     )
 
 

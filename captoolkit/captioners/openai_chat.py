@@ -2,12 +2,12 @@
 
 Spoken by Model Studio's compatible mode and by self-hosted servers, which want the sound put
 differently; the `Dialect` is the one switch. Rules: pure, bytes in and out. What both protocols
-share is in `answers.py`.
+share is in `answers.py` and `reading.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 
@@ -15,14 +15,17 @@ import msgspec
 
 from captoolkit.captioners.answers import (
     JsonObject,
+    Part,
+    content_text,
+    finish_reason,
     first_choice,
-    make_caption,
     make_usage,
     object_in,
-    read_document,
     text_in,
 )
 from captoolkit.captioners.exchange import Reply, Request
+from captoolkit.captioners.messages import Message, Role
+from captoolkit.captioners.reading import read, whole
 from captoolkit.captioners.regions import BASE_PATHS, ENDPOINT_PATHS, Endpoint
 from captoolkit.captioners.service import WireProtocol
 from captoolkit.model import Caption
@@ -56,44 +59,75 @@ def dialect_of(endpoint: Endpoint) -> Dialect:
     return Dialect.SELF_HOSTED
 
 
-def build_request(model: str, audio: str, *, dialect: Dialect = Dialect.MODEL_STUDIO) -> Request:
-    """Return the request for one clip; `audio` is `data:;base64,...` or a URL.
+def build_request(
+    model: str,
+    messages: Sequence[Message],
+    *,
+    streamed: bool = False,
+    dialect: Dialect = Dialect.MODEL_STUDIO,
+) -> Request:
+    """Return the request for some messages.
 
     ```python
-    >>> build_request("m", "data:;base64,AA==", dialect=Dialect.SELF_HOSTED).body.decode()[:80]
+    >>> sound = Message(role=Role.USER, audio="data:;base64,AA==")
+    >>> build_request("m", [sound], dialect=Dialect.SELF_HOSTED).body.decode()[:80]
     '{"model":"m","messages":[{"role":"user","content":[{"type":"audio_url","audio_ur'
 
     ```
     """
-    body = {
+    body: JsonObject = {
         "model": model,
-        "messages": [{"role": "user", "content": [PARTS[dialect](audio)]}],
+        "messages": [
+            {"role": one.role.value, "content": _content(one, dialect)} for one in messages
+        ],
     }
+    if streamed:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     return Request(path=ENDPOINT_PATHS[NAME], body=msgspec.json.encode(body))
 
 
-def read_answer(reply: Reply) -> Caption:
-    """Return the caption in an answer.
+def _content(message: Message, dialect: Dialect) -> str | list[JsonObject]:
+    """A user's message in parts; others' as a string, which is what every server takes of them."""
+    if message.role is not Role.USER:
+        return message.text or ""
+    parts = [] if message.audio is None else [PARTS[dialect](message.audio)]
+    words = [] if message.text is None else [{"type": "text", "text": message.text}]
+    return [*parts, *words]
 
-    Raises:
-        ServiceError: the reply holds an error in any wrapping, no caption, or is unreadable.
-    """
-    document = read_document(reply)
-    return make_caption(
-        first_choice(document),
-        reply=reply,
+
+def read_part(document: JsonObject) -> Part:
+    """Return what one document of an answer says: all of it, or in a stream what is new."""
+    choice = first_choice(document)
+    words = object_in(choice, "message") or object_in(choice, "delta")
+    return Part(
+        text=content_text(words.get("content")),
+        finish_reason=finish_reason(choice.get("finish_reason")),
         usage=make_usage(
             object_in(document, "usage"),
             input_name="prompt_tokens",
             output_name="completion_tokens",
         ),
+        request_id=text_in(document, "request_id"),
         # Model Studio's `id` is `chatcmpl-` and the request id, which the header states alone.
-        request_id=text_in(document, "request_id")
-        or reply.headers.get("x-request-id")
-        or text_in(document, "id"),
+        answer_id=text_in(document, "id"),
     )
+
+
+def read_answer(reply: Reply) -> Caption:
+    """Return the caption in an answer that has come whole.
+
+    Raises:
+        ServiceError: the reply holds an error in any wrapping, no caption, or is unreadable.
+    """
+    return read(whole(reply), read_part)
 
 
 def protocol(dialect: Dialect) -> WireProtocol:
     """Return how a server of this dialect is spoken to."""
-    return WireProtocol(name=NAME, build=partial(build_request, dialect=dialect), read=read_answer)
+    return WireProtocol(
+        name=NAME,
+        build=partial(build_request, dialect=dialect),
+        read_part=read_part,
+        cumulates=False,
+        has_uploads=dialect is Dialect.MODEL_STUDIO,
+    )

@@ -3,7 +3,7 @@
 Rules: pure, no network and no environment of its own. A base URL is taken apart and checked once,
 here, and the strict reading is what is used afterwards, so that two parsers can never disagree
 about its host. A key from the environment goes to Model Studio's own hosts or to this machine and
-nowhere else; no key, wherever it comes from, goes over an unencrypted network. No message repeats
+nowhere else; nothing, whatever the key, goes over an unencrypted network. No message repeats
 a key, nor the parts of a URL that may hold one.
 """
 
@@ -20,24 +20,40 @@ from captoolkit.errors import KeyMissingError, UsageError
 KEY_VARIABLE = "DASHSCOPE_API_KEY"
 DEFAULT_REGION = "singapore"
 
-# Region -> captioner -> base URL. Source: Model Studio, "Audio understanding
-# (Qwen3-Omni-Captioner)", code samples; the model is documented for these two regions only.
-REGIONS: dict[str, dict[str, str]] = {
-    "beijing": {
-        "dashscope": "https://dashscope.aliyuncs.com/api/v1",
-        "openai": "https://dashscope.aliyuncs.com/compatible-mode/v1",
-    },
-    "singapore": {
-        "dashscope": "https://dashscope-intl.aliyuncs.com/api/v1",
-        "openai": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-    },
-}
-
 # What Model Studio's base URLs end in, and what is asked for below them.
 BASE_PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
 ENDPOINT_PATHS = {
     "dashscope": "/services/aigc/multimodal-generation/generation",
     "openai": "/chat/completions",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """One of Model Studio's regions.
+
+    Attributes:
+        host: the one that all its accounts share.
+        code: what stands in the names of its workspaces' own hosts, `ID.CODE.maas.aliyuncs.com`.
+    """
+
+    host: str
+    code: str
+
+    def base_url(self, captioner: str) -> str:
+        """Return where a captioner is asked on the shared host."""
+        return f"https://{self.host}{BASE_PATHS[captioner]}"
+
+    def has(self, host: str) -> bool:
+        """Tell whether a host is one of this region: the shared one or a workspace's."""
+        return host == self.host or host.endswith(f".{self.code}.maas.aliyuncs.com")
+
+
+# Source: Model Studio, "Audio understanding (Qwen3-Omni-Captioner)", code samples; the model is
+# documented for these two regions only. The codes: Model Studio's SDK (dashscope 2.0.2).
+REGIONS = {
+    "beijing": Region(host="dashscope.aliyuncs.com", code="cn-beijing"),
+    "singapore": Region(host="dashscope-intl.aliyuncs.com", code="ap-southeast-1"),
 }
 
 # The shared hosts (also of Hong Kong and the US) and the workspace hosts, {id}.{region}.maas.
@@ -73,15 +89,27 @@ class Endpoint:
     @property
     def is_loopback(self) -> bool:
         """Whether the host is this machine."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     @property
     def keeps_secrets(self) -> bool:
         """Whether what is sent cannot be read on the way."""
         return self.encrypted or self.is_loopback
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine.
+
+    ```python
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("127.0.0.1.example")
+    (True, True, False)
+
+    ```
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def region_endpoint(captioner: str, region: str | None = None) -> Endpoint:
@@ -96,15 +124,15 @@ def region_endpoint(captioner: str, region: str | None = None) -> Endpoint:
 
     ```
     """
-    base_urls = REGIONS.get(DEFAULT_REGION if region is None else region)
-    if base_urls is None:
+    found = REGIONS.get(DEFAULT_REGION if region is None else region)
+    if found is None:
         known = " or ".join(sorted(REGIONS))
         raise UsageError(f"region={region!r} is not known", fix=f"pass {known}, or a base URL")
-    return parse_base_url(base_urls[captioner], captioner=captioner)
+    return parse_base_url(found.base_url(captioner), captioner=captioner)
 
 
 def region_of(endpoint: Endpoint) -> str | None:
-    """Return the region whose shared host an endpoint names, None for every other host.
+    """Return the region that an endpoint lies in, None for every host that is no region's.
 
     ```python
     >>> region_of(region_endpoint("openai", "beijing"))
@@ -116,19 +144,49 @@ def region_of(endpoint: Endpoint) -> str | None:
 
 
 def region_of_url(url: str) -> str | None:
-    """Return the region whose shared host a URL names, None for every other text.
+    """Return the region that a URL of a shared or a workspace's host names, else None.
 
     ```python
     >>> region_of_url("https://dashscope-intl.aliyuncs.com/api/v1"), region_of_url("")
     ('singapore', None)
+    >>> region_of_url("https://w1.cn-beijing.maas.aliyuncs.com/api/v1")
+    'beijing'
 
     ```
     """
-    for region, base_urls in REGIONS.items():
-        hosts = (urlsplit(base_url).netloc for base_url in base_urls.values())
-        if any(url.startswith(f"https://{host}/") for host in hosts):
-            return region
-    return None
+    if not url.startswith("https://"):
+        return None
+    host = urlsplit(url).hostname or ""
+    return next((name for name, region in REGIONS.items() if region.has(host)), None)
+
+
+def place_of(base_url: str) -> str:
+    """Return what a base URL is known by among requests that ask the same.
+
+    Model Studio answers alike at all its hosts, so that they are one place.
+
+    ```python
+    >>> place_of("https://dashscope-intl.aliyuncs.com/api/v1"), place_of("http://localhost/v1")
+    ('model-studio', 'http://localhost/v1')
+
+    ```
+    """
+    is_model_studio = _MODEL_STUDIO_HOST.fullmatch(urlsplit(base_url).hostname or "")
+    return "model-studio" if is_model_studio else base_url
+
+
+def uploads_url(base_url: str) -> str:
+    """Return the base URL under which the service of another base URL takes files.
+
+    ```python
+    >>> uploads_url("https://dashscope.aliyuncs.com/compatible-mode/v1")
+    'https://dashscope.aliyuncs.com/api/v1'
+
+    ```
+    """
+    if not base_url.endswith(BASE_PATHS["openai"]):
+        return base_url
+    return base_url.removesuffix(BASE_PATHS["openai"]) + BASE_PATHS["dashscope"]
 
 
 def parse_base_url(text: str, *, captioner: str) -> Endpoint:
@@ -233,13 +291,13 @@ def check_key(key: str, name: str) -> None:
 
 
 def check_secrecy(endpoint: Endpoint) -> None:
-    """Refuse to send a key in the clear.
+    """Refuse to send sound, or a key, in the clear.
 
     Raises:
         UsageError: the endpoint is neither encrypted nor on this machine.
     """
     if not endpoint.keeps_secrets:
         raise UsageError(
-            f"base_url={endpoint.base_url} would send the key unencrypted",
+            f"base_url={endpoint.base_url} would send sound and key unencrypted",
             fix="use https, or a server on this machine",
         )

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from captoolkit import catalogue
 from captoolkit.captioners.base import Captioner
 from captoolkit.captioners.regions import (
     Endpoint,
+    check_secrecy,
     choose_key,
     parse_base_url,
     region_endpoint,
@@ -37,6 +39,8 @@ class Options:
     region: str | None = None
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    prompt: str | None = None
+    system: str | None = None
 
 
 def open_captioner(
@@ -46,6 +50,8 @@ def open_captioner(
     region: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    prompt: str | None = None,
+    system: str | None = None,
 ) -> Captioner:
     """Return the captioner called `name`, ready to be asked; close it, or use it in a `with`.
 
@@ -57,23 +63,35 @@ def open_captioner(
             `.../api/v1` for `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
         api_key: sent where `base_url` says. Without it, `DASHSCOPE_API_KEY` is sent to Model
             Studio's own hosts and to this machine, and to nobody else.
+        prompt: what to ask about each sound, of a model that takes a prompt.
+        system: what to tell the model beforehand, if it takes that.
 
     Raises:
-        UsageError: the name is not known, or an option cannot be.
+        UsageError: the name is not known, or an option cannot be, or is not for this model.
         KeyMissingError: the service needs a key and there is none.
     """
     opener = CAPTIONERS.get(name)
     if opener is None:
         known = ", ".join(sorted(CAPTIONERS))
         raise UsageError(f"captioner {name!r} is not known", fix=f"known are {known}")
-    return opener(Options(model=model, region=region, base_url=base_url, api_key=api_key))
+    return opener(
+        Options(
+            model=model,
+            region=region,
+            base_url=base_url,
+            api_key=api_key,
+            prompt=prompt,
+            system=system,
+        )
+    )
 
 
 def _open_acoustic(options: Options) -> Captioner:
     if options != Options():
         raise UsageError(
             "the acoustic captioner works on this machine and takes no options",
-            fix="leave out model, region, base URL and key, or choose another captioner",
+            fix="leave out model, region, base URL, key, prompt and system message, or choose "
+            "another captioner",
         )
     from captoolkit.captioners.acoustic import AcousticCaptioner
 
@@ -82,16 +100,28 @@ def _open_acoustic(options: Options) -> Captioner:
 
 def _open_service(options: Options, *, name: str) -> Captioner:
     endpoint = _endpoint(name, options)
+    check_secrecy(endpoint)
     api_key = choose_key(endpoint, given=options.api_key, environment=os.environ)
     model = DEFAULT_MODEL if options.model is None else options.model
     if not model.strip():
         raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {DEFAULT_MODEL}")
 
-    from captoolkit.captioners.http import Client
+    from captoolkit.captioners.client import Client
     from captoolkit.captioners.service import ServiceCaptioner
 
     client = Client(endpoint, api_key=api_key)
-    return ServiceCaptioner(_protocol(name, endpoint), model=model, sender=client)
+    try:
+        return ServiceCaptioner(
+            _protocol(name, endpoint),
+            model=model,
+            sender=client,
+            row=next(iter(catalogue.rows_of(model)), None),
+            prompt=options.prompt,
+            system=options.system,
+        )
+    except BaseException:
+        client.close()
+        raise
 
 
 def _endpoint(name: str, options: Options) -> Endpoint:

@@ -30,6 +30,7 @@ SKIP_SILENCE = "--skip-silence"
 USUAL_SILENCE = f"{SKIP_SILENCE}=10s"
 
 COMMANDS = {
+    "ask": "Ask a model questions about a file, each heard with those before.",
     "caption": "Prepare, ask, stitch: write the timeline of each file.",
     "doctor": "Show what captoolkit finds here: ffmpeg, key, folders, versions.",
     "emulate": "Rehearse: answer on this machine as the services do, for nothing.",

@@ -42,6 +42,8 @@ def command(
     model: str | None,
     region: str | None,
     base_url: str | None,
+    prompt: str | None,
+    system: str | None,
     concurrency: int,
     overwrite: bool,
     debug: bool,
@@ -68,7 +70,13 @@ def command(
         frame_rate=frame_rate,
     )
     asker = open_asker(
-        captioner, target=chosen["target"], model=model, region=region, base_url=base_url
+        captioner,
+        target=chosen["target"],
+        model=model,
+        region=region,
+        base_url=base_url,
+        prompt=prompt,
+        system=system,
     )
     holes = 0
 

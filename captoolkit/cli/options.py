@@ -165,7 +165,13 @@ def spread_option(command: Command) -> Command:
     )(command)
 
 
-def target_options(command: Command, *, target: str | None = DEFAULT_TARGET) -> Command:
+WAYS = ("base64", "upload", "url")
+AUTO = "auto"
+
+
+def target_options(
+    command: Command, *, target: str | None = DEFAULT_TARGET, ways: tuple[str, ...] = WAYS
+) -> Command:
     """Where the files are to go; without a default target it goes by who is asked."""
     return _stack(
         command,
@@ -178,12 +184,24 @@ def target_options(command: Command, *, target: str | None = DEFAULT_TARGET) -> 
         ),
         click.option(
             "--via",
-            type=click.Choice(["base64", "upload", "url"]),
+            type=click.Choice(ways),
             default="base64",
             show_default=True,
-            help="How they will travel; each way has its own size limit.",
+            help=_said_of_ways(ways),
         ),
     )
+
+
+def talking_options(command: Command) -> Command:
+    """Whose limits are kept for a sound that is asked about, and how it travels."""
+    return target_options(command, target=None, ways=(*WAYS, AUTO))
+
+
+def _said_of_ways(ways: tuple[str, ...]) -> str:
+    said = "How they will travel; each way has its own size limit."
+    if AUTO not in ways:
+        return said
+    return f"{said} auto is base64 unless another way keeps more of the sound; the plan says so."
 
 
 def preparing_options(*, target: str | None = DEFAULT_TARGET) -> Callable[[Command], Command]:
@@ -191,7 +209,7 @@ def preparing_options(*, target: str | None = DEFAULT_TARGET) -> Callable[[Comma
 
     def decorate(command: Command) -> Command:
         shaped = _stack(length_options(track_option(command)), *_shaping_options())
-        return target_options(shaped, target=target)
+        return target_options(shaped, target=target, ways=(*WAYS, AUTO))
 
     return decorate
 
@@ -267,16 +285,53 @@ def captioner_options(command: Command) -> Command:
             help="Who is asked: acoustic measures here and needs no key; dashscope and openai are "
             "the two protocols of Model Studio (openai: also of self-hosted servers).",
         ),
+        *_service_options(),
+        click.option(
+            "--prompt",
+            metavar="TEXT",
+            help="What to ask about each segment, of a model that takes a prompt (Qwen-Audio).",
+        ),
+        system_option,
+    )
+
+
+def system_option(command: Command) -> Command:
+    """`--system`."""
+    help_text = "What to tell the model beforehand, if it takes a system message (Qwen-Audio)."
+    return click.option("--system", metavar="TEXT", help=help_text)(command)
+
+
+def asked_options(command: Command) -> Command:
+    """Who is asked questions: a service, whatever it is."""
+    return _stack(
+        command,
+        click.option(
+            "--captioner",
+            type=click.Choice(["dashscope", "openai"]),
+            default="dashscope",
+            show_default=True,
+            help="Which of Model Studio's two protocols is spoken; self-hosted servers: openai.",
+        ),
+        *_service_options(model="qwen-audio-turbo", region="beijing, where Qwen-Audio is"),
+        system_option,
+    )
+
+
+def _service_options(
+    *, model: str = "the target's, else Qwen3-Omni-Captioner", region: str = "singapore"
+) -> list[Callable[[Any], Any]]:
+    """Which model is asked, and where."""
+    return [
         click.option(
             "--model",
             metavar="NAME",
-            help="The service's model.  [default: the target's, else Qwen3-Omni-Captioner]",
+            help=f"The service's model.  [default: {model}]",
         ),
         click.option(
             "--region",
             metavar="NAME",
             help="Which of Model Studio's hosts is asked: singapore or beijing.  "
-            "[default: singapore]",
+            f"[default: {region}]",
         ),
         click.option(
             "--base-url",
@@ -284,7 +339,7 @@ def captioner_options(command: Command) -> Command:
             help="Another host, ending as the SDKs' do: .../api/v1 for dashscope, "
             ".../compatible-mode/v1 or .../v1 for openai.",
         ),
-    )
+    ]
 
 
 def _stack(command: Command, *options: Callable[[Command], Command]) -> Command:

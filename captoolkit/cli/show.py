@@ -47,6 +47,11 @@ def say(text: str = "") -> None:
     click.echo(clean(text))
 
 
+def say_piece(text: str) -> None:
+    """Write a piece of a text to standard output at once; its line breaks stay."""
+    click.echo("\n".join(clean(line) for line in text.split("\n")), nl=False)
+
+
 def note(text: str) -> None:
     """Write one line for the person to standard error."""
     click.echo(clean(text), err=True)

@@ -11,19 +11,24 @@ from pathlib import Path
 import pytest
 
 from captoolkit.captioners.base import Samples
+from captoolkit.model import Via
 from tests.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesClip:
-    """A finished segment that lies in memory."""
+    """A finished segment that lies in memory, and perhaps in a file as well."""
 
     content: bytes
+    via: Via = Via.BASE64
+    url: str | None = None
+    file: Path | None = None
 
     @property
     def path(self) -> Path:
-        """There is none."""
-        raise NotImplementedError
+        """Where the same bytes lie, for a clip that has a file."""
+        assert self.file is not None
+        return self.file
 
     def read_bytes(self) -> bytes:
         """Return the bytes."""

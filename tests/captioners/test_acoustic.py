@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as npst
 from captoolkit.captioners.acoustic import AcousticCaptioner, table
 from captoolkit.captioners.acoustic.words import SCALES, TERMS
 from captoolkit.captioners.base import Captioner, Clip, Samples
-from captoolkit.model import CaptionerInfo, Usage
+from captoolkit.model import CaptionerInfo, Usage, Via
 from tests.conftest import silence, tone
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class ArrayClip:
     rate_hz: int = RATE
     decoded: list[bool] = field(default_factory=list)
     start_s: float = 0.0
+    via: Via = Via.BASE64
+    url: str | None = None
 
     @property
     def path(self) -> Path:

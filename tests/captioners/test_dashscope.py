@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope
 from captoolkit.captioners.exchange import Reply
+from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tests.captioners.conftest import BytesClip
     from tests.recorder import Recorder
 
+SOUND = Message(role=Role.USER, audio="data:;base64,SUQz")
 KEY = "sk-test-0123456789abcdef"
 
 # Model Studio, "Audio understanding (Qwen3-Omni-Captioner)", the sample answer, its text shortened.
@@ -79,7 +81,7 @@ def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
 
 def test_request_has_the_documented_shape_and_always_parameters() -> None:
     """The body is the documented one, and holds `parameters` even when there are none."""
-    request = dashscope.build_request("qwen3-omni-30b-a3b-captioner", "data:;base64,SUQz")
+    request = dashscope.build_request("qwen3-omni-30b-a3b-captioner", [SOUND])
     assert request.path == "/services/aigc/multimodal-generation/generation"
     assert json.loads(request.body) == {
         "model": "qwen3-omni-30b-a3b-captioner",

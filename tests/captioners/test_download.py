@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import gzip
 import ipaddress
 import itertools
@@ -13,9 +12,9 @@ import threading
 import traceback
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -27,68 +26,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from captoolkit import __version__
 from captoolkit.captioners.download import MAX_REDIRECTS, download
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
+from tests.recorder import Behaviour, Recorder
 
 BODY = bytes(range(256)) * 1000
 PATIENCE_S = 20  # for what must end by itself; a test that waits so long has failed
 ENDLESS = 50_000  # blocks
 
-Behaviour = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Site:
-    """A real server on this machine; `pages` says how each path is answered."""
-
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.pages: dict[str, Behaviour] = {}
-        self.seen: list[tuple[str, Mapping[str, str]]] = []
-        self.released = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        if context is not None:
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.port = self._server.server_address[1]
-        self.url = f"{'http' if context is None else 'https'}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def handle(self, handler: BaseHTTPRequestHandler) -> None:
-        """Note the request and answer as told."""
-        handler.close_connection = True
-        headers = {name.lower(): value for name, value in handler.headers.items()}
-        self.seen.append((handler.path, headers))
-        with contextlib.suppress(OSError):  # the other side has left, as it should
-            self.pages[handler.path.partition("?")[0]](handler)
-
-    def close(self) -> None:
-        """Stop, and wait until everything has stopped."""
-        self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # closing waits for the answers under way
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that left early: that is what they are tested for."""
-
-
-def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = PATIENCE_S
-
-        def do_GET(self) -> None:
-            site.handle(self)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Keep quiet."""
-
-    return Handler
-
 
 def head(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str]) -> None:
-    """Send the head of an answer."""
+    """Send the head of an answer, after whose end the connection closes."""
+    handler.close_connection = True
     handler.send_response(status)
     for name, value in headers.items():
         handler.send_header(name, value)
@@ -125,6 +72,7 @@ def raw(*parts: bytes) -> Behaviour:
     """Send bytes as they are, head and all, and close."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
         handler.wfile.writelines(parts)
 
     return behave
@@ -134,6 +82,7 @@ def dripping(start: bytes, drop: bytes, released: threading.Event) -> Behaviour:
     """Send a start and then a drop every few milliseconds, as long as somebody listens."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
         handler.wfile.write(start)
         for _ in range(100 * PATIENCE_S):
             if released.wait(0.01):
@@ -155,29 +104,29 @@ def torn(handler: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def site() -> Iterator[Recorder]:
     """A server without pages."""
-    server = Site()
+    server = Recorder()
     yield server
     server.close()
 
 
 @pytest.fixture
-def other() -> Iterator[Site]:
+def other() -> Iterator[Recorder]:
     """Another one, at another port."""
-    server = Site()
+    server = Recorder()
     yield server
     server.close()
 
 
 @pytest.fixture
-def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """One that speaks TLS, with a certificate that is trusted here."""
     certificate = self_signed(tmp_path / "certificate.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    server = Site(context)
+    server = Recorder(context)
     yield server
     server.close()
 
@@ -229,26 +178,27 @@ def failure(url: str, target: Path, **bounds: Any) -> Any:
 # --------------------------------------------------------------------------- what arrives
 
 
-def test_a_file_arrives_whole(site: Site, target: Path) -> None:
+def test_a_file_arrives_whole(site: Recorder, target: Path) -> None:
     """It is asked for once, plainly and by name, and every byte of it is written."""
     site.pages["/talk.mp3"] = answer(BODY)
     download(f"{site.url}/talk.mp3?signature=a%2Fb&x=1#t=10", target)
     assert target.read_bytes() == BODY
-    ((path, headers),) = site.seen
+    (seen,) = site.seen
+    path, headers = seen.path, seen.headers
     assert path == "/talk.mp3?signature=a%2Fb&x=1"
     assert headers["user-agent"] == f"captoolkit/{__version__}"
     assert (headers["accept"], headers["accept-encoding"]) == ("*/*", "identity")
     assert "authorization" not in headers
 
 
-def test_the_scheme_may_be_in_capitals(site: Site, target: Path) -> None:
+def test_the_scheme_may_be_in_capitals(site: Recorder, target: Path) -> None:
     """A scheme is one in whatever case."""
     site.pages["/talk.mp3"] = answer(BODY)
     download(site.url.replace("http", "HTTP") + "/talk.mp3", target)
     assert target.read_bytes() == BODY
 
 
-def test_a_file_arrives_over_tls(secure: Site, target: Path) -> None:
+def test_a_file_arrives_over_tls(secure: Recorder, target: Path) -> None:
     """An https URL is fetched if the certificate is trusted."""
     secure.pages["/talk.mp3"] = answer(BODY)
     download(f"{secure.url}/talk.mp3", target)
@@ -256,7 +206,7 @@ def test_a_file_arrives_over_tls(secure: Site, target: Path) -> None:
 
 
 def test_an_untrusted_certificate_is_refused(
-    secure: Site, target: Path, monkeypatch: pytest.MonkeyPatch
+    secure: Recorder, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A certificate that nobody vouches for gets nothing."""
     monkeypatch.delenv("SSL_CERT_FILE")
@@ -266,7 +216,7 @@ def test_an_untrusted_certificate_is_refused(
 
 
 @pytest.mark.parametrize("length", ["chunked", "until it closes"])
-def test_a_file_of_unannounced_length_arrives(site: Site, target: Path, length: str) -> None:
+def test_a_file_of_unannounced_length_arrives(site: Recorder, target: Path, length: str) -> None:
     """A length need not be announced."""
     chunks = (f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (BODY, BODY, b""))
     parts = {
@@ -278,14 +228,14 @@ def test_a_file_of_unannounced_length_arrives(site: Site, target: Path, length: 
     assert target.read_bytes() == BODY + BODY
 
 
-def test_more_than_promised_is_left(site: Site, target: Path) -> None:
+def test_more_than_promised_is_left(site: Recorder, target: Path) -> None:
     """What comes after the announced length is no part of the file."""
     site.pages["/talk.mp3"] = answer(BODY + b"extra", Content_Length=str(len(BODY)))
     download(f"{site.url}/talk.mp3", target)
     assert target.read_bytes() == BODY
 
 
-def test_exactly_the_limit_is_taken(site: Site, target: Path) -> None:
+def test_exactly_the_limit_is_taken(site: Recorder, target: Path) -> None:
     """The limit is the most that is taken, not the least that is refused."""
     site.pages["/talk.mp3"] = answer(BODY)
     download(f"{site.url}/talk.mp3", target, max_bytes=len(BODY))
@@ -296,17 +246,17 @@ def test_exactly_the_limit_is_taken(site: Site, target: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_followed(site: Site, other: Site, target: Path, status: int) -> None:
+def test_a_redirect_is_followed(site: Recorder, other: Recorder, target: Path, status: int) -> None:
     """To another path, and to another host."""
     site.pages["/old"] = redirect("new?x=1", status=status)
     site.pages["/new"] = redirect(f"{other.url}/talk.mp3?y=2", status=status)
     other.pages["/talk.mp3"] = answer(BODY)
     download(f"{site.url}/old", target)
     assert target.read_bytes() == BODY
-    assert [path for path, _ in site.seen + other.seen] == ["/old", "/new?x=1", "/talk.mp3?y=2"]
+    assert [seen.path for seen in site.seen + other.seen] == ["/old", "/new?x=1", "/talk.mp3?y=2"]
 
 
-def test_redirects_are_counted(site: Site, target: Path) -> None:
+def test_redirects_are_counted(site: Recorder, target: Path) -> None:
     """Five are followed, a sixth is not."""
     for number in range(MAX_REDIRECTS + 1):
         site.pages[f"/{number}"] = redirect(f"/{number + 1}")
@@ -317,7 +267,7 @@ def test_redirects_are_counted(site: Site, target: Path) -> None:
     assert error.problem == "127.0.0.1 sends us elsewhere, more than 5 times in a row"
 
 
-def test_a_circle_of_redirects_ends(site: Site, target: Path) -> None:
+def test_a_circle_of_redirects_ends(site: Recorder, target: Path) -> None:
     """What leads back to itself is given up."""
     site.pages["/here"] = redirect("/there")
     site.pages["/there"] = redirect("/here")
@@ -334,7 +284,7 @@ def test_a_circle_of_redirects_ends(site: Site, target: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_redirect_to_no_address_on_the_web_is_refused(
-    site: Site, target: Path, place: str
+    site: Recorder, target: Path, place: str
 ) -> None:
     """Only http and https are followed, and only to what is an address."""
     site.pages["/talk.mp3"] = redirect(place)
@@ -342,7 +292,9 @@ def test_a_redirect_to_no_address_on_the_web_is_refused(
     assert error.path == f"{site.url}/talk.mp3"
 
 
-def test_a_redirect_from_https_to_http_is_refused(secure: Site, other: Site, target: Path) -> None:
+def test_a_redirect_from_https_to_http_is_refused(
+    secure: Recorder, other: Recorder, target: Path
+) -> None:
     """Who asked for a secure way is not led off it."""
     secure.pages["/talk.mp3"] = redirect(f"{other.url}/talk.mp3")
     error = failure(f"{secure.url}/talk.mp3", target)
@@ -350,16 +302,18 @@ def test_a_redirect_from_https_to_http_is_refused(secure: Site, other: Site, tar
     assert other.seen == []
 
 
-def test_a_redirect_from_http_to_https_is_followed(site: Site, secure: Site, target: Path) -> None:
+def test_a_redirect_from_http_to_https_is_followed(
+    site: Recorder, secure: Recorder, target: Path
+) -> None:
     """Nothing is wrong with a better way; the login does not go along."""
     site.pages["/talk.mp3"] = redirect(f"{secure.url}/talk.mp3")
     secure.pages["/talk.mp3"] = answer(BODY)
     download(f"http://me:secret@127.0.0.1:{site.port}/talk.mp3", target)
     assert target.read_bytes() == BODY
-    assert "authorization" not in secure.seen[0][1]
+    assert "authorization" not in secure.seen[0].headers
 
 
-def test_a_login_goes_to_its_own_host_only(site: Site, other: Site, target: Path) -> None:
+def test_a_login_goes_to_its_own_host_only(site: Recorder, other: Recorder, target: Path) -> None:
     """It is sent along a redirect that stays, and not along one that leaves, nor with cookies."""
     site.pages["/old"] = answer(b"", status=302, Location=f"{site.url}/new", Set_Cookie="a=b")
     site.pages["/new"] = redirect(f"http://localhost:{other.port}/talk.mp3")
@@ -367,19 +321,19 @@ def test_a_login_goes_to_its_own_host_only(site: Site, other: Site, target: Path
     other.pages["/again.mp3"] = answer(BODY)
     download(f"http://me:s%40cret@127.0.0.1:{site.port}/old", target)
     basic = "Basic bWU6c0BjcmV0"  # me:s@cret
-    assert [headers.get("authorization") for _, headers in site.seen] == [basic, basic]
-    for _, headers in other.seen:
-        assert "authorization" not in headers
-    for _, headers in site.seen + other.seen:
-        assert not {"cookie", "referer"} & set(headers)
+    assert [seen.headers.get("authorization") for seen in site.seen] == [basic, basic]
+    for seen in other.seen:
+        assert "authorization" not in seen.headers
+    for seen in site.seen + other.seen:
+        assert not {"cookie", "referer"} & set(seen.headers)
 
 
-def test_a_login_that_a_redirect_brings_is_not_used(site: Site, target: Path) -> None:
+def test_a_login_that_a_redirect_brings_is_not_used(site: Recorder, target: Path) -> None:
     """Nobody but the caller says who the caller is."""
     site.pages["/old"] = redirect(f"http://you:secret@127.0.0.1:{site.port}/new")
     site.pages["/new"] = answer(BODY)
     download(f"{site.url}/old", target)
-    assert "authorization" not in site.seen[1][1]
+    assert "authorization" not in site.seen[1].headers
 
 
 # ---------------------------------------------------------------------- what is not there
@@ -395,7 +349,7 @@ def test_a_login_that_a_redirect_brings_is_not_used(site: Site, target: Path) ->
     ],
 )
 def test_what_is_not_to_be_had_is_not_found(
-    site: Site, target: Path, status: int, problem: str
+    site: Recorder, target: Path, status: int, problem: str
 ) -> None:
     """A file that is missing, or that is not given, is a source that is not there."""
     site.pages["/talk.mp3"] = answer(b"<html>no</html>", status=status)
@@ -406,7 +360,7 @@ def test_what_is_not_to_be_had_is_not_found(
 
 @pytest.mark.parametrize("status", [201, 204, 206, 300, 302, 304, 400, 418, 429, 500, 503, 999])
 def test_every_other_status_is_an_error_that_names_it(
-    site: Site, target: Path, status: int
+    site: Recorder, target: Path, status: int
 ) -> None:
     """Only 200 brings a file."""
     site.pages["/talk.mp3"] = answer(b"", status=status)
@@ -449,7 +403,7 @@ def test_what_is_no_address_is_refused_without_being_shown(target: Path, url: st
 # ---------------------------------------------------------------- what is too much of it
 
 
-def test_what_is_announced_as_too_large_is_not_begun(site: Site, target: Path) -> None:
+def test_what_is_announced_as_too_large_is_not_begun(site: Recorder, target: Path) -> None:
     """The announced length is believed where it is a reason to refuse."""
     site.pages["/talk.mp3"] = answer(b"", Content_Length="10000000001")
     error = failure(f"{site.url}/talk.mp3", target, max_bytes=10**10)
@@ -457,7 +411,7 @@ def test_what_is_announced_as_too_large_is_not_begun(site: Site, target: Path) -
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_what_never_ends_is_left_at_the_limit(site: Site, target: Path, chunked: bool) -> None:
+def test_what_never_ends_is_left_at_the_limit(site: Recorder, target: Path, chunked: bool) -> None:
     """An unannounced length is counted."""
     if chunked:
         endless = itertools.repeat(b"1000\r\n" + bytes(0x1000) + b"\r\n", ENDLESS)
@@ -468,7 +422,7 @@ def test_what_never_ends_is_left_at_the_limit(site: Site, target: Path, chunked:
     assert error.problem == "127.0.0.1 sends more than the 1.00 MB that are taken"
 
 
-def test_what_was_packed_unasked_is_unpacked(site: Site, target: Path) -> None:
+def test_what_was_packed_unasked_is_unpacked(site: Recorder, target: Path) -> None:
     """Some servers pack whatever is asked for; gzip may come in several parts."""
     packed = gzip.compress(BODY) + gzip.compress(BODY[::-1])
     site.pages["/talk.wav"] = answer(packed, Content_Encoding="GZip")
@@ -476,7 +430,7 @@ def test_what_was_packed_unasked_is_unpacked(site: Site, target: Path) -> None:
     assert target.read_bytes() == BODY + BODY[::-1]
 
 
-def test_a_bomb_is_left_at_the_limit(site: Site, target: Path) -> None:
+def test_a_bomb_is_left_at_the_limit(site: Recorder, target: Path) -> None:
     """What is small on the way counts at its full size, and is never all in memory."""
     bomb = gzip.compress(bytes(64_000_000))
     assert len(bomb) < 100_000
@@ -489,7 +443,7 @@ def test_a_bomb_is_left_at_the_limit(site: Site, target: Path) -> None:
     assert most_bytes < 16_000_000
 
 
-def test_packing_without_content_is_left_at_the_limit(site: Site, target: Path) -> None:
+def test_packing_without_content_is_left_at_the_limit(site: Recorder, target: Path) -> None:
     """What unpacks to nothing counts as what is sent."""
     packer = zlib.compressobj(wbits=31)
     start = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
@@ -511,7 +465,7 @@ def test_packing_without_content_is_left_at_the_limit(site: Site, target: Path) 
     ],
 )
 def test_packing_that_cannot_be_undone_is_refused(
-    site: Site, target: Path, packed: bytes, packing: str, problem: str
+    site: Recorder, target: Path, packed: bytes, packing: str, problem: str
 ) -> None:
     """What is damaged, cut off or unknown is no file."""
     site.pages["/talk.wav"] = answer(packed, Content_Encoding=packing)
@@ -545,7 +499,9 @@ INCOMPLETE: dict[str, Behaviour] = {
 
 
 @pytest.mark.parametrize("name", INCOMPLETE)
-def test_what_does_not_arrive_whole_does_not_arrive(site: Site, target: Path, name: str) -> None:
+def test_what_does_not_arrive_whole_does_not_arrive(
+    site: Recorder, target: Path, name: str
+) -> None:
     """Part of a file is no file: it is removed, and the host is named."""
     site.pages["/talk.mp3"] = INCOMPLETE[name]
     error = failure(f"{site.url}/talk.mp3", target)
@@ -557,7 +513,7 @@ def test_what_does_not_arrive_whole_does_not_arrive(site: Site, target: Path, na
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_silence_ends_at_its_bound(site: Site, target: Path, begun: bool) -> None:
+def test_silence_ends_at_its_bound(site: Recorder, target: Path, begun: bool) -> None:
     """A server that says nothing more is left, before it answers or after."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
@@ -586,13 +542,13 @@ def test_dripping_ends_at_its_bound(
     request: pytest.FixtureRequest, target: Path, name: str, scheme: str
 ) -> None:
     """A server that is never silent and never done is left, whatever drips."""
-    site: Site = request.getfixturevalue("site" if scheme == "http" else "secure")
+    site: Recorder = request.getfixturevalue("site" if scheme == "http" else "secure")
     site.pages["/talk.mp3"] = dripping(*SLOW[name], site.released)
     error = failure(f"{site.url}/talk.mp3", target, total_s=0.5, silence_s=PATIENCE_S)
     assert error.problem == "127.0.0.1 was not done within 0.5 s"
 
 
-def test_time_runs_on_through_redirects(site: Site, target: Path) -> None:
+def test_time_runs_on_through_redirects(site: Recorder, target: Path) -> None:
     """The bound is for the whole way."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
@@ -607,7 +563,7 @@ def test_time_runs_on_through_redirects(site: Site, target: Path) -> None:
 # ------------------------------------------------------------- what cannot be written here
 
 
-def test_a_full_disk_is_told(site: Site, target: Path) -> None:
+def test_a_full_disk_is_told(site: Recorder, target: Path) -> None:
     """It is the output's fault, and the file is removed."""
     if not Path("/dev/full").exists():
         pytest.skip("there is no disk here that is always full")
@@ -619,7 +575,7 @@ def test_a_full_disk_is_told(site: Site, target: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [".", "missing/source"])
-def test_a_place_that_cannot_be_written_is_told(site: Site, target: Path, place: str) -> None:
+def test_a_place_that_cannot_be_written_is_told(site: Recorder, target: Path, place: str) -> None:
     """A folder, or no folder, is the output's fault."""
     site.pages["/talk.mp3"] = answer(BODY)
     with pytest.raises(OutputError, match="cannot be written"):
@@ -650,7 +606,7 @@ SECRETS = ("hunter2", "s1gnature", "fr4gment")
     ids=itertools.count(),
 )
 def test_secrets_of_a_url_appear_nowhere(
-    site: Site, target: Path, caplog: pytest.LogCaptureFixture, treat: Behaviour
+    site: Recorder, target: Path, caplog: pytest.LogCaptureFixture, treat: Behaviour
 ) -> None:
     """No error, pickle or log holds password, query or fragment, even if the server repeats it."""
     caplog.set_level(logging.DEBUG)
@@ -673,7 +629,7 @@ def test_secrets_of_a_url_appear_nowhere(
 
 
 def test_a_proxy_is_used_but_not_for_this_machine(
-    site: Site, other: Site, target: Path, monkeypatch: pytest.MonkeyPatch
+    site: Recorder, other: Recorder, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The environment's proxy is asked for what is elsewhere, with the whole address."""
     monkeypatch.setenv("http_proxy", other.url)
@@ -683,7 +639,7 @@ def test_a_proxy_is_used_but_not_for_this_machine(
     assert target.read_bytes() == b"from here"
     download("http://captoolkit.invalid/talk.mp3?x=1", target)
     assert target.read_bytes() == b"from the proxy"
-    assert [path for path, _ in other.seen] == ["http://captoolkit.invalid/talk.mp3?x=1"]
+    assert [seen.path for seen in other.seen] == ["http://captoolkit.invalid/talk.mp3?x=1"]
 
 
 def test_a_proxy_that_cannot_be_used_is_told_without_its_password(

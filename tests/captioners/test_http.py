@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pickle
 import socket
+import ssl
 import threading
 import traceback
 from collections.abc import Iterator
@@ -13,15 +15,19 @@ import httpx
 import pytest
 
 from captoolkit.captioners import dashscope
-from captoolkit.captioners.exchange import Request
-from captoolkit.captioners.http import FAILURES, Bounds, Client
+from captoolkit.captioners.client import Client
+from captoolkit.captioners.exchange import Request, retry_after_s
+from captoolkit.captioners.http import FAILURES, Bounds
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.service import ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
+from tests.captioners.test_download import self_signed
+from tests.recorder import Recorder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.captioners.conftest import BytesClip
-    from tests.recorder import Recorder
 
 KEY = "sk-secret-0123456789abcdef"
 ASK = Request(path="/ask", body=b'{"audio":"x"}')
@@ -137,6 +143,32 @@ def test_tls_with_a_plain_server_is_told(recorder: Recorder) -> None:
     assert recorder.seen == []
 
 
+def test_a_key_stays_with_its_host(recorder: Recorder, elsewhere: Recorder) -> None:
+    """A request may name another base URL of the same host, and no other host's."""
+    client = client_of(f"{recorder.url}/compatible-mode/v1")
+    recorder.answer({})
+    client.post(dataclasses.replace(ASK, base_url=f"{recorder.url}/api/v1"))
+    with pytest.raises(ValueError, match="is not on 127"):
+        client.post(dataclasses.replace(ASK, base_url=f"{elsewhere.url}/api/v1"))
+    client.close()
+    assert [seen.path for seen in recorder.seen] == ["/api/v1/ask"]
+    assert elsewhere.seen == []
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    """One clear line, and neither key nor audio has been sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
+    site = Recorder(context)
+    client = client_of(f"{site.url}/api/v1")
+    with pytest.raises(ServiceConnectionError, match="cannot be reached") as caught:
+        client.post(ASK)
+    client.close()
+    site.close()
+    assert "certificate" in caught.value.problem.lower()
+    assert site.seen == []
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_is_an_error_and_the_key_stays(
     recorder: Recorder, elsewhere: Recorder, status: int
@@ -150,11 +182,59 @@ def test_redirect_is_an_error_and_the_key_stays(
     assert elsewhere.seen == []
 
 
-@pytest.mark.parametrize("place", ["http://[", "//\x1b[31m", "ftp://x/", "http://x:y/"])
+@pytest.mark.parametrize(
+    "place",
+    ["http://[", "//\x1b[31m", "ftp://x/", "http://x:y/", "mailto:x@y.example", "//", "http:///x"],
+)
 def test_broken_redirect_is_an_error(recorder: Recorder, place: str) -> None:
     """Wherever a redirect points, it ends in an error that can be printed."""
     recorder.answer({}, status=302, headers={"Location": place})
     assert str(failure(recorder)).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "3"}, 3),
+        ({"Retry-After": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "Retry-After": "9"}, 0.25),
+        ({"Retry-After": "-5"}, 0),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": ""}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_a_service_wants_to_be_left_alone_is_told(
+    recorder: Recorder, clip: BytesClip, headers: dict[str, str], wait_s: float | None
+) -> None:
+    """In seconds, in milliseconds; what is neither says nothing. A date is tested below."""
+    recorder.answer({"code": "Throttling"}, status=429, headers=headers)
+    client = client_of(f"{recorder.url}/api/v1")
+    with (
+        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        pytest.raises(ServiceError) as caught,
+    ):
+        captioner.caption(clip)
+    assert caught.value.retry_after_s == wait_s
+
+
+def test_a_date_to_wait_for_is_counted_from_the_services_own_clock() -> None:
+    """Neither its clock nor ours need be right."""
+    later = "Sat, 21 Nov 2026 10:00:30 GMT"
+    assert retry_after_s({"retry-after": later, "date": "Sat, 21 Nov 2026 10:00:00 GMT"}) == 30
+    assert retry_after_s({"retry-after": later, "date": "Sat, 21 Nov 2026 11:00:00 GMT"}) == 0
+    assert retry_after_s({"retry-after": "Sat, 21 Nov 2015 10:00:00 GMT"}) == 0
+    assert retry_after_s({"retry-after": "Sat, 99 Nov 2026 99:00:00 GMT"}) is None
+
+
+def test_a_head_that_drips_ends_at_the_bound(recorder: Recorder) -> None:
+    """A server that sends its headers letter by letter is left after `answer_s`."""
+    recorder.drip_head()
+    error = failure(recorder, bounds=Bounds(answer_s=0.3))
+    assert error.problem == "127.0.0.1 was not done within 0.3 s"
+    assert error.status_code is None
 
 
 def kinds_of_failures(kind: type[Exception]) -> Iterator[type[Exception]]:
@@ -174,7 +254,7 @@ def test_every_transport_error_is_told_in_its_own_words() -> None:
 
 def test_key_is_not_sent_in_the_clear() -> None:
     """Without TLS a key goes to this machine only, and this is found before anything is sent."""
-    with pytest.raises(UsageError, match="would send the key unencrypted"):
+    with pytest.raises(UsageError, match="would send sound and key unencrypted"):
         client_of("http://captions.example/api/v1")
     client_of("http://captions.example/api/v1", api_key=None).close()
     for url in ("https://captions.example/v1", "http://localhost/v1", "http://[::1]:8000/v1"):

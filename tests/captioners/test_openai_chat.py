@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners import openai_chat
 from captoolkit.captioners.exchange import Reply
+from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.openai_chat import Dialect
 from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.captioners.conftest import BytesClip
     from tests.recorder import Recorder
 
+SOUND = Message(role=Role.USER, audio="data:;base64,SUQz")
 KEY = "sk-test-0123456789abcdef"
 
 # Model Studio, "Audio understanding (Qwen3-Omni-Captioner)", the sample answer, its text shortened.
@@ -85,7 +87,7 @@ def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
 )
 def test_request_has_the_shape_of_its_dialect(dialect: Dialect, part: object) -> None:
     """Model Studio takes `input_audio` without a format, servers of one's own `audio_url`."""
-    request = openai_chat.build_request("a/model", "data:;base64,SUQz", dialect=dialect)
+    request = openai_chat.build_request("a/model", [SOUND], dialect=dialect)
     assert request.path == "/chat/completions"
     assert json.loads(request.body) == {
         "model": "a/model",
@@ -197,6 +199,12 @@ def test_usage_without_details_leaves_the_audio_unknown() -> None:
         ),
         pytest.param(
             404, {"detail": "Not Found"}, (404, None, None, "Not Found", "--base-url"), id="detail"
+        ),
+        pytest.param(
+            422,
+            {"detail": [{"loc": ["body", "messages", 0], "msg": "Field required", "type": "x"}]},
+            (422, None, None, "body.messages.0: Field required", ""),
+            id="details of a request that is not valid",
         ),
         pytest.param(
             404, {"error": "Not Found"}, (404, None, None, "Not Found", "--base-url"), id="string"

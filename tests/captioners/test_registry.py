@@ -14,7 +14,7 @@ from captoolkit.captioners.regions import (
     region_endpoint,
 )
 from captoolkit.captioners.registry import CAPTIONERS, Options, open_captioner
-from captoolkit.errors import KeyMissingError, UsageError
+from captoolkit.errors import KeyMissingError, ServiceConnectionError, UsageError
 from captoolkit.model import CaptionerInfo
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_region_decides_where_to_ask(
         assert captioner.info == CaptionerInfo(
             name=name,
             model="qwen3-omni-30b-a3b-captioner",
-            base_url=REGIONS[region or "singapore"][name],
+            base_url=REGIONS[region or "singapore"].base_url(name),
         )
         assert KEY not in repr(captioner)
 
@@ -62,7 +62,7 @@ def test_unknown_region_is_refused() -> None:
 
 def test_region_that_contradicts_the_base_url_is_refused() -> None:
     """A key is made for one region, so the two may not name different ones."""
-    base_url = REGIONS["singapore"]["dashscope"]
+    base_url = REGIONS["singapore"].base_url("dashscope")
     assert "not in region='beijing'" in refusal("dashscope", region="beijing", base_url=base_url)
     open_captioner("dashscope", region="singapore", base_url=base_url, api_key=KEY).close()
     open_captioner("openai", region="beijing", base_url="http://127.0.0.1:9/v1").close()
@@ -145,25 +145,38 @@ def test_environment_key_arrives_at_this_machine(
     assert sent == [f"Bearer {KEY}", "Bearer sk-other"]
 
 
-def test_foreign_host_is_asked_without_the_environment_key(
-    recorder: Recorder, clip: BytesClip, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("host", ["captions.example", "192.168.0.2:8000", "0.0.0.0:8000"])
+def test_nothing_is_sent_in_the_clear(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    """What arrives for another host, seen at a proxy on the way, holds the clip and no key."""
-    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    """Another host without TLS is refused when opening, key or no key; a proxy sees nothing."""
     monkeypatch.setenv("http_proxy", recorder.url)
-    recorder.answer(CHAT)
-    with open_captioner("openai", base_url="http://captions.example/v1") as captioner:
-        assert captioner.caption(clip).text == "Rain."
-    (seen,) = recorder.seen
-    assert seen.path == "http://captions.example/v1/chat/completions"
-    assert "authorization" not in seen.headers
-    assert KEY not in str(seen)
+    assert refusal("openai", base_url=f"http://{host}/v1") == (
+        f"base_url=http://{host}/v1 would send sound and key unencrypted; use https, or a server "
+        "on this machine"
+    )
+    assert recorder.seen == []
+
+
+def test_foreign_host_is_asked_without_the_environment_key(
+    elsewhere: Recorder, clip: BytesClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a proxy on the way to another host is asked for does not hold the key."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    monkeypatch.setenv("https_proxy", elsewhere.url)
+    elsewhere.answer({}, status=403)
+    with (
+        open_captioner("openai", base_url="https://captions.example/v1") as captioner,
+        pytest.raises(ServiceConnectionError),
+    ):
+        captioner.caption(clip)
+    assert KEY not in str(elsewhere.seen)
 
 
 def test_given_key_is_not_sent_in_the_clear() -> None:
     """A key for a host that is neither encrypted nor here is refused when opening."""
     told = refusal("openai", base_url="http://captions.example/v1", api_key=KEY)
-    assert "would send the key unencrypted" in told
+    assert "would send sound and key unencrypted" in told
     assert KEY not in told
 
 
@@ -171,7 +184,7 @@ def test_model_studio_is_not_asked_in_the_clear(monkeypatch: pytest.MonkeyPatch)
     """The environment's key does not go to Model Studio without TLS either."""
     monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
     told = refusal("dashscope", base_url="http://dashscope.aliyuncs.com/api/v1")
-    assert "would send the key unencrypted; use https" in told
+    assert "would send sound and key unencrypted; use https" in told
 
 
 @pytest.mark.parametrize(
@@ -237,9 +250,17 @@ def test_address_of_a_request_is_answered_with_the_base_url(name: str, ending: s
 @pytest.mark.parametrize(
     ("name", "base_url", "fix"),
     [
-        ("dashscope", REGIONS["beijing"]["openai"], REGIONS["beijing"]["dashscope"]),
-        ("openai", REGIONS["singapore"]["dashscope"], REGIONS["singapore"]["openai"]),
-        ("openai", "https://dashscope.aliyuncs.com", REGIONS["beijing"]["openai"]),
+        (
+            "dashscope",
+            REGIONS["beijing"].base_url("openai"),
+            REGIONS["beijing"].base_url("dashscope"),
+        ),
+        (
+            "openai",
+            REGIONS["singapore"].base_url("dashscope"),
+            REGIONS["singapore"].base_url("openai"),
+        ),
+        ("openai", "https://dashscope.aliyuncs.com", REGIONS["beijing"].base_url("openai")),
     ],
 )
 def test_base_url_of_the_other_protocol_is_answered_with_the_right_one(
@@ -251,8 +272,8 @@ def test_base_url_of_the_other_protocol_is_answered_with_the_right_one(
 
 def test_regions_are_model_studio_and_need_tls() -> None:
     """Every row of the table is an encrypted address of the service itself."""
-    for region, base_urls in REGIONS.items():
-        for name in base_urls:
+    for region in REGIONS:
+        for name in ("dashscope", "openai"):
             endpoint = region_endpoint(name, region)
             assert endpoint.is_model_studio
             assert endpoint.encrypted

@@ -222,12 +222,28 @@ def test_the_limits_are_those_of_the_model_that_is_asked(
     assert [seen.json["model"] for seen in recorder.seen] == ["qwen-audio-turbo-latest"] * 2
 
 
-def test_other_ways_than_base64_are_refused(run: Run, fixtures: Path, recorder: Recorder) -> None:
-    """What cannot be sent that way yet is said, and nothing is sent another way."""
-    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1")
-    ran = run("caption", fixtures / "speech.amr", *argv, "--via", "url", "-o", "-")
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--captioner", "dashscope", "--via", "url"), "via=url: this is no URL that a service"),
+        (("--captioner", "openai", "--via", "upload"), "whoever is asked takes no sound that way"),
+        (("--captioner", "acoustic", "--via", "upload"), "whoever is asked takes no sound that"),
+        (("--captioner", "dashscope", "--prompt", "What?"), "does not take a prompt"),
+        (("--captioner", "dashscope", "--system", "Be brief."), "does not take a system message"),
+        (("--captioner", "acoustic", "--prompt", "What?"), "takes no options"),
+    ],
+    ids=["url", "upload", "upload-here", "prompt", "system", "prompt-here"],
+)
+def test_what_the_captioner_does_not_take_is_refused_before_anything_is_sent(
+    run: Run, fixtures: Path, recorder: Recorder, argv: tuple[str, ...], told: str
+) -> None:
+    """One clear line, and the service sees nothing."""
+    path = {"dashscope": "/api/v1", "openai": "/v1"}.get(argv[1])
+    place = () if path is None else ("--base-url", recorder.url + path)
+    ran = run("caption", fixtures / "speech.amr", *argv, *place, "-o", "-")
     assert ran.status == 2
-    assert "via=url" in ran.err
+    assert told in ran.err
+    assert len(ran.err.splitlines()) == 1
     assert recorder.seen == []
 
 

@@ -32,6 +32,7 @@ def test_all_are_listed_with_their_reach(run: Run) -> None:
         "qwen3-omni-captioner",
         "qwen-audio",
         "vllm",
+        "sglang",
         "acoustic",
     ]
 
@@ -69,4 +70,4 @@ def test_an_unknown_name_lists_those_there_are(run: Run) -> None:
     """A slip of the finger is answered with the names."""
     ran = run("targets", "qwen4")
     assert ran.status == 2
-    assert "qwen-audio, qwen3-omni-captioner, vllm" in ran.err
+    assert "qwen-audio, qwen3-omni-captioner, sglang, vllm" in ran.err

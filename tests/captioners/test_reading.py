@@ -1,0 +1,420 @@
+"""Streams as services send them, read over a real connection."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit.captioners import dashscope, openai_chat
+from captoolkit.captioners.base import PaidCaptioner
+from captoolkit.captioners.client import Client
+from captoolkit.captioners.exchange import Arriving
+from captoolkit.captioners.http import Bounds
+from captoolkit.captioners.openai_chat import Dialect
+from captoolkit.captioners.reading import Pieces, read
+from captoolkit.captioners.regions import parse_base_url
+from captoolkit.captioners.registry import open_captioner
+from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
+from captoolkit.errors import ServiceConnectionError, ServiceError
+from captoolkit.model import Caption, Usage
+
+if TYPE_CHECKING:
+    from tests.captioners.conftest import BytesClip
+    from tests.recorder import Recorder
+
+KEY = "sk-test-0123456789abcdef"
+PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
+
+
+def native(
+    text: str | None, *, finish: object = "null", output_tokens: int = 1, number: int = 1
+) -> bytes:
+    """One event as Model Studio's own protocol sends it; without text its content is empty."""
+    document = {
+        "output": {
+            "choices": [
+                {
+                    "message": {
+                        "content": [] if text is None else [{"text": text}],
+                        "role": "assistant",
+                    },
+                    "finish_reason": finish,
+                }
+            ]
+        },
+        "usage": {"audio_tokens": 85, "input_tokens": 33, "output_tokens": output_tokens},
+        "request_id": "r-1",
+    }
+    data = json.dumps(document, ensure_ascii=False)
+    return f"id:{number}\nevent:result\n:HTTP_STATUS/200\ndata:{data}\n\n".encode()
+
+
+def chunk(text: str | None = None, *, finish: str | None = None, **more: Any) -> bytes:
+    """One chunk as OpenAI's protocol sends it."""
+    delta: dict[str, Any] = {} if text is None else {"content": text}
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+    document = {"id": "chatcmpl-1", "choices": choices, "usage": None, **more}
+    return f"data: {json.dumps(document, ensure_ascii=False)}\n\n".encode()
+
+
+COUNTED = chunk(
+    choices=[],
+    usage={
+        "prompt_tokens": 160,
+        "completion_tokens": 3,
+        "total_tokens": 163,
+        "prompt_tokens_details": {"audio_tokens": 152, "text_tokens": 8},
+    },
+)
+DONE = b"data: [DONE]\n\n"
+
+# The sample of "Audio understanding (Qwen-Audio)": empty content in the middle and at the end.
+NATIVE = (
+    native("这段", output_tokens=1),
+    native("音频", output_tokens=2),
+    native(None, output_tokens=8),
+    native("'", output_tokens=10),
+    native(None, finish="stop", output_tokens=10),
+)
+CHAT = (
+    b'data: {"id":"chatcmpl-1","choices":[{"delta":{"role":"assistant","content":null}}]}\n\n',
+    chunk(""),
+    chunk("这段"),
+    chunk("音频'"),
+    chunk("", finish="stop"),
+    COUNTED,
+    DONE,
+)
+
+
+def streamed(recorder: Recorder, clip: BytesClip, name: str) -> tuple[Caption, list[str]]:
+    """The caption of a streamed request, and the pieces in which its text was handed out."""
+    pieces: list[str] = []
+    base_url = recorder.url + PATHS[name]
+    with open_captioner(name, base_url=base_url, api_key=KEY) as captioner:
+        assert isinstance(captioner, PaidCaptioner)
+        return captioner.caption(clip, on_text=pieces.append), pieces
+
+
+def failure(recorder: Recorder, clip: BytesClip, name: str) -> tuple[Any, list[str]]:
+    """The error that a streamed request ends in, and what was handed out before."""
+    pieces: list[str] = []
+    base_url = recorder.url + PATHS[name]
+    with open_captioner(name, base_url=base_url, api_key=KEY) as captioner:
+        assert isinstance(captioner, PaidCaptioner)
+        with pytest.raises(ServiceError) as caught:
+            captioner.caption(clip, on_text=pieces.append)
+    return caught.value, pieces
+
+
+# ------------------------------------------------------------------------------- whole ones
+
+
+def test_native_stream_is_put_together(recorder: Recorder, clip: BytesClip) -> None:
+    """Text piece by piece; the string "null" is no reason; the last usage counts, once."""
+    recorder.stream(*NATIVE)
+    caption, pieces = streamed(recorder, clip, "dashscope")
+    assert "".join(pieces) == caption.text == "这段音频'"
+    assert pieces == ["这段", "音频", "'"]
+    assert (caption.finish_reason, caption.request_id) == ("stop", "r-1")
+    assert caption.usage == Usage(
+        audio_tokens=85, text_tokens=33, input_tokens=118, output_tokens=10, total_tokens=128
+    )
+
+
+def test_chat_stream_is_put_together(recorder: Recorder, clip: BytesClip) -> None:
+    """Null and empty deltas say nothing; the chunk without choices holds the usage."""
+    recorder.stream(*CHAT, content_type="text/event-stream;charset=utf-8")
+    caption, pieces = streamed(recorder, clip, "openai")
+    assert "".join(pieces) == caption.text == "这段音频'"
+    assert (caption.finish_reason, caption.request_id) == ("stop", "chatcmpl-1")
+    assert caption.usage == Usage(
+        audio_tokens=152, text_tokens=8, input_tokens=160, output_tokens=3, total_tokens=163
+    )
+
+
+def test_text_is_handed_out_while_the_rest_is_still_to_come(
+    recorder: Recorder, clip: BytesClip
+) -> None:
+    """The first piece arrives before the server has sent the last."""
+    recorder.stream(*NATIVE[:2], ending="hang")
+    pieces: list[str] = []
+    endpoint = parse_base_url(f"{recorder.url}/api/v1", captioner="dashscope")
+    client = Client(endpoint, bounds=Bounds(read_s=0.5))
+    with (
+        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        pytest.raises(ServiceConnectionError, match=r"sent nothing for 0\.5 s") as caught,
+    ):
+        captioner.caption(clip, on_text=pieces.append)
+    assert pieces == ["这段", "音频"]
+    assert caught.value.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("dashscope", [b"".join(NATIVE)]),
+        ("dashscope", [block.replace(b"\n\n", b"\n") for block in NATIVE]),
+        ("dashscope", [block.replace(b"\n", b"\r\n") for block in NATIVE]),
+        ("dashscope", [bytes([byte]) for byte in b"".join(NATIVE)]),
+        ("openai", [b"".join(CHAT).replace(b"data: ", b"data:")]),
+        ("openai", [b"".join(CHAT).replace(b"\n\n", b"\n")]),
+        ("openai", [bytes([byte]) for byte in b"".join(CHAT)]),
+        ("openai", [*CHAT[:-1]]),  # no mark at the end: a reason to finish is one as well
+        ("openai", [*CHAT[:4], DONE]),  # the mark alone
+    ],
+    ids=[
+        "one block",
+        "no blank lines",
+        "CRLF",
+        "bytes",
+        "no space",
+        "no blank",
+        "bytes too",
+        "no mark",
+        "mark alone",
+    ],
+)
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json"])
+def test_streams_are_read_however_they_come(
+    recorder: Recorder, clip: BytesClip, name: str, blocks: list[bytes], content_type: str
+) -> None:
+    """Cut anywhere, framed loosely, under a wrong type: the same text."""
+    recorder.stream(*blocks, content_type=content_type)
+    caption, pieces = streamed(recorder, clip, name)
+    assert "".join(pieces) == caption.text == "这段音频'"
+
+
+def test_a_whole_answer_to_a_streamed_request_is_taken(recorder: Recorder, clip: BytesClip) -> None:
+    """A server that does not stream is understood all the same."""
+    message = {"role": "assistant", "content": "Rain."}
+    recorder.answer({"choices": [{"message": message, "finish_reason": "stop"}], "id": "c"})
+    caption, pieces = streamed(recorder, clip, "openai")
+    assert pieces == [caption.text] == ["Rain."]
+
+
+@pytest.mark.parametrize("ending", ["hang", "cut", "closed"])
+@pytest.mark.parametrize(("name", "blocks"), [("dashscope", NATIVE), ("openai", CHAT)])
+def test_what_is_whole_is_not_lost_to_a_connection(
+    recorder: Recorder, clip: BytesClip, name: str, blocks: tuple[bytes, ...], ending: str
+) -> None:
+    """An answer that has come to its end has been paid for, whatever the server does then."""
+    recorder.stream(*blocks, ending=ending)
+    assert streamed(recorder, clip, name)[0].text == "这段音频'"
+
+
+# -------------------------------------------------------------------------------- cumulative
+
+
+@pytest.mark.parametrize(
+    ("sent", "handed_out"),
+    [
+        pytest.param(
+            ["The", "The audio", "The audio ends.", None, "The audio ends."],
+            ["The", " audio ends."],
+            id="the recorded default",
+        ),
+        pytest.param(
+            ["The audio", "The audio clip", "The audio clip is"], ["The audio", " clip", " is"],
+            id="long enough to tell at once",
+        ),
+    ],
+)  # fmt: skip
+def test_cumulative_stream_is_not_told_twice(
+    recorder: Recorder, clip: BytesClip, sent: list[str | None], handed_out: list[str]
+) -> None:
+    """A host that sends all the text each time, though asked not to, gives the same caption."""
+    recorder.stream(*map(native, sent), native(None, finish="stop"))
+    caption, pieces = streamed(recorder, clip, "dashscope")
+    assert caption.text == next(text for text in reversed(sent) if text)
+    assert pieces == handed_out
+    assert recorder.seen[0].json["parameters"] == {"incremental_output": True}
+
+
+@pytest.mark.parametrize(
+    "sent", [["ha", "ha", "ha", "!"], ["1", "10", " people"], ["Rain", "Rain"]]
+)
+def test_pieces_that_repeat_are_kept(recorder: Recorder, clip: BytesClip, sent: list[str]) -> None:
+    """What begins as the text before it is no proof that it holds it."""
+    recorder.stream(*map(native, sent), native(None, finish="stop"))
+    caption, pieces = streamed(recorder, clip, "dashscope")
+    assert "".join(pieces) == caption.text == "".join(sent)
+
+
+@given(text=st.text(min_size=30), sizes=st.lists(st.integers(9, 20), min_size=1, max_size=8))
+def test_both_kinds_of_stream_give_the_text(text: str, sizes: list[int]) -> None:
+    """The same text, cut into pieces or growing by them, comes out the same, each letter once."""
+    edges = [0]
+    for size in sizes:
+        edges.append(min(len(text), edges[-1] + size))
+    text = text[: edges[-1]]
+    growing = [text[:edge] for edge in edges[1:]]
+    cumulative = Pieces(cumulates=True)
+    told = [cumulative.take(piece) for piece in growing]
+    if len(set(growing)) > 1:
+        assert "".join([*told, cumulative.end()]) == cumulative.text == text
+
+    incremental = Pieces(cumulates=False)
+    parts = [text[one:other] for one, other in itertools.pairwise(edges)]
+    assert "".join([*map(incremental.take, parts), incremental.end()]) == text
+
+
+# ------------------------------------------------------------------------------ broken ones
+
+
+@pytest.mark.parametrize("ending", ["whole", "cut", "closed"])
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("dashscope", NATIVE[:3]), ("openai", CHAT[:4]), ("dashscope", NATIVE[:1])]
+)
+def test_a_stream_without_its_end_is_no_caption(
+    recorder: Recorder, clip: BytesClip, name: str, blocks: tuple[bytes, ...], ending: str
+) -> None:
+    """However the connection ends, text without a reason to finish is a part of an answer."""
+    recorder.stream(*blocks, ending=ending)
+    error, pieces = failure(recorder, clip, name)
+    assert isinstance(error, ServiceConnectionError)
+    assert error.status_code == 200
+    assert "broke off" in error.problem
+    assert pieces
+
+
+ERROR = b'{"code":"Throttling.RateQuota","message":"Requests rate limit","request_id":"r-2"}'
+
+
+@pytest.mark.parametrize("name", ["dashscope", "openai"])
+@pytest.mark.parametrize(
+    ("blocks", "status", "content_type", "told"),
+    [
+        ([b"id:1\nevent:error\n:HTTP_STATUS/429\ndata:" + ERROR], 200, "text/event-stream", 429),
+        ([b"event:error\n:HTTP_STATUS/429\ndata:" + ERROR + b"\n\n"], 429, "application/json", 429),
+        ([b"data: " + ERROR + b"\n\n"], 200, "text/event-stream", 200),
+        ([ERROR], 200, "text/event-stream", 200),
+        ([ERROR], 429, "application/json", 429),
+    ],
+)
+def test_errors_are_found_in_every_wrapping_of_a_stream(
+    recorder: Recorder,
+    clip: BytesClip,
+    name: str,
+    blocks: list[bytes],
+    status: int,
+    content_type: str,
+    told: int,
+) -> None:
+    """The code, the real status and the request id, under whatever status and type they come."""
+    recorder.stream(*blocks, status=status, content_type=content_type)
+    error, pieces = failure(recorder, clip, name)
+    assert (error.status_code, error.code, error.request_id) == (
+        told,
+        "Throttling.RateQuota",
+        "r-2",
+    )
+    assert pieces == []
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'data: {"error":{"message":"Requests rate limit","code":"limit_requests"}}\n\n',
+        b'event:error\n:HTTP_STATUS/429\ndata:{"code":"limit_requests","message":"slow"}\n\n',
+    ],
+)
+def test_an_error_after_the_text_has_begun_is_an_error(
+    recorder: Recorder, clip: BytesClip, frame: bytes
+) -> None:
+    """What was handed out before does not become a caption."""
+    recorder.stream(*CHAT[:4], frame, DONE)
+    error, pieces = failure(recorder, clip, "openai")
+    assert error.code == "limit_requests"
+    assert "".join(pieces) == "这段音频'"
+
+
+def test_words_of_an_error_are_not_handed_out(recorder: Recorder, clip: BytesClip) -> None:
+    """Some gateways put an error's words where the text belongs."""
+    recorder.stream(chunk("quota is used up", finish="error_finish"), DONE)
+    error, pieces = failure(recorder, clip, "openai")
+    assert "quota is used up" in str(error)
+    assert pieces == []
+
+
+ODDITIES = (
+    b"data: {}\n\n",
+    b"data: [DONE]\n\n",
+    b"data: nonsense\n\n",
+    b"<html>\n",
+    b"\n",
+    b'{"choices":[{"message":{"content":"Rain."}}]}',
+    b"id:1\nevent:error\n:HTTP_STATUS/4x\ndata:" + ERROR + b"\n\n",
+    b'data: {"choices":[{"delta":{"content":[{"text":7}]},"finish_reason":7}]}\n\n',
+    b'data: {"usage":[],"output":{"choices":{}}}\n\n',
+)
+
+
+def caption_or_error(
+    arriving: Arriving, protocol: WireProtocol, pieces: list[str]
+) -> Caption | ServiceError:
+    """What reading ends in; anything but the two escapes."""
+    try:
+        return read(
+            arriving, protocol.read_part, cumulates=protocol.cumulates, on_text=pieces.append
+        )
+    except ServiceError as error:
+        return error
+
+
+@given(
+    frames=st.lists(st.sampled_from((*NATIVE, *CHAT, *ODDITIES)), max_size=8),
+    size=st.integers(1, 300),
+    status=st.sampled_from([200, 400, 500]),
+    protocol=st.sampled_from([dashscope.PROTOCOL, openai_chat.protocol(Dialect.MODEL_STUDIO)]),
+)
+def test_any_stream_ends_in_a_whole_caption_or_a_service_error(
+    frames: list[bytes], size: int, status: int, protocol: WireProtocol
+) -> None:
+    """Whatever comes in whatever order: what is handed out and returned is text, or it is told."""
+    body = b"".join(frames)
+    blocks = (body[start : start + size] for start in range(0, len(body), size))
+    pieces: list[str] = []
+    outcome = caption_or_error(Arriving(status_code=status, blocks=blocks), protocol, pieces)
+    if isinstance(outcome, ServiceError):
+        assert str(outcome).isprintable()
+    else:
+        assert status == 200
+        assert outcome.text.strip()
+        assert "".join(pieces) == outcome.text
+        assert b'"stop"' in body or b"[DONE]" in body or ODDITIES[5] in body
+
+
+def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
+    """Neither size nor time of a stream is without end."""
+    endpoint = parse_base_url(f"{recorder.url}/api/v1", captioner="dashscope")
+    recorder.stream(*[native("x" * 1000)] * 200)
+    client = Client(endpoint, bounds=Bounds(answer_bytes=50_000))
+    with (
+        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        pytest.raises(ServiceError, match="more than 50000 bytes"),
+    ):
+        captioner.caption(clip, on_text=lambda text: None)
+
+    recorder.stream(*[native("x")] * 2000, between_s=0.01)
+    client = Client(endpoint, bounds=Bounds(answer_s=0.3))
+    with (
+        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        pytest.raises(ServiceConnectionError, match=r"was not done within 0\.3 s") as caught,
+    ):
+        captioner.caption(clip, on_text=lambda text: None)
+    assert caught.value.status_code == 200
+
+
+def test_a_key_in_a_stream_is_struck_out(recorder: Recorder, clip: BytesClip) -> None:
+    """A server that repeats the key, cut in two by the network, does not get it shown."""
+    whole = native(f"the key is {KEY}!", finish="stop")
+    middle = whole.index(KEY.encode()) + 10
+    recorder.stream(whole[:middle], whole[middle:], between_s=0.05)
+    caption, pieces = streamed(recorder, clip, "dashscope")
+    assert "".join(pieces) == caption.text == "the key is [key]!"
