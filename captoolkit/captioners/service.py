@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from captoolkit.captioners.base import Clip
+from captoolkit.captioners.base import Clip, OnText
 from captoolkit.captioners.exchange import Reply, Request, Sender
 from captoolkit.closing import Closing
 from captoolkit.model import Caption, CaptionerInfo
@@ -37,14 +38,23 @@ class ServiceCaptioner(Closing):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.info!r})"
 
-    def caption(self, clip: Clip) -> Caption:
+    @property
+    def recipe(self) -> str:
+        """All that a request says beside the sound, as JSON; never a key."""
+        info = self.info
+        return json.dumps([info.name, info.base_url, info.model])
+
+    def caption(self, clip: Clip, *, on_text: OnText | None = None) -> Caption:
         """Send the clip inline, as Base64, and return what the service says of it.
 
         Raises:
             ServiceError: no caption came of it.
         """
         request = self._protocol.build(self.info.model, clip.data_uri())
-        return self._protocol.read(self._sender.post(request))
+        said = self._protocol.read(self._sender.post(request))
+        if on_text is not None:
+            on_text(said.text)
+        return said
 
     def close(self) -> None:
         """Let go of connections; may be called twice."""
