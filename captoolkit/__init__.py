@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from captoolkit.audio.embed import embed
     from captoolkit.audio.probe import probe
-    from captoolkit.captioning import acaption, caption
+    from captoolkit.captioning import acaption, caption, captions
     from captoolkit.catalogue import targets
     from captoolkit.errors import (
         CaptoolkitError,
@@ -70,6 +70,7 @@ __all__ = [
     "UsageError",
     "acaption",
     "caption",
+    "captions",
     "embed",
     "page",
     "parse",
@@ -87,6 +88,7 @@ _HOMES = {
     "Timeline": "captoolkit.timeline.value",
     "acaption": "captoolkit.captioning",
     "caption": "captoolkit.captioning",
+    "captions": "captoolkit.captioning",
     "embed": "captoolkit.audio.embed",
     "page": "captoolkit.picturing",
     "parse": "captoolkit.timeline",

@@ -262,6 +262,7 @@ class Target:
         on_exceed: `error` or `truncate`: what the service does with a longer clip.
         full_sound: whether it hears more than 16 kHz mono: rate and channels are then kept.
         prompt, system, turns: whether a prompt, a system message, several turns are allowed.
+        hosted_by: on whose hosts the prices and rates hold; empty where they hold anywhere.
     """
 
     name: str
@@ -275,6 +276,7 @@ class Target:
     prompt: bool = False
     system: bool = False
     turns: bool = False
+    hosted_by: str = ""
 
     def limit(self, name: str) -> Fraction | None:
         """Return the value of the fact called `name`, None where it is unknown."""
