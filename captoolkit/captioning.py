@@ -222,11 +222,13 @@ def _service(info: CaptionerInfo, wish: str | Target | None, region: str | None)
         name: float(limit) if rated and (limit := target.limit(name)) else None
         for name in ("requests_per_minute", "tokens_per_minute")
     }
+    price = price_in(target, place) if info.model in target.models else None
     return Service(
         info=info,
         target=target,
-        price=price_in(target, place) if info.model in target.models else None,
+        price=price,
         pace=PACES.of(url, info.model, **rates),
+        may_cost=hosted or price is not None,
     )
 
 

@@ -99,6 +99,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     error: str | None
 
+    def to_json(self) -> str:
+        """Return it as one line of JSON."""
+        return msgspec.json.encode(self).decode()
+
 
 def default_path() -> Path:
     """Return the file that `CAPTOOLKIT_LEDGER` names, else the one in the user's cache folder."""
@@ -346,10 +350,10 @@ class Ledger(Closing):
             raise self._error(f"cannot be used ({error})") from error
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise self._error(f"is damaged, or no ledger ({error})") from error
-        except OSError as error:
-            if isinstance(error, OutputError):
-                raise
-            raise self._error(f"cannot be used ({error.strerror or error})") from error
+        except OutputError:
+            raise
+        except (OSError, UnicodeError) as error:
+            raise self._error(f"cannot be used ({error})") from error
 
     def _error(self, problem: str) -> OutputError:
         return OutputError(

@@ -58,7 +58,9 @@ class Captions(Closing):
     Attributes:
         plan: what is being asked about, known before anything is sent.
         captioner: who is asked.
-        is_paid: whether the answers may cost something.
+        is_paid: whether answers are written down, because they may cost something.
+        may_cost: whether the service is known to charge for its answers.
+        asked: how many entries were asked for so far; the others were in the ledger.
         cost_range: what they will cost, None where no price is known.
     """
 
@@ -78,6 +80,8 @@ class Captions(Closing):
         self.captioner = service.info
         self.cost_range = range_in(prepared.plan, service.price)
         self.is_paid = is_paid
+        self.may_cost = is_paid and service.may_cost
+        self.asked = 0
         self._prepared = prepared
         self._price = service.price
         self._tell = tell
@@ -177,6 +181,7 @@ class Captions(Closing):
 
     def _hand_out(self, answered: Answered) -> Entry:
         self._entries.append(answered.entry)
+        self.asked += not answered.recalled
         path = self.plan.info.path
         self._tell(EntryReady(path=path, entry=answered.entry, recalled=answered.recalled))
         return answered.entry

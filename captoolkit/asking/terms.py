@@ -21,12 +21,14 @@ class Service:
         target: the limits that are kept.
         price: in the region that is asked, None where nobody says.
         pace: shared with all others who ask that model there.
+        may_cost: whether it is a service that charges for its answers, as far as is known.
     """
 
     info: CaptionerInfo
     target: Target
     price: Price | None
     pace: Pace
+    may_cost: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ COMMANDS = {
     "emulate": "Rehearse: answer on this machine as the services do, for nothing.",
     "embed": "Put a timeline into its media file: subtitles and chapters.",
     "export": "Write a timeline in other formats.",
+    "ledger": "Show, export or prune what services have answered.",
     "plan": "Show what would be done to each file and why; write nothing.",
     "prepare": "Make files that fit the target, and a manifest of them.",
     "probe": "Show what each file is, and which limits it breaks.",
