@@ -35,11 +35,13 @@ class Answered:
     """What came of one segment.
 
     Attributes:
+        asked: whether anything was sent to the captioner.
         recalled: whether the answer was in the ledger, so that nothing was asked.
         fault: the error that ended it, None for a caption.
     """
 
     entry: Entry
+    asked: bool = False
     recalled: bool = False
     fault: CaptoolkitError | None = None
 
@@ -58,8 +60,8 @@ class FreeAsker:
         try:
             said = _said(self._captioner, segment, None)
         except CaptoolkitError as error:
-            return hole(segment.index, segment.source_span, error)
-        return Answered(entry=_entry(segment, said))
+            return hole(segment.index, segment.source_span, error, asked=True)
+        return Answered(entry=_entry(segment, said), asked=True)
 
 
 class PaidAsker:
@@ -88,34 +90,33 @@ class PaidAsker:
             return hole(segment.index, segment.source_span, error)
         if known is not None:
             return Answered(entry=_entry(segment, known), recalled=True)
+        now_s = terms.clock.now_s()
+        until_s = min(terms.deadline_s, now_s + terms.patience.segment_s)
+        tries = Tries(terms.patience, deadline_s=until_s)
         try:
-            said = self._asked_until_answered(segment)
+            said = self._asked_until_answered(segment, tries)
         except CaptoolkitError as error:
             request_id = getattr(error, "request_id", None)
             self._write_down(partial(ledger.fail, question, str(error), request_id=request_id))
-            return hole(segment.index, segment.source_span, error)
+            return hole(segment.index, segment.source_span, error, asked=tries.begun > 0)
         except BaseException:
             self._write_down(partial(ledger.fail, question, "the run was cancelled"))
             raise
         self._write_down(partial(ledger.answer, question, said))
-        return Answered(entry=_entry(segment, said))
+        return Answered(entry=_entry(segment, said), asked=True)
 
-    def _asked_until_answered(self, segment: ReadySegment) -> Caption:
+    def _asked_until_answered(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption, asking again where the policy says so."""
-        terms = self._terms
-        now_s = terms.clock.now_s()
-        until_s = min(terms.deadline_s, now_s + terms.patience.segment_s)
-        tries = Tries(terms.patience, deadline_s=until_s)
         while True:
             self._refuse_halted()
             try:
-                return self._asked(segment)
+                return self._asked(segment, tries)
             except ServiceError as error:
                 if remedy_for(error).again is Again.HALT:
                     self._halted = error
-                wait_s = tries.wait_after(error, now_s=terms.clock.now_s())
+                wait_s = tries.wait_after(error, now_s=self._terms.clock.now_s())
                 if wait_s is None:
-                    raise _tired(error, tries.made) from None
+                    raise _tired(error, tries.begun) from None
                 self._wait(segment, error, wait_s)
 
     def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
@@ -138,7 +139,7 @@ class PaidAsker:
                 fix="run it again: what has an answer is not asked or paid for again",
             )
 
-    def _asked(self, segment: ReadySegment) -> Caption:
+    def _asked(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption of one request, when there is money for it and it is its turn."""
         terms, service = self._terms, self._terms.service
         duration_s = Fraction(segment.source_span.samples, segment.source_span.rate_hz)
@@ -151,6 +152,7 @@ class PaidAsker:
         try:
             service.pace.turn(expected.input_tokens or 0, terms.stop)
             spent = worst  # until it is known better
+            tries.begun += 1
             said = _said(self._captioner, segment, self._on_text(segment))
             cost = cost_of(said.usage, service.price)
             spent = cost.amount if cost else worst
@@ -184,7 +186,7 @@ class PaidAsker:
                 self._tell(Warned(path=self._path, message=str(error)))
 
 
-def hole(index: int, span: Span, fault: CaptoolkitError) -> Answered:
+def hole(index: int, span: Span, fault: CaptoolkitError, *, asked: bool = False) -> Answered:
     """Return the entry of a segment that has no caption, with the reason."""
     entry = Entry(
         index=index,
@@ -193,7 +195,7 @@ def hole(index: int, span: Span, fault: CaptoolkitError) -> Answered:
         error=str(fault),
         request_id=getattr(fault, "request_id", None),
     )
-    return Answered(entry=entry, fault=fault)
+    return Answered(entry=entry, asked=asked, fault=fault)
 
 
 def _entry(segment: ReadySegment, said: Caption) -> Entry:

@@ -347,13 +347,20 @@ class Ledger(Closing):
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
-            raise self._error(f"cannot be used ({error})") from error
+            raise self._unusable(error) from error
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise self._error(f"is damaged, or no ledger ({error})") from error
         except OutputError:
             raise
         except (OSError, UnicodeError) as error:
-            raise self._error(f"cannot be used ({error})") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"the ledger {self.path} cannot be used ({error})",
+            fix="name another place with --ledger (ledger=)",
+            path=self.path,
+        )
 
     def _error(self, problem: str) -> OutputError:
         return OutputError(

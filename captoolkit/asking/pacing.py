@@ -13,7 +13,7 @@ import threading
 
 from captoolkit.asking.clock import CLOCK, Clock
 
-RAMP = 4.0  # the first requests are this many times as far apart as the limit asks for
+RAMP = 2.0  # the first requests are this many times as far apart as the limit asks for
 RAMP_STEP = 0.5  # and each answer brings them closer by this
 RECOVERY_STEP = 0.8  # the same after throttling, when there is reason to be careful
 THROTTLED_S = 0.5  # the least distance after throttling, where no limit is known

@@ -39,7 +39,11 @@ class Patience:
 
 
 class Tries:
-    """The tries at one segment."""
+    """The tries at one segment.
+
+    Attributes:
+        begun: how many requests have been sent.
+    """
 
     def __init__(
         self, patience: Patience, *, deadline_s: float, randomness: random.Random = _RANDOM
@@ -48,11 +52,7 @@ class Tries:
         self._deadline_s = deadline_s
         self._randomness = randomness
         self._failures = dict.fromkeys(Again, 0)
-
-    @property
-    def made(self) -> int:
-        """How many tries have failed."""
-        return sum(self._failures.values())
+        self.begun = 0
 
     def wait_after(self, error: ServiceError, *, now_s: float) -> float | None:
         """Return how long to wait before the next try; None if there is to be none."""
@@ -63,7 +63,7 @@ class Tries:
         asked_s = error.retry_after_s or 0.0
         if asked_s > self._patience.longest_retry_after_s:
             return None
-        own_s = self._patience.first_wait_s * 2.0 ** (self.made - 1)
+        own_s = self._patience.first_wait_s * 2.0 ** (sum(self._failures.values()) - 1)
         wait_s = max(asked_s, min(own_s, self._patience.longest_wait_s))
         wait_s *= 1 + JITTER * self._randomness.random()
         return wait_s if now_s + wait_s <= self._deadline_s else None

@@ -60,7 +60,8 @@ class Captions(Closing):
         captioner: who is asked.
         is_paid: whether answers are written down, because they may cost something.
         may_cost: whether the service is known to charge for its answers.
-        asked: how many entries were asked for so far; the others were in the ledger.
+        asked: how many segments were asked about so far; the others were in the ledger, or could
+            not be asked about.
         cost_range: what they will cost, None where no price is known.
     """
 
@@ -181,7 +182,7 @@ class Captions(Closing):
 
     def _hand_out(self, answered: Answered) -> Entry:
         self._entries.append(answered.entry)
-        self.asked += not answered.recalled
+        self.asked += answered.asked
         path = self.plan.info.path
         self._tell(EntryReady(path=path, entry=answered.entry, recalled=answered.recalled))
         return answered.entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -134,9 +135,14 @@ def _agree(name: str, entries: Captions, *, agreed: bool) -> None:
 
 def _tell_faults(name: str, timeline: Timeline) -> None:
     """Tell what got no caption, and which captions are not whole."""
-    for hole in timeline.holes:
-        request = f" [request id {hole.request_id}]" if hole.request_id else ""
-        report(f"{shown(name)}: segment {hole.index}: {hole.error}{request}")
+    for error, alike in groupby(timeline.holes, key=lambda hole: hole.error):
+        holes = list(alike)
+        numbers = f"segment {holes[0].index}"
+        if len(holes) > 1:
+            numbers = f"segments {holes[0].index} to {holes[-1].index}, {len(holes)} of them"
+        request_ids = [hole.request_id for hole in holes if hole.request_id]
+        request = f" [request id {request_ids[0]}]" if request_ids else ""
+        report(f"{shown(name)}: {numbers}: {error}{request}")
     for entry in timeline.entries:
         if entry.finish_reason == "length":
             note(
