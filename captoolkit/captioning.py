@@ -108,7 +108,7 @@ def captions(
         if isinstance(asked, str):
             who = {"model": model, "region": region, "base_url": base_url, "api_key": api_key}
             asked = resources.enter_context(open_asker(asked, target=target, **who))
-        service = _service(asked.info, target, region)
+        service = _service(asked.info, target, region, clock)
         prepared = prepare(source, on_event=tell, target=service.target, **wishes)
         resources.callback(prepared.close)
         ask = FreeAsker(asked).ask
@@ -211,7 +211,9 @@ def _refuse_nonsense(concurrency: int, via: str | Via) -> None:
         )
 
 
-def _service(info: CaptionerInfo, wish: str | Target | None, region: str | None) -> Service:
+def _service(
+    info: CaptionerInfo, wish: str | Target | None, region: str | None, clock: Clock
+) -> Service:
     """Who is asked, by which limits, prices and rates."""
     url = info.base_url or ""
     place = region_of_url(url) or region
@@ -227,7 +229,7 @@ def _service(info: CaptionerInfo, wish: str | Target | None, region: str | None)
         info=info,
         target=target,
         price=price,
-        pace=PACES.of(url, info.model, **rates),
+        pace=PACES.of(url, info.model, clock=clock, **rates),
         may_cost=hosted or price is not None,
     )
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+THROTTLED = b'{"code":"Throttling.RateQuota","message":"Requests rate limit exceeded"}'
+FAILED = b'{"code":"InternalError","message":"An internal error has occurred"}'
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -35,6 +37,7 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.released = threading.Event()
+        self._latest = threading.local()  # the request that a thread is treating
         self._behave: Behaviour = _answer(200, b"{}", {})
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.authority = f"127.0.0.1:{self._server.server_address[1]}"
@@ -46,9 +49,9 @@ class Recorder:
         """Keep a request, then treat it as told."""
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        self.seen.append(
-            Seen(method=handler.command, path=handler.path, headers=headers, body=body)
-        )
+        seen = Seen(method=handler.command, path=handler.path, headers=headers, body=body)
+        self.seen.append(seen)
+        self._latest.seen = seen
         self._behave(handler)
 
     def answer(
@@ -83,13 +86,12 @@ class Recorder:
 
     def drip(self) -> None:
         """Send a byte every few milliseconds until nobody listens or the test is over."""
+        self._behave = self._drip
 
-        def behave(handler: BaseHTTPRequestHandler) -> None:
-            _head(handler, 200, {})
-            while not self.released.wait(0.005):
-                handler.wfile.write(b" ")
-
-        self._behave = behave
+    def _drip(self, handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, {})
+        while not self.released.wait(0.005):
+            handler.wfile.write(b" ")
 
     def pour(self, size_bytes: int) -> None:
         """Send `size_bytes` without announcing how many, as long as somebody listens."""
@@ -98,6 +100,32 @@ class Recorder:
             _head(handler, 200, {})
             for _ in range(size_bytes // 65536):
                 handler.wfile.write(bytes(65536))
+
+        self._behave = behave
+
+    def weather(self, choose: Callable[[Seen], str], answer: Callable[[Seen], bytes]) -> None:
+        """Treat each request as `choose` names: `fair` is an answer, the others are faults."""
+        faults: dict[str, Behaviour] = {
+            "hang": lambda handler: _wait(self.released),
+            "reset": _reset,
+            "drip": self._drip,
+            "throttled": _answer(429, THROTTLED, {}),
+            "come back": _answer(429, THROTTLED, {"Retry-After": "7"}),
+            "failed": _answer(500, FAILED, {}),
+            "html": _answer(502, b"<html><h1>Bad gateway</h1>", {"Content-Type": "text/html"}),
+            "header": _answer(200, b"{}", {"X-Long": "x" * 2**20}),
+        }
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            seen = self._latest.seen
+            kind = choose(seen)
+            if kind == "fair":
+                _answer(200, answer(seen), {"Content-Type": "application/json"})(handler)
+            elif kind == "half":
+                body = answer(seen)[:40]
+                _answer(200, body, {"Content-Length": str(2 * len(body))})(handler)
+            else:
+                faults[kind](handler)
 
         self._behave = behave
 
@@ -110,6 +138,7 @@ class Recorder:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
     daemon_threads = False  # closing waits for the answers under way
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
-from captoolkit.asking.budget import cost_of, predicted, worst_case
+from captoolkit.asking.budget import amount_of, predicted, worst_case
 from captoolkit.asking.clock import StoppedError
 from captoolkit.asking.ledger import Question
 from captoolkit.asking.retrying import Tries
@@ -81,7 +81,15 @@ class PaidAsker:
 
         Raises:
             StoppedError: the run was cancelled before there was one.
+            BaseException: what the caller's `on_event` raised.
         """
+        try:
+            return self._answered(segment)
+        except _CallbackError as error:
+            raise error.cause from None
+
+    def _answered(self, segment: ReadySegment) -> Answered:
+        """The entry, from the ledger or from the captioner; whatever comes of it is noted."""
         question = Question.about(segment.sha256, self._captioner)
         ledger, terms = self._terms.ledger, self._terms
         try:
@@ -122,7 +130,7 @@ class PaidAsker:
     def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
         """Let time pass before the next try, for everybody if the service asks for that."""
         LOG.info("segment %d is asked about again in %.1f s: %s", segment.index, wait_s, error)
-        self._tell(
+        self._hand_on(
             AskedAgain(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
         )
         if remedy_for(error).again is Again.SLOWER:
@@ -154,8 +162,8 @@ class PaidAsker:
             spent = worst  # until it is known better
             tries.begun += 1
             said = _said(self._captioner, segment, self._on_text(segment))
-            cost = cost_of(said.usage, service.price)
-            spent = cost.amount if cost else worst
+            amount = amount_of(said.usage, service.price)
+            spent = worst if amount is None else amount
         except ServiceError as error:
             spent = worst if remedy_for(error).may_be_billed else Decimal(0)
             raise
@@ -170,12 +178,21 @@ class PaidAsker:
         if not self._terms.stream:
             return None
 
-        def hand_on(text: str) -> None:
+        def text_arrived(text: str) -> None:
             # Of a run that was cancelled nobody wants to hear, but the answer is paid for.
             with contextlib.suppress(StoppedError):
-                self._tell(TextArrived(path=self._path, index=segment.index, text=text))
+                self._hand_on(TextArrived(path=self._path, index=segment.index, text=text))
 
-        return hand_on
+        return text_arrived
+
+    def _hand_on(self, event: Event) -> None:
+        """Tell the caller, past whatever would take the caller's error for the captioner's."""
+        try:
+            self._tell(event)
+        except StoppedError:
+            raise
+        except BaseException as error:
+            raise _CallbackError(error) from error
 
     def _write_down(self, entry: Callable[[], None]) -> None:
         """Write to the ledger; a ledger that fails must not cost an answer that is here."""
@@ -183,7 +200,7 @@ class PaidAsker:
             entry()
         except OutputError as error:
             with contextlib.suppress(StoppedError):
-                self._tell(Warned(path=self._path, message=str(error)))
+                self._hand_on(Warned(path=self._path, message=str(error)))
 
 
 def hole(index: int, span: Span, fault: CaptoolkitError, *, asked: bool = False) -> Answered:
@@ -211,7 +228,7 @@ def _entry(segment: ReadySegment, said: Caption) -> Entry:
 
 
 class _CallbackError(BaseException):
-    """Carries what `on_event` raised through a captioner, past whatever it catches."""
+    """Carries what `on_event` raised past everybody who handles errors of captioners."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__()
@@ -222,27 +239,15 @@ def _said(captioner: Captioner, segment: ReadySegment, on_text: OnText | None) -
     """What a captioner says; a fault in it must not cost the others, which are paid for."""
     try:
         if on_text is not None and isinstance(captioner, PaidCaptioner):
-            return captioner.caption(segment, on_text=_guarded(on_text))
+            return captioner.caption(segment, on_text=on_text)
         return captioner.caption(segment)
     except CaptoolkitError:
         raise
-    except _CallbackError as error:
-        raise error.cause from None
     except Exception as error:
         LOG.exception("the captioner %s failed on segment %d", captioner.info.name, segment.index)
         raise CaptoolkitError(
             f"the captioner failed with {type(error).__name__}: {error}"
         ) from error
-
-
-def _guarded(on_text: OnText) -> OnText:
-    def hand_on(text: str) -> None:
-        try:
-            on_text(text)
-        except BaseException as error:
-            raise _CallbackError(error) from error
-
-    return hand_on
 
 
 def _tired(error: ServiceError, times: int) -> ServiceError:

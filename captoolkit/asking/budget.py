@@ -92,12 +92,19 @@ def range_in(plan: Plan, price: Price | None) -> CostRange | None:
 
 
 def cost_of(usage: Usage, price: Price | None) -> Cost | None:
-    """Return what answers cost; None where no price or no count is known."""
+    """Return what answers cost, to the millionth; None where no price or no count is known."""
+    amount = amount_of(usage, price)
+    if price is None or amount is None:
+        return None
+    return Cost(currency=price.currency, amount=amount.quantize(MICRO))
+
+
+def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
+    """Return what answers cost, exactly; None where no price or no count is known."""
     if price is None or usage.input_tokens is None:
         return None
     amount = price.input_per_million * usage.input_tokens
-    amount += price.output_per_million * (usage.output_tokens or 0)
-    return Cost(currency=price.currency, amount=(amount / MILLION).quantize(MICRO))
+    return (amount + price.output_per_million * (usage.output_tokens or 0)) / MILLION
 
 
 def predicted(target: Target, duration_s: Fraction) -> Usage:

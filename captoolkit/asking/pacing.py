@@ -96,25 +96,25 @@ class Pace:
 class Paces:
     """Every pace there is, by endpoint and model, and by the limits that it keeps."""
 
-    def __init__(self, clock: Clock = CLOCK) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._guard = threading.Lock()
         self._known: dict[tuple[object, ...], Pace] = {}
 
     def of(
         self,
-        *endpoint_and_model: str | None,
+        *endpoint_and_model: str,
         requests_per_minute: float | None,
         tokens_per_minute: float | None,
+        clock: Clock = CLOCK,
     ) -> Pace:
-        """Return the pace that is shared by all who ask that model there."""
-        key = (*endpoint_and_model, requests_per_minute, tokens_per_minute)
+        """Return the pace that is shared by all who ask that model there, by the same clock."""
+        key = (*endpoint_and_model, requests_per_minute, tokens_per_minute, clock)
         with self._guard:
             if key not in self._known:
                 self._known[key] = Pace(
                     requests_per_minute=requests_per_minute,
                     tokens_per_minute=tokens_per_minute,
-                    clock=self._clock,
+                    clock=clock,
                 )
             return self._known[key]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report
+from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report, request_note
 from captoolkit.cli.recap import Recap, say_recap
 from captoolkit.cli.show import note, plural, say, shown
 from captoolkit.errors import CaptoolkitError, UsageError
@@ -140,9 +140,8 @@ def _tell_faults(name: str, timeline: Timeline) -> None:
         numbers = f"segment {holes[0].index}"
         if len(holes) > 1:
             numbers = f"segments {holes[0].index} to {holes[-1].index}, {len(holes)} of them"
-        request_ids = [hole.request_id for hole in holes if hole.request_id]
-        request = f" [request id {request_ids[0]}]" if request_ids else ""
-        report(f"{shown(name)}: {numbers}: {error}{request}")
+        request_id = next((hole.request_id for hole in holes if hole.request_id), None)
+        report(f"{shown(name)}: {numbers}: {error}{request_note(request_id)}")
     for entry in timeline.entries:
         if entry.finish_reason == "length":
             note(

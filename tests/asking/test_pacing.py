@@ -39,8 +39,8 @@ def test_tokens_keep_their_distance_too() -> None:
     assert starts(pace, clock, 3, tokens=30_000, answer=20_000) == pytest.approx([0, 30, 60])
 
 
-def test_in_any_minute_there_are_no_more_than_allowed() -> None:
-    """The limit is kept over every window, also by several threads."""
+def test_several_threads_are_together_no_faster_than_one() -> None:
+    """200 requests of four threads take at least the time that 120 a minute allow them."""
     clock = Hurried()
     pace = Pace(requests_per_minute=120, tokens_per_minute=60_000, clock=clock)
     times: list[float] = []
