@@ -361,13 +361,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as a service counted them; None where it said nothing."""
+    """Tokens as a service counted them; None where it said nothing.
+
+    `predicted_input_tokens` is what was expected of the sound, to be held beside `input_tokens`.
+    """
 
     audio_tokens: int | None = None
     text_tokens: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
+    predicted_input_tokens: int | None = None
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -375,7 +379,14 @@ class Usage:
         )
 
 
-USAGE_FIELDS = ("audio_tokens", "text_tokens", "input_tokens", "output_tokens", "total_tokens")
+USAGE_FIELDS = (
+    "audio_tokens",
+    "text_tokens",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "predicted_input_tokens",
+)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -97,7 +97,7 @@ class PaidAsker:
         except CaptoolkitError as error:
             return hole(segment.index, segment.source_span, error)
         if known is not None:
-            return Answered(entry=_entry(segment, known), recalled=True)
+            return Answered(entry=self._entry(segment, known), recalled=True)
         now_s = terms.clock.now_s()
         until_s = min(terms.deadline_s, now_s + terms.patience.segment_s)
         tries = Tries(terms.patience, deadline_s=until_s)
@@ -111,7 +111,13 @@ class PaidAsker:
             self._write_down(partial(ledger.fail, question, "the run was cancelled"))
             raise
         self._write_down(partial(ledger.answer, question, said))
-        return Answered(entry=_entry(segment, said), asked=True)
+        return Answered(entry=self._entry(segment, said), asked=True)
+
+    def _entry(self, segment: ReadySegment, said: Caption) -> Entry:
+        """The entry of a caption, what it was counted as beside what was expected."""
+        expected = predicted(self._terms.service.target, _duration_s(segment))
+        usage = replace(said.usage, predicted_input_tokens=expected.input_tokens)
+        return _entry(segment, replace(said, usage=usage))
 
     def _asked_until_answered(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption, asking again where the policy says so."""
@@ -150,7 +156,7 @@ class PaidAsker:
     def _asked(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption of one request, when there is money for it and it is its turn."""
         terms, service = self._terms, self._terms.service
-        duration_s = Fraction(segment.source_span.samples, segment.source_span.rate_hz)
+        duration_s = _duration_s(segment)
         expected = predicted(service.target, duration_s)
         worst = Decimal(0)
         if terms.budget is not None and service.price is not None:
@@ -213,6 +219,10 @@ def hole(index: int, span: Span, fault: CaptoolkitError, *, asked: bool = False)
         request_id=getattr(fault, "request_id", None),
     )
     return Answered(entry=entry, asked=asked, fault=fault)
+
+
+def _duration_s(segment: ReadySegment) -> Fraction:
+    return Fraction(segment.source_span.samples, segment.source_span.rate_hz)
 
 
 def _entry(segment: ReadySegment, said: Caption) -> Entry:

@@ -135,6 +135,8 @@ def test_a_service_is_asked_segment_by_segment(
     assert [entry["text"] for entry in timeline["entries"]] == ["一个人说：“好”。"] * 3
     assert timeline["usage"]["total_tokens"] == 3 * 559
     assert timeline["usage"]["audio_tokens"] == 3 * 152
+    assert timeline["usage"]["input_tokens"] == 3 * 160
+    assert timeline["usage"]["predicted_input_tokens"] == 563
     assert "hammering-mandarin.flac: 564 input tokens in 3 requests" in ran.err
     *_, head, row = ran.err.splitlines()
     assert head.split() == ["file", "segments", "asked", "holes", "tokens", "cost", "written", "to"]

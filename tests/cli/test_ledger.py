@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from captoolkit.asking.ledger import Ledger
 from tests.cli.conftest import Run
 from tests.cli.test_caption import ANSWER
 from tests.recorder import Recorder
@@ -16,7 +22,13 @@ from tests.recorder import Recorder
 def asked(run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder) -> tuple[object, ...]:
     """The arguments of a run that has asked three times."""
     recorder.answer(ANSWER)
-    argv = ("caption", fixtures / "hammering-mandarin.flac", "--segment", "15s", "-y")
+    argv: tuple[object, ...] = (
+        "caption",
+        fixtures / "hammering-mandarin.flac",
+        "--segment",
+        "15s",
+        "-y",
+    )
     argv += ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
     assert run(*argv).status == 0
     assert len(recorder.seen) == 3
@@ -84,7 +96,8 @@ def test_money_is_told_and_capped(
 ) -> None:
     """The price range comes first; the cap holds for all files together; holes share a line."""
     recorder.answer(ANSWER)
-    argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
+    argv: tuple[object, ...] = ("--captioner", "dashscope", "-o", tmp_path)
+    argv += ("--base-url", f"{recorder.url}/api/v1")
     argv += ("--region", "singapore", "--segment", "15s", "--concurrency", "1")
     sources = (fixtures / "hammering-mandarin.flac", fixtures / "speech.amr")
     small = run("caption", *sources, *argv, "--max-cost", "0.05")
@@ -127,3 +140,83 @@ def test_a_key_that_is_refused_is_one_line(
     assert "r-1" in errors[0]
     assert len(recorder.seen) <= 4
     assert list(tmp_path.glob("*.json")) == []
+
+
+# --------------------------------------------------------------------------- on a terminal
+
+
+def on_a_terminal(argv: list[str], typed: bytes) -> tuple[int, str]:
+    """Run the command with a terminal as standard input and error; return status and screen."""
+    pty = pytest.importorskip("pty", reason="there are no such terminals here")
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "captoolkit", *argv],
+        stdin=terminal,
+        stderr=terminal,
+        stdout=subprocess.DEVNULL,
+    ) as child:
+        os.close(terminal)
+        os.write(controller, typed)
+        shown = bytearray()
+        with contextlib.suppress(OSError):  # how Linux tells that the other end is closed
+            while block := os.read(controller, 4096):
+                shown += block
+    os.close(controller)
+    return child.returncode, shown.decode()
+
+
+def test_on_a_terminal_the_price_is_agreed_to_first(
+    fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """No means that nothing is sent; yes, and --yes, that it is."""
+    recorder.answer(ANSWER)
+    argv = ["caption", str(fixtures / "speech.amr"), "--captioner", "dashscope", "-o"]
+    argv += [str(tmp_path), "-y", "--base-url", f"{recorder.url}/api/v1", "--region", "singapore"]
+    status, shown = on_a_terminal(argv, b"n\n")
+    assert status == 1
+    assert "USD 0.0002 for the input, 0.1005 at most" in shown
+    assert f"Send 1 request to {recorder.url}/api/v1?" in shown
+    assert "nothing was asked" in shown
+    assert recorder.seen == []
+    status, shown = on_a_terminal([*argv, "--yes", "--max-cost", "0.05"], b"")
+    assert status == 2  # the question is skipped, never the cap
+    assert recorder.seen == []
+    assert on_a_terminal(argv, b"y\n")[0] == 0
+    assert len(recorder.seen) == 1
+    status, shown = on_a_terminal([*argv, "--yes", "--no-resume"], b"")
+    assert status == 0
+    assert "Send 1 request" not in shown
+    assert len(recorder.seen) == 2
+
+
+def test_what_costs_nothing_is_not_asked_about(
+    fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """Neither the local captioner nor a server of one's own; the local one is not written down."""
+    recorder.answer(ANSWER)
+    local = ["caption", str(fixtures / "speech.amr"), "-o", str(tmp_path), "-y"]
+    assert on_a_terminal(local, b"")[0] == 0
+    with Ledger() as ledger:
+        assert list(ledger.records()) == []
+    own = [*local, "--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1"]
+    assert on_a_terminal(own, b"")[0] == 0
+    assert len(recorder.seen) == 1
+
+
+def test_ctrl_c_does_not_wait_for_an_answer(
+    fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """A service that says nothing for minutes does not hold up who wants to go."""
+    recorder.hang()
+    argv = ["caption", str(fixtures / "speech.amr"), "--captioner", "dashscope", "-o"]
+    argv += [str(tmp_path), "--base-url", f"{recorder.url}/api/v1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "captoolkit", *argv], stderr=subprocess.PIPE, text=True
+    ) as child:
+        while not recorder.seen:
+            recorder.released.wait(0.01)
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert "interrupted" in told
+    assert list(tmp_path.iterdir()) == []
