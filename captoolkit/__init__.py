@@ -8,10 +8,10 @@ for entry in timeline.entries:
     print(entry.source_span.start_s, entry.text)
 ```
 
-The verbs are `probe`, `plan`, `prepare`, `split`, `caption` and `acaption`; `targets` lists the
-services known here; `render` and `parse` turn a timeline into text and back, `page` into a page
-with its recording, and `embed` puts it into the media file. Importing this package loads nothing
-else: each name is fetched when it is first used.
+The verbs are `probe`, `plan`, `prepare`, `split`, `caption`, `captions` and `acaption`; `targets`
+lists the services known here; `render` and `parse` turn a timeline into text and back, `page` into
+a page with its recording, and `embed` puts it into the media file. Importing this package loads
+nothing else: each name is fetched when it is first used.
 """
 
 from __future__ import annotations

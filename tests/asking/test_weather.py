@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import random
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from captoolkit.errors import ServiceError
 from captoolkit.events import Event
 from captoolkit.model import Status
 from tests.asking.worlds import MODEL, Hurried
+from tests.captioners.test_download import Site, self_signed
 from tests.conftest import ROOT, write_wav
 from tests.recorder import Recorder, Seen
 
@@ -158,6 +160,21 @@ def test_a_redirect_is_not_followed_and_ends_the_run(
         captoolkit.caption(noise, captioner=asker, segment="60s", concurrency=2)
     assert elsewhere.seen == []
     assert len(recorder.seen) <= 2
+
+
+def test_a_host_that_cannot_prove_its_name_is_told_nothing(noise: Path, tmp_path: Path) -> None:
+    """TLS that cannot be verified ends the run at once, with what is wrong."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
+    site = Site(context)
+    try:
+        with pytest.raises(ServiceError, match="certificate verify failed"):
+            captoolkit.caption(
+                noise, captioner="dashscope", base_url=f"{site.url}/api/v1", segment="60s"
+            )
+        assert site.seen == []
+    finally:
+        site.close()
 
 
 def test_the_key_is_nowhere(
