@@ -125,7 +125,7 @@ def _agree(name: str, entries: Captions, *, agreed: bool) -> None:
     from captoolkit.cli.plan import price, tokens
 
     cost = entries.cost_range
-    told = price(cost) if cost else "at a price that is not known here"
+    told = price(cost) if cost else "The price is not known here"
     note(f"{shown(name)}: {tokens(entries.plan)} {told}; what the ledger knows costs nothing.")
     if entries.may_cost and not agreed and sys.stdin.isatty() and sys.stderr.isatty():
         requests = plural(len(entries.plan.spans), "request")
