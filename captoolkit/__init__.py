@@ -8,10 +8,11 @@ for entry in timeline.entries:
     print(entry.source_span.start_s, entry.text)
 ```
 
-The verbs are `probe`, `plan`, `prepare`, `split`, `caption` and `acaption`; a `Conversation` asks a
-model questions about sound; `targets` lists the services known here; `render` and `parse` turn a
-timeline into text and back, `page` into a page with its recording, and `embed` puts it into the
-media file. Importing this package loads nothing else: each name is fetched when it is first used.
+The verbs are `probe`, `plan`, `prepare`, `split`, `caption`, `captions` and `acaption`; a
+`Conversation` asks a model questions about sound; `targets` lists the services known here; `render`
+and `parse` turn a timeline into text and back, `page` into a page with its recording, and `embed`
+puts it into the media file. Importing this package loads nothing else: each name is fetched when it
+is first used.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from captoolkit.audio.embed import embed
     from captoolkit.audio.probe import probe
-    from captoolkit.captioning import acaption, caption
+    from captoolkit.captioning import acaption, caption, captions
     from captoolkit.catalogue import targets
     from captoolkit.conversation import Conversation
     from captoolkit.errors import (
@@ -72,6 +73,7 @@ __all__ = [
     "UsageError",
     "acaption",
     "caption",
+    "captions",
     "embed",
     "page",
     "parse",
@@ -90,6 +92,7 @@ _HOMES = {
     "Timeline": "captoolkit.timeline.value",
     "acaption": "captoolkit.captioning",
     "caption": "captoolkit.captioning",
+    "captions": "captoolkit.captioning",
     "embed": "captoolkit.audio.embed",
     "page": "captoolkit.picturing",
     "parse": "captoolkit.timeline",

@@ -1,45 +1,48 @@
 """The second verb: segments through a captioner, and their captions as one timeline.
 
-Rules: a segment is asked about as soon as it is finished, while later ones are still being made; at
-most `concurrency` are asked about at once; a segment that gets no caption becomes a marked hole and
-the rest is kept; each segment ends as exactly one entry.
+Rules: this is the front; the work is done in `asking/`. Whatever can be wrong with what was asked
+for is found before anything is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from decimal import Decimal
+from fractions import Fraction
+from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captoolkit import catalogue
-from captoolkit.audio.clip import ReadySegment
-from captoolkit.captioners.base import Captioner, ways_to
-from captoolkit.captioners.regions import region_of_url
+from captoolkit.asking.asker import FreeAsker, PaidAsker
+from captoolkit.asking.budget import Budget, price_in, refuse_too_small, worst_case
+from captoolkit.asking.clock import CLOCK, Clock
+from captoolkit.asking.ledger import Ledger
+from captoolkit.asking.pacing import PACES
+from captoolkit.asking.retrying import Patience
+from captoolkit.asking.run import Captions, Telling
+from captoolkit.asking.terms import Service, Terms
+from captoolkit.captioners.base import Captioner, PaidCaptioner, ways_to
+from captoolkit.captioners.regions import is_model_studio_url, region_of_url
 from captoolkit.captioners.registry import open_captioner
-from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.events import EntryReady, Event, OnEvent, ignore
-from captoolkit.model import CaptionerInfo, Cost, Entry, Price, Span, Status, Target, Usage
-from captoolkit.prepared import Prepared
+from captoolkit.errors import UsageError
+from captoolkit.events import OnEvent, ignore
+from captoolkit.model import CaptionerInfo, Plan, Target
 from captoolkit.preparing import prepare
-from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
     from captoolkit.audio.source import Source
 
-LOG = logging.getLogger("captoolkit")
 LOCAL = "acoustic"  # the captioner that has one model, its own
-AHEAD = 4  # segments prepared or asked about, for each request that may be under way
-MILLION = 1_000_000
 
 
-def caption(
+def captions(
     source: Source,
     *,
-    captioner: str | Captioner = "acoustic",
+    captioner: str | Captioner = LOCAL,
     target: str | Target | None = None,
     model: str | None = None,
     region: str | None = None,
@@ -48,71 +51,149 @@ def caption(
     prompt: str | None = None,
     system: str | None = None,
     concurrency: int = 4,
+    max_cost: Budget | Decimal | float | str | None = None,
+    ledger: str | Path | None = None,
+    resume: bool = True,
+    stream: bool = False,
+    patience: Patience | None = None,
+    run_timeout_s: float | None = None,
     on_event: OnEvent = ignore,
+    clock: Clock = CLOCK,
+    stop: threading.Event | None = None,
     **wishes: Any,
-) -> Timeline:
-    """Return what is to be heard in a recording, segment by segment, as one timeline.
+) -> Captions:
+    """Return the entries of a recording to iterate over, each as soon as it is finished.
+
+    ```python
+    with captions("night.wav", segment="30s") as entries:
+        for entry in entries:
+            print(entry.index, entry.text)
+        timeline = entries.timeline()
+    ```
 
     Args:
         source: as for `plan`.
         captioner: `acoustic` (measures, needs no key), `dashscope`, `openai`, or one of your own.
         target: the limits to keep; those of the model if None.
         model: the service's model; the target's if None, else the captioner's default.
-        region: `singapore` or `beijing`: which of Model Studio's two hosts is asked.
+        region: `singapore` or `beijing`: which of Model Studio's two hosts is asked; beside a
+            `base_url`, whose prices and rates hold there.
         base_url: another host, ending as the SDKs' do; takes the place of `region`.
         api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
         prompt: what to ask about each segment, of a model that takes a prompt.
         system: what to tell the model beforehand, if it takes that.
         concurrency: how many segments are asked about at once.
-        on_event: receives what `prepare` reports, and `EntryReady`.
+        max_cost: the most that may be spent, in the currency in which the region's prices are
+            listed; pass one `Budget` to several calls to share it. What it does not reach for
+            becomes holes, and answers from the ledger cost nothing.
+        ledger: the SQLite file of what has been answered; one in the user's cache folder if None,
+            `:memory:` to keep nothing. Captioners that cost nothing are not written down.
+        resume: take the answers that are there; False asks anew, and keeps the new answers.
+        stream: report text as it comes (`TextArrived`).
+        patience: how long a segment is asked about again after faults that may pass.
+        run_timeout_s: after so long nothing more is asked, and what is left becomes holes.
+        on_event: receives what `prepare` reports, `EntryReady`, `TextArrived` and `AskedAgain`.
+        clock: where time comes from.
+        stop: cancels when it is set, as closing does.
         **wishes: the other keyword arguments of `plan`.
+
+    Raises:
+        UsageError: what was asked for cannot be; nothing has been sent.
+        InputError, ToolError: as `plan`.
+        OutputError: the ledger cannot be used.
+        KeyMissingError: the service needs a key and there is none.
+    """
+    if concurrency < 1:
+        raise UsageError(f"concurrency={concurrency} must be at least 1")
+    cap = max_cost if isinstance(max_cost, Budget | None) else Budget(max_cost)
+    stop = stop or threading.Event()
+    tell = Telling(on_event, stop)
+    with contextlib.ExitStack() as resources:
+        asked = captioner
+        if isinstance(asked, str):
+            asked = open_asker(
+                asked,
+                target=target,
+                model=model,
+                region=region,
+                base_url=base_url,
+                api_key=api_key,
+                prompt=prompt,
+                system=system,
+            )
+            resources.callback(asked.close)
+        service = _service(asked.info, target, region, clock)
+        ways = ways_to(asked)
+        prepared = prepare(source, on_event=tell, target=service.target, ways=ways, **wishes)
+        resources.callback(prepared.close)
+        ask = FreeAsker(asked).ask
+        if isinstance(asked, PaidCaptioner):
+            _refuse_cap(cap, prepared.plan, service)
+            terms = Terms(
+                ledger=resources.enter_context(Ledger(ledger, clock=clock)),
+                resume=resume,
+                service=service,
+                budget=cap,
+                patience=patience or Patience(),
+                deadline_s=clock.now_s() + (inf if run_timeout_s is None else run_timeout_s),
+                stream=stream,
+                clock=clock,
+                stop=stop,
+            )
+            ask = PaidAsker(asked, terms, path=prepared.plan.info.path, tell=tell).ask
+        return Captions(
+            prepared,
+            service=service,
+            ask=ask,
+            concurrency=concurrency,
+            is_paid=isinstance(asked, PaidCaptioner),
+            tell=tell,
+            stop=stop,
+            release=resources.pop_all().close,
+        )
+
+
+def caption(source: Source, **options: Any) -> Timeline:
+    """Return what is to be heard in a recording, segment by segment, as one timeline.
+
+    ```python
+    timeline = caption("night.wav", captioner="dashscope", max_cost="0.50")
+    ```
+
+    Args:
+        source: as for `plan`.
+        **options: the keyword arguments of `captions` and of `plan`.
 
     Returns:
         One entry a segment, in time order. An entry whose status is `failed` has no caption and
-        says why in `error`: asking about one segment failing does not lose the others.
+        says why in `error`: asking about one segment failing does not lose the others, and the next
+        call with the same ledger asks about the failed ones only.
 
     Raises:
-        UsageError, InputError, ToolError, OutputError, LimitError: as `prepare`, while there is no
-            segment yet.
-        KeyMissingError: the service needs a key and there is none.
+        UsageError, InputError, ToolError, OutputError, KeyMissingError: as `captions`.
+        LimitError: as `prepare`, while there is no segment yet.
+        ServiceError: the service refuses whatever is asked (the key, the account, the model), and
+            there is no caption yet.
     """
-    _refuse_nonsense(concurrency)
-    asker = (
-        open_asker(
-            captioner,
-            target=target,
-            model=model,
-            region=region,
-            base_url=base_url,
-            api_key=api_key,
-            prompt=prompt,
-            system=system,
-        )
-        if isinstance(captioner, str)
-        else captioner
-    )
+    with captions(source, **options) as entries:
+        return entries.timeline()
+
+
+async def acaption(source: Source, **options: Any) -> Timeline:
+    """Return what `caption` returns without blocking the event loop.
+
+    Cancelling ends the work at once: when `CancelledError` arrives no child process and no
+    temporary file is left, and nothing more is asked. Requests under way are left to themselves:
+    an answer that still comes is written to the ledger. `on_event` is called from other threads.
+    """
+    stop = threading.Event()
+    work = asyncio.ensure_future(asyncio.to_thread(caption, source, stop=stop, **options))
     try:
-        row = catalogue.limits_for(asker.info.model, target)
-        price = _price(asker.info)
-        ways = ways_to(asker)
-        with prepare(source, on_event=on_event, target=row, ways=ways, **wishes) as prepared:
-            entries = _ask_about_all(prepared, asker, concurrency, on_event)
-            cost = _cost(price, entries)
-            return stitch(
-                source=prepared.source,
-                captioner=asker.info,
-                entries=entries,
-                skipped=prepared.skipped,
-                cost=cost,
-            )
-    finally:
-        if asker is not captioner:
-            asker.close()
-
-
-def _refuse_nonsense(concurrency: int) -> None:
-    if concurrency < 1:
-        raise UsageError(f"concurrency={concurrency} must be at least 1")
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.gather(work, return_exceptions=True)
+        raise
 
 
 def open_asker(
@@ -145,149 +226,55 @@ def open_asker(
     )
 
 
-async def acaption(source: Source, *, on_event: OnEvent = ignore, **options: Any) -> Timeline:
-    """Return what `caption` returns without blocking the event loop.
+def _service(
+    info: CaptionerInfo, wish: str | Target | None, region: str | None, clock: Clock
+) -> Service:
+    """Who is asked, by which limits, prices and rates."""
+    url = info.base_url or ""
+    place = region_of_url(url) or region
+    hosted = place is not None or is_model_studio_url(url)
+    target = _target(info, wish, hosted=hosted)
+    rated = hosted or not target.hosted_by
+    rates = {
+        name: float(limit) if rated and (limit := target.limit(name)) else None
+        for name in ("requests_per_minute", "tokens_per_minute")
+    }
+    price = price_in(target, place) if info.model in target.models else None
+    return Service(
+        info=info,
+        target=target,
+        price=price,
+        pace=PACES.of(url, info.model, clock=clock, **rates),
+        may_cost=hosted or price is not None,
+    )
 
-    Cancelling ends the work: no child process, no temporary file and no further request is left
-    when `CancelledError` arrives. `on_event` is called from another thread.
+
+def _target(info: CaptionerInfo, wish: str | Target | None, *, hosted: bool) -> Target:
+    """The limits to keep: those asked for, else those of the model, else the usual ones.
+
+    Raises:
+        UsageError: Model Studio is asked for a model of which nothing is known.
     """
-    stop = threading.Event()
-
-    def report(event: Event) -> None:
-        if stop.is_set():
-            raise _StoppedError
-        on_event(event)
-
-    work = asyncio.ensure_future(asyncio.to_thread(caption, source, on_event=report, **options))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.gather(work, return_exceptions=True)
-        raise
+    if wish is None and hosted and not catalogue.rows_of(info.model):
+        rows = [row for row in catalogue.targets().values() if row.hosted_by]
+        raise UsageError(
+            f"model={info.model} is not known",
+            fix=f"take one of {', '.join(model for row in rows for model in row.models)}; or name "
+            "the limits to keep (--target)",
+        )
+    return catalogue.limits_for(info.model, wish)
 
 
-class _StoppedError(Exception):
-    """Unwinds the thread of a call whose task was cancelled."""
-
-
-# ------------------------------------------------------------------------------- asking
-
-
-def _ask_about_all(
-    prepared: Prepared, captioner: Captioner, concurrency: int, on_event: OnEvent
-) -> list[Entry]:
-    """Ask about each segment as it comes; return one entry for each stretch of the source."""
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="captoolkit-ask")
-    asked: dict[Future[Entry], ReadySegment] = {}
-    entries: list[Entry] = []
-
-    def collect(done: Future[Entry]) -> None:
-        prepared.discard(asked.pop(done))
-        entries.append(done.result())
-        on_event(EntryReady(path=prepared.plan.info.path, entry=entries[-1]))
-
-    try:
-        broken = None
-        segments = iter(prepared)
-        while (segment := _next(segments, prepared)) is not None:
-            if isinstance(segment, CaptoolkitError):
-                broken = segment
-                break
-            asked[pool.submit(_ask, captioner, segment)] = segment
-            # Segments wait on the disk for their turn: not a night of them.
-            crowded = len(asked) >= AHEAD * concurrency
-            finished, _ = wait(asked, None if crowded else 0, return_when=FIRST_COMPLETED)
-            for done in finished:
-                collect(done)
-        for done in as_completed(list(asked)):
-            collect(done)
-    except Exception:
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    except BaseException:  # Ctrl-C does not wait for answers that may take minutes
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
-    if broken:
-        entries.append(_hole_at_the_end(prepared, broken))
-        on_event(EntryReady(path=prepared.plan.info.path, entry=entries[-1]))
-    return entries
-
-
-def _next(segments: Any, prepared: Prepared) -> ReadySegment | CaptoolkitError | None:
-    """The next segment, None after the last, or why there is none although more should come.
-
-    A failure before the first segment is the caller's to hear; later ones cost only what is left.
-    """
-    try:
-        segment: ReadySegment | None = next(segments, None)
-    except CaptoolkitError as error:
-        if not prepared.segments:
-            raise
-        return error
-    return segment
-
-
-def _ask(captioner: Captioner, segment: ReadySegment) -> Entry:
-    """The entry of one segment: its caption, or the hole and its reason. Runs in a thread."""
-    try:
-        said = captioner.caption(segment)
-    except CaptoolkitError as error:
-        return _hole(segment.index, segment.source_span, error)
-    except Exception as error:  # a fault in one answer must not cost the others, which are paid for
-        LOG.exception("the captioner %s failed on segment %d", captioner.info.name, segment.index)
-        fault = CaptoolkitError(f"the captioner failed with {type(error).__name__}: {error}")
-        return _hole(segment.index, segment.source_span, fault)
-    return Entry(
-        index=segment.index,
-        source_span=segment.source_span,
-        status=Status.OK,
-        text=said.text,
-        finish_reason=said.finish_reason,
-        request_id=said.request_id,
-        usage=said.usage,
-    )
-
-
-def _hole(index: int, span: Span, error: CaptoolkitError) -> Entry:
-    return Entry(
-        index=index,
-        source_span=span,
-        status=Status.FAILED,
-        error=str(error),
-        request_id=getattr(error, "request_id", None),
-    )
-
-
-def _hole_at_the_end(prepared: Prepared, error: CaptoolkitError) -> Entry:
-    """What could not be prepared any more, from the last finished segment on."""
-    track, last = prepared.plan.track, prepared.segments[-1]
-    start = last.source_span.end_samples
-    span = Span(
-        start_samples=start,
-        end_samples=max(start + 1, track.duration_samples),
-        rate_hz=track.sample_rate_hz,
-    )
-    return _hole(last.index + 1, span, error)
-
-
-# -------------------------------------------------------------------------------- money
-
-
-def _cost(price: Price | None, entries: list[Entry]) -> Cost | None:
-    """What the answers cost; None where no price or no count is known."""
-    usage = sum((entry.usage for entry in entries), Usage())
-    if price is None or usage.input_tokens is None:
-        return None
-    amount = price.input_per_million * usage.input_tokens
-    amount += price.output_per_million * (usage.output_tokens or 0)
-    return Cost(currency=price.currency, amount=(amount / MILLION).quantize(Decimal("0.000001")))
-
-
-def _price(info: CaptionerInfo) -> Price | None:
-    """The first price listed for the model in the region that was asked."""
-    region = region_of_url(info.base_url or "")
-    rows = catalogue.rows_of(info.model)
-    prices = (price for row in rows for price in row.prices if price.region == region)
-    return next(prices, None)
+def _refuse_cap(cap: Budget | None, plan: Plan, service: Service) -> None:
+    """Refuse a cap that cannot be kept, or that no request keeps, before anything is sent."""
+    if cap is None:
+        return
+    price, info = service.price, service.info
+    if price is None:
+        raise UsageError(
+            f"max_cost={cap.cap} cannot be kept: what {info.model} costs at {info.base_url} is not "
+            "known",
+            fix="leave it out; or give its row a price, and name the region (--region)",
+        )
+    lengths = {Fraction(span.samples, span.rate_hz) for span in plan.spans}
+    refuse_too_small(cap, [worst_case(service.target, price, length) for length in lengths], price)

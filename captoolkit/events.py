@@ -49,10 +49,36 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryReady:
-    """A segment has been captioned, or has failed."""
+    """A segment has been captioned, or has failed.
+
+    `recalled` is True where an earlier run had the answer, so that nothing was asked or paid.
+    """
 
     path: str
     entry: Entry
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextArrived:
+    """A piece of a segment's caption has come (with `stream=True`); it follows those before it."""
+
+    path: str
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedAgain:
+    """A segment could not be captioned and will be asked about again, `wait_s` from now.
+
+    What `TextArrived` brought of it so far is void.
+    """
+
+    path: str
+    index: int
+    wait_s: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +89,9 @@ class Warned:
     message: str
 
 
-Event = Started | Progressed | SegmentReady | Replaced | EntryReady | Warned
+Event = (
+    Started | Progressed | SegmentReady | Replaced | EntryReady | TextArrived | AskedAgain | Warned
+)
 OnEvent = Callable[[Event], None]
 
 

@@ -262,6 +262,7 @@ class Target:
         on_exceed: `error` or `truncate`: what the service does with a longer clip.
         full_sound: whether it hears more than 16 kHz mono: rate and channels are then kept.
         prompt, system, turns: whether a prompt, a system message, several turns are allowed.
+        hosted_by: on whose hosts the prices and rates hold; empty where they hold anywhere.
     """
 
     name: str
@@ -275,6 +276,7 @@ class Target:
     prompt: bool = False
     system: bool = False
     turns: bool = False
+    hosted_by: str = ""
 
     def limit(self, name: str) -> Fraction | None:
         """Return the value of the fact called `name`, None where it is unknown."""
@@ -359,13 +361,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as a service counted them; None where it said nothing."""
+    """Tokens as a service counted them; None where it said nothing.
+
+    `predicted_input_tokens` is what was expected of the sound, to be held beside `input_tokens`.
+    """
 
     audio_tokens: int | None = None
     text_tokens: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
+    predicted_input_tokens: int | None = None
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -373,7 +379,14 @@ class Usage:
         )
 
 
-USAGE_FIELDS = ("audio_tokens", "text_tokens", "input_tokens", "output_tokens", "total_tokens")
+USAGE_FIELDS = (
+    "audio_tokens",
+    "text_tokens",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "predicted_input_tokens",
+)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -79,6 +79,13 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _bare_ledger(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every test begin with nothing asked, and leave the user's own ledger alone."""
+    folder = tmp_path_factory.mktemp("ledger")
+    monkeypatch.setenv("CAPTOOLKIT_LEDGER", str(folder / "ledger.sqlite3"))
+
+
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     """A server that keeps what it is sent."""

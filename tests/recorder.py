@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+THROTTLED = b'{"code":"Throttling.RateQuota","message":"Requests rate limit exceeded"}'
+FAILED = b'{"code":"InternalError","message":"An internal error has occurred"}'
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -40,6 +42,7 @@ class Recorder:
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
         self.released = threading.Event()
+        self._latest = threading.local()  # the request that a thread is treating
         self.pages: dict[str, Behaviour] = {}
         self._behave: Behaviour = _answer(200, b"{}", {})
         self._server = _Server(("127.0.0.1", 0), _handler(self))
@@ -55,9 +58,9 @@ class Recorder:
         """Keep a request, then treat it as told."""
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        self.seen.append(
-            Seen(method=handler.command, path=handler.path, headers=headers, body=body)
-        )
+        seen = Seen(method=handler.command, path=handler.path, headers=headers, body=body)
+        self.seen.append(seen)
+        self._latest.seen = seen
         with contextlib.suppress(OSError):  # the other side has left, as it should
             self.pages.get(handler.path.partition("?")[0], self._behave)(handler)
 
@@ -132,13 +135,12 @@ class Recorder:
 
     def drip(self) -> None:
         """Send a byte every few milliseconds until nobody listens or the test is over."""
+        self._behave = self._drip
 
-        def behave(handler: BaseHTTPRequestHandler) -> None:
-            _head(handler, 200, {})
-            while not self.released.wait(0.005):
-                handler.wfile.write(b" ")
-
-        self._behave = behave
+    def _drip(self, handler: BaseHTTPRequestHandler) -> None:
+        _head(handler, 200, {})
+        while not self.released.wait(0.005):
+            handler.wfile.write(b" ")
 
     def drip_head(self) -> None:
         """Send a header that never ends, letter by letter."""
@@ -161,6 +163,32 @@ class Recorder:
 
         self._behave = behave
 
+    def weather(self, choose: Callable[[Seen], str], answer: Callable[[Seen], bytes]) -> None:
+        """Treat each request as `choose` names: `fair` is an answer, the others are faults."""
+        faults: dict[str, Behaviour] = {
+            "hang": lambda handler: _wait(self.released),
+            "reset": _reset,
+            "drip": self._drip,
+            "throttled": _answer(429, THROTTLED, {}),
+            "come back": _answer(429, THROTTLED, {"Retry-After": "7"}),
+            "failed": _answer(500, FAILED, {}),
+            "html": _answer(502, b"<html><h1>Bad gateway</h1>", {"Content-Type": "text/html"}),
+            "header": _answer(200, b"{}", {"X-Long": "x" * 2**20}),
+        }
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            seen = self._latest.seen
+            kind = choose(seen)
+            if kind == "fair":
+                _answer(200, answer(seen), {"Content-Type": "application/json"})(handler)
+            elif kind == "half":
+                body = answer(seen)[:40]
+                _answer(200, body, {"Content-Length": str(2 * len(body))})(handler)
+            else:
+                faults[kind](handler)
+
+        self._behave = behave
+
     def close(self) -> None:
         """Stop, and wait until everything has stopped."""
         self.released.set()
@@ -170,6 +198,7 @@ class Recorder:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
     daemon_threads = False  # closing waits for the answers under way
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -189,6 +189,19 @@ def uploads_url(base_url: str) -> str:
     return base_url.removesuffix(BASE_PATHS["openai"]) + BASE_PATHS["dashscope"]
 
 
+def is_model_studio_url(url: str) -> bool:
+    """Return whether a URL names one of Model Studio's own hosts.
+
+    ```python
+    >>> is_model_studio_url("https://ws-1.cn-beijing.maas.aliyuncs.com/api/v1")
+    True
+
+    ```
+    """
+    host = urlsplit(url).hostname or ""
+    return Endpoint(base_url=url, host=host, encrypted=True).is_model_studio
+
+
 def parse_base_url(text: str, *, captioner: str) -> Endpoint:
     """Return the endpoint that a base URL names, checked for the captioner that will use it.
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "emulate": "Rehearse: answer on this machine as the services do, for nothing.",
     "embed": "Put a timeline into its media file: subtitles and chapters.",
     "export": "Write a timeline in other formats.",
+    "ledger": "Show, export or prune what services have answered.",
     "plan": "Show what would be done to each file and why; write nothing.",
     "prepare": "Make files that fit the target, and a manifest of them.",
     "probe": "Show what each file is, and which limits it breaks.",
@@ -145,7 +146,7 @@ def outcome(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> 
         except CaptoolkitError as error:
             if debug:
                 traceback.print_exc()
-            report(f"{shown(name)}: {error}")
+            report(f"{shown(name)}: {error}{request_note(getattr(error, 'request_id', None))}")
             failures.append(error)
     if not succeeded and all(isinstance(one, UsageError) for one in failures):
         return USAGE
@@ -155,6 +156,11 @@ def outcome(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> 
 def report(message: str) -> None:
     """Write one line about what went wrong."""
     click.echo(f"error: {clean(message)}", err=True)
+
+
+def request_note(request_id: str | None) -> str:
+    """Return how an error names the request, for the service's support; empty without one."""
+    return f" [request id {request_id}]" if request_id else ""
 
 
 def display_name(path: str) -> str:

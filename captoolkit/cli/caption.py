@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report
-from captoolkit.cli.show import note, plural, say
-from captoolkit.errors import UsageError
+from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report, request_note
+from captoolkit.cli.recap import Recap, say_recap
+from captoolkit.cli.show import note, plural, say, shown
+from captoolkit.errors import CaptoolkitError, UsageError
 
 if TYPE_CHECKING:
+    from captoolkit.asking.run import Captions
+    from captoolkit.cli.progress import Bars
+    from captoolkit.cli.streamed import Streamed
+    from captoolkit.cli.writing import Outputs
     from captoolkit.timeline.value import Timeline
+
+WHO = ("target", "model", "region", "base_url", "prompt", "system")
+HOW = ("captioner", "region", "concurrency", "max_cost", "ledger", "stream")
 
 
 @click.command("caption", short_help=COMMANDS["caption"])
@@ -20,14 +30,7 @@ if TYPE_CHECKING:
 @options.output_options
 @options.embed_option
 @options.captioner_options
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="How many segments are asked about at once.",
-)
+@options.asking_options
 @options.preparing_options(target=None)
 @options.overwrite_option
 @options.debug_option
@@ -38,13 +41,6 @@ def command(
     spread: bool,
     frame_rate: str | None,
     embed_audio: bool,
-    captioner: str,
-    model: str | None,
-    region: str | None,
-    base_url: str | None,
-    prompt: str | None,
-    system: str | None,
-    concurrency: int,
     overwrite: bool,
     debug: bool,
     **chosen: Any,
@@ -55,10 +51,13 @@ def command(
     captions are stitched into one timeline on FILE's own clock: one entry for each segment, so
     --segment 30s gives more of them than the 40 minutes that services allow. A segment that gets
     no caption is marked in the timeline, the rest is kept, and the exit status is 1.
+
+    What a service answers is kept in a ledger: running the same again asks, and pays, only for what
+    has no answer yet. On a terminal the price is told and agreed to first; --yes skips that.
     """
-    from captoolkit.captioning import caption, open_asker
-    from captoolkit.cli.progress import Bars
-    from captoolkit.cli.writing import Outputs, rescue
+    from captoolkit.asking.budget import Budget
+    from captoolkit.captioning import open_asker
+    from captoolkit.cli.writing import Outputs
 
     outputs = Outputs(
         formats,
@@ -69,53 +68,83 @@ def command(
         spread=spread,
         frame_rate=frame_rate,
     )
-    asker = open_asker(
-        captioner,
-        target=chosen["target"],
-        model=model,
-        region=region,
-        base_url=base_url,
-        prompt=prompt,
-        system=system,
-    )
-    holes = 0
-
-    def make(name: str) -> None:
-        nonlocal holes
-        places = outputs.places()
-        with Bars(name, captions=True) as bars:
-            timeline = caption(
-                name,
-                captioner=asker,
-                concurrency=concurrency,
-                on_event=bars.show,
-                **options.wishes(chosen),
-            )
-        try:
-            outputs.write(timeline, places)
-        except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
-            note(f"{name}: its timeline is kept in {rescue(timeline)}")
-            raise
-        for place in places.values():
-            if place is not None:
-                say(display_name(str(place)))
-        _tell(name, timeline)
-        holes += len(timeline.holes)
-
+    if chosen["max_cost"] is not None:  # one for all files
+        chosen["max_cost"] = Budget(chosen["max_cost"])
+    asker = open_asker(chosen["captioner"], **{name: chosen[name] for name in WHO})
+    recaps: list[Recap] = []
     with asker:
-        status = for_each(files, make, debug=debug)
-    return FAILED if holes else status
+        chosen["captioner"] = asker
+        status = for_each(
+            files, lambda name: recaps.append(_caption(name, outputs, chosen)), debug=debug
+        )
+    say_recap(recaps)
+    return FAILED if any(recap.timeline.holes for recap in recaps) else status
 
 
-def _tell(name: str, timeline: Timeline) -> None:
-    """What came of it, for the person: holes as errors, tokens and cost where there are any."""
-    for hole in timeline.holes:
-        report(f"{name}: segment {hole.index}: {hole.error}")
+def _caption(name: str, outputs: Outputs, chosen: dict[str, Any]) -> Recap:
+    """Caption one file, write its timeline and say what went wrong."""
+    from captoolkit.captioning import captions
+    from captoolkit.cli.writing import rescue
+
+    places = outputs.places()
+    screen = _screen(name, stream=chosen["stream"])
+    how = {option: chosen[option] for option in HOW} | {"resume": not chosen["anew"]}
+    with captions(name, on_event=screen.show, **how, **options.wishes(chosen)) as entries:
+        if entries.is_paid:
+            _agree(name, entries, agreed=chosen["agreed"])
+        with screen:
+            timeline = entries.timeline()
+    try:
+        outputs.write(timeline, places)
+    except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
+        note(f"{name}: its timeline is kept in {rescue(timeline)}")
+        raise
+    for place in places.values():
+        if place is not None:
+            say(display_name(str(place)))
+    _tell_faults(name, timeline)
+    return Recap(
+        name=shown(name), timeline=timeline, asked=entries.asked, places=tuple(places.values())
+    )
+
+
+def _screen(name: str, *, stream: bool) -> Bars | Streamed:
+    """What is seen while it works: text as it comes, or bars."""
+    from captoolkit.cli.progress import Bars
+    from captoolkit.cli.streamed import Streamed
+
+    return Streamed(name) if stream else Bars(name, captions=True)
+
+
+def _agree(name: str, entries: Captions, *, agreed: bool) -> None:
+    """Say what asking will cost at most and, on a terminal, have it agreed to.
+
+    Raises:
+        CaptoolkitError: it was not.
+    """
+    from captoolkit.cli.plan import price, tokens
+
+    cost = entries.cost_range
+    told = price(cost) if cost else "The price is not known here"
+    note(f"{shown(name)}: {tokens(entries.plan)} {told}; what the ledger knows costs nothing.")
+    if entries.may_cost and not agreed and sys.stdin.isatty() and sys.stderr.isatty():
+        requests = plural(len(entries.plan.spans), "request")
+        if not click.confirm(f"Send {requests} to {entries.captioner.base_url}?", err=True):
+            raise CaptoolkitError("nothing was asked", fix="say yes, or pass --yes")
+
+
+def _tell_faults(name: str, timeline: Timeline) -> None:
+    """Tell what got no caption, and which captions are not whole."""
+    for error, alike in groupby(timeline.holes, key=lambda hole: hole.error):
+        holes = list(alike)
+        numbers = f"segment {holes[0].index}"
+        if len(holes) > 1:
+            numbers = f"segments {holes[0].index} to {holes[-1].index}, {len(holes)} of them"
+        request_id = next((hole.request_id for hole in holes if hole.request_id), None)
+        report(f"{shown(name)}: {numbers}: {error}{request_note(request_id)}")
     for entry in timeline.entries:
         if entry.finish_reason == "length":
-            note(f"warning: {name}: segment {entry.index}: the caption was cut off at its longest")
-    used = timeline.usage.total_tokens
-    if used is not None:
-        cost = timeline.cost
-        price = f", {cost.currency} {cost.amount}" if cost else ""
-        note(f"{name}: {plural(len(timeline.entries), 'segment')}, {plural(used, 'token')}{price}")
+            note(
+                f"warning: {shown(name)}: segment {entry.index}: the caption was cut off at its "
+                "longest"
+            )

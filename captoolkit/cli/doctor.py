@@ -25,6 +25,7 @@ def command(as_json: bool) -> int:
     The key itself is never shown. The exit status is 1 when something found will not do.
     """
     from captoolkit import catalogue
+    from captoolkit.asking.ledger import default_path
     from captoolkit.errors import ToolError, UsageError
 
     found: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
@@ -44,6 +45,7 @@ def command(as_json: bool) -> int:
         f"key ({KEY_VARIABLE})": "set" if os.environ.get(KEY_VARIABLE) else "not set",
         "targets of your own": str(catalogue.user_file() or "none"),
         "configuration folder": str(catalogue.config_folder()),
+        "ledger of answers": str(default_path()),
     }
     if as_json:
         from captoolkit.exactjson import render

@@ -17,7 +17,7 @@ from captoolkit.units import parse_bit_rate, parse_duration
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
+def parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
     """Return an option callback that reads a value as people write it."""
 
     def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
@@ -98,13 +98,13 @@ def length_options(command: Command) -> Command:
         command,
         click.option(
             "--segment",
-            callback=_parsed_by(parse_duration),
+            callback=parsed_by(parse_duration),
             metavar="LENGTH",
             help="Make segments of about this length, such as 30s.",
         ),
         click.option(
             "--max-segment",
-            callback=_parsed_by(parse_duration),
+            callback=parsed_by(parse_duration),
             metavar="LENGTH",
             help="Make no segment longer than this, such as 10m.",
         ),
@@ -243,7 +243,7 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
         click.option(
             "--bitrate",
             "bit_rate",
-            callback=_parsed_by(parse_bit_rate),
+            callback=parsed_by(parse_bit_rate),
             metavar="RATE",
             help="Bits per second that come out, such as 64k.",
         ),
@@ -257,7 +257,7 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
         click.option("--channels", type=click.IntRange(1, 2), help="Channels that come out."),
         click.option(
             "--skip-silence",
-            callback=_parsed_by(parse_duration),
+            callback=parsed_by(parse_duration),
             metavar="[=LENGTH]",
             help="Leave out silences of at least this length; without one, of ten seconds. Quiet "
             "sound is no silence. Times stay those of FILE.",
@@ -340,6 +340,51 @@ def _service_options(
             ".../compatible-mode/v1 or .../v1 for openai.",
         ),
     ]
+
+
+def ledger_option(command: Command) -> Command:
+    """`--ledger`."""
+    return click.option(
+        "--ledger",
+        metavar="PATH",
+        help="The file of what has been asked and answered.  [default: the one that "
+        "CAPTOOLKIT_LEDGER names, else one in the user's cache folder]",
+    )(command)
+
+
+def asking_options(command: Command) -> Command:
+    """How many are asked about at once, what it may cost, what is known already."""
+    return _stack(
+        command,
+        click.option(
+            "--concurrency",
+            type=click.IntRange(1),
+            default=4,
+            show_default=True,
+            metavar="N",
+            help="How many segments are asked about at once.",
+        ),
+        click.option(
+            "--max-cost",
+            metavar="AMOUNT",
+            help="Spend no more than this, such as 0.50, in the currency in which the region's "
+            "prices are listed, on all FILEs together. What it does not reach for is marked in the "
+            "timeline.",
+        ),
+        click.option(
+            "--yes", "agreed", is_flag=True, help="Do not ask whether what it costs is all right."
+        ),
+        ledger_option,
+        click.option(
+            "--no-resume",
+            "anew",
+            is_flag=True,
+            help="Ask about every segment, whatever the ledger knows.",
+        ),
+        click.option(
+            "--stream", is_flag=True, help="Show captions on standard error as they come."
+        ),
+    )
 
 
 def _stack(command: Command, *options: Callable[[Command], Command]) -> Command:

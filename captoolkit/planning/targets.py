@@ -80,6 +80,7 @@ class _Target(_Row, frozen=True):
     prompt: bool = False
     system: bool = False
     turns: bool = False
+    hosted_by: str = ""
 
 
 class _File(_Row, frozen=True):
@@ -135,6 +136,7 @@ def _target(name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source]) -
         prompt=row.prompt,
         system=row.system,
         turns=row.turns,
+        hosted_by=row.hosted_by,
     )
 
 

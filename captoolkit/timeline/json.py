@@ -92,7 +92,10 @@ def entry_fields(entry: Entry) -> dict[str, object]:
 
 
 def _usage(usage: Usage) -> dict[str, object]:
-    return {name: getattr(usage, name) for name in USAGE_FIELDS}
+    fields = {name: getattr(usage, name) for name in USAGE_FIELDS}
+    if usage.predicted_input_tokens is None:  # only where somebody predicted
+        del fields["predicted_input_tokens"]
+    return fields
 
 
 def _cost(cost: Cost | None) -> dict[str, object] | None:
@@ -134,6 +137,7 @@ class _UsageShape(_Exact, frozen=True, kw_only=True):
     input_tokens: _Whole | None
     output_tokens: _Whole | None
     total_tokens: _Whole | None
+    predicted_input_tokens: _Whole | None = None
 
 
 class _EntryShape(_Exact, frozen=True, kw_only=True):

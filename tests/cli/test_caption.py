@@ -135,7 +135,12 @@ def test_a_service_is_asked_segment_by_segment(
     assert [entry["text"] for entry in timeline["entries"]] == ["一个人说：“好”。"] * 3
     assert timeline["usage"]["total_tokens"] == 3 * 559
     assert timeline["usage"]["audio_tokens"] == 3 * 152
-    assert "3 segments, 1,677 tokens" in ran.err
+    assert timeline["usage"]["input_tokens"] == 3 * 160
+    assert timeline["usage"]["predicted_input_tokens"] == 563
+    assert "hammering-mandarin.flac: 564 input tokens in 3 requests" in ran.err
+    *_, head, row = ran.err.splitlines()
+    assert head.split() == ["file", "segments", "asked", "holes", "tokens", "cost", "written", "to"]
+    assert row.split()[1:6] == ["3", "3", "0", "1,677", "-"]
     assert "sk-test" not in text + ran.out + ran.err
 
 
@@ -144,17 +149,17 @@ def test_a_segment_that_fails_is_a_marked_hole_and_status_1(
 ) -> None:
     """The timeline is written all the same, with the reason in its place."""
     recorder.answer(
-        {"code": "InternalError", "message": "try later", "request_id": "r-9"}, status=500
+        {"code": "DataInspectionFailed", "message": "try another", "request_id": "r-9"}, status=400
     )
     argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
     ran = run("caption", fixtures / "speech.amr", *argv, "-f", "json,srt")
     assert ran.status == 1
     assert "segment 1: " in ran.err
-    assert "try later" in ran.err
+    assert "try another" in ran.err
     timeline = json.loads((tmp_path / "speech.json").read_text(encoding="utf-8"))
     (hole,) = timeline["entries"]
     assert hole["status"] == "failed"
-    assert "try later" in hole["error"]
+    assert "try another" in hole["error"]
     assert hole["request_id"] == "r-9"
     assert "[no caption: " in (tmp_path / "speech.srt").read_text(encoding="utf-8")
 

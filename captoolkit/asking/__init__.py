@@ -1,0 +1,1 @@
+"""Asking captioners about segments: what is known already, what it may cost, when, and again."""

@@ -1,0 +1,270 @@
+"""One segment, one entry: what is known is not asked, what failed is asked again, within bounds.
+
+Rules: the order is ledger, money, turn, question; whatever comes of it is written down before
+anybody hears of it. Asking about one segment never raises but to stop: a segment without a caption
+is a hole that says why. What would go wrong for every segment (a key that is none) stops the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+
+from captoolkit.asking.budget import amount_of, predicted, worst_case
+from captoolkit.asking.clock import StoppedError
+from captoolkit.asking.ledger import Question
+from captoolkit.asking.retrying import Tries
+from captoolkit.asking.terms import Terms
+from captoolkit.audio.clip import ReadySegment
+from captoolkit.captioners.base import Captioner, OnText, PaidCaptioner
+from captoolkit.captioners.faults import Again, remedy_for
+from captoolkit.errors import CaptoolkitError, OutputError, ServiceError
+from captoolkit.events import AskedAgain, Event, TextArrived, Warned
+from captoolkit.model import Caption, Entry, Span, Status
+
+LOG = logging.getLogger("captoolkit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of one segment.
+
+    Attributes:
+        asked: whether anything was sent to the captioner.
+        recalled: whether the answer was in the ledger, so that nothing was asked.
+        fault: the error that ended it, None for a caption.
+    """
+
+    entry: Entry
+    asked: bool = False
+    recalled: bool = False
+    fault: CaptoolkitError | None = None
+
+
+Ask = Callable[[ReadySegment], Answered]
+
+
+class FreeAsker:
+    """Asks a captioner that costs nothing: once, and nothing is written down."""
+
+    def __init__(self, captioner: Captioner) -> None:
+        self._captioner = captioner
+
+    def ask(self, segment: ReadySegment) -> Answered:
+        """Return the entry of a segment."""
+        try:
+            said = _said(self._captioner, segment, None)
+        except CaptoolkitError as error:
+            return hole(segment.index, segment.source_span, error, asked=True)
+        return Answered(entry=_entry(segment, said), asked=True)
+
+
+class PaidAsker:
+    """Asks a captioner whose answers cost something, by the terms of a run."""
+
+    def __init__(
+        self, captioner: PaidCaptioner, terms: Terms, *, path: str, tell: Callable[[Event], None]
+    ) -> None:
+        self._captioner = captioner
+        self._terms = terms
+        self._path = path
+        self._tell = tell
+        self._halted: CaptoolkitError | None = None
+
+    def ask(self, segment: ReadySegment) -> Answered:
+        """Return the entry of a segment.
+
+        Raises:
+            StoppedError: the run was cancelled before there was one.
+            BaseException: what the caller's `on_event` raised.
+        """
+        try:
+            return self._answered(segment)
+        except _CallbackError as error:
+            raise error.cause from None
+
+    def _answered(self, segment: ReadySegment) -> Answered:
+        """The entry, from the ledger or from the captioner; whatever comes of it is noted."""
+        question = Question.about(segment.sha256, self._captioner)
+        ledger, terms = self._terms.ledger, self._terms
+        try:
+            known = ledger.claim(question, stop=terms.stop, resume=terms.resume)
+        except CaptoolkitError as error:
+            return hole(segment.index, segment.source_span, error)
+        if known is not None:
+            return Answered(entry=self._entry(segment, known), recalled=True)
+        now_s = terms.clock.now_s()
+        until_s = min(terms.deadline_s, now_s + terms.patience.segment_s)
+        tries = Tries(terms.patience, deadline_s=until_s)
+        try:
+            said = self._asked_until_answered(segment, tries)
+        except CaptoolkitError as error:
+            request_id = getattr(error, "request_id", None)
+            self._write_down(partial(ledger.fail, question, str(error), request_id=request_id))
+            return hole(segment.index, segment.source_span, error, asked=tries.begun > 0)
+        except BaseException:
+            self._write_down(partial(ledger.fail, question, "the run was cancelled"))
+            raise
+        self._write_down(partial(ledger.answer, question, said))
+        return Answered(entry=self._entry(segment, said), asked=True)
+
+    def _entry(self, segment: ReadySegment, said: Caption) -> Entry:
+        """The entry of a caption, what it was counted as beside what was expected."""
+        expected = predicted(self._terms.service.target, _duration_s(segment))
+        usage = replace(said.usage, predicted_input_tokens=expected.input_tokens)
+        return _entry(segment, replace(said, usage=usage))
+
+    def _asked_until_answered(self, segment: ReadySegment, tries: Tries) -> Caption:
+        """The caption, asking again where the policy says so."""
+        while True:
+            self._refuse_halted()
+            try:
+                return self._asked(segment, tries)
+            except ServiceError as error:
+                if remedy_for(error).again is Again.HALT:
+                    self._halted = error
+                wait_s = tries.wait_after(error, now_s=self._terms.clock.now_s())
+                if wait_s is None:
+                    raise _tired(error, tries.begun) from None
+                self._wait(segment, error, wait_s)
+
+    def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
+        """Let time pass before the next try, for everybody if the service asks for that."""
+        LOG.info("segment %d is asked about again in %.1f s: %s", segment.index, wait_s, error)
+        self._hand_on(
+            AskedAgain(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
+        )
+        if remedy_for(error).again is Again.SLOWER:
+            self._terms.service.pace.throttled(wait_s)
+        else:
+            self._terms.clock.wait(self._terms.stop, wait_s)
+
+    def _refuse_halted(self) -> None:
+        if self._halted is not None:
+            raise self._halted
+        if self._terms.clock.now_s() >= self._terms.deadline_s:
+            raise CaptoolkitError(
+                "not asked: the time of this run was over",
+                fix="run it again: what has an answer is not asked or paid for again",
+            )
+
+    def _asked(self, segment: ReadySegment, tries: Tries) -> Caption:
+        """The caption of one request, when there is money for it and it is its turn."""
+        terms, service = self._terms, self._terms.service
+        duration_s = _duration_s(segment)
+        expected = predicted(service.target, duration_s)
+        worst = Decimal(0)
+        if terms.budget is not None and service.price is not None:
+            worst = worst_case(service.target, service.price, duration_s)
+            terms.budget.reserve(worst, terms.stop)
+        spent = Decimal(0)
+        try:
+            service.pace.turn(expected.input_tokens or 0, terms.stop)
+            spent = worst  # until it is known better
+            tries.begun += 1
+            said = _said(self._captioner, segment, self._on_text(segment))
+            amount = amount_of(said.usage, service.price)
+            spent = worst if amount is None else amount
+        except ServiceError as error:
+            spent = worst if remedy_for(error).may_be_billed else Decimal(0)
+            raise
+        finally:
+            if terms.budget is not None:
+                terms.budget.settle(worst, spent)
+        service.pace.answered(said.usage.output_tokens or 0)
+        return said
+
+    def _on_text(self, segment: ReadySegment) -> OnText | None:
+        """What hands text on as it comes, None where nobody wants it."""
+        if not self._terms.stream:
+            return None
+
+        def text_arrived(text: str) -> None:
+            # Of a run that was cancelled nobody wants to hear, but the answer is paid for.
+            with contextlib.suppress(StoppedError):
+                self._hand_on(TextArrived(path=self._path, index=segment.index, text=text))
+
+        return text_arrived
+
+    def _hand_on(self, event: Event) -> None:
+        """Tell the caller, past whatever would take the caller's error for the captioner's."""
+        try:
+            self._tell(event)
+        except StoppedError:
+            raise
+        except BaseException as error:
+            raise _CallbackError(error) from error
+
+    def _write_down(self, entry: Callable[[], None]) -> None:
+        """Write to the ledger; a ledger that fails must not cost an answer that is here."""
+        try:
+            entry()
+        except OutputError as error:
+            with contextlib.suppress(StoppedError):
+                self._hand_on(Warned(path=self._path, message=str(error)))
+
+
+def hole(index: int, span: Span, fault: CaptoolkitError, *, asked: bool = False) -> Answered:
+    """Return the entry of a segment that has no caption, with the reason."""
+    entry = Entry(
+        index=index,
+        source_span=span,
+        status=Status.FAILED,
+        error=str(fault),
+        request_id=getattr(fault, "request_id", None),
+    )
+    return Answered(entry=entry, asked=asked, fault=fault)
+
+
+def _duration_s(segment: ReadySegment) -> Fraction:
+    return Fraction(segment.source_span.samples, segment.source_span.rate_hz)
+
+
+def _entry(segment: ReadySegment, said: Caption) -> Entry:
+    return Entry(
+        index=segment.index,
+        source_span=segment.source_span,
+        status=Status.OK,
+        text=said.text,
+        finish_reason=said.finish_reason,
+        request_id=said.request_id,
+        usage=said.usage,
+    )
+
+
+class _CallbackError(BaseException):
+    """Carries what `on_event` raised past everybody who handles errors of captioners."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def _said(captioner: Captioner, segment: ReadySegment, on_text: OnText | None) -> Caption:
+    """What a captioner says; a fault in it must not cost the others, which are paid for."""
+    try:
+        if on_text is not None and isinstance(captioner, PaidCaptioner):
+            return captioner.caption(segment, on_text=on_text)
+        return captioner.caption(segment)
+    except CaptoolkitError:
+        raise
+    except Exception as error:
+        LOG.exception("the captioner %s failed on segment %d", captioner.info.name, segment.index)
+        raise CaptoolkitError(
+            f"the captioner failed with {type(error).__name__}: {error}"
+        ) from error
+
+
+def _tired(error: ServiceError, times: int) -> ServiceError:
+    """The last error, saying how often it was tried."""
+    told = [f"asked {times} times"] if times > 1 else []
+    if error.retry_after_s:
+        told.append(f"the service wants to be left alone for {error.retry_after_s:g} s")
+    if told:
+        error.problem = f"{error.problem} ({', '.join(told)})"
+    return error

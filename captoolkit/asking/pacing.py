@@ -1,0 +1,122 @@
+"""When the next request may go out: as often as a service allows, less often when it complains.
+
+Rules: one `Pace` for each endpoint and model, shared by everything that runs in the process,
+because services count per account and model. Limits are enforced by the second as well as by the
+minute (Model Studio, "Rate limits"), so requests are spaced and not sent in bursts. The first ones
+are spaced more widely: Model Studio throttles what "increased too quickly". What throttles all the
+same makes everybody wait, and then ask half as often; answers bring the pace back.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from captoolkit.asking.clock import CLOCK, Clock
+
+RAMP = 2.0  # the first requests are this many times as far apart as the limit asks for
+RAMP_STEP = 0.5  # and each answer brings them closer by this
+RECOVERY_STEP = 0.8  # the same after throttling, when there is reason to be careful
+THROTTLED_S = 0.5  # the least distance after throttling, where no limit is known
+WIDEST_S = 60.0
+CLOSE_S = 0.01  # what is closer than this is not spaced at all
+
+
+class Pace:
+    """The turns of one endpoint and model; safe to use from several threads.
+
+    Args:
+        requests_per_minute: as the service states it, None where it does not.
+        tokens_per_minute: input and output together, None where unknown.
+        clock: where time comes from.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        clock: Clock = CLOCK,
+    ) -> None:
+        self._clock = clock
+        self._closest_s = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._s_per_token = 60 / tokens_per_minute if tokens_per_minute else 0.0
+        self._guard = threading.Lock()
+        self._distance_s = RAMP * self._closest_s
+        self._step = RAMP_STEP
+        self._request_free_s = self._tokens_free_s = self._paused_until_s = clock.now_s()
+
+    @property
+    def distance_s(self) -> float:
+        """How far apart requests are sent at the moment."""
+        return self._distance_s
+
+    def turn(self, tokens: int, stop: threading.Event) -> None:
+        """Wait until a request with that many input tokens may go out.
+
+        Raises:
+            StoppedError: `stop` was set meanwhile.
+        """
+        start_s = self._book(tokens)
+        while True:
+            self._clock.wait(stop, start_s - self._clock.now_s())
+            if start_s >= self._paused_until_s:
+                return
+            start_s = self._book(0)  # throttled meanwhile: to the end of the queue
+
+    def answered(self, output_tokens: int) -> None:
+        """Count an answer: it used tokens, and the service bears this pace."""
+        with self._guard:
+            self._tokens_free_s += output_tokens * self._s_per_token
+            closer_s = self._distance_s * self._step
+            self._distance_s = max(self._closest_s, closer_s if closer_s > CLOSE_S else 0.0)
+
+    def throttled(self, wait_s: float) -> None:
+        """Let nobody ask for `wait_s`, and ask half as often from then on."""
+        with self._guard:
+            now_s = self._clock.now_s()
+            if now_s >= self._paused_until_s:  # of several complaints at once the first counts
+                self._distance_s = min(WIDEST_S, max(2 * self._distance_s, THROTTLED_S))
+                self._step = RECOVERY_STEP
+            self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
+
+    def _book(self, tokens: int) -> float:
+        """Take the next free moment."""
+        with self._guard:
+            start_s = max(
+                self._clock.now_s(),
+                self._request_free_s,
+                self._tokens_free_s,
+                self._paused_until_s,
+            )
+            self._request_free_s = start_s + self._distance_s
+            self._tokens_free_s = max(start_s, self._tokens_free_s) + tokens * self._s_per_token
+            return start_s
+
+
+class Paces:
+    """Every pace there is, by endpoint and model, and by the limits that it keeps."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._known: dict[tuple[object, ...], Pace] = {}
+
+    def of(
+        self,
+        *endpoint_and_model: str,
+        requests_per_minute: float | None,
+        tokens_per_minute: float | None,
+        clock: Clock = CLOCK,
+    ) -> Pace:
+        """Return the pace that is shared by all who ask that model there, by the same clock."""
+        key = (*endpoint_and_model, requests_per_minute, tokens_per_minute, clock)
+        with self._guard:
+            if key not in self._known:
+                self._known[key] = Pace(
+                    requests_per_minute=requests_per_minute,
+                    tokens_per_minute=tokens_per_minute,
+                    clock=clock,
+                )
+            return self._known[key]
+
+
+PACES = Paces()

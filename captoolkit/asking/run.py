@@ -1,0 +1,200 @@
+"""One recording on its way through a captioner: segments are made, asked about, told and stitched.
+
+Rules: a segment is asked about as soon as it is finished, while later ones are still being made;
+each segment ends as exactly one entry, whatever happens to it; what fails for all of them is raised
+if there is no caption yet, and else costs only what is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+from captoolkit.asking.asker import Answered, Ask, hole
+from captoolkit.asking.budget import cost_of, range_in
+from captoolkit.asking.clock import StoppedError
+from captoolkit.asking.crew import Crew
+from captoolkit.asking.terms import Service
+from captoolkit.audio.clip import ReadySegment
+from captoolkit.captioners.faults import Again, remedy_for
+from captoolkit.closing import Closing
+from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
+from captoolkit.events import EntryReady, Event, OnEvent
+from captoolkit.model import Entry, Plan, Span, Status, Usage
+from captoolkit.prepared import Prepared
+from captoolkit.timeline.stitch import stitch
+from captoolkit.timeline.value import Timeline
+
+AHEAD = 4  # segments prepared or asked about, for each request that may be under way
+PATIENCE_S = 10.0  # threads that are idle end at once; captioners on this machine soon
+
+
+class Telling:
+    """Hands events to the caller from whatever thread, one at a time, until it is all over."""
+
+    def __init__(self, on_event: OnEvent, stop: threading.Event) -> None:
+        self._on_event = on_event
+        self._stop = stop
+        self._guard = threading.RLock()
+
+    def __call__(self, event: Event) -> None:
+        """Hand an event on.
+
+        Raises:
+            StoppedError: the work was cancelled, and whoever tells is to end.
+        """
+        with self._guard:
+            if self._stop.is_set():
+                raise StoppedError
+            self._on_event(event)
+
+
+class Captions(Closing):
+    """The entries of one recording, in the order in which they finish; iterate once.
+
+    A context manager. Closing it cancels: nothing more is asked, and nobody waits for the answers
+    under way; those that still come go into the ledger, where the next run finds them.
+
+    Attributes:
+        plan: what is being asked about, known before anything is sent.
+        captioner: who is asked.
+        is_paid: whether answers are written down, because they may cost something.
+        may_cost: whether the service is known to charge for its answers.
+        asked: how many segments were asked about so far; the others were in the ledger, or could
+            not be asked about.
+        cost_range: what they will cost, None where no price is known.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        *,
+        service: Service,
+        ask: Ask,
+        concurrency: int,
+        is_paid: bool,
+        tell: Callable[[Event], None],
+        stop: threading.Event,
+        release: Callable[[], None],
+    ) -> None:
+        self.plan: Plan = prepared.plan
+        self.captioner = service.info
+        self.cost_range = range_in(prepared.plan, service.price)
+        self.is_paid = is_paid
+        self.may_cost = is_paid and service.may_cost
+        self.asked = 0
+        self._prepared = prepared
+        self._price = service.price
+        self._tell = tell
+        self._stop = stop
+        self._crowd = AHEAD * concurrency
+        self._crew = Crew(ask, size=concurrency, stop=stop, release=release)
+        self._entries: list[Entry] = []
+        self._complete = False
+        self._work = self._results()
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield entries until every segment has one."""
+        return self
+
+    def __next__(self) -> Entry:
+        """Return the next entry that finishes."""
+        try:
+            return next(self._work)
+        except StoppedError:
+            raise StopIteration from None
+
+    def timeline(self) -> Timeline:
+        """Wait for what is left and return everything as one timeline.
+
+        Raises:
+            UsageError: this was closed before it was done.
+        """
+        for _ in self:
+            pass
+        if not self._complete:
+            raise UsageError("this captioning was cancelled", fix="begin another one")
+        usage = sum((entry.usage for entry in self._entries), Usage())
+        return stitch(
+            source=self._prepared.source,
+            captioner=self.captioner,
+            entries=self._entries,
+            skipped=self._prepared.skipped,
+            cost=cost_of(usage, self._price),
+        )
+
+    def close(self) -> None:
+        """Cancel what is not done; may be called twice, and from another thread."""
+        if not self._complete:
+            self._stop.set()
+        try:
+            self._prepared.close()
+        finally:
+            abandon = self.is_paid and not self._complete
+            self._crew.close(patience_s=0.0 if abandon else PATIENCE_S)
+
+    def _results(self) -> Iterator[Entry]:
+        """Make segments and have them asked about, handing out what is finished in between."""
+        broken = None
+        for segment in self._segments():
+            if isinstance(segment, CaptoolkitError):
+                broken = segment
+                break
+            self._crew.put(segment)
+            # Segments wait on the disk for their turn: not a night of them.
+            while done := self._crew.take(wait=self._crew.under_way >= self._crowd):
+                yield self._told(*done)
+        while self._crew.under_way and (done := self._crew.take(wait=True)):
+            yield self._told(*done)
+        if broken is not None:
+            yield self._hand_out(_hole_at_the_end(self._prepared, broken))
+        self._complete = True
+
+    def _segments(self) -> Iterator[ReadySegment | CaptoolkitError]:
+        """Each segment, and at the end why there is none although more should come.
+
+        A failure before the first segment is the caller's to hear; later ones cost what is left.
+        """
+        segments = iter(self._prepared)
+        while True:
+            try:
+                segment = next(segments, None)
+            except CaptoolkitError as error:
+                if self._stop.is_set():
+                    raise StoppedError from error
+                if not self._prepared.segments:
+                    raise
+                yield error
+                return
+            if segment is None:
+                return
+            yield segment
+
+    def _told(self, segment: ReadySegment, answered: Answered) -> Entry:
+        """Take in what came of a segment, whose file nobody needs any more."""
+        self._prepared.discard(segment)
+        fault = answered.fault
+        hopeless = isinstance(fault, ServiceError) and remedy_for(fault).again is Again.HALT
+        if hopeless and not any(entry.status is Status.OK for entry in self._entries):
+            assert fault is not None
+            raise fault
+        return self._hand_out(answered)
+
+    def _hand_out(self, answered: Answered) -> Entry:
+        self._entries.append(answered.entry)
+        self.asked += answered.asked
+        path = self.plan.info.path
+        self._tell(EntryReady(path=path, entry=answered.entry, recalled=answered.recalled))
+        return answered.entry
+
+
+def _hole_at_the_end(prepared: Prepared, error: CaptoolkitError) -> Answered:
+    """What could not be prepared any more, from the last finished segment on."""
+    track, last = prepared.plan.track, prepared.segments[-1]
+    start = last.source_span.end_samples
+    span = Span(
+        start_samples=start,
+        end_samples=max(start + 1, track.duration_samples),
+        rate_hz=track.sample_rate_hz,
+    )
+    return hole(last.index + 1, span, error)

@@ -1,0 +1,55 @@
+"""What one run keeps to: who is asked at which rates and prices, and how far to go."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from captoolkit.asking.budget import Budget
+from captoolkit.asking.clock import CLOCK, Clock
+from captoolkit.asking.ledger import Ledger
+from captoolkit.asking.pacing import Pace
+from captoolkit.asking.retrying import Patience
+from captoolkit.model import CaptionerInfo, Price, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Who is asked, and on what conditions.
+
+    Attributes:
+        target: the limits that are kept.
+        price: in the region that is asked, None where nobody says.
+        pace: shared with all others who ask that model there.
+        may_cost: whether it is a service that charges for its answers, as far as is known.
+    """
+
+    info: CaptionerInfo
+    target: Target
+    price: Price | None
+    pace: Pace
+    may_cost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a run keeps to while it asks a captioner whose answers cost something.
+
+    Attributes:
+        ledger: what has been asked and answered.
+        resume: whether the answers in it will do.
+        budget: the cap on what is spent; None for none.
+        deadline_s: when the run is over, by the clock.
+        stream: whether text is reported as it comes.
+        stop: set when the run is cancelled.
+    """
+
+    ledger: Ledger
+    resume: bool = True
+    service: Service
+    budget: Budget | None = None
+    patience: Patience = field(default_factory=Patience)
+    deadline_s: float
+    stream: bool = False
+    clock: Clock = CLOCK
+    stop: threading.Event = field(default_factory=threading.Event)

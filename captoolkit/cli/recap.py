@@ -1,0 +1,91 @@
+"""The short table that `captoolkit caption` ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from captoolkit.cli.app import display_name
+from captoolkit.cli.show import columns, note
+
+if TYPE_CHECKING:
+    from captoolkit.timeline.value import Timeline
+
+HEAD = ("file", "segments", "asked", "holes", "tokens", "cost", "written to")
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recap:
+    """What came of one file.
+
+    Attributes:
+        asked: how many segments were asked about; the others were in the ledger.
+        places: where its timeline is; None is standard output.
+    """
+
+    name: str
+    timeline: Timeline
+    asked: int
+    places: tuple[Path | None, ...]
+
+
+def say_recap(recaps: Sequence[Recap]) -> None:
+    """Write the table to standard error; nothing where nothing was done."""
+    if not recaps:
+        return
+    rows = [HEAD, *map(_row, recaps)]
+    if len(recaps) > 1:
+        rows.append(_total(recaps))
+    for line in columns(rows):
+        note(line)
+
+
+def _row(recap: Recap) -> tuple[str, ...]:
+    from captoolkit.model import Status
+
+    timeline = recap.timeline
+    asked_about = [entry for entry in timeline.entries if entry.status is not Status.SILENT]
+    cost = timeline.cost
+    return (
+        recap.name,
+        f"{len(asked_about):,}",
+        f"{recap.asked:,}",
+        f"{len(timeline.holes):,}",
+        _number(timeline.usage.total_tokens),
+        f"{cost.currency} {cost.amount}" if cost else UNKNOWN,
+        _places(recap.places),
+    )
+
+
+def _total(recaps: Sequence[Recap]) -> tuple[str, ...]:
+    rows = [_row(recap) for recap in recaps]
+    counts = (f"{sum(int(row[n].replace(',', '')) for row in rows):,}" for n in (1, 2, 3))
+    tokens = [recap.timeline.usage.total_tokens for recap in recaps]
+    known = [number for number in tokens if number is not None]
+    costs = [recap.timeline.cost for recap in recaps if recap.timeline.cost]
+    amount = sum((cost.amount for cost in costs), Decimal(0))
+    return (
+        "together",
+        *counts,
+        _number(sum(known) if known else None),
+        f"{costs[0].currency} {amount}" if costs else UNKNOWN,
+        "",
+    )
+
+
+def _number(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count:,}"
+
+
+def _places(places: tuple[Path | None, ...]) -> str:
+    """The file, or of several the folder that they are in."""
+    files = [place for place in places if place is not None]
+    if not files:
+        return "standard output"
+    if len(files) == 1:
+        return display_name(str(files[0]))
+    return display_name(str(files[0].parent)) + "/"

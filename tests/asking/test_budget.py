@@ -1,0 +1,83 @@
+"""The cap on what is spent is never passed."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import captoolkit
+from captoolkit.asking.budget import Budget, predicted, price_in, refuse_too_small, worst_case
+from captoolkit.asking.clock import StoppedError
+from captoolkit.errors import CaptoolkitError, UsageError
+
+GO = threading.Event()
+money = st.decimals(min_value=0, max_value=10, places=4)
+
+
+@given(money.filter(bool), st.lists(st.tuples(money, st.integers(0, 100)), max_size=60))
+def test_whatever_is_asked_the_cap_is_kept(
+    cap: Decimal, requests: list[tuple[Decimal, int]]
+) -> None:
+    """Requests that cost some part of their worst case, any of them open at once."""
+    budget = Budget(cap)
+    for worst, percent in requests:
+        try:
+            budget.reserve(worst, GO)
+        except CaptoolkitError:
+            assert budget.spent + worst > cap
+            continue
+        budget.settle(worst, worst * percent / 100)
+        assert budget.spent <= cap
+
+
+def test_a_request_waits_for_those_under_way() -> None:
+    """What they do not use is there for it."""
+    budget = Budget("1.00")
+    budget.reserve(Decimal("0.9"), GO)
+    got = threading.Event()
+
+    def second() -> None:
+        budget.reserve(Decimal("0.9"), GO)
+        got.set()
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    assert not got.wait(0.05)
+    budget.settle(Decimal("0.9"), Decimal("0.01"))
+    thread.join(10)
+    assert got.is_set()
+
+
+def test_waiting_for_money_ends_when_the_work_is_cancelled() -> None:
+    """A cancelled run does not wait for others' answers."""
+    budget = Budget(1)
+    budget.reserve(Decimal(1), GO)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(StoppedError):
+        budget.reserve(Decimal(1), stop)
+
+
+def test_the_worst_case_is_the_longest_answer_at_the_regions_price() -> None:
+    """30 s are 375 tokens and 8 more in; 32,768 out is the longest answer."""
+    target = captoolkit.targets()["qwen3-omni-captioner"]
+    price = price_in(target, "singapore")
+    assert price is not None
+    expected = (383 * Decimal("3.81") + 32_768 * Decimal("3.06")) / 1_000_000
+    assert worst_case(target, price, Fraction(30)) == expected
+    usage = predicted(target, Fraction(30))
+    assert (usage.audio_tokens, usage.text_tokens, usage.input_tokens) == (375, 8, 383)
+    with pytest.raises(UsageError, match=r"max_cost=0\.1 is too small: one request may cost USD"):
+        refuse_too_small(Budget("0.1"), [expected], price)
+
+
+@pytest.mark.parametrize("cap", ["0", "-1", "a lot", "nan", "inf", 0.0])
+def test_what_is_no_amount_is_refused(cap: str | float) -> None:
+    """A cap is above zero and finite."""
+    with pytest.raises(UsageError, match="is no amount of money"):
+        Budget(cap)

@@ -1,0 +1,243 @@
+"""Nothing is paid for twice: what has an answer is known, whoever asked and however it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from captoolkit.asking.clock import StoppedError
+from captoolkit.asking.ledger import Ledger, Question
+from captoolkit.errors import OutputError
+from captoolkit.model import Caption, CaptionerInfo, Usage
+from tests.asking.worlds import Hurried
+from tests.conftest import ROOT
+
+GO = threading.Event()
+INFO = CaptionerInfo(name="dashscope", model="m", base_url="https://h/api/v1")
+SAID = Caption(
+    text="一个人\n\n-->", finish_reason="stop", request_id="r-1", usage=Usage(input_tokens=7)
+)
+
+
+def question(audio: str = "a" * 64, recipe: str = "{}") -> Question:
+    """Something to ask."""
+    return Question(audio_sha256=audio, recipe=recipe, info=INFO)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a ledger may be."""
+    return tmp_path / "deep" / "ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    """A new ledger."""
+    with Ledger(path) as opened:
+        yield opened
+
+
+def test_an_answer_is_found_again_by_sound_and_recipe(ledger: Ledger, path: Path) -> None:
+    """The same sound asked about otherwise, or another sound, is another question."""
+    assert ledger.claim(question(), stop=GO) is None
+    ledger.answer(question(), SAID)
+    with Ledger(path) as later:
+        assert later.claim(question(), stop=GO) == SAID
+        assert later.claim(question(recipe='{"prompt": "and why?"}'), stop=GO) is None
+        assert later.claim(question(audio="b" * 64), stop=GO) is None
+
+
+def test_what_failed_is_asked_again(ledger: Ledger) -> None:
+    """A failure is written down, and is no answer."""
+    assert ledger.claim(question(), stop=GO) is None
+    ledger.fail(question(), "it refused", request_id="r-9")
+    (record,) = ledger.records()
+    assert (record.state, record.error, record.request_id) == ("failed", "it refused", "r-9")
+    assert ledger.claim(question(), stop=GO) is None
+
+
+def test_asking_anew_replaces_the_answer(ledger: Ledger) -> None:
+    """Without `resume` an answer that is there will not do."""
+    assert ledger.claim(question(), stop=GO) is None
+    ledger.answer(question(), SAID)
+    assert ledger.claim(question(), stop=GO, resume=False) is None
+    ledger.answer(question(), Caption(text="other words"))
+    known = ledger.claim(question(), stop=GO)
+    assert known is not None
+    assert known.text == "other words"
+
+
+def test_what_somebody_else_is_asking_is_waited_for(ledger: Ledger, path: Path) -> None:
+    """Two runs of the same recording at once pay once."""
+    assert ledger.claim(question(), stop=GO) is None
+    found: list[Caption | None] = []
+
+    def other_run() -> None:
+        with Ledger(path) as other:
+            found.append(other.claim(question(), stop=GO))
+
+    thread = threading.Thread(target=other_run)
+    thread.start()
+    thread.join(0.5)
+    assert thread.is_alive()
+    ledger.answer(question(), SAID)
+    thread.join(20)
+    assert found == [SAID]
+
+
+def test_waiting_for_somebody_else_can_be_cancelled(ledger: Ledger, path: Path) -> None:
+    """A run that is over does not wait for another."""
+    assert ledger.claim(question(), stop=GO) is None
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    with Ledger(path) as other, pytest.raises(StoppedError):
+        other.claim(question(), stop=stop)
+
+
+def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
+    """SIGKILL in the middle of a question leaves a question without an answer, and no lock."""
+    script = (
+        "import sys, threading, time\n"
+        "from captoolkit.asking.ledger import Ledger\n"
+        "from tests.asking.test_ledger import question, SAID\n"
+        "ledger = Ledger(sys.argv[1])\n"
+        "ledger.claim(question('b' * 64), stop=threading.Event())\n"
+        "ledger.answer(question('b' * 64), SAID)\n"
+        "ledger.claim(question(), stop=threading.Event())\n"
+        "print('asking', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    argv = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"asking\n"
+        with Ledger(path) as ledger:
+            stop = threading.Event()
+            threading.Timer(0.4, stop.set).start()
+            with pytest.raises(StoppedError):  # it is alive
+                ledger.claim(question(), stop=stop)
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+            assert ledger.claim(question("b" * 64), stop=GO) == SAID
+            assert ledger.claim(question(), stop=GO) is None
+    with Ledger(path):
+        locks = list(path.parent.glob("*-owners/*.lock"))
+        assert len(locks) == 1  # that of the one who looks
+
+
+def test_many_threads_and_processes_write_at_once(path: Path) -> None:
+    """Each of many questions is asked exactly once between all of them."""
+    script = (
+        "import sys, threading\n"
+        "from captoolkit.asking.ledger import Ledger\n"
+        "from tests.asking.test_ledger import question, SAID\n"
+        "asked = []\n"
+        "def work(ledger):\n"
+        "    for n in range(40):\n"
+        "        if ledger.claim(question(f'{n:064}'), stop=threading.Event()) is None:\n"
+        "            asked.append(n)\n"
+        "            ledger.answer(question(f'{n:064}'), SAID)\n"
+        "with Ledger(sys.argv[1]) as ledger:\n"
+        "    threads = [threading.Thread(target=work, args=(ledger,)) for _ in range(3)]\n"
+        "    [thread.start() for thread in threads]\n"
+        "    [thread.join() for thread in threads]\n"
+        "print(*asked)\n"
+    )
+    argv = [sys.executable, "-c", script, str(path)]
+    children = [
+        subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    outputs = [child.communicate()[0] for child in children]
+    assert all(child.returncode == 0 for child in children)
+    asked = sorted(int(word) for output in outputs for word in output.split())
+    assert asked == list(range(40))
+
+
+def test_only_its_owner_may_read_it(ledger: Ledger, path: Path) -> None:
+    """Captions may be private: neither the file nor its companions are open to others."""
+    ledger.claim(question(), stop=GO)
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+
+
+def test_what_is_no_ledger_is_refused_with_one_line(path: Path) -> None:
+    """Garbage, somebody else's database, another version: what it is and what to do."""
+    path.parent.mkdir()
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(OutputError, match=r"is damaged, or no ledger .*; move it away, or name"):
+        Ledger(path)
+    path.unlink()
+    with sqlite3.connect(path) as theirs:
+        theirs.execute("CREATE TABLE theirs (word TEXT)")
+    theirs.close()
+    with pytest.raises(OutputError, match="is a database, but not a ledger"):
+        Ledger(path)
+    path.unlink()
+    Ledger(path).close()
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 9")
+    newer.close()
+    with pytest.raises(OutputError, match="is of version 9; this captoolkit reads 1"):
+        Ledger(path)
+    with pytest.raises(OutputError, match="cannot be used"):
+        Ledger(path / "under" / "a-file")
+
+
+def test_a_ledger_that_was_damaged_half_way_says_so(path: Path) -> None:
+    """Pages overwritten in the middle of the file are told, not guessed at."""
+    with Ledger(path) as ledger:
+        for number in range(300):
+            ledger.claim(question(f"{number:064}"), stop=GO)
+            ledger.answer(question(f"{number:064}"), SAID)
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with Ledger(path) as ledger, pytest.raises(OutputError, match="is damaged"):
+        list(ledger.records())
+
+
+def test_pruning_forgets_what_is_old(path: Path) -> None:
+    """What was asked longer ago than that is gone, from the file too."""
+    clock = Hurried()
+    with Ledger(path, clock=clock) as ledger:
+        for audio in ("a", "b"):
+            ledger.claim(question(audio * 64), stop=GO)
+            ledger.answer(question(audio * 64), Caption(text=f"secret-{audio}"))
+            clock.pass_by(86_400)
+        assert ledger.prune(1.5 * 86_400) == 1
+        assert [record.text for record in ledger.records()] == ["secret-b"]
+        assert ledger.prune(0) == 1
+    assert b"secret" not in path.read_bytes()
+
+
+def test_records_are_json_lines(ledger: Ledger) -> None:
+    """What is exported says everything, in plain JSON."""
+    ledger.claim(question(), stop=GO)
+    ledger.answer(question(), SAID)
+    (record,) = ledger.records()
+    line = record.to_json()
+    assert "\n" not in line
+    told = json.loads(line)
+    assert (told["text"], told["usage"]["input_tokens"]) == (SAID.text, 7)
+    assert told["state"] == "answered"
+    assert told["asked_at"] <= told["ended_at"]
+
+
+def test_in_memory_nothing_is_kept() -> None:
+    """`:memory:` is a ledger for one run."""
+    with Ledger(":memory:") as ledger:
+        assert ledger.claim(question(), stop=GO) is None
+        ledger.answer(question(), SAID)
+        assert ledger.claim(question(), stop=GO) == SAID
+    with Ledger(":memory:") as ledger:
+        assert ledger.claim(question(), stop=GO) is None

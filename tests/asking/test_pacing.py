@@ -1,0 +1,109 @@
+"""Turns are taken at the pace that a service allows."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from captoolkit.asking.clock import StoppedError
+from captoolkit.asking.pacing import Pace, Paces
+from tests.asking.worlds import Hurried
+
+GO = threading.Event()
+
+
+def starts(
+    pace: Pace, clock: Hurried, number: int, *, tokens: int = 0, answer: int = 0
+) -> list[float]:
+    """When some requests go out, each answered at once."""
+    found = []
+    for _ in range(number):
+        pace.turn(tokens, GO)
+        found.append(clock.now_s())
+        pace.answered(answer)
+    return found
+
+
+def test_requests_keep_their_distance_after_a_slow_start() -> None:
+    """60 a minute is one a second; the first two are two seconds apart."""
+    clock = Hurried()
+    pace = Pace(requests_per_minute=60, clock=clock)
+    assert starts(pace, clock, 5) == pytest.approx([0, 2, 3, 4, 5])
+
+
+def test_tokens_keep_their_distance_too() -> None:
+    """30,000 tokens in and 20,000 out fill half a minute of 100,000 a minute."""
+    clock = Hurried()
+    pace = Pace(tokens_per_minute=100_000, clock=clock)
+    assert starts(pace, clock, 3, tokens=30_000, answer=20_000) == pytest.approx([0, 30, 60])
+
+
+def test_several_threads_are_together_no_faster_than_one() -> None:
+    """200 requests of four threads take at least the time that 120 a minute allow them."""
+    clock = Hurried()
+    pace = Pace(requests_per_minute=120, tokens_per_minute=60_000, clock=clock)
+    times: list[float] = []
+    guard = threading.Lock()
+
+    def ask() -> None:
+        for at_s in starts(pace, clock, 50, tokens=300):
+            with guard:
+                times.append(at_s)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Hurried time runs ahead of what was waited for, never behind: the total is the proof.
+    assert max(times) >= 198 * 0.5
+
+
+def test_throttling_stops_everybody_and_then_slows_them_down() -> None:
+    """Nobody asks while the pause lasts; afterwards requests are further apart, then recover."""
+    clock = Hurried()
+    pace = Pace(requests_per_minute=60, clock=clock)
+    starts(pace, clock, 3)
+    pace.throttled(30)
+    pace.throttled(20)  # a second complaint about the same moment does not count twice
+    assert pace.distance_s == 2
+    begun_s = clock.now_s()
+    (again_s,) = starts(pace, clock, 1)
+    assert again_s == begun_s + 30
+    assert 1 < pace.distance_s < 2
+    starts(pace, clock, 10)
+    assert pace.distance_s == 1
+
+
+def test_without_a_known_limit_only_throttling_slows_down() -> None:
+    """A server of one's own is asked as fast as it answers, until it complains."""
+    clock = Hurried()
+    pace = Pace(clock=clock)
+    assert starts(pace, clock, 100) == [0] * 100
+    pace.throttled(1)
+    assert starts(pace, clock, 2)[1] > 1
+    starts(pace, clock, 50)
+    assert pace.distance_s == 0
+
+
+def test_a_wait_ends_when_the_work_is_cancelled() -> None:
+    """Nobody sits out a pause for a run that is over."""
+    pace = Pace()
+    pace.throttled(3600)
+    stop = threading.Event()
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(StoppedError):
+        pace.turn(0, stop)
+
+
+def test_all_who_ask_the_same_model_there_share_a_pace() -> None:
+    """Services count per account and model, whoever in the process asks."""
+    paces = Paces()
+
+    def of(url: str, model: str) -> Pace:
+        return paces.of(url, model, requests_per_minute=60, tokens_per_minute=None)
+
+    assert of("https://h/v1", "m") is of("https://h/v1", "m")
+    assert of("https://h/v1", "m") is not of("https://h/v1", "n")
+    assert of("https://h/v1", "m") is not of("https://i/v1", "m")

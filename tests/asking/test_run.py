@@ -1,0 +1,371 @@
+"""A recording on its way through a captioner that costs money."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import captoolkit
+from captoolkit.asking.budget import Budget
+from captoolkit.asking.retrying import Patience
+from captoolkit.captioners.base import Clip
+from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
+from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
+from captoolkit.model import Status, Usage
+from tests.asking.worlds import Hurried, Paid
+from tests.conftest import tone, write_wav
+
+RATE_HZ = 16_000
+SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
+
+
+def number_of(clip: Clip) -> int:
+    """The number in a segment's name."""
+    return int(clip.path.name.split(".")[-2])
+
+
+def said(clip: Clip) -> str:
+    """A caption that names its segment."""
+    return f"segment {number_of(clip)}"
+
+
+@pytest.fixture
+def minute(tmp_path: Path) -> Path:
+    """A minute in which no two seconds are alike."""
+    tones = [tone(1, rate_hz=RATE_HZ, frequency_hz=200 + 7 * n) for n in range(60)]
+    return write_wav(tmp_path / "minute.wav", *tones, rate_hz=RATE_HZ)
+
+
+def failing(times: int, error: ServiceError, *, at: int = 3) -> Callable[[Clip], str]:
+    """An answer that one segment gets only after some errors."""
+    left = [times]
+
+    def answer(clip: Clip) -> str:
+        if number_of(clip) == at and left[0]:
+            left[0] -= 1
+            raise error
+        return said(clip)
+
+    return answer
+
+
+def test_a_second_run_asks_nothing(minute: Path) -> None:
+    """The same recording, asked about in the same way, is in the ledger."""
+    first, second = Paid(said), Paid(said)
+    one = captoolkit.caption(minute, captioner=first, segment="10s")
+    events: list[Event] = []
+    two = captoolkit.caption(minute, captioner=second, segment="10s", on_event=events.append)
+    assert (first.asked, second.asked) == (6, 0)
+    assert one == two
+    assert all(event.recalled for event in events if isinstance(event, EntryReady))
+    otherwise = Paid(said, recipe="ask rudely")
+    captoolkit.caption(minute, captioner=otherwise, segment="10s")
+    assert otherwise.asked == 6
+    anew = Paid(said)
+    captoolkit.caption(minute, captioner=anew, segment="10s", resume=False)
+    assert anew.asked == 6
+
+
+def test_the_next_run_fills_the_holes_only(minute: Path) -> None:
+    """What failed for good is a hole with its reason, and is asked about once more next time."""
+    refusal = ServiceError("it will not", status_code=400, request_id="r-3")
+    first = captoolkit.caption(minute, captioner=Paid(failing(1, refusal)), segment="10s")
+    assert [entry.status for entry in first.entries].count(Status.FAILED) == 1
+    assert first.holes[0].error == "it will not"
+    again = Paid(said)
+    second = captoolkit.caption(minute, captioner=again, segment="10s")
+    assert again.asked == 1
+    assert [entry.text for entry in second.entries] == [f"segment {n}" for n in range(1, 7)]
+
+
+def test_a_fault_that_passes_costs_time_and_no_caption(minute: Path) -> None:
+    """A bad moment of the service is waited out, and told."""
+    clock, events = Hurried(), list[Event]()
+    timeline = captoolkit.caption(
+        minute,
+        captioner=Paid(failing(3, ServiceError("bad moment", status_code=503))),
+        segment="10s",
+        clock=clock,
+        on_event=events.append,
+    )
+    assert timeline.holes == ()
+    again = [event for event in events if isinstance(event, AskedAgain)]
+    assert [event.index for event in again] == [3, 3, 3]
+    assert sorted(clock.waits_s) == pytest.approx([event.wait_s for event in again])
+
+
+def test_a_fault_that_stays_is_given_up_within_bounds(minute: Path) -> None:
+    """Five tries, then a hole that says so; the others are not kept waiting."""
+    asker = Paid(failing(99, ServiceError("bad moment", status_code=503)))
+    timeline = captoolkit.caption(minute, captioner=asker, segment="10s", clock=Hurried())
+    (hole,) = timeline.holes
+    assert hole.error == "bad moment (asked 5 times)"
+    assert asker.asked == 5 + 5
+
+
+def test_a_segments_time_is_bounded(minute: Path) -> None:
+    """With little patience throttling is given up early."""
+    clock = Hurried()
+    asked_s: list[float] = []
+
+    def throttle(clip: Clip) -> str:
+        asked_s.append(clock.now_s())
+        raise ServiceError("too much", status_code=429)
+
+    patience = Patience(segment_s=20)
+    timeline = captoolkit.caption(minute, captioner=Paid(throttle), clock=clock, patience=patience)
+    assert len(timeline.holes) == 1
+    assert 3 <= len(asked_s) <= 5
+    assert asked_s[-1] <= 20
+
+
+def test_a_runs_time_is_bounded(minute: Path) -> None:
+    """When it is over nothing more is asked; what is done is kept."""
+    clock = Hurried()
+
+    def slow(clip: Clip) -> str:
+        clock.pass_by(10)
+        return said(clip)
+
+    asker = Paid(slow)
+    timeline = captoolkit.caption(
+        minute, captioner=asker, segment="10s", clock=clock, run_timeout_s=25, concurrency=1
+    )
+    assert asker.asked == 3
+    assert len(timeline.holes) == 3
+    assert str(timeline.holes[0].error).startswith("not asked: the time of this run was over")
+
+
+def test_what_would_fail_for_all_of_them_is_asked_once_and_raised(minute: Path) -> None:
+    """A key that is refused is one error, not a timeline of holes."""
+
+    def refuse(clip: Clip) -> str:
+        raise ServiceError("no such key", status_code=401)
+
+    asker = Paid(refuse)
+    with pytest.raises(ServiceError, match="no such key"):
+        captoolkit.caption(minute, captioner=asker, segment="1s", concurrency=2)
+    assert asker.asked <= 2
+
+
+def test_what_fails_for_all_of_them_later_keeps_what_is_done(minute: Path) -> None:
+    """An account that runs dry half-way costs the rest, without asking about it."""
+    dry = ServiceError("overdue", status_code=400, code="Arrearage")
+    asker = Paid(failing(99, dry))
+    timeline = captoolkit.caption(minute, captioner=asker, segment="10s", concurrency=1)
+    assert asker.asked == 3
+    assert [entry.status for entry in timeline.entries] == [Status.OK] * 2 + [Status.FAILED] * 4
+    assert {hole.error for hole in timeline.holes} == {"overdue"}
+
+
+# ----------------------------------------------------------------------------------- money
+
+
+def test_the_cap_is_kept_and_what_is_done_is_kept_too(minute: Path) -> None:
+    """0.11 dollars reach for the longest answer that there can be, and then for some real ones."""
+    usage = Usage(input_tokens=160, output_tokens=1500)  # 0.0052 dollars in Singapore
+    asker = Paid(said, usage=usage, base_url=SINGAPORE)
+    budget = Budget("0.11")
+    options: dict[str, Any] = {"segment": "10s", "clock": Hurried(), "concurrency": 4}
+    timeline = captoolkit.caption(minute, captioner=asker, max_cost=budget, **options)
+    assert timeline.cost is not None
+    assert timeline.cost.amount == pytest.approx(budget.spent, abs=Decimal("0.000001"))
+    assert budget.spent <= budget.cap
+    assert asker.asked == 2
+    assert len(timeline.holes) == 4
+    assert "is left of max_cost=0.11" in str(timeline.holes[0].error)
+    captoolkit.caption(minute, captioner=asker, max_cost=1, **options)
+    assert asker.asked == 6
+
+
+def test_what_an_answer_that_broke_off_cost_is_not_guessed_low(minute: Path) -> None:
+    """Nobody knows what is billed for it, so it is held to have cost the most."""
+    broken = captoolkit.ServiceConnectionError("it broke", status_code=200)
+    asker = Paid(failing(1, broken, at=1), base_url=SINGAPORE)
+    budget = Budget("0.25")
+    options: dict[str, Any] = {"segment": "10s", "clock": Hurried(), "concurrency": 1}
+    captoolkit.caption(minute, captioner=asker, max_cost=budget, **options)
+    assert Decimal("0.10") < budget.spent < Decimal("0.13")
+
+
+@pytest.mark.parametrize(
+    ("cap", "base_url", "words"),
+    [
+        ("0.05", SINGAPORE, "max_cost=0.05 is too small: one request may cost USD 0.10"),
+        ("1", "http://127.0.0.1:9/v1", "max_cost=1 cannot be kept: what qwen3-omni"),
+        ("much", SINGAPORE, "max_cost=much is no amount of money"),
+    ],
+)
+def test_a_cap_that_cannot_be_kept_is_refused_before_anything_is_sent(
+    minute: Path, cap: str, base_url: str, words: str
+) -> None:
+    """Too small, or without a price to count by: one clear line."""
+    asker = Paid(said, base_url=base_url)
+    with pytest.raises(UsageError, match=words):
+        captoolkit.caption(minute, captioner=asker, max_cost=cap)
+    assert asker.asked == 0
+
+
+def test_an_unknown_model_of_model_studios_is_refused(minute: Path) -> None:
+    """Limits and price of a model that no row has are not guessed."""
+    with pytest.raises(UsageError, match=r"model=qwen9 is not known; take one of qwen3-omni"):
+        captoolkit.caption(
+            minute, captioner="dashscope", model="qwen9", region="singapore", api_key="sk-0"
+        )
+
+
+# --------------------------------------------------------------------- iterating, cancelling
+
+
+def test_entries_come_as_they_finish(minute: Path) -> None:
+    """Whoever iterates has the second segment while the first is still being asked about."""
+    first_may_end = threading.Event()
+
+    def first_is_slow(clip: Clip) -> str:
+        if number_of(clip) == 1:
+            first_may_end.wait(30)
+        return said(clip)
+
+    with captoolkit.captions(minute, captioner=Paid(first_is_slow), segment="10s") as entries:
+        assert len(entries.plan.spans) == 6
+        order = []
+        for entry in entries:
+            order.append(entry.index)
+            first_may_end.set()
+        timeline = entries.timeline()
+    assert order[0] != 1
+    assert sorted(order) == [1, 2, 3, 4, 5, 6]
+    assert [entry.text for entry in timeline.entries] == [f"segment {n}" for n in range(1, 7)]
+
+
+def test_closing_does_not_wait_for_answers_and_the_ledger_still_gets_them(minute: Path) -> None:
+    """A request cannot be called back; its answer is paid for and known to the next run."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(clip: Clip) -> str:
+        asked.set()
+        answer.wait(30)
+        return said(clip)
+
+    asker = Paid(slow)
+    begun_s = time.monotonic()
+    with captoolkit.captions(
+        minute, captioner=asker, segment="10s", concurrency=2, stream=True
+    ) as entries:
+        consumer = threading.Thread(target=lambda: list(entries))
+        consumer.start()
+        asked.wait(30)
+    assert time.monotonic() - begun_s < 20
+    consumer.join(10)
+    assert not consumer.is_alive()
+    with pytest.raises(UsageError, match="was cancelled"):
+        entries.timeline()
+    in_flight = asker.asked
+    answer.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("captoolkit-ask"):
+            thread.join(10)
+    again = Paid(said)
+    captoolkit.caption(minute, captioner=again, segment="10s")
+    assert again.asked == 6 - in_flight
+
+
+def test_cancelling_a_task_does_not_wait_for_answers(minute: Path) -> None:
+    """`CancelledError` arrives while a request hangs."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def hangs(clip: Clip) -> str:
+        asked.set()
+        answer.wait(30)
+        return said(clip)
+
+    async def cancel() -> float:
+        work = captoolkit.acaption(minute, captioner=Paid(hangs), segment="10s")
+        task = asyncio.create_task(work)
+        await asyncio.to_thread(asked.wait, 30)
+        begun_s = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.monotonic() - begun_s
+
+    try:
+        assert asyncio.run(cancel()) < 15
+    finally:
+        answer.set()
+
+
+def test_text_arrives_piece_by_piece(minute: Path) -> None:
+    """With `stream` each piece is an event; without it there are none."""
+    events: list[Event] = []
+    captoolkit.caption(
+        minute, captioner=Paid(said), segment="30s", stream=True, on_event=events.append
+    )
+    for number in (1, 2):
+        pieces = [
+            event.text
+            for event in events
+            if isinstance(event, TextArrived) and event.index == number
+        ]
+        assert pieces == ["seg", f"ment {number}"]
+    events.clear()
+    captoolkit.caption(minute, captioner=Paid(said), segment="20s", on_event=events.append)
+    assert not any(isinstance(event, TextArrived) for event in events)
+
+
+@pytest.mark.parametrize("kind", [EntryReady, TextArrived], ids=lambda kind: kind.__name__)
+def test_what_on_event_raises_reaches_the_caller(minute: Path, kind: type[Event]) -> None:
+    """Also what it raises in the thread that asks, and whatever it is."""
+
+    def raise_it(event: Event) -> None:
+        if isinstance(event, kind):
+            raise CaptoolkitError("enough") if kind is TextArrived else KeyError("enough")
+
+    with pytest.raises((CaptoolkitError, KeyError), match="enough"):
+        captoolkit.caption(
+            minute, captioner=Paid(said), segment="10s", stream=True, on_event=raise_it
+        )
+
+
+def test_a_ledger_that_fails_costs_no_answer(minute: Path, tmp_path: Path) -> None:
+    """What is paid for is in the timeline even where it can no longer be written down."""
+    path = tmp_path / "ledger.sqlite3"
+    events: list[Event] = []
+
+    def spoil(clip: Clip) -> str:
+        for file in tmp_path.glob("ledger.sqlite3*"):
+            if file.is_file():
+                file.write_bytes(b"\xff" * 65_536)
+        return said(clip)
+
+    timeline = captoolkit.caption(
+        minute,
+        captioner=Paid(spoil),
+        ledger=path,
+        on_event=events.append,
+        segment="30s",
+        concurrency=1,
+    )
+    assert timeline.entries[0].text == "segment 1"
+    assert "ledger" in str(timeline.entries[1].error)
+    assert any(isinstance(event, Warned) and "ledger" in event.message for event in events)
+    with pytest.raises(OutputError):
+        captoolkit.caption(minute, captioner=Paid(said), ledger=path)
+
+
+def test_waits_are_logged_and_hold_no_secret(
+    minute: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever looks at the log sees which segment waits for what."""
+    caplog.set_level(logging.DEBUG)
+    asker = Paid(failing(1, ServiceError("bad moment", status_code=503)))
+    captoolkit.caption(minute, captioner=asker, segment="10s", clock=Hurried())
+    assert "segment 3 is asked about again in 1." in caplog.text
