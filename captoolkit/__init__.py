@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from captoolkit.audio.embed import embed
-    from captoolkit.audio.probe import probe
     from captoolkit.captioning import acaption, caption, captions
     from captoolkit.catalogue import targets
     from captoolkit.conversation import Conversation
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     )
     from captoolkit.picturing import page
     from captoolkit.prepared import Prepared
-    from captoolkit.preparing import plan, prepare
+    from captoolkit.preparing import plan, prepare, probe
     from captoolkit.splitting import split
     from captoolkit.timeline import parse, render
     from captoolkit.timeline.value import Timeline
@@ -98,7 +97,7 @@ _HOMES = {
     "parse": "captoolkit.timeline",
     "plan": "captoolkit.preparing",
     "prepare": "captoolkit.preparing",
-    "probe": "captoolkit.audio.probe",
+    "probe": "captoolkit.preparing",
     "render": "captoolkit.timeline",
     "split": "captoolkit.splitting",
     "targets": "captoolkit.catalogue",

@@ -1,4 +1,4 @@
-"""The first verb: look at a recording, decide, and hand out segments that carry the plan out."""
+"""The first verbs: look at a recording, decide, and hand out segments that carry the plan out."""
 
 from __future__ import annotations
 
@@ -6,31 +6,47 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captoolkit import catalogue, files
 from captoolkit.audio import pcm, raw
-from captoolkit.audio.probe import choose_track, probe
+from captoolkit.audio import probe as probing
 from captoolkit.audio.source import OpenSource, is_web_url, open_source
-from captoolkit.errors import UsageError
+from captoolkit.errors import InputError, UsageError
 from captoolkit.events import OnEvent, ignore
-from captoolkit.model import Plan, Span, Target, Track, Via
+from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
 from captoolkit.planning import mixing, silence, travel
 from captoolkit.planning.plan import make_plan
 from captoolkit.planning.wishes import Wishes, refuse_nonsense
 from captoolkit.prepared import Prepared
-from captoolkit.units import parse_duration
+from captoolkit.units import format_clock, parse_duration
 from captoolkit.workshop import hearing
 from captoolkit.workshop.stream import decoded
 
 if TYPE_CHECKING:
     from captoolkit.audio.source import Source
 
+MAX_DURATION = "48h"  # two days: longer is more likely a hostile header than a recording
 DEFAULT_SILENCE_S = Fraction(10)
 SHORTEST_SILENCE_S = Fraction(1)
+
+
+def probe(source: Source) -> MediaInfo:
+    """Return what a recording holds: container, tracks, exact lengths, and what is odd about it.
+
+    Args:
+        source: as for `plan`.
+
+    Raises:
+        UsageError: it is nothing that can be read as sound.
+        InputError: it is missing, no media, without sound.
+        ToolError: ffmpeg failed.
+    """
+    with _lent(source) as opened:
+        return dataclasses.replace(probing.probe(opened.path), path=opened.name)
 
 
 def plan(
@@ -49,6 +65,7 @@ def plan(
     max_segment: str | float | None = None,
     parts: int | None = None,
     skip_silence: str | float | bool | None = None,
+    max_duration: str | float | Fraction = MAX_DURATION,
     ways: Collection[Via] | None = None,
 ) -> Plan:
     """Return what `prepare` would do with a recording and why; write nothing.
@@ -70,6 +87,7 @@ def plan(
         effort: `fast`, or `best` for the encoder's slower settings where they sound better.
         parts: how many segments there shall be.
         skip_silence: leave out silences of at least this length; True for ten seconds.
+        max_duration: a recording that lasts longer is refused.
         ways: those that lead to whoever will be asked; None if nobody is. Where somebody is, what
             does not fit as its URL goes another way.
 
@@ -90,11 +108,12 @@ def plan(
         parts=parts,
     )
     refuse_nonsense(wishes)
-    row, least_s = catalogue.target(target), _silence_s(skip_silence)
+    row, least_s, most_s = catalogue.target(target), _silence_s(skip_silence), seconds(max_duration)
     travel.candidates(str(via), has_url=_is_url(source), ways=ways)  # before anything is fetched
     with _lent(source) as opened:
         vias = travel.candidates(str(via), has_url=opened.url is not None, ways=ways)
-        made = _plan_file(opened.path, row, vias, track, wishes, least_s)
+        chosen = chosen_track(opened.path, track, max_duration_s=most_s)
+        made = _plan_file(*chosen, row, vias, wishes, least_s)
         return named(made, opened)
 
 
@@ -188,16 +207,35 @@ def _silence_s(length: str | float | bool | None) -> Fraction | None:
     return least_s
 
 
+def chosen_track(
+    path: Path, wanted: int | str | None, *, max_duration_s: Fraction | None
+) -> tuple[MediaInfo, Track]:
+    """Return what a file holds and the track to take.
+
+    Raises:
+        InputError: there is no such track, or it lasts longer than it may.
+    """
+    info = probing.probe(path)
+    track = probing.choose_track(info, wanted)
+    if max_duration_s is not None and track.duration_s > max_duration_s:
+        raise InputError(
+            f"it lasts {format_clock(track.duration_s)}, longer than the "
+            f"{format_clock(float(max_duration_s))} allowed",
+            fix="raise the limit (--max-duration) if that is what it is",
+            path=path,
+        )
+    return info, track
+
+
 def _plan_file(
-    path: Path,
+    info: MediaInfo,
+    chosen: Track,
     target: Target,
-    vias: Sequence[Via],
-    track: int | str | None,
+    vias: tuple[Via, ...],
     wishes: Wishes,
     silence_s: Fraction | None,
 ) -> Plan:
-    info = probe(path)
-    chosen = choose_track(info, track)
+    path = Path(info.path)
     mix = None
     if chosen.channels > 1 and wishes.channels != chosen.channels and not target.full_sound:
         mix = mixing.choose_mix(
@@ -208,7 +246,7 @@ def _plan_file(
         )
     skipped = () if silence_s is None else _silent(path, chosen, silence_s)
     may_cancel = mix is not None and bool(mix.reason)
-    stream = None
+    stream: raw.RawStream | str = ""
     if not wishes.shape_the_sound and not may_cancel and raw.may_be_sent(chosen, target):
         with files.staging(None) as folder:
             stream = raw.stream_of(info, chosen, folder)
@@ -219,7 +257,8 @@ def _plan_file(
         target,
         wishes=wishes,
         mix=mix,
-        framing=stream.framing if stream else None,
+        framing=stream.framing if isinstance(stream, raw.RawStream) else None,
+        unframed=stream if isinstance(stream, str) else "",
         skipped=skipped,
     )
     return travel.best(lambda via: make(via=via), vias)

@@ -12,15 +12,22 @@ from typing import TYPE_CHECKING
 
 from captoolkit import files
 from captoolkit.audio import packets, raw, tags
-from captoolkit.audio.probe import choose_track, probe, sample_format
+from captoolkit.audio.probe import sample_format
 from captoolkit.errors import InputError, UsageError
 from captoolkit.events import OnEvent, ignore
-from captoolkit.model import MediaInfo, Plan, Track
+from captoolkit.model import MediaInfo, Track
 from captoolkit.planning import containers, splitting
-from captoolkit.planning.splitting import Way, make_split
+from captoolkit.planning.splitting import Chapter, Way, make_split
 from captoolkit.planning.wishes import Wishes
 from captoolkit.prepared import Prepared
-from captoolkit.preparing import cores, named, open_anything, seconds
+from captoolkit.preparing import (
+    MAX_DURATION,
+    chosen_track,
+    cores,
+    named,
+    open_anything,
+    seconds,
+)
 
 if TYPE_CHECKING:
     from captoolkit.audio.source import Source
@@ -37,6 +44,7 @@ def split(
     exact: bool = False,
     at: str | None = None,
     track: int | str | None = None,
+    max_duration: str | float | Fraction = MAX_DURATION,
     jobs: int | None = None,
     on_event: OnEvent = ignore,
 ) -> Prepared:
@@ -55,6 +63,7 @@ def split(
         exact: cut at the sample and not between frames; what a lossy codec decodes to becomes FLAC.
         at: `chapters` cuts at the recording's own chapter marks, and in longer chapters as well.
         track: a sound track's number from 1, or its language; None takes the default one.
+        max_duration: a recording that lasts longer is refused.
         jobs: how much is worked on at once; all cores if None.
         on_event: receives `Started`, `Progressed` and `SegmentReady`.
 
@@ -77,30 +86,28 @@ def split(
     wishes = Wishes(segment_s=seconds(segment), max_segment_s=seconds(max_segment), parts=parts)
     opened = open_anything(source)
     try:
-        made = _plan_file(opened.path, track, wishes, exact=exact, at_chapters=at == CHAPTERS)
+        info, chosen = chosen_track(opened.path, track, max_duration_s=seconds(max_duration))
+        way = _way(info, chosen, exact=exact)
+        told = tags.read(info, chosen)
+        made = make_split(
+            info,
+            chosen,
+            way,
+            wishes=wishes,
+            chapters=_chapters(told, info) if at == CHAPTERS else (),
+            tags=told.tags,
+            track_is_asked_for=track is not None,
+        )
         return Prepared(named(made, opened), opened, jobs=jobs or cores(), on_event=on_event)
     except BaseException:
         opened.close()
         raise
 
 
-def _plan_file(
-    path: Path, wanted: int | str | None, wishes: Wishes, *, exact: bool, at_chapters: bool
-) -> Plan:
-    info = probe(path)
-    track = choose_track(info, wanted)
-    told = tags.read(info, track)
-    if at_chapters and not told.chapters:
-        raise InputError("it has no chapters", fix="split it without --at chapters", path=path)
-    return make_split(
-        info,
-        track,
-        _way(info, track, exact=exact),
-        wishes=wishes,
-        chapters=told.chapters if at_chapters else (),
-        tags=told.tags,
-        track_is_asked_for=wanted is not None,
-    )
+def _chapters(told: tags.Told, info: MediaInfo) -> tuple[Chapter, ...]:
+    if not told.chapters:
+        raise InputError("it has no chapters", fix="split it without --at chapters", path=info.path)
+    return told.chapters
 
 
 def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
@@ -119,7 +126,7 @@ def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
     if raw.is_raw(info):
         with files.staging(None) as folder:
             stream = raw.stream_of(info, track, folder)
-        if stream is not None:
+        if isinstance(stream, raw.RawStream):
             form = stream.frames.format
             return Way(suffix=form, said=splitting.said_of_copies(track.codec, form))
     home = containers.home(container, track.codec)

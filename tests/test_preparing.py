@@ -41,7 +41,8 @@ from captoolkit.errors import (
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action, Span
 from captoolkit.prepared import Prepared
-from captoolkit.preparing import plan, prepare
+from captoolkit.preparing import plan, prepare, probe
+from captoolkit.splitting import split
 from tests.audio.conftest import Convert, Sound, has_children, level_dbfs, noise
 from tests.conftest import silence, tone, write_wav
 
@@ -882,6 +883,25 @@ def test_a_source_that_changes_is_not_shipped(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="it changed while it was being prepared"):
         prepared.save(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_lasts_too_long_is_refused(tmp_path: Path) -> None:
+    """A header may promise years; the limit is told, and can be raised."""
+    source = write_wav(tmp_path / "a.wav", tone(3.0, rate_hz=8_000), rate_hz=8_000)
+    for verb in (plan, prepare, split):
+        with pytest.raises(InputError, match="it lasts 0:03, longer than the 0:02 allowed"):
+            verb(source, max_duration="2s")
+        assert verb(source, max_duration=3)
+
+
+def test_a_recording_is_probed_whichever_way_it_comes(tmp_path: Path) -> None:
+    """A path, bytes and a stream hold the same, under the name that they are known by."""
+    source = write_wav(tmp_path / "a.wav", tone(3.0, rate_hz=8_000), rate_hz=8_000)
+    found = probe(source)
+    assert found.path == str(source)
+    for same in (source.read_bytes(), io.BytesIO(source.read_bytes()), str(source)):
+        again = probe(same)
+        assert (again.tracks, again.container) == (found.tracks, found.container)
 
 
 # --------------------------------------------------------------------------- other processes

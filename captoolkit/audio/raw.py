@@ -177,29 +177,36 @@ def is_raw(info: MediaInfo) -> bool:
     return info.container in {name for name, _ in STREAMS.values()}
 
 
-def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | None:
-    """Return the track's frames as a raw stream, None where they cannot be had or trusted.
+def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | str:
+    """Return the track's frames as a raw stream, or why they cannot be had or trusted.
 
     Args:
         info: the file.
         track: the track of it.
         folder: where to write the stream if the file itself is none.
+
+    Returns:
+        The stream; or a sentence.
     """
-    if track.codec not in STREAMS:
-        return None
+    codec = track.codec
+    if codec not in STREAMS:
+        return f"Frames of {codec} have no stream of their own."
     path = Path(info.path)
     if not is_raw(info):
-        path = folder / f"stream.{STREAMS[track.codec][0]}"
+        path = folder / f"stream.{STREAMS[codec][0]}"
         if not _unwrapped(info, track, path):
-            return None
+            return f"Its {codec} frames cannot be taken out of {info.container} as they are."
     index = frames.index(path)
-    if index is None or index.torn_bytes or index.junk_bytes:
-        return None
-    if (index.codec, index.rate_hz) != (track.codec, track.sample_rate_hz):
-        return None  # an HE-AAC decoder gives twice the rate that the frames say
+    if index is None:
+        return f"Its {codec} frames do not follow one another as they should."
+    stray_bytes = index.torn_bytes + index.junk_bytes
+    if stray_bytes:
+        return f"Among its {codec} frames lie {stray_bytes:,} bytes that belong to none."
+    if (index.codec, index.rate_hz) != (codec, track.sample_rate_hz):  # HE-AAC, which doubles it
+        return f"Its frames say {index.rate_hz} Hz, and are decoded to {track.sample_rate_hz} Hz."
     lead_samples = _lead(info, track)
     if lead_samples is None:
-        return None
+        return f"Where in its {codec} frames the sound begins cannot be told."
     return RawStream(
         path=path,
         frames=index,

@@ -117,6 +117,18 @@ def length_options(command: Command) -> Command:
     )
 
 
+def max_duration_option(command: Command) -> Command:
+    """`--max-duration`."""
+    return click.option(
+        "--max-duration",
+        callback=parsed_by(parse_duration),
+        default="48h",
+        show_default=True,
+        metavar="LENGTH",
+        help="Refuse a FILE that lasts longer.",
+    )(command)
+
+
 def track_option(command: Command) -> Command:
     """`--track`."""
     return click.option(
@@ -208,7 +220,8 @@ def preparing_options(*, target: str | None = DEFAULT_TARGET) -> Callable[[Comma
     """Everything that says how files are prepared."""
 
     def decorate(command: Command) -> Command:
-        shaped = _stack(length_options(track_option(command)), *_shaping_options())
+        plain = length_options(track_option(max_duration_option(command)))
+        shaped = _stack(plain, *_shaping_options())
         return target_options(shaped, target=target, ways=(*WAYS, AUTO))
 
     return decorate
@@ -269,7 +282,8 @@ def wishes(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of `preparing_options` as the library's keyword arguments."""
     names = ("target", "via", "quality", "bit_rate", "sample_rate_hz", "channels")
     taken = {name: options[name] for name in (*names, "segment", "max_segment", "track")}
-    taken |= {name: options[name] for name in ("effort", "parts", "skip_silence")}
+    more = ("effort", "parts", "skip_silence", "max_duration")
+    taken |= {name: options[name] for name in more}
     return taken | {"format": options["format_"]}
 
 

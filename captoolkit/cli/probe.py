@@ -25,9 +25,9 @@ def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug:
     Also says which limits of the target it breaks. Nothing is written.
     """
     from captoolkit import catalogue
-    from captoolkit.audio.probe import probe
     from captoolkit.model import Via
     from captoolkit.planning.targets import misfits
+    from captoolkit.preparing import probe
 
     row, found = catalogue.target(target), []
 

@@ -28,6 +28,7 @@ from captoolkit.cli.saving import save_each
     help="Cut at the recording's own chapter marks; longer chapters are cut as well.",
 )
 @options.track_option
+@options.max_duration_option
 @options.jobs_option
 @options.overwrite_option
 @options.json_option

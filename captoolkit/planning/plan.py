@@ -54,6 +54,7 @@ def make_plan(
     wishes: Wishes | None = None,
     mix: mixing.Mix | None = None,
     framing: copying.Framing | None = None,
+    unframed: str = "",
     skipped: Sequence[Span] = (),
 ) -> Plan:
     """Decide what to do with one track of a file so that `target` takes it.
@@ -66,6 +67,7 @@ def make_plan(
         wishes: what the caller wants beside that.
         mix: how to make one channel of the track's; the plain average if None.
         framing: the track's frames, if they can be copied; None if they cannot.
+        unframed: why they cannot, as a sentence; empty where nobody would expect it.
         skipped: stretches of the track that are silent and are left out.
 
     Raises:
@@ -88,7 +90,11 @@ def make_plan(
     )
     if not case.causes:
         return _pass_through(case)
-    return _with_frames_as_they_are(case, framing) or _encoded(case, framing)
+    if framing is not None:
+        unframed = _why_not_copied(case, framing)
+        if not unframed:
+            return _with_frames_as_they_are(case, framing)
+    return _encoded(case, unframed)
 
 
 # ------------------------------------------------------------------- as it is, or not
@@ -184,10 +190,8 @@ def _pass_through(case: _Case) -> Plan:
 # ------------------------------------------------------------------ frames as they are
 
 
-def _with_frames_as_they_are(case: _Case, framing: copying.Framing | None) -> Plan | None:
-    """Remux or copy, if the frames may stay as they are and fit; None if not."""
-    if framing is None or _why_not_copied(case, framing):
-        return None
+def _with_frames_as_they_are(case: _Case, framing: copying.Framing) -> Plan:
+    """Remux or copy."""
     share = copying.share(framing, case.durations_s, case.bounds, case.wishes)
     action = Action.REMUX if share.numbers == (1,) and not case.skipped else Action.COPY
     spans = sharing.shared_out(case.stretches, share.numbers)
@@ -228,15 +232,15 @@ def _reach_samples(reach_s: Fraction, track: Track) -> int:
 # ----------------------------------------------------------------------------- encoding
 
 
-def _encoded(case: _Case, framing: copying.Framing | None) -> Plan:
+def _encoded(case: _Case, unframed: str) -> Plan:
     track, target = case.track, case.target
     fit = fitting.choose(case.durations_s, track, target, case.bounds, case.wishes)
     encoding, causes = fit.encoding, case.causes
     rows = _rows(track, encoding, case.mix)
     if rows is None:
         causes = tuple(cause for cause in causes if cause != case.mix.reason)
-    if framing is not None:
-        causes = (*causes, _why_not_copied(case, framing))
+    if unframed:
+        causes = (*causes, unframed)
     reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s)
     spans = sharing.shared_out(case.stretches, fit.numbers)
     most_bytes = ladder.file_bytes(  # resampling may round up to one sample more

@@ -109,7 +109,7 @@ class Copying(Closing):
         plan = self._job.plan
         info = dataclasses.replace(plan.info, path=str(self._job.source))
         stream = raw.stream_of(info, plan.track, self._job.folder.path)
-        if stream is None:  # it could be copied when it was planned
+        if isinstance(stream, str):  # it could be copied when it was planned
             raise InputError(
                 "it changed while it was being prepared",
                 fix="wait until it is complete",

@@ -62,10 +62,15 @@ def decode(ffmpeg: str) -> Decode:
 
 
 def stream_of(path: Path, folder: Path) -> RawStream | None:
-    """The default track's frames."""
+    """The default track's frames; None, for a reason that is told, where they are not to be had."""
     folder.mkdir(exist_ok=True)
     info = probe(path)
-    return raw.stream_of(info, info.default_track, folder)
+    stream = raw.stream_of(info, info.default_track, folder)
+    if isinstance(stream, str):
+        assert "rame" in stream, path.name
+        assert stream.endswith(".")
+        return None
+    return stream
 
 
 def he_aac(sound: Path, folder: Path, convert: Convert) -> Path:

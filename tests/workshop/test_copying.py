@@ -281,7 +281,6 @@ def test_what_cannot_be_trusted_is_encoded(
         assert plan.track.sample_rate_hz == 48_000
 
 
-@pytest.mark.xfail(strict=True, reason="the plan does not say why frames are not kept")
 @untrusted
 def test_the_plan_says_why_frames_are_not_trusted(
     make: Make, convert: Convert, tmp_path: Path, spoilt: Callable[[Make, Convert, Path], Path]
