@@ -17,6 +17,11 @@ from tests.recorder import Recorder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What pydub says when it is imported, on Python 3.11 and 3.12 and where no ffmpeg is on PATH.
+PYDUB_WARNS = (
+    "ignore:'audioop' is deprecated:DeprecationWarning",
+    "ignore:Couldn't find ffmpeg or avconv:RuntimeWarning",
+)
 BASE_PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
 
 
@@ -108,7 +113,8 @@ def test_every_python_block_of_the_readme_runs(body: str, desk: Path) -> None:
     script = desk / "example.py"
     script.write_text(body, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    argv = [sys.executable, "-W", "error", str(script)]
+    filters = [word for one in ("error", *PYDUB_WARNS) for word in ("-W", one)]
+    argv = [sys.executable, *filters, str(script)]
     done = subprocess.run(argv, cwd=desk, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout
