@@ -9,6 +9,8 @@ message, name or log.
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -223,6 +225,7 @@ class Connections(Closing):
             login: user and password.
             content: `headers`, and a body as `content` or as `data` and `files`, as httpx takes it.
         """
+        _keep_headers_quiet()
         traced = {"trace": clock.notice}
         request = self._http.build_request(method, url, extensions=traced, **content)
         request.url = _QuietURL(request.url)
@@ -283,6 +286,21 @@ class Connections(Closing):
             fix=_RETRY_FIX,
             status_code=status_code,
         )
+
+
+@functools.cache
+def _keep_headers_quiet() -> None:
+    """Keep what servers write into headers out of the log in which httpx's ground traces them."""
+    for name in ("httpcore.http11", "httpcore.http2", "httpcore.proxy"):
+        logging.getLogger(name).addFilter(_without_headers)
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """A server may repeat the key, which is traced before anybody can strike it out."""
+    what, _, value = record.getMessage().partition(" return_value=")
+    if value and what.startswith("receive_response_headers"):
+        record.msg, record.args = what, ()
+    return True
 
 
 class _QuietURL(httpx.URL):
