@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,6 +256,8 @@ class Process(Closing):
         self._tail = bytearray()
         self._tail_bytes = tail_bytes
         self._child = _start(argv, feed=feed)
+        with _REGISTERING:
+            _RUNNING.add(self)
         self._helpers = (
             threading.Thread(target=self._drain_stderr, daemon=True),
             threading.Thread(target=self._watch, daemon=True),
@@ -336,7 +339,7 @@ class Process(Closing):
         if os.getpid() != self._owner:  # a fork's copy of us: the child is not its own
             return
         if self._child.poll() is None:
-            self._kill()
+            self.kill()
         self._child.wait()
         self._ended.set()
         for helper in self._helpers:
@@ -370,10 +373,10 @@ class Process(Closing):
             waiting_s = time.monotonic() - since if since is not None else 0.0
             if waiting_s > self._stall_s or self._waited_s + waiting_s > self._total_s:
                 self._overdue = True
-                self._kill()
+                self.kill()
                 return
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         """Kill the child and what it started: a program may be a script around the real one."""
         if sys.platform == "win32":
             self._child.kill()
@@ -404,6 +407,18 @@ class Process(Closing):
             returncode=self._child.returncode,
             stderr_tail=self.stderr_tail,
         )
+
+
+_RUNNING: weakref.WeakSet[Process] = weakref.WeakSet()
+_REGISTERING = threading.Lock()
+
+
+def end_all() -> None:
+    """End every ffmpeg of this process; whoever waits for one is told that it failed."""
+    with _REGISTERING:
+        running = tuple(_RUNNING)
+    for process in running:
+        process.kill()
 
 
 def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:

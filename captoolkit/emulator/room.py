@@ -35,7 +35,7 @@ LOG = logging.getLogger("captoolkit")
 
 RESOLVE_HEADER = "x-dashscope-ossresourceresolve"
 # Rows of what is not asked over Model Studio's protocols.
-ELSEWHERE = frozenset({"vllm", "acoustic"})
+ELSEWHERE = frozenset({"acoustic", "sglang", "vllm"})
 # Rows that only the native protocol has (Model Studio, "Audio understanding (Qwen-Audio)").
 NATIVE_ONLY = frozenset({"qwen-audio"})
 

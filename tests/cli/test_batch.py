@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from captoolkit import prepare
+from captoolkit.audio import ffmpeg
 from captoolkit.cli.batch import Batch
 from captoolkit.errors import InputError
 from captoolkit.events import Event, Warned, ignore
@@ -80,6 +82,30 @@ def test_leaving_ends_what_reports_and_begins_nothing_more() -> None:
         next(batch.run(work))
         assert runs.wait(PATIENCE_S)
     assert begun == [0]
+
+
+def test_leaving_ends_what_waits_for_a_program_that_says_nothing() -> None:
+    """Work that reports nothing for hours is stopped by ending what it waits for."""
+    waits = threading.Event()
+
+    def work(place: int, share: int) -> None:
+        silent = [sys.executable, "-c", "import time; time.sleep(600)"]
+        with ffmpeg.Process(silent) as process:
+            waits.set()
+            process.read(1)
+            process.finish()
+
+    with Batch(3, jobs=2) as batch:
+        next(batch.run(work))
+        assert waits.wait(PATIENCE_S)
+    assert not has_children()
+
+
+def test_one_input_is_worked_on_by_whoever_asks() -> None:
+    """An interrupt reaches the work itself; nothing stands between."""
+    with Batch(1, jobs=4) as batch:
+        ((_, get),) = batch.run(lambda place, share: threading.current_thread())
+        assert get() is threading.main_thread()
 
 
 def test_leaving_tidies_up_after_a_preparation(fixtures: Path, tmp_path: Path) -> None:
