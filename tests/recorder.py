@@ -111,13 +111,21 @@ class Recorder:
         self._behave = _answer(status, raw, {"Content-Type": "application/json", **(headers or {})})
 
     def echo_authorization(self) -> None:
-        """Refuse, repeating the key in body and headers."""
+        """Refuse, repeating the key in body, headers and reason phrase."""
 
         def behave(handler: BaseHTTPRequestHandler) -> None:
             key = handler.headers.get("Authorization", "")
             body = json.dumps({"code": f"Bad {key}", "message": f"wrong: {key}", "request_id": key})
             headers = {"X-Request-Id": key, "Content-Type": "application/json"}
-            _answer(401, body.encode(), headers)(handler)
+            _answer(401, body.encode(), headers, phrase=f"No {key}")(handler)
+
+        self._behave = behave
+
+    def raw(self, answer: bytes) -> None:
+        """Send an answer as it is, head and all; the connection stays open for another request."""
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            handler.wfile.write(answer)
 
         self._behave = behave
 
@@ -221,17 +229,24 @@ def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _head(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str]) -> None:
+def _head(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    headers: Mapping[str, str],
+    phrase: str | None = None,
+) -> None:
     handler.close_connection = True
-    handler.send_response(status)
+    handler.send_response(status, phrase)
     for name, value in {**headers, "Connection": "close"}.items():
         handler.send_header(name, value)
     handler.end_headers()
 
 
-def _answer(status: int, body: bytes, headers: Mapping[str, str]) -> Behaviour:
+def _answer(
+    status: int, body: bytes, headers: Mapping[str, str], phrase: str | None = None
+) -> Behaviour:
     def behave(handler: BaseHTTPRequestHandler) -> None:
-        _head(handler, status, {"Content-Length": str(len(body)), **headers})
+        _head(handler, status, {"Content-Length": str(len(body)), **headers}, phrase)
         handler.wfile.write(body)
 
     return behave

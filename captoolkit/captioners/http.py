@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +51,7 @@ class Bounds:
 
 
 BOUNDS = Bounds()
-LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=5)
+LIMITS = httpx.Limits(max_connections=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +139,8 @@ class Clock(Closing):
     """Ends an exchange when its time is over, whatever is being waited for.
 
     httpx bounds each wait alone; a head that drips in, or interim answers without end, outlast
-    that. So a timer ends the connection. (Whose head comes over a connection that has been used
-    before is bounded wait by wait until it is there.)
+    that. So a timer ends the connection, which is the exchange's own and is known as soon as it
+    stands: none serves twice.
     """
 
     def __init__(self, total_s: float) -> None:
@@ -169,7 +170,7 @@ class Clock(Closing):
                 self._shut()
 
     def leave(self) -> None:
-        """Let the connection be: it may serve others from now on."""
+        """Let the connection be: the exchange is over."""
         with self._lock:
             self._socket = None
 
@@ -225,14 +226,14 @@ class Connections(Closing):
             login: user and password.
             content: `headers`, and a body as `content` or as `data` and `files`, as httpx takes it.
         """
-        _keep_headers_quiet()
+        _keep_answers_quiet()
         traced = {"trace": clock.notice}
         request = self._http.build_request(method, url, extensions=traced, **content)
         request.url = _QuietURL(request.url)
         try:
             response = self._http.send(request, stream=True, auth=login)
         except httpx.RequestError as error:
-            raise tell(self._trouble(error, clock)) from error
+            raise tell(self._trouble(error, clock)) from _cause(error)
         except httpx.InvalidURL:  # of a redirect: httpx maps only some to its own error
             malformed = httpx.RemoteProtocolError("Invalid URL in location header")
             raise tell(self._trouble(malformed, clock)) from None
@@ -254,7 +255,7 @@ class Connections(Closing):
         try:
             yield from response.iter_raw()
         except httpx.RequestError as error:
-            raise tell(self._trouble(error, clock, status_code)) from error
+            raise tell(self._trouble(error, clock, status_code)) from _cause(error)
         if clock.is_late:  # a body that ends where its connection does looks whole
             raise tell(self._lateness(clock, status_code))
 
@@ -289,16 +290,29 @@ class Connections(Closing):
 
 
 @functools.cache
-def _keep_headers_quiet() -> None:
-    """Keep what servers write into headers out of the log in which httpx's ground traces them."""
+def _keep_answers_quiet() -> None:
+    """Keep what servers write out of the logs of httpx and of its ground.
+
+    A server may repeat the key, which is logged before anybody can strike it out.
+    """
+    logging.getLogger("httpx").addFilter(_without_phrase)
     for name in ("httpcore.http11", "httpcore.http2", "httpcore.proxy"):
-        logging.getLogger(name).addFilter(_without_headers)
+        logging.getLogger(name).addFilter(_without_answer)
 
 
-def _without_headers(record: logging.LogRecord) -> bool:
-    """A server may repeat the key, which is traced before anybody can strike it out."""
-    what, _, value = record.getMessage().partition(" return_value=")
-    if value and what.startswith("receive_response_headers"):
+def _without_phrase(record: logging.LogRecord) -> bool:
+    """Let a line on a request through, with the words that belong to its status."""
+    if record.msg.startswith("HTTP Request: ") and isinstance(record.args, tuple):
+        *known, status_code, _ = record.args
+        phrase = httpx.codes.get_reason_phrase(int(str(status_code)))
+        record.args = (*known, status_code, phrase)
+    return True
+
+
+def _without_answer(record: logging.LogRecord) -> bool:
+    """Let a line on an answer through, without the answer or the error that repeats it."""
+    what, *value = re.split(" (?:return_value|exception)=", record.getMessage(), maxsplit=1)
+    if value and what.startswith("receive_response"):
         record.msg, record.args = what, ()
     return True
 
@@ -317,6 +331,11 @@ def _detail(error: httpx.RequestError) -> str:
     return clean(str(error), EXCERPT_CHARS) or type(error).__name__
 
 
+def _cause(error: httpx.RequestError) -> httpx.RequestError | None:
+    """What a traceback shows beside our own error; for the reason above not every one."""
+    return None if isinstance(error, httpx.ProtocolError) else error
+
+
 def _timeout(bounds: Bounds) -> httpx.Timeout:
     return httpx.Timeout(
         connect=bounds.connect_s, read=bounds.read_s, write=bounds.write_s, pool=bounds.pool_s
@@ -325,6 +344,9 @@ def _timeout(bounds: Bounds) -> httpx.Timeout:
 
 def _open(endpoint: Endpoint, headers: Mapping[str, str], bounds: Bounds) -> httpx.Client:
     own = {
+        # A new connection each: what a server may do to one that waits for the next question (close
+        # it just then, drip into it) cannot be told from a failed question, which costs money.
+        "Connection": "close",
         "Accept-Encoding": "identity",  # a caption is small, and a small answer can unpack to a big
         "User-Agent": f"captoolkit/{__version__}",
     }

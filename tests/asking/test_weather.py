@@ -196,7 +196,6 @@ def test_the_key_is_nowhere(
     with captoolkit.captions(noise, on_event=events.append, **options) as entries:
         timeline = entries.timeline()
         shown = [repr(entries), repr(asker), repr(timeline), repr(events), caplog.text]
-    caplog.set_level(logging.INFO)  # httpcore's own debug log shows what headers come, all of them
     recorder.echo_authorization()
     with pytest.raises(ServiceError) as refused:
         captoolkit.caption(noise, resume=False, on_event=events.append, **options)

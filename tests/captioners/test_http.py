@@ -237,6 +237,17 @@ def test_a_head_that_drips_ends_at_the_bound(recorder: Recorder) -> None:
     assert error.status_code is None
 
 
+def test_a_head_that_drips_ends_at_the_bound_after_other_answers_too(recorder: Recorder) -> None:
+    """A server that keeps its connection open for the next question gains no time by it."""
+    client = client_of(f"{recorder.url}/api/v1", bounds=Bounds(answer_s=0.3))
+    recorder.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert client.post(ASK).body == b"{}"
+    recorder.drip_head()
+    with pytest.raises(ServiceConnectionError, match=r"was not done within 0\.3 s"):
+        client.post(ASK)
+    client.close()
+
+
 def kinds_of_failures(kind: type[Exception]) -> Iterator[type[Exception]]:
     """Yield an exception class and all below it."""
     yield kind
@@ -358,8 +369,10 @@ def test_unusable_key_is_refused_without_being_shown(key: str) -> None:
         lambda recorder: recorder.reset(),
         lambda recorder: recorder.hang(),
         lambda recorder: recorder.promise_more(KEY.encode()),
+        lambda recorder: recorder.raw(f"HTTP/1.1 200 OK\r\n{KEY}\r\n\r\n".encode()),
+        lambda recorder: recorder.raw(f"{KEY}\r\n\r\n".encode()),
     ],
-    ids=["echo", "redirect", "html", "id", "encoding", "reset", "hang", "half"],
+    ids=["echo", "redirect", "html", "id", "encoding", "reset", "hang", "half", "header", "status"],
 )
 def test_key_appears_nowhere(
     recorder: Recorder, clip: BytesClip, caplog: pytest.LogCaptureFixture, treat: Any
