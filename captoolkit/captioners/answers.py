@@ -6,6 +6,8 @@ alone or in a stream, is for `reading.py`.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +16,6 @@ import msgspec
 
 from captoolkit.captioners.exchange import (
     CODE_CHARS,
-    EXCERPT_CHARS,
     Reply,
     clean,
     request_id_of,
@@ -24,6 +25,10 @@ from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 
 JsonObject = dict[str, Any]
+
+# The words of an error stand where the caption belongs (some gateways), often after its code.
+ERROR_FINISH = "error_finish"
+_CODED = re.compile(r"\s*([A-Za-z]\w*(?:\.\w+)*): *(\S.*)", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +63,30 @@ class Part:
 ReadPart = Callable[[JsonObject], Part]
 
 
+def parse(body: bytes) -> object:
+    r"""Return the JSON value in `body`.
+
+    A text may hold half of a letter: some services cut their streams into pieces of UTF-16, and
+    then the escape `\ud83d` stands in one piece and `\ude00` in the next.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):  # it takes no half of a letter
+        pass
+    try:
+        return json.loads(body.decode())
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+
+
 def decode(body: bytes) -> object:
     """Return the JSON value in `body`, None if there is none."""
     try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):
+        return parse(body)
+    except ValueError:
         return None
 
 
@@ -106,20 +130,39 @@ def _invalid(document: JsonObject) -> str:
     return f"{where}: {text_in(first, 'msg') or 'not valid'}"
 
 
+def spoken_fault(part: Part, text: str, reply: Reply) -> Fault:
+    """Return the error whose words stand where the caption belongs, under `ERROR_FINISH`.
+
+    Args:
+        part: what says so; in a stream, its last piece.
+        text: all the text.
+        reply: what it came in.
+
+    ```python
+    >>> part = Part(text="limit_requests: too fast", finish_reason=ERROR_FINISH)
+    >>> spoken_fault(part, part.text, Reply(status_code=200, body=b"")).code
+    'limit_requests'
+
+    ```
+    """
+    coded = _CODED.fullmatch(part.text) or _CODED.fullmatch(text)
+    return Fault(
+        message=coded[2] if coded else text,
+        code=coded[1] if coded else None,
+        request_id=_request_id(part, reply),
+    )
+
+
 def make_caption(part: Part, reply: Reply) -> Caption:
     """Return the caption that an answer holds.
 
     Raises:
         ServiceError: there is no text in it.
     """
-    header_id = reply.headers.get("x-request-id")
-    request_id = request_id_of(reply, part.request_id or header_id or part.answer_id)
-    # Some gateways put the words of an error where the caption belongs, under this reason.
-    failed = part.finish_reason == "error_finish"
-    if failed or not part.text.strip():
-        told = clean(part.text, EXCERPT_CHARS) if failed else f"{part.finish_reason=}"[5:]
+    request_id = _request_id(part, reply)
+    if not part.text.strip():
         raise ServiceError(
-            f"the service answered without a caption ({told})",
+            f"the service answered without a caption (finish_reason={part.finish_reason!r})",
             fix="ask again; if it stays so, give the segment more sound",
             status_code=reply.status_code,
             request_id=request_id,
@@ -127,6 +170,11 @@ def make_caption(part: Part, reply: Reply) -> Caption:
     return Caption(
         text=part.text, finish_reason=part.finish_reason, request_id=request_id, usage=part.usage
     )
+
+
+def _request_id(part: Part, reply: Reply) -> str | None:
+    header_id = reply.headers.get("x-request-id")
+    return request_id_of(reply, part.request_id or header_id or part.answer_id)
 
 
 def content_text(content: object) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import msgspec
+from captoolkit.captioners.answers import parse
 
 STATUS_COMMENT = b":HTTP_STATUS/"
 DONE = b"[DONE]"  # how OpenAI's protocol ends a stream
@@ -104,8 +104,8 @@ class Decoder:
         if len(self._data) != 1:
             return False
         try:
-            msgspec.json.decode(self._data[0])
-        except (ValueError, RecursionError):
+            parse(self._data[0])
+        except ValueError:
             return self._data[0].strip() == DONE
         return True
 

@@ -313,8 +313,9 @@ def test_unreadable_answer_is_shown_cleaned_and_short(body: bytes, told: str, st
 
 
 def test_empty_answer_is_told() -> None:
-    """An answer of no bytes is an error that says so."""
-    assert refusal(b"", status=200).problem == "the service answered HTTP 200: nothing"
+    """An answer of no bytes is an error that says so; what was to be a caption has broken off."""
+    assert refusal(b"", status=500).problem == "the service answered HTTP 500: nothing"
+    assert refusal(b"", status=200).problem == "the service's answer broke off before its end"
 
 
 def test_messages_are_cleaned_and_cut() -> None:
@@ -384,7 +385,8 @@ def test_reading_ends_in_a_caption_or_a_service_error(body: bytes, status: int) 
 @pytest.mark.parametrize("body", [b"[" * 10**5, b'{"a":' * 10**5, b"1" * 10**5])
 def test_hostile_json_is_refused(body: bytes) -> None:
     """Nesting and numbers beyond reason are a service's fault, not a crash."""
-    assert "something else than a JSON object" in refusal(body, status=200).problem
+    assert "something else than a JSON object" in refusal(body, status=500).problem
+    refusal(body, status=200)
 
 
 # Importing and calling the SDK leaves sockets of its shared session to the garbage collector.
