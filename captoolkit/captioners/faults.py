@@ -69,6 +69,12 @@ class Remedy:
 # `insufficient_quota`), so the rows that a message tells apart stand before those of a code alone,
 # and those of a bare status stand last.
 REMEDIES = (
+    # ----------------------------------- where uploads go to, in the words of uploads.py
+    Remedy(
+        fix="ask again, or send it inside the request (--via base64)",
+        again=Again.LATER,
+        codes=("uploadrefused",),
+    ),
     # ------------------------------------------------ the connection, in the words of http.py
     Remedy(
         fix="check --base-url and the machine's certificates (SSL_CERT_FILE): no key is sent to "

@@ -30,9 +30,9 @@ from captoolkit.captioners.exchange import (
     request_id_of,
     retry_after_s,
 )
-from captoolkit.captioners.faults import MESSAGE_CHARS, Fault, service_error
+from captoolkit.captioners.faults import MESSAGE_CHARS, Fault, remedy, service_error
 from captoolkit.captioners.regions import is_loopback, uploads_url
-from captoolkit.errors import ServiceError
+from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.units import format_size
 
 OSS_SCHEME = "oss://"
@@ -40,6 +40,9 @@ RESOLVE = {"X-DashScope-OssResourceResolve": "enable"}  # without it the service
 PATH = "/uploads"
 UNKNOWN_TYPE = "application/octet-stream"
 MIB = 2**20
+# How the codes of the storage's refusals begin. Its own words are those of another service than
+# the one that is asked: `AccessDenied` says there that a policy is old, and nothing of the account.
+REFUSED = "UploadRefused"
 
 # The form's fields, and what they are called in the policy.
 FIELDS = {
@@ -80,7 +83,13 @@ def upload(file: Path, *, model: str, sender: Sender) -> str:
     )
     form = make_form(policy, file, name=unique_name(file))
     refuse_large(policy, file)
-    refuse_refusal(sender.send_form(form))
+    try:
+        reply = sender.send_form(form)
+    except ServiceConnectionError:
+        raise
+    except ServiceError as error:
+        raise _refusal(error.problem, status_code=error.status_code) from error
+    refuse_refusal(reply)
     return OSS_SCHEME + form.fields["key"]
 
 
@@ -183,14 +192,19 @@ def refuse_refusal(reply: Reply) -> None:
     code = _word("Code", text, CODE_CHARS)
     message = _word("Message", text, MESSAGE_CHARS) or "no reason given"
     label = f"HTTP {reply.status_code} {code}" if code else f"HTTP {reply.status_code}"
-    raise ServiceError(
-        f"the upload was refused, {label}: {message.rstrip('. ')}",
-        fix="ask again, or send it inside the request (--via base64)",
+    raise _refusal(
+        f"{label}: {message.rstrip('. ')}",
         status_code=reply.status_code,
         code=code,
         request_id=request_id_of(reply, _word("RequestId", text, CODE_CHARS)),
         retry_after_s=retry_after_s(reply.headers),
     )
+
+
+def _refusal(problem: str, *, code: str | None = None, **told: Any) -> ServiceError:
+    code = f"{REFUSED}.{code}" if code else REFUSED
+    fix = remedy(code=code, message="", status_code=None).fix
+    return ServiceError(f"the upload was refused, {problem}", fix=fix, code=code, **told)
 
 
 def _word(name: str, text: str, most_chars: int) -> str | None:

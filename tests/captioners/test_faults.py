@@ -10,6 +10,7 @@ from captoolkit.errors import ServiceConnectionError, ServiceError
 ALGO = "<400> InternalError.Algo.InvalidParameter: "
 # Model Studio, error code page, in native and compatible spelling; our own words for connections.
 CASES: list[tuple[int | None, str, str, Again]] = [
+    (403, "UploadRefused.AccessDenied", "Invalid according to Policy", Again.LATER),
     (429, "Throttling", "Requests throttled", Again.SLOWER),
     (429, "Throttling.RateQuota", "Requests rate limit exceeded", Again.SLOWER),
     (429, "limit_requests", "You exceeded your current requests list", Again.SLOWER),

@@ -8,6 +8,7 @@ import pytest
 
 from captoolkit.captioners import uploads
 from captoolkit.captioners.exchange import Reply
+from captoolkit.captioners.faults import Again, remedy_for
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 from captoolkit.model import Via
@@ -117,12 +118,27 @@ def test_the_storages_refusal_is_told_in_its_own_words(recorder: Recorder, clip:
     serve(recorder)
     recorder.page("/oss", XML, status=403)
     error = failure(recorder, clip)
-    assert (error.status_code, error.code, error.request_id) == (403, "AccessDenied", "X-1")
+    told = (error.status_code, error.code, error.request_id)
+    assert told == (403, "UploadRefused.AccessDenied", "X-1")
     assert str(error) == (
         "the upload was refused, HTTP 403 AccessDenied: Invalid according to Policy: Policy "
         "<expired>; ask again, or send it inside the request (--via base64)"
     )
     assert paths(recorder) == ["/api/v1/uploads", "/oss"]
+
+
+@pytest.mark.parametrize("body", [b"", XML, XML.replace(b"AccessDenied", b"InvalidApiKey")])
+@pytest.mark.parametrize("status", [201, 400, 401, 403, 404, 405, 409, 413, 500, 503])
+def test_what_the_storage_refuses_stops_no_run_and_costs_nothing(
+    recorder: Recorder, clip: BytesClip, status: int, body: bytes
+) -> None:
+    """Whatever it says, in whichever words: the next try gets a policy of its own."""
+    serve(recorder)
+    recorder.page("/oss", body, status=status)
+    error = failure(recorder, clip)
+    assert remedy_for(error).again is Again.LATER
+    assert not remedy_for(error).may_be_billed
+    assert not [word for word in ("--base-url", "key", "workspace") if word in error.fix]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +170,10 @@ def test_a_redirect_of_the_storage_is_not_followed(
     """The sound goes to the host that the policy names, and to no other."""
     serve(recorder, upload_host=f"{recorder.url}/moved")
     recorder.answer(b"", status=307, headers={"Location": f"{elsewhere.url}/oss"})
-    assert "sent us elsewhere" in failure(recorder, clip).problem
+    error = failure(recorder, clip)
+    assert "sent us elsewhere" in error.problem
+    assert "--base-url" not in error.fix
+    assert remedy_for(error).again is Again.LATER
     assert elsewhere.seen == []
 
 
