@@ -1,7 +1,11 @@
 """The services' refusals in their own words.
 
-Sources: Model Studio, error code page (read 2026-11-20), and published answers of the services.
-Where neither gives the words, which is said below, they are ours in the services' form.
+Sources: Model Studio, error code page (read 2026-11-20), and published answers of the services, for
+the codes and for the sentences on sizes, the sound, what is fetched by URL, rates and quotas. No
+page kept beside the project shows the other sentences (a key, model or input that is missing or not
+known, a path or method, 408, 500, a format that is not supported, many of the storage's in
+`uploads.py`): they are written in the services' manner and may differ from what a service says.
+A program should go by status and code.
 """
 
 from __future__ import annotations
@@ -77,7 +81,7 @@ NO_SUCH_PATH = Refusal(
     message="The requested path is not found.",
     compatible_code="not_found",
 )
-WRONG_METHOD = Refusal(  # the words are ours
+WRONG_METHOD = Refusal(
     status=405,
     code="MethodNotAllowed",
     message="The method is not allowed for the requested path.",
@@ -152,7 +156,7 @@ WRONG_FORMAT = Refusal(
     message="Input file format is not supported.",
     by_model=True,
 )
-# No published answer shows how the captioner refuses what it does not take; these are ours.
+# How the captioner refuses what it does not take; no published answer shows it.
 NO_AUDIO = _by_model("The messages must contain an audio")
 NO_TEXT = _by_model("The model does not support text input")
 NO_SYSTEM = _by_model("The model does not support system message")
