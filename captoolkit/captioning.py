@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from captoolkit import catalogue
 from captoolkit.asking.asker import FreeAsker, PaidAsker
 from captoolkit.asking.budget import Budget, price_in, refuse_too_small, worst_case
-from captoolkit.asking.clock import CLOCK, Clock
+from captoolkit.asking.clock import CLOCK, Clock, Lease
 from captoolkit.asking.ledger import Ledger
 from captoolkit.asking.pacing import PACES
 from captoolkit.asking.retrying import Patience
@@ -135,10 +135,13 @@ def captions(
                 service=service,
                 budget=cap,
                 patience=patience or Patience(),
-                deadline_s=clock.now_s() + (inf if run_timeout_s is None else run_timeout_s),
+                lease=Lease(
+                    stop=stop,
+                    deadline_s=clock.now_s() + (inf if run_timeout_s is None else run_timeout_s),
+                    clock=clock,
+                ),
                 stream=stream,
                 clock=clock,
-                stop=stop,
             )
             ask = PaidAsker(asked, terms, path=prepared.plan.info.path, tell=tell).ask
         return Captions(

@@ -47,7 +47,7 @@ LIBRARIES = {
     "audioop": set[str](),
     "click": {"cli"},
     "ffmpeg": {"audio/ffmpeg.py"},
-    "filelock": {"asking/ledger.py"},
+    "filelock": {"asking/owners.py"},
     "httpx": {"captioners/http.py", "captioners/getting.py"},
     "imageio_ffmpeg": {"audio/ffmpeg.py"},
     "jinja2": {"timeline/html"},

@@ -1,8 +1,9 @@
 """One segment, one entry: what is known is not asked, what failed is asked again, within bounds.
 
-Rules: the order is ledger, money, turn, question; whatever comes of it is written down before
-anybody hears of it. Asking about one segment never raises but to stop: a segment without a caption
-is a hole that says why. What would go wrong for every segment (a key that is none) stops the rest.
+Rules: the order is ledger, upload, money, turn, question; whatever comes of it is written down
+before anybody hears of it, even if the caller's `on_event` fails meanwhile. Asking about one
+segment never raises but to stop: a segment without a caption is a hole that says why. What would go
+wrong for every segment (a key that is none) stops the rest.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from captoolkit.asking.ledger import Question
 from captoolkit.asking.retrying import Tries
 from captoolkit.asking.terms import Terms
 from captoolkit.audio.clip import ReadySegment
-from captoolkit.captioners.base import Captioner, OnText, PaidCaptioner
+from captoolkit.captioners.base import Answering, Captioner, OnText, PaidCaptioner
 from captoolkit.captioners.faults import Again, remedy_for
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError
 from captoolkit.events import AskedAgain, Event, TextArrived, Warned
-from captoolkit.model import Caption, Entry, Span, Status
+from captoolkit.model import Caption, Entry, Span, Status, Via
 
 LOG = logging.getLogger("captoolkit")
 
@@ -74,7 +75,7 @@ class PaidAsker:
         self._terms = terms
         self._path = path
         self._tell = tell
-        self._halted: CaptoolkitError | None = None
+        self._broken: BaseException | None = None  # what the caller's `on_event` has raised
 
     def ask(self, segment: ReadySegment) -> Answered:
         """Return the entry of a segment.
@@ -93,13 +94,13 @@ class PaidAsker:
         question = Question.about(segment.sha256, self._captioner)
         ledger, terms = self._terms.ledger, self._terms
         try:
-            known = ledger.claim(question, stop=terms.stop, resume=terms.resume)
+            known = ledger.claim(question, terms.lease, resume=terms.resume)
         except CaptoolkitError as error:
             return hole(segment.index, segment.source_span, error)
         if known is not None:
             return Answered(entry=self._entry(segment, known), recalled=True)
         now_s = terms.clock.now_s()
-        until_s = min(terms.deadline_s, now_s + terms.patience.segment_s)
+        until_s = min(terms.lease.deadline_s, now_s + terms.patience.segment_s)
         tries = Tries(terms.patience, deadline_s=until_s)
         try:
             said = self._asked_until_answered(segment, tries)
@@ -111,6 +112,7 @@ class PaidAsker:
             self._write_down(partial(ledger.fail, question, "the run was cancelled"))
             raise
         self._write_down(partial(ledger.answer, question, said))
+        self._refuse_broken()
         return Answered(entry=self._entry(segment, said), asked=True)
 
     def _entry(self, segment: ReadySegment, said: Caption) -> Entry:
@@ -121,37 +123,44 @@ class PaidAsker:
 
     def _asked_until_answered(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption, asking again where the policy says so."""
+        terms = self._terms
         while True:
-            self._refuse_halted()
+            terms.lease.check()
             try:
+                segment = self._brought(segment)
                 return self._asked(segment, tries)
             except ServiceError as error:
-                if remedy_for(error).again is Again.HALT:
-                    self._halted = error
-                wait_s = tries.wait_after(error, now_s=self._terms.clock.now_s())
+                self._refuse_broken()
+                wait_s = tries.wait_after(error, now_s=terms.clock.now_s())
+                self._heed(error, wait_s)
                 if wait_s is None:
                     raise _tired(error, tries.begun) from None
                 self._wait(segment, error, wait_s)
 
+    def _heed(self, error: ServiceError, wait_s: float | None) -> None:
+        """Let an error count for the others whose questions would meet with the same."""
+        again = remedy_for(error).again
+        if again is Again.HALT:
+            self._terms.lease.halt(error)
+        if again is Again.SLOWER:
+            longest_s = self._terms.patience.longest_retry_after_s
+            asked_s = min(error.retry_after_s or 0.0, longest_s)
+            self._terms.service.pace.throttled(asked_s if wait_s is None else wait_s)
+
     def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
-        """Let time pass before the next try, for everybody if the service asks for that."""
+        """Let time pass before the next try; what is throttled waits for its turn instead."""
         LOG.info("segment %d is asked about again in %.1f s: %s", segment.index, wait_s, error)
         self._hand_on(
             AskedAgain(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
         )
-        if remedy_for(error).again is Again.SLOWER:
-            self._terms.service.pace.throttled(wait_s)
-        else:
-            self._terms.clock.wait(self._terms.stop, wait_s)
+        if remedy_for(error).again is not Again.SLOWER:
+            self._terms.lease.wait(wait_s)
 
-    def _refuse_halted(self) -> None:
-        if self._halted is not None:
-            raise self._halted
-        if self._terms.clock.now_s() >= self._terms.deadline_s:
-            raise CaptoolkitError(
-                "not asked: the time of this run was over",
-                fix="run it again: what has an answer is not asked or paid for again",
-            )
+    def _brought(self, segment: ReadySegment) -> ReadySegment:
+        """The segment where it can be asked about: an upload is no question, and costs nothing."""
+        if segment.via is not Via.UPLOAD or not isinstance(self._captioner, Answering):
+            return segment
+        return replace(segment, via=Via.URL, url=self._captioner.reference(segment))
 
     def _asked(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption of one request, when there is money for it and it is its turn."""
@@ -161,10 +170,10 @@ class PaidAsker:
         worst = Decimal(0)
         if terms.budget is not None and service.price is not None:
             worst = worst_case(service.target, service.price, duration_s)
-            terms.budget.reserve(worst, terms.stop)
+            terms.budget.reserve(worst, terms.lease)
         spent = Decimal(0)
         try:
-            service.pace.turn(expected.input_tokens or 0, terms.stop)
+            service.pace.turn(expected.input_tokens or 0, terms.lease)
             spent = worst  # until it is known better
             tries.begun += 1
             said = _said(self._captioner, segment, self._on_text(segment))
@@ -185,20 +194,27 @@ class PaidAsker:
             return None
 
         def text_arrived(text: str) -> None:
-            # Of a run that was cancelled nobody wants to hear, but the answer is paid for.
-            with contextlib.suppress(StoppedError):
+            # Whether or not anybody wants to hear more, the answer is paid for and read on.
+            with contextlib.suppress(StoppedError, _CallbackError):
                 self._hand_on(TextArrived(path=self._path, index=segment.index, text=text))
 
         return text_arrived
 
     def _hand_on(self, event: Event) -> None:
         """Tell the caller, past whatever would take the caller's error for the captioner's."""
+        self._refuse_broken()
         try:
             self._tell(event)
         except StoppedError:
             raise
         except BaseException as error:
+            self._broken = error
             raise _CallbackError(error) from error
+
+    def _refuse_broken(self) -> None:
+        """Raise what the caller's `on_event` has raised: the run is over for it."""
+        if self._broken is not None:
+            raise _CallbackError(self._broken) from self._broken
 
     def _write_down(self, entry: Callable[[], None]) -> None:
         """Write to the ledger; a ledger that fails must not cost an answer that is here."""

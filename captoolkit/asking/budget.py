@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-from captoolkit.asking.clock import TICK_S, StoppedError
+from captoolkit.asking.clock import TICK_S, Lease
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.model import Cost, CostRange, Plan, Price, Target, Usage
 from captoolkit.planning.bill import MILLION, bill
@@ -47,12 +47,12 @@ class Budget:
         """What has been spent so far."""
         return self._spent
 
-    def reserve(self, worst: Decimal, stop: threading.Event) -> None:
+    def reserve(self, worst: Decimal, lease: Lease) -> None:
         """Set the worst case of a request aside, waiting for those under way where that helps.
 
         Raises:
-            CaptoolkitError: what is left is not enough.
-            StoppedError: `stop` was set meanwhile.
+            CaptoolkitError: what is left is not enough, or the lease ended meanwhile.
+            StoppedError: the run was cancelled meanwhile.
         """
         with self._changed:
             while self._spent + self._reserved + worst > self.cap:
@@ -64,8 +64,7 @@ class Budget:
                         "or paid for again",
                     )
                 self._changed.wait(TICK_S)
-                if stop.is_set():
-                    raise StoppedError
+                lease.check()
             self._reserved += worst
 
     def settle(self, worst: Decimal, spent: Decimal) -> None:

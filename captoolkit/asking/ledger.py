@@ -1,32 +1,32 @@
 """What has been asked and answered, so that nothing is paid for twice: one SQLite file.
 
 Rules: an answer is found by the bytes of the sound and by the recipe of the request; a question is
-written down before it is sent and its end when it is here. Several processes may use the file at
-once: a segment that another living one is asking about is waited for. Who is alive is told by a
-lock on a file beside the ledger, which the system lets go of when a process ends, however it ends:
-what a killed run had asked without an answer is free for the next one at once. The file may hold
-private captions and is for its owner's eyes only; a key never comes near it.
+written down before it is sent and its end when it is here. Only an answer takes the place of an
+answer. Several processes may use the file at once: a segment that another living one is asking
+about is waited for (`owners.py` tells who is alive); what a killed run had asked without an answer
+is free for the next one at once. The file may hold private captions and is for its owner's eyes
+only; a key never comes near it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
-import filelock
 import msgspec
 import platformdirs
 
-from captoolkit.asking.clock import CLOCK, Clock
+from captoolkit.asking.clock import CLOCK, Clock, Lease
+from captoolkit.asking.owners import Owners
 from captoolkit.captioners.base import PaidCaptioner
 from captoolkit.closing import Closing
 from captoolkit.errors import OutputError
@@ -60,7 +60,10 @@ CREATE TABLE questions (
 ) WITHOUT ROWID
 """
 _ENDINGS = ("text", "finish_reason", "request_id", "usage", "error")
-_KEY = "audio_sha256 = ? AND recipe_sha256 = ?"
+_LOOK_UP = (
+    "SELECT state, owner, text, finish_reason, request_id, usage FROM questions "
+    "WHERE audio_sha256 = ? AND recipe_sha256 = ?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,21 +130,21 @@ class Ledger(Closing):
         self.path = Path(path) if path is not None else default_path()
         self._clock = clock
         self._guard = threading.RLock()
-        self._owner = uuid.uuid4().hex
-        self._alive: filelock.BaseFileLock | None = None
         self._is_shared = str(self.path) != IN_MEMORY
+        self._owners = Owners(self.path.with_name(f"{self.path.name}-owners"))
+        self._asking: dict[tuple[str, str], str] = {}  # since when, of what we were told to ask
+        self._unwritten: dict[tuple[str, str], Caption] = {}  # answers that could not be kept
         with self._told():
-            self._db = self._open()
-            try:
-                with self._opening():
+            self._refuse_foreign()
+            with self._opening():
+                self._db = self._connect()
+                try:
                     self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+                except BaseException:
+                    self._db.close()
+                    raise
 
-    def claim(
-        self, question: Question, *, stop: threading.Event, resume: bool = True
-    ) -> Caption | None:
+    def claim(self, question: Question, lease: Lease, *, resume: bool = True) -> Caption | None:
         """Return the answer that is known; None if there is none and the caller is to ask.
 
         Whoever is told None must call `answer` or `fail`. While somebody else who is alive is
@@ -149,34 +152,34 @@ class Ledger(Closing):
 
         Args:
             question: what would be asked.
-            stop: ends waiting.
+            lease: ends waiting.
             resume: whether an answer that is known will do.
 
         Raises:
-            StoppedError: `stop` was set meanwhile.
+            StoppedError, CaptoolkitError: the lease ended meanwhile.
             OutputError: the ledger cannot be read or written.
         """
         while True:
+            if resume and (unwritten := self._unwritten.get(question.key)):
+                return unwritten
             with self._writing() as db:
-                row = db.execute(
-                    f"SELECT state, owner, text, finish_reason, request_id, usage "  # noqa: S608
-                    f"FROM questions WHERE {_KEY}",
-                    question.key,
-                ).fetchone()
+                row = db.execute(_LOOK_UP, question.key).fetchone()
                 if row and row[0] == "answered" and resume:
                     return _caption(*row[2:])
-                if not row or row[0] != "asked" or not self._is_alive(row[1]):
+                if not row or row[0] != "asked" or not self._is_asking(row[1], question):
+                    self._asking[question.key] = _stamp(self._clock.today())
                     self._write(question, "asked")
                     return None
-            self._clock.wait(stop, LOOK_AGAIN_S)
+            lease.wait(LOOK_AGAIN_S)
 
     def answer(self, question: Question, caption: Caption) -> None:
-        """Write an answer down.
+        """Write an answer down; one that cannot be is remembered until this is closed.
 
         Raises:
             OutputError: the ledger cannot be written.
         """
-        with self._writing():
+        self._unwritten[question.key] = caption
+        with self._ending(question):
             self._write(
                 question,
                 "answered",
@@ -185,14 +188,15 @@ class Ledger(Closing):
                 request_id=caption.request_id,
                 usage=msgspec.json.encode(caption.usage).decode(),
             )
+        self._unwritten.pop(question.key, None)
 
     def fail(self, question: Question, reason: str, *, request_id: str | None = None) -> None:
-        """Write down that no answer came, and why.
+        """Write down that no answer came, and why; an answer that there was before stays.
 
         Raises:
             OutputError: the ledger cannot be written.
         """
-        with self._writing():
+        with self._ending(question):
             self._write(question, "failed", error=reason, request_id=request_id)
 
     def records(self) -> Iterator[Record]:
@@ -215,13 +219,21 @@ class Ledger(Closing):
     def prune(self, older_than_s: Fraction | float) -> int:
         """Forget what was asked longer ago than that; return how many questions that were.
 
+        What somebody who is alive is asking about stays: the answer is on its way.
+
         Raises:
             OutputError: the ledger cannot be written.
         """
         before = self._clock.today() - timedelta(seconds=float(older_than_s))
         with self._told(), self._guard:
             with self._writing() as db:
-                done = db.execute("DELETE FROM questions WHERE asked_at <= ?", (_stamp(before),))
+                asking = db.execute("SELECT DISTINCT owner FROM questions WHERE state = 'asked'")
+                alive = json.dumps([owner for (owner,) in asking if self._owners.is_alive(owner)])
+                done = db.execute(
+                    "DELETE FROM questions WHERE asked_at <= ? AND NOT "
+                    "(state = 'asked' AND owner IN (SELECT value FROM json_each(?)))",
+                    (_stamp(before), alive),
+                )
             self._db.execute("VACUUM")  # what is forgotten is gone from the file, too
             return done.rowcount
 
@@ -229,80 +241,79 @@ class Ledger(Closing):
         """Let go of the file; may be called twice."""
         with self._guard:
             self._db.close()
-            if self._alive is not None:
-                self._alive.release()
-                self._lock_of(self._owner).unlink(missing_ok=True)
-                self._alive = None
+            self._owners.leave()
 
     # ------------------------------------------------------------------------------ the file
 
-    def _open(self) -> sqlite3.Connection:
-        if self._is_shared:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made before SQLite would make it, which gives its own companions the same mode.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        return sqlite3.connect(
-            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
+    def _refuse_foreign(self) -> None:
+        """Refuse what is no ledger of ours before anything is changed in it or made beside it."""
+        if self._is_shared and self.path.exists():
+            with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY_S)) as db:
+                self._is_new(db)
 
     def _opening(self) -> contextlib.AbstractContextManager[object]:
         """Keep others from opening the same file at the same time."""
         if not self._is_shared:
             return contextlib.nullcontext()
-        folder = self._lock_of("").parent
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return filelock.FileLock(folder / "opening", timeout=BUSY_S)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._owners.opening(timeout_s=BUSY_S)
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._is_shared:
+            # Made before SQLite would make it, which gives its own companions the same mode. A
+            # file that is there is not opened: closing it would drop the locks that this process
+            # holds on it (SQLite, "How To Corrupt An SQLite Database File", 2.2).
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        return sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
 
     def _prepare(self) -> None:
         """Make the tables of a new file, refuse one that is not ours, begin to be alive."""
-        if self._is_shared:
-            self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")  # a paid answer survives a power cut
         self._db.execute("PRAGMA secure_delete = ON")
-        with self._writing() as db:
-            tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not tables:
+        if self._is_new(self._db):
+            with self._writing() as db:
                 db.execute(_SCHEMA)
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {VERSION}")
-            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                raise self._error("is a database, but not a ledger of captoolkit's")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version != VERSION:
-                raise self._error(f"is of version {version}; this captoolkit reads {VERSION}")
-            self._begin_to_live()
+        if self._is_shared:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._owners.join()
 
-    def _begin_to_live(self) -> None:
-        """Lock a file of our own, and remove those of the dead."""
-        if not self._is_shared:
-            return
-        for lock in self._lock_of("").parent.glob("*.lock"):
-            if not self._is_alive(lock.stem):
-                lock.unlink(missing_ok=True)
-        self._alive = self._filelock(self._owner)
-        self._alive.acquire()
+    def _is_new(self, db: sqlite3.Connection) -> bool:
+        """Whether nothing was ever written to it.
 
-    def _is_alive(self, owner: str) -> bool:
-        """Whether whoever asked may still bring the answer."""
-        if owner == self._owner:
+        Raises:
+            OutputError: it is not ours.
+        """
+        if not _pragma(db, "page_count"):
             return True
-        if not self._is_shared or not self._lock_of(owner).exists():
-            return False
-        lock = self._filelock(owner)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            return True
-        lock.release()
+        if _pragma(db, "application_id") != APPLICATION_ID:
+            raise self._error("is a database, but not a ledger of captoolkit's")
+        version = _pragma(db, "user_version")
+        if version != VERSION:
+            raise self._error(f"is of version {version}; this captoolkit reads {VERSION}")
         return False
 
-    def _filelock(self, owner: str) -> filelock.BaseFileLock:
-        return filelock.FileLock(self._lock_of(owner), blocking=False, thread_local=False)
+    def _is_asking(self, owner: str, question: Question) -> bool:
+        """Whether whoever asked may still bring the answer."""
+        if owner == self._owners.me:
+            return question.key in self._asking
+        return self._is_shared and self._owners.is_alive(owner)
 
-    def _lock_of(self, owner: str) -> Path:
-        return self.path.with_name(f"{self.path.name}-owners") / f"{owner}.lock"
+    @contextlib.contextmanager
+    def _ending(self, question: Question) -> Iterator[None]:
+        """The transaction that ends a question, which is not asked any more even if that fails."""
+        try:
+            with self._writing():
+                yield
+        finally:
+            self._asking.pop(question.key, None)
 
     def _write(self, question: Question, state: str, **ending: str | None) -> None:
+        """Write a question's row; an answer gives way to nothing but an answer."""
         now = _stamp(self._clock.today())
         info = question.info
         values = {
@@ -313,18 +324,17 @@ class Ledger(Closing):
             "base_url": info.base_url,
             "recipe": question.recipe,
             "state": state,
-            "owner": self._owner,
-            "asked_at": now,
+            "owner": self._owners.me,
+            "asked_at": self._asking.get(question.key, now),
             "ended_at": None if state == "asked" else now,
             **dict.fromkeys(_ENDINGS),
             **ending,
         }
         names = ", ".join(values)
-        changed = [name for name in values if state == "asked" or name != "asked_at"]
         self._db.execute(
             f"INSERT INTO questions ({names}) VALUES ({', '.join(f':{name}' for name in values)}) "  # noqa: S608
-            "ON CONFLICT DO UPDATE SET "
-            + ", ".join(f"{name} = excluded.{name}" for name in changed),
+            f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in values)}"
+            " WHERE questions.state != 'answered' OR excluded.state = 'answered'",
             values,
         )
 
@@ -369,6 +379,10 @@ class Ledger(Closing):
             "would be asked and paid for again",
             path=self.path,
         )
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> int:
+    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _stamp(moment: object) -> str:

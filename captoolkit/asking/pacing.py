@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 
-from captoolkit.asking.clock import CLOCK, Clock
+from captoolkit.asking.clock import CLOCK, Clock, Lease
 
 RAMP = 2.0  # the first requests are this many times as far apart as the limit asks for
 RAMP_STEP = 0.5  # and each answer brings them closer by this
@@ -50,18 +50,18 @@ class Pace:
         """How far apart requests are sent at the moment."""
         return self._distance_s
 
-    def turn(self, tokens: int, stop: threading.Event) -> None:
+    def turn(self, tokens: int, lease: Lease) -> None:
         """Wait until a request with that many input tokens may go out.
 
         Raises:
-            StoppedError: `stop` was set meanwhile.
+            StoppedError, CaptoolkitError: the lease ends before that.
         """
-        start_s = self._book(tokens)
+        start_s = self._book(tokens, lease)
         while True:
-            self._clock.wait(stop, start_s - self._clock.now_s())
+            lease.wait(start_s - self._clock.now_s())
             if start_s >= self._paused_until_s:
                 return
-            start_s = self._book(0)  # throttled meanwhile: to the end of the queue
+            start_s = self._book(0, lease)  # throttled meanwhile: to the end of the queue
 
     def answered(self, output_tokens: int) -> None:
         """Count an answer: it used tokens, and the service bears this pace."""
@@ -79,15 +79,17 @@ class Pace:
                 self._step = RECOVERY_STEP
             self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
 
-    def _book(self, tokens: int) -> float:
-        """Take the next free moment."""
+    def _book(self, tokens: int, lease: Lease) -> float:
+        """Take the next free moment, unless the lease will have ended."""
         with self._guard:
+            now_s = self._clock.now_s()
             start_s = max(
-                self._clock.now_s(),
+                now_s,
                 self._request_free_s,
                 self._tokens_free_s,
                 self._paused_until_s,
             )
+            lease.check(start_s - now_s)
             self._request_free_s = start_s + self._distance_s
             self._tokens_free_s = max(start_s, self._tokens_free_s) + tokens * self._s_per_token
             return start_s

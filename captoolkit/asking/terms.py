@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 
 from captoolkit.asking.budget import Budget
-from captoolkit.asking.clock import CLOCK, Clock
+from captoolkit.asking.clock import CLOCK, Clock, Lease
 from captoolkit.asking.ledger import Ledger
 from captoolkit.asking.pacing import Pace
 from captoolkit.asking.retrying import Patience
@@ -39,9 +38,8 @@ class Terms:
         ledger: what has been asked and answered.
         resume: whether the answers in it will do.
         budget: the cap on what is spent; None for none.
-        deadline_s: when the run is over, by the clock.
+        lease: how long the run goes on.
         stream: whether text is reported as it comes.
-        stop: set when the run is cancelled.
     """
 
     ledger: Ledger
@@ -49,7 +47,6 @@ class Terms:
     service: Service
     budget: Budget | None = None
     patience: Patience = field(default_factory=Patience)
-    deadline_s: float
+    lease: Lease
     stream: bool = False
     clock: Clock = CLOCK
-    stop: threading.Event = field(default_factory=threading.Event)

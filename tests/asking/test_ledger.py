@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.asking.clock import StoppedError
+from captoolkit.asking.clock import CLOCK, Lease, StoppedError
 from captoolkit.asking.ledger import Ledger, Question
-from captoolkit.errors import OutputError
+from captoolkit.errors import CaptoolkitError, OutputError
 from captoolkit.model import Caption, CaptionerInfo, Usage
 from tests.asking.worlds import Hurried
 from tests.conftest import ROOT
 
-GO = threading.Event()
+GO = Lease()
 INFO = CaptionerInfo(name="dashscope", model="m", base_url="https://h/api/v1")
 SAID = Caption(
     text="一个人\n\n-->", finish_reason="stop", request_id="r-1", usage=Usage(input_tokens=7)
@@ -49,42 +50,88 @@ def ledger(path: Path) -> Iterator[Ledger]:
 
 def test_an_answer_is_found_again_by_sound_and_recipe(ledger: Ledger, path: Path) -> None:
     """The same sound asked about otherwise, or another sound, is another question."""
-    assert ledger.claim(question(), stop=GO) is None
+    assert ledger.claim(question(), GO) is None
     ledger.answer(question(), SAID)
     with Ledger(path) as later:
-        assert later.claim(question(), stop=GO) == SAID
-        assert later.claim(question(recipe='{"prompt": "and why?"}'), stop=GO) is None
-        assert later.claim(question(audio="b" * 64), stop=GO) is None
+        assert later.claim(question(), GO) == SAID
+        assert later.claim(question(recipe='{"prompt": "and why?"}'), GO) is None
+        assert later.claim(question(audio="b" * 64), GO) is None
 
 
 def test_what_failed_is_asked_again(ledger: Ledger) -> None:
     """A failure is written down, and is no answer."""
-    assert ledger.claim(question(), stop=GO) is None
+    assert ledger.claim(question(), GO) is None
     ledger.fail(question(), "it refused", request_id="r-9")
     (record,) = ledger.records()
     assert (record.state, record.error, record.request_id) == ("failed", "it refused", "r-9")
-    assert ledger.claim(question(), stop=GO) is None
+    assert ledger.claim(question(), GO) is None
 
 
 def test_asking_anew_replaces_the_answer(ledger: Ledger) -> None:
     """Without `resume` an answer that is there will not do."""
-    assert ledger.claim(question(), stop=GO) is None
+    assert ledger.claim(question(), GO) is None
     ledger.answer(question(), SAID)
-    assert ledger.claim(question(), stop=GO, resume=False) is None
+    assert ledger.claim(question(), GO, resume=False) is None
     ledger.answer(question(), Caption(text="other words"))
-    known = ledger.claim(question(), stop=GO)
+    known = ledger.claim(question(), GO)
     assert known is not None
     assert known.text == "other words"
 
 
+def test_only_an_answer_takes_the_place_of_an_answer(ledger: Ledger, path: Path) -> None:
+    """Asking anew keeps the old answer until the new one is here, whatever becomes of asking."""
+    assert ledger.claim(question(), GO) is None
+    ledger.answer(question(), SAID)
+    assert ledger.claim(question(), GO, resume=False) is None
+    with Ledger(path) as other:
+        assert other.claim(question(), GO) == SAID
+    ledger.fail(question(), "it refused")
+    assert ledger.claim(question(), GO) == SAID
+
+
+def test_an_answer_that_cannot_be_written_is_remembered(ledger: Ledger, path: Path) -> None:
+    """The same sound a second time neither waits for it for ever nor is asked about again."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON questions WHEN NEW.state = 'answered' "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    soon = Lease(deadline_s=CLOCK.now_s() + 1)
+    assert ledger.claim(question(), soon) is None
+    with pytest.raises(OutputError, match="no room"):
+        ledger.answer(question(), SAID)
+    assert ledger.claim(question(), soon) == SAID
+    assert ledger.claim(question(), soon, resume=False) is None
+
+
+def test_a_second_ledger_in_the_same_process_costs_the_first_nothing(
+    ledger: Ledger, path: Path
+) -> None:
+    """Opening the file again drops no lock: what another process then does loses no answer."""
+    script = (
+        "import sys\n"
+        "from captoolkit.asking.ledger import Ledger\n"
+        "with Ledger(sys.argv[1]) as ledger:\n"
+        "    print(len(list(ledger.records())))\n"
+    )
+    argv = [sys.executable, "-c", script, str(path)]
+    told = []
+    for audio in ("a", "b"):
+        ledger.claim(question(audio * 64), GO)
+        ledger.answer(question(audio * 64), SAID)
+        Ledger(path).close()
+        told.append(subprocess.run(argv, check=True, capture_output=True).stdout)
+    assert told == [b"1\n", b"2\n"]
+
+
 def test_what_somebody_else_is_asking_is_waited_for(ledger: Ledger, path: Path) -> None:
     """Two runs of the same recording at once pay once."""
-    assert ledger.claim(question(), stop=GO) is None
+    assert ledger.claim(question(), GO) is None
     found: list[Caption | None] = []
 
     def other_run() -> None:
         with Ledger(path) as other:
-            found.append(other.claim(question(), stop=GO))
+            found.append(other.claim(question(), GO))
 
     thread = threading.Thread(target=other_run)
     thread.start()
@@ -97,23 +144,34 @@ def test_what_somebody_else_is_asking_is_waited_for(ledger: Ledger, path: Path) 
 
 def test_waiting_for_somebody_else_can_be_cancelled(ledger: Ledger, path: Path) -> None:
     """A run that is over does not wait for another."""
-    assert ledger.claim(question(), stop=GO) is None
+    assert ledger.claim(question(), GO) is None
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
     with Ledger(path) as other, pytest.raises(StoppedError):
-        other.claim(question(), stop=stop)
+        other.claim(question(), Lease(stop=stop))
+
+
+def test_waiting_for_somebody_else_ends_with_the_time_of_the_run(
+    ledger: Ledger, path: Path
+) -> None:
+    """A run that may take so long does not take longer because another hangs."""
+    assert ledger.claim(question(), GO) is None
+    soon = Lease(deadline_s=CLOCK.now_s() + 0.3)
+    with Ledger(path) as other, pytest.raises(CaptoolkitError, match="the time of this run"):
+        other.claim(question(), soon)
 
 
 def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
     """SIGKILL in the middle of a question leaves a question without an answer, and no lock."""
     script = (
         "import sys, threading, time\n"
+        "from captoolkit.asking.clock import Lease\n"
         "from captoolkit.asking.ledger import Ledger\n"
         "from tests.asking.test_ledger import question, SAID\n"
         "ledger = Ledger(sys.argv[1])\n"
-        "ledger.claim(question('b' * 64), stop=threading.Event())\n"
+        "ledger.claim(question('b' * 64), Lease())\n"
         "ledger.answer(question('b' * 64), SAID)\n"
-        "ledger.claim(question(), stop=threading.Event())\n"
+        "ledger.claim(question(), Lease())\n"
         "print('asking', flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -125,11 +183,11 @@ def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
             stop = threading.Event()
             threading.Timer(0.4, stop.set).start()
             with pytest.raises(StoppedError):  # it is alive
-                ledger.claim(question(), stop=stop)
+                ledger.claim(question(), Lease(stop=stop))
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
-            assert ledger.claim(question("b" * 64), stop=GO) == SAID
-            assert ledger.claim(question(), stop=GO) is None
+            assert ledger.claim(question("b" * 64), GO) == SAID
+            assert ledger.claim(question(), GO) is None
     with Ledger(path):
         locks = list(path.parent.glob("*-owners/*.lock"))
         assert len(locks) == 1  # that of the one who looks
@@ -139,12 +197,13 @@ def test_many_threads_and_processes_write_at_once(path: Path) -> None:
     """Each of many questions is asked exactly once between all of them."""
     script = (
         "import sys, threading\n"
+        "from captoolkit.asking.clock import Lease\n"
         "from captoolkit.asking.ledger import Ledger\n"
         "from tests.asking.test_ledger import question, SAID\n"
         "asked = []\n"
         "def work(ledger):\n"
         "    for n in range(40):\n"
-        "        if ledger.claim(question(f'{n:064}'), stop=threading.Event()) is None:\n"
+        "        if ledger.claim(question(f'{n:064}'), Lease()) is None:\n"
         "            asked.append(n)\n"
         "            ledger.answer(question(f'{n:064}'), SAID)\n"
         "with Ledger(sys.argv[1]) as ledger:\n"
@@ -165,7 +224,7 @@ def test_many_threads_and_processes_write_at_once(path: Path) -> None:
 
 def test_only_its_owner_may_read_it(ledger: Ledger, path: Path) -> None:
     """Captions may be private: neither the file nor its companions are open to others."""
-    ledger.claim(question(), stop=GO)
+    ledger.claim(question(), GO)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
 
@@ -193,11 +252,24 @@ def test_what_is_no_ledger_is_refused_with_one_line(path: Path) -> None:
         Ledger(path / "under" / "a-file")
 
 
+@pytest.mark.parametrize("begin", ["CREATE TABLE theirs (word TEXT)", "PRAGMA user_version = 3"])
+def test_somebody_elses_database_is_left_as_it_is(tmp_path: Path, begin: str) -> None:
+    """Refused, with no byte of it changed and nothing left beside it; an empty one too."""
+    path = tmp_path / "theirs.db"
+    with contextlib.closing(sqlite3.connect(path)) as theirs:
+        theirs.execute(begin)
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="is a database, but not a ledger"):
+        Ledger(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_ledger_that_was_damaged_half_way_says_so(path: Path) -> None:
     """Pages overwritten in the middle of the file are told, not guessed at."""
     with Ledger(path) as ledger:
         for number in range(300):
-            ledger.claim(question(f"{number:064}"), stop=GO)
+            ledger.claim(question(f"{number:064}"), GO)
             ledger.answer(question(f"{number:064}"), SAID)
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
@@ -211,7 +283,7 @@ def test_pruning_forgets_what_is_old(path: Path) -> None:
     clock = Hurried()
     with Ledger(path, clock=clock) as ledger:
         for audio in ("a", "b"):
-            ledger.claim(question(audio * 64), stop=GO)
+            ledger.claim(question(audio * 64), GO)
             ledger.answer(question(audio * 64), Caption(text=f"secret-{audio}"))
             clock.pass_by(86_400)
         assert ledger.prune(1.5 * 86_400) == 1
@@ -220,9 +292,18 @@ def test_pruning_forgets_what_is_old(path: Path) -> None:
     assert b"secret" not in path.read_bytes()
 
 
+def test_pruning_keeps_what_somebody_is_asking_about(ledger: Ledger, path: Path) -> None:
+    """Its answer is on its way, and others wait for it instead of asking, too."""
+    assert ledger.claim(question(), GO) is None
+    with Ledger(path) as other:
+        assert other.prune(0) == 0
+        ledger.answer(question(), SAID)
+        assert other.claim(question(), GO) == SAID
+
+
 def test_records_are_json_lines(ledger: Ledger) -> None:
     """What is exported says everything, in plain JSON."""
-    ledger.claim(question(), stop=GO)
+    ledger.claim(question(), GO)
     ledger.answer(question(), SAID)
     (record,) = ledger.records()
     line = record.to_json()
@@ -236,8 +317,8 @@ def test_records_are_json_lines(ledger: Ledger) -> None:
 def test_in_memory_nothing_is_kept() -> None:
     """`:memory:` is a ledger for one run."""
     with Ledger(":memory:") as ledger:
-        assert ledger.claim(question(), stop=GO) is None
+        assert ledger.claim(question(), GO) is None
         ledger.answer(question(), SAID)
-        assert ledger.claim(question(), stop=GO) == SAID
+        assert ledger.claim(question(), GO) == SAID
     with Ledger(":memory:") as ledger:
-        assert ledger.claim(question(), stop=GO) is None
+        assert ledger.claim(question(), GO) is None

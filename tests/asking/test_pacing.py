@@ -6,11 +6,10 @@ import threading
 
 import pytest
 
-from captoolkit.asking.clock import StoppedError
+from captoolkit.asking.clock import Lease, StoppedError
 from captoolkit.asking.pacing import Pace, Paces
+from captoolkit.errors import CaptoolkitError, ServiceError
 from tests.asking.worlds import Hurried
-
-GO = threading.Event()
 
 
 def starts(
@@ -19,7 +18,7 @@ def starts(
     """When some requests go out, each answered at once."""
     found = []
     for _ in range(number):
-        pace.turn(tokens, GO)
+        pace.turn(tokens, Lease(clock=clock))
         found.append(clock.now_s())
         pace.answered(answer)
     return found
@@ -94,7 +93,35 @@ def test_a_wait_ends_when_the_work_is_cancelled() -> None:
     stop = threading.Event()
     threading.Timer(0.05, stop.set).start()
     with pytest.raises(StoppedError):
-        pace.turn(0, stop)
+        pace.turn(0, Lease(stop=stop))
+
+
+def test_a_turn_that_comes_after_the_end_of_the_run_is_nobodys() -> None:
+    """It is refused at once, and does not keep others waiting."""
+    clock = Hurried()
+    pace = Pace(requests_per_minute=60, clock=clock)
+    lease = Lease(clock=clock, deadline_s=3)
+    pace.turn(0, lease)
+    pace.turn(0, lease)
+    for _ in range(9):
+        with pytest.raises(CaptoolkitError, match="the time of this run was over"):
+            pace.turn(0, lease)
+    assert clock.waits_s == [2]
+    pace.turn(0, Lease(clock=clock))
+    assert clock.now_s() == 4
+
+
+def test_who_waits_for_a_turn_hears_that_the_run_was_halted() -> None:
+    """Nothing goes out any more after an error that would hold for all; each has its own."""
+    pace = Pace(requests_per_minute=300)
+    lease = Lease()
+    pace.turn(0, lease)
+    dry = ServiceError("overdue", code="Arrearage", request_id="r-1")
+    threading.Timer(0.1, lease.halt, [dry]).start()
+    with pytest.raises(ServiceError, match="overdue") as refused:
+        pace.turn(0, lease)
+    assert refused.value is not dry
+    assert (refused.value.code, refused.value.request_id) == ("Arrearage", None)
 
 
 def test_all_who_ask_the_same_model_there_share_a_pace() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
 from captoolkit.model import Status, Usage
 from tests.asking.worlds import Hurried, Paid
 from tests.conftest import tone, write_wav
+from tests.recorder import Recorder
 
 RATE_HZ = 16_000
 SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
@@ -158,12 +160,29 @@ def test_what_would_fail_for_all_of_them_is_asked_once_and_raised(minute: Path) 
 
 def test_what_fails_for_all_of_them_later_keeps_what_is_done(minute: Path) -> None:
     """An account that runs dry half-way costs the rest, without asking about it."""
-    dry = ServiceError("overdue", status_code=400, code="Arrearage")
+    dry = ServiceError("overdue", status_code=400, code="Arrearage", request_id="r-3")
     asker = Paid(failing(99, dry))
     timeline = captoolkit.caption(minute, captioner=asker, segment="10s", concurrency=1)
     assert asker.asked == 3
     assert [entry.status for entry in timeline.entries] == [Status.OK] * 2 + [Status.FAILED] * 4
     assert {hole.error for hole in timeline.holes} == {"overdue"}
+    assert [hole.request_id for hole in timeline.holes] == ["r-3", None, None, None]
+
+
+def test_throttling_that_nobody_waits_out_still_slows_the_others_down(minute: Path) -> None:
+    """A service that wants 300 s is not asked by segment after segment at full speed."""
+    clock = Hurried()
+    asked_s: list[float] = []
+
+    def throttle(clip: Clip) -> str:
+        asked_s.append(clock.now_s())
+        raise ServiceError("too much", status_code=429, retry_after_s=300)
+
+    asker = Paid(throttle)
+    options: dict[str, Any] = {"segment": "10s", "clock": clock, "concurrency": 1}
+    timeline = captoolkit.caption(minute, captioner=asker, **options)
+    assert len(timeline.holes) == len(asked_s) == 6
+    assert all(later - one >= 120 for one, later in pairwise(asked_s))
 
 
 # ----------------------------------------------------------------------------------- money
@@ -194,6 +213,25 @@ def test_what_an_answer_that_broke_off_cost_is_not_guessed_low(minute: Path) -> 
     options: dict[str, Any] = {"segment": "10s", "clock": Hurried(), "concurrency": 1}
     captoolkit.caption(minute, captioner=asker, max_cost=budget, **options)
     assert Decimal("0.10") < budget.spent < Decimal("0.13")
+
+
+def test_an_upload_that_fails_costs_nothing(minute: Path, recorder: Recorder) -> None:
+    """No question has been sent, so nothing is taken from the cap; a good one is sent once."""
+    recorder.page("/api/v1/uploads", {"code": "InternalError", "message": "bad moment"}, status=500)
+    url = f"{recorder.url}/api/v1"
+    options: dict[str, Any] = {"captioner": "dashscope", "base_url": url, "region": "singapore"}
+    options |= {"via": "upload", "clock": Hurried(), "max_cost": (budget := Budget("0.50"))}
+    timeline = captoolkit.caption(minute, **options)
+    assert "bad moment" in str(timeline.holes[0].error)
+    assert budget.spent == 0
+    seen = len(recorder.seen)
+    data = {"upload_host": recorder.url, "upload_dir": "d", "policy": "p", "signature": "s"}
+    recorder.page("/api/v1/uploads", {"data": data})
+    recorder.page("/", b"")
+    recorder.answer({"code": "InternalError", "message": "bad moment"}, status=500)
+    captoolkit.caption(minute, **options)
+    paths = [one.path.partition("?")[0] for one in recorder.seen[seen:]]
+    assert (paths.count("/api/v1/uploads"), paths.count("/"), len(paths)) == (1, 1, 2 + 5)
 
 
 @pytest.mark.parametrize(
@@ -333,6 +371,21 @@ def test_what_on_event_raises_reaches_the_caller(minute: Path, kind: type[Event]
         captoolkit.caption(
             minute, captioner=Paid(said), segment="10s", stream=True, on_event=raise_it
         )
+
+
+def test_an_answer_is_written_down_though_nobody_can_hear_it(minute: Path) -> None:
+    """A pipe that breaks while text comes does not cost what is paid for already."""
+
+    def break_off(event: Event) -> None:
+        if isinstance(event, TextArrived):
+            raise BrokenPipeError
+
+    options: dict[str, Any] = {"segment": "30s", "concurrency": 1, "stream": True}
+    with pytest.raises(BrokenPipeError):
+        captoolkit.caption(minute, captioner=Paid(said), on_event=break_off, **options)
+    again = Paid(said)
+    captoolkit.caption(minute, captioner=again, **options)
+    assert again.asked == 1
 
 
 def test_a_ledger_that_fails_costs_no_answer(minute: Path, tmp_path: Path) -> None:
