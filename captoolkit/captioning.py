@@ -25,7 +25,7 @@ from captoolkit.asking.retrying import Patience
 from captoolkit.asking.run import Captions, Telling
 from captoolkit.asking.terms import Service, Terms
 from captoolkit.captioners.base import Captioner, PaidCaptioner, ways_to
-from captoolkit.captioners.regions import is_model_studio_url, region_of_url
+from captoolkit.captioners.regions import is_model_studio_url, place_of, region_of_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
@@ -187,9 +187,10 @@ async def acaption(source: Source, **options: Any) -> Timeline:
 
     Cancelling ends the work at once: when `CancelledError` arrives no child process and no
     temporary file is left, and nothing more is asked. Requests under way are left to themselves:
-    an answer that still comes is written to the ledger. `on_event` is called from other threads.
+    an answer that still comes while the program runs is written to the ledger. `on_event` is called
+    from other threads.
     """
-    stop = threading.Event()
+    stop = options.pop("stop", None) or threading.Event()
     work = asyncio.ensure_future(asyncio.to_thread(caption, source, stop=stop, **options))
     try:
         return await asyncio.shield(work)
@@ -247,7 +248,7 @@ def _service(
         info=info,
         target=target,
         price=price,
-        pace=PACES.of(url, info.model, clock=clock, **rates),
+        pace=PACES.of(place_of(url), place or "", info.model, clock=clock, **rates),
         may_cost=hosted or price is not None,
     )
 

@@ -2,7 +2,8 @@
 
 Rules: a request under way cannot be called back, and its answer is paid for. So nobody waits for it
 when the work is cancelled: its thread is left to itself, writes the answer down when it comes, and
-the last one to leave lets go of what they shared. Threads are daemons: they keep no program alive.
+the last one to leave lets go of what they shared. Threads are daemons: they keep no program alive,
+and what comes after its end is lost.
 """
 
 from __future__ import annotations
@@ -84,16 +85,19 @@ class Crew:
 
     def close(self, *, patience_s: float) -> None:
         """Send the threads home; wait so long for those that are asking. May be called twice."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
         for _ in self._threads:
             self._waiting.put(None)
         until_s = time.monotonic() + patience_s
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, until_s - time.monotonic()))
-        self._leave()
+        try:
+            for thread in self._threads:
+                if thread is not threading.current_thread():
+                    thread.join(max(0.0, until_s - time.monotonic()))
+        finally:
+            self._leave()
 
     def _work(self) -> None:
         try:

@@ -27,6 +27,7 @@ from captoolkit.timeline.value import Timeline
 
 AHEAD = 4  # segments prepared or asked about, for each request that may be under way
 PATIENCE_S = 10.0  # threads that are idle end at once; captioners on this machine soon
+LAST_ANSWERS_S = 30.0  # what is under way when asking further is hopeless is paid for all the same
 
 
 class Telling:
@@ -53,7 +54,8 @@ class Captions(Closing):
     """The entries of one recording, in the order in which they finish; iterate once.
 
     A context manager. Closing it cancels: nothing more is asked, and nobody waits for the answers
-    under way; those that still come go into the ledger, where the next run finds them.
+    under way; those that still come while the program runs go into the ledger, where the next run
+    finds them.
 
     Attributes:
         plan: what is being asked about, known before anything is sent.
@@ -149,6 +151,7 @@ class Captions(Closing):
         if broken is not None:
             yield self._hand_out(_hole_at_the_end(self._prepared, broken))
         self._complete = True
+        self.close()
 
     def _segments(self) -> Iterator[ReadySegment | CaptoolkitError]:
         """Each segment, and at the end why there is none although more should come.
@@ -177,6 +180,7 @@ class Captions(Closing):
         hopeless = isinstance(fault, ServiceError) and remedy_for(fault).again is Again.HALT
         if hopeless and not any(entry.status is Status.OK for entry in self._entries):
             assert fault is not None
+            self._crew.close(patience_s=LAST_ANSWERS_S)
             raise fault
         return self._hand_out(answered)
 

@@ -1,7 +1,8 @@
 """What went wrong with a service, what to do about it, and whether to ask again: pure.
 
-Rules: the policy is one table, `REMEDIES`, and the first row that fits counts. What no row fits is
-not asked again. Facts about codes and messages: Model Studio, error code page, unless another
+Rules: the policy is two tables, for connections that fail and for what services answer, so that a
+service's words are never taken for ours; the first row that fits counts. What no row fits is not
+asked again. Facts about codes and messages: Model Studio, error code page, unless another
 source is named.
 """
 
@@ -68,14 +69,8 @@ class Remedy:
 # The first that fits counts. One code covers many faults (`InvalidParameter`, `InternalError.Algo`,
 # `insufficient_quota`), so the rows that a message tells apart stand before those of a code alone,
 # and those of a bare status stand last.
-REMEDIES = (
-    # ----------------------------------- where uploads go to, in the words of uploads.py
-    Remedy(
-        fix="ask again, or send it inside the request (--via base64)",
-        again=Again.LATER,
-        codes=("uploadrefused",),
-    ),
-    # ------------------------------------------------ the connection, in the words of http.py
+# ----------------------------------------------------- the connection, in the words of http.py
+CONNECTION_REMEDIES = (
     Remedy(
         fix="check --base-url and the machine's certificates (SSL_CERT_FILE): no key is sent to "
         "a host that cannot prove its name",
@@ -99,6 +94,14 @@ REMEDIES = (
         again=Again.LATER,
         codes=(UNANSWERED,),
         may_be_billed=True,
+    ),
+)
+REMEDIES = (
+    # ----------------------------------- where uploads go to, in the words of uploads.py
+    Remedy(
+        fix="ask again, or send it inside the request (--via base64)",
+        again=Again.LATER,
+        codes=("uploadrefused",),
     ),
     # ------------------------------------------------------------------ what the segment is
     Remedy(
@@ -206,7 +209,7 @@ REMEDIES = (
     Remedy(
         fix="ask again later: the service itself failed",
         again=Again.LATER,
-        codes=("internalerror", "systemerror", "modelserv", "unavailable"),
+        codes=("internalerror", "servererror", "systemerror", "modelserv", "unavailable"),
         status_codes=range(500, 600),
     ),
     # An answer came and was good for nothing.
@@ -250,11 +253,7 @@ def remedy(*, code: str, message: str, status_code: int | None) -> Remedy:
 
     ```
     """
-    code, message = code.replace("_", "").lower(), message.lower()
-    fitting = (
-        row for row in REMEDIES if row.fits(code=code, message=message, status_code=status_code)
-    )
-    return next(fitting, UNKNOWN)
+    return _first(REMEDIES, code.replace("_", "").lower(), message, status_code)
 
 
 def remedy_for(error: ServiceError) -> Remedy:
@@ -266,10 +265,17 @@ def remedy_for(error: ServiceError) -> Remedy:
 
     ```
     """
-    code = error.code or ""
     if isinstance(error, ServiceConnectionError):
         code = UNANSWERED if error.status_code is None else BROKEN_OFF
-    return remedy(code=code, message=error.problem, status_code=error.status_code)
+        return _first(CONNECTION_REMEDIES, code, error.problem, error.status_code)
+    return remedy(code=error.code or "", message=error.problem, status_code=error.status_code)
+
+
+def _first(rows: tuple[Remedy, ...], code: str, message: str, status_code: int | None) -> Remedy:
+    """The first row that fits an error whose code is folded already."""
+    message = message.lower()
+    fitting = (row for row in rows if row.fits(code=code, message=message, status_code=status_code))
+    return next(fitting, UNKNOWN)
 
 
 def http_error_status(value: object) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -57,8 +58,12 @@ def command(ledger: str | None, as_lines: bool, older_than_s: Fraction | None) -
     The ledger is what makes a second run of the same job free. What is pruned from it would be
     asked, and paid for, again. It holds captions and prompts, but never a key nor a sound.
     """
-    from captoolkit.asking.ledger import Ledger
+    from captoolkit.asking.ledger import Ledger, default_path
 
+    path = Path(ledger) if ledger is not None else default_path()
+    if not path.exists():
+        note(f"({path}: nothing has been asked yet)")
+        return 0
     with Ledger(ledger) as opened:
         if older_than_s is not None:
             gone = opened.prune(older_than_s)

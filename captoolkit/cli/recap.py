@@ -45,16 +45,11 @@ def say_recap(recaps: Sequence[Recap]) -> None:
 
 
 def _row(recap: Recap) -> tuple[str, ...]:
-    from captoolkit.model import Status
-
     timeline = recap.timeline
-    asked_about = [entry for entry in timeline.entries if entry.status is not Status.SILENT]
     cost = timeline.cost
     return (
         recap.name,
-        f"{len(asked_about):,}",
-        f"{recap.asked:,}",
-        f"{len(timeline.holes):,}",
+        *map(_number, _counts(recap)),
         _number(timeline.usage.total_tokens),
         f"{cost.currency} {cost.amount}" if cost else UNKNOWN,
         _places(recap.places),
@@ -62,19 +57,27 @@ def _row(recap: Recap) -> tuple[str, ...]:
 
 
 def _total(recaps: Sequence[Recap]) -> tuple[str, ...]:
-    rows = [_row(recap) for recap in recaps]
-    counts = (f"{sum(int(row[n].replace(',', '')) for row in rows):,}" for n in (1, 2, 3))
+    counts = map(sum, zip(*map(_counts, recaps), strict=True))
     tokens = [recap.timeline.usage.total_tokens for recap in recaps]
     known = [number for number in tokens if number is not None]
     costs = [recap.timeline.cost for recap in recaps if recap.timeline.cost]
     amount = sum((cost.amount for cost in costs), Decimal(0))
     return (
         "together",
-        *counts,
+        *map(_number, counts),
         _number(sum(known) if known else None),
         f"{costs[0].currency} {amount}" if costs else UNKNOWN,
         "",
     )
+
+
+def _counts(recap: Recap) -> tuple[int, int, int]:
+    """How many segments there are, were asked about, and have no caption."""
+    from captoolkit.model import Status
+
+    entries = recap.timeline.entries
+    segments = sum(entry.status is not Status.SILENT for entry in entries)
+    return segments, recap.asked, len(recap.timeline.holes)
 
 
 def _number(count: int | None) -> str:

@@ -14,6 +14,8 @@ from captoolkit.cli.show import clean, note, shown
 from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
 from captoolkit.model import Status
 
+NO_CAPTION = "(no caption)"
+
 
 class Streamed:
     """Writes text as it comes; `show` is an `on_event`. A context manager."""
@@ -37,8 +39,12 @@ class Streamed:
                     self._end_line()
                 note(f"{self._name}: segment {index} is asked about again: {reason}")
             case EntryReady(entry=entry):
-                said = entry.text if entry.status is Status.OK else "(no caption)"
-                self._text.setdefault(entry.index, said)
+                if entry.status is Status.OK:
+                    self._text.setdefault(entry.index, entry.text)
+                else:  # what had come of it is void
+                    self._text[entry.index] = NO_CAPTION
+                    if entry.index == self._turn:
+                        self._end_line()
                 self._ended.add(entry.index)
                 self._write()
             case Warned(message=message):

@@ -84,7 +84,7 @@ def test_only_an_answer_takes_the_place_of_an_answer(ledger: Ledger, path: Path)
     ledger.answer(question(), SAID)
     assert ledger.claim(question(), GO, resume=False) is None
     with Ledger(path) as other:
-        assert other.claim(question(), GO) == SAID
+        assert other.claim(question(), Lease(deadline_s=CLOCK.now_s() + 1)) == SAID
     ledger.fail(question(), "it refused")
     assert ledger.claim(question(), GO) == SAID
 

@@ -284,6 +284,35 @@ def test_entries_come_as_they_finish(minute: Path) -> None:
     assert [entry.text for entry in timeline.entries] == [f"segment {n}" for n in range(1, 7)]
 
 
+def test_what_is_iterated_to_its_end_holds_nothing_any_more(minute: Path) -> None:
+    """Without a `with`, too: threads are gone, and the ledger is closed."""
+    before = threading.active_count()
+    entries = captoolkit.captions(minute, captioner=Paid(said), segment="10s")
+    assert len(list(entries)) == 6
+    assert threading.active_count() == before
+    assert len(entries.timeline().entries) == 6
+
+
+def test_answers_under_way_are_waited_for_when_the_account_runs_dry(minute: Path) -> None:
+    """Asking further is hopeless, but what is paid for is in the ledger when that is told."""
+    under_way, told = threading.Event(), threading.Event()
+
+    def answer(clip: Clip) -> str:
+        if number_of(clip) == 1:
+            under_way.set()
+            told.wait(0.5)
+            return said(clip)
+        under_way.wait(10)
+        raise ServiceError("overdue", status_code=400, code="Arrearage")
+
+    options: dict[str, Any] = {"segment": "30s", "concurrency": 2}
+    with pytest.raises(ServiceError, match="overdue"):
+        captoolkit.caption(minute, captioner=Paid(answer), **options)
+    again = Paid(said)
+    captoolkit.caption(minute, captioner=again, **options)
+    assert again.asked == 1
+
+
 def test_closing_does_not_wait_for_answers_and_the_ledger_still_gets_them(minute: Path) -> None:
     """A request cannot be called back; its answer is paid for and known to the next run."""
     asked, answer = threading.Event(), threading.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from captoolkit.captioners.faults import REMEDIES, Again, remedy_for
+from captoolkit.captioners.faults import CONNECTION_REMEDIES, REMEDIES, Again, remedy_for
 from captoolkit.errors import ServiceConnectionError, ServiceError
 
 ALGO = "<400> InternalError.Algo.InvalidParameter: "
@@ -61,6 +61,9 @@ CASES: list[tuple[int | None, str, str, Again]] = [
     (400, "InvalidFile.Format", "unsupported", Again.NEVER),
     (400, "InvalidParameter", "Range of input length should be [1, 32768]", Again.NEVER),
     (400, "BadRequestError", "the prompt is longer than max_model_len", Again.NEVER),
+    (400, "BadRequestError", "fetching the media: certificate verify failed", Again.NEVER),
+    (400, "InvalidParameter", "the URL cannot be reached", Again.NEVER),
+    (200, "server_error", "The server had an error", Again.LATER),
     (409, "Conflict", "conflict", Again.NEVER),
     (413, "", "too big", Again.NEVER),
     (302, "", "h sent us elsewhere", Again.HALT),
@@ -107,4 +110,4 @@ def test_every_row_is_reached() -> None:
         id(remedy_for(ServiceConnectionError(message, status_code=status)))
         for status, message, _ in CONNECTIONS
     }
-    assert reached >= {id(row) for row in REMEDIES}
+    assert reached >= {id(row) for row in (*REMEDIES, *CONNECTION_REMEDIES)}

@@ -70,6 +70,15 @@ def test_it_lists_exports_and_prunes(
     assert len(recorder.seen) == 6
 
 
+def test_looking_at_no_ledger_makes_none(run: Run, tmp_path: Path) -> None:
+    """Where nothing has been asked there is nothing to see, and no file is left."""
+    path = tmp_path / "folder" / "none.sqlite3"
+    ran = run("ledger", "--ledger", path)
+    assert (ran.status, ran.out) == (0, "")
+    assert "nothing has been asked yet" in ran.err
+    assert not path.parent.exists()
+
+
 @pytest.mark.parametrize("age", ["soon", "d", "-1d", "0"])
 def test_what_is_no_age_is_refused(run: Run, age: str) -> None:
     """A slip of the finger forgets nothing."""

@@ -42,6 +42,16 @@ def test_segments_that_come_mixed_are_written_one_after_another(
     assert capsys.readouterr().err == "[3] (no caption)\n[4] known already\n?[31mred\n"
 
 
+def test_half_a_caption_is_not_taken_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """A segment that fails after text had come says so, whether or not it was seen."""
+    with Streamed("a.wav") as screen:
+        screen.show(piece(1, "A do"))
+        screen.show(piece(2, "Ra"))
+        screen.show(end(2, status=Status.FAILED))
+        screen.show(end(1, status=Status.FAILED))
+    assert capsys.readouterr().err == "[1] A do\n[1] (no caption)\n[2] (no caption)\n"
+
+
 def test_a_segment_that_is_asked_again_begins_anew(capsys: pytest.CaptureFixture[str]) -> None:
     """What had come of it is void, and it is said why."""
     with Streamed("a.wav") as screen:
