@@ -188,7 +188,7 @@ def split(entry: Entry, at_samples: int) -> list[Entry]:
     share = (at_samples - span.start_samples) / span.samples
     whole = columns(text)
     places = _inner_places(sentences(text)) or _inner_places(words_with_spaces(text))
-    cut = min(places, key=lambda n: abs(columns(text[:n]) - share * whole), default=len(text))
+    cut = min(places, key=lambda place: abs(places[place] - share * whole), default=len(text))
     return _pieces(entry, [text[:cut], text[cut:]], [at_samples])
 
 
@@ -223,8 +223,10 @@ def _pieces(entry: Entry, texts: Sequence[str], edges: Sequence[int]) -> list[En
     ]
 
 
-def _inner_places(pieces: Sequence[str]) -> list[int]:
-    return list(accumulate(len(piece) for piece in pieces[:-1]))
+def _inner_places(pieces: Sequence[str]) -> dict[int, int]:
+    """How many columns come before each place between two pieces, by the place's character."""
+    places = accumulate(len(piece) for piece in pieces[:-1])
+    return dict(zip(places, accumulate(map(columns, pieces)), strict=False))
 
 
 def merged(entries: Sequence[Entry]) -> Entry:
