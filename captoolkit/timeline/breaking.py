@@ -18,9 +18,11 @@ LINE_COLUMNS = 42  # the width that subtitle style guides give a line
 TITLE_COLUMNS = 72
 MORE = "…"
 
+_WIDE_STOPS = "。！？"
+_AFTER_WIDE_STOP = "”’」』）】》"
 _SENTENCE_END = re.compile(
     r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+\s++(?=[^a-z])"""  # a small letter goes on: "approx. ten"
-    r"|(?<![。！？])[。！？]++[”’」』）】》]*+\s*+(?=.)"
+    rf"|(?<![{_WIDE_STOPS}])[{_WIDE_STOPS}]++[{_AFTER_WIDE_STOP}]*+\s*+(?=.)"
     r"|(?<![।॥؟۔])[।॥؟۔]++\s++(?=.)"
     r"|(?<!\s)[^\S\n]*+\n[^\S\n]*+\n\s*+(?=.)"
 )
@@ -70,6 +72,18 @@ def sentences(text: str) -> list[str]:
             start, has_words = seen, False
     rest = text[start:]
     return [*said, rest] if rest or not said else said
+
+
+def may_go_on(text: str) -> bool:
+    """Return whether a sentence may follow with no space between, as Chinese and Japanese have it.
+
+    ```python
+    >>> may_go_on("一位女士。”"), may_go_on("A dog.")
+    (True, False)
+
+    ```
+    """
+    return text.rstrip(_AFTER_WIDE_STOP).endswith(tuple(_WIDE_STOPS))
 
 
 def words_with_spaces(text: str) -> list[str]:

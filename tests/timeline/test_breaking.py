@@ -16,11 +16,8 @@ from captoolkit.timeline.breaking import (
     words_with_spaces,
     wrapped,
 )
+from tests.timeline.making import prose
 
-prose = st.text(
-    st.sampled_from("abcéA .!?…\n\"')”雨声。，！？“（）ไทย नम।🎵\u200d\u0301") | st.characters(),
-    max_size=80,
-)
 lines = prose.map(lambda text: " ".join(text.split()))
 
 
