@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import math
 import os
@@ -126,6 +127,15 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         assert all(url.startswith(("file:", "data:")) for url in one.requests)
 
 
+def of_file(timeline: Timeline, path: Path) -> Timeline:
+    """The timeline as one of the recording in that file."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = dataclasses.replace(
+        timeline.source, path=str(path), sha256=digest, size_bytes=path.stat().st_size
+    )
+    return dataclasses.replace(timeline, source=source)
+
+
 @pytest.fixture
 def recorded(tmp_path: Path, timeline_of: TimelineOf) -> Timeline:
     """Eight seconds of sound on disk, and their timeline with a hole and a silence."""
@@ -141,9 +151,7 @@ def recorded(tmp_path: Path, timeline_of: TimelineOf) -> Timeline:
     )
     parts = [tone(5.5, rate_hz=RATE_HZ), silence(2.5, rate_hz=RATE_HZ)]
     path = write_wav(tmp_path / "night & day #1.wav", *parts, rate_hz=RATE_HZ)
-    return dataclasses.replace(
-        timeline, source=dataclasses.replace(timeline.source, path=str(path))
-    )
+    return of_file(timeline, path)
 
 
 @pytest.fixture
