@@ -322,13 +322,12 @@ def test_halves_of_a_text_without_spaces_merge_to_the_same(timeline_of: Timeline
     ]
     assert split.merged(1, 3) == timeline
     assert timeline.spread().merged(1, 3).entries == timeline.entries
-    for answers in (
-        [{"request_id": "1"}, {"request_id": "2"}],
-        [{"usage": Usage(total_tokens=3)}, {"usage": Usage(total_tokens=3)}],
-    ):
-        entries = timeline_of("雨声。", "风声。").entries
-        two = [replace(entry, **answer) for entry, answer in zip(entries, answers, strict=True)]
-        merged = replace(timeline, entries=tuple(two)).merged(1, 2)
+    one, other = timeline_of("雨声。", "风声。").entries
+    for two in [
+        (replace(one, request_id="1"), replace(other, request_id="2")),
+        (one, replace(other, usage=Usage(total_tokens=3))),
+    ]:
+        merged = replace(timeline, entries=two).merged(1, 2)
         assert merged.entries[0].text == "雨声。\n\n风声。"
 
 
