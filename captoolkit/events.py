@@ -23,7 +23,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """`done_s` of `total_s` of the input have been read and encoded."""
+    """`done_s` of `total_s` of the input have been read, and encoded where that is planned."""
 
     path: str
     done_s: float

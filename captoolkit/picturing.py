@@ -9,20 +9,25 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from fractions import Fraction
+from pathlib import Path, PurePath
 from urllib.parse import quote
 
+from captoolkit.audio.encode import sha256
 from captoolkit.audio.probe import choose_track, probe
 from captoolkit.audio.source import is_web_url
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.model import MediaInfo, Plan, SourceInfo, Span, Track
 from captoolkit.planning.layout import ALIKE_S
-from captoolkit.timeline.stitch import find_fault
+from captoolkit.timeline.editing import Part
+from captoolkit.timeline.stitch import refuse_disorder
 from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.wording import one_line
 from captoolkit.units import format_clock, format_size
 from captoolkit.workshop import hearing
 
 MAX_EMBEDDED_BYTES = 20_000_000
+MOST_PLACES = 3  # named in the sentence that says why there is no sound
 
 # What browsers call the containers that most of them play.
 MEDIA_TYPES = {
@@ -43,8 +48,9 @@ def page(
     """Return a timeline as an HTML page with the waveform of its recording, if that is there.
 
     The recording is looked for where the timeline says it was, and measured in one more decode.
-    Where it is gone, is another one by now or cannot be decoded, the page says so and has no
-    waveform; it never fails for that.
+    Where it is gone, is another one by now (its bytes are compared) or cannot be decoded, where the
+    timeline lies over stretches of recordings (`parts`), the page says so and has no waveform; it
+    never fails for that.
 
     Args:
         timeline: what the page tells.
@@ -58,11 +64,9 @@ def page(
     """
     from captoolkit.timeline import html  # here, because it loads jinja2
 
-    fault = find_fault(timeline.entries, source=timeline.source)
-    if fault:
-        raise UsageError(fault, fix="let stitch() put the entries in order")
+    refuse_disorder(timeline)
     try:
-        info, track = _found(timeline.source)
+        info, track = _found(timeline)
         audio = _embedded(info) if embed_audio else _link(Path(info.path), folder)
         envelope = hearing.envelope(Path(info.path), track)
     except CaptoolkitError as error:
@@ -94,13 +98,17 @@ def picture(
     return draw(plan, hearing.levels_db(Path(path), plan.track), segments=segments)
 
 
-def _found(source: SourceInfo) -> tuple[MediaInfo, Track]:
+def _found(timeline: Timeline) -> tuple[MediaInfo, Track]:
     """The recording of a timeline and its track, if it is still the one it was.
 
     Raises:
-        UsageError: it never was a file, or another one has its name now.
+        UsageError: it is not one recording from its beginning, it never was a file, or another one
+            has its name now.
         InputError: it is gone, or is no media any more.
     """
+    source = timeline.source
+    if timeline.parts:
+        raise UsageError(f"the timeline's clock is no recording's own: {_places(timeline.parts)}")
     if is_web_url(source.path) or not Path(source.path).is_absolute():
         raise UsageError("the recording was no file on a disk")
     info = probe(source.path)
@@ -111,7 +119,37 @@ def _found(source: SourceInfo) -> tuple[MediaInfo, Track]:
             f"another recording has its name now: it lasts {format_clock(lasts_s, decimals=3)}, "
             f"not {format_clock(lasted_s, decimals=3)}"
         )
+    _refuse_other_bytes(info, source)
     return info, track
+
+
+def _places(parts: Sequence[Part]) -> str:
+    """Which stretch of which recording lies where, as a person says it; of many, the first."""
+    told = [_place(part) for part in parts[:MOST_PLACES]]
+    left = len(parts) - len(told)
+    return ", ".join([*told, f"and {left} more"] if left else told)
+
+
+def _place(part: Part) -> str:
+    span = part.source_span
+    at, start, end = (
+        format_clock(Fraction(samples, span.rate_hz), decimals=3)
+        for samples in (part.at_samples, span.start_samples, span.end_samples)
+    )
+    name = one_line(PurePath(part.source.path).name)
+    return f"at {at} lies {name} from {start} to {end}"
+
+
+def _refuse_other_bytes(info: MediaInfo, source: SourceInfo) -> None:
+    """Raise `UsageError` where a file is not the one that was captioned, byte by byte.
+
+    Reading it once more is little beside decoding it, and recorders make files of equal length.
+    """
+    other = "the file has changed since it was captioned"
+    if info.size_bytes != source.size_bytes:
+        raise UsageError(f"{other}: it has {info.size_bytes} bytes, not {source.size_bytes}")
+    if source.sha256 and sha256(Path(info.path)) != source.sha256:
+        raise UsageError(f"{other}: it is as large as it was and has other bytes")
 
 
 def _sentence(error: CaptoolkitError) -> str:

@@ -83,6 +83,45 @@ def test_without_its_recording_a_page_says_what_is_missing(timeline: Timeline, s
     assert "it lasts 0:04.000, not 0:06.000" in told["it lasts 0:04.000, not 0:06.000"]
 
 
+def test_another_recording_of_the_same_length_is_not_shown(timeline: Timeline, sound: Path) -> None:
+    """Of another size or of other bytes: the page says so, and has no sound that is not its own."""
+    write_wav(sound, tone(6, rate_hz=RATE_HZ), rate_hz=RATE_HZ)
+    assert sound.stat().st_size == timeline.source.size_bytes
+    other_bytes = captoolkit.page(timeline)
+    sound.write_bytes(sound.read_bytes() + b"LIST\x04\x00\x00\x00INFO")
+    larger = captoolkit.page(timeline)
+    for page, why in [
+        (other_bytes, "it is as large as it was and has other bytes"),
+        (larger, "it has 192056 bytes, not 192044"),
+    ]:
+        assert f"because the file has changed since it was captioned: {why}." in page
+        assert data_of(page)["envelope"] is None
+    with pytest.raises(UsageError, match="has changed since it was captioned"):
+        captoolkit.page(timeline, embed_audio=True)
+
+
+def test_a_timeline_of_stretches_says_where_they_are_from(timeline: Timeline, sound: Path) -> None:
+    """The recording is there and nothing is wrong with it; the clock is another one."""
+    told = "no sound, because the timeline&#39;s clock is no recording&#39;s own: at "
+    for odd, expected in [
+        (
+            timeline.slice(2, 4, from_zero=True),
+            "0:00.000 lies a tone.wav from 0:02.000 to 0:04.000.",
+        ),
+        (timeline.shifted(1), "0:01.000 lies a tone.wav from 0:00.000 to 0:06.000."),
+        (
+            Timeline.joined([timeline.slice(0, 1, from_zero=True)] * 5),
+            "0:02.000 lies a tone.wav from 0:00.000 to 0:01.000, and 2 more.",
+        ),
+    ]:
+        page = captoolkit.page(odd, folder=sound.parent)
+        assert told in page
+        assert expected in page
+        assert data_of(page)["envelope"] is None
+    pieces = [timeline.slice(None, 3, from_zero=True), timeline.slice(3, from_zero=True)]
+    assert data_of(captoolkit.page(Timeline.joined(pieces)))["envelope"] is not None
+
+
 def test_a_recording_is_put_into_the_page_only_if_it_is_small(
     timeline: Timeline, sound: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

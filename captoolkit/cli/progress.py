@@ -15,7 +15,6 @@ from captoolkit.events import (
     Event,
     OnEvent,
     Progressed,
-    SegmentReady,
     Started,
     Warned,
 )
@@ -81,9 +80,6 @@ class Bars:
                 self._tasks["caption"] = self._add(progress, "caption", len(plan.spans))
         elif isinstance(event, Progressed):
             progress.update(self._tasks["prepare"], completed=event.done_s, total=event.total_s)
-        elif isinstance(event, SegmentReady):
-            end_s = event.segment.source_span.end_s
-            progress.update(self._tasks["prepare"], completed=end_s)
         elif isinstance(event, EntryReady):
             progress.advance(self._tasks["caption"])
 

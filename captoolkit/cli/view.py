@@ -11,6 +11,8 @@ from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, display_name, for_each
 from captoolkit.cli.show import note, say
 
+MOST_NAME = 50  # characters of the timeline's name in the page's: 200 of the 255 bytes there are
+
 
 @click.command("view", short_help=COMMANDS["view"])
 @click.argument("timeline", metavar="TIMELINE.json")
@@ -68,7 +70,7 @@ def _place_in_cache(name: str) -> Path:
     stem = "timeline" if name == "-" else Path(name).stem
     known = hashlib.sha256(os.fsencode(Path(name).absolute())).hexdigest()[:12]
     folder = Path(platformdirs.user_cache_dir("captoolkit", appauthor=False))
-    return folder / "pages" / f"{stem}-{known}.html"
+    return folder / "pages" / f"{stem[:MOST_NAME]}-{known}.html"
 
 
 def _open(place: Path) -> None:

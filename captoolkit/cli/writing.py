@@ -91,11 +91,15 @@ class Outputs:
         return places
 
     def write(self, timeline: Timeline, places: Mapping[str, Path | None]) -> None:
-        """Write a timeline to its places, each whole or not at all; say what one cannot hold."""
-        for form, place in places.items():
-            text = self._text(timeline, form, place)
+        """Write a timeline to its places, each whole or not at all; say what one cannot hold.
+
+        Nothing is written where one of the formats cannot hold the timeline at all.
+        """
+        texts = {form: self._text(timeline, form, place) for form, place in places.items()}
+        for form, text in texts.items():
             for loss in losses(timeline, form, **self._options):
                 note(f"{form}: {loss}")
+            place = places[form]
             if place is None:
                 sys.stdout.buffer.write(text.encode())
                 sys.stdout.buffer.flush()

@@ -3,7 +3,8 @@ r"""Where text may be broken: into sentences, into lines as subtitles have them,
 Rules: no character is ever lost but the space that a line is broken at. Widths are columns: a
 wide (East Asian) character fills two, a combining one none. A word is never broken, except that
 text without spaces between words breaks between two of its wide characters, but not before a
-closing mark nor behind an opening one.
+closing mark nor behind an opening one. Any text is gone through once, whatever it is made of: what
+matches a run of characters takes all of it and begins only where the run does.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import accumulate, takewhile
 
 LINE_COLUMNS = 42  # the width that subtitle style guides give a line
 TITLE_COLUMNS = 72
 MORE = "…"
 
+_WIDE_STOPS = "。！？"
+_AFTER_WIDE_STOP = "”’」』）】》"
 _SENTENCE_END = re.compile(
-    r"""[.!?…]+["'”’»)\]]*\s+(?=[^\sa-z])"""  # a small letter goes on: "approx. ten"
-    r"|[。！？]+[”’」』）】》]*\s*(?=\S)"
-    r"|[।॥؟۔]+\s+(?=\S)"
-    r"|\s*\n\s*\n\s*(?=\S)"
+    r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+\s++(?=[^a-z])"""  # a small letter goes on: "approx. ten"
+    rf"|(?<![{_WIDE_STOPS}])[{_WIDE_STOPS}]++[{_AFTER_WIDE_STOP}]*+\s*+(?=.)"
+    r"|(?<![।॥؟۔])[।॥؟۔]++\s++(?=.)"
+    r"|(?<!\s)[^\S\n]*+\n[^\S\n]*+\n\s*+(?=.)"
 )
-_WORD = re.compile(r" *[^ ]+ *")
+_WORD = re.compile(r"(?:\A +)?[^ ]+ *")
+_SPACED_WORD = re.compile(r"(?:\A\s+)?\S+\s*")
 _CLOSING = frozenset("、。，．：；！？）」』】》〉〕”’…—～%℃·")
 _OPENING = frozenset("（「『【《〈〔“‘")
 
@@ -57,14 +62,28 @@ def sentences(text: str) -> list[str]:
     ```
     """
     said: list[str] = []
-    start = 0
+    start = seen = 0
+    has_words = False
     for found in _SENTENCE_END.finditer(text):
-        sentence = text[start : found.end()]
-        if any(character.isalpha() for character in sentence):  # "1." begins one
-            said.append(sentence)
-            start = found.end()
+        has_words = has_words or any(map(str.isalpha, text[seen : found.end()]))
+        seen = found.end()
+        if has_words:  # "1." begins one
+            said.append(text[start:seen])
+            start, has_words = seen, False
     rest = text[start:]
     return [*said, rest] if rest or not said else said
+
+
+def may_go_on(text: str) -> bool:
+    """Return whether a sentence may follow with no space between, as Chinese and Japanese have it.
+
+    ```python
+    >>> may_go_on("一位女士。”"), may_go_on("A dog.")
+    (True, False)
+
+    ```
+    """
+    return text.rstrip(_AFTER_WIDE_STOP).endswith(tuple(_WIDE_STOPS))
 
 
 def words_with_spaces(text: str) -> list[str]:
@@ -76,7 +95,7 @@ def words_with_spaces(text: str) -> list[str]:
 
     ```
     """
-    return re.findall(r"\s*\S+\s*", text) or [text]
+    return _SPACED_WORD.findall(text) or [text]
 
 
 def wrapped(line: str, *, width: int = LINE_COLUMNS) -> list[str]:
@@ -146,6 +165,6 @@ def title(said: str, *, width: int = TITLE_COLUMNS) -> str:
     if columns(first) + 2 <= width:
         return f"{first} {MORE}"
     line = wrapped(said, width=width - 2)[0]
-    while columns(line) > width - 2:
-        line = line[:-1]
-    return f"{line} {MORE}"
+    filled = accumulate(map(_width, line))
+    fitting = sum(1 for _ in takewhile(lambda reached: reached <= width - 2, filled))
+    return f"{line[:fitting]} {MORE}"

@@ -16,7 +16,7 @@ from pathlib import PurePath
 
 from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status, Usage
-from captoolkit.timeline.breaking import columns, sentences, words_with_spaces
+from captoolkit.timeline.breaking import columns, may_go_on, sentences, words_with_spaces
 from captoolkit.units import format_seconds
 
 VARIOUS = "various"
@@ -188,7 +188,7 @@ def split(entry: Entry, at_samples: int) -> list[Entry]:
     share = (at_samples - span.start_samples) / span.samples
     whole = columns(text)
     places = _inner_places(sentences(text)) or _inner_places(words_with_spaces(text))
-    cut = min(places, key=lambda n: abs(columns(text[:n]) - share * whole), default=len(text))
+    cut = min(places, key=lambda place: abs(places[place] - share * whole), default=len(text))
     return _pieces(entry, [text[:cut], text[cut:]], [at_samples])
 
 
@@ -223,8 +223,10 @@ def _pieces(entry: Entry, texts: Sequence[str], edges: Sequence[int]) -> list[En
     ]
 
 
-def _inner_places(pieces: Sequence[str]) -> list[int]:
-    return list(accumulate(len(piece) for piece in pieces[:-1]))
+def _inner_places(pieces: Sequence[str]) -> dict[int, int]:
+    """How many columns come before each place between two pieces, by the place's character."""
+    places = accumulate(len(piece) for piece in pieces[:-1])
+    return dict(zip(places, accumulate(map(columns, pieces)), strict=False))
 
 
 def merged(entries: Sequence[Entry]) -> Entry:
@@ -243,8 +245,8 @@ def merged(entries: Sequence[Entry]) -> Entry:
             )
     first, last = entries[0], entries[-1]
     text = first.text
-    for entry in entries[1:]:
-        text += _gap(text, entry.text) + entry.text
+    for one, other in pairwise(entries):
+        text += _gap(text, one, other) + other.text
     return replace(
         first,
         source_span=replace(first.source_span, end_samples=last.source_span.end_samples),
@@ -257,10 +259,16 @@ def merged(entries: Sequence[Entry]) -> Entry:
     )
 
 
-def _gap(before: str, after: str) -> str:
-    """What keeps two texts apart: nothing where they are halves of one that a space divided."""
+def _gap(before: str, one: Entry, other: Entry) -> str:
+    """What keeps what was said so far and what `other` says apart: nothing between halves of one.
+
+    Halves have a space between them, or a full stop that needs none and one answer: the second
+    names the same request and has no tokens, which `_pieces` leaves with the first.
+    """
+    after = other.text
     is_apart = not before or not after or before[-1].isspace() or after[0].isspace()
-    return "" if is_apart else "\n\n"
+    is_one_answer = one.request_id == other.request_id and other.usage == Usage()
+    return "" if is_apart or (is_one_answer and may_go_on(before)) else "\n\n"
 
 
 def _status_of_all(statuses: set[Status]) -> Status:

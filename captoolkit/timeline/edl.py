@@ -34,7 +34,7 @@ def render(timeline: Timeline, *, frame_rate: Fraction | float | None = None) ->
     """
     count = marking.frames(frame_rate)
     first = START_HOURS * 3600 * count.nominal
-    name = title(one_line(marking.stem(timeline)), width=TITLE_COLUMNS)
+    name = title(one_line(marking.stem(timeline.source)), width=TITLE_COLUMNS)
     lines = [
         f"TITLE: {_field(name)}, {count.name} fps",
         "FCM: NON-DROP FRAME",

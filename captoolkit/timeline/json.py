@@ -4,7 +4,8 @@ Rules: what is written is `captoolkit.timeline/1`, field by field, and `parse(re
 Times are seconds with six decimals, which name one sample at any rate up to 768 kHz. Money keeps
 its digits. Text stays readable UTF-8; only what could harm a terminal, break a line in another
 reader, or not be encoded at all (control characters, U+2028, lone surrogates) is written `\uXXXX`.
-A file that says more, less or something else than the format is refused, never half understood.
+A file that says more, less or something else than the format is refused, never half understood; so
+is a number of more digits than `MOST_DIGITS`, written out or by an exponent.
 `parts` and `notes` are written only where there are any.
 """
 
@@ -39,7 +40,11 @@ NAME = "captoolkit.timeline/"
 VERSION = "1"
 FORMAT = NAME + VERSION
 MANIFEST = "captoolkit.manifest/"
+MOST_DIGITS = 400  # any 64-bit float has fewer before its point
 WHICH_FILE = "give the .json that `captoolkit caption` wrote"
+
+TOO_LONG = f"has more than {MOST_DIGITS} digits"
+UNDO = "undo what was changed there, or write the timeline again"
 
 # ------------------------------------------------------------------------------------- writing
 
@@ -207,7 +212,7 @@ def parse(text: str) -> Timeline:
 
 def _document(text: str) -> Any:
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+        return json.loads(text, parse_float=_number, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         if not text[error.pos :].strip() or error.msg.startswith("Unterminated string"):
             raise InputError(
@@ -219,6 +224,22 @@ def _document(text: str) -> Any:
         raise InputError(f"this is not JSON: {error}", fix=WHICH_FILE) from error
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InputError(f"this is not JSON: {error}", fix=WHICH_FILE) from error
+
+
+def _number(digits: str) -> Decimal:
+    """The number that stands in the file, where what is worked out of it stays small."""
+    number = Decimal(digits)
+    if len(digits) > MOST_DIGITS or _is_huge(number):
+        raise InputError(f"the number {_short(digits)} {TOO_LONG}", fix=UNDO)
+    return number
+
+
+def _is_huge(number: Decimal) -> bool:
+    return abs(number.adjusted()) > MOST_DIGITS
+
+
+def _short(digits: str) -> str:
+    return digits if len(digits) <= 40 else f"{digits[:40]}..."
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -236,7 +257,7 @@ def _shape(document: object, text: str) -> _TimelineShape:
         where = _where(text, path.removesuffix("`") or "$")
         raise InputError(
             f"the timeline has another shape than {FORMAT}: {problem}, {where}",
-            fix="undo what was changed there, or write the timeline again",
+            fix=UNDO,
         ) from error
 
 
@@ -298,4 +319,7 @@ def _read_cost(shape: _CostShape | None, text: str) -> Cost | None:
     if not shape.amount.is_finite():
         where = _where(text, "$.cost.amount")
         raise InputError(f"{shape.amount} is no amount of money, {where}")
+    if _is_huge(shape.amount):
+        where = _where(text, "$.cost.amount")
+        raise InputError(f"{_short(str(shape.amount))} {TOO_LONG}, {where}", fix=UNDO)
     return Cost(currency=shape.currency, amount=shape.amount)

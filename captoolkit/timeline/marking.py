@@ -6,13 +6,15 @@ Rules: a marker's name is a title; the whole caption is in its note. Frames are 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePath
 from urllib.parse import quote
 
 from captoolkit.errors import UsageError
-from captoolkit.model import Entry, Status
+from captoolkit.model import Entry, SourceInfo, Status
+from captoolkit.timeline.editing import Part
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import said_in_one_line
 
@@ -73,6 +75,25 @@ def frames(frame_rate: Fraction | float | str | None = None) -> Frames:
     )
 
 
+def stretches(timeline: Timeline) -> Iterator[tuple[int, int, Part | None]]:
+    """Yield what lies on the clock from zero to the end: recordings, and None between them.
+
+    Each as where it begins and ends, in samples, and the part that lies there; what begins inside
+    another is left out, since a track holds one recording at a time.
+    """
+    reached = 0
+    for part in sorted(timeline.all_parts, key=lambda part: part.at_samples):
+        end = part.at_samples + part.source_span.samples
+        if not end > part.at_samples >= reached:
+            continue
+        if part.at_samples > reached:
+            yield reached, part.at_samples, None
+        yield part.at_samples, end, part
+        reached = end
+    if reached < timeline.source.duration_samples:
+        yield reached, timeline.source.duration_samples, None
+
+
 def rounding_note(count: Frames) -> str:
     """Return the sentence that says what times have become."""
     return f"Times are rounded to frames of a timeline at {count.name} frames a second."
@@ -83,9 +104,9 @@ def note_of(entry: Entry, times: str) -> str:
     return f"[{times}] {said_in_one_line(entry)}"
 
 
-def stem(timeline: Timeline) -> str:
+def stem(source: SourceInfo) -> str:
     """Return what the recording is called."""
-    return PurePath(timeline.source.path).stem or "timeline"
+    return PurePath(source.path).stem or "timeline"
 
 
 def file_url(path: str) -> str:

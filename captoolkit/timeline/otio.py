@@ -7,7 +7,6 @@ the `opentimelineio` package, which `pip install 'captoolkit[otio]'` brings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
@@ -32,7 +31,7 @@ def render(timeline: Timeline) -> str:
     """
     otio = _package()
     track = otio.schema.Track(name="captions", kind=otio.schema.TrackKind.Audio)
-    for start, end, part in _stretches(timeline):
+    for start, end, part in marking.stretches(timeline):
         item = _item(otio, part, end - start, timeline.source.sample_rate_hz)
         lead = part.source_span.start_samples - part.at_samples if part else -start
         item.markers.extend(
@@ -42,7 +41,7 @@ def render(timeline: Timeline) -> str:
         )
         track.append(item)
     notes = [one_line(note) for note in timeline.notes]
-    name = one_line(marking.stem(timeline))
+    name = one_line(marking.stem(timeline.source))
     document = otio.schema.Timeline(name=name, metadata={OURS: {"notes": notes}})
     document.tracks.append(track)
     return f"{document.to_json_string(indent=2)}\n"
@@ -51,20 +50,6 @@ def render(timeline: Timeline) -> str:
 def check() -> None:
     """Raise `UsageError` where the `opentimelineio` package is not installed."""
     _package()
-
-
-def _stretches(timeline: Timeline) -> Iterator[tuple[int, int, Part | None]]:
-    """What lies on the clock from zero to the end: recordings, and nothing between them."""
-    reached = 0
-    for part in timeline.all_parts:
-        end = part.at_samples + part.source_span.samples
-        if part.at_samples > reached:
-            yield reached, part.at_samples, None
-        if end > part.at_samples >= reached:
-            yield part.at_samples, end, part
-        reached = max(reached, end)
-    if reached < timeline.source.duration_samples:
-        yield reached, timeline.source.duration_samples, None
 
 
 def _item(otio: Any, part: Part | None, samples: int, rate_hz: int) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from captoolkit.errors import UsageError
 from captoolkit.timeline.base import Format
-from captoolkit.timeline.stitch import find_fault
+from captoolkit.timeline.stitch import refuse_disorder
 from captoolkit.timeline.value import Timeline
 
 FORMATS: dict[str, Format] = {
@@ -173,9 +173,7 @@ def _asked_for(
 ) -> tuple[Format, Timeline]:
     row = _format(format_name)
     _refuse_unknown(options)
-    fault = find_fault(timeline.entries, source=timeline.source)
-    if fault:
-        raise UsageError(fault, fix="let stitch() put the entries in order")
+    refuse_disorder(timeline)
     return row, timeline.spread() if spread and row.has_cues else timeline
 
 

@@ -45,6 +45,13 @@ def stitch(
     return Timeline(source=source, captioner=captioner, entries=numbered, cost=cost)
 
 
+def refuse_disorder(timeline: Timeline) -> None:
+    """Raise `UsageError` where an entry is out of place, in the words of `find_fault`."""
+    fault = find_fault(timeline.entries, source=timeline.source)
+    if fault:
+        raise UsageError(fault, fix="let stitch() put the entries in order")
+
+
 def find_fault(entries: Sequence[Entry], *, source: SourceInfo) -> str:
     """Return what is wrong with the first entry out of place, or an empty text.
 

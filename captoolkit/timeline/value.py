@@ -299,8 +299,8 @@ class Timeline:
     def merged(self, first: int, last: int) -> Timeline:
         """Return the same with entries `first` to `last` (by `index`) as one, numbered from 1.
 
-        Their words follow one another, as paragraphs if not as halves of one; a hole among them
-        makes it a hole that has words, and its error stays.
+        Their words follow one another, halves of one as they were and others as paragraphs; a hole
+        among them makes it a hole that has words, and its error stays.
 
         Raises:
             UsageError: there are no such entries, or a stretch between two of them has none.

@@ -22,7 +22,7 @@ def begin(job: Job, report: Report, *, jobs: int) -> Making:
         jobs: how many stretches of the recording are worked on at once.
     """
     if job.plan.action is Action.PASS_THROUGH:
-        return Untouched(job)
+        return Untouched(job, report)
     if job.plan.muxer:
         return Parting(job, report)
     if job.plan.encoding is None:

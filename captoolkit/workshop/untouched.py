@@ -9,13 +9,15 @@ from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.closing import Closing
 from captoolkit.errors import InputError, SourceNotFoundError
 from captoolkit.workshop.job import Job
+from captoolkit.workshop.report import Report
 
 
 class Untouched(Closing):
     """The one segment of a plan that passes a file through."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, report: Report) -> None:
         self._job = job
+        self._report = report
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the source, if it still is what was planned with."""
@@ -32,9 +34,11 @@ class Untouched(Closing):
             raise InputError(
                 "it changed while it was being prepared", fix="wait until it is complete", path=path
             )
+        (span,) = plan.spans
+        self._report.progressed(span.duration_s)
         yield ReadySegment(
             index=1,
-            source_span=plan.spans[0],
+            source_span=span,
             file=path.name,
             size_bytes=size_bytes,
             sha256=sha256,

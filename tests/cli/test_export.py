@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.timeline import FORMATS
+from captoolkit.timeline.value import Timeline
 from tests.cli.conftest import Run
 
 
@@ -104,6 +105,18 @@ def test_wrong_usage_is_one_line_and_status_two(
     assert (ran.status, len(ran.err.splitlines())) == (2, 1)
     assert problem in ran.err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_one_format_cannot_hold_is_written_in_none(
+    run: Run, timeline: Path, tmp_path: Path
+) -> None:
+    """An EDL ends with its day; the subtitles asked for beside it are not left behind alone."""
+    late = tmp_path / "late.json"
+    Timeline.load(timeline).shifted("23h").save(late)
+    ran = run("export", late, "-f", "srt,edl,vtt", "-o", tmp_path / "out")
+    assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert "use otio or fcpxml" in ran.err
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_a_manifest_is_called_one(run: Run, fixtures: Path, tmp_path: Path) -> None:

@@ -49,6 +49,24 @@ def test_it_opens_the_page_and_prints_where_it_is(
     assert len(list(place.parent.iterdir())) == 1
 
 
+@pytest.mark.parametrize("letter", ["n", "夜", "🌙"])
+def test_a_timeline_with_the_longest_name_is_shown(
+    run: Run, timeline: Path, shown: list[str], letter: str
+) -> None:
+    """The page's name is never longer than a name may be; two of one beginning stay two."""
+    most = (255 - len(".json")) // len(letter.encode())
+    names = [letter * most + ".json", letter * (most - 1) + "b.json"]
+    places = set()
+    for name in names:
+        longest = timeline.with_name(name)
+        longest.write_bytes(timeline.read_bytes())
+        ran = run("view", longest)
+        assert (ran.status, ran.err) == (0, "")
+        places.add(Path(ran.out.strip()))
+    assert len(places) == len(shown) == 2
+    assert all(place.name.startswith(letter * 20) for place in places)
+
+
 def test_the_page_can_be_kept(run: Run, timeline: Path, shown: list[str], tmp_path: Path) -> None:
     """With -o it lies there, and what is there is replaced only with -y."""
     place = tmp_path / "kept.html"

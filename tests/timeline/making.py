@@ -11,6 +11,10 @@ from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Statu
 from captoolkit.timeline.value import Timeline
 
 texts = st.text(max_size=30)
+prose = st.text(
+    st.sampled_from("abcéA .!?…\n\"')”雨声。，！？“（）ไทย नम।🎵\u200d\u0301") | st.characters(),
+    max_size=80,
+)
 maybe_texts = st.none() | texts
 counts = st.none() | st.integers(0, 2**60)
 usages = st.builds(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -14,11 +16,8 @@ from captoolkit.timeline.breaking import (
     words_with_spaces,
     wrapped,
 )
+from tests.timeline.making import prose
 
-prose = st.text(
-    st.sampled_from("abcéA .!?…\n\"')”雨声。，！？“（）ไทย नम।🎵\u200d\u0301") | st.characters(),
-    max_size=80,
-)
 lines = prose.map(lambda text: " ".join(text.split()))
 
 
@@ -62,12 +61,44 @@ def test_a_title_fits_and_says_when_it_is_not_all(line: str, width: int) -> None
         ("一位女士在说话。背景有雨声！", ["一位女士在说话。", "背景有雨声！"]),
         ("बारिश हो रही है। हवा।", ["बारिश हो रही है। ", "हवा।"]),
         ("A list\n\nof two", ["A list\n\n", "of two"]),
+        ("1.5.\n \n \nA “list.”  Ten... \n more", ["1.5.\n \n \nA “list.”  ", "Ten... \n more"]),
+        ("雨。。。", ["雨。。。"]),
+        ("雨。”", ["雨。”"]),
+        ("  Rain. \n\n\n", ["  Rain. \n\n\n"]),
         ("", [""]),
     ],
 )
 def test_sentences_end_where_readers_of_each_script_expect(text: str, expected: list[str]) -> None:
     """Full stops, question marks and paragraphs; not decimals, abbreviations and list numbers."""
     assert sentences(text) == expected
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        r"'Rain.' + '\n' * 200_000",
+        r"'\n' * 200_000",
+        r"'Rain' + '.' * 200_000 + 'a'",
+        r"'雨' + '。' * 200_000",
+        r"'1. ' * 200_000",
+        r"'Rain.' + ' \n' * 100_000 + 'a'",
+        r"'é' * 200_000",
+        r"'雨。' * 100_000",
+        r"' ' * 200_000",
+    ],
+)
+def test_no_text_takes_forever(made: str) -> None:
+    """A model that repeats itself without end costs one pass over what it said."""
+    code = (
+        "from captoolkit.model import Entry, Span, Status;"
+        "from captoolkit.timeline import breaking, editing;"
+        f"text = {made};"
+        "breaking.title(text); breaking.wrapped(text); breaking.words_with_spaces(text);"
+        "span = Span(start_samples=0, end_samples=10**7, rate_hz=8000);"
+        "entry = Entry(index=1, source_span=span, status=Status.OK, text=text);"
+        "editing.spread(entry); editing.merged(editing.split(entry, 5 * 10**6))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_closing_marks_stay_with_what_they_close() -> None:

@@ -185,6 +185,23 @@ def test_what_is_no_timeline_at_all_is_the_inputs_fault(text: str) -> None:
         parse(text)
 
 
+HUGE = ("1e-100000000", "1e100000000", "0e-99999999", "0." + "1" * 5_000)
+
+
+@pytest.mark.parametrize("number", [*HUGE, '"1e100000000"'], ids=lambda number: number[:14])
+def test_a_number_that_nobody_could_work_out_is_refused(
+    number: str, timeline_of: TimelineOf
+) -> None:
+    """A few characters in a file must not fill the memory, nor the next file with their digits."""
+    text = render(timeline_of("a"), "json")
+    found = text.replace('"cost": null', f'"cost": {{"currency": "CNY", "amount": {number}}}')
+    with pytest.raises(InputError, match=r"has more than 400 digits"):
+        parse(found)
+    if number in HUGE:
+        with pytest.raises(InputError, match=r"has more than 400 digits; undo"):
+            parse(text.replace('"start_s": 0.000000', f'"start_s": {number}'))
+
+
 def test_a_cut_off_file_is_refused_with_line_and_column(timeline_of: TimelineOf) -> None:
     """Somebody who looks into the file finds the place."""
     with pytest.raises(InputError, match=r"line 40 column \d+"):

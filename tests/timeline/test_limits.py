@@ -114,7 +114,7 @@ def test_markers_lie_on_the_editors_frames(
     xml = render(later, "fcpxml", frame_rate=asked)
     time = frame.__floor__() / rate
     written = f"{time.numerator}/{time.denominator}s" if time.denominator > 1 else f"{time}s"
-    assert f'<marker start="{written}"' in xml
+    assert f'offset="{written}" start="0s"' in xml
 
 
 @pytest.mark.parametrize("rate", [0, -25, 31, "many", float("nan"), float("inf"), "1/0"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,15 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         assert all(url.startswith(("file:", "data:")) for url in one.requests)
 
 
+def of_file(timeline: Timeline, path: Path) -> Timeline:
+    """The timeline as one of the recording in that file."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = dataclasses.replace(
+        timeline.source, path=str(path), sha256=digest, size_bytes=path.stat().st_size
+    )
+    return dataclasses.replace(timeline, source=source)
+
+
 @pytest.fixture
 def recorded(tmp_path: Path, timeline_of: TimelineOf) -> Timeline:
     """Eight seconds of sound on disk, and their timeline with a hole and a silence."""
@@ -141,9 +152,7 @@ def recorded(tmp_path: Path, timeline_of: TimelineOf) -> Timeline:
     )
     parts = [tone(5.5, rate_hz=RATE_HZ), silence(2.5, rate_hz=RATE_HZ)]
     path = write_wav(tmp_path / "night & day #1.wav", *parts, rate_hz=RATE_HZ)
-    return dataclasses.replace(
-        timeline, source=dataclasses.replace(timeline.source, path=str(path))
-    )
+    return of_file(timeline, path)
 
 
 @pytest.fixture
@@ -370,6 +379,22 @@ def test_without_its_recording_it_says_so_and_shows_everything_else(
     assert seen.current == 8
     seen.page.keyboard.press("Space")  # nothing to play, and no complaint of our own
     assert seen.parts("even") == 4
+    assert all("ERR_FILE_NOT_FOUND" in one for one in seen.complaints)
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="its names are always Unicode")
+def test_a_name_that_is_no_unicode_is_told_when_it_does_not_play(
+    visit: Open, recorded: Timeline, tmp_path: Path
+) -> None:
+    """Its bytes stand in the sentence as in an address, and nothing else stops."""
+    here = Path(recorded.source.path)
+    odd = here.rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")))
+    text = page(of_file(recorded, odd), folder=tmp_path)
+    odd.unlink()
+    seen = visit(text)
+    seen.page.wait_for_selector("#trouble:visible")
+    assert "where this page looks for it (caf%E9.wav)" in seen.text("#trouble")
+    assert seen.page.is_disabled("#play")
     assert all("ERR_FILE_NOT_FOUND" in one for one in seen.complaints)
 
 

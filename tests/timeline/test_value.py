@@ -17,7 +17,7 @@ from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usa
 from captoolkit.timeline import parse, render, stitch
 from captoolkit.timeline.editing import Part, total_cost
 from captoolkit.timeline.value import SPREAD_NOTE, Timeline
-from tests.timeline.making import timelines
+from tests.timeline.making import prose, timelines
 
 TimelineOf = Callable[..., Timeline]
 
@@ -309,6 +309,40 @@ def test_a_split_falls_between_sentences_and_merges_to_the_same(timeline_of: Tim
         "one two ",
         "three",
     ]
+
+
+def test_halves_of_a_text_without_spaces_merge_to_the_same(timeline_of: TimelineOf) -> None:
+    """Where it was divided nothing stood between; two answers of a service stay two paragraphs."""
+    timeline = timeline_of("一位女士在说话。她说：“雨声！”然后是风。")
+    split = timeline.split_at(0.3).split_at(0.7)
+    assert [entry.text for entry in split.entries] == [
+        "一位女士在说话。",
+        "她说：“雨声！”",
+        "然后是风。",
+    ]
+    assert split.merged(1, 3) == timeline
+    assert timeline.spread().merged(1, 3).entries == timeline.entries
+    one, other = timeline_of("雨声。", "风声。").entries
+    for two in [
+        (replace(one, request_id="1"), replace(other, request_id="2")),
+        (one, replace(other, usage=Usage(total_tokens=3))),
+    ]:
+        merged = replace(timeline, entries=two).merged(1, 2)
+        assert merged.entries[0].text == "雨声。\n\n风声。"
+
+
+@given(prose, st.none() | st.text(max_size=3), st.fractions(0, 1))
+def test_merging_the_halves_gives_back_every_character(
+    timeline_of: TimelineOf, text: str, request_id: str | None, share: Fraction
+) -> None:
+    """Whatever the script, and whether or not a service gave it a number."""
+    timeline = timeline_of(text)
+    entry = replace(timeline.entries[0], request_id=request_id, usage=Usage(total_tokens=1))
+    timeline = replace(timeline, entries=(entry,))
+    for finer in (timeline.split_at(share), timeline.spread()):
+        merged = finer.merged(1, len(finer.entries)).entries[0]
+        assert merged.text == text
+        assert merged.source_span == entry.source_span
 
 
 def test_merged_captions_are_paragraphs_and_a_hole_stays_one(timeline_of: TimelineOf) -> None:

@@ -235,9 +235,14 @@ async function play() {
   try { await wave.playPause(); } catch { trouble(); }
 }
 
+// A name whose bytes are no UTF-8 stays as it is written in an address.
+function readable(address) {
+  try { return decodeURIComponent(address); } catch { return address; }
+}
+
 function trouble() {
   const where = sound.getAttribute("src") ?? "";
-  const place = where.startsWith("data:") ? "" : ` (${decodeURIComponent(where)})`;
+  const place = where.startsWith("data:") ? "" : ` (${readable(where)})`;
   $("trouble").textContent = "The recording cannot be played: it is not where this page looks for it" +
     `${place}, or this browser does not play its format. Everything else is here.`;
   $("trouble").hidden = false;
