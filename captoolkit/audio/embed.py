@@ -276,7 +276,7 @@ def _run(job: _Job, kept: list[Stream]) -> None:
     argv, place = ffmpeg.compile_argv(node), ffmpeg.file_url(job.staged)
     fonts = sum(stream.kind == "Attachment" for stream in kept)
     argv[argv.index(place) : argv.index(place)] = _attachments(job, covers, fonts)
-    with explaining(job.staged), ffmpeg.Process(argv) as process:
+    with explaining(job.staged), ffmpeg.Process(argv, writes=job.staged) as process:
         process.finish()
 
 
@@ -288,7 +288,7 @@ def _attachments(job: _Job, covers: list[Stream], first: int) -> list[str]:
         name = f"cover{f'-{number + 1}' if number else ''}.{suffix}"
         picture = job.staged.with_name(name)
         node = ffmpeg.source(job.media)[str(stream.index)].output(
-            ffmpeg.file_url(picture), f="image2pipe", c="copy"
+            ffmpeg.file_url(picture), f="image2pipe", c="copy", **{"frames:v": 1}
         )
         with explaining(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()

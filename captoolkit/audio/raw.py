@@ -18,7 +18,7 @@ import numpy as np
 from captoolkit import files
 from captoolkit.audio import ffmpeg, frames, mp3, xing
 from captoolkit.audio.frames import Frames
-from captoolkit.errors import ToolError
+from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.copying import Framing
 
@@ -223,8 +223,10 @@ def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
         ffmpeg.file_url(path), f=muxer, acodec="copy", map_metadata=-1, flush_packets=0, **options
     )
     try:
-        with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with ffmpeg.Process(ffmpeg.compile_argv(node), writes=path) as process:
             process.finish()
+    except ToolTimeoutError:
+        raise
     except ToolError:  # what it complains of (a full disk too), a decoder may still get along with
         path.unlink(missing_ok=True)
         return False

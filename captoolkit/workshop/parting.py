@@ -155,7 +155,8 @@ class Parting(Closing):
             reset_timestamps=1,
             **self._copying(),
         )
-        process = ffmpeg.Process(ffmpeg.compile_argv(node, tags=dict(plan.tags)))
+        argv = ffmpeg.compile_argv(node, tags=dict(plan.tags))
+        process = ffmpeg.Process(argv, writes=folder)
         with self._watched(process):
             for number, _ in enumerate(process.lines(), start=1):
                 yield folder / f"{NAME % number}.{plan.suffix}"
@@ -173,7 +174,8 @@ class Parting(Closing):
         }
 
     def _run(self, node: Any, tags: dict[str, str]) -> None:
-        with self._watched(ffmpeg.Process(ffmpeg.compile_argv(node, tags=tags))) as process:
+        argv = ffmpeg.compile_argv(node, tags=tags)
+        with self._watched(ffmpeg.Process(argv, writes=self._job.folder.path)) as process:
             self._finish(process)
 
     def _finish(self, process: ffmpeg.Process) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ import webvtt
 from mutagen.id3 import ID3
 
 import captoolkit
+from captoolkit.audio import ffmpeg as tool
 from captoolkit.audio import probe
 from captoolkit.audio.embed import HOLDERS
 from captoolkit.errors import (
@@ -28,6 +31,7 @@ from captoolkit.errors import (
 )
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
 from captoolkit.timeline.value import Timeline
+from tests.audio.conftest import posix, script
 
 Convert = Callable[[Path, Path, Sequence[str]], Path]
 Packets = Callable[[Path, str], str]
@@ -290,6 +294,26 @@ def test_a_track_that_begins_late_has_its_captions_late(
         cue = next(iter(srt.parse(subtitles(made.path, "srt"))))
         assert cue.start.total_seconds() == pytest.approx(start_s, abs=0.002)
         assert chapters_in(header(made.path))[0][0] == pytest.approx(start_s, abs=0.002)
+
+
+@posix
+def test_copying_may_last_longer_than_a_stall(
+    ffmpeg: str, stereo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large film is copied for minutes without a word, and that is no fault."""
+    slow = script(
+        tmp_path / "slow",
+        f"exec {shlex.quote(sys.executable)} -c '",
+        "import os, sys",
+        f'words = ["{ffmpeg}", "-readrate", "3", *sys.argv[1:]]',
+        'words[-2:-2] = ["-flush_packets", "1"] if words[-1] == "-y" else []',
+        'os.execv(words[0], words)\' "$@"',
+    )
+    monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(slow))
+    assert tool.find().path == str(slow)
+    monkeypatch.setattr(tool, "STALL_S", 0.7)
+    made = captoolkit.embed(stereo, timeline_of(round(3.217 * 44_100)), tmp_path / "out.mov")
+    assert made.path.stat().st_size > stereo.stat().st_size
 
 
 @pytest.fixture(scope="module")
