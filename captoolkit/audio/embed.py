@@ -140,7 +140,7 @@ def embed(
         files.refuse_existing([place])
     line = timeline if isinstance(timeline, Timeline) else Timeline.load(timeline)
     layout = probe.layout(media)
-    shown = line.shifted(_late_s(layout, line))
+    shown = line.shifted(layout.late_s(line.source.track))
     _refuse_long_texts(holder, shown.spread() if spread else shown)
     with files.staging(place.parent) as folder:
         staged = folder / place.name
@@ -170,14 +170,6 @@ def _holder(place: Path) -> Holder:
             fix=f"let the name end in {', '.join(HOLDERS)}; .mkv and .mka hold any sound",
             path=place,
         ) from None
-
-
-def _late_s(layout: Layout, line: Timeline) -> Fraction:
-    """How late the timeline's track begins on the container's clock, whose zero ffmpeg moves."""
-    sounds = [stream for stream in layout.streams if stream.kind == "Audio"]
-    number = line.source.track
-    track = sounds[number - 1] if number <= len(sounds) else None
-    return max(Fraction(0), track.start_s - layout.start_s) if track else Fraction(0)
 
 
 def _refuse_long_texts(holder: Holder, line: Timeline) -> None:

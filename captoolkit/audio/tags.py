@@ -1,17 +1,18 @@
 """What a recording says of itself: its tags and its chapters, as ffmpeg reads them.
 
-Rules: tags of the container and of the track are one; what describes the file and not the recording
-(its brand, its encoder, its length) is left out.
+Rules: chapters are on the clock of the track, which begins with its first sample, and not on the
+container's, on which it may begin late. Tags of the container and of the track are one; what
+describes the file and not the recording (its brand, its encoder, its length) is left out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from captoolkit.audio import ffmpeg
+from captoolkit.audio import ffmpeg, probe
 from captoolkit.errors import ToolError
 from captoolkit.model import MediaInfo, Track
 from captoolkit.planning.splitting import Chapter
@@ -34,7 +35,7 @@ class Told:
 
     Attributes:
         tags: names and values.
-        chapters: in the file's order.
+        chapters: in the file's order; what begins before the track does begins with it.
     """
 
     tags: Mapping[str, str]
@@ -59,7 +60,9 @@ def read(info: MediaInfo, track: Track) -> Told:
             chapters += _chapter(fields)
         else:
             tags |= {name: value for name, value in fields.items() if _is_told(name, value)}
-    return Told(tags=_without_doubles(tags), chapters=tuple(chapters))
+    late_s = probe.layout(info.path).late_s(track.number) if chapters else Fraction(0)
+    moved = (replace(one, start_s=max(Fraction(0), one.start_s - late_s)) for one in chapters)
+    return Told(tags=_without_doubles(tags), chapters=tuple(moved))
 
 
 def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:

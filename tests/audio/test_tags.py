@@ -48,3 +48,21 @@ def test_chapters_are_read(stereo: Path, convert: Convert, tmp_path: Path) -> No
         Chapter(start_s=Fraction(0), title="One"),
         Chapter(start_s=Fraction(3, 2), title="Two lines"),
     )
+
+
+def test_chapters_are_on_the_clock_of_the_track(
+    stereo: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """Where the sound begins later than the picture, its chapters begin so much earlier in it."""
+    listing = tmp_path / "chapters.txt"
+    listing.write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=2000\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=2000\nEND=4000\ntitle=Two\n"
+    )
+    late = ["-itsoffset", "0.5", "-i", str(stereo), "-i", str(listing), "-map", "0:a", "-map"]
+    options = [*late, "1:a", "-map_chapters", "2", "-c:a", "flac"]
+    info = probe(convert(stereo, tmp_path / "late.mkv", options))
+    starts_s = [
+        [float(one.start_s) for one in tags.read(info, track).chapters] for track in info.tracks
+    ]
+    assert starts_s == [[0.0, 2.0], [0.0, 1.5]]
