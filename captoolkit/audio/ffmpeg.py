@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -197,18 +197,11 @@ class _Name(str):
         return self.encode(errors="backslashreplace").decode()
 
 
-def compile_argv(node: Any, *, tags: Mapping[str, str] | None = None) -> list[str]:
-    """Return the argument list that ffmpeg-python makes of an output node.
-
-    Args:
-        node: with one output.
-        tags: what the output says of itself; ffmpeg-python gives no option twice.
-    """
+def compile_argv(node: Any) -> list[str]:
+    """Return the argument list that ffmpeg-python makes of an output node."""
     quiet = ["-nostdin", "-hide_banner", "-loglevel", "error"]
     argv = node.compile(cmd=[find().path, *quiet, *BOUNDS], overwrite_output=True)
-    words = [word if isinstance(word, str) else str(word) for word in argv]
-    said = [word for name, text in (tags or {}).items() for word in ("-metadata", f"{name}={text}")]
-    return [*words[:-2], *said, *words[-2:]]  # before the output's name and `-y`
+    return [word if isinstance(word, str) else str(word) for word in argv]
 
 
 def header(path: str | Path) -> str:

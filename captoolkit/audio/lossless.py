@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from captoolkit import files
 from captoolkit.audio import ffmpeg, pcm, probe
 from captoolkit.audio.faults import explaining
+from captoolkit.audio.tags import tagged
+from captoolkit.audio.tags import write as write_tags
 from captoolkit.errors import LimitError
 from captoolkit.model import Encoding
 from captoolkit.planning import containers
@@ -53,7 +55,9 @@ class LosslessWriter:
         self._digest = hashlib.sha256()
         self._aborted = False
         self._proof: pcm.Decoder | None = None
-        argv = ffmpeg.compile_argv(_node(path, encoding, layout), tags=tags)
+        with explaining(path):
+            self._told = write_tags(tags, path.parent)
+        argv = ffmpeg.compile_argv(_node(path, self._told, encoding, layout))
         self._process = ffmpeg.Process(argv, feed=True)
 
     def write(self, block: Block) -> None:
@@ -82,6 +86,7 @@ class LosslessWriter:
                 self._process.finish()
         finally:
             self._process.close()
+            self._told.unlink(missing_ok=True)
         if self._encoding.format == "w64":
             self._end_without_padding()
         if self._read_back() != self._digest.digest():
@@ -95,6 +100,7 @@ class LosslessWriter:
         """End the encoder, or the reading back."""
         self._aborted = True
         self._process.close()
+        self._told.unlink(missing_ok=True)
         if self._proof is not None:
             self._proof.close()
 
@@ -150,7 +156,7 @@ def _rounded(block: Block, encoding: Encoding) -> Block:
     return (np.minimum(block, highest - step // 2) + step // 2) & -step
 
 
-def _node(path: Path, encoding: Encoding, layout: str) -> Any:
+def _node(path: Path, told: Path, encoding: Encoding, layout: str) -> Any:
     is_named = encoding.channels > 2 and re.fullmatch(r"[\w.]+(\([\w]+\))?", layout)
     source = ffmpeg.raw_source(
         rate_hz=encoding.sample_rate_hz,
@@ -158,7 +164,7 @@ def _node(path: Path, encoding: Encoding, layout: str) -> Any:
         sample_format=pcm.SAMPLE_FORMATS[encoding.sample_type],
         **({"channel_layout": layout} if is_named else {}),
     )
-    options: dict[str, Any] = {"map_metadata": -1, "fflags": "+bitexact", "flags": "+bitexact"}
+    options: dict[str, Any] = {"fflags": "+bitexact", "flags": "+bitexact"}
     if encoding.codec == "flac":
         options["bits_per_raw_sample"] = encoding.depth_bits
         options["strict"] = "experimental"  # more than 24 bits
@@ -166,8 +172,10 @@ def _node(path: Path, encoding: Encoding, layout: str) -> Any:
         options["write_id3v2"] = 1
     if encoding.format == "wav":
         options["rf64"] = "auto"
-    return source.output(
-        ffmpeg.file_url(path),
+    return tagged(
+        source["a"],
+        told,
+        path,
         f=containers.home(encoding.format, encoding.codec).muxer,
         acodec=encoding.codec,
         **options,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from captoolkit import files
-from captoolkit.audio import ffmpeg, packets, pcm
+from captoolkit.audio import ffmpeg, packets, pcm, tags
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.audio.faults import explaining
 from captoolkit.closing import Closing
@@ -139,13 +139,15 @@ class Parting(Closing):
         source = ffmpeg.source(self._job.source)[str(plan.track.stream_index)]
         if len(starts) == 1:
             path = folder / f"{NAME % 1}.{plan.suffix}"
-            node = source.output(ffmpeg.file_url(path), f=plan.muxer, **self._copying())
-            self._run(node, dict(plan.tags))
+            self._copy(source, path, dict(plan.tags))
             yield path
             return
         pattern = f"{str(folder.absolute()).replace('%', '%%')}/{NAME}.{plan.suffix}"
-        node = source.output(
-            ffmpeg.file_url(pattern),
+        listed = tags.write(dict(plan.tags), folder)
+        node = tags.tagged(
+            source,
+            listed,
+            pattern,
             f="segment",
             segment_format=plan.muxer,
             segment_frames=",".join(map(str, starts[1:])),
@@ -155,28 +157,30 @@ class Parting(Closing):
             reset_timestamps=1,
             **self._copying(),
         )
-        argv = ffmpeg.compile_argv(node, tags=dict(plan.tags))
-        process = ffmpeg.Process(argv, writes=folder)
+        process = ffmpeg.Process(ffmpeg.compile_argv(node), writes=folder)
         with self._watched(process):
             for number, _ in enumerate(process.lines(), start=1):
                 yield folder / f"{NAME % number}.{plan.suffix}"
             self._finish(process)
+        listed.unlink()
 
     def _copying(self) -> dict[str, Any]:
         language = self._job.plan.track.language
         said = {"metadata:s:a:0": f"language={language}"} if language else {}
         return {
             "acodec": "copy",
-            "map_chapters": -1,
-            "map_metadata": -1,
             "flush_packets": 0,
             **said,
         }
 
-    def _run(self, node: Any, tags: dict[str, str]) -> None:
-        argv = ffmpeg.compile_argv(node, tags=tags)
-        with self._watched(ffmpeg.Process(argv, writes=self._job.folder.path)) as process:
+    def _copy(self, stream: Any, path: Path, said: dict[str, str]) -> None:
+        """Copy all packets of a stream into one file."""
+        folder = self._job.folder.path
+        listed = tags.write(said, folder)
+        node = tags.tagged(stream, listed, path, f=self._job.plan.muxer, **self._copying())
+        with self._watched(ffmpeg.Process(ffmpeg.compile_argv(node), writes=folder)) as process:
             self._finish(process)
+        listed.unlink()
 
     def _finish(self, process: ffmpeg.Process) -> None:
         with explaining(self._job.folder.path):
@@ -184,15 +188,12 @@ class Parting(Closing):
 
     def _place(self, made: Path, index: int) -> None:
         """Give a finished file its name, and its title if it has one of its own."""
-        path, tags = self._job.path(index), self._job.tags(index)
-        if tags == dict(self._job.plan.tags):
+        path, said = self._job.path(index), self._job.tags(index)
+        if said == dict(self._job.plan.tags):
             with files.writing(path):
                 made.replace(path)
             return
-        node = ffmpeg.source(made)["a:0"].output(
-            ffmpeg.file_url(path), f=self._job.plan.muxer, **self._copying()
-        )
-        self._run(node, tags)
+        self._copy(ffmpeg.source(made)["a:0"], path, said)
         made.unlink()
 
     def _check(self, index: int, expected: Iterator[bytes]) -> None:
