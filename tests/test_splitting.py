@@ -258,6 +258,20 @@ def test_exact_pieces_hold_what_a_lossy_codec_decodes_to(
     assert np.abs(np.frombuffer(found, "<i4") - whole).max() <= 1 << 7
 
 
+def test_what_exact_pieces_clip_is_told(make: Make, convert: Convert, tmp_path: Path) -> None:
+    """FLAC holds nothing beyond full scale, where a decoder of loud MP3 goes."""
+    loud = convert(make("s16.wav"), tmp_path / "loud.mp3", ["-af", "volume=9dB", "-b:a", "48k"])
+    with captoolkit.split(loud, parts=2, exact=True) as pieces:
+        found = np.concatenate([soundfile.read(piece.path)[0] for piece in pieces])
+        said = [warning for warning in pieces.warnings if "clipped" in warning]
+    highest = np.count_nonzero((found == -1) | (found >= 1 - 2**-23))
+    assert 0 < int(said[0].split()[0].replace(",", "")) <= highest
+    assert "of its samples are louder than flac can hold and are clipped" in said[0]
+    with captoolkit.split(make("cbr.mp3"), parts=2, exact=True) as pieces:
+        assert len(list(pieces)) == 2
+        assert not pieces.warnings
+
+
 @pytest.mark.parametrize("name", ["adpcm.wav", "call.amr"])
 def test_exact_pieces_have_no_more_bits_than_the_decoder_gives(
     make: Make, tmp_path: Path, name: str

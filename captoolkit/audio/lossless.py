@@ -1,7 +1,8 @@
 """Samples that are kept as they are: encoded losslessly, and read back to prove it.
 
-Rules: what comes out of a finished file is, bit by bit, what went in; no sample is clipped, and a
-float that is no number stays none. A file carries its recording's tags.
+Rules: what comes out of a finished file is, bit by bit, what went in, and a float that is no number
+stays none. What a lossy decoder gives beyond full scale has no whole number: it comes in clipped,
+and `clipped` counts it. A file carries its recording's tags.
 """
 
 from __future__ import annotations
@@ -144,6 +145,18 @@ class LosslessWriter:
         except soundfile.SoundFileError:
             return b""
         return digest.digest()
+
+
+def clipped(block: Block) -> int:
+    """Return how many samples of a lossy decoder's block are as loud as whole numbers can be.
+
+    What it decodes to falls upon the first or the last number by being clipped to it.
+
+    Args:
+        block: shape (frames, channels), whole numbers.
+    """
+    limits = np.iinfo(block.dtype)
+    return int(np.count_nonzero((block == limits.min) | (block == limits.max)))
 
 
 def _rounded(block: Block, encoding: Encoding) -> Block:
