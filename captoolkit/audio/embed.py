@@ -33,7 +33,7 @@ TRACK_NAME = "Captions"
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
 MOST_TICKS = 2**31 - 1  # of one chapter on the clock of an MP4's header
 USUAL_CLOCK_HZ = 1000
-MOST_LISTED_CHAPTERS = 255  # their number in the older of an MP4's two lists has 8
+MOST_LISTED_CHAPTERS = 255  # their number in an MP3, and in the older of an MP4's two lists, has 8
 ALIKE_S = 1.0  # a timeline and a recording that differ by more may not belong together
 ALIKE_SHARE = 0.01
 
@@ -141,6 +141,7 @@ def embed(
     line = timeline if isinstance(timeline, Timeline) else Timeline.load(timeline)
     layout = probe.layout(media)
     shown = line.shifted(layout.late_s(line.source.track))
+    _refuse_too_many(holder, shown)
     _refuse_long_texts(holder, shown.spread() if spread else shown)
     with files.staging(place.parent) as folder:
         staged = folder / place.name
@@ -170,6 +171,16 @@ def _holder(place: Path) -> Holder:
             fix=f"let the name end in {', '.join(HOLDERS)}; .mkv and .mka hold any sound",
             path=place,
         ) from None
+
+
+def _refuse_too_many(holder: Holder, line: Timeline) -> None:
+    """An MP3's table of contents would name more chapters than it counts, and be no valid one."""
+    if holder.muxer == "mp3" and len(line.entries) > MOST_LISTED_CHAPTERS:
+        raise UsageError(
+            f"an MP3 holds {MOST_LISTED_CHAPTERS} chapters, and the timeline has "
+            f"{len(line.entries):,} entries",
+            fix="make an .mka, which holds any number",
+        )
 
 
 def _refuse_long_texts(holder: Holder, line: Timeline) -> None:

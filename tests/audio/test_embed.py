@@ -424,6 +424,31 @@ def test_a_caption_too_long_for_the_container_is_refused_whole(
     captoolkit.embed(media, line, tmp_path / "out.mp4", spread=True)
 
 
+@pytest.mark.parametrize("entries", [255, 256])
+def test_an_mp3_gets_no_more_chapters_than_it_counts(
+    stereo: Path, convert: Convert, tmp_path: Path, entries: int
+) -> None:
+    """The table of contents that ffmpeg writes into an MP3 counts its entries in one byte."""
+    media, line = convert(stereo, tmp_path / "a.mp3", []), timeline_of(entries * 400)
+    spans = [
+        Span(start_samples=400 * one, end_samples=400 * (one + 1), rate_hz=44_100)
+        for one in range(entries)
+    ]
+    parts = [
+        replace(line.entries[0], index=number, source_span=span)
+        for number, span in enumerate(spans, start=1)
+    ]
+    line = replace(line, entries=tuple(parts))
+    made = tmp_path / "out.mp3"
+    if entries > 255:
+        with pytest.raises(UsageError, match=r"an MP3 holds 255 chapters.* 256 entries; make an"):
+            captoolkit.embed(media, line, made)
+        assert not made.exists()
+        return
+    captoolkit.embed(media, line, made)
+    assert len(read_id3(made).getall("CTOC")[0].child_element_ids) == entries
+
+
 def test_a_timeline_of_another_length_is_told(fixtures: Path, tmp_path: Path) -> None:
     """It may be of another recording."""
     made = captoolkit.embed(
