@@ -127,6 +127,9 @@ class LosslessWriter:
         track = probe.probe(self._path).default_track
         with pcm.Decoder(self._path, track=track, dtype=self._encoding.sample_type) as decoder:
             self._proof = decoder
+            if self._aborted:  # `abort` may have looked before it was there
+                decoder.close()
+                return b""
             for block in decoder:
                 digest.update(block.tobytes())
         return digest.digest()
