@@ -163,10 +163,10 @@ class Stream(Closing):
             stream_hz=rate_hz,
         )
         with self._watched(self._decoder(begins_at, until, self._encoding)) as decoder:
-            blocks = list(self._counted(decoder, told=False))
-        if not blocks:
+            sound = np.concatenate([*self._counted(decoder, told=False)] or [np.zeros((0, 1))])
+        if not len(sound):
             return edge
-        at = quietest_in(np.concatenate(blocks), layout.windows[0], rate_hz=rate_hz, first=0)
+        at = quietest_in(sound, layout.windows[0], rate_hz=rate_hz, first=0)
         return begins_at + rescale(at, rate_hz, plan.track.sample_rate_hz)
 
     # --------------------------------------------------------------------------- the workers
