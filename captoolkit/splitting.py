@@ -126,7 +126,7 @@ def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
             said=splitting.said_of_samples(kept, track.codec),
             encoding=kept,
         )
-    if raw.is_raw(info):
+    if raw.is_raw(info) or (container, track.codec) in containers.BETTER_RAW:
         with files.staging(None) as folder:
             stream = raw.stream_of(info, track, folder)
         if isinstance(stream, raw.RawStream):

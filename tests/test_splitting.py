@@ -75,6 +75,10 @@ KEPT = {
     "s16.wv": "-c:a wavpack -sample_fmt s16p",
     "s16.tta": "-c:a tta -sample_fmt s16",
 }
+OTHERS = {
+    "disc.thd": "-c:a truehd -strict experimental",
+    "radio.mkv": "-c:a libmp3lame -b:a 128k",
+}
 SUFFIXES = {
     "film.mp4": "m4a",
     "film.mkv": "mka",
@@ -114,7 +118,7 @@ def make(
     def one(name: str) -> Path:
         path = folder / name
         if not path.exists():
-            convert(master, path, [*(COPIED | KEPT)[name].split(), *TAGS])
+            convert(master, path, [*(COPIED | KEPT | OTHERS)[name].split(), *TAGS])
         return path
 
     return one
@@ -237,6 +241,28 @@ def test_samples_are_kept(
         assert {tag: tags(piece.path).get(tag) for tag in ("title", "artist")} == {
             tag: told.get(tag) for tag in ("title", "artist")
         }
+
+
+def test_a_lossless_codec_that_begins_at_few_packets_is_kept_as_flac(
+    make: Make, decoded: Decoded, tmp_path: Path
+) -> None:
+    """TrueHD cannot be cut between any two packets, so its samples are kept and not its packets."""
+    source = make("disc.thd")
+    pieces = captoolkit.split(source, segment=SEGMENT_S).save(tmp_path / "out")
+    assert [piece.path.suffix for piece in pieces] == [".flac"] * COUNT
+    assert b"".join(decoded(piece.path) for piece in pieces) == decoded(source)
+
+
+def test_mp3_in_matroska_becomes_plain_mp3(
+    make: Make, packets: Listed, decoded: Decoded, tmp_path: Path
+) -> None:
+    """Matroska would take the encoder's delay off each piece, and it is sound there."""
+    source = make("radio.mkv")
+    pieces = captoolkit.split(source, segment=SEGMENT_S).save(tmp_path / "out")
+    assert [piece.path.suffix for piece in pieces] == [".mp3"] * COUNT
+    assert [one for piece in pieces for one in packets(piece.path)] == packets(source)
+    for piece in pieces[1:]:
+        assert len(decoded(piece.path)) // 4 >= piece.source_span.samples
 
 
 # --------------------------------------------------------------------------- to the sample
