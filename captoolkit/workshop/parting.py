@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from captoolkit import files
 from captoolkit.audio import ffmpeg, packets, pcm, tags
 from captoolkit.audio.clip import ReadySegment
@@ -27,7 +25,7 @@ from captoolkit.units import rescale
 from captoolkit.workshop.edges import Quiet, edges, movable, span_of
 from captoolkit.workshop.job import Job
 from captoolkit.workshop.report import Report
-from captoolkit.workshop.stream import decoded
+from captoolkit.workshop.stream import all_decoded, decoded
 
 Worker = TypeVar("Worker", bound=Closing)
 
@@ -105,8 +103,7 @@ class Parting(Closing):
             end_samples=around.latest + late,
         )
         with self._watched(decoder):
-            empty = np.zeros((0, decoder.channels), np.float32)
-            sound = np.concatenate([empty, *decoded(decoder, self._job.plan.info.path)])
+            sound = all_decoded(decoder, self._job.plan.info.path)
         heard = _heard(around, self._rate_hz, begin=begin)
         found = quietest_in(sound, heard, rate_hz=MODEL_RATE_HZ, first=0)
         return begin + rescale(found, MODEL_RATE_HZ, self._rate_hz)

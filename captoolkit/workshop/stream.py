@@ -383,3 +383,13 @@ def decoded(blocks: Iterable[Block], path: object) -> Iterator[Block]:
             fix="check that the file is complete",
             path=path,
         ) from error
+
+
+def all_decoded(decoder: pcm.Decoder, path: object) -> Block:
+    """Return all that a decoder yields as one block, shape (frames, channels), float32.
+
+    Raises:
+        NotMediaError: as `decoded` does.
+    """
+    empty = np.zeros((0, decoder.channels), np.float32)
+    return np.concatenate([empty, *decoded(decoder, path)])
