@@ -6,6 +6,7 @@ them; samples are encoded losslessly where they cannot, or where each cut is to 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from captoolkit.audio import packets, raw, tags
 from captoolkit.audio.probe import sample_format
 from captoolkit.errors import InputError, UsageError
 from captoolkit.events import OnEvent, ignore
-from captoolkit.model import MediaInfo, Track
+from captoolkit.model import Action, MediaInfo, Track
 from captoolkit.planning import containers, splitting
 from captoolkit.planning.splitting import Chapter, Way, make_split
 from captoolkit.planning.wishes import Wishes
@@ -98,6 +99,8 @@ def split(
             tags=told.tags,
             track_is_asked_for=track is not None,
         )
+        if made.action is not Action.PASS_THROUGH:
+            made = replace(made, info=replace(info, warnings=(*info.warnings, *told.notes)))
         return Prepared(named(made, opened), opened, jobs=jobs or cores(), on_event=on_event)
     except BaseException:
         opened.close()
@@ -123,7 +126,7 @@ def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
             said=splitting.said_of_samples(kept, track.codec),
             encoding=kept,
         )
-    if raw.is_raw(info):
+    if raw.is_raw(info) or (container, track.codec) in containers.BETTER_RAW:
         with files.staging(None) as folder:
             stream = raw.stream_of(info, track, folder)
         if isinstance(stream, raw.RawStream):

@@ -75,6 +75,10 @@ KEPT = {
     "s16.wv": "-c:a wavpack -sample_fmt s16p",
     "s16.tta": "-c:a tta -sample_fmt s16",
 }
+OTHERS = {
+    "disc.thd": "-c:a truehd -strict experimental",
+    "radio.mkv": "-c:a libmp3lame -b:a 128k",
+}
 SUFFIXES = {
     "film.mp4": "m4a",
     "film.mkv": "mka",
@@ -114,7 +118,7 @@ def make(
     def one(name: str) -> Path:
         path = folder / name
         if not path.exists():
-            convert(master, path, [*(COPIED | KEPT)[name].split(), *TAGS])
+            convert(master, path, [*(COPIED | KEPT | OTHERS)[name].split(), *TAGS])
         return path
 
     return one
@@ -239,6 +243,28 @@ def test_samples_are_kept(
         }
 
 
+def test_a_lossless_codec_that_begins_at_few_packets_is_kept_as_flac(
+    make: Make, decoded: Decoded, tmp_path: Path
+) -> None:
+    """TrueHD cannot be cut between any two packets, so its samples are kept and not its packets."""
+    source = make("disc.thd")
+    pieces = captoolkit.split(source, segment=SEGMENT_S).save(tmp_path / "out")
+    assert [piece.path.suffix for piece in pieces] == [".flac"] * COUNT
+    assert b"".join(decoded(piece.path) for piece in pieces) == decoded(source)
+
+
+def test_mp3_in_matroska_becomes_plain_mp3(
+    make: Make, packets: Listed, decoded: Decoded, tmp_path: Path
+) -> None:
+    """Matroska would take the encoder's delay off each piece, and it is sound there."""
+    source = make("radio.mkv")
+    pieces = captoolkit.split(source, segment=SEGMENT_S).save(tmp_path / "out")
+    assert [piece.path.suffix for piece in pieces] == [".mp3"] * COUNT
+    assert [one for piece in pieces for one in packets(piece.path)] == packets(source)
+    for piece in pieces[1:]:
+        assert len(decoded(piece.path)) // 4 >= piece.source_span.samples
+
+
 # --------------------------------------------------------------------------- to the sample
 
 
@@ -256,6 +282,20 @@ def test_exact_pieces_hold_what_a_lossy_codec_decodes_to(
     found = b"".join(decoded(piece.path) for piece in pieces)
     whole = np.frombuffer(decoded(source), "<i4").astype(np.int64)
     assert np.abs(np.frombuffer(found, "<i4") - whole).max() <= 1 << 7
+
+
+def test_what_exact_pieces_clip_is_told(make: Make, convert: Convert, tmp_path: Path) -> None:
+    """FLAC holds nothing beyond full scale, where a decoder of loud MP3 goes."""
+    loud = convert(make("s16.wav"), tmp_path / "loud.mp3", ["-af", "volume=9dB", "-b:a", "48k"])
+    with captoolkit.split(loud, parts=2, exact=True) as pieces:
+        found = np.concatenate([soundfile.read(piece.path)[0] for piece in pieces])
+        said = [warning for warning in pieces.warnings if "clipped" in warning]
+    highest = np.count_nonzero((found == -1) | (found >= 1 - 2**-23))
+    assert 0 < int(said[0].split()[0].replace(",", "")) <= highest
+    assert "of its samples are louder than flac can hold and are clipped" in said[0]
+    with captoolkit.split(make("cbr.mp3"), parts=2, exact=True) as pieces:
+        assert len(list(pieces)) == 2
+        assert not pieces.warnings
 
 
 @pytest.mark.parametrize("name", ["adpcm.wav", "call.amr"])

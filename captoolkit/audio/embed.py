@@ -33,7 +33,7 @@ TRACK_NAME = "Captions"
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
 MOST_TICKS = 2**31 - 1  # of one chapter on the clock of an MP4's header
 USUAL_CLOCK_HZ = 1000
-MOST_LISTED_CHAPTERS = 255  # their number in the older of an MP4's two lists has 8
+MOST_LISTED_CHAPTERS = 255  # their number in an MP3, and in the older of an MP4's two lists, has 8
 ALIKE_S = 1.0  # a timeline and a recording that differ by more may not belong together
 ALIKE_SHARE = 0.01
 
@@ -140,7 +140,8 @@ def embed(
         files.refuse_existing([place])
     line = timeline if isinstance(timeline, Timeline) else Timeline.load(timeline)
     layout = probe.layout(media)
-    shown = line.shifted(_late_s(layout, line))
+    shown = line.shifted(layout.late_s(line.source.track))
+    _refuse_too_many(holder, shown)
     _refuse_long_texts(holder, shown.spread() if spread else shown)
     with files.staging(place.parent) as folder:
         staged = folder / place.name
@@ -172,12 +173,14 @@ def _holder(place: Path) -> Holder:
         ) from None
 
 
-def _late_s(layout: Layout, line: Timeline) -> Fraction:
-    """How late the timeline's track begins on the container's clock, whose zero ffmpeg moves."""
-    sounds = [stream for stream in layout.streams if stream.kind == "Audio"]
-    number = line.source.track
-    track = sounds[number - 1] if number <= len(sounds) else None
-    return max(Fraction(0), track.start_s - layout.start_s) if track else Fraction(0)
+def _refuse_too_many(holder: Holder, line: Timeline) -> None:
+    """An MP3's table of contents would name more chapters than it counts, and be no valid one."""
+    if holder.muxer == "mp3" and len(line.entries) > MOST_LISTED_CHAPTERS:
+        raise UsageError(
+            f"an MP3 holds {MOST_LISTED_CHAPTERS} chapters, and the timeline has "
+            f"{len(line.entries):,} entries",
+            fix="make an .mka, which holds any number",
+        )
 
 
 def _refuse_long_texts(holder: Holder, line: Timeline) -> None:
@@ -276,7 +279,7 @@ def _run(job: _Job, kept: list[Stream]) -> None:
     argv, place = ffmpeg.compile_argv(node), ffmpeg.file_url(job.staged)
     fonts = sum(stream.kind == "Attachment" for stream in kept)
     argv[argv.index(place) : argv.index(place)] = _attachments(job, covers, fonts)
-    with explaining(job.staged), ffmpeg.Process(argv) as process:
+    with explaining(job.staged), ffmpeg.Process(argv, writes=job.staged) as process:
         process.finish()
 
 
@@ -288,7 +291,7 @@ def _attachments(job: _Job, covers: list[Stream], first: int) -> list[str]:
         name = f"cover{f'-{number + 1}' if number else ''}.{suffix}"
         picture = job.staged.with_name(name)
         node = ffmpeg.source(job.media)[str(stream.index)].output(
-            ffmpeg.file_url(picture), f="image2pipe", c="copy"
+            ffmpeg.file_url(picture), f="image2pipe", c="copy", **{"frames:v": 1}
         )
         with explaining(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()

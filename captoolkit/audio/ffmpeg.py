@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,18 +197,11 @@ class _Name(str):
         return self.encode(errors="backslashreplace").decode()
 
 
-def compile_argv(node: Any, *, tags: Mapping[str, str] | None = None) -> list[str]:
-    """Return the argument list that ffmpeg-python makes of an output node.
-
-    Args:
-        node: with one output.
-        tags: what the output says of itself; ffmpeg-python gives no option twice.
-    """
+def compile_argv(node: Any) -> list[str]:
+    """Return the argument list that ffmpeg-python makes of an output node."""
     quiet = ["-nostdin", "-hide_banner", "-loglevel", "error"]
     argv = node.compile(cmd=[find().path, *quiet, *BOUNDS], overwrite_output=True)
-    words = [word if isinstance(word, str) else str(word) for word in argv]
-    said = [word for name, text in (tags or {}).items() for word in ("-metadata", f"{name}={text}")]
-    return [*words[:-2], *said, *words[-2:]]  # before the output's name and `-y`
+    return [word if isinstance(word, str) else str(word) for word in argv]
 
 
 def header(path: str | Path) -> str:
@@ -234,6 +228,15 @@ class Process(Closing):
 
     A context manager; leaving it ends the child whatever happened. Reading and writing may be
     done by one thread each.
+
+    Args:
+        argv: the program and its arguments.
+        feed: whether it gets input from here.
+        total_s: how long it may be waited for altogether.
+        stall_s: how long a single wait may last; `STALL_S` if None.
+        tail_bytes: how much of what it complains of is kept.
+        writes: the file that it makes without a word, or the folder it makes files in: as long as
+            anything there changes it is at work, however long the wait.
     """
 
     def __init__(
@@ -242,13 +245,15 @@ class Process(Closing):
         *,
         feed: bool = False,
         total_s: float = TOTAL_S,
-        stall_s: float = STALL_S,
+        stall_s: float | None = None,
         tail_bytes: int = STDERR_TAIL_BYTES,
+        writes: Path | None = None,
     ) -> None:
         self.argv = tuple(argv)
         self._owner = os.getpid()
         self._total_s = total_s
-        self._stall_s = stall_s
+        self._stall_s = STALL_S if stall_s is None else stall_s
+        self._writes = writes
         self._waited_s = 0.0
         self._waiting_since: dict[int, float] = {}  # by thread
         self._overdue = False
@@ -368,10 +373,15 @@ class Process(Closing):
 
     def _watch(self) -> None:
         """End the child when somebody has waited for it too long. Runs in a thread."""
+        written, changed_at = _state(self._writes), -math.inf
         while not self._ended.wait(min(1.0, self._stall_s / 4)):
+            now, found = time.monotonic(), _state(self._writes)
+            if found != written:
+                written, changed_at = found, now
             since = min(tuple(self._waiting_since.values()), default=None)
-            waiting_s = time.monotonic() - since if since is not None else 0.0
-            if waiting_s > self._stall_s or self._waited_s + waiting_s > self._total_s:
+            waiting_s = now - since if since is not None else 0.0
+            stalled_s = min(waiting_s, now - changed_at)
+            if stalled_s > self._stall_s or self._waited_s + waiting_s > self._total_s:
                 self._overdue = True
                 self.kill()
                 return
@@ -441,6 +451,20 @@ def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
         with contextlib.suppress(OSError):
             os.sched_setscheduler(child.pid, os.SCHED_BATCH, os.sched_param(0))
     return child
+
+
+def _state(path: Path | None) -> list[tuple[str, int, int]]:
+    """The size and the time of a file, or of each file in a folder: what changes while one writes.
+
+    The end of an MP4 is only moved about, which leaves its size as it is.
+    """
+    states = []
+    with contextlib.suppress(OSError):  # not there yet, or just gone
+        places = path.iterdir() if path and path.is_dir() else filter(None, [path])
+        for place in places:
+            found = place.stat()
+            states.append((place.name, found.st_size, found.st_mtime_ns))
+    return sorted(states)
 
 
 def _is_unwanted(name: str) -> bool:

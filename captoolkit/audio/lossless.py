@@ -1,7 +1,8 @@
 """Samples that are kept as they are: encoded losslessly, and read back to prove it.
 
-Rules: what comes out of a finished file is, bit by bit, what went in; no sample is clipped, and a
-float that is no number stays none. A file carries its recording's tags.
+Rules: what comes out of a finished file is, bit by bit, what went in, and a float that is no number
+stays none. What a lossy decoder gives beyond full scale has no whole number: it comes in clipped,
+and `clipped` counts it. A file carries its recording's tags.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from captoolkit import files
 from captoolkit.audio import ffmpeg, pcm, probe
 from captoolkit.audio.faults import explaining
+from captoolkit.audio.tags import tagged
+from captoolkit.audio.tags import write as write_tags
 from captoolkit.errors import LimitError
 from captoolkit.model import Encoding
 from captoolkit.planning import containers
@@ -53,7 +56,9 @@ class LosslessWriter:
         self._digest = hashlib.sha256()
         self._aborted = False
         self._proof: pcm.Decoder | None = None
-        argv = ffmpeg.compile_argv(_node(path, encoding, layout), tags=tags)
+        with explaining(path):
+            self._told = write_tags(tags, path.parent)
+        argv = ffmpeg.compile_argv(_node(path, self._told, encoding, layout))
         self._process = ffmpeg.Process(argv, feed=True)
 
     def write(self, block: Block) -> None:
@@ -82,6 +87,7 @@ class LosslessWriter:
                 self._process.finish()
         finally:
             self._process.close()
+            self._told.unlink(missing_ok=True)
         if self._encoding.format == "w64":
             self._end_without_padding()
         if self._read_back() != self._digest.digest():
@@ -95,6 +101,7 @@ class LosslessWriter:
         """End the encoder, or the reading back."""
         self._aborted = True
         self._process.close()
+        self._told.unlink(missing_ok=True)
         if self._proof is not None:
             self._proof.close()
 
@@ -120,6 +127,9 @@ class LosslessWriter:
         track = probe.probe(self._path).default_track
         with pcm.Decoder(self._path, track=track, dtype=self._encoding.sample_type) as decoder:
             self._proof = decoder
+            if self._aborted:  # `abort` may have looked before it was there
+                decoder.close()
+                return b""
             for block in decoder:
                 digest.update(block.tobytes())
         return digest.digest()
@@ -140,6 +150,18 @@ class LosslessWriter:
         return digest.digest()
 
 
+def clipped(block: Block) -> int:
+    """Return how many samples of a lossy decoder's block are as loud as whole numbers can be.
+
+    What it decodes to falls upon the first or the last number by being clipped to it.
+
+    Args:
+        block: shape (frames, channels), whole numbers.
+    """
+    limits = np.iinfo(block.dtype)
+    return int(np.count_nonzero((block == limits.min) | (block == limits.max)))
+
+
 def _rounded(block: Block, encoding: Encoding) -> Block:
     """The block at the depth that the file will have; what has that depth stays as it is."""
     spare_bits = CONTAINER_BITS - encoding.depth_bits
@@ -150,7 +172,7 @@ def _rounded(block: Block, encoding: Encoding) -> Block:
     return (np.minimum(block, highest - step // 2) + step // 2) & -step
 
 
-def _node(path: Path, encoding: Encoding, layout: str) -> Any:
+def _node(path: Path, told: Path, encoding: Encoding, layout: str) -> Any:
     is_named = encoding.channels > 2 and re.fullmatch(r"[\w.]+(\([\w]+\))?", layout)
     source = ffmpeg.raw_source(
         rate_hz=encoding.sample_rate_hz,
@@ -158,7 +180,7 @@ def _node(path: Path, encoding: Encoding, layout: str) -> Any:
         sample_format=pcm.SAMPLE_FORMATS[encoding.sample_type],
         **({"channel_layout": layout} if is_named else {}),
     )
-    options: dict[str, Any] = {"map_metadata": -1, "fflags": "+bitexact", "flags": "+bitexact"}
+    options: dict[str, Any] = {"fflags": "+bitexact", "flags": "+bitexact"}
     if encoding.codec == "flac":
         options["bits_per_raw_sample"] = encoding.depth_bits
         options["strict"] = "experimental"  # more than 24 bits
@@ -166,8 +188,10 @@ def _node(path: Path, encoding: Encoding, layout: str) -> Any:
         options["write_id3v2"] = 1
     if encoding.format == "wav":
         options["rf64"] = "auto"
-    return source.output(
-        ffmpeg.file_url(path),
+    return tagged(
+        source["a"],
+        told,
+        path,
         f=containers.home(encoding.format, encoding.codec).muxer,
         acodec=encoding.codec,
         **options,

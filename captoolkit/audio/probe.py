@@ -165,6 +165,12 @@ class Layout:
     duration_s: Fraction | None
     has_chapters: bool
 
+    def late_s(self, number: int) -> Fraction:
+        """Return how late a sound track (from 1) begins on the container's clock from its zero."""
+        starts_s = [stream.start_s for stream in self.streams if stream.kind == "Audio"]
+        own_s = starts_s[number - 1] if number <= len(starts_s) else self.start_s
+        return max(Fraction(0), own_s - self.start_s)
+
 
 def layout(path: str | os.PathLike[str]) -> Layout:
     """Return what lies in the media file at `path`, with sound or without.

@@ -18,7 +18,9 @@ import numpy as np
 from captoolkit import files
 from captoolkit.audio import ffmpeg, frames, mp3, xing
 from captoolkit.audio.frames import Frames
-from captoolkit.errors import ToolError
+from captoolkit.audio.tags import tagged as with_tags
+from captoolkit.audio.tags import write as write_tags
+from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.copying import Framing
 
@@ -130,16 +132,15 @@ class RawStream:
             return b""
         some, tagged = folder / f"some.{self.frames.format}", folder / f"tag.{self.frames.format}"
         self.copy(0, FRAMES_TO_TAG, some)
-        node = ffmpeg.source(some)["a:0"].output(
-            ffmpeg.file_url(tagged), acodec="copy", map_metadata=-1, **options
-        )
-        with ffmpeg.Process(ffmpeg.compile_argv(node, tags=tags)) as process:
+        listed = write_tags(tags, folder)
+        node = with_tags(ffmpeg.source(some)["a:0"], listed, tagged, acodec="copy", **options)
+        with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
         index = frames.index(tagged)
         with tagged.open("rb") as stream:
             tag = stream.read(index.id3_bytes if index else 0)
-        some.unlink()
-        tagged.unlink()
+        for path in (some, listed, tagged):
+            path.unlink()
         return tag
 
     def index_frame(self, first: int, last: int) -> bytes:
@@ -223,8 +224,10 @@ def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
         ffmpeg.file_url(path), f=muxer, acodec="copy", map_metadata=-1, flush_packets=0, **options
     )
     try:
-        with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with ffmpeg.Process(ffmpeg.compile_argv(node), writes=path) as process:
             process.finish()
+    except ToolTimeoutError:
+        raise
     except ToolError:  # what it complains of (a full disk too), a decoder may still get along with
         path.unlink(missing_ok=True)
         return False

@@ -1,17 +1,23 @@
 """What a recording says of itself: its tags and its chapters, as ffmpeg reads them.
 
-Rules: tags of the container and of the track are one; what describes the file and not the recording
-(its brand, its encoder, its length) is left out.
+Rules: chapters are on the clock of the track, which begins with its first sample, and not on the
+container's, on which it may begin late. Tags of the container and of the track are one; what
+describes the file and not the recording (its brand, its encoder, its length) is left out.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
-from captoolkit.audio import ffmpeg
+from captoolkit import files
+from captoolkit.audio import ffmpeg, probe
 from captoolkit.errors import ToolError
 from captoolkit.model import MediaInfo, Track
 from captoolkit.planning.splitting import Chapter
@@ -26,6 +32,7 @@ _OF_THE_FILE = frozenset(
 )
 MAX_TAG_CHARS = 4000  # a longer one is no tag but a document; it would be repeated in every piece
 MAX_LISTING_BYTES = 1 << 22
+_SPECIAL = re.compile(r"[=;#\\\n]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +41,13 @@ class Told:
 
     Attributes:
         tags: names and values.
-        chapters: in the file's order.
+        chapters: in the file's order; what begins before the track does begins with it.
+        notes: what of it is not here, as sentences.
     """
 
     tags: Mapping[str, str]
     chapters: tuple[Chapter, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read(info: MediaInfo, track: Track) -> Told:
@@ -50,16 +59,58 @@ def read(info: MediaInfo, track: Track) -> Told:
         with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             text = process.read_all(MAX_LISTING_BYTES).decode(errors="replace")
             process.finish()
-    except ToolError:
-        return Told(tags={}, chapters=())
-    tags: dict[str, str] = {}
+    except ToolError as error:
+        note = f"Its tags and chapters could not be read ({error.problem})."
+        return Told(tags={}, chapters=(), notes=(note,))
+    found: dict[str, str] = {}
     chapters = []
     for section, fields in _sections(text):
         if section == "[CHAPTER]":
             chapters += _chapter(fields)
         else:
-            tags |= {name: value for name, value in fields.items() if _is_told(name, value)}
-    return Told(tags=_without_doubles(tags), chapters=tuple(chapters))
+            found |= {name: value for name, value in fields.items() if _is_told(name, value)}
+    tags = _without_doubles(found)
+    long = sorted(name for name, value in tags.items() if len(value) > MAX_TAG_CHARS)
+    late_s = probe.layout(info.path).late_s(track.number) if chapters else Fraction(0)
+    moved = (replace(one, start_s=max(Fraction(0), one.start_s - late_s)) for one in chapters)
+    return Told(
+        tags={name: value for name, value in tags.items() if name not in long},
+        chapters=tuple(moved),
+        notes=tuple(
+            f"Its tag {name} is longer than {MAX_TAG_CHARS:,} characters and is left out."
+            for name in long
+        ),
+    )
+
+
+def write(tags: Mapping[str, str], folder: Path) -> Path:
+    """Write tags into a new file in `folder`, for `tagged`; the caller removes it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with files.writing(folder):
+        number, name = tempfile.mkstemp(suffix=".tags", dir=folder)
+        with os.fdopen(number, "w", encoding="utf-8", errors="replace", newline="\n") as stream:
+            stream.write(";FFMETADATA1\n")
+            # A line that ends in a backslash goes on for ffmpeg, escaped or not, unless in a zero.
+            stream.writelines(f"{_escaped(one)}={_escaped(tags[one])}\0\n" for one in tags)
+    return Path(name)
+
+
+def tagged(stream: Any, told: Path, place: str | Path, **options: Any) -> Any:
+    """Return the output node for a stream that gets the tags in a file, and no others.
+
+    They may be longer than what the system lets a program be told.
+    """
+    # Tags are no stream; a selector that matches nothing makes the file an input.
+    nodes = [stream, ffmpeg.own_source(told, demuxer="ffmetadata")["t?"]]
+    kept = {"map_metadata": 1, "map_metadata:s": -1, "map_chapters": -1}
+    return ffmpeg.output(nodes, place, **kept, **options)
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -91,7 +142,7 @@ def _chapter(fields: Mapping[str, str]) -> list[Chapter]:
 
 def _is_told(name: str, value: str) -> bool:
     is_fit = bool(value.strip("\0")) and "\0" not in name + value and "=" not in name
-    return is_fit and len(value) <= MAX_TAG_CHARS and name.lower() not in _OF_THE_FILE
+    return is_fit and name.lower() not in _OF_THE_FILE
 
 
 def _without_doubles(tags: Mapping[str, str]) -> dict[str, str]:

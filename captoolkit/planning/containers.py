@@ -49,11 +49,14 @@ _OGG_SUFFIXES = {"opus": "opus", "speex": "spx"}
 # Their pieces are encoded anew, losslessly: a WAV is cut anywhere, and a FLAC's head tells of all.
 SAMPLE_CONTAINERS = frozenset({"aiff", "au", "caf", "w64", "wav"})
 CODED_ANEW = frozenset({"flac", "tta", "wavpack"})
-# Lossless codecs that only ffmpeg's decoder knows: what they hold is kept as FLAC.
+# Lossless codecs that only ffmpeg's decoder knows, or (MLP and TrueHD) whose decoder begins at few
+# of their packets only: what they hold is kept as FLAC.
 ONLY_DECODED = frozenset(
-    {"als", "ape", "atrac3al", "atrac3pal", "bonk", "dst", "mp4als", "osq", "ralf", "rka"}
-    | {"shorten", "tak", "wavarc"}
+    {"als", "ape", "atrac3al", "atrac3pal", "bonk", "dst", "mlp", "mp4als", "osq", "ralf", "rka"}
+    | {"shorten", "tak", "truehd", "wavarc"}
 )
+# Matroska notes the delay of MP3's encoder, and players would take it off every piece.
+BETTER_RAW = frozenset({("matroska", "mp3")})
 # The type that holds each sample of a PCM codec as it is, by the codec's name without `pcm_`.
 _PCM_TYPES = {
     "alaw": ("int16", 8),

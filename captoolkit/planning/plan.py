@@ -241,7 +241,7 @@ def _encoded(case: _Case, unframed: str) -> Plan:
         causes = tuple(cause for cause in causes if cause != case.mix.reason)
     if unframed:
         causes = (*causes, unframed)
-    reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s)
+    reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
     spans = sharing.shared_out(case.stretches, fit.numbers)
     most_bytes = ladder.file_bytes(  # resampling may round up to one sample more
         encoding, int(fit.longest_s * encoding.sample_rate_hz) + 1

@@ -1,7 +1,8 @@
 """How stretches of sound are shared out to segments: fewest, balanced, within a longest length.
 
 Rules: a segment is never longer than the limit even when both of its cuts move apart as far as they
-may; what is wished for as a length or a number is met, or refused with what can be had.
+may; what is wished for as a length or a number is met, or refused with what can be had. The sound
+within reach of a cut is held in memory, so a cut of high-resolution sound moves less far.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from captoolkit.errors import UsageError
-from captoolkit.model import Span
+from captoolkit.model import Encoding, Span
 from captoolkit.planning.cuts import balanced_edges
 from captoolkit.planning.targets import clock
 from captoolkit.planning.wishes import SHORTEST_S, Wishes
 
 MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
 REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
+# Most sound that is held for one cut: 60 s of a CD, 32 s of 48 kHz and 24 bits.
+WINDOW_BYTES = 12 << 20
+LEAST_WINDOW_S = 2
 # What a segment must be shorter than a limit, so that its cuts can move: five seconds each way,
 # of short segments a tenth.
 SLACK_S = Fraction(10)
@@ -69,11 +75,22 @@ def fits(duration_s: Fraction, segments: int, longest_s: Fraction) -> bool:
 
 
 def reach_s(
-    durations_s: Sequence[Fraction], segments: Sequence[int], longest_s: Fraction
+    durations_s: Sequence[Fraction],
+    segments: Sequence[int],
+    longest_s: Fraction,
+    *,
+    encoding: Encoding | None = None,
 ) -> Fraction:
     """Return how far each cut may move; no segment can become longer than the limit by it.
 
     Edges are rounded to samples, so whoever counts it in samples takes one less.
+
+    Args:
+        durations_s: of the stretches.
+        segments: how many each of them becomes.
+        longest_s: how long a segment may be.
+        encoding: what is made of samples as they go by; None where only what is near a cut is
+            decoded, as the model hears it.
     """
     balanced = [
         duration_s / number
@@ -83,7 +100,16 @@ def reach_s(
     if not balanced:
         return Fraction(0)
     room_s = (longest_s - max(balanced)) / 2
-    return min(MAX_REACH_S, min(balanced) * REACH_SHARE, room_s)
+    return min(_most_held_s(encoding) / 2, MAX_REACH_S, min(balanced) * REACH_SHARE, room_s)
+
+
+def _most_held_s(encoding: Encoding | None) -> Fraction:
+    """How much of the sound may be held for a cut, in whole seconds."""
+    if encoding is None:
+        return 2 * MAX_REACH_S
+    sample_bytes = np.dtype(encoding.sample_type or "float32").itemsize
+    second_bytes = encoding.sample_rate_hz * encoding.channels * sample_bytes
+    return Fraction(max(LEAST_WINDOW_S, WINDOW_BYTES // second_bytes))
 
 
 def shared_out(stretches: Sequence[Span], segments: Sequence[int]) -> tuple[Span, ...]:

@@ -85,7 +85,7 @@ def make_split(
     kept_s = longest_s if way.encoding else max(longest_s - PACKETS_S, longest_s * copying.NEARLY)
     most_s = max(durations_s) if max(durations_s) <= kept_s else kept_s
     numbers = sharing.numbers(durations_s, most_s, wishes)
-    reach_s = sharing.reach_s(durations_s, numbers, kept_s)
+    reach_s = sharing.reach_s(durations_s, numbers, kept_s, encoding=way.encoding)
     spans = sharing.shared_out(stretches, numbers)
     said = [copying.said_of_segments(spans, reach_s)] if len(spans) > 1 else []
     return Plan(

@@ -31,7 +31,7 @@ from captoolkit.units import rescale
 from captoolkit.workshop.edges import edges, movable, span_of
 from captoolkit.workshop.job import Job
 from captoolkit.workshop.report import Report
-from captoolkit.workshop.stream import decoded
+from captoolkit.workshop.stream import all_decoded
 
 CONTEXT_FRAMES = 8  # decoded before a window, until a decoder that starts anywhere is itself again
 AHEAD = 2  # pieces of work for each thread that may wait to be taken
@@ -139,8 +139,7 @@ class Copying(Closing):
         stream.copy(first, last, path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0)
         with pcm.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
-            empty = np.zeros((0, decoder.channels), np.float32)
-            sound = np.concatenate([empty, *decoded(decoder, self._job.plan.info.path)])
+            sound = all_decoded(decoder, self._job.plan.info.path)
         path.unlink()
         return sound
 

@@ -33,4 +33,5 @@ def begin(job: Job, report: Report, *, jobs: int) -> Making:
         jobs=jobs,
         on_progress=report.progressed,
         on_replaced=report.replaced,
+        on_warned=report.warned,
     )

@@ -13,10 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from captoolkit import files
-from captoolkit.audio import ffmpeg, packets, pcm
+from captoolkit.audio import ffmpeg, packets, pcm, tags
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.audio.faults import explaining
 from captoolkit.closing import Closing
@@ -27,7 +25,7 @@ from captoolkit.units import rescale
 from captoolkit.workshop.edges import Quiet, edges, movable, span_of
 from captoolkit.workshop.job import Job
 from captoolkit.workshop.report import Report
-from captoolkit.workshop.stream import decoded
+from captoolkit.workshop.stream import all_decoded, decoded
 
 Worker = TypeVar("Worker", bound=Closing)
 
@@ -105,8 +103,7 @@ class Parting(Closing):
             end_samples=around.latest + late,
         )
         with self._watched(decoder):
-            empty = np.zeros((0, decoder.channels), np.float32)
-            sound = np.concatenate([empty, *decoded(decoder, self._job.plan.info.path)])
+            sound = all_decoded(decoder, self._job.plan.info.path)
         heard = _heard(around, self._rate_hz, begin=begin)
         found = quietest_in(sound, heard, rate_hz=MODEL_RATE_HZ, first=0)
         return begin + rescale(found, MODEL_RATE_HZ, self._rate_hz)
@@ -139,13 +136,15 @@ class Parting(Closing):
         source = ffmpeg.source(self._job.source)[str(plan.track.stream_index)]
         if len(starts) == 1:
             path = folder / f"{NAME % 1}.{plan.suffix}"
-            node = source.output(ffmpeg.file_url(path), f=plan.muxer, **self._copying())
-            self._run(node, dict(plan.tags))
+            self._copy(source, path, dict(plan.tags))
             yield path
             return
         pattern = f"{str(folder.absolute()).replace('%', '%%')}/{NAME}.{plan.suffix}"
-        node = source.output(
-            ffmpeg.file_url(pattern),
+        listed = tags.write(dict(plan.tags), folder)
+        node = tags.tagged(
+            source,
+            listed,
+            pattern,
             f="segment",
             segment_format=plan.muxer,
             segment_frames=",".join(map(str, starts[1:])),
@@ -155,26 +154,30 @@ class Parting(Closing):
             reset_timestamps=1,
             **self._copying(),
         )
-        process = ffmpeg.Process(ffmpeg.compile_argv(node, tags=dict(plan.tags)))
+        process = ffmpeg.Process(ffmpeg.compile_argv(node), writes=folder)
         with self._watched(process):
             for number, _ in enumerate(process.lines(), start=1):
                 yield folder / f"{NAME % number}.{plan.suffix}"
             self._finish(process)
+        listed.unlink()
 
     def _copying(self) -> dict[str, Any]:
         language = self._job.plan.track.language
         said = {"metadata:s:a:0": f"language={language}"} if language else {}
         return {
             "acodec": "copy",
-            "map_chapters": -1,
-            "map_metadata": -1,
             "flush_packets": 0,
             **said,
         }
 
-    def _run(self, node: Any, tags: dict[str, str]) -> None:
-        with self._watched(ffmpeg.Process(ffmpeg.compile_argv(node, tags=tags))) as process:
+    def _copy(self, stream: Any, path: Path, said: dict[str, str]) -> None:
+        """Copy all packets of a stream into one file."""
+        folder = self._job.folder.path
+        listed = tags.write(said, folder)
+        node = tags.tagged(stream, listed, path, f=self._job.plan.muxer, **self._copying())
+        with self._watched(ffmpeg.Process(ffmpeg.compile_argv(node), writes=folder)) as process:
             self._finish(process)
+        listed.unlink()
 
     def _finish(self, process: ffmpeg.Process) -> None:
         with explaining(self._job.folder.path):
@@ -182,15 +185,12 @@ class Parting(Closing):
 
     def _place(self, made: Path, index: int) -> None:
         """Give a finished file its name, and its title if it has one of its own."""
-        path, tags = self._job.path(index), self._job.tags(index)
-        if tags == dict(self._job.plan.tags):
+        path, said = self._job.path(index), self._job.tags(index)
+        if said == dict(self._job.plan.tags):
             with files.writing(path):
                 made.replace(path)
             return
-        node = ffmpeg.source(made)["a:0"].output(
-            ffmpeg.file_url(path), f=self._job.plan.muxer, **self._copying()
-        )
-        self._run(node, tags)
+        self._copy(ffmpeg.source(made)["a:0"], path, said)
         made.unlink()
 
     def _check(self, index: int, expected: Iterator[bytes]) -> None:

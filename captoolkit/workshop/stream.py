@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from captoolkit.audio import encode, ffmpeg, pcm
 from captoolkit.audio.clip import ReadySegment
+from captoolkit.audio.lossless import clipped
 from captoolkit.audio.transcode import Transcoder, can_transcode
 from captoolkit.closing import Closing
 from captoolkit.errors import LimitError, NotMediaError, ToolError, ToolTimeoutError
 from captoolkit.model import Encoding, Span, Track
+from captoolkit.planning.containers import is_lossless
 from captoolkit.planning.cuts import RUN_SEGMENTS, cut, quietest_in, runs
 from captoolkit.planning.layout import Layout, lay_out
 from captoolkit.units import rescale
@@ -40,6 +42,7 @@ Block = NDArray[Any]
 
 OnProgress = Callable[[float], None]
 OnReplaced = Callable[[int, Encoding], None]
+OnWarned = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class Stream(Closing):
         jobs: how many runs are worked on at once.
         on_progress: told of each bit of sound that has gone by, in seconds, by the workers.
         on_replaced: told of a segment that came out too large and was encoded anew.
+        on_warned: told what its user should know, as a sentence.
     """
 
     def __init__(
@@ -76,12 +80,17 @@ class Stream(Closing):
         jobs: int,
         on_progress: OnProgress,
         on_replaced: OnReplaced,
+        on_warned: OnWarned,
     ) -> None:
         self._job = job
         self._encoding = encoding
         self._jobs = jobs
         self._on_progress = on_progress
         self._on_replaced = on_replaced
+        self._on_warned = on_warned
+        # Whole numbers of this type that no lossless codec holds come from a decoder of floats.
+        self._may_clip = encoding.sample_type == "int32" and not is_lossless(job.plan.track.codec)
+        self._clipped = 0
         self._seeks = pcm.starts_anywhere(job.plan.info, job.plan.track)
         self._slots = threading.Semaphore(jobs)
         self._stop = threading.Event()
@@ -100,6 +109,11 @@ class Stream(Closing):
                 yield from ahead.popleft()
         while ahead:
             yield from ahead.popleft()
+        if self._clipped:
+            self._on_warned(
+                f"{self._clipped:,} of its samples are louder than {self._encoding.codec} can hold "
+                "and are clipped; without --exact its packets are kept as they are."
+            )
 
     def halt(self) -> None:
         """End everything that runs without waiting for it: somebody may wait for who calls."""
@@ -149,10 +163,10 @@ class Stream(Closing):
             stream_hz=rate_hz,
         )
         with self._watched(self._decoder(begins_at, until, self._encoding)) as decoder:
-            blocks = list(self._counted(decoder, told=False))
-        if not blocks:
+            sound = np.concatenate([*self._counted(decoder, told=False)] or [np.zeros((0, 1))])
+        if not len(sound):
             return edge
-        at = quietest_in(np.concatenate(blocks), layout.windows[0], rate_hz=rate_hz, first=0)
+        at = quietest_in(sound, layout.windows[0], rate_hz=rate_hz, first=0)
         return begins_at + rescale(at, rate_hz, plan.track.sample_rate_hz)
 
     # --------------------------------------------------------------------------- the workers
@@ -234,10 +248,17 @@ class Stream(Closing):
         ):
             blocks = self._counted(decoder)
             for part, block in cut(blocks, layout.windows, rate_hz=rate_hz, longest=longest):
+                if self._may_clip:
+                    self._count_clipped(block)
                 bench.write(part, block)
                 yield from bench.finished(wait=False)
             if not self._stop.is_set():
                 yield from bench.finished(wait=True)
+
+    def _count_clipped(self, block: Block) -> None:
+        found = clipped(block)
+        with self._guard:
+            self._clipped += found
 
     def _layout(self, run: Run) -> Layout:
         plan = self._job.plan
@@ -362,3 +383,13 @@ def decoded(blocks: Iterable[Block], path: object) -> Iterator[Block]:
             fix="check that the file is complete",
             path=path,
         ) from error
+
+
+def all_decoded(decoder: pcm.Decoder, path: object) -> Block:
+    """Return all that a decoder yields as one block, shape (frames, channels), float32.
+
+    Raises:
+        NotMediaError: as `decoded` does.
+    """
+    empty = np.zeros((0, decoder.channels), np.float32)
+    return np.concatenate([empty, *decoded(decoder, path)])

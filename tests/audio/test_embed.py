@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ import webvtt
 from mutagen.id3 import ID3
 
 import captoolkit
+from captoolkit.audio import ffmpeg as tool
 from captoolkit.audio import probe
 from captoolkit.audio.embed import HOLDERS
 from captoolkit.errors import (
@@ -28,6 +31,7 @@ from captoolkit.errors import (
 )
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
 from captoolkit.timeline.value import Timeline
+from tests.audio.conftest import posix, script
 
 Convert = Callable[[Path, Path, Sequence[str]], Path]
 Packets = Callable[[Path, str], str]
@@ -292,6 +296,26 @@ def test_a_track_that_begins_late_has_its_captions_late(
         assert chapters_in(header(made.path))[0][0] == pytest.approx(start_s, abs=0.002)
 
 
+@posix
+def test_copying_may_last_longer_than_a_stall(
+    ffmpeg: str, stereo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large film is copied for minutes without a word, and that is no fault."""
+    slow = script(
+        tmp_path / "slow",
+        f"exec {shlex.quote(sys.executable)} -c '",
+        "import os, sys",
+        f'words = ["{ffmpeg}", "-readrate", "3", *sys.argv[1:]]',
+        'words[-2:-2] = ["-flush_packets", "1"] if words[-1] == "-y" else []',
+        'os.execv(words[0], words)\' "$@"',
+    )
+    monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(slow))
+    assert tool.find().path == str(slow)
+    monkeypatch.setattr(tool, "STALL_S", 0.7)
+    made = captoolkit.embed(stereo, timeline_of(round(3.217 * 44_100)), tmp_path / "out.mov")
+    assert made.path.stat().st_size > stereo.stat().st_size
+
+
 @pytest.fixture(scope="module")
 def two_hours(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hours of silence as AAC."""
@@ -398,6 +422,31 @@ def test_a_caption_too_long_for_the_container_is_refused_whole(
     assert list(tmp_path.iterdir()) == []
     captoolkit.embed(media, line, tmp_path / "out.mkv")
     captoolkit.embed(media, line, tmp_path / "out.mp4", spread=True)
+
+
+@pytest.mark.parametrize("entries", [255, 256])
+def test_an_mp3_gets_no_more_chapters_than_it_counts(
+    stereo: Path, convert: Convert, tmp_path: Path, entries: int
+) -> None:
+    """The table of contents that ffmpeg writes into an MP3 counts its entries in one byte."""
+    media, line = convert(stereo, tmp_path / "a.mp3", []), timeline_of(entries * 400)
+    spans = [
+        Span(start_samples=400 * one, end_samples=400 * (one + 1), rate_hz=44_100)
+        for one in range(entries)
+    ]
+    parts = [
+        replace(line.entries[0], index=number, source_span=span)
+        for number, span in enumerate(spans, start=1)
+    ]
+    line = replace(line, entries=tuple(parts))
+    made = tmp_path / "out.mp3"
+    if entries > 255:
+        with pytest.raises(UsageError, match=r"an MP3 holds 255 chapters.* 256 entries; make an"):
+            captoolkit.embed(media, line, made)
+        assert not made.exists()
+        return
+    captoolkit.embed(media, line, made)
+    assert len(read_id3(made).getall("CTOC")[0].child_element_ids) == entries
 
 
 def test_a_timeline_of_another_length_is_told(fixtures: Path, tmp_path: Path) -> None:

@@ -218,6 +218,32 @@ def test_a_child_that_never_exits_is_ended() -> None:
             process.finish()
 
 
+def test_a_child_that_writes_a_file_is_at_work(stereo: Path, tmp_path: Path) -> None:
+    """Copying may last longer than the stall limit, as long as what is made grows."""
+    made = tmp_path / "copy.wav"
+    argv = [tool.find().path, "-v", "error", "-nostdin", "-readrate", "4", "-i", str(stereo)]
+    argv += ["-c", "copy", "-flush_packets", "1", str(made)]
+    with tool.Process(argv, stall_s=0.3, writes=made) as process:
+        process.finish()
+    assert made.stat().st_size >= stereo.stat().st_size
+    made.unlink()
+    with (
+        tool.Process(argv, stall_s=0.3) as process,
+        pytest.raises(ToolTimeoutError, match=r"no progress within 0\.3 s"),
+    ):
+        process.finish()
+
+
+def test_a_child_whose_file_no_longer_changes_is_ended(tmp_path: Path) -> None:
+    """What has been written once is no work that goes on."""
+    made = tmp_path / "made"
+    writer = python("import sys, time; open(sys.argv[1], 'w').close(); time.sleep(600)", str(made))
+    with tool.Process(writer, stall_s=0.3, writes=tmp_path) as process:
+        with pytest.raises(ToolTimeoutError):
+            process.finish()
+        assert made.exists()
+
+
 def test_a_child_that_drips_is_ended_at_the_total() -> None:
     """Progress does not excuse a child from the limit on the whole."""
     drip = python("import os, time\nwhile True: os.write(1, b'.'); time.sleep(0.01)")

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from captoolkit.audio import probe
 from captoolkit.audio.lossless import LosslessWriter
 from captoolkit.errors import LimitError, OutputError
+from captoolkit.model import MediaInfo
 from captoolkit.planning.containers import samples_kept
 from tests.planning.making import track
 
@@ -61,3 +63,23 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         writer.finish()
     writer.abort()
+
+
+def test_an_abort_while_reading_back_begins_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever aborts before the decoder is there does not wait until it has read everything."""
+    alac = samples_kept(
+        track(1, rate_hz=RATE_HZ, codec="alac"), "m4a", sample_type="int32", depth_bits=24
+    )
+    writer = LosslessWriter(tmp_path / "a.m4a", alac, tags={})
+    writer.write(SAMPLES & -256)
+    look = probe.probe
+
+    def aborted(path: Path) -> MediaInfo:
+        writer.abort()
+        return look(path)
+
+    monkeypatch.setattr(probe, "probe", aborted)
+    with pytest.raises(LimitError):
+        writer.finish()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio import tags
+from captoolkit.audio import ffmpeg, tags
 from captoolkit.audio.probe import probe
 from captoolkit.planning.splitting import Chapter
 from tests.audio.conftest import Convert
@@ -48,3 +48,43 @@ def test_chapters_are_read(stereo: Path, convert: Convert, tmp_path: Path) -> No
         Chapter(start_s=Fraction(0), title="One"),
         Chapter(start_s=Fraction(3, 2), title="Two lines"),
     )
+
+
+def test_chapters_are_on_the_clock_of_the_track(
+    stereo: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """Where the sound begins later than the picture, its chapters begin so much earlier in it."""
+    listing = tmp_path / "chapters.txt"
+    listing.write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=2000\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=2000\nEND=4000\ntitle=Two\n"
+    )
+    late = ["-itsoffset", "0.5", "-i", str(stereo), "-i", str(listing), "-map", "0:a", "-map"]
+    options = [*late, "1:a", "-map_chapters", "2", "-c:a", "flac"]
+    info = probe(convert(stereo, tmp_path / "late.mkv", options))
+    starts_s = [
+        [float(one.start_s) for one in tags.read(info, track).chapters] for track in info.tracks
+    ]
+    assert starts_s == [[0.0, 2.0], [0.0, 1.5]]
+
+
+def test_tags_are_written_as_they_were_read(stereo: Path, tmp_path: Path) -> None:
+    """Whatever they hold, and however much there is of it: no argument list could hold this."""
+    said = SAID | {"copyright": "ends in \\", "genre": "a\\\\", "album": "# =;"}
+    said |= {f"tag{number}": "x" * tags.MAX_TAG_CHARS for number in range(700)}
+    listed = tags.write(said, tmp_path)
+    made = tmp_path / "a.flac"
+    node = tags.tagged(ffmpeg.source(stereo)["a:0"], listed, made, acodec="flac")
+    with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        process.finish()
+    info = probe(made)
+    assert tags.read(info, info.default_track).tags == said
+
+
+def test_a_tag_that_is_left_out_is_told(stereo: Path, convert: Convert, tmp_path: Path) -> None:
+    """A document among the tags is not repeated in every piece, and that is said."""
+    words = ["-metadata", f"lyrics={'la ' * 2000}", "-metadata", "title=Song"]
+    info = probe(convert(stereo, tmp_path / "a.flac", words))
+    told = tags.read(info, info.default_track)
+    assert told.tags == {"title": "Song"}
+    assert told.notes == ("Its tag lyrics is longer than 4,000 characters and is left out.",)

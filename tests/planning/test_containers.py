@@ -41,6 +41,7 @@ def test_sound_goes_back_where_it_came_from(
         ("flac", "flac", False),
         ("ogg", "flac", False),
         ("ape", "ape", False),
+        ("truehd", "truehd", False),
     ],
 )
 def test_what_can_be_cut_between_packets_is_copied(

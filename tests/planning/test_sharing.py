@@ -3,12 +3,13 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from captoolkit.errors import UsageError
-from captoolkit.model import Span
+from captoolkit.model import Encoding, Span
 from captoolkit.planning import sharing
 from captoolkit.planning.wishes import Wishes
 
@@ -135,3 +136,25 @@ def test_parts_of_several_stretches_are_refused() -> None:
     """Where silences are left out, parts are nothing that can be counted."""
     with pytest.raises(UsageError, match="cannot be counted where silences are left out"):
         sharing.numbers([Fraction(10), Fraction(10)], Fraction(100), Wishes(parts=2))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000, 96_000, 192_000])
+@pytest.mark.parametrize("sample_type", ["int16", "int32", "float64"])
+def test_what_is_held_for_a_cut_has_a_bound(channels: int, rate_hz: int, sample_type: str) -> None:
+    """A cut moves 30 s in CD sound, and less far where a second of the sound is larger."""
+    encoding = Encoding(
+        format="wav",
+        codec="pcm_s32le",
+        sample_rate_hz=rate_hz,
+        channels=channels,
+        bit_rate=0,
+        sample_type=sample_type,
+    )
+    hour_s = Fraction(3600)
+    reach_s = sharing.reach_s([hour_s], [2], hour_s, encoding=encoding)
+    second_bytes = rate_hz * channels * np.dtype(sample_type).itemsize
+    assert 2 * reach_s * second_bytes <= max(sharing.WINDOW_BYTES, 2 * second_bytes)
+    assert reach_s >= 1
+    if second_bytes <= 44_100 * 4:
+        assert reach_s == sharing.MAX_REACH_S
