@@ -85,8 +85,9 @@ class Lease:
 
 
 def _anew(error: CaptoolkitError) -> CaptoolkitError:
-    """The same error for somebody else: it was another request that it came of."""
+    """The same error for somebody else: it was another request that it came of, its cause."""
     another = copy.copy(error)
+    another.__cause__ = error
     if isinstance(another, ServiceError):
         another.request_id = None
     return another

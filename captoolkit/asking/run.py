@@ -181,7 +181,8 @@ class Captions(Closing):
         if hopeless and not any(entry.status is Status.OK for entry in self._entries):
             assert fault is not None
             self._crew.close(patience_s=LAST_ANSWERS_S)
-            raise fault
+            first = fault.__cause__  # of a segment that was not asked about any more
+            raise first if isinstance(first, ServiceError) else fault
         return self._hand_out(answered)
 
     def _hand_out(self, answered: Answered) -> Entry:
