@@ -165,8 +165,20 @@ def refuse_unwritable(folder: Path) -> None:
         folder = folder.parent
     if not folder.is_dir():
         raise output_error(folder, NotADirectoryError(errno.ENOTDIR, "not a folder"))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise output_error(folder, PermissionError(errno.EACCES, "Permission denied"))
+    with writing(folder), tempfile.TemporaryFile(dir=folder):  # who may write is not all there is
+        pass
+
+
+def refuse_unwritable_file(path: Path) -> None:
+    """Raise if no file could be written at `path`, without making it or its folder.
+
+    Raises:
+        OutputError: there is a folder of that name, or its own folder could not be written.
+    """
+    refuse_unwritable(path.parent)
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
 
 
 @contextlib.contextmanager

@@ -71,10 +71,7 @@ def page(
         envelope = hearing.envelope(Path(info.path), track)
     except CaptoolkitError as error:
         if embed_audio:
-            raise UsageError(
-                f"the recording cannot be put into the page: {error.problem}",
-                fix="leave --embed-audio (embed_audio) out",
-            ) from error
+            raise _not_embedded(error) from error
         return html.render(timeline, remarks=[_sentence(error)])
     return html.render(timeline, envelope=envelope, audio=audio, remarks=_remarks(info, track))
 
@@ -87,15 +84,18 @@ def picture(
     Args:
         plan: what is to be done, or was.
         path: the file that holds the recording.
-        segments: where the segments came to lie; None draws them as planned, and how far each cut
-            may move.
+        segments: where the segments came to lie; None draws them as planned, how far each cut may
+            move, and where in its reach it would be made.
 
     Raises:
         NotMediaError, ToolError: it cannot be decoded.
     """
     from captoolkit.planning.picture import draw  # here, because a page can do without
 
-    return draw(plan, hearing.levels_db(Path(path), plan.track), segments=segments)
+    levels_db = hearing.levels_db(Path(path), plan.track)
+    if segments is not None:
+        return draw(plan, levels_db, segments=segments)
+    return draw(plan, levels_db, quiet_places=hearing.quiet_places(Path(path), plan))
 
 
 def _found(timeline: Timeline) -> tuple[MediaInfo, Track]:
@@ -174,12 +174,37 @@ def _link(path: Path, folder: str | os.PathLike[str] | None) -> str:
     return path.as_uri()
 
 
-def _embedded(info: MediaInfo) -> str:
-    """The file itself as a `data:` URL."""
+def refuse_unembeddable(info: MediaInfo) -> None:
+    """Refuse a recording that cannot be put into a page, before anything is done with it.
+
+    Raises:
+        UsageError: it is no file on a disk, or has more than `MAX_EMBEDDED_BYTES`.
+    """
+    try:
+        _refuse_unembeddable(info)
+    except UsageError as error:
+        raise _not_embedded(error) from error
+
+
+def _not_embedded(error: CaptoolkitError) -> UsageError:
+    return UsageError(
+        f"the recording cannot be put into the page: {error.problem}",
+        fix="leave --embed-audio (embed_audio) out",
+    )
+
+
+def _refuse_unembeddable(info: MediaInfo) -> None:
+    if not Path(info.path).is_absolute():
+        raise UsageError("the recording was no file on a disk")
     if info.size_bytes > MAX_EMBEDDED_BYTES:
         raise UsageError(
             f"it has {format_size(info.size_bytes)}, and at most "
             f"{format_size(MAX_EMBEDDED_BYTES)} go into a page"
         )
+
+
+def _embedded(info: MediaInfo) -> str:
+    """The file itself as a `data:` URL."""
+    _refuse_unembeddable(info)
     kind = MEDIA_TYPES.get(info.container, f"audio/{info.container}")
     return f"data:{kind};base64,{base64.b64encode(Path(info.path).read_bytes()).decode()}"

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
@@ -156,10 +157,23 @@ def test_a_preparation_draws_what_is_planned_and_then_what_was_made(sound: Path)
         planned = Xml.fromstring(work.picture())
         list(work)
         made = Xml.fromstring(work.picture())
-    assert "within reach of a cut" in "".join(planned.itertext())
+    assert "how far a cut may move" in "".join(planned.itertext())
+    assert "how far a cut may move" not in "".join(made.itertext())
     assert "1 | 2 · silence at 0:0" in "".join(made.itertext())
     with pytest.raises(UsageError, match="closed"):
         work.picture()
+
+
+@pytest.mark.parametrize("wishes", [{}, {"format": "mp3"}, {"parts": 3}])
+def test_a_plan_marks_the_cuts_that_prepare_makes(fixtures: Path, wishes: dict[str, Any]) -> None:
+    """The words under each close-up are the same before and after, to a tenth of a second."""
+    how = {"segment": 8, **wishes} if "parts" not in wishes else wishes
+    with captoolkit.prepare(fixtures / "hammering-mandarin.flac", **how) as work:
+        planned = re.findall(r"\d \| \d · [^<]*", work.picture())
+        list(work)
+        made = re.findall(r"\d \| \d · [^<]*", work.picture())
+    assert len(made) == len(work.plan.spans) - 1
+    assert planned == made
 
 
 def test_a_source_that_is_no_file_is_drawn_too(sound: Path) -> None:

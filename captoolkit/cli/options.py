@@ -59,8 +59,9 @@ def debug_option(command: Command) -> Command:
 def picture_option(command: Command) -> Command:
     """`--picture`."""
     help_text = (
-        "Draw how loud FILE is and where it is cut, as SVG. It takes a decode of its own. Of "
-        "several FILEs each gets its picture: then it names a folder."
+        "Draw how loud FILE is and where it is cut, as SVG, into the file that this names, or into "
+        "a folder that is there. It takes a decode of its own. Of several FILEs each gets its "
+        "picture: then it names a folder."
     )
     return click.option("--picture", metavar="SVG", help=help_text)(command)
 

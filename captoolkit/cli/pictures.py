@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captoolkit import files
-from captoolkit.cli.show import as_path
+from captoolkit.cli.app import display_name
+from captoolkit.cli.show import as_path, note
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,9 +35,12 @@ class Pictures:
         self._inputs = inputs
         self._overwrite = overwrite
         self._stems = files.distinct_stems(map(as_path, inputs))
-        named = picture is not None and picture.lower().endswith(EXTENSION)
-        self._single = named and picture is not None and not Path(picture).is_dir()
-        if self._single and len(inputs) > 1:
+        is_folder = picture is not None and (
+            Path(picture).is_dir() or picture.endswith(("/", os.sep))
+        )
+        self._single = len(inputs) == 1 and not is_folder
+        one_file = picture is not None and picture.lower().endswith(EXTENSION) and not is_folder
+        if one_file and len(inputs) > 1:
             raise UsageError(
                 f"--picture {picture} is one file for {len(inputs)} pictures",
                 fix="name a folder",
@@ -55,10 +60,14 @@ class Pictures:
         files.refuse_inputs([place], self._inputs)
         if not self._overwrite:
             files.refuse_existing([place])
-        files.refuse_unwritable(place.parent)
+        files.refuse_unwritable_file(place)
         return place
 
     def write(self, work: Prepared, place: Path | None) -> None:
-        """Write the picture of a preparation as far as it has come; nothing if none is wanted."""
+        """Write the picture of a preparation as far as it has come, and say where it is.
+
+        Nothing if none is wanted.
+        """
         if place is not None:
             files.write_whole(place, work.picture(), overwrite=self._overwrite)
+            note(f"picture: {display_name(str(place))}")

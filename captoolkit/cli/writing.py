@@ -15,6 +15,7 @@ from captoolkit.errors import UsageError
 from captoolkit.timeline import FORMATS, check, extension_of, format_of, losses, render
 
 if TYPE_CHECKING:
+    from captoolkit.model import MediaInfo
     from captoolkit.timeline.value import Timeline
 
 STANDARD_OUTPUT = "-"
@@ -82,13 +83,25 @@ class Outputs:
         stem = next(self._stems)
         if self._out == STANDARD_OUTPUT:
             return {self._formats[0]: None}
-        places = {form: self._place(stem, form) for form in self._formats}
+        with files.writing(Path(self._out or ".")):
+            places = {form: self._place(stem, form) for form in self._formats}
         files.refuse_inputs(places.values(), self._inputs)
         if not self._overwrite:
             files.refuse_existing(places.values())
         for place in places.values():
-            files.refuse_unwritable(place.parent)
+            files.refuse_unwritable_file(place)
         return places
+
+    def refuse_unembeddable(self, info: MediaInfo) -> None:
+        """Refuse a recording that is to be put into a page and cannot be, before it is captioned.
+
+        Raises:
+            UsageError: it has too many bytes, or is no file.
+        """
+        if self._embed_audio:
+            from captoolkit import picturing
+
+            picturing.refuse_unembeddable(info)
 
     def write(self, timeline: Timeline, places: Mapping[str, Path | None]) -> None:
         """Write a timeline to its places, each whole or not at all; say what one cannot hold.

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from captoolkit.model import Span
 from captoolkit.planning.levels import quietest
+from captoolkit.units import rescale
 
 Block = NDArray[Any]  # float32 or int16
 
 FORCED_REACH_S = 30  # how far before the limit a cut may lie that only the limit asks for
+UNLIMITED = 1 << 62
 RUN_S = 600  # segments decoded in one go last about this long together, if they are short
 RUN_SEGMENTS = 32  # and are no more than these
 
@@ -46,6 +48,12 @@ class Window:
     def is_fixed(self) -> bool:
         """Whether there is nothing to choose."""
         return self.earliest == self.latest
+
+    def at_rate(self, source_hz: int, stream_hz: int, *, begin: int = 0) -> Window:
+        """Return it on the clock of a stream that begins at a sample of the source."""
+        places = (self.earliest, self.balanced, self.latest)
+        earliest, balanced, latest = (rescale(at - begin, source_hz, stream_hz) for at in places)
+        return Window(earliest=earliest, balanced=balanced, latest=latest)
 
 
 def balanced_edges(total: int, pieces: int) -> tuple[int, ...]:
@@ -116,6 +124,20 @@ def cut(
             done += len(piece)
             yield part, piece
     yield from ((part, piece) for piece in held.take(held.frames))
+
+
+def places(blocks: Iterable[Block], windows: Iterable[Window], *, rate_hz: int) -> list[int]:
+    """Return the samples at which `cut` would cut a sound that no limit bounds.
+
+    There are fewer of them than windows where the sound ends before.
+    """
+    found, at, last = [], 0, 0
+    for part, block in cut(blocks, windows, rate_hz=rate_hz, longest=UNLIMITED):
+        if part != last:
+            found.append(at)
+            last = part
+        at += len(block)
+    return found
 
 
 class _Ahead:

@@ -90,16 +90,7 @@ def lay_out(
         begins_at=begins_at,
         source_hz=source_hz,
         stream_hz=stream_hz,
-        windows=tuple(_on_stream(one, begins_at, source_hz, stream_hz) for one in cuts),
+        windows=tuple(one.at_rate(source_hz, stream_hz, begin=begins_at) for one in cuts),
         owners=tuple(owners),
         known=(begins_at, ends_at, *(one.balanced for one in cuts if one.is_fixed)),
     )
-
-
-def _on_stream(place: Window, begins_at: int, source_hz: int, stream_hz: int) -> Window:
-    """A window on the clock of a stream that begins at a sample of the source."""
-    earliest, balanced, latest = (
-        rescale(at - begins_at, source_hz, stream_hz)
-        for at in (place.earliest, place.balanced, place.latest)
-    )
-    return Window(earliest=earliest, balanced=balanced, latest=latest)

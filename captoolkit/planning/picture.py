@@ -12,7 +12,7 @@ on dark, and says in words (`desc`) what it shows.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from xml.etree import ElementTree as Xml
@@ -65,18 +65,24 @@ class Cut:
         number: of the segment that ends there.
         at_s: where it lies: where it is planned, or where it was made.
         reach_s: how far it may still move; 0 where it is made.
-        quietest_s: the middle of the quietest 100 ms within reach.
-        level_db: their level.
+        made_s: where it would be made within reach, or was.
+        level_db: the level of the 100 ms there.
     """
 
     number: int
     at_s: float
     reach_s: float
-    quietest_s: float
+    made_s: float
     level_db: float
 
 
-def draw(plan: Plan, levels_db: Levels, *, segments: Sequence[Span] | None = None) -> str:
+def draw(
+    plan: Plan,
+    levels_db: Levels,
+    *,
+    segments: Sequence[Span] | None = None,
+    quiet_places: Mapping[int, int] | None = None,
+) -> str:
     """Return the picture of a plan as SVG.
 
     Args:
@@ -84,34 +90,37 @@ def draw(plan: Plan, levels_db: Levels, *, segments: Sequence[Span] | None = Non
         levels_db: of the whole track, by a `silence.Meter`.
         segments: where the segments came to lie; None draws them as planned, and how far each cut
             may move.
+        quiet_places: for each planned cut that may move the sample at which it would be made.
     """
     spans = plan.spans if segments is None else tuple(segments)
-    reach_s = 0.0 if segments is not None else plan.reach_samples / plan.track.sample_rate_hz
-    cuts = _cuts(spans, levels_db, reach_s)
+    cuts = _cuts(plan, spans, levels_db, quiet_places or {}, are_made=segments is not None)
     picture = _Picture(plan, levels_db, spans, cuts)
     return picture.text()
 
 
-def _cuts(spans: Sequence[Span], levels_db: Levels, reach_s: float) -> list[Cut]:
-    return [
-        _cut(number, one.end_s, reach_s, levels_db)
-        for number, (one, following) in enumerate(itertools.pairwise(spans), start=1)
-        if one.end_samples == following.start_samples
-    ]
-
-
-def _cut(number: int, at_s: float, reach_s: float, levels_db: Levels) -> Cut:
-    last = len(levels_db) - 1
-    first = min(max(0, int((at_s - reach_s) * HOPS_PER_S)), last)
-    end = min(max(first + 1, int((at_s + reach_s) * HOPS_PER_S)), last + 1)
-    quietest = first + int(np.argmin(levels_db[first:end]))
-    return Cut(
-        number=number,
-        at_s=at_s,
-        reach_s=reach_s,
-        quietest_s=(quietest + 0.5) / HOPS_PER_S,
-        level_db=float(levels_db[quietest]),
-    )
+def _cuts(
+    plan: Plan,
+    spans: Sequence[Span],
+    levels_db: Levels,
+    quiet_places: Mapping[int, int],
+    *,
+    are_made: bool,
+) -> list[Cut]:
+    rate_hz = plan.track.sample_rate_hz
+    cuts = []
+    for number, (one, following) in enumerate(itertools.pairwise(spans), start=1):
+        end = one.end_samples
+        if end == following.start_samples:
+            made_s = quiet_places.get(end, end) / rate_hz
+            cut = Cut(
+                number=number,
+                at_s=one.end_s,
+                reach_s=0.0 if are_made or end in plan.marks else plan.reach_samples / rate_hz,
+                made_s=made_s,
+                level_db=float(levels_db[min(int(made_s * HOPS_PER_S), len(levels_db) - 1)]),
+            )
+            cuts.append(cut)
+    return cuts
 
 
 class _Picture:
@@ -164,14 +173,15 @@ class _Picture:
         if self._plan.action is Action.PASS_THROUGH:
             said += ", as it is."
         else:
-            said += f", the longest {_clock(longest_s)} of {_clock(self._limit_s)} allowed."
+            said += f", the longest {_clock(longest_s)}"
+            is_bound = self._limit_s < self._total_s
+            said += f" of {_clock(self._limit_s)} allowed." if is_bound else "."
         if self._plan.skipped:
             skipped_s = sum(span.duration_s for span in self._plan.skipped)
             said += f" {_clock(skipped_s)} of silence left out."
         if self._cuts:
             loudest = max(self._cuts, key=lambda cut: cut.level_db)
-            where = "within reach of" if loudest.reach_s else "at"
-            said += f" The least quiet place {where} a cut has {loudest.level_db:.0f} dBFS."
+            said += f" The least quiet cut lies at {loudest.level_db:.0f} dBFS."
         return said
 
     @property
@@ -242,15 +252,24 @@ class _Picture:
             x = self._x(tick * tick_s)
             self._line("limit-end", x, PLOT_TOP + PLOT_HEIGHT, x, PLOT_TOP + PLOT_HEIGHT + 4)
             self._write("text", format_clock(tick * tick_s), "tick", x=x, y=times)
-        key = (
-            "Pale: the loudest 100 ms, dark: the quietest. Grey bars: a second of silence or more."
-        )
-        if self._limits_shown:
-            key += " Dotted: as long as a segment might be."
-        if any(cut.reach_s for cut in self._cuts):
-            key += " Bands: how far a cut may move."
+        key = " ".join(self._key())
         self._write("text", key, x=MARGIN, y=times + 24)
         return times + 32
+
+    def _key(self) -> Iterator[str]:
+        """What the marks mean that are there."""
+        if len(self._levels_db) > WIDTH - 2 * MARGIN:
+            yield "Pale: the loudest 100 ms, dark: the quietest."
+        else:
+            yield "Height: the level of each 100 ms."
+        if self._silences():
+            yield "Grey bars: a second of silence or more."
+        if self._plan.skipped:
+            yield "Red hatching: left out."
+        if self._limits_shown:
+            yield "Dotted: as long as a segment might be."
+        if any(cut.reach_s for cut in self._cuts):
+            yield "Bands: how far a cut may move; dots: where it will be made."
 
     def _segment(self, number: int, span: Span, top: float) -> None:
         left, right = self._x(span.start_s), self._x(span.end_s)
@@ -311,7 +330,7 @@ class _Picture:
             kind = "cut planned"
             self._box("reach", x(cut.at_s - cut.reach_s), top, x(cut.at_s + cut.reach_s), bottom)
             y = _height(cut.level_db, top, CLOSE_UP_HEIGHT)
-            self._add("circle", "quietest", cx=x(cut.quietest_s), cy=y, r=4)
+            self._add("circle", "quietest", cx=x(cut.made_s), cy=y, r=4)
         self._line(kind, x(cut.at_s), top, x(cut.at_s), bottom)
         self._add("rect", "frame", x=left, y=top, width=CLOSE_UP_WIDTH, height=CLOSE_UP_HEIGHT)
         self._write("text", _said_of(cut), x=left, y=bottom + 17)
@@ -350,8 +369,9 @@ def _loudest(cuts: Sequence[Cut]) -> list[Cut]:
 
 def _said_of(cut: Cut) -> str:
     quietness = "silence" if cut.level_db < LOWEST_DB else f"{cut.level_db:.0f} dBFS"
-    at_s = cut.quietest_s if cut.reach_s else cut.at_s
-    return f"{cut.number} | {cut.number + 1} · {quietness} at {format_clock(at_s, decimals=1)}"
+    return (
+        f"{cut.number} | {cut.number + 1} · {quietness} at {format_clock(cut.made_s, decimals=1)}"
+    )
 
 
 def _clock(length_s: float) -> str:

@@ -5,13 +5,17 @@ Rules: block by block, so memory does not grow with the recording; nothing is wr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from captoolkit.audio import pcm
-from captoolkit.model import Envelope, Track
+from captoolkit.model import Envelope, Plan, Track
+from captoolkit.planning.cuts import places
 from captoolkit.planning.envelope import EnvelopeMeter
 from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.planning.silence import Levels, Meter
+from captoolkit.units import rescale
+from captoolkit.workshop.edges import movable
 from captoolkit.workshop.stream import decoded
 
 
@@ -27,6 +31,30 @@ def levels_db(path: Path, track: Track) -> Levels:
         for block in decoded(decoder, path):
             meter.listen(block)
     return meter.levels_db()
+
+
+def quiet_places(path: Path, plan: Plan) -> Mapping[int, int]:
+    """Return where the cuts of a plan would be made: a sample of the track for each planned one.
+
+    Frames that are kept are cut at the boundary nearest to it. A cut that may not move is not
+    among them.
+
+    Raises:
+        NotMediaError: it cannot be decoded.
+        ToolError: ffmpeg failed.
+    """
+    track, windows = plan.track, movable(plan)
+    if not windows:
+        return {}
+    source_hz = track.sample_rate_hz
+    rate_hz = plan.encoding.sample_rate_hz if plan.encoding else MODEL_RATE_HZ
+    heard = [one.at_rate(source_hz, rate_hz) for one in windows]
+    with pcm.Decoder(path, track=track, rate_hz=rate_hz, mix=plan.mix) as decoder:
+        found = places(decoded(decoder, path), heard, rate_hz=rate_hz)
+    return {
+        one.balanced: rescale(at, rate_hz, source_hz)
+        for one, at in zip(windows, found, strict=False)
+    }
 
 
 def envelope(path: Path, track: Track) -> Envelope:

@@ -19,7 +19,7 @@ from captoolkit.audio.clip import ReadySegment
 from captoolkit.audio.faults import explaining
 from captoolkit.closing import Closing
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
-from captoolkit.planning.cuts import Window, cut, quietest_in
+from captoolkit.planning.cuts import Window, places, quietest_in
 from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.units import rescale
 from captoolkit.workshop.edges import Quiet, edges, movable, span_of
@@ -31,7 +31,6 @@ Worker = TypeVar("Worker", bound=Closing)
 
 # Their time stamps say where in the file a packet lies, near enough to listen there.
 SEEKABLE = frozenset({"3g2", "3gp", "m4a", "matroska", "mov", "mp4", "ogg"})
-UNLIMITED = 1 << 62
 NAME = "piece.%d"  # what ffmpeg numbers from 1; no name of the user's, which might hold a %
 
 
@@ -89,8 +88,8 @@ class Parting(Closing):
         if plan.info.container in SEEKABLE and listed.gapless:
             late = round(listed.late_s * plan.track.sample_rate_hz)
             return lambda around: self._quiet_by_seeking(around, late)
-        places = dict(zip(movable(plan), self._quiet_by_one_decode(), strict=False))
-        return lambda around: places.get(around, around.balanced)
+        quiet = dict(zip(movable(plan), self._quiet_by_one_decode(), strict=False))
+        return lambda around: quiet.get(around, around.balanced)
 
     def _quiet_by_seeking(self, around: Window, late: int) -> int:
         """The quietest sample of a window, by decoding that alone."""
@@ -104,25 +103,20 @@ class Parting(Closing):
         )
         with self._watched(decoder):
             sound = all_decoded(decoder, self._job.plan.info.path)
-        heard = _heard(around, self._rate_hz, begin=begin)
+        heard = around.at_rate(self._rate_hz, MODEL_RATE_HZ, begin=begin)
         found = quietest_in(sound, heard, rate_hz=MODEL_RATE_HZ, first=0)
         return begin + rescale(found, MODEL_RATE_HZ, self._rate_hz)
 
     def _quiet_by_one_decode(self) -> list[int]:
         """The quietest sample of each window, by decoding everything."""
-        windows = [_heard(one, self._rate_hz) for one in movable(self._job.plan)]
+        windows = [one.at_rate(self._rate_hz, MODEL_RATE_HZ) for one in movable(self._job.plan)]
         if not windows:
             return []
         decoder = pcm.Decoder(self._job.source, track=self._job.plan.track, rate_hz=MODEL_RATE_HZ)
-        places, at, last = [], 0, 0
         with self._watched(decoder):
             blocks = decoded(decoder, self._job.plan.info.path)
-            for part, block in cut(blocks, windows, rate_hz=MODEL_RATE_HZ, longest=UNLIMITED):
-                if part != last:
-                    places.append(rescale(at, MODEL_RATE_HZ, self._rate_hz))
-                    last = part
-                at += len(block)
-        return places
+            found = places(blocks, windows, rate_hz=MODEL_RATE_HZ)
+        return [rescale(at, MODEL_RATE_HZ, self._rate_hz) for at in found]
 
     @property
     def _rate_hz(self) -> int:
@@ -216,13 +210,6 @@ class Parting(Closing):
                 yield worker
         finally:
             self._running.discard(worker)
-
-
-def _heard(around: Window, rate_hz: int, *, begin: int = 0) -> Window:
-    """A window on the clock of what the model hears, where that begins at a sample."""
-    places = (around.earliest, around.balanced, around.latest)
-    earliest, balanced, latest = (rescale(at - begin, rate_hz, MODEL_RATE_HZ) for at in places)
-    return Window(earliest=earliest, balanced=balanced, latest=latest)
 
 
 def _broken(path: Path, problem: str) -> LimitError:

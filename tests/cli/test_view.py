@@ -9,6 +9,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from tests.cli.conftest import Run
+from tests.conftest import silence, write_wav
 
 
 @pytest.fixture
@@ -109,10 +110,10 @@ def test_plan_and_prepare_draw_their_pictures(run: Run, fixtures: Path, tmp_path
     source = fixtures / "hammering-mandarin.flac"
     planned, made = tmp_path / "plan.svg", tmp_path / "made.svg"
     assert run("plan", source, "--segment", "15s", "--picture", planned).status == 0
-    assert "Bands: how far a cut may move." in planned.read_text(encoding="utf-8")
+    assert "Bands: how far a cut may move; dots:" in planned.read_text(encoding="utf-8")
     options = ("--segment", "15s", "--picture", made, "-o", tmp_path / "ready")
     assert run("prepare", source, *options).status == 0
-    assert "The least quiet place at a cut" in made.read_text(encoding="utf-8")
+    assert "The least quiet cut lies at" in made.read_text(encoding="utf-8")
     assert run("plan", source, "--picture", planned).status == 1
     several = (source, fixtures / "tones-and-silences.wav")
     assert run("plan", *several, "--picture", planned).status == 2
@@ -132,3 +133,46 @@ def test_a_picture_that_cannot_be_written_is_told_before_the_work(
         "prepare", fixtures / "speech.amr", "-o", out, "--picture", tmp_path / "file" / "a.svg"
     )
     assert (ran.status, out.exists()) == (1, False)
+
+
+def test_one_input_is_drawn_into_exactly_the_file_that_is_named(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """Whatever its ending; into a folder only if that is one. Where it is, is told on stderr."""
+    source = fixtures / "speech.amr"
+    named = tmp_path / "plan.png"
+    result = run("plan", source, "--picture", named)
+    assert result.status == 0
+    assert named.read_text().startswith("<svg")
+    assert f"picture: {named}" in result.err
+    assert "picture:" not in result.out
+    (tmp_path / "there").mkdir()
+    result = run("prepare", source, "--picture", tmp_path / "there", "-o", tmp_path / "ready")
+    assert f"picture: {tmp_path / 'there' / 'speech.svg'}" in result.err
+    assert (tmp_path / "there" / "speech.svg").is_file()
+
+
+def test_what_cannot_go_into_a_page_is_refused_before_it_is_captioned(
+    run: Run, tmp_path: Path
+) -> None:
+    """A recording of more than 20 MB: nothing is asked, nothing is written."""
+    rate_hz = 48_000
+    large = write_wav(tmp_path / "large.wav", silence(220, rate_hz=rate_hz), rate_hz=rate_hz)
+    result = run("caption", large, "--embed-audio", "-f", "html", "-o", tmp_path / "a.html")
+    assert result.status == 2
+    assert "at most 20.00 MB go into a page" in result.err
+    assert "kept in" not in result.err
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """A folder has the name of the file; the folder takes no files; too long a name."""
+    (tmp_path / "speech.json").mkdir()
+    closed = [Path("/proc/a.json")] if Path("/proc/self").is_dir() else []
+    for out in (tmp_path, tmp_path / ("x" * 300), *closed):
+        result = run("caption", fixtures / "speech.amr", "-y", "-o", out)
+        assert result.status == 1
+        assert "cannot be written" in result.err
+        assert "kept in" not in result.err

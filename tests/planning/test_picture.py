@@ -44,14 +44,18 @@ def words(text: str) -> str:
 
 
 def test_a_plan_shows_its_segments_and_how_far_each_cut_may_move() -> None:
-    """Three segments, two cuts with their windows, and the quietest place within reach of each."""
-    text = draw(plan_of(120), levels_of(120, pauses_s=(41, 79)))
+    """Three segments, two cuts with their windows, and where in it each will be made."""
+    plan = plan_of(120)
+    rate_hz = plan.track.sample_rate_hz
+    ends = [span.end_samples for span in plan.spans]
+    quiet = {ends[0]: 41 * rate_hz, ends[1]: 79 * rate_hz}
+    text = draw(plan, levels_of(120, pauses_s=(41, 79)), quiet_places=quiet)
     assert len(elements(text, "segment")) == 3
     assert len(elements(text, "planned")) == 4  # in the overview and in the close-up
     assert len(elements(text, "quietest")) == 2
     assert "1 | 2 · -70 dBFS at 0:41.0" in words(text)
     assert "2 | 3 · -70 dBFS at 1:19.0" in words(text)
-    assert "Bands: how far a cut may move." in words(text)
+    assert "Bands: how far a cut may move; dots: where it will be made." in words(text)
 
 
 def test_what_was_made_shows_where_the_cuts_fell() -> None:
@@ -75,7 +79,7 @@ def test_a_cut_in_the_middle_of_a_word_is_told() -> None:
     root = Xml.fromstring(text)
     described = root.findtext(f"{SVG}desc") or ""
     assert "2:00 in 3 segments, the longest 40.0 s of 1:00 allowed." in described
-    assert "The least quiet place within reach of a cut has -20 dBFS." in described
+    assert "The least quiet cut lies at -20 dBFS." in described
     assert root.get("role") == "img"
     assert root.get("aria-labelledby") == "title desc"
     assert described in words(text)
@@ -85,7 +89,10 @@ def test_of_many_cuts_the_loudest_are_looked_at_closely() -> None:
     """An hour in 15 s has 239 cuts; the one that misses its pause is among the dozen shown."""
     plan = plan_of(3600, segment_s=15)
     pauses_s = tuple(at for at in range(14, 3600, 15) if at != 1514)
-    text = draw(plan, levels_of(3600, pauses_s=pauses_s))
+    quiet = {
+        span.end_samples: span.end_samples - plan.track.sample_rate_hz // 2 for span in plan.spans
+    }
+    text = draw(plan, levels_of(3600, pauses_s=pauses_s), quiet_places=quiet)
     assert words(text).count(" | ") == MOST_CLOSE_UPS
     assert "101 | 102 · -20 dBFS" in words(text)
     assert len(text) < 200_000
@@ -107,6 +114,9 @@ def test_what_is_left_out_and_silences_are_marked() -> None:
     assert len(elements(text, "silent")) == 1
     assert elements(text, "cut") == []  # segments that do not touch have no cut between them
     assert "10.0 s of silence left out." in words(text)
+    assert "Red hatching: left out." in words(text)
+    assert "0:50" in words(text) or "50.0 s in 2 segments, the longest 20.0 s. " in words(text)
+    assert "Pale" not in words(text)  # as many columns as levels: there is one colour
 
 
 def test_any_name_and_any_length_can_be_drawn() -> None:

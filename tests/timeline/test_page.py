@@ -296,7 +296,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Open, recorded: Time
     """Everything fits into 360 pixels, and what is touched is large enough."""
     seen = visit(page(recorded), viewport=PHONE, has_touch=True, is_mobile=True)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    for box in seen.page.locator("#player button").all():
+    for box in seen.page.locator("#player button:visible").all():
         size = box.bounding_box()
         assert size is not None
         assert min(size["width"], size["height"]) >= 24
@@ -462,6 +462,156 @@ def test_ten_hours_in_1200_segments_stay_small_and_work(
         seen.page.click("#wider")
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= WIDE["width"]
     assert seen.complaints == []
+
+
+@pytest.fixture
+def long_page(timeline_of: TimelineOf, source_of: Callable[[int], SourceInfo]) -> str:
+    """Three hours in 36 captions, each of a height of its own."""
+    source = source_of(3 * 3600 * RATE_HZ)
+    entries = tuple(
+        dataclasses.replace(entry, text=(entry.text or "") * (1 + entry.index % 4))
+        for entry in many_entries(source, 36)
+    )
+    return render(dataclasses.replace(timeline_of(), source=source, entries=entries), remarks=())
+
+
+@pytest.mark.parametrize("screen", [WIDE, PHONE])
+def test_on_a_long_page_the_caption_that_is_gone_to_is_on_screen(
+    visit: Open, long_page: str, screen: ViewportSize
+) -> None:
+    """By End, Home, a click on the waveform and a search, however little was seen before."""
+    seen = visit(long_page, viewport=screen)
+
+    def click_the_waveform() -> None:
+        box = seen.page.locator("#wave").bounding_box()
+        assert box is not None
+        seen.page.mouse.click(box["x"] + box["width"] * 25.5 / 36, box["y"] + 30)
+
+    ways: list[tuple[int, Callable[[], None]]] = [
+        (36, lambda: seen.page.keyboard.press("End")),
+        (1, lambda: seen.page.keyboard.press("Home")),
+        (26, click_the_waveform),
+        (31, lambda: find(seen, "number 30")),
+        (8, lambda: find(seen, "number 7")),
+    ]
+    for number, way in ways:
+        way()
+        seen.until(f"document.querySelector('#s{number}').hasAttribute('aria-current')")
+        seen.page.wait_for_timeout(700)  # what scrolls slowly would have arrived
+        assert on_screen(seen, number), number
+
+
+def find(seen: Visit, words: str) -> None:
+    """Search for words and go to the first hit."""
+    seen.page.fill("#query", words)
+    seen.page.press("#query", "Enter")
+
+
+def on_screen(seen: Visit, number: int) -> bool:
+    """Whether a caption can be seen below the player; of a tall one, how it begins."""
+    top, bottom, player, height = seen.page.evaluate(
+        """number => {
+            const row = document.getElementById(`s${number}`).getBoundingClientRect();
+            const player = document.getElementById("player").getBoundingClientRect();
+            return [row.top, row.bottom, player.bottom, innerHeight];
+        }""",
+        number,
+    )
+    whole = bottom - top <= height - player - 40
+    return bool(player <= top and bottom <= height if whole else player <= top <= height / 2)
+
+
+def test_on_a_phone_the_player_leaves_room_for_the_captions(visit: Open, long_page: str) -> None:
+    """A quarter of the screen at most in any form of times, and nothing leaves the margin."""
+    seen = visit(long_page, viewport=PHONE, has_touch=True, is_mobile=True)
+    for form in ("clock", "millis", "seconds", "samples"):
+        seen.page.select_option("#form", form)
+        seen.page.keyboard.press("End")
+        box = seen.page.locator("#player").bounding_box()
+        assert box is not None
+        assert box["height"] <= PHONE["height"] / 4, form
+        for one in (*seen.page.locator("#player button:visible").all(), seen.page.locator("#now")):
+            place = one.bounding_box()
+            assert place is not None
+            assert place["x"] + place["width"] <= box["x"] + box["width"]
+    keys = seen.page.locator("#keyboard").bounding_box()
+    assert keys is not None
+    assert box is not None
+    assert keys["x"] + keys["width"] <= box["x"] + box["width"]
+
+
+def test_three_hours_can_be_looked_at_half_a_minute_at_a_time(visit: Open, long_page: str) -> None:
+    """As far as zooming goes; the ruler goes along, and no label of it is cut at the end."""
+    seen = visit(long_page)
+    shadow = "document.querySelector('#wave div:last-child').shadowRoot"
+    for _ in range(10):
+        seen.page.keyboard.press("+")
+    assert seen.page.is_disabled("#wider")
+    across = seen.page.evaluate(
+        f"10800 * {shadow}.querySelector('.scroll').clientWidth"
+        f" / {shadow}.querySelector('.wrapper').clientWidth"
+    )
+    assert across == pytest.approx(30, rel=0.05)
+    labels = seen.page.locator("#wave").evaluate(
+        "wave => [...wave.lastElementChild.shadowRoot.querySelectorAll('[part~=timeline-notch]')]"
+        ".map(one => one.textContent)"
+    )
+    assert "0:05" in labels
+    seen.page.keyboard.press("t")
+    seen.page.set_viewport_size({"width": 1111, "height": 700})
+    for _ in range(10):
+        seen.page.keyboard.press("-")
+        right = seen.page.evaluate(
+            f"(() => {{ const last = [...{shadow}.querySelectorAll('[part~=timeline-notch]')]"
+            ".filter(one => one.textContent).at(-1); const range = new Range();"
+            " range.selectNodeContents(last); return range.getBoundingClientRect().right"
+            f" - {shadow}.querySelector('.wrapper').getBoundingClientRect().right; }})()"
+        )
+    assert right <= 0
+
+
+@pytest.mark.parametrize("place", ["#s3 .when", "#next", "#position", "#follow", "#theme"])
+def test_keys_work_after_a_click_on_anything(opened: Visit, place: str) -> None:
+    """What was clicked gives the focus back, so that space plays and End goes to the end."""
+    keyboard = opened.page.keyboard
+    opened.page.click(place)
+    theme = opened.page.get_attribute("html", "data-theme")
+    keyboard.press("End")
+    assert opened.current == 8
+    keyboard.press("Home")
+    keyboard.press("j")
+    assert opened.current == 2
+    keyboard.press("Space")
+    opened.until("!document.querySelector('#sound').paused")
+    keyboard.press("Space")
+    opened.until("document.querySelector('#sound').paused")
+    assert opened.current in {2, 3}
+    assert opened.page.get_attribute("html", "data-theme") == theme
+    keyboard.press("/")
+    assert opened.page.evaluate("document.activeElement.id") == "query"
+
+
+def test_what_the_keyboard_came_to_keeps_the_focus_and_the_keys(opened: Visit) -> None:
+    """Space presses a button or a box that has the focus; every other key does what it does."""
+    page = opened.page
+    page.focus("#next")
+    page.keyboard.press("Space")
+    assert (opened.current, page.evaluate("document.activeElement.id")) == (2, "next")
+    assert page.evaluate("document.querySelector('#sound').paused")
+    page.focus("#follow")
+    page.keyboard.press("Space")
+    assert not page.is_checked("#follow")
+    page.focus("#position")
+    page.keyboard.press("ArrowRight")
+    assert opened.text("#now") == "0:06 / 0:08"
+    page.keyboard.press("Space")
+    opened.until("!document.querySelector('#sound').paused")
+    page.keyboard.press("Space")
+    page.click("#keyboard")
+    page.click("#close")
+    page.keyboard.press("End")
+    page.keyboard.press("Space")
+    assert not page.locator("#help").evaluate("help => help.open")
 
 
 def many_entries(source: SourceInfo, number: int) -> tuple[Entry, ...]:

@@ -13,7 +13,9 @@ const starts = data.starts.map((at) => at / data.rate_hz);
 const ends = data.ends.map((at) => at / data.rate_hz);
 const total = data.samples / data.rate_hz;
 const playable = sound.hasAttribute("src");
-const WIDEST_PX = 16384; // as many columns as the envelope has something to say about
+const SHARPEST_PX = 16384; // as many columns as the envelope has something to say about
+const CLOSEST_S = 30; // a long recording is shown larger than that, down to so much across
+const WIDEST_PX = 1 << 19; // what a browser still draws at once
 
 root.classList.add("js");
 sound.removeAttribute("controls");
@@ -113,7 +115,7 @@ const wave = WaveSurfer.create({
   media: sound,
   peaks: measured(),
   duration: total,
-  height: narrow ? 84 : 132,
+  height: narrow ? 56 : 132,
   cursorWidth: 2,
   dragToSeek: true,
   renderFunction: draw,
@@ -152,27 +154,37 @@ function lay() {
 
 // Between two labels of the ruler, in seconds; there is a mark in the middle.
 const LABELS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
-let ruler = null;
+let ruler = null, shelf = null;
 
 function rule() {
   if (!marker) return;
   const pixels = wave.getWrapper().scrollWidth / total;
   const room = 40 + 7 * told(total).length;
   const label = LABELS_S.find((seconds) => seconds * pixels >= room) ?? LABELS_S.at(-1);
-  ruler?.destroy();
+  unrule();
+  // It is filled before it is shown: each of thousands of marks would be laid out by itself.
+  shelf = document.createElement("div");
   ruler = wave.registerPlugin(WaveSurfer.Timeline.create({
-    height: 18, timeInterval: label / 2, primaryLabelInterval: label, secondaryLabelInterval: label,
-    formatTimeCallback: told,
+    container: shelf, height: 18, timeInterval: label / 2, primaryLabelInterval: label, secondaryLabelInterval: label,
+    formatTimeCallback: (at) => ((total - at) * pixels < 8 + 6 * told(at).length ? "" : told(at)),
   }));
+  wave.getWrapper().append(shelf);
+}
+
+function unrule() {
+  ruler?.destroy();
+  shelf?.remove();
+  ruler = shelf = null;
 }
 
 const pixelsToFit = () => $("wave").clientWidth / total;
 let zoom = 1;
 
 function zoomBy(factor) {
-  const most = Math.max(1, WIDEST_PX / $("wave").clientWidth);
+  const width = $("wave").clientWidth;
+  const most = Math.max(1, SHARPEST_PX / width, Math.min(total / CLOSEST_S, WIDEST_PX / width));
   zoom = Math.min(most, Math.max(1, zoom * factor));
-  ruler?.destroy(); // it would be drawn again for nothing
+  unrule(); // it would be drawn again for nothing
   if (marker) wave.zoom(zoom === 1 ? 0 : zoom * pixelsToFit());
   rule();
   $("wider").disabled = zoom >= most;
@@ -193,7 +205,8 @@ function entryAt(seconds) {
 }
 
 function tellNow() {
-  $("now").textContent = `${told(now)} / ${told(total)}`;
+  $("here").textContent = told(now);
+  $("of").textContent = ` / ${told(total)}`;
   $("position").value = (1000 * now) / total;
   $("position").setAttribute("aria-valuetext", `${told(now)} of ${told(total)}`);
 }
@@ -209,7 +222,22 @@ function arrive(seconds, { show = false } = {}) {
     marker?.setOptions(at < 0 ? { start: 0, end: 0.001 } : { start: starts[at], end: ends[at] });
     show ||= wave.isPlaying() && $("follow").checked;
   }
-  if (show) rows[at]?.scrollIntoView({ block: "nearest" });
+  if (show) reveal(rows[at]);
+}
+
+// Rows that were never on screen have heights that are guesses. Each frame on screen measures more
+// of them, so the way to the row is found again until it is there; never smoothly, for the same reason.
+const MOST_LOOKS = 8;
+
+function reveal(row, looks = MOST_LOOKS, before = NaN) {
+  if (!row || row !== rows[current]) return;
+  const room = innerHeight - $("player").offsetHeight - 32;
+  const block = row.offsetHeight > room ? "start" : "nearest";
+  row.scrollIntoView({ block, behavior: "instant" });
+  const { top, bottom } = row.getBoundingClientRect();
+  if (looks > 0 && (looks > MOST_LOOKS - 3 || top + bottom !== before)) {
+    requestAnimationFrame(() => reveal(row, looks - 1, top + bottom));
+  }
 }
 
 function go(seconds, options = { show: true }) {
@@ -349,9 +377,19 @@ const KEYS = {
   "?": () => $("help").showModal(),
 };
 
+// What was clicked gives the focus back, or the next space would press it again; what the keyboard
+// came to keeps it. In capture, so that the dialog gives it back to the page as well.
+let byPointer = false;
+const release = () => { if (byPointer && !$("help").open) document.activeElement?.blur(); };
+document.addEventListener("pointerdown", () => { byPointer = true; }, true);
+document.addEventListener("click", (event) => {
+  if (event.detail && !event.target.closest("[type=search], select, dialog")) release();
+}, true);
+
 document.addEventListener("keydown", (event) => {
-  const busy = event.target.closest("input, select, textarea, audio");
-  const pressed = event.key === " " && event.target.closest("button, summary, a");
+  byPointer = false;
+  const busy = event.target.closest("[type=search], select");
+  const pressed = event.key === " " && event.target.closest("button, [type=checkbox]");
   if ($("help").open) return;
   const act = Object.hasOwn(KEYS, event.key) && KEYS[event.key];
   if (!act || busy || pressed || !$("keys").checked) return;
@@ -405,17 +443,17 @@ $("play").addEventListener("click", play);
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));
 $("position").addEventListener("input", () => go(($("position").value * total) / 1000));
-$("speed").addEventListener("change", () => wave.setPlaybackRate(Number($("speed").value)));
+$("speed").addEventListener("change", () => { wave.setPlaybackRate(Number($("speed").value)); release(); });
 $("wider").addEventListener("click", () => zoomBy(2));
 $("narrower").addEventListener("click", () => zoomBy(0.5));
 $("hit-before").addEventListener("click", () => stepHit(-1));
 $("hit-after").addEventListener("click", () => stepHit(1));
-$("form").addEventListener("change", () => tellTimes($("form").value));
+$("form").addEventListener("change", () => { tellTimes($("form").value); release(); });
 $("keyboard").addEventListener("click", () => $("help").showModal());
 $("close").addEventListener("click", () => $("help").close());
 $("theme").addEventListener("click", turn);
 darkness.addEventListener("change", () => dress());
-window.addEventListener("beforeprint", () => { zoomBy(1 / WIDEST_PX); });
+window.addEventListener("beforeprint", () => { zoomBy(0); });
 
 new ResizeObserver(() => root.style.setProperty("--top", `${$("player").offsetHeight}px`)).observe($("player"));
 
