@@ -76,8 +76,9 @@ def captions(
         captioner: `acoustic` (measures, needs no key), `dashscope`, `openai`, or one of your own.
         target: the limits to keep; those of the model if None.
         model: the service's model; the target's if None, else the captioner's default.
-        region: `singapore` or `beijing`: which of Model Studio's two hosts is asked; beside a
-            `base_url`, whose prices and rates hold there.
+        region: `singapore` or `beijing`: which of Model Studio's two hosts is asked, the one that
+            the model's row names if None; beside a `base_url`, whose prices hold there (its rates
+            hold at Model Studio's own hosts only).
         base_url: another host, ending as the SDKs' do; takes the place of `region`.
         api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
         prompt: what to ask about each segment, of a model that takes a prompt.
@@ -111,7 +112,7 @@ def captions(
     with contextlib.ExitStack() as resources:
         asked = captioner
         if isinstance(asked, str):
-            asked = open_asker(
+            asked = open_captioner(
                 asked,
                 target=target,
                 model=model,
@@ -200,36 +201,6 @@ async def acaption(source: Source, **options: Any) -> Timeline:
         raise
 
 
-def open_asker(
-    captioner: str,
-    *,
-    target: str | Target | None = None,
-    model: str | None = None,
-    region: str | None = None,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    prompt: str | None = None,
-    system: str | None = None,
-) -> Captioner:
-    """Return the captioner of that name, asking the target's model where no model is named.
-
-    Raises:
-        UsageError: the name is not known, or an option cannot be.
-        KeyMissingError: the service needs a key and there is none.
-    """
-    if model is None and target is not None and captioner != LOCAL:
-        model = catalogue.target(target).models[0]
-    return open_captioner(
-        captioner,
-        model=model,
-        region=region,
-        base_url=base_url,
-        api_key=api_key,
-        prompt=prompt,
-        system=system,
-    )
-
-
 def _service(
     info: CaptionerInfo, wish: str | Target | None, region: str | None, clock: Clock
 ) -> Service:
@@ -238,7 +209,7 @@ def _service(
     place = region_of_url(url) or region
     hosted = place is not None or is_model_studio_url(url)
     target = _target(info, wish, hosted=hosted)
-    rated = hosted or not target.hosted_by
+    rated = is_model_studio_url(url) or not target.hosted_by
     rates = {
         name: float(limit) if rated and (limit := target.limit(name)) else None
         for name in ("requests_per_minute", "tokens_per_minute")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from captoolkit.captioners.base import Captioner, OnText
 
 DEFAULT_MODEL = "qwen-audio-turbo"
-DEFAULT_REGION = "beijing"  # Qwen-Audio is not in Singapore (Model Studio, its page's samples)
 
 
 class Conversation(Closing):
@@ -58,7 +57,8 @@ class Conversation(Closing):
             captioner: `dashscope` or `openai`, or one of these that is open already (and stays
                 so); then the options up to `system` are its own.
             model: the service's model; `qwen-audio-turbo` if None.
-            region: which of Model Studio's hosts is asked; for the default model Beijing.
+            region: which of Model Studio's hosts is asked; the one that the model's row names (for
+                the default model Beijing) if None.
             base_url: another host, ending as the SDKs' do; takes the place of `region`.
             api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
             system: what to tell the model beforehand.
@@ -142,14 +142,8 @@ def _question(text: str | None, audio: str | None) -> Message:
 
 def _opened(name: str, target: str | Target | None, given: dict[str, Any]) -> Captioner:
     """A captioner opened for a conversation: what is not said is said for the usual model."""
-    options = dict(given)
-    if options["model"] is None and target is not None:
-        options["model"] = catalogue.target(target).models[0]
-    elif options["model"] is None:
-        options["model"] = DEFAULT_MODEL
-        if options["base_url"] is None:
-            options["region"] = options["region"] or DEFAULT_REGION
-    return open_captioner(name, **options)
+    usual = DEFAULT_MODEL if target is None and given["model"] is None else given["model"]
+    return open_captioner(name, target=target, **{**given, "model": usual})
 
 
 def _as_it_is(captioner: Captioner, given: dict[str, Any]) -> Captioner:

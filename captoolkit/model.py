@@ -263,6 +263,8 @@ class Target:
         full_sound: whether it hears more than 16 kHz mono: rate and channels are then kept.
         prompt, system, turns: whether a prompt, a system message, several turns are allowed.
         hosted_by: on whose hosts the prices and rates hold; empty where they hold anywhere.
+        region: which of these hosts is asked where nothing is said; empty for the usual one.
+        protocols: the captioners that speak with it on these hosts; empty where all do.
     """
 
     name: str
@@ -277,6 +279,8 @@ class Target:
     system: bool = False
     turns: bool = False
     hosted_by: str = ""
+    region: str = ""
+    protocols: tuple[str, ...] = ()
 
     def limit(self, name: str) -> Fraction | None:
         """Return the value of the fact called `name`, None where it is unknown."""

@@ -20,11 +20,12 @@ from captoolkit.captioners.faults import Again, remedy_for
 from captoolkit.closing import Closing
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent
-from captoolkit.model import Entry, Plan, Span, Status, Usage
+from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage
 from captoolkit.prepared import Prepared
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
 
+UNCOUNTED = Usage(input_tokens=0, output_tokens=0, total_tokens=0)  # what is in the ledger
 AHEAD = 4  # segments prepared or asked about, for each request that may be under way
 PATIENCE_S = 10.0  # threads that are idle end at once; captioners on this machine soon
 LAST_ANSWERS_S = 30.0  # what is under way when asking further is hopeless is paid for all the same
@@ -64,6 +65,9 @@ class Captions(Closing):
         may_cost: whether the service is known to charge for its answers.
         asked: how many segments were asked about so far; the others were in the ledger, or could
             not be asked about.
+        recalled: how many answers were in the ledger so far.
+        usage: what the service counted so far for what was asked now; the timeline's is what it
+            counted for all answers, whenever they were asked for.
         cost_range: what they will cost, None where no price is known.
     """
 
@@ -84,7 +88,8 @@ class Captions(Closing):
         self.cost_range = range_in(prepared.plan, service.price)
         self.is_paid = is_paid
         self.may_cost = is_paid and service.may_cost
-        self.asked = 0
+        self.asked = self.recalled = 0
+        self.usage = Usage()
         self._prepared = prepared
         self._price = service.price
         self._tell = tell
@@ -106,8 +111,16 @@ class Captions(Closing):
         except StoppedError:
             raise StopIteration from None
 
+    @property
+    def cost(self) -> Cost | None:
+        """What was asked now costs, None where no price or no count is known."""
+        return cost_of(self.usage, self._price)
+
     def timeline(self) -> Timeline:
         """Wait for what is left and return everything as one timeline.
+
+        Its usage and cost are those of its answers, also of the ones that the ledger had: the same
+        job gives the same timeline. What this run added to the bill is `usage` and `cost` here.
 
         Raises:
             UsageError: this was closed before it was done.
@@ -188,6 +201,8 @@ class Captions(Closing):
     def _hand_out(self, answered: Answered) -> Entry:
         self._entries.append(answered.entry)
         self.asked += answered.asked
+        self.recalled += answered.recalled
+        self.usage += UNCOUNTED if answered.recalled else answered.entry.usage
         path = self.plan.info.path
         self._tell(EntryReady(path=path, entry=answered.entry, recalled=answered.recalled))
         return answered.entry

@@ -19,6 +19,7 @@ from captoolkit.errors import KeyMissingError, UsageError
 
 KEY_VARIABLE = "DASHSCOPE_API_KEY"
 DEFAULT_REGION = "singapore"
+MODEL_STUDIO = "model-studio"  # the `hosted_by` of its rows
 
 # What Model Studio's base URLs end in, and what is asked for below them.
 BASE_PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
@@ -172,7 +173,7 @@ def place_of(base_url: str) -> str:
     ```
     """
     is_model_studio = _MODEL_STUDIO_HOST.fullmatch(urlsplit(base_url).hostname or "")
-    return "model-studio" if is_model_studio else base_url
+    return MODEL_STUDIO if is_model_studio else base_url
 
 
 def uploads_url(base_url: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from captoolkit import catalogue
 from captoolkit.captioners.base import Captioner
 from captoolkit.captioners.regions import (
+    MODEL_STUDIO,
     Endpoint,
     check_secrecy,
     choose_key,
@@ -24,6 +25,7 @@ from captoolkit.captioners.regions import (
     region_of,
 )
 from captoolkit.errors import UsageError
+from captoolkit.model import Target
 
 if TYPE_CHECKING:
     from captoolkit.captioners.service import WireProtocol
@@ -35,6 +37,7 @@ DEFAULT_MODEL = "qwen3-omni-30b-a3b-captioner"
 class Options:
     """What a captioner can be opened with; None where the caller said nothing."""
 
+    target: str | Target | None = None
     model: str | None = None
     region: str | None = None
     base_url: str | None = None
@@ -46,6 +49,7 @@ class Options:
 def open_captioner(
     name: str,
     *,
+    target: str | Target | None = None,
     model: str | None = None,
     region: str | None = None,
     base_url: str | None = None,
@@ -57,8 +61,12 @@ def open_captioner(
 
     Args:
         name: `acoustic`, `dashscope` or `openai`.
-        model: the service's name of the model; `qwen3-omni-30b-a3b-captioner` if not given.
-        region: `singapore` (if nothing is given) or `beijing`.
+        target: the limits that will be kept; its first model is asked where none is named. One
+            that Model Studio does not host needs a `base_url`. The local captioner has no use
+            for it.
+        model: the service's name of the model; `qwen3-omni-30b-a3b-captioner` if nothing is given.
+        region: `singapore` or `beijing`; if nothing is given the one that the model's row names,
+            else Singapore.
         base_url: where to ask instead of at a region, ending as in the services' SDKs:
             `.../api/v1` for `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
         api_key: sent where `base_url` says. Without it, `DASHSCOPE_API_KEY` is sent to Model
@@ -76,6 +84,7 @@ def open_captioner(
         raise UsageError(f"captioner {name!r} is not known", fix=f"known are {known}")
     return opener(
         Options(
+            target=target,
             model=model,
             region=region,
             base_url=base_url,
@@ -87,7 +96,7 @@ def open_captioner(
 
 
 def _open_acoustic(options: Options) -> Captioner:
-    if options != Options():
+    if replace(options, target=None) != Options():
         raise UsageError(
             "the acoustic captioner works on this machine and takes no options",
             fix="leave out model, region, base URL, key, prompt and system message, or choose "
@@ -99,12 +108,19 @@ def _open_acoustic(options: Options) -> Captioner:
 
 
 def _open_service(options: Options, *, name: str) -> Captioner:
-    endpoint = _endpoint(name, options)
-    check_secrecy(endpoint)
-    api_key = choose_key(endpoint, given=options.api_key, environment=os.environ)
-    model = DEFAULT_MODEL if options.model is None else options.model
+    wished = None if options.target is None else catalogue.target(options.target)
+    model = options.model
+    if model is None:
+        model = DEFAULT_MODEL if wished is None else wished.models[0]
     if not model.strip():
         raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {DEFAULT_MODEL}")
+    rows = catalogue.rows_of(model)
+    if options.base_url is None:
+        _refuse_unhosted(rows if wished is None else [wished], model)
+    endpoint = _endpoint(name, options, home=next((row.region for row in rows if row.region), None))
+    _refuse_other_protocol(name, endpoint, rows, model)
+    check_secrecy(endpoint)
+    api_key = choose_key(endpoint, given=options.api_key, environment=os.environ)
 
     from captoolkit.captioners.client import Client
     from captoolkit.captioners.service import ServiceCaptioner
@@ -115,7 +131,7 @@ def _open_service(options: Options, *, name: str) -> Captioner:
             _protocol(name, endpoint),
             model=model,
             sender=client,
-            row=next(iter(catalogue.rows_of(model)), None),
+            row=next(iter(rows), None),
             prompt=options.prompt,
             system=options.system,
         )
@@ -124,10 +140,38 @@ def _open_service(options: Options, *, name: str) -> Captioner:
         raise
 
 
-def _endpoint(name: str, options: Options) -> Endpoint:
+def _refuse_unhosted(rows: list[Target], model: str) -> None:
+    """Refuse to send to Model Studio what is known to be hosted elsewhere, key and sound with it.
+
+    Raises:
+        UsageError: none of the rows is Model Studio's.
+    """
+    if rows and not any(row.hosted_by == MODEL_STUDIO for row in rows):
+        raise UsageError(
+            f"where {model} is asked is not known: {rows[0].name} is not on Model Studio's hosts",
+            fix="pass its base URL (--base-url), such as http://127.0.0.1:8000/v1; if it is on "
+            f'them, its row needs hosted_by = "{MODEL_STUDIO}"',
+        )
+
+
+def _refuse_other_protocol(name: str, endpoint: Endpoint, rows: list[Target], model: str) -> None:
+    """Refuse to ask Model Studio by a protocol in which it does not have the model.
+
+    Raises:
+        UsageError: it does not.
+    """
+    spoken = next((row.protocols for row in rows if row.hosted_by == MODEL_STUDIO), ())
+    if endpoint.is_model_studio and spoken and name not in spoken:
+        raise UsageError(
+            f"Model Studio does not answer {name!r} for {model}",
+            fix=f"take --captioner {' or '.join(spoken)}",
+        )
+
+
+def _endpoint(name: str, options: Options, *, home: str | None) -> Endpoint:
     """Return where to ask: the base URL before the region, if the two do not contradict."""
     if options.base_url is None:
-        return region_endpoint(name, options.region)
+        return region_endpoint(name, options.region or home)
     endpoint = parse_base_url(options.base_url, captioner=name)
     if options.region is None:
         return endpoint

@@ -56,7 +56,7 @@ def command(
     has no answer yet. On a terminal the price is told and agreed to first; --yes skips that.
     """
     from captoolkit.asking.budget import Budget
-    from captoolkit.captioning import open_asker
+    from captoolkit.captioners.registry import open_captioner
     from captoolkit.cli.writing import Outputs
 
     outputs = Outputs(
@@ -70,7 +70,7 @@ def command(
     )
     if chosen["max_cost"] is not None:  # one for all files
         chosen["max_cost"] = Budget(chosen["max_cost"])
-    asker = open_asker(chosen["captioner"], **{name: chosen[name] for name in WHO})
+    asker = open_captioner(chosen["captioner"], **{name: chosen[name] for name in WHO})
     recaps: list[Recap] = []
     with asker:
         chosen["captioner"] = asker
@@ -92,7 +92,7 @@ def _caption(name: str, outputs: Outputs, chosen: dict[str, Any]) -> Recap:
     with captions(name, on_event=screen.show, **how, **options.wishes(chosen)) as entries:
         outputs.refuse_unembeddable(entries.plan.info)
         if entries.is_paid:
-            _agree(name, entries, agreed=chosen["agreed"])
+            _agree(name, entries, agreed=chosen["agreed"], anew=chosen["anew"])
         with screen:
             timeline = entries.timeline()
     try:
@@ -105,7 +105,13 @@ def _caption(name: str, outputs: Outputs, chosen: dict[str, Any]) -> Recap:
             say(display_name(str(place)))
     _tell_faults(name, timeline)
     return Recap(
-        name=shown(name), timeline=timeline, asked=entries.asked, places=tuple(places.values())
+        name=shown(name),
+        timeline=timeline,
+        asked=entries.asked,
+        recalled=entries.recalled,
+        usage=entries.usage,
+        cost=entries.cost,
+        places=tuple(places.values()),
     )
 
 
@@ -117,7 +123,7 @@ def _screen(name: str, *, stream: bool) -> Bars | Streamed:
     return Streamed(name) if stream else Bars(name, captions=True)
 
 
-def _agree(name: str, entries: Captions, *, agreed: bool) -> None:
+def _agree(name: str, entries: Captions, *, agreed: bool, anew: bool) -> None:
     """Say what asking will cost at most and, on a terminal, have it agreed to.
 
     Raises:
@@ -127,10 +133,12 @@ def _agree(name: str, entries: Captions, *, agreed: bool) -> None:
 
     cost = entries.cost_range
     told = price(cost) if cost else "The price is not known here"
-    note(f"{shown(name)}: {tokens(entries.plan)} {told}; what the ledger knows costs nothing.")
+    known = "" if anew else "; answers in the ledger cost nothing"
+    note(f"{shown(name)}: {tokens(entries.plan)} {told}{known}.")
     if entries.may_cost and not agreed and sys.stdin.isatty() and sys.stderr.isatty():
         requests = plural(len(entries.plan.spans), "request")
-        if not click.confirm(f"Send {requests} to {entries.captioner.base_url}?", err=True):
+        many = requests if anew else f"at most {requests}"  # which are known shows as they are made
+        if not click.confirm(f"Send {many} to {entries.captioner.base_url}?", err=True):
             raise CaptoolkitError("nothing was asked", fix="say yes, or pass --yes")
 
 

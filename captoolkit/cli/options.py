@@ -327,13 +327,13 @@ def asked_options(command: Command) -> Command:
             show_default=True,
             help="Which of Model Studio's two protocols is spoken; self-hosted servers: openai.",
         ),
-        *_service_options(model="qwen-audio-turbo", region="beijing, where Qwen-Audio is"),
+        *_service_options(model="qwen-audio-turbo"),
         system_option,
     )
 
 
 def _service_options(
-    *, model: str = "the target's, else Qwen3-Omni-Captioner", region: str = "singapore"
+    *, model: str = "the target's, else Qwen3-Omni-Captioner"
 ) -> list[Callable[[Any], Any]]:
     """Which model is asked, and where."""
     return [
@@ -346,7 +346,7 @@ def _service_options(
             "--region",
             metavar="NAME",
             help="Which of Model Studio's hosts is asked: singapore or beijing.  "
-            f"[default: {region}]",
+            "[default: singapore; for Qwen-Audio beijing]",
         ),
         click.option(
             "--base-url",

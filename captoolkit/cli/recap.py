@@ -1,4 +1,8 @@
-"""The short table that `captoolkit caption` ends with."""
+"""The short table that `captoolkit caption` ends with.
+
+Rules: tokens and cost are those of what was asked now, as on the service's bill; those of a
+timeline's answers, whenever they were asked for, are in the timeline.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,10 @@ from captoolkit.cli.app import display_name
 from captoolkit.cli.show import columns, note
 
 if TYPE_CHECKING:
+    from captoolkit.model import Cost, Usage
     from captoolkit.timeline.value import Timeline
 
-HEAD = ("file", "segments", "asked", "holes", "tokens", "cost", "written to")
+HEAD = ("file", "segments", "asked", "from the ledger", "holes", "tokens", "cost", "written to")
 UNKNOWN = "-"
 
 
@@ -23,13 +28,19 @@ class Recap:
     """What came of one file.
 
     Attributes:
-        asked: how many segments were asked about; the others were in the ledger.
+        asked: how many segments were asked about now.
+        recalled: how many answers were in the ledger; they cost nothing.
+        usage: what the service counted for what was asked now.
+        cost: of that; None where no price is known.
         places: where its timeline is; None is standard output.
     """
 
     name: str
     timeline: Timeline
     asked: int
+    recalled: int
+    usage: Usage
+    cost: Cost | None
     places: tuple[Path | None, ...]
 
 
@@ -45,12 +56,11 @@ def say_recap(recaps: Sequence[Recap]) -> None:
 
 
 def _row(recap: Recap) -> tuple[str, ...]:
-    timeline = recap.timeline
-    cost = timeline.cost
+    cost = recap.cost
     return (
         recap.name,
         *map(_number, _counts(recap)),
-        _number(timeline.usage.total_tokens),
+        _number(recap.usage.total_tokens),
         f"{cost.currency} {cost.amount}" if cost else UNKNOWN,
         _places(recap.places),
     )
@@ -58,9 +68,9 @@ def _row(recap: Recap) -> tuple[str, ...]:
 
 def _total(recaps: Sequence[Recap]) -> tuple[str, ...]:
     counts = map(sum, zip(*map(_counts, recaps), strict=True))
-    tokens = [recap.timeline.usage.total_tokens for recap in recaps]
+    tokens = [recap.usage.total_tokens for recap in recaps]
     known = [number for number in tokens if number is not None]
-    costs = [recap.timeline.cost for recap in recaps if recap.timeline.cost]
+    costs = [recap.cost for recap in recaps if recap.cost]
     amount = sum((cost.amount for cost in costs), Decimal(0))
     return (
         "together",
@@ -71,13 +81,13 @@ def _total(recaps: Sequence[Recap]) -> tuple[str, ...]:
     )
 
 
-def _counts(recap: Recap) -> tuple[int, int, int]:
-    """How many segments there are, were asked about, and have no caption."""
+def _counts(recap: Recap) -> tuple[int, int, int, int]:
+    """How many segments there are, were asked about, were in the ledger, and have no caption."""
     from captoolkit.model import Status
 
     entries = recap.timeline.entries
     segments = sum(entry.status is not Status.SILENT for entry in entries)
-    return segments, recap.asked, len(recap.timeline.holes)
+    return segments, recap.asked, recap.recalled, len(recap.timeline.holes)
 
 
 def _number(count: int | None) -> str:

@@ -36,8 +36,7 @@ LOG = logging.getLogger("captoolkit")
 RESOLVE_HEADER = "x-dashscope-ossresourceresolve"
 # Rows of what is not asked over Model Studio's protocols.
 ELSEWHERE = frozenset({"acoustic", "sglang", "vllm"})
-# Rows that only the native protocol has (Model Studio, "Audio understanding (Qwen-Audio)").
-NATIVE_ONLY = frozenset({"qwen-audio"})
+COMPATIBLE = "openai"  # what rows call the compatible protocol
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +96,7 @@ class Room(Closing):
 
     def models(self) -> list[str]:
         """Return the models that the compatible protocol has."""
-        return [name for name, row in self.targets.items() if row.name not in NATIVE_ONLY]
+        return [name for name, row in self.targets.items() if _is_compatible(row)]
 
     def answer(self, request: Request) -> Reply | None:
         """Return the answer to a request for a caption, None where a fault wants none."""
@@ -155,7 +154,7 @@ class Room(Closing):
 
     def _said(self, request: Request, ask: Ask) -> Reply:
         target = self.target(ask.model)
-        if request.wire.is_compatible and target.name in NATIVE_ONLY:
+        if request.wire.is_compatible and not _is_compatible(target):
             raise RefusedError(words.not_compatible(ask.model))
         refuse_unfit(ask, target)
         with files.staging(self._folder) as folder:
@@ -238,3 +237,7 @@ def tell(request: Request, document: Mapping[str, Any]) -> Reply:
 
 def _headed(reply: Reply, request_id: str, headers: Mapping[str, str] | None = None) -> Reply:
     return replace(reply, headers={"X-Request-Id": request_id, **(headers or {})})
+
+
+def _is_compatible(row: Target) -> bool:
+    return COMPATIBLE in (row.protocols or (COMPATIBLE,))

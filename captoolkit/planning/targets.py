@@ -81,6 +81,8 @@ class _Target(_Row, frozen=True):
     system: bool = False
     turns: bool = False
     hosted_by: str = ""
+    region: str = ""
+    protocols: tuple[str, ...] = ()
 
 
 class _File(_Row, frozen=True):
@@ -137,6 +139,8 @@ def _target(name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source]) -
         system=row.system,
         turns=row.turns,
         hosted_by=row.hosted_by,
+        region=row.region,
+        protocols=row.protocols,
     )
 
 

@@ -235,6 +235,40 @@ def test_an_upload_that_fails_costs_nothing(minute: Path, recorder: Recorder) ->
     assert (paths.count("/api/v1/uploads"), paths.count("/"), len(paths)) == (1, 1, 2 + 5)
 
 
+def test_what_the_ledger_had_is_not_paid_for_again(minute: Path) -> None:
+    """The timeline tells what its answers cost; the run, what was added to the bill just now."""
+    asker = Paid(failing(1, captoolkit.ServiceError("no", status_code=400)), base_url=SINGAPORE)
+    options: dict[str, Any] = {"segment": "10s", "clock": Hurried(), "concurrency": 1}
+    with captoolkit.captions(minute, captioner=asker, **options) as first:
+        partly = first.timeline()
+    with captoolkit.captions(minute, captioner=asker, **options) as second:
+        whole = second.timeline()
+    assert (first.recalled, first.usage.total_tokens, first.cost) == (0, 5 * 559, partly.cost)
+    assert (second.asked, second.recalled, second.usage.total_tokens) == (1, 5, 559)
+    assert whole.cost
+    assert partly.cost
+    assert second.cost
+    assert whole.cost.amount == partly.cost.amount + second.cost.amount
+    with captoolkit.captions(minute, captioner=asker, **options) as third:
+        assert third.timeline() == whole
+    assert (third.asked, third.recalled, third.usage.total_tokens) == (0, 6, 0)
+    assert third.cost
+    assert third.cost.amount == 0
+
+
+@pytest.mark.parametrize(("base_url", "spaced"), [("http://127.0.0.1:9/v1", 0), (SINGAPORE, 5)])
+def test_rates_hold_at_model_studios_own_hosts_only(
+    minute: Path, base_url: str, spaced: int
+) -> None:
+    """A region beside a server of this machine gives it the region's prices, and no rates."""
+    clock = Hurried()
+    asker = Paid(said, base_url=base_url)
+    options: dict[str, Any] = {"segment": "10s", "clock": clock, "concurrency": 1}
+    timeline = captoolkit.caption(minute, captioner=asker, region="singapore", **options)
+    assert timeline.cost is not None
+    assert len(clock.waits_s) == spaced
+
+
 @pytest.mark.parametrize(
     ("cap", "base_url", "words"),
     [

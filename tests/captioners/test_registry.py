@@ -18,6 +18,8 @@ from captoolkit.errors import KeyMissingError, ServiceConnectionError, UsageErro
 from captoolkit.model import CaptionerInfo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.captioners.conftest import BytesClip
     from tests.recorder import Recorder
 
@@ -301,3 +303,53 @@ def test_acoustic_captioner_loads_no_http_client() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+OWN_ROW = """
+[targets.attic]
+title = "a server in the attic"
+models = ["attic-1"]
+accepts = { wav = ["pcm_s16le"] }
+limits = {}
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"target": "vllm"},
+        {"target": "sglang", "region": "beijing"},
+        {"model": "Qwen/Qwen3-Omni-30B-A3B-Captioner"},
+        {"target": "attic"},
+        {"model": "attic-1"},
+    ],
+)
+@pytest.mark.parametrize("name", ["dashscope", "openai"])
+def test_what_is_hosted_elsewhere_does_not_go_to_model_studio(
+    name: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Sound and key stay here until somebody says where the server of one's own is."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
+    rows = tmp_path / "rows.toml"
+    rows.write_text(OWN_ROW)
+    monkeypatch.setenv("CAPTOOLKIT_TARGETS", str(rows))
+    told = refusal(name, **options)
+    assert "is not on Model Studio's hosts; pass its base URL (--base-url)" in told
+    base_url = {"dashscope": "http://127.0.0.1:9/api/v1", "openai": "http://127.0.0.1:9/v1"}[name]
+    with open_captioner(name, base_url=base_url, **options) as captioner:
+        assert captioner.info.base_url == base_url
+
+
+def test_qwen_audio_is_asked_where_it_is_and_as_it_can_be() -> None:
+    """Its row names Beijing and the native protocol; other hosts may speak as they like."""
+    model = "qwen-audio-turbo"
+    for options in ({"model": model}, {"target": "qwen-audio"}):
+        with open_captioner("dashscope", api_key=KEY, **options) as captioner:
+            assert captioner.info.base_url == REGIONS["beijing"].base_url("dashscope")
+    with open_captioner("dashscope", model=model, region="singapore", api_key=KEY) as captioner:
+        assert captioner.info.base_url == REGIONS["singapore"].base_url("dashscope")
+    told = refusal("openai", model=model, api_key=KEY)
+    assert told == (
+        "Model Studio does not answer 'openai' for qwen-audio-turbo; take --captioner dashscope"
+    )
+    open_captioner("openai", model=model, base_url="http://127.0.0.1:9/v1").close()

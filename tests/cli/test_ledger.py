@@ -44,7 +44,7 @@ def test_a_second_run_sends_nothing(
     assert again.status == 0
     assert len(recorder.seen) == 3
     assert (tmp_path / "hammering-mandarin.json").read_bytes() == written
-    assert again.err.splitlines()[-1].split()[1:4] == ["3", "0", "0"]
+    assert again.err.splitlines()[-1].split()[1:7] == ["3", "0", "3", "0", "0", "-"]
     assert run(*asked, "--no-resume").status == 0
     assert len(recorder.seen) == 6
     assert run(*asked, "--ledger", tmp_path / "another.sqlite3").status == 0
@@ -118,7 +118,8 @@ def test_money_is_told_and_capped(
     assert "USD 0.0021 for the input, 0.3030 at most" in ran.err
     assert len(recorder.seen) == 1
     assert "segments 2 to 3, 2 of them: not asked: 0.1002 is left" in ran.err
-    assert ran.err.splitlines()[-1].split() == ["together", "4", "1", "3", "559", "USD", "0.001831"]
+    together = ran.err.splitlines()[-1].split()
+    assert together == ["together", "4", "1", "0", "3", "559", "USD", "0.001831"]
 
 
 def test_text_is_streamed_to_standard_error(run: Run, fixtures: Path, recorder: Recorder) -> None:
@@ -184,7 +185,8 @@ def test_on_a_terminal_the_price_is_agreed_to_first(
     status, shown = on_a_terminal(argv, b"n\n")
     assert status == 1
     assert "USD 0.0002 for the input, 0.1005 at most" in shown
-    assert f"Send 1 request to {recorder.url}/api/v1?" in shown
+    assert f"Send at most 1 request to {recorder.url}/api/v1?" in shown
+    assert "answers in the ledger cost nothing" in shown
     assert "nothing was asked" in shown
     assert recorder.seen == []
     status, shown = on_a_terminal([*argv, "--yes", "--max-cost", "0.05"], b"")
@@ -194,7 +196,8 @@ def test_on_a_terminal_the_price_is_agreed_to_first(
     assert len(recorder.seen) == 1
     status, shown = on_a_terminal([*argv, "--yes", "--no-resume"], b"")
     assert status == 0
-    assert "Send 1 request" not in shown
+    assert "Send " not in shown
+    assert "in the ledger" not in shown.partition("file ")[0]
     assert len(recorder.seen) == 2
 
 
