@@ -266,7 +266,7 @@ class Connections(Closing):
             return self._lateness(clock, status_code)
         failure = FAILURES[next(kind for kind in type(error).__mro__ if kind in FAILURES)]
         problem = failure.problem.format(
-            host=self._endpoint.host,
+            host=self._endpoint.address,
             detail=_detail(error),
             connect_s=self._bounds.connect_s,
             read_s=self._bounds.read_s,
@@ -283,7 +283,7 @@ class Connections(Closing):
 
     def _lateness(self, clock: Clock, status_code: int | None) -> Trouble:
         return Trouble(
-            problem=f"{self._endpoint.host} was not done within {clock.total_s:g} s",
+            problem=f"{self._endpoint.address} was not done within {clock.total_s:g} s",
             fix=_RETRY_FIX,
             status_code=status_code,
         )

@@ -83,6 +83,14 @@ class Endpoint:
     encrypted: bool
 
     @property
+    def address(self) -> str:
+        """The host as messages name it: with its port, unless that is the usual one."""
+        port = urlsplit(self.base_url).port
+        if port in {None, 443 if self.encrypted else 80}:
+            return self.host
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+    @property
     def is_model_studio(self) -> bool:
         """Whether the host is one of Model Studio's own."""
         return _MODEL_STUDIO_HOST.fullmatch(self.host) is not None

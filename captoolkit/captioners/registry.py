@@ -134,6 +134,7 @@ def _open_service(options: Options, *, name: str) -> Captioner:
             row=next(iter(rows), None),
             prompt=options.prompt,
             system=options.system,
+            lacks_key=api_key is None and endpoint.is_loopback,
         )
     except BaseException:
         client.close()

@@ -6,9 +6,10 @@ whichever way the sound travels and whether or not the answer is streamed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,10 +18,10 @@ from captoolkit.captioners.base import Clip, OnText
 from captoolkit.captioners.exchange import Request, Sender
 from captoolkit.captioners.messages import Message, Role, refuse_excess
 from captoolkit.captioners.reading import ignore, read
-from captoolkit.captioners.regions import place_of
+from captoolkit.captioners.regions import KEY_VARIABLE, place_of
 from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE, upload
 from captoolkit.closing import Closing
-from captoolkit.errors import UsageError
+from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, CaptionerInfo, Target, Via
 
 
@@ -68,12 +69,14 @@ class ServiceCaptioner(Closing):
         row: Target | None = None,
         prompt: str | None = None,
         system: str | None = None,
+        lacks_key: bool = False,
     ) -> None:
         self._protocol = protocol
         self._sender = sender
         self._row = row
         self._prompt = prompt or None
         self._system = system or None
+        self._lacks_key = lacks_key  # where the environment's would have been sent
         self.info = CaptionerInfo(name=protocol.name, model=model, base_url=sender.base_url)
         uploads = {Via.UPLOAD} if protocol.has_uploads else set[Via]()
         self.ways = frozenset({Via.BASE64, Via.URL} | uploads)
@@ -108,7 +111,7 @@ class ServiceCaptioner(Closing):
         request = self._protocol.build(self.info.model, messages, streamed=on_text is not None)
         if any(message.audio and message.audio.startswith(OSS_SCHEME) for message in messages):
             request = dataclasses.replace(request, headers={**request.headers, **RESOLVE})
-        with self._sender.open(request) as arriving:
+        with self._advised(), self._sender.open(request) as arriving:
             return read(
                 arriving,
                 self._protocol.read_part,
@@ -137,7 +140,8 @@ class ServiceCaptioner(Closing):
             )
         match clip.via:
             case Via.UPLOAD:
-                return upload(clip.path, model=self.info.model, sender=self._sender)
+                with self._advised():
+                    return upload(clip.path, model=self.info.model, sender=self._sender)
             case Via.URL:
                 return clip.url or _refuse_without_url()
             case _:
@@ -146,6 +150,16 @@ class ServiceCaptioner(Closing):
     def close(self) -> None:
         """Let go of connections; may be called twice."""
         self._sender.close()
+
+    @contextlib.contextmanager
+    def _advised(self) -> Iterator[None]:
+        """Say of a refusal for want of a key that there was none, not that it is wrong."""
+        try:
+            yield
+        except ServiceError as error:
+            if error.status_code == 401 and self._lacks_key:
+                error.fix = f"{KEY_VARIABLE} is not set: set it to a key that this server takes"
+            raise
 
     def _question(self, audio: str) -> Message:
         return Message(role=Role.USER, audio=audio, text=self._prompt)

@@ -56,6 +56,7 @@ def command(
     has no answer yet. On a terminal the price is told and agreed to first; --yes skips that.
     """
     from captoolkit.asking.budget import Budget
+    from captoolkit.captioners.base import PaidCaptioner
     from captoolkit.captioners.registry import open_captioner
     from captoolkit.cli.writing import Outputs
 
@@ -74,9 +75,14 @@ def command(
     recaps: list[Recap] = []
     with asker:
         chosen["captioner"] = asker
-        status = for_each(
-            files, lambda name: recaps.append(_caption(name, outputs, chosen)), debug=debug
-        )
+        try:
+            status = for_each(
+                files, lambda name: recaps.append(_caption(name, outputs, chosen)), debug=debug
+            )
+        except KeyboardInterrupt:
+            if isinstance(asker, PaidCaptioner):
+                note("The answers so far are in the ledger: the same again goes on from there.")
+            raise
     say_recap(recaps)
     return FAILED if any(recap.timeline.holes for recap in recaps) else status
 

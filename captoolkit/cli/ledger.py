@@ -12,6 +12,7 @@ import click
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import note, plural, say_columns
+from captoolkit.errors import UsageError
 from captoolkit.units import parse_duration
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ DAY_S = 86_400
 
 
 def parse_age(text: str) -> Fraction:
-    """Return the seconds in `30d`, in whatever `parse_duration` reads, or in `all`: none.
+    """Return the seconds in `30d`, `12h` or what else `parse_duration` reads; `all` is none.
 
     Raises:
-        UsageError: the text is no age.
+        UsageError: the text is no age, or a bare number, of which nobody knows the unit.
 
     ```python
     >>> parse_age("30d"), parse_age("12h"), parse_age("all")
@@ -36,8 +37,15 @@ def parse_age(text: str) -> Fraction:
     """
     if text == EVERYTHING:
         return Fraction(0)
-    days = text.removesuffix("d")
-    return DAY_S * parse_duration(days) if days != text else parse_duration(text)
+    age = text.strip()
+    days = age.removesuffix("d")
+    refusal = UsageError(f"{text!r} is no age", fix="write 30d, 12h, 45m, 90s or all")
+    if age.replace(".", "").isdecimal():
+        raise refusal
+    try:
+        return DAY_S * parse_duration(days) if days != age else parse_duration(age)
+    except UsageError as error:
+        raise refusal from error
 
 
 @click.command("ledger", short_help=COMMANDS["ledger"])

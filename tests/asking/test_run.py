@@ -248,7 +248,8 @@ def test_what_the_ledger_had_is_not_paid_for_again(minute: Path) -> None:
     assert whole.cost
     assert partly.cost
     assert second.cost
-    assert whole.cost.amount == partly.cost.amount + second.cost.amount
+    both = partly.cost.amount + second.cost.amount  # each to the millionth
+    assert whole.cost.amount == pytest.approx(both, abs=Decimal("0.000001"))
     with captoolkit.captions(minute, captioner=asker, **options) as third:
         assert third.timeline() == whole
     assert (third.asked, third.recalled, third.usage.total_tokens) == (0, 6, 0)

@@ -14,7 +14,7 @@ from captoolkit.captioners.regions import (
     region_endpoint,
 )
 from captoolkit.captioners.registry import CAPTIONERS, Options, open_captioner
-from captoolkit.errors import KeyMissingError, ServiceConnectionError, UsageError
+from captoolkit.errors import KeyMissingError, ServiceConnectionError, ServiceError, UsageError
 from captoolkit.model import CaptionerInfo
 
 if TYPE_CHECKING:
@@ -353,3 +353,36 @@ def test_qwen_audio_is_asked_where_it_is_and_as_it_can_be() -> None:
         "Model Studio does not answer 'openai' for qwen-audio-turbo; take --captioner dashscope"
     )
     open_captioner("openai", model=model, base_url="http://127.0.0.1:9/v1").close()
+
+
+def test_a_server_here_that_wants_a_key_is_told_apart_from_a_wrong_key(
+    recorder: Recorder, clip: BytesClip
+) -> None:
+    """Who has set no key is told so; who has, that it is wrong."""
+    recorder.answer({"code": "InvalidApiKey", "message": "No API-key provided."}, status=401)
+    for key, fix in ((None, "DASHSCOPE_API_KEY is not set"), (KEY, "check the key")):
+        with (
+            open_captioner(
+                "dashscope", base_url=f"{recorder.url}/api/v1", api_key=key
+            ) as captioner,
+            pytest.raises(ServiceError) as caught,
+        ):
+            captioner.caption(clip)
+        assert caught.value.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "address"),
+    [
+        ("http://127.0.0.1:8000/v1", "127.0.0.1:8000"),
+        ("http://127.0.0.1:80/v1", "127.0.0.1"),
+        ("http://[::1]:8000/v1", "[::1]:8000"),
+        ("https://captions.example:443/v1", "captions.example"),
+        ("https://captions.example/v1", "captions.example"),
+    ],
+)
+def test_a_message_names_the_port_where_it_is_not_the_usual_one(
+    base_url: str, address: str
+) -> None:
+    """Of several servers on this machine the one that is meant can be told."""
+    assert parse_base_url(base_url, captioner="openai").address == address

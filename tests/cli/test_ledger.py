@@ -79,12 +79,12 @@ def test_looking_at_no_ledger_makes_none(run: Run, tmp_path: Path) -> None:
     assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("age", ["soon", "d", "-1d", "0"])
+@pytest.mark.parametrize("age", ["soon", "d", "-1d", "0", "1", "30", "1.5", " 7 ", "", "0d"])
 def test_what_is_no_age_is_refused(run: Run, age: str) -> None:
     """A slip of the finger forgets nothing."""
     ran = run("ledger", "--prune", age)
     assert ran.status == 2
-    assert "is not a duration" in ran.err
+    assert f"{age!r} is no age; write 30d, 12h, 45m, 90s or all" in ran.err
 
 
 def test_a_damaged_ledger_is_one_clear_line(
@@ -135,9 +135,10 @@ def test_text_is_streamed_to_standard_error(run: Run, fixtures: Path, recorder: 
 
 
 def test_a_key_that_is_refused_is_one_line(
-    run: Run, fixtures: Path, recorder: Recorder, tmp_path: Path
+    run: Run, fixtures: Path, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forty segments do not make forty errors, nor a timeline of holes."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-test-0123456789")
     answer = {"code": "InvalidApiKey", "message": "Invalid API-key provided.", "request_id": "r-1"}
     recorder.answer(answer, status=401)
     argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
@@ -231,4 +232,5 @@ def test_ctrl_c_does_not_wait_for_an_answer(
         _, told = child.communicate(timeout=20)
     assert child.returncode == 130
     assert "interrupted" in told
+    assert "in the ledger: the same again goes on from there" in told
     assert list(tmp_path.iterdir()) == []
