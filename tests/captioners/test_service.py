@@ -67,7 +67,7 @@ def test_what_a_model_does_not_take_is_refused_when_opening(name: str, option: s
     """Nobody waits for a recording to be prepared to hear of it."""
     with pytest.raises(UsageError, match="qwen3-omni-30b-a3b-captioner does not take"):
         opened(name, **{option: "Say more."})
-    opened(name, model="qwen-audio-turbo", **{option: "Say more."}).close()
+    opened(model="qwen-audio-turbo", **{option: "Say more."}).close()
     opened(name, model="somebody's own", **{option: "Say more."}).close()
 
 
@@ -90,7 +90,7 @@ def test_the_recipe_is_all_that_is_asked_beside_the_sound() -> None:
         opened(model="qwen-audio-turbo", prompt="What?").recipe,
         opened(model="qwen-audio-turbo", system="What?").recipe,
         opened(model="qwen-audio-turbo", base_url="http://127.0.0.1:9/api/v1").recipe,
-        opened("openai", model="qwen-audio-turbo").recipe,
+        opened("openai", model="qwen-audio-turbo", base_url="http://127.0.0.1:9/v1").recipe,
     ]
     assert len({recipes[0], *others}) == 6
     asked = json.loads(recipes[0])
