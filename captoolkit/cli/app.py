@@ -175,6 +175,8 @@ def _interrupted() -> int:
     report("interrupted; what was unfinished has been removed")
     if threading.active_count() > 1:
         sys.stdout.flush()
+        if "captoolkit.audio.ffmpeg" in sys.modules:  # what a thread has begun since ends with us
+            sys.modules["captoolkit.audio.ffmpeg"].end_all()
         os._exit(INTERRUPTED)
     return INTERRUPTED
 
