@@ -258,6 +258,7 @@ class Process(Closing):
         self._waiting_since: dict[int, float] = {}  # by thread
         self._overdue = False
         self._ended = threading.Event()
+        self._closing = threading.Lock()
         self._tail = bytearray()
         self._tail_bytes = tail_bytes
         self._child = _start(argv, feed=feed)
@@ -315,7 +316,7 @@ class Process(Closing):
     def end_input(self) -> None:
         """Tell ffmpeg that there is no more input."""
         assert self._child.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # its status says why it ended early
+        with self._closing, contextlib.suppress(BrokenPipeError):  # its status says why it ended
             self._child.stdin.close()
 
     def wait(self) -> int:
@@ -349,10 +350,11 @@ class Process(Closing):
         self._ended.set()
         for helper in self._helpers:
             helper.join()
-        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):  # unsent input of an ended child
-                    pipe.close()
+        with self._closing:  # a pipe that two threads close at once may fail for the second
+            for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):  # unsent input of an ended child
+                        pipe.close()
 
     @property
     def stderr_tail(self) -> str:
