@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit import files
-from captoolkit.audio import ffmpeg, probe, riff
+from captoolkit.audio import ffmpeg, probe, riff, sndfile
 from captoolkit.audio.faults import explaining
 from captoolkit.audio.lossless import LosslessWriter
 from captoolkit.errors import InputError, LimitError
@@ -316,8 +316,7 @@ def _read_wav(path: Path) -> tuple[Shape, int]:
     import soundfile
 
     try:
-        # A stream, because soundfile cannot encode every file name.
-        with path.open("rb") as stream, soundfile.SoundFile(stream) as sound:
+        with sndfile.open_file(path) as stream, sndfile.sound_in(stream) as sound:
             codec = SUBTYPES.get(sound.subtype, sound.subtype)
             shape = (sound.format.lower(), codec, sound.samplerate, sound.channels)
             length = int(sound.frames)

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from captoolkit.audio import ffmpeg, mp3
+from captoolkit.audio import ffmpeg, mp3, sndfile
 from captoolkit.errors import NotMediaError, ToolError
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def frames_in_header(file: Path, *, container: str, rate_hz: int) -> int | None:
     import soundfile
 
     try:
-        # A stream, because soundfile cannot encode every file name.
-        with file.open("rb") as stream, soundfile.SoundFile(stream) as sound:
+        with sndfile.open_file(file) as stream, sndfile.sound_in(stream) as sound:
             frames = int(sound.frames)
             if sound.samplerate != rate_hz or not frames:  # a recorder died before it wrote it
                 return None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit import files
-from captoolkit.audio import ffmpeg, pcm, probe
+from captoolkit.audio import ffmpeg, pcm, probe, sndfile
 from captoolkit.audio.faults import explaining
 from captoolkit.audio.tags import tagged
 from captoolkit.audio.tags import write as write_tags
@@ -139,8 +139,7 @@ class LosslessWriter:
 
         digest = hashlib.sha256()
         try:
-            # A stream, because soundfile cannot encode every file name.
-            with self._path.open("rb") as stream, soundfile.SoundFile(stream) as sound:
+            with sndfile.open_file(self._path) as stream, sndfile.sound_in(stream) as sound:
                 for block in sound.blocks(READ_FRAMES, dtype=self._type.name, always_2d=True):
                     if self._aborted:
                         break

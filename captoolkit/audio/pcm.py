@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.audio import ffmpeg
+from captoolkit.audio import ffmpeg, sndfile
 from captoolkit.closing import Closing
 from captoolkit.model import MediaInfo, Track
 from captoolkit.units import format_seconds
@@ -22,6 +22,9 @@ from captoolkit.units import format_seconds
 BLOCK_S = 1.0
 # What ffmpeg calls the types of samples that blocks hold.
 SAMPLE_FORMATS = {"float32": "f32le", "float64": "f64le", "int16": "s16le", "int32": "s32le"}
+# Gathers frames to longer ones, because ffmpeg hands each from thread to thread: FLAC's have 4096
+# samples, AIFF's 1024.
+GATHER = "asetnsamples=nb_out_samples=16384:pad=0"
 SAMPLE_EXACT = frozenset({"wav", "w64", "aiff", "caf", "flac"})
 EXCERPTS = 16
 EXCERPT_S = 1.0
@@ -45,6 +48,8 @@ class Decoder(Closing):
         end_samples: end before this sample of the track; None goes on to the end.
         seek: jump to the start, which is as exact as the format allows (see `starts_anywhere`);
             without it what comes before the start is decoded and dropped, which is always exact.
+        steady: rate and layout stay the same to the end, so that frames may be gathered to longer
+            ones; those under way when something changes would be lost.
         dtype: of the blocks: `float32` or `float64`, nominally in [-1, 1], `int16` or `int32` at
             full scale.
     """
@@ -59,13 +64,15 @@ class Decoder(Closing):
         start_samples: int = 0,
         end_samples: int | None = None,
         seek: bool = True,
+        steady: bool = False,
         dtype: str = "float32",
     ) -> None:
         self.rate_hz = rate_hz or track.sample_rate_hz
         self.channels = track.channels if mix is None else len(mix)
         self._dtype = np.dtype(dtype).newbyteorder("<")
         sample_format = SAMPLE_FORMATS[dtype]
-        filters = [] if self._keeps(track, mix, dtype) else mixed_to(self.rate_hz, track, mix)
+        filters = [GATHER] if steady else []
+        filters += [] if self._keeps(track, mix, dtype) else mixed_to(self.rate_hz, track, mix)
         span = (start_samples, end_samples)
         if not seek and span != (0, None):
             filters.insert(0, _trim(*span))
@@ -181,8 +188,7 @@ def _by_libsndfile(path: Path, track: Track, starts: Sequence[int], length: int)
 
     block = int(track.sample_rate_hz * BLOCK_S)
     try:
-        # A stream, because soundfile cannot encode every file name.
-        with path.open("rb") as stream, soundfile.SoundFile(stream) as sound:
+        with sndfile.open_file(path) as stream, sndfile.sound_in(stream) as sound:
             found = (sound.samplerate, sound.channels, sound.frames)
             if found == (track.sample_rate_hz, track.channels, track.duration_samples):
                 for start in starts:

@@ -21,26 +21,29 @@ MELS_AT_LINEAR = 15.0
 LOG_STEP = np.log(6.4) / 27
 
 
-def mel_power(samples: NDArray[np.float32], *, rate_hz: int) -> NDArray[np.float64]:
+def mel_power(
+    samples: NDArray[np.float32], *, rate_hz: int, hop_s: float = HOP_S
+) -> NDArray[np.float64]:
     """Return the power of each 25 ms frame in each band.
 
     Args:
-        samples: shape (frames,), one channel.
-        rate_hz: its rate.
+        samples: shape (..., frames): one channel, or several sounds of the same length.
+        rate_hz: their rate.
+        hop_s: from the start of a frame to that of the next.
 
     Returns:
-        Shape (hops, 128), float64; no hops for a sound shorter than one frame.
+        Shape (..., hops, 128), float64; no hops for a sound shorter than one frame.
     """
-    size, hop = max(1, round(rate_hz * FRAME_S)), max(1, round(rate_hz * HOP_S))
-    if len(samples) < size:
-        return np.zeros((0, BANDS))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
-    spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1], axis=1)
+    size, hop = max(1, round(rate_hz * FRAME_S)), max(1, round(rate_hz * hop_s))
+    if samples.shape[-1] < size:
+        return np.zeros((*samples.shape[:-1], 0, BANDS))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size, axis=-1)[..., ::hop, :]
+    spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1])
     power = spectrum.real**2 + spectrum.imag**2
     # Band by band, because each is a few bins wide; and one product of all with all would go to
     # the threads of the algebra library, which spin while other work needs the cores.
-    bands = [power[:, first : first + len(row)] @ row for first, row in _triangles(size, rate_hz)]
-    return np.stack(bands, axis=1)
+    triangles = _triangles(size, rate_hz)
+    return np.stack([power[..., at : at + len(row)] @ row for at, row in triangles], axis=-1)
 
 
 @functools.lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.planning.mel import BANDS, mel_power
+from captoolkit.planning.mel import BANDS, FRAME_S, mel_power
 
 Row = tuple[float, ...]
 Block = NDArray[np.float32]
@@ -120,11 +120,13 @@ class _Heard:
 
     def listen(self, block: Block, *, rate_hz: int) -> None:
         """Take an excerpt in, shape (frames, channels)."""
-        sound = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
-        mixed = np.einsum("fc,c->f", sound, np.asarray(self.weights, np.float32))
-        ways = [*sound.T, mixed]
-        self._pictures.append(np.stack([mel_power(way, rate_hz=rate_hz) for way in ways]))
-        self._power += np.einsum("fc,fc->c", sound, sound, dtype=np.float64)
+        channels = np.ascontiguousarray(block.T)
+        sound = np.nan_to_num(channels, nan=0.0, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
+        mixed = np.sum(sound * np.array(self.weights, np.float32)[:, np.newaxis], axis=0)
+        ways = np.stack([*sound, mixed])
+        # Every other frame, none of which overlap: shares of cells are counted, not followed.
+        self._pictures.append(mel_power(ways, rate_hz=rate_hz, hop_s=2 * FRAME_S))
+        self._power += np.einsum("cf,cf->c", sound, sound, dtype=np.float64)
 
     @property
     def living_weights(self) -> Row:

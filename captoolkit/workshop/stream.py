@@ -311,6 +311,7 @@ class Stream(Closing):
             start_samples=start,
             end_samples=end,
             seek=self._seeks,
+            steady=self._seeks,
             dtype=_sample_type(encoding, plan.track),
         )
 

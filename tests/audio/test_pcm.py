@@ -137,6 +137,21 @@ def test_a_stretch_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: boo
         np.testing.assert_array_equal(stretch, sound[start:end])
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
+@pytest.mark.parametrize("end", [None, 100_003])
+def test_gathered_frames_hold_the_same_samples(
+    tmp_path: Path, suffix: str, end: int | None
+) -> None:
+    """Longer frames, of which the last is not full, change no sample, mixed and resampled too."""
+    path = tmp_path / f"a.{suffix}"
+    sound = noise(3.21, rate_hz=44_100, channels=2)
+    soundfile.write(path, sound, 44_100, subtype="PCM_16")
+    wanted = {"start_samples": 12_345, "end_samples": end}
+    for how in ({}, {"rate_hz": RATE_HZ, "mix": [[0.5, 0.5]]}, {"dtype": "int16"}):
+        plainly = decoded(path, **wanted, **how)
+        np.testing.assert_array_equal(decoded(path, steady=True, **wanted, **how), plainly)
+
+
 def test_a_stretch_of_a_lossy_file_is_exact_without_seeking(
     tmp_path: Path, convert: Convert
 ) -> None:

@@ -34,6 +34,16 @@ def test_scale_is_linear_below_1_khz_and_logarithmic_above() -> None:
     assert loudest_band(1000) in (41, 42)  # 15 of the 45.25 mels up to 8 kHz, in 129 steps
 
 
+def test_several_sounds_are_heard_as_each_alone() -> None:
+    """Sounds beside each other give their own pictures; a longer hop leaves out frames."""
+    sounds = np.stack([tone(1, rate_hz=RATE_HZ, frequency_hz=hz)[:, 0] for hz in (440, 3000)])
+    together = mel_power(sounds, rate_hz=RATE_HZ)
+    for sound, picture in zip(sounds, together, strict=True):
+        np.testing.assert_allclose(picture, mel_power(sound, rate_hz=RATE_HZ))
+    every_fifth = mel_power(sounds, rate_hz=RATE_HZ, hop_s=0.05)
+    np.testing.assert_allclose(every_fifth, together[:, ::5])
+
+
 @pytest.mark.parametrize("rate_hz", [16_000, 22_050, 44_100, 48_000, 96_000])
 def test_band_does_not_depend_on_the_rate(rate_hz: int) -> None:
     """The same tone has the same band at any rate, to one band."""
