@@ -4,7 +4,7 @@
     .venv/bin/python scripts/bench.py                       3 hours of made sound, 3 rounds
     .venv/bin/python scripts/bench.py --hours 1 --rounds 1  a quick look
     .venv/bin/python scripts/bench.py --sound talk.flac     on a recording of your own
-    .venv/bin/python scripts/bench.py --long --many 1000    and 10 hours, and a thousand files
+    .venv/bin/python scripts/bench.py --long --many 1000    and 10 and 24 hours, a thousand files
     .venv/bin/python scripts/bench.py --folder DIR          keep the made sounds for the next time
 
 All ways run in turn on the same machine in each round; every other round goes backwards. Each
@@ -365,8 +365,35 @@ COPIED = f"From an MP3 of it ({MP3_BIT_RATE}), whose frames can be copied"
 MANY = f"Many files of {PIECE_S} seconds, in one call"
 GROWTH = "How time and memory grow with the length"
 GROWTH_S = (600.0, 3600.0)
-LONG_S = 36_000.0
+LONG_S = (36_000.0, 86_400.0)
 PREPARE = (sys.executable, "-m", "captoolkit", "prepare")
+SPLIT = (sys.executable, "-m", "captoolkit", "split")
+CUT_S = 450
+
+# What of the job no program of its own can spare: to decode, to resample and to encode as fast as
+# LAME does without loss of fidelity, a fifth of the recording each, as many at once as there are
+# cores. Nothing is looked for, counted or checked.
+LIMIT = """
+import concurrent.futures, subprocess, sys
+source, folder, duration_s, at_once, *ffmpeg = sys.argv[1:]
+each_s = float(duration_s) / 5
+def encode(part):
+    out = ("-ac", "1", "-ar", "16000", "-b:a", "24k", "-compression_level", "7", "-threads", "1")
+    stretch = ("-threads", "1", "-ss", f"{part * each_s:.3f}", "-t", f"{each_s:.3f}")
+    argv = [*ffmpeg, *stretch, "-i", source, *out, f"{folder}/out{part}.mp3"]
+    subprocess.run(argv, check=True)
+with concurrent.futures.ThreadPoolExecutor(int(at_once)) as pool:
+    list(pool.map(encode, range(5)))
+"""
+
+ONE_BY_ONE = """
+import subprocess, sys
+folder, count, *argv = sys.argv[1:]
+argv, sources = argv[:-int(count)], argv[-int(count):]
+for number, source in enumerate(sources):
+    out = ("-ac", "1", "-ar", "16000", f"{folder}/out{number}.wav")
+    subprocess.run([*argv, "-i", source, *out], check=True)
+"""
 
 PYDUB = """
 import sys
@@ -404,8 +431,10 @@ def whole_ways(path: Path, duration_s: float) -> list[Way]:
     template = ("-ac", "1", "-ar", "16000", "-b:a", "24k", "-f", "segment", "-segment_time", "2400")
     reference = (*quiet_ffmpeg(), "-i", f"{path}", *template, f"{OUT}/out%d.mp3")
     prepare = (*PREPARE, f"{path}", "-o", OUT)
+    limit = (sys.executable, "-c", LIMIT, f"{path}", OUT, f"{duration_s}", f"{cores()}")
     commands = {
         "ffmpeg, fixed cuts every 40 min, MP3 24k": reference,
+        "the limit: an ffmpeg per core, LAME level 7, nothing else": (*limit, *quiet_ffmpeg()),
         "captoolkit prepare": prepare,
         "captoolkit prepare --segment 30s": (*prepare, "--segment", "30s"),
     }
@@ -414,24 +443,30 @@ def whole_ways(path: Path, duration_s: float) -> list[Way]:
 
 def copied_ways(path: Path, duration_s: float) -> list[Way]:
     """Return ffmpeg and captoolkit where frames can be copied."""
-    template = ("-map", "0:a:0", "-c", "copy", "-f", "segment", "-segment_time", "450")
+    template = ("-map", "0:a:0", "-c", "copy", "-f", "segment", "-segment_time", f"{CUT_S}")
     commands = {
-        "ffmpeg -c copy, fixed cuts every 450 s": (
+        f"ffmpeg -c copy, fixed cuts every {CUT_S} s": (
             *(*quiet_ffmpeg(), "-i", f"{path}", *template, f"{OUT}/out%d.mp3"),
         ),
-        "captoolkit prepare in.mp3": (*PREPARE, f"{path}", "-o", OUT),
+        f"captoolkit split --segment {CUT_S}s": (
+            *(*SPLIT, f"{path}", "-o", OUT, "--segment", f"{CUT_S}s"),
+        ),
+        "captoolkit prepare": (*PREPARE, f"{path}", "-o", OUT),
     }
     return table_of(COPIED, commands, duration_s)
 
 
 def many_ways(pieces: Sequence[Path]) -> list[Way]:
-    """Return one start of ffmpeg that does nothing, and captoolkit with many files."""
-    start = table_of(
-        MANY, {"one start of ffmpeg that does nothing": (*quiet_ffmpeg(), "-version")}, 1
-    )
-    argv = (*PREPARE, *(f"{piece}" for piece in pieces), "-o", OUT)
-    name = f"captoolkit prepare, {len(pieces)} files"
-    return [*start, Way(table=MANY, name=name, argv=argv, amount=len(pieces))]
+    """Return one ffmpeg after another, one start of it that does nothing, and captoolkit."""
+    paths = [f"{piece}" for piece in pieces]
+    one_by_one = (sys.executable, "-c", ONE_BY_ONE, OUT, f"{len(paths)}", *quiet_ffmpeg(), *paths)
+    commands = {
+        f"ffmpeg for each of {len(paths)} files, WAV 16 kHz": one_by_one,
+        f"captoolkit prepare, {len(paths)} files": (*PREPARE, *paths, "-o", OUT),
+    }
+    nothing = (*quiet_ffmpeg(), "-version")
+    start = Way(table=MANY, name="one start of ffmpeg that does nothing", argv=nothing, amount=1)
+    return [*table_of(MANY, commands, len(paths)), start]
 
 
 def table_of(table: str, commands: dict[str, tuple[str, ...]], amount: float) -> list[Way]:
@@ -460,7 +495,7 @@ def qwen_way(path: Path, duration_s: float) -> Way:
 def growth_ways(sounds: Sounds, path: Path, duration_s: float, *, long: bool) -> list[Way]:
     """Return captoolkit on sounds from short to long, the long recording among them."""
     shorter = [one_s for one_s in GROWTH_S if one_s < duration_s]
-    files = {one_s: sounds.of_length(one_s) for one_s in (*shorter, *([LONG_S] if long else []))}
+    files = {one_s: sounds.of_length(one_s) for one_s in (*shorter, *(LONG_S if long else ()))}
     files[duration_s] = path
     return [
         Way(
@@ -499,13 +534,19 @@ def length(duration_s: float) -> str:
     return f"{duration_s:.3g} s"
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def machine() -> str:
     """Return what this runs on, in plain words."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     python = platform.python_version()
     tool = ffmpeg.find().version
-    return f"{cores} cores, {memory:.0f} GiB, {platform.system()}, Python {python}, ffmpeg {tool}"
+    return f"{cores()} cores, {memory:.0f} GiB, {platform.system()}, Python {python}, ffmpeg {tool}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -611,7 +652,7 @@ def command_line() -> argparse.ArgumentParser:
     sound.add_argument("--sound", type=Path, metavar="FILE", help="a recording to take instead")
     parser.add_argument("--rounds", type=whole, default=3, help="how often each way runs (3)")
     parser.add_argument("--many", type=whole, default=100, help="short files in one call (100)")
-    parser.add_argument("--long", action="store_true", help="10 hours too, for growth")
+    parser.add_argument("--long", action="store_true", help="10 and 24 hours too, for growth")
     parser.add_argument("--no-pydub", dest="pydub", action="store_false", help="leave pydub out")
     parser.add_argument(
         "--pydub-minutes", type=positive, default=20.0, help="what pydub gets of the sound (20)"

@@ -48,6 +48,8 @@ class Decoder(Closing):
         end_samples: end before this sample of the track; None goes on to the end.
         seek: jump to the start, which is as exact as the format allows (see `starts_anywhere`);
             without it what comes before the start is decoded and dropped, which is always exact.
+        roughly: jump to somewhere near the start; exactly there would be, in formats without an
+            index, to read all that comes before it.
         steady: rate and layout stay the same to the end, so that frames may be gathered to longer
             ones; those under way when something changes would be lost.
         dtype: of the blocks: `float32` or `float64`, nominally in [-1, 1], `int16` or `int32` at
@@ -64,6 +66,7 @@ class Decoder(Closing):
         start_samples: int = 0,
         end_samples: int | None = None,
         seek: bool = True,
+        roughly: bool = False,
         steady: bool = False,
         dtype: str = "float32",
     ) -> None:
@@ -76,7 +79,8 @@ class Decoder(Closing):
         span = (start_samples, end_samples)
         if not seek and span != (0, None):
             filters.insert(0, _trim(*span))
-        node = stretch(path, track, *(span if seek else (0, None))).output(
+        source = stretch(path, track, *(span if seek else (0, None)), roughly=roughly)
+        node = source.output(
             "pipe:1",
             f=sample_format,
             acodec=f"pcm_{sample_format}",
@@ -116,15 +120,18 @@ def starts_anywhere(info: MediaInfo, track: Track) -> bool:
     return info.container in SAMPLE_EXACT and _is_plain(track)
 
 
-def stretch(path: str | Path, track: Track, start: int, end: int | None) -> Any:
+def stretch(
+    path: str | Path, track: Track, start: int, end: int | None, *, roughly: bool = False
+) -> Any:
     """Return ffmpeg-python's node for a stretch of a track, in samples; None: to its end.
 
     It is decoded by one thread: several stretches are worked on at once, and a decoder's threads
-    would hand each other every frame.
+    would hand each other every frame. For `roughly` see `Decoder`.
     """
     rate_hz = track.sample_rate_hz  # times to the microsecond, which name one sample
     options: dict[str, Any] = {"threads": 1}
     options |= {"ss": format_seconds(start, rate_hz)} if start else {}
+    options |= {"fflags": "+fastseek"} if roughly else {}
     if end is not None:
         options["t"] = format_seconds(max(0, end - start), rate_hz)
     return ffmpeg.source(path, **options)[str(track.stream_index)]
@@ -178,7 +185,8 @@ def _is_plain(track: Track) -> bool:
 def _by_ffmpeg(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:
     for start in starts:
         end = start + length
-        with Decoder(path, track=track, start_samples=start, end_samples=end) as decoder:
+        excerpt = Decoder(path, track=track, start_samples=start, end_samples=end, roughly=True)
+        with excerpt as decoder:
             yield from decoder
 
 

@@ -211,6 +211,22 @@ def test_excerpts_of_a_long_track_are_spread_over_it(tmp_path: Path) -> None:
     assert places == [10 * index + 5 for index in range(pcm.EXCERPTS)]
 
 
+@pytest.mark.parametrize("how", [["-b:a", "64k"], ["-q:a", "5"], ["-write_xing", "0"]])
+def test_excerpts_of_an_mp3_are_spread_over_it_too(
+    tmp_path: Path, convert: Convert, how: list[str]
+) -> None:
+    """Where a jump lands only near the place, each excerpt is of its own sixteenth."""
+    steps_hz = [200 + 100 * index for index in range(pcm.EXCERPTS)]
+    parts = [tone(10, rate_hz=RATE_HZ, frequency_hz=hz) for hz in steps_hz]
+    source = write_wav(tmp_path / "a.wav", np.concatenate(parts), rate_hz=RATE_HZ)
+    path = convert(source, tmp_path / "a.mp3", how)
+    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    seconds = heard[: len(heard) // RATE_HZ * RATE_HZ].reshape(-1, RATE_HZ)
+    loudest_hz = np.abs(np.fft.rfft(seconds, axis=1)).argmax(axis=1)
+    assert len(seconds) >= pcm.EXCERPTS - 1
+    assert set(np.round(loudest_hz / 100) * 100) >= set(steps_hz[:-1])
+
+
 def test_sound_that_changes_its_rate_keeps_the_first_one(tmp_path: Path, convert: Convert) -> None:
     """A recording may change its rate on the way; what comes out does not."""
     sound = tone(3.0, rate_hz=44_100)
