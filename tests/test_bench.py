@@ -101,7 +101,9 @@ def test_all_ways_run_on_a_short_sound(tmp_path: Path, capsys: pytest.CaptureFix
         "captoolkit prepare",
         "captoolkit prepare --segment 30s",
         "ffmpeg -c copy, fixed cuts every 450 s",
-        "captoolkit prepare in.mp3",
+        "captoolkit split --segment 450s",
+        "the limit: an ffmpeg per core, LAME level 7, nothing else",
+        "ffmpeg for each of 2 files, WAV 16 kHz",
         "one start of ffmpeg that does nothing",
         "captoolkit prepare, 2 files",
         "captoolkit prepare, 18 s",
@@ -111,5 +113,5 @@ def test_all_ways_run_on_a_short_sound(tmp_path: Path, capsys: pytest.CaptureFix
     assert "pydub" not in text
     assert f"{tmp_path}" not in text
     runs = json.loads(raw.read_text(encoding="utf-8"))["runs"]
-    assert len(runs) == 8 + ("VAD split" in text)
+    assert len(runs) == 11 + ("VAD split" in text)
     assert all(one["files"] for one in runs if "does nothing" not in one["way"])
