@@ -135,24 +135,31 @@ def refuse_inputs(paths: Iterable[Path], inputs: Iterable[str | Path]) -> None:
     Raises:
         OutputError: one would be replaced by what is made of it, or of another.
     """
-    inputs = list(inputs)
-    for path in paths:
-        if is_one_of(path, inputs):
-            raise OutputError(
-                f"{path} is an input and is not replaced", fix="choose another folder or name"
-            )
+    for path in among(paths, inputs):
+        raise OutputError(
+            f"{path} is an input and is not replaced", fix="choose another folder or name"
+        )
 
 
-def is_one_of(path: Path, others: Iterable[str | Path]) -> bool:
-    """Return whether `path` is the same file as one of `others`."""
-    return any(_same(path, Path(other)) for other in others)
+def among(paths: Iterable[Path], others: Iterable[str | Path]) -> list[Path]:
+    """Return those of `paths` that are the same files as some of `others`, by whatever names.
+
+    Most often nothing has the names of what is to be made, and then no other is looked at.
+    """
+    found = {path: identity for path in paths if (identity := _identity(path))}
+    if not found:
+        return []
+    known = set(map(_identity, others))
+    return [path for path, identity in found.items() if identity in known]
 
 
-def _same(one: Path, other: Path) -> bool:
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """What tells a file from all others, None if there is none of that name."""
     try:
-        return one.samefile(other)
-    except (OSError, ValueError):  # one of them is not there, or cannot be
-        return False
+        said = Path(path).stat()
+    except (OSError, ValueError):  # it is not there, or cannot be
+        return None
+    return said.st_dev, said.st_ino
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -227,12 +234,13 @@ def distinct_stems(paths: Iterable[Path]) -> list[str]:
     ```
     """
     seen: set[str] = set()
+    numbers: dict[str, int] = {}  # the last one given to what is alike
     stems = []
     for path in paths:
-        stem, number = path.stem, 1
+        stem, own = path.stem, _alike(path.stem)
         while _alike(stem) in seen:
-            number += 1
-            stem = f"{path.stem}-{number}"
+            numbers[own] = numbers.get(own, 1) + 1
+            stem = f"{path.stem}-{numbers[own]}"
         seen.add(_alike(stem))
         stems.append(stem)
     return stems

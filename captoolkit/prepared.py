@@ -336,8 +336,9 @@ class Prepared(Closing):
         stale = [name for name in _left_by(described, self._stem) if name not in names]
         files.write_whole(folder.path / described.name, text, overwrite=True)
         files.move_all(folder.path, out, [*names, described.name])
+        kept = files.among([out / name for name in stale], spare)
         for name in stale:
-            if not files.is_one_of(out / name, spare):
+            if out / name not in kept:
                 (out / name).unlink(missing_ok=True)
         folder.remove()
         folder.path = out

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -188,6 +188,35 @@ def test_dangling_link_counts_as_existing(tmp_path: Path) -> None:
         files.write_whole(link, "new", overwrite=False)
     assert link.is_symlink()
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_one_file_has_many_names(tmp_path: Path) -> None:
+    """Links of either kind and detours lead to the same file; what is not there is no file."""
+    source, other = tmp_path / "a.wav", tmp_path / "b.wav"
+    source.touch()
+    other.touch()
+    hard, soft, detour = tmp_path / "hard", tmp_path / "soft", tmp_path / "none" / ".." / "a.wav"
+    hard.hardlink_to(source)
+    soft.symlink_to(source)
+    (tmp_path / "none").mkdir()
+    missing = tmp_path / "missing"
+    assert files.among([hard, other, soft, detour, missing], [missing, str(source)]) == [
+        hard,
+        soft,
+        detour,
+    ]
+    with pytest.raises(OutputError, match="soft is an input"):
+        files.refuse_inputs([other, soft], [source])
+
+
+def test_inputs_are_not_looked_at_where_nothing_would_be_replaced(tmp_path: Path) -> None:
+    """To make a thousand new files of a thousand inputs is not a million looks."""
+
+    def inputs() -> Iterator[Path]:
+        raise AssertionError
+        yield tmp_path
+
+    assert files.among([tmp_path / "new"], inputs()) == []
 
 
 # ----------------------------------------------------------------------------------- names
