@@ -13,6 +13,7 @@ Layouts: ISO/IEC 11172-3 and 13818-3 (MP3), 14496-3 annex 1.A (ADTS), RFC 4867 s
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from array import array
 from collections.abc import Callable
@@ -27,7 +28,7 @@ WINDOW_BYTES = 1 << 18  # what is read at a time
 MAX_JUNK_BYTES = 1 << 16  # in all; also how far ffmpeg looks for the first frame of an MP3
 MAX_JUNK_SHARE = 1 / 8  # of the frames' bytes: more, and they are something else's inside
 MAX_HOLES = 2000  # tags or junk between frames
-MAX_FRAMES = 1 << 24  # an index of 201 MB: 93 hours of AMR, 121 hours of MP3 at 44.1 kHz
+MAX_FRAMES = 1 << 24  # an index of 34 MB: 93 hours of AMR, 121 hours of MP3 at 44.1 kHz
 MIN_FRAMES = 2  # one header alone may be an accident
 LOOKAHEAD_BYTES = 1 << 17  # holds all junk that is borne, and two ADTS frames of 8191 bytes
 
@@ -51,8 +52,9 @@ class Frames:
         rate_hz: as the headers say; an HE-AAC decoder may double it.
         channels: as the headers say; an HE-AAC v2 decoder makes two of one.
         frame_samples: samples that each frame holds, per channel, at `rate_hz`.
-        starts: the byte of the file at which each frame starts, shape (frames,), ascending.
         sizes: the bytes of each frame, shape (frames,); none overlaps the next.
+        run_frames: the first frame of each run of frames that follow one another, ascending.
+        run_bytes: the byte of the file at which each run starts.
         head: what a file of this format begins with, before any frame: AMR's magic line.
         id3_bytes: the length of the ID3v2 tags at the very front of the file.
         info: the frame of an MP3 that holds a Xing, Info or VBRI header instead of sound; it lies
@@ -66,8 +68,9 @@ class Frames:
     rate_hz: int
     channels: int
     frame_samples: int
-    starts: NDArray[np.int64]
-    sizes: NDArray[np.int32]
+    sizes: NDArray[np.uint16]
+    run_frames: NDArray[np.int64]
+    run_bytes: NDArray[np.int64]
     head: bytes
     id3_bytes: int
     info: bytes
@@ -77,7 +80,25 @@ class Frames:
     @property
     def duration_samples(self) -> int:
         """What all frames hold, per channel, the encoder's delay and padding included."""
-        return self.starts.size * self.frame_samples
+        return self.sizes.size * self.frame_samples
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """The byte at which each frame starts, shape (frames,), ascending; made each time."""
+        return self.starts_of(0, self.sizes.size)
+
+    def starts_of(self, first: int, last: int) -> NDArray[np.int64]:
+        """Return the bytes at which frames [first, last) start, shape (last - first,)."""
+        run = int(np.searchsorted(self.run_frames, first, side="right")) - 1
+        end = int(np.searchsorted(self.run_frames, last))
+        bounds = [*self.run_frames[run:end].tolist(), last]
+        parts = [
+            start + np.cumsum(self.sizes[one:following], dtype=np.int64) - self.sizes[one:following]
+            for start, (one, following) in zip(
+                self.run_bytes[run:end].tolist(), itertools.pairwise(bounds), strict=True
+            )
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *parts])[first - bounds[0] :]
 
 
 def index(path: str | os.PathLike[str]) -> Frames | None:
@@ -111,8 +132,9 @@ def index(path: str | os.PathLike[str]) -> Frames | None:
         rate_hz=kind.rate_hz,
         channels=kind.channels,
         frame_samples=kind.frame_samples,
-        starts=np.frombuffer(found.starts, np.int64),
-        sizes=np.frombuffer(found.sizes, np.int32),
+        sizes=np.frombuffer(found.sizes, np.uint16),
+        run_frames=np.frombuffer(found.run_frames, np.int64),
+        run_bytes=np.frombuffer(found.run_bytes, np.int64),
         head=kind.magic,
         id3_bytes=id3_bytes,
         info=info,
@@ -395,24 +417,29 @@ def _is_container(data: bytes) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class _Found:
-    """What has been found so far; of a day of frames these two are the most that is held."""
+    """What has been found so far; of a day of frames their sizes are the most that is held."""
 
-    starts: array[int] = field(default_factory=lambda: array("q"))
-    sizes: array[int] = field(default_factory=lambda: array("i"))
+    sizes: array[int] = field(default_factory=lambda: array("H"))
+    run_frames: array[int] = field(default_factory=lambda: array("q"))
+    run_bytes: array[int] = field(default_factory=lambda: array("q"))
     frame_bytes: int = 0
     junk_bytes: int = 0
     torn_bytes: int = 0
     holes: int = 0
 
-    def add(self, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
-        self.starts.frombytes(starts.tobytes())
-        self.sizes.frombytes(sizes.astype(np.int32).tobytes())
+    def add(self, start: int, sizes: NDArray[np.int64]) -> None:
+        """Put a run of frames to the others, which starts at a byte of the file."""
+        if not sizes.size:
+            return
+        self.run_frames.append(self.frames)
+        self.run_bytes.append(start)
+        self.sizes.frombytes(sizes.astype(np.uint16).tobytes())
         self.frame_bytes += int(sizes.sum())
 
     @property
     def frames(self) -> int:
         """How many frames have been found."""
-        return len(self.starts)
+        return len(self.sizes)
 
     @property
     def is_too_much(self) -> bool:
@@ -433,7 +460,7 @@ def _follow(stream: BinaryIO, kind: _Kind, at: int, found: _Found) -> _Found | N
     while not found.is_too_much:
         data = _read(stream, at)
         starts, end = _walk(data, kind)
-        found.add(starts + at, np.diff(starts, append=end))
+        found.add(at, np.diff(starts, append=end))
         at += end
         rest, is_last = data[end:], len(data) < WINDOW_BYTES
         if not is_last and len(rest) < LOOKAHEAD_BYTES:

@@ -152,12 +152,12 @@ class RawStream:
         if self.frames.format != "mp3" or np.ptp(sizes) <= 1:  # a byte of padding comes and goes
             return b""
         with self.path.open("rb") as stream:
-            stream.seek(int(self.frames.starts[first]))
+            stream.seek(int(self.frames.starts_of(first, first + 1)[0]))
             return xing.index_frame(stream.read(4), sizes)
 
     def _stretches(self, first: int, last: int) -> list[tuple[int, int]]:
         """Bytes [start, end) of frames that lie one behind another."""
-        starts, sizes = self.frames.starts[first:last], self.frames.sizes[first:last]
+        starts, sizes = self.frames.starts_of(first, last), self.frames.sizes[first:last]
         gaps = np.flatnonzero(starts[:-1] + sizes[:-1] != starts[1:]) + 1
         begins = np.concatenate([[0], gaps])
         ends = np.concatenate([gaps, [len(starts)]])

@@ -17,7 +17,7 @@ PLACES = 100
 TOLD_BYTES = 4 + 4 + 4 + 4 + PLACES
 
 
-def index_frame(header: bytes, sizes: NDArray[np.int32]) -> bytes:
+def index_frame(header: bytes, sizes: NDArray[np.uint16]) -> bytes:
     """Return the frame for a stream of MP3 frames.
 
     Args:
@@ -39,8 +39,8 @@ def index_frame(header: bytes, sizes: NDArray[np.int32]) -> bytes:
     return b""
 
 
-def _told(own_bytes: int, sizes: NDArray[np.int32]) -> bytes:
-    ends = own_bytes + np.concatenate([[0], np.cumsum(sizes)])
+def _told(own_bytes: int, sizes: NDArray[np.uint16]) -> bytes:
+    ends = own_bytes + np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     places = ends[np.arange(PLACES) * len(sizes) // PLACES] * 256 // ends[-1]
     numbers = (HOLDS, len(sizes), int(ends[-1]))
     return b"Xing" + b"".join(n.to_bytes(4) for n in numbers) + bytes(places.tolist())

@@ -23,6 +23,7 @@ from captoolkit.planning.wishes import Wishes
 
 # Rather than in shorter segments than this, which nobody asked for, sound is encoded.
 SHORTEST_S = Fraction(120)
+AT_ONCE = 1 << 16  # frames that are looked at in one go, of the millions that a day has
 NEARLY = Fraction(9, 10)  # a segment of whole frames is always a little shorter than its limit
 
 
@@ -86,11 +87,15 @@ def longest_s(framing: Framing, bounds: Bounds) -> Fraction:
 
 def _most_frames(sizes: NDArray[np.integer[Any]], most_bytes: int) -> int:
     """How many neighbouring frames stay within so many bytes, whichever they are."""
-    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    last = np.searchsorted(ends, ends[:-1] + most_bytes, side="right") - 1
-    held = last - np.arange(len(sizes))
-    to_the_end = last == len(sizes)
-    return int(held[~to_the_end].min()) if not to_the_end.all() else len(sizes)
+    most = frames = len(sizes)
+    ends = np.zeros(frames + 1, np.int64)
+    np.cumsum(sizes, out=ends[1:])
+    for first in range(0, frames, AT_ONCE):
+        begins = ends[first : min(first + AT_ONCE, frames)]
+        lasts = np.searchsorted(ends, begins + most_bytes, side="right") - 1
+        held = lasts - np.arange(first, first + len(begins))
+        most = int(held[lasts < frames].min(initial=most))
+    return most
 
 
 def share(

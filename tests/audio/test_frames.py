@@ -420,8 +420,51 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, made: Made) -> None:
     index = indexed(path)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    arrays_bytes = 2 * (index.starts.nbytes + index.sizes.nbytes)  # in parts, and put together
+    arrays_bytes = 2 * index.sizes.nbytes  # in parts, and put together
     assert peak_bytes - arrays_bytes < 8 * frames.WINDOW_BYTES < path.stat().st_size / 8
+
+
+@given(
+    runs=st.lists(
+        st.tuples(st.integers(0, 40), st.lists(st.integers(1, 1500), min_size=1, max_size=6)),
+        min_size=1,
+        max_size=6,
+    ),
+    data=st.data(),
+)
+def test_frames_start_where_the_one_before_ends_or_a_run_begins(
+    runs: list[tuple[int, list[int]]], data: st.DataObject
+) -> None:
+    """Of any neighbours the places are those of all: sums of sizes, and of the holes between."""
+    at = 0
+    places: list[int] = []
+    run_frames, run_bytes = [], []
+    for hole_bytes, sizes in runs:
+        at += hole_bytes
+        run_frames.append(len(places))
+        run_bytes.append(at)
+        for size in sizes:
+            places.append(at)
+            at += size
+    index = frames.Frames(
+        format="mp3",
+        codec="mp3",
+        rate_hz=44_100,
+        channels=2,
+        frame_samples=1152,
+        sizes=np.array([size for _, sizes in runs for size in sizes], np.uint16),
+        run_frames=np.array(run_frames),
+        run_bytes=np.array(run_bytes),
+        head=b"",
+        id3_bytes=0,
+        info=b"",
+        junk_bytes=0,
+        torn_bytes=0,
+    )
+    first = data.draw(st.integers(0, len(places)))
+    last = data.draw(st.integers(first, len(places)))
+    assert index.starts.tolist() == places
+    assert index.starts_of(first, last).tolist() == places[first:last]
 
 
 # --------------------------------------------------------------------- what is not indexed
@@ -592,7 +635,7 @@ def assert_sound(path: Path) -> None:
         return
     assert index.starts.shape == index.sizes.shape
     assert index.starts.size >= 2
-    assert (index.starts.dtype, index.sizes.dtype) == (np.dtype(np.int64), np.dtype(np.int32))
+    assert (index.starts.dtype, index.sizes.dtype) == (np.dtype(np.int64), np.dtype(np.uint16))
     ends = index.starts + index.sizes
     assert index.starts[0] >= index.id3_bytes + len(index.info) + len(index.head)
     assert index.sizes.min() > 0
