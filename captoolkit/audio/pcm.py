@@ -26,6 +26,7 @@ SAMPLE_FORMATS = {"float32": "f32le", "float64": "f64le", "int16": "s16le", "int
 # samples, AIFF's 1024.
 GATHER = "asetnsamples=nb_out_samples=16384:pad=0"
 SAMPLE_EXACT = frozenset({"wav", "w64", "aiff", "caf", "flac"})
+FLOATS = ("pcm_f", "wavpack")
 EXCERPTS = 16
 EXCERPT_S = 1.0
 
@@ -116,8 +117,18 @@ def starts_anywhere(info: MediaInfo, track: Track) -> bool:
     """Return whether a decoder that jumps into the track lands on exactly the sample asked for.
 
     So it does where each sample's place in the file is known and none depends on those before it.
+    A FLAC whose header does not tell its length may be several, one behind another.
     """
-    return info.container in SAMPLE_EXACT and _is_plain(track)
+    may_change = track.codec == "flac" and track.counted
+    return info.container in SAMPLE_EXACT and _is_plain(track) and not may_change
+
+
+def may_be_no_number(track: Track) -> bool:
+    """Return whether a track's samples are floats as they were written, NaN and Inf among them.
+
+    Such have no whole number, and what becomes of them is our own decision and not ffmpeg's.
+    """
+    return track.codec.startswith(FLOATS)
 
 
 def stretch(

@@ -22,11 +22,8 @@ ENCODERS = frozenset({"mp3"})
 
 
 def can_transcode(track: Track, encoding: Encoding) -> bool:
-    """Return whether ffmpeg alone makes of the track what the encoders here would.
-
-    Samples in floating point may be no numbers, and what becomes of those is our own decision.
-    """
-    return encoding.codec in ENCODERS and not track.codec.startswith("pcm_f")
+    """Return whether ffmpeg alone makes of the track what the encoders here would."""
+    return encoding.codec in ENCODERS and not pcm.may_be_no_number(track)
 
 
 class Transcoder(Closing):

@@ -348,13 +348,10 @@ def _end(worker: Closing) -> None:
 
 
 def _sample_type(encoding: Encoding, track: Track) -> str:
-    """What the decoder gives: the samples of the file itself where that can be.
-
-    A float that is no number has no 16-bit value, and what becomes of it is our own decision.
-    """
+    """What the decoder gives: the samples of the file itself where that can be."""
     if encoding.sample_type:
         return encoding.sample_type
-    is_plain = encoding.codec == "pcm_s16le" and not track.codec.startswith("pcm_f")
+    is_plain = encoding.codec == "pcm_s16le" and not pcm.may_be_no_number(track)
     return "int16" if is_plain else "float32"
 
 

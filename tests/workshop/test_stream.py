@@ -357,6 +357,36 @@ def test_when_nothing_smaller_is_left_it_is_an_error(restless: Path, tmp_path: P
     assert not has_children()
 
 
+# ------------------------------------------------------------------- sounds with a flaw
+
+
+def test_flacs_behind_one_another_lose_nothing_where_they_change(tmp_path: Path) -> None:
+    """A stereo FLAC that goes on as mono is all there, but for what a resampler holds back."""
+    one, other = tmp_path / "1.flac", tmp_path / "2.flac"
+    soundfile.write(one, np.repeat(tone(5.0, rate_hz=44_100), 2, axis=1), 44_100)
+    soundfile.write(other, tone(5.0, rate_hz=44_100), 44_100)
+    joined = tmp_path / "joined.flac"
+    joined.write_bytes(one.read_bytes() + other.read_bytes())
+    with prepare(joined, format="wav") as prepared:
+        (segment,) = prepared
+    assert segment.source_span.duration_s == pytest.approx(10.0, abs=0.06)
+
+
+def test_no_number_in_a_float_becomes_silence(tmp_path: Path, convert: Convert) -> None:
+    """Where a lossless float says NaN or Inf, the WAV holds nothing and the rest is as it was."""
+    sound = tone(2.0, rate_hz=RATE_HZ, amplitude=0.5)
+    sound[1000], sound[2000], sound[3000] = np.nan, np.inf, -np.inf
+    source = tmp_path / "a.wav"
+    soundfile.write(source, sound, RATE_HZ, subtype="FLOAT")
+    path = convert(source, tmp_path / "a.wv", ["-c:a", "wavpack"])
+    with prepare(path, format="wav") as prepared:
+        (segment,) = prepared
+        heard, _ = segment.to_array()
+    assert np.abs(heard[[1000]]).max() == 0
+    kept = np.setdiff1d(np.arange(len(sound)), [1000, 2000, 3000])
+    np.testing.assert_allclose(heard[kept], sound[kept], atol=1e-4)
+
+
 # --------------------------------------------------------------------- segments of their own
 
 
