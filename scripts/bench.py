@@ -77,23 +77,35 @@ def rss_bytes(pid: int) -> int | None:
         return None
 
 
-def tree(root: int) -> set[int]:
-    """Return a process and all its descendants."""
+def program(pid: int) -> str:
+    """Return the path of the program that a process runs, nothing where it has ended."""
+    try:
+        return f"{(PROC / f'{pid}' / 'exe').readlink()}"
+    except OSError:
+        return ""
+
+
+def tree(root: int) -> dict[int, int]:
+    """Return a process and all its descendants, with the parent of each; the root's is itself."""
     children = defaultdict(list)
     for path in PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
             parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
             children[parent].append(int(path.parent.name))
-    found, waiting = set(), [root]
+    found, waiting = {root: root}, [root]
     while waiting:
         pid = waiting.pop()
-        found.add(pid)
+        found |= dict.fromkeys(children[pid], pid)
         waiting += children[pid]
     return found
 
 
 class PeakMemory:
-    """The most memory a process and its descendants held at once, sampled while it is entered."""
+    """The most memory a process and its descendants held at once, sampled while it is entered.
+
+    A process that has just been split off shares its parent's memory until it becomes another
+    program, which is no memory of its own: it counts once it has, or is still there the next time.
+    """
 
     def __init__(self, root: int, measure: str | None) -> None:
         self.peak_bytes: int | None = None
@@ -113,9 +125,13 @@ class PeakMemory:
     def _watch(self) -> None:
         if self._read is None:
             return
+        known = {self._root}
         while True:
-            now_bytes = sum(self._read(pid) or 0 for pid in tree(self._root))
+            found = tree(self._root)
+            own = (pid for pid in found if pid in known or program(pid) != program(found[pid]))
+            now_bytes = sum(self._read(pid) or 0 for pid in own)
             self.peak_bytes = max(self.peak_bytes or 0, now_bytes)
+            known |= found.keys()
             if self._ended.wait(SAMPLE_S):
                 return
 

@@ -35,7 +35,7 @@ def test_memory_of_a_grandchild_counts() -> None:
 def test_a_tree_begins_at_its_root() -> None:
     """A process that has no children is its own tree, and belongs to its parent's."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        assert bench.tree(process.pid) == {process.pid}
+        assert bench.tree(process.pid) == {process.pid: process.pid}
         assert process.pid in bench.tree(os.getpid())
         process.communicate(b"\n")
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Sequence
@@ -465,6 +467,32 @@ def test_frames_start_where_the_one_before_ends_or_a_run_begins(
     last = data.draw(st.integers(first, len(places)))
     assert index.starts.tolist() == places
     assert index.starts_of(first, last).tolist() == places[first:last]
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path: Path, made: Made) -> None:
+    """Who asks again gets the same index; after any change of the file it is another."""
+    path = written(tmp_path / "talk.mp3", made("mp3", ""))
+    a_minute_ago = time.time() - 60
+    os.utime(path, (a_minute_ago, a_minute_ago))
+    index = indexed(path)
+    assert indexed(path) is index
+    longer = path.read_bytes()
+    written(path, longer + longer[int(index.starts[-1]) :])
+    os.utime(path, (a_minute_ago, a_minute_ago))
+    assert indexed(path).sizes.size == index.sizes.size + 1
+
+
+def test_what_changes_at_this_moment_is_read_each_time(tmp_path: Path, made: Made) -> None:
+    """Two contents of the same length within one tick of the clock are told apart."""
+    path = written(tmp_path / "talk.mp3", made("mp3", ""))
+    index = indexed(path)
+    broken = bytearray(path.read_bytes())
+    broken[int(index.starts[-1]) :] = bytes(int(index.sizes[-1]))
+    times = path.stat()
+    written(path, bytes(broken))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    again = frames.index(path)
+    assert again is None or again.sizes.size < index.sizes.size
 
 
 # --------------------------------------------------------------------- what is not indexed
