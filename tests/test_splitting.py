@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import captoolkit
 from captoolkit.audio.clip import ReadySegment
-from captoolkit.errors import CaptoolkitError, InputError, NotMediaError, UsageError
+from captoolkit.errors import CaptoolkitError, InputError, LimitError, NotMediaError, UsageError
 from captoolkit.model import Action
 from tests.audio.conftest import Convert, has_children, noise
 from tests.conftest import write_wav
@@ -469,6 +469,19 @@ def test_the_cuts_are_the_same_each_time(make: Make, name: str) -> None:
         assert [piece.source_span for piece in other] == first
     assert len(first) == 9
     assert max(span.duration_s for span in first) < 3 * 1.4 + 0.1
+
+
+def test_more_pieces_than_one_command_can_name_are_refused_at_once(
+    tmp_path: Path, convert: Convert
+) -> None:
+    """Nothing is listened to, and the line says what else there is."""
+    hush = write_wav(tmp_path / "hush.wav", np.zeros((3_100 * 8_000, 1), np.float32), rate_hz=8_000)
+    path = convert(hush, tmp_path / "hush.m4a", ["-c:a", "aac"])
+    with (
+        captoolkit.split(path, segment=1) as pieces,
+        pytest.raises(LimitError, match=r"3,100 pieces .* than the 3,000 .* --exact"),
+    ):
+        next(iter(pieces))
 
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "talk.m4a", "s16.flac", "song.wma"])

@@ -24,7 +24,7 @@ def begin(job: Job, report: Report, *, jobs: int) -> Making:
     if job.plan.action is Action.PASS_THROUGH:
         return Untouched(job, report)
     if job.plan.muxer:
-        return Parting(job, report)
+        return Parting(job, report, jobs=jobs)
     if job.plan.encoding is None:
         return Copying(job, report, jobs=jobs)
     return Stream(

@@ -2,7 +2,8 @@
 
 Rules: one ffmpeg copies all packets and begins a new file where it is told to, by number; each file
 is read back, and its packets are the source's, one by one, size and checksum. Only the sound around
-a cut is decoded where the container's time stamps lead there, else all of it, once.
+a cut is decoded where the container's time stamps lead there, several cuts at once; else all of it,
+once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,15 +33,23 @@ Worker = TypeVar("Worker", bound=Closing)
 
 # Their time stamps say where in the file a packet lies, near enough to listen there.
 SEEKABLE = frozenset({"3g2", "3gp", "m4a", "matroska", "mov", "mp4", "ogg"})
+MAX_PIECES = 3_000  # their numbers are one argument of ffmpeg's, 32 KB long where that is shortest
 NAME = "piece.%d"  # what ffmpeg numbers from 1; no name of the user's, which might hold a %
 
 
 class Parting(Closing):
-    """The segments of a plan that copies packets from container to container; iterated once."""
+    """The segments of a plan that copies packets from container to container; iterated once.
 
-    def __init__(self, job: Job, report: Report) -> None:
+    Args:
+        job: what is made.
+        report: told of progress.
+        jobs: around how many cuts is listened at once.
+    """
+
+    def __init__(self, job: Job, report: Report, *, jobs: int = 1) -> None:
         self._job = job
         self._report = report
+        self._jobs = jobs
         self._closed = False
         self._running: set[Closing] = set()
 
@@ -53,11 +63,18 @@ class Parting(Closing):
 
     def _pieces(self) -> Iterator[ReadySegment]:
         plan, source = self._job.plan, self._job.source
+        if len(plan.spans) > MAX_PIECES:
+            raise LimitError(
+                f"{len(plan.spans):,} pieces are more than the {MAX_PIECES:,} that its packets can "
+                "be shared out to",
+                fix="ask for longer pieces, or for --exact",
+                path=source,
+            )
         with self._watched(packets.Contents(source, plan.track.stream_index)) as contents:
             listed = packets.listing(contents, plan.track)
         if listed is None:
             raise InputError("its packets cannot be read", fix="ask for --exact", path=source)
-        shares = list(edges(plan, listed, self._quiet(listed)))
+        shares = self._shares(listed)
         index = 0
         with self._watched(packets.Contents(source, plan.track.stream_index)) as contents:
             expected = iter(contents)
@@ -83,11 +100,21 @@ class Parting(Closing):
 
     # -------------------------------------------------------------------------- where
 
-    def _quiet(self, listed: packets.Packets) -> Quiet:
+    def _shares(self, listed: packets.Packets) -> list[tuple[int, int]]:
+        """The packets [first, last) of each piece."""
+        pool = ThreadPoolExecutor(self._jobs, thread_name_prefix="captoolkit-part")
+        try:
+            return list(edges(self._job.plan, listed, self._quiet(listed, pool)))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _quiet(self, listed: packets.Packets, pool: ThreadPoolExecutor) -> Quiet:
+        """The quietest sample of each window that is asked for, in the plan's order."""
         plan = self._job.plan
         if plan.info.container in SEEKABLE and listed.gapless:
             late = round(listed.late_s * plan.track.sample_rate_hz)
-            return lambda around: self._quiet_by_seeking(around, late)
+            found = pool.map(lambda around: self._quiet_by_seeking(around, late), movable(plan))
+            return lambda _around: next(found)
         quiet = dict(zip(movable(plan), self._quiet_by_one_decode(), strict=False))
         return lambda around: quiet.get(around, around.balanced)
 
