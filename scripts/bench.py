@@ -330,15 +330,16 @@ class Sounds:
         if not folder.exists():
             part = folder.with_name(f"{folder.name}.part")
             part.mkdir(exist_ok=True)
-            length_s = PIECE_S * ((count + 1) // 2) + 1  # of each kind; what is over is left
-            loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{length_s}")
-            common = ("-map", "0:a:0", "-ar", f"{RATE_HZ}", "-ac", "2", "-sample_fmt", "s16")
-            cut = ("-f", "segment", "-segment_time", f"{PIECE_S}")
-            for kind in ("wav", "flac"):
-                run_ffmpeg(*loop, *common, *cut, f"{part / f'{kind}%05d.{kind}'}")
+            whole = part / "whole.wav"
+            loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{PIECE_S * count}")
+            shape = ("-map", "0:a:0", "-ar", f"{RATE_HZ}", "-ac", "2", "-c:a", "pcm_s16le")
+            run_ffmpeg(*loop, *shape, f"{whole}")
+            for number, block in enumerate(soundfile.blocks(whole, PIECE_S * RATE_HZ)):
+                name = f"{number:05d}.{'flac' if number % 2 else 'wav'}"
+                soundfile.write(part / name, block, RATE_HZ, subtype="PCM_16")
+            whole.unlink()
             part.rename(folder)
-        kinds = [sorted(folder.glob(f"*.{kind}")) for kind in ("wav", "flac")]
-        return [path for pair in zip(*kinds, strict=False) for path in pair][:count]
+        return sorted(folder.iterdir())[:count]
 
     def _made(self, name: str, source: Sequence[str], options: Sequence[str]) -> Path:
         path = self.folder / name
