@@ -145,7 +145,7 @@ class _Packets:
         first_pts: when the first one begins; below zero before the first sample that is heard.
         first_ticks: how long the first one is.
         gapless: each begins where the one before it ends.
-        even: all are equally long.
+        even: all but the last are equally long.
         last, before_last: the fields of the last two; empty where there are fewer.
     """
 
@@ -180,7 +180,7 @@ def _by_packets(file: Path, stream: Stream) -> Length | None:
 
 def _add_packets(lines: Iterable[bytes]) -> _Packets:
     """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
-    base, ticks, first_pts, first_ticks, end = Fraction(0), 0, 0, 0, 0
+    base, ticks, first_pts, first_ticks, before_ticks, end = Fraction(0), 0, 0, 0, 0, 0
     gapless = even = True
     last, before_last = b"", b""
     for line in lines:
@@ -190,11 +190,11 @@ def _add_packets(lines: Iterable[bytes]) -> _Packets:
             fields = line.split(b",", 4)
             pts, length = int(fields[2]), int(fields[3])
             if not last:
-                first_pts, first_ticks, end = pts, length, pts
+                first_pts, first_ticks, before_ticks, end = pts, length, length, pts
             gapless = gapless and pts == end
-            even = even and length == first_ticks
+            even = even and before_ticks == first_ticks
             ticks += length
-            end = pts + length
+            end, before_ticks = pts + length, length
             last, before_last = line, last
     return _Packets(
         base=base,
@@ -215,8 +215,8 @@ def _audible_samples(file: Path, stream: Stream, packets: _Packets) -> int | Non
     if stream.codec == "mp3":
         return _audible_mp3_samples(file, stream, packets)
     # Between the pages of an Ogg lies a hole, or another recording; and beside a page's end
-    # the listing may err about a Vorbis packet.
-    if stream.container == "ogg" and not packets.gapless:
+    # the listing may err about a Vorbis packet. An MP4 may stretch a packet to reach the next one.
+    if not packets.gapless or (stream.container != "ogg" and not packets.even):
         return None
     if _hides_its_end(packets, stream.codec):
         return None
@@ -229,7 +229,8 @@ def _audible_samples(file: Path, stream: Stream, packets: _Packets) -> int | Non
 
 
 def _audible_mp3_samples(file: Path, stream: Stream, packets: _Packets) -> int | None:
-    if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not packets.even:
+    is_even = packets.even and packets.last[3] == packets.before_last[3]
+    if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not is_even:
         return None
     return mp3.audible_samples(file, packets.samples(packets.ticks, stream.rate_hz))
 

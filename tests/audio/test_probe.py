@@ -162,6 +162,40 @@ def test_mp3s_put_one_behind_another(
     assert number_of_samples(joined) == decoded_samples(joined)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("talk.m4a", "-c:a aac"),
+        ("talk.mov", "-c:a aac -ar 22050"),
+        ("talk.m4a", "-c:a alac"),
+        ("talk.mp4", "-c:a libopus"),
+    ],
+)
+@pytest.mark.parametrize("how", ["two", "looped"])
+def test_mp4s_put_one_behind_another(
+    tmp_path: Path,
+    stereo: Path,
+    convert: Convert,
+    decoded_samples: Count,
+    ffmpeg: str,
+    name: str,
+    options: str,
+    how: str,
+) -> None:
+    """The time that lies between two joined MP4s is no sound of either, and nothing is missing."""
+    part = convert(stereo, tmp_path / f"part-{name}", options.split())
+    other = convert(stereo, tmp_path / f"other-{name}", ["-t", "1.7", *options.split()])
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"file '{part.name}'\nfile '{other.name}'\n")
+    joined = tmp_path / f"joined-{name}"
+    read = {"two": f"-f concat -i {listing}", "looped": f"-stream_loop 5 -i {part}"}[how]
+    argv = [ffmpeg, "-v", "error", *read.split(), "-c", "copy", str(joined)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    info = probe(joined)
+    assert info.default_track.duration_samples == decoded_samples(joined)
+    assert not info.warnings
+
+
 # ------------------------------------------------------------------------ more than sound
 
 
