@@ -133,7 +133,7 @@ def _remembered(path: str, _identity: tuple[int, int, int, int]) -> Frames | Non
 def _read_index(path: str | os.PathLike[str]) -> Frames | None:
     """Read a file from its front to its end."""
     with Path(path).open("rb") as stream:
-        id3_bytes = _id3_bytes_in_front(stream)
+        id3_bytes = id3_bytes_in_front(stream)
         data = _read(stream, id3_bytes)
         info = _info_frame(data)
         first = _first_frame(data[len(info) :])
@@ -382,8 +382,8 @@ def _read(stream: BinaryIO, at: int) -> bytes:
     return stream.read(WINDOW_BYTES)
 
 
-def _id3_bytes_in_front(stream: BinaryIO) -> int:
-    """The length of all ID3v2 tags that the file begins with."""
+def id3_bytes_in_front(stream: BinaryIO) -> int:
+    """Return the length of all ID3v2 tags that a file begins with."""
     at = 0
     for _ in range(MAX_HOLES):
         stream.seek(at)

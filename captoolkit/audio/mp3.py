@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DECODER_DELAY_SAMPLES = 529
-SEARCH_BYTES = 1 << 16  # how far behind the ID3 tag the first frame is looked for
+SEARCH_BYTES = 1 << 16  # how far behind the ID3 tags the first frame is looked for
 TAGGERS = (b"LAME", b"Lavf", b"Lavc")
 
 
@@ -60,14 +60,10 @@ def _info_tag(file: Path) -> tuple[int, int, int, int] | None:
 
 
 def _after_id3(file: Path) -> bytes:
+    from captoolkit.audio import frames
+
     with file.open("rb") as stream:
-        head = stream.read(10)
-        size = 0
-        if head[:3] == b"ID3" and len(head) == 10:
-            size = 10 + sum(
-                (byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)
-            )
-        stream.seek(size)
+        stream.seek(frames.id3_bytes_in_front(stream))
         return stream.read(SEARCH_BYTES)
 
 

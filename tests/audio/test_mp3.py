@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.audio import mp3
+from captoolkit.audio.probe import probe
 from tests.audio.conftest import Convert, Count
 
 MPEG1_RATES_HZ = (32_000, 44_100, 48_000)
@@ -58,6 +59,33 @@ def test_the_tag_tells_what_a_decoder_gives(
 
     heard = decoded_samples(path)
     assert mp3.audible_samples(path, framed) == heard < framed
+
+
+def id3(size_bytes: int, *, footer: bool = False) -> bytes:
+    """An ID3v2 tag with that much between its head and its end."""
+    size = bytes(size_bytes >> shift & 0x7F for shift in (21, 14, 7, 0))
+    flags = b"\x10" if footer else b"\0"
+    foot = b"3DI\4\0" + flags + size if footer else b""
+    return b"ID3\4\0" + flags + size + bytes(size_bytes) + foot
+
+
+@pytest.mark.parametrize("footer", [False, True])
+def test_the_tag_is_found_behind_all_that_stands_in_front(
+    tmp_path: Path,
+    stereo: Path,
+    convert: Convert,
+    decoded_samples: Count,
+    ffmpeg: str,
+    footer: bool,
+) -> None:
+    """One tagger put its tag before another's cover: delay and padding come off all the same."""
+    plain = convert(stereo, tmp_path / "plain.mp3", ["-id3v2_version", "0"])
+    path = tmp_path / "talk.mp3"
+    path.write_bytes(id3(100, footer=footer) + id3(200_000) + plain.read_bytes())
+    heard = decoded_samples(path)
+    assert mp3.audible_samples(path, framed_samples(path, ffmpeg, 44_100)) == heard
+    assert mp3.lead_samples(path) == mp3.lead_samples(plain) > 0
+    assert probe(path).default_track.duration_samples == heard
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])
