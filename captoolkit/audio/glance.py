@@ -2,7 +2,7 @@
 
 Rules: what is found here is what ffmpeg finds, field by field (the tests ask both); whatever is
 unusual is left to ffmpeg: more than two channels, chapters, pictures of unknown kinds, codecs in
-disguise, files that are cut off.
+disguise, rates of no sound, files that are cut off.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from captoolkit.audio import lengths, riff
+from captoolkit.audio import lengths, riff, shapes
 from captoolkit.model import MediaInfo, Picture, Track
 
 LAYOUTS = {1: "mono", 2: "stereo"}
@@ -44,7 +44,7 @@ def look(file: Path, *, size_bytes: int) -> MediaInfo | None:
 
 def _wav(file: Path, size_bytes: int) -> MediaInfo | None:
     pcm = riff.plain_pcm(file)
-    if pcm is None:
+    if pcm is None or shapes.excess(rate_hz=pcm.rate_hz, channels=pcm.channels):
         return None
     frames = lengths.frames_in_header(file, container="wav", rate_hz=pcm.rate_hz)
     if frames is None:

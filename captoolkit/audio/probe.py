@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from captoolkit.audio import ffmpeg, glance, lengths, riff
+from captoolkit.audio import ffmpeg, glance, lengths, riff, shapes
 from captoolkit.audio.source import refuse_url
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.model import MediaInfo, Picture, Track
@@ -62,8 +62,6 @@ SAMPLE_TYPES = {
     "dbl": ("float64", 64),
 }
 _BIT_RATE = re.compile(r", (\d+) kb/s")
-_LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "binaural": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
-_LAYOUT_CHANNELS |= {"octagonal": 8, "cube": 8, "hexadecagonal": 16}
 
 
 def probe(path: str | os.PathLike[str]) -> MediaInfo:
@@ -72,7 +70,8 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     Raises:
         SourceNotFoundError: there is no such file, or it may not be read.
         NotMediaError: ffmpeg finds nothing in it that it can read.
-        NoAudioError: it has no sound track, or the track holds no sample.
+        NoAudioError: it has no sound track, or the track holds no sample, or has more channels or
+            a higher rate than sound has.
     """
     refuse_url(path)
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
@@ -335,17 +334,20 @@ def _track(
 ) -> tuple[Track, tuple[str, ...]]:
     """A track, and what is odd about its sound."""
     shape = _RATE.search(match["rest"])
-    if not shape or int(shape[1]) < 1 or not _channels(shape[2]):
+    rate_hz, layout = (int(shape[1]), shape[2]) if shape else (0, "")
+    channels = shapes.channels(layout)
+    excess = shapes.excess(rate_hz=rate_hz, channels=channels)
+    if excess or not rate_hz or not channels:
         raise NoAudioError(
-            f"sound track {number} ({match['codec']}) cannot be decoded",
+            f"sound track {number} ({match['codec']}) {excess or 'cannot be decoded'}",
             fix="choose another track, or convert the file first",
             path=file,
         )
     stream = lengths.Stream(
         container=container,
         codec=match["codec"],
-        rate_hz=int(shape[1]),
-        layout=shape[2],
+        rate_hz=rate_hz,
+        layout=layout,
         index=int(match["index"]),
         is_first_sound=number == 1,
     )
@@ -363,7 +365,7 @@ def _track(
         stream_index=stream.index,
         codec=stream.codec,
         sample_rate_hz=stream.rate_hz,
-        channels=_channels(stream.layout),
+        channels=channels,
         layout=stream.layout,
         duration_samples=length.samples,
         counted=length.counted,
@@ -372,20 +374,6 @@ def _track(
         default="(default)" in match["rest"],
     )
     return track, length.oddities
-
-
-def _channels(layout: str) -> int:
-    """Channels of a layout as ffmpeg names it: `stereo`, `5.1(side)`, `4 channels (FL+...)`."""
-    word = re.match(r"[\w.]+", layout)
-    name = word[0] if word else ""
-    if name in _LAYOUT_CHANNELS:
-        return _LAYOUT_CHANNELS[name]
-    if " channel" in layout:
-        return int(name)
-    order = re.match(r"ambisonic (\d+)(\+stereo)?", layout)
-    if order:
-        return (int(order[1]) + 1) ** 2 + (2 if order[2] else 0)
-    return sum(int(part) for part in name.split(".") if part.isdigit())
 
 
 def choose_track(info: MediaInfo, wish: str | int | None) -> Track:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from captoolkit import files
+from captoolkit.audio.shapes import MAX_CHANNELS, MAX_RATE_HZ
 from captoolkit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 # Brings the file that a URL names to a path.
 Fetch = Callable[[str, Path], None]
 
-MAX_RATE_HZ = 1_000_000
 MAX_STEM_BYTES = 200  # file systems take 255, and what is made of a source adds an ending
 NAMELESS = "source"
 CHUNK_BYTES = 1 << 20
@@ -308,7 +308,7 @@ def _write_array(array: NDArray[Any], rate_hz: int, path: Path) -> None:
             f"array.shape={array.shape} must be (frames,) or (frames, channels)",
             fix="give at least one sample",
         )
-    if array.ndim == 2 and array.shape[1] > 64:
+    if array.ndim == 2 and array.shape[1] > MAX_CHANNELS:
         raise UsageError(
             f"array.shape={array.shape} has {array.shape[1]} channels",
             fix="frames come first: transpose it",

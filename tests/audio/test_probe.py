@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -354,6 +355,48 @@ def test_a_wav_without_samples_has_no_sound(tmp_path: Path) -> None:
     soundfile.write(str(path), np.zeros((0, 1), np.float32), 8_000)
     with pytest.raises(NoAudioError, match="holds no sound"):
         probe(path)
+
+
+def pcm_wav(path: Path, *, rate_hz: int, channels: int) -> Path:
+    """A short WAV of silence whose header says anything."""
+    sound = bytes(2 * channels * 100)
+    shape = struct.pack(
+        "<HHIIHH", 1, channels, rate_hz, rate_hz * channels * 2 % 2**32, channels * 2, 16
+    )
+    chunks = b"WAVEfmt \x10\0\0\0" + shape + b"data" + struct.pack("<I", len(sound)) + sound
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "told"),
+    [
+        (50_000_000, 2, "has 50,000,000 samples a second, more than the 3,000,000"),
+        (50_000_000, 5, "has 50,000,000 samples a second"),
+        (2_000_000_000, 1, "has 2,000,000,000 samples a second"),
+        (3_000_001, 1, "has 3,000,001 samples a second"),
+        (16_000, 65, "has 65 channels, more than the 64"),
+        (16_000, 1_000, "has 1,000 channels"),
+        (3_000_000, 64, "has 64 channels of 3,000,000 samples a second, more than the 24,576,000"),
+    ],
+)
+def test_a_header_that_asks_for_too_much_is_refused(
+    tmp_path: Path, rate_hz: int, channels: int, told: str
+) -> None:
+    """What no sound has is told by what the header says."""
+    path = pcm_wav(tmp_path / "talk.wav", rate_hz=rate_hz, channels=channels)
+    with pytest.raises(NoAudioError, match=told):
+        probe(path)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels"), [(2_822_400, 2), (1_411_200, 2), (384_000, 64), (8_000, 64)]
+)
+def test_much_is_not_too_much(tmp_path: Path, rate_hz: int, channels: int) -> None:
+    """DSD512 and DSD256 as they are decoded, and the largest arrays of microphones, are sound."""
+    path = pcm_wav(tmp_path / "talk.wav", rate_hz=rate_hz, channels=channels)
+    track = probe(path).default_track
+    assert (track.sample_rate_hz, track.channels) == (rate_hz, channels)
 
 
 @pytest.mark.parametrize("content", ["nothing but words\n" * 50, "RIFF", "ID3", "<html></html>"])

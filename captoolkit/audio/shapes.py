@@ -1,0 +1,60 @@
+"""The shape of sound: how many channels a layout has, and how much is more than sound has.
+
+Blocks of sound last a second, whatever that takes of memory: a header that was damaged, or made to
+harm, is refused by what it says, before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_RATE_HZ = 3_000_000  # DSD512 comes out of its decoder at 2.8 MHz
+MAX_CHANNELS = 64  # what ffmpeg can mix
+MAX_VALUES_PER_S = MAX_CHANNELS * 384_000
+
+LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "binaural": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
+LAYOUT_CHANNELS |= {"octagonal": 8, "cube": 8, "hexadecagonal": 16}
+
+
+def channels(layout: str) -> int:
+    """Return the channels of a layout as ffmpeg names it, 0 for what is none.
+
+    ```python
+    >>> channels("stereo"), channels("5.1(side)"), channels("4 channels (FL+FR+LFE+TC)")
+    (2, 6, 4)
+
+    ```
+    """
+    word = re.match(r"[\w.]+", layout)
+    name = word[0] if word else ""
+    if name in LAYOUT_CHANNELS:
+        return LAYOUT_CHANNELS[name]
+    if " channel" in layout:
+        return int(name)
+    order = re.match(r"ambisonic (\d+)(\+stereo)?", layout)
+    if order:
+        return (int(order[1]) + 1) ** 2 + (2 if order[2] else 0)
+    return sum(int(part) for part in name.split(".") if part.isdigit())
+
+
+def excess(*, rate_hz: int, channels: int) -> str:
+    """Return what a track has too much of to be read, as the end of a sentence; empty if nothing.
+
+    ```python
+    >>> excess(rate_hz=16_000, channels=65)
+    'has 65 channels, more than the 64 that can be read'
+    >>> excess(rate_hz=192_000, channels=8)
+    ''
+
+    ```
+    """
+    if channels > MAX_CHANNELS:
+        return f"has {channels:,} channels, more than the {MAX_CHANNELS} that can be read"
+    if rate_hz > MAX_RATE_HZ:
+        return f"has {rate_hz:,} samples a second, more than the {MAX_RATE_HZ:,} that can be read"
+    if rate_hz * channels > MAX_VALUES_PER_S:
+        return (
+            f"has {channels} channels of {rate_hz:,} samples a second, more than the "
+            f"{MAX_VALUES_PER_S:,} in all that can be read"
+        )
+    return ""
