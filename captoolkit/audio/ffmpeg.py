@@ -54,6 +54,9 @@ DEMUXERS = (
     "mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nsv,nut,ogg,oma,osq,paf,pvf,qcp,qoa,rka,rm,rso,"
     "sbc,sds,shn,sox,spdif,swf,tak,truehd,tta,ty,voc,vqf,w64,wav,wavarc,wsd,wtv,wv,wve,xwma"
 )
+# How ffmpeg says that a file is of another kind, with all of these names; and how it is said here.
+NOT_LISTED = "Format not on whitelist"
+UNREAD_KIND = "a playlist, a script, subtitles or a picture"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -479,4 +482,5 @@ def last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = lines[-1] if lines else "it gave no reason"
     line = line.partition("] ")[2] or line if line.startswith("[") else line
+    line = UNREAD_KIND if line.startswith(NOT_LISTED) else line
     return "".join(char if char.isprintable() else "?" for char in line)[:300]

@@ -409,6 +409,24 @@ def test_what_is_no_media_says_so(tmp_path: Path, content: str) -> None:
     assert caught.value.path == str(path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "ffconcat version 1.0\nfile talk.m4a\n",
+        "1\n00:00:01,000 --> 00:00:02,000\nHello.\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    ],
+)
+def test_what_only_leads_to_media_says_so(tmp_path: Path, content: str) -> None:
+    """Playlists and texts that ffmpeg could follow are refused in words, not in its demuxers."""
+    path = tmp_path / "talk.mp3"
+    path.write_text(content)
+    with pytest.raises(NotMediaError) as caught:
+        probe(path)
+    assert "(a playlist, a script, subtitles or a picture)" in caught.value.problem
+    assert len(caught.value.problem) < 100
+
+
 def test_an_empty_file_says_so(tmp_path: Path) -> None:
     """A file of no bytes is told from a damaged one."""
     (tmp_path / "talk.wav").touch()
