@@ -26,6 +26,9 @@ CONTAINERS = {"asf": "wma", "matroska": "matroska", "mpeg": "mpeg-ps", "mpegts":
 # The brand that an MP4-like file says it is, by its first letters.
 BRANDS = {"M4A": "m4a", "M4B": "m4a", "3gp": "3gp", "3g2": "3g2", "3ge": "3gp", "qt": "mov"}
 
+# Each is read from end to end to be measured: more than any film has would take a day.
+MAX_TRACKS = 64
+
 # A shortfall is told from here on: headers are rounded, and codecs pad.
 MISSING_S = 0.2
 MISSING_SHARE = 0.002
@@ -315,7 +318,7 @@ def _tracks(
     tracks: list[Track] = []
     warnings: list[str] = []
     faults: list[InputError] = []
-    for number, match in enumerate(sounds, start=1):
+    for number, match in enumerate(sounds[:MAX_TRACKS], start=1):
         try:
             track, oddities = _track(file, container, number, match)
         except (NoAudioError, NotMediaError) as fault:
@@ -326,6 +329,8 @@ def _tracks(
         warnings += (f"Sound track {number} {oddity}." for oddity in oddities)
     if not tracks:
         raise faults[0]
+    if len(sounds) > MAX_TRACKS:
+        warnings.append(f"Of {len(sounds)} sound tracks only the first {MAX_TRACKS} are looked at.")
     return tuple(tracks), tuple(warnings)
 
 

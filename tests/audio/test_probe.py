@@ -263,6 +263,18 @@ def test_a_track_that_cannot_be_heard_is_left_out(
     ]
 
 
+def test_no_more_tracks_are_measured_than_a_film_has(tmp_path: Path, ffmpeg: str) -> None:
+    """A file of a thousand tracks is not read a thousand times; that some are left out is told."""
+    source = write_wav(tmp_path / "talk.wav", tone(0.1, rate_hz=8_000), rate_hz=8_000)
+    path = tmp_path / "many.mka"
+    maps = ["-map", "0:a"] * 66
+    argv = [ffmpeg, "-v", "error", "-i", str(source), *maps, "-c", "copy", str(path)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    info = probe(path)
+    assert [track.number for track in info.tracks] == list(range(1, 65))
+    assert info.warnings == ("Of 66 sound tracks only the first 64 are looked at.",)
+
+
 def test_cover_art_is_no_film(fixtures: Path) -> None:
     """A still picture attached to sound is told from a video track."""
     assert probe(fixtures / "cover-art.mp3").pictures == (
