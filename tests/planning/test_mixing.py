@@ -70,6 +70,17 @@ def test_partly_inverted(share: float, is_average: bool) -> None:
     assert bool(mix.reason) != is_average
 
 
+@pytest.mark.parametrize("period_s", [0.05, 0.025, 0.0475, 0.1])
+@pytest.mark.parametrize("phase", [0.0, 0.5])
+def test_what_cancels_in_bursts_cannot_hide_between_frames(period_s: float, phase: float) -> None:
+    """However regularly loud bursts come that cancel, they are heard, and not just what is soft."""
+    sound = voice(1)
+    is_burst = (np.arange(len(sound)) / RATE_HZ / period_s + phase) % 1 >= 0.5
+    soft = 0.01 * voice(2)
+    mix = chosen(stereo(np.where(is_burst, sound, soft), np.where(is_burst, -sound, soft)))
+    assert mix.weights in (LEFT, RIGHT)
+
+
 def test_level_does_not_matter() -> None:
     """A soft recording that cancels is treated as a loud one."""
     soft = np.float32(1e-3) * voice(1)
