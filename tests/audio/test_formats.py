@@ -367,7 +367,8 @@ ANY_LENGTH = {
     # ffmpeg knows no shorter one
     "bare.mp3": ("-write_xing 0 -id3v2_version 0", (8_000, 16_000, 44_100), (1, 2), 5_000),
     "a.m4a": ("-c:a aac", (8_000, 16_000, 44_100, 96_000), (1, 2, 6), 1),
-    "alac.m4a": ("-c:a alac", (8_000, 44_100, 96_000), (1, 2, 6), 1),
+    # Of six channels ffmpeg's encoder dies where the last packet holds but a sample or two.
+    "alac.m4a": ("-c:a alac", (8_000, 44_100, 96_000), (1, 2), 1),
     "opus.mp4": ("-c:a libopus", (16_000, 48_000), (1, 2, 6), 1),
     "vorbis.ogg": ("-c:a libvorbis", (8_000, 22_050, 32_000, 44_100, 48_000), (1, 2, 6), 1),
     "a.opus": ("", (8_000, 24_000, 48_000), (1, 2, 6), 1),
