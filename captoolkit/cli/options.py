@@ -259,7 +259,8 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
             "bit_rate",
             callback=parsed_by(parse_bit_rate),
             metavar="RATE",
-            help="Bits per second that come out, such as 64k.",
+            help="Bits per second that come out, such as 64k: MP3, unless --format says otherwise, "
+            "at the sample rate that was measured best for it.",
         ),
         click.option(
             "--sample-rate",

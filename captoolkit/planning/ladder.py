@@ -27,6 +27,7 @@ FAST_EFFORT = 7
 THOROUGH_EFFORT = 5
 THOROUGH_BELOW_BIT_RATE = 40_000
 FLOOR_BIT_RATE = 24_000
+LOW_RATE_HZ = 24_000  # above this a rate is asked for to keep the band, so there is no low-pass
 # What can be asked for by name, and the container and codec that it is.
 FORMATS = {
     "wav": ("wav", "pcm_s16le"),
@@ -53,6 +54,7 @@ AAC_FRAME_SAMPLES = 1024
 AAC_DELAY_SAMPLES = 1024
 # ffmpeg's AAC encoder overshoots its nominal rate by up to 5 % on steady sound (measured).
 AAC_OVERSHOOT = Fraction(110, 100)
+AAC_FRAME_BITS = 6144  # the most for a channel (ISO/IEC 14496-3), which bounds the bit rate
 ADTS_HEADER_BYTES = 7
 AAC_RATES_HZ = (
     7_350, 8_000, 11_025, 12_000, 16_000, 22_050, 24_000,
@@ -63,12 +65,14 @@ MP3_DELAY_SAMPLES = 1105
 MP3_EXTRA_FRAMES = 3  # the Xing frame, the flush, and one for rounding
 MPEG1_RATES_HZ = (32_000, 44_100, 48_000)
 MPEG2_RATES_HZ = (16_000, 22_050, 24_000)
+MP3_RATES_HZ = MPEG2_RATES_HZ + MPEG1_RATES_HZ
 MPEG1_BIT_RATES = tuple(
     1000 * k for k in (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 )
 MPEG2_BIT_RATES = tuple(
     1000 * k for k in (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 )
+MP3_BIT_RATES = tuple(sorted({*MPEG1_BIT_RATES, *MPEG2_BIT_RATES}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +118,8 @@ def mp3(
         UsageError: MP3 has no such rate.
     """
     rates = _mp3_bit_rates(rate_hz)
-    if rate_hz not in MPEG1_RATES_HZ + MPEG2_RATES_HZ:
-        known = ", ".join(str(rate) for rate in MPEG2_RATES_HZ + MPEG1_RATES_HZ)
+    if rate_hz not in MP3_RATES_HZ:
+        known = ", ".join(str(rate) for rate in MP3_RATES_HZ)
         raise UsageError(
             f"sample_rate_hz={rate_hz} is not one MP3 has here", fix=f"take one of {known}"
         )
@@ -210,6 +214,63 @@ QUALITIES = {
     "music": mp3(192_000, 44_100, 2, cutoff_hz=None),
 }
 AAC_RUNGS = tuple(aac(rate) for rate in (64_000, 48_000, 32_000, 24_000))
+TEMPLATE_RATE_HZ = 44_100
+
+
+# ---------------------------------------------------------------------- at a bit rate
+
+
+def at_bit_rate(
+    name: str, bit_rate: int, *, rate_hz: int | None = None, source_hz: int, channels: int = 1
+) -> Encoding:
+    """Return MP3 or AAC at a bit rate: like the rung nearest to it, with its rate and low-pass.
+
+    Where the rung's rate has no such bit rate, the sound keeps its own; where that has none either,
+    it gets the 44.1 kHz of the services' template.
+
+    Args:
+        name: `mp3` or `aac`.
+        bit_rate: bits per second.
+        rate_hz: a sample rate that is asked for, whatever the rung has.
+        source_hz: the sample rate of the sound.
+        channels: how many come out.
+
+    Raises:
+        UsageError: there is no such bit rate.
+
+    ```python
+    >>> describe(at_bit_rate("mp3", 192_000, source_hz=48_000))
+    'MP3 192 kbit/s, 48 kHz mono'
+
+    ```
+    """
+    rungs = AAC_RUNGS if name == "aac" else [rung.encoding for rung in LADDER]
+    of_name = (one for one in rungs if one.format == name)
+    rung = min(of_name, key=lambda one: abs(one.bit_rate - bit_rate))
+    has = _aac_has if name == "aac" else _mp3_has
+    tried_hz = (rung.sample_rate_hz, source_hz, TEMPLATE_RATE_HZ)
+    having_hz = (one for one in tried_hz if has(bit_rate, one, channels))
+    chosen_hz = rate_hz or next(having_hz, TEMPLATE_RATE_HZ)
+    if name == "aac":
+        return aac(bit_rate, chosen_hz, channels)
+    if rate_hz is None and not _mp3_has(bit_rate, chosen_hz):
+        known = ", ".join(f"{rate // 1000}k" for rate in MP3_BIT_RATES)
+        raise UsageError(f"bit_rate={bit_rate} is not one MP3 has", fix=f"take one of {known}")
+    return mp3(bit_rate, chosen_hz, channels, cutoff_hz=cutoff_at(chosen_hz))
+
+
+def _mp3_has(bit_rate: int, rate_hz: int, channels: int = 1) -> bool:
+    return rate_hz in MP3_RATES_HZ and bit_rate in _mp3_bit_rates(rate_hz)
+
+
+def _aac_has(bit_rate: int, rate_hz: int, channels: int) -> bool:
+    most = AAC_FRAME_BITS * channels * rate_hz // AAC_FRAME_SAMPLES
+    return rate_hz in AAC_RATES_HZ and bit_rate <= most
+
+
+def cutoff_at(rate_hz: int) -> int | None:
+    """Return the low-pass of MP3: the model's band, unless the rate is to keep more than that."""
+    return MODEL_BAND_HZ if rate_hz <= LOW_RATE_HZ else None
 
 
 # --------------------------------------------------------------------- the same, but otherwise

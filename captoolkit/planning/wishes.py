@@ -16,7 +16,6 @@ from captoolkit.planning import ladder
 from captoolkit.planning.targets import clock
 
 SHORTEST_S = 1  # a service bills a shorter clip as one second
-LOW_RATE_HZ = 24_000  # above this a rate is asked for to keep the band, so there is no low-pass
 EFFORTS = ("fast", "best")
 TELEPHONE_FORMATS = ("gsm", "amr")  # 8 kHz mono, whatever is asked for
 
@@ -109,7 +108,7 @@ def _wished(wishes: Wishes, track: Track, target: Target) -> Sequence[Encoding]:
     if wishes.format == "gsm":
         return [ladder.gsm()]
     if wishes.quality != "auto" or wishes.bit_rate is not None:
-        return [_exactly(wishes, channels)]
+        return [_exactly(wishes, track, channels)]
     if wishes.format == "amr":
         return [ladder.amr()]
     if target.full_sound and wishes.format == "auto" and not wishes.shape_the_sound:
@@ -151,27 +150,38 @@ def _wav_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
 
 
 def _mp3_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
-    cutoff_hz = rung.cutoff_hz if rate_hz <= LOW_RATE_HZ else None
-    return ladder.mp3(rung.bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
+    return ladder.mp3(rung.bit_rate, rate_hz, channels, cutoff_hz=ladder.cutoff_at(rate_hz))
 
 
 def _aac_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
     return ladder.aac(rung.bit_rate, rate_hz, channels)
 
 
-def _exactly(wishes: Wishes, channels: int) -> Encoding:
-    """The one encoding of a quality or a bit rate; what is left open comes from the quality."""
-    base = ladder.QUALITIES[wishes.quality if wishes.quality != "auto" else "voice"]
+def _exactly(wishes: Wishes, track: Track, channels: int) -> Encoding:
+    """The one encoding of a quality or a bit rate.
+
+    What is left open comes from the quality; a bit rate alone, or that of the voice, is the
+    ladder's.
+    """
+    name = wishes.quality if wishes.quality != "auto" else "voice"
+    base = ladder.QUALITIES[name]
     rate_hz = wishes.sample_rate_hz or base.sample_rate_hz
     bit_rate = wishes.bit_rate or base.bit_rate
     if wishes.format == "wav":
         return ladder.wav(rate_hz, channels)
     if wishes.format == "amr":
         return ladder.amr(wishes.bit_rate or 12_200)
+    if name == "voice":
+        return ladder.at_bit_rate(
+            "aac" if wishes.format == "aac" else "mp3",
+            bit_rate,
+            rate_hz=wishes.sample_rate_hz,
+            source_hz=track.sample_rate_hz,
+            channels=channels,
+        )
     if wishes.format == "aac":
         return ladder.aac(bit_rate, rate_hz, channels)
-    cutoff_hz = base.cutoff_hz if rate_hz <= base.sample_rate_hz else None
-    return ladder.mp3(bit_rate, rate_hz, channels, cutoff_hz=cutoff_hz)
+    return ladder.mp3(bit_rate, rate_hz, channels, cutoff_hz=base.cutoff_hz)
 
 
 def refuse_nonsense(wishes: Wishes) -> None:

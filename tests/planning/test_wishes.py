@@ -48,13 +48,48 @@ def next_ones(
         ({"quality": "music"}, [mp3(192_000, 44_100, 2, cutoff_hz=None)]),
         ({"quality": "voice", "format": "gsm"}, [gsm()]),
         ({"bit_rate": 6_700, "format": "amr"}, [amr(6_700)]),
-        ({"bit_rate": 32_000, "format": "aac", "channels": 2}, [aac(32_000, 24_000, 2)]),
+        ({"bit_rate": 32_000, "format": "aac", "channels": 2}, [aac(32_000, 16_000, 2)]),
     ],
     ids=str,
 )
 def test_wishes_are_met_best_first(wishes: dict[str, Any], made: list[Encoding]) -> None:
     """A format gives its rungs, a quality or a bit rate one encoding, nothing the whole ladder."""
     assert list(had(**wishes)) == made
+
+
+@pytest.mark.parametrize("rung", [*RUNGS[1:], *ladder.AAC_RUNGS], ids=ladder.describe)
+def test_a_bit_rate_that_is_on_the_ladder_is_the_ladders_rung(rung: Encoding) -> None:
+    """Whoever asks for a rung's bit rate gets its rate and its low-pass, which were measured."""
+    assert had(format=rung.format, bit_rate=rung.bit_rate) == [rung]
+    (other,) = had(format=rung.format, bit_rate=rung.bit_rate, sample_rate_hz=24_000)
+    assert other == replace(rung, sample_rate_hz=24_000)
+
+
+@pytest.mark.parametrize(
+    ("source_hz", "wishes", "made"),
+    [
+        (16_000, {"bit_rate": 16_000}, mp3(16_000, 16_000)),
+        (16_000, {"bit_rate": 160_000}, mp3(160_000, 24_000)),
+        (48_000, {"bit_rate": 192_000}, mp3(192_000, 48_000, cutoff_hz=None)),
+        (16_000, {"bit_rate": 192_000}, mp3(192_000, 44_100, cutoff_hz=None)),
+        (96_000, {"bit_rate": 320_000}, mp3(320_000, 44_100, cutoff_hz=None)),
+        (
+            48_000,
+            {"bit_rate": 192_000, "sample_rate_hz": 32_000},
+            mp3(192_000, 32_000, cutoff_hz=None),
+        ),
+        (48_000, {"format": "aac", "bit_rate": 96_000}, aac(96_000, 16_000)),
+        (48_000, {"format": "aac", "bit_rate": 128_000}, aac(128_000, 48_000)),
+        (11_025, {"format": "aac", "bit_rate": 128_000}, aac(128_000, 44_100)),
+        (48_000, {"format": "aac", "quality": "voice"}, aac(64_000)),
+    ],
+    ids=str,
+)
+def test_a_bit_rate_beyond_the_ladder_takes_a_rate_that_has_it(
+    source_hz: int, wishes: dict[str, Any], made: Encoding
+) -> None:
+    """What the nearest rung's rate does not have, the sound's own does, or 44.1 kHz."""
+    assert had(sound=track(rate_hz=source_hz), **wishes) == [made]
 
 
 def test_all_of_the_sound_is_kept_for_who_hears_it() -> None:
@@ -84,6 +119,7 @@ def test_what_a_telephone_format_is_may_be_said(name: str) -> None:
         ),
         ({"effort": "some"}, "effort=some is not known; take fast or best"),
         ({"quality": "fine"}, "quality=fine is not known; take auto, voice"),
+        ({"bit_rate": 50_000}, "bit_rate=50000 is not one MP3 has; take one of 8k, .*, 320k$"),
         ({"segment_s": Fraction(1, 2)}, "segments of 0.5 s are shorter"),
         ({"channels": 0}, "channels=0 must be at least 1"),
     ],
