@@ -18,6 +18,7 @@ from captoolkit.model import Encoding, Span
 from captoolkit.planning.cuts import balanced_edges
 from captoolkit.planning.targets import clock
 from captoolkit.planning.wishes import SHORTEST_S, Wishes
+from captoolkit.units import format_clock
 
 MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
 REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
@@ -36,7 +37,8 @@ def numbers(
     """Return how many segments each stretch becomes: the fewest that wishes and limit allow.
 
     Raises:
-        UsageError: that many parts as are wished for would be longer than the limit.
+        UsageError: that many parts as are wished for would be longer than the limit, or than the
+            segments that are wished for as well.
     """
     least = tuple(_fewest(duration_s, longest_s, wishes.segment_s) for duration_s in durations_s)
     if wishes.parts is None:
@@ -47,16 +49,35 @@ def numbers(
             fix="ask for a length of segments instead, or keep the silences",
         )
     if wishes.parts < least[0]:
-        raise UsageError(
-            f"parts={wishes.parts} would each be longer than the {clock(longest_s)} allowed",
-            fix=f"ask for at least {least[0]}",
-        )
+        raise _too_few(wishes, durations_s[0], longest_s, least[0])
     if wishes.parts > 1 and durations_s[0] / wishes.parts < SHORTEST_S:
         raise UsageError(
             f"parts={wishes.parts} of {clock(durations_s[0])} would each be shorter than a second",
             fix=f"ask for at most {max(1, int(durations_s[0]))}",
         )
     return (wishes.parts,)
+
+
+def _too_few(wishes: Wishes, duration_s: Fraction, longest_s: Fraction, least: int) -> UsageError:
+    """What is wrong with so few parts: they contradict a length, or would break the limit."""
+    parts = wishes.parts or 1
+    if wishes.segment_s is not None and parts >= _fewest(duration_s, longest_s, None):
+        return UsageError(
+            f"parts={parts} and segments of {clock(wishes.segment_s)} cannot both be had of "
+            f"{clock(duration_s)}",
+            fix=f"leave one of the two out, or ask for at least {least} parts",
+        )
+    balanced_s, slack_s = duration_s / parts, _slack_s(duration_s, parts)
+    lasts, held = (format_clock(one, decimals=3) for one in (balanced_s, longest_s - slack_s))
+    if balanced_s > longest_s + 1:
+        why = f"parts={parts} would each be longer than the {clock(longest_s)} allowed"
+    else:
+        why = (
+            f"parts={parts} would each last {lasts}, and a segment may hold {held} at most: a file "
+            f"can last a little longer than its sound"
+            f"{', and cuts need room to move' if slack_s else ''}"
+        )
+    return UsageError(why, fix=f"ask for at least {least}")
 
 
 def _fewest(duration_s: Fraction, longest_s: Fraction, about_s: Fraction | None) -> int:
@@ -69,9 +90,12 @@ def _fewest(duration_s: Fraction, longest_s: Fraction, about_s: Fraction | None)
 
 def fits(duration_s: Fraction, segments: int, longest_s: Fraction) -> bool:
     """Return whether that many segments stay within the limit, with room for cuts to move."""
-    balanced_s = duration_s / segments
-    slack_s = min(SLACK_S, balanced_s * SLACK_SHARE) if segments > 1 else 0
-    return balanced_s + slack_s <= longest_s
+    return duration_s / segments + _slack_s(duration_s, segments) <= longest_s
+
+
+def _slack_s(duration_s: Fraction, segments: int) -> Fraction:
+    """How much shorter than the limit balanced segments must be, so that their cuts can move."""
+    return min(SLACK_S, duration_s / segments * SLACK_SHARE) if segments > 1 else Fraction(0)
 
 
 def reach_s(

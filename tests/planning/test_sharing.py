@@ -127,9 +127,49 @@ def test_room_decides(
 def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
     """Too few parts are refused, and the error says how many it must be."""
     with pytest.raises(UsageError) as raised:
-        sharing.numbers([Fraction(181)], Fraction(100), Wishes(parts=2))
-    assert str(raised.value).startswith("parts=2 would each be longer than the 1:40 allowed")
+        sharing.numbers([Fraction(181)], Fraction(80), Wishes(parts=2))
+    assert str(raised.value).startswith("parts=2 would each be longer than the 1:20 allowed")
     assert raised.value.fix == "ask for at least 3"
+
+
+def test_parts_against_a_length_of_segments_name_that_length() -> None:
+    """Where the limit would allow so few parts, it is the length asked for that does not."""
+    asked = Wishes(parts=2, segment_s=Fraction(10))
+    with pytest.raises(UsageError) as raised:
+        sharing.numbers([Fraction(60)], Fraction(2400), asked)
+    assert str(raised.value).startswith("parts=2 and segments of 10 s cannot both be had of 1:00;")
+    assert raised.value.fix == "leave one of the two out, or ask for at least 6 parts"
+    with pytest.raises(UsageError, match="longer than the 20 s allowed"):
+        sharing.numbers([Fraction(60)], Fraction(20), asked)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "longest_s", "parts", "told"),
+    [
+        (
+            2_400,
+            Fraction("2399.9"),
+            1,
+            "parts=1 would each last 40:00.000, and a segment may hold 39:59.900 at most: a "
+            "file can last a little longer than its sound; ask for at least 2",
+        ),
+        (
+            2_400,
+            Fraction(600),
+            4,
+            "parts=4 would each last 10:00.000, and a segment may hold 9:50.000 at most: a "
+            "file can last a little longer than its sound, and cuts need room to move; "
+            "ask for at least 5",
+        ),
+    ],
+)
+def test_parts_that_only_just_do_not_fit_are_told_why(
+    duration_s: int, longest_s: Fraction, parts: int, told: str
+) -> None:
+    """Nobody is told that 40:00 is longer than 40:00."""
+    with pytest.raises(UsageError) as raised:
+        sharing.numbers([Fraction(duration_s)], longest_s, Wishes(parts=parts))
+    assert str(raised.value) == told
 
 
 def test_parts_of_several_stretches_are_refused() -> None:
