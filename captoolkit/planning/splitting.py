@@ -168,6 +168,8 @@ def _causes(
         causes.append(f"Of its {len(info.tracks)} sound tracks number {track.number} is split.")
     if causes and any(not picture.is_cover for picture in info.pictures):
         causes.append("Its moving picture is left out: sound is split.")
+    if causes and any(picture.is_cover for picture in info.pictures):
+        causes.append("Its cover art is left out.")
     return causes
 
 

@@ -99,6 +99,9 @@ def test_pictures_and_other_tracks_are_told_of() -> None:
     told = planned(one, info=media(one, two, pictures=(film,))).reasons
     assert "Of its 2 sound tracks number 1 is split." in told
     assert "Its moving picture is left out: sound is split." in told
+    assert "Its cover art is left out." not in told
+    cover = Picture(stream_index=1, codec="png", is_cover=True)
+    assert "Its cover art is left out." in planned(one, info=media(one, pictures=(cover,))).reasons
     short, other = track(9, number=1), track(9, number=2)
     plan = planned(other, info=media(short, other), track_is_asked_for=True)
     assert (plan.action, len(plan.spans)) == (Action.COPY, 1)
