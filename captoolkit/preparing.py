@@ -22,7 +22,7 @@ from captoolkit.planning import mixing, silence, travel
 from captoolkit.planning.plan import make_plan
 from captoolkit.planning.wishes import Wishes, refuse_nonsense
 from captoolkit.prepared import Prepared
-from captoolkit.units import format_clock, parse_duration
+from captoolkit.units import format_clock, parse_bit_rate, parse_duration
 from captoolkit.workshop import hearing
 from captoolkit.workshop.stream import decoded
 
@@ -57,7 +57,7 @@ def plan(
     track: int | str | None = None,
     format: str = "auto",
     quality: str = "auto",
-    bit_rate: int | None = None,
+    bit_rate: str | int | None = None,
     sample_rate_hz: int | None = None,
     channels: int | None = None,
     effort: str = "fast",
@@ -79,7 +79,7 @@ def plan(
         track: a sound track's number from 1, or its language; None takes the default one.
         format: `auto`, `wav`, `mp3`, `aac`, `amr` or `gsm`.
         quality: `auto`, `voice`, `podcast` or `music`.
-        bit_rate: bits per second.
+        bit_rate: bits per second, or a text such as `64k`.
         sample_rate_hz: samples per second that come out.
         channels: 1 or 2.
         segment: about how long a segment shall be: seconds, or a text such as `30s`.
@@ -99,7 +99,7 @@ def plan(
     wishes = Wishes(
         format=format,
         quality=quality,
-        bit_rate=bit_rate,
+        bit_rate=parse_bit_rate(bit_rate) if isinstance(bit_rate, str) else bit_rate,
         sample_rate_hz=sample_rate_hz,
         channels=channels,
         segment_s=seconds(segment),

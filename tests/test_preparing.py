@@ -163,6 +163,16 @@ def test_segments_tile_the_source(clicks: Path, wish: str) -> None:
             assert abs(found - around) <= 0.0003 * rate_hz
 
 
+def test_a_bit_rate_may_be_written_as_people_write_it(talk: Path) -> None:
+    """A bit rate is taken as a text, as lengths are; a text that is none is refused in words."""
+    made = plan(talk, bit_rate="64k").encoding
+    assert made is not None
+    assert made == plan(talk, bit_rate=64_000).encoding
+    assert made.bit_rate == 64_000
+    with pytest.raises(UsageError, match="'loud' is not a bit rate; write 64k"):
+        plan(talk, bit_rate="loud")
+
+
 def test_cuts_fall_into_the_silences(clicks: Path) -> None:
     """Where there is a pause within reach, the cut lies in it."""
     with prepare(clicks, format="mp3", segment="6s") as prepared:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
@@ -211,6 +212,8 @@ def refuse_nonsense(wishes: Wishes) -> None:
             )
     for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):
         value = getattr(wishes, name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+            raise UsageError(f"{name}={value!r} must be a whole number")
         if value is not None and value < 1:
             raise UsageError(
                 f"{name}={value} must be at least 1", fix="leave it out, or ask for more"

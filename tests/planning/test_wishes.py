@@ -122,6 +122,10 @@ def test_what_a_telephone_format_is_may_be_said(name: str) -> None:
         ({"bit_rate": 50_000}, "bit_rate=50000 is not one MP3 has; take one of 8k, .*, 320k$"),
         ({"segment_s": Fraction(1, 2)}, "segments of 0.5 s are shorter"),
         ({"channels": 0}, "channels=0 must be at least 1"),
+        ({"bit_rate": "64k"}, "bit_rate='64k' must be a whole number"),
+        ({"sample_rate_hz": 16e3}, "sample_rate_hz=16000.0 must be a whole number"),
+        ({"parts": "2"}, "parts='2' must be a whole number"),
+        ({"channels": True}, "channels=True must be a whole number"),
     ],
     ids=str,
 )
