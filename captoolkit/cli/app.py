@@ -112,10 +112,28 @@ def spelt_out(argv: Sequence[str]) -> list[str]:
     """Return arguments in which `--skip-silence` has the length that it has without one.
 
     click would take the next argument for the length, were it a file's name or not.
+
+    Raises:
+        UsageError: the next argument is a length, and no file.
     """
     options = list(itertools.takewhile(lambda word: word != "--", argv))
+    for word, following in itertools.pairwise(options):
+        if word == SKIP_SILENCE and _is_a_length(following) and not Path(following).exists():
+            raise UsageError(
+                f"{following}: no such file", fix=f"for a length write {SKIP_SILENCE}={following}"
+            )
     written = [USUAL_SILENCE if word == SKIP_SILENCE else word for word in options]
     return [*written, *argv[len(options) :]]
+
+
+def _is_a_length(word: str) -> bool:
+    from captoolkit.units import parse_duration
+
+    try:
+        parse_duration(word)
+    except UsageError:
+        return False
+    return True
 
 
 def _unheard(error: OSError) -> int:

@@ -274,8 +274,9 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
             "--skip-silence",
             callback=parsed_by(parse_duration),
             metavar="[=LENGTH]",
-            help="Leave out silences of at least this length; without one, of ten seconds. Quiet "
-            "sound is no silence. Times stay those of FILE.",
+            help="Leave out silences of at least this length, as in --skip-silence=5s; without "
+            "one, of ten seconds. Quiet sound is no silence. Times stay those of FILE. Where one "
+            "is left out between sounds, --parts cannot be counted and is refused.",
         ),
     ]
 

@@ -56,3 +56,17 @@ def test_wrong_usage_is_refused_with_status_2(
     assert ran.status == 2
     assert word in ran.err
     assert ran.out == ""
+
+
+def test_a_length_of_silence_is_written_with_a_sign(
+    run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A length after `--skip-silence` is no file, and nothing is done with another length."""
+    source = fixtures / "tones-and-silences.wav"
+    ran = run("plan", "--skip-silence", "5s", source)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == "error: 5s: no such file; for a length write --skip-silence=5s\n"
+    assert run("plan", "--skip-silence=5s", source).status == 0
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "5s").write_bytes(source.read_bytes())
+    assert run("plan", "--skip-silence", "5s").status == 0
