@@ -244,8 +244,8 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
             type=click.Choice(["auto", "voice", "podcast", "music"]),
             default="auto",
             show_default=True,
-            help="The services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k "
-            "in stereo; auto takes the best that fits.",
+            help="The services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k, in "
+            "stereo where the source has two channels; auto takes the best that fits.",
         ),
         click.option(
             "--effort",
@@ -269,7 +269,11 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
             metavar="HZ",
             help="Samples per second that come out.",
         ),
-        click.option("--channels", type=click.IntRange(1, 2), help="Channels that come out."),
+        click.option(
+            "--channels",
+            type=click.IntRange(1, 2),
+            help="Channels that come out: 2 of a source that has two, 1 of any.",
+        ),
         click.option(
             "--skip-silence",
             callback=parsed_by(parse_duration),

@@ -126,7 +126,7 @@ def _channels(wishes: Wishes, track: Track) -> int:
     if wishes.channels is not None and wishes.channels > most:
         raise UsageError(
             f"channels={wishes.channels} cannot be made of {track.channels}",
-            fix="stereo is kept where the source is stereo; else take 1",
+            fix="stereo is kept where the source is stereo, and no mix has two channels; take 1",
         )
     quality = ladder.QUALITIES.get(wishes.quality)
     return min(wishes.channels or (quality.channels if quality else 1), most)
