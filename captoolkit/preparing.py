@@ -133,7 +133,9 @@ def prepare(
     Args:
         source: as for `plan`.
         jobs: how many stretches of a long recording are worked on at once; all cores if None.
-        on_event: receives `Started`, `Progressed` and `SegmentReady`.
+        on_event: receives `Started`, `Progressed`, `SegmentReady`, `Replaced` and `Warned`, from
+            the threads that work; what it raises ends the work. To pickle what is returned, it
+            must be pickled too: a function of a module can be, a lambda cannot.
         **wishes: the keyword arguments of `plan`.
 
     Raises:

@@ -47,7 +47,8 @@ def command(
     Frames are copied as they are where the codec allows it, and samples are encoded losslessly
     where it does not: WAV, AIFF, FLAC. Tags are kept, pictures are not. Writes DIR/STEM.001.EXT,
     ... and DIR/STEM.manifest.json; prints the names of the pieces. A FILE that need not be cut
-    becomes one piece, untouched.
+    becomes one piece, untouched, with --exact too. --segment and --parts lift the 40 minutes,
+    --max-segment sets another length.
     """
     from captoolkit.splitting import split
 
