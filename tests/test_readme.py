@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import captoolkit
+from captoolkit.model import Action
 from captoolkit.timeline import FORMATS
+from tests.audio.test_formats import KINDS, Bench, kind
 from tests.conftest import FIXTURES, ROOT
 from tests.recorder import Recorder
 
@@ -145,6 +148,49 @@ def test_the_kinds_of_faults_are_as_many_as_the_readme_says() -> None:
 
     assert "lists sixteen kinds" in README
     assert len(Kind) == 16
+
+
+# Files of `tests/audio/test_formats.py` for each row of the README's table, in its order.
+GOING_IN = [
+    ["8-bit.wav", "24-bit.wav", "32-bit.wav", "gsm.wav"],
+    ["extensible.wav", "rf64.wav", "three.wav", "float.wav", "mu-law.wav", "adpcm.wav"],
+    ["cbr.mp3", "vbr.mp3", "cover.mp3"],
+    ["adts.aac"],
+    ["phone.amr", "wide.amr"],
+    ["aac.3gp", "phone.3gp", "wide.3gp"],
+    ["aac.m4a", "aac.mp4", "film.mov", "aac.mka", "aac.ts"],
+    ["mp3-inside.wav", "mp3.avi", "mp3.mp4", "mp3-later.mkv"],
+    ["amr.mov"],
+    ["long.mp3"],
+    ["stereo.flac", "vorbis.ogg", "opus.webm", "opus.mp4"],
+    ["be.aiff", "be.caf", "long.w64", "sun.au", "pcm.mov", "pcm.mka", "film.avi", "alac.m4a"],
+    ["dolby.ac3", "dolby.eac3", "layer-2.mp2", "windows.wma", "film.mkv", "film-later.ts"],
+]
+OUTCOMES = {
+    "passes through": Action.PASS_THROUGH,
+    "frames moved": Action.REMUX,
+    "frames copied": Action.COPY,
+    "encoded": Action.ENCODE,
+}
+
+MORE_KINDS = [
+    kind("amr.mov", "-c:a libopencore_amrnb", "mov", "amr_nb", 8_000, 1),
+    kind("long.mp3", "-af aloop=-1:size=2e5 -t 2500 -b:a 24k", "mp3", "mp3", 16_000, 1),
+]
+
+
+def test_what_goes_in_becomes_what_the_readme_says(tmp_path: Path, ffmpeg: str) -> None:
+    """A file for each container and codec of a row is planned as the row says."""
+    _, _, table = README.partition("### Formats that go in")
+    rows = [line for line in table.partition("*Encoded*")[0].splitlines() if line[:2] == "| "]
+    bench, kinds = Bench(tmp_path, ffmpeg), {one.name: one for one in [*KINDS, *MORE_KINDS]}
+    for row, names in zip(rows[2:], GOING_IN, strict=True):
+        said = row.rstrip(" |").rpartition("| ")[2]
+        (action,) = (it for words, it in OUTCOMES.items() if said.startswith(words))
+        for name in names:
+            path = tmp_path / name
+            kinds[name].make(bench, kinds[name], path)
+            assert captoolkit.plan(path).action is action, name
 
 
 def test_the_table_of_formats_is_the_registrys() -> None:
