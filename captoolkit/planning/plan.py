@@ -8,12 +8,13 @@ their boundaries; else the sound is encoded. A step is skipped only for a stated
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
 from captoolkit.planning import copying, fitting, ladder, mixing, sharing, targets
-from captoolkit.planning.bill import audio_tokens, bill
+from captoolkit.planning.bill import bill
 from captoolkit.planning.fitting import Bounds, Fit
 from captoolkit.planning.targets import clock
 from captoolkit.planning.wishes import Wishes, fallbacks, refuse_nonsense
@@ -88,6 +89,20 @@ def make_plan(
         stretches=_kept(track, skipped),
         causes=_causes(info, track, target, via, wishes, mix, skipped),
     )
+    made = _made(case, framing, unframed)
+    if not skipped:
+        return made
+    causes = _causes(info, track, target, via, wishes, mix, ())
+    whole = replace(case, skipped=(), stretches=_kept(track, ()), causes=causes)
+    try:
+        said = _said_of_saving(_made(whole, framing, unframed), made)
+    except UsageError:  # so few parts hold the sound alone: there is nothing to compare it with
+        return made
+    return replace(made, reasons=(*made.reasons, *said))
+
+
+def _made(case: _Case, framing: copying.Framing | None, unframed: str) -> Plan:
+    """The plan with the least change."""
     if not case.causes:
         return _pass_through(case)
     if framing is not None:
@@ -122,7 +137,7 @@ def _causes(
     if wishes.parts is not None and wishes.parts > 1:
         causes.append(f"{wishes.parts} parts are asked for.")
     if skipped:
-        causes.append(_said_of_skipped(skipped, target))
+        causes.append(_said_of_skipped(skipped))
     if mix.reason and not target.full_sound:
         causes.append(mix.reason)
     return tuple(causes)
@@ -134,12 +149,21 @@ def _is_of_format(container: str, codec: str, wishes: Wishes) -> bool:
     return container == wanted and (codec == "gsm_ms") == (wanted_codec == "gsm_ms")
 
 
-def _said_of_skipped(skipped: Sequence[Span], target: Target) -> str:
+def _said_of_skipped(skipped: Sequence[Span]) -> str:
     length_s = sum((Fraction(one.samples, one.rate_hz) for one in skipped), Fraction(0))
     silences = "1 silence is" if len(skipped) == 1 else f"{len(skipped)} silences are"
-    saved = audio_tokens(target, length_s)
-    tokens = f" That saves {saved:,} tokens." if saved else ""
-    return f"{silences} left out, {clock(length_s)} in all.{tokens}"
+    return f"{silences} left out, {clock(length_s)} in all."
+
+
+def _said_of_saving(whole: Plan, made: Plan) -> list[str]:
+    """What leaving silences out saves, as a sentence; none where nothing is counted."""
+    if not whole.input_tokens:
+        return []
+    saved = max(whole.input_tokens - made.input_tokens, 0)
+    return [
+        f"Leaving silence out saves {saved:,} of {whole.input_tokens:,} input tokens, those for "
+        "each request's text included."
+    ]
 
 
 def _kept(track: Track, skipped: Sequence[Span]) -> tuple[Span, ...]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captoolkit.errors import UsageError
-from captoolkit.model import Action, MediaInfo, Picture, Plan, Target, Track, Via
+from captoolkit.model import Action, MediaInfo, Picture, Plan, Span, Target, Track, Via
 from captoolkit.planning import ladder
 from captoolkit.planning.bill import audio_tokens
 from captoolkit.planning.mixing import Mix
@@ -43,6 +43,30 @@ def planned(
         mix=mix,
         wishes=Wishes(**wishes),
     )
+
+
+def test_what_leaving_silence_out_saves_is_what_two_plans_differ_by() -> None:
+    """Requests that are added for the stretches cost text of their own, and are counted."""
+    sound = track(140, rate_hz=16_000)
+    gaps = [
+        Span(start_samples=16_000 * start, end_samples=16_000 * end, rate_hz=16_000)
+        for start, end in ((20, 60), (80, 120))
+    ]
+    whole, info = planned(sound), media(sound)
+    left = make_plan(info, sound, CAPTIONER, skipped=gaps)
+    assert len(left.spans) == 3
+    saved = whole.input_tokens - left.input_tokens
+    assert f"Leaving silence out saves {saved} of 1,758 input tokens" in left.reasons[-1]
+    assert "2 silences are left out, 1:20 in all." in left.reasons
+
+
+def test_nothing_is_said_of_a_saving_that_cannot_be_known() -> None:
+    """One part may hold what is left where it would not hold all of it."""
+    sound = track(3000, rate_hz=16_000)
+    hush = [Span(start_samples=16_000 * 60, end_samples=16_000 * 3000, rate_hz=16_000)]
+    left = make_plan(media(sound), sound, CAPTIONER, skipped=hush, wishes=Wishes(parts=1))
+    assert len(left.spans) == 1
+    assert not any("saves" in reason for reason in left.reasons)
 
 
 def said(plan: Plan) -> str:
