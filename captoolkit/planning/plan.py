@@ -17,7 +17,7 @@ from captoolkit.planning import copying, fitting, ladder, mixing, sharing, targe
 from captoolkit.planning.bill import bill
 from captoolkit.planning.fitting import Bounds, Fit
 from captoolkit.planning.targets import clock
-from captoolkit.planning.wishes import Wishes, fallbacks, refuse_nonsense
+from captoolkit.planning.wishes import Wishes, fallbacks, refuse_nonsense, why_not_stereo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,8 +263,8 @@ def _encoded(case: _Case, unframed: str) -> Plan:
     rows = _rows(track, encoding, case.mix)
     if rows is None:
         causes = tuple(cause for cause in causes if cause != case.mix.reason)
-    if unframed:
-        causes = (*causes, unframed)
+    told = (unframed, why_not_stereo(case.wishes, track))
+    causes = (*causes, *(one for one in told if one))
     reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
     spans = sharing.shared_out(case.stretches, fit.numbers)
     most_bytes = ladder.file_bytes(  # resampling may round up to one sample more

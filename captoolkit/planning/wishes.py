@@ -132,6 +132,17 @@ def _channels(wishes: Wishes, track: Track) -> int:
     return min(wishes.channels or (quality.channels if quality else 1), most)
 
 
+def why_not_stereo(wishes: Wishes, track: Track) -> str:
+    """Return why a quality that is stereo comes out as mono, as a sentence; empty if it does not.
+
+    A source of one channel has no stereo to lose.
+    """
+    quality = ladder.QUALITIES.get(wishes.quality)
+    if quality is None or quality.channels < 2 or wishes.channels == 1 or track.channels <= 2:
+        return ""
+    return f"Its {track.channels} channels become one: stereo is kept where the source is stereo."
+
+
 def _shaped(rungs: Sequence[Encoding], rate_hz: int | None, channels: int) -> Sequence[Encoding]:
     """The rungs at another rate and in other channels, without those that cannot be had so."""
     shaped, refusal = [], None

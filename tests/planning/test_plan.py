@@ -69,6 +69,16 @@ def test_nothing_is_said_of_a_saving_that_cannot_be_known() -> None:
     assert not any("saves" in reason for reason in left.reasons)
 
 
+def test_a_quality_in_stereo_that_comes_out_as_mono_says_why() -> None:
+    """Whoever asks for music of six channels is told that it becomes one."""
+    told = "Its 6 channels become one: stereo is kept where the source is stereo."
+    assert told in planned(track(channels=6), quality="music").reasons
+    assert told not in planned(track(channels=6), quality="music", channels=1).reasons
+    for channels in (1, 2):
+        assert told not in planned(track(channels=channels), quality="music").reasons
+    assert told not in planned(track(channels=6), quality="podcast").reasons
+
+
 def said(plan: Plan) -> str:
     """How the segments are made: how many, how long, as what."""
     assert plan.encoding is not None
