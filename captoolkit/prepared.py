@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -58,6 +59,8 @@ class Prepared(Closing):
         self._described: SourceInfo | None = None  # as the process knows it that made this
         self._complete = False
         self._over = ""  # why no more can be made
+        self._turn = threading.RLock()  # of whoever makes the next segment, or clears up
+        self._closed = False
         self._forget_source = weakref.finalize(self, source.close)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -159,8 +162,10 @@ class Prepared(Closing):
                 self._open_folder(out)
             for _ in self:
                 pass
-            self._gather_in(out)
-            self._commit(out, described, overwrite=overwrite, spare=[self._source.path, *spare])
+            with self._turn:
+                self._refuse_over()
+                self._gather_in(out)
+                self._commit(out, described, overwrite=overwrite, spare=[self._source.path, *spare])
         except BaseException:
             self.close()  # no child and no staging folder waits for whoever drops this
             raise
@@ -208,22 +213,43 @@ class Prepared(Closing):
         )
 
     def close(self) -> None:
-        """End what runs and remove what was not saved; may be called twice."""
+        """End what runs and remove what was not saved; may be called twice.
+
+        From inside `on_event` it only tells the work to end, which may be waiting for that to
+        return; what was not saved then goes before the loop over the segments does.
+        """
+        self._closed = True
         self._over = self._over or "this preparation is closed"
-        try:
-            running = [each for each in (self._making, self._hashing) if each is not None]
-            if self._report.is_telling_here:  # the workers may be waiting for us to come back
-                for each in running:
-                    each.halt()
-            else:
-                _close_all(*running)
-        finally:
-            if self._folder is not None:
-                self._folder.remove()
-            self._forget_source()
+        for each in self._running:
+            each.halt()
+        self._clear_up()
+
+    def _clear_up(self) -> None:
+        """Wait until nothing runs, and only then remove what it made."""
+        if self._report.is_telling_here:  # whoever runs may wait for us; it clears up afterwards
+            return
+        with self._turn:
+            try:
+                _close_all(*self._running)
+            finally:
+                if self._folder is not None:
+                    self._folder.remove()
+                self._forget_source()
+
+    @property
+    def _running(self) -> list[Making | Hashing]:
+        return [each for each in (self._making, self._hashing) if each is not None]
 
     def _advance(self) -> bool:
         """Make the next segment; False when there are no more."""
+        try:
+            with self._turn:
+                return self._made_another()
+        finally:
+            if self._closed:
+                self._clear_up()
+
+    def _made_another(self) -> bool:
         if self._complete:
             return False
         self._refuse_over()
@@ -232,10 +258,10 @@ class Prepared(Closing):
         try:
             segment = next(self._work, None)
         except BaseException:
-            self._over = "this preparation has failed before"
+            self._over = self._over or "this preparation has failed before"
             raise
+        self._refuse_over()  # closed meanwhile
         if segment is None:
-            self._refuse_over()  # closed meanwhile, by another thread
             self._end()
             return False
         segment = dataclasses.replace(segment, via=self.plan.via, url=self._url)

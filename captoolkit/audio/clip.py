@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import warnings
 import weakref
@@ -35,7 +36,9 @@ class Folder:
     def staging(cls, parent: Path | None) -> Folder:
         """Make a hidden folder inside `parent`, the system's temporary one if None."""
         folder = cls(files.make_staging(parent))
-        folder.remove = weakref.finalize(folder, _remove, folder.path, os.getpid())
+        # Whatever a first removal could not take, a second one may.
+        folder.remove = functools.partial(_remove, folder.path, os.getpid())
+        weakref.finalize(folder, folder.remove)
         return folder
 
     def __reduce__(self) -> tuple[type[Folder], tuple[Path]]:

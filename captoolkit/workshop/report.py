@@ -55,11 +55,11 @@ class Report:
     def tell(self, event: Event) -> None:
         """Hand an event on."""
         with self._guard:
-            self._telling = threading.get_ident()
+            before, self._telling = self._telling, threading.get_ident()
             try:
                 self.on_event(event)
             finally:
-                self._telling = None
+                self._telling = before  # what is told of may make us tell more
 
     @property
     def is_telling_here(self) -> bool:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from captoolkit.errors import UsageError
+from captoolkit.events import Event, Progressed, SegmentReady
+from captoolkit.prepared import Prepared
+from captoolkit.preparing import prepare
+from tests.audio.conftest import Convert, has_children, noise
+from tests.conftest import write_wav
+
+PATIENCE_S = 30
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The system's temporary folder; no child runs afterwards."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield folder
+    assert not has_children()
+
+
+@pytest.fixture(scope="module")
+def mp3(tmp_path_factory: pytest.TempPathFactory, convert: Convert) -> Path:
+    """Four minutes whose frames are copied, by several threads."""
+    folder = tmp_path_factory.mktemp("recordings")
+    wav = write_wav(folder / "talk.wav", noise(240.0, rate_hz=16_000), rate_hz=16_000)
+    return convert(wav, folder / "talk.mp3", ["-b:a", "64k"])
+
+
+def threads() -> list[str]:
+    """The threads of ours that run."""
+    return [one.name for one in threading.enumerate() if one.name.startswith("captoolkit")]
+
+
+class Closer:
+    """An `on_event` that closes the preparation at the given event of a kind."""
+
+    def __init__(self, kind: type[Event], number: int = 1) -> None:
+        self._kind = kind
+        self._left = itertools.count(number, -1)
+        self.work: Prepared | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, self._kind) and next(self._left) == 1:
+            assert self.work is not None
+            self.work.close()
+
+
+@pytest.mark.parametrize("kind", [Progressed, SegmentReady])
+@pytest.mark.parametrize("number", [1, 9, 40])
+def test_closing_in_an_event_leaves_nothing(
+    mp3: Path, spool: Path, kind: type[Event], number: int
+) -> None:
+    """When the loop has ended no thread is at work, and what threads wrote until then is gone."""
+    cancel = Closer(kind, number)
+    cancel.work = prepare(mp3, segment="2s", jobs=8, on_event=cancel)
+    with pytest.raises(UsageError, match="is closed"):
+        list(cancel.work)
+    assert threads() == []
+    assert list(spool.rglob("*")) == []
