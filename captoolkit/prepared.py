@@ -278,6 +278,7 @@ class Prepared(Closing):
         self._work = iter(self._making)
         # Dropped without a word, what runs ends as if it had been closed.
         weakref.finalize(self, _close_all, self._making, self._hashing)
+        self._refuse_over()  # closed meanwhile, by somebody who found nothing to end
 
     def _end(self) -> None:
         """Everything is made: note when the sound was longer or shorter than its header said."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.errors import UsageError
-from captoolkit.events import Event, Progressed, SegmentReady
+from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.prepared import Prepared
 from captoolkit.preparing import prepare
 from tests.audio.conftest import Convert, has_children, noise
@@ -66,5 +66,23 @@ def test_closing_in_an_event_leaves_nothing(
     cancel.work = prepare(mp3, segment="2s", jobs=8, on_event=cancel)
     with pytest.raises(UsageError, match="is closed"):
         list(cancel.work)
+    assert threads() == []
+    assert list(spool.rglob("*")) == []
+
+
+@pytest.mark.parametrize("wishes", [{"segment": "2s"}, {"format": "wav"}, {}])
+def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str, str]) -> None:
+    """Closed as soon as it says that it starts, it does nothing, and says that it is closed."""
+    told: list[Event] = []
+    cancel = Closer(Started)
+
+    def on_event(event: Event) -> None:
+        told.append(event)
+        cancel(event)
+
+    cancel.work = prepare(mp3, on_event=on_event, **wishes)
+    with pytest.raises(UsageError, match="is closed"):
+        list(cancel.work)
+    assert [type(event) for event in told] == [Started]
     assert threads() == []
     assert list(spool.rglob("*")) == []
