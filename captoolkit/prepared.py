@@ -34,7 +34,8 @@ class Prepared(Closing):
     """A recording's segments: iterate to get each as soon as it is ready; `save` keeps them.
 
     A context manager. Closing it ends what still runs and removes what was not saved. Iterating
-    again begins with the segments that are there already.
+    again begins with the segments that are there already. Several threads may iterate: each sees
+    all segments, and each segment is made once.
 
     It can be pickled. A copy in another process has the segments if they are saved, and makes them
     itself if not; it needs the source where it is, be that a temporary file of the original.
@@ -60,6 +61,7 @@ class Prepared(Closing):
         self._complete = False
         self._over = ""  # why no more can be made
         self._turn = threading.RLock()  # of whoever makes the next segment, or clears up
+        self._is_making = False
         self._closed = False
         self._forget_source = weakref.finalize(self, source.close)
 
@@ -88,7 +90,7 @@ class Prepared(Closing):
         """Yield the segments in order, making those that do not exist yet."""
         number = 0
         while True:
-            if number == len(self._segments) and not self._advance():
+            if number == len(self._segments) and not self._advance(number):
                 return
             yield self._segments[number]
             number += 1
@@ -240,12 +242,15 @@ class Prepared(Closing):
     def _running(self) -> list[Making | Hashing]:
         return [each for each in (self._making, self._hashing) if each is not None]
 
-    def _advance(self) -> bool:
-        """Make the next segment; False when there are no more."""
+    def _advance(self, number: int) -> bool:
+        """Make the segment after so many, unless another thread just has; False after the last."""
+        # Whoever tells an event is waited for by whose turn it is, and cannot wait for that one.
+        if not self._turn.acquire(blocking=not self._report.is_telling_here):
+            raise _asked_inside()
         try:
-            with self._turn:
-                return self._made_another()
+            return number < len(self._segments) or self._made_another()
         finally:
+            self._turn.release()
             if self._closed:
                 self._clear_up()
 
@@ -255,11 +260,16 @@ class Prepared(Closing):
         self._refuse_over()
         if self._making is None:
             self._begin()
+        if self._is_making:
+            raise _asked_inside()
         try:
+            self._is_making = True
             segment = next(self._work, None)
         except BaseException:
             self._over = self._over or "this preparation has failed before"
             raise
+        finally:
+            self._is_making = False
         self._refuse_over()  # closed meanwhile
         if segment is None:
             self._end()
@@ -389,6 +399,12 @@ def _left_by(described: Path, stem: str) -> list[str]:
         and (described.parent / name).is_file()
         and encode.sha256(described.parent / name) == sha256
     ]
+
+
+def _asked_inside() -> UsageError:
+    return UsageError(
+        "a segment cannot be waited for inside on_event", fix="iterate after it has returned"
+    )
 
 
 def _close_all(*running: Closing) -> None:

@@ -4,10 +4,12 @@ import itertools
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from captoolkit.audio.clip import ReadySegment
 from captoolkit.errors import UsageError
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.prepared import Prepared
@@ -51,6 +53,7 @@ class Closer:
         self.work: Prepared | None = None
 
     def __call__(self, event: Event) -> None:
+        """Close it, if it is that event."""
         if isinstance(event, self._kind) and next(self._left) == 1:
             assert self.work is not None
             self.work.close()
@@ -86,3 +89,40 @@ def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str
     assert [type(event) for event in told] == [Started]
     assert threads() == []
     assert list(spool.rglob("*")) == []
+
+
+@pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
+def test_several_threads_see_all_segments(mp3: Path, wishes: dict[str, str]) -> None:
+    """Each thread that iterates gets every segment, each made once, and none gets an error."""
+    ready: list[Event] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, SegmentReady):
+            ready.append(event)
+
+    together = threading.Barrier(4)
+    with prepare(mp3, segment="4s", on_event=note, **wishes) as work, ThreadPoolExecutor(4) as pool:
+
+        def take() -> list[ReadySegment]:
+            together.wait(PATIENCE_S)
+            return list(work)
+
+        taken = [future.result(PATIENCE_S) for future in [pool.submit(take) for _ in range(4)]]
+        assert taken == [list(work.segments)] * 4
+        assert len(ready) == len(work.segments) == len(work.plan.spans)
+
+
+@pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
+def test_asking_for_a_segment_inside_an_event_does_not_hang(
+    mp3: Path, wishes: dict[str, str]
+) -> None:
+    """Progress is told by who makes the segment: waiting for one there is refused."""
+    works: list[Prepared] = []
+
+    def greedy(event: Event) -> None:
+        if isinstance(event, Progressed):
+            list(works[0])
+
+    works.append(prepare(mp3, segment="4s", on_event=greedy, **wishes))
+    with works[0] as work, pytest.raises(UsageError, match="inside on_event"):
+        list(work)
