@@ -196,7 +196,8 @@ class Prepared(Closing):
     def source(self) -> SourceInfo:
         """What the manifest says about where the segments come from.
 
-        Until all segments are made its length is what was promised, and its hash is empty.
+        Until all segments are made its length is what was promised, and its hash is empty; the
+        hash stays empty where this was closed before the source had been read to its end.
         """
         if self._described is not None:
             return self._described
@@ -370,6 +371,7 @@ class Prepared(Closing):
         text = manifest.render(
             self.plan, self.source, self.segments, skipped=self.skipped, warnings=said
         )
+        self._refuse_over()  # closed meanwhile: the source's hash may not be that of all of it
         stale = [name for name in _left_by(described, self._stem) if name not in names]
         files.write_whole(folder.path / described.name, text, overwrite=True)
         files.move_all(folder.path, out, [*names, described.name])

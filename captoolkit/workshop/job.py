@@ -94,12 +94,13 @@ class Hashing(Closing):
         self._path = path
         self._digest = hashlib.sha256()
         self._fault: OSError | None = None
+        self._is_whole = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="captoolkit-hash", daemon=True)
         self._thread.start()
 
     def result(self) -> str:
-        """Wait for it and return it, in hexadecimal.
+        """Wait for it and return it, in hexadecimal; empty if it was stopped before the end.
 
         Raises:
             SourceNotFoundError: the source can no longer be read.
@@ -111,7 +112,7 @@ class Hashing(Closing):
                 fix="leave it in its place until the work is done",
                 path=self._path,
             ) from self._fault
-        return self._digest.hexdigest()
+        return self._digest.hexdigest() if self._is_whole else ""
 
     def halt(self) -> None:
         """Stop reading without waiting for it."""
@@ -126,7 +127,11 @@ class Hashing(Closing):
     def _read(self) -> None:
         try:
             with self._path.open("rb", buffering=0) as stream:
-                while not self._stop.is_set() and (chunk := stream.read(CHUNK_BYTES)):
+                while not self._stop.is_set():
+                    chunk = stream.read(CHUNK_BYTES)
+                    if not chunk:
+                        self._is_whole = True
+                        return
                     self._digest.update(chunk)
         except OSError as error:
             self._fault = error

@@ -113,3 +113,13 @@ def test_hashing_ends_when_it_is_closed(tmp_path: Path) -> None:
     hashing.close()
     hashing.close()
     assert hashing_threads() == []
+
+
+def test_a_stopped_hash_does_not_pass_for_a_whole_one(tmp_path: Path) -> None:
+    """The digest of a part is no digest of the source: there is none, and it is empty."""
+    path = tmp_path / "source"
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)  # takes no room on the disk, and an hour to read
+    with Hashing(path) as hashing:
+        hashing.halt()
+        assert hashing.result() == ""
