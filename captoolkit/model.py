@@ -124,6 +124,7 @@ class MediaInfo:
         container: a short name by what the bytes are, never by the file's name: `wav`, `mp3`,
             `m4a`, `mp4`, `3gp`, `aac` (ADTS), `amr`, `flac`, `matroska`, ...
         plain_header: False for a WAV whose header is EXTENSIBLE, RF64 or the like; else True.
+        true_header: False where the header promises more sound than the file holds.
         warnings: what is odd about the file, as sentences.
     """
 
@@ -133,6 +134,7 @@ class MediaInfo:
     tracks: tuple[Track, ...]
     pictures: tuple[Picture, ...] = ()
     plain_header: bool = True
+    true_header: bool = True
     warnings: tuple[str, ...] = ()
 
     @property

@@ -25,6 +25,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from captoolkit.audio import frames
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.audio.source import OpenSource
 from captoolkit.errors import (
@@ -748,6 +749,29 @@ def test_a_file_that_holds_less_than_it_promises(
     manifest = json.loads((tmp_path / "out" / "talk.manifest.json").read_text(encoding="utf-8"))
     assert manifest["reasons"][-1] == prepared.warnings[0]
     assert manifest["source"]["duration_s"] == pytest.approx(found / 16_000, abs=1e-6)
+
+
+def test_a_header_that_promises_more_is_not_passed_on(
+    talk: Path, tmp_path: Path, convert: Convert
+) -> None:
+    """What would fit is not passed through: frames are copied without it, samples written anew."""
+    mp3 = convert(talk, tmp_path / "short.mp3", ["-q:a", "5"])
+    found = frames.index(mp3)
+    assert found is not None
+    quarter = len(found.sizes) // 4
+    mp3.write_bytes(mp3.read_bytes()[: int(found.starts_of(quarter, quarter + 1)[0])])
+    wav = tmp_path / "short.wav"
+    wav.write_bytes(talk.read_bytes()[: talk.stat().st_size // 4])
+    for source, action in ((mp3, Action.REMUX), (wav, Action.ENCODE)):
+        assert "promises" in probe(source).warnings[0]
+        with prepare(source) as prepared:
+            (segment,) = prepared.save(tmp_path / action)
+        assert prepared.plan.action is action
+        assert any("promises more sound" in reason for reason in prepared.plan.reasons)
+        made = probe(segment.path)
+        assert made.warnings == ()
+        assert b"Xing" not in segment.read_bytes()
+        assert made.default_track.duration_s == pytest.approx(6.0, abs=0.5)
 
 
 @pytest.mark.parametrize("name", ["not-media.wav", "empty.wav", "playlist.mp3"])

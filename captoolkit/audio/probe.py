@@ -129,6 +129,7 @@ def ask_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
             path=file,
         )
     tracks, warnings = _tracks(file, container, sounds)
+    shortfall = _shortfall(text, file, container, tracks, pictures)
     return MediaInfo(
         path=str(file),
         size_bytes=size_bytes,
@@ -136,7 +137,8 @@ def ask_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         tracks=tracks,
         pictures=pictures,
         plain_header=container != "wav" or riff.has_plain_header(file),
-        warnings=(*_shortfall(text, file, container, tracks, pictures), *warnings),
+        true_header=not shortfall,
+        warnings=(*shortfall, *warnings),
     )
 
 

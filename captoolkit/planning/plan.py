@@ -126,6 +126,8 @@ def _causes(
 ) -> tuple[str, ...]:
     """Why the file cannot stay as it is, as sentences; none if it can."""
     causes = list(targets.misfits(info, track, target, via))
+    if not info.true_header:  # a service may hold the file to what it says of itself
+        causes.append("Its header promises more sound than it holds, and is not passed on.")
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
     if wishes.format != "auto" and not _is_of_format(info.container, track.codec, wishes):
         causes.append(f"{wishes.format.upper()} is asked for.")
