@@ -20,7 +20,7 @@ from captoolkit.audio import encode
 from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.audio.source import OpenSource
 from captoolkit.closing import Closing
-from captoolkit.errors import InputError, NoAudioError, UsageError
+from captoolkit.errors import InputError, NoAudioError, SourceNotFoundError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
 from captoolkit.model import Action, Plan, SourceInfo, Span, Via
 from captoolkit.picturing import picture
@@ -63,6 +63,7 @@ class Prepared(Closing):
         self._turn = threading.RLock()  # of whoever makes the next segment, or clears up
         self._is_making = False
         self._closed = False
+        self._discarded: set[int] = set()
         self._forget_source = weakref.finalize(self, source.close)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,13 +148,17 @@ class Prepared(Closing):
             The segments, whose `path` is now in `out`.
 
         Raises:
-            UsageError: `stem` is no plain name; or this is closed, or has failed before.
+            UsageError: `stem` is no plain name; or this is closed, or has failed before; or a
+                segment was discarded.
             OutputExistsError: something of that name is there and `overwrite` is false.
             OutputError: the folder cannot be written, or its disk is full.
         """
-        if stem is not None and (not stem or Path(stem).name != stem or "\0" in stem):
+        if stem is not None and (
+            stem in ("", ".", "..") or Path(stem).name != stem or "\0" in stem
+        ):
             raise UsageError(f"stem={stem!r} must be a plain name", fix="give the folder as `out`")
         self._refuse_over()
+        self._refuse_discarded()
         out = Path(out).absolute()
         self._stem = stem if stem is not None else self._stem
         described = out / f"{self._stem}.manifest.json"
@@ -166,6 +171,7 @@ class Prepared(Closing):
                 pass
             with self._turn:
                 self._refuse_over()
+                self._refuse_discarded()
                 self._gather_in(out)
                 self._commit(out, described, overwrite=overwrite, spare=[self._source.path, *spare])
         except BaseException:
@@ -191,6 +197,7 @@ class Prepared(Closing):
         """Remove the file of a segment that nobody needs any more; never the source's own."""
         if segment.folder is self._folder:
             segment.path.unlink(missing_ok=True)
+            self._discarded.add(segment.index)
 
     @property
     def source(self) -> SourceInfo:
@@ -280,7 +287,20 @@ class Prepared(Closing):
         self._report.tell(SegmentReady(path=self.plan.info.path, segment=segment))
         return True
 
+    def _refuse_discarded(self) -> None:
+        if self._discarded:
+            raise UsageError(
+                "segments that were discarded cannot be saved",
+                fix="save first, or prepare the source again",
+            )
+
     def _begin(self) -> None:
+        if not self._source.path.exists():
+            raise SourceNotFoundError(
+                "the source is gone",
+                fix="leave it in its place, or what it was given to open, until the work is done",
+                path=self.plan.info.path,
+            )
         folder = self._folder or self._open_folder(None)
         job = Job(plan=self.plan, source=self._source.path, folder=folder, stem=self._stem)
         self._report.started()

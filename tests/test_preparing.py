@@ -448,7 +448,7 @@ def test_saving_under_another_name(talk: Path, tmp_path: Path) -> None:
     assert listing(tmp_path / "out") == sorted([*names("会议 %d", COUNT), *names("-again", COUNT)])
 
 
-@pytest.mark.parametrize("stem", ["", ".", "a/b", "../a", "/a", "a\0b"])
+@pytest.mark.parametrize("stem", ["", ".", "..", "a/b", "../a", "/a", "a\0b"])
 def test_a_stem_is_a_plain_name(talk: Path, tmp_path: Path, stem: str) -> None:
     """Nothing lands outside the folder that was named."""
     with prepare(talk, **PIECES) as prepared, pytest.raises(UsageError, match="plain name"):
@@ -659,6 +659,16 @@ def test_discarding_leaves_what_was_saved(talk: Path, tmp_path: Path) -> None:
         for segment in prepared.save(tmp_path / "out"):
             prepared.discard(segment)
     assert listing(tmp_path / "out") == names("talk", COUNT)
+
+
+def test_what_was_discarded_cannot_be_saved(talk: Path, tmp_path: Path) -> None:
+    """Saving says so in words of the user's, and names no folder of ours."""
+    with prepare(talk, **PIECES) as prepared:
+        for segment in prepared:
+            prepared.discard(segment)
+        with pytest.raises(UsageError, match="discarded cannot be saved"):
+            prepared.save(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 # -------------------------------------------------------------------------- all or nothing
@@ -980,3 +990,11 @@ def test_a_copy_owns_nothing(fixtures: Path) -> None:
         gc.collect()
         assert first.path.is_file()
         assert len(list(prepared)) == 3
+
+
+def test_a_copy_whose_source_went_with_the_original_says_so(fixtures: Path) -> None:
+    """What was only in memory goes when the original is closed; the sound is not to blame."""
+    with prepare((fixtures / "hammering-mandarin.flac").read_bytes(), segment="15s") as prepared:
+        copy = pickle.loads(pickle.dumps(prepared))
+    with copy, pytest.raises(SourceNotFoundError, match="the source is gone"):
+        list(copy)
