@@ -34,6 +34,17 @@ if TYPE_CHECKING:
     from captoolkit.audio.source import Source
 
 CHAPTERS = "chapters"
+# What files of a container are called where no name tells, if not as the container; and what those
+# are called that hold a moving picture, or a codec that has an ending of its own.
+ENDINGS = {"matroska": "mka", "mpeg-ts": "ts", "mpeg-ps": "mpg"}
+MOVING_ENDINGS = {"matroska": "mkv", "wma": "wmv", "ogg": "ogv", "m4a": "mp4"}
+CODEC_ENDINGS = {("ogg", "opus"): "opus", ("ogg", "speex"): "spx", ("mp3", "mp2"): "mp2"}
+# A name's ending is taken for the file's if it is one that sound or film has: no `.php`.
+KNOWN_ENDINGS = (
+    "3g2 3ga 3gp aac ac3 adts aif aifc aiff amr ape asf au avi awb caf dts eac3 flac flv m2ts m4a "
+    "m4b m4v mka mkv mlp mov mp2 mp3 mp4 mpa mpeg mpg mts oga ogg ogv opus rf64 snd spx tak thd ts "
+    "tta vob w64 wav wave weba webm wma wmv wv"
+)
 
 
 def split(
@@ -99,6 +110,8 @@ def split(
             tags=told.tags,
             track_is_asked_for=track is not None,
         )
+        if made.action is Action.PASS_THROUGH and str(opened.path) != opened.name:
+            made = replace(made, suffix=_ending(opened.name, info, chosen))
         if made.action is not Action.PASS_THROUGH:
             made = replace(made, info=replace(info, warnings=(*info.warnings, *told.notes)))
         return Prepared(named(made, opened), opened, jobs=jobs or cores(), on_event=on_event)
@@ -111,6 +124,19 @@ def _chapters(told: tags.Told, info: MediaInfo) -> tuple[Chapter, ...]:
     if not told.chapters:
         raise InputError("it has no chapters", fix="split it without --at chapters", path=info.path)
     return told.chapters
+
+
+def _ending(name: str, info: MediaInfo, track: Track) -> str:
+    """What the name of a file ends in that lies here without one: its own name's, if it has it."""
+    named_so = name.rpartition("/")[2].rpartition(".")[2].lower()
+    if named_so in KNOWN_ENDINGS.split():
+        return named_so
+    container = packets.container_of(info)
+    moving = any(not picture.is_cover for picture in info.pictures)
+    if moving and container in MOVING_ENDINGS:
+        return MOVING_ENDINGS[container]
+    known = CODEC_ENDINGS.get((container, track.codec)) or ENDINGS.get(container)
+    return known or container
 
 
 def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:

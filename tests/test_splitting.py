@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import subprocess
@@ -434,6 +435,32 @@ def test_a_short_file_is_one_untouched_piece(make: Make, tmp_path: Path) -> None
     assert work.plan.action is Action.PASS_THROUGH
     assert piece.file == "film.001.mkv"
     assert piece.path.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("container", "options", "ending"),
+    [
+        ("matroska", "-c:a aac", "mka"),
+        ("webm", "-c:a libopus", "webm"),
+        ("mpegts", "-c:a aac", "ts"),
+        ("ogg", "-c:a libopus", "opus"),
+        ("mp2", "-c:a mp2", "mp2"),
+        ("mp3", "-c:a libmp3lame", "mp3"),
+    ],
+)
+def test_an_untouched_source_in_memory_gets_its_proper_ending(
+    make: Make, convert: Convert, tmp_path: Path, container: str, options: str, ending: str
+) -> None:
+    """Without a name the ending is that of the container and codec; with one it is the name's."""
+    file = convert(make("s16.wav"), tmp_path / "nameless", [*options.split(), "-f", container])
+    (piece,) = captoolkit.split(file.read_bytes()).save(tmp_path / "bytes")
+    assert piece.file == f"source.001.{ending}"
+    stream = io.BytesIO(file.read_bytes())
+    for name, wanted in (("a/talk.MKV", "mkv"), ("https://example.com/get.php", ending)):
+        stream.name = name
+        stream.seek(0)
+        (piece,) = captoolkit.split(stream).save(tmp_path / wanted / name[:1])
+        assert piece.file.endswith(f".001.{wanted}")
 
 
 def test_the_manifest_names_no_target(make: Make, tmp_path: Path) -> None:
