@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_closing_in_an_event_leaves_nothing(
 
 
 @pytest.mark.parametrize("wishes", [{"segment": "2s"}, {"format": "wav"}, {}])
-def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str, str]) -> None:
+def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str, Any]) -> None:
     """Closed as soon as it says that it starts, it does nothing, and says that it is closed."""
     told: list[Event] = []
     cancel = Closer(Started)
@@ -92,7 +93,7 @@ def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str
 
 
 @pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
-def test_several_threads_see_all_segments(mp3: Path, wishes: dict[str, str]) -> None:
+def test_several_threads_see_all_segments(mp3: Path, wishes: dict[str, Any]) -> None:
     """Each thread that iterates gets every segment, each made once, and none gets an error."""
     ready: list[Event] = []
 
@@ -114,7 +115,7 @@ def test_several_threads_see_all_segments(mp3: Path, wishes: dict[str, str]) -> 
 
 @pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
 def test_asking_for_a_segment_inside_an_event_does_not_hang(
-    mp3: Path, wishes: dict[str, str]
+    mp3: Path, wishes: dict[str, Any]
 ) -> None:
     """Progress is told by who makes the segment: waiting for one there is refused."""
     works: list[Prepared] = []
