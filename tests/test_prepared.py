@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 
 from captoolkit.audio.clip import ReadySegment
@@ -127,3 +129,25 @@ def test_asking_for_a_segment_inside_an_event_does_not_hang(
     works.append(prepare(mp3, segment="4s", on_event=greedy, **wishes))
     with works[0] as work, pytest.raises(UsageError, match="inside on_event"):
         list(work)
+
+
+def test_closing_ends_the_ffmpeg_that_unwraps(
+    tmp_path: Path, mp3: Path, convert: Convert, spool: Path
+) -> None:
+    """Closed by another thread while frames leave their container, a preparation is just closed."""
+    hours = ["-c", "copy", "-metadata", "title=long"]
+    film = convert(mp3, tmp_path / "short.mkv", hours)
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"file {film}\n" * 60, encoding="utf-8")
+    long = tmp_path / "long.mkv"
+    argv = [str(imageio_ffmpeg.get_ffmpeg_exe()), "-v", "error", "-f", "concat", "-safe", "0"]
+    subprocess.run([*argv, "-i", str(listed), "-c", "copy", str(long)], check=True)
+    work = prepare(long, segment="20m", max_duration="100h")
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(list, work)
+        while not list(spool.rglob("stream.mp3")) and not taking.done():
+            threading.Event().wait(0.002)
+        work.close()
+        with pytest.raises(UsageError, match="is closed"):
+            taking.result(PATIENCE_S)
+    assert list(spool.rglob("*")) == []

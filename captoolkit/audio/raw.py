@@ -8,7 +8,8 @@ headers are of the track that was probed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ STREAMS = {
     "amr_nb": ("amr", "amr"),
     "amr_wb": ("amr", "amr"),
 }
+Watched = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
+
 CHUNK_BYTES = 1 << 20
 FRAMES_TO_TAG = 8  # more than a reader needs to know a stream for what it is
 # How ffmpeg writes tags before a stream: ID3v2.3, which every player reads.
@@ -178,13 +181,20 @@ def is_raw(info: MediaInfo) -> bool:
     return info.container in {name for name, _ in STREAMS.values()}
 
 
-def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | str:
+def _unwatched(process: ffmpeg.Process) -> AbstractContextManager[ffmpeg.Process]:
+    return process
+
+
+def stream_of(
+    info: MediaInfo, track: Track, folder: Path, *, watched: Watched = _unwatched
+) -> RawStream | str:
     """Return the track's frames as a raw stream, or why they cannot be had or trusted.
 
     Args:
         info: the file.
         track: the track of it.
         folder: where to write the stream if the file itself is none.
+        watched: is given each process that runs, so that somebody else may end it.
 
     Returns:
         The stream; or a sentence.
@@ -195,7 +205,7 @@ def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | str:
     path = Path(info.path)
     if not is_raw(info):
         path = folder / f"stream.{STREAMS[codec][0]}"
-        if not _unwrapped(info, track, path):
+        if not _unwrapped(info, track, path, watched):
             return f"Its {codec} frames cannot be taken out of {info.container} as they are."
     index = frames.index(path)
     if index is None:
@@ -205,7 +215,7 @@ def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | str:
         return f"Among its {codec} frames lie {stray_bytes:,} bytes that belong to none."
     if (index.codec, index.rate_hz) != (codec, track.sample_rate_hz):  # HE-AAC, which doubles it
         return f"Its frames say {index.rate_hz} Hz, and are decoded to {track.sample_rate_hz} Hz."
-    lead_samples = _lead(info, track)
+    lead_samples = _lead(info, track, watched)
     if lead_samples is None:
         return f"Where in its {codec} frames the sound begins cannot be told."
     return RawStream(
@@ -216,7 +226,7 @@ def stream_of(info: MediaInfo, track: Track, folder: Path) -> RawStream | str:
     )
 
 
-def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
+def _unwrapped(info: MediaInfo, track: Track, path: Path, watched: Watched) -> bool:
     """Write the track's packets as they are; False where its container holds them otherwise."""
     muxer = STREAMS[track.codec][1]
     options = {"write_xing": 0, "id3v2_version": 0} if muxer == "mp3" else {}
@@ -224,7 +234,7 @@ def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
         ffmpeg.file_url(path), f=muxer, acodec="copy", map_metadata=-1, flush_packets=0, **options
     )
     try:
-        with ffmpeg.Process(ffmpeg.compile_argv(node), writes=path) as process:
+        with watched(ffmpeg.Process(ffmpeg.compile_argv(node), writes=path)) as process:
             process.finish()
     except ToolTimeoutError:
         raise
@@ -234,7 +244,7 @@ def _unwrapped(info: MediaInfo, track: Track, path: Path) -> bool:
     return path.is_file()
 
 
-def _lead(info: MediaInfo, track: Track) -> int | None:
+def _lead(info: MediaInfo, track: Track, watched: Watched) -> int | None:
     """How many samples the raw stream's decoder gives before the first that the track has.
 
     None where it cannot be told: Matroska says how long the encoder's delay is where nobody passes
@@ -247,7 +257,7 @@ def _lead(info: MediaInfo, track: Track) -> int | None:
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(
         "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}
     )
-    with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+    with watched(ffmpeg.Process(ffmpeg.compile_argv(node))) as process:
         lines = process.read_all(ffmpeg.MAX_HEADER_BYTES).decode().splitlines()
         process.wait()
     base = next((line[6:].strip() for line in lines if line.startswith("#tb 0:")), "1/1")

@@ -9,6 +9,7 @@ on by several threads, and come out the same by however many.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections import deque
@@ -19,11 +20,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from captoolkit.audio import encode, frames, pcm, raw
+from captoolkit.audio import encode, ffmpeg, frames, pcm, raw
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.audio.probe import identify
 from captoolkit.closing import Closing
-from captoolkit.errors import InputError, LimitError
+from captoolkit.errors import CaptoolkitError, InputError, LimitError
 from captoolkit.planning import targets
 from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.planning.ladder import MODEL_RATE_HZ
@@ -56,11 +57,17 @@ class Copying(Closing):
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="captoolkit-copy")
         self._closed = False
         self._guard = threading.RLock()  # the garbage collector may close us in a worker
+        self._running: set[ffmpeg.Process] = set()
         self._tags: dict[str, bytes] = {}
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments in order, while the next ones are cut and written."""
-        plan, stream = self._job.plan, self._stream()
+        try:
+            plan, stream = self._job.plan, self._stream()
+        except (CaptoolkitError, ValueError):
+            if self._closed:  # by another thread, which ended what was waited for
+                return
+            raise
         places = self._ahead(lambda around: self._quiet(stream, around), movable(plan))
         shares = edges(plan, stream, lambda around: next(places, around.balanced))
         numbered = enumerate(shares, start=1)
@@ -74,6 +81,23 @@ class Copying(Closing):
         """Make no more of them than are being made."""
         with self._guard:
             self._closed = True
+            running = tuple(self._running)
+        for process in running:
+            process.close()
+
+    @contextlib.contextmanager
+    def _watched(self, process: ffmpeg.Process) -> Iterator[ffmpeg.Process]:
+        """Keep a process where `halt` finds it, and end it when it is left."""
+        with process:
+            with self._guard:
+                self._running.add(process)
+            try:
+                if self._closed:
+                    process.close()
+                yield process
+            finally:
+                with self._guard:
+                    self._running.discard(process)
 
     def close(self) -> None:
         """Make no more of them; may be called twice."""
@@ -108,7 +132,7 @@ class Copying(Closing):
     def _stream(self) -> raw.RawStream:
         plan = self._job.plan
         info = dataclasses.replace(plan.info, path=str(self._job.source))
-        stream = raw.stream_of(info, plan.track, self._job.folder.path)
+        stream = raw.stream_of(info, plan.track, self._job.folder.path, watched=self._watched)
         if isinstance(stream, str):  # it could be copied when it was planned
             raise InputError(
                 "it changed while it was being prepared",
