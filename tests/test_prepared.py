@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -9,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import pytest
 
 from captoolkit.audio.clip import ReadySegment
 from captoolkit.errors import UsageError
 from captoolkit.events import Event, Progressed, SegmentReady, Started
+from captoolkit.model import Action
 from captoolkit.prepared import Prepared
 from captoolkit.preparing import prepare
 from tests.audio.conftest import Convert, has_children, noise
@@ -135,14 +134,12 @@ def test_closing_ends_the_ffmpeg_that_unwraps(
     tmp_path: Path, mp3: Path, convert: Convert, spool: Path
 ) -> None:
     """Closed by another thread while frames leave their container, a preparation is just closed."""
-    hours = ["-c", "copy", "-metadata", "title=long"]
-    film = convert(mp3, tmp_path / "short.mkv", hours)
-    listed = tmp_path / "list.txt"
-    listed.write_text(f"file {film}\n" * 60, encoding="utf-8")
-    long = tmp_path / "long.mkv"
-    argv = [str(imageio_ffmpeg.get_ffmpeg_exe()), "-v", "error", "-f", "concat", "-safe", "0"]
-    subprocess.run([*argv, "-i", str(listed), "-c", "copy", str(long)], check=True)
-    work = prepare(long, segment="20m", max_duration="100h")
+    bare = convert(mp3, tmp_path / "bare.mp3", ["-c", "copy", "-write_xing", "0"])
+    whole = tmp_path / "whole.mp3"
+    whole.write_bytes(bare.read_bytes() * 20)
+    long = convert(whole, tmp_path / "long.mkv", ["-c", "copy"])
+    work = prepare(long, segment="10m")
+    assert work.plan.action is Action.COPY
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(list, work)
         while not list(spool.rglob("stream.mp3")) and not taking.done():
