@@ -13,7 +13,6 @@ import os
 import pickle
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -58,15 +57,11 @@ CLICKS_S = tuple(0.71 + 1.3 * number for number in range(22))
 
 
 @pytest.fixture(autouse=True)
-def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def spool(temporary: Path) -> Iterator[Path]:
     """The system's temporary folder: empty afterwards, and no child runs any more."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield folder
+    yield temporary
     gc.collect()
-    assert listing(folder) == []
+    assert listing(temporary) == []
     assert not has_children()
 
 

@@ -164,15 +164,11 @@ def tags(ffmpeg: str) -> Callable[[Path], dict[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def spool(temporary: Path) -> Iterator[Path]:
     """The system's temporary folder: empty afterwards, and no child runs any more."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    yield folder
+    yield temporary
     assert not has_children()
-    assert list(folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def tiles(segments: tuple[ReadySegment, ...], path: Path) -> bool:

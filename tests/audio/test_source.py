@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -36,16 +35,6 @@ from tests.audio.conftest import noise
 from tests.conftest import write_wav
 
 RATE_HZ = 16_000
-
-
-@pytest.fixture
-def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The system's temporary folder, empty."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return folder
 
 
 class Pipe(io.RawIOBase):
@@ -113,7 +102,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_kind_of_source_is_the_same_sound(tmp_path: Path, spool: Path, name: str) -> None:
+def test_every_kind_of_source_is_the_same_sound(tmp_path: Path, temporary: Path, name: str) -> None:
     """Whatever the caller has becomes a file with exactly its samples, until it is closed."""
     path = tmp_path / "talk.wav"
     soundfile.write(str(path), INTEGERS, RATE_HZ)
@@ -124,10 +113,10 @@ def test_every_kind_of_source_is_the_same_sound(tmp_path: Path, spool: Path, nam
     np.testing.assert_array_equal(samples, INTEGERS / 32768)
     assert rate_hz == RATE_HZ
     assert probe(opened.path).default_track.duration_samples == len(INTEGERS)
-    assert bool(list(spool.iterdir())) == (name not in ("str", "path"))
+    assert bool(list(temporary.iterdir())) == (name not in ("str", "path"))
     opened.close()
     opened.close()
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
     assert path.exists()
 
 
@@ -139,7 +128,7 @@ def test_a_path_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert open_source("link.wav").path == tmp_path / "link.wav"
 
 
-def test_a_stream_is_read_from_where_it_stands(spool: Path, stereo: Path) -> None:
+def test_a_stream_is_read_from_where_it_stands(temporary: Path, stereo: Path) -> None:
     """What the caller has read already is the caller's."""
     stream = io.BytesIO(b"a line before\n" + stereo.read_bytes())
     stream.readline()
@@ -186,7 +175,7 @@ def connection(data: bytes) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("buffering", [-1, 0])
-def test_a_pipe_is_read_to_its_end(spool: Path, stereo: Path, buffering: int) -> None:
+def test_a_pipe_is_read_to_its_end(temporary: Path, stereo: Path, buffering: int) -> None:
     """What cannot be sought in, and gives less than it is asked for, arrives whole."""
     data = stereo.read_bytes()
     with pipe(data, buffering=buffering) as stream:
@@ -194,10 +183,10 @@ def test_a_pipe_is_read_to_its_end(spool: Path, stereo: Path, buffering: int) ->
     assert opened.path.read_bytes() == data
     assert (opened.name, opened.stem) == ("source", "source")
     opened.close()
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_a_socket_is_read_to_its_end(spool: Path, stereo: Path) -> None:
+def test_a_socket_is_read_to_its_end(temporary: Path, stereo: Path) -> None:
     """So is what comes over a connection."""
     data = stereo.read_bytes()
     with connection(data) as stream:
@@ -219,7 +208,7 @@ def test_standard_input_is_read_to_its_end(stereo: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its pipes always wait")
-def test_a_stream_that_does_not_wait_is_refused(spool: Path) -> None:
+def test_a_stream_that_does_not_wait_is_refused(temporary: Path) -> None:
     """Nothing there yet is not the end: half a recording would pass for all of it."""
     reading, writing = os.pipe()
     os.write(writing, b"RIFF")
@@ -228,10 +217,10 @@ def test_a_stream_that_does_not_wait_is_refused(spool: Path) -> None:
         with pytest.raises(UsageError, match="a stream that does not wait"):
             open_source(stream)
         os.close(writing)
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_a_stream_is_called_what_its_file_is(spool: Path, stereo: Path) -> None:
+def test_a_stream_is_called_what_its_file_is(temporary: Path, stereo: Path) -> None:
     """An open file lends its name."""
     with stereo.open("rb") as stream:
         opened = open_source(stream)
@@ -262,7 +251,7 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
         """Keep quiet."""
 
 
-def test_a_url_is_fetched(spool: Path, shared: tuple[Path, str], stereo: Path) -> None:
+def test_a_url_is_fetched(temporary: Path, shared: tuple[Path, str], stereo: Path) -> None:
     """What lies elsewhere becomes a file here, until it is closed; its secrets are not its name."""
     folder, url = shared
     (folder / "my talk.wav").write_bytes(stereo.read_bytes())
@@ -273,14 +262,16 @@ def test_a_url_is_fetched(spool: Path, shared: tuple[Path, str], stereo: Path) -
     assert opened.path.read_bytes() == stereo.read_bytes()
     assert (opened.name, opened.stem) == (f"{url}/my%20talk.wav", "my talk")
     opened.close()
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_a_url_that_cannot_be_fetched_leaves_no_file(spool: Path, shared: tuple[Path, str]) -> None:
+def test_a_url_that_cannot_be_fetched_leaves_no_file(
+    temporary: Path, shared: tuple[Path, str]
+) -> None:
     """What fetching raises reaches the caller, and nothing stays behind."""
     with pytest.raises(SourceNotFoundError, match="HTTP 404"):
         open_source(f"{shared[1]}/talk.wav", fetch=download)
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 URLS = ["http://me:hunter2@example.com/a.mp3", "HTTPS://example.com/a.mp3?x=hunter2#hunter2"]
@@ -288,7 +279,9 @@ URLS = ["http://me:hunter2@example.com/a.mp3", "HTTPS://example.com/a.mp3?x=hunt
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("refuse", [open_source, refuse_url, probe])
-def test_a_url_is_refused_with_advice(spool: Path, url: str, refuse: Callable[[str], Any]) -> None:
+def test_a_url_is_refused_with_advice(
+    temporary: Path, url: str, refuse: Callable[[str], Any]
+) -> None:
     """Where nothing fetches, a URL is no file name, and says what to do instead."""
     with pytest.raises(
         UsageError, match=r"example\.com/a\.mp3 is a URL.*; download it and give the file"
@@ -298,12 +291,12 @@ def test_a_url_is_refused_with_advice(spool: Path, url: str, refuse: Callable[[s
 
 
 @pytest.mark.parametrize("url", ["https://", "https:///x", "https://[x", "https://h:hunter2/x"])
-def test_what_is_no_url_is_refused_before_it_is_fetched(spool: Path, url: str) -> None:
+def test_what_is_no_url_is_refused_before_it_is_fetched(temporary: Path, url: str) -> None:
     """What begins as a URL and does not go on as one is not shown either."""
     with pytest.raises(UsageError, match="the URL is not one that can be used") as caught:
         open_source(url, fetch=download)
     assert "hunter2" not in str(caught.value)
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -318,7 +311,7 @@ def test_what_is_no_url_is_refused_before_it_is_fetched(spool: Path, url: str) -
         ("s3+x://hunter2", r"s3\+x: is no kind of URL that is read"),
     ],
 )
-def test_other_kinds_of_url_are_refused(spool: Path, source: Any, told: str) -> None:
+def test_other_kinds_of_url_are_refused(temporary: Path, source: Any, told: str) -> None:
     """They are named by their scheme, since the rest may be secret."""
     with pytest.raises(UsageError, match=f"there is no such file, and .*{told}") as caught:
         open_source(source, fetch=download)
@@ -397,7 +390,7 @@ def test_a_stem_is_a_plain_name(name: str, stem: str) -> None:
     assert len(stem.encode()) <= MAX_STEM_BYTES
 
 
-def test_a_stream_that_is_called_by_a_url_keeps_its_secrets(spool: Path) -> None:
+def test_a_stream_that_is_called_by_a_url_keeps_its_secrets(temporary: Path) -> None:
     """Some libraries call what they have opened by the URL it came from."""
     stream = io.BytesIO(b"RIFF")
     stream.name = "https://me:hunter2@host/talk.mp3?hunter2"
@@ -499,7 +492,7 @@ def test_what_is_no_number_is_the_same_in_an_array_and_in_a_file(
     ],
 )
 def test_small_samples_are_kept_exactly(
-    spool: Path, samples: NDArray[Any], heard: list[float]
+    temporary: Path, samples: NDArray[Any], heard: list[float]
 ) -> None:
     """Eight bits are around 128, as in a WAV; half floats become floats."""
     opened = open_source((samples, RATE_HZ))
@@ -536,14 +529,14 @@ WRONG: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_source_is_refused(spool: Path, name: str) -> None:
+def test_what_is_no_source_is_refused(temporary: Path, name: str) -> None:
     """A wrong argument is a UsageError with a fix, and leaves no file."""
     with pytest.raises(UsageError):
         open_source(WRONG[name]())
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_a_stream_that_fails_leaves_no_file(spool: Path) -> None:
+def test_a_stream_that_fails_leaves_no_file(temporary: Path) -> None:
     """What the caller's stream raises reaches the caller, and nothing stays behind."""
 
     class Broken(io.RawIOBase):
@@ -552,20 +545,20 @@ def test_a_stream_that_fails_leaves_no_file(spool: Path) -> None:
 
     with pytest.raises(ValueError, match="torn"):
         open_source(Broken())
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_a_stream_that_breaks_is_not_the_disks_fault(spool: Path) -> None:
+def test_a_stream_that_breaks_is_not_the_disks_fault(temporary: Path) -> None:
     """A connection that is lost while it is read is told as the source's failure."""
     ours, theirs = socket.socketpair()
     ours.settimeout(0.05)
     with ours, theirs, ours.makefile("rb") as stream, pytest.raises(InputError, match="broke"):
         open_source(stream)
-    assert list(spool.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mode bits are POSIX's")
-def test_a_spooled_source_is_private(spool: Path) -> None:
+def test_a_spooled_source_is_private(temporary: Path) -> None:
     """What was in memory is not shown to other users of the machine."""
     opened = open_source(b"secret")
     assert os.stat(opened.path.parent).st_mode & 0o077 == 0  # noqa: PTH116
