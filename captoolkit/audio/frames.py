@@ -85,11 +85,6 @@ class Frames:
         """What all frames hold, per channel, the encoder's delay and padding included."""
         return self.sizes.size * self.frame_samples
 
-    @property
-    def starts(self) -> NDArray[np.int64]:
-        """The byte at which each frame starts, shape (frames,), ascending; made each time."""
-        return self.starts_of(0, self.sizes.size)
-
     def starts_of(self, first: int, last: int) -> NDArray[np.int64]:
         """Return the bytes at which frames [first, last) start, shape (last - first,)."""
         run = int(np.searchsorted(self.run_frames, first, side="right")) - 1

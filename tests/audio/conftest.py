@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from captoolkit.audio.frames import Frames
 from tests.conftest import children_of, write_wav
 
 Sound = NDArray[np.float32]
@@ -28,6 +29,11 @@ def noise(seconds: float, *, rate_hz: int, channels: int = 1, amplitude: float =
     random = np.random.default_rng(20)
     wave = amplitude * random.uniform(-1, 1, (round(seconds * rate_hz), channels))
     return wave.astype(np.float32)
+
+
+def starts(index: Frames) -> NDArray[np.int64]:
+    """The byte at which each frame of a file starts, shape (frames,)."""
+    return index.starts_of(0, index.sizes.size)
 
 
 def level_dbfs(sound: Sound) -> float:
