@@ -1,1 +1,0 @@
-"""Do. The only rooms that touch sound: what is in a file, its samples, and back into a file."""

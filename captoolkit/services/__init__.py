@@ -1,0 +1,1 @@
+"""What services take and cost: the targets as data."""

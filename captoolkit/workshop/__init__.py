@@ -1,1 +1,0 @@
-"""Where a plan is carried out: segments in the making, by the way that the plan chose."""
