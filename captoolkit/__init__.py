@@ -21,10 +21,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from captoolkit.audio.embed import embed
-    from captoolkit.captioning import acaption, caption, captions
-    from captoolkit.catalogue import targets
-    from captoolkit.conversation import Conversation
+    from captoolkit.api.ask import Conversation
+    from captoolkit.api.caption import acaption, caption, captions
+    from captoolkit.api.embed import embed
+    from captoolkit.api.page import page
+    from captoolkit.api.prepare import plan, prepare, probe
+    from captoolkit.api.split import split
     from captoolkit.errors import (
         CaptoolkitError,
         InputError,
@@ -42,10 +44,8 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
-    from captoolkit.picturing import page
-    from captoolkit.prepared import Prepared
-    from captoolkit.preparing import plan, prepare, probe
-    from captoolkit.splitting import split
+    from captoolkit.pipeline.prepared import Prepared
+    from captoolkit.services.catalogue import targets
     from captoolkit.timeline import parse, render
     from captoolkit.timeline.value import Timeline
 
@@ -86,21 +86,21 @@ __all__ = [
 
 _ERRORS = "captoolkit.errors"
 _HOMES = {
-    "Conversation": "captoolkit.conversation",
-    "Prepared": "captoolkit.prepared",
+    "Conversation": "captoolkit.api.ask",
+    "Prepared": "captoolkit.pipeline.prepared",
     "Timeline": "captoolkit.timeline.value",
-    "acaption": "captoolkit.captioning",
-    "caption": "captoolkit.captioning",
-    "captions": "captoolkit.captioning",
-    "embed": "captoolkit.audio.embed",
-    "page": "captoolkit.picturing",
+    "acaption": "captoolkit.api.caption",
+    "caption": "captoolkit.api.caption",
+    "captions": "captoolkit.api.caption",
+    "embed": "captoolkit.api.embed",
+    "page": "captoolkit.api.page",
     "parse": "captoolkit.timeline",
-    "plan": "captoolkit.preparing",
-    "prepare": "captoolkit.preparing",
-    "probe": "captoolkit.preparing",
+    "plan": "captoolkit.api.prepare",
+    "prepare": "captoolkit.api.prepare",
+    "probe": "captoolkit.api.prepare",
     "render": "captoolkit.timeline",
-    "split": "captoolkit.splitting",
-    "targets": "captoolkit.catalogue",
+    "split": "captoolkit.api.split",
+    "targets": "captoolkit.services.catalogue",
 }
 
 

@@ -40,8 +40,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from captoolkit.audio import ffmpeg, probe
 from captoolkit.errors import CaptoolkitError
+from captoolkit.media import ffmpeg, probe_file
 
 Samples = NDArray[np.float32]  # (frames,), full scale 1.0
 
@@ -364,7 +364,7 @@ def sounds_for(options: argparse.Namespace, folder: Path) -> tuple[Sounds, Path,
     """Return where sounds come from, the long file, and how many seconds it lasts."""
     if options.sound:
         path = options.sound.resolve()
-        duration_s = probe.probe(path).default_track.duration_s
+        duration_s = probe_file.probe(path).default_track.duration_s
         return Sounds(folder=folder, source=path, tag=f"{path.stem}-"), path, duration_s
     duration_s = options.hours * 3600
     unit_s = min(UNIT_S, duration_s)

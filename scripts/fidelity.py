@@ -45,11 +45,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from captoolkit.audio import ffmpeg, pcm, probe
-from captoolkit.audio.encode import open_writer
+from captoolkit.dsp import downmix, mel
 from captoolkit.errors import CaptoolkitError, InputError, UsageError
+from captoolkit.media import decode, ffmpeg, probe_file
+from captoolkit.media.encode import open_writer
 from captoolkit.model import Encoding
-from captoolkit.planning import ladder, mel, mixing
+from captoolkit.planning import ladder
 from captoolkit.units import parse_bit_rate, rescale
 
 Samples = NDArray[np.floating[Any]]  # (frames,), full scale 1.0
@@ -265,14 +266,14 @@ def joined(parts: Sequence[Part], folder: Path) -> Iterator[Sound]:
 
 def decoded(path: Path, rate_hz: int, *, longest_s: int | None = None) -> Samples:
     """Return a file's sound, or the first seconds of it, as one channel at that rate."""
-    track = probe.probe(path).default_track
-    mix = mixing.choose_mix(
-        pcm.excerpts(path, track=track),
+    track = probe_file.probe(path).default_track
+    mix = downmix.choose_mix(
+        decode.excerpts(path, track=track),
         rate_hz=track.sample_rate_hz,
         layout=track.layout,
         channels=track.channels,
     )
-    with pcm.Decoder(path, track=track, rate_hz=rate_hz, mix=[mix.weights]) as decoder:
+    with decode.Decoder(path, track=track, rate_hz=rate_hz, mix=[mix.weights]) as decoder:
         seconds = itertools.islice(decoder, longest_s)  # a block is a second
         return np.concatenate([block[:, 0] for block in seconds])
 

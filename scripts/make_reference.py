@@ -21,7 +21,7 @@ import click
 
 from captoolkit.cli.app import COMMANDS, app
 from captoolkit.model import Target, Via
-from captoolkit.planning import targets
+from captoolkit.services import rows as targets
 from captoolkit.units import format_size
 
 README = Path(__file__).resolve().parents[1] / "README.md"

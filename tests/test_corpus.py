@@ -62,7 +62,7 @@ def test_cuts_in_real_speech_fall_where_nobody_speaks(corpus: Path) -> None:
     import numpy as np
     import soundfile
 
-    from captoolkit.planning.levels import power_curve
+    from captoolkit.dsp.quietest import power_curve
 
     samples, rate_hz = soundfile.read(
         str(corpus / "english-60s.flac"), dtype="float32", always_2d=True

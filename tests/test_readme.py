@@ -14,8 +14,8 @@ import pytest
 import captoolkit
 from captoolkit.model import Action
 from captoolkit.timeline import FORMATS
-from tests.audio.test_formats import KINDS, Bench, kind
 from tests.conftest import FIXTURES, ROOT
+from tests.media.test_formats import KINDS, Bench, kind
 from tests.recorder import Recorder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -144,7 +144,7 @@ def test_the_fixture_of_the_readme_works(desk: Path) -> None:
 
 def test_the_kinds_of_faults_are_as_many_as_the_readme_says() -> None:
     """A number in prose is as true as the list it counts."""
-    from captoolkit.emulator.faults import Kind
+    from captoolkit.emulator.fault_injection import Kind
 
     assert "lists sixteen kinds" in README
     assert len(Kind) == 16
@@ -225,7 +225,7 @@ def test_every_script_the_readme_names_exists() -> None:
 
 def test_the_example_of_a_target_of_ones_own_is_one() -> None:
     """The TOML in the README is read as it stands."""
-    from captoolkit.planning.targets import parse
+    from captoolkit.services.rows import parse
 
     (example,) = blocks("toml")
     assert parse(example, origin="README.md")["house"].limit("max_duration_s") == 90

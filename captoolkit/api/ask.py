@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from captoolkit import catalogue
+from captoolkit.api.prepare import prepare
 from captoolkit.captioners.base import Answering, ways_to
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
-from captoolkit.closing import Closing
 from captoolkit.errors import UsageError
 from captoolkit.model import Caption, Target
-from captoolkit.planning.targets import clock
-from captoolkit.preparing import prepare
+from captoolkit.services import catalogue
+from captoolkit.services.rows import clock
+from captoolkit.support.closing import Closing
 
 if TYPE_CHECKING:
-    from captoolkit.audio.source import Source
     from captoolkit.captioners.base import Captioner, OnText
+    from captoolkit.media.source import Source
 
 DEFAULT_MODEL = "qwen-audio-turbo"
 

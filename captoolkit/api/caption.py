@@ -15,26 +15,26 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captoolkit import catalogue
-from captoolkit.asking.asker import FreeAsker, PaidAsker
-from captoolkit.asking.budget import Budget, price_in, refuse_too_small, worst_case
-from captoolkit.asking.clock import CLOCK, Clock, Lease
-from captoolkit.asking.ledger import Ledger
-from captoolkit.asking.pacing import PACES
-from captoolkit.asking.retrying import Patience
-from captoolkit.asking.run import Captions, Telling
-from captoolkit.asking.terms import Service, Terms
+from captoolkit.api.prepare import prepare
 from captoolkit.captioners.base import Captioner, PaidCaptioner, ways_to
-from captoolkit.captioners.regions import is_model_studio_url, place_of, region_of_url
 from captoolkit.captioners.registry import open_captioner
+from captoolkit.dispatch.asker import FreeAsker, PaidAsker
+from captoolkit.dispatch.budget import Budget, price_in, refuse_too_small, worst_case
+from captoolkit.dispatch.context import Service, Terms
+from captoolkit.dispatch.ledger import Ledger
+from captoolkit.dispatch.rate_limit import PACES
+from captoolkit.dispatch.retry import Patience
+from captoolkit.dispatch.run import Captions, Telling
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import CaptionerInfo, Plan, Target
-from captoolkit.preparing import prepare
+from captoolkit.services import catalogue
+from captoolkit.services.regions import is_model_studio_url, place_of, region_of_url
+from captoolkit.support.cancel import CLOCK, Clock, Lease
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
-    from captoolkit.audio.source import Source
+    from captoolkit.media.source import Source
 
 LOCAL = "acoustic"  # the captioner that has one model, its own
 

@@ -15,11 +15,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from captoolkit import files
-from captoolkit.audio import ffmpeg, probe
-from captoolkit.audio.faults import explaining
-from captoolkit.audio.probe import Layout, Stream
 from captoolkit.errors import InputError, ToolError, UsageError
+from captoolkit.media import ffmpeg, probe_file
+from captoolkit.media.disk_errors import explaining
+from captoolkit.media.probe_file import Layout, Stream
+from captoolkit.support import files
 from captoolkit.timeline import losses, render
 from captoolkit.timeline.cues import cues
 from captoolkit.timeline.value import Timeline
@@ -139,7 +139,7 @@ def embed(
     if not overwrite:
         files.refuse_existing([place])
     line = timeline if isinstance(timeline, Timeline) else Timeline.load(timeline)
-    layout = probe.layout(media)
+    layout = probe_file.layout(media)
     shown = line.shifted(layout.late_s(line.source.track))
     _refuse_too_many(holder, shown)
     _refuse_long_texts(holder, shown.spread() if spread else shown)

@@ -13,18 +13,18 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from captoolkit.audio.encode import sha256
-from captoolkit.audio.probe import choose_track, probe
-from captoolkit.audio.source import is_web_url
 from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.model import MediaInfo, Plan, SourceInfo, Span, Track
+from captoolkit.media import measure_file
+from captoolkit.media.encode import sha256
+from captoolkit.media.probe_file import choose_track, probe
+from captoolkit.media.source import is_web_url
+from captoolkit.model import MediaInfo, SourceInfo, Track
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.timeline.editing import Part
 from captoolkit.timeline.stitch import refuse_disorder
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 from captoolkit.units import format_clock, format_size
-from captoolkit.workshop import hearing
 
 MAX_EMBEDDED_BYTES = 20_000_000
 MOST_PLACES = 3  # named in the sentence that says why there is no sound
@@ -68,34 +68,12 @@ def page(
     try:
         info, track = _found(timeline)
         audio = _embedded(info) if embed_audio else _link(Path(info.path), folder)
-        envelope = hearing.envelope(Path(info.path), track)
+        envelope = measure_file.envelope(Path(info.path), track)
     except CaptoolkitError as error:
         if embed_audio:
             raise _not_embedded(error) from error
         return html.render(timeline, remarks=[_sentence(error)])
     return html.render(timeline, envelope=envelope, audio=audio, remarks=_remarks(info, track))
-
-
-def picture(
-    plan: Plan, path: str | os.PathLike[str], *, segments: Sequence[Span] | None = None
-) -> str:
-    """Return a drawing (SVG) of a plan over the loudness of its recording, which is decoded for it.
-
-    Args:
-        plan: what is to be done, or was.
-        path: the file that holds the recording.
-        segments: where the segments came to lie; None draws them as planned, how far each cut may
-            move, and where in its reach it would be made.
-
-    Raises:
-        NotMediaError, ToolError: it cannot be decoded.
-    """
-    from captoolkit.planning.picture import draw  # here, because a page can do without
-
-    levels_db = hearing.levels_db(Path(path), plan.track)
-    if segments is not None:
-        return draw(plan, levels_db, segments=segments)
-    return draw(plan, levels_db, quiet_places=hearing.quiet_places(Path(path), plan))
 
 
 def _found(timeline: Timeline) -> tuple[MediaInfo, Track]:

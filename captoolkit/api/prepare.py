@@ -11,23 +11,24 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captoolkit import catalogue, files
-from captoolkit.audio import pcm, raw
-from captoolkit.audio import probe as probing
-from captoolkit.audio.source import OpenSource, is_web_url, open_source
+from captoolkit.dsp import downmix, silence
 from captoolkit.errors import InputError, UsageError
 from captoolkit.events import OnEvent, ignore
+from captoolkit.media import decode, elementary, measure_file
+from captoolkit.media import probe_file as probing
+from captoolkit.media.decode import decoded
+from captoolkit.media.source import OpenSource, is_web_url, open_source
 from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
-from captoolkit.planning import mixing, silence, travel
-from captoolkit.planning.plan import make_plan
-from captoolkit.planning.wishes import Wishes, refuse_nonsense
-from captoolkit.prepared import Prepared
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.planning import transport
+from captoolkit.planning.options import Wishes, refuse_nonsense
+from captoolkit.planning.prepare_plan import make_plan
+from captoolkit.services import catalogue
+from captoolkit.support import files
 from captoolkit.units import format_clock, parse_bit_rate, parse_duration
-from captoolkit.workshop import hearing
-from captoolkit.workshop.stream import decoded
 
 if TYPE_CHECKING:
-    from captoolkit.audio.source import Source
+    from captoolkit.media.source import Source
 
 MAX_DURATION = "48h"  # two days: longer is more likely a hostile header than a recording
 DEFAULT_SILENCE_S = Fraction(10)
@@ -109,9 +110,9 @@ def plan(
     )
     refuse_nonsense(wishes)
     row, least_s, most_s = catalogue.target(target), _silence_s(skip_silence), seconds(max_duration)
-    travel.candidates(str(via), has_url=_is_url(source), ways=ways)  # before anything is fetched
+    transport.candidates(str(via), has_url=_is_url(source), ways=ways)  # before anything is fetched
     with _lent(source) as opened:
-        vias = travel.candidates(str(via), has_url=opened.url is not None, ways=ways)
+        vias = transport.candidates(str(via), has_url=opened.url is not None, ways=ways)
         chosen = chosen_track(opened.path, track, max_duration_s=most_s)
         made = _plan_file(*chosen, row, vias, wishes, least_s)
         return named(made, opened)
@@ -179,7 +180,7 @@ def _lent(source: Source | OpenSource) -> Iterator[OpenSource]:
 def open_anything(source: Source) -> OpenSource:
     """The source as a file; what a URL names is fetched first, and only then is httpx loaded."""
     if _is_url(source):
-        from captoolkit.captioners.download import download
+        from captoolkit.net.download import download
 
         return open_source(source, fetch=download)
     return open_source(source)
@@ -240,18 +241,18 @@ def _plan_file(
     path = Path(info.path)
     mix = None
     if chosen.channels > 1 and wishes.channels != chosen.channels and not target.full_sound:
-        mix = mixing.choose_mix(
-            decoded(pcm.excerpts(path, track=chosen), path),
+        mix = downmix.choose_mix(
+            decoded(decode.excerpts(path, track=chosen), path),
             rate_hz=chosen.sample_rate_hz,
             layout=chosen.layout,
             channels=chosen.channels,
         )
     skipped = () if silence_s is None else _silent(path, chosen, silence_s)
     may_cancel = mix is not None and bool(mix.reason)
-    stream: raw.RawStream | str = ""
-    if not wishes.shape_the_sound and not may_cancel and raw.may_be_sent(chosen, target):
+    stream: elementary.RawStream | str = ""
+    if not wishes.shape_the_sound and not may_cancel and elementary.may_be_sent(chosen, target):
         with files.staging(None) as folder:
-            stream = raw.stream_of(info, chosen, folder)
+            stream = elementary.stream_of(info, chosen, folder)
     make = functools.partial(
         make_plan,
         info,
@@ -259,17 +260,17 @@ def _plan_file(
         target,
         wishes=wishes,
         mix=mix,
-        framing=stream.framing if isinstance(stream, raw.RawStream) else None,
+        framing=stream.framing if isinstance(stream, elementary.RawStream) else None,
         unframed=stream if isinstance(stream, str) else "",
         skipped=skipped,
     )
-    return travel.best(lambda via: make(via=via), vias)
+    return transport.best(lambda via: make(via=via), vias)
 
 
 def _silent(path: Path, track: Track, at_least_s: Fraction) -> tuple[Span, ...]:
     """The silences of a track that are left out; it takes a decode of its own to know them."""
     found = silence.silences(
-        hearing.levels_db(path, track),
+        measure_file.levels_db(path, track),
         rate_hz=track.sample_rate_hz,
         total_samples=track.duration_samples,
         at_least_s=at_least_s,

@@ -11,17 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captoolkit import files
-from captoolkit.audio import packets, raw, tags
-from captoolkit.audio.probe import sample_format
-from captoolkit.errors import InputError, UsageError
-from captoolkit.events import OnEvent, ignore
-from captoolkit.model import Action, MediaInfo, Track
-from captoolkit.planning import containers, splitting
-from captoolkit.planning.splitting import Chapter, Way, make_split
-from captoolkit.planning.wishes import Wishes
-from captoolkit.prepared import Prepared
-from captoolkit.preparing import (
+from captoolkit.api.prepare import (
     MAX_DURATION,
     chosen_track,
     cores,
@@ -29,9 +19,20 @@ from captoolkit.preparing import (
     open_anything,
     seconds,
 )
+from captoolkit.bitstream import containers
+from captoolkit.errors import InputError, UsageError
+from captoolkit.events import OnEvent, ignore
+from captoolkit.media import elementary, packets, tags
+from captoolkit.media.probe_file import sample_format
+from captoolkit.model import Action, MediaInfo, Track
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.planning import split_plan
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.split_plan import Chapter, Way, make_split
+from captoolkit.support import files
 
 if TYPE_CHECKING:
-    from captoolkit.audio.source import Source
+    from captoolkit.media.source import Source
 
 CHAPTERS = "chapters"
 # What files of a container are called where no name tells, if not as the container; and what those
@@ -149,18 +150,18 @@ def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
         )
         return Way(
             suffix=containers.home(kept.format, kept.codec).suffix,
-            said=splitting.said_of_samples(kept, track.codec),
+            said=split_plan.said_of_samples(kept, track.codec),
             encoding=kept,
         )
-    if raw.is_raw(info) or (container, track.codec) in containers.BETTER_RAW:
+    if elementary.is_raw(info) or (container, track.codec) in containers.BETTER_RAW:
         with files.staging(None) as folder:
-            stream = raw.stream_of(info, track, folder)
-        if isinstance(stream, raw.RawStream):
+            stream = elementary.stream_of(info, track, folder)
+        if isinstance(stream, elementary.RawStream):
             form = stream.frames.format
-            return Way(suffix=form, said=splitting.said_of_copies(track.codec, form))
+            return Way(suffix=form, said=split_plan.said_of_copies(track.codec, form))
     home = containers.home(container, track.codec)
     return Way(
         suffix=home.suffix,
-        said=splitting.said_of_copies(track.codec, home.container),
+        said=split_plan.said_of_copies(track.codec, home.container),
         muxer=home.muxer,
     )

@@ -60,7 +60,7 @@ def _info_tag(file: Path) -> tuple[int, int, int, int] | None:
 
 
 def _after_id3(file: Path) -> bytes:
-    from captoolkit.audio import frames
+    from captoolkit.bitstream import frames
 
     with file.open("rb") as stream:
         stream.seek(frames.id3_bytes_in_front(stream))

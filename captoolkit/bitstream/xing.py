@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.audio import frames
+from captoolkit.bitstream import frames
 
 HOLDS = 7  # in its flags: the number of frames, the number of bytes, the table of places
 PLACES = 100

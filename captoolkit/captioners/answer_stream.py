@@ -21,11 +21,11 @@ from captoolkit.captioners.answers import (
     make_caption,
     spoken_fault,
 )
-from captoolkit.captioners.exchange import EXCERPT_CHARS, Arriving, Reply, clean
-from captoolkit.captioners.faults import Fault, http_error_status, service_error
-from captoolkit.captioners.sse import BOM, Decoder, Event
+from captoolkit.captioners.failures import Fault, http_error_status, service_error
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
+from captoolkit.net.exchange import EXCERPT_CHARS, Arriving, Reply, clean
+from captoolkit.net.sse import BOM, Decoder, Event
 
 OnText = Callable[[str], None]
 

@@ -6,23 +6,21 @@ alone or in a stream, is for `reading.py`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from captoolkit.captioners.exchange import (
+from captoolkit.captioners.failures import Fault, http_error_status
+from captoolkit.errors import ServiceError
+from captoolkit.model import Caption, Usage
+from captoolkit.net.exchange import (
     CODE_CHARS,
     Reply,
     clean,
+    parse_json,
     request_id_of,
 )
-from captoolkit.captioners.faults import Fault, http_error_status
-from captoolkit.errors import ServiceError
-from captoolkit.model import Caption, Usage
 
 JsonObject = dict[str, Any]
 
@@ -63,29 +61,10 @@ class Part:
 ReadPart = Callable[[JsonObject], Part]
 
 
-def parse(body: bytes) -> object:
-    r"""Return the JSON value in `body`.
-
-    A text may hold half of a letter: some services cut their streams into pieces of UTF-16, and
-    then the escape `\ud83d` stands in one piece and `\ude00` in the next.
-
-    Raises:
-        ValueError: there is none.
-    """
-    try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):  # it takes no half of a letter
-        pass
-    try:
-        return json.loads(body.decode())
-    except RecursionError as error:
-        raise ValueError("too deep") from error
-
-
 def decode(body: bytes) -> object:
     """Return the JSON value in `body`, None if there is none."""
     try:
-        return parse(body)
+        return parse_json(body)
     except ValueError:
         return None
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from captoolkit.captioners.answer_stream import read, whole
 from captoolkit.captioners.answers import (
     JsonObject,
     Part,
@@ -21,12 +22,11 @@ from captoolkit.captioners.answers import (
     object_in,
     text_in,
 )
-from captoolkit.captioners.exchange import Reply, Request
 from captoolkit.captioners.messages import Message
-from captoolkit.captioners.reading import read, whole
-from captoolkit.captioners.regions import ENDPOINT_PATHS
 from captoolkit.captioners.service import WireProtocol
 from captoolkit.model import Caption
+from captoolkit.net.exchange import Reply, Request
+from captoolkit.services.regions import ENDPOINT_PATHS
 
 NAME = "dashscope"
 # Workspace hosts have been seen to nest an answer deeper than shared ones, and not at all.

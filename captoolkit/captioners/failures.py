@@ -12,14 +12,14 @@ from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
-from captoolkit.captioners.exchange import (
+from captoolkit.errors import ServiceConnectionError, ServiceError
+from captoolkit.net.exchange import (
     CODE_CHARS,
     Reply,
     clean,
     request_id_of,
     retry_after_s,
 )
-from captoolkit.errors import ServiceConnectionError, ServiceError
 
 MESSAGE_CHARS = 300
 # Stand for a code where the connection failed and no service gave one, folded as codes are.

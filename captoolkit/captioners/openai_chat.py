@@ -13,6 +13,7 @@ from functools import partial
 
 import msgspec
 
+from captoolkit.captioners.answer_stream import read, whole
 from captoolkit.captioners.answers import (
     JsonObject,
     Part,
@@ -23,12 +24,11 @@ from captoolkit.captioners.answers import (
     object_in,
     text_in,
 )
-from captoolkit.captioners.exchange import Reply, Request
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.reading import read, whole
-from captoolkit.captioners.regions import BASE_PATHS, ENDPOINT_PATHS, Endpoint
 from captoolkit.captioners.service import WireProtocol
 from captoolkit.model import Caption
+from captoolkit.net.exchange import Reply, Request
+from captoolkit.services.regions import BASE_PATHS, ENDPOINT_PATHS, Endpoint
 
 NAME = "openai"
 

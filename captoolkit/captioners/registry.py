@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from captoolkit import catalogue
 from captoolkit.captioners.base import Captioner
-from captoolkit.captioners.regions import (
+from captoolkit.errors import UsageError
+from captoolkit.model import Target
+from captoolkit.services import catalogue
+from captoolkit.services.regions import (
     MODEL_STUDIO,
     Endpoint,
     check_secrecy,
@@ -24,8 +26,6 @@ from captoolkit.captioners.regions import (
     region_endpoint,
     region_of,
 )
-from captoolkit.errors import UsageError
-from captoolkit.model import Target
 
 if TYPE_CHECKING:
     from captoolkit.captioners.service import WireProtocol
@@ -122,8 +122,8 @@ def _open_service(options: Options, *, name: str) -> Captioner:
     check_secrecy(endpoint)
     api_key = choose_key(endpoint, given=options.api_key, environment=os.environ)
 
-    from captoolkit.captioners.client import Client
     from captoolkit.captioners.service import ServiceCaptioner
+    from captoolkit.net.client import Client
 
     client = Client(endpoint, api_key=api_key)
     try:

@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from captoolkit.captioners.answer_stream import ignore, read
 from captoolkit.captioners.answers import ReadPart
 from captoolkit.captioners.base import Clip, OnText
-from captoolkit.captioners.exchange import Request, Sender
 from captoolkit.captioners.messages import Message, Role, refuse_excess
-from captoolkit.captioners.reading import ignore, read
-from captoolkit.captioners.regions import KEY_VARIABLE, place_of
 from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE, upload
-from captoolkit.closing import Closing
 from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, CaptionerInfo, Target, Via
+from captoolkit.net.exchange import Request, Sender
+from captoolkit.services.regions import KEY_VARIABLE, place_of
+from captoolkit.support.closing import Closing
 
 
 class Build(Protocol):

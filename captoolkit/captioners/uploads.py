@@ -20,7 +20,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from captoolkit.captioners.answers import count_in, decode, find_fault, object_in, text_in
-from captoolkit.captioners.exchange import (
+from captoolkit.captioners.failures import MESSAGE_CHARS, Fault, remedy, service_error
+from captoolkit.errors import ServiceConnectionError, ServiceError
+from captoolkit.net.exchange import (
     CODE_CHARS,
     Form,
     Reply,
@@ -30,9 +32,7 @@ from captoolkit.captioners.exchange import (
     request_id_of,
     retry_after_s,
 )
-from captoolkit.captioners.faults import MESSAGE_CHARS, Fault, remedy, service_error
-from captoolkit.captioners.regions import is_loopback, uploads_url
-from captoolkit.errors import ServiceConnectionError, ServiceError
+from captoolkit.services.regions import is_loopback, uploads_url
 from captoolkit.units import format_size
 
 OSS_SCHEME = "oss://"

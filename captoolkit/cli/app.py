@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
         """Load one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"captoolkit.cli.{cmd_name}").command
+        command: click.Command = import_module(f"captoolkit.cli.{cmd_name}_command").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -193,8 +193,8 @@ def _interrupted() -> int:
     report("interrupted; what was unfinished has been removed")
     if threading.active_count() > 1:
         sys.stdout.flush()
-        if "captoolkit.audio.ffmpeg" in sys.modules:  # what a thread has begun since ends with us
-            sys.modules["captoolkit.audio.ffmpeg"].end_all()
+        if "captoolkit.media.ffmpeg" in sys.modules:  # what a thread has begun since ends with us
+            sys.modules["captoolkit.media.ffmpeg"].end_all()
         os._exit(INTERRUPTED)
     return INTERRUPTED
 

@@ -11,7 +11,7 @@ from captoolkit.cli.app import COMMANDS, for_each
 from captoolkit.cli.show import note, plural, say, say_piece
 
 if TYPE_CHECKING:
-    from captoolkit.conversation import Conversation
+    from captoolkit.api.ask import Conversation
     from captoolkit.model import Caption
 
 
@@ -38,7 +38,7 @@ def command(
     captioner of Model Studio does not take (it describes one sound and takes no questions) is
     refused before anything is sent.
     """
-    from captoolkit.conversation import Conversation
+    from captoolkit.api.ask import Conversation
 
     def talk(name: str) -> None:
         with Conversation(captioner, target=target, via=via, **chosen) as conversation:

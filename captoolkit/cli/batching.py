@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from captoolkit.audio import ffmpeg
-from captoolkit.closing import Closing
 from captoolkit.events import Event, OnEvent
+from captoolkit.media import ffmpeg
+from captoolkit.support.closing import Closing
 
 PATIENCE_S = 0.2  # how long work that is to stop may take until the next ffmpeg is ended
 

@@ -10,15 +10,15 @@ import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, FAILED, display_name, for_each, report, request_note
-from captoolkit.cli.recap import Recap, say_recap
 from captoolkit.cli.show import note, plural, say, shown
+from captoolkit.cli.summary import Recap, say_recap
 from captoolkit.errors import CaptoolkitError, UsageError
 
 if TYPE_CHECKING:
-    from captoolkit.asking.run import Captions
+    from captoolkit.cli.live_text import Streamed
     from captoolkit.cli.progress import Bars
-    from captoolkit.cli.streamed import Streamed
-    from captoolkit.cli.writing import Outputs
+    from captoolkit.cli.timeline_output import Outputs
+    from captoolkit.dispatch.run import Captions
     from captoolkit.timeline.value import Timeline
 
 WHO = ("target", "model", "region", "base_url", "prompt", "system")
@@ -55,10 +55,10 @@ def command(
     What a service answers is kept in a ledger: running the same again asks, and pays, only for what
     has no answer yet. On a terminal the price is told and agreed to first; --yes skips that.
     """
-    from captoolkit.asking.budget import Budget
     from captoolkit.captioners.base import PaidCaptioner
     from captoolkit.captioners.registry import open_captioner
-    from captoolkit.cli.writing import Outputs
+    from captoolkit.cli.timeline_output import Outputs
+    from captoolkit.dispatch.budget import Budget
 
     outputs = Outputs(
         formats,
@@ -89,8 +89,8 @@ def command(
 
 def _caption(name: str, outputs: Outputs, chosen: dict[str, Any]) -> Recap:
     """Caption one file, write its timeline and say what went wrong."""
-    from captoolkit.captioning import captions
-    from captoolkit.cli.writing import rescue
+    from captoolkit.api.caption import captions
+    from captoolkit.cli.timeline_output import rescue
 
     places = outputs.places()
     screen = _screen(name, stream=chosen["stream"])
@@ -123,8 +123,8 @@ def _caption(name: str, outputs: Outputs, chosen: dict[str, Any]) -> Recap:
 
 def _screen(name: str, *, stream: bool) -> Bars | Streamed:
     """What is seen while it works: text as it comes, or bars."""
+    from captoolkit.cli.live_text import Streamed
     from captoolkit.cli.progress import Bars
-    from captoolkit.cli.streamed import Streamed
 
     return Streamed(name) if stream else Bars(name, captions=True)
 
@@ -135,7 +135,7 @@ def _agree(name: str, entries: Captions, *, agreed: bool, anew: bool) -> None:
     Raises:
         CaptoolkitError: it was not.
     """
-    from captoolkit.cli.plan import price, tokens
+    from captoolkit.cli.plan_command import price, tokens
 
     cost = entries.cost_range
     told = price(cost) if cost else "The price is not known here"

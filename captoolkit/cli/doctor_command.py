@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from captoolkit import __version__
-from captoolkit.captioners.regions import KEY_VARIABLE
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, FAILED, report
 from captoolkit.cli.show import say_columns
+from captoolkit.services.regions import KEY_VARIABLE
 
 LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "httpx", "click")
 
@@ -24,9 +24,9 @@ def command(as_json: bool) -> int:
 
     The key itself is never shown. The exit status is 1 when something found will not do.
     """
-    from captoolkit import catalogue
-    from captoolkit.asking.ledger import default_path
+    from captoolkit.dispatch.ledger import default_path
     from captoolkit.errors import ToolError, UsageError
+    from captoolkit.services import catalogue
 
     found: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
     found |= {f"library {name}": _version(name) for name in LIBRARIES}
@@ -48,7 +48,7 @@ def command(as_json: bool) -> int:
         "ledger of answers": str(default_path()),
     }
     if as_json:
-        from captoolkit.exactjson import render
+        from captoolkit.support.exact_json import render
 
         click.echo(render({"format": "captoolkit.doctor/1", **found}), nl=False)
     else:
@@ -66,7 +66,7 @@ def _version(name: str) -> str:
 
 
 def _ffmpeg() -> dict[str, str]:
-    from captoolkit.audio import ffmpeg
+    from captoolkit.media import ffmpeg
 
     tool = ffmpeg.find()
     missing = sorted(ffmpeg.NEEDED_ENCODERS - tool.encoders)

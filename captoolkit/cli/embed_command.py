@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from captoolkit import files
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, display_name, for_each
 from captoolkit.cli.show import note, plural, say
+from captoolkit.support import files
 
 
 @click.command("embed", short_help=COMMANDS["embed"])
@@ -32,7 +32,7 @@ def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, 
     Everything else in MEDIA is copied as it is, tags and cover art too; MEDIA is only read.
     Chapters that it has are replaced, subtitles are added.
     """
-    from captoolkit.audio.embed import embed
+    from captoolkit.api.embed import embed
     from captoolkit.timeline.value import Timeline
 
     lines: list[Timeline] = []

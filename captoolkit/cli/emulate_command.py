@@ -6,7 +6,7 @@ import click
 
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import note, say
-from captoolkit.emulator.faults import MEANINGS, Fault
+from captoolkit.emulator.fault_injection import MEANINGS, Fault
 
 _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items())
 

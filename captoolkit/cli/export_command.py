@@ -32,7 +32,7 @@ def command(
     debug: bool,
 ) -> int:
     """Write the timeline in TIMELINE.json in other formats (- reads standard input)."""
-    from captoolkit.cli.writing import Outputs
+    from captoolkit.cli.timeline_output import Outputs
 
     outputs = Outputs(
         formats,

@@ -13,8 +13,8 @@ from captoolkit.cli.app import display_name, outcome
 from captoolkit.cli.show import as_path, say
 
 if TYPE_CHECKING:
-    from captoolkit.audio.clip import ReadySegment
-    from captoolkit.prepared import Prepared
+    from captoolkit.pipeline.prepared import Prepared
+    from captoolkit.pipeline.segment import ReadySegment
 
 
 def save_each(
@@ -45,11 +45,11 @@ def save_each(
     Returns:
         The exit status.
     """
-    from captoolkit.cli.batch import Batch
-    from captoolkit.cli.pictures import Pictures
+    from captoolkit.api.prepare import cores
+    from captoolkit.cli.batching import Batch
+    from captoolkit.cli.picture_output import Pictures
     from captoolkit.cli.progress import bars_for
-    from captoolkit.files import distinct_stems
-    from captoolkit.preparing import cores
+    from captoolkit.support.files import distinct_stems
 
     pictures = Pictures(picture, inputs=files, overwrite=overwrite)
     stems = distinct_stems(map(as_path, files))

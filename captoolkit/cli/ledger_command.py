@@ -16,7 +16,7 @@ from captoolkit.errors import UsageError
 from captoolkit.units import parse_duration
 
 if TYPE_CHECKING:
-    from captoolkit.asking.ledger import Record
+    from captoolkit.dispatch.ledger import Record
 
 MOST_WORDS = 48  # characters of a caption in the list
 EVERYTHING = "all"
@@ -66,7 +66,7 @@ def command(ledger: str | None, as_lines: bool, older_than_s: Fraction | None) -
     The ledger is what makes a second run of the same job free. What is pruned from it would be
     asked, and paid for, again. It holds captions and prompts, but never a key nor a sound.
     """
-    from captoolkit.asking.ledger import Ledger, default_path
+    from captoolkit.dispatch.ledger import Ledger, default_path
 
     path = Path(ledger) if ledger is not None else default_path()
     if not path.exists():

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from captoolkit.catalogue import DEFAULT_TARGET
 from captoolkit.errors import UsageError
+from captoolkit.services.catalogue import DEFAULT_TARGET
 from captoolkit.timeline import FORMATS
 from captoolkit.units import parse_bit_rate, parse_duration
 

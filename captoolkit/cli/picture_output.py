@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captoolkit import files
 from captoolkit.cli.app import display_name
 from captoolkit.cli.show import as_path, note
 from captoolkit.errors import UsageError
+from captoolkit.support import files
 
 if TYPE_CHECKING:
-    from captoolkit.prepared import Prepared
+    from captoolkit.pipeline.prepared import Prepared
 
 EXTENSION = ".svg"
 

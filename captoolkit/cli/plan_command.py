@@ -37,8 +37,8 @@ def command(
 
     Nothing is sent, and nothing is written but the picture that --picture asks for.
     """
-    from captoolkit.cli.pictures import Pictures
-    from captoolkit.preparing import prepare
+    from captoolkit.api.prepare import prepare
+    from captoolkit.cli.picture_output import Pictures
 
     pictures = Pictures(picture, inputs=files, overwrite=overwrite)
     places = itertools.count()
@@ -56,7 +56,7 @@ def command(
 
     status = for_each(files, show, debug=debug)
     if as_json:
-        from captoolkit.exactjson import render
+        from captoolkit.support.exact_json import render
 
         click.echo(render({"format": "captoolkit.plan/1", "files": plans}), nl=False)
     return status
@@ -78,7 +78,7 @@ def say_plan(name: str, plan: Plan) -> None:
 
 def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
     """Where the segments lie and how large each may come out; of many, the first."""
-    from captoolkit.planning.targets import sent_size
+    from captoolkit.services.rows import sent_size
     from captoolkit.units import format_clock
 
     rows: list[tuple[str, ...]] = [
@@ -136,7 +136,8 @@ def price(cost: CostRange) -> str:
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    from captoolkit.exactjson import encoding_fields, seconds
+    from captoolkit.pipeline.manifest import encoding_fields
+    from captoolkit.support.exact_json import seconds
 
     made = plan.encoding
     return {

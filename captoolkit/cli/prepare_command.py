@@ -10,7 +10,7 @@ import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.saving import save_each
+from captoolkit.cli.file_output import save_each
 
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
@@ -37,7 +37,7 @@ def command(
     Writes DIR/STEM.001.EXT, ... and DIR/STEM.manifest.json; prints the names of the segments. A
     FILE's results appear together, when the last has been read back and checked, or not at all.
     """
-    from captoolkit.preparing import prepare
+    from captoolkit.api.prepare import prepare
 
     make = partial(prepare, **options.wishes(chosen))
     return save_each(

@@ -24,10 +24,10 @@ def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug:
 
     Also says which limits of the target it breaks. Nothing is written.
     """
-    from captoolkit import catalogue
+    from captoolkit.api.prepare import probe
     from captoolkit.model import Via
-    from captoolkit.planning.targets import misfits
-    from captoolkit.preparing import probe
+    from captoolkit.services import catalogue
+    from captoolkit.services.rows import misfits
 
     row, found = catalogue.target(target), []
 
@@ -41,7 +41,7 @@ def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug:
 
     status = for_each(files, show, debug=debug)
     if as_json:
-        from captoolkit.exactjson import render
+        from captoolkit.support.exact_json import render
 
         click.echo(render({"format": "captoolkit.probe/1", "files": found}), nl=False)
     return status
@@ -78,7 +78,7 @@ def _track_row(track: Track) -> tuple[str, ...]:
 
 
 def _document(info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> dict[str, Any]:
-    from captoolkit.exactjson import seconds
+    from captoolkit.support.exact_json import seconds
 
     return {
         "path": info.path,

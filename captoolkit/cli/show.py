@@ -24,7 +24,7 @@ def clean(text: str) -> str:
 
 def shown(name: str) -> str:
     """Return an input's name as it may be shown: a URL without what only its owner may know."""
-    from captoolkit.audio.source import is_web_url, public_url
+    from captoolkit.media.source import is_web_url, public_url
 
     try:
         return public_url(name) if is_web_url(name) else name
@@ -34,7 +34,7 @@ def shown(name: str) -> str:
 
 def as_path(name: str) -> Path:
     """Return a path whose stem is what the files made of an input are called."""
-    from captoolkit.audio.source import is_web_url, stem_of
+    from captoolkit.media.source import is_web_url, stem_of
 
     try:
         return Path(f"{stem_of(name)}.url") if is_web_url(name) else Path(name)

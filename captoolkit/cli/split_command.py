@@ -10,7 +10,7 @@ import click
 
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.saving import save_each
+from captoolkit.cli.file_output import save_each
 
 
 @click.command("split", short_help=COMMANDS["split"])
@@ -50,7 +50,7 @@ def command(
     becomes one piece, untouched, with --exact too. --segment and --parts lift the 40 minutes,
     --max-segment sets another length.
     """
-    from captoolkit.splitting import split
+    from captoolkit.api.split import split
 
     make = partial(split, **chosen)
     return save_each(

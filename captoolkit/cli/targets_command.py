@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @options.json_option
 def command(name: str | None, as_json: bool) -> int:
     """Show the services known here; with NAME one of them in full: limits, sources, dates."""
-    from captoolkit import catalogue
+    from captoolkit.services import catalogue
 
     rows = [catalogue.target(name)] if name else list(catalogue.targets().values())
     if as_json:
-        from captoolkit.exactjson import render
+        from captoolkit.support.exact_json import render
 
         documents = [_document(row) for row in rows]
         click.echo(render({"format": "captoolkit.targets/1", "targets": documents}), nl=False)
@@ -37,7 +37,7 @@ def command(name: str | None, as_json: bool) -> int:
 
 
 def _summary(row: Target) -> str:
-    from captoolkit.planning.targets import clock
+    from captoolkit.services.rows import clock
 
     longest_s = row.limit("max_duration_s")
     return f"up to {clock(longest_s)}" if longest_s else "any length"

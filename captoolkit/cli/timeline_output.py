@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captoolkit import files
 from captoolkit.cli.show import as_path, note
 from captoolkit.errors import UsageError
+from captoolkit.support import files
 from captoolkit.timeline import FORMATS, check, extension_of, format_of, losses, render
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Outputs:
             UsageError: it has too many bytes, or is no file.
         """
         if self._embed_audio:
-            from captoolkit import picturing
+            from captoolkit.api import page as picturing
 
             picturing.refuse_unembeddable(info)
 
@@ -123,7 +123,7 @@ class Outputs:
         """The timeline in a format; a page shows its recording too, and finds it from its place."""
         if form != PAGE:
             return render(timeline, form, **self._options)
-        from captoolkit.picturing import page
+        from captoolkit.api.page import page
 
         folder = place and place.parent
         if self._options.get("spread"):

@@ -47,9 +47,9 @@ def command(
 
 def _written(name: str, out: Path | None, *, embed_audio: bool, overwrite: bool) -> Path:
     """Write the page of a timeline and return where it is."""
-    from captoolkit import files
-    from captoolkit.cli.export import read_timeline
-    from captoolkit.picturing import page
+    from captoolkit.api.page import page
+    from captoolkit.cli.export_command import read_timeline
+    from captoolkit.support import files
 
     place = _place_in_cache(name) if out is None else out.absolute()
     files.refuse_inputs([place], [name])

@@ -16,17 +16,17 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
-from captoolkit.asking.budget import amount_of, predicted, worst_case
-from captoolkit.asking.clock import StoppedError
-from captoolkit.asking.ledger import Question
-from captoolkit.asking.retrying import Tries
-from captoolkit.asking.terms import Terms
-from captoolkit.audio.clip import ReadySegment
 from captoolkit.captioners.base import Answering, Captioner, OnText, PaidCaptioner
-from captoolkit.captioners.faults import Again, remedy_for
+from captoolkit.captioners.failures import Again, remedy_for
+from captoolkit.dispatch.budget import amount_of, predicted, worst_case
+from captoolkit.dispatch.context import Terms
+from captoolkit.dispatch.ledger import Question
+from captoolkit.dispatch.retry import Tries
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError
 from captoolkit.events import AskedAgain, Event, TextArrived, Warned
 from captoolkit.model import Caption, Entry, Span, Status, Via
+from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.support.cancel import StoppedError
 
 LOG = logging.getLogger("captoolkit")
 

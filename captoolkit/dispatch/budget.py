@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-from captoolkit.asking.clock import TICK_S, Lease
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.model import Cost, CostRange, Plan, Price, Target, Usage
-from captoolkit.planning.bill import MILLION, bill
+from captoolkit.services.price import MILLION, bill
+from captoolkit.support.cancel import TICK_S, Lease
 
 MICRO = Decimal("0.000001")
 

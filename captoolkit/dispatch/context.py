@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from captoolkit.asking.budget import Budget
-from captoolkit.asking.clock import CLOCK, Clock, Lease
-from captoolkit.asking.ledger import Ledger
-from captoolkit.asking.pacing import Pace
-from captoolkit.asking.retrying import Patience
+from captoolkit.dispatch.budget import Budget
+from captoolkit.dispatch.ledger import Ledger
+from captoolkit.dispatch.rate_limit import Pace
+from captoolkit.dispatch.retry import Patience
 from captoolkit.model import CaptionerInfo, Price, Target
+from captoolkit.support.cancel import CLOCK, Clock, Lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

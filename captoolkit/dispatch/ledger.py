@@ -25,12 +25,12 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from captoolkit.asking.clock import CLOCK, Clock, Lease
-from captoolkit.asking.owners import Owners
 from captoolkit.captioners.base import PaidCaptioner
-from captoolkit.closing import Closing
+from captoolkit.dispatch.ledger_locks import Owners
 from captoolkit.errors import OutputError
 from captoolkit.model import Caption, CaptionerInfo, Usage
+from captoolkit.support.cancel import CLOCK, Clock, Lease
+from captoolkit.support.closing import Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_LEDGER"
 IN_MEMORY = ":memory:"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 
-from captoolkit.asking.clock import CLOCK, Clock, Lease
+from captoolkit.support.cancel import CLOCK, Clock, Lease
 
 RAMP = 2.0  # the first requests are this many times as far apart as the limit asks for
 RAMP_STEP = 0.5  # and each answer brings them closer by this

@@ -1,7 +1,7 @@
 """Whether a segment is asked about again, and when.
 
-Rules: what an error means is in `captioners/faults.py`, one table; how often and how long is here.
-A service that says when to come back is obeyed, up to a bound; beyond it the segment is given up,
+Rules: what an error means is in `captioners/failures.py`, one table; how often and how long is
+here. A service that says when to come back is obeyed, up to a bound; beyond it the segment is given up,
 because the next run asks for it. Not built on a retry library: how often to try again goes by the
 kind of error, waits are shared by all threads of a run and end when it is cancelled.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from captoolkit.captioners.faults import Again, remedy_for
+from captoolkit.captioners.failures import Again, remedy_for
 from captoolkit.errors import ServiceError
 
 # How often a segment is asked about at most while errors of one kind keep coming. Throttling is no

@@ -10,18 +10,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from captoolkit.asking.asker import Answered, Ask, hole
-from captoolkit.asking.budget import cost_of, range_in
-from captoolkit.asking.clock import StoppedError
-from captoolkit.asking.crew import Crew
-from captoolkit.asking.terms import Service
-from captoolkit.audio.clip import ReadySegment
-from captoolkit.captioners.faults import Again, remedy_for
-from captoolkit.closing import Closing
+from captoolkit.captioners.failures import Again, remedy_for
+from captoolkit.dispatch.asker import Answered, Ask, hole
+from captoolkit.dispatch.budget import cost_of, range_in
+from captoolkit.dispatch.context import Service
+from captoolkit.dispatch.workers import Crew
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage
-from captoolkit.prepared import Prepared
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.support.cancel import StoppedError
+from captoolkit.support.closing import Closing
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
 

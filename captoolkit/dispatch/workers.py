@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from captoolkit.asking.asker import Answered, Ask
-from captoolkit.asking.clock import TICK_S, StoppedError
-from captoolkit.audio.clip import ReadySegment
+from captoolkit.dispatch.asker import Answered, Ask
+from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.support.cancel import TICK_S, StoppedError
 
 Done = tuple[ReadySegment, Answered | BaseException]
 

@@ -12,15 +12,17 @@ on dark, and says in words (`desc`) what it shows.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from xml.etree import ElementTree as Xml
 
 import numpy as np
 
+from captoolkit.dsp.silence import HOPS_PER_S, SHORTEST_HOPS, Levels, silences
+from captoolkit.media import measure_file
 from captoolkit.model import Action, Plan, Span
-from captoolkit.planning.silence import HOPS_PER_S, SHORTEST_HOPS, Levels, silences
 from captoolkit.units import format_clock
 
 WIDTH, MARGIN = 1200, 48
@@ -388,3 +390,23 @@ def _height(level_db: float, top: float, height: float) -> float:
 def _clean(name: str) -> str:
     """A name without what XML cannot hold."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
+
+
+def picture(
+    plan: Plan, path: str | os.PathLike[str], *, segments: Sequence[Span] | None = None
+) -> str:
+    """Return a drawing (SVG) of a plan over the loudness of its recording, which is decoded for it.
+
+    Args:
+        plan: what is to be done, or was.
+        path: the file that holds the recording.
+        segments: where the segments came to lie; None draws them as planned, how far each cut may
+            move, and where in its reach it would be made.
+
+    Raises:
+        NotMediaError, ToolError: it cannot be decoded.
+    """
+    levels_db = measure_file.levels_db(Path(path), plan.track)
+    if segments is not None:
+        return draw(plan, levels_db, segments=segments)
+    return draw(plan, levels_db, quiet_places=measure_file.quiet_places(Path(path), plan))

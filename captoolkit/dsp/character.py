@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.captioners.acoustic.pitch import steady
-from captoolkit.captioners.acoustic.spectrum import SOUNDING_POWER, Frames
+from captoolkit.dsp.pitch import steady
+from captoolkit.dsp.spectrum import SOUNDING_POWER, Frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.planning.mel import BANDS, FRAME_S, mel_power
+from captoolkit.dsp.mel import BANDS, FRAME_S, mel_power
 
 Row = tuple[float, ...]
 Block = NDArray[np.float32]

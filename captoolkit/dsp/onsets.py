@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.captioners.acoustic.spectrum import RISE_FRAMES, Rises
+from captoolkit.dsp.spectrum import RISE_FRAMES, Rises
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.captioners.acoustic.pitch import PitchFinder
-from captoolkit.captioners.acoustic.tiles import Clock, fast_length
+from captoolkit.dsp.pitch import PitchFinder
+from captoolkit.dsp.tiles import Clock, fast_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

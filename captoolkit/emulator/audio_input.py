@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from captoolkit.captioners.regions import Endpoint
-from captoolkit.emulator import words
-from captoolkit.emulator.uploads import SCHEME, Uploads
-from captoolkit.emulator.words import RefusedError
+from captoolkit.emulator import refusals
+from captoolkit.emulator.refusals import RefusedError
+from captoolkit.emulator.storage import SCHEME, Uploads
 from captoolkit.model import Target, Via
-from captoolkit.planning.targets import max_bytes
+from captoolkit.services.regions import Endpoint
+from captoolkit.services.rows import max_bytes
 
 CHUNK_BYTES = 1 << 20
 WAIT_S = 10.0  # for the next byte of a download
@@ -69,19 +69,19 @@ class Fetcher:
     def _decode(self, reference: str, path: Path) -> Fetched:
         data = decode(reference)
         if data is None:
-            raise RefusedError(words.NO_URL)
+            raise RefusedError(refusals.NO_URL)
         self._refuse_large(len(data), Via.BASE64)
         path.write_bytes(data)
         return Fetched(path=path, sha256=hashlib.sha256(data).hexdigest())
 
     def _find(self, reference: str) -> Fetched:
         if not self.resolves:
-            raise RefusedError(words.NO_URL)
+            raise RefusedError(refusals.NO_URL)
         stored = self.uploads.find(reference)
         if stored is None:
-            raise RefusedError(words.NO_DOWNLOAD)
+            raise RefusedError(refusals.NO_DOWNLOAD)
         if stored.model != self.model:
-            raise RefusedError(words.NOT_ALLOWED)
+            raise RefusedError(refusals.NOT_ALLOWED)
         self._refuse_large(stored.size_bytes, Via.UPLOAD)
         return Fetched(path=stored.path, sha256=stored.sha256)
 
@@ -92,24 +92,24 @@ class Fetcher:
             response = connection.getresponse()
             length = response.getheader("Content-Length", "")
             if response.status in (401, 403):
-                raise RefusedError(words.NOT_ALLOWED)
+                raise RefusedError(refusals.NOT_ALLOWED)
             if response.status != 200:
-                raise RefusedError(words.NO_DOWNLOAD)
+                raise RefusedError(refusals.NO_DOWNLOAD)
             if not length.isdecimal():
-                raise RefusedError(words.NO_LENGTH)
+                raise RefusedError(refusals.NO_LENGTH)
             self._refuse_large(int(length), Via.URL)
             return _save(response, path, int(length))
         except TimeoutError:
-            raise RefusedError(words.SLOW_DOWNLOAD) from None
+            raise RefusedError(refusals.SLOW_DOWNLOAD) from None
         except (OSError, http.client.HTTPException, ValueError):
-            raise RefusedError(words.NO_DOWNLOAD) from None
+            raise RefusedError(refusals.NO_DOWNLOAD) from None
         finally:
             connection.close()
 
     def _refuse_large(self, size_bytes: int, via: Via) -> None:
         most = max_bytes(self.target, via)
         if most is not None and size_bytes > most:
-            raise RefusedError(words.TOO_LARGE)
+            raise RefusedError(refusals.TOO_LARGE)
 
 
 def decode(data_uri: str) -> bytes | None:
@@ -136,11 +136,11 @@ def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise RefusedError(words.NO_URL) from None
+        raise RefusedError(refusals.NO_URL) from None
     if parts.scheme not in ("http", "https") or not host:
-        raise RefusedError(words.NO_URL)
+        raise RefusedError(refusals.NO_URL)
     if not Endpoint(base_url=url, host=host, encrypted=parts.scheme == "https").is_loopback:
-        raise RefusedError(words.NO_DOWNLOAD)
+        raise RefusedError(refusals.NO_DOWNLOAD)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     return kind(host, port, timeout=WAIT_S), _place(parts)
 
@@ -160,5 +160,5 @@ def _save(response: http.client.HTTPResponse, path: Path, length: int) -> Fetche
             if time.monotonic() > deadline:
                 raise TimeoutError
     if size_bytes != length:
-        raise RefusedError(words.NO_DOWNLOAD)
+        raise RefusedError(refusals.NO_DOWNLOAD)
     return Fetched(path=path, sha256=digest.hexdigest())

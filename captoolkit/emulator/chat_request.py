@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from captoolkit.emulator import words
-from captoolkit.emulator.words import RefusedError
+from captoolkit.emulator import refusals
+from captoolkit.emulator.refusals import RefusedError
 from captoolkit.model import Target
 
 MAX_DATA_URIS = 250  # a request (Model Studio, error code page)
@@ -68,23 +68,23 @@ def read_turns(messages: object, read_part: PartReader) -> tuple[Turn, ...]:
         RefusedError: they are no list of messages.
     """
     if not isinstance(messages, list) or not messages:
-        raise RefusedError(words.NO_INPUT)
+        raise RefusedError(refusals.NO_INPUT)
     return tuple(_read_turn(message, read_part) for message in messages)
 
 
 def _read_turn(message: object, read_part: PartReader) -> Turn:
     if not isinstance(message, dict):
-        raise RefusedError(words.NO_INPUT)
+        raise RefusedError(refusals.NO_INPUT)
     content = message.get("content")
     if isinstance(content, str):
         return Turn(role=str(message.get("role")), texts=(content,))
     if not isinstance(content, list):
-        raise RefusedError(words.NO_INPUT)
+        raise RefusedError(refusals.NO_INPUT)
     held: dict[str, list[str]] = {"audio": [], "text": []}
     for part in content:
         kind, value = read_part(part) if isinstance(part, dict) else ("", None)
         if kind not in held or not isinstance(value, str):
-            raise RefusedError(words.UNKNOWN_PART)
+            raise RefusedError(refusals.UNKNOWN_PART)
         held[kind].append(value)
     return Turn(
         role=str(message.get("role")), audios=tuple(held["audio"]), texts=tuple(held["text"])
@@ -101,7 +101,7 @@ def read_count(parameters: Mapping[str, Any], name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise RefusedError(words.out_of_range(name, 2**31 - 1))
+        raise RefusedError(refusals.out_of_range(name, 2**31 - 1))
     return value
 
 
@@ -114,20 +114,20 @@ def refuse_unfit(ask: Ask, target: Target) -> None:
     data_uris = [audio for audio in ask.audios if audio.startswith(DATA_SCHEME)]
     longest = target.limit("max_base64_chars")
     if longest is not None and any(len(uri) > longest for uri in data_uris):
-        raise RefusedError(words.large_item(int(longest)))
+        raise RefusedError(refusals.large_item(int(longest)))
     if len(data_uris) > MAX_DATA_URIS:
-        raise RefusedError(words.many_items(MAX_DATA_URIS))
+        raise RefusedError(refusals.many_items(MAX_DATA_URIS))
     roles = [turn.role for turn in ask.turns]
     if roles[-1] != "user" or not ROLES.issuperset(roles):
-        raise RefusedError(words.BAD_ROLES)
+        raise RefusedError(refusals.BAD_ROLES)
     if "system" in roles and not target.system:
-        raise RefusedError(words.NO_SYSTEM)
+        raise RefusedError(refusals.NO_SYSTEM)
     if len(roles) - roles.count("system") > 1 and not target.turns:
-        raise RefusedError(words.NO_TURNS)
+        raise RefusedError(refusals.NO_TURNS)
     if ask.texts and not target.prompt:
-        raise RefusedError(words.NO_TEXT)
+        raise RefusedError(refusals.NO_TEXT)
     if not ask.audios:
-        raise RefusedError(words.NO_AUDIO)
+        raise RefusedError(refusals.NO_AUDIO)
     most = target.limit("files_per_request")
     if most is not None and len(ask.audios) > most:
-        raise RefusedError(words.many_audios(int(most)))
+        raise RefusedError(refusals.many_audios(int(most)))

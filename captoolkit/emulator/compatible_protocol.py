@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from captoolkit.emulator import words
-from captoolkit.emulator.answers import EVENTS, Answer, Reply, Wire, encoded
-from captoolkit.emulator.asking import Ask, read_count, read_turns
-from captoolkit.emulator.words import Refusal, RefusedError
+from captoolkit.emulator import refusals
+from captoolkit.emulator.chat_request import Ask, read_count, read_turns
+from captoolkit.emulator.refusals import Refusal, RefusedError
+from captoolkit.emulator.replies import EVENTS, Answer, Reply, Wire, encoded
 
 DONE = b"data: [DONE]\n\n"
 
@@ -24,7 +24,7 @@ def read(document: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
     """
     model = document.get("model")
     if not isinstance(model, str) or not model:
-        raise RefusedError(words.NO_MODEL)
+        raise RefusedError(refusals.NO_MODEL)
     options = document.get("stream_options")
     tells_usage = isinstance(options, dict) and options.get("include_usage") is True
     limits = ("max_completion_tokens", "max_tokens")
@@ -48,7 +48,7 @@ def _part(part: Mapping[str, Any]) -> tuple[str, object]:
 
 def answer(said: Answer, ask: Ask) -> Reply:
     """Return the answer as one document or as events."""
-    failure = _failure(words.FAILED, said.request_id)
+    failure = _failure(refusals.FAILED, said.request_id)
     if not ask.streams:
         message = {"content": said.text, "role": "assistant"}
         choice = {"message": message, **_ending(said.finish_reason)}

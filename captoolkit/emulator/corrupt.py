@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from captoolkit.emulator import words
-from captoolkit.emulator.answers import Reply
-from captoolkit.emulator.faults import Kind
+from captoolkit.emulator import refusals
+from captoolkit.emulator.fault_injection import Kind
+from captoolkit.emulator.replies import Reply
 
 # Faults that come in place of an answer, which is then not made at all.
 REFUSALS = {
-    Kind.THROTTLE: words.THROTTLED,
-    Kind.QUOTA: words.QUOTA_GONE,
-    Kind.KEY: words.BAD_KEY,
-    Kind.ERROR500: words.FAILED,
-    Kind.DOWNLOAD_ERROR: words.SLOW_DOWNLOAD,
-    Kind.POLICY_THROTTLE: words.THROTTLED,
+    Kind.THROTTLE: refusals.THROTTLED,
+    Kind.QUOTA: refusals.QUOTA_GONE,
+    Kind.KEY: refusals.BAD_KEY,
+    Kind.ERROR500: refusals.FAILED,
+    Kind.DOWNLOAD_ERROR: refusals.SLOW_DOWNLOAD,
+    Kind.POLICY_THROTTLE: refusals.THROTTLED,
 }
 UNANSWERED = frozenset({Kind.HANG, Kind.RESET})
 ELSEWHERE = "/elsewhere"  # where a redirect leads

@@ -11,8 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from captoolkit import files
-from captoolkit.closing import Closing
+from captoolkit.support import files
+from captoolkit.support.closing import Closing
 
 MOST_KEPT = 100_000  # visits in memory; the file has them all
 

@@ -11,13 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
-from captoolkit.audio import pcm, probe
 from captoolkit.captioners.acoustic import Measurer, describe
-from captoolkit.emulator import words
-from captoolkit.emulator.words import RefusedError
+from captoolkit.emulator import refusals
+from captoolkit.emulator.refusals import RefusedError
 from captoolkit.errors import InputError, NoAudioError, ToolError
+from captoolkit.media import decode, probe_file
 from captoolkit.model import Target, Track
-from captoolkit.planning.targets import longest_s
+from captoolkit.services.rows import longest_s
 
 
 class StoppedError(Exception):
@@ -45,20 +45,20 @@ def look(path: Path, target: Target) -> Sound:
         RefusedError: it is empty, too long, no audio, or in a format that the model does not take.
     """
     if not path.stat().st_size:
-        raise RefusedError(words.EMPTY)
+        raise RefusedError(refusals.EMPTY)
     try:
-        info = probe.probe(path)
+        info = probe_file.probe(path)
     except NoAudioError:
-        raise RefusedError(words.EMPTY) from None
+        raise RefusedError(refusals.EMPTY) from None
     except (InputError, ToolError):
-        raise RefusedError(words.NOT_AUDIO) from None
+        raise RefusedError(refusals.NOT_AUDIO) from None
     track = info.default_track
     if track.codec not in target.accepts.get(info.container, ()):
-        raise RefusedError(words.WRONG_FORMAT)
+        raise RefusedError(refusals.WRONG_FORMAT)
     most_s, samples = longest_s(target), track.duration_samples
     if most_s is not None and samples > most_s * track.sample_rate_hz:
         if target.on_exceed != "truncate":
-            raise RefusedError(words.TOO_LONG)
+            raise RefusedError(refusals.TOO_LONG)
         samples = int(most_s * track.sample_rate_hz)
     return Sound(path=path, track=track, heard_samples=samples)
 
@@ -74,12 +74,12 @@ def listen(sound: Sound, stop: Event) -> str:
     is_cut = sound.heard_samples < track.duration_samples
     end = sound.heard_samples if is_cut else None
     try:
-        with pcm.Decoder(sound.path, track=track, end_samples=end) as samples:
+        with decode.Decoder(sound.path, track=track, end_samples=end) as samples:
             measurer = Measurer(rate_hz=samples.rate_hz, channels=samples.channels)
             for block in samples:
                 if stop.is_set():
                     raise StoppedError
                 measurer.feed(block)
     except ToolError:
-        raise RefusedError(words.NOT_AUDIO) from None
+        raise RefusedError(refusals.NOT_AUDIO) from None
     return describe(measurer.finish())

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from captoolkit.emulator import words
-from captoolkit.emulator.answers import EVENTS, Answer, Reply, Wire, encoded
-from captoolkit.emulator.asking import Ask, read_count, read_turns
-from captoolkit.emulator.words import Refusal, RefusedError
+from captoolkit.emulator import refusals
+from captoolkit.emulator.chat_request import Ask, read_count, read_turns
+from captoolkit.emulator.refusals import Refusal, RefusedError
+from captoolkit.emulator.replies import EVENTS, Answer, Reply, Wire, encoded
 
 STREAM_HEADER = "x-dashscope-sse"
 RUNNING = "null"  # the finish reason of an event that is not the last: a text
@@ -28,13 +28,13 @@ def read(document: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
     """
     model = document.get("model")
     if not isinstance(model, str) or not model:
-        raise RefusedError(words.NO_MODEL)
+        raise RefusedError(refusals.NO_MODEL)
     given = document.get("input")
     if not isinstance(given, dict):
-        raise RefusedError(words.NO_INPUT)
+        raise RefusedError(refusals.NO_INPUT)
     parameters = document.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise RefusedError(words.NO_PARAMETERS)
+        raise RefusedError(refusals.NO_PARAMETERS)
     return Ask(
         model=model,
         turns=read_turns(given.get("messages"), _part),
@@ -51,7 +51,7 @@ def _part(part: Mapping[str, Any]) -> tuple[str, object]:
 
 def answer(said: Answer, ask: Ask) -> Reply:
     """Return the answer as one document or as events."""
-    failure = _failure(words.FAILED, said.request_id)
+    failure = _failure(refusals.FAILED, said.request_id)
     if not ask.streams:
         body = _document(said, said.text, said.finish_reason, len(said.tokens))
         return Reply(status=200, parts=(encoded(body),), failure=encoded(failure))
@@ -62,7 +62,7 @@ def answer(said: Answer, ask: Ask) -> Reply:
         parts=tuple(events),
         media_type=EVENTS,
         streams=True,
-        failure=_event(len(documents), "error", words.FAILED.status, failure),
+        failure=_event(len(documents), "error", refusals.FAILED.status, failure),
     )
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from captoolkit.emulator.asking import Ask
-from captoolkit.emulator.words import Refusal
+from captoolkit.emulator.chat_request import Ask
+from captoolkit.emulator.refusals import Refusal
 from captoolkit.model import Target
-from captoolkit.planning.bill import audio_tokens
+from captoolkit.services.price import audio_tokens
 
 JSON, EVENTS = "application/json", "text/event-stream;charset=UTF-8"
 

@@ -20,13 +20,14 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as Arrived
 from starlette.routing import Route
 
-from captoolkit.emulator import compatible, native, spoiling, words
-from captoolkit.emulator.acting import Act
-from captoolkit.emulator.answers import Reply, Wire
-from captoolkit.emulator.faults import ASK_KINDS, POLICY_KINDS, UPLOAD_KINDS, Kind
+from captoolkit.emulator import compatible_protocol, corrupt, native_protocol, refusals
+from captoolkit.emulator.fault_injection import ASK_KINDS, POLICY_KINDS, UPLOAD_KINDS, Kind
 from captoolkit.emulator.journal import Visit
-from captoolkit.emulator.room import Request, Room, refuse, refuse_key, tell
-from captoolkit.emulator.uploads import (
+from captoolkit.emulator.refusals import Refusal, RefusedError
+from captoolkit.emulator.replies import Reply, Wire
+from captoolkit.emulator.send import Act
+from captoolkit.emulator.service_state import Request, Room, refuse, refuse_key, tell
+from captoolkit.emulator.storage import (
     EXPIRED,
     INCOMPLETE,
     KEY_SHOWN,
@@ -37,7 +38,6 @@ from captoolkit.emulator.uploads import (
     Denial,
     DeniedError,
 )
-from captoolkit.emulator.words import Refusal, RefusedError
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 64 << 20  # Model Studio, rate limit page: the whole body
@@ -47,8 +47,8 @@ HELD = 16  # bodies in memory at once
 
 NATIVE, COMPATIBLE = "/api/v1", "/compatible-mode/v1"
 ASK_PATHS = {
-    f"{NATIVE}/services/aigc/multimodal-generation/generation": native.WIRE,
-    f"{COMPATIBLE}/chat/completions": compatible.WIRE,
+    f"{NATIVE}/services/aigc/multimodal-generation/generation": native_protocol.WIRE,
+    f"{COMPATIBLE}/chat/completions": compatible_protocol.WIRE,
 }
 UPLOAD_PATH = "/oss"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -85,15 +85,15 @@ class _Desk:
 
     async def policy(self, arrived: Arrived) -> Act:
         """Answer a request for the policy that an upload needs."""
-        request = _request(arrived, native.WIRE, self._room.schedule.next(POLICY_KINDS))
+        request = _request(arrived, native_protocol.WIRE, self._room.schedule.next(POLICY_KINDS))
         model = arrived.query_params.get("model", "")
         request.model = model or None
         try:
             if request.fault is not None:
-                raise RefusedError(spoiling.REFUSALS[request.fault])
+                raise RefusedError(corrupt.REFUSALS[request.fault])
             refuse_key(request.headers)
             if arrived.query_params.get("action") != "getPolicy":
-                raise RefusedError(words.NO_SUCH_PATH)
+                raise RefusedError(refusals.NO_SUCH_PATH)
             self._room.target(model)
             place = f"http://{HOST}:{request.port}{UPLOAD_PATH}"
             data = self._room.uploads.policy(model, place)
@@ -104,7 +104,7 @@ class _Desk:
 
     async def upload(self, arrived: Arrived) -> Act:
         """Store what a form brings; the storage answers with nothing, or in XML."""
-        request = _request(arrived, native.WIRE, self._room.schedule.next(UPLOAD_KINDS))
+        request = _request(arrived, native_protocol.WIRE, self._room.schedule.next(UPLOAD_KINDS))
         try:
             async with self._places, asyncio.timeout(BODY_S):
                 status = await self._store(arrived, request.fault)
@@ -138,7 +138,7 @@ class _Desk:
 
     async def models(self, arrived: Arrived) -> Act:
         """List the models of the compatible protocol."""
-        request = _request(arrived, compatible.WIRE)
+        request = _request(arrived, compatible_protocol.WIRE)
         rows = [
             {"id": name, "object": "model", "created": 0, "owned_by": "system"}
             for name in self._room.models()
@@ -154,9 +154,11 @@ class _Desk:
         """Answer what is asked at no path that is served, or in another way."""
         await _drain(arrived)
         is_compatible = arrived.url.path.startswith(COMPATIBLE)
-        request = _request(arrived, compatible.WIRE if is_compatible else native.WIRE)
+        request = _request(
+            arrived, compatible_protocol.WIRE if is_compatible else native_protocol.WIRE
+        )
         is_served = arrived.url.path in served
-        reply = refuse(request, words.WRONG_METHOD if is_served else words.NO_SUCH_PATH)
+        reply = refuse(request, refusals.WRONG_METHOD if is_served else refusals.NO_SUCH_PATH)
         return self._act(arrived, request, reply)
 
     async def _work(self, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -200,8 +202,8 @@ async def _body(arrived: Arrived) -> bytes | Refusal:
                 else:
                     body.clear()
     except (TimeoutError, ClientDisconnect):
-        return words.SLOW_REQUEST
-    return bytes(body) if size_bytes <= MAX_BODY_BYTES else words.large_body(MAX_BODY_BYTES)
+        return refusals.SLOW_REQUEST
+    return bytes(body) if size_bytes <= MAX_BODY_BYTES else refusals.large_body(MAX_BODY_BYTES)
 
 
 async def _drain(arrived: Arrived) -> None:

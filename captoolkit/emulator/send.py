@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
-from captoolkit.emulator.answers import Reply
-from captoolkit.emulator.faults import Kind
+from captoolkit.emulator.fault_injection import Kind
+from captoolkit.emulator.replies import Reply
 
 TRANSPORT = "captoolkit.transport"  # where the server leaves the connection in a scope
 DRIP_S = 1.0  # from one byte to the next

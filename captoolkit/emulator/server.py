@@ -14,13 +14,13 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from captoolkit.closing import Closing
-from captoolkit.emulator.acting import TRANSPORT
-from captoolkit.emulator.app import COMPATIBLE, HOST, NATIVE, make_app
-from captoolkit.emulator.faults import Fault
+from captoolkit.emulator.fault_injection import Fault
 from captoolkit.emulator.journal import Visit
-from captoolkit.emulator.room import Room
+from captoolkit.emulator.routes import COMPATIBLE, HOST, NATIVE, make_app
+from captoolkit.emulator.send import TRANSPORT
+from captoolkit.emulator.service_state import Room
 from captoolkit.errors import UsageError
+from captoolkit.support.closing import Closing
 
 BACKLOG = 1024
 MAX_PORT = 65_535

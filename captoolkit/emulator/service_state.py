@@ -19,17 +19,19 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from captoolkit import catalogue, files
-from captoolkit.closing import Closing
-from captoolkit.emulator import hearing, spoiling, words
-from captoolkit.emulator.answers import Reply, Wire, encoded, input_tokens, make_answer
-from captoolkit.emulator.asking import Ask, refuse_unfit
-from captoolkit.emulator.faults import Fault, Kind, Schedule
-from captoolkit.emulator.fetching import Fetcher, decode
+from captoolkit.emulator import corrupt, refusals
+from captoolkit.emulator import listen as hearing
+from captoolkit.emulator.audio_input import Fetcher, decode
+from captoolkit.emulator.chat_request import Ask, refuse_unfit
+from captoolkit.emulator.fault_injection import Fault, Kind, Schedule
 from captoolkit.emulator.journal import Journal
-from captoolkit.emulator.uploads import SCHEME, Uploads
-from captoolkit.emulator.words import Refusal, RefusedError
+from captoolkit.emulator.refusals import Refusal, RefusedError
+from captoolkit.emulator.replies import Reply, Wire, encoded, input_tokens, make_answer
+from captoolkit.emulator.storage import SCHEME, Uploads
 from captoolkit.model import Target
+from captoolkit.services import catalogue
+from captoolkit.support import files
+from captoolkit.support.closing import Closing
 
 LOG = logging.getLogger("captoolkit")
 
@@ -91,7 +93,7 @@ class Room(Closing):
             RefusedError: there is none of that name.
         """
         if model not in self.targets:
-            raise RefusedError(words.unknown_model(model))
+            raise RefusedError(refusals.unknown_model(model))
         return self.targets[model]
 
     def models(self) -> list[str]:
@@ -108,22 +110,22 @@ class Room(Closing):
             return None
         except Exception:  # one request must not end the server
             LOG.exception("the emulator failed on request %s", request.request_id)
-            reply = refuse(request, words.FAILED)
-        return None if reply is None else spoiling.spoil(reply, request.fault)
+            reply = refuse(request, refusals.FAILED)
+        return None if reply is None else corrupt.spoil(reply, request.fault)
 
     def _answer(self, request: Request) -> Reply | None:
         """The answer; a fault comes before everything else, but the request is read for it too."""
         if self.stop.is_set():
             raise hearing.StoppedError
         read = self._read(request)
-        if request.fault in spoiling.UNANSWERED:
+        if request.fault in corrupt.UNANSWERED:
             return None
-        if request.fault in spoiling.REFUSALS:
-            raise RefusedError(spoiling.REFUSALS[request.fault])
+        if request.fault in corrupt.REFUSALS:
+            raise RefusedError(corrupt.REFUSALS[request.fault])
         if request.fault is Kind.HTML:
-            return spoiling.page()
+            return corrupt.page()
         if request.fault is Kind.REDIRECT:
-            return spoiling.redirect(request.port)
+            return corrupt.redirect(request.port)
         refuse_key(request.headers)
         if isinstance(read, Refusal):
             raise RefusedError(read)
@@ -155,7 +157,7 @@ class Room(Closing):
     def _said(self, request: Request, ask: Ask) -> Reply:
         target = self.target(ask.model)
         if request.wire.is_compatible and not _is_compatible(target):
-            raise RefusedError(words.not_compatible(ask.model))
+            raise RefusedError(refusals.not_compatible(ask.model))
         refuse_unfit(ask, target)
         with files.staging(self._folder) as folder:
             fetcher = Fetcher(
@@ -193,9 +195,9 @@ def read_document(body: bytes | Refusal) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise RefusedError(words.NO_JSON) from None
+        raise RefusedError(refusals.NO_JSON) from None
     if not isinstance(document, dict):
-        raise RefusedError(words.NO_JSON)
+        raise RefusedError(refusals.NO_JSON)
     return document
 
 
@@ -207,9 +209,9 @@ def refuse_key(headers: Mapping[str, str]) -> None:
     """
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if not scheme:
-        raise RefusedError(words.NO_KEY)
+        raise RefusedError(refusals.NO_KEY)
     if scheme.lower() != "bearer" or not key.strip():
-        raise RefusedError(words.BAD_KEY)
+        raise RefusedError(refusals.BAD_KEY)
 
 
 def refuse_many_tokens(tokens: int, target: Target) -> None:
@@ -220,7 +222,7 @@ def refuse_many_tokens(tokens: int, target: Target) -> None:
     """
     most = target.limit("max_input_tokens")
     if most is not None and tokens > most:
-        raise RefusedError(words.out_of_range("input length", int(most)))
+        raise RefusedError(refusals.out_of_range("input length", int(most)))
 
 
 def refuse(request: Request, refusal: Refusal) -> Reply:

@@ -7,16 +7,17 @@ channel is always spelled out as weights, because ffmpeg's own adds channels up 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.audio import ffmpeg, sndfile
-from captoolkit.closing import Closing
+from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
+from captoolkit.media import ffmpeg, sndfile
 from captoolkit.model import MediaInfo, Track
+from captoolkit.support.closing import Closing
 from captoolkit.units import format_seconds
 
 BLOCK_S = 1.0
@@ -217,3 +218,31 @@ def _by_libsndfile(path: Path, track: Track, starts: Sequence[int], length: int)
     except (OSError, soundfile.SoundFileError):  # another container, or a damaged file
         pass
     yield from _by_ffmpeg(path, track, starts, length)
+
+
+def decoded(blocks: Iterable[Block], path: object) -> Iterator[Block]:
+    """Yield what a decoder does.
+
+    Raises:
+        NotMediaError: it cannot decode; that is the file's fault, and says so.
+    """
+    try:
+        yield from blocks
+    except ToolTimeoutError:
+        raise
+    except ToolError as error:
+        raise NotMediaError(
+            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
+            fix="check that the file is complete",
+            path=path,
+        ) from error
+
+
+def all_decoded(decoder: Decoder, path: object) -> Block:
+    """Return all that a decoder yields as one block, shape (frames, channels), float32.
+
+    Raises:
+        NotMediaError: as `decoded` does.
+    """
+    empty = np.zeros((0, decoder.channels), np.float32)
+    return np.concatenate([empty, *decoded(decoder, path)])

@@ -7,8 +7,8 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from captoolkit import files
 from captoolkit.errors import ToolError
+from captoolkit.support import files
 
 # What ffmpeg says when the system refuses what it writes, and the system's own number for it.
 WRITE_FAULTS = {

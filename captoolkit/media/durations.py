@@ -14,8 +14,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from captoolkit.audio import ffmpeg, mp3, sndfile
+from captoolkit.bitstream import mpeg_audio
 from captoolkit.errors import NotMediaError, ToolError
+from captoolkit.media import ffmpeg, sndfile
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -232,7 +233,7 @@ def _audible_mp3_samples(file: Path, stream: Stream, packets: _Packets) -> int |
     is_even = packets.even and packets.last[3] == packets.before_last[3]
     if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not is_even:
         return None
-    return mp3.audible_samples(file, packets.samples(packets.ticks, stream.rate_hz))
+    return mpeg_audio.audible_samples(file, packets.samples(packets.ticks, stream.rate_hz))
 
 
 def _mp3_samples_by_frames(file: Path, stream: Stream) -> int | None:
@@ -240,7 +241,7 @@ def _mp3_samples_by_frames(file: Path, stream: Stream) -> int | None:
 
     None where they may not tell: where something else lies between them, or they end torn.
     """
-    from captoolkit.audio import frames
+    from captoolkit.bitstream import frames
 
     index = frames.index(file)
     if index is None or index.junk_bytes or index.torn_bytes:
@@ -248,7 +249,7 @@ def _mp3_samples_by_frames(file: Path, stream: Stream) -> int | None:
     is_alike = (index.codec, index.rate_hz) == (stream.codec, stream.rate_hz)
     if not is_alike or index.sizes[-1] < SMALLEST_MP3_FRAME_BYTES:
         return None
-    return mp3.audible_samples(file, index.duration_samples)
+    return mpeg_audio.audible_samples(file, index.duration_samples)
 
 
 def _hides_its_end(packets: _Packets, codec: str) -> bool:

@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from captoolkit import files
-from captoolkit.audio import ffmpeg, frames, mp3, xing
-from captoolkit.audio.frames import Frames
-from captoolkit.audio.tags import tagged as with_tags
-from captoolkit.audio.tags import write as write_tags
+from captoolkit.bitstream import frames, mpeg_audio, xing
+from captoolkit.bitstream.frames import Frames
 from captoolkit.errors import ToolError, ToolTimeoutError
+from captoolkit.media import ffmpeg
+from captoolkit.media.tags import tagged as with_tags
+from captoolkit.media.tags import write as write_tags
 from captoolkit.model import MediaInfo, Target, Track
-from captoolkit.planning.copying import Framing
+from captoolkit.planning.frame_plan import Framing
+from captoolkit.support import files
 
 # The raw stream that holds a codec's frames, and ffmpeg's writer of it.
 STREAMS = {
@@ -251,7 +252,7 @@ def _lead(info: MediaInfo, track: Track, watched: Watched) -> int | None:
     it on, and only a sound that begins at the file's beginning shows it in its time stamps.
     """
     if info.container == "mp3":
-        return mp3.lead_samples(Path(info.path))
+        return mpeg_audio.lead_samples(Path(info.path))
     if is_raw(info):
         return 0
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(

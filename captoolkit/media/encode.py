@@ -19,13 +19,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit import files
-from captoolkit.audio import ffmpeg, probe, riff, sndfile
-from captoolkit.audio.faults import explaining
-from captoolkit.audio.lossless import LosslessWriter
+from captoolkit.bitstream import riff
 from captoolkit.errors import InputError, LimitError
+from captoolkit.media import ffmpeg, probe_file, sndfile
+from captoolkit.media.disk_errors import explaining
+from captoolkit.media.encode_lossless import LosslessWriter
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
+from captoolkit.support import files
 from captoolkit.units import format_seconds
 
 Block = NDArray[np.float32 | np.int16]
@@ -330,7 +331,7 @@ def _read_wav(path: Path) -> tuple[Shape, int]:
 def _read_by_ffmpeg(path: Path) -> tuple[Shape, int]:
     """A file's shape and length as `probe` finds them."""
     try:
-        info = probe.probe(path)
+        info = probe_file.probe(path)
     except InputError as error:
         raise _broken(path, f"it cannot be read back ({error.problem})") from error
     track = info.default_track

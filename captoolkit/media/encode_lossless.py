@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit import files
-from captoolkit.audio import ffmpeg, pcm, probe, sndfile
-from captoolkit.audio.faults import explaining
-from captoolkit.audio.tags import tagged
-from captoolkit.audio.tags import write as write_tags
+from captoolkit.bitstream import containers
 from captoolkit.errors import LimitError
+from captoolkit.media import decode, ffmpeg, probe_file, sndfile
+from captoolkit.media.disk_errors import explaining
+from captoolkit.media.tags import tagged
+from captoolkit.media.tags import write as write_tags
 from captoolkit.model import Encoding
-from captoolkit.planning import containers
+from captoolkit.support import files
 
 Block = NDArray[Any]
 
@@ -55,7 +55,7 @@ class LosslessWriter:
         self._type = np.dtype(encoding.sample_type).newbyteorder("<")
         self._digest = hashlib.sha256()
         self._aborted = False
-        self._proof: pcm.Decoder | None = None
+        self._proof: decode.Decoder | None = None
         with explaining(path):
             self._told = write_tags(tags, path.parent)
         argv = ffmpeg.compile_argv(_node(path, self._told, encoding, layout))
@@ -124,8 +124,8 @@ class LosslessWriter:
         if self._encoding.format in READ_IN_PROCESS:
             return self._read_in_process()
         digest = hashlib.sha256()
-        track = probe.probe(self._path).default_track
-        with pcm.Decoder(self._path, track=track, dtype=self._encoding.sample_type) as decoder:
+        track = probe_file.probe(self._path).default_track
+        with decode.Decoder(self._path, track=track, dtype=self._encoding.sample_type) as decoder:
             self._proof = decoder
             if self._aborted:  # `abort` may have looked before it was there
                 decoder.close()
@@ -176,7 +176,7 @@ def _node(path: Path, told: Path, encoding: Encoding, layout: str) -> Any:
     source = ffmpeg.raw_source(
         rate_hz=encoding.sample_rate_hz,
         channels=encoding.channels,
-        sample_format=pcm.SAMPLE_FORMATS[encoding.sample_type],
+        sample_format=decode.SAMPLE_FORMATS[encoding.sample_type],
         **({"channel_layout": layout} if is_named else {}),
     )
     options: dict[str, Any] = {"fflags": "+bitexact", "flags": "+bitexact"}

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from captoolkit.closing import Closing
 from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
+from captoolkit.support.closing import Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
 NEEDED_ENCODERS = frozenset({"aac", "libmp3lame", "libopencore_amrnb", "pcm_s16le"})

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from captoolkit.audio import pcm
+from captoolkit.dsp.envelope import EnvelopeMeter
+from captoolkit.dsp.silence import Levels, Meter
+from captoolkit.media import decode
+from captoolkit.media.decode import decoded
 from captoolkit.model import Envelope, Plan, Track
 from captoolkit.planning.cuts import places
-from captoolkit.planning.envelope import EnvelopeMeter
+from captoolkit.planning.frame_cuts import movable
 from captoolkit.planning.ladder import MODEL_RATE_HZ
-from captoolkit.planning.silence import Levels, Meter
 from captoolkit.units import rescale
-from captoolkit.workshop.edges import movable
-from captoolkit.workshop.stream import decoded
 
 
 def levels_db(path: Path, track: Track) -> Levels:
@@ -27,7 +27,7 @@ def levels_db(path: Path, track: Track) -> Levels:
         ToolError: ffmpeg failed.
     """
     meter = Meter(MODEL_RATE_HZ)
-    with pcm.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
+    with decode.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
         for block in decoded(decoder, path):
             meter.listen(block)
     return meter.levels_db()
@@ -49,7 +49,7 @@ def quiet_places(path: Path, plan: Plan) -> Mapping[int, int]:
     source_hz = track.sample_rate_hz
     rate_hz = plan.encoding.sample_rate_hz if plan.encoding else MODEL_RATE_HZ
     heard = [one.at_rate(source_hz, rate_hz) for one in windows]
-    with pcm.Decoder(path, track=track, rate_hz=rate_hz, mix=plan.mix) as decoder:
+    with decode.Decoder(path, track=track, rate_hz=rate_hz, mix=plan.mix) as decoder:
         found = places(decoded(decoder, path), heard, rate_hz=rate_hz)
     return {
         one.balanced: rescale(at, rate_hz, source_hz)
@@ -65,7 +65,7 @@ def envelope(path: Path, track: Track) -> Envelope:
         ToolError: ffmpeg failed.
     """
     meter = EnvelopeMeter(track.sample_rate_hz)
-    with pcm.Decoder(path, track=track) as decoder:
+    with decode.Decoder(path, track=track) as decoder:
         for block in decoded(decoder, path):
             meter.listen(block)
     return meter.envelope()

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.audio import ffmpeg
-from captoolkit.closing import Closing
+from captoolkit.media import ffmpeg
 from captoolkit.model import MediaInfo, Track
+from captoolkit.support.closing import Closing
 
 # How far a time stamp may be off from where the packet before it ends: containers round them.
 ROUNDED_S = Fraction(2, 1000)

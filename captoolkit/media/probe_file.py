@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from captoolkit.audio import ffmpeg, glance, lengths, riff, shapes
-from captoolkit.audio.source import refuse_url
+from captoolkit.bitstream import channel_layouts, riff
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
+from captoolkit.media import durations, ffmpeg, probe_in_process
+from captoolkit.media.source import refuse_url
 from captoolkit.model import MediaInfo, Picture, Track
 
 # ffmpeg's demuxer name (its first word) -> the name used here, where they differ.
@@ -79,7 +80,9 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     refuse_url(path)
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
     size_bytes = _readable_size(file)
-    return glance.look(file, size_bytes=size_bytes) or ask_ffmpeg(file, size_bytes=size_bytes)
+    return probe_in_process.look(file, size_bytes=size_bytes) or ask_ffmpeg(
+        file, size_bytes=size_bytes
+    )
 
 
 def identify(path: Path) -> str:
@@ -342,15 +345,15 @@ def _track(
     """A track, and what is odd about its sound."""
     shape = _RATE.search(match["rest"])
     rate_hz, layout = (int(shape[1]), shape[2]) if shape else (0, "")
-    channels = shapes.channels(layout)
-    excess = shapes.excess(rate_hz=rate_hz, channels=channels)
+    channels = channel_layouts.channels(layout)
+    excess = channel_layouts.excess(rate_hz=rate_hz, channels=channels)
     if excess or not rate_hz or not channels:
         raise NoAudioError(
             f"sound track {number} ({match['codec']}) {excess or 'cannot be decoded'}",
             fix="choose another track, or convert the file first",
             path=file,
         )
-    stream = lengths.Stream(
+    stream = durations.Stream(
         container=container,
         codec=match["codec"],
         rate_hz=rate_hz,
@@ -358,7 +361,7 @@ def _track(
         index=int(match["index"]),
         is_first_sound=number == 1,
     )
-    length = lengths.measure(file, stream)
+    length = durations.measure(file, stream)
     if length.samples < 1:
         raise NoAudioError(
             f"sound track {number} holds no sound",

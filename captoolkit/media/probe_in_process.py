@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from captoolkit.audio import lengths, riff, shapes
+from captoolkit.bitstream import channel_layouts, riff
+from captoolkit.media import durations
 from captoolkit.model import MediaInfo, Picture, Track
 
 LAYOUTS = {1: "mono", 2: "stereo"}
@@ -44,9 +45,9 @@ def look(file: Path, *, size_bytes: int) -> MediaInfo | None:
 
 def _wav(file: Path, size_bytes: int) -> MediaInfo | None:
     pcm = riff.plain_pcm(file)
-    if pcm is None or shapes.excess(rate_hz=pcm.rate_hz, channels=pcm.channels):
+    if pcm is None or channel_layouts.excess(rate_hz=pcm.rate_hz, channels=pcm.channels):
         return None
-    frames = lengths.frames_in_header(file, container="wav", rate_hz=pcm.rate_hz)
+    frames = durations.frames_in_header(file, container="wav", rate_hz=pcm.rate_hz)
     if frames is None:
         return None
     bits_per_s = pcm.rate_hz * pcm.channels * pcm.bits
@@ -101,7 +102,7 @@ def _flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | None:
     if shape is None or pictures is None or _tell_more(blocks):
         return None
     rate_hz, channels = shape
-    frames = lengths.frames_in_header(file, container="flac", rate_hz=rate_hz)
+    frames = durations.frames_in_header(file, container="flac", rate_hz=rate_hz)
     if frames is None:
         return None
     track = _only_track(

@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from captoolkit import files
-from captoolkit.audio.shapes import MAX_CHANNELS, MAX_RATE_HZ
+from captoolkit.bitstream.channel_layouts import MAX_CHANNELS, MAX_RATE_HZ
 from captoolkit.errors import InputError, UsageError
+from captoolkit.support import files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

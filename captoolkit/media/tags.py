@@ -16,11 +16,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from captoolkit import files
-from captoolkit.audio import ffmpeg, probe
 from captoolkit.errors import ToolError
+from captoolkit.media import ffmpeg, probe_file
 from captoolkit.model import MediaInfo, Track
-from captoolkit.planning.splitting import Chapter
+from captoolkit.planning.split_plan import Chapter
+from captoolkit.support import files
 
 # Of the file or of this copy of the recording, not of the recording.
 _OF_THE_FILE = frozenset(
@@ -71,7 +71,7 @@ def read(info: MediaInfo, track: Track) -> Told:
             found |= {name: value for name, value in fields.items() if _is_told(name, value)}
     tags = _without_doubles(found)
     long = sorted(name for name, value in tags.items() if len(value) > MAX_TAG_CHARS)
-    late_s = probe.layout(info.path).late_s(track.number) if chapters else Fraction(0)
+    late_s = probe_file.layout(info.path).late_s(track.number) if chapters else Fraction(0)
     moved = (replace(one, start_s=max(Fraction(0), one.start_s - late_s)) for one in chapters)
     return Told(
         tags={name: value for name, value in tags.items() if name not in long},

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from captoolkit.audio import encode, ffmpeg, pcm
-from captoolkit.audio.faults import explaining
-from captoolkit.closing import Closing
+from captoolkit.media import decode, encode, ffmpeg
+from captoolkit.media.disk_errors import explaining
 from captoolkit.model import Encoding, Span, Track
+from captoolkit.support.closing import Closing
 
 PROGRESS_S = 0.25
 MICROSECONDS = 1_000_000
@@ -23,7 +23,7 @@ ENCODERS = frozenset({"mp3"})
 
 def can_transcode(track: Track, encoding: Encoding) -> bool:
     """Return whether ffmpeg alone makes of the track what the encoders here would."""
-    return encoding.codec in ENCODERS and not pcm.may_be_no_number(track)
+    return encoding.codec in ENCODERS and not decode.may_be_no_number(track)
 
 
 class Transcoder(Closing):
@@ -48,10 +48,10 @@ class Transcoder(Closing):
         *,
         track: Track,
         span: Span,
-        mix: pcm.Mix | None,
+        mix: decode.Mix | None,
     ) -> None:
-        filters = pcm.mixed_to(encoding.sample_rate_hz, track, mix)
-        node = pcm.stretch(source, track, span.start_samples, span.end_samples).output(
+        filters = decode.mixed_to(encoding.sample_rate_hz, track, mix)
+        node = decode.stretch(source, track, span.start_samples, span.end_samples).output(
             ffmpeg.file_url(path),
             af=",".join([*filters, "aformat=sample_fmts=s32p"]),
             ar=encoding.sample_rate_hz,

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from captoolkit.captioners.exchange import EXCERPT_CHARS, Arriving, Form, Reply, Request, clean
-from captoolkit.captioners.http import BOUNDS, Answer, Bounds, Clock, Connections, Trouble
-from captoolkit.captioners.regions import Endpoint, check_key, check_secrecy
-from captoolkit.closing import Closing
 from captoolkit.errors import InputError, ServiceConnectionError, ServiceError, UsageError
+from captoolkit.net.connections import BOUNDS, Answer, Bounds, Clock, Connections, Trouble
+from captoolkit.net.exchange import EXCERPT_CHARS, Arriving, Form, Reply, Request, clean
+from captoolkit.services.regions import Endpoint, check_key, check_secrecy
+from captoolkit.support.closing import Closing
 
 # A key shorter than this (`EMPTY`, `none`) is a placeholder, not a secret, and might be a word of
 # a caption; a longer one is struck out of answers.

@@ -21,10 +21,10 @@ from typing import Any
 import httpx
 
 from captoolkit import __version__
-from captoolkit.captioners.exchange import EXCERPT_CHARS, clean
-from captoolkit.captioners.regions import Endpoint
-from captoolkit.closing import Closing
 from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.net.exchange import EXCERPT_CHARS, clean
+from captoolkit.services.regions import Endpoint
+from captoolkit.support.closing import Closing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from captoolkit import files
-from captoolkit.captioners.getting import Address, Getter, Incoming, parse_address
-from captoolkit.captioners.http import Bounds, Failure
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
+from captoolkit.net.connections import Bounds, Failure
+from captoolkit.net.fetch import Address, Getter, Incoming, parse_address
+from captoolkit.support import files
 from captoolkit.units import format_size
 
 # A day and a night in FLAC, 16 hours of a CD in WAV, a long film: what is larger is hardly meant,

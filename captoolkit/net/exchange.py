@@ -6,6 +6,7 @@ a message, a name or a log.
 
 from __future__ import annotations
 
+import json
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 EXCERPT_CHARS = 200
 CODE_CHARS = 100
@@ -152,3 +155,22 @@ def clean(text: str, most_chars: int) -> str:
     shown = "".join(" " if unicodedata.category(letter)[0] == "C" else letter for letter in letters)
     line = " ".join(shown.split())
     return line if len(line) <= most_chars else f"{line[: most_chars - 1]}…"
+
+
+def parse_json(body: bytes) -> object:
+    r"""Return the JSON value in `body`.
+
+    A text may hold half of a letter: some services cut their streams into pieces of UTF-16, and
+    then the escape `\ud83d` stands in one piece and `\ude00` in the next.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):  # it takes no half of a letter
+        pass
+    try:
+        return json.loads(body.decode())
+    except RecursionError as error:
+        raise ValueError("too deep") from error

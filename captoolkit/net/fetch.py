@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from captoolkit.captioners.http import Answer, Bounds, Clock, Connections, Trouble
-from captoolkit.captioners.regions import Endpoint
-from captoolkit.closing import Closing
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
+from captoolkit.net.connections import Answer, Bounds, Clock, Connections, Trouble
+from captoolkit.services.regions import Endpoint
+from captoolkit.support.closing import Closing
 
 MAX_PORT = 65_535
 

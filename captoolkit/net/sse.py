@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from captoolkit.captioners.answers import parse
+from captoolkit.net.exchange import parse_json
 
 STATUS_COMMENT = b":HTTP_STATUS/"
 DONE = b"[DONE]"  # how OpenAI's protocol ends a stream
@@ -104,7 +104,7 @@ class Decoder:
         if len(self._data) != 1:
             return False
         try:
-            parse(self._data[0])
+            parse_json(self._data[0])
         except ValueError:
             return self._data[0].strip() == DONE
         return True

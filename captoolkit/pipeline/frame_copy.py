@@ -20,19 +20,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from captoolkit.audio import encode, ffmpeg, frames, pcm, raw
-from captoolkit.audio.clip import ReadySegment
-from captoolkit.audio.probe import identify
-from captoolkit.closing import Closing
+from captoolkit.bitstream import frames
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
-from captoolkit.planning import targets
+from captoolkit.media import decode, elementary, encode, ffmpeg
+from captoolkit.media.decode import all_decoded
+from captoolkit.media.probe_file import identify
+from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.report import Report
+from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import Window, quietest_in
+from captoolkit.planning.frame_cuts import edges, movable, span_of
 from captoolkit.planning.ladder import MODEL_RATE_HZ
+from captoolkit.services import rows
+from captoolkit.support.closing import Closing
 from captoolkit.units import rescale
-from captoolkit.workshop.edges import edges, movable, span_of
-from captoolkit.workshop.job import Job
-from captoolkit.workshop.report import Report
-from captoolkit.workshop.stream import all_decoded
 
 CONTEXT_FRAMES = 8  # decoded before a window, until a decoder that starts anywhere is itself again
 AHEAD = 2  # pieces of work for each thread that may wait to be taken
@@ -129,10 +130,12 @@ class Copying(Closing):
         except CancelledError:
             return
 
-    def _stream(self) -> raw.RawStream:
+    def _stream(self) -> elementary.RawStream:
         plan = self._job.plan
         info = dataclasses.replace(plan.info, path=str(self._job.source))
-        stream = raw.stream_of(info, plan.track, self._job.folder.path, watched=self._watched)
+        stream = elementary.stream_of(
+            info, plan.track, self._job.folder.path, watched=self._watched
+        )
         if isinstance(stream, str):  # it could be copied when it was planned
             raise InputError(
                 "it changed while it was being prepared",
@@ -143,7 +146,7 @@ class Copying(Closing):
 
     # ------------------------------------------------------------------------ where to cut
 
-    def _quiet(self, stream: raw.RawStream, around: Window) -> int:
+    def _quiet(self, stream: elementary.RawStream, around: Window) -> int:
         """The quietest sample of a window, by decoding the frames around it. Runs in a thread."""
         held, lead = stream.frames.frame_samples, stream.lead_samples
         begin = max(0, stream.boundary_at(around.earliest) - CONTEXT_FRAMES)
@@ -157,12 +160,12 @@ class Copying(Closing):
         quiet = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
         return rescale(quiet, MODEL_RATE_HZ, self._rate_hz) - to_stream
 
-    def _decoded(self, stream: raw.RawStream, first: int, last: int) -> pcm.Block:
+    def _decoded(self, stream: elementary.RawStream, first: int, last: int) -> decode.Block:
         """The sound of some frames as the model hears it, all channels."""
         path = self._job.folder.path / f"around.{first}.{stream.frames.format}"
         stream.copy(first, last, path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0)
-        with pcm.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
+        with decode.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
             sound = all_decoded(decoder, self._job.plan.info.path)
         path.unlink()
         return sound
@@ -176,7 +179,9 @@ class Copying(Closing):
 
     # ------------------------------------------------------------------------------ pieces
 
-    def _make(self, stream: raw.RawStream, index: int, first: int, last: int) -> ReadySegment:
+    def _make(
+        self, stream: elementary.RawStream, index: int, first: int, last: int
+    ) -> ReadySegment:
         """Write a segment and read it back. Runs in a thread."""
         head = b"" if self._job.plan.target.name else self._head(stream, index, first, last)
         path = self._job.path(index)
@@ -188,7 +193,7 @@ class Copying(Closing):
         self._check(path, stream, first, last)
         return segment
 
-    def _head(self, stream: raw.RawStream, index: int, first: int, last: int) -> bytes:
+    def _head(self, stream: elementary.RawStream, index: int, first: int, last: int) -> bytes:
         """What stands before the frames of a file that is for players: its tags, its length."""
         tags = self._job.tags(index)
         with self._guard:
@@ -197,7 +202,7 @@ class Copying(Closing):
                 self._tags[known] = stream.tag(tags, self._job.folder.path)
             return self._tags[known] + stream.index_frame(first, last)
 
-    def _check(self, path: Path, stream: raw.RawStream, first: int, last: int) -> None:
+    def _check(self, path: Path, stream: elementary.RawStream, first: int, last: int) -> None:
         """Hold a finished segment's frames against the source's, and ask ffmpeg what it is.
 
         Raises:
@@ -214,7 +219,7 @@ class Copying(Closing):
             raise _broken(path, f"it cannot be read back ({error.problem})") from error
         if found != plan.track.codec:
             raise _broken(path, f"it is read as {found}")
-        longest_s = targets.longest_s(plan.target)
+        longest_s = rows.longest_s(plan.target)
         framed = len(sizes) * stream.frames.frame_samples
         if longest_s is not None and framed > longest_s * self._rate_hz:
             raise _broken(path, f"it lasts {framed / self._rate_hz:.3f} s with its codec's delay")

@@ -8,12 +8,12 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from captoolkit.audio import encode
-from captoolkit.audio.clip import Folder, ReadySegment
-from captoolkit.closing import Closing
 from captoolkit.errors import SourceNotFoundError
+from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
-from captoolkit.planning import targets
+from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.services import rows
+from captoolkit.support.closing import Closing
 
 MIN_NUMBER_WIDTH = 3  # talk.001.mp3
 CHUNK_BYTES = 1 << 20
@@ -42,7 +42,7 @@ class Job:
         Raises:
             LimitError: it is not that; `encode.check` says how.
         """
-        longest_s = targets.longest_s(self.plan.target)
+        longest_s = rows.longest_s(self.plan.target)
         longest = None if longest_s is None else int(longest_s * encoding.sample_rate_hz)
         path = self.path(index)
         encode.check(path, encoding, samples=samples, tolerance=tolerance, max_samples=longest)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from captoolkit.exactjson import encoding_fields, seconds, source_fields
-from captoolkit.exactjson import render as render_json
-from captoolkit.model import Plan, Segment, SourceInfo, Span
+from captoolkit.model import Encoding, Plan, Segment, SourceInfo, Span
+from captoolkit.support.exact_json import render as render_json
+from captoolkit.support.exact_json import seconds
+from captoolkit.timeline.json import source_fields
 from captoolkit.units import base64_length
 
 FORMAT = "captoolkit.manifest/1"
@@ -96,4 +97,15 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "bytes": segment.size_bytes,
         "base64_bytes": base64_length(segment.size_bytes),
         "sha256": segment.sha256,
+    }
+
+
+def encoding_fields(encoding: Encoding) -> dict[str, object]:
+    """Return the `encoding` object that manifests and plans share."""
+    return {
+        "format": encoding.format,
+        "codec": encoding.codec,
+        "sample_rate_hz": encoding.sample_rate_hz,
+        "channels": encoding.channels,
+        "bit_rate": encoding.bit_rate,
     }

@@ -15,19 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from captoolkit import files
-from captoolkit.audio import ffmpeg, packets, pcm, tags
-from captoolkit.audio.clip import ReadySegment
-from captoolkit.audio.faults import explaining
-from captoolkit.closing import Closing
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
+from captoolkit.media import decode, ffmpeg, packets, tags
+from captoolkit.media.decode import all_decoded, decoded
+from captoolkit.media.disk_errors import explaining
+from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.report import Report
+from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import Window, places, quietest_in
+from captoolkit.planning.frame_cuts import Quiet, edges, movable, span_of
 from captoolkit.planning.ladder import MODEL_RATE_HZ
+from captoolkit.support import files
+from captoolkit.support.closing import Closing
 from captoolkit.units import rescale
-from captoolkit.workshop.edges import Quiet, edges, movable, span_of
-from captoolkit.workshop.job import Job
-from captoolkit.workshop.report import Report
-from captoolkit.workshop.stream import all_decoded, decoded
 
 Worker = TypeVar("Worker", bound=Closing)
 
@@ -121,7 +121,7 @@ class Parting(Closing):
     def _quiet_by_seeking(self, around: Window, late: int) -> int:
         """The quietest sample of a window, by decoding that alone."""
         begin = max(0, around.earliest - self._rate_hz // 10)
-        decoder = pcm.Decoder(
+        decoder = decode.Decoder(
             self._job.source,
             track=self._job.plan.track,
             rate_hz=MODEL_RATE_HZ,
@@ -139,7 +139,9 @@ class Parting(Closing):
         windows = [one.at_rate(self._rate_hz, MODEL_RATE_HZ) for one in movable(self._job.plan)]
         if not windows:
             return []
-        decoder = pcm.Decoder(self._job.source, track=self._job.plan.track, rate_hz=MODEL_RATE_HZ)
+        decoder = decode.Decoder(
+            self._job.source, track=self._job.plan.track, rate_hz=MODEL_RATE_HZ
+        )
         with self._watched(decoder):
             blocks = decoded(decoder, self._job.plan.info.path)
             found = places(blocks, windows, rate_hz=MODEL_RATE_HZ)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from captoolkit.audio import encode
-from captoolkit.audio.clip import Folder, ReadySegment
-from captoolkit.closing import Closing
 from captoolkit.errors import InputError, SourceNotFoundError
-from captoolkit.workshop.job import Job
-from captoolkit.workshop.report import Report
+from captoolkit.media import encode
+from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.report import Report
+from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.support.closing import Closing
 
 
 class Untouched(Closing):

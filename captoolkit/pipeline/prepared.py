@@ -15,19 +15,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from captoolkit import files, manifest
-from captoolkit.audio import encode
-from captoolkit.audio.clip import Folder, ReadySegment
-from captoolkit.audio.source import OpenSource
-from captoolkit.closing import Closing
+from captoolkit.drawing.plan_svg import picture
 from captoolkit.errors import InputError, NoAudioError, SourceNotFoundError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
+from captoolkit.media import encode
+from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Plan, SourceInfo, Span, Via
-from captoolkit.picturing import picture
+from captoolkit.pipeline import manifest
+from captoolkit.pipeline.job import Hashing, Job, is_segment_name, segment_name
+from captoolkit.pipeline.report import Report
+from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.pipeline.start import Making, begin
 from captoolkit.planning.layout import ALIKE_S
-from captoolkit.workshop.job import Hashing, Job, is_segment_name, segment_name
-from captoolkit.workshop.making import Making, begin
-from captoolkit.workshop.report import Report
+from captoolkit.support import files
+from captoolkit.support.closing import Closing
 
 
 class Prepared(Closing):

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captoolkit import files
-from captoolkit.audio import pcm, probe
 from captoolkit.errors import UsageError
+from captoolkit.media import decode, probe_file
 from captoolkit.model import Segment, Via
+from captoolkit.support import files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,10 +94,10 @@ class ReadySegment(Segment):
         """
         return f"data:{media_type};base64,{base64.b64encode(self.read_bytes()).decode('ascii')}"
 
-    def samples(self) -> pcm.Decoder:
+    def samples(self) -> decode.Decoder:
         """Decode the segment at its own rate and channels, block by block (a context manager)."""
-        info = probe.probe(self.path)
-        return pcm.Decoder(self.path, track=info.default_track)
+        info = probe_file.probe(self.path)
+        return decode.Decoder(self.path, track=info.default_track)
 
     def to_array(self) -> tuple[NDArray[np.float32], int]:
         """Return all samples, shape (frames, channels), float32 in [-1, 1], and their rate."""

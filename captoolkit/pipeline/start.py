@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from captoolkit.model import Action
-from captoolkit.workshop.copying import Copying
-from captoolkit.workshop.job import Job
-from captoolkit.workshop.parting import Parting
-from captoolkit.workshop.report import Report
-from captoolkit.workshop.stream import Stream
-from captoolkit.workshop.untouched import Untouched
+from captoolkit.pipeline.frame_copy import Copying
+from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.packet_copy import Parting
+from captoolkit.pipeline.pass_through import Untouched
+from captoolkit.pipeline.report import Report
+from captoolkit.pipeline.transcode import Stream
 
 Making = Untouched | Copying | Parting | Stream
 

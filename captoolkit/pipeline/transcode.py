@@ -13,27 +13,28 @@ import contextlib
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.audio import encode, ffmpeg, pcm
-from captoolkit.audio.clip import ReadySegment
-from captoolkit.audio.lossless import clipped
-from captoolkit.audio.transcode import Transcoder, can_transcode
-from captoolkit.closing import Closing
-from captoolkit.errors import LimitError, NotMediaError, ToolError, ToolTimeoutError
+from captoolkit.bitstream.containers import is_lossless
+from captoolkit.errors import LimitError, ToolError
+from captoolkit.media import decode, encode
+from captoolkit.media.decode import decoded
+from captoolkit.media.encode_lossless import clipped
+from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Span, Track
-from captoolkit.planning.containers import is_lossless
+from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.pipeline.writers import Bench
 from captoolkit.planning.cuts import RUN_SEGMENTS, cut, quietest_in, runs
 from captoolkit.planning.layout import Layout, lay_out
+from captoolkit.support.closing import Closing
+from captoolkit.support.queues import Results
 from captoolkit.units import rescale
-from captoolkit.workshop.bench import Bench
-from captoolkit.workshop.job import Job
-from captoolkit.workshop.results import Results
 
 ROUNDED = 1  # how many samples more or fewer resampling may give than the lengths say
 
@@ -91,7 +92,7 @@ class Stream(Closing):
         # Whole numbers of this type that no lossless codec holds come from a decoder of floats.
         self._may_clip = encoding.sample_type == "int32" and not is_lossless(job.plan.track.codec)
         self._clipped = 0
-        self._seeks = pcm.starts_anywhere(job.plan.info, job.plan.track)
+        self._seeks = decode.starts_anywhere(job.plan.info, job.plan.track)
         self._slots = threading.Semaphore(jobs)
         self._stop = threading.Event()
         self._guard = threading.RLock()  # the garbage collector may close us in a worker
@@ -301,9 +302,9 @@ class Stream(Closing):
             writer.finish()
         encode.check(path, encoding, samples=writer.samples, max_samples=None)
 
-    def _decoder(self, start: int, end: int | None, encoding: Encoding) -> pcm.Decoder:
+    def _decoder(self, start: int, end: int | None, encoding: Encoding) -> decode.Decoder:
         plan = self._job.plan
-        return pcm.Decoder(
+        return decode.Decoder(
             self._job.source,
             track=plan.track,
             rate_hz=encoding.sample_rate_hz,
@@ -315,7 +316,7 @@ class Stream(Closing):
             dtype=_sample_type(encoding, plan.track),
         )
 
-    def _counted(self, decoder: pcm.Decoder, *, told: bool = True) -> Iterator[Block]:
+    def _counted(self, decoder: decode.Decoder, *, told: bool = True) -> Iterator[Block]:
         """The decoder's blocks, with word of how far the work is, until it is to stop."""
         for block in decoded(decoder, self._job.plan.info.path):
             if self._stop.is_set():
@@ -351,7 +352,7 @@ def _sample_type(encoding: Encoding, track: Track) -> str:
     """What the decoder gives: the samples of the file itself where that can be."""
     if encoding.sample_type:
         return encoding.sample_type
-    is_plain = encoding.codec == "pcm_s16le" and not pcm.may_be_no_number(track)
+    is_plain = encoding.codec == "pcm_s16le" and not decode.may_be_no_number(track)
     return "int16" if is_plain else "float32"
 
 
@@ -363,31 +364,3 @@ def _between(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:
         Span(start_samples=first, end_samples=last, rate_hz=spans[0].rate_hz)
         for first, last in zip(edges, ends, strict=True)
     )
-
-
-def decoded(blocks: Iterable[Block], path: object) -> Iterator[Block]:
-    """Yield what a decoder does.
-
-    Raises:
-        NotMediaError: it cannot decode; that is the file's fault, and says so.
-    """
-    try:
-        yield from blocks
-    except ToolTimeoutError:
-        raise
-    except ToolError as error:
-        raise NotMediaError(
-            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
-            fix="check that the file is complete",
-            path=path,
-        ) from error
-
-
-def all_decoded(decoder: pcm.Decoder, path: object) -> Block:
-    """Return all that a decoder yields as one block, shape (frames, channels), float32.
-
-    Raises:
-        NotMediaError: as `decoded` does.
-    """
-    empty = np.zeros((0, decoder.channels), np.float32)
-    return np.concatenate([empty, *decoded(decoder, path)])

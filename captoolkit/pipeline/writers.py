@@ -14,12 +14,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from captoolkit.audio import encode
-from captoolkit.audio.clip import ReadySegment
-from captoolkit.closing import Closing
+from captoolkit.media import encode
 from captoolkit.model import Encoding, Span
+from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.layout import Layout
-from captoolkit.workshop.job import Job
+from captoolkit.support.closing import Closing
 
 FINISHING_THREADS = 2
 

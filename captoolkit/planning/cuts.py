@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captoolkit.dsp.quietest import quietest
 from captoolkit.model import Span
-from captoolkit.planning.levels import quietest
 from captoolkit.units import rescale
 
 Block = NDArray[Any]  # float32 or int16

@@ -9,7 +9,7 @@ from fractions import Fraction
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
 from captoolkit.planning import ladder, sharing
-from captoolkit.planning.wishes import Wishes, candidates
+from captoolkit.planning.options import Wishes, candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from captoolkit.model import Span
 from captoolkit.planning import sharing
 from captoolkit.planning.fitting import Bounds
-from captoolkit.planning.targets import clock
-from captoolkit.planning.wishes import Wishes
+from captoolkit.planning.options import Wishes
+from captoolkit.services.rows import clock
 
 # Rather than in shorter segments than this, which nobody asked for, sound is encoded.
 SHORTEST_S = Fraction(120)

@@ -14,7 +14,7 @@ from numbers import Integral
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
 from captoolkit.planning import ladder
-from captoolkit.planning.targets import clock
+from captoolkit.services.rows import clock
 
 SHORTEST_S = 1  # a service bills a shorter clip as one second
 EFFORTS = ("fast", "best")

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from captoolkit.dsp import downmix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
-from captoolkit.planning import copying, fitting, ladder, mixing, sharing, targets
-from captoolkit.planning.bill import bill
+from captoolkit.planning import fitting, frame_plan, ladder, sharing
 from captoolkit.planning.fitting import Bounds, Fit
-from captoolkit.planning.targets import clock
-from captoolkit.planning.wishes import Wishes, fallbacks, refuse_nonsense, why_not_stereo
+from captoolkit.planning.options import Wishes, fallbacks, refuse_nonsense, why_not_stereo
+from captoolkit.services import rows as targets
+from captoolkit.services.price import bill
+from captoolkit.services.rows import clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class _Case:
     target: Target
     via: Via
     wishes: Wishes
-    mix: mixing.Mix
+    mix: downmix.Mix
     bounds: Bounds
     skipped: tuple[Span, ...]
     stretches: tuple[Span, ...]
@@ -53,8 +55,8 @@ def make_plan(
     *,
     via: Via = Via.BASE64,
     wishes: Wishes | None = None,
-    mix: mixing.Mix | None = None,
-    framing: copying.Framing | None = None,
+    mix: downmix.Mix | None = None,
+    framing: frame_plan.Framing | None = None,
     unframed: str = "",
     skipped: Sequence[Span] = (),
 ) -> Plan:
@@ -76,7 +78,7 @@ def make_plan(
     """
     wishes = wishes or Wishes()
     refuse_nonsense(wishes)
-    mix = mix or mixing.average(track.channels, track.layout)
+    mix = mix or downmix.average(track.channels, track.layout)
     case = _Case(
         info=info,
         track=track,
@@ -101,7 +103,7 @@ def make_plan(
     return replace(made, reasons=(*made.reasons, *said))
 
 
-def _made(case: _Case, framing: copying.Framing | None, unframed: str) -> Plan:
+def _made(case: _Case, framing: frame_plan.Framing | None, unframed: str) -> Plan:
     """The plan with the least change."""
     if not case.causes:
         return _pass_through(case)
@@ -121,7 +123,7 @@ def _causes(
     target: Target,
     via: Via,
     wishes: Wishes,
-    mix: mixing.Mix,
+    mix: downmix.Mix,
     skipped: Sequence[Span],
 ) -> tuple[str, ...]:
     """Why the file cannot stay as it is, as sentences; none if it can."""
@@ -216,9 +218,9 @@ def _pass_through(case: _Case) -> Plan:
 # ------------------------------------------------------------------ frames as they are
 
 
-def _with_frames_as_they_are(case: _Case, framing: copying.Framing) -> Plan:
+def _with_frames_as_they_are(case: _Case, framing: frame_plan.Framing) -> Plan:
     """Remux or copy."""
-    share = copying.share(framing, case.durations_s, case.bounds, case.wishes)
+    share = frame_plan.share(framing, case.durations_s, case.bounds, case.wishes)
     action = Action.REMUX if share.numbers == (1,) and not case.skipped else Action.COPY
     spans = sharing.shared_out(case.stretches, share.numbers)
     return Plan(
@@ -234,12 +236,12 @@ def _with_frames_as_they_are(case: _Case, framing: copying.Framing) -> Plan:
         reach_samples=_reach_samples(share.reach_s, case.track),
         max_segment_samples=int(share.longest_s * case.track.sample_rate_hz),
         max_segment_bytes=min(case.bounds.size_bytes or framing.file_bytes, framing.file_bytes),
-        reasons=(*case.causes, *copying.reasons(framing, spans, share.reach_s)),
+        reasons=(*case.causes, *frame_plan.reasons(framing, spans, share.reach_s)),
         **bill(case.target, [Fraction(span.samples, span.rate_hz) for span in spans]),
     )
 
 
-def _why_not_copied(case: _Case, framing: copying.Framing) -> str:
+def _why_not_copied(case: _Case, framing: frame_plan.Framing) -> str:
     """Why frames that could be copied are not, as a sentence; empty if they are."""
     wishes, mix = case.wishes, case.mix
     if wishes.format not in ("auto", framing.format) or wishes.shape_the_sound:
@@ -248,7 +250,7 @@ def _why_not_copied(case: _Case, framing: copying.Framing) -> str:
         return "Its frames cannot be kept with channels that cancel or are dead."
     if framing.codec not in case.target.accepts.get(framing.format, ()):
         return f"{case.target.name} takes no {framing.codec} in {framing.format}."
-    return copying.why_not(framing, case.durations_s, case.bounds, case.wishes)
+    return frame_plan.why_not(framing, case.durations_s, case.bounds, case.wishes)
 
 
 def _reach_samples(reach_s: Fraction, track: Track) -> int:
@@ -295,7 +297,7 @@ def _encoded(case: _Case, unframed: str) -> Plan:
 
 
 def _rows(
-    track: Track, encoding: Encoding, mix: mixing.Mix
+    track: Track, encoding: Encoding, mix: downmix.Mix
 ) -> tuple[tuple[float, ...], ...] | None:
     """Channel weights for what comes out; None where the channels stay as they are."""
     if encoding.channels == track.channels:
@@ -311,7 +313,7 @@ def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fract
         said = [f"One segment of {clock(longest_s)} fits as {made}."]
     else:
         said = [
-            copying.said_of_segments(spans, reach_s),
+            frame_plan.said_of_segments(spans, reach_s),
             f"Each is encoded as {made}.",
         ]
     if case.bounds.size_bytes is not None and not fit.is_best:

@@ -16,8 +16,8 @@ import numpy as np
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Span
 from captoolkit.planning.cuts import balanced_edges
-from captoolkit.planning.targets import clock
-from captoolkit.planning.wishes import SHORTEST_S, Wishes
+from captoolkit.planning.options import SHORTEST_S, Wishes
+from captoolkit.services.rows import clock
 from captoolkit.units import format_clock
 
 MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place

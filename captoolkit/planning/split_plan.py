@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track, Via
-from captoolkit.planning import copying, ladder, sharing
-from captoolkit.planning.bill import bill
-from captoolkit.planning.targets import NOBODY, clock
-from captoolkit.planning.wishes import SHORTEST_S, Wishes, refuse_nonsense
+from captoolkit.planning import frame_plan, ladder, sharing
+from captoolkit.planning.options import SHORTEST_S, Wishes, refuse_nonsense
+from captoolkit.services.price import bill
+from captoolkit.services.rows import NOBODY, clock
 from captoolkit.units import samples_at
 
 LONGEST_S = Fraction(2400)  # of a piece, if nothing is asked for
@@ -82,12 +82,14 @@ def make_split(
     if not causes:
         return _untouched(info, track)
     durations_s = [Fraction(one.samples, one.rate_hz) for one in stretches]
-    kept_s = longest_s if way.encoding else max(longest_s - PACKETS_S, longest_s * copying.NEARLY)
+    kept_s = (
+        longest_s if way.encoding else max(longest_s - PACKETS_S, longest_s * frame_plan.NEARLY)
+    )
     most_s = max(durations_s) if max(durations_s) <= kept_s else kept_s
     numbers = sharing.numbers(durations_s, most_s, wishes)
     reach_s = sharing.reach_s(durations_s, numbers, kept_s, encoding=way.encoding)
     spans = sharing.shared_out(stretches, numbers)
-    said = [copying.said_of_segments(spans, reach_s)] if len(spans) > 1 else []
+    said = [frame_plan.said_of_segments(spans, reach_s)] if len(spans) > 1 else []
     return Plan(
         info=info,
         track=track,

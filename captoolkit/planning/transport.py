@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Plan, Via
 from captoolkit.planning.ladder import describe
-from captoolkit.planning.targets import max_bytes, sent_size
+from captoolkit.services.rows import max_bytes, sent_size
 
 AUTO = "auto"
 IN_WORDS = {

@@ -27,7 +27,7 @@ def targets() -> dict[str, Target]:
     Raises:
         UsageError: the user's file cannot be read or holds a mistake; says where.
     """
-    ours = resources.files("captoolkit.planning").joinpath("targets.toml")
+    ours = resources.files("captoolkit.services").joinpath("targets.toml")
     rows = _parsed(ours.read_text(encoding="utf-8"), "targets.toml")
     file = user_file()
     own = _parsed(_read(file), str(file)) if file is not None else {}
@@ -37,7 +37,7 @@ def targets() -> dict[str, Target]:
 @functools.lru_cache(maxsize=4)
 def _parsed(text: str, origin: str) -> Mapping[str, Target]:
     """The rows of a file; each text is read once, however many recordings are prepared by it."""
-    from captoolkit.planning.targets import parse
+    from captoolkit.services.rows import parse
 
     return MappingProxyType(parse(text, origin=origin))
 

@@ -2,7 +2,7 @@
 
 Rules: a number about a service lives in `targets.toml`, never in code, and names its source; a row
 that is misspelt is refused with the place of the mistake. Reading the files that hold rows is the
-caller's work (`captoolkit.catalogue`).
+caller's work (`captoolkit.services.catalogue`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from captoolkit.model import Encoding, SourceInfo
 from captoolkit.units import format_seconds
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -70,32 +69,6 @@ def _after_space(text: str, at: int) -> int:
 def seconds(samples: int, rate_hz: int) -> Decimal:
     """Return `samples` at `rate_hz` as seconds that keep their six decimals when written."""
     return Decimal(format_seconds(samples, rate_hz))
-
-
-def source_fields(source: SourceInfo) -> dict[str, object]:
-    """Return the `source` object that manifests and timelines share."""
-    return {
-        "path": source.path,
-        "sha256": source.sha256,
-        "bytes": source.size_bytes,
-        "container": source.container,
-        "codec": source.codec,
-        "sample_rate_hz": source.sample_rate_hz,
-        "channels": source.channels,
-        "track": source.track,
-        "duration_s": seconds(source.duration_samples, source.sample_rate_hz),
-    }
-
-
-def encoding_fields(encoding: Encoding) -> dict[str, object]:
-    """Return the `encoding` object that manifests and plans share."""
-    return {
-        "format": encoding.format,
-        "codec": encoding.codec,
-        "sample_rate_hz": encoding.sample_rate_hz,
-        "channels": encoding.channels,
-        "bit_rate": encoding.bit_rate,
-    }
 
 
 def _written(value: object, margin: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from captoolkit.timeline.base import Format
-from captoolkit.timeline.registry import (
+from captoolkit.timeline.formats import (
     FORMATS,
     check,
     extension_of,

@@ -14,7 +14,7 @@ How to add a format, in four steps:
    written at all is a `UsageError`. Nothing is cut silently. What can be known before there is a
    timeline (an option that cannot be, a package that is missing) belongs into `check()`, so that
    nobody captions for hours and then hears of it.
-3. Add one row to `FORMATS` in `timeline/registry.py`. The module is imported when first used, so
+3. Add one row to `FORMATS` in `timeline/formats.py`. The module is imported when first used, so
    a heavy import in it costs nothing to those who do not ask for it.
 4. Add a reader, written by somebody else, to `READERS` in `tests/timeline/test_formats.py`: the
    table of nasty captions there then runs through your format too.

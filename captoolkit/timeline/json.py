@@ -19,7 +19,6 @@ from typing import Annotated, Any, NoReturn
 
 import msgspec
 
-from captoolkit import exactjson
 from captoolkit.errors import InputError
 from captoolkit.model import (
     USAGE_FIELDS,
@@ -31,6 +30,7 @@ from captoolkit.model import (
     Status,
     Usage,
 )
+from captoolkit.support import exact_json
 from captoolkit.timeline.editing import Part
 from captoolkit.timeline.stitch import find_fault_and_place
 from captoolkit.timeline.value import Timeline
@@ -53,7 +53,7 @@ def render(timeline: Timeline) -> str:
     """Return the timeline as JSON, indented for people."""
     document: dict[str, object] = {
         "format": FORMAT,
-        "source": exactjson.source_fields(timeline.source),
+        "source": source_fields(timeline.source),
         "captioner": _captioner(timeline.captioner),
         "entries": [entry_fields(entry) for entry in timeline.entries],
         "usage": _usage(timeline.usage),
@@ -63,16 +63,16 @@ def render(timeline: Timeline) -> str:
         document["parts"] = [_part(part) for part in timeline.parts]
     if timeline.notes:
         document["notes"] = list(timeline.notes)
-    return exactjson.render(document)
+    return exact_json.render(document)
 
 
 def _part(part: Part) -> dict[str, object]:
     span = part.source_span
     return {
-        "source": exactjson.source_fields(part.source),
-        "start_s": exactjson.seconds(span.start_samples, span.rate_hz),
-        "end_s": exactjson.seconds(span.end_samples, span.rate_hz),
-        "at_s": exactjson.seconds(part.at_samples, span.rate_hz),
+        "source": source_fields(part.source),
+        "start_s": exact_json.seconds(span.start_samples, span.rate_hz),
+        "end_s": exact_json.seconds(span.end_samples, span.rate_hz),
+        "at_s": exact_json.seconds(part.at_samples, span.rate_hz),
     }
 
 
@@ -80,13 +80,28 @@ def _captioner(captioner: CaptionerInfo) -> dict[str, object]:
     return {"name": captioner.name, "model": captioner.model, "base_url": captioner.base_url}
 
 
+def source_fields(source: SourceInfo) -> dict[str, object]:
+    """Return the `source` object that manifests and timelines share."""
+    return {
+        "path": source.path,
+        "sha256": source.sha256,
+        "bytes": source.size_bytes,
+        "container": source.container,
+        "codec": source.codec,
+        "sample_rate_hz": source.sample_rate_hz,
+        "channels": source.channels,
+        "track": source.track,
+        "duration_s": exact_json.seconds(source.duration_samples, source.sample_rate_hz),
+    }
+
+
 def entry_fields(entry: Entry) -> dict[str, object]:
     """Return the object of one entry."""
     span = entry.source_span
     return {
         "index": entry.index,
-        "start_s": exactjson.seconds(span.start_samples, span.rate_hz),
-        "end_s": exactjson.seconds(span.end_samples, span.rate_hz),
+        "start_s": exact_json.seconds(span.start_samples, span.rate_hz),
+        "end_s": exact_json.seconds(span.end_samples, span.rate_hz),
         "status": entry.status.value,
         "text": entry.text,
         "finish_reason": entry.finish_reason,
@@ -279,7 +294,7 @@ def _other_format(found: object) -> InputError:
 
 
 def _where(text: str, path: str) -> str:
-    return f"at {path} (line {exactjson.line_of(text, path)})"
+    return f"at {path} (line {exact_json.line_of(text, path)})"
 
 
 def _read_source(shape: _SourceShape, raw: dict[str, Any]) -> SourceInfo:

@@ -6,7 +6,7 @@ recording that its times are of. What is said of the timeline as a whole is not 
 
 from __future__ import annotations
 
-from captoolkit import exactjson
+from captoolkit.support import exact_json
 from captoolkit.timeline.json import entry_fields
 from captoolkit.timeline.value import Timeline
 
@@ -15,5 +15,5 @@ def render(timeline: Timeline) -> str:
     """Return the entries as JSON Lines."""
     source = {"source": timeline.source.path, "sha256": timeline.source.sha256}
     return "".join(
-        exactjson.render_line(source | entry_fields(entry)) for entry in timeline.entries
+        exact_json.render_line(source | entry_fields(entry)) for entry in timeline.entries
     )

@@ -18,9 +18,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from captoolkit import files
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usage
+from captoolkit.support import files
 from captoolkit.timeline import editing
 from captoolkit.timeline.editing import Part
 from captoolkit.units import parse_time, samples_at
@@ -88,7 +88,7 @@ class Timeline:
             SourceNotFoundError: there is no such file, or it may not be read.
             InputError: it holds no timeline, or not one that is read here; the message says where.
         """
-        from captoolkit.timeline.registry import parse
+        from captoolkit.timeline.formats import parse
 
         try:
             return parse(Path(path).read_bytes().decode("utf-8"))
@@ -126,7 +126,7 @@ class Timeline:
             UsageError: no format has that name or ending, or it cannot hold this timeline.
             OutputExistsError, OutputError: it is there already, or cannot be written.
         """
-        from captoolkit.timeline.registry import format_of, render
+        from captoolkit.timeline.formats import format_of, render
 
         name = format or format_of(path) or DEFAULT_FORMAT
         files.write_whole(Path(path), render(self, name, **options), overwrite=overwrite)

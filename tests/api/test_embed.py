@@ -18,9 +18,7 @@ import webvtt
 from mutagen.id3 import ID3
 
 import captoolkit
-from captoolkit.audio import ffmpeg as tool
-from captoolkit.audio import probe
-from captoolkit.audio.embed import HOLDERS
+from captoolkit.api.embed import HOLDERS
 from captoolkit.errors import (
     InputError,
     NotMediaError,
@@ -29,9 +27,11 @@ from captoolkit.errors import (
     SourceNotFoundError,
     UsageError,
 )
+from captoolkit.media import ffmpeg as tool
+from captoolkit.media import probe_file
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
 from captoolkit.timeline.value import Timeline
-from tests.audio.conftest import posix, script
+from tests.media.conftest import posix, script
 
 Convert = Callable[[Path, Path, Sequence[str]], Path]
 Packets = Callable[[Path, str], str]
@@ -142,7 +142,7 @@ def test_every_container_gets_chapters_and_subtitles_and_keeps_its_streams(
         source, options = fixtures / "two-languages.mp4", ["-map", "0", "-c", "copy"]
     media = convert(source, tmp_path / f"in{suffix}", [*options, *tags])
     before = media.read_bytes()
-    length = probe.probe(media).tracks[0]
+    length = probe_file.probe(media).tracks[0]
     timeline = timeline_of(length.duration_samples, rate_hz=length.sample_rate_hz)
     made = captoolkit.embed(media, timeline, tmp_path / f"out{suffix}")
 
@@ -231,13 +231,13 @@ def test_a_cameras_timecode_comes_along_or_is_told(
     """It is listed in a group with the video; Matroska has no room for such a stream."""
     options = ["-map", "0", "-c", "copy", "-timecode", "01:00:00:00"]
     media = convert(fixtures / "two-languages.mp4", tmp_path / "camera.mov", options)
-    assert [stream.kind for stream in probe.layout(media).streams] == [
+    assert [stream.kind for stream in probe_file.layout(media).streams] == [
         "Video",
         "Audio",
         "Audio",
         "Data",
     ]
-    assert len(probe.probe(media).tracks) == 2
+    assert len(probe_file.probe(media).tracks) == 2
     kept = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mov")
     assert header(kept.path).count("timecode ") == header(media).count("timecode ")
     moved = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mkv")
@@ -394,7 +394,7 @@ def test_nothing_is_replaced_unless_asked_and_an_input_never(
         captoolkit.embed(media, timeline_of(44_100), there)
     assert (media.read_bytes(), there.read_bytes()) == (before, b"kept")
     captoolkit.embed(media, timeline_of(44_100), there, overwrite=True)
-    assert probe.probe(there).tracks
+    assert probe_file.probe(there).tracks
 
 
 def test_what_the_container_cannot_hold_leaves_nothing_behind(

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 import captoolkit
-from captoolkit import picturing
+from captoolkit.api import page as picturing
 from captoolkit.errors import UsageError
 from captoolkit.timeline.value import Timeline
 from tests.conftest import silence, tone, write_wav

@@ -24,9 +24,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from captoolkit.audio import frames
-from captoolkit.audio.clip import ReadySegment
-from captoolkit.audio.source import OpenSource
+from captoolkit.api.prepare import plan, prepare, probe
+from captoolkit.api.split import split
+from captoolkit.bitstream import frames
 from captoolkit.errors import (
     CaptoolkitError,
     InputError,
@@ -39,12 +39,12 @@ from captoolkit.errors import (
     UsageError,
 )
 from captoolkit.events import Event, Progressed, SegmentReady, Started
+from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Span
-from captoolkit.prepared import Prepared
-from captoolkit.preparing import plan, prepare, probe
-from captoolkit.splitting import split
-from tests.audio.conftest import Convert, Sound, has_children, level_dbfs, noise
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.pipeline.segment import ReadySegment
 from tests.conftest import silence, tone, write_wav
+from tests.media.conftest import Convert, Sound, has_children, level_dbfs, noise
 
 RATE_HZ = 44_100
 PIECES: dict[str, Any] = {"format": "wav", "segment": "3s"}

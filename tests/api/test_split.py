@@ -14,11 +14,11 @@ import soundfile
 from numpy.typing import NDArray
 
 import captoolkit
-from captoolkit.audio.clip import ReadySegment
 from captoolkit.errors import CaptoolkitError, InputError, LimitError, NotMediaError, UsageError
 from captoolkit.model import Action
-from tests.audio.conftest import Convert, has_children, noise
+from captoolkit.pipeline.segment import ReadySegment
 from tests.conftest import write_wav
+from tests.media.conftest import Convert, has_children, noise
 
 RATE_HZ = 44_100
 LENGTH_S = 24.3

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from captoolkit.planning import containers
+from captoolkit.bitstream import containers
 from tests.planning.making import track
 
 

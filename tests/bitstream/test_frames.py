@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.audio import frames
-from captoolkit.audio.frames import Frames
-from tests.audio.conftest import Convert, noise, starts
+from captoolkit.bitstream import frames
+from captoolkit.bitstream.frames import Frames
 from tests.conftest import write_wav
+from tests.media.conftest import Convert, noise, starts
 
 Packet = tuple[int, int]  # bytes, checksum
 Listing = Callable[[Path], list[Packet]]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio import mp3
-from captoolkit.audio.probe import probe
-from tests.audio.conftest import Convert, Count
+from captoolkit.bitstream import mpeg_audio
+from captoolkit.media.probe_file import probe
+from tests.media.conftest import Convert, Count
 
 MPEG1_RATES_HZ = (32_000, 44_100, 48_000)
 
@@ -58,7 +58,7 @@ def test_the_tag_tells_what_a_decoder_gives(
     framed = framed_samples(path, ffmpeg, rate_hz)
 
     heard = decoded_samples(path)
-    assert mp3.audible_samples(path, framed) == heard < framed
+    assert mpeg_audio.audible_samples(path, framed) == heard < framed
 
 
 def id3(size_bytes: int, *, footer: bool = False) -> bytes:
@@ -83,8 +83,8 @@ def test_the_tag_is_found_behind_all_that_stands_in_front(
     path = tmp_path / "talk.mp3"
     path.write_bytes(id3(100, footer=footer) + id3(200_000) + plain.read_bytes())
     heard = decoded_samples(path)
-    assert mp3.audible_samples(path, framed_samples(path, ffmpeg, 44_100)) == heard
-    assert mp3.lead_samples(path) == mp3.lead_samples(plain) > 0
+    assert mpeg_audio.audible_samples(path, framed_samples(path, ffmpeg, 44_100)) == heard
+    assert mpeg_audio.lead_samples(path) == mpeg_audio.lead_samples(plain) > 0
     assert probe(path).default_track.duration_samples == heard
 
 
@@ -104,13 +104,13 @@ def test_of_a_torn_file_only_the_delay_comes_off(
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     framed = framed_samples(path, ffmpeg, rate_hz)
-    assert mp3.audible_samples(path, framed) == decoded_samples(path)
+    assert mpeg_audio.audible_samples(path, framed) == decoded_samples(path)
 
 
 def test_without_a_tag_every_frame_is_heard(tmp_path: Path, stereo: Path, convert: Convert) -> None:
     """Nobody says what to leave out, so nothing is left out."""
     path = convert(stereo, tmp_path / "talk.mp3", ["-write_xing", "0"])
-    assert mp3.audible_samples(path, 123_456) == 123_456
+    assert mpeg_audio.audible_samples(path, 123_456) == 123_456
 
 
 def test_more_frames_than_the_tag_knows_of_are_another_matter(
@@ -119,8 +119,8 @@ def test_more_frames_than_the_tag_knows_of_are_another_matter(
     """The tag of the first of several joined files says nothing about the others."""
     path = convert(stereo, tmp_path / "talk.mp3")
     framed = framed_samples(path, ffmpeg, 44_100)
-    assert mp3.audible_samples(path, framed) is not None
-    assert mp3.audible_samples(path, framed + 1152) is None
+    assert mpeg_audio.audible_samples(path, framed) is not None
+    assert mpeg_audio.audible_samples(path, framed + 1152) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"ID3", b"ID3\x04\0\0\x7f\x7f\x7f\x7f", b"\xff\xfb\x90"])
@@ -128,4 +128,4 @@ def test_scraps_have_no_tag(tmp_path: Path, content: bytes) -> None:
     """A file that ends before its first frame does has nothing to take off."""
     path = tmp_path / "talk.mp3"
     path.write_bytes(content)
-    assert mp3.audible_samples(path, 99) == 99
+    assert mpeg_audio.audible_samples(path, 99) == 99

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio.riff import has_plain_header
-from tests.audio.conftest import Convert, noise
+from captoolkit.bitstream.riff import has_plain_header
 from tests.conftest import write_wav
+from tests.media.conftest import Convert, noise
 
 PLAIN = {"u8": "pcm_u8", "s16": "pcm_s16le", "mu-law": "pcm_mulaw", "adpcm": "adpcm_ms"}
 EXTENDED = {"s24": "pcm_s24le", "s32": "pcm_s32le"}

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captoolkit.audio import frames, xing
-from tests.audio.conftest import Convert, Count
+from captoolkit.bitstream import frames, xing
+from tests.media.conftest import Convert, Count
 
 
 @pytest.mark.parametrize("rate_hz", [44_100, 48_000, 24_000, 16_000, 8000])

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope, openai_chat
+from captoolkit.captioners.answer_stream import Pieces, read
 from captoolkit.captioners.base import PaidCaptioner
-from captoolkit.captioners.client import Client
-from captoolkit.captioners.exchange import Arriving
-from captoolkit.captioners.http import Bounds
 from captoolkit.captioners.openai_chat import Dialect
-from captoolkit.captioners.reading import Pieces, read
-from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
+from captoolkit.net.client import Client
+from captoolkit.net.connections import Bounds
+from captoolkit.net.exchange import Arriving
+from captoolkit.services.regions import parse_base_url
 
 if TYPE_CHECKING:
     from tests.captioners.conftest import BytesClip

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope
-from captoolkit.captioners.exchange import Reply
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
+from captoolkit.net.exchange import Reply
 
 if TYPE_CHECKING:
     from tests.captioners.conftest import BytesClip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from captoolkit.captioners.faults import CONNECTION_REMEDIES, REMEDIES, Again, remedy_for
+from captoolkit.captioners.failures import CONNECTION_REMEDIES, REMEDIES, Again, remedy_for
 from captoolkit.errors import ServiceConnectionError, ServiceError
 
 ALGO = "<400> InternalError.Algo.InvalidParameter: "

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.captioners import openai_chat
-from captoolkit.captioners.exchange import Reply
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.openai_chat import Dialect
-from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
+from captoolkit.net.exchange import Reply
+from captoolkit.services.regions import parse_base_url
 
 if TYPE_CHECKING:
     from tests.captioners.conftest import BytesClip

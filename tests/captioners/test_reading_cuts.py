@@ -12,14 +12,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope, openai_chat
-from captoolkit.captioners.exchange import Arriving
-from captoolkit.captioners.faults import Again, remedy_for
+from captoolkit.captioners.answer_stream import read
+from captoolkit.captioners.failures import Again, remedy_for
 from captoolkit.captioners.openai_chat import Dialect
-from captoolkit.captioners.reading import read
 from captoolkit.captioners.service import WireProtocol
 from captoolkit.errors import ServiceConnectionError
 from captoolkit.model import Caption
-from tests.captioners.test_reading import CHAT, DONE, NATIVE, chunk, failure, native, streamed
+from captoolkit.net.exchange import Arriving
+from tests.captioners.test_answer_stream import CHAT, DONE, NATIVE, chunk, failure, native, streamed
 
 if TYPE_CHECKING:
     from tests.captioners.conftest import BytesClip

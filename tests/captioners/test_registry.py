@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from captoolkit.captioners.regions import (
+from captoolkit.captioners.registry import CAPTIONERS, Options, open_captioner
+from captoolkit.errors import KeyMissingError, ServiceConnectionError, ServiceError, UsageError
+from captoolkit.model import CaptionerInfo
+from captoolkit.services.regions import (
     REGIONS,
     Endpoint,
     choose_key,
     parse_base_url,
     region_endpoint,
 )
-from captoolkit.captioners.registry import CAPTIONERS, Options, open_captioner
-from captoolkit.errors import KeyMissingError, ServiceConnectionError, ServiceError, UsageError
-from captoolkit.model import CaptionerInfo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.model import Caption, Via
 from tests.captioners.conftest import BytesClip
-from tests.captioners.test_reading import CHAT, NATIVE
+from tests.captioners.test_answer_stream import CHAT, NATIVE
 
 if TYPE_CHECKING:
     from tests.recorder import Recorder, Seen

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from captoolkit import catalogue
 from captoolkit.captioners.base import Answering, PaidCaptioner, Reachable, ways_to
 from captoolkit.captioners.messages import Message, Role, refuse_excess
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import UsageError
 from captoolkit.model import Via
+from captoolkit.services import catalogue
 
 if TYPE_CHECKING:
     from tests.recorder import Recorder

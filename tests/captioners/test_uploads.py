@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from captoolkit.captioners import uploads
-from captoolkit.captioners.exchange import Reply
-from captoolkit.captioners.faults import Again, remedy_for
+from captoolkit.captioners.failures import Again, remedy_for
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 from captoolkit.model import Via
+from captoolkit.net.exchange import Reply
 from tests.captioners.conftest import BytesClip
 from tests.captioners.test_sdks import NATIVE_ANSWER, policy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.captioners.test_reading import NATIVE, native
+from tests.captioners.test_answer_stream import NATIVE, native
 from tests.cli.conftest import Run
 from tests.recorder import Recorder
 

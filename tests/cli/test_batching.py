@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from captoolkit import prepare
-from captoolkit.audio import ffmpeg
-from captoolkit.cli.batch import Batch
+from captoolkit.cli.batching import Batch
 from captoolkit.errors import InputError
 from captoolkit.events import Event, Warned, ignore
-from tests.audio.conftest import has_children
+from captoolkit.media import ffmpeg
+from tests.media.conftest import has_children
 
 PATIENCE_S = 30.0
 AN_EVENT = Warned(path="a.wav", message="odd")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio import probe
+from captoolkit.media import probe_file
 from tests.cli.conftest import Run
 
 
@@ -26,13 +26,13 @@ def test_the_new_file_is_named_and_told(
     ran = run("embed", fixtures / "two-languages.mp4", timeline, "-o", out)
     assert (ran.status, ran.out) == (0, f"{out}\n")
     assert "1 chapter, subtitles as subrip" in ran.err
-    assert [stream.kind for stream in probe.layout(out).streams] == [
+    assert [stream.kind for stream in probe_file.layout(out).streams] == [
         "Video",
         "Audio",
         "Audio",
         "Subtitle",
     ]
-    assert probe.layout(out).has_chapters
+    assert probe_file.layout(out).has_chapters
 
 
 def test_what_is_there_stays_without_y(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.asking.ledger import Ledger
+from captoolkit.dispatch.ledger import Ledger
 from tests.cli.conftest import Run
-from tests.cli.test_caption import ANSWER
+from tests.cli.test_caption_command import ANSWER
 from tests.recorder import Recorder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from captoolkit.cli.streamed import Streamed
+from captoolkit.cli.live_text import Streamed
 from captoolkit.events import AskedAgain, EntryReady, TextArrived, Warned
 from captoolkit.model import Entry, Span, Status
 

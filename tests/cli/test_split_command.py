@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.audio.conftest import noise
 from tests.cli.conftest import Run
-from tests.cli.test_prepare import wait_for
+from tests.cli.test_prepare_command import wait_for
 from tests.conftest import children_of, write_wav
+from tests.media.conftest import noise
 
 
 def test_it_writes_pieces_and_a_manifest(run: Run, fixtures: Path, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import captoolkit
-from captoolkit.asking.budget import Budget, predicted, price_in, refuse_too_small, worst_case
-from captoolkit.asking.clock import CLOCK, Lease, StoppedError
+from captoolkit.dispatch.budget import Budget, predicted, price_in, refuse_too_small, worst_case
 from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.support.cancel import CLOCK, Lease, StoppedError
 
 GO = Lease()
 money = st.decimals(min_value=0, max_value=10, places=4)

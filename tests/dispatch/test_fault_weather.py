@@ -21,18 +21,18 @@ import numpy as np
 import pytest
 
 import captoolkit
-from captoolkit.asking.ledger import Ledger
 from captoolkit.captioners import dashscope
-from captoolkit.captioners.client import Client
-from captoolkit.captioners.http import Bounds
-from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.service import ServiceCaptioner
+from captoolkit.dispatch.ledger import Ledger
 from captoolkit.errors import ServiceError
 from captoolkit.events import Event
 from captoolkit.model import Status
-from tests.asking.worlds import MODEL, Hurried
-from tests.captioners.test_download import self_signed
+from captoolkit.net.client import Client
+from captoolkit.net.connections import Bounds
+from captoolkit.services.regions import parse_base_url
 from tests.conftest import ROOT, write_wav
+from tests.dispatch.worlds import MODEL, Hurried
+from tests.net.test_download import self_signed
 from tests.recorder import Recorder, Seen
 
 KEY = "sk-weather-0123456789abcdef"

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.asking.clock import CLOCK, Lease, StoppedError
-from captoolkit.asking.ledger import Ledger, Question
+from captoolkit.dispatch.ledger import Ledger, Question
 from captoolkit.errors import CaptoolkitError, OutputError
 from captoolkit.model import Caption, CaptionerInfo, Usage
-from tests.asking.worlds import Hurried
+from captoolkit.support.cancel import CLOCK, Lease, StoppedError
 from tests.conftest import ROOT
+from tests.dispatch.worlds import Hurried
 
 GO = Lease()
 INFO = CaptionerInfo(name="dashscope", model="m", base_url="https://h/api/v1")
@@ -110,7 +110,7 @@ def test_a_second_ledger_in_the_same_process_costs_the_first_nothing(
     """Opening the file again drops no lock: what another process then does loses no answer."""
     script = (
         "import sys\n"
-        "from captoolkit.asking.ledger import Ledger\n"
+        "from captoolkit.dispatch.ledger import Ledger\n"
         "with Ledger(sys.argv[1]) as ledger:\n"
         "    print(len(list(ledger.records())))\n"
     )
@@ -165,9 +165,9 @@ def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
     """SIGKILL in the middle of a question leaves a question without an answer, and no lock."""
     script = (
         "import sys, threading, time\n"
-        "from captoolkit.asking.clock import Lease\n"
-        "from captoolkit.asking.ledger import Ledger\n"
-        "from tests.asking.test_ledger import question, SAID\n"
+        "from captoolkit.support.cancel import Lease\n"
+        "from captoolkit.dispatch.ledger import Ledger\n"
+        "from tests.dispatch.test_ledger import question, SAID\n"
         "ledger = Ledger(sys.argv[1])\n"
         "ledger.claim(question('b' * 64), Lease())\n"
         "ledger.answer(question('b' * 64), SAID)\n"
@@ -197,9 +197,9 @@ def test_many_threads_and_processes_write_at_once(path: Path) -> None:
     """Each of many questions is asked exactly once between all of them."""
     script = (
         "import sys, threading\n"
-        "from captoolkit.asking.clock import Lease\n"
-        "from captoolkit.asking.ledger import Ledger\n"
-        "from tests.asking.test_ledger import question, SAID\n"
+        "from captoolkit.support.cancel import Lease\n"
+        "from captoolkit.dispatch.ledger import Ledger\n"
+        "from tests.dispatch.test_ledger import question, SAID\n"
         "asked = []\n"
         "def work(ledger):\n"
         "    for n in range(40):\n"

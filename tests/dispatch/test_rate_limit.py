@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from captoolkit.asking.clock import Lease, StoppedError
-from captoolkit.asking.pacing import Pace, Paces
+from captoolkit.dispatch.rate_limit import Pace, Paces
 from captoolkit.errors import CaptoolkitError, ServiceError
-from tests.asking.worlds import Hurried
+from captoolkit.support.cancel import Lease, StoppedError
+from tests.dispatch.worlds import Hurried
 
 
 def starts(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.asking.retrying import JITTER, Patience, Tries
+from captoolkit.dispatch.retry import JITTER, Patience, Tries
 from captoolkit.errors import ServiceConnectionError, ServiceError
 
 THROTTLED = ServiceError("throttled", status_code=429)

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 import captoolkit
-from captoolkit.asking.budget import Budget
-from captoolkit.asking.ledger import Ledger
-from captoolkit.asking.retrying import Patience
 from captoolkit.captioners.base import Clip
+from captoolkit.dispatch.budget import Budget
+from captoolkit.dispatch.ledger import Ledger
+from captoolkit.dispatch.retry import Patience
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
 from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
 from captoolkit.model import Status, Usage
-from tests.asking.worlds import Hurried, Paid
 from tests.conftest import tone, write_wav
+from tests.dispatch.worlds import Hurried, Paid
 from tests.recorder import Recorder
 
 RATE_HZ = 16_000

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from captoolkit.asking.clock import Clock, StoppedError
 from captoolkit.captioners.base import Clip, OnText
 from captoolkit.model import Caption, CaptionerInfo, Usage
+from captoolkit.support.cancel import Clock, StoppedError
 
 MODEL = "qwen3-omni-30b-a3b-captioner"
 USAGE = Usage(input_tokens=160, output_tokens=399, total_tokens=559)

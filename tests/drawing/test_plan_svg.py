@@ -7,11 +7,11 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 
+from captoolkit.drawing.plan_svg import MOST_CLOSE_UPS, draw
+from captoolkit.dsp.silence import Levels
 from captoolkit.model import Plan, Span
-from captoolkit.planning.picture import MOST_CLOSE_UPS, draw
-from captoolkit.planning.plan import make_plan
-from captoolkit.planning.silence import Levels
-from captoolkit.planning.wishes import Wishes
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import media, service, track
 
 SVG = "{http://www.w3.org/2000/svg}"

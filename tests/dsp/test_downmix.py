@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from captoolkit.planning.mixing import LAYOUT_ROWS, Mix, average, choose_mix
+from captoolkit.dsp.downmix import LAYOUT_ROWS, Mix, average, choose_mix
 from tests.conftest import tone
 
 Sound = NDArray[np.float32]

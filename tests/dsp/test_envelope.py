@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.planning.envelope import MOST_STEPS, EnvelopeMeter
+from captoolkit.dsp.envelope import MOST_STEPS, EnvelopeMeter
 from tests.conftest import silence, tone
 
 RATE_HZ = 16_000

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from captoolkit.captioners.acoustic.loudness import Loudness, k_weighting
 from captoolkit.captioners.acoustic.measure import Measurer
+from captoolkit.dsp.loudness import Loudness, k_weighting
 from tests.conftest import silence, tone
 
 if TYPE_CHECKING:

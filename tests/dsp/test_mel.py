@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captoolkit.planning.mel import BANDS, mel_power
+from captoolkit.dsp.mel import BANDS, mel_power
 from tests.conftest import tone
 
 RATE_HZ = 16_000

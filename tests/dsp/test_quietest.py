@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from captoolkit.planning.levels import hop_samples, power_curve, quietest
+from captoolkit.dsp.quietest import hop_samples, power_curve, quietest
 from tests.conftest import silence, tone
 
 RATE_HZ = 16_000

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from captoolkit.planning.silence import HOP_S, Meter, silences, threshold_db
+from captoolkit.dsp.silence import HOP_S, Meter, silences, threshold_db
 from tests.conftest import silence, tone
 
 Sound = NDArray[np.float32]

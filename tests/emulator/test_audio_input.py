@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit import catalogue
-from captoolkit.emulator import fetching
-from captoolkit.emulator.fetching import Fetcher
-from captoolkit.emulator.uploads import Uploads
-from captoolkit.emulator.words import RefusedError
+from captoolkit.emulator import audio_input
+from captoolkit.emulator.audio_input import Fetcher
+from captoolkit.emulator.refusals import RefusedError
+from captoolkit.emulator.storage import Uploads
 from captoolkit.model import Target
+from captoolkit.services import catalogue
 from tests.emulator.conftest import CAPTIONER, beep, data_uri
 from tests.recorder import Recorder
 
@@ -103,7 +103,7 @@ def test_a_media_host_that_hangs_is_given_up(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the words for a timeout."""
-    monkeypatch.setattr(fetching, "WAIT_S", 0.1)
+    monkeypatch.setattr(audio_input, "WAIT_S", 0.1)
     recorder.hang()
     with pytest.raises(RefusedError, match="Download multimodal file timed out"):
         fetcher(tmp_path).fetch(f"{recorder.url}/a.wav", "0")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from captoolkit import catalogue
-from captoolkit.emulator import compatible, native, words
-from captoolkit.emulator.asking import MAX_DATA_URIS, Ask, Turn, refuse_unfit
-from captoolkit.emulator.words import Refusal, RefusedError
+from captoolkit.emulator import compatible_protocol, native_protocol, refusals
+from captoolkit.emulator.chat_request import MAX_DATA_URIS, Ask, Turn, refuse_unfit
+from captoolkit.emulator.refusals import Refusal, RefusedError
+from captoolkit.services import catalogue
 
 CAPTIONER = catalogue.target("qwen3-omni-captioner")
 QWEN_AUDIO = catalogue.target("qwen-audio")
@@ -26,13 +26,13 @@ def ask(*turns: Turn) -> Ask:
 @pytest.mark.parametrize(
     ("turns", "refusal"),
     [
-        ((QUESTION,), words.NO_TEXT),
-        ((SYSTEM, SOUND), words.NO_SYSTEM),
-        ((SOUND, REPLY, SOUND), words.NO_TURNS),
-        ((Turn(role="user", audios=SOUND.audios * 2),), words.many_audios(1)),
-        ((Turn(role="user"),), words.NO_AUDIO),
-        ((SOUND, REPLY), words.BAD_ROLES),
-        ((Turn(role="robot", audios=SOUND.audios), SOUND), words.BAD_ROLES),
+        ((QUESTION,), refusals.NO_TEXT),
+        ((SYSTEM, SOUND), refusals.NO_SYSTEM),
+        ((SOUND, REPLY, SOUND), refusals.NO_TURNS),
+        ((Turn(role="user", audios=SOUND.audios * 2),), refusals.many_audios(1)),
+        ((Turn(role="user"),), refusals.NO_AUDIO),
+        ((SOUND, REPLY), refusals.BAD_ROLES),
+        ((Turn(role="robot", audios=SOUND.audios), SOUND), refusals.BAD_ROLES),
     ],
 )
 def test_the_captioner_takes_one_audio_and_nothing_else(
@@ -75,28 +75,31 @@ MESSAGES = [{"role": "user", "content": [{"audio": "oss://a"}]}]
 @pytest.mark.parametrize(
     ("document", "refusal"),
     [
-        ({}, words.NO_MODEL),
-        ({"model": 3}, words.NO_MODEL),
-        ({"model": "m"}, words.NO_INPUT),
-        ({"model": "m", "input": {"messages": []}}, words.NO_INPUT),
-        ({"model": "m", "input": {"messages": ["hello"]}}, words.NO_INPUT),
-        ({"model": "m", "input": {"messages": [{"role": "user"}]}}, words.NO_INPUT),
-        ({"model": "m", "input": {"messages": MESSAGES}, "parameters": None}, words.NO_PARAMETERS),
+        ({}, refusals.NO_MODEL),
+        ({"model": 3}, refusals.NO_MODEL),
+        ({"model": "m"}, refusals.NO_INPUT),
+        ({"model": "m", "input": {"messages": []}}, refusals.NO_INPUT),
+        ({"model": "m", "input": {"messages": ["hello"]}}, refusals.NO_INPUT),
+        ({"model": "m", "input": {"messages": [{"role": "user"}]}}, refusals.NO_INPUT),
+        (
+            {"model": "m", "input": {"messages": MESSAGES}, "parameters": None},
+            refusals.NO_PARAMETERS,
+        ),
         (
             {"model": "m", "input": {"messages": MESSAGES}, "parameters": {"max_tokens": 0}},
-            words.out_of_range("max_tokens", 2**31 - 1),
+            refusals.out_of_range("max_tokens", 2**31 - 1),
         ),
         (
             {"model": "m", "input": {"messages": [{"role": "user", "content": [{"image": "x"}]}]}},
-            words.UNKNOWN_PART,
+            refusals.UNKNOWN_PART,
         ),
         (
             {"model": "m", "input": {"messages": [{"role": "user", "content": [{"audio": 1}]}]}},
-            words.UNKNOWN_PART,
+            refusals.UNKNOWN_PART,
         ),
         (
             {"model": "m", "input": {"messages": [{"role": "user", "content": ["x"]}]}},
-            words.UNKNOWN_PART,
+            refusals.UNKNOWN_PART,
         ),
     ],
 )
@@ -105,24 +108,26 @@ def test_a_malformed_native_request_is_refused(
 ) -> None:
     """Each thing that is missing or of the wrong type has its own words."""
     with pytest.raises(RefusedError) as caught:
-        native.read(document, {})
+        native_protocol.read(document, {})
     assert caught.value.refusal == refusal
 
 
 def test_the_pages_sample_without_parameters_is_read() -> None:
     """The pages' own curl samples leave `parameters` out."""
-    read = native.read({"model": "m", "input": {"messages": MESSAGES}}, {})
+    read = native_protocol.read({"model": "m", "input": {"messages": MESSAGES}}, {})
     assert (read.audios, read.streams, read.incremental) == (("oss://a",), False, False)
 
 
 def test_a_stream_is_asked_for_by_header_in_one_protocol_and_by_field_in_the_other() -> None:
     """`X-DashScope-SSE: enable` and `"stream": true` mean the same."""
     document = {"model": "m", "input": {"messages": MESSAGES}}
-    assert native.read(document, {"x-dashscope-sse": "enable"}).streams
-    assert not native.read(document, {"x-dashscope-sse": "disable"}).streams
+    assert native_protocol.read(document, {"x-dashscope-sse": "enable"}).streams
+    assert not native_protocol.read(document, {"x-dashscope-sse": "disable"}).streams
     messages = [{"role": "user", "content": "What?"}]
-    assert compatible.read({"model": "m", "messages": messages, "stream": True}, {}).streams
-    assert not compatible.read({"model": "m", "messages": messages}, {}).streams
+    assert compatible_protocol.read(
+        {"model": "m", "messages": messages, "stream": True}, {}
+    ).streams
+    assert not compatible_protocol.read({"model": "m", "messages": messages}, {}).streams
 
 
 @pytest.mark.parametrize(
@@ -138,4 +143,4 @@ def test_a_malformed_part_of_a_chat_is_refused(part: Mapping[str, Any]) -> None:
     """The compatible protocol knows `input_audio` with `data`, and `text`."""
     document = {"model": "m", "messages": [{"role": "user", "content": [part]}]}
     with pytest.raises(RefusedError, match="must be audio or text"):
-        compatible.read(document, {})
+        compatible_protocol.read(document, {})

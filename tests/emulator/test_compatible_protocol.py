@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from captoolkit.emulator import compatible, words
-from captoolkit.emulator.answers import Reply
-from captoolkit.emulator.asking import Ask, Turn
-from tests.emulator.test_native import answer
+from captoolkit.emulator import compatible_protocol, refusals
+from captoolkit.emulator.chat_request import Ask, Turn
+from captoolkit.emulator.replies import Reply
+from tests.emulator.test_native_protocol import answer
 
 ASK = Ask(model="m", turns=(Turn(role="user", audios=("oss://a",)),), tells_usage=False)
 # Model Studio, "Audio understanding (Qwen3-Omni-Captioner)", the page's sample answer.
@@ -30,7 +30,7 @@ def chunks_of(reply: Reply) -> list[dict[str, Any]]:
 
 def test_a_document_is_the_pages_sample() -> None:
     """Text as a string, and every key that the sample has."""
-    (body,) = compatible.answer(answer(), ASK).parts
+    (body,) = compatible_protocol.answer(answer(), ASK).parts
     assert json.loads(body) == {
         "choices": [
             {
@@ -51,7 +51,7 @@ def test_a_document_is_the_pages_sample() -> None:
 
 def test_a_stream_holds_deltas_and_no_usage_unasked() -> None:
     """The first delta names the role, the last has a reason, and `usage` is null in all."""
-    chunks = chunks_of(compatible.answer(answer(), replace(ASK, streams=True)))
+    chunks = chunks_of(compatible_protocol.answer(answer(), replace(ASK, streams=True)))
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     assert deltas[0] == {"content": "", "role": "assistant"}
     assert "".join(delta["content"] for delta in deltas) == "The audio ends."
@@ -63,13 +63,13 @@ def test_a_stream_holds_deltas_and_no_usage_unasked() -> None:
 def test_usage_comes_in_a_chunk_of_its_own() -> None:
     """With `include_usage`, after the last delta: no choices, only what was counted."""
     ask = replace(ASK, streams=True, tells_usage=True)
-    last = chunks_of(compatible.answer(answer(), ask))[-1]
+    last = chunks_of(compatible_protocol.answer(answer(), ask))[-1]
     assert (last["choices"], last["usage"]) == ([], USAGE)
 
 
 def test_a_refusal_is_an_error_object() -> None:
     """In snake case, and in one document even where a stream was asked for."""
-    reply = compatible.refuse(words.unknown_model("x"), "r-1", True)
+    reply = compatible_protocol.refuse(refusals.unknown_model("x"), "r-1", True)
     assert reply.status == 404
     assert json.loads(reply.parts[0]) == {
         "error": {

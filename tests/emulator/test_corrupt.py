@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from captoolkit.emulator import native, words
-from captoolkit.emulator.answers import Reply
-from captoolkit.emulator.faults import Kind
-from captoolkit.emulator.spoiling import spoil
+from captoolkit.emulator import native_protocol, refusals
+from captoolkit.emulator.corrupt import spoil
+from captoolkit.emulator.fault_injection import Kind
+from captoolkit.emulator.replies import Reply
 
-REFUSAL = native.refuse(words.TOO_LONG, "r", False)
+REFUSAL = native_protocol.refuse(refusals.TOO_LONG, "r", False)
 STREAM = Reply(status=200, parts=(b"1", b"2", b"3", b"4"), streams=True, failure=b"!")
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.emulator.faults import (
+from captoolkit.emulator.fault_injection import (
     ASK_KINDS,
     BURST,
     MEANINGS,

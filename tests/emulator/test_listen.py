@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import captoolkit
-from captoolkit import catalogue
-from captoolkit.emulator import hearing
-from captoolkit.emulator.words import RefusedError
+from captoolkit.emulator import listen as hearing
+from captoolkit.emulator.refusals import RefusedError
+from captoolkit.services import catalogue
 from tests.conftest import silence, tone, write_wav
 
 CAPTIONER = catalogue.target("qwen3-omni-captioner")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from captoolkit.emulator import native, words
-from captoolkit.emulator.answers import Answer, Reply
-from captoolkit.emulator.asking import Ask, Turn
+from captoolkit.emulator import native_protocol, refusals
+from captoolkit.emulator.chat_request import Ask, Turn
+from captoolkit.emulator.replies import Answer, Reply
 
 TURN = Turn(role="user", audios=("oss://a",))
 FRAME = re.compile(
@@ -55,7 +55,7 @@ def texts_of(documents: list[dict[str, Any]]) -> list[str | None]:
 @pytest.mark.parametrize(("apart", "usage"), [(False, CAPTIONER_USAGE), (True, QWEN_AUDIO_USAGE)])
 def test_a_document_is_the_pages_sample(apart: bool, usage: object) -> None:
     """Text in a list, a finish reason, and the usage of that model's page."""
-    reply = native.answer(answer(audio_apart=apart), Ask(model="m", turns=(TURN,)))
+    reply = native_protocol.answer(answer(audio_apart=apart), Ask(model="m", turns=(TURN,)))
     assert json.loads(reply.parts[0]) == {
         "output": {
             "choices": [
@@ -72,7 +72,7 @@ def test_a_document_is_the_pages_sample(apart: bool, usage: object) -> None:
 
 def test_an_incremental_stream_holds_what_is_new() -> None:
     """As in the page's sample: pieces, an empty one among them, and an empty end that stops."""
-    reply = native.answer(answer(), Ask(model="m", turns=(TURN,), streams=True))
+    reply = native_protocol.answer(answer(), Ask(model="m", turns=(TURN,), streams=True))
     documents = events_of(reply)
     assert texts_of(documents) == ["The", " audio", None, " ends.", None]
     reasons = [one["output"]["choices"][0]["finish_reason"] for one in documents]
@@ -84,18 +84,25 @@ def test_an_incremental_stream_holds_what_is_new() -> None:
 def test_a_cumulative_stream_holds_everything_so_far() -> None:
     """Without `incremental_output` each event repeats the text, to the last."""
     ask = Ask(model="m", turns=(TURN,), streams=True, incremental=False)
-    texts = texts_of(events_of(native.answer(answer(), ask)))
+    texts = texts_of(events_of(native_protocol.answer(answer(), ask)))
     assert texts == ["The", "The audio", None, "The audio ends.", "The audio ends."]
 
 
 def test_the_models_refusal_of_a_stream_is_an_event() -> None:
     """It keeps its status, and is framed as the events are; the gateway's is plain JSON."""
-    by_model = native.refuse(words.TOO_LONG, "r-1", True)
+    by_model = native_protocol.refuse(refusals.TOO_LONG, "r-1", True)
     assert by_model.status == 400
     match = FRAME.fullmatch(by_model.parts[0])
     assert match is not None
     assert (match["event"], match["status"]) == (b"error", b"400")
-    expected = {"code": "InvalidParameter", "message": words.TOO_LONG.message, "request_id": "r-1"}
+    expected = {
+        "code": "InvalidParameter",
+        "message": refusals.TOO_LONG.message,
+        "request_id": "r-1",
+    }
     assert json.loads(match["data"]) == expected
-    assert json.loads(native.refuse(words.NO_KEY, "r-1", True).parts[0])["code"] == "InvalidApiKey"
-    assert json.loads(native.refuse(words.TOO_LONG, "r-1", False).parts[0]) == expected
+    assert (
+        json.loads(native_protocol.refuse(refusals.NO_KEY, "r-1", True).parts[0])["code"]
+        == "InvalidApiKey"
+    )
+    assert json.loads(native_protocol.refuse(refusals.TOO_LONG, "r-1", False).parts[0]) == expected

@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit import catalogue
-from captoolkit.emulator.answers import (
+from captoolkit.emulator.chat_request import Ask, Turn
+from captoolkit.emulator.replies import (
     UNANSWERED,
     Answer,
     encoded,
@@ -15,7 +15,7 @@ from captoolkit.emulator.answers import (
     make_answer,
     tokens_of,
 )
-from captoolkit.emulator.asking import Ask, Turn
+from captoolkit.services import catalogue
 
 CAPTIONER = catalogue.target("qwen3-omni-captioner")
 QWEN_AUDIO = catalogue.target("qwen-audio")

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from captoolkit.emulator import Emulator, app, words
-from captoolkit.emulator.answers import UNANSWERED
+from captoolkit.emulator import Emulator, refusals, routes
+from captoolkit.emulator.replies import UNANSWERED
 from tests.conftest import silence, tone
 from tests.emulator.conftest import (
     CAPTIONER,
@@ -53,9 +53,9 @@ def test_a_request_id_is_in_the_header_the_body_and_the_journal(emulator: Emulat
 @pytest.mark.parametrize(
     ("headers", "message"),
     [
-        ({}, words.NO_KEY.message),
-        ({"Authorization": "Bearer"}, words.BAD_KEY.message),
-        ({"Authorization": "Basic abc"}, words.BAD_KEY.message),
+        ({}, refusals.NO_KEY.message),
+        ({"Authorization": "Bearer"}, refusals.BAD_KEY.message),
+        ({"Authorization": "Basic abc"}, refusals.BAD_KEY.message),
     ],
 )
 def test_a_request_without_a_key_is_refused(
@@ -137,7 +137,7 @@ def test_a_body_that_is_too_large_is_read_to_its_end_and_refused(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client sees the answer instead of a connection that breaks while it sends."""
-    monkeypatch.setattr(app, "MAX_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(routes, "MAX_BODY_BYTES", 1 << 20)
     url = emulator.native_url + NATIVE_PATH
     refused = httpx.post(url, content=bytes(32 << 20), headers=HEADERS)
     assert (refused.status_code, refused.json()["code"]) == (400, "BadRequest.TooLarge")

@@ -12,7 +12,7 @@ import pytest
 
 import captoolkit
 from captoolkit.emulator import Emulator
-from captoolkit.emulator.answers import UNANSWERED
+from captoolkit.emulator.replies import UNANSWERED
 from tests.emulator.conftest import CAPTIONER, QWEN_AUDIO, Start, beep, data_uri
 
 KEY = "sk-rehearsal"

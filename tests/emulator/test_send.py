@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from captoolkit.emulator import acting, spoiling
+from captoolkit.emulator import corrupt, send
 from tests.emulator.conftest import (
     CAPTIONER,
     HEADERS,
@@ -70,10 +70,10 @@ def test_whoever_follows_a_redirect_is_seen(start: Start) -> None:
     """It leads to another host name, which is the emulator, too: the journal has the visit."""
     emulator = start(faults=["redirect"])
     sent = ask(emulator, BODY)
-    place = f"http://localhost:{emulator.port}{spoiling.ELSEWHERE}"
+    place = f"http://localhost:{emulator.port}{corrupt.ELSEWHERE}"
     assert (sent.status_code, sent.headers["Location"]) == (307, place)
     httpx.post(place, json=BODY)
-    assert [visit.path for visit in emulator.requests][1:] == [spoiling.ELSEWHERE]
+    assert [visit.path for visit in emulator.requests][1:] == [corrupt.ELSEWHERE]
 
 
 @FORMS
@@ -129,7 +129,7 @@ def test_a_large_header_comes_before_a_good_answer(start: Start) -> None:
 
 def test_an_answer_drips(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Byte by byte, with a pause before each; here a short one."""
-    monkeypatch.setattr(acting, "DRIP_S", 0.001)
+    monkeypatch.setattr(send, "DRIP_S", 0.001)
     emulator = start(faults=["drip=1"])
     url = emulator.native_url + NATIVE_PATH
     with httpx.stream("POST", url, json=BODY, headers=HEADERS, timeout=60) as response:

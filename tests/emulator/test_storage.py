@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from captoolkit.emulator import Emulator, uploads
-from captoolkit.emulator.uploads import DeniedError, Uploads
+from captoolkit.emulator import Emulator
+from captoolkit.emulator import storage as uploads
+from captoolkit.emulator.storage import DeniedError, Uploads
 from tests.emulator.conftest import (
     CAPTIONER,
     HEADERS,

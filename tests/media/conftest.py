@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from captoolkit.audio.frames import Frames
+from captoolkit.bitstream.frames import Frames
 from tests.conftest import children_of, write_wav
 
 Sound = NDArray[np.float32]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from captoolkit.audio import pcm
-from captoolkit.audio.probe import probe
 from captoolkit.errors import ToolError
+from captoolkit.media import decode
+from captoolkit.media.probe_file import probe
 from captoolkit.units import rescale
-from tests.audio.conftest import Convert, Sound, has_children, level_dbfs, noise
 from tests.conftest import tone, write_wav
+from tests.media.conftest import Convert, Sound, has_children, level_dbfs, noise
 
 RATE_HZ = 16_000
 
@@ -19,7 +19,7 @@ RATE_HZ = 16_000
 def decoded(path: Path, **options: object) -> Sound:
     """All samples of the first track."""
     track = probe(path).default_track
-    with pcm.Decoder(path, track=track, **options) as decoder:  # type: ignore[arg-type]
+    with decode.Decoder(path, track=track, **options) as decoder:  # type: ignore[arg-type]
         return np.concatenate(list(decoder))
 
 
@@ -32,7 +32,7 @@ def test_blocks_are_frames_by_channels(tmp_path: Path) -> None:
     """Blocks of about a second, float32, always two dimensions, the last one shorter."""
     sound = noise(2.25, rate_hz=RATE_HZ, channels=2)
     path = wav_of(tmp_path / "a.wav", sound)
-    with pcm.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.Decoder(path, track=probe(path).default_track) as decoder:
         blocks = list(decoder)
         assert (decoder.rate_hz, decoder.channels) == (RATE_HZ, 2)
     assert [block.shape for block in blocks] == [(16_000, 2), (16_000, 2), (4_000, 2)]
@@ -123,9 +123,9 @@ def test_a_stretch_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: boo
     path = tmp_path / f"a.{suffix}"
     soundfile.write(str(path), sound, 44_100, subtype="PCM_16")
     info = probe(path)
-    assert pcm.starts_anywhere(info, info.default_track)
+    assert decode.starts_anywhere(info, info.default_track)
     for start, end in ((0, 1), (1, 44_101), (66_151, 154_347), (200_003, 220_500)):
-        with pcm.Decoder(
+        with decode.Decoder(
             path,
             track=info.default_track,
             start_samples=start,
@@ -159,7 +159,7 @@ def test_a_stretch_of_a_lossy_file_is_exact_without_seeking(
     source = wav_of(tmp_path / "a.wav", noise(5.0, rate_hz=RATE_HZ))
     path = convert(source, tmp_path / "a.ogg", ["-c:a", "libvorbis"])
     info = probe(path)
-    assert not pcm.starts_anywhere(info, info.default_track)
+    assert not decode.starts_anywhere(info, info.default_track)
     whole = decoded(path)
     stretch = decoded(path, start_samples=24_001, end_samples=56_003, seek=False)
     np.testing.assert_array_equal(stretch, whole[24_001:56_003])
@@ -169,7 +169,7 @@ def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
     """The second track of a film comes alone, at its own rate."""
     path = fixtures / "two-languages.mp4"
     track = probe(path).tracks[1]
-    with pcm.Decoder(path, track=track) as decoder:
+    with decode.Decoder(path, track=track) as decoder:
         samples = sum(len(block) for block in decoder)
     assert (samples, decoder.rate_hz, decoder.channels) == (track.duration_samples, 22_050, 1)
 
@@ -177,7 +177,7 @@ def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
 def test_closing_early_leaves_no_child(tmp_path: Path) -> None:
     """Who stops listening after the first block leaves nothing running."""
     path = wav_of(tmp_path / "a.wav", noise(120.0, rate_hz=RATE_HZ))
-    with pcm.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.Decoder(path, track=probe(path).default_track) as decoder:
         assert len(next(iter(decoder))) == RATE_HZ
         assert has_children()
     assert not has_children()
@@ -188,7 +188,10 @@ def test_what_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
     path = wav_of(tmp_path / "a.wav", noise(1.0, rate_hz=RATE_HZ))
     track = probe(path).default_track
     path.unlink()
-    with pcm.Decoder(path, track=track) as decoder, pytest.raises(ToolError, match="No such file"):
+    with (
+        decode.Decoder(path, track=track) as decoder,
+        pytest.raises(ToolError, match="No such file"),
+    ):
         list(decoder)
 
 
@@ -196,7 +199,7 @@ def test_excerpts_of_a_short_track_are_all_of_it(tmp_path: Path) -> None:
     """A short recording is listened to in full."""
     sound = noise(20.5, rate_hz=8_000, channels=2)
     path = wav_of(tmp_path / "a.wav", sound, rate_hz=8_000)
-    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    heard = np.concatenate(list(decode.excerpts(path, track=probe(path).default_track)))
     np.testing.assert_array_equal(heard, sound)
 
 
@@ -205,10 +208,10 @@ def test_excerpts_of_a_long_track_are_spread_over_it(tmp_path: Path) -> None:
     seconds = 160
     ramp = np.repeat(np.arange(seconds) / 1000, 8_000).astype(np.float32)[:, None]
     path = wav_of(tmp_path / "a.wav", ramp, rate_hz=8_000)
-    blocks = list(pcm.excerpts(path, track=probe(path).default_track))
-    assert [len(block) for block in blocks] == [8_000] * pcm.EXCERPTS
+    blocks = list(decode.excerpts(path, track=probe(path).default_track))
+    assert [len(block) for block in blocks] == [8_000] * decode.EXCERPTS
     places = [round(float(block.mean()) * 1000) for block in blocks]
-    assert places == [10 * index + 5 for index in range(pcm.EXCERPTS)]
+    assert places == [10 * index + 5 for index in range(decode.EXCERPTS)]
 
 
 @pytest.mark.parametrize("how", [["-b:a", "64k"], ["-q:a", "5"], ["-write_xing", "0"]])
@@ -216,14 +219,14 @@ def test_excerpts_of_an_mp3_are_spread_over_it_too(
     tmp_path: Path, convert: Convert, how: list[str]
 ) -> None:
     """Where a jump lands only near the place, each excerpt is of its own sixteenth."""
-    steps_hz = [200 + 100 * index for index in range(pcm.EXCERPTS)]
+    steps_hz = [200 + 100 * index for index in range(decode.EXCERPTS)]
     parts = [tone(10, rate_hz=RATE_HZ, frequency_hz=hz) for hz in steps_hz]
     source = write_wav(tmp_path / "a.wav", np.concatenate(parts), rate_hz=RATE_HZ)
     path = convert(source, tmp_path / "a.mp3", how)
-    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    heard = np.concatenate(list(decode.excerpts(path, track=probe(path).default_track)))
     seconds = heard[: len(heard) // RATE_HZ * RATE_HZ].reshape(-1, RATE_HZ)
     loudest_hz = np.abs(np.fft.rfft(seconds, axis=1)).argmax(axis=1)
-    assert len(seconds) >= pcm.EXCERPTS - 1
+    assert len(seconds) >= decode.EXCERPTS - 1
     assert set(np.round(loudest_hz / 100) * 100) >= set(steps_hz[:-1])
 
 
@@ -265,11 +268,11 @@ def test_excerpts_read_in_process_are_what_ffmpeg_decodes(
     sound = noise(seconds, rate_hz=8_000, channels=2)
     soundfile.write(str(path), sound, 8_000, subtype=subtype)
     whole = decoded(path)
-    every = len(whole) // pcm.EXCERPTS
-    starts = [index * every + every // 2 for index in range(pcm.EXCERPTS)]
+    every = len(whole) // decode.EXCERPTS
+    starts = [index * every + every // 2 for index in range(decode.EXCERPTS)]
     spread = [whole[start : start + 8_000] for start in starts]
     wanted = np.concatenate(spread if every > 2 * 8_000 else [whole])
-    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    heard = np.concatenate(list(decode.excerpts(path, track=probe(path).default_track)))
     np.testing.assert_allclose(heard, wanted, atol=1e-7)
 
 
@@ -279,7 +282,7 @@ def test_excerpts_of_what_libsndfile_does_not_know_are_ffmpegs(
     """PCM in a container that libsndfile cannot read is heard all the same."""
     sound = noise(3.0, rate_hz=8_000, channels=2)
     path = convert(wav_of(tmp_path / "a.wav", sound, rate_hz=8_000), tmp_path / "a.mka")
-    heard = np.concatenate(list(pcm.excerpts(path, track=probe(path).default_track)))
+    heard = np.concatenate(list(decode.excerpts(path, track=probe(path).default_track)))
     assert heard.shape == sound.shape
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from captoolkit.audio import raw
-from captoolkit.audio.probe import probe
-from captoolkit.audio.raw import RawStream
-from tests.audio.conftest import Convert, noise, starts
+from captoolkit.media import elementary
+from captoolkit.media.elementary import RawStream
+from captoolkit.media.probe_file import probe
 from tests.conftest import tone, write_wav
+from tests.media.conftest import Convert, noise, starts
 
 RATE_HZ = 16_000
 LENGTH_S = 4
@@ -65,7 +65,7 @@ def stream_of(path: Path, folder: Path) -> RawStream | None:
     """The default track's frames; None, for a reason that is told, where they are not to be had."""
     folder.mkdir(exist_ok=True)
     info = probe(path)
-    stream = raw.stream_of(info, info.default_track, folder)
+    stream = elementary.stream_of(info, info.default_track, folder)
     if isinstance(stream, str):
         assert "rame" in stream, path.name
         assert stream.endswith(".")
@@ -169,6 +169,6 @@ def test_the_source_is_not_touched(sound: Path, tmp_path: Path, convert: Convert
         folder = tmp_path / f"made-{name}"
         stream = stream_of(source, folder)
         assert stream is not None
-        assert (stream.path == source) == raw.is_raw(probe(source)) == (name == "talk.aac")
+        assert (stream.path == source) == elementary.is_raw(probe(source)) == (name == "talk.aac")
         assert len(list(folder.iterdir())) == (name == "talk.m4a")
         assert (source.read_bytes(), source.stat().st_mtime_ns) == before

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from captoolkit.audio import encode, ffmpeg, pcm
-from captoolkit.audio.probe import probe
-from captoolkit.audio.riff import has_plain_header
+from captoolkit.bitstream.riff import has_plain_header
 from captoolkit.errors import LimitError, OutputError
+from captoolkit.media import decode, encode, ffmpeg
+from captoolkit.media.probe_file import probe
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
-from tests.audio.conftest import Sound, has_children, level_dbfs, noise
 from tests.conftest import tone
+from tests.media.conftest import Sound, has_children, level_dbfs, noise
 
 ENCODINGS = {
     "wav": ladder.wav(),
@@ -51,7 +51,7 @@ def written(path: Path, encoding: Encoding, *blocks: encode.Block) -> Path:
 
 def read(path: Path) -> Sound:
     """All samples of a file."""
-    with pcm.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.Decoder(path, track=probe(path).default_track) as decoder:
         return np.concatenate(list(decoder))
 
 

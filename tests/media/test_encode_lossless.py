@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from captoolkit.audio import probe
-from captoolkit.audio.lossless import LosslessWriter
+from captoolkit.bitstream.containers import samples_kept
 from captoolkit.errors import LimitError, OutputError
+from captoolkit.media import probe_file
+from captoolkit.media.encode_lossless import LosslessWriter
 from captoolkit.model import MediaInfo
-from captoolkit.planning.containers import samples_kept
 from tests.planning.making import track
 
 RATE_HZ = 8000
@@ -74,12 +74,12 @@ def test_an_abort_while_reading_back_begins_is_not_missed(
     )
     writer = LosslessWriter(tmp_path / "a.m4a", alac, tags={})
     writer.write(SAMPLES & -256)
-    look = probe.probe
+    look = probe_file.probe
 
     def aborted(path: Path) -> MediaInfo:
         writer.abort()
         return look(path)
 
-    monkeypatch.setattr(probe, "probe", aborted)
+    monkeypatch.setattr(probe_file, "probe", aborted)
     with pytest.raises(LimitError):
         writer.finish()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio import ffmpeg as tool
-from captoolkit.audio import pcm
-from captoolkit.audio.probe import probe
 from captoolkit.errors import NotMediaError, ToolError, ToolNotFoundError, ToolTimeoutError
+from captoolkit.media import decode as pcm
+from captoolkit.media import ffmpeg as tool
+from captoolkit.media.probe_file import probe
 from captoolkit.model import Track
-from tests.audio.conftest import Convert, Web, has_children, noise, posix, python, script
 from tests.conftest import tone, write_wav
+from tests.media.conftest import Convert, Web, has_children, noise, posix, python, script
 
 FOREVER = python("import time; time.sleep(600)")
 LONG_S = 30.0  # far more than anything here needs

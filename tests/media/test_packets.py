@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captoolkit.audio import packets
-from captoolkit.audio.packets import Packets
-from captoolkit.audio.probe import probe
-from tests.audio.conftest import Convert
+from captoolkit.media import packets
+from captoolkit.media.packets import Packets
+from captoolkit.media.probe_file import probe
+from tests.media.conftest import Convert
 
 # Codec, and how many samples one of its packets holds.
 KINDS = {

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from captoolkit.audio import pcm
-from captoolkit.audio.probe import choose_track, probe
 from captoolkit.errors import (
     InputError,
     NoAudioError,
     NotMediaError,
     SourceNotFoundError,
 )
+from captoolkit.media import decode
+from captoolkit.media.probe_file import choose_track, probe
 from captoolkit.model import MediaInfo, Picture
-from tests.audio.conftest import ODD_LENGTH_S, Convert, Count, noise, posix
 from tests.conftest import CORPUS, FIXTURES, tone, write_wav
+from tests.media.conftest import ODD_LENGTH_S, Convert, Count, noise, posix
 
 FAST = "-movflags +faststart"
 SPEECH = "-ar 8000 -ac 1"
@@ -604,5 +604,5 @@ def test_ambisonic_channels_are_counted(tmp_path: Path, ffmpeg: str) -> None:
     (track,) = probe(path).tracks
     assert track.channels == 4
     assert track.duration_samples == 48_000
-    with pcm.Decoder(path, track=track, mix=[[0.25] * 4]) as decoder:
+    with decode.Decoder(path, track=track, mix=[[0.25] * 4]) as decoder:
         assert sum(len(block) for block in decoder) == 48_000

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captoolkit.audio import sndfile
-from tests.audio.conftest import noise
+from captoolkit.media import sndfile
 from tests.conftest import write_wav
+from tests.media.conftest import noise
 
 RATE_HZ = 16_000
 

@@ -20,8 +20,9 @@ import soundfile
 from numpy.typing import NDArray
 
 import captoolkit
-from captoolkit.audio.probe import probe
-from captoolkit.audio.source import (
+from captoolkit.errors import InputError, SourceNotFoundError, UsageError
+from captoolkit.media.probe_file import probe
+from captoolkit.media.source import (
     MAX_STEM_BYTES,
     OpenSource,
     open_source,
@@ -29,10 +30,9 @@ from captoolkit.audio.source import (
     refuse_url,
     stem_of,
 )
-from captoolkit.captioners.download import download
-from captoolkit.errors import InputError, SourceNotFoundError, UsageError
-from tests.audio.conftest import noise
+from captoolkit.net.download import download
 from tests.conftest import write_wav
+from tests.media.conftest import noise
 
 RATE_HZ = 16_000
 
@@ -198,7 +198,7 @@ def test_a_socket_is_read_to_its_end(temporary: Path, stereo: Path) -> None:
 def test_standard_input_is_read_to_its_end(stereo: Path) -> None:
     """`sys.stdin.buffer` is a source, and `<stdin>` is no name of a file."""
     code = (
-        "import sys; from captoolkit.audio.source import open_source; "
+        "import sys; from captoolkit.media.source import open_source; "
         "opened = open_source(sys.stdin.buffer); "
         "print(opened.name, opened.stem, opened.path.stat().st_size); opened.close()"
     )

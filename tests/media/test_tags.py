@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio import ffmpeg, tags
-from captoolkit.audio.probe import probe
-from captoolkit.planning.splitting import Chapter
-from tests.audio.conftest import Convert
+from captoolkit.media import ffmpeg, tags
+from captoolkit.media.probe_file import probe
+from captoolkit.planning.split_plan import Chapter
+from tests.media.conftest import Convert
 
 SAID = {"title": "One = two; # three", "artist": "Ålesund 夜 \\ back", "comment": "two\nlines"}
 OPTIONS = [word for name, text in SAID.items() for word in ("-metadata", f"{name}={text}")]

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from captoolkit.audio import encode, pcm
-from captoolkit.audio.probe import probe
-from captoolkit.audio.transcode import Transcoder, can_transcode
 from captoolkit.errors import OutputError, ToolError
+from captoolkit.media import decode, encode
+from captoolkit.media.probe_file import probe
+from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Span, Track
 from captoolkit.planning import ladder
 from captoolkit.units import rescale
-from tests.audio.conftest import Sound, has_children, noise
 from tests.conftest import tone
+from tests.media.conftest import Sound, has_children, noise
 
 RATE_HZ = 44_100
 MP3S = {
@@ -42,7 +42,7 @@ def stretch(start_s: float, end_s: float) -> Span:
 
 
 def transcoder(
-    source: Path, path: Path, encoding: Encoding, span: Span, mix: pcm.Mix | None
+    source: Path, path: Path, encoding: Encoding, span: Span, mix: decode.Mix | None
 ) -> Transcoder:
     """A transcoder of the file's only track."""
     track = probe(source).default_track
@@ -51,15 +51,15 @@ def transcoder(
 
 def read(path: Path) -> Sound:
     """All samples of a file."""
-    with pcm.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.Decoder(path, track=probe(path).default_track) as decoder:
         return np.concatenate(list(decoder))
 
 
 def by_two_programs(
-    source: Path, path: Path, encoding: Encoding, span: Span, mix: pcm.Mix | None
+    source: Path, path: Path, encoding: Encoding, span: Span, mix: decode.Mix | None
 ) -> Sound:
     """What comes of the stretch when one ffmpeg decodes and another encodes."""
-    decoder = pcm.Decoder(
+    decoder = decode.Decoder(
         source,
         track=probe(source).default_track,
         rate_hz=encoding.sample_rate_hz,

@@ -15,13 +15,13 @@ import httpx
 import pytest
 
 from captoolkit.captioners import dashscope
-from captoolkit.captioners.client import Client
-from captoolkit.captioners.exchange import Request, retry_after_s
-from captoolkit.captioners.http import FAILURES, Bounds
-from captoolkit.captioners.regions import parse_base_url
 from captoolkit.captioners.service import ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
-from tests.captioners.test_download import self_signed
+from captoolkit.net.client import Client
+from captoolkit.net.connections import FAILURES, Bounds
+from captoolkit.net.exchange import Request, retry_after_s
+from captoolkit.services.regions import parse_base_url
+from tests.net.test_download import self_signed
 from tests.recorder import Recorder
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from captoolkit import __version__
-from captoolkit.captioners.download import MAX_REDIRECTS, download
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
+from captoolkit.net.download import MAX_REDIRECTS, download
 from tests.recorder import Behaviour, Recorder
 
 BODY = bytes(range(256)) * 1000

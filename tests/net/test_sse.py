@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.captioners.sse import Decoder, Event
+from captoolkit.net.sse import Decoder, Event
 
 
 def events_of(*blocks: bytes) -> list[Event]:

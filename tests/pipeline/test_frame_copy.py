@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 import captoolkit
-from captoolkit.audio.clip import ReadySegment
 from captoolkit.model import Action, Plan, Target
-from tests.audio.conftest import Convert, Count, has_children, noise
+from captoolkit.pipeline.segment import ReadySegment
 from tests.conftest import silence, write_wav
+from tests.media.conftest import Convert, Count, has_children, noise
 from tests.planning.making import service
 
 RATE_HZ = 16_000

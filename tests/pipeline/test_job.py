@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio.clip import Folder
 from captoolkit.errors import SourceNotFoundError
 from captoolkit.model import Span
-from captoolkit.planning.plan import make_plan
-from captoolkit.planning.wishes import Wishes
-from captoolkit.workshop.job import CHUNK_BYTES, Hashing, Job, is_segment_name, segment_name
+from captoolkit.pipeline.job import CHUNK_BYTES, Hashing, Job, is_segment_name, segment_name
+from captoolkit.pipeline.segment import Folder
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import CAPTIONER, media, track
 
 

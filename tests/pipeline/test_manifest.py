@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captoolkit import manifest
 from captoolkit.model import Plan, Segment, SourceInfo, Via
-from captoolkit.planning.plan import make_plan
+from captoolkit.pipeline import manifest
+from captoolkit.planning.prepare_plan import make_plan
 from captoolkit.units import samples_at
 from tests.planning.making import CAPTIONER, media, track
 

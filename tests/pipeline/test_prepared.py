@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from captoolkit.audio.clip import ReadySegment
+from captoolkit.api.prepare import prepare
 from captoolkit.errors import UsageError
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action
-from captoolkit.prepared import Prepared
-from captoolkit.preparing import prepare
-from tests.audio.conftest import Convert, has_children, noise
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.pipeline.segment import ReadySegment
 from tests.conftest import write_wav
+from tests.media.conftest import Convert, has_children, noise
 
 PATIENCE_S = 30
 

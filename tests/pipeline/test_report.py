@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from captoolkit.api.prepare import prepare
 from captoolkit.errors import UsageError
 from captoolkit.events import Event, SegmentReady
-from captoolkit.preparing import prepare
-from tests.audio.conftest import has_children, noise
 from tests.conftest import write_wav
+from tests.media.conftest import has_children, noise
 
 
 @pytest.mark.parametrize("jobs", [1, 4])

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.errors import SourceNotFoundError
 from captoolkit.model import Span
-from tests.audio.conftest import has_children, noise
+from captoolkit.pipeline.segment import Folder, ReadySegment
 from tests.conftest import write_wav
+from tests.media.conftest import has_children, noise
 
 
 @pytest.fixture

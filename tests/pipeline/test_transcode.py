@@ -18,15 +18,15 @@ import soundfile
 from numpy.typing import NDArray
 
 from captoolkit import prepare
-from captoolkit.audio import encode
-from captoolkit.audio.clip import ReadySegment
 from captoolkit.errors import LimitError, UsageError
 from captoolkit.events import Event, Progressed, Replaced, SegmentReady
+from captoolkit.media import encode
 from captoolkit.model import Span
+from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning import ladder
 from captoolkit.planning.cuts import RUN_SEGMENTS, runs
-from tests.audio.conftest import Convert, has_children, noise
 from tests.conftest import silence, tone
+from tests.media.conftest import Convert, has_children, noise
 from tests.planning.making import service
 
 RATE_HZ = 16_000

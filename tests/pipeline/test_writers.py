@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captoolkit.audio import encode
-from captoolkit.audio.clip import Folder
 from captoolkit.errors import LimitError, OutputError
+from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
+from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.segment import Folder
+from captoolkit.pipeline.writers import Bench, Remake
 from captoolkit.planning import ladder
 from captoolkit.planning.layout import lay_out
-from captoolkit.planning.plan import make_plan
-from captoolkit.planning.wishes import Wishes
-from captoolkit.workshop.bench import Bench, Remake
-from captoolkit.workshop.job import Job
-from tests.audio.conftest import Sound, has_children, noise
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.prepare_plan import make_plan
+from tests.media.conftest import Sound, has_children, noise
 from tests.planning.making import CAPTIONER, media, service, track
 
 MP3 = ladder.mp3(48_000, 24_000)

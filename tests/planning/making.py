@@ -7,10 +7,10 @@ from fractions import Fraction
 from importlib import resources
 
 from captoolkit.model import Fact, MediaInfo, Picture, Target, Track
-from captoolkit.planning import targets
+from captoolkit.services import rows
 
 ROWS = resources.files("captoolkit.planning").joinpath("targets.toml").read_text(encoding="utf-8")
-SERVICES = targets.parse(ROWS, origin="targets.toml")
+SERVICES = rows.parse(ROWS, origin="targets.toml")
 CAPTIONER = SERVICES["qwen3-omni-captioner"]
 QWEN_AUDIO = SERVICES["qwen-audio"]
 VLLM = SERVICES["vllm"]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from captoolkit.model import Plan
 from captoolkit.planning.cuts import Window
-from captoolkit.planning.splitting import Chapter, Way, make_split
-from captoolkit.planning.wishes import Wishes
-from captoolkit.workshop.edges import edges, movable
+from captoolkit.planning.frame_cuts import edges, movable
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.split_plan import Chapter, Way, make_split
 from tests.planning.making import media, track
 
 RATE_HZ = 1000

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captoolkit.model import Action, Span
-from captoolkit.planning import copying
-from captoolkit.planning.copying import Framing
+from captoolkit.planning import frame_plan
 from captoolkit.planning.fitting import Bounds
-from captoolkit.planning.plan import make_plan
-from captoolkit.planning.wishes import Wishes
+from captoolkit.planning.frame_plan import Framing
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import CAPTIONER, media, track
 
 FRAME = 1_152
@@ -61,7 +61,7 @@ def test_any_segment_stays_within_the_bounds(
 ) -> None:
     """Wherever a segment lies, with a frame more at each end, the delay and the head, it fits."""
     framing = framing_of(sizes, head_bytes=head_bytes, lead_samples=lead_samples)
-    longest_s = copying.longest_s(framing, Bounds(duration_s=duration_s, size_bytes=size_bytes))
+    longest_s = frame_plan.longest_s(framing, Bounds(duration_s=duration_s, size_bytes=size_bytes))
     assert 0 <= longest_s <= framing.framed_s
     held = longest_s / FRAME_S
     assert held.denominator == 1
@@ -81,7 +81,9 @@ def test_any_segment_stays_within_the_bounds(
 @settings(deadline=None)
 def test_one_frame_more_would_be_too_large_somewhere(sizes: list[int], size_bytes: int) -> None:
     """The longest segment is no shorter than the largest frames demand."""
-    longest_s = copying.longest_s(framing_of(sizes), Bounds(duration_s=None, size_bytes=size_bytes))
+    longest_s = frame_plan.longest_s(
+        framing_of(sizes), Bounds(duration_s=None, size_bytes=size_bytes)
+    )
     frames = int(longest_s / FRAME_S)
     if frames in (0, len(sizes)):  # not even three fit, or all do
         return
@@ -104,12 +106,12 @@ def test_what_is_not_refused_can_be_shared_out(
     bounds = Bounds(duration_s=max_segment_s or Fraction(2_400), size_bytes=7_499_988)
     wishes = Wishes(segment_s=segment_s, max_segment_s=max_segment_s)
     durations_s = [framing.framed_s]
-    if copying.why_not(framing, durations_s, bounds, wishes):
+    if frame_plan.why_not(framing, durations_s, bounds, wishes):
         return
-    share = copying.share(framing, durations_s, bounds, wishes)
+    share = frame_plan.share(framing, durations_s, bounds, wishes)
     moved_s = 2 * share.reach_s if share.numbers != (1,) else 0
     assert durations_s[0] / share.numbers[0] + moved_s <= share.longest_s
-    assert share.longest_s == copying.longest_s(framing, bounds)
+    assert share.longest_s == frame_plan.longest_s(framing, bounds)
 
 
 # ------------------------------------------------------------------------------- examples
@@ -119,14 +121,14 @@ def test_without_limits_all_frames_are_one_segment() -> None:
     """Where nothing limits a segment, all frames are one, delay and padding included."""
     framing = framing_of([100, 200, 300], head_bytes=6)
     assert framing.file_bytes == 606
-    assert copying.longest_s(framing, NO_LIMITS) == framing.framed_s == 3 * FRAME_S
+    assert frame_plan.longest_s(framing, NO_LIMITS) == framing.framed_s == 3 * FRAME_S
 
 
 def test_largest_frames_decide() -> None:
     """A loud passage of large frames limits every segment, as it may lie in any."""
     framing = framing_of([100] * 50 + [1_000] * 20 + [100] * 50, head_bytes=6)
     bounds = Bounds(duration_s=None, size_bytes=10_006)
-    assert copying.longest_s(framing, bounds) == (10 - 2) * FRAME_S
+    assert frame_plan.longest_s(framing, bounds) == (10 - 2) * FRAME_S
 
 
 def test_frames_too_large_for_two_minutes_are_encoded() -> None:
@@ -134,10 +136,10 @@ def test_frames_too_large_for_two_minutes_are_encoded() -> None:
     framing = constant(600, frame_bytes=960)  # 320 kbit/s
     bounds = Bounds(duration_s=None, size_bytes=4_000_000)
     durations_s = [Fraction(600)]
-    said = copying.why_not(framing, durations_s, bounds, Wishes())
+    said = frame_plan.why_not(framing, durations_s, bounds, Wishes())
     assert said == "Its frames as they are would make segments of only 1:40."
-    assert not copying.why_not(framing, durations_s, bounds, Wishes(segment_s=Fraction(60)))
-    assert copying.why_not(framing, durations_s, bounds, Wishes(segment_s=Fraction(150)))
+    assert not frame_plan.why_not(framing, durations_s, bounds, Wishes(segment_s=Fraction(60)))
+    assert frame_plan.why_not(framing, durations_s, bounds, Wishes(segment_s=Fraction(150)))
 
 
 @pytest.mark.parametrize(
@@ -160,8 +162,8 @@ def test_reasons_say_what_the_frames_come_to_lie_in(name: str, words: str) -> No
         Span(start_samples=start, end_samples=start + half, rate_hz=RATE_HZ) for start in (0, half)
     ]
     kept = f"Its {name} frames are kept as they are, in {words}."
-    assert copying.reasons(framing, spans[:1], Fraction(0)) == [kept]
-    assert copying.reasons(framing, spans, Fraction(5)) == [
+    assert frame_plan.reasons(framing, spans[:1], Fraction(0)) == [kept]
+    assert frame_plan.reasons(framing, spans, Fraction(5)) == [
         "It becomes 2 balanced segments of about 2:30, each cut at the quietest point within 5 s.",
         kept,
     ]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from captoolkit.audio.encode import open_writer
 from captoolkit.errors import UsageError
+from captoolkit.media.encode import open_writer
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
 from captoolkit.planning.ladder import (

@@ -11,7 +11,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
 from captoolkit.planning import ladder
 from captoolkit.planning.ladder import LADDER, aac, amr, gsm, mp3, wav
-from captoolkit.planning.wishes import Wishes, candidates, fallbacks, refuse_nonsense
+from captoolkit.planning.options import Wishes, candidates, fallbacks, refuse_nonsense
 from tests.planning.making import CAPTIONER, service, track
 
 RUNGS = [rung.encoding for rung in LADDER]

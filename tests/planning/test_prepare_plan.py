@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from captoolkit.dsp.downmix import Mix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Span, Target, Track, Via
 from captoolkit.planning import ladder
-from captoolkit.planning.bill import audio_tokens
-from captoolkit.planning.mixing import Mix
-from captoolkit.planning.plan import make_plan
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.prepare_plan import make_plan
 from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
-from captoolkit.planning.targets import max_bytes
-from captoolkit.planning.wishes import Wishes
+from captoolkit.services.price import audio_tokens
+from captoolkit.services.rows import max_bytes
 from captoolkit.units import base64_length, format_clock
 from tests.planning.making import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Span
 from captoolkit.planning import sharing
-from captoolkit.planning.wishes import Wishes
+from captoolkit.planning.options import Wishes
 
 RATE_HZ = 44_100
 durations = st.lists(st.fractions(Fraction(1, 100), 20_000, max_denominator=RATE_HZ), min_size=1)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captoolkit.bitstream.containers import samples_kept
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Track
-from captoolkit.planning.containers import samples_kept
-from captoolkit.planning.splitting import Chapter, Way, make_split
-from captoolkit.planning.wishes import Wishes
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.split_plan import Chapter, Way, make_split
 from tests.planning.making import media, track
 
 COPY = Way(suffix="mp3", said="Frames are kept.")

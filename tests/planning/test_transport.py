@@ -7,9 +7,9 @@ import pytest
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Plan, Target, Via
-from captoolkit.planning import travel
-from captoolkit.planning.plan import make_plan
-from captoolkit.planning.wishes import Wishes
+from captoolkit.planning import transport
+from captoolkit.planning.options import Wishes
+from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 
 ALL = frozenset(Via)
@@ -38,7 +38,7 @@ def test_the_ways_to_choose_from(
     wish: str, has_url: bool, ways: Collection[Via] | None, expected: tuple[Via, ...]
 ) -> None:
     """Those that lead to whoever is asked, the one to prefer first."""
-    assert travel.candidates(wish, has_url=has_url, ways=ways) == expected
+    assert transport.candidates(wish, has_url=has_url, ways=ways) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_ways_that_there_are_not_are_refused(
 ) -> None:
     """Before anything is fetched or prepared."""
     with pytest.raises(UsageError, match=told):
-        travel.candidates(wish, has_url=has_url, ways=ways)
+        transport.candidates(wish, has_url=has_url, ways=ways)
 
 
 def planned(seconds: float, ways: tuple[Via, ...], target: Target = CAPTIONER, **kind: Any) -> Plan:
@@ -63,7 +63,9 @@ def planned(seconds: float, ways: tuple[Via, ...], target: Target = CAPTIONER, *
     codec, container = kind.get("codec", "flac"), kind.get("container", "flac")
     sound = track(seconds, codec=codec)
     info = media(sound, container=container, size_bytes=kind.get("size_bytes", 1_000_000))
-    return travel.best(lambda via: make_plan(info, sound, target, via=via, wishes=Wishes()), ways)
+    return transport.best(
+        lambda via: make_plan(info, sound, target, via=via, wishes=Wishes()), ways
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit import catalogue
 from captoolkit.errors import UsageError
+from captoolkit.services import catalogue
 from tests.planning.making import CAPTIONER, QWEN_AUDIO, SERVICES, service
 
 MINE = """

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.audio.clip import Folder, ReadySegment
 from captoolkit.errors import UsageError
 from captoolkit.model import Fact, MediaInfo, Picture, Price, Span, Target, Via
-from captoolkit.planning import targets
-from captoolkit.planning.targets import clock, max_bytes, misfits, parse
+from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.services import rows
+from captoolkit.services.rows import clock, max_bytes, misfits, parse
 from tests.planning.making import CAPTIONER, QWEN_AUDIO, SERVICES, VLLM, media, service, track
 
 ROW = """
@@ -259,4 +259,4 @@ def test_length_in_a_sentence(seconds: Fraction | float, text: str) -> None:
 
 def test_prefix_is_that_of_the_page() -> None:
     """The prefix that is counted has the thirteen characters of the pages' samples."""
-    assert (targets.DATA_URI_PREFIX, len(targets.DATA_URI_PREFIX)) == ("data:;base64,", 13)
+    assert (rows.DATA_URI_PREFIX, len(rows.DATA_URI_PREFIX)) == ("data:;base64,", 13)

@@ -7,8 +7,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captoolkit.exactjson import line_of, render, render_line, seconds, source_fields
 from captoolkit.model import SourceInfo
+from captoolkit.support.exact_json import line_of, render, render_line, seconds
+from captoolkit.timeline.json import source_fields
 
 TEXTS = st.text(st.characters() | st.sampled_from("\ud800\udbff\udc00\udfff\x00\x1b\x7f\x85\u2028"))
 LEAVES = (

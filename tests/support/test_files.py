@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from captoolkit import files
 from captoolkit.errors import OutputError, OutputExistsError
+from captoolkit.support import files
 
 # Letters that differ in case, in how an accent is encoded, and what numbering may run into.
 STEMS = st.text(st.sampled_from("aAéÉe\u0301ßs-23. "), min_size=1, max_size=4)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from captoolkit.workshop.results import Results
+from captoolkit.support.queues import Results
 
 LONG_S = 10.0  # nothing here takes so long unless it hangs
 

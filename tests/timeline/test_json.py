@@ -127,7 +127,11 @@ def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
     ("path", "value", "problem"),
     [
         (["format"], "captoolkit.timeline/2", r"version 2 .* version 1 is what is read.*newer"),
-        (["format"], "captoolkit.manifest/1", r"a manifest of prepared files .* not a timeline"),
+        (
+            ["format"],
+            "captoolkit.manifest/1",
+            r"a manifest of prepared files .* not a timeline",
+        ),
         (["format"], ..., "format is None"),
         (["colour"], "red", "unknown field `colour`"),
         (["cost"], ..., "missing required field `cost`"),

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from captoolkit.api.page import page
 from captoolkit.model import Entry, Envelope, SourceInfo, Span, Status
-from captoolkit.picturing import page
 from captoolkit.timeline.html import render
 from captoolkit.timeline.value import Timeline
 from tests.conftest import silence, tone, write_wav

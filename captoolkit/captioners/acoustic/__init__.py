@@ -13,8 +13,8 @@ from captoolkit.captioners.acoustic.measure import Measurements, Measurer
 from captoolkit.captioners.acoustic.sentences import describe
 from captoolkit.captioners.acoustic.words import table
 from captoolkit.captioners.base import Clip
-from captoolkit.closing import Closing
 from captoolkit.model import Caption, CaptionerInfo
+from captoolkit.support.closing import Closing
 
 __all__ = ["AcousticCaptioner", "Measurements", "Measurer", "describe", "table"]
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.captioners.acoustic.channels import Channels, describe_channels
-from captoolkit.captioners.acoustic.character import Character, describe_frames
-from captoolkit.captioners.acoustic.levels import ClipMeter, LevelCurve, LevelMeter, SampleMeter
-from captoolkit.captioners.acoustic.loudness import LOWEST_RATE_HZ, Loudness, LoudnessMeter
-from captoolkit.captioners.acoustic.onsets import Onsets, describe_onsets, find_onsets
-from captoolkit.captioners.acoustic.spectrum import Frames, SpectrumMeter
-from captoolkit.captioners.acoustic.stretches import (
+from captoolkit.dsp.channels import Channels, describe_channels
+from captoolkit.dsp.character import Character, describe_frames
+from captoolkit.dsp.level_meters import ClipMeter, LevelCurve, LevelMeter, SampleMeter
+from captoolkit.dsp.loudness import LOWEST_RATE_HZ, Loudness, LoudnessMeter
+from captoolkit.dsp.onsets import Onsets, describe_onsets, find_onsets
+from captoolkit.dsp.spectrum import Frames, SpectrumMeter
+from captoolkit.dsp.stretches import (
     FLOOR_DB,
     Background,
     Stretch,
@@ -27,7 +27,7 @@ from captoolkit.captioners.acoustic.stretches import (
     inside,
     near_silences,
 )
-from captoolkit.captioners.acoustic.tiles import HOPS_PER_STEP, Clock, Tiler, silence_faults
+from captoolkit.dsp.tiles import HOPS_PER_STEP, Clock, Tiler, silence_faults
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:

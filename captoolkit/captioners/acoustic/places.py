@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from captoolkit.captioners.acoustic.figures import clock, count, listed, seconds, tenths, whole
 from captoolkit.captioners.acoustic.measure import Measurements
-from captoolkit.captioners.acoustic.stretches import Event, Stretch
+from captoolkit.dsp.stretches import Event, Stretch
 
 MOST_PLACES = 3
 """How many places a list names before it only counts the others."""

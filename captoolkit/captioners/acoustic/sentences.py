@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable
 
 from captoolkit.captioners.acoustic import words
-from captoolkit.captioners.acoustic.channels import Channels
-from captoolkit.captioners.acoustic.character import Character
 from captoolkit.captioners.acoustic.figures import (
     count,
     hertz,
@@ -23,9 +21,7 @@ from captoolkit.captioners.acoustic.figures import (
     tenths,
     whole,
 )
-from captoolkit.captioners.acoustic.loudness import LOWEST_RATE_HZ
 from captoolkit.captioners.acoustic.measure import Measurements
-from captoolkit.captioners.acoustic.onsets import REGULAR_INTERVALS
 from captoolkit.captioners.acoustic.places import (
     MOST_PLACES,
     at_sample,
@@ -36,9 +32,13 @@ from captoolkit.captioners.acoustic.places import (
     span,
     spans,
 )
-from captoolkit.captioners.acoustic.spectrum import SOUNDING_DB
-from captoolkit.captioners.acoustic.stretches import EVENT_DB, FLOOR_DB, Background
 from captoolkit.captioners.acoustic.summary import summary
+from captoolkit.dsp.channels import Channels
+from captoolkit.dsp.character import Character
+from captoolkit.dsp.loudness import LOWEST_RATE_HZ
+from captoolkit.dsp.onsets import REGULAR_INTERVALS
+from captoolkit.dsp.spectrum import SOUNDING_DB
+from captoolkit.dsp.stretches import EVENT_DB, FLOOR_DB, Background
 
 LOWEST_PEAK_DB = -120.0
 SIDES = ("left", "right")

@@ -10,16 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from captoolkit.captioners.acoustic import (
-    channels,
-    character,
-    levels,
-    measure,
-    onsets,
-    pitch,
-    spectrum,
-    stretches,
-)
+from captoolkit.captioners.acoustic import measure
+from captoolkit.dsp import channels, character, level_meters, onsets, pitch, spectrum, stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +117,8 @@ TERMS = {
     ),
     "background with events": f"the events fill less than {measure.SPARSE_EVENTS_SHARE:.0%}",
     "clipped": (
-        f"{levels.CLIP_RUN_SAMPLES} or more samples of a channel in a row at 16-bit full scale"
+        f"{level_meters.CLIP_RUN_SAMPLES} or more samples of a channel in a row "
+        "at 16-bit full scale"
     ),
     "onset": (
         f"the spectrum rises by {onsets.RISE_DB} dB or more, as a mean over its bands, against the "
