@@ -1,8 +1,8 @@
 """Whether a segment is asked about again, and when.
 
 Rules: what an error means is in `captioners/failures.py`, one table; how often and how long is
-here. A service that says when to come back is obeyed, up to a bound; beyond it the segment is given up,
-because the next run asks for it. Not built on a retry library: how often to try again goes by the
+here. A service that says when to come back is obeyed, up to a bound; beyond it the segment is
+given up, because the next run asks for it. Not built on a retry library: how often to try again goes by the
 kind of error, waits are shared by all threads of a run and end when it is cancelled.
 """
 
