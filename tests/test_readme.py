@@ -15,7 +15,7 @@ import captoolkit
 from captoolkit.model import Action
 from captoolkit.timeline import FORMATS
 from tests.conftest import FIXTURES, ROOT
-from tests.media.test_formats import KINDS, Bench, kind
+from tests.media.test_formats import KINDS, SegmentWriters, kind
 from tests.recorder import Recorder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -183,7 +183,10 @@ def test_what_goes_in_becomes_what_the_readme_says(tmp_path: Path, ffmpeg: str) 
     """A file for each container and codec of a row is planned as the row says."""
     _, _, table = README.partition("### Formats that go in")
     rows = [line for line in table.partition("*Encoded*")[0].splitlines() if line[:2] == "| "]
-    bench, kinds = Bench(tmp_path, ffmpeg), {one.name: one for one in [*KINDS, *MORE_KINDS]}
+    bench, kinds = (
+        SegmentWriters(tmp_path, ffmpeg),
+        {one.name: one for one in [*KINDS, *MORE_KINDS]},
+    )
     for row, names in zip(rows[2:], GOING_IN, strict=True):
         said = row.rstrip(" |").rpartition("| ")[2]
         (action,) = (it for words, it in OUTCOMES.items() if said.startswith(words))

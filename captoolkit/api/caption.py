@@ -20,17 +20,17 @@ from captoolkit.captioners.base import Captioner, PaidCaptioner, ways_to
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.dispatch.asker import FreeAsker, PaidAsker
 from captoolkit.dispatch.budget import Budget, price_in, refuse_too_small, worst_case
-from captoolkit.dispatch.context import Service, Terms
+from captoolkit.dispatch.context import RunContext, Service
 from captoolkit.dispatch.ledger import Ledger
-from captoolkit.dispatch.rate_limit import PACES
-from captoolkit.dispatch.retry import Patience
+from captoolkit.dispatch.rate_limit import RATE_LIMITERS
+from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.dispatch.run import Captions, Telling
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import CaptionerInfo, Plan, Target
 from captoolkit.services import catalogue
 from captoolkit.services.regions import is_model_studio_url, place_of, region_of_url
-from captoolkit.support.cancel import CLOCK, Clock, Lease
+from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def captions(
     ledger: str | Path | None = None,
     resume: bool = True,
     stream: bool = False,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
     run_timeout_s: float | None = None,
     on_event: OnEvent = ignore,
     clock: Clock = CLOCK,
     stop: threading.Event | None = None,
-    **wishes: Any,
+    **options: Any,
 ) -> Captions:
     """Return the entries of a recording to iterate over, each as soon as it is finished.
 
@@ -91,12 +91,12 @@ def captions(
             `:memory:` to keep nothing. Captioners that cost nothing are not written down.
         resume: take the answers that are there; False asks anew, and keeps the new answers.
         stream: report text as it comes (`TextArrived`).
-        patience: how long a segment is asked about again after faults that may pass.
+        retry_policy: how long a segment is asked about again after faults that may pass.
         run_timeout_s: after so long nothing more is asked, and what is left becomes holes.
         on_event: receives what `prepare` reports, `EntryReady`, `TextArrived` and `AskedAgain`.
         clock: where time comes from.
         stop: cancels when it is set, as closing does.
-        **wishes: the other keyword arguments of `plan`.
+        **options: the other keyword arguments of `plan`.
 
     Raises:
         UsageError: what was asked for cannot be; nothing has been sent.
@@ -125,18 +125,18 @@ def captions(
             resources.callback(asked.close)
         service = _service(asked.info, target, region, clock)
         ways = ways_to(asked)
-        prepared = prepare(source, on_event=tell, target=service.target, ways=ways, **wishes)
+        prepared = prepare(source, on_event=tell, target=service.target, ways=ways, **options)
         resources.callback(prepared.close)
         ask = FreeAsker(asked).ask
         if isinstance(asked, PaidCaptioner):
             _refuse_cap(cap, prepared.plan, service)
-            terms = Terms(
+            context = RunContext(
                 ledger=resources.enter_context(Ledger(ledger, clock=clock)),
                 resume=resume,
                 service=service,
                 budget=cap,
-                patience=patience or Patience(),
-                lease=Lease(
+                retry_policy=retry_policy or RetryPolicy(),
+                scope=CancelScope(
                     stop=stop,
                     deadline_s=clock.now_s() + (inf if run_timeout_s is None else run_timeout_s),
                     clock=clock,
@@ -144,7 +144,7 @@ def captions(
                 stream=stream,
                 clock=clock,
             )
-            ask = PaidAsker(asked, terms, path=prepared.plan.info.path, tell=tell).ask
+            ask = PaidAsker(asked, context, path=prepared.plan.info.path, tell=tell).ask
         return Captions(
             prepared,
             service=service,
@@ -219,7 +219,7 @@ def _service(
         info=info,
         target=target,
         price=price,
-        pace=PACES.of(place_of(url), place or "", info.model, clock=clock, **rates),
+        rate_limiter=RATE_LIMITERS.of(place_of(url), place or "", info.model, clock=clock, **rates),
         may_cost=hosted or price is not None,
     )
 

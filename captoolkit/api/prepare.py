@@ -21,7 +21,7 @@ from captoolkit.media.source import OpenSource, is_web_url, open_source
 from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning import transport
-from captoolkit.planning.options import Wishes, refuse_nonsense
+from captoolkit.planning.options import ParsedOptions, refuse_nonsense
 from captoolkit.planning.prepare_plan import make_plan
 from captoolkit.services import catalogue
 from captoolkit.support import files
@@ -97,7 +97,7 @@ def plan(
         InputError: the source is missing, no media, without sound.
         ToolError: ffmpeg failed.
     """
-    wishes = Wishes(
+    options = ParsedOptions(
         format=format,
         quality=quality,
         bit_rate=parse_bit_rate(bit_rate) if isinstance(bit_rate, str) else bit_rate,
@@ -108,18 +108,18 @@ def plan(
         effort=effort,
         parts=parts,
     )
-    refuse_nonsense(wishes)
+    refuse_nonsense(options)
     row, least_s, most_s = catalogue.target(target), _silence_s(skip_silence), seconds(max_duration)
     transport.candidates(str(via), has_url=_is_url(source), ways=ways)  # before anything is fetched
     with _lent(source) as opened:
         vias = transport.candidates(str(via), has_url=opened.url is not None, ways=ways)
         chosen = chosen_track(opened.path, track, max_duration_s=most_s)
-        made = _plan_file(*chosen, row, vias, wishes, least_s)
+        made = _plan_file(*chosen, row, vias, options, least_s)
         return named(made, opened)
 
 
 def prepare(
-    source: Source, *, jobs: int | None = None, on_event: OnEvent = ignore, **wishes: Any
+    source: Source, *, jobs: int | None = None, on_event: OnEvent = ignore, **options: Any
 ) -> Prepared:
     """Return the segments of a recording that fit its target, made as they are asked for.
 
@@ -137,7 +137,7 @@ def prepare(
         on_event: receives `Started`, `Progressed`, `SegmentReady`, `Replaced` and `Warned`, from
             the threads that work; what it raises ends the work. To pickle what is returned, it
             must be pickled too: a function of a module can be, a lambda cannot.
-        **wishes: the keyword arguments of `plan`.
+        **options: the keyword arguments of `plan`.
 
     Raises:
         UsageError, InputError, ToolError: as `plan`; while iterating also LimitError and
@@ -147,7 +147,7 @@ def prepare(
         raise UsageError(f"jobs={jobs} must be at least 1")
     opened = open_anything(source)
     try:
-        return Prepared(plan(opened, **wishes), opened, jobs=jobs or cores(), on_event=on_event)
+        return Prepared(plan(opened, **options), opened, jobs=jobs or cores(), on_event=on_event)
     except BaseException:
         opened.close()
         raise
@@ -235,12 +235,12 @@ def _plan_file(
     chosen: Track,
     target: Target,
     vias: tuple[Via, ...],
-    wishes: Wishes,
+    options: ParsedOptions,
     silence_s: Fraction | None,
 ) -> Plan:
     path = Path(info.path)
     mix = None
-    if chosen.channels > 1 and wishes.channels != chosen.channels and not target.full_sound:
+    if chosen.channels > 1 and options.channels != chosen.channels and not target.full_sound:
         mix = downmix.choose_mix(
             decoded(decode.excerpts(path, track=chosen), path),
             rate_hz=chosen.sample_rate_hz,
@@ -250,7 +250,7 @@ def _plan_file(
     skipped = () if silence_s is None else _silent(path, chosen, silence_s)
     may_cancel = mix is not None and bool(mix.reason)
     stream: elementary.RawStream | str = ""
-    if not wishes.shape_the_sound and not may_cancel and elementary.may_be_sent(chosen, target):
+    if not options.shape_the_sound and not may_cancel and elementary.may_be_sent(chosen, target):
         with files.staging(None) as folder:
             stream = elementary.stream_of(info, chosen, folder)
     make = functools.partial(
@@ -258,7 +258,7 @@ def _plan_file(
         info,
         chosen,
         target,
-        wishes=wishes,
+        options=options,
         mix=mix,
         framing=stream.framing if isinstance(stream, elementary.RawStream) else None,
         unframed=stream if isinstance(stream, str) else "",

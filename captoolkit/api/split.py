@@ -27,7 +27,7 @@ from captoolkit.media.probe_file import sample_format
 from captoolkit.model import Action, MediaInfo, Track
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning import split_plan
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.split_plan import Chapter, Way, make_split
 from captoolkit.support import files
 
@@ -96,7 +96,9 @@ def split(
         raise UsageError(f"at={at} is no place to cut at", fix=f"take {CHAPTERS}, or leave it out")
     if at is not None and parts is not None:
         raise UsageError("parts cannot be counted at chapters", fix="leave one of them out")
-    wishes = Wishes(segment_s=seconds(segment), max_segment_s=seconds(max_segment), parts=parts)
+    options = ParsedOptions(
+        segment_s=seconds(segment), max_segment_s=seconds(max_segment), parts=parts
+    )
     opened = open_anything(source)
     try:
         info, chosen = chosen_track(opened.path, track, max_duration_s=seconds(max_duration))
@@ -106,7 +108,7 @@ def split(
             info,
             chosen,
             way,
-            wishes=wishes,
+            options=options,
             chapters=_chapters(told, info) if at == CHAPTERS else (),
             tags=told.tags,
             track_is_asked_for=track is not None,

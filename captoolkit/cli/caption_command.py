@@ -95,7 +95,7 @@ def _caption(name: str, outputs: Outputs, chosen: dict[str, Any]) -> Recap:
     places = outputs.places()
     screen = _screen(name, stream=chosen["stream"])
     how = {option: chosen[option] for option in HOW} | {"resume": not chosen["anew"]}
-    with captions(name, on_event=screen.show, **how, **options.wishes(chosen)) as entries:
+    with captions(name, on_event=screen.show, **how, **options.options(chosen)) as entries:
         outputs.refuse_unembeddable(entries.plan.info)
         if entries.is_paid:
             _agree(name, entries, agreed=chosen["agreed"], anew=chosen["anew"])

@@ -285,7 +285,7 @@ def _shaping_options() -> list[Callable[[Any], Any]]:
     ]
 
 
-def wishes(options: dict[str, Any]) -> dict[str, Any]:
+def options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of `preparing_options` as the library's keyword arguments."""
     names = ("target", "via", "quality", "bit_rate", "sample_rate_hz", "channels")
     taken = {name: options[name] for name in (*names, "segment", "max_segment", "track")}

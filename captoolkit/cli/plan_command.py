@@ -46,7 +46,7 @@ def command(
 
     def show(name: str) -> None:
         place = pictures.place(next(places))
-        with prepare(name, **options.wishes(chosen)) as work:
+        with prepare(name, **options.options(chosen)) as work:
             made = work.plan
             pictures.write(work, place)
         if as_json:

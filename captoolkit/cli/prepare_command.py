@@ -39,7 +39,7 @@ def command(
     """
     from captoolkit.api.prepare import prepare
 
-    make = partial(prepare, **options.wishes(chosen))
+    make = partial(prepare, **options.options(chosen))
     return save_each(
         "prepare",
         files,

@@ -19,7 +19,7 @@ from functools import partial
 from captoolkit.captioners.base import Answering, Captioner, OnText, PaidCaptioner
 from captoolkit.captioners.failures import Again, remedy_for
 from captoolkit.dispatch.budget import amount_of, predicted, worst_case
-from captoolkit.dispatch.context import Terms
+from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Question
 from captoolkit.dispatch.retry import Tries
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError
@@ -69,10 +69,15 @@ class PaidAsker:
     """Asks a captioner whose answers cost something, by the terms of a run."""
 
     def __init__(
-        self, captioner: PaidCaptioner, terms: Terms, *, path: str, tell: Callable[[Event], None]
+        self,
+        captioner: PaidCaptioner,
+        context: RunContext,
+        *,
+        path: str,
+        tell: Callable[[Event], None],
     ) -> None:
         self._captioner = captioner
-        self._terms = terms
+        self._context = context
         self._path = path
         self._tell = tell
         self._broken: BaseException | None = None  # what the caller's `on_event` has raised
@@ -92,16 +97,16 @@ class PaidAsker:
     def _answered(self, segment: ReadySegment) -> Answered:
         """The entry, from the ledger or from the captioner; whatever comes of it is noted."""
         question = Question.about(segment.sha256, self._captioner)
-        ledger, terms = self._terms.ledger, self._terms
+        ledger, context = self._context.ledger, self._context
         try:
-            known = ledger.claim(question, terms.lease, resume=terms.resume)
+            known = ledger.claim(question, context.scope, resume=context.resume)
         except CaptoolkitError as error:
             return hole(segment.index, segment.source_span, error)
         if known is not None:
             return Answered(entry=self._entry(segment, known), recalled=True)
-        now_s = terms.clock.now_s()
-        until_s = min(terms.lease.deadline_s, now_s + terms.patience.segment_s)
-        tries = Tries(terms.patience, deadline_s=until_s)
+        now_s = context.clock.now_s()
+        until_s = min(context.scope.deadline_s, now_s + context.retry_policy.segment_s)
+        tries = Tries(context.retry_policy, deadline_s=until_s)
         try:
             said = self._asked_until_answered(segment, tries)
         except CaptoolkitError as error:
@@ -117,21 +122,21 @@ class PaidAsker:
 
     def _entry(self, segment: ReadySegment, said: Caption) -> Entry:
         """The entry of a caption, what it was counted as beside what was expected."""
-        expected = predicted(self._terms.service.target, _duration_s(segment))
+        expected = predicted(self._context.service.target, _duration_s(segment))
         usage = replace(said.usage, predicted_input_tokens=expected.input_tokens)
         return _entry(segment, replace(said, usage=usage))
 
     def _asked_until_answered(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption, asking again where the policy says so."""
-        terms = self._terms
+        context = self._context
         while True:
-            terms.lease.check()
+            context.scope.check()
             try:
                 segment = self._brought(segment)
                 return self._asked(segment, tries)
             except ServiceError as error:
                 self._refuse_broken()
-                wait_s = tries.wait_after(error, now_s=terms.clock.now_s())
+                wait_s = tries.wait_after(error, now_s=context.clock.now_s())
                 self._heed(error, wait_s)
                 if wait_s is None:
                     raise _tired(error, tries.begun) from None
@@ -141,11 +146,11 @@ class PaidAsker:
         """Let an error count for the others whose questions would meet with the same."""
         again = remedy_for(error).again
         if again is Again.HALT:
-            self._terms.lease.halt(error)
+            self._context.scope.halt(error)
         if again is Again.SLOWER:
-            longest_s = self._terms.patience.longest_retry_after_s
+            longest_s = self._context.retry_policy.longest_retry_after_s
             asked_s = min(error.retry_after_s or 0.0, longest_s)
-            self._terms.service.pace.throttled(asked_s if wait_s is None else wait_s)
+            self._context.service.rate_limiter.throttled(asked_s if wait_s is None else wait_s)
 
     def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
         """Let time pass before the next try; what is throttled waits for its turn instead."""
@@ -154,7 +159,7 @@ class PaidAsker:
             AskedAgain(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
         )
         if remedy_for(error).again is not Again.SLOWER:
-            self._terms.lease.wait(wait_s)
+            self._context.scope.wait(wait_s)
 
     def _brought(self, segment: ReadySegment) -> ReadySegment:
         """The segment where it can be asked about: an upload is no question, and costs nothing."""
@@ -164,16 +169,16 @@ class PaidAsker:
 
     def _asked(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption of one request, when there is money for it and it is its turn."""
-        terms, service = self._terms, self._terms.service
+        context, service = self._context, self._context.service
         duration_s = _duration_s(segment)
         expected = predicted(service.target, duration_s)
         worst = Decimal(0)
-        if terms.budget is not None and service.price is not None:
+        if context.budget is not None and service.price is not None:
             worst = worst_case(service.target, service.price, duration_s)
-            terms.budget.reserve(worst, terms.lease)
+            context.budget.reserve(worst, context.scope)
         spent = Decimal(0)
         try:
-            service.pace.turn(expected.input_tokens or 0, terms.lease)
+            service.rate_limiter.turn(expected.input_tokens or 0, context.scope)
             spent = worst  # until it is known better
             tries.begun += 1
             said = _said(self._captioner, segment, self._on_text(segment))
@@ -183,14 +188,14 @@ class PaidAsker:
             spent = worst if remedy_for(error).may_be_billed else Decimal(0)
             raise
         finally:
-            if terms.budget is not None:
-                terms.budget.settle(worst, spent)
-        service.pace.answered(said.usage.output_tokens or 0)
+            if context.budget is not None:
+                context.budget.settle(worst, spent)
+        service.rate_limiter.answered(said.usage.output_tokens or 0)
         return said
 
     def _on_text(self, segment: ReadySegment) -> OnText | None:
         """What hands text on as it comes, None where nobody wants it."""
-        if not self._terms.stream:
+        if not self._context.stream:
             return None
 
         def text_arrived(text: str) -> None:

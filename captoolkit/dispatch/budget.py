@@ -16,7 +16,7 @@ from fractions import Fraction
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.model import Cost, CostRange, Plan, Price, Target, Usage
 from captoolkit.services.price import MILLION, bill
-from captoolkit.support.cancel import TICK_S, Lease
+from captoolkit.support.cancel import TICK_S, CancelScope
 
 MICRO = Decimal("0.000001")
 
@@ -47,7 +47,7 @@ class Budget:
         """What has been spent so far."""
         return self._spent
 
-    def reserve(self, worst: Decimal, lease: Lease) -> None:
+    def reserve(self, worst: Decimal, scope: CancelScope) -> None:
         """Set the worst case of a request aside, waiting for those under way where that helps.
 
         Raises:
@@ -64,7 +64,7 @@ class Budget:
                         "or paid for again",
                     )
                 self._changed.wait(TICK_S)
-                lease.check()
+                scope.check()
             self._reserved += worst
 
     def settle(self, worst: Decimal, spent: Decimal) -> None:

@@ -29,7 +29,7 @@ from captoolkit.captioners.base import PaidCaptioner
 from captoolkit.dispatch.ledger_locks import Owners
 from captoolkit.errors import OutputError
 from captoolkit.model import Caption, CaptionerInfo, Usage
-from captoolkit.support.cancel import CLOCK, Clock, Lease
+from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 from captoolkit.support.closing import Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_LEDGER"
@@ -144,7 +144,9 @@ class Ledger(Closing):
                     self._db.close()
                     raise
 
-    def claim(self, question: Question, lease: Lease, *, resume: bool = True) -> Caption | None:
+    def claim(
+        self, question: Question, scope: CancelScope, *, resume: bool = True
+    ) -> Caption | None:
         """Return the answer that is known; None if there is none and the caller is to ask.
 
         Whoever is told None must call `answer` or `fail`. While somebody else who is alive is
@@ -152,7 +154,7 @@ class Ledger(Closing):
 
         Args:
             question: what would be asked.
-            lease: ends waiting.
+            scope: ends waiting.
             resume: whether an answer that is known will do.
 
         Raises:
@@ -170,7 +172,7 @@ class Ledger(Closing):
                     self._asking[question.key] = _stamp(self._clock.today())
                     self._write(question, "asked")
                     return None
-            lease.wait(LOOK_AGAIN_S)
+            scope.wait(LOOK_AGAIN_S)
 
     def answer(self, question: Question, caption: Caption) -> None:
         """Write an answer down; one that cannot be is remembered until this is closed.

@@ -1,6 +1,6 @@
 """When the next request may go out: as often as a service allows, less often when it complains.
 
-Rules: one `Pace` for each endpoint and model, shared by everything that runs in the process,
+Rules: one `RateLimiter` for each endpoint and model, shared by everything that runs in the process,
 because services count per account and model. Limits are enforced by the second as well as by the
 minute (Model Studio, "Rate limits"), so requests are spaced and not sent in bursts. The first ones
 are spaced more widely: Model Studio throttles what "increased too quickly". What throttles all the
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 
-from captoolkit.support.cancel import CLOCK, Clock, Lease
+from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 
 RAMP = 2.0  # the first requests are this many times as far apart as the limit asks for
 RAMP_STEP = 0.5  # and each answer brings them closer by this
@@ -21,7 +21,7 @@ WIDEST_S = 60.0
 CLOSE_S = 0.01  # what is closer than this is not spaced at all
 
 
-class Pace:
+class RateLimiter:
     """The turns of one endpoint and model; safe to use from several threads.
 
     Args:
@@ -50,18 +50,18 @@ class Pace:
         """How far apart requests are sent at the moment."""
         return self._distance_s
 
-    def turn(self, tokens: int, lease: Lease) -> None:
+    def turn(self, tokens: int, scope: CancelScope) -> None:
         """Wait until a request with that many input tokens may go out.
 
         Raises:
             StoppedError, CaptoolkitError: the lease ends before that.
         """
-        start_s = self._book(tokens, lease)
+        start_s = self._book(tokens, scope)
         while True:
-            lease.wait(start_s - self._clock.now_s())
+            scope.wait(start_s - self._clock.now_s())
             if start_s >= self._paused_until_s:
                 return
-            start_s = self._book(0, lease)  # throttled meanwhile: to the end of the queue
+            start_s = self._book(0, scope)  # throttled meanwhile: to the end of the queue
 
     def answered(self, output_tokens: int) -> None:
         """Count an answer: it used tokens, and the service bears this pace."""
@@ -79,7 +79,7 @@ class Pace:
                 self._step = RECOVERY_STEP
             self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
 
-    def _book(self, tokens: int, lease: Lease) -> float:
+    def _book(self, tokens: int, scope: CancelScope) -> float:
         """Take the next free moment, unless the lease will have ended."""
         with self._guard:
             now_s = self._clock.now_s()
@@ -89,18 +89,18 @@ class Pace:
                 self._tokens_free_s,
                 self._paused_until_s,
             )
-            lease.check(start_s - now_s)
+            scope.check(start_s - now_s)
             self._request_free_s = start_s + self._distance_s
             self._tokens_free_s = max(start_s, self._tokens_free_s) + tokens * self._s_per_token
             return start_s
 
 
-class Paces:
+class RateLimiters:
     """Every pace there is, by endpoint and model, and by the limits that it keeps."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._known: dict[tuple[object, ...], Pace] = {}
+        self._known: dict[tuple[object, ...], RateLimiter] = {}
 
     def of(
         self,
@@ -108,12 +108,12 @@ class Paces:
         requests_per_minute: float | None,
         tokens_per_minute: float | None,
         clock: Clock = CLOCK,
-    ) -> Pace:
+    ) -> RateLimiter:
         """Return the pace that is shared by all who ask that model there, by the same clock."""
         key = (*endpoint_and_model, requests_per_minute, tokens_per_minute, clock)
         with self._guard:
             if key not in self._known:
-                self._known[key] = Pace(
+                self._known[key] = RateLimiter(
                     requests_per_minute=requests_per_minute,
                     tokens_per_minute=tokens_per_minute,
                     clock=clock,
@@ -121,4 +121,4 @@ class Paces:
             return self._known[key]
 
 
-PACES = Paces()
+RATE_LIMITERS = RateLimiters()

@@ -2,8 +2,8 @@
 
 Rules: what an error means is in `captioners/failures.py`, one table; how often and how long is
 here. A service that says when to come back is obeyed, up to a bound; beyond it the segment is
-given up, because the next run asks for it. Not built on a retry library: how often to try again goes by the
-kind of error, waits are shared by all threads of a run and end when it is cancelled.
+given up, because the next run asks for it. Not built on a retry library: how often to try again
+goes by the kind of error, waits are shared by all threads of a run and end when it is cancelled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RANDOM = random.Random()  # noqa: S311 - spreads waits, keeps no secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long to go on.
 
     Attributes:
@@ -46,9 +46,9 @@ class Tries:
     """
 
     def __init__(
-        self, patience: Patience, *, deadline_s: float, randomness: random.Random = _RANDOM
+        self, retry_policy: RetryPolicy, *, deadline_s: float, randomness: random.Random = _RANDOM
     ) -> None:
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._deadline_s = deadline_s
         self._randomness = randomness
         self._failures = dict.fromkeys(Again, 0)
@@ -61,9 +61,9 @@ class Tries:
         if self._failures[again] >= MOST_TRIES[again]:
             return None
         asked_s = error.retry_after_s or 0.0
-        if asked_s > self._patience.longest_retry_after_s:
+        if asked_s > self._retry_policy.longest_retry_after_s:
             return None
-        own_s = self._patience.first_wait_s * 2.0 ** (sum(self._failures.values()) - 1)
-        wait_s = max(asked_s, min(own_s, self._patience.longest_wait_s))
+        own_s = self._retry_policy.first_wait_s * 2.0 ** (sum(self._failures.values()) - 1)
+        wait_s = max(asked_s, min(own_s, self._retry_policy.longest_wait_s))
         wait_s *= 1 + JITTER * self._randomness.random()
         return wait_s if now_s + wait_s <= self._deadline_s else None

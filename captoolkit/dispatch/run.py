@@ -14,7 +14,7 @@ from captoolkit.captioners.failures import Again, remedy_for
 from captoolkit.dispatch.asker import Answered, Ask, hole
 from captoolkit.dispatch.budget import cost_of, range_in
 from captoolkit.dispatch.context import Service
-from captoolkit.dispatch.workers import Crew
+from captoolkit.dispatch.workers import WorkerPool
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage
@@ -95,7 +95,7 @@ class Captions(Closing):
         self._tell = tell
         self._stop = stop
         self._crowd = AHEAD * concurrency
-        self._crew = Crew(ask, size=concurrency, stop=stop, release=release)
+        self._crew = WorkerPool(ask, size=concurrency, stop=stop, release=release)
         self._entries: list[Entry] = []
         self._complete = False
         self._work = self._results()

@@ -20,7 +20,7 @@ from captoolkit.support.cancel import TICK_S, StoppedError
 Done = tuple[ReadySegment, Answered | BaseException]
 
 
-class Crew:
+class WorkerPool:
     """Some threads that ask about segments.
 
     Args:

@@ -144,6 +144,6 @@ def _denominator(k: float, quality: float) -> tuple[float, float, float]:
 
 
 def _quadratic(
-    terms: tuple[float, float, float], delay: NDArray[np.complex128]
+    context: tuple[float, float, float], delay: NDArray[np.complex128]
 ) -> NDArray[np.complex128]:
-    return terms[0] + terms[1] * delay + terms[2] * delay**2
+    return context[0] + context[1] * delay + context[2] * delay**2

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from captoolkit.errors import InputError, ServiceConnectionError, ServiceError, UsageError
-from captoolkit.net.connections import BOUNDS, Answer, Bounds, Clock, Connections, Trouble
+from captoolkit.net.connections import BOUNDS, Answer, Bounds, Connections, Trouble, Watchdog
 from captoolkit.net.exchange import EXCERPT_CHARS, Arriving, Form, Reply, Request, clean
 from captoolkit.services.regions import Endpoint, check_key, check_secrecy
 from captoolkit.support.closing import Closing
@@ -74,7 +74,7 @@ class Client(Closing):
             raise ValueError(f"{base_url} is not on {self._endpoint.host}")
         headers = {"Content-Type": "application/json"} if request.body else {}
         with (
-            Clock(self._bounds.answer_s) as clock,
+            Watchdog(self._bounds.answer_s) as clock,
             self._service.send(
                 request.method,
                 base_url + request.path,
@@ -100,7 +100,7 @@ class Client(Closing):
         with (
             _opened(form.file) as stream,
             Connections(storage, headers={"Accept": "application/json"}, bounds=self._bounds) as to,
-            Clock(self._bounds.upload_s) as clock,
+            Watchdog(self._bounds.upload_s) as clock,
             to.send(
                 "POST",
                 form.url,

@@ -135,7 +135,7 @@ class Answer:
     blocks: Iterator[bytes]
 
 
-class Clock(Closing):
+class Watchdog(Closing):
     """Ends an exchange when its time is over, whatever is being waited for.
 
     httpx bounds each wait alone; a head that drips in, or interim answers without end, outlast
@@ -211,7 +211,7 @@ class Connections(Closing):
         method: str,
         url: str,
         *,
-        clock: Clock,
+        clock: Watchdog,
         tell: Tell,
         login: tuple[str, str] | None = None,
         **content: Any,
@@ -250,7 +250,7 @@ class Connections(Closing):
             finally:
                 clock.leave()
 
-    def _blocks(self, response: httpx.Response, clock: Clock, tell: Tell) -> Iterator[bytes]:
+    def _blocks(self, response: httpx.Response, clock: Watchdog, tell: Tell) -> Iterator[bytes]:
         status_code = response.status_code
         try:
             yield from response.iter_raw()
@@ -260,7 +260,7 @@ class Connections(Closing):
             raise tell(self._lateness(clock, status_code))
 
     def _trouble(
-        self, error: httpx.RequestError, clock: Clock, status_code: int | None = None
+        self, error: httpx.RequestError, clock: Watchdog, status_code: int | None = None
     ) -> Trouble:
         if clock.is_late:
             return self._lateness(clock, status_code)
@@ -281,7 +281,7 @@ class Connections(Closing):
             status_code=status_code,
         )
 
-    def _lateness(self, clock: Clock, status_code: int | None) -> Trouble:
+    def _lateness(self, clock: Watchdog, status_code: int | None) -> Trouble:
         return Trouble(
             problem=f"{self._endpoint.address} was not done within {clock.total_s:g} s",
             fix=_RETRY_FIX,

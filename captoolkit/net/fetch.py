@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
-from captoolkit.net.connections import Answer, Bounds, Clock, Connections, Trouble
+from captoolkit.net.connections import Answer, Bounds, Connections, Trouble, Watchdog
 from captoolkit.services.regions import Endpoint
 from captoolkit.support.closing import Closing
 
@@ -85,7 +85,7 @@ class Getter(Closing):
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._clock = Clock(bounds.answer_s)
+        self._clock = Watchdog(bounds.answer_s)
 
     def close(self) -> None:
         """Stop the clock; may be called twice."""

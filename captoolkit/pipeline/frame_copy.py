@@ -42,7 +42,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Copying(Closing):
+class FrameCopy(Closing):
     """The segments of a plan that keeps the frames; to be iterated once.
 
     Args:

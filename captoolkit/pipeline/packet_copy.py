@@ -37,7 +37,7 @@ MAX_PIECES = 3_000  # their numbers are one argument of ffmpeg's, 32 KB long whe
 NAME = "piece.%d"  # what ffmpeg numbers from 1; no name of the user's, which might hold a %
 
 
-class Parting(Closing):
+class PacketCopy(Closing):
     """The segments of a plan that copies packets from container to container; iterated once.
 
     Args:

@@ -12,7 +12,7 @@ from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.support.closing import Closing
 
 
-class Untouched(Closing):
+class PassThrough(Closing):
     """The one segment of a plan that passes a file through."""
 
     def __init__(self, job: Job, report: Report) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from captoolkit.model import Action
-from captoolkit.pipeline.frame_copy import Copying
+from captoolkit.pipeline.frame_copy import FrameCopy
 from captoolkit.pipeline.job import Job
-from captoolkit.pipeline.packet_copy import Parting
-from captoolkit.pipeline.pass_through import Untouched
+from captoolkit.pipeline.packet_copy import PacketCopy
+from captoolkit.pipeline.pass_through import PassThrough
 from captoolkit.pipeline.report import Report
-from captoolkit.pipeline.transcode import Stream
+from captoolkit.pipeline.transcode import Transcode
 
-Making = Untouched | Copying | Parting | Stream
+Making = PassThrough | FrameCopy | PacketCopy | Transcode
 
 
 def begin(job: Job, report: Report, *, jobs: int) -> Making:
@@ -22,12 +22,12 @@ def begin(job: Job, report: Report, *, jobs: int) -> Making:
         jobs: how many stretches of the recording are worked on at once.
     """
     if job.plan.action is Action.PASS_THROUGH:
-        return Untouched(job, report)
+        return PassThrough(job, report)
     if job.plan.muxer:
-        return Parting(job, report, jobs=jobs)
+        return PacketCopy(job, report, jobs=jobs)
     if job.plan.encoding is None:
-        return Copying(job, report, jobs=jobs)
-    return Stream(
+        return FrameCopy(job, report, jobs=jobs)
+    return Transcode(
         job,
         job.plan.encoding,
         jobs=jobs,

@@ -29,11 +29,11 @@ from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Span, Track
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
-from captoolkit.pipeline.writers import Bench
+from captoolkit.pipeline.writers import SegmentWriters
 from captoolkit.planning.cuts import RUN_SEGMENTS, cut, quietest_in, runs
 from captoolkit.planning.layout import Layout, lay_out
 from captoolkit.support.closing import Closing
-from captoolkit.support.queues import Results
+from captoolkit.support.queues import BoundedQueue
 from captoolkit.units import rescale
 
 ROUNDED = 1  # how many samples more or fewer resampling may give than the lengths say
@@ -61,7 +61,7 @@ class Run:
     open_ended: bool
 
 
-class Stream(Closing):
+class Transcode(Closing):
     """The segments of a plan that decodes, in order; to be iterated once.
 
     Args:
@@ -101,7 +101,7 @@ class Stream(Closing):
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments, while the runs after theirs are worked on."""
-        ahead: deque[Results[ReadySegment]] = deque()
+        ahead: deque[BoundedQueue[ReadySegment]] = deque()
         for run in self._runs():
             if self._stop.is_set():
                 return
@@ -172,8 +172,8 @@ class Stream(Closing):
 
     # --------------------------------------------------------------------------- the workers
 
-    def _start(self, run: Run) -> Results[ReadySegment]:
-        results: Results[ReadySegment] = Results(RUN_SEGMENTS, self._stop)
+    def _start(self, run: Run) -> BoundedQueue[ReadySegment]:
+        results: BoundedQueue[ReadySegment] = BoundedQueue(RUN_SEGMENTS, self._stop)
         thread = threading.Thread(
             target=self._work, args=(run, results), name="captoolkit-make", daemon=True
         )
@@ -183,7 +183,7 @@ class Stream(Closing):
                 thread.start()
         return results
 
-    def _work(self, run: Run, results: Results[ReadySegment]) -> None:
+    def _work(self, run: Run, results: BoundedQueue[ReadySegment]) -> None:
         """Make a run's segments. Runs in a thread."""
         try:
             with self._slots:
@@ -244,7 +244,7 @@ class Stream(Closing):
         with (
             self._watched(self._decoder(layout.begins_at, end, encoding)) as decoder,
             self._watched(
-                Bench(job, encoding, layout, first=run.first, remake=self._remake)
+                SegmentWriters(job, encoding, layout, first=run.first, remake=self._remake)
             ) as bench,
         ):
             blocks = self._counted(decoder)
@@ -342,7 +342,7 @@ class Stream(Closing):
 
 def _end(worker: Closing) -> None:
     """End what a worker waits for; the worker itself tidies up."""
-    if isinstance(worker, Bench):
+    if isinstance(worker, SegmentWriters):
         worker.abort()
     else:
         worker.close()

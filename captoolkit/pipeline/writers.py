@@ -27,7 +27,7 @@ FINISHING_THREADS = 2
 Remake = Callable[[int, Span], None]
 
 
-class Bench(Closing):
+class SegmentWriters(Closing):
     """Segments in the making: one is being written while those before it are finished.
 
     Leaving it, for whatever reason, ends every encoder that still runs.

@@ -9,7 +9,7 @@ from fractions import Fraction
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
 from captoolkit.planning import ladder, sharing
-from captoolkit.planning.options import Wishes, candidates
+from captoolkit.planning.options import ParsedOptions, candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,11 @@ class Fit:
 
 
 def choose(
-    durations_s: Sequence[Fraction], track: Track, target: Target, bounds: Bounds, wishes: Wishes
+    durations_s: Sequence[Fraction],
+    track: Track,
+    target: Target,
+    bounds: Bounds,
+    options: ParsedOptions,
 ) -> Fit:
     """Return the fewest segments of each stretch, and the best encoding on which they fit.
 
@@ -46,14 +50,14 @@ def choose(
     """
     choices = [
         (encoding, _longest_s(encoding, bounds, max(durations_s)))
-        for encoding in candidates(track, target, wishes)
+        for encoding in candidates(track, target, options)
     ]
     most_s = max(longest_s for _, longest_s in choices)
     if most_s < 1:
         raise UsageError(
             "not even a second fits in one segment", fix="ask for a longer segment or a lower rate"
         )
-    numbers = sharing.numbers(durations_s, most_s, wishes)
+    numbers = sharing.numbers(durations_s, most_s, options)
     stretches = tuple(zip(durations_s, numbers, strict=True))
     encoding, longest_s = next(
         (encoding, longest_s)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from captoolkit.model import Span
 from captoolkit.planning import sharing
 from captoolkit.planning.fitting import Bounds
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.services.rows import clock
 
 # Rather than in shorter segments than this, which nobody asked for, sound is encoded.
@@ -99,26 +99,26 @@ def _most_frames(sizes: NDArray[np.integer[Any]], most_bytes: int) -> int:
 
 
 def share(
-    framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, wishes: Wishes
+    framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, options: ParsedOptions
 ) -> Share:
     """Return how the frames of each stretch are shared out."""
     most_s = longest_s(framing, bounds)
-    numbers = sharing.numbers(durations_s, most_s, wishes)
+    numbers = sharing.numbers(durations_s, most_s, options)
     reach_s = sharing.reach_s(durations_s, numbers, most_s)
     return Share(numbers=numbers, longest_s=most_s, reach_s=reach_s)
 
 
 def why_not(
-    framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, wishes: Wishes
+    framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, options: ParsedOptions
 ) -> str:
     """Return why the frames cannot be shared out, as a sentence; empty if they can."""
     most_s, whole_s = longest_s(framing, bounds), max(durations_s)
-    if wishes.parts is not None:
-        are_kept = sharing.fits(whole_s, wishes.parts, most_s)
-    elif wishes.segment_s is not None:
-        are_kept = min(wishes.segment_s, whole_s) <= most_s
+    if options.parts is not None:
+        are_kept = sharing.fits(whole_s, options.parts, most_s)
+    elif options.segment_s is not None:
+        are_kept = min(options.segment_s, whole_s) <= most_s
     else:
-        wanted_s = min(wishes.max_segment_s or SHORTEST_S, SHORTEST_S, whole_s)
+        wanted_s = min(options.max_segment_s or SHORTEST_S, SHORTEST_S, whole_s)
         are_kept = wanted_s * NEARLY <= most_s
     if are_kept:
         return ""

@@ -22,7 +22,7 @@ TELEPHONE_FORMATS = ("gsm", "amr")  # 8 kHz mono, whatever is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class ParsedOptions:
     """What the caller wants beyond what the target's limits demand; None and auto: nothing.
 
     Attributes:
@@ -61,13 +61,13 @@ class Wishes:
         return " and ".join(words for is_wanted, words in wanted if is_wanted)
 
 
-def candidates(track: Track, target: Target, wishes: Wishes) -> Sequence[Encoding]:
+def candidates(track: Track, target: Target, options: ParsedOptions) -> Sequence[Encoding]:
     """Return the encodings that meet the wishes and that the target takes, best first.
 
     Raises:
         UsageError: there is none.
     """
-    made = _wished(wishes, track, target)
+    made = _wished(options, track, target)
     taken = [one for one in made if _takes(target, one.format, one.codec)]
     if not taken:
         formats = ", ".join(name for name, it in ladder.FORMATS.items() if _takes(target, *it))
@@ -75,11 +75,11 @@ def candidates(track: Track, target: Target, wishes: Wishes) -> Sequence[Encodin
             f"{target.name} does not take {ladder.describe(made[0])}",
             fix=f"take a format of {formats}" if formats else "take another target",
         )
-    return [_with_effort(one, wishes) for one in taken]
+    return [_with_effort(one, options) for one in taken]
 
 
 def fallbacks(
-    track: Track, target: Target, wishes: Wishes, encoding: Encoding
+    track: Track, target: Target, options: ParsedOptions, encoding: Encoding
 ) -> tuple[Encoding, ...]:
     """Return what to try when a file of `encoding` comes out too large, the largest first.
 
@@ -89,56 +89,56 @@ def fallbacks(
     Raises:
         UsageError: nothing meets the wishes.
     """
-    others: Sequence[Encoding] = candidates(track, target, wishes)
+    others: Sequence[Encoding] = candidates(track, target, options)
     if len(others) == 1:
         others = ladder.at_lower_bit_rates(encoding)
     smaller = (one for one in others if one.bit_rate < encoding.bit_rate)
-    return tuple(_with_effort(one, wishes) for one in smaller)
+    return tuple(_with_effort(one, options) for one in smaller)
 
 
 def _takes(target: Target, container: str, codec: str) -> bool:
     return codec in target.accepts.get(container, ())
 
 
-def _with_effort(encoding: Encoding, wishes: Wishes) -> Encoding:
-    return ladder.thorough(encoding) if wishes.effort == "best" else encoding
+def _with_effort(encoding: Encoding, options: ParsedOptions) -> Encoding:
+    return ladder.thorough(encoding) if options.effort == "best" else encoding
 
 
-def _wished(wishes: Wishes, track: Track, target: Target) -> Sequence[Encoding]:
-    channels = _channels(wishes, track)
-    if wishes.format == "gsm":
+def _wished(options: ParsedOptions, track: Track, target: Target) -> Sequence[Encoding]:
+    channels = _channels(options, track)
+    if options.format == "gsm":
         return [ladder.gsm()]
-    if wishes.quality != "auto" or wishes.bit_rate is not None:
-        return [_exactly(wishes, track, channels)]
-    if wishes.format == "amr":
+    if options.quality != "auto" or options.bit_rate is not None:
+        return [_exactly(options, track, channels)]
+    if options.format == "amr":
         return [ladder.amr()]
-    if target.full_sound and wishes.format == "auto" and not wishes.shape_the_sound:
+    if target.full_sound and options.format == "auto" and not options.shape_the_sound:
         return [ladder.wav(track.sample_rate_hz, track.channels)]
     rungs = [rung.encoding for rung in ladder.LADDER]
-    rungs = list(ladder.AAC_RUNGS) if wishes.format == "aac" else rungs
-    of_format = [one for one in rungs if wishes.format in ("auto", one.format)]
-    return _shaped(of_format, wishes.sample_rate_hz, channels)
+    rungs = list(ladder.AAC_RUNGS) if options.format == "aac" else rungs
+    of_format = [one for one in rungs if options.format in ("auto", one.format)]
+    return _shaped(of_format, options.sample_rate_hz, channels)
 
 
-def _channels(wishes: Wishes, track: Track) -> int:
+def _channels(options: ParsedOptions, track: Track) -> int:
     """How many channels come out: what is asked for, else what the quality says, else one."""
     most = 2 if track.channels == 2 else 1
-    if wishes.channels is not None and wishes.channels > most:
+    if options.channels is not None and options.channels > most:
         raise UsageError(
-            f"channels={wishes.channels} cannot be made of {track.channels}",
+            f"channels={options.channels} cannot be made of {track.channels}",
             fix="stereo is kept where the source is stereo, and no mix has two channels; take 1",
         )
-    quality = ladder.QUALITIES.get(wishes.quality)
-    return min(wishes.channels or (quality.channels if quality else 1), most)
+    quality = ladder.QUALITIES.get(options.quality)
+    return min(options.channels or (quality.channels if quality else 1), most)
 
 
-def why_not_stereo(wishes: Wishes, track: Track) -> str:
+def why_not_stereo(options: ParsedOptions, track: Track) -> str:
     """Return why a quality that is stereo comes out as mono, as a sentence; empty if it does not.
 
     A source of one channel has no stereo to lose.
     """
-    quality = ladder.QUALITIES.get(wishes.quality)
-    if quality is None or quality.channels < 2 or wishes.channels == 1 or track.channels <= 2:
+    quality = ladder.QUALITIES.get(options.quality)
+    if quality is None or quality.channels < 2 or options.channels == 1 or track.channels <= 2:
         return ""
     return f"Its {track.channels} channels become one: stereo is kept where the source is stereo."
 
@@ -169,85 +169,87 @@ def _aac_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
     return ladder.aac(rung.bit_rate, rate_hz, channels)
 
 
-def _exactly(wishes: Wishes, track: Track, channels: int) -> Encoding:
+def _exactly(options: ParsedOptions, track: Track, channels: int) -> Encoding:
     """The one encoding of a quality or a bit rate.
 
     What is left open comes from the quality; a bit rate alone, or that of the voice, is the
     ladder's.
     """
-    name = wishes.quality if wishes.quality != "auto" else "voice"
+    name = options.quality if options.quality != "auto" else "voice"
     base = ladder.QUALITIES[name]
-    rate_hz = wishes.sample_rate_hz or base.sample_rate_hz
-    bit_rate = wishes.bit_rate or base.bit_rate
-    if wishes.format == "wav":
+    rate_hz = options.sample_rate_hz or base.sample_rate_hz
+    bit_rate = options.bit_rate or base.bit_rate
+    if options.format == "wav":
         return ladder.wav(rate_hz, channels)
-    if wishes.format == "amr":
-        return ladder.amr(wishes.bit_rate or 12_200)
+    if options.format == "amr":
+        return ladder.amr(options.bit_rate or 12_200)
     if name == "voice":
         return ladder.at_bit_rate(
-            "aac" if wishes.format == "aac" else "mp3",
+            "aac" if options.format == "aac" else "mp3",
             bit_rate,
-            rate_hz=wishes.sample_rate_hz,
+            rate_hz=options.sample_rate_hz,
             source_hz=track.sample_rate_hz,
             channels=channels,
         )
-    if wishes.format == "aac":
+    if options.format == "aac":
         return ladder.aac(bit_rate, rate_hz, channels)
     return ladder.mp3(bit_rate, rate_hz, channels, cutoff_hz=base.cutoff_hz)
 
 
-def refuse_nonsense(wishes: Wishes) -> None:
+def refuse_nonsense(options: ParsedOptions) -> None:
     """Raise for a wish that nothing can meet, and for one that the format fixes itself.
 
     Raises:
         UsageError: there is such a wish; says what can be had.
     """
-    if wishes.format not in ("auto", *ladder.FORMATS):
+    if options.format not in ("auto", *ladder.FORMATS):
         raise UsageError(
-            f"format={wishes.format} is not one that is made",
+            f"format={options.format} is not one that is made",
             fix=f"take auto, {', '.join(ladder.FORMATS)}",
         )
-    if wishes.quality not in ("auto", *ladder.QUALITIES):
+    if options.quality not in ("auto", *ladder.QUALITIES):
         raise UsageError(
-            f"quality={wishes.quality} is not known",
+            f"quality={options.quality} is not known",
             fix=f"take auto, {', '.join(ladder.QUALITIES)}",
         )
-    if wishes.effort not in EFFORTS:
-        raise UsageError(f"effort={wishes.effort} is not known", fix=f"take {' or '.join(EFFORTS)}")
+    if options.effort not in EFFORTS:
+        raise UsageError(
+            f"effort={options.effort} is not known", fix=f"take {' or '.join(EFFORTS)}"
+        )
     for name in ("segment_s", "max_segment_s"):
-        length_s = getattr(wishes, name)
+        length_s = getattr(options, name)
         if length_s is not None and length_s < SHORTEST_S:
             raise UsageError(
                 f"segments of {clock(length_s)} are shorter than what services count as a second",
                 fix="ask for 1s or more",
             )
     for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):
-        value = getattr(wishes, name)
+        value = getattr(options, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
             raise UsageError(f"{name}={value!r} must be a whole number")
         if value is not None and value < 1:
             raise UsageError(
                 f"{name}={value} must be at least 1", fix="leave it out, or ask for more"
             )
-    _refuse_what_the_format_fixes(wishes)
+    _refuse_what_the_format_fixes(options)
 
 
-def _refuse_what_the_format_fixes(wishes: Wishes) -> None:
+def _refuse_what_the_format_fixes(options: ParsedOptions) -> None:
     """Raise for a rate or channels that the format does not leave open."""
-    if wishes.format == "wav" and wishes.bit_rate is not None:
+    if options.format == "wav" and options.bit_rate is not None:
         raise UsageError(
-            f"bit_rate={wishes.bit_rate} cannot be had of WAV: its sample rate decides",
+            f"bit_rate={options.bit_rate} cannot be had of WAV: its sample rate decides",
             fix="leave one of them out",
         )
-    if wishes.format == "gsm" and wishes.bit_rate not in (None, ladder.gsm().bit_rate):
+    if options.format == "gsm" and options.bit_rate not in (None, ladder.gsm().bit_rate):
         raise UsageError(
-            f"bit_rate={wishes.bit_rate} cannot be had of GSM: it has 13 kbit/s",
+            f"bit_rate={options.bit_rate} cannot be had of GSM: it has 13 kbit/s",
             fix="leave the bit rate out, or take amr or mp3",
         )
-    if wishes.format in TELEPHONE_FORMATS and (
-        wishes.sample_rate_hz not in (None, 8_000) or wishes.channels not in (None, 1)
+    if options.format in TELEPHONE_FORMATS and (
+        options.sample_rate_hz not in (None, 8_000) or options.channels not in (None, 1)
     ):
         raise UsageError(
-            f"{wishes.format.upper()} is 8 kHz mono",
+            f"{options.format.upper()} is 8 kHz mono",
             fix="leave the sample rate and the channels out, or take mp3",
         )

@@ -16,7 +16,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
 from captoolkit.planning import fitting, frame_plan, ladder, sharing
 from captoolkit.planning.fitting import Bounds, Fit
-from captoolkit.planning.options import Wishes, fallbacks, refuse_nonsense, why_not_stereo
+from captoolkit.planning.options import ParsedOptions, fallbacks, refuse_nonsense, why_not_stereo
 from captoolkit.services import rows as targets
 from captoolkit.services.price import bill
 from captoolkit.services.rows import clock
@@ -35,7 +35,7 @@ class _Case:
     track: Track
     target: Target
     via: Via
-    wishes: Wishes
+    options: ParsedOptions
     mix: downmix.Mix
     bounds: Bounds
     skipped: tuple[Span, ...]
@@ -54,7 +54,7 @@ def make_plan(
     target: Target,
     *,
     via: Via = Via.BASE64,
-    wishes: Wishes | None = None,
+    options: ParsedOptions | None = None,
     mix: downmix.Mix | None = None,
     framing: frame_plan.Framing | None = None,
     unframed: str = "",
@@ -67,7 +67,7 @@ def make_plan(
         track: the track that is wanted.
         target: the service model.
         via: how it will travel.
-        wishes: what the caller wants beside that.
+        options: what the caller wants beside that.
         mix: how to make one channel of the track's; the plain average if None.
         framing: the track's frames, if they can be copied; None if they cannot.
         unframed: why they cannot, as a sentence; empty where nobody would expect it.
@@ -76,25 +76,25 @@ def make_plan(
     Raises:
         UsageError: the wishes cannot be met within the limits.
     """
-    wishes = wishes or Wishes()
-    refuse_nonsense(wishes)
+    options = options or ParsedOptions()
+    refuse_nonsense(options)
     mix = mix or downmix.average(track.channels, track.layout)
     case = _Case(
         info=info,
         track=track,
         target=target,
         via=via,
-        wishes=wishes,
+        options=options,
         mix=mix,
-        bounds=_bounds(target, via, wishes),
+        bounds=_bounds(target, via, options),
         skipped=tuple(skipped),
         stretches=_kept(track, skipped),
-        causes=_causes(info, track, target, via, wishes, mix, skipped),
+        causes=_causes(info, track, target, via, options, mix, skipped),
     )
     made = _made(case, framing, unframed)
     if not skipped:
         return made
-    causes = _causes(info, track, target, via, wishes, mix, ())
+    causes = _causes(info, track, target, via, options, mix, ())
     whole = replace(case, skipped=(), stretches=_kept(track, ()), causes=causes)
     try:
         said = _said_of_saving(_made(whole, framing, unframed), made)
@@ -122,7 +122,7 @@ def _causes(
     track: Track,
     target: Target,
     via: Via,
-    wishes: Wishes,
+    options: ParsedOptions,
     mix: downmix.Mix,
     skipped: Sequence[Span],
 ) -> tuple[str, ...]:
@@ -131,15 +131,15 @@ def _causes(
     if not info.true_header:  # a service may hold the file to what it says of itself
         causes.append("Its header promises more sound than it holds, and is not passed on.")
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
-    if wishes.format != "auto" and not _is_of_format(info.container, track.codec, wishes):
-        causes.append(f"{wishes.format.upper()} is asked for.")
-    elif wishes.shape_the_sound:
-        causes.append(f"{wishes.shape_in_words.capitalize()} is asked for.")
-    for length_s in (wishes.segment_s, wishes.max_segment_s):
+    if options.format != "auto" and not _is_of_format(info.container, track.codec, options):
+        causes.append(f"{options.format.upper()} is asked for.")
+    elif options.shape_the_sound:
+        causes.append(f"{options.shape_in_words.capitalize()} is asked for.")
+    for length_s in (options.segment_s, options.max_segment_s):
         if length_s is not None and duration_s > length_s:
             causes.append(f"Segments of {clock(length_s)} are asked for.")
-    if wishes.parts is not None and wishes.parts > 1:
-        causes.append(f"{wishes.parts} parts are asked for.")
+    if options.parts is not None and options.parts > 1:
+        causes.append(f"{options.parts} parts are asked for.")
     if skipped:
         causes.append(_said_of_skipped(skipped))
     if mix.reason and not target.full_sound:
@@ -147,9 +147,9 @@ def _causes(
     return tuple(causes)
 
 
-def _is_of_format(container: str, codec: str, wishes: Wishes) -> bool:
+def _is_of_format(container: str, codec: str, options: ParsedOptions) -> bool:
     """Whether sound in that container and codec is what the wish for a format means."""
-    wanted, wanted_codec = ladder.FORMATS[wishes.format]
+    wanted, wanted_codec = ladder.FORMATS[options.format]
     return container == wanted and (codec == "gsm_ms") == (wanted_codec == "gsm_ms")
 
 
@@ -183,8 +183,8 @@ def _kept(track: Track, skipped: Sequence[Span]) -> tuple[Span, ...]:
     return tuple(kept)
 
 
-def _bounds(target: Target, via: Via, wishes: Wishes) -> Bounds:
-    limits = (targets.longest_s(target), wishes.max_segment_s)
+def _bounds(target: Target, via: Via, options: ParsedOptions) -> Bounds:
+    limits = (targets.longest_s(target), options.max_segment_s)
     known = [limit for limit in limits if limit is not None]
     return Bounds(
         duration_s=min(known) if known else None, size_bytes=targets.max_bytes(target, via)
@@ -220,7 +220,7 @@ def _pass_through(case: _Case) -> Plan:
 
 def _with_frames_as_they_are(case: _Case, framing: frame_plan.Framing) -> Plan:
     """Remux or copy."""
-    share = frame_plan.share(framing, case.durations_s, case.bounds, case.wishes)
+    share = frame_plan.share(framing, case.durations_s, case.bounds, case.options)
     action = Action.REMUX if share.numbers == (1,) and not case.skipped else Action.COPY
     spans = sharing.shared_out(case.stretches, share.numbers)
     return Plan(
@@ -243,14 +243,14 @@ def _with_frames_as_they_are(case: _Case, framing: frame_plan.Framing) -> Plan:
 
 def _why_not_copied(case: _Case, framing: frame_plan.Framing) -> str:
     """Why frames that could be copied are not, as a sentence; empty if they are."""
-    wishes, mix = case.wishes, case.mix
-    if wishes.format not in ("auto", framing.format) or wishes.shape_the_sound:
+    options, mix = case.options, case.mix
+    if options.format not in ("auto", framing.format) or options.shape_the_sound:
         return "Its frames cannot be kept with the sound that is asked for."
     if mix.reason and not case.target.full_sound:
         return "Its frames cannot be kept with channels that cancel or are dead."
     if framing.codec not in case.target.accepts.get(framing.format, ()):
         return f"{case.target.name} takes no {framing.codec} in {framing.format}."
-    return frame_plan.why_not(framing, case.durations_s, case.bounds, case.wishes)
+    return frame_plan.why_not(framing, case.durations_s, case.bounds, case.options)
 
 
 def _reach_samples(reach_s: Fraction, track: Track) -> int:
@@ -262,12 +262,12 @@ def _reach_samples(reach_s: Fraction, track: Track) -> int:
 
 def _encoded(case: _Case, unframed: str) -> Plan:
     track, target = case.track, case.target
-    fit = fitting.choose(case.durations_s, track, target, case.bounds, case.wishes)
+    fit = fitting.choose(case.durations_s, track, target, case.bounds, case.options)
     encoding, causes = fit.encoding, case.causes
     rows = _rows(track, encoding, case.mix)
     if rows is None:
         causes = tuple(cause for cause in causes if cause != case.mix.reason)
-    told = (unframed, why_not_stereo(case.wishes, track))
+    told = (unframed, why_not_stereo(case.options, track))
     causes = (*causes, *(one for one in told if one))
     reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
     spans = sharing.shared_out(case.stretches, fit.numbers)
@@ -281,7 +281,7 @@ def _encoded(case: _Case, unframed: str) -> Plan:
         via=case.via,
         action=Action.ENCODE,
         encoding=encoding,
-        fallbacks=fallbacks(track, target, case.wishes, encoding),
+        fallbacks=fallbacks(track, target, case.options, encoding),
         suffix=encoding.format,
         mix=rows,
         spans=spans,

@@ -16,7 +16,7 @@ import numpy as np
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Span
 from captoolkit.planning.cuts import balanced_edges
-from captoolkit.planning.options import SHORTEST_S, Wishes
+from captoolkit.planning.options import SHORTEST_S, ParsedOptions
 from captoolkit.services.rows import clock
 from captoolkit.units import format_clock
 
@@ -32,7 +32,7 @@ SLACK_SHARE = Fraction(1, 5)
 
 
 def numbers(
-    durations_s: Sequence[Fraction], longest_s: Fraction, wishes: Wishes
+    durations_s: Sequence[Fraction], longest_s: Fraction, options: ParsedOptions
 ) -> tuple[int, ...]:
     """Return how many segments each stretch becomes: the fewest that wishes and limit allow.
 
@@ -40,30 +40,32 @@ def numbers(
         UsageError: that many parts as are wished for would be longer than the limit, or than the
             segments that are wished for as well.
     """
-    least = tuple(_fewest(duration_s, longest_s, wishes.segment_s) for duration_s in durations_s)
-    if wishes.parts is None:
+    least = tuple(_fewest(duration_s, longest_s, options.segment_s) for duration_s in durations_s)
+    if options.parts is None:
         return least
     if len(durations_s) > 1:
         raise UsageError(
             "parts cannot be counted where silences are left out",
             fix="ask for a length of segments instead, or keep the silences",
         )
-    if wishes.parts < least[0]:
-        raise _too_few(wishes, durations_s[0], longest_s, least[0])
-    if wishes.parts > 1 and durations_s[0] / wishes.parts < SHORTEST_S:
+    if options.parts < least[0]:
+        raise _too_few(options, durations_s[0], longest_s, least[0])
+    if options.parts > 1 and durations_s[0] / options.parts < SHORTEST_S:
         raise UsageError(
-            f"parts={wishes.parts} of {clock(durations_s[0])} would each be shorter than a second",
+            f"parts={options.parts} of {clock(durations_s[0])} would each be shorter than a second",
             fix=f"ask for at most {max(1, int(durations_s[0]))}",
         )
-    return (wishes.parts,)
+    return (options.parts,)
 
 
-def _too_few(wishes: Wishes, duration_s: Fraction, longest_s: Fraction, least: int) -> UsageError:
+def _too_few(
+    options: ParsedOptions, duration_s: Fraction, longest_s: Fraction, least: int
+) -> UsageError:
     """What is wrong with so few parts: they contradict a length, or would break the limit."""
-    parts = wishes.parts or 1
-    if wishes.segment_s is not None and parts >= _fewest(duration_s, longest_s, None):
+    parts = options.parts or 1
+    if options.segment_s is not None and parts >= _fewest(duration_s, longest_s, None):
         return UsageError(
-            f"parts={parts} and segments of {clock(wishes.segment_s)} cannot both be had of "
+            f"parts={parts} and segments of {clock(options.segment_s)} cannot both be had of "
             f"{clock(duration_s)}",
             fix=f"leave one of the two out, or ask for at least {least} parts",
         )

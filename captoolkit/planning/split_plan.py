@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track, Via
 from captoolkit.planning import frame_plan, ladder, sharing
-from captoolkit.planning.options import SHORTEST_S, Wishes, refuse_nonsense
+from captoolkit.planning.options import SHORTEST_S, ParsedOptions, refuse_nonsense
 from captoolkit.services.price import bill
 from captoolkit.services.rows import NOBODY, clock
 from captoolkit.units import samples_at
@@ -56,7 +56,7 @@ def make_split(
     track: Track,
     way: Way,
     *,
-    wishes: Wishes,
+    options: ParsedOptions,
     chapters: Sequence[Chapter] = (),
     tags: Mapping[str, str] | None = None,
     track_is_asked_for: bool = False,
@@ -67,7 +67,7 @@ def make_split(
         info: what the file holds.
         track: the track that is split.
         way: how its pieces can be had.
-        wishes: `segment_s`, `max_segment_s`, `parts`; nothing means 40 minutes at most.
+        options: `segment_s`, `max_segment_s`, `parts`; nothing means 40 minutes at most.
         chapters: where to cut beside that; none if chapters are not to be respected.
         tags: what every piece says of itself.
         track_is_asked_for: whether the other tracks are unwanted even where nothing is cut.
@@ -75,10 +75,10 @@ def make_split(
     Raises:
         UsageError: the wishes cannot be met.
     """
-    refuse_nonsense(wishes)
-    longest_s = _longest_s(wishes, track)
+    refuse_nonsense(options)
+    longest_s = _longest_s(options, track)
     stretches, titles = _stretches(track, chapters)
-    causes = _causes(info, track, longest_s, wishes, stretches, track_is_asked_for)
+    causes = _causes(info, track, longest_s, options, stretches, track_is_asked_for)
     if not causes:
         return _untouched(info, track)
     durations_s = [Fraction(one.samples, one.rate_hz) for one in stretches]
@@ -86,7 +86,7 @@ def make_split(
         longest_s if way.encoding else max(longest_s - PACKETS_S, longest_s * frame_plan.NEARLY)
     )
     most_s = max(durations_s) if max(durations_s) <= kept_s else kept_s
-    numbers = sharing.numbers(durations_s, most_s, wishes)
+    numbers = sharing.numbers(durations_s, most_s, options)
     reach_s = sharing.reach_s(durations_s, numbers, kept_s, encoding=way.encoding)
     spans = sharing.shared_out(stretches, numbers)
     said = [frame_plan.said_of_segments(spans, reach_s)] if len(spans) > 1 else []
@@ -111,11 +111,11 @@ def make_split(
     )
 
 
-def _longest_s(wishes: Wishes, track: Track) -> Fraction:
+def _longest_s(options: ParsedOptions, track: Track) -> Fraction:
     """How long a piece may be; a wish for parts or a length says it all, unless a limit is too."""
-    if wishes.max_segment_s is not None:
-        return wishes.max_segment_s
-    if wishes.parts is None and wishes.segment_s is None:
+    if options.max_segment_s is not None:
+        return options.max_segment_s
+    if options.parts is None and options.segment_s is None:
         return LONGEST_S
     return Fraction(track.duration_samples, track.sample_rate_hz) + 1
 
@@ -149,7 +149,7 @@ def _causes(
     info: MediaInfo,
     track: Track,
     longest_s: Fraction,
-    wishes: Wishes,
+    options: ParsedOptions,
     stretches: Sequence[Span],
     track_is_asked_for: bool,
 ) -> list[str]:
@@ -160,10 +160,10 @@ def _causes(
         causes.append(f"It is cut at its chapters, {len(stretches)} in all.")
     if duration_s > longest_s:
         causes.append(f"It lasts {clock(duration_s)}; a piece is to be {clock(longest_s)} at most.")
-    if wishes.segment_s is not None and duration_s > wishes.segment_s:
-        causes.append(f"Pieces of {clock(wishes.segment_s)} are asked for.")
-    if wishes.parts is not None and wishes.parts > 1:
-        causes.append(f"{wishes.parts} parts are asked for.")
+    if options.segment_s is not None and duration_s > options.segment_s:
+        causes.append(f"Pieces of {clock(options.segment_s)} are asked for.")
+    if options.parts is not None and options.parts > 1:
+        causes.append(f"{options.parts} parts are asked for.")
     if track_is_asked_for and len(info.tracks) > 1:
         causes.append(f"Sound track {track.number} is asked for.")
     if causes and len(info.tracks) > 1 and not track_is_asked_for:

@@ -43,7 +43,7 @@ CLOCK = Clock()
 
 
 @dataclass(slots=True, kw_only=True)
-class Lease:
+class CancelScope:
     """Leave to go on, shared by the threads of a run; it ends for all of them at once.
 
     Attributes:

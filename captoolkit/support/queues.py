@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 STOP_CHECK_S = 0.2  # how long a worker that waits for a taker may not notice that it is to stop
 
 
-class Results(Generic[Item]):
+class BoundedQueue(Generic[Item]):
     """A queue from one worker's thread to one taker.
 
     Args:

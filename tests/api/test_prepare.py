@@ -704,8 +704,8 @@ def test_a_source_that_vanishes_is_told(
         if isinstance(event, Started):
             source.unlink()
 
-    wishes = {} if fits else PIECES
-    prepared = prepare(source, on_event=delete, **wishes)
+    options = {} if fits else PIECES
+    prepared = prepare(source, on_event=delete, **options)
     with prepared, pytest.raises(InputError) as caught:
         prepared.save(tmp_path / "out")
     assert caught.value.path == str(source)

@@ -530,10 +530,10 @@ def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
         ({"segment": "soon"}, "'soon' is not a duration above zero"),
     ],
 )
-def test_nonsense_is_refused(make: Make, wishes: dict[str, Any], said: str) -> None:
+def test_nonsense_is_refused(make: Make, options: dict[str, Any], said: str) -> None:
     """A wish that cannot be met is one line."""
     with pytest.raises(UsageError) as refusal:
-        captoolkit.split(make("s16.wav"), **wishes)
+        captoolkit.split(make("s16.wav"), **options)
     assert said in str(refusal.value)
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import captoolkit
 from captoolkit.dispatch.budget import Budget, predicted, price_in, refuse_too_small, worst_case
 from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.support.cancel import CLOCK, Lease, StoppedError
+from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
 
-GO = Lease()
+GO = CancelScope()
 money = st.decimals(min_value=0, max_value=10, places=4)
 
 
@@ -60,7 +60,7 @@ def test_waiting_for_money_ends_when_the_work_is_cancelled() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(StoppedError):
-        budget.reserve(Decimal(1), Lease(stop=stop))
+        budget.reserve(Decimal(1), CancelScope(stop=stop))
 
 
 def test_waiting_for_money_ends_with_the_time_of_the_run() -> None:
@@ -68,7 +68,7 @@ def test_waiting_for_money_ends_with_the_time_of_the_run() -> None:
     budget = Budget(1)
     budget.reserve(Decimal(1), GO)
     with pytest.raises(CaptoolkitError, match="the time of this run was over"):
-        budget.reserve(Decimal(1), Lease(deadline_s=CLOCK.now_s() + 0.1))
+        budget.reserve(Decimal(1), CancelScope(deadline_s=CLOCK.now_s() + 0.1))
 
 
 def test_the_worst_case_is_the_longest_answer_at_the_regions_price() -> None:

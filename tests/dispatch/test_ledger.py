@@ -19,11 +19,11 @@ import pytest
 from captoolkit.dispatch.ledger import Ledger, Question
 from captoolkit.errors import CaptoolkitError, OutputError
 from captoolkit.model import Caption, CaptionerInfo, Usage
-from captoolkit.support.cancel import CLOCK, Lease, StoppedError
+from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
 from tests.conftest import ROOT
 from tests.dispatch.worlds import Hurried
 
-GO = Lease()
+GO = CancelScope()
 INFO = CaptionerInfo(name="dashscope", model="m", base_url="https://h/api/v1")
 SAID = Caption(
     text="一个人\n\n-->", finish_reason="stop", request_id="r-1", usage=Usage(input_tokens=7)
@@ -84,7 +84,7 @@ def test_only_an_answer_takes_the_place_of_an_answer(ledger: Ledger, path: Path)
     ledger.answer(question(), SAID)
     assert ledger.claim(question(), GO, resume=False) is None
     with Ledger(path) as other:
-        assert other.claim(question(), Lease(deadline_s=CLOCK.now_s() + 1)) == SAID
+        assert other.claim(question(), CancelScope(deadline_s=CLOCK.now_s() + 1)) == SAID
     ledger.fail(question(), "it refused")
     assert ledger.claim(question(), GO) == SAID
 
@@ -96,7 +96,7 @@ def test_an_answer_that_cannot_be_written_is_remembered(ledger: Ledger, path: Pa
             "CREATE TRIGGER full BEFORE UPDATE ON questions WHEN NEW.state = 'answered' "
             "BEGIN SELECT RAISE(ABORT, 'no room'); END"
         )
-    soon = Lease(deadline_s=CLOCK.now_s() + 1)
+    soon = CancelScope(deadline_s=CLOCK.now_s() + 1)
     assert ledger.claim(question(), soon) is None
     with pytest.raises(OutputError, match="no room"):
         ledger.answer(question(), SAID)
@@ -148,7 +148,7 @@ def test_waiting_for_somebody_else_can_be_cancelled(ledger: Ledger, path: Path) 
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
     with Ledger(path) as other, pytest.raises(StoppedError):
-        other.claim(question(), Lease(stop=stop))
+        other.claim(question(), CancelScope(stop=stop))
 
 
 def test_waiting_for_somebody_else_ends_with_the_time_of_the_run(
@@ -156,7 +156,7 @@ def test_waiting_for_somebody_else_ends_with_the_time_of_the_run(
 ) -> None:
     """A run that may take so long does not take longer because another hangs."""
     assert ledger.claim(question(), GO) is None
-    soon = Lease(deadline_s=CLOCK.now_s() + 0.3)
+    soon = CancelScope(deadline_s=CLOCK.now_s() + 0.3)
     with Ledger(path) as other, pytest.raises(CaptoolkitError, match="the time of this run"):
         other.claim(question(), soon)
 
@@ -183,7 +183,7 @@ def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
             stop = threading.Event()
             threading.Timer(0.4, stop.set).start()
             with pytest.raises(StoppedError):  # it is alive
-                ledger.claim(question(), Lease(stop=stop))
+                ledger.claim(question(), CancelScope(stop=stop))
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
             assert ledger.claim(question("b" * 64), GO) == SAID

@@ -6,47 +6,49 @@ import threading
 
 import pytest
 
-from captoolkit.dispatch.rate_limit import Pace, Paces
+from captoolkit.dispatch.rate_limit import RateLimiter, RateLimiters
 from captoolkit.errors import CaptoolkitError, ServiceError
-from captoolkit.support.cancel import Lease, StoppedError
+from captoolkit.support.cancel import CancelScope, StoppedError
 from tests.dispatch.worlds import Hurried
 
 
 def starts(
-    pace: Pace, clock: Hurried, number: int, *, tokens: int = 0, answer: int = 0
+    rate_limiter: RateLimiter, clock: Hurried, number: int, *, tokens: int = 0, answer: int = 0
 ) -> list[float]:
     """When some requests go out, each answered at once."""
     found = []
     for _ in range(number):
-        pace.turn(tokens, Lease(clock=clock))
+        rate_limiter.turn(tokens, CancelScope(clock=clock))
         found.append(clock.now_s())
-        pace.answered(answer)
+        rate_limiter.answered(answer)
     return found
 
 
 def test_requests_keep_their_distance_after_a_slow_start() -> None:
     """60 a minute is one a second; the first two are two seconds apart."""
     clock = Hurried()
-    pace = Pace(requests_per_minute=60, clock=clock)
-    assert starts(pace, clock, 5) == pytest.approx([0, 2, 3, 4, 5])
+    rate_limiter = RateLimiter(requests_per_minute=60, clock=clock)
+    assert starts(rate_limiter, clock, 5) == pytest.approx([0, 2, 3, 4, 5])
 
 
 def test_tokens_keep_their_distance_too() -> None:
     """30,000 tokens in and 20,000 out fill half a minute of 100,000 a minute."""
     clock = Hurried()
-    pace = Pace(tokens_per_minute=100_000, clock=clock)
-    assert starts(pace, clock, 3, tokens=30_000, answer=20_000) == pytest.approx([0, 30, 60])
+    rate_limiter = RateLimiter(tokens_per_minute=100_000, clock=clock)
+    assert starts(rate_limiter, clock, 3, tokens=30_000, answer=20_000) == pytest.approx(
+        [0, 30, 60]
+    )
 
 
 def test_several_threads_are_together_no_faster_than_one() -> None:
     """200 requests of four threads take at least the time that 120 a minute allow them."""
     clock = Hurried()
-    pace = Pace(requests_per_minute=120, tokens_per_minute=60_000, clock=clock)
+    rate_limiter = RateLimiter(requests_per_minute=120, tokens_per_minute=60_000, clock=clock)
     times: list[float] = []
     guard = threading.Lock()
 
     def ask() -> None:
-        for at_s in starts(pace, clock, 50, tokens=300):
+        for at_s in starts(rate_limiter, clock, 50, tokens=300):
             with guard:
                 times.append(at_s)
 
@@ -62,73 +64,73 @@ def test_several_threads_are_together_no_faster_than_one() -> None:
 def test_throttling_stops_everybody_and_then_slows_them_down() -> None:
     """Nobody asks while the pause lasts; afterwards requests are further apart, then recover."""
     clock = Hurried()
-    pace = Pace(requests_per_minute=60, clock=clock)
-    starts(pace, clock, 3)
-    pace.throttled(30)
-    pace.throttled(20)  # a second complaint about the same moment does not count twice
-    assert pace.distance_s == 2
+    rate_limiter = RateLimiter(requests_per_minute=60, clock=clock)
+    starts(rate_limiter, clock, 3)
+    rate_limiter.throttled(30)
+    rate_limiter.throttled(20)  # a second complaint about the same moment does not count twice
+    assert rate_limiter.distance_s == 2
     begun_s = clock.now_s()
-    (again_s,) = starts(pace, clock, 1)
+    (again_s,) = starts(rate_limiter, clock, 1)
     assert again_s == begun_s + 30
-    assert 1 < pace.distance_s < 2
-    starts(pace, clock, 10)
-    assert pace.distance_s == 1
+    assert 1 < rate_limiter.distance_s < 2
+    starts(rate_limiter, clock, 10)
+    assert rate_limiter.distance_s == 1
 
 
 def test_without_a_known_limit_only_throttling_slows_down() -> None:
     """A server of one's own is asked as fast as it answers, until it complains."""
     clock = Hurried()
-    pace = Pace(clock=clock)
-    assert starts(pace, clock, 100) == [0] * 100
-    pace.throttled(1)
-    assert starts(pace, clock, 2)[1] > 1
-    starts(pace, clock, 50)
-    assert pace.distance_s == 0
+    rate_limiter = RateLimiter(clock=clock)
+    assert starts(rate_limiter, clock, 100) == [0] * 100
+    rate_limiter.throttled(1)
+    assert starts(rate_limiter, clock, 2)[1] > 1
+    starts(rate_limiter, clock, 50)
+    assert rate_limiter.distance_s == 0
 
 
 def test_a_wait_ends_when_the_work_is_cancelled() -> None:
     """Nobody sits out a pause for a run that is over."""
-    pace = Pace()
-    pace.throttled(3600)
+    rate_limiter = RateLimiter()
+    rate_limiter.throttled(3600)
     stop = threading.Event()
     threading.Timer(0.05, stop.set).start()
     with pytest.raises(StoppedError):
-        pace.turn(0, Lease(stop=stop))
+        rate_limiter.turn(0, CancelScope(stop=stop))
 
 
 def test_a_turn_that_comes_after_the_end_of_the_run_is_nobodys() -> None:
     """It is refused at once, and does not keep others waiting."""
     clock = Hurried()
-    pace = Pace(requests_per_minute=60, clock=clock)
-    lease = Lease(clock=clock, deadline_s=3)
-    pace.turn(0, lease)
-    pace.turn(0, lease)
+    rate_limiter = RateLimiter(requests_per_minute=60, clock=clock)
+    scope = CancelScope(clock=clock, deadline_s=3)
+    rate_limiter.turn(0, scope)
+    rate_limiter.turn(0, scope)
     for _ in range(9):
         with pytest.raises(CaptoolkitError, match="the time of this run was over"):
-            pace.turn(0, lease)
+            rate_limiter.turn(0, scope)
     assert clock.waits_s == [2]
-    pace.turn(0, Lease(clock=clock))
+    rate_limiter.turn(0, CancelScope(clock=clock))
     assert clock.now_s() == 4
 
 
 def test_who_waits_for_a_turn_hears_that_the_run_was_halted() -> None:
     """Nothing goes out any more after an error that would hold for all; each has its own."""
-    pace = Pace(requests_per_minute=300)
-    lease = Lease()
-    pace.turn(0, lease)
+    rate_limiter = RateLimiter(requests_per_minute=300)
+    scope = CancelScope()
+    rate_limiter.turn(0, scope)
     dry = ServiceError("overdue", code="Arrearage", request_id="r-1")
-    threading.Timer(0.1, lease.halt, [dry]).start()
+    threading.Timer(0.1, scope.halt, [dry]).start()
     with pytest.raises(ServiceError, match="overdue") as refused:
-        pace.turn(0, lease)
+        rate_limiter.turn(0, scope)
     assert refused.value is not dry
     assert (refused.value.code, refused.value.request_id) == ("Arrearage", None)
 
 
 def test_all_who_ask_the_same_model_there_share_a_pace() -> None:
     """Services count per account and model, whoever in the process asks."""
-    paces = Paces()
+    paces = RateLimiters()
 
-    def of(url: str, model: str) -> Pace:
+    def of(url: str, model: str) -> RateLimiter:
         return paces.of(url, model, requests_per_minute=60, tokens_per_minute=None)
 
     assert of("https://h/v1", "m") is of("https://h/v1", "m")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.dispatch.retry import JITTER, Patience, Tries
+from captoolkit.dispatch.retry import JITTER, RetryPolicy, Tries
 from captoolkit.errors import ServiceConnectionError, ServiceError
 
 THROTTLED = ServiceError("throttled", status_code=429)
@@ -18,9 +18,11 @@ BROKEN = ServiceConnectionError("it broke", status_code=200)
 REFUSED = ServiceError("no such key", status_code=401)
 
 
-def waits(error: ServiceError, patience: Patience, *, deadline_s: float = inf) -> list[float]:
+def waits(
+    error: ServiceError, retry_policy: RetryPolicy, *, deadline_s: float = inf
+) -> list[float]:
     """How long is waited between tries that all fail alike, by a clock that only waits."""
-    tries = Tries(patience, deadline_s=deadline_s, randomness=random.Random(1))
+    tries = Tries(retry_policy, deadline_s=deadline_s, randomness=random.Random(1))
     now_s, found = 0.0, list[float]()
     while (wait_s := tries.wait_after(error, now_s=now_s)) is not None:
         found.append(wait_s)
@@ -33,19 +35,19 @@ def waits(error: ServiceError, patience: Patience, *, deadline_s: float = inf) -
 )
 def test_how_often_goes_by_the_kind_of_error(error: ServiceError, times: int) -> None:
     """What cannot help is not tried, a broken stream once more, a bad moment is waited out."""
-    assert len(waits(error, Patience())) == times
+    assert len(waits(error, RetryPolicy())) == times
 
 
 def test_waits_double_up_to_the_longest_and_are_spread() -> None:
     """1, 2, 4, 8 seconds, each up to a quarter longer."""
-    for number, wait_s in enumerate(waits(THROTTLED, Patience(longest_wait_s=8))):
+    for number, wait_s in enumerate(waits(THROTTLED, RetryPolicy(longest_wait_s=8))):
         least_s = min(2.0**number, 8)
         assert least_s <= wait_s <= least_s * (1 + JITTER)
 
 
 def test_retry_after_is_obeyed_up_to_a_bound() -> None:
     """The service's word counts where it is longer than ours, and ends the matter beyond it."""
-    patient = Patience(longest_retry_after_s=120)
+    patient = RetryPolicy(longest_retry_after_s=120)
     soon = ServiceError("throttled", status_code=429, retry_after_s=90)
     assert all(wait_s >= 90 for wait_s in waits(soon, patient))
     late = ServiceError("throttled", status_code=429, retry_after_s=121)
@@ -62,7 +64,7 @@ def test_whatever_fails_the_last_try_begins_in_time(
     errors: list[ServiceError], deadline_s: float
 ) -> None:
     """Any mix of faults ends, and no wait leads past the deadline."""
-    tries = Tries(Patience(), deadline_s=deadline_s)
+    tries = Tries(RetryPolicy(), deadline_s=deadline_s)
     now_s = 0.0
     for error in errors:
         wait_s = tries.wait_after(error, now_s=now_s)

@@ -18,7 +18,7 @@ import captoolkit
 from captoolkit.captioners.base import Clip
 from captoolkit.dispatch.budget import Budget
 from captoolkit.dispatch.ledger import Ledger
-from captoolkit.dispatch.retry import Patience
+from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
 from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
 from captoolkit.model import Status, Usage
@@ -123,8 +123,10 @@ def test_a_segments_time_is_bounded(minute: Path) -> None:
         asked_s.append(clock.now_s())
         raise ServiceError("too much", status_code=429)
 
-    patience = Patience(segment_s=20)
-    timeline = captoolkit.caption(minute, captioner=Paid(throttle), clock=clock, patience=patience)
+    retry_policy = RetryPolicy(segment_s=20)
+    timeline = captoolkit.caption(
+        minute, captioner=Paid(throttle), clock=clock, retry_policy=retry_policy
+    )
     assert len(timeline.holes) == 1
     assert 3 <= len(asked_s) <= 5
     assert asked_s[-1] <= 20

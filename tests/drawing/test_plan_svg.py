@@ -10,7 +10,7 @@ import numpy as np
 from captoolkit.drawing.plan_svg import MOST_CLOSE_UPS, draw
 from captoolkit.dsp.silence import Levels
 from captoolkit.model import Plan, Span
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import media, service, track
 
@@ -20,9 +20,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 def plan_of(seconds: int, *, segment_s: int | None = None, name: str = "night.flac") -> Plan:
     """A plan for so many seconds at a service that takes a minute at most."""
     sound = track(seconds)
-    wishes = Wishes(segment_s=Fraction(segment_s)) if segment_s else Wishes()
+    options = ParsedOptions(segment_s=Fraction(segment_s)) if segment_s else ParsedOptions()
     info = replace(media(sound), path=f"/sounds/{name}")
-    return make_plan(info, sound, service(max_duration_s=60), wishes=wishes)
+    return make_plan(info, sound, service(max_duration_s=60), options=options)
 
 
 def levels_of(seconds: int, *, pauses_s: tuple[int, ...] = ()) -> Levels:

@@ -42,7 +42,7 @@ ASSETS = {
 }
 
 
-class Bench:
+class SegmentWriters:
     """Makes files of known sound by a plain ffmpeg, by libsndfile or by hand."""
 
     def __init__(self, folder: Path, ffmpeg: str) -> None:
@@ -81,7 +81,7 @@ class Bench:
         return path
 
 
-Maker = Callable[[Bench, "Kind", Path], object]
+Maker = Callable[[SegmentWriters, "Kind", Path], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ def encoded(options: str) -> Maker:
 def copied(first: str, options: str, *, seek: str = "", suffix: str = ".m4a") -> Maker:
     """Encoded with the options `first`, then copied with others, maybe from later on."""
 
-    def make(bench: Bench, one: Kind, path: Path) -> None:
+    def make(bench: SegmentWriters, one: Kind, path: Path) -> None:
         middle = path.with_name(f"first-{path.stem}{suffix}")
         bench.encode(first, one.rate_hz, one.channels, middle)
         bench.ffmpeg(*seek.split(), "-i", middle, "-c", "copy", *options.split(), path)
@@ -151,14 +151,14 @@ def copied(first: str, options: str, *, seek: str = "", suffix: str = ".m4a") ->
 def by_libsndfile(format: str, subtype: str) -> Maker:
     """Written by libsndfile, where ffmpeg does not or does it otherwise."""
 
-    def make(bench: Bench, one: Kind, path: Path) -> None:
+    def make(bench: SegmentWriters, one: Kind, path: Path) -> None:
         sound = bench.sound(one.rate_hz, one.channels)
         soundfile.write(str(path), sound, one.rate_hz, format=format, subtype=subtype)
 
     return make
 
 
-def with_no_numbers(bench: Bench, one: Kind, path: Path) -> None:
+def with_no_numbers(bench: SegmentWriters, one: Kind, path: Path) -> None:
     """A WAV of floats some of which are NaN or infinite."""
     sound = bench.sound(one.rate_hz, one.channels)
     sound[10_000, 0], sound[20_000, 1] = np.nan, np.inf
@@ -169,7 +169,7 @@ def with_no_numbers(bench: Bench, one: Kind, path: Path) -> None:
 AMR_WB_MODE, AMR_WB_FRAME_BYTES, AMR_WB_FRAMES_PER_S = 5, 46, 50
 
 
-def wide_band_amr(bench: Bench, one: Kind, path: Path) -> None:
+def wide_band_amr(bench: SegmentWriters, one: Kind, path: Path) -> None:
     """AMR-WB, for which there is no encoder: empty frames are silence, random ones a roar."""
     dice = random.Random(4)
     head = bytes([AMR_WB_MODE << 3 | 4])
@@ -179,7 +179,7 @@ def wide_band_amr(bench: Bench, one: Kind, path: Path) -> None:
     path.write_bytes(b"#!AMR-WB\n" + b"".join(head + frame for frame in (*quiet, *loud)))
 
 
-def wide_band_3gp(bench: Bench, one: Kind, path: Path) -> None:
+def wide_band_3gp(bench: SegmentWriters, one: Kind, path: Path) -> None:
     """The same in 3GP."""
     inside = path.with_suffix(".amr")
     wide_band_amr(bench, one, inside)
@@ -287,13 +287,13 @@ every_kind = pytest.mark.parametrize("one", KINDS, ids=BY_NAME)
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> SegmentWriters:
     """A folder with what files are made of."""
-    return Bench(tmp_path_factory.mktemp("bench"), ffmpeg)
+    return SegmentWriters(tmp_path_factory.mktemp("bench"), ffmpeg)
 
 
 @pytest.fixture(scope="session")
-def made(bench: Bench) -> Callable[[Kind], Path]:
+def made(bench: SegmentWriters) -> Callable[[Kind], Path]:
     """Make the file of a row, once."""
 
     def make(one: Kind) -> Path:
@@ -400,7 +400,7 @@ def sounds(draw: st.DrawFn) -> tuple[str, int, int, int, int]:
 @example(("vorbis.ogg", 22_050, 2, 0, 67_626))  # a packet's length wrong at a page's end
 @example(("vorbis.ogg", 48_000, 6, 48_000, 96_000))
 def test_any_length_is_told_to_the_sample(
-    bench: Bench, decoded_samples: Count, sound: tuple[str, int, int, int, int]
+    bench: SegmentWriters, decoded_samples: Count, sound: tuple[str, int, int, int, int]
 ) -> None:
     """The length is that of a full decode, down to a single sample."""
     name, rate_hz, channels, silent, loud = sound
@@ -430,7 +430,12 @@ SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
     title=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20),
 )
 def test_any_glance_finds_what_ffmpeg_finds(
-    bench: Bench, shape: tuple[str, str], rate_hz: int, channels: int, samples: int, title: str
+    bench: SegmentWriters,
+    shape: tuple[str, str],
+    rate_hz: int,
+    channels: int,
+    samples: int,
+    title: str,
 ) -> None:
     """Of whatever shape and length, both ways give the same."""
     path = bench.folder / "any-shape"
@@ -650,7 +655,7 @@ JOINED = {
 
 
 @pytest.mark.parametrize("one", JOINED.values(), ids=JOINED)
-def test_files_put_one_behind_another(bench: Bench, tmp_path: Path, one: Joined) -> None:
+def test_files_put_one_behind_another(bench: SegmentWriters, tmp_path: Path, one: Joined) -> None:
     """They last as long as they decode, and where not all is alike or readable it is told."""
     first, second = (tmp_path / f"{number}{one.suffix}" for number in (1, 2))
     bench.encode(one.options, one.rate_hz, 2, first)
@@ -679,7 +684,7 @@ def test_files_put_one_behind_another(bench: Bench, tmp_path: Path, one: Joined)
 
 @pytest.mark.parametrize("name", ["film.mkv", "film.mp4", "film.mov", "film.ts", "film.webm"])
 def test_the_track_in_the_language_asked_for_is_prepared(
-    bench: Bench, tmp_path: Path, name: str
+    bench: SegmentWriters, tmp_path: Path, name: str
 ) -> None:
     """Each track keeps its language in any container that knows languages, and is found by it."""
     tones = {"eng": 440.0, "ita": 1_000.0}

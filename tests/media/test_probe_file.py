@@ -228,10 +228,10 @@ def test_tracks_have_languages_and_one_is_the_default(
 def test_a_track_is_chosen_by_number_or_language(fixtures: Path) -> None:
     """A wish is a number from 1 or a language; without one the default track is taken."""
     info = probe(fixtures / "two-languages.mp4")
-    wishes: list[tuple[str | int | None, int]] = [
+    options: list[tuple[str | int | None, int]] = [
         (None, 1), (1, 1), ("2", 2), ("zho", 2), ("ENG", 1)
     ]  # fmt: skip
-    assert [choose_track(info, wish).number for wish, _ in wishes] == [n for _, n in wishes]
+    assert [choose_track(info, wish).number for wish, _ in options] == [n for _, n in options]
 
 
 @pytest.mark.parametrize("wish", [0, 3, "fra", "", "-1"])

@@ -112,10 +112,10 @@ def target(**limits: float) -> Target:
     return service(accepts=ACCEPTS, on_exceed="error", **limits)
 
 
-def prepared(path: Path, **wishes: Any) -> tuple[Plan, list[ReadySegment], list[bytes]]:
+def prepared(path: Path, **options: Any) -> tuple[Plan, list[ReadySegment], list[bytes]]:
     """What becomes of a recording; the segments' files are gone, their bytes are not."""
-    expected = captoolkit.plan(path, **wishes)
-    with captoolkit.prepare(path, **wishes) as made:
+    expected = captoolkit.plan(path, **options)
+    with captoolkit.prepare(path, **options) as made:
         segments = list(made)
         contents = [one.read_bytes() for one in segments]
         assert made.plan.action is expected.action
@@ -223,8 +223,8 @@ def test_no_piece_lasts_longer_than_the_target_takes(
     make: Make, tmp_path: Path, decoded_samples: Count, name: str, limit_s: float
 ) -> None:
     """What a decoder makes of a piece, delay and all, stays within the limit."""
-    wishes = {"target": target(max_duration_s=limit_s), "segment": 5}
-    plan, _, contents = prepared(make(name), **wishes)
+    options = {"target": target(max_duration_s=limit_s), "segment": 5}
+    plan, _, contents = prepared(make(name), **options)
     assert plan.action is Action.COPY
     for piece in written(contents, tmp_path, plan.suffix):
         assert decoded_samples(piece) <= limit_s * plan.track.sample_rate_hz
@@ -240,9 +240,9 @@ def test_as_many_parts_as_are_asked_for(make: Make) -> None:
 # --------------------------------------------------------------------------- encoded instead
 
 
-def encoded(path: Path, **wishes: Any) -> Plan:
+def encoded(path: Path, **options: Any) -> Plan:
     """The plan for what is prepared by encoding it."""
-    plan, segments, _ = prepared(path, **wishes)
+    plan, segments, _ = prepared(path, **options)
     assert plan.action is Action.ENCODE
     assert plan.encoding is not None
     samples_of(segments)
@@ -337,8 +337,8 @@ def test_a_wish_for_the_format_that_it_is_keeps_the_frames(make: Make) -> None:
 def test_segments_longer_than_the_frames_allow_are_encoded(make: Make) -> None:
     """Where the bytes hold five seconds of frames and ten are asked for, frames are not kept."""
     source = make("cbr.mp3")
-    wishes = {"target": target(max_bytes_base64=5 * 8_000), "segment": SEGMENT_S}
-    plan, segments, contents = prepared(source, **wishes)
+    options = {"target": target(max_bytes_base64=5 * 8_000), "segment": SEGMENT_S}
+    plan, segments, contents = prepared(source, **options)
     assert plan.action is Action.ENCODE
     assert len(segments) == COUNT
     assert max(map(len, contents)) <= 5 * 8_000

@@ -11,7 +11,7 @@ from captoolkit.errors import SourceNotFoundError
 from captoolkit.model import Span
 from captoolkit.pipeline.job import CHUNK_BYTES, Hashing, Job, is_segment_name, segment_name
 from captoolkit.pipeline.segment import Folder
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import CAPTIONER, media, track
 
@@ -68,7 +68,7 @@ def test_a_job_names_and_describes_what_is_made(tmp_path: Path) -> None:
     """Name, place, size and digest are those of the file that lies there."""
     sound = track(6)
     plan = make_plan(
-        media(sound), sound, CAPTIONER, wishes=Wishes(format="mp3", segment_s=Fraction(1))
+        media(sound), sound, CAPTIONER, options=ParsedOptions(format="mp3", segment_s=Fraction(1))
     )
     job = Job(plan=plan, source=tmp_path / "a.flac", folder=Folder(tmp_path), stem="talk")
     span = Span(start_samples=3, end_samples=5, rate_hz=44_100)

@@ -71,7 +71,7 @@ def test_closing_in_an_event_leaves_nothing(
 
 
 @pytest.mark.parametrize("wishes", [{"segment": "2s"}, {"format": "wav"}, {}])
-def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str, Any]) -> None:
+def test_closing_before_the_work_begins(mp3: Path, spool: Path, options: dict[str, Any]) -> None:
     """Closed as soon as it says that it starts, it does nothing, and says that it is closed."""
     told: list[Event] = []
     cancel = Closer(Started)
@@ -80,7 +80,7 @@ def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str
         told.append(event)
         cancel(event)
 
-    cancel.work = prepare(mp3, on_event=on_event, **wishes)
+    cancel.work = prepare(mp3, on_event=on_event, **options)
     with pytest.raises(UsageError, match="is closed"):
         list(cancel.work)
     assert [type(event) for event in told] == [Started]
@@ -89,7 +89,7 @@ def test_closing_before_the_work_begins(mp3: Path, spool: Path, wishes: dict[str
 
 
 @pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
-def test_several_threads_see_all_segments(mp3: Path, wishes: dict[str, Any]) -> None:
+def test_several_threads_see_all_segments(mp3: Path, options: dict[str, Any]) -> None:
     """Each thread that iterates gets every segment, each made once, and none gets an error."""
     ready: list[Event] = []
 
@@ -98,7 +98,10 @@ def test_several_threads_see_all_segments(mp3: Path, wishes: dict[str, Any]) -> 
             ready.append(event)
 
     together = threading.Barrier(4)
-    with prepare(mp3, segment="4s", on_event=note, **wishes) as work, ThreadPoolExecutor(4) as pool:
+    with (
+        prepare(mp3, segment="4s", on_event=note, **options) as work,
+        ThreadPoolExecutor(4) as pool,
+    ):
 
         def take() -> list[ReadySegment]:
             together.wait(PATIENCE_S)
@@ -111,7 +114,7 @@ def test_several_threads_see_all_segments(mp3: Path, wishes: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
 def test_asking_for_a_segment_inside_an_event_does_not_hang(
-    mp3: Path, wishes: dict[str, Any]
+    mp3: Path, options: dict[str, Any]
 ) -> None:
     """Progress is told by who makes the segment: waiting for one there is refused."""
     works: list[Prepared] = []
@@ -120,7 +123,7 @@ def test_asking_for_a_segment_inside_an_event_does_not_hang(
         if isinstance(event, Progressed):
             list(works[0])
 
-    works.append(prepare(mp3, segment="4s", on_event=greedy, **wishes))
+    works.append(prepare(mp3, segment="4s", on_event=greedy, **options))
     with works[0] as work, pytest.raises(UsageError, match="inside on_event"):
         list(work)
 

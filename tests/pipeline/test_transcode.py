@@ -112,9 +112,9 @@ def edges(segments: list[ReadySegment]) -> list[int]:
     return [*(span.start_samples for span in spans), spans[-1].end_samples]
 
 
-def made(path: Path, **wishes: Any) -> list[tuple[str, Span, bytes]]:
+def made(path: Path, **options: Any) -> list[tuple[str, Span, bytes]]:
     """The segments of a recording, all that can be said of them."""
-    with prepare(path, **wishes) as prepared:
+    with prepare(path, **options) as prepared:
         return [(one.file, one.source_span, one.read_bytes()) for one in prepared]
 
 
@@ -342,8 +342,8 @@ def test_a_segment_that_is_too_large_is_made_anew(restless: Path, tmp_path: Path
 def test_what_fits_is_not_made_anew(restless: Path) -> None:
     """With room enough nothing is replaced."""
     events: list[Event] = []
-    wishes = tight(32_000, length_s=60.0)
-    with prepare(restless, on_event=events.append, **wishes) as prepared:
+    options = tight(32_000, length_s=60.0)
+    with prepare(restless, on_event=events.append, **options) as prepared:
         assert len(list(prepared)) == 2
     assert not [event for event in events if isinstance(event, Replaced)]
 

@@ -14,10 +14,10 @@ from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import Folder
-from captoolkit.pipeline.writers import Bench, Remake
+from captoolkit.pipeline.writers import Remake, SegmentWriters
 from captoolkit.planning import ladder
 from captoolkit.planning.layout import lay_out
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from tests.media.conftest import Sound, has_children, noise
 from tests.planning.making import CAPTIONER, media, service, track
@@ -30,7 +30,7 @@ RATE_HZ = 44_100  # of the sources
 def planned(*, samples: int = 6 * RATE_HZ) -> Plan:
     """A plan to cut a recording at 44.1 kHz into pieces of a second."""
     sound = track(samples=samples)
-    return make_plan(media(sound), sound, CAPTIONER, wishes=Wishes(segment_s=Fraction(1)))
+    return make_plan(media(sound), sound, CAPTIONER, options=ParsedOptions(segment_s=Fraction(1)))
 
 
 def second(encoding: Encoding) -> Sound:
@@ -60,7 +60,7 @@ def a_bench(
     plan: Plan | None = None,
     first: int = 1,
     remake: Remake = refuse,
-) -> Bench:
+) -> SegmentWriters:
     """A bench in a folder, for a run of those spans; six seconds if there are none."""
     spans = spans or seconds(6)
     plan = dataclasses.replace(plan or planned(), suffix=encoding.format)
@@ -72,7 +72,7 @@ def a_bench(
         reach=0,
         stream_hz=encoding.sample_rate_hz,
     )
-    return Bench(job, encoding, layout, first=first, remake=remake)
+    return SegmentWriters(job, encoding, layout, first=first, remake=remake)
 
 
 def finishing_threads() -> list[str]:
@@ -183,7 +183,7 @@ def test_an_early_end_is_not_stretched(tmp_path: Path) -> None:
 def test_leaving_early_ends_all_that_runs(tmp_path: Path, encoding: Encoding) -> None:
     """An exception while pieces are written and finished leaves no encoder and no thread."""
 
-    def interrupted(bench: Bench) -> None:
+    def interrupted(bench: SegmentWriters) -> None:
         with bench:
             for piece in range(5):
                 bench.write(piece, second(encoding))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from captoolkit.model import Plan
 from captoolkit.planning.cuts import Window
 from captoolkit.planning.frame_cuts import edges, movable
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.split_plan import Chapter, Way, make_split
 from tests.planning.making import media, track
 
@@ -45,7 +45,7 @@ def planned(seconds: int, longest: int, marks: Sequence[float] = ()) -> Plan:
         media(sound),
         sound,
         Way(suffix="mp3", said=""),
-        wishes=Wishes(max_segment_s=Fraction(longest)),
+        options=ParsedOptions(max_segment_s=Fraction(longest)),
         chapters=[Chapter(start_s=Fraction(at), title="") for at in marks],
     )
 

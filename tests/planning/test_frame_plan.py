@@ -11,7 +11,7 @@ from captoolkit.model import Action, Span
 from captoolkit.planning import frame_plan
 from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.frame_plan import Framing
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import CAPTIONER, media, track
 
@@ -104,11 +104,11 @@ def test_what_is_not_refused_can_be_shared_out(
     """Where nothing speaks against copying, segments are within the limit, cuts moved or not."""
     framing = constant(seconds, frame_bytes=frame_bytes)
     bounds = Bounds(duration_s=max_segment_s or Fraction(2_400), size_bytes=7_499_988)
-    wishes = Wishes(segment_s=segment_s, max_segment_s=max_segment_s)
+    options = ParsedOptions(segment_s=segment_s, max_segment_s=max_segment_s)
     durations_s = [framing.framed_s]
-    if frame_plan.why_not(framing, durations_s, bounds, wishes):
+    if frame_plan.why_not(framing, durations_s, bounds, options):
         return
-    share = frame_plan.share(framing, durations_s, bounds, wishes)
+    share = frame_plan.share(framing, durations_s, bounds, options)
     moved_s = 2 * share.reach_s if share.numbers != (1,) else 0
     assert durations_s[0] / share.numbers[0] + moved_s <= share.longest_s
     assert share.longest_s == frame_plan.longest_s(framing, bounds)
@@ -136,10 +136,12 @@ def test_frames_too_large_for_two_minutes_are_encoded() -> None:
     framing = constant(600, frame_bytes=960)  # 320 kbit/s
     bounds = Bounds(duration_s=None, size_bytes=4_000_000)
     durations_s = [Fraction(600)]
-    said = frame_plan.why_not(framing, durations_s, bounds, Wishes())
+    said = frame_plan.why_not(framing, durations_s, bounds, ParsedOptions())
     assert said == "Its frames as they are would make segments of only 1:40."
-    assert not frame_plan.why_not(framing, durations_s, bounds, Wishes(segment_s=Fraction(60)))
-    assert frame_plan.why_not(framing, durations_s, bounds, Wishes(segment_s=Fraction(150)))
+    assert not frame_plan.why_not(
+        framing, durations_s, bounds, ParsedOptions(segment_s=Fraction(60))
+    )
+    assert frame_plan.why_not(framing, durations_s, bounds, ParsedOptions(segment_s=Fraction(150)))
 
 
 @pytest.mark.parametrize(

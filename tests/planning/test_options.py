@@ -11,7 +11,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
 from captoolkit.planning import ladder
 from captoolkit.planning.ladder import LADDER, aac, amr, gsm, mp3, wav
-from captoolkit.planning.options import Wishes, candidates, fallbacks, refuse_nonsense
+from captoolkit.planning.options import ParsedOptions, candidates, fallbacks, refuse_nonsense
 from tests.planning.making import CAPTIONER, service, track
 
 RUNGS = [rung.encoding for rung in LADDER]
@@ -19,18 +19,18 @@ STEREO = track(channels=2)
 HEARS_ALL = replace(service(), full_sound=True)
 
 
-def had(target: Target = CAPTIONER, sound: Track = STEREO, **wishes: Any) -> Sequence[Encoding]:
+def had(target: Target = CAPTIONER, sound: Track = STEREO, **options: Any) -> Sequence[Encoding]:
     """What a recording can become."""
-    asked = Wishes(**wishes)
+    asked = ParsedOptions(**options)
     refuse_nonsense(asked)
     return candidates(sound, target, asked)
 
 
 def next_ones(
-    encoding: Encoding, target: Target = CAPTIONER, **wishes: Any
+    encoding: Encoding, target: Target = CAPTIONER, **options: Any
 ) -> tuple[Encoding, ...]:
     """What a stereo recording becomes where `encoding` comes out too large."""
-    return fallbacks(STEREO, target, Wishes(**wishes), encoding)
+    return fallbacks(STEREO, target, ParsedOptions(**options), encoding)
 
 
 # ------------------------------------------------------------------------- what can be had
@@ -52,9 +52,9 @@ def next_ones(
     ],
     ids=str,
 )
-def test_wishes_are_met_best_first(wishes: dict[str, Any], made: list[Encoding]) -> None:
+def test_wishes_are_met_best_first(options: dict[str, Any], made: list[Encoding]) -> None:
     """A format gives its rungs, a quality or a bit rate one encoding, nothing the whole ladder."""
-    assert list(had(**wishes)) == made
+    assert list(had(**options)) == made
 
 
 @pytest.mark.parametrize("rung", [*RUNGS[1:], *ladder.AAC_RUNGS], ids=ladder.describe)
@@ -86,10 +86,10 @@ def test_a_bit_rate_that_is_on_the_ladder_is_the_ladders_rung(rung: Encoding) ->
     ids=str,
 )
 def test_a_bit_rate_beyond_the_ladder_takes_a_rate_that_has_it(
-    source_hz: int, wishes: dict[str, Any], made: Encoding
+    source_hz: int, options: dict[str, Any], made: Encoding
 ) -> None:
     """What the nearest rung's rate does not have, the sound's own does, or 44.1 kHz."""
-    assert had(sound=track(rate_hz=source_hz), **wishes) == [made]
+    assert had(sound=track(rate_hz=source_hz), **options) == [made]
 
 
 def test_all_of_the_sound_is_kept_for_who_hears_it() -> None:
@@ -129,10 +129,10 @@ def test_what_a_telephone_format_is_may_be_said(name: str) -> None:
     ],
     ids=str,
 )
-def test_wish_that_nothing_can_meet_is_refused(wishes: dict[str, Any], told: str) -> None:
+def test_wish_that_nothing_can_meet_is_refused(options: dict[str, Any], told: str) -> None:
     """A wish against what a format is, or for what there is not, says what can be had."""
     with pytest.raises(UsageError, match=told):
-        had(**wishes)
+        had(**options)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_effort_changes_only_the_encoders_level() -> None:
 
 def test_effort_alone_asks_for_no_encoding() -> None:
     """A file that fits needs none, however good it would be."""
-    assert not Wishes(effort="best").shape_the_sound
+    assert not ParsedOptions(effort="best").shape_the_sound
 
 
 # ------------------------------------------------------------------------------- fallbacks
@@ -211,19 +211,19 @@ def test_fallbacks_keep_to_the_wishes() -> None:
     ids=str,
 )
 def test_an_encoding_asked_for_goes_down_in_bit_rate_only(
-    wishes: dict[str, Any], kbps: list[float]
+    options: dict[str, Any], kbps: list[float]
 ) -> None:
     """What is asked for exactly keeps its format, rate and channels down to the floor."""
-    (asked,) = had(**wishes)
-    assert next_ones(asked, **wishes) == tuple(
+    (asked,) = had(**options)
+    assert next_ones(asked, **options) == tuple(
         replace(asked, bit_rate=round(1000 * rate)) for rate in kbps
     )
 
 
 def test_fallbacks_take_the_effort_that_is_asked_for() -> None:
     """Where a slower level sounds better it is taken for what is tried next, too."""
-    for wishes in ({"bit_rate": 48_000, "format": "mp3"}, {"format": "mp3"}):
-        tried = next_ones(mp3(48_000, 24_000), effort="best", **wishes)
+    for options in ({"bit_rate": 48_000, "format": "mp3"}, {"format": "mp3"}):
+        tried = next_ones(mp3(48_000, 24_000), effort="best", **options)
         assert [(one.bit_rate, one.effort) for one in tried] == [
             (40_000, 7),
             (32_000, 5),

@@ -13,7 +13,7 @@ from captoolkit.dsp.downmix import Mix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Span, Target, Track, Via
 from captoolkit.planning import ladder
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
 from captoolkit.services.price import audio_tokens
@@ -32,7 +32,7 @@ def planned(
     info: MediaInfo | None = None,
     via: Via = Via.BASE64,
     mix: Mix | None = None,
-    **wishes: Any,
+    **options: Any,
 ) -> Plan:
     """A plan for a sound in a FLAC, or in the file that is given."""
     return make_plan(
@@ -41,7 +41,7 @@ def planned(
         target,
         via=via,
         mix=mix,
-        wishes=Wishes(**wishes),
+        options=ParsedOptions(**options),
     )
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_said_of_a_saving_that_cannot_be_known() -> None:
     """One part may hold what is left where it would not hold all of it."""
     sound = track(3000, rate_hz=16_000)
     hush = [Span(start_samples=16_000 * 60, end_samples=16_000 * 3000, rate_hz=16_000)]
-    left = make_plan(media(sound), sound, CAPTIONER, skipped=hush, wishes=Wishes(parts=1))
+    left = make_plan(media(sound), sound, CAPTIONER, skipped=hush, options=ParsedOptions(parts=1))
     assert len(left.spans) == 1
     assert not any("saves" in reason for reason in left.reasons)
 
@@ -137,22 +137,22 @@ def test_cover_picture_is_no_reason_to_touch() -> None:
         {"max_segment_s": Fraction(30)},
         {"mix": LEFT_ONLY},
     ],
-    ids=lambda wishes: next(iter(wishes)),
+    ids=lambda options: next(iter(options)),
 )
-def test_wish_moves_what_would_fit(wishes: dict[str, Any]) -> None:
+def test_wish_moves_what_would_fit(options: dict[str, Any]) -> None:
     """Whoever asks for something else gets it, even if the file would have passed."""
     info = mp3_file(60, size_bytes=500_000, channels=2)
     assert planned(info.tracks[0], info=info).action is Action.PASS_THROUGH
-    assert planned(info.tracks[0], info=info, **wishes).action is Action.ENCODE
+    assert planned(info.tracks[0], info=info, **options).action is Action.ENCODE
 
 
 @pytest.mark.parametrize(
     "wishes", [{"format": "mp3"}, {"segment_s": Fraction(60)}, {"max_segment_s": Fraction(90)}]
 )
-def test_wish_that_is_met_already_changes_nothing(wishes: dict[str, Any]) -> None:
+def test_wish_that_is_met_already_changes_nothing(options: dict[str, Any]) -> None:
     """A file that is already what is asked for passes as it is."""
     info = mp3_file(60, size_bytes=500_000)
-    assert planned(info.tracks[0], info=info, **wishes).action is Action.PASS_THROUGH
+    assert planned(info.tracks[0], info=info, **options).action is Action.PASS_THROUGH
 
 
 # -------------------------------------------------------------------- the fewest segments
@@ -281,9 +281,9 @@ def test_limits_that_hold_no_second() -> None:
     ],
     ids=str,
 )
-def test_wishes_are_met(wishes: dict[str, Any], made: str) -> None:
+def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
     """A minute of stereo becomes what is asked for, and what is left open is chosen."""
-    assert said(planned(track(60, channels=2), **wishes)) == made
+    assert said(planned(track(60, channels=2), **options)) == made
 
 
 @pytest.mark.parametrize(
@@ -310,10 +310,10 @@ def test_wishes_are_met(wishes: dict[str, Any], made: str) -> None:
     ],
     ids=str,
 )
-def test_wish_that_cannot_be_met_is_refused(wishes: dict[str, Any], words: str) -> None:
+def test_wish_that_cannot_be_met_is_refused(options: dict[str, Any], words: str) -> None:
     """A wish that nothing can meet is refused in one line that says what can be had."""
     with pytest.raises(UsageError) as raised:
-        planned(track(60, channels=2), **wishes)
+        planned(track(60, channels=2), **options)
     assert str(raised.value).startswith(words)
     assert "\n" not in str(raised.value)
     assert raised.value.fix
@@ -423,9 +423,9 @@ def test_reasons_tell_the_whole_story() -> None:
 @pytest.mark.parametrize(
     "wishes", [{"format": "mp3"}, {"bit_rate": 64_000}, {"format": "wav"}, {"quality": "podcast"}]
 )
-def test_nothing_better_is_denied_where_it_was_not_tried(wishes: dict[str, Any]) -> None:
+def test_nothing_better_is_denied_where_it_was_not_tried(options: dict[str, Any]) -> None:
     """Where the best that was asked for fits, nobody says that nothing better would."""
-    plan = planned(track(10), **wishes)
+    plan = planned(track(10), **options)
     assert not any("No better" in reason for reason in plan.reasons)
 
 

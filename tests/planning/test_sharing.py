@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Span
 from captoolkit.planning import sharing
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 
 RATE_HZ = 44_100
 durations = st.lists(st.fractions(Fraction(1, 100), 20_000, max_denominator=RATE_HZ), min_size=1)
@@ -55,7 +55,7 @@ def test_no_segment_is_too_long_wherever_it_is_cut(
     durations_s: list[Fraction], longest_s: Fraction, segment_s: Fraction | None
 ) -> None:
     """With both cuts moved apart as far as they may, a segment is within the limit."""
-    numbers = sharing.numbers(durations_s, longest_s, Wishes(segment_s=segment_s))
+    numbers = sharing.numbers(durations_s, longest_s, ParsedOptions(segment_s=segment_s))
     reach_s = sharing.reach_s(durations_s, numbers, longest_s)
     assert 0 <= reach_s <= sharing.MAX_REACH_S
     for duration_s, number in zip(durations_s, numbers, strict=True):
@@ -72,7 +72,7 @@ def test_one_segment_fewer_would_not_do(
     durations_s: list[Fraction], longest_s: Fraction, segment_s: Fraction | None
 ) -> None:
     """There are no more segments than limit, wish and room for the cuts demand."""
-    numbers = sharing.numbers(durations_s, longest_s, Wishes(segment_s=segment_s))
+    numbers = sharing.numbers(durations_s, longest_s, ParsedOptions(segment_s=segment_s))
     for duration_s, number in zip(durations_s, numbers, strict=True):
         fewer = number - 1
         assert (
@@ -86,8 +86,8 @@ def test_one_segment_fewer_would_not_do(
 @settings(deadline=None)
 def test_parts_are_as_many_as_asked(duration_s: Fraction, longest_s: Fraction, more: int) -> None:
     """A number of parts that fits is met exactly, and its cuts stay within the limit."""
-    (least,) = sharing.numbers([duration_s], longest_s, Wishes())
-    asked = Wishes(parts=least + more)
+    (least,) = sharing.numbers([duration_s], longest_s, ParsedOptions())
+    asked = ParsedOptions(parts=least + more)
     assume(least + more == 1 or duration_s >= least + more)
     assert sharing.numbers([duration_s], longest_s, asked) == (least + more,)
     assert sharing.reach_s([duration_s], [least + more], longest_s) >= 0
@@ -96,7 +96,7 @@ def test_parts_are_as_many_as_asked(duration_s: Fraction, longest_s: Fraction, m
 def test_parts_of_less_than_a_second_are_refused() -> None:
     """A service counts less than a second as one; so many parts are a slip of the finger."""
     with pytest.raises(UsageError, match="ask for at most 5"):
-        sharing.numbers([Fraction(5)], Fraction(100), Wishes(parts=200))
+        sharing.numbers([Fraction(5)], Fraction(100), ParsedOptions(parts=200))
 
 
 # ------------------------------------------------------------------------------- examples
@@ -119,7 +119,7 @@ def test_room_decides(
 ) -> None:
     """Two cuts share the room that a segment leaves, up to a fifth of it and half a minute."""
     durations_s, limit_s = [Fraction(duration_s)], Fraction(longest_s)
-    numbers = sharing.numbers(durations_s, limit_s, Wishes())
+    numbers = sharing.numbers(durations_s, limit_s, ParsedOptions())
     assert numbers == (number,)
     assert sharing.reach_s(durations_s, numbers, limit_s) == reach_s
 
@@ -127,14 +127,14 @@ def test_room_decides(
 def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
     """Too few parts are refused, and the error says how many it must be."""
     with pytest.raises(UsageError) as raised:
-        sharing.numbers([Fraction(181)], Fraction(80), Wishes(parts=2))
+        sharing.numbers([Fraction(181)], Fraction(80), ParsedOptions(parts=2))
     assert str(raised.value).startswith("parts=2 would each be longer than the 1:20 allowed")
     assert raised.value.fix == "ask for at least 3"
 
 
 def test_parts_against_a_length_of_segments_name_that_length() -> None:
     """Where the limit would allow so few parts, it is the length asked for that does not."""
-    asked = Wishes(parts=2, segment_s=Fraction(10))
+    asked = ParsedOptions(parts=2, segment_s=Fraction(10))
     with pytest.raises(UsageError) as raised:
         sharing.numbers([Fraction(60)], Fraction(2400), asked)
     assert str(raised.value).startswith("parts=2 and segments of 10 s cannot both be had of 1:00;")
@@ -168,14 +168,14 @@ def test_parts_that_only_just_do_not_fit_are_told_why(
 ) -> None:
     """Nobody is told that 40:00 is longer than 40:00."""
     with pytest.raises(UsageError) as raised:
-        sharing.numbers([Fraction(duration_s)], longest_s, Wishes(parts=parts))
+        sharing.numbers([Fraction(duration_s)], longest_s, ParsedOptions(parts=parts))
     assert str(raised.value) == told
 
 
 def test_parts_of_several_stretches_are_refused() -> None:
     """Where silences are left out, parts are nothing that can be counted."""
     with pytest.raises(UsageError, match="cannot be counted where silences are left out"):
-        sharing.numbers([Fraction(10), Fraction(10)], Fraction(100), Wishes(parts=2))
+        sharing.numbers([Fraction(10), Fraction(10)], Fraction(100), ParsedOptions(parts=2))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from captoolkit.bitstream.containers import samples_kept
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Track
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.split_plan import Chapter, Way, make_split
 from tests.planning.making import media, track
 
@@ -31,7 +31,7 @@ def planned(
     info: MediaInfo | None = None,
     marks: tuple[float, ...] = (),
     track_is_asked_for: bool = False,
-    **wishes: Any,
+    **options: Any,
 ) -> Plan:
     """A split of a sound, with chapters called A, B, ... at some seconds."""
     chapters = [Chapter(start_s=Fraction(at), title=chr(65 + n)) for n, at in enumerate(marks)]
@@ -39,7 +39,7 @@ def planned(
         info or media(sound, container="mp3"),
         sound,
         way,
-        wishes=Wishes(**wishes),
+        options=ParsedOptions(**options),
         chapters=chapters,
         track_is_asked_for=track_is_asked_for,
     )

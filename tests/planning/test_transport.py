@@ -8,7 +8,7 @@ import pytest
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Plan, Target, Via
 from captoolkit.planning import transport
-from captoolkit.planning.options import Wishes
+from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from tests.planning.making import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 
@@ -64,7 +64,7 @@ def planned(seconds: float, ways: tuple[Via, ...], target: Target = CAPTIONER, *
     sound = track(seconds, codec=codec)
     info = media(sound, container=container, size_bytes=kind.get("size_bytes", 1_000_000))
     return transport.best(
-        lambda via: make_plan(info, sound, target, via=via, wishes=Wishes()), ways
+        lambda via: make_plan(info, sound, target, via=via, options=ParsedOptions()), ways
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from captoolkit.support.queues import Results
+from captoolkit.support.queues import BoundedQueue
 
 LONG_S = 10.0  # nothing here takes so long unless it hangs
 
@@ -26,7 +26,7 @@ def ended(thread: threading.Thread) -> bool:
 
 def test_items_arrive_in_order_and_end() -> None:
     """What was put comes out in the same order, up to the end that was told."""
-    results: Results[int] = Results(3, threading.Event())
+    results: BoundedQueue[int] = BoundedQueue(3, threading.Event())
 
     def work() -> None:
         for number in range(20):
@@ -41,7 +41,7 @@ def test_items_arrive_in_order_and_end() -> None:
 @pytest.mark.parametrize("error", [ZeroDivisionError("x"), KeyboardInterrupt(), GeneratorExit()])
 def test_a_failure_is_raised_after_what_came_before_it(error: BaseException) -> None:
     """What was finished is still handed out, and then the very exception is raised."""
-    results: Results[int] = Results(3, threading.Event())
+    results: BoundedQueue[int] = BoundedQueue(3, threading.Event())
     results.put(1)
     results.put(error)
     items = iter(results)
@@ -53,7 +53,7 @@ def test_a_failure_is_raised_after_what_came_before_it(error: BaseException) -> 
 
 def test_a_worker_waits_for_its_taker() -> None:
     """No more wait to be taken than may."""
-    results: Results[int] = Results(2, threading.Event())
+    results: BoundedQueue[int] = BoundedQueue(2, threading.Event())
     put: list[int] = []
 
     def work() -> None:
@@ -75,7 +75,7 @@ def test_a_worker_waits_for_its_taker() -> None:
 def test_a_worker_whose_taker_has_left_ends() -> None:
     """A worker that waits for room notices that it is to stop, and so does the next."""
     stop = threading.Event()
-    results: Results[int] = Results(1, stop)
+    results: BoundedQueue[int] = BoundedQueue(1, stop)
     results.put(1)
     worker = begun(lambda: results.put(2))
     stop.set()
@@ -86,7 +86,7 @@ def test_a_worker_whose_taker_has_left_ends() -> None:
 def test_a_taker_whose_worker_is_stopped_ends() -> None:
     """Who waits for something that will never come is let go, without an error."""
     stop = threading.Event()
-    results: Results[int] = Results(1, stop)
+    results: BoundedQueue[int] = BoundedQueue(1, stop)
     taken: list[int] = []
     taker = begun(lambda: taken.extend(results))
     stop.set()
@@ -97,7 +97,7 @@ def test_a_taker_whose_worker_is_stopped_ends() -> None:
 def test_nothing_is_taken_after_the_stop() -> None:
     """What waited when it was stopped is nobody's."""
     stop = threading.Event()
-    results: Results[int] = Results(2, stop)
+    results: BoundedQueue[int] = BoundedQueue(2, stop)
     results.put(1)
     stop.set()
     assert list(results) == []
