@@ -150,7 +150,7 @@ def test_the_kinds_of_faults_are_as_many_as_the_readme_says() -> None:
     assert len(Kind) == 16
 
 
-# Files of `tests/audio/test_formats.py` for each row of the README's table, in its order.
+# Files of `tests/media/test_formats.py` for each row of the README's table, in its order.
 GOING_IN = [
     ["8-bit.wav", "24-bit.wav", "32-bit.wav", "gsm.wav"],
     ["extensible.wav", "rf64.wav", "three.wav", "float.wav", "mu-law.wav", "adpcm.wav"],

@@ -1,6 +1,6 @@
 """The second verb: segments through a captioner, and their captions as one timeline.
 
-Rules: this is the front; the work is done in `asking/`. Whatever can be wrong with what was asked
+Rules: this is the front; the work is done in `dispatch/`. Whatever can be wrong with what was asked
 for is found before anything is sent.
 """
 

@@ -12,7 +12,7 @@ How to add a captioner, in four steps:
    line. Never return an empty caption for a failure.
 3. Add one line to `CAPTIONERS` in `captioners/registry.py`: the name, how to open it; and name it
    in the help of `--captioner` in `cli/options.py`.
-4. Give its models a row in `planning/targets.toml` if they have limits or prices of their own,
+4. Give its models a row in `services/targets.toml` if they have limits or prices of their own,
    and test it against a real server on 127.0.0.1.
 
 It may promise more, each by one protocol below: that its answers cost something and may be read as

@@ -9,7 +9,7 @@ from importlib import resources
 from captoolkit.model import Fact, MediaInfo, Picture, Target, Track
 from captoolkit.services import rows
 
-ROWS = resources.files("captoolkit.planning").joinpath("targets.toml").read_text(encoding="utf-8")
+ROWS = resources.files("captoolkit.services").joinpath("targets.toml").read_text(encoding="utf-8")
 SERVICES = rows.parse(ROWS, origin="targets.toml")
 CAPTIONER = SERVICES["qwen3-omni-captioner"]
 QWEN_AUDIO = SERVICES["qwen-audio"]
