@@ -37,7 +37,7 @@ def next_ones(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "made"),
+    ("options", "made"),
     [
         ({}, RUNGS),
         ({"format": "wav"}, [wav()]),
@@ -66,7 +66,7 @@ def test_a_bit_rate_that_is_on_the_ladder_is_the_ladders_rung(rung: Encoding) ->
 
 
 @pytest.mark.parametrize(
-    ("source_hz", "wishes", "made"),
+    ("source_hz", "options", "made"),
     [
         (16_000, {"bit_rate": 16_000}, mp3(16_000, 16_000)),
         (16_000, {"bit_rate": 160_000}, mp3(160_000, 24_000)),
@@ -106,7 +106,7 @@ def test_what_a_telephone_format_is_may_be_said(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "told"),
+    ("options", "told"),
     [
         ({"format": "gsm", "sample_rate_hz": 16_000}, "GSM is 8 kHz mono; leave the sample rate"),
         ({"format": "gsm", "channels": 2}, "GSM is 8 kHz mono; leave the sample rate"),
@@ -197,7 +197,7 @@ def test_fallbacks_keep_to_the_wishes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "kbps"),
+    ("options", "kbps"),
     [
         ({"quality": "voice"}, [56, 48, 40, 32, 24]),
         ({"quality": "music"}, [160, 128, 112, 96, 80, 64, 56, 48, 40, 32]),

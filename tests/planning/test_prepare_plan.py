@@ -126,7 +126,7 @@ def test_cover_picture_is_no_reason_to_touch() -> None:
 
 
 @pytest.mark.parametrize(
-    "wishes",
+    "options",
     [
         {"format": "wav"},
         {"bit_rate": 64_000},
@@ -147,7 +147,7 @@ def test_wish_moves_what_would_fit(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wishes", [{"format": "mp3"}, {"segment_s": Fraction(60)}, {"max_segment_s": Fraction(90)}]
+    "options", [{"format": "mp3"}, {"segment_s": Fraction(60)}, {"max_segment_s": Fraction(90)}]
 )
 def test_wish_that_is_met_already_changes_nothing(options: dict[str, Any]) -> None:
     """A file that is already what is asked for passes as it is."""
@@ -258,7 +258,7 @@ def test_limits_that_hold_no_second() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "made"),
+    ("options", "made"),
     [
         ({"format": "wav"}, "1 x 1:00.0 16-bit WAV, 16 kHz mono"),
         ({"format": "mp3"}, "1 x 1:00.0 MP3 128 kbit/s, 24 kHz mono"),
@@ -287,7 +287,7 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("options", "words"),
     [
         ({"format": "ogg"}, "format=ogg is not one that is made; take auto, wav, mp3, aac, amr"),
         ({"quality": "best"}, "quality=best is not known; take auto, voice, podcast, music"),
@@ -421,7 +421,7 @@ def test_reasons_tell_the_whole_story() -> None:
 
 
 @pytest.mark.parametrize(
-    "wishes", [{"format": "mp3"}, {"bit_rate": 64_000}, {"format": "wav"}, {"quality": "podcast"}]
+    "options", [{"format": "mp3"}, {"bit_rate": 64_000}, {"format": "wav"}, {"quality": "podcast"}]
 )
 def test_nothing_better_is_denied_where_it_was_not_tried(options: dict[str, Any]) -> None:
     """Where the best that was asked for fits, nobody says that nothing better would."""
