@@ -164,7 +164,7 @@ def test_a_preparation_draws_what_is_planned_and_then_what_was_made(sound: Path)
         work.picture()
 
 
-@pytest.mark.parametrize("wishes", [{}, {"format": "mp3"}, {"parts": 3}])
+@pytest.mark.parametrize("options", [{}, {"format": "mp3"}, {"parts": 3}])
 def test_a_plan_marks_the_cuts_that_prepare_makes(fixtures: Path, options: dict[str, Any]) -> None:
     """The words under each close-up are the same before and after, to a tenth of a second."""
     how = {"segment": 8, **options} if "parts" not in options else options

@@ -520,7 +520,7 @@ def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("options", "said"),
     [
         ({"at": "silences"}, "at=silences is no place to cut at; take chapters, or leave it out"),
         ({"at": "chapters", "parts": 2}, "parts cannot be counted at chapters"),

@@ -70,7 +70,7 @@ def test_closing_in_an_event_leaves_nothing(
     assert list(spool.rglob("*")) == []
 
 
-@pytest.mark.parametrize("wishes", [{"segment": "2s"}, {"format": "wav"}, {}])
+@pytest.mark.parametrize("options", [{"segment": "2s"}, {"format": "wav"}, {}])
 def test_closing_before_the_work_begins(mp3: Path, spool: Path, options: dict[str, Any]) -> None:
     """Closed as soon as it says that it starts, it does nothing, and says that it is closed."""
     told: list[Event] = []
@@ -88,7 +88,7 @@ def test_closing_before_the_work_begins(mp3: Path, spool: Path, options: dict[st
     assert list(spool.rglob("*")) == []
 
 
-@pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
+@pytest.mark.parametrize("options", [{}, {"format": "wav"}])
 def test_several_threads_see_all_segments(mp3: Path, options: dict[str, Any]) -> None:
     """Each thread that iterates gets every segment, each made once, and none gets an error."""
     ready: list[Event] = []
@@ -112,7 +112,7 @@ def test_several_threads_see_all_segments(mp3: Path, options: dict[str, Any]) ->
         assert len(ready) == len(work.segments) == len(work.plan.spans)
 
 
-@pytest.mark.parametrize("wishes", [{}, {"format": "wav"}])
+@pytest.mark.parametrize("options", [{}, {"format": "wav"}])
 def test_asking_for_a_segment_inside_an_event_does_not_hang(
     mp3: Path, options: dict[str, Any]
 ) -> None:
