@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.resources
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +24,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +33,13 @@ from captoolkit.support.closing import Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
 NEEDED_ENCODERS = frozenset({"aac", "libmp3lame", "libopencore_amrnb", "pcm_s16le"})
+TESTED_VERSION = "9.0.2"  # brought by imageio-ffmpeg as pinned in constraints.txt
+# Debian 12 has it, and the tests of sound run on it as well where it is installed. Builds from
+# git have no number, so that programs are compared by libavutil (source: ffmpeg, doc/APIchanges).
+OLDEST_VERSION, OLDEST_AVUTIL = "5.1", (57, 28)
+WAY_OUT = (
+    f"pip install imageio-ffmpeg, or set {ENVIRONMENT_VARIABLE} to ffmpeg {OLDEST_VERSION} or newer"
+)
 
 STALL_S = 60.0  # longest single wait for output, or for room in its input
 TOTAL_S = 6 * 3600.0  # longest wait for one ffmpeg altogether, the caller's own time not counted
@@ -59,68 +69,118 @@ NOT_LISTED = "Format not on whitelist"
 UNREAD_KIND = "a playlist, a script, subtitles or a picture"
 
 
+class Origin(StrEnum):
+    """Where an ffmpeg comes from."""
+
+    NAMED = "named by CAPTOOLKIT_FFMPEG"
+    BUNDLED = "brought by imageio-ffmpeg"
+    PATH = "found on PATH"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """An ffmpeg that was found, and what it can do."""
+    """An ffmpeg program and its abilities.
+
+    Attributes:
+        version: as the program prints it (`9.0.2-static`, `5.1.9-0+deb12u1`, `N-109468-gd39b34`).
+        avutil: major and minor version of its libavutil, which every build states.
+        encoders: the names of its encoders.
+        has_soxr: True if it can resample with soxr.
+    """
 
     path: str
+    origin: Origin
     version: str
+    avutil: tuple[int, int]
     encoders: frozenset[str]
     has_soxr: bool
 
+    @property
+    def is_tested(self) -> bool:
+        """Whether captoolkit's tests run on this release of ffmpeg."""
+        return self.version.split("-")[0] == TESTED_VERSION
+
+    @property
+    def missing_encoders(self) -> tuple[str, ...]:
+        """The encoders that captoolkit needs and this program lacks, sorted."""
+        return tuple(sorted(NEEDED_ENCODERS - self.encoders))
+
 
 def find() -> Tool:
-    """Return the ffmpeg to use; it is asked once per process and path.
+    """Return the ffmpeg that captoolkit runs; each program is queried once per process.
 
-    The one that `CAPTOOLKIT_FFMPEG` names, else the one on PATH if it has the encoders needed,
-    else the one that imageio-ffmpeg brings.
+    The order is: the program that `CAPTOOLKIT_FFMPEG` names; the one that imageio-ffmpeg brings,
+    because the tests ran on it; where the wheel brings none, the one on PATH.
 
     Raises:
-        ToolNotFoundError: none of them runs.
+        ToolNotFoundError: there is no such program, it is older than `OLDEST_VERSION`, or the one
+            on PATH lacks an encoder.
     """
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
-        return _named(named)
-    for path in filter(None, (shutil.which("ffmpeg"), _bundled())):
-        tool = _ask(path)
-        if tool and tool.encoders >= NEEDED_ENCODERS:
-            return tool
-    raise ToolNotFoundError(
-        "no ffmpeg that can encode MP3, AAC and AMR was found",
-        fix=f"pip install imageio-ffmpeg, or set {ENVIRONMENT_VARIABLE} to one",
-    )
+        return _supported(_named(named))
+    bundled = _bundled()
+    tool = _query(bundled, Origin.BUNDLED) if bundled else None
+    if tool is not None:
+        return tool
+    on_path = shutil.which("ffmpeg")
+    tool = _query(on_path, Origin.PATH) if on_path else None
+    if tool is None:
+        raise ToolNotFoundError("there is no ffmpeg that runs", fix=WAY_OUT)
+    if tool.missing_encoders:
+        raise ToolNotFoundError(
+            f"the ffmpeg on PATH ({tool.path}) lacks {', '.join(tool.missing_encoders)}",
+            fix=WAY_OUT,
+        )
+    return _supported(tool)
 
 
 def _named(path: str) -> Tool:
     found = shutil.which(path)
-    tool = _ask(found) if found else None
+    tool = _query(found, Origin.NAMED) if found else None
     if tool is None:
         raise ToolNotFoundError(
             f"{ENVIRONMENT_VARIABLE}={path} is not an ffmpeg that runs",
-            fix="set it to an ffmpeg program, or unset it to use the one that came along",
+            fix=f"set it to an ffmpeg program, or unset it to use the one {Origin.BUNDLED}",
+        )
+    return tool
+
+
+def _supported(tool: Tool) -> Tool:
+    """Return `tool`, unless it is too old."""
+    if tool.avutil < OLDEST_AVUTIL:
+        way_out = f"unset it to use the one {Origin.BUNDLED}, or name a newer one"
+        raise ToolNotFoundError(
+            f"ffmpeg {tool.version} ({tool.path}, {tool.origin}) is older than {OLDEST_VERSION}, "
+            "the oldest release that captoolkit supports",
+            fix=way_out if tool.origin is Origin.NAMED else WAY_OUT,
         )
     return tool
 
 
 def _bundled() -> str | None:
-    import imageio_ffmpeg
+    """Return the program inside the imageio-ffmpeg wheel, None on a platform without one.
 
+    `imageio_ffmpeg.get_ffmpeg_exe()` would also return the program on PATH, and start it.
+    """
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:  # a platform without a bundled binary
+        programs = importlib.resources.files("imageio_ffmpeg.binaries").iterdir()
+    except ModuleNotFoundError:  # a distribution's package of captoolkit may leave the wheel out
         return None
+    return next((str(one) for one in programs if one.name.startswith("ffmpeg-")), None)
 
 
 @functools.cache
-def _ask(path: str) -> Tool | None:
-    """Ask the program at `path` for its version and encoders; None when it is no ffmpeg."""
+def _query(path: str, origin: Origin) -> Tool | None:
+    """Query the program at `path` for its version and encoders; None when it is no ffmpeg."""
     try:
         version = _output([path, "-hide_banner", "-version"])
         listing = _output([path, "-hide_banner", "-encoders"])
     except (ToolError, OSError):
         return None
     words = version.split(None, 3)
-    if words[:2] != ["ffmpeg", "version"]:
+    avutil = re.search(r"^libavutil\s+(\d+)\.\s*(\d+)\.", version, re.MULTILINE)
+    if words[:2] != ["ffmpeg", "version"] or avutil is None:
         return None
     rows = (line.split(None, 2) for line in listing.splitlines())
     # The legend looks like a row: `A..... = Audio`.
@@ -129,7 +189,9 @@ def _ask(path: str) -> Tool | None:
     )
     return Tool(
         path=path,
+        origin=origin,
         version=words[2],
+        avutil=(int(avutil[1]), int(avutil[2])),
         encoders=encoders,
         has_soxr="--enable-libsoxr" in version,
     )

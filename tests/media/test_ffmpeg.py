@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from captoolkit.media import decode as pcm
 from captoolkit.media import ffmpeg as tool
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Track
-from tests.conftest import tone, write_wav
+from tests.conftest import ROOT, tone, write_wav
 from tests.media.conftest import Convert, Web, has_children, noise, posix, python, script
 
 FOREVER = python("import time; time.sleep(600)")
@@ -29,14 +31,17 @@ A_TRACK = Track(
 )
 
 
-def stand_in(folder: Path, *encoders: str, version: str = "7.1-small") -> Path:
-    """A program that calls itself ffmpeg and lists these encoders."""
+def stand_in(
+    folder: Path, *encoders: str, version: str = "7.1-small", avutil: str = "59. 39.100"
+) -> Path:
+    """Write a program that calls itself ffmpeg and lists these encoders."""
     folder.mkdir(exist_ok=True)
     listing = [f"echo ' A....D {name}   its description'" for name in encoders]
     return script(
         folder / "ffmpeg",
         'case "$*" in *-version*)',
-        f"  echo 'ffmpeg version {version} Copyright (c) 2000-2024';;",
+        f"  echo 'ffmpeg version {version} Copyright (c) 2000-2024'",
+        f"  echo 'libavutil      {avutil} / {avutil}';;",
         "*)",
         "  echo 'Encoders:'; echo ' A..... = Audio'; echo ' ------'",
         *listing,
@@ -48,70 +53,109 @@ def stand_in(folder: Path, *encoders: str, version: str = "7.1-small") -> Path:
 
 
 @posix
-def test_the_named_ffmpeg_comes_before_the_one_on_path(
-    tmp_path: Path, ffmpeg: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`CAPTOOLKIT_FFMPEG` decides, whatever else there is."""
-    stand_in(tmp_path, *tool.NEEDED_ENCODERS)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, ffmpeg)
+def test_the_named_ffmpeg_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`CAPTOOLKIT_FFMPEG` names the program to run, even one that lacks encoders."""
+    program = stand_in(tmp_path / "my tools", "pcm_s16le", version="6.0-mine", avutil="58.  2.100")
+    monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(program))
 
     found = tool.find()
 
-    assert found.path == ffmpeg
-    assert found.encoders > tool.NEEDED_ENCODERS
+    assert found == tool.Tool(
+        path=str(program),
+        origin=tool.Origin.NAMED,
+        version="6.0-mine",
+        avutil=(58, 2),
+        encoders=frozenset({"pcm_s16le"}),
+        has_soxr=False,
+    )
+    assert found.missing_encoders == ("aac", "libmp3lame", "libopencore_amrnb")
+    assert not found.is_tested
 
 
 @posix
-def test_the_named_ffmpeg_may_lack_encoders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_bundled_ffmpeg_comes_before_the_one_on_path(
+    tmp_path: Path, ffmpeg: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who names an ffmpeg gets that one, even one that can do little."""
-    program = stand_in(tmp_path / "my tools", "pcm_s16le", version="6.0-mine")
+    """Without a named program captoolkit runs the one that its tests ran on."""
+    stand_in(tmp_path, *tool.NEEDED_ENCODERS)
+    monkeypatch.delenv(tool.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = tool.find()
+
+    assert (found.path, found.origin) == (ffmpeg, tool.Origin.BUNDLED)
+    assert found.is_tested, "TESTED_VERSION is not that of the wheel in constraints.txt"
+    assert not found.missing_encoders
+
+
+def find_without_a_bundled_ffmpeg(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run `find()` where the imageio-ffmpeg wheel holds no program, as on rare platforms."""
+    empty = tmp_path / "site" / "imageio_ffmpeg"
+    (empty / "binaries").mkdir(parents=True)
+    for package in (empty, empty / "binaries"):
+        (package / "__init__.py").touch()
+    code = "from captoolkit.media.ffmpeg import find; one = find(); print(one.origin, one.path)"
+    environment = dict(os.environ, PATH=str(tmp_path / "bin"), PYTHONSAFEPATH="1")
+    environment["PYTHONPATH"] = os.pathsep.join([str(empty.parent), str(ROOT)])
+    environment.pop(tool.ENVIRONMENT_VARIABLE, None)
+    argv = [sys.executable, "-c", code]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+
+@posix
+def test_the_ffmpeg_on_path_serves_where_the_wheel_brings_none(tmp_path: Path) -> None:
+    """PATH is searched last, and its program needs every encoder."""
+    program = stand_in(tmp_path / "bin", *tool.NEEDED_ENCODERS)
+
+    done = find_without_a_bundled_ffmpeg(tmp_path)
+
+    assert done.stdout == f"{tool.Origin.PATH} {program}\n"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("program", "problem"),
+    [
+        (None, "there is no ffmpeg that runs"),
+        ({"encoders": ["aac", "pcm_s16le"]}, "lacks libmp3lame, libopencore_amrnb; pip install"),
+        (
+            {"encoders": sorted(tool.NEEDED_ENCODERS), "version": "4.4.2", "avutil": "56. 70.100"},
+            "is older than 5.1, the oldest release that captoolkit supports; pip install",
+        ),
+    ],
+    ids=["none", "no encoders", "too old"],
+)
+def test_an_ffmpeg_on_path_that_cannot_do_the_work_is_refused(
+    tmp_path: Path, program: dict[str, Any] | None, problem: str
+) -> None:
+    """The error names the problem and the way out."""
+    (tmp_path / "bin").mkdir()
+    if program:
+        encoders = program.pop("encoders")
+        stand_in(tmp_path / "bin", *encoders, **program)
+
+    done = find_without_a_bundled_ffmpeg(tmp_path)
+
+    assert problem in done.stderr.splitlines()[-1]
+    assert "imageio-ffmpeg" in done.stderr.splitlines()[-1]
+
+
+@posix
+@pytest.mark.parametrize(
+    ("avutil", "is_supported"), [("57. 27.100", False), ("57. 28.100", True), ("61.  1.102", True)]
+)
+def test_a_named_ffmpeg_older_than_the_oldest_supported_is_refused(
+    tmp_path: Path, avutil: str, is_supported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Age is read from libavutil, because builds from git have no release number."""
+    program = stand_in(tmp_path, *tool.NEEDED_ENCODERS, version="N-1-gabcdef", avutil=avutil)
     monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(program))
 
-    assert tool.find() == tool.Tool(
-        path=str(program), version="6.0-mine", encoders=frozenset({"pcm_s16le"}), has_soxr=False
-    )
-
-
-@posix
-def test_an_ffmpeg_on_path_with_the_encoders_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PATH comes before the ffmpeg that came along."""
-    program = stand_in(tmp_path, *tool.NEEDED_ENCODERS)
-    monkeypatch.delenv(tool.ENVIRONMENT_VARIABLE, raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    assert tool.find().path == str(program)
-
-
-@posix
-@pytest.mark.parametrize("missing", sorted(tool.NEEDED_ENCODERS))
-def test_an_ffmpeg_on_path_without_an_encoder_is_passed_over(
-    tmp_path: Path, ffmpeg: str, missing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that cannot encode all that is needed gives way to the one that came along."""
-    stand_in(tmp_path, *(tool.NEEDED_ENCODERS - {missing}))
-    monkeypatch.delenv(tool.ENVIRONMENT_VARIABLE, raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    assert tool.find().path == ffmpeg
-
-
-@posix
-def test_without_any_ffmpeg_it_says_how_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No ffmpeg that can do the work is one clear error."""
-    program = stand_in(tmp_path, "pcm_s16le")
-    monkeypatch.delenv(tool.ENVIRONMENT_VARIABLE, raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
-
-    with pytest.raises(ToolNotFoundError, match="pip install imageio-ffmpeg"):
-        tool.find()
+    if is_supported:
+        assert tool.find().path == str(program)
+    else:
+        with pytest.raises(ToolNotFoundError, match=r"older than 5\.1.*; unset it to use the one"):
+            tool.find()
 
 
 @posix
