@@ -15,8 +15,8 @@ from captoolkit.dsp import downmix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
 from captoolkit.planning import fitting, frame_plan, ladder, sharing
-from captoolkit.planning.fitting import Bounds, Fit
-from captoolkit.planning.options import ParsedOptions, fallbacks, refuse_nonsense, why_not_stereo
+from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
+from captoolkit.planning.options import ParsedOptions, refuse_nonsense
 from captoolkit.services import rows as targets
 from captoolkit.services.price import bill
 from captoolkit.services.rows import clock
