@@ -8,21 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import settings
-from numpy.typing import NDArray
 
-from tests.recorder import Recorder
+from tests.support.clips import BytesClip
+from tests.support.paths import CORPUS, FIXTURES
+from tests.support.processes import has_children
+from tests.support.recorder import Recorder
+from tests.support.sound import ODD_LENGTH_S, noise, write_wav
+from tests.support.web import Web
 
 # The machines that run this are shared: a slow example says nothing about the code.
 settings.register_profile("captoolkit", deadline=None)
 settings.load_profile("captoolkit")
 
-ROOT = Path(__file__).resolve().parents[1]
-FIXTURES = ROOT / "fixtures"
-CORPUS = ROOT.parent / "shared" / "corpus"
 
 PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
@@ -105,38 +104,37 @@ def recorder() -> Iterator[Recorder]:
     server.close()
 
 
-def children_of(parent: int) -> list[int]:
-    """The processes that `parent` has started and not reaped, Python's own helper left out."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (entry / "stat").read_text()
-            command = (entry / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        is_child = int(status.rpartition(")")[2].split()[1]) == parent
-        if is_child and b"multiprocessing.resource_tracker" not in command:
-            found.append(int(entry.name))
-    return found
+@pytest.fixture(autouse=True)
+def every_child_ends() -> Iterator[None]:
+    """No test here may leave a child behind."""
+    yield
+    assert not has_children()
 
 
-def tone(
-    seconds: float, *, rate_hz: int, frequency_hz: float = 440.0, amplitude: float = 0.5
-) -> NDArray[np.float32]:
-    """A sine, shape (frames, 1)."""
-    time_s = np.arange(round(seconds * rate_hz)) / rate_hz
-    wave = amplitude * np.sin(2 * np.pi * frequency_hz * time_s)
-    return wave.astype(np.float32)[:, None]
+@pytest.fixture(scope="session")
+def stereo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain WAV of an odd length: noise, 44.1 kHz, two channels."""
+    path = tmp_path_factory.mktemp("stereo") / "noise.wav"
+    return write_wav(path, noise(ODD_LENGTH_S, rate_hz=44_100, channels=2), rate_hz=44_100)
 
 
-def silence(seconds: float, *, rate_hz: int) -> NDArray[np.float32]:
-    """Digital silence, shape (frames, 1)."""
-    return np.zeros((round(seconds * rate_hz), 1), np.float32)
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A server that no media file may lead to."""
+    server = Web()
+    yield server
+    server.close()
 
 
-def write_wav(
-    path: Path, *parts: NDArray[np.float32], rate_hz: int, subtype: str = "PCM_16"
-) -> Path:
-    """Write arrays of shape (frames, channels) one after another."""
-    soundfile.write(str(path), np.concatenate(parts), rate_hz, subtype=subtype)
-    return path
+@pytest.fixture
+def elsewhere() -> Iterator[Recorder]:
+    """Another such server, at another port."""
+    server = Recorder()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def clip() -> BytesClip:
+    """A segment whose Base64 text holds `+`, `/` and `=`."""
+    return BytesClip(content=b"RIFF\xfb\xff\xbf" + bytes(range(256)))

@@ -13,7 +13,7 @@ import webvtt
 
 import captoolkit
 from captoolkit.model import Status
-from tests.conftest import CORPUS
+from tests.support.paths import CORPUS
 
 NAMES = sorted(path.name for path in CORPUS.glob("*.*") if path.suffix not in (".md", ".json")) or [
     "(absent)"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
 from scripts import fidelity
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 RATE_HZ = 16_000
 

@@ -16,7 +16,7 @@ import pytest
 import captoolkit
 from captoolkit import errors
 from captoolkit.cli.app import COMMANDS, app
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 PACKAGE = ROOT / "captoolkit"
 MODULES = sorted(PACKAGE.rglob("*.py"))

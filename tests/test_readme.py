@@ -14,9 +14,9 @@ import pytest
 import captoolkit
 from captoolkit.model import Action
 from captoolkit.timeline import FORMATS
-from tests.conftest import FIXTURES, ROOT
 from tests.media.test_formats import KINDS, SegmentWriters, kind
-from tests.recorder import Recorder
+from tests.support.paths import FIXTURES, ROOT
+from tests.support.recorder import Recorder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -14,10 +14,10 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Via
 from captoolkit.timeline import render
 from tests.captioners.test_sdks import NATIVE_ANSWER, policy
-from tests.conftest import tone, write_wav
+from tests.support.sound import tone, write_wav
 
 if TYPE_CHECKING:
-    from tests.recorder import Recorder
+    from tests.support.recorder import Recorder
 
 ASKED = "/api/v1/services/aigc/multimodal-generation/generation"
 SIGNED = "signature=a%2Fb-secret"

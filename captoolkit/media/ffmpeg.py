@@ -82,7 +82,7 @@ class Tool:
     """An ffmpeg program and its abilities.
 
     Attributes:
-        version: as the program prints it (`9.0.2-static`, `5.1.9-0+deb12u1`, `N-109468-gd39b34`).
+        version: as the program prints it (`n9.0.2-17-g2a571b6068`, `5.1.9-0+deb12u1`).
         avutil: major and minor version of its libavutil, which every build states.
         encoders: the names of its encoders.
         has_soxr: True if it can resample with soxr.
@@ -98,7 +98,7 @@ class Tool:
     @property
     def is_tested(self) -> bool:
         """Whether captoolkit's tests run on this release of ffmpeg."""
-        return self.version.split("-")[0] == TESTED_VERSION
+        return self.version.removeprefix("n").split("-")[0] == TESTED_VERSION
 
     @property
     def missing_encoders(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Usage
 
 if TYPE_CHECKING:
-    from tests.recorder import Recorder
+    from tests.support.recorder import Recorder
 
 KEY = "sk-test-0123456789abcdef"
 

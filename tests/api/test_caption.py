@@ -19,7 +19,8 @@ from captoolkit.captioners.base import Captioner, Clip
 from captoolkit.errors import NotMediaError, ServiceError, UsageError
 from captoolkit.events import EntryReady, Event, SegmentReady
 from captoolkit.model import Caption, CaptionerInfo, Status, Usage
-from tests.conftest import children_of, silence, tone, write_wav
+from tests.support.processes import children_of
+from tests.support.sound import silence, tone, write_wav
 
 RATE_HZ = 16_000
 

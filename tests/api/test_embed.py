@@ -31,7 +31,7 @@ from captoolkit.media import ffmpeg as tool
 from captoolkit.media import probe_file
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
 from captoolkit.timeline.value import Timeline
-from tests.media.conftest import posix, script
+from tests.support.processes import posix, script
 
 Convert = Callable[[Path, Path, Sequence[str]], Path]
 Packets = Callable[[Path, str], str]

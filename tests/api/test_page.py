@@ -17,7 +17,7 @@ import captoolkit
 from captoolkit.api import page as picturing
 from captoolkit.errors import UsageError
 from captoolkit.timeline.value import Timeline
-from tests.conftest import silence, tone, write_wav
+from tests.support.sound import silence, tone, write_wav
 
 RATE_HZ = 16_000
 

@@ -43,8 +43,8 @@ from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Span
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
-from tests.conftest import silence, tone, write_wav
-from tests.media.conftest import Convert, Sound, has_children, level_dbfs, noise
+from tests.support.processes import has_children
+from tests.support.sound import Convert, Sound, level_dbfs, noise, silence, tone, write_wav
 
 RATE_HZ = 44_100
 PIECES: dict[str, Any] = {"format": "wav", "segment": "3s"}

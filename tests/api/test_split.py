@@ -17,8 +17,8 @@ import captoolkit
 from captoolkit.errors import CaptoolkitError, InputError, LimitError, NotMediaError, UsageError
 from captoolkit.model import Action
 from captoolkit.pipeline.segment import ReadySegment
-from tests.conftest import write_wav
-from tests.media.conftest import Convert, has_children, noise
+from tests.support.processes import has_children
+from tests.support.sound import Convert, noise, write_wav
 
 RATE_HZ = 44_100
 LENGTH_S = 24.3

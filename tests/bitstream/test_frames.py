@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from captoolkit.bitstream import frames
 from captoolkit.bitstream.frames import Frames
-from tests.conftest import write_wav
-from tests.media.conftest import Convert, noise, starts
+from tests.support.sound import Convert, noise, starts, write_wav
 
 Packet = tuple[int, int]  # bytes, checksum
 Listing = Callable[[Path], list[Packet]]

@@ -8,7 +8,7 @@ import pytest
 
 from captoolkit.bitstream import mpeg_audio
 from captoolkit.media.probe_file import probe
-from tests.media.conftest import Convert, Count
+from tests.support.sound import Convert, Count
 
 MPEG1_RATES_HZ = (32_000, 44_100, 48_000)
 

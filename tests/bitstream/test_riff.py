@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.bitstream.riff import has_plain_header
-from tests.conftest import write_wav
-from tests.media.conftest import Convert, noise
+from tests.support.sound import Convert, noise, write_wav
 
 PLAIN = {"u8": "pcm_u8", "s16": "pcm_s16le", "mu-law": "pcm_mulaw", "adpcm": "adpcm_ms"}
 EXTENDED = {"s24": "pcm_s24le", "s32": "pcm_s32le"}

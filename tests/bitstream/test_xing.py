@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from captoolkit.bitstream import frames, xing
-from tests.media.conftest import Convert, Count
+from tests.support.sound import Convert, Count
 
 
 @pytest.mark.parametrize("rate_hz", [44_100, 48_000, 24_000, 16_000, 8000])

@@ -20,7 +20,7 @@ from captoolkit.captioners.acoustic import AcousticCaptioner, table
 from captoolkit.captioners.acoustic.words import SCALES, TERMS
 from captoolkit.captioners.base import Captioner, Clip, Samples
 from captoolkit.model import CaptionerInfo, Usage, Via
-from tests.conftest import silence, tone
+from tests.support.sound import silence, tone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

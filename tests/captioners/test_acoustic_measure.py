@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners.acoustic.measure import Measurements, Measurer
 from captoolkit.errors import UsageError
-from tests.conftest import silence, tone
+from tests.support.sound import silence, tone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

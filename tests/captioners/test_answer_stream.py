@@ -24,8 +24,8 @@ from captoolkit.net.exchange import Arriving
 from captoolkit.services.regions import parse_base_url
 
 if TYPE_CHECKING:
-    from tests.captioners.conftest import BytesClip
-    from tests.recorder import Recorder
+    from tests.support.clips import BytesClip
+    from tests.support.recorder import Recorder
 
 KEY = "sk-test-0123456789abcdef"
 PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}

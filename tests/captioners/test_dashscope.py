@@ -15,8 +15,8 @@ from captoolkit.model import Caption, Usage
 from captoolkit.net.exchange import Reply
 
 if TYPE_CHECKING:
-    from tests.captioners.conftest import BytesClip
-    from tests.recorder import Recorder
+    from tests.support.clips import BytesClip
+    from tests.support.recorder import Recorder
 
 SOUND = Message(role=Role.USER, audio="data:;base64,SUQz")
 KEY = "sk-test-0123456789abcdef"

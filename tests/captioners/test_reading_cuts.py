@@ -22,8 +22,8 @@ from captoolkit.net.exchange import Arriving
 from tests.captioners.test_answer_stream import CHAT, DONE, NATIVE, chunk, failure, native, streamed
 
 if TYPE_CHECKING:
-    from tests.captioners.conftest import BytesClip
-    from tests.recorder import Recorder
+    from tests.support.clips import BytesClip
+    from tests.support.recorder import Recorder
 
 CHAT_PROTOCOL = openai_chat.protocol(Dialect.MODEL_STUDIO)
 SPOKEN: list[tuple[WireProtocol, tuple[bytes, ...]]] = [

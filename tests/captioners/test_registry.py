@@ -20,8 +20,8 @@ from captoolkit.services.regions import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.captioners.conftest import BytesClip
-    from tests.recorder import Recorder
+    from tests.support.clips import BytesClip
+    from tests.support.recorder import Recorder
 
 KEY = "sk-secret-0123456789abcdef"
 CHAT = {"choices": [{"message": {"content": "Rain."}, "finish_reason": "stop"}], "id": "c-1"}

@@ -17,11 +17,11 @@ from captoolkit.captioners.base import Answering
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.model import Caption, Via
-from tests.captioners.conftest import BytesClip
 from tests.captioners.test_answer_stream import CHAT, NATIVE
+from tests.support.clips import BytesClip
 
 if TYPE_CHECKING:
-    from tests.recorder import Recorder, Seen
+    from tests.support.recorder import Recorder, Seen
 
 KEY = "sk-test-0123456789abcdef"
 CAPTIONER, TALKER = "qwen3-omni-30b-a3b-captioner", "qwen-audio-turbo"

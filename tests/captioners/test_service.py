@@ -15,7 +15,7 @@ from captoolkit.model import Via
 from captoolkit.services import catalogue
 
 if TYPE_CHECKING:
-    from tests.recorder import Recorder
+    from tests.support.recorder import Recorder
 
 KEY = "sk-test-0123456789abcdef"
 SOUND = Message(role=Role.USER, audio="data:;base64,AA==")

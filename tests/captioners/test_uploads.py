@@ -12,11 +12,11 @@ from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 from captoolkit.model import Via
 from captoolkit.net.exchange import Reply
-from tests.captioners.conftest import BytesClip
 from tests.captioners.test_sdks import NATIVE_ANSWER, policy
+from tests.support.clips import BytesClip
 
 if TYPE_CHECKING:
-    from tests.recorder import Recorder
+    from tests.support.recorder import Recorder
 
 KEY = "sk-test-0123456789abcdef"
 CONTENT = b"RIFF" + bytes(range(256))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.captioners.test_answer_stream import NATIVE, native
 from tests.cli.conftest import Run
-from tests.recorder import Recorder
+from tests.support.recorder import Recorder
 
 
 def test_each_question_is_a_turn_and_answers_are_data(

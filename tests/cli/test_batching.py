@@ -11,7 +11,7 @@ from captoolkit.cli.batching import Batch
 from captoolkit.errors import InputError
 from captoolkit.events import Event, Warned, ignore
 from captoolkit.media import ffmpeg
-from tests.media.conftest import has_children
+from tests.support.processes import has_children
 
 PATIENCE_S = 30.0
 AN_EVENT = Warned(path="a.wav", message="odd")

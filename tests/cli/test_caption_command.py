@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.recorder import Recorder
+from tests.support.recorder import Recorder
 
 PLAIN_HTTP = "http://dashscope.aliyuncs.com/api/v1"
 ANSWER = {

@@ -14,8 +14,8 @@ import pytest
 from captoolkit.emulator import Emulator
 from captoolkit.emulator.fault_injection import Kind
 from tests.cli.conftest import Run
-from tests.conftest import ROOT
 from tests.emulator.conftest import HEADERS, NATIVE_PATH, beep, data_uri, native_body
+from tests.support.paths import ROOT
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 from captoolkit.dispatch.ledger import Ledger
 from tests.cli.conftest import Run
 from tests.cli.test_caption_command import ANSWER
-from tests.recorder import Recorder
+from tests.support.recorder import Recorder
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import Run
-from tests.conftest import children_of, write_wav
+from tests.support.processes import children_of
+from tests.support.sound import write_wav
 
 
 def sha256(path: Path) -> str:

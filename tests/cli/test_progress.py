@@ -13,7 +13,7 @@ import pytest
 import captoolkit
 from captoolkit.cli.progress import Bars
 from captoolkit.events import Event, SegmentReady
-from tests.conftest import silence, tone, write_wav
+from tests.support.sound import silence, tone, write_wav
 
 if sys.platform == "win32":
     pytest.skip("no terminals to be had", allow_module_level=True)

@@ -12,8 +12,8 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.cli.test_prepare_command import wait_for
-from tests.conftest import children_of, write_wav
-from tests.media.conftest import noise
+from tests.support.processes import children_of
+from tests.support.sound import noise, write_wav
 
 
 def test_it_writes_pieces_and_a_manifest(run: Run, fixtures: Path, tmp_path: Path) -> None:

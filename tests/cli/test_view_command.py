@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from tests.cli.conftest import Run
-from tests.conftest import silence, write_wav
+from tests.support.sound import silence, write_wav
 
 
 @pytest.fixture

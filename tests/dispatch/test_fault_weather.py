@@ -30,10 +30,11 @@ from captoolkit.model import Status
 from captoolkit.net.client import Client
 from captoolkit.net.connections import Bounds
 from captoolkit.services.regions import parse_base_url
-from tests.conftest import ROOT, write_wav
 from tests.dispatch.worlds import MODEL, Hurried
 from tests.net.test_download import self_signed
-from tests.recorder import Recorder, Seen
+from tests.support.paths import ROOT
+from tests.support.recorder import Recorder, Seen
+from tests.support.sound import write_wav
 
 KEY = "sk-weather-0123456789abcdef"
 RATE_HZ = 8_000

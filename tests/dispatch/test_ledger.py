@@ -20,8 +20,8 @@ from captoolkit.dispatch.ledger import Ledger, Question
 from captoolkit.errors import CaptoolkitError, OutputError
 from captoolkit.model import Caption, CaptionerInfo, Usage
 from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
-from tests.conftest import ROOT
 from tests.dispatch.worlds import Hurried
+from tests.support.paths import ROOT
 
 GO = CancelScope()
 INFO = CaptionerInfo(name="dashscope", model="m", base_url="https://h/api/v1")

@@ -22,9 +22,9 @@ from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
 from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
 from captoolkit.model import Status, Usage
-from tests.conftest import tone, write_wav
 from tests.dispatch.worlds import Hurried, Paid
-from tests.recorder import Recorder
+from tests.support.recorder import Recorder
+from tests.support.sound import tone, write_wav
 
 RATE_HZ = 16_000
 SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from captoolkit.dsp.downmix import LAYOUT_ROWS, Mix, average, choose_mix
-from tests.conftest import tone
+from tests.support.sound import tone
 
 Sound = NDArray[np.float32]
 RATE_HZ = 16_000

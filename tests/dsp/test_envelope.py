@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.dsp.envelope import MOST_STEPS, EnvelopeMeter
-from tests.conftest import silence, tone
+from tests.support.sound import silence, tone
 
 RATE_HZ = 16_000
 

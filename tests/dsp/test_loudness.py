@@ -11,7 +11,7 @@ import soundfile
 
 from captoolkit.captioners.acoustic.measure import Measurer
 from captoolkit.dsp.loudness import Loudness, k_weighting
-from tests.conftest import silence, tone
+from tests.support.sound import silence, tone
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captoolkit.dsp.mel import BANDS, mel_power
-from tests.conftest import tone
+from tests.support.sound import tone
 
 RATE_HZ = 16_000
 

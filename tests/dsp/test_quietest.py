@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from captoolkit.dsp.quietest import hop_samples, power_curve, quietest
-from tests.conftest import silence, tone
+from tests.support.sound import silence, tone
 
 RATE_HZ = 16_000
 HOP = RATE_HZ // 100

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from captoolkit.dsp.silence import HOP_S, Meter, silences, threshold_db
-from tests.conftest import silence, tone
+from tests.support.sound import silence, tone
 
 Sound = NDArray[np.float32]
 Levels = NDArray[np.float64]

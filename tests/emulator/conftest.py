@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from captoolkit.emulator import Emulator
-from tests.conftest import tone
+from tests.support.sound import tone
 
 CAPTIONER, QWEN_AUDIO = "qwen3-omni-30b-a3b-captioner", "qwen-audio-turbo"
 NATIVE_PATH = "/services/aigc/multimodal-generation/generation"

@@ -12,7 +12,7 @@ from captoolkit.emulator.storage import Uploads
 from captoolkit.model import Target
 from captoolkit.services import catalogue
 from tests.emulator.conftest import CAPTIONER, beep, data_uri
-from tests.recorder import Recorder
+from tests.support.recorder import Recorder
 
 ROW = catalogue.target("qwen3-omni-captioner")
 SMALL = catalogue.target("qwen-audio")  # takes 10 MB by URL

@@ -12,7 +12,7 @@ import captoolkit
 from captoolkit.emulator import listen as hearing
 from captoolkit.emulator.refusals import RefusedError
 from captoolkit.services import catalogue
-from tests.conftest import silence, tone, write_wav
+from tests.support.sound import silence, tone, write_wav
 
 CAPTIONER = catalogue.target("qwen3-omni-captioner")
 QWEN_AUDIO = catalogue.target("qwen-audio")

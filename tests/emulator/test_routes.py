@@ -9,7 +9,6 @@ import pytest
 
 from captoolkit.emulator import Emulator, refusals, routes
 from captoolkit.emulator.replies import UNANSWERED
-from tests.conftest import silence, tone
 from tests.emulator.conftest import (
     CAPTIONER,
     HEADERS,
@@ -25,6 +24,7 @@ from tests.emulator.conftest import (
     native_body,
     wav,
 )
+from tests.support.sound import silence, tone
 
 
 def test_both_protocols_say_the_same_of_a_sound(emulator: Emulator) -> None:

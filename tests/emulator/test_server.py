@@ -12,8 +12,10 @@ import pytest
 
 from captoolkit.emulator import Emulator
 from captoolkit.errors import OutputError, UsageError
-from tests.conftest import ROOT, children_of, silence
 from tests.emulator.conftest import Start, ask, beep, data_uri, native_body, wav
+from tests.support.paths import ROOT
+from tests.support.processes import children_of
+from tests.support.sound import silence
 
 
 def test_it_listens_on_this_machine_alone(emulator: Emulator) -> None:

@@ -10,8 +10,8 @@ from captoolkit.errors import ToolError
 from captoolkit.media import decode
 from captoolkit.media.probe_file import probe
 from captoolkit.units import rescale
-from tests.conftest import tone, write_wav
-from tests.media.conftest import Convert, Sound, has_children, level_dbfs, noise
+from tests.support.processes import has_children
+from tests.support.sound import Convert, Sound, level_dbfs, noise, tone, write_wav
 
 RATE_HZ = 16_000
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from captoolkit.media import elementary
 from captoolkit.media.elementary import RawStream
 from captoolkit.media.probe_file import probe
-from tests.conftest import tone, write_wav
-from tests.media.conftest import Convert, noise, starts
+from tests.support.sound import Convert, noise, starts, tone, write_wav
 
 RATE_HZ = 16_000
 LENGTH_S = 4

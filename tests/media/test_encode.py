@@ -14,8 +14,8 @@ from captoolkit.media import decode, encode, ffmpeg
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
-from tests.conftest import tone
-from tests.media.conftest import Sound, has_children, level_dbfs, noise
+from tests.support.processes import has_children
+from tests.support.sound import Sound, level_dbfs, noise, tone
 
 ENCODINGS = {
     "wav": ladder.wav(),

@@ -15,8 +15,10 @@ from captoolkit.media import decode as pcm
 from captoolkit.media import ffmpeg as tool
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Track
-from tests.conftest import ROOT, tone, write_wav
-from tests.media.conftest import Convert, Web, has_children, noise, posix, python, script
+from tests.support.paths import ROOT
+from tests.support.processes import has_children, posix, python, script
+from tests.support.sound import Convert, noise, tone, write_wav
+from tests.support.web import Web
 
 FOREVER = python("import time; time.sleep(600)")
 LONG_S = 30.0  # far more than anything here needs

@@ -25,8 +25,7 @@ from captoolkit.errors import NoAudioError
 from captoolkit.media import decode, probe_in_process
 from captoolkit.media.probe_file import ask_ffmpeg, probe
 from captoolkit.model import Action
-from tests.conftest import silence, tone
-from tests.media.conftest import ODD_LENGTH_S, Count, Sound, noise
+from tests.support.sound import ODD_LENGTH_S, Count, Sound, noise, silence, tone
 
 TONE_S = 1.0  # where the tone begins
 TONE_SHARE = 0.25  # of its amplitude: what is louder is the tone

@@ -8,7 +8,7 @@ import pytest
 from captoolkit.media import packets
 from captoolkit.media.packets import Packets
 from captoolkit.media.probe_file import probe
-from tests.media.conftest import Convert
+from tests.support.sound import Convert
 
 # Codec, and how many samples one of its packets holds.
 KINDS = {

@@ -21,8 +21,9 @@ from captoolkit.errors import (
 from captoolkit.media import decode
 from captoolkit.media.probe_file import choose_track, probe
 from captoolkit.model import MediaInfo, Picture
-from tests.conftest import CORPUS, FIXTURES, tone, write_wav
-from tests.media.conftest import ODD_LENGTH_S, Convert, Count, noise, posix
+from tests.support.paths import CORPUS, FIXTURES
+from tests.support.processes import posix
+from tests.support.sound import ODD_LENGTH_S, Convert, Count, noise, tone, write_wav
 
 FAST = "-movflags +faststart"
 SPEECH = "-ar 8000 -ac 1"

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from captoolkit.media import sndfile
-from tests.conftest import write_wav
-from tests.media.conftest import noise
+from tests.support.sound import noise, write_wav
 
 RATE_HZ = 16_000
 

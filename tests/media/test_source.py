@@ -31,8 +31,7 @@ from captoolkit.media.source import (
     stem_of,
 )
 from captoolkit.net.download import download
-from tests.conftest import write_wav
-from tests.media.conftest import noise
+from tests.support.sound import noise, write_wav
 
 RATE_HZ = 16_000
 

@@ -8,7 +8,7 @@ import pytest
 from captoolkit.media import ffmpeg, tags
 from captoolkit.media.probe_file import probe
 from captoolkit.planning.split_plan import Chapter
-from tests.media.conftest import Convert
+from tests.support.sound import Convert
 
 SAID = {"title": "One = two; # three", "artist": "Ålesund 夜 \\ back", "comment": "two\nlines"}
 OPTIONS = [word for name, text in SAID.items() for word in ("-metadata", f"{name}={text}")]

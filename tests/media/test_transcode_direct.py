@@ -14,8 +14,8 @@ from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Span, Track
 from captoolkit.planning import ladder
 from captoolkit.units import rescale
-from tests.conftest import tone
-from tests.media.conftest import Sound, has_children, noise
+from tests.support.processes import has_children
+from tests.support.sound import Sound, noise, tone
 
 RATE_HZ = 44_100
 MP3S = {

@@ -22,12 +22,12 @@ from captoolkit.net.connections import FAILURES, Bounds
 from captoolkit.net.exchange import Request, retry_after_s
 from captoolkit.services.regions import parse_base_url
 from tests.net.test_download import self_signed
-from tests.recorder import Recorder
+from tests.support.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.captioners.conftest import BytesClip
+from tests.support.clips import BytesClip
 
 KEY = "sk-secret-0123456789abcdef"
 ASK = Request(path="/ask", body=b'{"audio":"x"}')

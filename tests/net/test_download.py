@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from captoolkit import __version__
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
 from captoolkit.net.download import MAX_REDIRECTS, download
-from tests.recorder import Behaviour, Recorder
+from tests.support.recorder import Behaviour, Recorder
 
 BODY = bytes(range(256)) * 1000
 PATIENCE_S = 20  # for what must end by itself; a test that waits so long has failed

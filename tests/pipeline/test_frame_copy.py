@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import captoolkit
 from captoolkit.model import Action, Plan, Target
 from captoolkit.pipeline.segment import ReadySegment
-from tests.conftest import silence, write_wav
-from tests.media.conftest import Convert, Count, has_children, noise
 from tests.planning.making import service
+from tests.support.processes import has_children
+from tests.support.sound import Convert, Count, noise, silence, write_wav
 
 RATE_HZ = 16_000
 LENGTH_S = 40

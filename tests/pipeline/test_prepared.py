@@ -15,8 +15,8 @@ from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
-from tests.conftest import write_wav
-from tests.media.conftest import Convert, has_children, noise
+from tests.support.processes import has_children
+from tests.support.sound import Convert, noise, write_wav
 
 PATIENCE_S = 30
 

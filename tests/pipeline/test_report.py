@@ -8,8 +8,8 @@ import pytest
 from captoolkit.api.prepare import prepare
 from captoolkit.errors import UsageError
 from captoolkit.events import Event, SegmentReady
-from tests.conftest import write_wav
-from tests.media.conftest import has_children, noise
+from tests.support.processes import has_children
+from tests.support.sound import noise, write_wav
 
 
 @pytest.mark.parametrize("jobs", [1, 4])

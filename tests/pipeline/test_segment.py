@@ -10,8 +10,8 @@ import pytest
 from captoolkit.errors import SourceNotFoundError
 from captoolkit.model import Span
 from captoolkit.pipeline.segment import Folder, ReadySegment
-from tests.conftest import write_wav
-from tests.media.conftest import has_children, noise
+from tests.support.processes import has_children
+from tests.support.sound import noise, write_wav
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from captoolkit.model import Span
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning import ladder
 from captoolkit.planning.cuts import RUN_SEGMENTS, runs
-from tests.conftest import silence, tone
-from tests.media.conftest import Convert, has_children, noise
 from tests.planning.making import service
+from tests.support.processes import has_children
+from tests.support.sound import Convert, noise, silence, tone
 
 RATE_HZ = 16_000
 LENGTH_S = 360

@@ -19,8 +19,9 @@ from captoolkit.planning import ladder
 from captoolkit.planning.layout import lay_out
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
-from tests.media.conftest import Sound, has_children, noise
 from tests.planning.making import CAPTIONER, media, service, track
+from tests.support.processes import has_children
+from tests.support.sound import Sound, noise
 
 MP3 = ladder.mp3(48_000, 24_000)
 FORMATS = {"wav": ladder.wav(), "mp3": MP3}

@@ -21,7 +21,7 @@ from captoolkit.planning.cuts import (
     runs,
     window,
 )
-from tests.conftest import silence, tone
+from tests.support.sound import silence, tone
 
 Sound = NDArray[np.float32]
 RATE_HZ = 16_000

@@ -30,7 +30,7 @@ from captoolkit.planning.ladder import (
 from captoolkit.planning.ladder import mp3 as mp3_encoding
 from captoolkit.planning.ladder import wav as wav_encoding
 from captoolkit.units import base64_length
-from tests.conftest import tone
+from tests.support.sound import tone
 
 INLINE_BYTES = 7_499_988
 SECONDS_INLINE = (234, 468, 535, 625, 750, 937, 1071, 1250, 1500, 1875, 2500)

@@ -17,7 +17,7 @@ import pytest
 from captoolkit.model import Cost, Envelope
 from captoolkit.timeline.html import NO_RECORDING, render
 from captoolkit.timeline.value import Timeline
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 TimelineOf = Callable[..., Timeline]
 

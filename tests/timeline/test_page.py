@@ -22,7 +22,7 @@ from captoolkit.api.page import page
 from captoolkit.model import Entry, Envelope, SourceInfo, Span, Status
 from captoolkit.timeline.html import render
 from captoolkit.timeline.value import Timeline
-from tests.conftest import silence, tone, write_wav
+from tests.support.sound import silence, tone, write_wav
 from tests.timeline.conftest import RATE_HZ
 
 TimelineOf = Callable[..., Timeline]

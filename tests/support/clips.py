@@ -1,18 +1,14 @@
-"""What the captioners' tests share: a segment in memory and a second server."""
+"""A finished segment in memory, for captioners."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from captoolkit.captioners.base import Samples
 from captoolkit.model import Via
-from tests.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +42,3 @@ class BytesClip:
     def samples(self) -> AbstractContextManager[Samples]:
         """Decode nothing: services are sent bytes."""
         raise NotImplementedError
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Recorder]:
-    """Another such server, at another port."""
-    server = Recorder()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def clip() -> BytesClip:
-    """A segment whose Base64 text holds `+`, `/` and `=`."""
-    return BytesClip(content=b"RIFF\xfb\xff\xbf" + bytes(range(256)))

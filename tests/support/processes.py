@@ -1,0 +1,48 @@
+"""Child processes: programs that stand in for others, and proof that no child is left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+posix = pytest.mark.skipif(os.name != "posix", reason="stand-in programs are shell scripts")
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes that `parent` has started and not reaped, Python's own helper left out."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (entry / "stat").read_text()
+            command = (entry / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        is_child = int(status.rpartition(")")[2].split()[1]) == parent
+        if is_child and b"multiprocessing.resource_tracker" not in command:
+            found.append(int(entry.name))
+    return found
+
+
+def has_children() -> bool:
+    """Return whether this process has a child, running or not yet reaped."""
+    try:  # costs nothing where there is no child at all
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return bool(children_of(os.getpid()))
+
+
+def script(path: Path, *lines: str) -> Path:
+    """Write a shell script that can be run."""
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return path
+
+
+def python(code: str, *arguments: str) -> Sequence[str]:
+    """The argument list of a program made of a few lines of Python."""
+    return (sys.executable, "-c", code, *arguments)
