@@ -69,6 +69,11 @@ class Span:
         """The length in seconds (for showing)."""
         return self.samples / self.rate_hz
 
+    @property
+    def exact_s(self) -> Fraction:
+        """The length in seconds, exactly."""
+        return Fraction(self.samples, self.rate_hz)
+
 
 # ------------------------------------------------------------------------- what is in a file
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from captoolkit import model
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status, Usage
 from captoolkit.timeline.value import Timeline
-from tests.planning.making import media, track
+from tests.support.media_values import media, track
 
 COUNTS = st.none() | st.integers(0, 10**9)
 USAGES = st.builds(
@@ -44,6 +45,11 @@ def test_span_is_half_open() -> None:
     assert first.samples + second.samples == span(0, 16_000).samples
     assert (first.end_s, second.start_s, second.duration_s) == (1.5, 1.5, 0.5)
     assert sorted([second, first]) == [first, second]
+
+
+def test_the_exact_length_of_a_span_is_a_fraction() -> None:
+    """A third of a second stays a third."""
+    assert Span(start_samples=7, end_samples=14_707, rate_hz=44_100).exact_s == Fraction(1, 3)
 
 
 def test_default_track_is_the_marked_one() -> None:

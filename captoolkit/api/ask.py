@@ -17,7 +17,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Caption, Target
 from captoolkit.services import catalogue
 from captoolkit.services.rows import clock
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 if TYPE_CHECKING:
     from captoolkit.captioners.base import Captioner, OnText

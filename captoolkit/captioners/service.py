@@ -22,7 +22,7 @@ from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, CaptionerInfo, Target, Via
 from captoolkit.net.exchange import Request, Sender
 from captoolkit.services.regions import KEY_VARIABLE, place_of
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 
 class Build(Protocol):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from captoolkit.events import Event, OnEvent
 from captoolkit.media import ffmpeg
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 PATIENCE_S = 0.2  # how long work that is to stop may take until the next ffmpeg is ended
 

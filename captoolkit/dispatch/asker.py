@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from fractions import Fraction
 from functools import partial
 
 from captoolkit.captioners.base import Answering, Captioner, OnText, PaidCaptioner
@@ -122,7 +121,7 @@ class PaidAsker:
 
     def _entry(self, segment: ReadySegment, said: Caption) -> Entry:
         """The entry of a caption, what it was counted as beside what was expected."""
-        expected = predicted(self._context.service.target, _duration_s(segment))
+        expected = predicted(self._context.service.target, segment.source_span.exact_s)
         usage = replace(said.usage, predicted_input_tokens=expected.input_tokens)
         return _entry(segment, replace(said, usage=usage))
 
@@ -170,7 +169,7 @@ class PaidAsker:
     def _asked(self, segment: ReadySegment, tries: Tries) -> Caption:
         """The caption of one request, when there is money for it and it is its turn."""
         context, service = self._context, self._context.service
-        duration_s = _duration_s(segment)
+        duration_s = segment.source_span.exact_s
         expected = predicted(service.target, duration_s)
         worst = Decimal(0)
         if context.budget is not None and service.price is not None:
@@ -240,10 +239,6 @@ def hole(index: int, span: Span, fault: CaptoolkitError, *, asked: bool = False)
         request_id=getattr(fault, "request_id", None),
     )
     return Answered(entry=entry, asked=asked, fault=fault)
-
-
-def _duration_s(segment: ReadySegment) -> Fraction:
-    return Fraction(segment.source_span.samples, segment.source_span.rate_hz)
 
 
 def _entry(segment: ReadySegment, said: Caption) -> Entry:

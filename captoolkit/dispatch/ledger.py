@@ -29,8 +29,7 @@ from captoolkit.captioners.base import PaidCaptioner
 from captoolkit.dispatch.ledger_locks import Owners
 from captoolkit.errors import OutputError
 from captoolkit.model import Caption, CaptionerInfo, Usage
-from captoolkit.support.cancel import CLOCK, CancelScope, Clock
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import CLOCK, CancelScope, Clock, Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_LEDGER"
 IN_MEMORY = ":memory:"

@@ -45,11 +45,6 @@ class RateLimiter:
         self._step = RAMP_STEP
         self._request_free_s = self._tokens_free_s = self._paused_until_s = clock.now_s()
 
-    @property
-    def distance_s(self) -> float:
-        """How far apart requests are sent at the moment."""
-        return self._distance_s
-
     def turn(self, tokens: int, scope: CancelScope) -> None:
         """Wait until a request with that many input tokens may go out.
 

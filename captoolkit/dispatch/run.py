@@ -20,8 +20,7 @@ from captoolkit.events import EntryReady, Event, OnEvent
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
-from captoolkit.support.cancel import StoppedError
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing, StoppedError
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
 

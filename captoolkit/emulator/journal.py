@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captoolkit.support import files
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 MOST_KEPT = 100_000  # visits in memory; the file has them all
 

@@ -18,10 +18,7 @@ from captoolkit.errors import InputError, NoAudioError, ToolError
 from captoolkit.media import decode, probe_file
 from captoolkit.model import Target, Track
 from captoolkit.services.rows import longest_s
-
-
-class StoppedError(Exception):
-    """The emulator ends; nobody waits for the answer."""
+from captoolkit.support.cancel import StoppedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

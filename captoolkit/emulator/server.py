@@ -20,7 +20,7 @@ from captoolkit.emulator.routes import COMPATIBLE, HOST, NATIVE, make_app
 from captoolkit.emulator.send import TRANSPORT
 from captoolkit.emulator.service_state import Room
 from captoolkit.errors import UsageError
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 BACKLOG = 1024
 MAX_PORT = 65_535

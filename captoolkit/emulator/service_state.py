@@ -31,7 +31,7 @@ from captoolkit.emulator.storage import SCHEME, Uploads
 from captoolkit.model import Target
 from captoolkit.services import catalogue
 from captoolkit.support import files
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing, StoppedError
 
 LOG = logging.getLogger("captoolkit")
 
@@ -106,7 +106,7 @@ class Room(Closing):
             reply = self._answer(request)
         except RefusedError as refused:
             reply = refuse(request, refused.refusal)
-        except hearing.StoppedError:
+        except StoppedError:
             return None
         except Exception:  # one request must not end the server
             LOG.exception("the emulator failed on request %s", request.request_id)
@@ -116,7 +116,7 @@ class Room(Closing):
     def _answer(self, request: Request) -> Reply | None:
         """The answer; a fault comes before everything else, but the request is read for it too."""
         if self.stop.is_set():
-            raise hearing.StoppedError
+            raise StoppedError
         read = self._read(request)
         if request.fault in corrupt.UNANSWERED:
             return None

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg, sndfile
 from captoolkit.model import MediaInfo, Track
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 from captoolkit.units import format_seconds
 
 BLOCK_S = 1.0

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
 NEEDED_ENCODERS = frozenset({"aac", "libmp3lame", "libopencore_amrnb", "pcm_s16le"})

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from captoolkit.media import ffmpeg
 from captoolkit.model import MediaInfo, Track
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 # How far a time stamp may be off from where the packet before it ends: containers round them.
 ROUNDED_S = Fraction(2, 1000)

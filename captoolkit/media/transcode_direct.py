@@ -13,7 +13,7 @@ from pathlib import Path
 from captoolkit.media import decode, encode, ffmpeg
 from captoolkit.media.disk_errors import explaining
 from captoolkit.model import Encoding, Span, Track
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 PROGRESS_S = 0.25
 MICROSECONDS = 1_000_000

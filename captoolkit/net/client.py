@@ -17,7 +17,7 @@ from captoolkit.errors import InputError, ServiceConnectionError, ServiceError, 
 from captoolkit.net.connections import BOUNDS, Answer, Bounds, Connections, Trouble, Watchdog
 from captoolkit.net.exchange import EXCERPT_CHARS, Arriving, Form, Reply, Request, clean
 from captoolkit.services.regions import Endpoint, check_key, check_secrecy
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 # A key shorter than this (`EMPTY`, `none`) is a placeholder, not a secret, and might be a word of
 # a caption; a longer one is struck out of answers.

@@ -24,7 +24,7 @@ from captoolkit import __version__
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.net.exchange import EXCERPT_CHARS, clean
 from captoolkit.services.regions import Endpoint
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

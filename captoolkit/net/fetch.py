@@ -15,7 +15,7 @@ import httpx
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.net.connections import Answer, Bounds, Connections, Trouble, Watchdog
 from captoolkit.services.regions import Endpoint
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 MAX_PORT = 65_535
 

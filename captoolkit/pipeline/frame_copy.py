@@ -32,7 +32,7 @@ from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.planning.frame_cuts import edges, movable, span_of
 from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.services import rows
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 from captoolkit.units import rescale
 
 CONTEXT_FRAMES = 8  # decoded before a window, until a decoder that starts anywhere is itself again

@@ -13,7 +13,7 @@ from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.services import rows
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 MIN_NUMBER_WIDTH = 3  # talk.001.mp3
 CHUNK_BYTES = 1 << 20

@@ -26,7 +26,7 @@ from captoolkit.planning.cuts import Window, places, quietest_in
 from captoolkit.planning.frame_cuts import Quiet, edges, movable, span_of
 from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.support import files
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 from captoolkit.units import rescale
 
 Worker = TypeVar("Worker", bound=Closing)

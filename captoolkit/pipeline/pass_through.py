@@ -9,7 +9,7 @@ from captoolkit.media import encode
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.report import Report
 from captoolkit.pipeline.segment import Folder, ReadySegment
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 
 class PassThrough(Closing):

@@ -28,7 +28,7 @@ from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.start import Making, begin
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.support import files
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 
 class Prepared(Closing):

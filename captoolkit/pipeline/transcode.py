@@ -32,7 +32,7 @@ from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.writers import SegmentWriters
 from captoolkit.planning.cuts import RUN_SEGMENTS, cut, quietest_in, runs
 from captoolkit.planning.layout import Layout, lay_out
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 from captoolkit.support.queues import BoundedQueue
 from captoolkit.units import rescale
 

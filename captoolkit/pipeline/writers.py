@@ -19,7 +19,7 @@ from captoolkit.model import Encoding, Span
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.layout import Layout
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 FINISHING_THREADS = 2
 

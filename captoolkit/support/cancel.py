@@ -1,39 +1,57 @@
-"""Where time comes from while segments are asked about: whoever waits can be stopped."""
+"""How work ends: resources that close, a clock whose waits can be interrupted, cancel scopes."""
 
 from __future__ import annotations
 
 import copy
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
+from typing import Self
 
 from captoolkit.errors import CaptoolkitError, ServiceError
 
-TICK_S = 0.2  # how long what waits for another thread goes without looking whether to stop
+TICK_S = 0.2  # longest time between two checks of the stop flag while a thread waits for another
+
+
+class Closing(ABC):
+    """A context manager that calls `close()` on exit. `close()` may be called twice."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release all resources."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 class StoppedError(Exception):
-    """Unwinds a thread whose work has been cancelled; never reaches the caller."""
+    """Ends the work of a thread after a cancellation; captoolkit never raises it to the caller."""
 
 
 class Clock:
-    """The time of this machine; another one may be given wherever this one is the default."""
+    """The clock of this machine. Tests pass their own wherever `CLOCK` is the default."""
 
     def now_s(self) -> float:
-        """Return seconds since some moment that never changes."""
+        """Return the seconds since a fixed moment."""
         return time.monotonic()
 
     def today(self) -> datetime:
-        """Return the date and time, in UTC."""
+        """Return the date and time in UTC."""
         return datetime.now(UTC)
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        """Wait that long.
+        """Wait for that many seconds.
 
         Raises:
-            StoppedError: `stop` was set meanwhile.
+            StoppedError: `stop` was set before or during the wait.
         """
         if stop.wait(max(0.0, seconds)):
             raise StoppedError
@@ -44,11 +62,12 @@ CLOCK = Clock()
 
 @dataclass(slots=True, kw_only=True)
 class CancelScope:
-    """Leave to go on, shared by the threads of a run; it ends for all of them at once.
+    """Permission to go on, shared by the threads of a run; it ends for all of them at once.
 
     Attributes:
-        stop: ends it without a word: the run is cancelled.
-        deadline_s: when it ends, by the clock.
+        stop: cancels the run when it is set.
+        deadline_s: when the scope ends, on the clock.
+        clock: the clock.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -57,20 +76,20 @@ class CancelScope:
     _halted: CaptoolkitError | None = None
 
     def halt(self, error: CaptoolkitError) -> None:
-        """End it for a reason that would hold for everything that is left."""
+        """End the scope because of an error that all remaining requests would meet as well."""
         self._halted = self._halted or error
 
     def check(self, ahead_s: float = 0.0) -> None:
-        """Raise if it has ended, or will have before so many seconds have passed.
+        """Raise if the scope has ended, or will end within the next `ahead_s` seconds.
 
         Raises:
             StoppedError: the run was cancelled.
-            CaptoolkitError: its time is over; or why it was halted.
+            CaptoolkitError: the deadline has passed; or a copy of the error given to `halt`.
         """
         if self.stop.is_set():
             raise StoppedError
         if self._halted is not None:
-            raise _anew(self._halted)
+            raise _copy_of(self._halted)
         if self.clock.now_s() + ahead_s >= self.deadline_s:
             raise CaptoolkitError(
                 "not asked: the time of this run was over",
@@ -78,14 +97,14 @@ class CancelScope:
             )
 
     def wait(self, seconds: float) -> None:
-        """Wait that long; raise what `check` raises, before or after it."""
+        """Wait for that many seconds; call `check` before and after."""
         self.check(max(0.0, seconds))
         self.clock.wait(self.stop, seconds)
         self.check()
 
 
-def _anew(error: CaptoolkitError) -> CaptoolkitError:
-    """The same error for somebody else: it was another request that it came of, its cause."""
+def _copy_of(error: CaptoolkitError) -> CaptoolkitError:
+    """Return a copy for another request: `error` is its cause, and its request ID is removed."""
     another = copy.copy(error)
     another.__cause__ = error
     if isinstance(another, ServiceError):

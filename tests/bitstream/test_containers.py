@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from captoolkit.bitstream import containers
-from tests.planning.making import track
+from tests.support.media_values import track
 
 
 @pytest.mark.parametrize(

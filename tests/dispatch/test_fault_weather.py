@@ -30,8 +30,8 @@ from captoolkit.model import Status
 from captoolkit.net.client import Client
 from captoolkit.net.connections import Bounds
 from captoolkit.services.regions import parse_base_url
-from tests.dispatch.worlds import MODEL, Hurried
 from tests.net.test_download import self_signed
+from tests.support.captioning import MODEL, InstantClock
 from tests.support.paths import ROOT
 from tests.support.recorder import Recorder, Seen
 from tests.support.sound import write_wav
@@ -121,7 +121,7 @@ def test_under_every_fault_each_segment_ends_once_and_nothing_is_lost(
         "captioner": asker,
         "segment": "1s",
         "concurrency": 8,
-        "clock": Hurried(),
+        "clock": InstantClock(),
     }
     timeline = captoolkit.caption(noise, **options)
     assert len(timeline.entries) >= 1200
@@ -146,7 +146,7 @@ def test_a_server_that_is_not_there_is_one_hole_for_each_segment(
 ) -> None:
     """Refused connections are tried again and then given up, each with its reason."""
     recorder.close()
-    options: dict[str, Any] = {"captioner": asker, "segment": "10m", "clock": Hurried()}
+    options: dict[str, Any] = {"captioner": asker, "segment": "10m", "clock": InstantClock()}
     timeline = captoolkit.caption(noise, **options)
     assert len(timeline.holes) == len(timeline.entries)
     assert "cannot be reached" in str(timeline.holes[0].error)
@@ -190,7 +190,7 @@ def test_the_key_is_nowhere(
     caplog.set_level(logging.DEBUG)
     ledger = tmp_path / "ledger.sqlite3"
     events: list[Event] = []
-    options: dict[str, Any] = {"captioner": asker, "segment": "60s", "clock": Hurried()}
+    options: dict[str, Any] = {"captioner": asker, "segment": "60s", "clock": InstantClock()}
     options["ledger"] = ledger
     sky = Sky({"reset": 0.2, "failed": 0.2, "throttled": 0.1}, seed=2)
     recorder.weather(sky.choose, answer)

@@ -16,23 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.dispatch.ledger import Ledger, Question
+from captoolkit.dispatch.ledger import Ledger
 from captoolkit.errors import CaptoolkitError, OutputError
-from captoolkit.model import Caption, CaptionerInfo, Usage
+from captoolkit.model import Caption
 from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
-from tests.dispatch.worlds import Hurried
+from tests.support.captioning import CAPTION, InstantClock, question
 from tests.support.paths import ROOT
 
 GO = CancelScope()
-INFO = CaptionerInfo(name="dashscope", model="m", base_url="https://h/api/v1")
-SAID = Caption(
-    text="一个人\n\n-->", finish_reason="stop", request_id="r-1", usage=Usage(input_tokens=7)
-)
-
-
-def question(audio: str = "a" * 64, recipe: str = "{}") -> Question:
-    """Something to ask."""
-    return Question(audio_sha256=audio, recipe=recipe, info=INFO)
 
 
 @pytest.fixture
@@ -51,9 +42,9 @@ def ledger(path: Path) -> Iterator[Ledger]:
 def test_an_answer_is_found_again_by_sound_and_recipe(ledger: Ledger, path: Path) -> None:
     """The same sound asked about otherwise, or another sound, is another question."""
     assert ledger.claim(question(), GO) is None
-    ledger.answer(question(), SAID)
+    ledger.answer(question(), CAPTION)
     with Ledger(path) as later:
-        assert later.claim(question(), GO) == SAID
+        assert later.claim(question(), GO) == CAPTION
         assert later.claim(question(recipe='{"prompt": "and why?"}'), GO) is None
         assert later.claim(question(audio="b" * 64), GO) is None
 
@@ -70,7 +61,7 @@ def test_what_failed_is_asked_again(ledger: Ledger) -> None:
 def test_asking_anew_replaces_the_answer(ledger: Ledger) -> None:
     """Without `resume` an answer that is there will not do."""
     assert ledger.claim(question(), GO) is None
-    ledger.answer(question(), SAID)
+    ledger.answer(question(), CAPTION)
     assert ledger.claim(question(), GO, resume=False) is None
     ledger.answer(question(), Caption(text="other words"))
     known = ledger.claim(question(), GO)
@@ -81,12 +72,12 @@ def test_asking_anew_replaces_the_answer(ledger: Ledger) -> None:
 def test_only_an_answer_takes_the_place_of_an_answer(ledger: Ledger, path: Path) -> None:
     """Asking anew keeps the old answer until the new one is here, whatever becomes of asking."""
     assert ledger.claim(question(), GO) is None
-    ledger.answer(question(), SAID)
+    ledger.answer(question(), CAPTION)
     assert ledger.claim(question(), GO, resume=False) is None
     with Ledger(path) as other:
-        assert other.claim(question(), CancelScope(deadline_s=CLOCK.now_s() + 1)) == SAID
+        assert other.claim(question(), CancelScope(deadline_s=CLOCK.now_s() + 1)) == CAPTION
     ledger.fail(question(), "it refused")
-    assert ledger.claim(question(), GO) == SAID
+    assert ledger.claim(question(), GO) == CAPTION
 
 
 def test_an_answer_that_cannot_be_written_is_remembered(ledger: Ledger, path: Path) -> None:
@@ -99,8 +90,8 @@ def test_an_answer_that_cannot_be_written_is_remembered(ledger: Ledger, path: Pa
     soon = CancelScope(deadline_s=CLOCK.now_s() + 1)
     assert ledger.claim(question(), soon) is None
     with pytest.raises(OutputError, match="no room"):
-        ledger.answer(question(), SAID)
-    assert ledger.claim(question(), soon) == SAID
+        ledger.answer(question(), CAPTION)
+    assert ledger.claim(question(), soon) == CAPTION
     assert ledger.claim(question(), soon, resume=False) is None
 
 
@@ -118,7 +109,7 @@ def test_a_second_ledger_in_the_same_process_costs_the_first_nothing(
     told = []
     for audio in ("a", "b"):
         ledger.claim(question(audio * 64), GO)
-        ledger.answer(question(audio * 64), SAID)
+        ledger.answer(question(audio * 64), CAPTION)
         Ledger(path).close()
         told.append(subprocess.run(argv, check=True, capture_output=True).stdout)
     assert told == [b"1\n", b"2\n"]
@@ -137,9 +128,9 @@ def test_what_somebody_else_is_asking_is_waited_for(ledger: Ledger, path: Path) 
     thread.start()
     thread.join(0.5)
     assert thread.is_alive()
-    ledger.answer(question(), SAID)
+    ledger.answer(question(), CAPTION)
     thread.join(20)
-    assert found == [SAID]
+    assert found == [CAPTION]
 
 
 def test_waiting_for_somebody_else_can_be_cancelled(ledger: Ledger, path: Path) -> None:
@@ -165,13 +156,13 @@ def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
     """SIGKILL in the middle of a question leaves a question without an answer, and no lock."""
     script = (
         "import sys, threading, time\n"
-        "from captoolkit.support.cancel import Lease\n"
+        "from captoolkit.support.cancel import CancelScope\n"
         "from captoolkit.dispatch.ledger import Ledger\n"
-        "from tests.dispatch.test_ledger import question, SAID\n"
+        "from tests.support.captioning import CAPTION, question\n"
         "ledger = Ledger(sys.argv[1])\n"
-        "ledger.claim(question('b' * 64), Lease())\n"
-        "ledger.answer(question('b' * 64), SAID)\n"
-        "ledger.claim(question(), Lease())\n"
+        "ledger.claim(question('b' * 64), CancelScope())\n"
+        "ledger.answer(question('b' * 64), CAPTION)\n"
+        "ledger.claim(question(), CancelScope())\n"
         "print('asking', flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -186,7 +177,7 @@ def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
                 ledger.claim(question(), CancelScope(stop=stop))
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
-            assert ledger.claim(question("b" * 64), GO) == SAID
+            assert ledger.claim(question("b" * 64), GO) == CAPTION
             assert ledger.claim(question(), GO) is None
     with Ledger(path):
         locks = list(path.parent.glob("*-owners/*.lock"))
@@ -197,15 +188,15 @@ def test_many_threads_and_processes_write_at_once(path: Path) -> None:
     """Each of many questions is asked exactly once between all of them."""
     script = (
         "import sys, threading\n"
-        "from captoolkit.support.cancel import Lease\n"
+        "from captoolkit.support.cancel import CancelScope\n"
         "from captoolkit.dispatch.ledger import Ledger\n"
-        "from tests.dispatch.test_ledger import question, SAID\n"
+        "from tests.support.captioning import CAPTION, question\n"
         "asked = []\n"
         "def work(ledger):\n"
         "    for n in range(40):\n"
-        "        if ledger.claim(question(f'{n:064}'), Lease()) is None:\n"
+        "        if ledger.claim(question(f'{n:064}'), CancelScope()) is None:\n"
         "            asked.append(n)\n"
-        "            ledger.answer(question(f'{n:064}'), SAID)\n"
+        "            ledger.answer(question(f'{n:064}'), CAPTION)\n"
         "with Ledger(sys.argv[1]) as ledger:\n"
         "    threads = [threading.Thread(target=work, args=(ledger,)) for _ in range(3)]\n"
         "    [thread.start() for thread in threads]\n"
@@ -270,7 +261,7 @@ def test_a_ledger_that_was_damaged_half_way_says_so(path: Path) -> None:
     with Ledger(path) as ledger:
         for number in range(300):
             ledger.claim(question(f"{number:064}"), GO)
-            ledger.answer(question(f"{number:064}"), SAID)
+            ledger.answer(question(f"{number:064}"), CAPTION)
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
@@ -280,7 +271,7 @@ def test_a_ledger_that_was_damaged_half_way_says_so(path: Path) -> None:
 
 def test_pruning_forgets_what_is_old(path: Path) -> None:
     """What was asked longer ago than that is gone, from the file too."""
-    clock = Hurried()
+    clock = InstantClock()
     with Ledger(path, clock=clock) as ledger:
         for audio in ("a", "b"):
             ledger.claim(question(audio * 64), GO)
@@ -297,19 +288,19 @@ def test_pruning_keeps_what_somebody_is_asking_about(ledger: Ledger, path: Path)
     assert ledger.claim(question(), GO) is None
     with Ledger(path) as other:
         assert other.prune(0) == 0
-        ledger.answer(question(), SAID)
-        assert other.claim(question(), GO) == SAID
+        ledger.answer(question(), CAPTION)
+        assert other.claim(question(), GO) == CAPTION
 
 
 def test_records_are_json_lines(ledger: Ledger) -> None:
     """What is exported says everything, in plain JSON."""
     ledger.claim(question(), GO)
-    ledger.answer(question(), SAID)
+    ledger.answer(question(), CAPTION)
     (record,) = ledger.records()
     line = record.to_json()
     assert "\n" not in line
     told = json.loads(line)
-    assert (told["text"], told["usage"]["input_tokens"]) == (SAID.text, 7)
+    assert (told["text"], told["usage"]["input_tokens"]) == (CAPTION.text, 7)
     assert told["state"] == "answered"
     assert told["asked_at"] <= told["ended_at"]
 
@@ -318,7 +309,7 @@ def test_in_memory_nothing_is_kept() -> None:
     """`:memory:` is a ledger for one run."""
     with Ledger(":memory:") as ledger:
         assert ledger.claim(question(), GO) is None
-        ledger.answer(question(), SAID)
-        assert ledger.claim(question(), GO) == SAID
+        ledger.answer(question(), CAPTION)
+        assert ledger.claim(question(), GO) == CAPTION
     with Ledger(":memory:") as ledger:
         assert ledger.claim(question(), GO) is None

@@ -45,6 +45,34 @@ def test_waits_double_up_to_the_longest_and_are_spread() -> None:
         assert least_s <= wait_s <= least_s * (1 + JITTER)
 
 
+@given(
+    st.lists(st.sampled_from([THROTTLED, FAILED]), min_size=1, max_size=3),
+    st.floats(0.01, 30),
+    st.floats(0, 90),
+)
+def test_retry_waits_are_spread_at_random_within_a_bound(
+    errors: list[ServiceError], first_wait_s: float, retry_after_s: float
+) -> None:
+    """100 segments that fail together retry at different times.
+
+    No wait is shorter than the policy or the service demands, or longer than `JITTER` allows.
+    """
+    policy = RetryPolicy(first_wait_s=first_wait_s, longest_wait_s=20)
+    last = ServiceError("throttled", status_code=429, retry_after_s=retry_after_s)
+    waits_s = []
+    for _ in range(100):
+        attempts = Tries(policy, deadline_s=inf)
+        for error in errors:
+            attempts.wait_after(error, now_s=0)
+        wait_s = attempts.wait_after(last, now_s=0)
+        assert wait_s is not None
+        waits_s.append(wait_s)
+    least_s = max(retry_after_s, min(first_wait_s * 2 ** len(errors), 20))
+    assert all(least_s <= wait_s <= least_s * (1 + JITTER) for wait_s in waits_s)
+    assert len(set(waits_s)) > 90
+    assert max(waits_s) - min(waits_s) > least_s * JITTER / 2
+
+
 def test_retry_after_is_obeyed_up_to_a_bound() -> None:
     """The service's word counts where it is longer than ours, and ends the matter beyond it."""
     patient = RetryPolicy(longest_retry_after_s=120)

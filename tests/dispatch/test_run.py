@@ -22,7 +22,7 @@ from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
 from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
 from captoolkit.model import Status, Usage
-from tests.dispatch.worlds import Hurried, Paid
+from tests.support.captioning import InstantClock, OwnCaptioner
 from tests.support.recorder import Recorder
 from tests.support.sound import tone, write_wav
 
@@ -62,17 +62,17 @@ def failing(times: int, error: ServiceError, *, at: int = 3) -> Callable[[Clip],
 
 def test_a_second_run_asks_nothing(minute: Path) -> None:
     """The same recording, asked about in the same way, is in the ledger."""
-    first, second = Paid(said), Paid(said)
+    first, second = OwnCaptioner(said), OwnCaptioner(said)
     one = captoolkit.caption(minute, captioner=first, segment="10s")
     events: list[Event] = []
     two = captoolkit.caption(minute, captioner=second, segment="10s", on_event=events.append)
     assert (first.asked, second.asked) == (6, 0)
     assert one == two
     assert all(event.recalled for event in events if isinstance(event, EntryReady))
-    otherwise = Paid(said, recipe="ask rudely")
+    otherwise = OwnCaptioner(said, recipe="ask rudely")
     captoolkit.caption(minute, captioner=otherwise, segment="10s")
     assert otherwise.asked == 6
-    anew = Paid(said)
+    anew = OwnCaptioner(said)
     captoolkit.caption(minute, captioner=anew, segment="10s", resume=False)
     assert anew.asked == 6
 
@@ -80,10 +80,10 @@ def test_a_second_run_asks_nothing(minute: Path) -> None:
 def test_the_next_run_fills_the_holes_only(minute: Path) -> None:
     """What failed for good is a hole with its reason, and is asked about once more next time."""
     refusal = ServiceError("it will not", status_code=400, request_id="r-3")
-    first = captoolkit.caption(minute, captioner=Paid(failing(1, refusal)), segment="10s")
+    first = captoolkit.caption(minute, captioner=OwnCaptioner(failing(1, refusal)), segment="10s")
     assert [entry.status for entry in first.entries].count(Status.FAILED) == 1
     assert first.holes[0].error == "it will not"
-    again = Paid(said)
+    again = OwnCaptioner(said)
     second = captoolkit.caption(minute, captioner=again, segment="10s")
     assert again.asked == 1
     assert [entry.text for entry in second.entries] == [f"segment {n}" for n in range(1, 7)]
@@ -91,10 +91,10 @@ def test_the_next_run_fills_the_holes_only(minute: Path) -> None:
 
 def test_a_fault_that_passes_costs_time_and_no_caption(minute: Path) -> None:
     """A bad moment of the service is waited out, and told."""
-    clock, events = Hurried(), list[Event]()
+    clock, events = InstantClock(), list[Event]()
     timeline = captoolkit.caption(
         minute,
-        captioner=Paid(failing(3, ServiceError("bad moment", status_code=503))),
+        captioner=OwnCaptioner(failing(3, ServiceError("bad moment", status_code=503))),
         segment="10s",
         clock=clock,
         on_event=events.append,
@@ -107,8 +107,8 @@ def test_a_fault_that_passes_costs_time_and_no_caption(minute: Path) -> None:
 
 def test_a_fault_that_stays_is_given_up_within_bounds(minute: Path) -> None:
     """Five tries, then a hole that says so; the others are not kept waiting."""
-    asker = Paid(failing(99, ServiceError("bad moment", status_code=503)))
-    timeline = captoolkit.caption(minute, captioner=asker, segment="10s", clock=Hurried())
+    asker = OwnCaptioner(failing(99, ServiceError("bad moment", status_code=503)))
+    timeline = captoolkit.caption(minute, captioner=asker, segment="10s", clock=InstantClock())
     (hole,) = timeline.holes
     assert hole.error == "bad moment (asked 5 times)"
     assert asker.asked == 5 + 5
@@ -116,7 +116,7 @@ def test_a_fault_that_stays_is_given_up_within_bounds(minute: Path) -> None:
 
 def test_a_segments_time_is_bounded(minute: Path) -> None:
     """With little patience throttling is given up early."""
-    clock = Hurried()
+    clock = InstantClock()
     asked_s: list[float] = []
 
     def throttle(clip: Clip) -> str:
@@ -125,7 +125,7 @@ def test_a_segments_time_is_bounded(minute: Path) -> None:
 
     retry_policy = RetryPolicy(segment_s=20)
     timeline = captoolkit.caption(
-        minute, captioner=Paid(throttle), clock=clock, retry_policy=retry_policy
+        minute, captioner=OwnCaptioner(throttle), clock=clock, retry_policy=retry_policy
     )
     assert len(timeline.holes) == 1
     assert 3 <= len(asked_s) <= 5
@@ -134,13 +134,13 @@ def test_a_segments_time_is_bounded(minute: Path) -> None:
 
 def test_a_runs_time_is_bounded(minute: Path) -> None:
     """When it is over nothing more is asked; what is done is kept."""
-    clock = Hurried()
+    clock = InstantClock()
 
     def slow(clip: Clip) -> str:
         clock.pass_by(10)
         return said(clip)
 
-    asker = Paid(slow)
+    asker = OwnCaptioner(slow)
     timeline = captoolkit.caption(
         minute, captioner=asker, segment="10s", clock=clock, run_timeout_s=25, concurrency=1
     )
@@ -155,7 +155,7 @@ def test_what_would_fail_for_all_of_them_is_asked_once_and_raised(minute: Path) 
     def refuse(clip: Clip) -> str:
         raise ServiceError("no such key", status_code=401)
 
-    asker = Paid(refuse)
+    asker = OwnCaptioner(refuse)
     with pytest.raises(ServiceError, match="no such key"):
         captoolkit.caption(minute, captioner=asker, segment="1s", concurrency=2)
     assert asker.asked <= 2
@@ -164,7 +164,7 @@ def test_what_would_fail_for_all_of_them_is_asked_once_and_raised(minute: Path) 
 def test_what_fails_for_all_of_them_later_keeps_what_is_done(minute: Path) -> None:
     """An account that runs dry half-way costs the rest, without asking about it."""
     dry = ServiceError("overdue", status_code=400, code="Arrearage", request_id="r-3")
-    asker = Paid(failing(99, dry))
+    asker = OwnCaptioner(failing(99, dry))
     timeline = captoolkit.caption(minute, captioner=asker, segment="10s", concurrency=1)
     assert asker.asked == 3
     assert [entry.status for entry in timeline.entries] == [Status.OK] * 2 + [Status.FAILED] * 4
@@ -174,14 +174,14 @@ def test_what_fails_for_all_of_them_later_keeps_what_is_done(minute: Path) -> No
 
 def test_throttling_that_nobody_waits_out_still_slows_the_others_down(minute: Path) -> None:
     """A service that wants 300 s is not asked by segment after segment at full speed."""
-    clock = Hurried()
+    clock = InstantClock()
     asked_s: list[float] = []
 
     def throttle(clip: Clip) -> str:
         asked_s.append(clock.now_s())
         raise ServiceError("too much", status_code=429, retry_after_s=300)
 
-    asker = Paid(throttle)
+    asker = OwnCaptioner(throttle)
     options: dict[str, Any] = {"segment": "10s", "clock": clock, "concurrency": 1}
     timeline = captoolkit.caption(minute, captioner=asker, **options)
     assert len(timeline.holes) == len(asked_s) == 6
@@ -194,9 +194,9 @@ def test_throttling_that_nobody_waits_out_still_slows_the_others_down(minute: Pa
 def test_the_cap_is_kept_and_what_is_done_is_kept_too(minute: Path) -> None:
     """0.11 dollars reach for the longest answer that there can be, and then for some real ones."""
     usage = Usage(input_tokens=160, output_tokens=1500)  # 0.0052 dollars in Singapore
-    asker = Paid(said, usage=usage, base_url=SINGAPORE)
+    asker = OwnCaptioner(said, usage=usage, base_url=SINGAPORE)
     budget = Budget("0.11")
-    options: dict[str, Any] = {"segment": "10s", "clock": Hurried(), "concurrency": 4}
+    options: dict[str, Any] = {"segment": "10s", "clock": InstantClock(), "concurrency": 4}
     timeline = captoolkit.caption(minute, captioner=asker, max_cost=budget, **options)
     assert timeline.cost is not None
     assert timeline.cost.amount == pytest.approx(budget.spent, abs=Decimal("0.000001"))
@@ -211,9 +211,9 @@ def test_the_cap_is_kept_and_what_is_done_is_kept_too(minute: Path) -> None:
 def test_what_an_answer_that_broke_off_cost_is_not_guessed_low(minute: Path) -> None:
     """Nobody knows what is billed for it, so it is held to have cost the most."""
     broken = captoolkit.ServiceConnectionError("it broke", status_code=200)
-    asker = Paid(failing(1, broken, at=1), base_url=SINGAPORE)
+    asker = OwnCaptioner(failing(1, broken, at=1), base_url=SINGAPORE)
     budget = Budget("0.25")
-    options: dict[str, Any] = {"segment": "10s", "clock": Hurried(), "concurrency": 1}
+    options: dict[str, Any] = {"segment": "10s", "clock": InstantClock(), "concurrency": 1}
     captoolkit.caption(minute, captioner=asker, max_cost=budget, **options)
     assert Decimal("0.10") < budget.spent < Decimal("0.13")
 
@@ -223,7 +223,7 @@ def test_an_upload_that_fails_costs_nothing(minute: Path, recorder: Recorder) ->
     recorder.page("/api/v1/uploads", {"code": "InternalError", "message": "bad moment"}, status=500)
     url = f"{recorder.url}/api/v1"
     options: dict[str, Any] = {"captioner": "dashscope", "base_url": url, "region": "singapore"}
-    options |= {"via": "upload", "clock": Hurried(), "max_cost": (budget := Budget("0.50"))}
+    options |= {"via": "upload", "clock": InstantClock(), "max_cost": (budget := Budget("0.50"))}
     timeline = captoolkit.caption(minute, **options)
     assert "bad moment" in str(timeline.holes[0].error)
     assert budget.spent == 0
@@ -239,8 +239,10 @@ def test_an_upload_that_fails_costs_nothing(minute: Path, recorder: Recorder) ->
 
 def test_what_the_ledger_had_is_not_paid_for_again(minute: Path) -> None:
     """The timeline tells what its answers cost; the run, what was added to the bill just now."""
-    asker = Paid(failing(1, captoolkit.ServiceError("no", status_code=400)), base_url=SINGAPORE)
-    options: dict[str, Any] = {"segment": "10s", "clock": Hurried(), "concurrency": 1}
+    asker = OwnCaptioner(
+        failing(1, captoolkit.ServiceError("no", status_code=400)), base_url=SINGAPORE
+    )
+    options: dict[str, Any] = {"segment": "10s", "clock": InstantClock(), "concurrency": 1}
     with captoolkit.captions(minute, captioner=asker, **options) as first:
         partly = first.timeline()
     with captoolkit.captions(minute, captioner=asker, **options) as second:
@@ -264,8 +266,8 @@ def test_rates_hold_at_model_studios_own_hosts_only(
     minute: Path, base_url: str, spaced: int
 ) -> None:
     """A region beside a server of this machine gives it the region's prices, and no rates."""
-    clock = Hurried()
-    asker = Paid(said, base_url=base_url)
+    clock = InstantClock()
+    asker = OwnCaptioner(said, base_url=base_url)
     options: dict[str, Any] = {"segment": "10s", "clock": clock, "concurrency": 1}
     timeline = captoolkit.caption(minute, captioner=asker, region="singapore", **options)
     assert timeline.cost is not None
@@ -284,7 +286,7 @@ def test_a_cap_that_cannot_be_kept_is_refused_before_anything_is_sent(
     minute: Path, cap: str, base_url: str, words: str
 ) -> None:
     """Too small, or without a price to count by: one clear line."""
-    asker = Paid(said, base_url=base_url)
+    asker = OwnCaptioner(said, base_url=base_url)
     with pytest.raises(UsageError, match=words):
         captoolkit.caption(minute, captioner=asker, max_cost=cap)
     assert asker.asked == 0
@@ -310,7 +312,9 @@ def test_entries_come_as_they_finish(minute: Path) -> None:
             first_may_end.wait(30)
         return said(clip)
 
-    with captoolkit.captions(minute, captioner=Paid(first_is_slow), segment="10s") as entries:
+    with captoolkit.captions(
+        minute, captioner=OwnCaptioner(first_is_slow), segment="10s"
+    ) as entries:
         assert len(entries.plan.spans) == 6
         order = []
         for entry in entries:
@@ -325,7 +329,7 @@ def test_entries_come_as_they_finish(minute: Path) -> None:
 def test_what_is_iterated_to_its_end_holds_nothing_any_more(minute: Path) -> None:
     """Without a `with`, too: threads are gone, and the ledger is closed."""
     before = threading.active_count()
-    entries = captoolkit.captions(minute, captioner=Paid(said), segment="10s")
+    entries = captoolkit.captions(minute, captioner=OwnCaptioner(said), segment="10s")
     assert len(list(entries)) == 6
     assert threading.active_count() == before
     assert len(entries.timeline().entries) == 6
@@ -345,7 +349,7 @@ def test_answers_under_way_are_waited_for_when_the_account_runs_dry(minute: Path
 
     options: dict[str, Any] = {"segment": "30s", "concurrency": 2}
     with pytest.raises(ServiceError, match="overdue"):
-        captoolkit.caption(minute, captioner=Paid(answer), **options)
+        captoolkit.caption(minute, captioner=OwnCaptioner(answer), **options)
     with Ledger() as ledger:
         assert [one.state for one in ledger.records()].count("answered") == 1
 
@@ -359,7 +363,7 @@ def test_closing_does_not_wait_for_answers_and_the_ledger_still_gets_them(minute
         answer.wait(30)
         return said(clip)
 
-    asker = Paid(slow)
+    asker = OwnCaptioner(slow)
     begun_s = time.monotonic()
     with captoolkit.captions(
         minute, captioner=asker, segment="10s", concurrency=2, stream=True
@@ -377,7 +381,7 @@ def test_closing_does_not_wait_for_answers_and_the_ledger_still_gets_them(minute
     for thread in threading.enumerate():
         if thread.name.startswith("captoolkit-ask"):
             thread.join(10)
-    again = Paid(said)
+    again = OwnCaptioner(said)
     captoolkit.caption(minute, captioner=again, segment="10s")
     assert again.asked == 6 - in_flight
 
@@ -392,7 +396,7 @@ def test_cancelling_a_task_does_not_wait_for_answers(minute: Path) -> None:
         return said(clip)
 
     async def cancel() -> float:
-        work = captoolkit.acaption(minute, captioner=Paid(hangs), segment="10s")
+        work = captoolkit.acaption(minute, captioner=OwnCaptioner(hangs), segment="10s")
         task = asyncio.create_task(work)
         await asyncio.to_thread(asked.wait, 30)
         begun_s = time.monotonic()
@@ -411,7 +415,11 @@ def test_text_arrives_piece_by_piece(minute: Path) -> None:
     """With `stream` each piece is an event; without it there are none."""
     events: list[Event] = []
     captoolkit.caption(
-        minute, captioner=Paid(said), segment="30s", stream=True, on_event=events.append
+        minute,
+        captioner=OwnCaptioner(said),
+        segment="30s",
+        stream=True,
+        on_event=events.append,
     )
     for number in (1, 2):
         pieces = [
@@ -421,7 +429,7 @@ def test_text_arrives_piece_by_piece(minute: Path) -> None:
         ]
         assert pieces == ["seg", f"ment {number}"]
     events.clear()
-    captoolkit.caption(minute, captioner=Paid(said), segment="20s", on_event=events.append)
+    captoolkit.caption(minute, captioner=OwnCaptioner(said), segment="20s", on_event=events.append)
     assert not any(isinstance(event, TextArrived) for event in events)
 
 
@@ -435,7 +443,7 @@ def test_what_on_event_raises_reaches_the_caller(minute: Path, kind: type[Event]
 
     with pytest.raises((CaptoolkitError, KeyError), match="enough"):
         captoolkit.caption(
-            minute, captioner=Paid(said), segment="10s", stream=True, on_event=raise_it
+            minute, captioner=OwnCaptioner(said), segment="10s", stream=True, on_event=raise_it
         )
 
 
@@ -448,8 +456,8 @@ def test_an_answer_is_written_down_though_nobody_can_hear_it(minute: Path) -> No
 
     options: dict[str, Any] = {"segment": "30s", "concurrency": 1, "stream": True}
     with pytest.raises(BrokenPipeError):
-        captoolkit.caption(minute, captioner=Paid(said), on_event=break_off, **options)
-    again = Paid(said)
+        captoolkit.caption(minute, captioner=OwnCaptioner(said), on_event=break_off, **options)
+    again = OwnCaptioner(said)
     captoolkit.caption(minute, captioner=again, **options)
     assert again.asked == 1
 
@@ -467,7 +475,7 @@ def test_a_ledger_that_fails_costs_no_answer(minute: Path, tmp_path: Path) -> No
 
     timeline = captoolkit.caption(
         minute,
-        captioner=Paid(spoil),
+        captioner=OwnCaptioner(spoil),
         ledger=path,
         on_event=events.append,
         segment="30s",
@@ -477,7 +485,7 @@ def test_a_ledger_that_fails_costs_no_answer(minute: Path, tmp_path: Path) -> No
     assert "ledger" in str(timeline.entries[1].error)
     assert any(isinstance(event, Warned) and "ledger" in event.message for event in events)
     with pytest.raises(OutputError):
-        captoolkit.caption(minute, captioner=Paid(said), ledger=path)
+        captoolkit.caption(minute, captioner=OwnCaptioner(said), ledger=path)
 
 
 def test_waits_are_logged_and_hold_no_secret(
@@ -485,6 +493,6 @@ def test_waits_are_logged_and_hold_no_secret(
 ) -> None:
     """Whoever looks at the log sees which segment waits for what."""
     caplog.set_level(logging.DEBUG)
-    asker = Paid(failing(1, ServiceError("bad moment", status_code=503)))
-    captoolkit.caption(minute, captioner=asker, segment="10s", clock=Hurried())
+    asker = OwnCaptioner(failing(1, ServiceError("bad moment", status_code=503)))
+    captoolkit.caption(minute, captioner=asker, segment="10s", clock=InstantClock())
     assert "segment 3 is asked about again in 1." in caplog.text

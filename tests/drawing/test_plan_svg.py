@@ -12,7 +12,7 @@ from captoolkit.dsp.silence import Levels
 from captoolkit.model import Plan, Span
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
-from tests.planning.making import media, service, track
+from tests.support.media_values import media, service, track
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -12,6 +12,7 @@ import captoolkit
 from captoolkit.emulator import listen as hearing
 from captoolkit.emulator.refusals import RefusedError
 from captoolkit.services import catalogue
+from captoolkit.support.cancel import StoppedError
 from tests.support.sound import silence, tone, write_wav
 
 CAPTIONER = catalogue.target("qwen3-omni-captioner")
@@ -91,5 +92,5 @@ def test_listening_stops_when_it_is_told_to(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", silence(5, rate_hz=RATE_HZ), rate_hz=RATE_HZ)
     stop = threading.Event()
     stop.set()
-    with pytest.raises(hearing.StoppedError):
+    with pytest.raises(StoppedError):
         hearing.listen(hearing.look(path, CAPTIONER), stop)

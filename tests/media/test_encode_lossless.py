@@ -12,7 +12,7 @@ from captoolkit.errors import LimitError, OutputError
 from captoolkit.media import probe_file
 from captoolkit.media.encode_lossless import LosslessWriter
 from captoolkit.model import MediaInfo
-from tests.planning.making import track
+from tests.support.media_values import track
 
 RATE_HZ = 8000
 SAMPLES = np.random.default_rng(8).integers(-(2**31), 2**31 - 1, (RATE_HZ, 1), np.int32)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import captoolkit
 from captoolkit.model import Action, Plan, Target
 from captoolkit.pipeline.segment import ReadySegment
-from tests.planning.making import service
+from tests.support.media_values import service
 from tests.support.processes import has_children
 from tests.support.sound import Convert, Count, noise, silence, write_wav
 

@@ -13,7 +13,7 @@ from captoolkit.pipeline.job import CHUNK_BYTES, Hashing, Job, is_segment_name, 
 from captoolkit.pipeline.segment import Folder
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
-from tests.planning.making import CAPTIONER, media, track
+from tests.support.media_values import CAPTIONER, media, track
 
 
 def hashing_threads() -> list[threading.Thread]:

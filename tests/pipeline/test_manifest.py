@@ -15,7 +15,7 @@ from captoolkit.model import Plan, Segment, SourceInfo, Via
 from captoolkit.pipeline import manifest
 from captoolkit.planning.prepare_plan import make_plan
 from captoolkit.units import samples_at
-from tests.planning.making import CAPTIONER, media, track
+from tests.support.media_values import CAPTIONER, media, track
 
 NAMES = st.text(st.sampled_from("a.b/\\\0:\n\"'~ é\ud800"), max_size=6)
 JSON_LIKE = st.recursive(

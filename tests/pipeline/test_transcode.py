@@ -25,7 +25,7 @@ from captoolkit.model import Span
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning import ladder
 from captoolkit.planning.cuts import RUN_SEGMENTS, runs
-from tests.planning.making import service
+from tests.support.media_values import service
 from tests.support.processes import has_children
 from tests.support.sound import Convert, noise, silence, tone
 

@@ -19,7 +19,7 @@ from captoolkit.planning import ladder
 from captoolkit.planning.layout import lay_out
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
-from tests.planning.making import CAPTIONER, media, service, track
+from tests.support.media_values import CAPTIONER, media, service, track
 from tests.support.processes import has_children
 from tests.support.sound import Sound, noise
 

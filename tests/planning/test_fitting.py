@@ -12,7 +12,7 @@ from captoolkit.planning import ladder
 from captoolkit.planning.fitting import candidates, fallbacks
 from captoolkit.planning.ladder import LADDER, aac, amr, gsm, mp3, wav
 from captoolkit.planning.options import ParsedOptions, refuse_nonsense
-from tests.planning.making import CAPTIONER, service, track
+from tests.support.media_values import CAPTIONER, service, track
 
 RUNGS = [rung.encoding for rung in LADDER]
 STEREO = track(channels=2)

@@ -12,7 +12,7 @@ from captoolkit.planning.cuts import Window
 from captoolkit.planning.frame_cuts import edges, movable
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.split_plan import Chapter, Way, make_split
-from tests.planning.making import media, track
+from tests.support.media_values import media, track
 
 RATE_HZ = 1000
 

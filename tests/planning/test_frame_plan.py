@@ -13,7 +13,7 @@ from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.frame_plan import Framing
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
-from tests.planning.making import CAPTIONER, media, track
+from tests.support.media_values import CAPTIONER, media, track
 
 FRAME = 1_152
 RATE_HZ = 48_000

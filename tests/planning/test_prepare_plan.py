@@ -19,7 +19,7 @@ from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
 from captoolkit.services.price import audio_tokens
 from captoolkit.services.rows import max_bytes
 from captoolkit.units import base64_length, format_clock
-from tests.planning.making import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
+from tests.support.media_values import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 
 FILM = Picture(stream_index=1, codec="h264", is_cover=False)
 LEFT_ONLY = Mix(weights=(1.0, 0.0), reason="Left and right cancel each other.")

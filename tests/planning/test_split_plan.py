@@ -13,7 +13,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Track
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.split_plan import Chapter, Way, make_split
-from tests.planning.making import media, track
+from tests.support.media_values import media, track
 
 COPY = Way(suffix="mp3", said="Frames are kept.")
 

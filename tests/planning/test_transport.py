@@ -10,7 +10,7 @@ from captoolkit.model import Action, Plan, Target, Via
 from captoolkit.planning import transport
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
-from tests.planning.making import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
+from tests.support.media_values import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 
 ALL = frozenset(Via)
 B, U, W = Via.BASE64, Via.UPLOAD, Via.URL

@@ -7,7 +7,7 @@ import pytest
 
 from captoolkit.errors import UsageError
 from captoolkit.services import catalogue
-from tests.planning.making import CAPTIONER, QWEN_AUDIO, SERVICES, service
+from tests.support.media_values import CAPTIONER, QWEN_AUDIO, SERVICES, service
 
 MINE = """
 [sources.notes]

@@ -12,7 +12,7 @@ from captoolkit.model import Fact, MediaInfo, Picture, Price, Span, Target, Via
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.services import rows
 from captoolkit.services.rows import clock, max_bytes, misfits, parse
-from tests.planning.making import CAPTIONER, QWEN_AUDIO, SERVICES, VLLM, media, service, track
+from tests.support.media_values import CAPTIONER, QWEN_AUDIO, SERVICES, VLLM, media, service, track
 
 ROW = """
 [sources.page]

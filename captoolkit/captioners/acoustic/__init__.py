@@ -14,7 +14,7 @@ from captoolkit.captioners.acoustic.sentences import describe
 from captoolkit.captioners.acoustic.words import table
 from captoolkit.captioners.base import Clip
 from captoolkit.model import Caption, CaptionerInfo
-from captoolkit.support.closing import Closing
+from captoolkit.support.cancel import Closing
 
 __all__ = ["AcousticCaptioner", "Measurements", "Measurer", "describe", "table"]
 

@@ -1,4 +1,4 @@
-"""Media, tracks and services as values, made by hand: nothing is read from a file but our rows."""
+"""Makers of media, tracks and targets as values; only the target rows are read from a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of asking share: a time that passes at once, and a captioner that costs money."""
+"""A clock without real waits, a captioner that costs money, a question for the ledger."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from captoolkit.captioners.base import Clip, OnText
+from captoolkit.dispatch.ledger import Question
 from captoolkit.model import Caption, CaptionerInfo, Usage
 from captoolkit.support.cancel import Clock, StoppedError
 
 MODEL = "qwen3-omni-30b-a3b-captioner"
 USAGE = Usage(input_tokens=160, output_tokens=399, total_tokens=559)
+INFO = CaptionerInfo(name="dashscope", model="m", base_url="https://h/api/v1")
+CAPTION = Caption(
+    text="一个人\n\n-->", finish_reason="stop", request_id="r-1", usage=Usage(input_tokens=7)
+)
 
 
-class Hurried(Clock):
-    """A clock whose waits are over at once: the time has simply passed."""
+def question(audio: str = "a" * 64, recipe: str = "{}") -> Question:
+    """A question for the ledger."""
+    return Question(audio_sha256=audio, recipe=recipe, info=INFO)
+
+
+class InstantClock(Clock):
+    """A clock that moves on at once by the length of each wait."""
 
     def __init__(self) -> None:
         self.waits_s: list[float] = []
@@ -23,20 +33,20 @@ class Hurried(Clock):
         self._guard = threading.Lock()
 
     def now_s(self) -> float:
-        """What has been waited for so far."""
+        """The total length of all waits so far."""
         return self._now_s
 
     def today(self) -> datetime:
-        """The first of January 2026, and what has been waited for."""
+        """The first of January 2026 plus the waits so far."""
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self._now_s)
 
     def pass_by(self, seconds: float) -> None:
-        """Let time go on."""
+        """Move the clock on."""
         with self._guard:
             self._now_s += seconds
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        """Note what was waited for."""
+        """Record the wait and return at once."""
         if stop.is_set():
             raise StoppedError
         if seconds > 0:
@@ -44,8 +54,8 @@ class Hurried(Clock):
             self.pass_by(seconds)
 
 
-class Paid:
-    """A captioner whose answers cost something, as a media tool would bring one."""
+class OwnCaptioner:
+    """A captioner of the caller's own that counts its requests and reports token usage."""
 
     def __init__(
         self,
@@ -63,7 +73,7 @@ class Paid:
         self._answer = answer
 
     def caption(self, clip: Clip, *, on_text: OnText | None = None) -> Caption:
-        """Answer, in two pieces where somebody listens."""
+        """Return the answer; report it in two pieces if `on_text` is given."""
         self.asked += 1
         text = self._answer(clip)
         if on_text is not None:
@@ -72,10 +82,10 @@ class Paid:
         return Caption(text=text, finish_reason="stop", request_id="r", usage=self._usage)
 
     def close(self) -> None:
-        """Remember that it happened."""
+        """Record the call."""
         self.closed.set()
 
-    def __enter__(self) -> Paid:
+    def __enter__(self) -> OwnCaptioner:
         return self
 
     def __exit__(self, *error: object) -> None:
