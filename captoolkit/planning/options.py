@@ -12,7 +12,7 @@ from numbers import Integral
 
 from captoolkit.errors import UsageError
 from captoolkit.planning import ladder
-from captoolkit.services.rows import clock
+from captoolkit.units import format_length
 
 SHORTEST_S = 1  # a service bills a shorter clip as one second
 EFFORTS = ("fast", "best")
@@ -83,7 +83,7 @@ def refuse_nonsense(options: ParsedOptions) -> None:
         length_s = getattr(options, name)
         if length_s is not None and length_s < SHORTEST_S:
             raise UsageError(
-                f"segments of {clock(length_s)} are shorter than what services count as a second",
+                f"segments of {format_length(length_s)} are shorter than the second that services count",
                 fix="ask for 1s or more",
             )
     for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):
