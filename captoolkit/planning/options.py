@@ -83,7 +83,8 @@ def refuse_nonsense(options: ParsedOptions) -> None:
         length_s = getattr(options, name)
         if length_s is not None and length_s < SHORTEST_S:
             raise UsageError(
-                f"segments of {format_length(length_s)} are shorter than the second that services count",
+                f"segments of {format_length(length_s)} are too short: services count at least a "
+                "second",
                 fix="ask for 1s or more",
             )
     for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):

@@ -160,7 +160,8 @@ def _causes(
         causes.append(f"It is cut at its chapters, {len(stretches)} in all.")
     if duration_s > longest_s:
         causes.append(
-            f"It lasts {format_length(duration_s)}; a piece is to be {format_length(longest_s)} at most."
+            f"It lasts {format_length(duration_s)}; a piece is to be {format_length(longest_s)} "
+            "at most."
         )
     if options.segment_s is not None and duration_s > options.segment_s:
         causes.append(f"Pieces of {format_length(options.segment_s)} are asked for.")

@@ -233,8 +233,8 @@ def _size_misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> li
     limit_s, largest_bytes = longest_s(target), max_bytes(target, via)
     if limit_s is not None and Fraction(track.duration_samples, track.sample_rate_hz) > limit_s:
         found.append(
-            f"It lasts {_over(format_length(track.duration_s), format_length(limit_s))}; {target.name} "
-            f"{'hears only' if target.on_exceed == 'truncate' else 'takes at most'} "
+            f"It lasts {_over(format_length(track.duration_s), format_length(limit_s))}; "
+            f"{target.name} {'hears only' if target.on_exceed == 'truncate' else 'takes at most'} "
             f"{format_length(limit_s)} at a time."
         )
     if largest_bytes is not None and info.size_bytes > largest_bytes:

@@ -306,7 +306,7 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
         ({"channels": -1}, "channels=-1 must be at least 1; leave it out"),
         ({"bit_rate": 0}, "bit_rate=0 must be at least 1; leave it out"),
         ({"format": "wav", "sample_rate_hz": -8}, "sample_rate_hz=-8 must be at least 1; leave"),
-        ({"max_segment_s": Fraction(1, 2)}, "segments of 0.5 s are shorter than what"),
+        ({"max_segment_s": Fraction(1, 2)}, "segments of 0.5 s are too short"),
     ],
     ids=str,
 )
