@@ -20,8 +20,8 @@ from captoolkit.media.probe_file import choose_track, probe
 from captoolkit.media.source import is_web_url
 from captoolkit.model import MediaInfo, SourceInfo, Track
 from captoolkit.planning.layout import ALIKE_S
-from captoolkit.timeline.editing import Part
-from captoolkit.timeline.stitch import refuse_disorder
+from captoolkit.timeline.editing import SourcePart
+from captoolkit.timeline.order import refuse_disorder
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 from captoolkit.units import format_clock, format_size
@@ -101,14 +101,14 @@ def _found(timeline: Timeline) -> tuple[MediaInfo, Track]:
     return info, track
 
 
-def _places(parts: Sequence[Part]) -> str:
+def _places(parts: Sequence[SourcePart]) -> str:
     """Which stretch of which recording lies where, as a person says it; of many, the first."""
     told = [_place(part) for part in parts[:MOST_PLACES]]
     left = len(parts) - len(told)
     return ", ".join([*told, f"and {left} more"] if left else told)
 
 
-def _place(part: Part) -> str:
+def _place(part: SourcePart) -> str:
     span = part.source_span
     at, start, end = (
         format_clock(Fraction(samples, span.rate_hz), decimals=3)
