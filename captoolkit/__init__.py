@@ -44,7 +44,6 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
-    from captoolkit.media.source import Source
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.services.catalogue import targets
     from captoolkit.timeline import Timeline, load, parse, render, save
@@ -64,7 +63,6 @@ __all__ = [
     "Prepared",
     "ServiceConnectionError",
     "ServiceError",
-    "Source",
     "SourceNotFoundError",
     "Timeline",
     "ToolError",
@@ -91,7 +89,6 @@ _ERRORS = "captoolkit.errors"
 _HOMES = {
     "Conversation": "captoolkit.api.ask",
     "Prepared": "captoolkit.pipeline.prepared",
-    "Source": "captoolkit.media.source",
     "Timeline": "captoolkit.timeline",
     "acaption": "captoolkit.api.caption",
     "caption": "captoolkit.api.caption",

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
+from captoolkit.bitstream import containers
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.media import measure_file
 from captoolkit.media.encode import sha256
@@ -28,18 +29,6 @@ from captoolkit.units import format_clock, format_size
 
 MAX_EMBEDDED_BYTES = 20_000_000
 MOST_PLACES = 3  # named in the sentence that says why there is no sound
-
-# What browsers call the containers that most of them play.
-MEDIA_TYPES = {
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "m4a": "audio/mp4",
-    "matroska": "video/webm",
-    "mp3": "audio/mpeg",
-    "mp4": "video/mp4",
-    "ogg": "audio/ogg",
-    "wav": "audio/wav",
-}
 
 
 def page(
@@ -184,5 +173,5 @@ def _refuse_unembeddable(info: MediaInfo) -> None:
 def _embedded(info: MediaInfo) -> str:
     """The file itself as a `data:` URL."""
     _refuse_unembeddable(info)
-    kind = MEDIA_TYPES.get(info.container, f"audio/{info.container}")
+    kind = containers.of(info.container).media_type or f"audio/{info.container}"
     return f"data:{kind};base64,{base64.b64encode(Path(info.path).read_bytes()).decode()}"

@@ -9,13 +9,6 @@ from typing import Any, TypeVar
 
 import click
 
-from captoolkit.captioners.registry import (
-    CAPTIONERS,
-    DEFAULT_CAPTIONER,
-    DEFAULT_QUESTION_CAPTIONER,
-    names_that_answer,
-    row_of,
-)
 from captoolkit.errors import UsageError
 from captoolkit.services.catalogue import DEFAULT_TARGET
 from captoolkit.timeline import FORMATS
@@ -308,9 +301,10 @@ def captioner_options(command: Command) -> Command:
         click.option(
             "--captioner",
             metavar="NAME",
-            default=DEFAULT_CAPTIONER,
+            default="acoustic",
             show_default=True,
-            help=f"Who describes the sound. {_captioner_help(list(CAPTIONERS))}",
+            help="Who is asked: acoustic measures here and needs no key; dashscope and openai are "
+            "the two protocols of Model Studio (openai: also of self-hosted servers).",
         ),
         *_service_options(),
         click.option(
@@ -320,15 +314,6 @@ def captioner_options(command: Command) -> Command:
         ),
         system_option,
     )
-
-
-def _captioner_help(names: list[str]) -> str:
-    return f"{'; '.join(f'{name}: {CAPTIONERS[name].help}' for name in names)}."
-
-
-def _base_url_endings() -> str:
-    rows = [row for row in CAPTIONERS.values() if row.interface]
-    return ", ".join(f"{row.interface.base_urls} for {row.name}" for row in rows if row.interface)
 
 
 def system_option(command: Command) -> Command:
@@ -343,18 +328,18 @@ def asked_options(command: Command) -> Command:
         command,
         click.option(
             "--captioner",
-            type=click.Choice(names_that_answer()),
-            default=DEFAULT_QUESTION_CAPTIONER,
+            type=click.Choice(["dashscope", "openai"]),
+            default="dashscope",
             show_default=True,
-            help=f"Who answers. {_captioner_help(names_that_answer())}",
+            help="Which of Model Studio's two protocols is spoken; self-hosted servers: openai.",
         ),
-        *_service_options(model=row_of(DEFAULT_QUESTION_CAPTIONER).question_model),
+        *_service_options(model="qwen-audio-turbo"),
         system_option,
     )
 
 
 def _service_options(
-    *, model: str | None = "the target's, else Qwen3-Omni-Captioner"
+    *, model: str = "the target's, else Qwen3-Omni-Captioner"
 ) -> list[Callable[[Any], Any]]:
     """Which model is asked, and where."""
     return [
@@ -372,7 +357,8 @@ def _service_options(
         click.option(
             "--base-url",
             metavar="URL",
-            help=f"Another server, with the ending that the SDKs use: {_base_url_endings()}.",
+            help="Another host, ending as the SDKs' do: .../api/v1 for dashscope, "
+            ".../compatible-mode/v1 or .../v1 for openai.",
         ),
     ]
 

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
 from captoolkit.media import decode, elementary, encode, ffmpeg
 from captoolkit.media.decode import all_decoded
@@ -30,7 +31,6 @@ from captoolkit.pipeline.report import Report
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.planning.frame_cuts import edges, movable, span_of
-from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.services import rows
 from captoolkit.support.cancel import Closing
 from captoolkit.units import rescale

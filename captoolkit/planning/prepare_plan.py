@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from captoolkit.bitstream.encodings import ENCODINGS, describe, file_bytes
 from captoolkit.dsp import downmix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
-from captoolkit.planning import fitting, frame_plan, ladder, sharing
+from captoolkit.planning import fitting, frame_plan, sharing
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
 from captoolkit.planning.options import ParsedOptions, refuse_nonsense
 from captoolkit.services import rows as targets
@@ -149,8 +150,7 @@ def _causes(
 
 def _is_of_format(container: str, codec: str, options: ParsedOptions) -> bool:
     """Whether sound in that container and codec is what the wish for a format means."""
-    wanted, wanted_codec = ladder.FORMATS[options.format]
-    return container == wanted and (codec == "gsm_ms") == (wanted_codec == "gsm_ms")
+    return ENCODINGS[options.format].is_found_in(container, codec)
 
 
 def _said_of_skipped(skipped: Sequence[Span]) -> str:
@@ -271,7 +271,7 @@ def _encoded(case: _Case, unframed: str) -> Plan:
     causes = (*causes, *(one for one in told if one))
     reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
     spans = sharing.shared_out(case.stretches, fit.numbers)
-    most_bytes = ladder.file_bytes(  # resampling may round up to one sample more
+    most_bytes = file_bytes(  # resampling may round up to one sample more
         encoding, int(fit.longest_s * encoding.sample_rate_hz) + 1
     )
     return Plan(
@@ -306,7 +306,7 @@ def _rows(
 
 
 def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
-    made = ladder.describe(fit.encoding)
+    made = describe(fit.encoding)
     longest = max(spans, key=lambda span: span.samples)
     longest_s = Fraction(longest.samples, longest.rate_hz)
     if len(spans) == 1:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from captoolkit.bitstream.encodings import describe
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track, Via
-from captoolkit.planning import frame_plan, ladder, sharing
+from captoolkit.planning import frame_plan, sharing
 from captoolkit.planning.options import SHORTEST_S, ParsedOptions, refuse_nonsense
 from captoolkit.services.price import bill
 from captoolkit.services.rows import NOBODY
@@ -209,7 +210,7 @@ def said_of_copies(codec: str, container: str) -> str:
 
 def said_of_samples(encoding: Encoding, codec: str) -> str:
     """Return what is done with samples that are kept, as a sentence."""
-    made = ladder.describe(encoding)
+    made = describe(encoding)
     if encoding.codec == codec:
         return f"Each sample is kept as it is: {made}."
     return f"Its cuts are exact: what its {codec} decoder gives is kept as {made}."

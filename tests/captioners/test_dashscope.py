@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.registry import CAPTIONERS, open_captioner
+from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.exchange import Reply
-from tests.support.services import read_reply
 
 if TYPE_CHECKING:
     from tests.support.clips import BytesClip
@@ -68,14 +67,14 @@ def answer(*, content: object, finish_reason: object = "stop") -> dict[str, Any]
 def refusal(body: object, *, status: int = 400, headers: dict[str, str] | None = None) -> Any:
     """Return the error that reading a reply ends in."""
     with pytest.raises(ServiceError) as caught:
-        read_reply(dashscope.PROTOCOL, reply(body, status=status, headers=headers))
+        dashscope.read_answer(reply(body, status=status, headers=headers))
     return caught.value
 
 
 def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
     """Return what reading ends in; anything but the two escapes."""
     try:
-        return read_reply(dashscope.PROTOCOL, reply(body, status=status))
+        return dashscope.read_answer(reply(body, status=status))
     except ServiceError as error:
         return error
 
@@ -95,7 +94,7 @@ def test_request_has_the_documented_shape_and_always_parameters() -> None:
 
 def test_sample_answer_becomes_the_caption() -> None:
     """Text, reason, request id and tokens are those of the documented sample."""
-    assert read_reply(dashscope.PROTOCOL, reply(ANSWER)) == Caption(
+    assert dashscope.read_answer(reply(ANSWER)) == Caption(
         text=TEXT,
         finish_reason="stop",
         request_id="d532f72c-e75b-4ffb-a1ef-d2465e758958",
@@ -144,7 +143,7 @@ def test_input_tokens_always_include_the_audio(
     usage: object, expected: tuple[int | None, ...]
 ) -> None:
     """However a model counts, input includes audio, and what it did not say stays unknown."""
-    caption = read_reply(dashscope.PROTOCOL, reply({**ANSWER, "usage": usage}))
+    caption = dashscope.read_answer(reply({**ANSWER, "usage": usage}))
     read = caption.usage
     assert (
         read.audio_tokens,
@@ -164,7 +163,7 @@ def test_input_tokens_always_include_the_audio(
 )
 def test_nesting_that_varies_by_host_is_read(document: object) -> None:
     """Choices are found one level up or down from where they are documented."""
-    assert read_reply(dashscope.PROTOCOL, reply(document)).text == TEXT
+    assert dashscope.read_answer(reply(document)).text == TEXT
 
 
 @pytest.mark.parametrize(
@@ -177,14 +176,14 @@ def test_nesting_that_varies_by_host_is_read(document: object) -> None:
 )
 def test_text_is_read_from_strings_and_parts(content: object, text: str) -> None:
     """A string or any number of text parts give the text, unchanged."""
-    assert read_reply(dashscope.PROTOCOL, reply(answer(content=content))).text == text
+    assert dashscope.read_answer(reply(answer(content=content))).text == text
 
 
 @pytest.mark.parametrize("finish_reason", ["null", None, 7])
 def test_unfinished_is_told_as_none(finish_reason: object) -> None:
     """The string "null", null and nonsense all mean that no reason was given."""
     document = answer(content="text", finish_reason=finish_reason)
-    assert read_reply(dashscope.PROTOCOL, reply(document)).finish_reason is None
+    assert dashscope.read_answer(reply(document)).finish_reason is None
 
 
 @pytest.mark.parametrize("content", [[], "", " \n", None, [{"text": ""}], [{}]])
@@ -410,7 +409,7 @@ def test_official_sdk_sends_and_reads_the_same(
         ours = captioner.caption(clip)
     theirs: Any = MultiModalConversation.call(
         api_key=KEY,
-        model=CAPTIONERS["dashscope"].model,
+        model=DEFAULT_MODEL,
         messages=[{"role": "user", "content": [{"audio": clip.data_uri()}]}],
         base_address=base_url,
     )
