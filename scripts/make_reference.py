@@ -1,10 +1,10 @@
-"""Write the parts of README.md that the code knows: the command line's help, the limits table.
+"""Write the parts of the documentation that the code knows: options, limits, prices, formats.
 
-    python scripts/make_reference.py           # write them anew
-    python scripts/make_reference.py --check   # write nothing; 1 if README.md is stale
+    python scripts/make_reference.py           # write them
+    python scripts/make_reference.py --check   # write nothing; exit with 1 if a page is stale
 
-Each stands between two comments, `<!-- NAME: written by ... -->` and `<!-- end of NAME -->`, and
-nothing else of README.md is touched.
+Each part is between two comments, `<!-- NAME: written by ... -->` and `<!-- end of NAME -->`. The
+script changes nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -20,100 +20,160 @@ from pathlib import Path
 import click
 
 from captoolkit.cli.app import COMMANDS, app
+from captoolkit.emulator.fault_injection import MEANINGS
 from captoolkit.model import Target, Via
-from captoolkit.services import rows as targets
+from captoolkit.services import rows
+from captoolkit.timeline import FORMATS
 from captoolkit.units import format_size
 
-README = Path(__file__).resolve().parents[1] / "README.md"
-WIDTH = 96
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+HELP_COLUMNS = 84  # the widest line that a page shows without a scroll bar
 
 
 def main() -> int:
-    """Write README.md anew, or with --check say whether it is as it would be written."""
+    """Write the pages, or with --check compare them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; 1 if it is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is stale")
     check = parser.parse_args().check
-    before = README.read_text(encoding="utf-8")
-    after = renewed(before)
-    if before == after:
-        return 0
-    if check:
-        print("README.md is stale: run scripts/make_reference.py", file=sys.stderr)
-        return 1
-    README.write_text(after, encoding="utf-8")
-    return 0
+    stale = False
+    for name in sorted({name for name, _ in PARTS}):
+        page = DOCS / name
+        before = page.read_text(encoding="utf-8")
+        after = updated(name, before)
+        if before != after and check:
+            print(f"docs/{name} is stale: run scripts/make_reference.py", file=sys.stderr)
+        elif before != after:
+            page.write_text(after, encoding="utf-8")
+        stale = stale or before != after
+    return 1 if check and stale else 0
 
 
-def renewed(text: str) -> str:
-    """Return README.md's text with what is written by this script as it is now."""
-    for name, lines in (("limits", limits()), ("commands", commands())):
-        begin = re.search(rf"<!-- {name}: .*-->\n", text)
-        end = re.search(rf"<!-- end of {name} -->", text)
-        if begin is None or end is None:
-            raise SystemExit(f"error: README.md has no place for the {name}")
-        body = "\n".join(lines)
-        text = f"{text[: begin.end()]}\n{body}\n\n{text[end.start() :]}"
+def updated(name: str, text: str) -> str:
+    """Return the text of a page with its generated parts as the code has them now."""
+    for (page, part), lines in PARTS.items():
+        if page == name:
+            begin = re.search(rf"<!-- {part}: .*-->\n", text)
+            end = re.search(rf"<!-- end of {part} -->", text)
+            if begin is None or end is None:
+                raise SystemExit(f"error: docs/{name} has no place for the {part}")
+            body = "\n".join(lines())
+            text = f"{text[: begin.end()]}\n{body}\n\n{text[end.start() :]}"
     return text
+
+
+def table(*head: str, body: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    yield f"| {' | '.join(head)} |"
+    yield f"| {' | '.join('---' for _ in head)} |"
+    for cells in body:
+        yield f"| {' | '.join(cells)} |"
 
 
 # ------------------------------------------------------------------------- the command line
 
 
 def commands() -> Iterator[str]:
-    """The help of every command, folded away behind its one line."""
+    """Yield one section per command with its help."""
     for name in sorted(COMMANDS):
         command = app.get_command(click.Context(app), name)
         assert command is not None
-        yield f"<details><summary><code>captoolkit {name}</code>: {COMMANDS[name]}</summary>"
+        yield f"## captoolkit {name}"
+        yield ""
+        yield COMMANDS[name]
         yield ""
         yield "```text"
         yield help_of(name, command)
         yield "```"
         yield ""
-        yield "</details>"
 
 
 def help_of(name: str, command: click.Command) -> str:
-    """What `captoolkit NAME --help` prints on a terminal that is wide enough."""
-    settings = app.context_settings
-    parent = click.Context(app, info_name="captoolkit", **settings)
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
-    lines = command.get_help(context).splitlines()
-    return "\n".join(line.rstrip() for line in lines)
+    """Return the output of `captoolkit NAME --help`."""
+    parent = click.Context(app, info_name="captoolkit", **app.context_settings)
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=HELP_COLUMNS)
+    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
-# ----------------------------------------------------------------------------- the limits
+# ----------------------------------------------------------------------------- the targets
+
+
+def targets() -> Iterator[Target]:
+    """Yield the targets of the package, without those of the user."""
+    text = resources.files("captoolkit.services").joinpath("targets.toml").read_text("utf-8")
+    yield from rows.parse(text, origin="targets.toml").values()
 
 
 def limits() -> Iterator[str]:
-    """The table of the services that come along, from `targets.toml`."""
-    rows = resources.files("captoolkit.planning").joinpath("targets.toml")
-    yield "| target | longest clip | file as Base64 text | uploaded | by URL | tokens a second |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for target in targets.parse(rows.read_text(encoding="utf-8"), origin="targets.toml").values():
-        sizes = (size(target, via) for via in (Via.BASE64, Via.UPLOAD, Via.URL))
-        tokens = float(target.limit("tokens_per_s") or 0)
-        yield f"| `{target.name}` | {longest(target)} | {' | '.join(sizes)} | {tokens:g} |"
+    """Yield the table of limits."""
+    head = ("target", "longest clip", "file as Base64 text", "uploaded", "by URL")
+    yield from table(*head, "tokens a second", body=map(limits_of, targets()))
+
+
+def limits_of(target: Target) -> list[str]:
+    """Return the limits of one target as cells."""
+    sizes = [size(target, via) for via in (Via.BASE64, Via.UPLOAD, Via.URL)]
+    return [f"`{target.name}`", longest(target), *sizes, number(target.limit("tokens_per_s"))]
 
 
 def longest(target: Target) -> str:
-    """How long one clip may be, and what becomes of a longer one if it is not refused."""
+    """Return the longest clip, and the fate of a longer one if the service does not refuse it."""
     seconds = target.limit("max_duration_s")
     if seconds is None:
         return "any"
-    cut_off = ", the rest is cut off" if target.on_exceed == "truncate" else ""
-    return length(seconds) + cut_off
+    truncated = ", the rest is cut off" if target.on_exceed == "truncate" else ""
+    length = f"{seconds / 60} min" if seconds % 60 == 0 else f"{number(seconds)} s"
+    return length + truncated
 
 
-def length(seconds: Fraction) -> str:
-    """Whole minutes as minutes."""
-    return f"{seconds / 60} min" if seconds % 60 == 0 else f"{float(seconds):g} s"
+def number(value: Fraction | None) -> str:
+    """Return a number without needless decimals; 0 if it is unknown."""
+    return f"{float(value or 0):g}"
 
 
 def size(target: Target, via: Via) -> str:
-    """How large a file may be that travels this way."""
-    most = targets.max_bytes(target, via)
+    """Return the largest file that may travel this way."""
+    most = rows.max_bytes(target, via)
     return "any" if most is None else format_size(most)
+
+
+def prices() -> Iterator[str]:
+    """Yield the table of prices."""
+    cells = (
+        (
+            f"`{target.name}`",
+            price.region,
+            price.currency,
+            f"{price.input_per_million}",
+            f"{price.output_per_million}",
+        )
+        for target in targets()
+        for price in target.prices
+    )
+    yield from table("target", "region", "currency", "input", "output", body=cells)
+
+
+# ------------------------------------------------------------------------- formats and faults
+
+
+def timeline_formats() -> Iterator[str]:
+    """Yield the table of the formats of a timeline."""
+    cells = ([f"`{one.name}`", f"`.{one.extension}`", one.title] for one in FORMATS.values())
+    yield from table("`-f`", "file", "content", body=cells)
+
+
+def faults() -> Iterator[str]:
+    """Yield the table of the emulator's faults."""
+    cells = ([f"`{kind.value}`", meaning] for kind, meaning in MEANINGS.items())
+    yield from table("KIND", "effect", body=cells)
+
+
+PARTS: dict[tuple[str, str], Callable[[], Iterator[str]]] = {
+    ("guides/rehearse.md", "faults"): faults,
+    ("guides/timeline-formats.md", "timeline formats"): timeline_formats,
+    ("reference/cli.md", "commands"): commands,
+    ("reference/targets.md", "limits"): limits,
+    ("reference/targets.md", "prices"): prices,
+}
 
 
 if __name__ == "__main__":

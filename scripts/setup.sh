@@ -2,6 +2,7 @@
 #
 #   . scripts/setup.sh; make_venv run     # captoolkit and what it needs to run
 #   . scripts/setup.sh; make_venv dev     # and what its tests need
+#   . scripts/setup.sh; make_venv docs    # and what its documentation is built with
 #
 # What is installed is pinned by constraints.txt; it is installed again only after pyproject.toml
 # or constraints.txt have changed.
@@ -33,10 +34,10 @@ make_venv() {
     fi
     pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip --quiet install"
     $pip --upgrade 'pip>=25.1' || return 1
-    if [ "$level" = dev ]; then
-        $pip --constraint constraints.txt --editable . --group dev || return 1
-    else
+    if [ "$level" = run ]; then
         $pip --constraint constraints.txt --editable . || return 1
+    else
+        $pip --constraint constraints.txt --editable . --group "$level" || return 1
     fi
     fingerprint > "$stamp"
 }

@@ -57,10 +57,11 @@ def command(
 def read_timeline(name: str) -> Timeline:
     """Return the timeline in a file; `-` is standard input."""
     from captoolkit.errors import InputError
-    from captoolkit.timeline import load, parse
+    from captoolkit.timeline import parse
+    from captoolkit.timeline.value import Timeline
 
     if name != "-":
-        return load(name)
+        return Timeline.load(name)
     try:
         return parse(sys.stdin.buffer.read().decode("utf-8"))
     except UnicodeDecodeError as error:

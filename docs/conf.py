@@ -1,0 +1,66 @@
+"""Settings of the documentation: `sphinx-build -W -b html docs build/docs`.
+
+The pages are Markdown (MyST). The API reference is read from the docstrings, which are Google style
+with Markdown code fences; `convert_fences` turns those fences into reStructuredText for autodoc.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from captoolkit import __version__  # noqa: E402 - the path above comes first
+
+project = "captoolkit"
+author = "The captoolkit authors"
+copyright = author
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["examples"]
+html_theme = "furo"
+html_title = f"captoolkit {release}"
+html_copy_source = False
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+default_role = "code"  # docstrings write `name` for code
+napoleon_use_ivar = True  # `Attributes:` documents fields without a second entry for each
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+python_display_short_literal_types = True
+python_maximum_signature_line_length = 88
+
+FENCE = re.compile(r"^( *)```(\w*) *$")
+
+
+def convert_fences(
+    app: object, kind: str, name: str, value: object, options: object, lines: list[str]
+) -> None:
+    """Turn each Markdown code fence of a docstring into a `code-block`, in place."""
+    converted: list[str] = []
+    indent = None
+    for line in lines:
+        fence = FENCE.match(line)
+        if fence and indent is None:
+            indent = fence[1]
+            converted += ["", f"{indent}.. code-block:: {fence[2] or 'text'}", ""]
+        elif fence:
+            indent = None
+            converted.append("")
+        else:
+            converted.append(line if indent is None else f"   {line}")
+    lines[:] = converted
+
+
+def setup(app: Any) -> None:
+    """Connect `convert_fences`; it runs before napoleon reads the docstring's sections."""
+    app.connect("autodoc-process-docstring", convert_fences, priority=400)
