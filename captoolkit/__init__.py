@@ -9,10 +9,10 @@ for entry in timeline.entries:
 ```
 
 The verbs are `probe`, `plan`, `prepare`, `split`, `caption`, `captions` and `acaption`; a
-`Conversation` asks a model questions about sound; `targets` lists the services known here; `render`
-and `parse` turn a timeline into text and back, `page` into a page with its recording, and `embed`
-puts it into the media file. Importing this package loads nothing else: each name is fetched when it
-is first used.
+`Conversation` asks a model questions about sound; `targets` lists the supported services; `render`
+and `parse` turn a timeline into text and back, `save` and `load` write and read it as a file,
+`page` makes an HTML page of it and its recording, and `embed` puts it into the media file.
+Importing this package loads nothing else: each name is imported on first use.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     )
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.services.catalogue import targets
-    from captoolkit.timeline import parse, render
-    from captoolkit.timeline.value import Timeline
+    from captoolkit.timeline import Timeline, load, parse, render, save
 
 __version__ = "0.1.0"
 
@@ -74,12 +73,14 @@ __all__ = [
     "caption",
     "captions",
     "embed",
+    "load",
     "page",
     "parse",
     "plan",
     "prepare",
     "probe",
     "render",
+    "save",
     "split",
     "targets",
 ]
@@ -88,17 +89,19 @@ _ERRORS = "captoolkit.errors"
 _HOMES = {
     "Conversation": "captoolkit.api.ask",
     "Prepared": "captoolkit.pipeline.prepared",
-    "Timeline": "captoolkit.timeline.value",
+    "Timeline": "captoolkit.timeline",
     "acaption": "captoolkit.api.caption",
     "caption": "captoolkit.api.caption",
     "captions": "captoolkit.api.caption",
     "embed": "captoolkit.api.embed",
+    "load": "captoolkit.timeline",
     "page": "captoolkit.api.page",
     "parse": "captoolkit.timeline",
     "plan": "captoolkit.api.prepare",
     "prepare": "captoolkit.api.prepare",
     "probe": "captoolkit.api.prepare",
     "render": "captoolkit.timeline",
+    "save": "captoolkit.timeline",
     "split": "captoolkit.api.split",
     "targets": "captoolkit.services.catalogue",
 }

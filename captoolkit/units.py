@@ -1,65 +1,72 @@
-"""Durations, sizes and timestamps: parse, print and convert them, exactly.
+"""Times, lengths, sizes and bit rates: read them, print them and convert them, exactly.
 
-Rules: seconds are exact (`Fraction`) until they are printed; rounding happens once, here; a value
-that cannot be is refused, never clamped. Sizes are decimal (`10MB` is 10,000,000) unless they say
-otherwise (`10MiB`).
+Rules: seconds are exact (`Fraction`) until they are printed, and each value is rounded at most
+once, in this module. A value that cannot be used raises `UsageError`; no value is clamped. Printed
+sizes are decimal: 10.00 MB is 10,000,000 bytes.
 """
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
+from numbers import Rational, Real
 
 from captoolkit.errors import UsageError
 
-SIZE_UNITS_BYTES = {
-    "": 1,
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-}
+LOWEST_BIT_RATE = 1_000  # a lower number is a rate in kbit/s without its k
 
-LOWEST_BIT_RATE = 1_000  # below this somebody has left the k out
-
-_NUMBER = r"\d{1,18}(?:\.\d{1,18})?|\.\d{1,18}"  # more digits name nothing that exists
+_NUMBER = r"\d{1,18}(?:\.\d{1,18})?|\.\d{1,18}"  # at most 18 digits, to bound the work
 _CLOCK = re.compile(r"(?:(\d{1,18}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,18})?)", re.ASCII)
 _UNITS = re.compile(
     rf"(?:({_NUMBER})h)?(?:({_NUMBER})m(?:in)?)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?", re.ASCII
 )
 _PLAIN = re.compile(_NUMBER, re.ASCII)
-_SIZE = re.compile(rf"({_NUMBER})\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 
 
-def parse_duration(text: str) -> Fraction:
-    """Return the exact seconds in `40m`, `90`, `1h30m`, `00:40:00`, `2400.5s` or `200ms`.
+def parse_duration(length: str | float | Fraction) -> Fraction:
+    """Return a length of time as exact seconds.
+
+    Args:
+        length: seconds as a number, or a text such as `40m`, `90`, `1h30m`, `00:40:00`, `2400.5s`
+            or `200ms`.
 
     Raises:
-        UsageError: the text is none of these, or the duration is not above zero.
+        UsageError: `length` has none of these forms, or is not above zero.
 
     ```python
-    >>> parse_duration("1h30m"), parse_duration("00:40:00.5"), parse_duration("90")
-    (Fraction(5400, 1), Fraction(4801, 2), Fraction(90, 1))
+    >>> parse_duration("1h30m"), parse_duration("00:40:00.5"), parse_duration(0.1)
+    (Fraction(5400, 1), Fraction(4801, 2), Fraction(1, 10))
 
     ```
     """
-    seconds = _seconds(text)
-    if not seconds:
+    seconds = _seconds(length) if isinstance(length, str) else _number(length)
+    if seconds is None or seconds <= 0:
         raise UsageError(
-            f"{text!r} is not a duration above zero",
+            f"{length!r} is not a duration above zero",
             fix="write 90, 40m, 1h30m, 2400.5s or 00:40:00",
         )
     return seconds
 
 
+def _number(length: object) -> Fraction | None:
+    """A number as a fraction; a float counts as the shortest decimal that stands for it."""
+    if isinstance(length, bool):
+        return None
+    if isinstance(length, Rational):
+        return Fraction(length)
+    if isinstance(length, Real) and abs(float(length)) < float("inf"):
+        return Fraction(repr(float(length)))
+    return None
+
+
 def parse_time(text: str) -> Fraction:
-    """Return the exact seconds in what `parse_duration` reads; zero and a sign are times as well.
+    """Return the exact seconds of a time, which may be zero and may have a sign.
+
+    Args:
+        text: any of the texts that `parse_duration` takes, after an optional `+` or `-`.
 
     Raises:
-        UsageError: the text is no time.
+        UsageError: `text` has none of these forms.
 
     ```python
     >>> parse_time("0:00"), parse_time("-1m"), parse_time("+2.5")
@@ -100,28 +107,11 @@ def _unit_seconds(text: str) -> Fraction | None:
     return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
-def parse_size(text: str) -> int:
-    """Return the bytes in `10MB` (10^7), `10MiB` (10 * 2^20), `7.5 MB` or `4096`.
-
-    Raises:
-        UsageError: the text is no size, not a whole number of bytes, or not above zero.
-
-    ```python
-    >>> parse_size("10MB"), parse_size("10 MiB"), parse_size("512")
-    (10000000, 10485760, 512)
-
-    ```
-    """
-    match = _SIZE.fullmatch(text.strip())
-    unit = SIZE_UNITS_BYTES.get(match[2].lower()) if match else None
-    size = Fraction(match[1]) * unit if match and unit else Fraction(0)
-    if not size or size.denominator != 1:
-        raise UsageError(f"{text!r} is not a size in bytes", fix="write 10MB, 10MiB or 512")
-    return int(size)
-
-
 def parse_bit_rate(text: str) -> int:
     """Return the bits per second in `64k`, `128K` or `48000`.
+
+    Raises:
+        UsageError: `text` is no whole number of bits per second, or is below 1000.
 
     ```python
     >>> parse_bit_rate("64k"), parse_bit_rate("12.2k")
@@ -139,7 +129,7 @@ def parse_bit_rate(text: str) -> int:
 
 
 def samples_at(seconds: Fraction | float, rate_hz: int | Fraction) -> int:
-    """Return the sample nearest to `seconds` at `rate_hz` (halves go up).
+    """Return the sample nearest to `seconds` at `rate_hz`; halves are rounded up.
 
     ```python
     >>> samples_at(Fraction(1, 2), 44100)
@@ -151,7 +141,7 @@ def samples_at(seconds: Fraction | float, rate_hz: int | Fraction) -> int:
 
 
 def rescale(samples: int, from_hz: int, to_hz: int) -> int:
-    """Return the sample at `to_hz` nearest to sample `samples` at `from_hz` (halves go up).
+    """Return the sample at `to_hz` nearest to `samples` at `from_hz`; halves are rounded up.
 
     ```python
     >>> rescale(24000, 24000, 44100), rescale(1, 44100, 16000)
@@ -163,9 +153,10 @@ def rescale(samples: int, from_hz: int, to_hz: int) -> int:
 
 
 def format_seconds(samples: int, rate_hz: int) -> str:
-    """Return `samples` at `rate_hz` as seconds with six decimals: enough to find each again.
+    """Return `samples` at `rate_hz` as seconds, with enough decimals to recover the sample.
 
-    Above 999,999 Hz, which only timelines joined on a common clock have, with as many as it takes.
+    There are six decimals up to 999,999 Hz. Timelines joined on a common clock may have a higher
+    rate, and then get as many decimals as the rate has digits.
 
     ```python
     >>> format_seconds(44101, 44100), format_seconds(1, 7_056_000)
@@ -180,7 +171,7 @@ def format_seconds(samples: int, rate_hz: int) -> str:
 
 
 def format_clock(seconds: Fraction | float, *, decimals: int = 0, mark: str = ".") -> str:
-    """Return `H:MM:SS` with the given decimals, hours only where there are any.
+    """Return `M:SS`, from one hour on `H:MM:SS`, with the given decimals after `mark`.
 
     ```python
     >>> format_clock(2460), format_clock(3661.5, decimals=3), format_clock(59.9999)
@@ -196,8 +187,22 @@ def format_clock(seconds: Fraction | float, *, decimals: int = 0, mark: str = ".
     return f"{text}{mark}{part:0{decimals}d}" if decimals else text
 
 
+def format_length(seconds: Fraction | float) -> str:
+    """Return a length as the sentences of a plan print it: seconds below a minute, else a clock.
+
+    ```python
+    >>> format_length(12.5), format_length(2460)
+    ('12.5 s', '41:00')
+
+    ```
+    """
+    if seconds >= 60:
+        return format_clock(seconds)
+    return f"{float(seconds):.3f}".rstrip("0").rstrip(".") + " s"
+
+
 def format_size(size_bytes: int) -> str:
-    """Return a size as a person reads it, in decimal units.
+    """Return a size in decimal units.
 
     ```python
     >>> format_size(999), format_size(7_499_988), format_size(10_000_000)
@@ -214,7 +219,7 @@ def format_size(size_bytes: int) -> str:
 
 
 def base64_length(size_bytes: int) -> int:
-    """Return how many characters `size_bytes` become as Base64 text, padding included.
+    """Return the characters of `size_bytes` as Base64 text, padding included.
 
     ```python
     >>> base64_length(0), base64_length(1), base64_length(7_499_988)
@@ -226,7 +231,7 @@ def base64_length(size_bytes: int) -> int:
 
 
 def base64_capacity(characters: int) -> int:
-    """Return the most bytes whose Base64 text has at most `characters`.
+    """Return the largest number of bytes whose Base64 text has at most `characters`.
 
     ```python
     >>> base64_capacity(9_999_986)

@@ -45,6 +45,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from captoolkit.bitstream.encodings import (
+    AAC_DELAY_SAMPLES,
+    ENCODINGS,
+    MODEL_BAND_HZ,
+    MODEL_RATE_HZ,
+)
 from captoolkit.dsp import downmix, mel
 from captoolkit.errors import CaptoolkitError, InputError, UsageError
 from captoolkit.media import decode, ffmpeg, probe_file
@@ -80,11 +86,11 @@ def log_mel(samples: Samples) -> LogMel:
     own, decides only what lies under the floor of 1e-10: a factor adds the same to all cells,
     moves the floor under the loudest cell along, and is taken out as a change of level.
     """
-    frame, hop = (round(ladder.MODEL_RATE_HZ * s) for s in (mel.FRAME_S, mel.HOP_S))
+    frame, hop = (round(MODEL_RATE_HZ * s) for s in (mel.FRAME_S, mel.HOP_S))
     padded = np.pad(samples, frame // 2, mode="reflect").astype(np.float32)  # hops are centred
     starts = range(0, len(padded) - frame + 1, BLOCK_HOPS * hop)
     blocks = (padded[start : start + (BLOCK_HOPS - 1) * hop + frame] for start in starts)
-    power = [mel.mel_power(block, rate_hz=ladder.MODEL_RATE_HZ) for block in blocks]
+    power = [mel.mel_power(block, rate_hz=MODEL_RATE_HZ) for block in blocks]
     return np.log10(np.maximum(np.concatenate(power), 10**SILENT_LOG))
 
 
@@ -260,7 +266,7 @@ def joined(parts: Sequence[Part], folder: Path) -> Iterator[Sound]:
         if same:
             path = folder / f"{kind}.wav"
             soundfile.write(path, np.concatenate(same), SOURCE_RATE_HZ, subtype="FLOAT")
-            reference = decoded(path, ladder.MODEL_RATE_HZ)
+            reference = decoded(path, MODEL_RATE_HZ)
             yield Sound(kind=kind, path=path, reference=reference, heard=log_mel(reference))
 
 
@@ -290,10 +296,10 @@ RIVALS = (
     "mp3:64k:16000:5:none", "mp3:48k:16000:5:none", "mp3:32k:16000:5:none", "mp3:24k:16000:5:none",
 )  # fmt: skip
 # Where a decoder begins, in samples at the encoding's rate: no tag tells it of the delay.
-DELAYS_SAMPLES = {"aac": ladder.AAC_DELAY_SAMPLES, "amr_nb": 40}
+DELAYS_SAMPLES = {"aac": AAC_DELAY_SAMPLES, "amr_nb": 40}
 
 
-def rung_of(name: str, *, cutoff_hz: int | None = ladder.MODEL_BAND_HZ) -> Encoding:
+def rung_of(name: str, *, cutoff_hz: int | None = MODEL_BAND_HZ) -> Encoding:
     """Return the encoding that a name stands for, with that low-pass if it is an MP3's without.
 
     Raises:
@@ -301,21 +307,27 @@ def rung_of(name: str, *, cutoff_hz: int | None = ladder.MODEL_BAND_HZ) -> Encod
     """
     match name.split(":"):
         case ["wav", rate]:
-            return ladder.wav(number(rate))
+            return ENCODINGS["wav"].encoding(sample_rate_hz=number(rate))
         case ["mp3", bit_rate, rate]:
-            return ladder.mp3(parse_bit_rate(bit_rate), number(rate), cutoff_hz=cutoff_hz)
+            usual = made("mp3", bit_rate, number(rate))
+            return dataclasses.replace(usual, cutoff_hz=cutoff_hz)
         case ["mp3", bit_rate, rate, effort] if effort in LAME_EFFORTS:
             usual = rung_of(f"mp3:{bit_rate}:{rate}", cutoff_hz=cutoff_hz)
             return dataclasses.replace(usual, effort=int(effort))
         case ["mp3", bit_rate, rate, effort, cutoff]:
             return rung_of(f"mp3:{bit_rate}:{rate}:{effort}", cutoff_hz=low_pass_hz(cutoff))
         case ["aac", bit_rate, rate]:
-            return ladder.aac(parse_bit_rate(bit_rate), number(rate))
+            return made("aac", bit_rate, number(rate))
         case ["amr", bit_rate]:
-            return ladder.amr(parse_bit_rate(bit_rate))
+            return made("amr", bit_rate, 8_000)
         case ["gsm"]:
-            return ladder.gsm()
+            return made("gsm", "13k", 8_000)
     raise UsageError(f"{name!r} is no rung", fix="write mp3:64k:24000, aac:48k:16000, amr:12.2k")
+
+
+def made(name: str, bit_rate: str, rate_hz: int) -> Encoding:
+    """Return the encoding of a row at a bit rate such as `64k`."""
+    return ENCODINGS[name].encoding(sample_rate_hz=rate_hz, bit_rate=parse_bit_rate(bit_rate))
 
 
 def name_of(encoding: Encoding) -> str:
@@ -395,18 +407,18 @@ def measured(encoding: Encoding, sounds: Sequence[Sound], folder: Path) -> Resul
     """Encode every sound and listen to what comes out."""
     path = folder / f"encoded.{encoding.format}"
     own_delay = DELAYS_SAMPLES.get(encoding.codec, 0)
-    expected = rescale(own_delay, encoding.sample_rate_hz, ladder.MODEL_RATE_HZ)
+    expected = rescale(own_delay, encoding.sample_rate_hz, MODEL_RATE_HZ)
     inputs = [decoded(sound.path, encoding.sample_rate_hz) for sound in sounds]
     sizes_bytes, delays, found_db = [], {}, {}
     for sound, samples in zip(sounds, inputs, strict=True):
         encode(path, encoding, samples)
         sizes_bytes.append(path.stat().st_size)
-        result = decoded(path, ladder.MODEL_RATE_HZ)
+        result = decoded(path, MODEL_RATE_HZ)
         delay = find_delay(sound.reference, result, expected=expected)
         heard = log_mel(aligned(result, delay, len(sound.reference)))
         delays[sound.kind] = delay
         found_db[sound.kind] = fidelity_db(sound.heard, heard)
-    duration_s = sum(len(sound.reference) for sound in sounds) / ladder.MODEL_RATE_HZ
+    duration_s = sum(len(sound.reference) for sound in sounds) / MODEL_RATE_HZ
     return Result(
         name=name_of(encoding),
         encoding=encoding,
@@ -569,7 +581,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("sounds", nargs="*", metavar="SOUND", help="PATH or KIND=PATH")
     parser.add_argument("--rungs", nargs="+", default=["ladder"], help="names")
-    parser.add_argument("--cutoff", default=f"{ladder.MODEL_BAND_HZ}", help="of MP3s without one")
+    parser.add_argument("--cutoff", default=f"{MODEL_BAND_HZ}", help="of MP3s without one")
     parser.add_argument("--check", action="store_true", help="exit 1 if a rung falls short")
     parser.add_argument("--tolerance", type=float, default=2.0, help="dB of --check")
     parser.add_argument("--json", action="store_true", help="print JSON, no table")

@@ -10,9 +10,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from captoolkit.bitstream.encodings import MODEL_BAND_HZ
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
 from scripts import fidelity
+from tests.support.encodings import aac, amr, gsm, mp3, wav
 from tests.support.paths import ROOT
 
 RATE_HZ = 16_000
@@ -132,12 +134,12 @@ def test_delay_is_the_expected_one_where_nothing_correlates(music: Samples, hiss
 @pytest.mark.parametrize(
     ("name", "encoding"),
     [
-        ("mp3:64k:24000", ladder.mp3(64_000, 24_000)),
-        ("mp3:128k:44100:7:none", ladder.mp3(128_000, 44_100, cutoff_hz=None)),
-        ("aac:48k:16000", ladder.aac(48_000)),
-        ("amr:12.2k", ladder.amr()),
-        ("wav:16000", ladder.wav()),
-        ("gsm", ladder.gsm()),
+        ("mp3:64k:24000", mp3(64_000, 24_000)),
+        ("mp3:128k:44100:7:none", mp3(128_000, 44_100)),
+        ("aac:48k:16000", aac(48_000)),
+        ("amr:12.2k", amr()),
+        ("wav:16000", wav()),
+        ("gsm", gsm()),
     ],
 )
 def test_names_of_rungs(name: str, encoding: Encoding) -> None:
@@ -148,7 +150,7 @@ def test_names_of_rungs(name: str, encoding: Encoding) -> None:
 
 def test_every_rung_that_is_measured_has_a_name_of_its_own() -> None:
     """No two rows of the table are called the same."""
-    encodings = fidelity.chosen(["all"], cutoff_hz=ladder.MODEL_BAND_HZ)
+    encodings = fidelity.chosen(["all"], cutoff_hz=MODEL_BAND_HZ)
     names = [fidelity.name_of(encoding) for encoding in encodings]
     assert len(set(names)) == len(names) >= len(ladder.LADDER) + len(fidelity.RIVALS)
     assert [fidelity.rung_of(name) for name in names] == encodings

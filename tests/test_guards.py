@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -73,6 +74,47 @@ def imports_of(path: Path) -> Iterator[str]:
             yield node.module
             if node.module == "captoolkit":
                 yield from (f"captoolkit.{alias.name}" for alias in node.names)
+
+
+def typing_blocks(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every node inside an `if TYPE_CHECKING`: these imports are for type checkers only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for statement in node.body:
+                yield from ast.walk(statement)
+
+
+def imports_at_run_time(path: Path) -> set[str]:
+    """Our modules that a file imports, at its top or in a function, by their dotted names."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = set(typing_blocks(tree))
+    found = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULE_NAMES else node.module for name in names}
+    return found & MODULE_NAMES
+
+
+def dotted_name(path: Path) -> str:
+    """The name by which a file is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULE_NAMES = {dotted_name(path) for path in MODULES}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """The modules have an order in which each imports only modules before it."""
+    graph = {dotted_name(path): imports_at_run_time(path) for path in MODULES}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"an import circle: {' <- '.join(error.args[1])}")
 
 
 def room_of(module: str) -> str:

@@ -16,8 +16,8 @@ from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import UsageError
 from captoolkit.model import Caption, Target
 from captoolkit.services import catalogue
-from captoolkit.services.rows import clock
 from captoolkit.support.cancel import Closing
+from captoolkit.units import format_length
 
 if TYPE_CHECKING:
     from captoolkit.captioners.base import Captioner, OnText
@@ -128,8 +128,8 @@ class Conversation(Closing):
             if len(plan.spans) > 1:
                 longest_s = plan.max_segment_samples / plan.track.sample_rate_hz
                 raise UsageError(
-                    f"it lasts {clock(plan.track.duration_s)}, and {row.name} hears "
-                    f"{clock(longest_s)} at a time",
+                    f"it lasts {format_length(plan.track.duration_s)}, and {row.name} hears "
+                    f"{format_length(longest_s)} at a time",
                     fix="ask about a part of it: `captoolkit prepare` makes parts that fit",
                 )
             (segment,) = prepared

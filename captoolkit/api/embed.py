@@ -20,10 +20,10 @@ from captoolkit.media import ffmpeg, probe_file
 from captoolkit.media.disk_errors import explaining
 from captoolkit.media.probe_file import Layout, Stream
 from captoolkit.support import files
-from captoolkit.timeline import losses, render
+from captoolkit.timeline import load, losses, render
 from captoolkit.timeline.cues import cues
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import said
+from captoolkit.timeline.wording import full_text
 
 CHAPTERS = "ffmetadata"
 MOV_TEXT = "mov_text"
@@ -138,7 +138,7 @@ def embed(
     files.refuse_inputs([place], inputs)
     if not overwrite:
         files.refuse_existing([place])
-    line = timeline if isinstance(timeline, Timeline) else Timeline.load(timeline)
+    line = timeline if isinstance(timeline, Timeline) else load(timeline)
     layout = probe_file.layout(media)
     shown = line.shifted(layout.late_s(line.source.track))
     _refuse_too_many(holder, shown)
@@ -187,7 +187,7 @@ def _refuse_long_texts(holder: Holder, line: Timeline) -> None:
     if holder.subtitles != MOV_TEXT:
         return
     for cue in cues(line):
-        size_bytes = len(said(cue.entry).encode())
+        size_bytes = len(full_text(cue.entry).encode())
         if size_bytes > MOST_TEXT_BYTES:
             raise UsageError(
                 f"the caption of entry {cue.entry.index} ({cue.times}) is {size_bytes:,} bytes "

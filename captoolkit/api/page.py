@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
+from captoolkit.bitstream import containers
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.media import measure_file
 from captoolkit.media.encode import sha256
@@ -20,26 +21,14 @@ from captoolkit.media.probe_file import choose_track, probe
 from captoolkit.media.source import is_web_url
 from captoolkit.model import MediaInfo, SourceInfo, Track
 from captoolkit.planning.layout import ALIKE_S
-from captoolkit.timeline.editing import Part
-from captoolkit.timeline.stitch import refuse_disorder
+from captoolkit.timeline.editing import SourcePart
+from captoolkit.timeline.order import refuse_disorder
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 from captoolkit.units import format_clock, format_size
 
 MAX_EMBEDDED_BYTES = 20_000_000
 MOST_PLACES = 3  # named in the sentence that says why there is no sound
-
-# What browsers call the containers that most of them play.
-MEDIA_TYPES = {
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "m4a": "audio/mp4",
-    "matroska": "video/webm",
-    "mp3": "audio/mpeg",
-    "mp4": "video/mp4",
-    "ogg": "audio/ogg",
-    "wav": "audio/wav",
-}
 
 
 def page(
@@ -101,14 +90,14 @@ def _found(timeline: Timeline) -> tuple[MediaInfo, Track]:
     return info, track
 
 
-def _places(parts: Sequence[Part]) -> str:
+def _places(parts: Sequence[SourcePart]) -> str:
     """Which stretch of which recording lies where, as a person says it; of many, the first."""
     told = [_place(part) for part in parts[:MOST_PLACES]]
     left = len(parts) - len(told)
     return ", ".join([*told, f"and {left} more"] if left else told)
 
 
-def _place(part: Part) -> str:
+def _place(part: SourcePart) -> str:
     span = part.source_span
     at, start, end = (
         format_clock(Fraction(samples, span.rate_hz), decimals=3)
@@ -184,5 +173,5 @@ def _refuse_unembeddable(info: MediaInfo) -> None:
 def _embedded(info: MediaInfo) -> str:
     """The file itself as a `data:` URL."""
     _refuse_unembeddable(info)
-    kind = MEDIA_TYPES.get(info.container, f"audio/{info.container}")
+    kind = containers.of(info.container).media_type or f"audio/{info.container}"
     return f"data:{kind};base64,{base64.b64encode(Path(info.path).read_bytes()).decode()}"

@@ -19,7 +19,7 @@ from captoolkit.api.prepare import (
     open_anything,
     seconds,
 )
-from captoolkit.bitstream import containers
+from captoolkit.bitstream import containers, lossless
 from captoolkit.errors import InputError, UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.media import elementary, packets, tags
@@ -35,17 +35,6 @@ if TYPE_CHECKING:
     from captoolkit.media.source import Source
 
 CHAPTERS = "chapters"
-# What files of a container are called where no name tells, if not as the container; and what those
-# are called that hold a moving picture, or a codec that has an ending of its own.
-ENDINGS = {"matroska": "mka", "mpeg-ts": "ts", "mpeg-ps": "mpg"}
-MOVING_ENDINGS = {"matroska": "mkv", "wma": "wmv", "ogg": "ogv", "m4a": "mp4"}
-CODEC_ENDINGS = {("ogg", "opus"): "opus", ("ogg", "speex"): "spx", ("mp3", "mp2"): "mp2"}
-# A name's ending is taken for the file's if it is one that sound or film has: no `.php`.
-KNOWN_ENDINGS = (
-    "3g2 3ga 3gp aac ac3 adts aif aifc aiff amr ape asf au avi awb caf dts eac3 flac flv m2ts m4a "
-    "m4b m4v mka mkv mlp mov mp2 mp3 mp4 mpa mpeg mpg mts oga ogg ogv opus rf64 snd spx tak thd ts "
-    "tta vob w64 wav wave weba webm wma wmv wv"
-)
 
 
 def split(
@@ -130,40 +119,40 @@ def _chapters(told: tags.Told, info: MediaInfo) -> tuple[Chapter, ...]:
 
 
 def _ending(name: str, info: MediaInfo, track: Track) -> str:
-    """What the name of a file ends in that lies here without one: its own name's, if it has it."""
-    named_so = name.rpartition("/")[2].rpartition(".")[2].lower()
-    if named_so in KNOWN_ENDINGS.split():
-        return named_so
-    container = packets.container_of(info)
-    moving = any(not picture.is_cover for picture in info.pictures)
-    if moving and container in MOVING_ENDINGS:
-        return MOVING_ENDINGS[container]
-    known = CODEC_ENDINGS.get((container, track.codec)) or ENDINGS.get(container)
-    return known or container
+    """The ending for a file without one on this disk: its own name's, else its container's.
+
+    A name's ending is taken only if sound or film has it: not `.php`.
+    """
+    own = name.rpartition("/")[2].rpartition(".")[2].lower()
+    if containers.is_media_suffix(own):
+        return own
+    is_moving = any(not picture.is_cover for picture in info.pictures)
+    container = containers.of(packets.container_of(info))
+    return container.suffix_of(track.codec, is_moving=is_moving)
 
 
 def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
     """How pieces of a track can be had with the least change."""
     container = packets.container_of(info)
-    if exact or not containers.is_cut_between_packets(container, track.codec):
+    if exact or not lossless.is_cut_between_packets(container, track.codec):
         sample_type, depth_bits = sample_format(Path(info.path), track)
-        kept = containers.samples_kept(
+        kept = lossless.keeping_samples(
             track, container, sample_type=sample_type, depth_bits=depth_bits
         )
         return Way(
-            suffix=containers.home(kept.format, kept.codec).suffix,
+            suffix=containers.of(kept.format).suffix_of(kept.codec),
             said=split_plan.said_of_samples(kept, track.codec),
             encoding=kept,
         )
-    if elementary.is_raw(info) or (container, track.codec) in containers.BETTER_RAW:
+    if elementary.is_raw(info) or track.codec in containers.of(container).raw_codecs:
         with files.staging(None) as folder:
             stream = elementary.stream_of(info, track, folder)
         if isinstance(stream, elementary.RawStream):
             form = stream.frames.format
             return Way(suffix=form, said=split_plan.said_of_copies(track.codec, form))
-    home = containers.home(container, track.codec)
+    home = containers.container_of_packets(container, track.codec)
     return Way(
-        suffix=home.suffix,
-        said=split_plan.said_of_copies(track.codec, home.container),
-        muxer=home.muxer,
+        suffix=home.suffix_of(track.codec),
+        said=split_plan.said_of_copies(track.codec, home.name),
+        muxer=home.muxer_of(track.codec),
     )

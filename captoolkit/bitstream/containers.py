@@ -1,137 +1,478 @@
-"""Where pieces of a recording live: the container that a source's codec goes back into.
+"""The table of containers: one row each, with every fact that captoolkit knows about it.
 
-Rules: sound goes back into the container it came from; one that nobody writes is replaced by one
-that holds the same packets, or the same samples.
+Rules: a module that needs a fact about a container reads it from its row, through `of`, and never
+compares names. A container without a row is readable (ffmpeg decides that) and has the facts of
+`Container`'s defaults, which assume as little as possible: nothing is known of its header, its
+length is counted by decoding, and its pieces go into Matroska, which holds every codec.
+
+How to add a container, in three steps:
+
+1. Add one row to `CONTAINERS`. `name`, `title` and `suffixes` are required; each other field states
+   a fact that allows captoolkit a cheaper or better way. Leave a field out until a test shows it.
+2. Where ffmpeg's demuxer has another name than the row, name it in `demuxers`; `brands` tell the
+   containers of the MP4 family apart.
+3. Add a file of it to `KINDS` in `tests/media/test_formats.py` and to the fixtures there: the tests
+   compare its probed length with a full decode and its pieces with the source.
+
+ffmpeg opens only the demuxers in `media.ffmpeg.DEMUXERS`: that list is a fence, so a new one is
+added there by hand.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from captoolkit.model import Encoding, Track
+MATROSKA = "matroska"  # holds the packets of every codec
+MOV_TEXT = "mov_text"  # ffmpeg's codec of the subtitles in the MP4 family
+MP4_DEMUXER = "mov"  # ffmpeg's name for all of the MP4 family, which brands tell apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """A container that can be written.
+class Captions:
+    """How a container carries a timeline: its chapters always, its captions as subtitles or not.
 
     Attributes:
-        container: what `probe` calls it.
-        muxer: what ffmpeg calls its writer.
-        suffix: what the names of its files end in, without the dot.
+        suffixes: the endings, without the dot, of the files that captoolkit makes so.
+        subtitles: ffmpeg's codec of a subtitle track; None where the container has none.
+        text: the timeline format from which ffmpeg makes that track.
+        track_tag: the tag that names the track.
+        attaches_covers: a cover is an attachment of the file, not a stream.
+        max_chapters: the largest number of chapters that a valid file lists; None for no limit.
+        muxer_options: further options of ffmpeg's muxer.
     """
 
-    container: str
-    muxer: str
-    suffix: str
+    suffixes: tuple[str, ...]
+    subtitles: str | None = None
+    text: str = "srt"
+    track_tag: str = "title"
+    attaches_covers: bool = False
+    max_chapters: int | None = None
+    muxer_options: Mapping[str, str | int] = field(default_factory=dict)
 
 
-def _home(container: str, muxer: str = "", suffix: str = "") -> Home:
-    return Home(container=container, muxer=muxer or container, suffix=suffix or container)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container.
+
+    Attributes:
+        name: the name that `probe` prints and that `Target.accepts` uses.
+        title: the name in sentences and in the documentation.
+        suffixes: the endings of its files, without the dot; captoolkit writes the first.
+        codecs: the codecs that it usually holds, by ffmpeg's names, for the documentation.
+
+        demuxers: ffmpeg's demuxers of it, where they have other names than the row.
+        brands: how the brand of an MP4-like file begins that is of this kind.
+        magics: the first four bytes of its files.
+
+        muxer: ffmpeg's muxer; empty where captoolkit does not write it.
+        codec_muxers: muxers for single codecs.
+        codec_suffixes: endings for single codecs.
+        moving_suffix: the ending of a file with a moving picture; empty for the same one.
+        sound_alone: the container of the same family that a file without a picture is, and the
+            codecs for which that holds.
+        media_type: what browsers call it; empty for `audio/NAME`.
+
+        states_duration: its header states how long the sound is.
+        duration_from_zero: the stated duration runs from the container's zero, and the sound may
+            begin later.
+        counts_frames: libsndfile reads its number of samples, and a decoder lands on any of them.
+        end_unchecked: libsndfile does not compare the stated length with the size of the file.
+        packet_counted: codecs whose packets state their exact length in samples.
+        packets_vary: packets of unequal length are usual, and all of them are heard.
+        is_seekable: time stamps lead a reader near a packet without reading all before it.
+        drops_delay: it states the encoder's delay where no reader of a copied piece expects it.
+
+        is_frame_stream: its files are frames of `codecs` and nothing else.
+        tag_options: options of ffmpeg's muxer that write tags before a stream of frames.
+        raw_codecs: codecs whose packets go into a stream of frames rather than back into it.
+        holds_samples: it is a header and PCM samples, so that pieces of it are exact.
+        in_libsndfile: libsndfile reads what ffmpeg writes of it, sample by sample.
+        muxer_pads: ffmpeg's muxer pads the end and counts the padding as sound.
+        muxer_options: options of ffmpeg's muxer where samples are kept.
+        captions: how it carries a timeline; None where it cannot.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    codecs: tuple[str, ...] = ()
+
+    demuxers: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    magics: tuple[bytes, ...] = ()
+
+    muxer: str = ""
+    codec_muxers: Mapping[str, str] = field(default_factory=dict)
+    codec_suffixes: Mapping[str, str] = field(default_factory=dict)
+    moving_suffix: str = ""
+    sound_alone: tuple[str, frozenset[str]] = ("", frozenset())
+    media_type: str = ""
+
+    states_duration: bool = True
+    duration_from_zero: bool = False
+    counts_frames: bool = False
+    end_unchecked: bool = False
+    packet_counted: frozenset[str] = frozenset()
+    packets_vary: bool = False
+    is_seekable: bool = False
+    drops_delay: bool = False
+
+    is_frame_stream: bool = False
+    tag_options: Mapping[str, str | int] = field(default_factory=dict)
+    raw_codecs: frozenset[str] = frozenset()
+    holds_samples: bool = False
+    in_libsndfile: bool = False
+    muxer_pads: bool = False
+    muxer_options: Mapping[str, str | int] = field(default_factory=dict)
+    captions: Captions | None = None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether captoolkit writes it."""
+        return bool(self.muxer)
+
+    def muxer_of(self, codec: str) -> str:
+        """Return ffmpeg's muxer for a codec."""
+        return self.codec_muxers.get(codec, self.muxer)
+
+    def suffix_of(self, codec: str, *, is_moving: bool = False) -> str:
+        """Return the ending of a file with that codec and, if so, a moving picture."""
+        if is_moving and self.moving_suffix:
+            return self.moving_suffix
+        return self.codec_suffixes.get(codec, self.suffixes[0])
 
 
-_HOMES = {
-    home.container: home
-    for home in (
-        *map(_home, ("ac3", "aiff", "amr", "au", "avi", "caf", "dts", "eac3", "flac", "flv")),
-        *map(_home, ("mov", "mp3", "mp4", "ogg", "tta", "w64", "wav", "webm", "wv", "3g2", "3gp")),
-        _home("aac", "adts"),
-        _home("m4a", "ipod"),
-        _home("matroska", suffix="mka"),
-        _home("mpeg-ts", "mpegts", "ts"),
-        _home("wma", "asf"),
+# The codecs of which an MP4's packets state their exact length, and those that its sound may have.
+_MP4_COUNTED = frozenset({"aac", "alac", "opus"})
+_MP4_CODECS = ("aac", "mp3", "alac", "opus", "flac", "ac3", "eac3")
+_SOUND_IN_M4A = ("m4a", frozenset({"aac", "alac", "ac3"}))
+
+
+def _mp4_captions(*suffixes: str) -> Captions:
+    """Captions in the MP4 family. A file with its header in front plays while it loads."""
+    return Captions(
+        suffixes=suffixes,
+        subtitles=MOV_TEXT,
+        track_tag="handler_name",
+        muxer_options={"movflags": "+faststart"},
     )
-}
-# What a sound alone is called in place of the container that it has with a picture.
-_ALONE_IN_M4A = frozenset({"aac", "alac", "ac3"})
-_OGG_SUFFIXES = {"opus": "opus", "speex": "spx"}
 
-# Their pieces are encoded anew, losslessly: a WAV is cut anywhere, and a FLAC's head tells of all.
-SAMPLE_CONTAINERS = frozenset({"aiff", "au", "caf", "w64", "wav"})
-CODED_ANEW = frozenset({"flac", "tta", "wavpack"})
-# Lossless codecs that only ffmpeg's decoder knows, or (MLP and TrueHD) whose decoder begins at few
-# of their packets only: what they hold is kept as FLAC.
-ONLY_DECODED = frozenset(
-    {"als", "ape", "atrac3al", "atrac3pal", "bonk", "dst", "mlp", "mp4als", "osq", "ralf", "rka"}
-    | {"shorten", "tak", "truehd", "wavarc"}
+
+_PCM = ("pcm_s16le", "pcm_s24le", "pcm_f32le")
+
+_ROWS = (
+    Container(
+        name="wav",
+        title="WAV",
+        suffixes=("wav", "wave", "rf64"),
+        codecs=("pcm_u8", *_PCM, "pcm_s32le", "gsm_ms", "pcm_mulaw", "pcm_alaw", "adpcm_ms", "mp3"),
+        magics=(b"RIFF", b"RIFX", b"RF64", b"BW64"),
+        muxer="wav",
+        media_type="audio/wav",
+        counts_frames=True,
+        holds_samples=True,
+        in_libsndfile=True,
+        muxer_options={"rf64": "auto"},
+    ),
+    Container(
+        name="w64",
+        title="W64",
+        suffixes=("w64",),
+        codecs=_PCM,
+        magics=(b"riff",),
+        muxer="w64",
+        counts_frames=True,
+        holds_samples=True,
+        in_libsndfile=True,
+        muxer_pads=True,
+    ),
+    Container(
+        name="aiff",
+        title="AIFF",
+        suffixes=("aiff", "aif", "aifc"),
+        codecs=("pcm_s16be", "pcm_s24be"),
+        magics=(b"FORM",),
+        muxer="aiff",
+        counts_frames=True,
+        holds_samples=True,
+        in_libsndfile=True,
+        muxer_options={"write_id3v2": 1},
+    ),
+    Container(
+        name="caf",
+        title="CAF",
+        suffixes=("caf",),
+        codecs=(*_PCM, "alac"),
+        magics=(b"caff",),
+        muxer="caf",
+        counts_frames=True,
+        holds_samples=True,
+        in_libsndfile=True,
+    ),
+    Container(
+        name="au",
+        title="AU",
+        suffixes=("au", "snd"),
+        codecs=("pcm_s16be", "pcm_mulaw"),
+        muxer="au",
+        holds_samples=True,
+        in_libsndfile=True,
+    ),
+    Container(
+        name="flac",
+        title="FLAC",
+        suffixes=("flac",),
+        codecs=("flac",),
+        muxer="flac",
+        media_type="audio/flac",
+        counts_frames=True,
+        end_unchecked=True,
+        in_libsndfile=True,
+    ),
+    Container(
+        name="mp3",
+        title="MP3",
+        suffixes=("mp3", "mp2", "mpa"),
+        codecs=("mp3",),
+        muxer="mp3",
+        codec_muxers={"mp2": "mp2"},
+        codec_suffixes={"mp2": "mp2"},
+        media_type="audio/mpeg",
+        packet_counted=frozenset({"mp3"}),
+        is_frame_stream=True,
+        # ID3v2.3, which every player reads.
+        tag_options={"id3v2_version": 3, "write_xing": 0, "fflags": "+bitexact"},
+        # The number in an MP3's table of contents has 8 bits.
+        captions=Captions(suffixes=("mp3",), max_chapters=255, muxer_options={"id3v2_version": 3}),
+    ),
+    Container(
+        name="aac",
+        title="AAC (ADTS)",
+        suffixes=("aac", "adts"),
+        codecs=("aac",),
+        muxer="adts",
+        media_type="audio/aac",
+        is_frame_stream=True,
+        tag_options={"write_id3v2": 1, "fflags": "+bitexact"},
+    ),
+    Container(
+        name="amr",
+        title="AMR",
+        suffixes=("amr", "awb"),
+        codecs=("amr_nb", "amr_wb"),
+        muxer="amr",
+        is_frame_stream=True,
+    ),
+    Container(
+        name="m4a",
+        title="M4A, M4B",
+        suffixes=("m4a", "m4b"),
+        codecs=("aac", "alac"),
+        brands=("M4A", "M4B"),
+        muxer="ipod",
+        moving_suffix="mp4",
+        media_type="audio/mp4",
+        packet_counted=_MP4_COUNTED,
+        is_seekable=True,
+        captions=_mp4_captions("m4a", "m4b"),
+    ),
+    Container(
+        name="mp4",
+        title="MP4",
+        suffixes=("mp4", "m4v"),
+        codecs=_MP4_CODECS,
+        muxer="mp4",
+        sound_alone=_SOUND_IN_M4A,
+        media_type="video/mp4",
+        packet_counted=_MP4_COUNTED,
+        is_seekable=True,
+        captions=_mp4_captions("mp4", "m4v"),
+    ),
+    Container(
+        name="mov",
+        title="MOV",
+        suffixes=("mov",),
+        codecs=("aac", "pcm_s16le", "alac", "amr_nb"),
+        brands=("qt",),
+        muxer="mov",
+        packet_counted=_MP4_COUNTED,
+        is_seekable=True,
+        captions=_mp4_captions("mov"),
+    ),
+    Container(
+        name="3gp",
+        title="3GP",
+        suffixes=("3gp", "3ga"),
+        codecs=("aac", "amr_nb", "amr_wb"),
+        brands=("3gp", "3ge"),
+        muxer="3gp",
+        is_seekable=True,
+    ),
+    Container(
+        name="3g2",
+        title="3G2",
+        suffixes=("3g2",),
+        codecs=("aac",),
+        brands=("3g2",),
+        muxer="3g2",
+        is_seekable=True,
+    ),
+    Container(
+        name=MATROSKA,
+        title="MKV, MKA",
+        suffixes=("mka", "mkv"),
+        codecs=("aac", "mp3", "amr_nb", "flac", "vorbis", "opus", "pcm_s16le", "ac3", "dts"),
+        magics=(b"\x1aE\xdf\xa3",),
+        muxer="matroska",
+        moving_suffix="mkv",
+        media_type="video/webm",
+        duration_from_zero=True,
+        is_seekable=True,
+        drops_delay=True,
+        # Players would take the delay that Matroska states for MP3 off every piece.
+        raw_codecs=frozenset({"mp3"}),
+        captions=Captions(suffixes=("mkv", "mka"), subtitles="subrip", attaches_covers=True),
+    ),
+    Container(
+        name="webm",
+        title="WebM",
+        suffixes=("webm", "weba"),
+        codecs=("vorbis", "opus"),
+        muxer="webm",
+        captions=Captions(suffixes=("webm",), subtitles="webvtt", text="vtt"),
+    ),
+    Container(
+        name="ogg",
+        title="Ogg, Opus",
+        suffixes=("ogg", "oga", "ogv", "opus", "spx"),
+        codecs=("vorbis", "opus", "flac"),
+        magics=(b"OggS",),
+        muxer="ogg",
+        codec_suffixes={"opus": "opus", "speex": "spx"},
+        moving_suffix="ogv",
+        media_type="audio/ogg",
+        states_duration=False,  # ffmpeg reads it off the last time stamp
+        packet_counted=frozenset({"vorbis", "opus"}),
+        packets_vary=True,
+        is_seekable=True,
+    ),
+    Container(
+        name="mpeg-ts",
+        title="MPEG-TS",
+        suffixes=("ts", "m2ts", "mts"),
+        codecs=("aac", "mp2", "ac3", "eac3"),
+        demuxers=("mpegts",),
+        muxer="mpegts",
+        states_duration=False,
+    ),
+    Container(
+        name="mpeg-ps",
+        title="MPEG-PS",
+        suffixes=("mpg", "mpeg", "vob"),
+        codecs=("mp2", "ac3"),
+        demuxers=("mpeg",),
+        magics=(b"\0\0\1\xba",),
+        states_duration=False,
+    ),
+    Container(
+        name="wma",
+        title="WMA",
+        suffixes=("wma", "asf", "wmv"),
+        codecs=("wmav2",),
+        demuxers=("asf",),
+        magics=(b"0&\xb2u",),
+        muxer="asf",
+        moving_suffix="wmv",
+        duration_from_zero=True,
+    ),
+    Container(name="avi", title="AVI", suffixes=("avi",), codecs=("mp3", "pcm_s16le"), muxer="avi"),
+    Container(
+        name="flv",
+        title="FLV",
+        suffixes=("flv",),
+        codecs=("aac", "mp3"),
+        magics=(b"FLV\1",),
+        muxer="flv",
+    ),
+    Container(name="ac3", title="AC-3", suffixes=("ac3",), codecs=("ac3",), muxer="ac3"),
+    Container(name="eac3", title="E-AC-3", suffixes=("eac3",), codecs=("eac3",), muxer="eac3"),
+    Container(name="dts", title="DTS", suffixes=("dts",), codecs=("dts",), muxer="dts"),
+    Container(name="tta", title="TTA", suffixes=("tta",), codecs=("tta",), muxer="tta"),
+    Container(name="wv", title="WavPack", suffixes=("wv",), codecs=("wavpack",), muxer="wv"),
+    Container(name="ape", title="Monkey's Audio", suffixes=("ape",), codecs=("ape",)),
+    Container(name="tak", title="TAK", suffixes=("tak",), codecs=("tak",)),
+    Container(name="mlp", title="MLP", suffixes=("mlp",), codecs=("mlp",)),
+    Container(name="truehd", title="TrueHD", suffixes=("thd",), codecs=("truehd",)),
 )
-# Matroska notes the delay of MP3's encoder, and players would take it off every piece.
-BETTER_RAW = frozenset({("matroska", "mp3")})
-# The type that holds each sample of a PCM codec as it is, by the codec's name without `pcm_`.
-_PCM_TYPES = {
-    "alaw": ("int16", 8),
-    "f32": ("float32", 32),
-    "f64": ("float64", 64),
-    "mulaw": ("int16", 8),
-    "s16": ("int16", 16),
-    "s24": ("int32", 24),
-    "s32": ("int32", 32),
-    "s8": ("int16", 8),
-    "u8": ("int16", 8),
-}
+CONTAINERS = {row.name: row for row in _ROWS}
 
 
-def home(container: str, codec: str) -> Home:
-    """Return where packets of a codec go that came from a container.
+def of(name: str) -> Container:
+    """Return the row of a container; one with the defaults where it has none."""
+    return CONTAINERS.get(name) or Container(name=name, title=name, suffixes=(name,))
 
-    What nobody writes again (program streams, odd recorders' files) goes into Matroska, which
-    holds them all.
+
+def recognized(demuxer: str, brand: str = "") -> str:
+    """Return the name of the container that ffmpeg read with a demuxer.
+
+    Args:
+        demuxer: the first of the names that ffmpeg prints.
+        brand: the major brand, for the MP4 family.
 
     ```python
-    >>> home("mp4", "aac").suffix, home("ogg", "opus").suffix, home("mpeg-ps", "mp2").suffix
-    ('m4a', 'opus', 'mka')
+    >>> recognized("mpegts"), recognized("mov", "M4A "), recognized("mov", "isom")
+    ('mpeg-ts', 'm4a', 'mp4')
 
     ```
     """
-    if codec == "mp2" and container == "mp3":
-        return _home("mp3", "mp2", "mp2")
-    if container == "mp4" and codec in _ALONE_IN_M4A:
-        return _HOMES["m4a"]
-    found = _HOMES.get(container, _HOMES["matroska"])
-    is_ogg = found.container == "ogg"
-    return replace(found, suffix=_OGG_SUFFIXES.get(codec, found.suffix)) if is_ogg else found
+    rows = CONTAINERS.values()
+    if demuxer == MP4_DEMUXER:
+        by_brand = (row.name for row in rows if brand and brand.startswith(row.brands))
+        return next(by_brand, "mp4")
+    return next((row.name for row in rows if demuxer in row.demuxers), demuxer)
 
 
-def is_lossless(codec: str) -> bool:
-    """Return whether a codec keeps every sample."""
-    return codec.startswith("pcm_") or codec in CODED_ANEW | ONLY_DECODED | {"alac"}
+def container_of_packets(container: str, codec: str) -> Container:
+    """Return the container into which packets go that came from a container.
 
+    Sound goes back into the container it came from. What captoolkit does not write (program
+    streams, rare recorders' files) goes into Matroska.
 
-def is_cut_between_packets(container: str, codec: str) -> bool:
-    """Return whether pieces of this can be had without encoding anything."""
-    if codec in CODED_ANEW | ONLY_DECODED:
-        return False
-    return not (container in SAMPLE_CONTAINERS and _pcm_type(codec) is not None)
+    ```python
+    >>> container_of_packets("mp4", "aac").name, container_of_packets("mpeg-ps", "mp2").name
+    ('m4a', 'matroska')
 
-
-def samples_kept(track: Track, container: str, *, sample_type: str, depth_bits: int) -> Encoding:
-    """Return the encoding that keeps each sample of a track: its own codec's where that can be.
-
-    Args:
-        track: what is encoded.
-        container: what it came in.
-        sample_type: what its decoder gives: `int16`, `int32`, `float32` or `float64`.
-        depth_bits: how many bits of that count.
+    ```
     """
-    pcm = _pcm_type(track.codec)
-    codec, lives_in = track.codec, home(container, track.codec).container
-    if pcm is not None:
-        sample_type, depth_bits = pcm
-    elif codec not in CODED_ANEW | {"alac"}:
-        codec, lives_in = "flac", "flac"
-        # FLAC holds whole numbers; what a lossy decoder rounds to 24 bits nobody can hear.
-        sample_type, depth_bits = ("int16", 16) if depth_bits <= 16 else ("int32", 24)
-    return Encoding(
-        format=lives_in,
-        codec=codec,
-        sample_rate_hz=track.sample_rate_hz,
-        channels=track.channels,
-        bit_rate=track.sample_rate_hz * track.channels * depth_bits,
-        sample_type=sample_type,
-    )
+    row = of(container)
+    name, codecs = row.sound_alone
+    if codec in codecs:
+        return CONTAINERS[name]
+    return row if row.is_written else CONTAINERS[MATROSKA]
 
 
-def _pcm_type(codec: str) -> tuple[str, int] | None:
-    """The type and depth of a PCM codec's samples, None for what is no plain PCM."""
-    kind = codec.removeprefix("pcm_").removesuffix("le").removesuffix("be")
-    return _PCM_TYPES.get(kind) if codec.startswith("pcm_") else None
+def container_of_frames(codec: str) -> Container | None:
+    """Return the container that is nothing but frames of a codec; None where there is none."""
+    rows = (row for row in CONTAINERS.values() if row.is_frame_stream and codec in row.codecs)
+    return next(rows, None)
+
+
+def is_media_suffix(suffix: str) -> bool:
+    """Return whether files of a container have an ending (without the dot, in small letters)."""
+    return any(suffix in row.suffixes for row in CONTAINERS.values())
+
+
+def magics() -> frozenset[bytes]:
+    """Return the first four bytes of all containers that a stream of frames cannot begin with."""
+    return frozenset(magic for row in CONTAINERS.values() for magic in row.magics)
+
+
+def captioned_containers() -> dict[str, Container]:
+    """Return the containers that carry a timeline, by the endings of their files."""
+    return {
+        suffix: row
+        for row in CONTAINERS.values()
+        if row.captions is not None
+        for suffix in row.captions.suffixes
+    }

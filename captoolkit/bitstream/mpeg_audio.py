@@ -1,74 +1,293 @@
-"""The few bytes of an MP3 that say how much of it is sound: the Xing header and LAME's tag.
+"""MPEG audio layer III (MP3): frame headers, the Xing/Info/LAME frame, encoder delay and padding.
 
-An MP3's frames hold the encoder's delay and padding too. LAME and ffmpeg write how much into the
-first frame; a decoder that reads it gives the recording back to the sample. Layout: the Xing/Info
-header and the LAME tag as gabriel.mp3-tech.org/mp3infotag.html describes them; what is skipped
-beside the delay is the decoder's own 529 samples.
+Everything captoolkit knows about the bytes of an MP3: the tables of bit rates and sample rates, the
+samples of a frame, the size of the side information, and the information frame. That frame stands
+before the sound and holds a Xing, Info or VBRI header: the number of frames, and a table of places
+to seek to. LAME and ffmpeg add the encoder's delay and padding; a decoder that reads them returns
+the recording exactly to the sample.
+
+Rules: bytes in, values out. `frames` follows the frames through a file.
+
+Layouts: ISO/IEC 11172-3 and 13818-3; gabriel.mp3-tech.org/mp3infotag.html (Xing, LAME).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
-DECODER_DELAY_SAMPLES = 529
-SEARCH_BYTES = 1 << 16  # how far behind the ID3 tags the first frame is looked for
+from captoolkit.bitstream import id3
+from captoolkit.bitstream.frame_kind import SYNC_BITS, SYNC_BYTE, FrameKind, byte_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HEADER_BYTES = 4
+LAYER_3 = 1  # the header's layer bits
+MPEG1, MPEG2, MPEG25 = 3, 2, 0  # the header's version bits
+
+# By the header's sample rate index. MPEG-2 halves the rates of MPEG-1, MPEG-2.5 halves them again.
+MPEG1_RATES_HZ = (44_100, 48_000, 32_000)
+RATE_DIVISORS = {MPEG1: 1, MPEG2: 2, MPEG25: 4}
+MPEG2_RATES_HZ = tuple(rate_hz // RATE_DIVISORS[MPEG2] for rate_hz in MPEG1_RATES_HZ)
+# Bits per second by the header's bit rate index, from 1; 0 is the free format, without a length.
+MPEG1_BIT_RATES = tuple(
+    1000 * kbit for kbit in (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+)
+MPEG2_BIT_RATES = tuple(
+    1000 * kbit for kbit in (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+)
+# ffmpeg begins an MP3 where two headers agree in these bits: all but protection, bit rate, padding
+# and the extension of the stereo mode.
+LIKENESS = 0xFFFE0CCF
+
+# The information frame.
+XING_MAGICS = (b"Xing", b"Info")
+VBRI_MAGIC, VBRI_OFFSET = b"VBRI\0\1", HEADER_BYTES + 32  # at the same offset in every frame
+HAS_FRAMES, HAS_BYTES, HAS_PLACES, HAS_QUALITY = 1, 2, 4, 8  # Xing's flags
+PLACES = 100  # in the table: one place for each per cent of the duration
+XING_BYTES = 4 + 4 + 4 + 4 + PLACES  # as written here: magic, flags, frames, bytes, places
+
+# Encoder delay.
+DECODER_DELAY_SAMPLES = 529  # every layer III decoder delays the sound by as much
+SEARCH_BYTES = 1 << 16  # how far behind the ID3 tags the first frame may begin
 TAGGERS = (b"LAME", b"Lavf", b"Lavc")
 
 
-def audible_samples(file: Path, framed_samples: int) -> int | None:
-    """Return how many of `framed_samples` a decoder gives that reads the tag; all without one.
+# ------------------------------------------------------------------------------- headers
 
-    None where there are more than the tag knows of: files that were put one behind another.
+
+def bit_rates_at(rate_hz: int) -> tuple[int, ...]:
+    """Return the bit rates, ascending, that MPEG audio has at a sample rate.
+
+    ```python
+    >>> bit_rates_at(44_100)[-1], bit_rates_at(16_000)[0]
+    (320000, 8000)
+
+    ```
     """
-    tag = _info_tag(file)
-    if tag is None:
-        return framed_samples
-    frames, delay, padding, samples_per_frame = tag
-    start = delay + DECODER_DELAY_SAMPLES
-    if not frames:
-        return max(0, framed_samples - start)
-    if framed_samples > frames * samples_per_frame:
+    return MPEG1_BIT_RATES if rate_hz in MPEG1_RATES_HZ else MPEG2_BIT_RATES
+
+
+def frame_samples_at(rate_hz: int) -> int:
+    """Return how many samples, per channel, a frame holds at a sample rate.
+
+    ```python
+    >>> frame_samples_at(48_000), frame_samples_at(24_000)
+    (1152, 576)
+
+    ```
+    """
+    return 1152 if rate_hz in MPEG1_RATES_HZ else 576
+
+
+def side_information_bytes(header: bytes) -> int:
+    """Return the size of the side information, which follows the header of a frame.
+
+    ```python
+    >>> side_information_bytes(bytes.fromhex("fffb9000"))  # MPEG-1, stereo
+    32
+
+    ```
+    """
+    is_mpeg1, is_mono = header[1] >> 3 & 3 == MPEG1, header[3] >> 6 == 3
+    return (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17)
+
+
+def frame_bytes(header: bytes) -> int:
+    """Return the size of the frame that begins with `header`; 0 for any other bytes."""
+    kind = frame_kind(header)
+    return 0 if kind is None else kind.size_at(header, 0)
+
+
+def frame_kind(header: bytes) -> FrameKind | None:
+    """Return the kind of the layer III frame that begins with `header`.
+
+    None for any other bytes and for a reserved version or sample rate. The bit rate may still be
+    reserved: then the kind's `size_at` returns 0.
+    """
+    if len(header) < HEADER_BYTES or header[0] != SYNC_BYTE or header[1] & SYNC_BITS != SYNC_BITS:
         return None
-    end = frames * samples_per_frame - padding + DECODER_DELAY_SAMPLES
-    return max(0, min(framed_samples, end) - start)
-
-
-def lead_samples(file: Path) -> int:
-    """Return how many samples before the recording a decoder leaves out that reads the tag."""
-    tag = _info_tag(file)
-    return 0 if tag is None else tag[1] + DECODER_DELAY_SAMPLES
-
-
-def _info_tag(file: Path) -> tuple[int, int, int, int] | None:
-    """(frames, delay, padding, samples per frame) of the first frame's tag, None without one."""
-    head = _after_id3(file)
-    frame = next((n for n in range(len(head) - 4) if _is_layer_3(head[n : n + 4])), None)
-    if frame is None:
+    if header[1] >> 1 & 3 != LAYER_3:
         return None
-    mpeg1, mono = head[frame + 1] >> 3 & 3 == 3, head[frame + 3] >> 6 == 3
-    side_bytes = (17 if mono else 32) if mpeg1 else (9 if mono else 17)
-    tag = head[frame + 4 + side_bytes :][:200]
-    if tag[:4] not in (b"Xing", b"Info"):
+    return _kind(header[1] >> 3 & 3, header[2] >> 2 & 3, header[3] >> 6 == 3)
+
+
+@functools.cache
+def _kind(version: int, rate_index: int, is_mono: bool) -> FrameKind | None:
+    """The kind of layer III frames with these header fields, None where they are reserved."""
+    if version not in RATE_DIVISORS or rate_index >= len(MPEG1_RATES_HZ):
         return None
-    flags, at = tag[7], 8
-    frames = int.from_bytes(tag[at : at + 4]) if flags & 1 else 0
-    at += 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
-    if tag[at : at + 4] not in TAGGERS:
+    rate_hz = MPEG1_RATES_HZ[rate_index] // RATE_DIVISORS[version]
+    frame_samples, bit_rates = frame_samples_at(rate_hz), bit_rates_at(rate_hz)
+
+    def size(third: int) -> int:
+        """Bytes of a frame with this third byte: bit rate, sample rate, padding."""
+        bit_rate_index = third >> 4
+        if third >> 2 & 3 != rate_index or not 0 < bit_rate_index <= len(bit_rates):
+            return 0
+        return frame_samples * bit_rates[bit_rate_index - 1] // 8 // rate_hz + (third >> 1 & 1)
+
+    sizes = [size(third) for third in range(256)]
+    second = SYNC_BITS | version << 3 | LAYER_3 << 1  # the last bit announces a checksum
+    return FrameKind(
+        format="mp3",
+        codec="mp3",
+        rate_hz=rate_hz,
+        channels=1 if is_mono else 2,
+        frame_samples=frame_samples,
+        allowed=(
+            byte_table(lambda byte: byte == SYNC_BYTE),
+            byte_table(lambda byte: byte & 0xFE == second),
+            byte_table(lambda byte: sizes[byte] > 0),
+            byte_table(lambda byte: (byte >> 6 == 3) == is_mono),
+        ),
+        size_at=lambda data, at: sizes[data[at + 2]],
+        likeness=LIKENESS,
+    )
+
+
+# ------------------------------------------------------------------- the information frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _XingHeader:
+    """A Xing or Info header.
+
+    Attributes:
+        frames: the number of frames behind it; 0 if unknown.
+        size_bytes: their size; 0 if unknown.
+        extension: the bytes behind the header, where LAME writes its own tag.
+    """
+
+    frames: int
+    size_bytes: int
+    extension: bytes
+
+
+def _read_xing(frame: bytes) -> _XingHeader | None:
+    """The Xing or Info header of a frame, None without one."""
+    data = frame[HEADER_BYTES + side_information_bytes(frame) :]
+    if data[:4] not in XING_MAGICS or len(data) < 16:
         return None
-    packed = int.from_bytes(tag[at + 21 : at + 24])
-    return frames, packed >> 12, packed & 0xFFF, 1152 if mpeg1 else 576
+    flags, at, numbers = data[7], 8, [0, 0]
+    for place, flag in enumerate((HAS_FRAMES, HAS_BYTES)):
+        if flags & flag:
+            numbers[place] = int.from_bytes(data[at : at + 4])
+            at += 4
+    at += (PLACES if flags & HAS_PLACES else 0) + (4 if flags & HAS_QUALITY else 0)
+    return _XingHeader(frames=numbers[0], size_bytes=numbers[1], extension=data[at:])
 
 
-def _after_id3(file: Path) -> bytes:
-    from captoolkit.bitstream import frames
+def information_frame(data: bytes) -> bytes:
+    """Return the information frame that `data` begins with; empty where the first frame is sound.
 
-    with file.open("rb") as stream:
-        stream.seek(frames.id3_bytes_in_front(stream))
-        return stream.read(SEARCH_BYTES)
+    A header that states neither frames nor bytes counts as sound, as it does in ffmpeg.
+    """
+    size = frame_bytes(data[:HEADER_BYTES])
+    frame = data[:size]
+    if not frame:
+        return b""
+    xing, vbri = _read_xing(frame), frame[VBRI_OFFSET:]
+    if xing is not None:
+        return frame if xing.frames or xing.size_bytes else b""
+    return frame if vbri.startswith(VBRI_MAGIC) and any(vbri[10:18]) else b""
 
 
-def _is_layer_3(word: bytes) -> bool:
-    """Whether four bytes are the header of an MPEG layer III frame."""
-    sync = word[0] == 0xFF and word[1] & 0xE0 == 0xE0
-    layer_3 = word[1] >> 1 & 3 == 1 and word[1] >> 3 & 3 != 1
-    return sync and layer_3 and word[2] >> 4 not in (0, 15) and word[2] >> 2 & 3 != 3
+def xing_frame(header: bytes, sizes: NDArray[np.uint16]) -> bytes:
+    """Return an information frame for a stream of MP3 frames, to be written before them.
+
+    A stream of constant bit rate needs none. LAME's tag is left out: it states an encoder's delay,
+    and a segment from the middle of a recording has no delay of its own.
+
+    Args:
+        header: the four bytes that the first frame begins with.
+        sizes: bytes of each frame, shape (frames,).
+
+    Returns:
+        A frame of silence of the same kind; empty where no bit rate makes one large enough.
+    """
+    for rate_index in range(1, len(MPEG1_BIT_RATES) + 1):
+        # No checksum, no padding; sample rate and mode stay.
+        head = bytes([header[0], header[1] | 1, rate_index << 4 | header[2] & 0x0C, header[3]])
+        size, side_bytes = frame_bytes(head), side_information_bytes(head)
+        if size >= HEADER_BYTES + side_bytes + XING_BYTES:
+            return (head + bytes(side_bytes) + _xing_header(size, sizes)).ljust(size, b"\0")
+    return b""
+
+
+def _xing_header(own_bytes: int, sizes: NDArray[np.uint16]) -> bytes:
+    """The header for frames of these sizes, behind an information frame of `own_bytes`."""
+    import numpy as np
+
+    ends = own_bytes + np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    places = ends[np.arange(PLACES) * len(sizes) // PLACES] * 256 // ends[-1]
+    numbers = (HAS_FRAMES | HAS_BYTES | HAS_PLACES, len(sizes), int(ends[-1]))
+    return b"Xing" + b"".join(number.to_bytes(4) for number in numbers) + bytes(places.tolist())
+
+
+# ----------------------------------------------------------- encoder delay and padding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderDelay:
+    """The encoder's delay and padding, as the LAME tag of an MP3's first frame states them.
+
+    Attributes:
+        frames: the number of frames of sound; 0 if unknown.
+        delay_samples: samples that the encoder put before the recording.
+        padding_samples: samples that it put behind the recording.
+        frame_samples: samples of each frame.
+    """
+
+    frames: int
+    delay_samples: int
+    padding_samples: int
+    frame_samples: int
+
+    @property
+    def lead_samples(self) -> int:
+        """How many samples before the recording a decoder drops that reads the tag."""
+        return self.delay_samples + DECODER_DELAY_SAMPLES
+
+    def audible_samples(self, framed_samples: int) -> int | None:
+        """Return how many of `framed_samples` a decoder returns that reads the tag.
+
+        None where there are more than the tag knows of: several files in one.
+
+        Args:
+            framed_samples: samples of all frames, without the information frame.
+        """
+        if not self.frames:
+            return max(0, framed_samples - self.lead_samples)
+        tagged_samples = self.frames * self.frame_samples
+        if framed_samples > tagged_samples:
+            return None
+        end = tagged_samples - self.padding_samples + DECODER_DELAY_SAMPLES
+        return max(0, min(framed_samples, end) - self.lead_samples)
+
+
+def read_encoder_delay(stream: BinaryIO) -> EncoderDelay | None:
+    """Return the encoder's delay and padding of an MP3 file, None without a LAME tag.
+
+    Args:
+        stream: the file, opened for reading; its position changes.
+    """
+    stream.seek(id3.front_bytes(stream))
+    data = stream.read(SEARCH_BYTES)
+    headers = (data[at : at + HEADER_BYTES] for at in range(len(data)))
+    start = next((at for at, header in enumerate(headers) if frame_bytes(header)), None)
+    xing = None if start is None else _read_xing(data[start:])
+    if xing is None or xing.extension[:4] not in TAGGERS:
+        return None
+    packed = int.from_bytes(xing.extension[21:24])  # 12 bits each
+    kind = frame_kind(data[start:])
+    assert kind is not None
+    return EncoderDelay(
+        frames=xing.frames,
+        delay_samples=packed >> 12,
+        padding_samples=packed & 0xFFF,
+        frame_samples=kind.frame_samples,
+    )

@@ -33,7 +33,7 @@ def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, 
     Chapters that it has are replaced, subtitles are added.
     """
     from captoolkit.api.embed import embed
-    from captoolkit.timeline.value import Timeline
+    from captoolkit.timeline import Timeline, load
 
     lines: list[Timeline] = []
 
@@ -46,5 +46,5 @@ def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, 
         for remark in made.notes:
             note(f"{name}: {remark}")
 
-    unread = for_each([timeline], lambda name: lines.append(Timeline.load(name)), debug=debug)
+    unread = for_each([timeline], lambda name: lines.append(load(name)), debug=debug)
     return unread or for_each([media], put, debug=debug)

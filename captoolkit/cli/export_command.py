@@ -57,11 +57,10 @@ def command(
 def read_timeline(name: str) -> Timeline:
     """Return the timeline in a file; `-` is standard input."""
     from captoolkit.errors import InputError
-    from captoolkit.timeline import parse
-    from captoolkit.timeline.value import Timeline
+    from captoolkit.timeline import load, parse
 
     if name != "-":
-        return Timeline.load(name)
+        return load(name)
     try:
         return parse(sys.stdin.buffer.read().decode("utf-8"))
     except UnicodeDecodeError as error:

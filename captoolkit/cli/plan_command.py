@@ -110,8 +110,8 @@ def _skipped_rows(plan: Plan) -> list[tuple[str, ...]]:
 
 def max_bytes(plan: Plan, span: Span) -> int:
     """Return how large the file of a planned segment may come out."""
+    from captoolkit.bitstream.encodings import file_bytes
     from captoolkit.model import Action
-    from captoolkit.planning.ladder import file_bytes
 
     made = plan.encoding
     if plan.action is Action.PASS_THROUGH:

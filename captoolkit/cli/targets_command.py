@@ -37,10 +37,10 @@ def command(name: str | None, as_json: bool) -> int:
 
 
 def _summary(row: Target) -> str:
-    from captoolkit.services.rows import clock
+    from captoolkit.units import format_length
 
     longest_s = row.limit("max_duration_s")
-    return f"up to {clock(longest_s)}" if longest_s else "any length"
+    return f"up to {format_length(longest_s)}" if longest_s else "any length"
 
 
 def _say(row: Target) -> None:

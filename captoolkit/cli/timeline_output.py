@@ -7,12 +7,20 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from captoolkit.cli.show import as_path, note
 from captoolkit.errors import UsageError
 from captoolkit.support import files
-from captoolkit.timeline import FORMATS, check, extension_of, format_of, losses, render
+from captoolkit.timeline import (
+    FORMATS,
+    FormatOptions,
+    check,
+    extension_of,
+    format_of,
+    losses,
+    render,
+)
 
 if TYPE_CHECKING:
     from captoolkit.model import MediaInfo
@@ -46,14 +54,13 @@ class Outputs:
         inputs: Sequence[str],
         overwrite: bool,
         embed_audio: bool = False,
-        **options: Any,
+        **options: Unpack[FormatOptions],
     ) -> None:
         asked = formats or (out and format_of(out)) or DEFAULT_FORMAT
         self._formats = list(dict.fromkeys(name.strip().lower() for name in asked.split(",")))
-        self._options = {name: value for name, value in options.items() if value is not None}
-        chosen = {name: value for name, value in self._options.items() if name != "spread"}
+        self._options = options
         for name in self._formats:
-            check(name, **chosen)
+            check(name, **options)
         if options.get("spread") and not any(FORMATS[name].has_cues for name in self._formats):
             with_cues = ", ".join(row.name for row in FORMATS.values() if row.has_cues)
             raise UsageError(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from captoolkit.bitstream import mpeg_audio
 from captoolkit.errors import NotMediaError, ToolError
 from captoolkit.media import ffmpeg, sndfile
+from captoolkit.media.frame_index import read_frame_index
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -233,7 +234,7 @@ def _audible_mp3_samples(file: Path, stream: Stream, packets: _Packets) -> int |
     is_even = packets.even and packets.last[3] == packets.before_last[3]
     if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not is_even:
         return None
-    return mpeg_audio.audible_samples(file, packets.samples(packets.ticks, stream.rate_hz))
+    return _without_delay(file, packets.samples(packets.ticks, stream.rate_hz))
 
 
 def _mp3_samples_by_frames(file: Path, stream: Stream) -> int | None:
@@ -241,15 +242,20 @@ def _mp3_samples_by_frames(file: Path, stream: Stream) -> int | None:
 
     None where they may not tell: where something else lies between them, or they end torn.
     """
-    from captoolkit.bitstream import frames
-
-    index = frames.index(file)
+    index = read_frame_index(file)
     if index is None or index.junk_bytes or index.torn_bytes:
         return None
     is_alike = (index.codec, index.rate_hz) == (stream.codec, stream.rate_hz)
     if not is_alike or index.sizes[-1] < SMALLEST_MP3_FRAME_BYTES:
         return None
-    return mpeg_audio.audible_samples(file, index.duration_samples)
+    return _without_delay(file, index.duration_samples)
+
+
+def _without_delay(file: Path, framed_samples: int) -> int | None:
+    """How many samples of an MP3's frames are left without the encoder's delay and padding."""
+    with file.open("rb") as stream:
+        delay = mpeg_audio.read_encoder_delay(stream)
+    return framed_samples if delay is None else delay.audible_samples(framed_samples)
 
 
 def _hides_its_end(packets: _Packets, codec: str) -> bool:

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from captoolkit.bitstream import frames, mpeg_audio, xing
-from captoolkit.bitstream.frames import Frames
+from captoolkit.bitstream import mpeg_audio
+from captoolkit.bitstream.frames import FrameIndex
 from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg
+from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.tags import tagged as with_tags
 from captoolkit.media.tags import write as write_tags
 from captoolkit.model import MediaInfo, Target, Track
@@ -54,7 +55,7 @@ class RawStream:
     """
 
     path: Path
-    frames: Frames
+    frames: FrameIndex
     lead_samples: int
     total_samples: int
 
@@ -140,7 +141,7 @@ class RawStream:
         node = with_tags(ffmpeg.source(some)["a:0"], listed, tagged, acodec="copy", **options)
         with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
-        index = frames.index(tagged)
+        index = read_frame_index(tagged)
         with tagged.open("rb") as stream:
             tag = stream.read(index.id3_bytes if index else 0)
         for path in (some, listed, tagged):
@@ -157,7 +158,7 @@ class RawStream:
             return b""
         with self.path.open("rb") as stream:
             stream.seek(int(self.frames.starts_of(first, first + 1)[0]))
-            return xing.index_frame(stream.read(4), sizes)
+            return mpeg_audio.xing_frame(stream.read(4), sizes)
 
     def _stretches(self, first: int, last: int) -> list[tuple[int, int]]:
         """Bytes [start, end) of frames that lie one behind another."""
@@ -208,7 +209,7 @@ def stream_of(
         path = folder / f"stream.{STREAMS[codec][0]}"
         if not _unwrapped(info, track, path, watched):
             return f"Its {codec} frames cannot be taken out of {info.container} as they are."
-    index = frames.index(path)
+    index = read_frame_index(path)
     if index is None:
         return f"Its {codec} frames do not follow one another as they should."
     stray_bytes = index.torn_bytes + index.junk_bytes
@@ -252,7 +253,9 @@ def _lead(info: MediaInfo, track: Track, watched: Watched) -> int | None:
     it on, and only a sound that begins at the file's beginning shows it in its time stamps.
     """
     if info.container == "mp3":
-        return mpeg_audio.lead_samples(Path(info.path))
+        with Path(info.path).open("rb") as stream:
+            delay = mpeg_audio.read_encoder_delay(stream)
+        return 0 if delay is None else delay.lead_samples
     if is_raw(info):
         return 0
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(

@@ -1,8 +1,8 @@
-"""One segment -> one file, and the proof that the file is what the plan promised.
+"""Writers of segments, and the check of each finished file against its plan.
 
-Rules: samples go in as they are decoded, never all at once; a finished file is read back by an
-independent reading (container, codec, rate, channels, exact length, size) and is not shipped if it
-breaks a limit.
+Rules: a writer takes samples block by block, never all at once. Each finished file is read back by
+another reader (container, codec, rate, channels, exact length, size) and is refused if it breaks a
+limit. The row of an encoding (`bitstream.encodings`) states which writer makes it and how.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import hashlib
 import io
 import threading
 import wave
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.bitstream import riff
+from captoolkit.bitstream import containers, riff
+from captoolkit.bitstream.encodings import ENCODINGS, Writer, framed_samples, spec_of
 from captoolkit.errors import InputError, LimitError
 from captoolkit.media import ffmpeg, probe_file, sndfile
 from captoolkit.media.disk_errors import explaining
 from captoolkit.media.encode_lossless import LosslessWriter
 from captoolkit.model import Encoding
-from captoolkit.planning import ladder
 from captoolkit.support import files
 from captoolkit.units import format_seconds
 
@@ -33,22 +33,6 @@ Block = NDArray[np.float32 | np.int16]
 Shape = tuple[str, str, int, int]  # container, codec, sample rate in Hz, channels
 
 FULL_SCALE = 32768  # of 16-bit samples
-# libsndfile's names of what is in a WAV, and ffmpeg's.
-SUBTYPES = {"PCM_16": "pcm_s16le", "GSM610": "gsm_ms"}
-# ffmpeg knows ADTS for what it is by three frames, of which the encoder's delay fills one.
-SHORTEST_AAC_SAMPLES = ladder.AAC_FRAME_SAMPLES + 1
-
-# How many samples a decoder may give beside those that went in, by codec. AMR, AAC and GSM have no
-# tag for the encoder's delay and padding: whole frames come back, and AAC's delay before them. MP3
-# has one, but ffmpeg never writes more padding into it than 1105 samples, although it may be 1151
-# (measured at each of the rates used here): the rest comes back as up to 2 ms of silence.
-DECODED_EXTRA = {
-    "pcm_s16le": 0,
-    "gsm_ms": ladder.GSM_PAIR_SAMPLES - 1,
-    "mp3": 1151 - 1105,
-    "amr_nb": 2 * ladder.AMR_FRAME_SAMPLES,
-    "aac": ladder.AAC_DELAY_SAMPLES + 2 * ladder.AAC_FRAME_SAMPLES,
-}
 
 
 class SegmentWriter(Protocol):
@@ -76,21 +60,22 @@ def open_writer(
 
     Args:
         path: the file.
-        encoding: what it is to be.
-        tags: what it is to say of itself, where samples are kept; other files say nothing.
-        layout: which channels come in, as ffmpeg names them, where samples are kept.
+        encoding: the encoding of the file.
+        tags: the tags of the file, where samples are kept; other files get none.
+        layout: the channels of the samples, as ffmpeg names them, where samples are kept.
     """
     if encoding.sample_type:
         return LosslessWriter(path, encoding, tags=tags or {}, layout=layout)
-    if encoding.codec == "pcm_s16le":
-        return WavWriter(path, encoding)
-    if encoding.codec == "gsm_ms":
-        return GsmWriter(path, encoding)
-    return FfmpegWriter(path, encoding)
+    writers: dict[Writer, Callable[[Path, Encoding], SegmentWriter]] = {
+        Writer.WAVE: WavWriter,
+        Writer.SNDFILE: SndfileWriter,
+        Writer.FFMPEG: FfmpegWriter,
+    }
+    return writers[spec_of(encoding).writer](path, encoding)
 
 
 class WavWriter:
-    """16-bit PCM with a plain header, in this process: it costs no encoder."""
+    """Writes 16-bit PCM with a plain header in this process, without an encoder."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self.samples = 0
@@ -104,7 +89,7 @@ class WavWriter:
         self._wave.setframerate(encoding.sample_rate_hz)
 
     def write(self, block: Block) -> None:
-        """Take samples; int16 ones are written as they are."""
+        """Take samples; int16 ones are written unchanged."""
         with files.writing(self._path):
             self._wave.writeframesraw(_as_int16(block).tobytes())
         self.samples += len(block)
@@ -116,7 +101,7 @@ class WavWriter:
             self._stream.close()
 
     def abort(self) -> None:
-        """Close the file as it is."""
+        """Close the file, however incomplete."""
         with self._closing:
             with contextlib.suppress(OSError):  # a full disk; the file is thrown away
                 self._wave.close()
@@ -124,10 +109,10 @@ class WavWriter:
                 self._stream.close()
 
 
-class GsmWriter:
-    """GSM 6.10 in a WAV, by libsndfile, filled up with silence to whole pairs of blocks.
+class SndfileWriter:
+    """Writes what libsndfile encodes, padded with silence to whole frames.
 
-    It is made in memory, 6 MB an hour: libsndfile does not tell its caller that a disk is full.
+    The file is made in memory, GSM's takes 6 MB an hour: libsndfile reports no full disk.
     """
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
@@ -142,8 +127,8 @@ class GsmWriter:
             "w",
             samplerate=encoding.sample_rate_hz,
             channels=encoding.channels,
-            format="WAV",
-            subtype="GSM610",
+            format=encoding.format.upper(),
+            subtype=spec_of(encoding).sndfile_subtype,
         )
 
     def write(self, block: Block) -> None:
@@ -157,18 +142,18 @@ class GsmWriter:
         Raises:
             OutputError: the disk is full.
         """
-        missing = ladder.framed_samples(self._encoding, self.samples) - self.samples
+        missing = framed_samples(self._encoding, self.samples) - self.samples
         self._sound.write(np.zeros((missing, self._encoding.channels), np.int16))
         self._sound.close()
         with files.writing(self._path):
             self._path.write_bytes(self._made.getbuffer())
 
     def abort(self) -> None:
-        """Do nothing: before the end nothing runs and nothing is open."""
+        """Do nothing: before `finish` no process runs and no file is open."""
 
 
 class FfmpegWriter:
-    """MP3, AAC or AMR by an ffmpeg that is fed through a pipe."""
+    """Feeds samples through a pipe to an ffmpeg that encodes them."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self.samples = 0
@@ -205,19 +190,23 @@ def _output(path: Path, encoding: Encoding) -> Any:
 
 
 def options(encoding: Encoding) -> dict[str, Any]:
-    """Return ffmpeg's options; tags are left out, they cost bytes and tell nothing."""
-    common = {"map_metadata": -1, "bitexact": None}
-    if encoding.format == "mp3":
-        mp3 = {"f": "mp3", "acodec": "libmp3lame", "b:a": encoding.bit_rate, "id3v2_version": 0}
-        if encoding.cutoff_hz is not None:
-            mp3["cutoff"] = encoding.cutoff_hz
-        if encoding.effort is not None:
-            mp3["compression_level"] = encoding.effort
-        return {"map_metadata": -1, **mp3}
-    if encoding.format == "aac":
-        padding = f"apad=whole_len={SHORTEST_AAC_SAMPLES}"
-        return common | {"f": "adts", "acodec": "aac", "b:a": encoding.bit_rate, "af": padding}
-    return common | {"f": "amr", "acodec": "libopencore_amrnb", "b:a": encoding.bit_rate}
+    """Return ffmpeg's output options for an encoding.
+
+    Tags are left out: they cost bytes, and services ignore them.
+    """
+    spec = spec_of(encoding)
+    made: dict[str, Any] = {
+        "f": containers.of(encoding.format).muxer_of(encoding.codec),
+        "acodec": spec.encoder,
+        "b:a": encoding.bit_rate,
+        "map_metadata": -1,
+        **spec.encoder_options,
+    }
+    if encoding.cutoff_hz is not None:
+        made["cutoff"] = encoding.cutoff_hz
+    if encoding.effort is not None:
+        made["compression_level"] = encoding.effort
+    return made
 
 
 # -------------------------------------------------------------------------------- samples
@@ -236,11 +225,11 @@ def _as_float32(block: Block) -> NDArray[np.float32]:
 
 
 def _bounded(block: Block) -> Block:
-    """The block clipped at full scale and without NaN, as a copy only if it needs that.
+    """The block clipped at full scale and without NaN; a copy only where that changes it.
 
-    Every format gets it, because WAV and AMR hold no more, a service that decodes to 16 bits clips
-    what MP3 holds, and of sound at twice full scale ffmpeg's AAC loses 2.3 to 3.4 dB of level and
-    5 to 30 dB of fidelity (measured against the clipped sound).
+    Every format gets it: WAV and AMR hold no more, a service that decodes to 16 bits clips MP3, and
+    of sound at twice full scale ffmpeg's AAC loses 2.3 to 3.4 dB of level and 5 to 30 dB of
+    fidelity (measured against the clipped sound).
     """
     if np.abs(block).max(initial=0) <= 1:  # not so where there is a NaN
         return block
@@ -259,27 +248,29 @@ def check(
     max_samples: int | None,
     max_bytes: int | None = None,
 ) -> None:
-    """Read a finished segment back and hold it against what it was to be.
+    """Read a finished segment back and compare it with its plan.
 
     Args:
         path: the file.
-        encoding: what it was to be.
-        samples: how many went in, at the encoding's rate.
-        tolerance: how many more or fewer it may have been, where resampling has rounded.
-        max_samples: the longest it may be for a reader that ignores delay and padding, at the
+        encoding: the planned encoding.
+        samples: how many were written, at the encoding's rate.
+        tolerance: by how many the length may differ, where resampling has rounded.
+        max_samples: the largest length for a reader that ignores delay and padding, at the
             encoding's rate; None for no limit.
-        max_bytes: the largest it may be; None where the caller asks `fits` and has an answer.
+        max_bytes: the largest size; None where the caller checks it with `fits`.
 
     Raises:
-        LimitError: it is not that, or breaks a limit.
+        LimitError: the file differs from its plan, or breaks a limit.
     """
-    in_process = encoding.format == "wav" and not encoding.sample_type
-    read_back = _read_wav if in_process else _read_by_ffmpeg
-    found, length = read_back(path)
+    spec = None if encoding.sample_type else spec_of(encoding)
+    if spec is not None and spec.sndfile_subtype:
+        found, length = _read_by_libsndfile(path)
+    else:
+        found, length = _read_by_ffmpeg(path)
     wanted = (encoding.format, encoding.codec, encoding.sample_rate_hz, encoding.channels)
     if found != wanted:
-        raise _broken(path, f"it came out as {found}, not {wanted}")
-    extra = DECODED_EXTRA.get(encoding.codec, 0)
+        raise _broken(path, f"it is {found}, not {wanted}")
+    extra = spec.decoded_extra_samples if spec else 0
     if not -tolerance <= length - samples <= extra + tolerance:
         rate_hz = encoding.sample_rate_hz
         raise _broken(
@@ -287,14 +278,14 @@ def check(
             f"it lasts {format_seconds(length, rate_hz)} s, "
             f"not {format_seconds(samples, rate_hz)} s",
         )
-    if max_samples is not None and ladder.framed_samples(encoding, samples) > max_samples:
+    if max_samples is not None and framed_samples(encoding, samples) > max_samples:
         raise _broken(path, f"it has {samples} samples, more than {max_samples} with its padding")
     if max_bytes is not None:
         refuse_too_large(path, max_bytes)
 
 
 def fits(path: Path, max_bytes: int) -> bool:
-    """Return whether a finished segment is as small as it must be."""
+    """Return whether a finished segment is no larger than `max_bytes`."""
     return path.stat().st_size <= max_bytes
 
 
@@ -306,30 +297,31 @@ def refuse_too_large(path: Path, max_bytes: int) -> None:
     """
     if not fits(path, max_bytes):
         raise LimitError(
-            f"a segment came out at {path.stat().st_size} bytes, more than the {max_bytes} allowed",
+            f"a segment has {path.stat().st_size} bytes, more than the {max_bytes} allowed",
             fix="ask for shorter segments, a lower bit rate, or another format",
             path=path,
         )
 
 
-def _read_wav(path: Path) -> tuple[Shape, int]:
-    """A WAV's shape and length by libsndfile, which starts no process."""
+def _read_by_libsndfile(path: Path) -> tuple[Shape, int]:
+    """A file's shape and length by libsndfile, which starts no process."""
     import soundfile
 
+    codecs = {row.sndfile_subtype: row.codec for row in ENCODINGS.values()}
     try:
         with sndfile.open_file(path) as stream, sndfile.sound_in(stream) as sound:
-            codec = SUBTYPES.get(sound.subtype, sound.subtype)
+            codec = codecs.get(sound.subtype, sound.subtype)
             shape = (sound.format.lower(), codec, sound.samplerate, sound.channels)
             length = int(sound.frames)
     except (OSError, soundfile.SoundFileError) as error:
-        raise _broken(path, "it came out as nothing that reads as a WAV") from error
+        raise _broken(path, "libsndfile cannot read it") from error
     if shape[0] == "wav" and not riff.has_plain_header(path):
-        raise _broken(path, "it came out without the plain header of a WAV")
+        raise _broken(path, "it lacks the plain header of a WAV")
     return shape, length
 
 
 def _read_by_ffmpeg(path: Path) -> tuple[Shape, int]:
-    """A file's shape and length as `probe` finds them."""
+    """A file's shape and length by `probe`."""
     try:
         info = probe_file.probe(path)
     except InputError as error:

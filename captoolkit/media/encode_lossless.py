@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.bitstream import containers
+from captoolkit.bitstream.lossless import LOSSLESS
 from captoolkit.errors import LimitError
 from captoolkit.media import decode, ffmpeg, probe_file, sndfile
 from captoolkit.media.disk_errors import explaining
@@ -28,9 +29,7 @@ from captoolkit.support import files
 Block = NDArray[Any]
 
 CONTAINER_BITS = 32  # of an `int32` block, whose samples may have fewer
-# What libsndfile reads, and how much of it at a time.
-READ_IN_PROCESS = frozenset({"aiff", "au", "caf", "flac", "w64", "wav"})
-READ_FRAMES = 1 << 16
+READ_FRAMES = 1 << 16  # read back at a time
 # The name of the chunk of samples in Sony's Wave64, and where it is looked for.
 W64_DATA = b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a")
 W64_HEAD_BYTES, W64_SIZE_BYTES = 4096, 8
@@ -52,6 +51,7 @@ class LosslessWriter:
         self.samples = 0
         self._path = path
         self._encoding = encoding
+        self._container = containers.of(encoding.format)
         self._type = np.dtype(encoding.sample_type).newbyteorder("<")
         self._digest = hashlib.sha256()
         self._aborted = False
@@ -88,7 +88,7 @@ class LosslessWriter:
         finally:
             self._process.close()
             self._told.unlink(missing_ok=True)
-        if self._encoding.format == "w64":
+        if self._container.muxer_pads:
             self._end_without_padding()
         if self._read_back() != self._digest.digest():
             raise LimitError(
@@ -121,7 +121,7 @@ class LosslessWriter:
 
     def _read_back(self) -> bytes:
         """The digest of what a reader finds in the file: libsndfile, where it knows the format."""
-        if self._encoding.format in READ_IN_PROCESS:
+        if self._container.in_libsndfile:
             return self._read_in_process()
         digest = hashlib.sha256()
         track = probe_file.probe(self._path).default_track
@@ -179,19 +179,16 @@ def _node(path: Path, told: Path, encoding: Encoding, layout: str) -> Any:
         sample_format=decode.SAMPLE_FORMATS[encoding.sample_type],
         **({"channel_layout": layout} if is_named else {}),
     )
-    options: dict[str, Any] = {"fflags": "+bitexact", "flags": "+bitexact"}
-    if encoding.codec == "flac":
-        options["bits_per_raw_sample"] = encoding.depth_bits
-        options["strict"] = "experimental"  # more than 24 bits
-    if encoding.format == "aiff":
-        options["write_id3v2"] = 1
-    if encoding.format == "wav":
-        options["rf64"] = "auto"
+    container, codec = containers.of(encoding.format), encoding.codec
+    row = LOSSLESS.get(codec)  # none for PCM
     return tagged(
         source["a"],
         told,
         path,
-        f=containers.home(encoding.format, encoding.codec).muxer,
-        acodec=encoding.codec,
-        **options,
+        f=container.muxer_of(codec),
+        acodec=codec,
+        fflags="+bitexact",
+        flags="+bitexact",
+        **(row.encoder_options(encoding) if row else {}),
+        **container.muxer_options,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.dsp.envelope import EnvelopeMeter
 from captoolkit.dsp.silence import Levels, Meter
 from captoolkit.media import decode
@@ -15,7 +16,6 @@ from captoolkit.media.decode import decoded
 from captoolkit.model import Envelope, Plan, Track
 from captoolkit.planning.cuts import places
 from captoolkit.planning.frame_cuts import movable
-from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.units import rescale
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from captoolkit.bitstream.encodings import spec_of
 from captoolkit.media import decode, encode, ffmpeg
 from captoolkit.media.disk_errors import explaining
 from captoolkit.model import Encoding, Span, Track
@@ -17,13 +18,13 @@ from captoolkit.support.cancel import Closing
 
 PROGRESS_S = 0.25
 MICROSECONDS = 1_000_000
-# Encoders that take 32-bit integers, so that the conversion to those clips what is too loud.
-ENCODERS = frozenset({"mp3"})
 
 
 def can_transcode(track: Track, encoding: Encoding) -> bool:
     """Return whether ffmpeg alone makes of the track what the encoders here would."""
-    return encoding.codec in ENCODERS and not decode.may_be_no_number(track)
+    if encoding.sample_type or decode.may_be_no_number(track):
+        return False
+    return spec_of(encoding).clips_integers
 
 
 class Transcoder(Closing):

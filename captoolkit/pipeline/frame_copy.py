@@ -20,17 +20,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from captoolkit.bitstream import frames
+from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
 from captoolkit.media import decode, elementary, encode, ffmpeg
 from captoolkit.media.decode import all_decoded
+from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.probe_file import identify
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.report import Report
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.planning.frame_cuts import edges, movable, span_of
-from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.services import rows
 from captoolkit.support.cancel import Closing
 from captoolkit.units import rescale
@@ -209,7 +209,7 @@ class FrameCopy(Closing):
             LimitError: they are not the frames that went in, or they break a limit.
         """
         plan, sizes = self._job.plan, stream.frames.sizes[first:last]
-        written = frames.index(path) if last - first > 1 else None
+        written = read_frame_index(path) if last - first > 1 else None
         if last - first > 1 and (written is None or not np.array_equal(written.sizes, sizes)):
             raise _broken(path, "its frames are not those that went in")
         encode.refuse_too_large(path, plan.max_segment_bytes)

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from captoolkit.bitstream import containers
+from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
 from captoolkit.media import decode, ffmpeg, packets, tags
 from captoolkit.media.decode import all_decoded, decoded
@@ -24,15 +26,12 @@ from captoolkit.pipeline.report import Report
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import Window, places, quietest_in
 from captoolkit.planning.frame_cuts import Quiet, edges, movable, span_of
-from captoolkit.planning.ladder import MODEL_RATE_HZ
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 from captoolkit.units import rescale
 
 Worker = TypeVar("Worker", bound=Closing)
 
-# Their time stamps say where in the file a packet lies, near enough to listen there.
-SEEKABLE = frozenset({"3g2", "3gp", "m4a", "matroska", "mov", "mp4", "ogg"})
 MAX_PIECES = 3_000  # their numbers are one argument of ffmpeg's, 32 KB long where that is shortest
 NAME = "piece.%d"  # what ffmpeg numbers from 1; no name of the user's, which might hold a %
 
@@ -111,7 +110,7 @@ class PacketCopy(Closing):
     def _quiet(self, listed: packets.Packets, pool: ThreadPoolExecutor) -> Quiet:
         """The quietest sample of each window that is asked for, in the plan's order."""
         plan = self._job.plan
-        if plan.info.container in SEEKABLE and listed.gapless:
+        if containers.of(plan.info.container).is_seekable and listed.gapless:
             late = round(listed.late_s * plan.track.sample_rate_hz)
             found = pool.map(lambda around: self._quiet_by_seeking(around, late), movable(plan))
             return lambda _around: next(found)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from captoolkit.bitstream.encodings import describe
 from captoolkit.events import Event, OnEvent, Progressed, Replaced, Started, Warned
 from captoolkit.model import Encoding, Plan
-from captoolkit.planning import ladder
 
 
 class Report:
@@ -42,7 +42,7 @@ class Report:
     def replaced(self, index: int, encoding: Encoding) -> None:
         """Say that a segment came out too large and was encoded anew."""
         with self._guard:
-            made = ladder.describe(encoding)
+            made = describe(encoding)
             self.remarks.append(f"Segment {index} came out too large and was made as {made}.")
             self.tell(Replaced(path=self._path, index=index, encoding=encoding))
 

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.bitstream.containers import is_lossless
+from captoolkit.bitstream.encodings import spec_of
+from captoolkit.bitstream.lossless import is_lossless
 from captoolkit.errors import LimitError, ToolError
 from captoolkit.media import decode, encode
 from captoolkit.media.decode import decoded
@@ -352,8 +353,7 @@ def _sample_type(encoding: Encoding, track: Track) -> str:
     """What the decoder gives: the samples of the file itself where that can be."""
     if encoding.sample_type:
         return encoding.sample_type
-    is_plain = encoding.codec == "pcm_s16le" and not decode.may_be_no_number(track)
-    return "int16" if is_plain else "float32"
+    return "float32" if decode.may_be_no_number(track) else spec_of(encoding).input_type
 
 
 def _between(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from captoolkit.bitstream.encodings import (
+    ENCODINGS,
+    EncodingSpec,
+    at_lower_bit_rates,
+    describe,
+    max_samples,
+    spec_of,
+    with_best_effort,
+)
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
 from captoolkit.planning import ladder, sharing
@@ -73,7 +82,7 @@ def choose(
 
 
 def _longest_s(encoding: Encoding, bounds: Bounds, duration_s: Fraction) -> Fraction:
-    most = ladder.max_samples(encoding, size_bytes=bounds.size_bytes, duration_s=bounds.duration_s)
+    most = max_samples(encoding, size_bytes=bounds.size_bytes, duration_s=bounds.duration_s)
     return max(duration_s, Fraction(1)) if most is None else Fraction(most, encoding.sample_rate_hz)
 
 
@@ -81,17 +90,19 @@ def _longest_s(encoding: Encoding, bounds: Bounds, duration_s: Fraction) -> Frac
 
 
 def candidates(track: Track, target: Target, options: ParsedOptions) -> Sequence[Encoding]:
-    """Return the encodings that meet the wishes and that the target takes, best first.
+    """Return the encodings that satisfy the options and that the target takes, best first.
 
     Raises:
         UsageError: there is none.
     """
-    made = _wished(options, track, target)
-    taken = [one for one in made if _takes(target, one.format, one.codec)]
+    satisfying = _satisfying(options, track, target)
+    taken = [one for one in satisfying if _takes(target, one.format, one.codec)]
     if not taken:
-        formats = ", ".join(name for name, it in ladder.FORMATS.items() if _takes(target, *it))
+        formats = ", ".join(
+            row.name for row in ENCODINGS.values() if _takes(target, row.container, row.codec)
+        )
         raise UsageError(
-            f"{target.name} does not take {ladder.describe(made[0])}",
+            f"{target.name} does not take {describe(satisfying[0])}",
             fix=f"take a format of {formats}" if formats else "take another target",
         )
     return [_with_effort(one, options) for one in taken]
@@ -100,19 +111,30 @@ def candidates(track: Track, target: Target, options: ParsedOptions) -> Sequence
 def fallbacks(
     track: Track, target: Target, options: ParsedOptions, encoding: Encoding
 ) -> tuple[Encoding, ...]:
-    """Return what to try when a file of `encoding` comes out too large, the largest first.
+    """Return the encodings to try when a file of `encoding` is too large, the largest first.
 
-    These are the smaller ones among the candidates. Where the wishes leave only one, it is the
-    same at lower bit rates, down to the ladder's floor; there may be none.
+    These are the smaller ones among the candidates. Where the options leave only one, it is the
+    same at lower bit rates, down to the floor of its row; there may be none.
 
     Raises:
-        UsageError: nothing meets the wishes.
+        UsageError: no encoding satisfies the options.
     """
     others: Sequence[Encoding] = candidates(track, target, options)
     if len(others) == 1:
-        others = ladder.at_lower_bit_rates(encoding)
+        others = at_lower_bit_rates(encoding)
     smaller = (one for one in others if one.bit_rate < encoding.bit_rate)
     return tuple(_with_effort(one, options) for one in smaller)
+
+
+def why_not_stereo(options: ParsedOptions, track: Track) -> str:
+    """Return why a quality that is stereo becomes mono, as a sentence; empty if it does not.
+
+    A source of one channel has no stereo to lose.
+    """
+    quality = ladder.QUALITIES.get(options.quality)
+    if quality is None or quality.channels < 2 or options.channels == 1 or track.channels <= 2:
+        return ""
+    return f"Its {track.channels} channels become one: stereo is kept where the source is stereo."
 
 
 def _takes(target: Target, container: str, codec: str) -> bool:
@@ -120,27 +142,22 @@ def _takes(target: Target, container: str, codec: str) -> bool:
 
 
 def _with_effort(encoding: Encoding, options: ParsedOptions) -> Encoding:
-    return ladder.thorough(encoding) if options.effort == "best" else encoding
+    return with_best_effort(encoding) if options.effort == "best" else encoding
 
 
-def _wished(options: ParsedOptions, track: Track, target: Target) -> Sequence[Encoding]:
+def _satisfying(options: ParsedOptions, track: Track, target: Target) -> Sequence[Encoding]:
+    """The encodings that satisfy the options, whether or not the target takes them, best first."""
     channels = _channels(options, track)
-    if options.format == "gsm":
-        return [ladder.gsm()]
     if options.quality != "auto" or options.bit_rate is not None:
-        return [_exactly(options, track, channels)]
-    if options.format == "amr":
-        return [ladder.amr()]
+        return [_at_quality(options, track, channels)]
     if target.full_sound and options.format == "auto" and not options.shape_the_sound:
-        return [ladder.wav(track.sample_rate_hz, track.channels)]
-    rungs = [rung.encoding for rung in ladder.LADDER]
-    rungs = list(ladder.AAC_RUNGS) if options.format == "aac" else rungs
-    of_format = [one for one in rungs if options.format in ("auto", one.format)]
-    return _shaped(of_format, options.sample_rate_hz, channels)
+        wav = ENCODINGS["wav"]
+        return [wav.encoding(sample_rate_hz=track.sample_rate_hz, channels=track.channels)]
+    return _reshaped(ladder.rungs(options.format), options.sample_rate_hz, channels)
 
 
 def _channels(options: ParsedOptions, track: Track) -> int:
-    """How many channels come out: what is asked for, else what the quality says, else one."""
+    """How many channels an encoding gets: the option's, else the quality's, else one."""
     most = 2 if track.channels == 2 else 1
     if options.channels is not None and options.channels > most:
         raise UsageError(
@@ -151,65 +168,63 @@ def _channels(options: ParsedOptions, track: Track) -> int:
     return min(options.channels or (quality.channels if quality else 1), most)
 
 
-def why_not_stereo(options: ParsedOptions, track: Track) -> str:
-    """Return why a quality that is stereo comes out as mono, as a sentence; empty if it does not.
-
-    A source of one channel has no stereo to lose.
-    """
-    quality = ladder.QUALITIES.get(options.quality)
-    if quality is None or quality.channels < 2 or options.channels == 1 or track.channels <= 2:
-        return ""
-    return f"Its {track.channels} channels become one: stereo is kept where the source is stereo."
-
-
-def _shaped(rungs: Sequence[Encoding], rate_hz: int | None, channels: int) -> Sequence[Encoding]:
+def _reshaped(rungs: Sequence[Encoding], rate_hz: int | None, channels: int) -> Sequence[Encoding]:
     """The rungs at another rate and in other channels, without those that cannot be had so."""
-    shaped, refusal = [], None
+    reshaped, refusal = [], None
     for rung in rungs:
-        make = {"wav": _wav_at, "mp3": _mp3_at, "aac": _aac_at}[rung.format]
         try:
-            shaped.append(make(rung, rate_hz or rung.sample_rate_hz, channels))
+            encoding = spec_of(rung).encoding(
+                sample_rate_hz=rate_hz or rung.sample_rate_hz,
+                bit_rate=rung.bit_rate,
+                channels=channels,
+            )
+            reshaped.append(encoding)
         except UsageError as error:
             refusal = error
-    if not shaped:
+    if not reshaped:
         raise refusal or UsageError("there is no such encoding")
-    return shaped
+    return reshaped
 
 
-def _wav_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
-    return ladder.wav(rate_hz, channels)
-
-
-def _mp3_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
-    return ladder.mp3(rung.bit_rate, rate_hz, channels, cutoff_hz=ladder.cutoff_at(rate_hz))
-
-
-def _aac_at(rung: Encoding, rate_hz: int, channels: int) -> Encoding:
-    return ladder.aac(rung.bit_rate, rate_hz, channels)
-
-
-def _exactly(options: ParsedOptions, track: Track, channels: int) -> Encoding:
+def _at_quality(options: ParsedOptions, track: Track, channels: int) -> Encoding:
     """The one encoding of a quality or a bit rate.
 
-    What is left open comes from the quality; a bit rate alone, or that of the voice, is the
-    ladder's.
+    The quality fills in what the options leave open. A bit rate alone, and the quality `voice`,
+    follow the ladder; the others keep the whole band.
     """
-    name = options.quality if options.quality != "auto" else "voice"
-    base = ladder.QUALITIES[name]
-    rate_hz = options.sample_rate_hz or base.sample_rate_hz
-    bit_rate = options.bit_rate or base.bit_rate
-    if options.format == "wav":
-        return ladder.wav(rate_hz, channels)
-    if options.format == "amr":
-        return ladder.amr(options.bit_rate or 12_200)
-    if name == "voice":
-        return ladder.at_bit_rate(
-            "aac" if options.format == "aac" else "mp3",
-            bit_rate,
-            rate_hz=options.sample_rate_hz,
-            source_hz=track.sample_rate_hz,
-            channels=channels,
-        )
-    if options.format == "aac":
-        return ladder.aac(bit_rate, rate_hz, channels)
-    return ladder.mp3(bit_rate, rate_hz, channels, cutoff_hz=base.cutoff_hz)
+    quality = options.quality if options.quality != "auto" else "voice"
+    base = ladder.QUALITIES[quality]
+    spec = ENCODINGS["mp3" if options.format == "auto" else options.format]
+    channels = min(channels, spec.max_channels)
+    rate_hz = spec.fixed_rate_hz or options.sample_rate_hz or base.sample_rate_hz
+    if not spec.all_bit_rates:
+        return spec.encoding(sample_rate_hz=rate_hz, channels=channels)
+    default = base.bit_rate if base.bit_rate in spec.all_bit_rates else spec.rungs[0][0]
+    bit_rate = options.bit_rate or default
+    if quality == "voice":
+        source_hz = track.sample_rate_hz
+        return _at_bit_rate(spec, bit_rate, options, source_hz=source_hz, channels=channels)
+    encoding = spec.encoding(sample_rate_hz=rate_hz, bit_rate=bit_rate, channels=channels)
+    return replace(encoding, cutoff_hz=base.cutoff_hz)
+
+
+def _at_bit_rate(
+    spec: EncodingSpec, bit_rate: int, options: ParsedOptions, *, source_hz: int, channels: int
+) -> Encoding:
+    """The encoding at a bit rate: like the rung nearest to it, with its sample rate and low-pass.
+
+    Where the rung's rate has no such bit rate, the sound keeps its own rate; where that has none
+    either, it gets the 44.1 kHz of the services' template.
+
+    Raises:
+        UsageError: there is no such bit rate.
+    """
+    rungs = ladder.rungs(spec.name)
+    nearest = min(rungs, key=lambda one: abs(one.bit_rate - bit_rate))
+    asked_hz = options.sample_rate_hz
+    rates_hz = (nearest.sample_rate_hz, source_hz, ladder.TEMPLATE_RATE_HZ)
+    having_hz = [one for one in rates_hz if spec.has(bit_rate, one, channels)]
+    if asked_hz is None and not having_hz and not spec.max_frame_bits:
+        raise spec.lacks(bit_rate, spec.all_bit_rates)
+    rate_hz = asked_hz or next(iter(having_hz), ladder.TEMPLATE_RATE_HZ)
+    return spec.encoding(sample_rate_hz=rate_hz, bit_rate=bit_rate, channels=channels)

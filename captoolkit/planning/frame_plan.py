@@ -19,7 +19,7 @@ from captoolkit.model import Span
 from captoolkit.planning import sharing
 from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.options import ParsedOptions
-from captoolkit.services.rows import clock
+from captoolkit.units import format_length
 
 # Rather than in shorter segments than this, which nobody asked for, sound is encoded.
 SHORTEST_S = Fraction(120)
@@ -122,7 +122,7 @@ def why_not(
         are_kept = wanted_s * NEARLY <= most_s
     if are_kept:
         return ""
-    return f"Its frames as they are would make segments of only {clock(most_s)}."
+    return f"Its frames as they are would make segments of only {format_length(most_s)}."
 
 
 def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
@@ -140,8 +140,8 @@ def said_of_segments(spans: Sequence[Span], reach_s: Fraction) -> str:
     """Return how many segments there are and where they are cut, as a sentence."""
     about_s = Fraction(sum(span.samples for span in spans), spans[0].rate_hz) / len(spans)
     if not reach_s:
-        return f"It becomes {len(spans)} segments of about {clock(about_s)}."
+        return f"It becomes {len(spans)} segments of about {format_length(about_s)}."
     return (
-        f"It becomes {len(spans)} balanced segments of about {clock(about_s)}, "
-        f"each cut at the quietest point within {clock(reach_s)}."
+        f"It becomes {len(spans)} balanced segments of about {format_length(about_s)}, "
+        f"each cut at the quietest point within {format_length(reach_s)}."
     )

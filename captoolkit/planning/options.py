@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
 
+from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import UsageError
 from captoolkit.planning import ladder
-from captoolkit.services.rows import clock
+from captoolkit.units import format_length
 
 SHORTEST_S = 1  # a service bills a shorter clip as one second
 EFFORTS = ("fast", "best")
-TELEPHONE_FORMATS = ("gsm", "amr")  # 8 kHz mono, whatever is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class ParsedOptions:
     """What the caller wants beyond what the target's limits demand; None and auto: nothing.
 
     Attributes:
-        format: `auto`, or a name in `ladder.FORMATS`: wav, mp3, aac, amr, gsm.
+        format: `auto`, or a name in `encodings.ENCODINGS`: wav, mp3, aac, amr, gsm.
         quality: `auto`, or a name of the services' own FFmpeg guidance: voice, podcast, music.
         effort: `fast`, or `best` for the encoder's slower settings where they sound better.
         segment_s: about how long a segment shall be.
@@ -65,10 +65,10 @@ def refuse_nonsense(options: ParsedOptions) -> None:
     Raises:
         UsageError: there is such a wish; says what can be had.
     """
-    if options.format not in ("auto", *ladder.FORMATS):
+    if options.format not in ("auto", *ENCODINGS):
         raise UsageError(
             f"format={options.format} is not one that is made",
-            fix=f"take auto, {', '.join(ladder.FORMATS)}",
+            fix=f"take auto, {', '.join(ENCODINGS)}",
         )
     if options.quality not in ("auto", *ladder.QUALITIES):
         raise UsageError(
@@ -83,7 +83,8 @@ def refuse_nonsense(options: ParsedOptions) -> None:
         length_s = getattr(options, name)
         if length_s is not None and length_s < SHORTEST_S:
             raise UsageError(
-                f"segments of {clock(length_s)} are shorter than what services count as a second",
+                f"segments of {format_length(length_s)} are too short: services count at least a "
+                "second",
                 fix="ask for 1s or more",
             )
     for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):
@@ -99,20 +100,26 @@ def refuse_nonsense(options: ParsedOptions) -> None:
 
 def _refuse_what_the_format_fixes(options: ParsedOptions) -> None:
     """Raise for a rate or channels that the format does not leave open."""
-    if options.format == "wav" and options.bit_rate is not None:
+    if options.format == "auto":
+        return
+    spec = ENCODINGS[options.format]
+    name, rates = spec.name.upper(), spec.all_bit_rates
+    if options.bit_rate is not None and not rates:
         raise UsageError(
-            f"bit_rate={options.bit_rate} cannot be had of WAV: its sample rate decides",
+            f"bit_rate={options.bit_rate} cannot be had of {name}: its sample rate decides",
             fix="leave one of them out",
         )
-    if options.format == "gsm" and options.bit_rate not in (None, ladder.gsm().bit_rate):
+    if len(rates) == 1 and options.bit_rate not in (None, *rates):
         raise UsageError(
-            f"bit_rate={options.bit_rate} cannot be had of GSM: it has 13 kbit/s",
+            f"bit_rate={options.bit_rate} cannot be had of {name}: it has "
+            f"{rates[0] / 1000:g} kbit/s",
             fix="leave the bit rate out, or take amr or mp3",
         )
-    if options.format in TELEPHONE_FORMATS and (
-        options.sample_rate_hz not in (None, 8_000) or options.channels not in (None, 1)
+    rate_hz = spec.fixed_rate_hz
+    if rate_hz and (
+        options.sample_rate_hz not in (None, rate_hz) or (options.channels or 1) > spec.max_channels
     ):
         raise UsageError(
-            f"{options.format.upper()} is 8 kHz mono",
+            f"{name} is {rate_hz / 1000:g} kHz mono",
             fix="leave the sample rate and the channels out, or take mp3",
         )

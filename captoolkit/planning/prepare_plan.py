@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from captoolkit.bitstream.encodings import ENCODINGS, describe, file_bytes
 from captoolkit.dsp import downmix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
-from captoolkit.planning import fitting, frame_plan, ladder, sharing
+from captoolkit.planning import fitting, frame_plan, sharing
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
 from captoolkit.planning.options import ParsedOptions, refuse_nonsense
 from captoolkit.services import rows as targets
 from captoolkit.services.price import bill
-from captoolkit.services.rows import clock
+from captoolkit.units import format_length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ def _causes(
         causes.append(f"{options.shape_in_words.capitalize()} is asked for.")
     for length_s in (options.segment_s, options.max_segment_s):
         if length_s is not None and duration_s > length_s:
-            causes.append(f"Segments of {clock(length_s)} are asked for.")
+            causes.append(f"Segments of {format_length(length_s)} are asked for.")
     if options.parts is not None and options.parts > 1:
         causes.append(f"{options.parts} parts are asked for.")
     if skipped:
@@ -149,14 +150,13 @@ def _causes(
 
 def _is_of_format(container: str, codec: str, options: ParsedOptions) -> bool:
     """Whether sound in that container and codec is what the wish for a format means."""
-    wanted, wanted_codec = ladder.FORMATS[options.format]
-    return container == wanted and (codec == "gsm_ms") == (wanted_codec == "gsm_ms")
+    return ENCODINGS[options.format].is_found_in(container, codec)
 
 
 def _said_of_skipped(skipped: Sequence[Span]) -> str:
     length_s = sum((Fraction(one.samples, one.rate_hz) for one in skipped), Fraction(0))
     silences = "1 silence is" if len(skipped) == 1 else f"{len(skipped)} silences are"
-    return f"{silences} left out, {clock(length_s)} in all."
+    return f"{silences} left out, {format_length(length_s)} in all."
 
 
 def _said_of_saving(whole: Plan, made: Plan) -> list[str]:
@@ -195,7 +195,7 @@ def _pass_through(case: _Case) -> Plan:
     info, track = case.info, case.track
     (length_s,) = case.durations_s
     reason = (
-        f"It fits as it is: {info.container} with {track.codec}, {clock(length_s)}, "
+        f"It fits as it is: {info.container} with {track.codec}, {format_length(length_s)}, "
         f"{targets.sent_size(info.size_bytes, case.via)}. Not a byte is changed."
     )
     return Plan(
@@ -271,7 +271,7 @@ def _encoded(case: _Case, unframed: str) -> Plan:
     causes = (*causes, *(one for one in told if one))
     reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
     spans = sharing.shared_out(case.stretches, fit.numbers)
-    most_bytes = ladder.file_bytes(  # resampling may round up to one sample more
+    most_bytes = file_bytes(  # resampling may round up to one sample more
         encoding, int(fit.longest_s * encoding.sample_rate_hz) + 1
     )
     return Plan(
@@ -306,11 +306,11 @@ def _rows(
 
 
 def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
-    made = ladder.describe(fit.encoding)
+    made = describe(fit.encoding)
     longest = max(spans, key=lambda span: span.samples)
     longest_s = Fraction(longest.samples, longest.rate_hz)
     if len(spans) == 1:
-        said = [f"One segment of {clock(longest_s)} fits as {made}."]
+        said = [f"One segment of {format_length(longest_s)} fits as {made}."]
     else:
         said = [
             frame_plan.said_of_segments(spans, reach_s),
@@ -322,7 +322,7 @@ def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fract
     advised_s = case.target.limit("advised_duration_s")
     if advised_s is not None and longest_s > advised_s:
         said.append(
-            f"The makers of the model advise clips of at most {clock(advised_s)}: "
-            f"--segment {clock(advised_s).replace(' ', '')} makes them."
+            f"The makers of the model advise clips of at most {format_length(advised_s)}: "
+            f"--segment {format_length(advised_s).replace(' ', '')} makes them."
         )
     return said

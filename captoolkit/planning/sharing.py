@@ -17,8 +17,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Span
 from captoolkit.planning.cuts import balanced_edges
 from captoolkit.planning.options import SHORTEST_S, ParsedOptions
-from captoolkit.services.rows import clock
-from captoolkit.units import format_clock
+from captoolkit.units import format_clock, format_length
 
 MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
 REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
@@ -52,7 +51,8 @@ def numbers(
         raise _too_few(options, durations_s[0], longest_s, least[0])
     if options.parts > 1 and durations_s[0] / options.parts < SHORTEST_S:
         raise UsageError(
-            f"parts={options.parts} of {clock(durations_s[0])} would each be shorter than a second",
+            f"parts={options.parts} of {format_length(durations_s[0])} would each be shorter than "
+            "a second",
             fix=f"ask for at most {max(1, int(durations_s[0]))}",
         )
     return (options.parts,)
@@ -65,14 +65,14 @@ def _too_few(
     parts = options.parts or 1
     if options.segment_s is not None and parts >= _fewest(duration_s, longest_s, None):
         return UsageError(
-            f"parts={parts} and segments of {clock(options.segment_s)} cannot both be had of "
-            f"{clock(duration_s)}",
+            f"parts={parts} and segments of {format_length(options.segment_s)} cannot both be had "
+            f"of {format_length(duration_s)}",
             fix=f"leave one of the two out, or ask for at least {least} parts",
         )
     balanced_s, slack_s = duration_s / parts, _slack_s(duration_s, parts)
     lasts, held = (format_clock(one, decimals=3) for one in (balanced_s, longest_s - slack_s))
     if balanced_s > longest_s + 1:
-        why = f"parts={parts} would each be longer than the {clock(longest_s)} allowed"
+        why = f"parts={parts} would each be longer than the {format_length(longest_s)} allowed"
     else:
         why = (
             f"parts={parts} would each last {lasts}, and a segment may hold {held} at most: a file "

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from captoolkit.bitstream.encodings import describe
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track, Via
-from captoolkit.planning import frame_plan, ladder, sharing
+from captoolkit.planning import frame_plan, sharing
 from captoolkit.planning.options import SHORTEST_S, ParsedOptions, refuse_nonsense
 from captoolkit.services.price import bill
-from captoolkit.services.rows import NOBODY, clock
-from captoolkit.units import samples_at
+from captoolkit.services.rows import NOBODY
+from captoolkit.units import format_length, samples_at
 
 LONGEST_S = Fraction(2400)  # of a piece, if nothing is asked for
 # A copied piece may be longer by a packet at either end than its span says.
@@ -159,9 +160,12 @@ def _causes(
     if len(stretches) > 1:
         causes.append(f"It is cut at its chapters, {len(stretches)} in all.")
     if duration_s > longest_s:
-        causes.append(f"It lasts {clock(duration_s)}; a piece is to be {clock(longest_s)} at most.")
+        causes.append(
+            f"It lasts {format_length(duration_s)}; a piece is to be {format_length(longest_s)} "
+            "at most."
+        )
     if options.segment_s is not None and duration_s > options.segment_s:
-        causes.append(f"Pieces of {clock(options.segment_s)} are asked for.")
+        causes.append(f"Pieces of {format_length(options.segment_s)} are asked for.")
     if options.parts is not None and options.parts > 1:
         causes.append(f"{options.parts} parts are asked for.")
     if track_is_asked_for and len(info.tracks) > 1:
@@ -192,7 +196,9 @@ def _untouched(info: MediaInfo, track: Track) -> Plan:
         reach_samples=0,
         max_segment_samples=track.duration_samples,
         max_segment_bytes=NO_LIMIT_BYTES,
-        reasons=(f"It lasts {clock(length_s)} and need not be cut. Not a byte is changed.",),
+        reasons=(
+            f"It lasts {format_length(length_s)} and need not be cut. Not a byte is changed.",
+        ),
         **bill(NOBODY, [length_s]),
     )
 
@@ -204,7 +210,7 @@ def said_of_copies(codec: str, container: str) -> str:
 
 def said_of_samples(encoding: Encoding, codec: str) -> str:
     """Return what is done with samples that are kept, as a sentence."""
-    made = ladder.describe(encoding)
+    made = describe(encoding)
     if encoding.codec == codec:
         return f"Each sample is kept as it is: {made}."
     return f"Its cuts are exact: what its {codec} decoder gives is kept as {made}."

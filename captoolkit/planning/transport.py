@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
 
+from captoolkit.bitstream.encodings import describe
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Plan, Via
-from captoolkit.planning.ladder import describe
 from captoolkit.services.rows import max_bytes, sent_size
 
 AUTO = "auto"

@@ -17,7 +17,7 @@ import msgspec
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Fact, MediaInfo, Price, Target, Track, Via
-from captoolkit.units import base64_capacity, base64_length, format_clock, format_size
+from captoolkit.units import base64_capacity, base64_length, format_length, format_size
 
 Row = TypeVar("Row")
 
@@ -233,9 +233,9 @@ def _size_misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> li
     limit_s, largest_bytes = longest_s(target), max_bytes(target, via)
     if limit_s is not None and Fraction(track.duration_samples, track.sample_rate_hz) > limit_s:
         found.append(
-            f"It lasts {_over(clock(track.duration_s), clock(limit_s))}; {target.name} "
-            f"{'hears only' if target.on_exceed == 'truncate' else 'takes at most'} "
-            f"{clock(limit_s)} at a time."
+            f"It lasts {_over(format_length(track.duration_s), format_length(limit_s))}; "
+            f"{target.name} {'hears only' if target.on_exceed == 'truncate' else 'takes at most'} "
+            f"{format_length(limit_s)} at a time."
         )
     if largest_bytes is not None and info.size_bytes > largest_bytes:
         most = sent_size(largest_bytes, via)
@@ -263,10 +263,3 @@ def sent_size(size_bytes: int, via: Via) -> str:
     if via is not Via.BASE64:
         return format_size(size_bytes)
     return f"{format_size(base64_length(size_bytes) + len(DATA_URI_PREFIX))} as Base64 text"
-
-
-def clock(seconds: Fraction | float) -> str:
-    """Return a duration as the sentences of a plan put it: `41:00`, below a minute `12.5 s`."""
-    if seconds >= 60:
-        return format_clock(seconds)
-    return f"{float(seconds):.3f}".rstrip("0").rstrip(".") + " s"

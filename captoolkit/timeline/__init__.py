@@ -1,8 +1,13 @@
-"""Tell. Pure: captions in, one timeline out, and the timeline as text in many formats."""
+"""Timelines: captions over a whole recording as one value, as text in many formats, and in files.
+
+`Timeline` is the value, `stitch` makes one from the answers of a captioner, `render` and `parse`
+turn it into text and back, `save` and `load` do the same with files. Everything but `save` and
+`load` is pure.
+"""
 
 from __future__ import annotations
 
-from captoolkit.timeline.base import Format
+from captoolkit.timeline.base import Format, FormatOptions
 from captoolkit.timeline.formats import (
     FORMATS,
     check,
@@ -13,15 +18,21 @@ from captoolkit.timeline.formats import (
     render,
 )
 from captoolkit.timeline.stitch import stitch
+from captoolkit.timeline.store import load, save
+from captoolkit.timeline.value import Timeline
 
 __all__ = [
     "FORMATS",
     "Format",
+    "FormatOptions",
+    "Timeline",
     "check",
     "extension_of",
     "format_of",
+    "load",
     "losses",
     "parse",
     "render",
+    "save",
     "stitch",
 ]

@@ -1,21 +1,21 @@
 r"""Advanced SubStation Alpha (ASS): one Dialogue event for each entry, in one plain style.
 
 ASS has no escape that all its readers know. Braces, and a backslash that would begin a code, are
-written as their full-width twins, as in SRT; `\N` is the end of a line. Times are whole
-hundredths of a second with as many hours as there are; Aegisub reads hours of one digit only.
-Notes are comments in the head of the file.
+replaced by their full-width twins, as in SRT; `\N` ends a line. Times are whole hundredths of a
+second with as many digits for the hours as they need; Aegisub reads only one digit. Notes are
+comments at the beginning of the file.
 """
 
 from __future__ import annotations
 
 from captoolkit.model import Entry
-from captoolkit.timeline.cues import cue_lines, hours_over, stamp, ticks
-from captoolkit.timeline.srt import defused
+from captoolkit.timeline.cues import cue_lines, exceeds_hours, ticks, timestamp
+from captoolkit.timeline.srt import without_markup
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 
 MOST_HOURS = 10
-HEAD = """\
+HEADER = """\
 ScriptType: v4.00+
 WrapStyle: 0
 ScaledBorderAndShadow: yes
@@ -38,21 +38,21 @@ def render(timeline: Timeline) -> str:
     """Return the timeline as ASS."""
     notes = "".join(f"; {one_line(note)}\n" for note in timeline.notes)
     events = (_event(*tick) for tick in ticks(timeline, 100))
-    return "".join([f"[Script Info]\n{notes}{HEAD}", *events])
+    return "".join([f"[Script Info]\n{notes}{HEADER}", *events])
 
 
 def losses(timeline: Timeline) -> list[str]:
-    """Return which editors will not read the times."""
-    if not hours_over(timeline, MOST_HOURS):
+    """Return a sentence on hours that some editors do not read."""
+    if not exceeds_hours(timeline, MOST_HOURS):
         return []
-    return ["Past 9:59:59 the hour has two digits, which some editors do not read."]
+    return ["After 9:59:59 the hours have two digits, which some editors do not read."]
 
 
 def _event(start: int, end: int, entry: Entry) -> str:
-    text = r"\N".join(map(defused, cue_lines(entry)))
+    text = r"\N".join(map(without_markup, cue_lines(entry)))
     return f"Dialogue: 0,{_time(start)},{_time(end)},Default,,0,0,0,,{text}\n"
 
 
 def _time(hundredths: int) -> str:
-    """`H:MM:SS.cc`."""
-    return stamp(hundredths * 10, mark=".")[:-1].removeprefix("0")
+    """The time as `H:MM:SS.cc`."""
+    return timestamp(hundredths * 10, mark=".")[:-1].removeprefix("0")

@@ -1,4 +1,4 @@
-r"""Audacity's label track: start, end and text of each entry, with tabs between them.
+r"""Audacity's label track: start, end and text of each entry, separated by tabs.
 
 A label is one line; paragraphs and line ends become spaces. There are no comments.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from captoolkit.model import Entry
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import said_in_one_line
+from captoolkit.timeline.wording import text_in_one_line
 from captoolkit.units import format_seconds
 
 
@@ -19,4 +19,4 @@ def render(timeline: Timeline) -> str:
 def _label(entry: Entry) -> str:
     span = entry.source_span
     times = (format_seconds(n, span.rate_hz) for n in (span.start_samples, span.end_samples))
-    return "\t".join([*times, said_in_one_line(entry)]) + "\n"
+    return "\t".join([*times, text_in_one_line(entry)]) + "\n"

@@ -1,70 +1,88 @@
-r"""What every timeline format is, and how to add one.
+r"""The interface of a timeline format, and the recipe for adding one.
 
-A format is a pure function `Timeline -> str`: no files, no clock, no network. The text it returns
-is meant for UTF-8, has `\n` for line ends, and ends with one.
+A format is a pure function `Timeline -> str` that uses no files, no clock and no network. The text
+it returns is encoded as UTF-8, has `\n` line ends, and ends with one.
 
 How to add a format, in four steps:
 
 1. Write `timeline/NAME.py` with `render(timeline: Timeline) -> str`. Take the times from
-   `cues.cues` and the words from `wording.paragraphs`: they make holes and silences visible, keep
-   cues in order, and let no control character through. What is left is your format's own escaping.
-   Write `timeline.notes` where the format has comments.
-2. Say in the module's docstring what the format cannot carry and what is written instead. What that
-   means for one timeline, `losses(timeline: Timeline) -> list[str]` tells its user; what cannot be
-   written at all is a `UsageError`. Nothing is cut silently. What can be known before there is a
-   timeline (an option that cannot be, a package that is missing) belongs into `check()`, so that
-   nobody captions for hours and then hears of it.
-3. Add one row to `FORMATS` in `timeline/formats.py`. The module is imported when first used, so
-   a heavy import in it costs nothing to those who do not ask for it.
-4. Add a reader, written by somebody else, to `READERS` in `tests/timeline/test_formats.py`: the
-   table of nasty captions there then runs through your format too.
+   `cues.cues` and the words from `wording.paragraphs`: these show failed and silent entries, keep
+   cues in order, and remove control characters. Only the format's own escaping is left to write.
+   Write `timeline.notes` as comments if the format has them.
+2. Name in the module's docstring the content that the format cannot carry, and its replacement. If
+   that depends on the timeline, add `losses(timeline: Timeline) -> list[str]`: one sentence for
+   each loss. Raise `UsageError` for a timeline that the format cannot hold at all. Never cut text
+   silently. Add `check()` for a fault that exists before the timeline does (an invalid option, a
+   missing package), so that the error comes before hours of captioning.
+3. Add one row to `FORMATS` in `timeline/formats.py`. The module is imported on first use, so a
+   slow import costs nothing until someone selects the format. Add the format's own options, if it
+   has any, to `FormatOptions` below.
+4. Add an independent reader to `READERS` in `tests/timeline/test_formats.py`: the table of
+   difficult captions there then runs through the new format too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from captoolkit.timeline.value import Timeline
+if TYPE_CHECKING:
+    from captoolkit.timeline.value import Timeline
+
+
+class FormatOptions(TypedDict, total=False):
+    """The keyword options of `render`, `losses` and `save`.
+
+    Attributes:
+        spread: give each sentence of a caption its own cue, in formats that show one text after
+            another. A cue's time is proportional to the length of its sentence; captoolkit has not
+            measured it, and the file notes that if the format has comments.
+        frame_rate: frames per second of the editing program, for formats that count frames: 23.976,
+            24, 25, 29.97, 30, 48, 50, 59.94 or 60; 25 if None.
+    """
+
+    spread: bool
+    frame_rate: Fraction | float | str | None
 
 
 class Writer(Protocol):
-    """What the module of a format provides."""
+    """The module of a format."""
 
     def render(self, timeline: Timeline, **options: Any) -> str:
         """Return the timeline as text of this format."""
         ...
 
 
-class CarefulWriter(Writer, Protocol):
-    """What the module of a format provides that cannot hold everything."""
+class LossyWriter(Writer, Protocol):
+    """The module of a format that cannot hold every timeline completely."""
 
     def losses(self, timeline: Timeline, **options: Any) -> list[str]:
-        """Return what a reader of the file will miss or meet, a sentence each."""
+        """Return one sentence for each thing that the file lacks or that readers may not read."""
         ...
 
 
-class DemandingWriter(Writer, Protocol):
-    """What the module of a format provides that cannot be written everywhere."""
+class CheckedWriter(Writer, Protocol):
+    """The module of a format that needs certain options or packages."""
 
     def check(self, **options: Any) -> None:
-        """Raise `UsageError` where no timeline could be written with these options."""
+        """Raise `UsageError` if no timeline could be written with these options."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One way to write a timeline.
+    """One row of `FORMATS`.
 
     Attributes:
-        name: what a caller asks for (`-f srt`).
-        extension: what a file of it is called after the dot.
-        title: what it is, in a few words for a list of formats.
-        module: where its `render` lives, imported when first needed.
-        has_cues: it shows one text after another, so that sentences may be spread over a segment.
-        options: the names of the options that its `render` and `losses` take.
+        name: the name that callers use (`-f srt`).
+        extension: the ending of its files, without the first dot.
+        title: a few words for a list of formats.
+        module: the module with its `render`, imported on first use.
+        has_cues: the format shows one text after another, so that `spread` applies.
+        options: the names of the options that its `render`, `losses` and `check` take.
     """
 
     name: str
@@ -80,15 +98,15 @@ class Format:
         return writer.render(timeline, **self._own(options))
 
     def losses(self, timeline: Timeline, options: Mapping[str, Any]) -> list[str]:
-        """Return what this format cannot hold of the timeline, a sentence each."""
-        writer: CarefulWriter = import_module(self.module)
+        """Return the losses of this timeline in this format, one sentence each."""
+        writer: LossyWriter = import_module(self.module)
         if not hasattr(writer, "losses"):
             return []
         return writer.losses(timeline, **self._own(options))
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Raise `UsageError` where no timeline could be written with these options."""
-        writer: DemandingWriter = import_module(self.module)
+        """Raise `UsageError` if no timeline could be written with these options."""
+        writer: CheckedWriter = import_module(self.module)
         if hasattr(writer, "check"):
             writer.check(**self._own(options))
 

@@ -1,10 +1,10 @@
-r"""Where text may be broken: into sentences, into lines as subtitles have them, into a title.
+r"""Text breaking: into sentences, into lines of subtitle width, into a title.
 
-Rules: no character is ever lost but the space that a line is broken at. Widths are columns: a
-wide (East Asian) character fills two, a combining one none. A word is never broken, except that
-text without spaces between words breaks between two of its wide characters, but not before a
-closing mark nor behind an opening one. Any text is gone through once, whatever it is made of: what
-matches a run of characters takes all of it and begins only where the run does.
+Rules: no character is lost except the space at which a line is broken. Widths are columns: a wide
+(East Asian) character has two, a combining character none. Words are not broken, except that text
+without spaces between words breaks between two wide characters, but not before a closing mark or
+after an opening one. Every function takes linear time for any text: a pattern that matches a run of
+characters matches all of it, and only at its start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MORE = "…"
 _WIDE_STOPS = "。！？"
 _AFTER_WIDE_STOP = "”’」』）】》"
 _SENTENCE_END = re.compile(
-    r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+\s++(?=[^a-z])"""  # a small letter goes on: "approx. ten"
+    r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+\s++(?=[^a-z])"""  # not in "approx. ten"
     rf"|(?<![{_WIDE_STOPS}])[{_WIDE_STOPS}]++[{_AFTER_WIDE_STOP}]*+\s*+(?=.)"
     r"|(?<![।॥؟۔])[।॥؟۔]++\s++(?=.)"
     r"|(?<!\s)[^\S\n]*+\n[^\S\n]*+\n\s*+(?=.)"
@@ -33,7 +33,7 @@ _OPENING = frozenset("（「『【《〈〔“‘")
 
 
 def columns(text: str) -> int:
-    """Return how many columns a text fills on one line.
+    """Return the number of columns that a text fills on one line.
 
     ```python
     >>> columns("rain"), columns("雨声"), columns("e\u0301")
@@ -51,7 +51,7 @@ def _width(character: str) -> int:
 
 
 def sentences(text: str) -> list[str]:
-    r"""Return the sentences of a text with the spaces behind them; together they are the text.
+    r"""Return the sentences of a text with their trailing spaces; joined, they are the text.
 
     ```python
     >>> sentences("A dog. It barks 3.5 times!\n\nRain")
@@ -61,24 +61,24 @@ def sentences(text: str) -> list[str]:
 
     ```
     """
-    said: list[str] = []
-    start = seen = 0
+    found: list[str] = []
+    start = reached = 0
     has_words = False
-    for found in _SENTENCE_END.finditer(text):
-        has_words = has_words or any(map(str.isalpha, text[seen : found.end()]))
-        seen = found.end()
-        if has_words:  # "1." begins one
-            said.append(text[start:seen])
-            start, has_words = seen, False
+    for end in _SENTENCE_END.finditer(text):
+        has_words = has_words or any(map(str.isalpha, text[reached : end.end()]))
+        reached = end.end()
+        if has_words:  # without a letter, as in "1.", it is the beginning of a sentence
+            found.append(text[start:reached])
+            start, has_words = reached, False
     rest = text[start:]
-    return [*said, rest] if rest or not said else said
+    return [*found, rest] if rest or not found else found
 
 
-def may_go_on(text: str) -> bool:
-    """Return whether a sentence may follow with no space between, as Chinese and Japanese have it.
+def needs_no_space_after(text: str) -> bool:
+    """Return whether a sentence may follow without a space, as in Chinese and Japanese.
 
     ```python
-    >>> may_go_on("一位女士。”"), may_go_on("A dog.")
+    >>> needs_no_space_after("一位女士。”"), needs_no_space_after("A dog.")
     (True, False)
 
     ```
@@ -87,7 +87,7 @@ def may_go_on(text: str) -> bool:
 
 
 def words_with_spaces(text: str) -> list[str]:
-    """Return the words of a text with the spaces around them; together they are the text.
+    """Return the words of a text with the spaces around them; joined, they are the text.
 
     ```python
     >>> words_with_spaces("A dog  barks ")
@@ -99,7 +99,7 @@ def words_with_spaces(text: str) -> list[str]:
 
 
 def wrapped(line: str, *, width: int = LINE_COLUMNS) -> list[str]:
-    """Return a line as lines of at most so many columns; only one that cannot break is longer.
+    """Return a line broken into lines of at most `width` columns, longer only if unbreakable.
 
     ```python
     >>> wrapped("a dog barks", width=6)
@@ -124,7 +124,7 @@ def wrapped(line: str, *, width: int = LINE_COLUMNS) -> list[str]:
 
 
 def _chunks(line: str) -> Iterator[str]:
-    """The pieces between which a line may break, each with the spaces behind it."""
+    """The pieces between which a line may break, each with its trailing spaces."""
     if line.isascii():
         yield from _WORD.findall(line)
         return
@@ -148,23 +148,23 @@ def _may_break(before: str, after: str) -> bool:
     )
 
 
-def title(said: str, *, width: int = TITLE_COLUMNS) -> str:
-    """Return a line that fits so many columns; where that is not all of it, it ends in `…`.
+def shortened(line: str, *, width: int = TITLE_COLUMNS) -> str:
+    """Return a line cut to at most `width` columns; a cut line ends in `…`.
 
     ```python
-    >>> title("A dog. It barks."), title("A dog. It barks.", width=8)
+    >>> shortened("A dog. It barks."), shortened("A dog. It barks.", width=8)
     ('A dog. It barks.', 'A dog. …')
-    >>> title("A dog that barks", width=8)
+    >>> shortened("A dog that barks", width=8)
     'A dog …'
 
     ```
     """
-    if columns(said) <= width:
-        return said
-    first = sentences(said)[0].rstrip()
+    if columns(line) <= width:
+        return line
+    first = sentences(line)[0].rstrip()
     if columns(first) + 2 <= width:
         return f"{first} {MORE}"
-    line = wrapped(said, width=width - 2)[0]
-    filled = accumulate(map(_width, line))
+    beginning = wrapped(line, width=width - 2)[0]
+    filled = accumulate(map(_width, beginning))
     fitting = sum(1 for _ in takewhile(lambda reached: reached <= width - 2, filled))
-    return f"{line[:fitting]} {MORE}"
+    return f"{beginning[:fitting]} {MORE}"

@@ -1,7 +1,7 @@
-r"""CSV as RFC 4180 has it: a head, a row for each entry, lines that end in CRLF.
+r"""CSV after RFC 4180: a header, a row for each entry, lines that end in CRLF.
 
 Line ends inside a text stay. A spreadsheet would run a text that begins with `=`, `+`, `-` or `@`
-as a formula, so such a text has a space before it.
+as a formula, so captoolkit writes a space before it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import plain
 from captoolkit.units import format_seconds
 
-HEAD = ("index", "start_s", "end_s", "status", "text", "error", "finish_reason", "request_id")
+HEADER = ("index", "start_s", "end_s", "status", "text", "error", "finish_reason", "request_id")
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
@@ -22,7 +22,7 @@ def render(timeline: Timeline) -> str:
     """Return the timeline as CSV."""
     table = io.StringIO(newline="")
     rows = csv.writer(table, lineterminator="\r\n")
-    rows.writerow(HEAD)
+    rows.writerow(HEADER)
     rows.writerows(map(_row, timeline.entries))
     return table.getvalue()
 

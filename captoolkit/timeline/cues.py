@@ -1,9 +1,9 @@
-"""Entries as cues: times in whole milliseconds, and lines that keep a cue in one piece.
+"""Entries as cues: times in whole milliseconds, and lines that keep a cue in one block.
 
-Rules: a time is rounded once, here, to the nearest millisecond (or frame, or whatever the format
-counts). Cues never overlap, never go backwards and always last at least one: an entry too short for
-that is given its millisecond, and the cue after it starts where it ends. No time is ever clamped;
-hours have as many digits as needed. Long lines are broken as subtitles are.
+Rules: a time is rounded once, here, to the nearest unit of the format (a millisecond, a frame, a
+hundredth of a second). Cues do not overlap, never go backwards and last at least one unit: a
+shorter entry is extended to one unit, and the next cue starts at its end. No time is clamped; hours
+have as many digits as they need. Long lines are broken to the width of subtitles.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from captoolkit.model import Entry
-from captoolkit.timeline.breaking import MORE, title, wrapped
+from captoolkit.timeline.breaking import MORE, shortened, wrapped
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import paragraphs, said_in_one_line
+from captoolkit.timeline.wording import paragraphs, text_in_one_line
 from captoolkit.units import format_clock, samples_at
 
 _NUMBER_ALONE = re.compile(r"-?\d+\.?\d*")
@@ -24,7 +24,7 @@ _NUMBER_ALONE = re.compile(r"-?\d+\.?\d*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cue:
-    """One entry with the times it is shown at, half open, on the source's clock."""
+    """One entry with its display times, half open, on the source's clock."""
 
     start_ms: int
     end_ms: int
@@ -32,7 +32,7 @@ class Cue:
 
     @property
     def times(self) -> str:
-        """Both times as a person reads them: `0:30.000 - 1:00.000`."""
+        """Both times for people: `0:30.000 - 1:00.000`."""
         return " - ".join(
             format_clock(Fraction(time_ms, 1000), decimals=3)
             for time_ms in (self.start_ms, self.end_ms)
@@ -40,17 +40,17 @@ class Cue:
 
 
 def ticks(timeline: Timeline, ticks_hz: int | Fraction) -> Iterator[tuple[int, int, Entry]]:
-    """Yield start and end of each entry on a clock of so many ticks a second, in time order."""
-    shown = 0
+    """Yield start and end of each entry in ticks, `ticks_hz` of them a second, in time order."""
+    reached = 0
     for entry in timeline.entries:
         span = entry.source_span
         start, end = (
             samples_at(Fraction(samples, span.rate_hz), ticks_hz)
             for samples in (span.start_samples, span.end_samples)
         )
-        start = max(shown, start)
-        shown = max(start + 1, end)
-        yield start, shown, entry
+        start = max(reached, start)
+        reached = max(start + 1, end)
+        yield start, reached, entry
 
 
 def cues(timeline: Timeline) -> Iterator[Cue]:
@@ -59,11 +59,11 @@ def cues(timeline: Timeline) -> Iterator[Cue]:
         yield Cue(start_ms=start_ms, end_ms=end_ms, entry=entry)
 
 
-def stamp(time_ms: int, *, mark: str) -> str:
-    """Return `HH:MM:SS` and milliseconds after `mark`, as subtitles write it.
+def timestamp(time_ms: int, *, mark: str) -> str:
+    """Return a time as subtitles write it: `HH:MM:SS`, `mark`, milliseconds.
 
     ```python
-    >>> stamp(3_661_500, mark=","), stamp(360_000_000, mark=".")
+    >>> timestamp(3_661_500, mark=","), timestamp(360_000_000, mark=".")
     ('01:01:01,500', '100:00:00.000')
 
     ```
@@ -75,10 +75,10 @@ def stamp(time_ms: int, *, mark: str) -> str:
 
 
 def cue_lines(entry: Entry) -> list[str]:
-    r"""Return the lines of a subtitle cue: none is blank, none but the first is only a number.
+    r"""Return the lines of a subtitle cue: no line is blank, only the first may be a bare number.
 
-    A blank line would end the cue, so a new paragraph is just a new line here. A line that holds
-    only a number is taken for the next cue's number by many readers, so it joins the line above.
+    A blank line would end the cue, so a paragraph becomes a line. Many readers take a line with
+    only a number for the number of the next cue, so such a line is joined to the one above.
 
     ```python
     >>> from captoolkit.model import Span, Status
@@ -89,9 +89,9 @@ def cue_lines(entry: Entry) -> list[str]:
 
     ```
     """
-    said = (part for lines in paragraphs(entry) for line in lines for part in wrapped(line))
+    shown = (part for lines in paragraphs(entry) for line in lines for part in wrapped(line))
     lines: list[str] = []
-    for line in said:
+    for line in shown:
         if lines and _NUMBER_ALONE.fullmatch(line):
             lines[-1] += f" {line}"
         else:
@@ -100,18 +100,18 @@ def cue_lines(entry: Entry) -> list[str]:
 
 
 def entry_title(entry: Entry) -> str:
-    """Return what an entry says as a title; where that is not all of it, it ends in `…`."""
-    return title(said_in_one_line(entry))
+    """Return the text of an entry as a title; a shortened title ends in `…`."""
+    return shortened(text_in_one_line(entry))
 
 
-def hours_over(timeline: Timeline, hours: int) -> bool:
-    """Return whether the timeline goes past so many hours."""
+def exceeds_hours(timeline: Timeline, hours: int) -> bool:
+    """Return whether a cue ends later than `hours` hours."""
     return any(end > hours * 3600 for _, end, _ in ticks(timeline, 1))
 
 
-def loss_of_titles(timeline: Timeline) -> list[str]:
-    """Return a sentence on the titles that are not all of their caption; none where all are."""
-    cut = sum(entry_title(entry) != said_in_one_line(entry) for entry in timeline.entries)
+def title_losses(timeline: Timeline) -> list[str]:
+    """Return a sentence on the titles that were shortened; an empty list if none were."""
+    cut = sum(entry_title(entry) != text_in_one_line(entry) for entry in timeline.entries)
     if not cut:
         return []
     return [

@@ -1,16 +1,16 @@
-r"""FFMETADATA: chapters as ffmpeg reads them, in milliseconds.
+r"""FFMETADATA: chapters in ffmpeg's own text format, in milliseconds.
 
-`=`, `;`, `#` and `\` have a backslash before them, which is ffmpeg's own escape; but a line whose
-last character is a backslash goes on for ffmpeg, escaped or not, so there it is the full-width
-twin. A title is the whole caption where that is short, else its beginning with `…` behind it. Notes
-are comments.
+`=`, `;`, `#` and `\` get a backslash before them, which is ffmpeg's own escape. A backslash at the
+end of a line continues the line in ffmpeg, escaped or not, so there it is replaced by its
+full-width twin. A title is the whole caption if that is short, else its beginning, followed by `…`.
+Notes are comments.
 """
 
 from __future__ import annotations
 
 import re
 
-from captoolkit.timeline.cues import Cue, cues, entry_title, loss_of_titles
+from captoolkit.timeline.cues import Cue, cues, entry_title, title_losses
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 
@@ -25,8 +25,8 @@ def render(timeline: Timeline) -> str:
 
 
 def losses(timeline: Timeline) -> list[str]:
-    """Return what the titles leave out."""
-    return loss_of_titles(timeline)
+    """Return a sentence on shortened titles."""
+    return title_losses(timeline)
 
 
 def _chapter(cue: Cue) -> str:

@@ -1,7 +1,7 @@
-"""The formats known here, by name, and the two verbs that use them.
+"""The table of timeline formats, and the functions that use it.
 
-Rules: `FORMATS` is a plain dict that anyone may add to. A timeline out of order is refused here,
-once, before any format sees it.
+Rules: `FORMATS` is a plain dict to which callers may add rows. `render` and `losses` refuse a
+timeline out of order before they pass it to a format.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from captoolkit.errors import UsageError
-from captoolkit.timeline.base import Format
-from captoolkit.timeline.stitch import refuse_disorder
-from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.base import Format, FormatOptions
+from captoolkit.timeline.order import refuse_disorder
+
+if TYPE_CHECKING:
+    from captoolkit.timeline.value import Timeline
 
 FORMATS: dict[str, Format] = {
     row.name: row
@@ -127,76 +129,79 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def render(timeline: Timeline, format_name: str, *, spread: bool = False, **options: Any) -> str:
-    """Return the timeline as text, ready to be written as UTF-8.
+def render(timeline: Timeline, format_name: str, **options: Unpack[FormatOptions]) -> str:
+    """Return the timeline as text, to be encoded as UTF-8.
 
     Args:
-        timeline: what to write.
+        timeline: the timeline to write.
         format_name: one of the names in `FORMATS`.
-        spread: lay the sentences of a segment over it in proportion, in formats that show one text
-            after another; the times within a segment are then not measured, and the file says so
-            where it can.
-        **options: for the formats that take them: `frame_rate`, frames per second.
+        **options: `spread` and `frame_rate`, see `FormatOptions`; a format ignores the options that
+            only other formats have.
 
     Raises:
-        UsageError: there is no such format or option, the entries are out of order, or the format
-            cannot hold the timeline.
+        UsageError: no format has that name, no format has that option, the entries are out of
+            order, or the format cannot hold the timeline.
     """
-    row, shown = _asked_for(timeline, format_name, spread=spread, options=options)
+    return render_for("render", timeline, format_name, options)
+
+
+def render_for(verb: str, timeline: Timeline, format_name: str, options: Mapping[str, Any]) -> str:
+    """Return the same text as `render`; errors name the function `verb` that the caller called."""
+    row, shown = _row_and_timeline(verb, timeline, format_name, options)
     return row.render(shown, options)
 
 
-def check(format_name: str, **options: Any) -> None:
-    """Raise now what `render` would raise for any timeline: call it before long work.
+def losses(timeline: Timeline, format_name: str, **options: Unpack[FormatOptions]) -> list[str]:
+    """Return what a file of this format lacks, and how exact its times are, one sentence each.
 
-    Raises:
-        UsageError: there is no such format or option, or it needs what is not there.
+    Takes the arguments of `render` and raises the same errors.
     """
-    row = _format(format_name)
-    _refuse_unknown(options)
-    row.check(options)
-
-
-def losses(
-    timeline: Timeline, format_name: str, *, spread: bool = False, **options: Any
-) -> list[str]:
-    """Return what a file of this format would not hold, or what its times are, a sentence each.
-
-    Takes what `render` takes, and raises the same.
-    """
-    row, shown = _asked_for(timeline, format_name, spread=spread, options=options)
+    row, shown = _row_and_timeline("losses", timeline, format_name, options)
     return [*shown.notes, *row.losses(shown, options)]
 
 
-def _asked_for(
-    timeline: Timeline, format_name: str, *, spread: bool, options: Mapping[str, Any]
-) -> tuple[Format, Timeline]:
+def check(format_name: str, **options: Unpack[FormatOptions]) -> None:
+    """Raise the errors that `render` would raise for any timeline: call it before long work.
+
+    Raises:
+        UsageError: no format has that name, no format has that option, or the format needs a
+            package that is not installed.
+    """
     row = _format(format_name)
-    _refuse_unknown(options)
+    _refuse_unknown("check", options)
+    row.check(options)
+
+
+def _row_and_timeline(
+    verb: str, timeline: Timeline, format_name: str, options: Mapping[str, Any]
+) -> tuple[Format, Timeline]:
+    """The format's row, and the timeline as the format shows it; refuses unusable arguments."""
+    row = _format(format_name)
+    _refuse_unknown(verb, options)
     refuse_disorder(timeline)
-    return row, timeline.spread() if spread and row.has_cues else timeline
+    return row, timeline.spread() if options.get("spread") and row.has_cues else timeline
 
 
-def _refuse_unknown(options: Mapping[str, Any]) -> None:
-    known = sorted({name for row in FORMATS.values() for name in row.options})
+def _refuse_unknown(verb: str, options: Mapping[str, Any]) -> None:
+    names = sorted({"spread"}.union(*(row.options for row in FORMATS.values())))
     for name in options:
-        if name not in known:
-            raise UsageError(f"{name!r} is no option of a format", fix=f"use {', '.join(known)}")
+        if name not in names:
+            raise UsageError(f"{verb}() takes no option {name!r}", fix=f"use {', '.join(names)}")
 
 
 def parse(text: str) -> Timeline:
-    """Return the timeline that was rendered as JSON: equal to the one that was written.
+    """Return the timeline that was rendered as JSON, equal to the original.
 
     Raises:
-        InputError: the text is no timeline, or not one that this version reads.
+        InputError: the text is no timeline, or one that this version cannot read.
     """
-    from captoolkit.timeline import json  # here, because it loads msgspec
+    from captoolkit.timeline import json  # imported here because it loads msgspec
 
     return json.parse(text)
 
 
 def extension_of(format_name: str) -> str:
-    """Return what a file of this format is called after the dot.
+    """Return the ending of a format's files, without the first dot.
 
     ```python
     >>> extension_of("srt")
@@ -205,13 +210,13 @@ def extension_of(format_name: str) -> str:
     ```
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: no format has that name.
     """
     return _format(format_name).extension
 
 
 def format_of(path: str | os.PathLike[str]) -> str | None:
-    """Return the format that a file's ending names, None where it names none.
+    """Return the name of the format that a file's ending stands for, None if it is no format's.
 
     ```python
     >>> format_of("out/talk.vtt"), format_of("talk.chapters.vtt"), format_of("talk")
@@ -230,5 +235,5 @@ def _format(name: str) -> Format:
     try:
         return FORMATS[name]
     except KeyError:
-        known = ", ".join(FORMATS)
-        raise UsageError(f"{name!r} is not a timeline format", fix=f"use one of {known}") from None
+        names = ", ".join(FORMATS)
+        raise UsageError(f"{name!r} is not a timeline format", fix=f"use one of {names}") from None

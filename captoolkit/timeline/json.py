@@ -1,12 +1,11 @@
-r"""JSON: the whole timeline, and the only format that is read back.
+r"""JSON: the whole timeline, and the only format that captoolkit reads back.
 
-Rules: what is written is `captoolkit.timeline/1`, field by field, and `parse(render(t)) == t`.
-Times are seconds with six decimals, which name one sample at any rate up to 768 kHz. Money keeps
-its digits. Text stays readable UTF-8; only what could harm a terminal, break a line in another
-reader, or not be encoded at all (control characters, U+2028, lone surrogates) is written `\uXXXX`.
-A file that says more, less or something else than the format is refused, never half understood; so
-is a number of more digits than `MOST_DIGITS`, written out or by an exponent.
-`parts` and `notes` are written only where there are any.
+Rules: the format is `captoolkit.timeline/1`, and `parse(render(t)) == t`. Times are seconds with
+six decimals, which identify one sample at any rate up to 768 kHz. Money keeps its digits. Text
+stays readable UTF-8; characters that could harm a terminal, break a line in another reader, or not
+be encoded at all (control characters, U+2028, lone surrogates) are written `\uXXXX`. `parse`
+refuses a file with a missing, unknown or wrong field, and a number with more than `MOST_DIGITS`
+digits, written out or by its exponent. `parts` and `notes` are written only if there are any.
 """
 
 from __future__ import annotations
@@ -31,26 +30,26 @@ from captoolkit.model import (
     Usage,
 )
 from captoolkit.support import exact_json
-from captoolkit.timeline.editing import Part
-from captoolkit.timeline.stitch import find_fault_and_place
+from captoolkit.timeline.editing import SourcePart
+from captoolkit.timeline.order import find_fault_and_place
 from captoolkit.timeline.value import Timeline
 from captoolkit.units import samples_at
 
-NAME = "captoolkit.timeline/"
+FORMAT_NAME = "captoolkit.timeline/"
 VERSION = "1"
-FORMAT = NAME + VERSION
-MANIFEST = "captoolkit.manifest/"
-MOST_DIGITS = 400  # any 64-bit float has fewer before its point
-WHICH_FILE = "give the .json that `captoolkit caption` wrote"
+FORMAT = FORMAT_NAME + VERSION
+MANIFEST_NAME = "captoolkit.manifest/"
+MOST_DIGITS = 400  # more than a 64-bit float has before its point
+GIVE_A_TIMELINE = "give the .json that `captoolkit caption` wrote"
 
-TOO_LONG = f"has more than {MOST_DIGITS} digits"
-UNDO = "undo what was changed there, or write the timeline again"
+TOO_MANY_DIGITS = f"has more than {MOST_DIGITS} digits"
+UNDO_EDIT = "undo the change there, or write the timeline again"
 
 # ------------------------------------------------------------------------------------- writing
 
 
 def render(timeline: Timeline) -> str:
-    """Return the timeline as JSON, indented for people."""
+    """Return the timeline as indented JSON."""
     document: dict[str, object] = {
         "format": FORMAT,
         "source": source_fields(timeline.source),
@@ -66,7 +65,7 @@ def render(timeline: Timeline) -> str:
     return exact_json.render(document)
 
 
-def _part(part: Part) -> dict[str, object]:
+def _part(part: SourcePart) -> dict[str, object]:
     span = part.source_span
     return {
         "source": source_fields(part.source),
@@ -113,7 +112,7 @@ def entry_fields(entry: Entry) -> dict[str, object]:
 
 def _usage(usage: Usage) -> dict[str, object]:
     fields = {name: getattr(usage, name) for name in USAGE_FIELDS}
-    if usage.predicted_input_tokens is None:  # only where somebody predicted
+    if usage.predicted_input_tokens is None:  # written only if there is a prediction
         del fields["predicted_input_tokens"]
     return fields
 
@@ -126,11 +125,11 @@ def _cost(cost: Cost | None) -> dict[str, object] | None:
 
 _Whole = Annotated[int, msgspec.Meta(ge=0)]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # 31 years: a bound on what is worked out
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # at most 31 years
 
 
 class _Exact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An object that has these fields, all of them and no others."""
+    """An object with exactly these fields."""
 
 
 class _SourceShape(_Exact, frozen=True, kw_only=True):
@@ -189,7 +188,7 @@ class _TimelineShape(_Exact, frozen=True, kw_only=True):
     source: _SourceShape
     captioner: _CaptionerShape
     entries: list[_EntryShape]
-    usage: _UsageShape  # the sum of the entries' own, written for readers and not read
+    usage: _UsageShape  # the sum over the entries; written for readers, not read back
     cost: _CostShape | None
     parts: list[_PartShape] = []
     notes: list[str] = []
@@ -199,8 +198,8 @@ def parse(text: str) -> Timeline:
     """Return the timeline that `render` wrote.
 
     Raises:
-        InputError: the text is not JSON, not of this version, not of its shape (the message says
-            where), or its entries overlap, go backwards or leave the source.
+        InputError: the text is not JSON, has another version or wrong fields, or its entries
+            overlap, go backwards or leave the source; the message gives the place in the text.
     """
     text = text.removeprefix("\ufeff")
     document = _document(text)
@@ -227,25 +226,25 @@ def parse(text: str) -> Timeline:
 
 def _document(text: str) -> Any:
     try:
-        return json.loads(text, parse_float=_number, parse_constant=_refuse)
+        return json.loads(text, parse_float=_decimal, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         if not text[error.pos :].strip() or error.msg.startswith("Unterminated string"):
             raise InputError(
                 f"it is cut off: the file ends in the middle of line {text.count(chr(10)) + 1}"
                 if text.strip()
                 else "it is empty",
-                fix="write it again, or take it from where it is whole",
+                fix="write it again, or copy it again from its origin",
             ) from error
-        raise InputError(f"this is not JSON: {error}", fix=WHICH_FILE) from error
+        raise InputError(f"this is not JSON: {error}", fix=GIVE_A_TIMELINE) from error
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise InputError(f"this is not JSON: {error}", fix=WHICH_FILE) from error
+        raise InputError(f"this is not JSON: {error}", fix=GIVE_A_TIMELINE) from error
 
 
-def _number(digits: str) -> Decimal:
-    """The number that stands in the file, where what is worked out of it stays small."""
+def _decimal(digits: str) -> Decimal:
+    """The exact number in the file; refuses one that would make the arithmetic huge."""
     number = Decimal(digits)
     if len(digits) > MOST_DIGITS or _is_huge(number):
-        raise InputError(f"the number {_short(digits)} {TOO_LONG}", fix=UNDO)
+        raise InputError(f"the number {_shortened(digits)} {TOO_MANY_DIGITS}", fix=UNDO_EDIT)
     return number
 
 
@@ -253,18 +252,18 @@ def _is_huge(number: Decimal) -> bool:
     return abs(number.adjusted()) > MOST_DIGITS
 
 
-def _short(digits: str) -> str:
+def _shortened(digits: str) -> str:
     return digits if len(digits) <= 40 else f"{digits[:40]}..."
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number that JSON has")
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number in JSON")
 
 
 def _shape(document: object, text: str) -> _TimelineShape:
-    found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
-        raise _other_format(found)
+    name = document.get("format") if isinstance(document, dict) else None
+    if name != FORMAT:
+        raise _other_format(name)
     try:
         return msgspec.convert(document, _TimelineShape)
     except msgspec.ValidationError as error:
@@ -272,25 +271,27 @@ def _shape(document: object, text: str) -> _TimelineShape:
         where = _where(text, path.removesuffix("`") or "$")
         raise InputError(
             f"the timeline has another shape than {FORMAT}: {problem}, {where}",
-            fix=UNDO,
+            fix=UNDO_EDIT,
         ) from error
 
 
-def _other_format(found: object) -> InputError:
-    """The error for JSON that is something else: which kind, and what to give instead."""
-    if isinstance(found, str) and found.startswith(NAME):
-        version = found.removeprefix(NAME)
+def _other_format(name: object) -> InputError:
+    """The error for other JSON: it names the kind of the file and the file to give instead."""
+    if isinstance(name, str) and name.startswith(FORMAT_NAME):
+        version = name.removeprefix(FORMAT_NAME)
         return InputError(
-            f"this is version {version} of the timeline format ($.format is {found!r}), and "
-            f"version {VERSION} is what is read here",
+            f"this is version {version} of the timeline format ($.format is {name!r}), and this "
+            f"captoolkit reads version {VERSION}",
             fix="use the captoolkit that wrote it, or a newer one",
         )
-    if isinstance(found, str) and found.startswith(MANIFEST):
+    if isinstance(name, str) and name.startswith(MANIFEST_NAME):
         return InputError(
-            f"this is a manifest of prepared files ($.format is {found!r}), not a timeline",
-            fix=WHICH_FILE,
+            f"this is a manifest of prepared files ($.format is {name!r}), not a timeline",
+            fix=GIVE_A_TIMELINE,
         )
-    return InputError(f"this is no timeline: $.format is {found!r}, not {FORMAT!r}", fix=WHICH_FILE)
+    return InputError(
+        f"this is no timeline: $.format is {name!r}, not {FORMAT!r}", fix=GIVE_A_TIMELINE
+    )
 
 
 def _where(text: str, path: str) -> str:
@@ -305,7 +306,7 @@ def _read_source(shape: _SourceShape, raw: dict[str, Any]) -> SourceInfo:
 
 
 def _read_span(raw: dict[str, Any], rate_hz: int) -> Span:
-    """The span of an object whose times are known to be sound, by their exact digits."""
+    """The span of an object with validated times, computed from their exact digits."""
     return Span(
         start_samples=samples_at(Fraction(raw["start_s"]), rate_hz),
         end_samples=samples_at(Fraction(raw["end_s"]), rate_hz),
@@ -320,8 +321,8 @@ def _read_entry(shape: _EntryShape, raw: dict[str, Any], rate_hz: int) -> Entry:
     return Entry(**fields, source_span=_read_span(raw, rate_hz), usage=usage)
 
 
-def _read_part(shape: _PartShape, raw: dict[str, Any], rate_hz: int) -> Part:
-    return Part(
+def _read_part(shape: _PartShape, raw: dict[str, Any], rate_hz: int) -> SourcePart:
+    return SourcePart(
         source=_read_source(shape.source, raw["source"]),
         source_span=_read_span(raw, rate_hz),
         at_samples=samples_at(Fraction(raw["at_s"]), rate_hz),
@@ -333,8 +334,8 @@ def _read_cost(shape: _CostShape | None, text: str) -> Cost | None:
         return None
     if not shape.amount.is_finite():
         where = _where(text, "$.cost.amount")
-        raise InputError(f"{shape.amount} is no amount of money, {where}")
+        raise InputError(f"{shape.amount} is not an amount of money, {where}")
     if _is_huge(shape.amount):
-        where = _where(text, "$.cost.amount")
-        raise InputError(f"{_short(str(shape.amount))} {TOO_LONG}, {where}", fix=UNDO)
+        digits, where = _shortened(str(shape.amount)), _where(text, "$.cost.amount")
+        raise InputError(f"{digits} {TOO_MANY_DIGITS}, {where}", fix=UNDO_EDIT)
     return Cost(currency=shape.currency, amount=shape.amount)

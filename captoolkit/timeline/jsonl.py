@@ -1,7 +1,7 @@
-"""JSON Lines: one JSON object a line for each entry, for tools that read line by line.
+"""JSON Lines: one JSON object per line and entry, for tools that read line by line.
 
-Each has the fields that an entry of the JSON format has, and before them `source` and `sha256`: the
-recording that its times are of. What is said of the timeline as a whole is not in it.
+Each object has the fields of an entry in the JSON format, after `source` and `sha256` of the
+recording that its times belong to. Facts about the whole timeline are left out.
 """
 
 from __future__ import annotations

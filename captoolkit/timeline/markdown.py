@@ -1,8 +1,8 @@
 """Markdown: a page with the recording's name, and a section for each entry.
 
-Text stays text: whatever CommonMark or GitHub's dialect would read as emphasis, code, a link, HTML,
-a table, a formula, a heading or a list has a backslash before it, which both dialects take away
-again. Lines stay lines (a backslash at the end of each but the last), paragraphs stay paragraphs.
+Text stays text: every character that CommonMark or GitHub's dialect would read as emphasis, code, a
+link, HTML, a table, a formula, a heading or a list gets a backslash before it, which both dialects
+remove. Lines stay lines (each but the last ends in a backslash), paragraphs stay paragraphs.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ def _captioner(captioner: CaptionerInfo) -> str:
 
 
 def _section(cue: Cue) -> str:
-    said = ("\\\n".join(map(escape, lines)) for lines in paragraphs(cue.entry))
-    return "\n\n".join([f"## {cue.times}", *said]) + "\n"
+    texts = ("\\\n".join(map(escape, lines)) for lines in paragraphs(cue.entry))
+    return "\n\n".join([f"## {cue.times}", *texts]) + "\n"

@@ -1,14 +1,14 @@
-"""Plain text (TXT): the times of each entry in brackets, below them what it says.
+"""Plain text (TXT): the times of each entry in brackets, and its text below them.
 
-Nothing is escaped, because nothing reads this but people. Paragraphs keep a blank line between
-them; several blank lines are one.
+Nothing is escaped, because only people read this format. Paragraphs keep one blank line between
+them.
 """
 
 from __future__ import annotations
 
 from captoolkit.timeline.cues import Cue, cues
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import said
+from captoolkit.timeline.wording import full_text
 
 
 def render(timeline: Timeline) -> str:
@@ -17,4 +17,4 @@ def render(timeline: Timeline) -> str:
 
 
 def _block(cue: Cue) -> str:
-    return f"[{cue.times}]\n{said(cue.entry)}\n"
+    return f"[{cue.times}]\n{full_text(cue.entry)}\n"

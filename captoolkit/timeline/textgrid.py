@@ -1,8 +1,8 @@
 r"""Praat's TextGrid (long form): one tier of intervals from the first sample to the last.
 
 A quote is doubled, which is Praat's own escape; a label is one line. A stretch without an entry is
-an interval without words. There are no comments. Praat keeps no grid that has no time in it, so a
-recording without a sample has none.
+an interval with an empty label. There are no comments. Praat has no grid of length zero, so a
+recording without a sample has no intervals.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import said_in_one_line
+from captoolkit.timeline.wording import text_in_one_line
 from captoolkit.units import format_seconds
 
 TIER = "captions"
@@ -48,13 +48,13 @@ def render(timeline: Timeline) -> str:
 
 
 def _intervals(timeline: Timeline) -> Iterator[tuple[int, int, str]]:
-    """What lies from the first sample to the last: captions, and nothing between them."""
+    """Start, end and label from the first sample to the last; gaps have empty labels."""
     reached = 0
     for entry in timeline.entries:
         span = entry.source_span
         if span.start_samples > reached:
             yield reached, span.start_samples, ""
-        yield span.start_samples, span.end_samples, said_in_one_line(entry)
+        yield span.start_samples, span.end_samples, text_in_one_line(entry)
         reached = span.end_samples
     if reached < timeline.source.duration_samples:
         yield reached, timeline.source.duration_samples, ""

@@ -1,15 +1,15 @@
-"""WebVTT: numbered cues, `HH:MM:SS.mmm` with as many hours as there are.
+"""WebVTT: numbered cues, `HH:MM:SS.mmm` with as many digits for the hours as they need.
 
-`&`, `<` and `>` are written as WebVTT's own escapes, which also means that no `-->` can appear in
-text. An empty line would end the cue, so a paragraph becomes a line, as `cues.cue_lines` says.
-Notes are NOTE blocks. WebVTT allows more than two digits for the hour; some players do not.
+`&`, `<` and `>` are written with WebVTT's own escapes, so text cannot contain `-->`. An empty line
+would end the cue, so a paragraph becomes a line (see `cues.cue_lines`). Notes are NOTE blocks.
+WebVTT allows more than two digits for the hours; some players do not read them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from captoolkit.timeline.cues import Cue, cue_lines, cues, hours_over, stamp
+from captoolkit.timeline.cues import Cue, cue_lines, cues, exceeds_hours, timestamp
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 
@@ -19,25 +19,28 @@ MOST_HOURS = 100
 
 def render(timeline: Timeline) -> str:
     """Return the timeline as WebVTT."""
-    return file(((cue, cue_lines(cue.entry)) for cue in cues(timeline)), notes=timeline.notes)
+    cues_and_lines = ((cue, cue_lines(cue.entry)) for cue in cues(timeline))
+    return render_cues(cues_and_lines, notes=timeline.notes)
 
 
 def losses(timeline: Timeline) -> list[str]:
-    """Return which players will not read the times."""
-    if not hours_over(timeline, MOST_HOURS):
+    """Return a sentence on hours that some players do not read."""
+    if not exceeds_hours(timeline, MOST_HOURS):
         return []
-    return ["Past 99:59:59 the hour has three digits, which some players do not read."]
+    return ["After 99:59:59 the hours have three digits, which some players do not read."]
 
 
-def file(said: Iterable[tuple[Cue, Sequence[str]]], *, notes: Sequence[str] = ()) -> str:
-    """Return a WebVTT file with these cues and their lines, none of which is blank."""
-    remarks = (f"NOTE {_escaped(one_line(note))}\n" for note in notes)
-    blocks = (_block(number, cue, lines) for number, (cue, lines) in enumerate(said, 1))
-    return "\n".join(["WEBVTT\n", *remarks, *blocks])
+def render_cues(
+    cues_and_lines: Iterable[tuple[Cue, Sequence[str]]], *, notes: Sequence[str] = ()
+) -> str:
+    """Return the text of a WebVTT file with these cues; none of their lines may be blank."""
+    comments = (f"NOTE {_escaped(one_line(note))}\n" for note in notes)
+    blocks = (_block(number, cue, lines) for number, (cue, lines) in enumerate(cues_and_lines, 1))
+    return "\n".join(["WEBVTT\n", *comments, *blocks])
 
 
 def _block(number: int, cue: Cue, lines: Sequence[str]) -> str:
-    times = f"{stamp(cue.start_ms, mark='.')} --> {stamp(cue.end_ms, mark='.')}"
+    times = f"{timestamp(cue.start_ms, mark='.')} --> {timestamp(cue.end_ms, mark='.')}"
     return "\n".join([str(number), times, *map(_escaped, lines), ""])
 
 

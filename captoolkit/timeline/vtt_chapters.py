@@ -1,20 +1,20 @@
 """WebVTT chapters: one for each entry, its title on a single line.
 
-A title is the whole caption where that is short, else its beginning with `…` behind it.
+A title is the whole caption if that is short, else its beginning, followed by `…`.
 """
 
 from __future__ import annotations
 
 from captoolkit.timeline import vtt
-from captoolkit.timeline.cues import cues, entry_title, loss_of_titles
+from captoolkit.timeline.cues import cues, entry_title, title_losses
 from captoolkit.timeline.value import Timeline
 
 
 def render(timeline: Timeline) -> str:
     """Return the timeline as WebVTT chapters."""
-    return vtt.file((cue, [entry_title(cue.entry)]) for cue in cues(timeline))
+    return vtt.render_cues((cue, [entry_title(cue.entry)]) for cue in cues(timeline))
 
 
 def losses(timeline: Timeline) -> list[str]:
-    """Return what the titles leave out, and which players will not read the times."""
-    return [*loss_of_titles(timeline), *vtt.losses(timeline)]
+    """Return sentences on shortened titles and on hours that some players do not read."""
+    return [*title_losses(timeline), *vtt.losses(timeline)]

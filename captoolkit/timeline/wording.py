@@ -1,9 +1,9 @@
-r"""What an entry says, in words that are safe to show: the same in every format for people.
+r"""The text of an entry, safe to show: the same in every format that people read.
 
 Rules: words and their order never change. Every kind of line end becomes `\n`, and so do the
-separators that other readers break lines at (U+2028, form feed, ...). A tab becomes a space. Other
-control characters and lone surrogates become U+FFFD, the sign that WebVTT and CommonMark
-themselves use for a character that cannot be there: visible, and harmless in a terminal.
+separators at which other readers break lines (U+2028, form feed, ...). A tab becomes a space. Other
+control characters and lone surrogates become U+FFFD, the replacement that WebVTT and CommonMark
+themselves specify: visible, and harmless in a terminal.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _UNSHOWABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def paragraphs(entry: Entry) -> list[list[str]]:
-    r"""Return the paragraphs to show for an entry, each a list of lines; never nothing.
+    r"""Return the paragraphs to show for an entry, each a list of lines; never empty.
 
-    A hole and a silence are said in brackets; text they hold all the same comes after that.
+    A failed or silent entry begins with a marker in brackets; its text, if it has any, follows.
 
     ```python
     >>> from captoolkit.model import Span
@@ -35,24 +35,25 @@ def paragraphs(entry: Entry) -> list[list[str]]:
 
     ```
     """
-    said = _split(entry.text)
+    lines = [line.strip() for line in plain(entry.text).split("\n")]
+    texts = [list(group) for is_filled, group in groupby(lines, key=bool) if is_filled]
     if entry.status is Status.OK:
-        return said or [[EMPTY_CAPTION]]
-    return [[_marker(entry)], *said]
+        return texts or [[EMPTY_CAPTION]]
+    return [[_marker(entry)], *texts]
 
 
-def said(entry: Entry) -> str:
-    """Return all that an entry says, its paragraphs with a blank line between them."""
+def full_text(entry: Entry) -> str:
+    """Return the paragraphs of an entry with a blank line between them."""
     return "\n\n".join("\n".join(lines) for lines in paragraphs(entry))
 
 
-def said_in_one_line(entry: Entry) -> str:
-    """Return all that an entry says on a single line."""
+def text_in_one_line(entry: Entry) -> str:
+    """Return the paragraphs of an entry on a single line."""
     return " ".join(line for lines in paragraphs(entry) for line in lines)
 
 
 def plain(text: str) -> str:
-    r"""Return `text` with `\n` line ends and nothing in it that a terminal would obey.
+    r"""Return `text` with `\n` line ends and without control characters.
 
     ```python
     >>> plain("a\r\nb\tc \x1b[31m")
@@ -65,7 +66,7 @@ def plain(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` safe to show and on a single line."""
+    """Return `text` without control characters and on a single line."""
     return " ".join(plain(text).split())
 
 
@@ -73,8 +74,3 @@ def _marker(entry: Entry) -> str:
     if entry.status is Status.SILENT:
         return SILENCE
     return f"[no caption: {one_line(entry.error or '') or NO_REASON}]"
-
-
-def _split(text: str) -> list[list[str]]:
-    lines = [line.strip() for line in plain(text).split("\n")]
-    return [list(group) for filled, group in groupby(lines, key=bool) if filled]

@@ -30,7 +30,7 @@ from captoolkit.errors import (
 from captoolkit.media import ffmpeg as tool
 from captoolkit.media import probe_file
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
-from captoolkit.timeline.value import Timeline
+from captoolkit.timeline import Timeline, save
 from tests.support.processes import posix, script
 
 Convert = Callable[[Path, Path, Sequence[str]], Path]
@@ -358,7 +358,7 @@ def test_sentences_can_be_spread(
 
 def test_a_timeline_may_be_a_file(fixtures: Path, tmp_path: Path) -> None:
     """As on the command line."""
-    timeline_of(3 * 44_100).save(tmp_path / "t.json")
+    save(timeline_of(3 * 44_100), tmp_path / "t.json")
     made = captoolkit.embed(
         fixtures / "cover-art.mp3", tmp_path / "t.json", str(tmp_path / "out.MP3")
     )

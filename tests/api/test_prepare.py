@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from captoolkit.api.prepare import plan, prepare, probe
 from captoolkit.api.split import split
-from captoolkit.bitstream import frames
 from captoolkit.errors import (
     CaptoolkitError,
     InputError,
@@ -39,6 +38,7 @@ from captoolkit.errors import (
     UsageError,
 )
 from captoolkit.events import Event, Progressed, SegmentReady, Started
+from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Span
 from captoolkit.pipeline.prepared import Prepared
@@ -761,7 +761,7 @@ def test_a_header_that_promises_more_is_not_passed_on(
 ) -> None:
     """What would fit is not passed through: frames are copied without it, samples written anew."""
     mp3 = convert(talk, tmp_path / "short.mp3", ["-q:a", "5"])
-    found = frames.index(mp3)
+    found = read_frame_index(mp3)
     assert found is not None
     quarter = len(found.sizes) // 4
     mp3.write_bytes(mp3.read_bytes()[: int(found.starts_of(quarter, quarter + 1)[0])])

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.bitstream import frames
-from captoolkit.bitstream.frames import Frames
+from captoolkit.bitstream import amr, frames
+from captoolkit.bitstream.frames import FrameIndex
+from captoolkit.media.frame_index import read_frame_index
 from tests.support.sound import Convert, noise, starts, write_wav
 
 Packet = tuple[int, int]  # bytes, checksum
@@ -85,14 +86,14 @@ def written(path: Path, *parts: bytes) -> Path:
     return path
 
 
-def indexed(path: Path) -> Frames:
+def indexed(path: Path) -> FrameIndex:
     """The index of a file that has one."""
-    index = frames.index(path)
+    index = read_frame_index(path)
     assert index is not None
     return index
 
 
-def contents(path: Path, index: Frames) -> list[bytes]:
+def contents(path: Path, index: FrameIndex) -> list[bytes]:
     """The bytes of each frame."""
     data = path.read_bytes()
     places = zip(starts(index).tolist(), index.sizes.tolist(), strict=True)
@@ -185,7 +186,7 @@ def test_amr_frames_of_every_type_are_ffmpegs_packets(
 ) -> None:
     """Modes may change from frame to frame; of comfort noise and lost speech little is sent."""
     random = np.random.default_rng(5)
-    table = frames.AMR_NB_BYTES if codec == "amr_nb" else frames.AMR_WB_BYTES
+    table = amr.NB_FRAME_BYTES if codec == "amr_nb" else amr.WB_FRAME_BYTES
     order = [*types, *random.choice(types, 5_000).tolist()]
     parts = [bytes([kind << 3 | 4]) + random.bytes(table[kind] - 1) for kind in order]
     path = written(tmp_path / "talk.amr", magic, *parts)
@@ -447,7 +448,7 @@ def test_frames_start_where_the_one_before_ends_or_a_run_begins(
         for size in sizes:
             places.append(at)
             at += size
-    index = frames.Frames(
+    index = FrameIndex(
         format="mp3",
         codec="mp3",
         rate_hz=44_100,
@@ -490,7 +491,7 @@ def test_what_changes_at_this_moment_is_read_each_time(tmp_path: Path, made: Mad
     times = path.stat()
     written(path, bytes(broken))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    again = frames.index(path)
+    again = read_frame_index(path)
     assert again is None or again.sizes.size < index.sizes.size
 
 
@@ -500,7 +501,7 @@ def test_what_changes_at_this_moment_is_read_each_time(tmp_path: Path, made: Mad
 @pytest.mark.parametrize("content", [b"", b"\xff", b"\xff\xfb\x90", b"#!AMR\n", bytes(10_000)])
 def test_scraps_are_not_indexed(tmp_path: Path, content: bytes) -> None:
     """There is no frame in them."""
-    assert frames.index(written(tmp_path / "talk", content)) is None
+    assert read_frame_index(written(tmp_path / "talk", content)) is None
 
 
 @pytest.mark.parametrize(
@@ -512,8 +513,8 @@ def test_one_frame_is_not_indexed(tmp_path: Path, made: Made, extension: str, op
     index = indexed(path)
     ends = (starts(index) + index.sizes).tolist()
     whole = path.read_bytes()
-    assert frames.index(written(path, whole[: ends[0]])) is None
-    assert frames.index(written(path, whole[: ends[1]])) is not None
+    assert read_frame_index(written(path, whole[: ends[0]])) is None
+    assert read_frame_index(written(path, whole[: ends[1]])) is not None
 
 
 @pytest.mark.parametrize(
@@ -534,7 +535,7 @@ def test_other_formats_are_not_indexed(
     """Even if there are frames in them."""
     bit_rates = "-b:a 32k" if "libmp3lame" in options else ""
     content = made(extension, f"{options} {bit_rates}")
-    assert frames.index(written(tmp_path / "talk", content)) is None
+    assert read_frame_index(written(tmp_path / "talk", content)) is None
 
 
 @pytest.mark.parametrize(
@@ -551,8 +552,8 @@ def test_a_stream_that_changes_is_not_indexed(
     """Rate, channels and layer are those of the whole stream, or nobody knows how long it is."""
     one = made("aac" if extension == "aac" else "mp3", "-ar 44100 -ac 2")
     other = made(extension, options)
-    assert frames.index(written(tmp_path / "talk", one, between, other)) is None
-    assert frames.index(written(tmp_path / "talk", other, between, one)) is None
+    assert read_frame_index(written(tmp_path / "talk", one, between, other)) is None
+    assert read_frame_index(written(tmp_path / "talk", other, between, one)) is None
 
 
 def test_a_free_bit_rate_is_not_indexed(tmp_path: Path, made: Made) -> None:
@@ -561,7 +562,7 @@ def test_a_free_bit_rate_is_not_indexed(tmp_path: Path, made: Made) -> None:
     data = path.read_bytes()
     for start in starts(indexed(path)).tolist():
         data = patched(data, start + 2, data[start + 2] & 0x0F)
-    assert frames.index(written(path, data)) is None
+    assert read_frame_index(written(path, data)) is None
 
 
 @pytest.mark.parametrize(("offset", "value"), [(6, 1), (6, 3)], ids=["two", "four"])
@@ -574,7 +575,7 @@ def test_several_raw_blocks_are_not_indexed(
     data = path.read_bytes()
     for start in starts(indexed(path)).tolist()[::step]:
         data = patched(data, start + offset, data[start + offset] & 0xFC | value)
-    assert frames.index(written(path, data)) is None
+    assert read_frame_index(written(path, data)) is None
 
 
 @pytest.mark.parametrize(("told", "channels"), [(0, None), (3, 3), (7, 8)])
@@ -587,7 +588,7 @@ def test_channels_are_as_told_or_the_file_is_not_indexed(
     for start in starts(indexed(path)).tolist():
         packed = data[start + 2] & 0xFE | told >> 2, data[start + 3] & 0x3F | (told & 3) << 6
         data = patched(data, start + 2, *packed)
-    index = frames.index(written(path, data))
+    index = read_frame_index(written(path, data))
     assert (index.channels if index else None) == channels
 
 
@@ -596,14 +597,14 @@ def test_odd_amr_frames_are_not_indexed(tmp_path: Path, made: Made, header: int)
     """Types of no known length, and bits that should be 0; from there on all would be guessed."""
     path = written(tmp_path / "talk.amr", made("amr", "-ar 8000 -ac 1"))
     data = patched(path.read_bytes(), int(starts(indexed(path))[7]), header)
-    assert frames.index(written(path, data)) is None
+    assert read_frame_index(written(path, data)) is None
 
 
 @pytest.mark.parametrize("magic", [b"#!AMR_MC1.0\n", b"#!AMR-WB_MC1.0\n", id3v2(0) + b"#!AMR\n"])
 def test_amr_behind_other_words_is_not_indexed(tmp_path: Path, made: Made, magic: bytes) -> None:
     """Several channels, or a tag in front: ffmpeg reads neither."""
     data = made("amr", "-ar 8000 -ac 1").removeprefix(b"#!AMR\n")
-    assert frames.index(written(tmp_path / "talk.amr", magic, data)) is None
+    assert read_frame_index(written(tmp_path / "talk.amr", magic, data)) is None
 
 
 @pytest.mark.parametrize(
@@ -619,7 +620,7 @@ def test_much_junk_is_not_indexed(
     path = written(tmp_path / "talk.mp3", made("mp3", "-b:a 64k"))
     cut = path.stat().st_size if frame is None else int(starts(indexed(path))[frame])
     data = path.read_bytes()
-    assert frames.index(written(path, data[:cut], junk, data[cut:])) is None
+    assert read_frame_index(written(path, data[:cut], junk, data[cut:])) is None
 
 
 def test_many_holes_are_not_indexed(tmp_path: Path, made: Made) -> None:
@@ -627,16 +628,16 @@ def test_many_holes_are_not_indexed(tmp_path: Path, made: Made) -> None:
     path = written(tmp_path / "talk.mp3", made("mp3", "-b:a 64k"))
     parts = contents(path, indexed(path))
     data = b"".join(part + b"-" for part in parts * (frames.MAX_HOLES // len(parts) + 1))
-    assert frames.index(written(path, data)) is None
+    assert read_frame_index(written(path, data)) is None
     tags = id3v2(0) * (frames.MAX_HOLES * 2)
-    assert frames.index(written(path, *parts, tags, *parts)) is None
-    assert frames.index(written(path, tags, *parts)) is None
+    assert read_frame_index(written(path, *parts, tags, *parts)) is None
+    assert read_frame_index(written(path, tags, *parts)) is None
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """Whether a file can be read is not a question of what is in it."""
     with pytest.raises(FileNotFoundError):
-        frames.index(tmp_path / "talk.mp3")
+        read_frame_index(tmp_path / "talk.mp3")
 
 
 # ------------------------------------------------------------------------- hostile bytes
@@ -657,7 +658,7 @@ hostile_bytes = st.lists(
 
 def assert_sound(path: Path) -> None:
     """There is no index, or one whose frames lie in the file, one behind another."""
-    index = frames.index(path)
+    index = read_frame_index(path)
     if index is None:
         return
     assert starts(index).shape == index.sizes.shape
@@ -721,4 +722,4 @@ def test_random_files_hold_no_stream(scratch: Path) -> None:
     """In noise there are sync words by the thousand, and none leads on."""
     random = np.random.default_rng(3)
     for _ in range(20):
-        assert frames.index(written(scratch, random.bytes(1 << 20))) is None
+        assert read_frame_index(written(scratch, random.bytes(1 << 20))) is None

@@ -4,13 +4,14 @@ import itertools
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from captoolkit.bitstream import mpeg_audio
+from captoolkit.bitstream.mpeg_audio import EncoderDelay
+from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.probe_file import probe
 from tests.support.sound import Convert, Count
-
-MPEG1_RATES_HZ = (32_000, 44_100, 48_000)
 
 
 def framed_samples(path: Path, ffmpeg: str, rate_hz: int) -> int:
@@ -18,7 +19,20 @@ def framed_samples(path: Path, ffmpeg: str, rate_hz: int) -> int:
     argv = f"-v error -i {path} -map 0:a:0 -c copy -f framecrc -"
     listing = subprocess.run([ffmpeg, *argv.split()], check=True, capture_output=True, text=True)
     frames = sum(not line.startswith("#") for line in listing.stdout.splitlines())
-    return frames * (1152 if rate_hz in MPEG1_RATES_HZ else 576)
+    return frames * (1152 if rate_hz >= 32_000 else 576)
+
+
+def delay_of(path: Path) -> EncoderDelay | None:
+    """What the LAME tag of a file states."""
+    with path.open("rb") as stream:
+        return mpeg_audio.read_encoder_delay(stream)
+
+
+def audible_samples(path: Path, framed: int) -> int | None:
+    """How many of an MP3's framed samples are heard."""
+    delay = delay_of(path)
+    assert delay is not None
+    return delay.audible_samples(framed)
 
 
 RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -58,7 +72,7 @@ def test_the_tag_tells_what_a_decoder_gives(
     framed = framed_samples(path, ffmpeg, rate_hz)
 
     heard = decoded_samples(path)
-    assert mpeg_audio.audible_samples(path, framed) == heard < framed
+    assert audible_samples(path, framed) == heard < framed
 
 
 def id3(size_bytes: int, *, footer: bool = False) -> bytes:
@@ -83,8 +97,8 @@ def test_the_tag_is_found_behind_all_that_stands_in_front(
     path = tmp_path / "talk.mp3"
     path.write_bytes(id3(100, footer=footer) + id3(200_000) + plain.read_bytes())
     heard = decoded_samples(path)
-    assert mpeg_audio.audible_samples(path, framed_samples(path, ffmpeg, 44_100)) == heard
-    assert mpeg_audio.lead_samples(path) == mpeg_audio.lead_samples(plain) > 0
+    assert audible_samples(path, framed_samples(path, ffmpeg, 44_100)) == heard
+    assert delay_of(path) == delay_of(plain)
     assert probe(path).default_track.duration_samples == heard
 
 
@@ -104,13 +118,13 @@ def test_of_a_torn_file_only_the_delay_comes_off(
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     framed = framed_samples(path, ffmpeg, rate_hz)
-    assert mpeg_audio.audible_samples(path, framed) == decoded_samples(path)
+    assert audible_samples(path, framed) == decoded_samples(path)
 
 
 def test_without_a_tag_every_frame_is_heard(tmp_path: Path, stereo: Path, convert: Convert) -> None:
     """Nobody says what to leave out, so nothing is left out."""
     path = convert(stereo, tmp_path / "talk.mp3", ["-write_xing", "0"])
-    assert mpeg_audio.audible_samples(path, 123_456) == 123_456
+    assert delay_of(path) is None
 
 
 def test_more_frames_than_the_tag_knows_of_are_another_matter(
@@ -119,8 +133,8 @@ def test_more_frames_than_the_tag_knows_of_are_another_matter(
     """The tag of the first of several joined files says nothing about the others."""
     path = convert(stereo, tmp_path / "talk.mp3")
     framed = framed_samples(path, ffmpeg, 44_100)
-    assert mpeg_audio.audible_samples(path, framed) is not None
-    assert mpeg_audio.audible_samples(path, framed + 1152) is None
+    assert audible_samples(path, framed) is not None
+    assert audible_samples(path, framed + 1152) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"ID3", b"ID3\x04\0\0\x7f\x7f\x7f\x7f", b"\xff\xfb\x90"])
@@ -128,4 +142,31 @@ def test_scraps_have_no_tag(tmp_path: Path, content: bytes) -> None:
     """A file that ends before its first frame does has nothing to take off."""
     path = tmp_path / "talk.mp3"
     path.write_bytes(content)
-    assert mpeg_audio.audible_samples(path, 99) == 99
+    assert delay_of(path) is None
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000, 24_000, 16_000, 8000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_ffmpeg_takes_the_frame_for_no_sound(
+    stereo: Path,
+    convert: Convert,
+    decoded_samples: Count,
+    tmp_path: Path,
+    rate_hz: int,
+    channels: int,
+) -> None:
+    """Before a stream of any kind it is read as what it is: the sound is not longer by it."""
+    options = ["-c:a", "libmp3lame", "-q:a", "5", "-write_xing", "0", "-id3v2_version", "0"]
+    options += ["-ar", str(rate_hz), "-ac", str(channels)]
+    bare = convert(stereo, tmp_path / "bare.mp3", options)
+    index = read_frame_index(bare)
+    assert index is not None
+    stream = bare.read_bytes()
+    told = mpeg_audio.xing_frame(stream[:4], index.sizes)
+    whole = tmp_path / "whole.mp3"
+    whole.write_bytes(told + stream)
+    found = read_frame_index(whole)
+    assert found is not None
+    assert found.info == told
+    assert np.array_equal(found.sizes, index.sizes)
+    assert decoded_samples(whole) == decoded_samples(bare)

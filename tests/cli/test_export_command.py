@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.timeline import FORMATS
-from captoolkit.timeline.value import Timeline
+from captoolkit.timeline import FORMATS, load, save
 from tests.cli.conftest import Run
 
 
@@ -86,7 +85,7 @@ def test_spreading_is_said(run: Run, timeline: Path) -> None:
     spread = run("export", timeline, "-f", "vtt", "--spread", "-o", "-")
     assert spread.out.count("-->") > plain.out.count("-->")
     assert "NOTE The sentences" in spread.out
-    assert "vtt: The sentences of each segment are laid over it in proportion" in spread.err
+    assert "vtt: The sentences of each segment share its time in proportion" in spread.err
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ def test_what_one_format_cannot_hold_is_written_in_none(
 ) -> None:
     """An EDL ends with its day; the subtitles asked for beside it are not left behind alone."""
     late = tmp_path / "late.json"
-    Timeline.load(timeline).shifted("23h").save(late)
+    save(load(timeline).shifted("23h"), late)
     ran = run("export", late, "-f", "srt,edl,vtt", "-o", tmp_path / "out")
     assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
     assert "use otio or fcpxml" in ran.err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from captoolkit.bitstream.containers import samples_kept
+from captoolkit.bitstream.lossless import keeping_samples
 from captoolkit.errors import LimitError, OutputError
 from captoolkit.media import probe_file
 from captoolkit.media.encode_lossless import LosslessWriter
@@ -16,10 +16,10 @@ from tests.support.media_values import track
 
 RATE_HZ = 8000
 SAMPLES = np.random.default_rng(8).integers(-(2**31), 2**31 - 1, (RATE_HZ, 1), np.int32)
-WAV = samples_kept(
+WAV = keeping_samples(
     track(1, rate_hz=RATE_HZ, codec="pcm_s32le"), "wav", sample_type="int32", depth_bits=32
 )
-FLAC = samples_kept(
+FLAC = keeping_samples(
     track(1, rate_hz=RATE_HZ, codec="mp3"), "mp3", sample_type="float32", depth_bits=32
 )
 
@@ -69,7 +69,7 @@ def test_an_abort_while_reading_back_begins_is_not_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever aborts before the decoder is there does not wait until it has read everything."""
-    alac = samples_kept(
+    alac = keeping_samples(
         track(1, rate_hz=RATE_HZ, codec="alac"), "m4a", sample_type="int32", depth_bits=24
     )
     writer = LosslessWriter(tmp_path / "a.m4a", alac, tags={})

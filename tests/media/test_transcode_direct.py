@@ -14,13 +14,14 @@ from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Span, Track
 from captoolkit.planning import ladder
 from captoolkit.units import rescale
+from tests.support.encodings import amr, mp3, wav
 from tests.support.processes import has_children
 from tests.support.sound import Sound, noise, tone
 
 RATE_HZ = 44_100
 MP3S = {
-    "24k": ladder.mp3(24_000, 16_000),
-    "48k": ladder.mp3(48_000, 24_000),
+    "24k": mp3(24_000, 16_000),
+    "48k": mp3(48_000, 24_000),
     "music": ladder.QUALITIES["music"],
 }
 STRETCHES_S = {"all": (0.0, 6.0), "middle": (1.2345, 4.0), "end": (3.3, 6.0)}
@@ -102,8 +103,8 @@ def test_what_cannot_be_done_alone_is_not(flac: Path) -> None:
     """WAV costs no encoder, AMR takes no 32-bit samples, and a float may be no number."""
     track: Track = probe(flac).default_track
     assert can_transcode(track, MP3S["24k"])
-    assert not can_transcode(track, ladder.wav())
-    assert not can_transcode(track, ladder.amr())
+    assert not can_transcode(track, wav())
+    assert not can_transcode(track, amr())
     assert not can_transcode(dataclasses.replace(track, codec="pcm_f32le"), MP3S["24k"])
 
 

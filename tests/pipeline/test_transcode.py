@@ -18,13 +18,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from captoolkit import prepare
+from captoolkit.bitstream import adts, encodings
 from captoolkit.errors import LimitError, UsageError
 from captoolkit.events import Event, Progressed, Replaced, SegmentReady
 from captoolkit.media import encode
 from captoolkit.model import Span
 from captoolkit.pipeline.segment import ReadySegment
-from captoolkit.planning import ladder
 from captoolkit.planning.cuts import RUN_SEGMENTS, runs
+from tests.support.encodings import aac, mp3
 from tests.support.media_values import service
 from tests.support.processes import has_children
 from tests.support.sound import Convert, noise, silence, tone
@@ -120,7 +121,7 @@ def made(path: Path, **options: Any) -> list[tuple[str, Span, bytes]]:
 
 def tight(bit_rate: int, *, length_s: float = 12.7) -> dict[str, Any]:
     """Wishes for AAC, from a service that takes what so many seconds are expected to come to."""
-    most = ladder.file_bytes(ladder.aac(bit_rate, 24_000), round(length_s * 24_000))
+    most = encodings.file_bytes(aac(bit_rate, 24_000), round(length_s * 24_000))
     target = service(accepts={"aac": ("aac",)}, max_bytes_upload=most)
     return {
         "target": target,
@@ -323,18 +324,18 @@ def test_a_segment_that_is_too_large_is_made_anew(restless: Path, tmp_path: Path
         sounds = [one.to_array() for one in segments]
 
     (replaced,) = (event for event in events if isinstance(event, Replaced))
-    made_of = ladder.aac(24_000, 24_000)
+    made_of = aac(24_000, 24_000)
     assert replaced == Replaced(path=str(restless), index=2, encoding=made_of)
     assert len(segments) == 2
     for segment, (samples, rate_hz) in zip(segments, sounds, strict=True):
         assert segment.size_bytes == segment.path.stat().st_size <= most
         assert segment.sha256 == encode.sha256(segment.path)
-        delay_s = 3 * ladder.AAC_FRAME_SAMPLES / rate_hz
+        delay_s = 3 * adts.FRAME_SAMPLES / rate_hz
         assert 0 <= len(samples) / rate_hz - segment.source_span.duration_s <= delay_s
     text = (tmp_path / "out" / "restless.manifest.json").read_text(encoding="utf-8")
     manifest = json.loads(text)
     said = [reason for reason in manifest["reasons"] if "too large" in reason]
-    made_as = ladder.describe(made_of)
+    made_as = encodings.describe(made_of)
     assert said == [f"Segment 2 came out too large and was made as {made_as}."]
     assert manifest["encoding"]["bit_rate"] == 32_000
 
@@ -410,8 +411,8 @@ def test_a_sound_that_ends_before_it_should_is_made_as_far_as_it_goes(
 def test_a_segment_of_its_own_that_is_too_large_is_made_anew(talk: Path) -> None:
     """The next encoding takes its place, as it does for one of many."""
     events: list[Event] = []
-    planned = ladder.mp3(32_000, 16_000)
-    expected = ladder.file_bytes(planned, LENGTH_S * RATE_HZ)
+    planned = mp3(32_000, 16_000)
+    expected = encodings.file_bytes(planned, LENGTH_S * RATE_HZ)
     target = service(accepts={"mp3": ("mp3",)}, max_bytes_upload=expected)
     with prepare(talk, target=target, via="upload", on_event=events.append) as prepared:
         tighter = dataclasses.replace(prepared.plan, max_segment_bytes=expected * 4 // 5)

@@ -9,22 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from captoolkit.bitstream import encodings
 from captoolkit.errors import LimitError, OutputError
 from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import Folder
 from captoolkit.pipeline.writers import Remake, SegmentWriters
-from captoolkit.planning import ladder
 from captoolkit.planning.layout import lay_out
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
+from tests.support.encodings import mp3, wav
 from tests.support.media_values import CAPTIONER, media, service, track
 from tests.support.processes import has_children
 from tests.support.sound import Sound, noise
 
-MP3 = ladder.mp3(48_000, 24_000)
-FORMATS = {"wav": ladder.wav(), "mp3": MP3}
+MP3 = mp3(48_000, 24_000)
+FORMATS = {"wav": wav(), "mp3": MP3}
 RATE_HZ = 44_100  # of the sources
 
 
@@ -231,11 +232,11 @@ def test_a_file_that_is_too_large_is_described_as_made_anew(tmp_path: Path) -> N
         asked.append((index, source_span))
         (tmp_path / f"talk.{index:03d}.wav").write_bytes(b"smaller")
 
-    most = ladder.file_bytes(ladder.wav(), 16_000)
+    most = encodings.file_bytes(wav(), 16_000)
     plan = dataclasses.replace(planned(), max_segment_bytes=most)
-    with a_bench(tmp_path, ladder.wav(), plan=plan, remake=remake) as bench:
-        bench.write(0, second(ladder.wav()))
-        bench.write(1, np.concatenate([second(ladder.wav()), np.zeros((1, 1), np.float32)]))
+    with a_bench(tmp_path, wav(), plan=plan, remake=remake) as bench:
+        bench.write(0, second(wav()))
+        bench.write(1, np.concatenate([second(wav()), np.zeros((1, 1), np.float32)]))
         segments = list(bench.finished(wait=True))
     assert [segment.size_bytes for segment in segments] == [most, len(b"smaller")]
     assert [segment.sha256 for segment in segments] == [
@@ -246,6 +247,6 @@ def test_a_file_that_is_too_large_is_described_as_made_anew(tmp_path: Path) -> N
 
 def test_a_folder_that_vanishes_is_told(tmp_path: Path) -> None:
     """A piece that cannot be written is an OutputError."""
-    bench = a_bench(tmp_path / "gone", ladder.wav())
+    bench = a_bench(tmp_path / "gone", wav())
     with bench, pytest.raises(OutputError):
-        bench.write(0, second(ladder.wav()))
+        bench.write(0, second(wav()))

@@ -1,50 +1,21 @@
+"""The ladder: its order, and how much sound each rung sends inline."""
+
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import astuple, replace
-from fractions import Fraction
-from pathlib import Path
+from dataclasses import astuple
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from captoolkit.errors import UsageError
-from captoolkit.media.encode import open_writer
+from captoolkit.bitstream.encodings import ENCODINGS, describe, file_bytes, max_samples
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
-from captoolkit.planning.ladder import (
-    LADDER,
-    aac,
-    amr,
-    at_lower_bit_rates,
-    file_bytes,
-    framed_samples,
-    gsm,
-    max_samples,
-    thorough,
-)
-from captoolkit.planning.ladder import mp3 as mp3_encoding
-from captoolkit.planning.ladder import wav as wav_encoding
+from captoolkit.planning.ladder import LADDER
 from captoolkit.units import base64_length
-from tests.support.sound import tone
+from tests.support.encodings import RUNGS
 
 INLINE_BYTES = 7_499_988
 SECONDS_INLINE = (234, 468, 535, 625, 750, 937, 1071, 1250, 1500, 1875, 2500)
-RUNGS = [rung.encoding for rung in LADDER]
-NARROW = [gsm(), *(amr(bit_rate) for bit_rate in ladder.AMR_FRAME_BYTES)]
-ALL = [*RUNGS, *ladder.AAC_RUNGS, *NARROW, *ladder.QUALITIES.values()]
-MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-MPEG_HZ = (44_100, 48_000, 32_000)
-
-encodings = st.sampled_from(ALL)
-
-
-# ------------------------------------------------------------------------------ the order
 
 
 def test_rungs_go_from_least_loss_to_smallest() -> None:
@@ -60,7 +31,7 @@ def test_rungs_go_from_least_loss_to_smallest() -> None:
 @pytest.mark.parametrize(
     ("encoding", "seconds"),
     list(zip(RUNGS, SECONDS_INLINE, strict=True)),
-    ids=lambda value: ladder.describe(value) if isinstance(value, Encoding) else f"{value} s",
+    ids=lambda value: describe(value) if isinstance(value, Encoding) else f"{value} s",
 )
 def test_seconds_in_one_inline_request(encoding: Encoding, seconds: int) -> None:
     """One Base64 request holds 234 s of WAV, 468 s of the next rung, ..., 2500 s of the last."""
@@ -77,247 +48,11 @@ def test_forty_minutes_fit_on_the_last_rung() -> None:
     assert base64_length(size_bytes) == pytest.approx(9_600_000, rel=0.001)
 
 
-@pytest.mark.parametrize(
-    ("make", "fix"),
-    [
-        (lambda: mp3_encoding(63_000, 24_000), "take one of 8k, 16k, 24k"),
-        (lambda: mp3_encoding(192_000, 24_000), "take one of 8k, 16k, 24k"),
-        (lambda: mp3_encoding(24_000, 44_100), "take one of 32k, 40k, 48k"),
-        (lambda: mp3_encoding(64_000, 11_025), "take one of 16000, 22050, 24000"),
-        (lambda: amr(12_000), "take one of 4.75k, 5.15k"),
-        (lambda: aac(64_000, 12_345), "take one of 7350, 8000"),
-    ],
-)
-def test_rate_that_a_codec_lacks_is_refused(make: Callable[[], Encoding], fix: str) -> None:
-    """A rate that a codec does not have is refused with those it has."""
-    with pytest.raises(UsageError) as raised:
-        make()
-    assert raised.value.fix.startswith(fix)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "words"),
-    [
-        (wav_encoding(), "16-bit WAV, 16 kHz mono"),
-        (mp3_encoding(32_000, 22_050), "MP3 32 kbit/s, 22.05 kHz mono"),
-        (ladder.QUALITIES["music"], "MP3 192 kbit/s, 44.1 kHz stereo"),
-        (amr(), "AMR 12.2 kbit/s, 8 kHz mono"),
-        (gsm(), "GSM WAV 13 kbit/s, 8 kHz mono"),
-    ],
-)
-def test_encoding_in_words(encoding: Encoding, words: str) -> None:
-    """An encoding is told as a person would."""
-    assert ladder.describe(encoding) == words
-
-
-@pytest.mark.parametrize("name", ladder.FORMATS)
-def test_a_name_is_a_container_and_a_codec(name: str) -> None:
-    """Each format that can be asked for by name is one that is made."""
-    assert ladder.FORMATS[name] in {(encoding.format, encoding.codec) for encoding in ALL}
-
-
-# ------------------------------------------------------------------------ more, and less
-
-
-@pytest.mark.parametrize(
-    ("encoding", "effort"),
-    [(RUNGS[-1], 5), (RUNGS[-2], 5), (mp3_encoding(40_000, 24_000), 7), (RUNGS[1], 7)],
-    ids=str,
-)
-def test_effort_is_taken_where_it_helps(encoding: Encoding, effort: int) -> None:
-    """LAME's slower level is better up to 32 kbit/s and worse above; nothing else changes."""
-    assert encoding.effort == 7
-    assert thorough(encoding) == replace(encoding, effort=effort)
-
-
-@pytest.mark.parametrize("encoding", [wav_encoding(), gsm(), amr(), aac(24_000)], ids=str)
-def test_effort_is_for_mp3_alone(encoding: Encoding) -> None:
-    """Other formats know of no effort."""
-    assert thorough(encoding) == encoding
-
-
-@pytest.mark.parametrize(
-    ("encoding", "kbps"),
-    [
-        (mp3_encoding(64_000, 24_000), [56, 48, 40, 32, 24]),
-        (mp3_encoding(64_000, 44_100, 2), [56, 48, 40, 32]),
-        (mp3_encoding(16_000, 16_000), []),
-        (aac(70_000), [64, 56, 48, 40, 32, 24]),
-        (aac(24_000), []),
-        (amr(6_700), [5.9, 5.15, 4.75]),
-        (wav_encoding(), []),
-        (gsm(), []),
-    ],
-    ids=str,
-)
-def test_lower_bit_rates_end_at_the_floor(encoding: Encoding, kbps: list[float]) -> None:
-    """The same at each lower bit rate that the codec has, down to 24 kbit/s, AMR to its last."""
-    assert at_lower_bit_rates(encoding) == tuple(
-        replace(encoding, bit_rate=round(1000 * rate)) for rate in kbps
-    )
-
-
-# ------------------------------------------------------------------- one against the other
-
-
-@given(encoding=encodings, size_bytes=st.integers(20_000, 10**9))
-@settings(deadline=None)
-def test_no_more_fits_than_fits(encoding: Encoding, size_bytes: int) -> None:
-    """The most samples within a size stay within it, and one sample more does not."""
-    most = max_samples(encoding, size_bytes=size_bytes, duration_s=None)
-    assert most is not None
-    assert file_bytes(encoding, most) <= size_bytes < file_bytes(encoding, most + 1)
-
-
-@given(encoding=encodings, duration_s=st.fractions(1, 10**5))
-@settings(deadline=None)
-def test_padding_counts_as_duration(encoding: Encoding, duration_s: Fraction) -> None:
-    """The most samples within a duration stay within it with their padding, one more does not."""
-    most = max_samples(encoding, size_bytes=None, duration_s=duration_s)
-    assert most is not None
-    limit = duration_s * encoding.sample_rate_hz
-    assert framed_samples(encoding, most) <= limit < framed_samples(encoding, most + 1)
-
-
-@given(encoding=encodings, size_bytes=st.integers(20_000, 10**8), duration_s=st.fractions(1, 10**4))
-@settings(deadline=None)
-def test_tighter_limit_counts(encoding: Encoding, size_bytes: int, duration_s: Fraction) -> None:
-    """With both limits the tighter one holds; with none there is none."""
-    both = max_samples(encoding, size_bytes=size_bytes, duration_s=duration_s)
-    by_size = max_samples(encoding, size_bytes=size_bytes, duration_s=None)
-    by_length = max_samples(encoding, size_bytes=None, duration_s=duration_s)
-    assert by_size is not None
-    assert by_length is not None
-    assert both == min(by_size, by_length)
-    assert max_samples(encoding, size_bytes=None, duration_s=None) is None
-
-
-@given(encoding=encodings, samples=st.integers(0, 10**9), more=st.integers(0, 10**6))
-@settings(deadline=None)
-def test_more_sound_is_never_smaller(encoding: Encoding, samples: int, more: int) -> None:
-    """Longer sound never makes a smaller file nor a shorter one, and padding only adds."""
-    assert file_bytes(encoding, samples) <= file_bytes(encoding, samples + more)
-    assert samples <= framed_samples(encoding, samples) <= framed_samples(encoding, samples + more)
-
-
-@pytest.mark.parametrize("encoding", ALL, ids=ladder.describe)
-def test_nothing_fits_into_nothing(encoding: Encoding) -> None:
-    """A limit that not even a header keeps leaves no samples."""
-    assert max_samples(encoding, size_bytes=4, duration_s=None) == 0
-
-
-# ------------------------------------------------------------------ against real encoders
-
-
-def encoded(path: Path, encoding: Encoding, sound: NDArray[np.float32]) -> bytes:
-    """What our own writer makes of a sound."""
-    writer = open_writer(path, encoding)
-    try:
-        writer.write(sound)
-        writer.finish()
-    finally:
-        writer.abort()
-    return path.read_bytes()
-
-
-def noise(seconds: float, encoding: Encoding) -> NDArray[np.float32]:
-    """White noise, which no encoder can make smaller."""
-    shape = (round(seconds * encoding.sample_rate_hz), encoding.channels)
-    return np.random.default_rng(7).uniform(-0.5, 0.5, shape).astype(np.float32)
-
-
-def counted_samples(encoding: Encoding, data: bytes) -> int:
-    """Samples in all whole frames of a file, as a reader counts that knows of no delay."""
-    if encoding.codec == "gsm_ms":
-        return (len(data) - 60) // 65 * 320
-    if encoding.format == "wav":
-        return (len(data) - 44) // (2 * encoding.channels)
-    if encoding.format == "amr":
-        return (len(data) - 6) // ladder.AMR_FRAME_BYTES[encoding.bit_rate] * 160
-    step = _adts_step if encoding.format == "aac" else _mpeg_step
-    at, samples = 0, 0
-    while at < len(data):
-        length, frame_samples = step(data[at : at + 7])
-        at, samples = at + length, samples + frame_samples
-    return samples
-
-
-def _adts_step(header: bytes) -> tuple[int, int]:
-    assert header[:2] in (b"\xff\xf1", b"\xff\xf9")
-    return (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5, 1024
-
-
-def _mpeg_step(header: bytes) -> tuple[int, int]:
-    assert header[0] == 0xFF
-    first = header[1] & 0x18 == 0x18  # MPEG-1, else MPEG-2
-    kbps = (MPEG1_KBPS if first else MPEG2_KBPS)[header[2] >> 4]
-    rate_hz = MPEG_HZ[header[2] >> 2 & 3] // (1 if first else 2)
-    length = (144_000 if first else 72_000) * kbps // rate_hz + (header[2] >> 1 & 1)
-    return length, 1152 if first else 576
-
-
-@pytest.mark.parametrize("encoding", ALL, ids=ladder.describe)
-def test_prediction_holds(encoding: Encoding, tmp_path: Path) -> None:
-    """A real file is at most as large and long as predicted, and at least nine tenths of it."""
-    sound = noise(20, encoding)
-    data = encoded(tmp_path / "sound", encoding, sound)
-    most_bytes, most_samples = (
-        file_bytes(encoding, len(sound)),
-        framed_samples(encoding, len(sound)),
-    )
-    assert 0.9 * most_bytes <= len(data) <= most_bytes
-    assert len(sound) <= counted_samples(encoding, data) <= most_samples
-    assert most_samples - len(sound) <= 0.25 * encoding.sample_rate_hz
-
-
-@pytest.mark.parametrize(
-    "encoding",
-    [wav_encoding(), gsm(), mp3_encoding(128_000, 24_000), RUNGS[-1], aac(24_000), amr()],
-    ids=ladder.describe,
-)
-@pytest.mark.parametrize("samples", [1, 576, 1024, 1105, 4097])
-def test_prediction_holds_for_the_shortest(
-    encoding: Encoding, samples: int, tmp_path: Path
-) -> None:
-    """Padding and headers, which rule a short file's size, are all foreseen."""
-    sound = tone(1, rate_hz=encoding.sample_rate_hz)[:samples]
-    data = encoded(tmp_path / "sound", encoding, sound)
-    assert len(data) <= file_bytes(encoding, samples)
-    assert counted_samples(encoding, data) <= framed_samples(encoding, samples)
-
-
-def hard_sounds(samples: int, encoding: Encoding) -> dict[str, NDArray[np.float32]]:
-    """What an encoder may spend more on than it should."""
-    time_s = np.arange(samples)[:, None] / encoding.sample_rate_hz
-    white = np.random.default_rng(11).uniform(-1, 1, (samples, encoding.channels))
-    sounds = {
-        "noise": white,
-        "noise that comes and goes": white * (time_s % 0.2 < 0.1),
-        "clicks": white * (time_s % 0.2 < 0.005),
-        "a tone": np.sin(2 * np.pi * 440 * time_s).repeat(encoding.channels, axis=1),
-        "silence": 0 * white,
-    }
-    return {name: sound.astype(np.float32) for name, sound in sounds.items()}
-
-
-STEADY = [wav_encoding(), gsm(), RUNGS[1], RUNGS[-1], ladder.QUALITIES["music"], amr(), amr(4_750)]
-
-
-@pytest.mark.parametrize("encoding", STEADY, ids=ladder.describe)
-@pytest.mark.parametrize("seed", range(3))
-def test_prediction_holds_whatever_the_sound(encoding: Encoding, seed: int, tmp_path: Path) -> None:
-    """Of any length and of the hardest sounds no file is larger than predicted; WAV is exact."""
-    samples = int(np.random.default_rng(seed).integers(1, 5 * encoding.sample_rate_hz))
-    most = file_bytes(encoding, samples)
-    for name, sound in hard_sounds(samples, encoding).items():
-        size_bytes = len(encoded(tmp_path / "sound", encoding, sound))
-        assert size_bytes <= most, name
-        assert size_bytes == most or encoding.format != "wav", name
-
-
-@pytest.mark.parametrize("encoding", ladder.AAC_RUNGS, ids=ladder.describe)
-def test_aac_of_a_tone_stays_within_its_bound(encoding: Encoding, tmp_path: Path) -> None:
-    """AAC keeps no constant rate: also what it makes of a plain tone stays within the bound."""
-    sound = tone(20, rate_hz=encoding.sample_rate_hz)
-    data = encoded(tmp_path / "sound", encoding, sound)
-    assert len(data) <= file_bytes(encoding, len(sound))
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_every_format_has_rungs_of_its_own(name: str) -> None:
+    """`--format NAME` chooses among encodings of that row, from the largest bit rate down."""
+    spec = ENCODINGS[name]
+    rungs = ladder.rungs(name)
+    assert rungs
+    assert {(one.format, one.codec) for one in rungs} == {(spec.container, spec.codec)}
+    assert [one.bit_rate for one in rungs] == sorted((one.bit_rate for one in rungs), reverse=True)

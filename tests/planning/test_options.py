@@ -25,7 +25,7 @@ from captoolkit.planning.options import ParsedOptions, refuse_nonsense
         ),
         ({"effort": "some"}, "effort=some is not known; take fast or best"),
         ({"quality": "fine"}, "quality=fine is not known; take auto, voice"),
-        ({"segment_s": Fraction(1, 2)}, "segments of 0.5 s are shorter"),
+        ({"segment_s": Fraction(1, 2)}, "segments of 0.5 s are too short"),
         ({"channels": 0}, "channels=0 must be at least 1"),
         ({"bit_rate": "64k"}, "bit_rate='64k' must be a whole number"),
         ({"sample_rate_hz": 16e3}, "sample_rate_hz=16000.0 must be a whole number"),

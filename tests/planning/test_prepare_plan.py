@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from captoolkit.bitstream import encodings
 from captoolkit.dsp.downmix import Mix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Span, Target, Track, Via
@@ -19,6 +20,7 @@ from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
 from captoolkit.services.price import audio_tokens
 from captoolkit.services.rows import max_bytes
 from captoolkit.units import base64_length, format_clock
+from tests.support.encodings import wav
 from tests.support.media_values import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 
 FILM = Picture(stream_index=1, codec="h264", is_cover=False)
@@ -84,7 +86,7 @@ def said(plan: Plan) -> str:
     assert plan.encoding is not None
     longest = max(plan.spans, key=lambda span: span.samples)
     length = format_clock(Fraction(longest.samples, longest.rate_hz), decimals=1)
-    return f"{len(plan.spans)} x {length} {ladder.describe(plan.encoding)}"
+    return f"{len(plan.spans)} x {length} {encodings.describe(plan.encoding)}"
 
 
 def mp3_file(seconds: Fraction | float, *, size_bytes: int, **options: int) -> MediaInfo:
@@ -244,8 +246,8 @@ def test_service_without_limits() -> None:
     for seconds in (0.01, 100_000):
         plan = planned(track(seconds), service())
         assert len(plan.spans) == 1
-        assert plan.encoding == ladder.wav()
-        assert plan.max_segment_bytes >= ladder.file_bytes(ladder.wav(), int(seconds * 16_000))
+        assert plan.encoding == wav()
+        assert plan.max_segment_bytes >= encodings.file_bytes(wav(), int(seconds * 16_000))
 
 
 def test_limits_that_hold_no_second() -> None:
@@ -291,22 +293,28 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
     [
         ({"format": "ogg"}, "format=ogg is not one that is made; take auto, wav, mp3, aac, amr"),
         ({"quality": "best"}, "quality=best is not known; take auto, voice, podcast, music"),
-        ({"bit_rate": 63_000}, "bit_rate=63000 is not one MP3 has; take one of 8k,"),
-        ({"format": "amr", "bit_rate": 64_000}, "bit_rate=64000 is not one AMR-NB has; take"),
+        ({"bit_rate": 63_000}, "bit_rate=63000 is not a bit rate of MP3; take one of 8k,"),
+        (
+            {"format": "amr", "bit_rate": 64_000},
+            "bit_rate=64000 is not a bit rate of AMR",
+        ),
         ({"format": "amr", "sample_rate_hz": 16_000}, "AMR is 8 kHz mono; leave the sample rate"),
         ({"format": "amr", "channels": 2}, "AMR is 8 kHz mono; leave the sample rate"),
         ({"format": "wav", "bit_rate": 64_000}, "bit_rate=64000 cannot be had of WAV: its"),
         (
             {"format": "mp3", "sample_rate_hz": 11_025},
-            "sample_rate_hz=11025 is not one MP3 has here; take one of",
+            "sample_rate_hz=11025 is not a sample rate of MP3; take one of",
         ),
-        ({"format": "aac", "sample_rate_hz": 9}, "sample_rate_hz=9 is not one AAC has; take one"),
+        (
+            {"format": "aac", "sample_rate_hz": 9},
+            "sample_rate_hz=9 is not a sample rate of AAC",
+        ),
         ({"channels": 6}, "channels=6 cannot be made of 2; stereo is kept where"),
         ({"channels": 0}, "channels=0 must be at least 1; leave it out"),
         ({"channels": -1}, "channels=-1 must be at least 1; leave it out"),
         ({"bit_rate": 0}, "bit_rate=0 must be at least 1; leave it out"),
         ({"format": "wav", "sample_rate_hz": -8}, "sample_rate_hz=-8 must be at least 1; leave"),
-        ({"max_segment_s": Fraction(1, 2)}, "segments of 0.5 s are shorter than what"),
+        ({"max_segment_s": Fraction(1, 2)}, "segments of 0.5 s are too short"),
     ],
     ids=str,
 )
@@ -505,8 +513,8 @@ def assert_within_limits(plan: Plan, max_segment_s: Fraction | None) -> None:
     encoding = plan.encoding
     assert encoding is not None
     samples = plan.max_segment_samples * encoding.sample_rate_hz // plan.track.sample_rate_hz
-    framed_s = Fraction(ladder.framed_samples(encoding, samples), encoding.sample_rate_hz)
-    size_bytes = ladder.file_bytes(encoding, samples)
+    framed_s = Fraction(encodings.framed_samples(encoding, samples), encoding.sample_rate_hz)
+    size_bytes = encodings.file_bytes(encoding, samples)
     for limit_s in (plan.target.limit("max_duration_s"), max_segment_s):
         assert limit_s is None or framed_s <= limit_s
     assert size_bytes <= plan.max_segment_bytes
@@ -526,7 +534,7 @@ def test_no_plan_has_a_segment_too_many(sound: Track, target: Target, via: Via) 
     largest, longest_s = max_bytes(target, via), target.limit("max_duration_s")
     for rung in ladder.LADDER:
         encoding = rung.encoding
-        most = ladder.max_samples(encoding, size_bytes=largest, duration_s=longest_s)
+        most = encodings.max_samples(encoding, size_bytes=largest, duration_s=longest_s)
         assert most is not None
         assert length_s + slack_s > Fraction(most, encoding.sample_rate_hz)
 
@@ -543,7 +551,7 @@ def test_no_better_rung_would_do(sound: Track, target: Target, via: Via) -> None
     )
     room_s = Fraction(0) if len(plan.spans) == 1 else SLACK_S
     for encoding in better:
-        most = ladder.max_samples(encoding, size_bytes=largest, duration_s=longest_s)
+        most = encodings.max_samples(encoding, size_bytes=largest, duration_s=longest_s)
         assert most is not None
         length_s = Fraction(samples, sound.sample_rate_hz)
         assert Fraction(most, encoding.sample_rate_hz) < length_s + room_s

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.bitstream.containers import samples_kept
+from captoolkit.bitstream.lossless import keeping_samples
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Track
 from captoolkit.planning.options import ParsedOptions
@@ -20,7 +20,7 @@ COPY = Way(suffix="mp3", said="Frames are kept.")
 
 def keep(sound: Track) -> Way:
     """Samples of a FLAC are kept."""
-    kept = samples_kept(sound, "flac", sample_type="int16", depth_bits=16)
+    kept = keeping_samples(sound, "flac", sample_type="int16", depth_bits=16)
     return Way(suffix="flac", said="Samples are kept.", encoding=kept)
 
 

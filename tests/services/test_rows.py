@@ -11,7 +11,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Fact, MediaInfo, Picture, Price, Span, Target, Via
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.services import rows
-from captoolkit.services.rows import clock, max_bytes, misfits, parse
+from captoolkit.services.rows import max_bytes, misfits, parse
 from tests.support.media_values import CAPTIONER, QWEN_AUDIO, SERVICES, VLLM, media, service, track
 
 ROW = """
@@ -239,22 +239,6 @@ def test_all_misfits_are_told() -> None:
     long = track(2460, codec="aac")
     info = media(long, container="mp4", size_bytes=10**9, pictures=(FILM,))
     assert len(misfits(info, long, CAPTIONER, Via.BASE64)) == 4
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (30, "30 s"),
-        (Fraction(25, 2), "12.5 s"),
-        (0.001, "0.001 s"),
-        (60, "1:00"),
-        (2460, "41:00"),
-        (10_800, "3:00:00"),
-    ],
-)
-def test_length_in_a_sentence(seconds: Fraction | float, text: str) -> None:
-    """Short lengths are told in seconds, longer ones as a clock."""
-    assert clock(seconds) == text
 
 
 def test_prefix_is_that_of_the_page() -> None:

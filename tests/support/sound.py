@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from captoolkit.bitstream.frames import Frames
+from captoolkit.bitstream.frames import FrameIndex
 
 Sound = NDArray[np.float32]
 Convert = Callable[..., Path]
@@ -53,6 +53,6 @@ def level_dbfs(sound: Sound) -> float:
     return 10 * float(np.log10(max(power, 1e-20)))
 
 
-def starts(index: Frames) -> NDArray[np.int64]:
+def starts(index: FrameIndex) -> NDArray[np.int64]:
     """Return the byte at which each frame of a file starts, shape (frames,)."""
     return index.starts_of(0, index.sizes.size)

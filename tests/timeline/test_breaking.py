@@ -12,7 +12,7 @@ from captoolkit.timeline.breaking import (
     MORE,
     columns,
     sentences,
-    title,
+    shortened,
     words_with_spaces,
     wrapped,
 )
@@ -44,7 +44,7 @@ def test_a_wrapped_line_loses_nothing_but_spaces_and_fits(line: str, width: int)
 @given(lines, st.integers(6, 80))
 def test_a_title_fits_and_says_when_it_is_not_all(line: str, width: int) -> None:
     """It is the line, or its beginning with a mark behind it."""
-    found = title(line, width=width)
+    found = shortened(line, width=width)
     assert columns(found) <= width
     if found != line:
         assert found.endswith(f" {MORE}")
@@ -93,7 +93,7 @@ def test_no_text_takes_forever(made: str) -> None:
         "from captoolkit.model import Entry, Span, Status;"
         "from captoolkit.timeline import breaking, editing;"
         f"text = {made};"
-        "breaking.title(text); breaking.wrapped(text); breaking.words_with_spaces(text);"
+        "breaking.shortened(text); breaking.wrapped(text); breaking.words_with_spaces(text);"
         "span = Span(start_samples=0, end_samples=10**7, rate_hz=8000);"
         "entry = Entry(index=1, source_span=span, status=Status.OK, text=text);"
         "editing.spread(entry); editing.merged(editing.split(entry, 5 * 10**6))"

@@ -111,8 +111,8 @@ def test_times_that_are_estimates_are_said_to_be(timeline_of: TimelineOf) -> Non
     timeline = timeline_of("A dog barks. Rain falls. A door shuts.")
     page = render(timeline.spread())
     assert page.count('<li id="s') == 3
-    assert "only where the segments begin and end was measured" in page
-    assert "was measured" not in render(timeline)
+    assert "only the start and the end of each segment were measured" in page
+    assert "were measured" not in render(timeline)
 
 
 def test_a_timeline_without_entries_is_a_page(timeline_of: TimelineOf) -> None:

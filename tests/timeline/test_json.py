@@ -126,7 +126,7 @@ def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
-        (["format"], "captoolkit.timeline/2", r"version 2 .* version 1 is what is read.*newer"),
+        (["format"], "captoolkit.timeline/2", r"version 2 .* captoolkit reads version 1.*newer"),
         (
             ["format"],
             "captoolkit.manifest/1",
@@ -138,7 +138,7 @@ def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
         (
             ["cost"],
             {"currency": "CNY", "amount": "NaN"},
-            r"NaN is no amount.*\$\.cost\.amount \(line 1\)",
+            r"NaN is not an amount.*\$\.cost\.amount \(line 1\)",
         ),
         (["source", "bytes"], "many", r"\$\.source\.bytes"),
         (["source", "sample_rate_hz"], 0, r"\$\.source\.sample_rate_hz"),

@@ -131,8 +131,10 @@ def test_a_frame_rate_that_no_editor_has_is_refused(
 
 def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> None:
     """A misspelt option is not ignored; one that another format takes is."""
-    with pytest.raises(UsageError, match="'fps' is no option"):
-        render(timeline_of("Rain."), "edl", fps=24)
+    with pytest.raises(
+        UsageError, match=r"render\(\) takes no option 'fps'; use frame_rate, spread"
+    ):
+        render(timeline_of("Rain."), "edl", fps=24)  # type: ignore[call-arg]
     assert render(timeline_of("Rain."), "srt", frame_rate=24) == render(timeline_of("Rain."), "srt")
 
 

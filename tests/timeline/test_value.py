@@ -6,16 +6,15 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.errors import InputError, OutputExistsError, SourceNotFoundError, UsageError
+from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usage
 from captoolkit.timeline import parse, render, stitch
-from captoolkit.timeline.editing import Part, total_cost
+from captoolkit.timeline.editing import SourcePart, total_cost
 from captoolkit.timeline.value import SPREAD_NOTE, Timeline
 from tests.timeline.making import prose, timelines
 
@@ -33,44 +32,6 @@ def covered(timeline: Timeline) -> Fraction:
     """How many seconds belong to entries, exactly."""
     totals = timeline.totals
     return totals.ok.duration_s + totals.failed.duration_s + totals.silent.duration_s
-
-
-# -------------------------------------------------------------------------------------- files
-
-
-def test_a_timeline_is_saved_and_loaded_again(timeline_of: TimelineOf, tmp_path: Path) -> None:
-    """The file's ending names the format, and JSON gives back the same."""
-    timeline = timeline_of("Rain.", holes=("lost",))
-    timeline.save(tmp_path / "a.json")
-    timeline.save(tmp_path / "a.SRT")
-    timeline.save(tmp_path / "a", "vtt")
-    assert Timeline.load(tmp_path / "a.json") == timeline
-    assert (tmp_path / "a.SRT").read_text(encoding="utf-8") == render(timeline, "srt")
-    assert (tmp_path / "a").read_text(encoding="utf-8") == render(timeline, "vtt")
-
-
-def test_saving_replaces_nothing_unless_asked(timeline_of: TimelineOf, tmp_path: Path) -> None:
-    """What is there stays, as everywhere."""
-    path = tmp_path / "a.json"
-    timeline_of("a").save(path)
-    with pytest.raises(OutputExistsError):
-        timeline_of("b").save(path)
-    assert Timeline.load(path) == timeline_of("a")
-    timeline_of("b").save(path, overwrite=True)
-    assert Timeline.load(path) == timeline_of("b")
-
-
-def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
-    """A file that is not there, is no text or no timeline: the error carries its path."""
-    with pytest.raises(SourceNotFoundError) as missing:
-        Timeline.load(tmp_path / "none.json")
-    assert missing.value.path == str(tmp_path / "none.json")
-    path = tmp_path / "bad.json"
-    for content, problem in [(b"\xff", r"not UTF-8 text \(byte 0\)"), (b"", "it is empty")]:
-        path.write_bytes(content)
-        with pytest.raises(InputError, match=problem) as bad:
-            Timeline.load(path)
-        assert bad.value.path == str(path)
 
 
 # -------------------------------------------------------------------------------------- parts
@@ -130,7 +91,7 @@ def test_a_clip_knows_where_it_comes_from(timeline_of: TimelineOf) -> None:
     clip = timeline.slice(1, 2, from_zero=True)
     assert clip.source == replace(timeline.source, duration_samples=48_000)
     span = replace(timeline.source.span, start_samples=48_000, end_samples=96_000)
-    assert clip.parts == (Part(source=timeline.source, source_span=span, at_samples=0),)
+    assert clip.parts == (SourcePart(source=timeline.source, source_span=span, at_samples=0),)
     assert parse(render(clip, "json")) == clip
     assert clip.slice("0.25", from_zero=True).parts[0].source_span.start_samples == 60_000
 

@@ -1,22 +1,23 @@
-"""HTML: one page with everything in it, to look at, to search and to listen along with.
+"""HTML: one page to look at, to search and to play the recording from.
 
-The page opens from disk without a network. Styles, scripts, the waveform and the captions are all
-inside; only the recording may lie beside it. Captions, names and reasons are text and stay text:
-the template escapes them, and a Content-Security-Policy in the page would stop what got through.
+The page opens from disk without a network. It contains its styles, scripts, waveform and captions;
+only the recording may be a separate file. Captions, names and reasons are text and stay text: the
+template escapes them, and the page's Content-Security-Policy would block markup that got through.
 
-What the policy allows, and why:
+The policy allows, and why:
 
-- scripts: the four that are in the page, each by its hash. Nothing inline, nothing from elsewhere.
-- styles: ours by its hash; wavesurfer's own by a nonce, because it writes a `<style>` into the
-  shadow of its waveform. The nonce is made from everything that the page tells, so that nothing in
-  it can know it beforehand. No `style` attribute is allowed; what scripts set on elements is none.
-- media: files (`file:`), what lies beside a page on a server (`'self'`), and `data:`.
+- scripts: the four scripts of the page, each by its hash; no inline handlers, no other source.
+- styles: the page's own by its hash; wavesurfer's by a nonce, because wavesurfer writes a `<style>`
+  into the shadow root of its waveform. The nonce is a hash over the whole content of the page, so
+  that no part of the content can contain it. `style` attributes are not allowed; scripts set
+  properties instead.
+- media: files (`file:`), files in the folder of the page on a server (`'self'`), and `data:`.
 - nothing else: no connections, frames, forms, fonts, pictures, plugins, workers.
 
 The waveform and the player are wavesurfer.js with its regions and timeline plugins, a pinned copy
-in `vendor/` that `scripts/vendor_wavesurfer.py` renews. Pure as every format: whoever has the
-recording brings its envelope and says where the page finds the sound; without them the page says
-so, and shows everything else.
+in `vendor/` that `scripts/vendor_wavesurfer.py` renews. This module is pure like every format: the
+caller passes the recording's envelope and its URL. Without them the page says so, and shows
+everything else.
 """
 
 from __future__ import annotations
@@ -45,24 +46,24 @@ NO_RECORDING = "This page was made without its recording: there is no waveform a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One entry as the page shows it."""
+    """One entry on the page."""
 
     cue: Cue
-    said: list[list[str]]
+    paragraphs: list[list[str]]
 
     @property
     def start(self) -> str:
-        """When it begins, for a person."""
+        """Its start, as a clock time."""
         return format_clock(self.cue.entry.source_span.start_s)
 
     @property
     def end(self) -> str:
-        """When it ends."""
+        """Its end, as a clock time."""
         return format_clock(self.cue.entry.source_span.end_s)
 
     @property
     def length(self) -> str:
-        """How long it lasts, in the units of a person."""
+        """Its duration in seconds."""
         return f"{self.cue.entry.source_span.duration_s:.1f} s"
 
 
@@ -76,10 +77,10 @@ def render(
     """Return the timeline as a page.
 
     Args:
-        timeline: what it tells.
-        envelope: how loud the recording is over its length; None where nobody could measure it.
-        audio: where the page finds the sound: a relative, `file:` or `data:` URL; empty if nowhere.
-        remarks: what the reader should know about the recording, as sentences.
+        timeline: the timeline to show.
+        envelope: the loudness of the recording over its length; None if it was not measured.
+        audio: the URL of the sound: relative, `file:` or `data:`; empty if there is no sound.
+        remarks: sentences about the recording for the reader.
     """
     source = timeline.source
     name = one_line(PurePath(source.path).name or source.path)
@@ -92,7 +93,7 @@ def render(
         path=one_line(source.path),
         facts=_facts(timeline),
         counts={status.value: _count(timeline, status) for status in Status},
-        rows=[Row(cue=cue, said=paragraphs(cue.entry)) for cue in cues(timeline)],
+        rows=[Row(cue=cue, paragraphs=paragraphs(cue.entry)) for cue in cues(timeline)],
         audio=audio,
         remarks=[*timeline.notes, *remarks],
         nonce=nonce,
@@ -105,7 +106,7 @@ def render(
 
 
 def _facts(timeline: Timeline) -> dict[str, str]:
-    """What is known about the recording and its captions, by what it is called."""
+    """Facts about the recording and its captions, by their labels."""
     source, usage, cost = timeline.source, timeline.usage, timeline.cost
     captioner = timeline.captioner
     by = one_line(captioner.model)
@@ -133,7 +134,7 @@ def _count(timeline: Timeline, status: Status) -> int:
 
 
 def _data(timeline: Timeline, envelope: Envelope | None) -> dict[str, Any]:
-    """What the page's script reads; times are samples on the recording's clock."""
+    """The data for the page's script; times are samples on the recording's clock."""
     spans = [entry.source_span for entry in timeline.entries]
     return {
         "rate_hz": timeline.source.sample_rate_hz,
@@ -148,11 +149,11 @@ def _data(timeline: Timeline, envelope: Envelope | None) -> dict[str, Any]:
     }
 
 
-# ----------------------------------------------------------------------------- its safety
+# ------------------------------------------------------------------------------- security
 
 
 def _policy(style: str, scripts: Sequence[str], nonce: str) -> str:
-    """The Content-Security-Policy of a page with these in it."""
+    """The Content-Security-Policy for this style, these scripts and this nonce."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -169,15 +170,15 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _nonce(timeline: Timeline, *said: str) -> str:
-    """A word that nothing in the page can have been written to know."""
-    told = "\0".join([json.render(timeline), *said])
-    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+def _nonce(timeline: Timeline, *texts: str) -> str:
+    """A nonce that no text of the page can contain, because it is a hash over all of them."""
+    content = "\0".join([json.render(timeline), *texts])
+    return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 @functools.cache
 def _asset(name: str) -> str:
-    """A file that lies beside this module."""
+    """The text of a file in the folder of this module."""
     return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 

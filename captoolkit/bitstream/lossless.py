@@ -1,0 +1,121 @@
+"""The codecs that keep every sample: one row each, and the encoding that keeps a track's samples.
+
+How to add a codec whose samples `split` writes: add one row to `LOSSLESS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from captoolkit.bitstream import containers
+from captoolkit.model import Encoding, Track
+
+PCM = "pcm_"  # how ffmpeg's names of PCM codecs begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LosslessCodec:
+    """A codec that keeps every sample; PCM is beside these, in `PCM_SAMPLES`.
+
+    Attributes:
+        codec: ffmpeg's name of it.
+        is_written: captoolkit writes it; where not, samples are kept as FLAC.
+        cut_between_packets: a decoder starts at any of its packets, and its header states nothing
+            of the whole file: pieces of it are copied.
+        encoder_options: options of ffmpeg's encoder for an encoding.
+    """
+
+    codec: str
+    is_written: bool = True
+    cut_between_packets: bool = False
+    encoder_options: Callable[[Encoding], dict[str, Any]] = lambda _encoding: {}
+
+
+def _flac_options(encoding: Encoding) -> dict[str, Any]:
+    # ffmpeg calls more than 24 bits experimental.
+    return {"bits_per_raw_sample": encoding.depth_bits, "strict": "experimental"}
+
+
+# What only ffmpeg's decoder knows, or (MLP and TrueHD) what a decoder can begin at few packets of.
+_ONLY_DECODED = (
+    *("als", "ape", "atrac3al", "atrac3pal", "bonk", "dst", "mlp", "mp4als", "osq", "ralf", "rka"),
+    *("shorten", "tak", "truehd", "wavarc"),
+)
+LOSSLESS = {
+    row.codec: row
+    for row in (
+        LosslessCodec(codec="alac", cut_between_packets=True),
+        LosslessCodec(codec="flac", encoder_options=_flac_options),
+        LosslessCodec(codec="tta"),
+        LosslessCodec(codec="wavpack"),
+        *(LosslessCodec(codec=codec, is_written=False) for codec in _ONLY_DECODED),
+    )
+}
+# The type that holds each sample of a PCM codec unchanged, and how many bits of it count, by the
+# codec's name without `pcm_` and the order of its bytes.
+PCM_SAMPLES = {
+    "alaw": ("int16", 8),
+    "f32": ("float32", 32),
+    "f64": ("float64", 64),
+    "mulaw": ("int16", 8),
+    "s16": ("int16", 16),
+    "s24": ("int32", 24),
+    "s32": ("int32", 32),
+    "s8": ("int16", 8),
+    "u8": ("int16", 8),
+}
+
+
+def is_lossless(codec: str) -> bool:
+    """Return whether a codec keeps every sample."""
+    return codec.startswith(PCM) or codec in LOSSLESS
+
+
+def is_cut_between_packets(container: str, codec: str) -> bool:
+    """Return whether pieces of a track can be had without encoding anything."""
+    if codec in LOSSLESS:
+        return LOSSLESS[codec].cut_between_packets
+    return not (containers.of(container).holds_samples and pcm_samples(codec) is not None)
+
+
+def pcm_samples(codec: str) -> tuple[str, int] | None:
+    """Return the type and depth of a PCM codec's samples, None for what is no plain PCM.
+
+    ```python
+    >>> pcm_samples("pcm_s24be"), pcm_samples("flac")
+    (('int32', 24), None)
+
+    ```
+    """
+    kind = codec.removeprefix(PCM).removesuffix("le").removesuffix("be")
+    return PCM_SAMPLES.get(kind) if codec.startswith(PCM) else None
+
+
+def keeping_samples(track: Track, container: str, *, sample_type: str, depth_bits: int) -> Encoding:
+    """Return the encoding that keeps each sample of a track: its own codec's where that can be.
+
+    Args:
+        track: the track that is encoded.
+        container: the container that it came in.
+        sample_type: what its decoder returns: `int16`, `int32`, `float32` or `float64`.
+        depth_bits: how many bits of that count.
+    """
+    codec, pcm = track.codec, pcm_samples(track.codec)
+    row = LOSSLESS.get(codec)
+    home = containers.container_of_packets(container, codec).name
+    if pcm is not None:
+        sample_type, depth_bits = pcm
+    elif row is None or not row.is_written:
+        codec = home = "flac"
+        # FLAC holds whole numbers; rounding a lossy decoder's output to 24 bits is inaudible.
+        sample_type, depth_bits = ("int16", 16) if depth_bits <= 16 else ("int32", 24)
+    return Encoding(
+        format=home,
+        codec=codec,
+        sample_rate_hz=track.sample_rate_hz,
+        channels=track.channels,
+        bit_rate=track.sample_rate_hz * track.channels * depth_bits,
+        sample_type=sample_type,
+    )

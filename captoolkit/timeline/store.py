@@ -1,0 +1,68 @@
+"""Timelines in files: the only module of `timeline/` that reads or writes one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from captoolkit.errors import InputError, SourceNotFoundError
+from captoolkit.support import files
+from captoolkit.timeline.base import FormatOptions
+from captoolkit.timeline.formats import format_of, parse, render_for
+
+if TYPE_CHECKING:
+    from captoolkit.timeline.value import Timeline
+
+DEFAULT_FORMAT = "json"
+
+
+def load(path: str | os.PathLike[str]) -> Timeline:
+    """Return the timeline in a `.json` file that captoolkit wrote.
+
+    Raises:
+        SourceNotFoundError: the file does not exist or cannot be read.
+        InputError: the file holds no timeline, or one that this version cannot read; the message
+            gives the place in the file.
+    """
+    try:
+        return parse(Path(path).read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"it cannot be read ({error.strerror})", fix="check the name", path=path
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"it is not UTF-8 text (byte {error.start})",
+            fix="give a timeline that captoolkit wrote",
+            path=path,
+        ) from error
+    except InputError as error:
+        error.path = str(path)
+        raise
+
+
+def save(
+    timeline: Timeline,
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+    **options: Unpack[FormatOptions],
+) -> None:
+    """Write a timeline to a file, which appears complete or not at all.
+
+    Args:
+        timeline: the timeline to write.
+        path: the file; its ending selects the format unless `format` does.
+        format: one of the names in `captoolkit.timeline.FORMATS`.
+        overwrite: replace an existing file.
+        **options: as for `render`, such as `spread=True`.
+
+    Raises:
+        UsageError: no format has that name or ending, or the format cannot hold this timeline.
+        OutputExistsError, OutputError: the file exists already, or cannot be written.
+    """
+    name = format or format_of(path) or DEFAULT_FORMAT
+    text = render_for("save", timeline, name, options)
+    files.write_whole(Path(path), text, overwrite=overwrite)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import captoolkit
+from captoolkit.errors import InputError, OutputExistsError, SourceNotFoundError, UsageError
+from captoolkit.timeline import load, render, save
+from captoolkit.timeline.value import Timeline
+
+TimelineOf = Callable[..., Timeline]
+
+
+def test_a_timeline_is_saved_and_loaded_again(timeline_of: TimelineOf, tmp_path: Path) -> None:
+    """The file's ending names the format, and JSON gives back the same."""
+    timeline = timeline_of("Rain.", holes=("lost",))
+    save(timeline, tmp_path / "a.json")
+    save(timeline, tmp_path / "a.SRT")
+    save(timeline, tmp_path / "a", format="vtt")
+    assert load(tmp_path / "a.json") == timeline
+    assert (tmp_path / "a.SRT").read_text(encoding="utf-8") == render(timeline, "srt")
+    assert (tmp_path / "a").read_text(encoding="utf-8") == render(timeline, "vtt")
+
+
+def test_saving_replaces_nothing_unless_asked(timeline_of: TimelineOf, tmp_path: Path) -> None:
+    """What is there stays, as everywhere."""
+    path = tmp_path / "a.json"
+    save(timeline_of("a"), path)
+    with pytest.raises(OutputExistsError):
+        save(timeline_of("b"), path)
+    assert load(path) == timeline_of("a")
+    save(timeline_of("b"), path, overwrite=True)
+    assert load(path) == timeline_of("b")
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    """A file that is not there, is no text or no timeline: the error carries its path."""
+    with pytest.raises(SourceNotFoundError) as missing:
+        load(tmp_path / "none.json")
+    assert missing.value.path == str(tmp_path / "none.json")
+    path = tmp_path / "bad.json"
+    for content, problem in [(b"\xff", r"not UTF-8 text \(byte 0\)"), (b"", "it is empty")]:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=problem) as bad:
+            load(path)
+        assert bad.value.path == str(path)
+
+
+def test_save_takes_the_options_of_render(timeline_of: TimelineOf, tmp_path: Path) -> None:
+    """A saved file is the rendered text, and an unknown option is an error that names `save`."""
+    timeline = timeline_of("A dog barks. Rain falls.")
+    save(timeline, tmp_path / "a.vtt", spread=True)
+    text = (tmp_path / "a.vtt").read_text(encoding="utf-8")
+    assert text == render(timeline, "vtt", spread=True)
+    with pytest.raises(
+        UsageError, match=r"save\(\) takes no option 'sprad'; use frame_rate, spread"
+    ):
+        save(timeline, tmp_path / "b.vtt", sprad=True)  # type: ignore[call-arg]
+    assert not (tmp_path / "b.vtt").exists()
+
+
+def test_the_package_offers_both() -> None:
+    """`captoolkit.load` and `captoolkit.save` are these functions."""
+    assert captoolkit.load is load
+    assert captoolkit.save is save
