@@ -81,10 +81,15 @@ class Container:
         packet_counted: codecs whose packets state their exact length in samples.
         packets_vary: packets of unequal length are usual, and all of them are heard.
         is_seekable: time stamps lead a reader near a packet without reading all before it.
-        drops_delay: it states the encoder's delay where no reader of a copied piece expects it.
+        hides_delay: it states the encoder's delay beside the packets, so that the time stamps of a
+            sound that begins late do not show it.
 
         is_frame_stream: its files are frames of `codecs` and nothing else.
-        tag_options: options of ffmpeg's muxer that write tags before a stream of frames.
+        stream_title: such a file in sentences, with its article.
+        has_index_frame: a frame before the sound may state its length and the encoder's delay.
+        bare_options: options of ffmpeg's muxer that write frames and nothing else.
+        tag_options: options of ffmpeg's muxer that write tags before the frames; none where a
+            stream of frames holds no tags.
         raw_codecs: codecs whose packets go into a stream of frames rather than back into it.
         holds_samples: it is a header and PCM samples, so that pieces of it are exact.
         in_libsndfile: libsndfile reads what ffmpeg writes of it, sample by sample.
@@ -116,9 +121,12 @@ class Container:
     packet_counted: frozenset[str] = frozenset()
     packets_vary: bool = False
     is_seekable: bool = False
-    drops_delay: bool = False
+    hides_delay: bool = False
 
     is_frame_stream: bool = False
+    stream_title: str = ""
+    has_index_frame: bool = False
+    bare_options: Mapping[str, str | int] = field(default_factory=dict)
     tag_options: Mapping[str, str | int] = field(default_factory=dict)
     raw_codecs: frozenset[str] = frozenset()
     holds_samples: bool = False
@@ -241,6 +249,9 @@ _ROWS = (
         media_type="audio/mpeg",
         packet_counted=frozenset({"mp3"}),
         is_frame_stream=True,
+        stream_title="a plain MP3",
+        has_index_frame=True,
+        bare_options={"write_xing": 0, "id3v2_version": 0},
         # ID3v2.3, which every player reads.
         tag_options={"id3v2_version": 3, "write_xing": 0, "fflags": "+bitexact"},
         # The number in an MP3's table of contents has 8 bits.
@@ -254,6 +265,7 @@ _ROWS = (
         muxer="adts",
         media_type="audio/aac",
         is_frame_stream=True,
+        stream_title="an ADTS stream",
         tag_options={"write_id3v2": 1, "fflags": "+bitexact"},
     ),
     Container(
@@ -263,6 +275,7 @@ _ROWS = (
         codecs=("amr_nb", "amr_wb"),
         muxer="amr",
         is_frame_stream=True,
+        stream_title="an AMR file",
     ),
     Container(
         name="m4a",
@@ -329,7 +342,7 @@ _ROWS = (
         media_type="video/webm",
         duration_from_zero=True,
         is_seekable=True,
-        drops_delay=True,
+        hides_delay=True,
         # Players would take the delay that Matroska states for MP3 off every piece.
         raw_codecs=frozenset({"mp3"}),
         captions=Captions(suffixes=("mkv", "mka"), subtitles="subrip", attaches_covers=True),

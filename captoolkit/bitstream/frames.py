@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.bitstream import adts, amr, id3, mpeg_audio
+from captoolkit.bitstream import adts, amr, containers, id3, mpeg_audio
 from captoolkit.bitstream.frame_kind import SYNC_BITS, SYNC_BYTE, FrameKind
 
 WINDOW_BYTES = 1 << 18  # one read
@@ -30,12 +30,8 @@ MAX_FRAMES = 1 << 24  # an index of 34 MB: 93 hours of AMR, 121 hours of MP3 at 
 MIN_FRAMES = 2  # one header alone may be an accident
 LOOKAHEAD_BYTES = 1 << 17  # holds the most junk allowed, and two ADTS frames of 8191 bytes
 
-# The first bytes of containers that may hold whole frames in a row and are no raw streams.
-CONTAINER_MAGICS = frozenset(
-    {b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"caff", b"FORM", b"OggS", b"FLV\1"}
-    | {b"\x1aE\xdf\xa3", b"0&\xb2u", b"\0\0\1\xba"}  # Matroska, ASF, MPEG-PS
-)
-MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})  # at byte 4
+# At byte 4 of the MP4 family, which may hold whole frames in a row as other containers do.
+MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,7 +148,7 @@ def _find_first_frame(data: bytes) -> tuple[FrameKind, int] | None:
     for at in np.flatnonzero(syncs).tolist():
         found = _kind_at(data, at)
         if found is not None and found.begins(data, at):
-            is_container = data[:4] in CONTAINER_MAGICS or data[4:8] in MP4_BOXES
+            is_container = data[:4] in containers.magics() or data[4:8] in MP4_BOXES
             return None if at and is_container else (found, at)
     return None
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captoolkit.bitstream import containers
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg, sndfile
 from captoolkit.model import MediaInfo, Track
@@ -26,7 +27,6 @@ SAMPLE_FORMATS = {"float32": "f32le", "float64": "f64le", "int16": "s16le", "int
 # Gathers frames to longer ones, because ffmpeg hands each from thread to thread: FLAC's have 4096
 # samples, AIFF's 1024.
 GATHER = "asetnsamples=nb_out_samples=16384:pad=0"
-SAMPLE_EXACT = frozenset({"wav", "w64", "aiff", "caf", "flac"})
 FLOATS = ("pcm_f", "wavpack")
 EXCERPTS = 16
 EXCERPT_S = 1.0
@@ -121,7 +121,7 @@ def starts_anywhere(info: MediaInfo, track: Track) -> bool:
     A FLAC whose header does not tell its length may be several, one behind another.
     """
     may_change = track.codec == "flac" and track.counted
-    return info.container in SAMPLE_EXACT and _is_plain(track) and not may_change
+    return containers.of(info.container).counts_frames and _is_plain(track) and not may_change
 
 
 def may_be_no_number(track: Track) -> bool:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from captoolkit.bitstream import mpeg_audio
+from captoolkit.bitstream import containers, mpeg_audio
 from captoolkit.errors import NotMediaError, ToolError
 from captoolkit.media import ffmpeg, sndfile
 from captoolkit.media.frame_index import read_frame_index
@@ -22,14 +22,6 @@ from captoolkit.media.frame_index import read_frame_index
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
-# Read in process by libsndfile, whose frame count is checked against what is there.
-FRAME_COUNTED = frozenset({"wav", "w64", "aiff", "caf", "flac"})
-# Packets carry their exact length in samples: counting them counts the sound.
-PACKET_COUNTED = {
-    "mp3": frozenset({"mp3"}),
-    "ogg": frozenset({"vorbis", "opus"}),
-    **dict.fromkeys(("m4a", "mp4", "mov"), frozenset({"aac", "alac", "opus"})),
-}
 SMALLEST_MP3_FRAME_BYTES = 48  # a last frame cut off below it may be left out by the decoder
 NEGATIVE_TICKS = 1 << 31  # a packet's length from here on is one below zero, printed unsigned
 
@@ -93,16 +85,17 @@ def measure(file: Path, stream: Stream) -> Length:
         NotMediaError: it cannot be decoded.
     """
     # The length of blocks that hold many samples each is only known when they are decoded.
-    by_frames = stream.container in FRAME_COUNTED and stream.codec.startswith(("pcm_", "flac"))
+    container = containers.of(stream.container)
+    by_frames = container.counts_frames and stream.codec.startswith(("pcm_", "flac"))
     if by_frames and stream.is_first_sound:
         frames = frames_in_header(file, container=stream.container, rate_hz=stream.rate_hz)
         if frames is not None:
             return Length(samples=frames, counted=False)
-    if stream.container == stream.codec == "mp3":
+    if container.has_index_frame and stream.codec in container.codecs:
         samples = _mp3_samples_by_frames(file, stream)
         if samples is not None:
             return Length(samples=samples)
-    if stream.codec in PACKET_COUNTED.get(stream.container, ()):
+    if stream.codec in container.packet_counted:
         return _by_packets(file, stream) or _by_decode(file, stream)
     return _by_decode(file, stream)
 
@@ -116,10 +109,8 @@ def frames_in_header(file: Path, *, container: str, rate_hz: int) -> int | None:
             frames = int(sound.frames)
             if sound.samplerate != rate_hz or not frames:  # a recorder died before it wrote it
                 return None
-            # The one whose header libsndfile does not hold against the file's size.
-            if container == "flac" and not _ends_with_the_file(sound, stream, file):
-                return None
-            return frames
+            is_checked = not containers.of(container).end_unchecked
+            return frames if is_checked or _ends_with_the_file(sound, stream, file) else None
     except soundfile.SoundFileError:
         return None
 
@@ -218,7 +209,7 @@ def _audible_samples(file: Path, stream: Stream, packets: _Packets) -> int | Non
         return _audible_mp3_samples(file, stream, packets)
     # Between the pages of an Ogg lies a hole, or another recording; and beside a page's end
     # the listing may err about a Vorbis packet. An MP4 may stretch a packet to reach the next one.
-    if not packets.gapless or (stream.container != "ogg" and not packets.even):
+    if not packets.gapless or not (containers.of(stream.container).packets_vary or packets.even):
         return None
     if _hides_its_end(packets, stream.codec):
         return None

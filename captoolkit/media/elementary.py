@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from captoolkit.bitstream import mpeg_audio
+from captoolkit.bitstream import containers, mpeg_audio
+from captoolkit.bitstream.containers import Container
 from captoolkit.bitstream.frames import FrameIndex
 from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg
@@ -27,22 +27,10 @@ from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.frame_plan import Framing
 from captoolkit.support import files
 
-# The raw stream that holds a codec's frames, and ffmpeg's writer of it.
-STREAMS = {
-    "mp3": ("mp3", "mp3"),
-    "aac": ("aac", "adts"),
-    "amr_nb": ("amr", "amr"),
-    "amr_wb": ("amr", "amr"),
-}
 Watched = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
 
 CHUNK_BYTES = 1 << 20
 FRAMES_TO_TAG = 8  # more than a reader needs to know a stream for what it is
-# How ffmpeg writes tags before a stream: ID3v2.3, which every player reads.
-_TAGGED: dict[str, dict[str, Any]] = {
-    "mp3": {"f": "mp3", "id3v2_version": 3, "write_xing": 0, "fflags": "+bitexact"},
-    "aac": {"f": "adts", "write_id3v2": 1, "fflags": "+bitexact"},
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,13 +120,14 @@ class RawStream:
             tags: names and values.
             folder: where to write a file that is removed again.
         """
-        options = _TAGGED.get(self.frames.format)
-        if not tags or options is None:
+        container = containers.of(self.frames.format)
+        if not tags or not container.tag_options:
             return b""
         some, tagged = folder / f"some.{self.frames.format}", folder / f"tag.{self.frames.format}"
         self.copy(0, FRAMES_TO_TAG, some)
         listed = write_tags(tags, folder)
-        node = with_tags(ffmpeg.source(some)["a:0"], listed, tagged, acodec="copy", **options)
+        options = {"f": container.muxer, "acodec": "copy", **container.tag_options}
+        node = with_tags(ffmpeg.source(some)["a:0"], listed, tagged, **options)
         with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
         index = read_frame_index(tagged)
@@ -154,7 +143,8 @@ class RawStream:
         They need none where every second has the same bytes; then, and elsewhere, it is empty.
         """
         sizes = self.frames.sizes[first:last]
-        if self.frames.format != "mp3" or np.ptp(sizes) <= 1:  # a byte of padding comes and goes
+        has_index_frame = containers.of(self.frames.format).has_index_frame
+        if not has_index_frame or np.ptp(sizes) <= 1:  # a byte of padding comes and goes
             return b""
         with self.path.open("rb") as stream:
             stream.seek(int(self.frames.starts_of(first, first + 1)[0]))
@@ -174,13 +164,13 @@ class RawStream:
 
 def may_be_sent(track: Track, target: Target) -> bool:
     """Return whether the target takes a raw stream of the track's codec."""
-    stream = STREAMS.get(track.codec)
-    return stream is not None and track.codec in target.accepts.get(stream[0], ())
+    container = containers.container_of_frames(track.codec)
+    return container is not None and track.codec in target.accepts.get(container.name, ())
 
 
 def is_raw(info: MediaInfo) -> bool:
     """Return whether the file itself is a raw stream, with nothing but one track of sound."""
-    return info.container in {name for name, _ in STREAMS.values()}
+    return containers.of(info.container).is_frame_stream
 
 
 def _unwatched(process: ffmpeg.Process) -> AbstractContextManager[ffmpeg.Process]:
@@ -202,12 +192,13 @@ def stream_of(
         The stream; or a sentence.
     """
     codec = track.codec
-    if codec not in STREAMS:
+    container = containers.container_of_frames(codec)
+    if container is None:
         return f"Frames of {codec} have no stream of their own."
     path = Path(info.path)
     if not is_raw(info):
-        path = folder / f"stream.{STREAMS[codec][0]}"
-        if not _unwrapped(info, track, path, watched):
+        path = folder / f"stream.{container.name}"
+        if not _unwrapped(info, track, path, container, watched):
             return f"Its {codec} frames cannot be taken out of {info.container} as they are."
     index = read_frame_index(path)
     if index is None:
@@ -228,12 +219,13 @@ def stream_of(
     )
 
 
-def _unwrapped(info: MediaInfo, track: Track, path: Path, watched: Watched) -> bool:
+def _unwrapped(
+    info: MediaInfo, track: Track, path: Path, container: Container, watched: Watched
+) -> bool:
     """Write the track's packets as they are; False where its container holds them otherwise."""
-    muxer = STREAMS[track.codec][1]
-    options = {"write_xing": 0, "id3v2_version": 0} if muxer == "mp3" else {}
+    copied = {"acodec": "copy", "map_metadata": -1, "flush_packets": 0}
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(
-        ffmpeg.file_url(path), f=muxer, acodec="copy", map_metadata=-1, flush_packets=0, **options
+        ffmpeg.file_url(path), f=container.muxer, **copied, **container.bare_options
     )
     try:
         with watched(ffmpeg.Process(ffmpeg.compile_argv(node), writes=path)) as process:
@@ -252,7 +244,7 @@ def _lead(info: MediaInfo, track: Track, watched: Watched) -> int | None:
     None where it cannot be told: Matroska says how long the encoder's delay is where nobody passes
     it on, and only a sound that begins at the file's beginning shows it in its time stamps.
     """
-    if info.container == "mp3":
+    if containers.of(info.container).has_index_frame:
         with Path(info.path).open("rb") as stream:
             delay = mpeg_audio.read_encoder_delay(stream)
         return 0 if delay is None else delay.lead_samples
@@ -268,7 +260,7 @@ def _lead(info: MediaInfo, track: Track, watched: Watched) -> int | None:
     first = next((line.split(",") for line in lines if line[:1].isdigit()), None)
     if first is None:
         return 0
-    if int(first[2]) > 0 and info.container == "matroska":
+    if int(first[2]) > 0 and containers.of(info.container).hides_delay:
         return None
     up, down = map(int, base.split("/"))
     return max(0, -int(first[2])) * up * track.sample_rate_hz // down

@@ -16,16 +16,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from captoolkit.bitstream import channel_layouts, riff
+from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.media import durations, ffmpeg, probe_in_process
 from captoolkit.media.source import refuse_url
 from captoolkit.model import MediaInfo, Picture, Track
-
-# ffmpeg's demuxer name (its first word) -> the name used here, where they differ.
-CONTAINERS = {"asf": "wma", "matroska": "matroska", "mpeg": "mpeg-ps", "mpegts": "mpeg-ts"}
-# The brand that an MP4-like file says it is, by its first letters.
-BRANDS = {"M4A": "m4a", "M4B": "m4a", "3gp": "3gp", "3g2": "3g2", "3ge": "3gp", "qt": "mov"}
 
 # Each is read from end to end to be measured: more than any film has would take a day.
 MAX_TRACKS = 64
@@ -33,10 +28,6 @@ MAX_TRACKS = 64
 # A shortfall is told from here on: headers are rounded, and codecs pad.
 MISSING_S = 0.2
 MISSING_SHARE = 0.002
-# What ffmpeg calls a duration is read off their last time stamp: no header promises anything.
-NEVER_PROMISED = frozenset({"ogg", "mpeg-ts", "mpeg-ps"})
-# Their header says when the sound ends on a clock on which it may begin late.
-ENDS_NAMED = frozenset({"matroska", "wma"})
 
 _PROMISE = re.compile(
     r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)(?:, start: (-?[\d.]+))?", re.MULTILINE
@@ -230,12 +221,12 @@ def _shortfall(
         return [f"{riff.missing_bytes(file):,} bytes that its header promises are missing."]
     promise = _PROMISE.search(text)
     moving = any(not picture.is_cover for picture in pictures)
-    if promise is None or container in NEVER_PROMISED or _ESTIMATED in text:
+    if promise is None or not containers.of(container).states_duration or _ESTIMATED in text:
         return []
     if moving or len(tracks) > 1:
         return []
     promised_s = float(_promised_s(promise))
-    if container in ENDS_NAMED:
+    if containers.of(container).duration_from_zero:
         promised_s -= max(0.0, float(promise[4] or 0))
     found_s = tracks[0].duration_s
     if promised_s - found_s < MISSING_S + MISSING_SHARE * promised_s:
@@ -287,13 +278,8 @@ def _container(text: str, file: Path) -> str:
             fix="check that it is sound or video, and complete",
             path=file,
         )
-    names = match[1].split(",")
-    if names[0] == "mov":
-        brand = _BRAND.search(text)
-        return next(
-            (name for tag, name in BRANDS.items() if brand and brand[1].startswith(tag)), "mp4"
-        )
-    return CONTAINERS.get(names[0], names[0])
+    brand = _BRAND.search(text)
+    return containers.recognized(match[1].partition(",")[0], brand[1] if brand else "")
 
 
 def _complaint(text: str) -> str:

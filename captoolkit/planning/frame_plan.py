@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captoolkit.bitstream import containers
 from captoolkit.model import Span
 from captoolkit.planning import sharing
 from captoolkit.planning.fitting import Bounds
@@ -127,13 +128,11 @@ def why_not(
 
 def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
     """Return what is done with the frames, as sentences."""
-    kept = f"Its {framing.codec} frames are kept as they are, in {_RAW[framing.format]}."
+    stream = containers.of(framing.format).stream_title
+    kept = f"Its {framing.codec} frames are kept as they are, in {stream}."
     if len(spans) == 1:
         return [kept]
     return [said_of_segments(spans, reach_s), kept]
-
-
-_RAW = {"mp3": "a plain MP3", "aac": "an ADTS stream", "amr": "an AMR file"}
 
 
 def said_of_segments(spans: Sequence[Span], reach_s: Fraction) -> str:
