@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
+    from captoolkit.media.source import Source
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.services.catalogue import targets
     from captoolkit.timeline import Timeline, load, parse, render, save
@@ -63,6 +64,7 @@ __all__ = [
     "Prepared",
     "ServiceConnectionError",
     "ServiceError",
+    "Source",
     "SourceNotFoundError",
     "Timeline",
     "ToolError",
@@ -89,6 +91,7 @@ _ERRORS = "captoolkit.errors"
 _HOMES = {
     "Conversation": "captoolkit.api.ask",
     "Prepared": "captoolkit.pipeline.prepared",
+    "Source": "captoolkit.media.source",
     "Timeline": "captoolkit.timeline",
     "acaption": "captoolkit.api.caption",
     "caption": "captoolkit.api.caption",

@@ -91,7 +91,7 @@ class Conversation(Closing):
         return f"{type(self).__name__}({self._captioner.info!r})"
 
     def ask(
-        self, text: str | None = None, *, audio: Source = None, on_text: OnText | None = None
+        self, text: str | None = None, *, audio: Source | None = None, on_text: OnText | None = None
     ) -> Caption:
         """Ask the next question and return the answer.
 

@@ -147,7 +147,12 @@ def prepare(
         raise UsageError(f"jobs={jobs} must be at least 1")
     opened = open_anything(source)
     try:
-        return Prepared(plan(opened, **options), opened, jobs=jobs or cores(), on_event=on_event)
+        return Prepared(
+            plan(opened, **options),  # type: ignore[arg-type]
+            opened,
+            jobs=jobs or cores(),
+            on_event=on_event,
+        )
     except BaseException:
         opened.close()
         raise

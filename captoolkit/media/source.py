@@ -1,12 +1,12 @@
-"""Whatever the caller has, as a file: a path stays where it is, all else is written beside.
+"""A caller's source as a file on disk: paths stay in place, everything else is written to a file.
 
 A source is a path, a URL, `bytes`, a binary file object, `(ndarray, rate_hz)` or a
-`pydub.AudioSegment`. What is not a file yet becomes one in a temporary folder, which goes when the
-`OpenSource` is closed. A path is used as it is and never written to.
+`pydub.AudioSegment`. Anything but a path becomes a file in a temporary folder, which
+`OpenSource.close` removes. A path is never written to.
 
-Rules: the same sound gives the same result, whichever way it came. Nothing here speaks HTTP: who
-opens a URL brings what fetches it. User, password, query and fragment of a URL may be secrets, and
-no name and no message repeats them.
+Rules: the same sound gives the same result in every form. This module speaks no HTTP: the caller
+that opens a URL passes the function that fetches it. User, password, query and fragment of a URL
+may be secrets; no name and no message repeats them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from captoolkit.bitstream.channel_layouts import MAX_CHANNELS, MAX_RATE_HZ
@@ -24,22 +24,55 @@ from captoolkit.errors import InputError, UsageError
 from captoolkit.support import files
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    Source = str | os.PathLike[str] | bytes | BinaryIO | tuple[NDArray[Any], int] | Any
+
+class BinaryStream(Protocol):
+    """A binary file object: an open file, a pipe, a socket's file, `io.BytesIO`."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return at most `size` bytes, none at the end."""
 
 
-# Brings the file that a URL names to a path.
+class PydubSegment(Protocol):
+    """The members of `pydub.AudioSegment` that captoolkit uses."""
+
+    @property
+    def raw_data(self) -> object:
+        """The samples."""
+
+    @property
+    def frame_rate(self) -> object:
+        """The sample rate in Hz."""
+
+    def export(self, out_f: Any, format: str) -> Any:
+        """Write a file and return it, open."""
+
+
+# Importing the alias loads neither numpy nor pydub.
+Source: TypeAlias = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryStream
+    | tuple["NDArray[np.generic]", int]
+    | PydubSegment
+)
+
+# Downloads the file at a URL to a path.
 Fetch = Callable[[str, Path], None]
 
-MAX_STEM_BYTES = 200  # file systems take 255, and what is made of a source adds an ending
+MAX_STEM_BYTES = 200  # file systems take 255, and output files append an index and a suffix
 NAMELESS = "source"
 CHUNK_BYTES = 1 << 20
 
-# A WAV header counts in 32 bits: libsndfile drops what is beyond, without a word.
+# A WAV header counts in 32 bits: libsndfile silently drops the rest.
 MAX_WAV_BYTES = 2**32 - 2**16
 
-# Kinds of samples, by letter and bytes, and what they are in a WAV.
+# The WAV subtype of each sample type, by numpy's letter and bytes.
 SUBTYPES = {
     "u1": "PCM_U8",
     "i2": "PCM_16",
@@ -50,22 +83,22 @@ SUBTYPES = {
 }
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-# What looks like an address elsewhere: `ftp://`, `data:`, and `https:/`, which is what becomes of a
-# URL that was made into a Path. One letter before the colon would be a drive.
+# Other addresses: `ftp://`, `data:`, and `https:/`, which a URL becomes in a Path. A single letter
+# before the colon is a drive.
 _ELSEWHERE = re.compile(r"([a-z][a-z0-9+.-]+)://|(https?):/|(data):", re.IGNORECASE)
-# What some system does not take in a file's name.
+# Characters that some file system refuses in a name.
 _UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
 
 class OpenSource:
-    """A source that can be read as a file, until it is closed.
+    """A source that can be read as a file until it is closed.
 
     Attributes:
         path: the file.
-        name: what the caller knows it by: its path; its URL, without what may be secret in it;
-            `source` for what has neither.
-        url: where on the web it lies, whole, for a service to fetch; it may be signed. None for
-            what lies nowhere, or behind a login.
+        name: the caller's name for it: its path; its URL without secrets; `source` for a source
+            that has neither.
+        url: the whole URL, for a service to fetch; it may be signed. None for a source that is not
+            on the web or needs a login.
     """
 
     def __init__(
@@ -78,7 +111,7 @@ class OpenSource:
 
     @property
     def stem(self) -> str:
-        """What the names of the files made of it begin with."""
+        """The beginning of the names of all files made from the source."""
         return stem_of(self.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -86,7 +119,7 @@ class OpenSource:
         return functools.partial(OpenSource, name=self.name), (self.path,)
 
     def close(self) -> None:
-        """Remove the temporary file, if there is one; may be called twice."""
+        """Remove the temporary file, if any; may be called twice."""
         if self._folder is not None:
             files.remove_folder(self._folder)
 
@@ -95,43 +128,43 @@ def open_source(source: Source, *, fetch: Fetch | None = None) -> OpenSource:
     """Return `source` as a file.
 
     Args:
-        source: whatever the caller has.
-        fetch: brings the file of a URL; without it a URL is refused.
+        source: the caller's source.
+        fetch: downloads the file at a URL; without it a URL is refused.
 
     Raises:
-        UsageError: it is nothing that can be read as sound.
-        InputError: a stream broke while it was read; and what `fetch` raises.
-        OutputError: there is no room for what is not a file yet.
+        UsageError: the source is of no supported type, or no valid URL.
+        InputError: a stream broke while it was read. `fetch` raises its own errors.
+        OutputError: the disk has no room for the temporary file.
     """
     if not isinstance(source, str | os.PathLike):
-        return _made(lambda path: _spool(source, path), _name_of(source))
+        return _write_temporary(lambda path: _spool(source, path), _name_of(source))
     text = os.fsdecode(source)
     if fetch is not None and is_web_url(text):
-        opened = _made(lambda path: fetch(text, path), public_url(text))
-        opened.url = None if "@" in _split(text).netloc else text
+        opened = _write_temporary(lambda path: fetch(text, path), public_url(text))
+        opened.url = fetchable_url(text)
         return opened
     refuse_url(text)
     path = Path(os.path.abspath(text))  # noqa: PTH100 - keeps links as they are
     return OpenSource(path, name=str(path))
 
 
-def _made(make: Callable[[Path], None], name: str) -> OpenSource:
-    """What `make` writes, in a folder of its own."""
+def _write_temporary(write: Callable[[Path], None], name: str) -> OpenSource:
+    """Run `write` on a path in a new temporary folder, and return the file."""
     folder = files.make_staging(None)
     path = folder / NAMELESS
     try:
-        make(path)
+        write(path)
     except BaseException:
         files.remove_folder(folder)
         raise
     return OpenSource(path, name=name, folder=folder)
 
 
-# ----------------------------------------------------------------------------------- names
+# ------------------------------------------------------------------------- URLs and names
 
 
 def is_web_url(text: str) -> bool:
-    """Return whether `text` is the address of a file on the web.
+    """Return whether `text` is an http or https URL.
 
     ```python
     >>> is_web_url("HTTPS://example.com/talk.mp3"), is_web_url("https/talk.mp3")
@@ -146,7 +179,7 @@ def public_url(url: str) -> str:
     """Return a web address without user, password, query and fragment.
 
     Raises:
-        UsageError: it is no such address.
+        UsageError: the URL is malformed.
 
     ```python
     >>> public_url("https://me:secret@example.com/talk.mp3?signature=secret#t=10")
@@ -158,14 +191,23 @@ def public_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def stem_of(name: str) -> str:
-    """Return what the names of the files made of a source begin with.
-
-    Args:
-        name: its path or its URL.
+def fetchable_url(url: str) -> str | None:
+    """Return a web address that a service could fetch; None for one with a user or a password.
 
     Raises:
-        UsageError: it looks like a URL and is none.
+        UsageError: the URL is malformed.
+    """
+    return None if "@" in _split(url).netloc else url
+
+
+def stem_of(name: str) -> str:
+    """Return the beginning of the names of all files made from a source.
+
+    Args:
+        name: the source's path or URL.
+
+    Raises:
+        UsageError: the URL is malformed.
 
     ```python
     >>> stem_of("album/talk.mkv"), stem_of("https://example.com/a/my%20talk.mp3?x=1")
@@ -180,32 +222,32 @@ def stem_of(name: str) -> str:
     parts = _split(name)
     last = unquote(parts.path.rstrip("/").rpartition("/")[2])
     stem = PurePosixPath(_UNFIT.sub("_", last)).stem
-    return _plain(stem) or _plain(_UNFIT.sub("_", parts.hostname or "")) or NAMELESS
+    return _shorten(stem) or _shorten(_UNFIT.sub("_", parts.hostname or "")) or NAMELESS
 
 
-def _plain(stem: str) -> str:
-    """A stem that neither hides a file nor names a folder, and leaves room for an ending."""
+def _shorten(stem: str) -> str:
+    """A stem that neither hides a file nor names a folder, and leaves room for a suffix."""
     fitting = stem.encode("utf-8", "ignore")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
     return fitting.strip(" .")
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a web address; the error repeats none of it, as any part may be a password."""
+    """The parts of a web address. The error repeats no part, as any may be a password."""
     try:
         parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.port != 0
+        is_valid = bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets that do not match, a port that is no number
-        sound = False
-    if not sound:
-        raise UsageError("the URL is not one that can be used", fix="write https://HOST/PATH")
+        is_valid = False
+    if not is_valid:
+        raise UsageError("the URL is malformed", fix="write https://HOST/PATH")
     return parts
 
 
 def refuse_url(path: str | os.PathLike[str]) -> None:
-    """Raise for what is the address of a file elsewhere, or no name a file can have.
+    """Raise for a URL and for a text that cannot be a file's name.
 
     Raises:
-        UsageError: it is.
+        UsageError: `path` names no local file.
     """
     text = os.fsdecode(path)
     if "\0" in text:
@@ -216,35 +258,32 @@ def refuse_url(path: str | os.PathLike[str]) -> None:
             fix="download it and give the file",
         )
     elsewhere = _ELSEWHERE.match(text)
-    if elsewhere is not None and not os.path.lexists(text):
-        raise _not_a_file(next(filter(None, elsewhere.groups())).lower())
-
-
-def _not_a_file(scheme: str) -> UsageError:
-    """The error for what looks like a URL; of which it shows no more than the scheme."""
+    if elsewhere is None or os.path.lexists(text):
+        return
+    scheme = next(filter(None, elsewhere.groups())).lower()  # the rest may be secret
     if scheme in ("http", "https"):
-        problem, fix = "it is a URL that lost a slash", f"give it as text: {scheme}://HOST/PATH"
+        problem, fix = "the URL lost a slash", f"give it as text: {scheme}://HOST/PATH"
     else:
-        problem, fix = f"{scheme}: is no kind of URL that is read", "give a file, or an https: URL"
-    return UsageError(f"there is no such file, and {problem}", fix=fix)
+        problem, fix = f"{scheme}: URLs are not supported", "give a file, or an https: URL"
+    raise UsageError(f"no such file, and {problem}", fix=fix)
 
 
-def _name_of(source: Any) -> str:
-    """What to call a source that is no path: a file object's own name, else `source`.
+def _name_of(source: object) -> str:
+    """The name of a source that is no path: a file object's own name, else `source`.
 
-    Python's own streams are called `<stdin>` and the like, which names no file.
+    Python's own streams are named `<stdin>` and the like, which is no file.
     """
-    named = getattr(source, "name", None)
-    if not isinstance(named, str) or not named or named.startswith("<"):
+    name = getattr(source, "name", None)
+    if not isinstance(name, str) or not name or name.startswith("<"):
         return NAMELESS
-    return public_url(named) if is_web_url(named) else named
+    return public_url(name) if is_web_url(name) else name
 
 
-# ---------------------------------------------------------------------- what is no file yet
+# ------------------------------------------------------------------ memory and streams
 
 
 def _spool(source: Any, path: Path) -> None:
-    """Write what is in memory or in a stream to a file."""
+    """Write a source in memory or a stream to a file."""
     with files.writing(path):
         if isinstance(source, bytes | bytearray | memoryview):
             path.write_bytes(source)
@@ -253,7 +292,9 @@ def _spool(source: Any, path: Path) -> None:
         elif hasattr(source, "raw_data") and hasattr(source, "frame_rate"):
             source.export(path, format="wav").close()
         elif hasattr(source, "read"):
-            _copy_stream(source, path)
+            with path.open("wb") as stream:
+                for chunk in _read_chunks(source):
+                    stream.write(chunk)
         else:
             raise UsageError(
                 f"a source cannot be a {type(source).__name__}",
@@ -261,43 +302,37 @@ def _spool(source: Any, path: Path) -> None:
             )
 
 
-def _copy_stream(source: BinaryIO, path: Path) -> None:
-    with path.open("wb") as stream:
-        for chunk in _chunks(source):
-            stream.write(chunk)
-
-
-def _chunks(source: BinaryIO) -> Iterator[bytes]:
-    """Yield what a stream still holds; it may give less than it is asked for, and be a pipe."""
+def _read_chunks(source: BinaryStream) -> Iterator[bytes]:
+    """Yield the rest of a stream, which may be a pipe and return fewer bytes than requested."""
     try:
         while True:
             chunk = source.read(CHUNK_BYTES)
             if chunk is None:
                 raise UsageError(
-                    "a source cannot be a stream that does not wait for its data",
+                    "a source cannot be a non-blocking stream",
                     fix="make it blocking, or read it and give the bytes",
                 )
             if isinstance(chunk, str):
-                raise _text_stream()
+                raise _text_stream_error()
             if not chunk:
                 return
             yield chunk
     except UnicodeDecodeError as error:
-        raise _text_stream() from error
+        raise _text_stream_error() from error
     except OSError as error:
         raise InputError(
             f"the stream broke while it was read ({error.strerror or error})", fix="open it again"
         ) from error
 
 
-def _text_stream() -> UsageError:
+def _text_stream_error() -> UsageError:
     return UsageError("a source cannot be a text stream", fix="open it in binary mode")
 
 
 def _write_array(array: NDArray[Any], rate_hz: int, path: Path) -> None:
     """Write samples, shape (frames,) or (frames, channels), floats in [-1, 1] or integers.
 
-    NaN and Inf go into the file too: they are treated as those of any other file.
+    NaN and Inf are written too, and treated like those of any other file.
     """
     import numpy as np
     import soundfile
@@ -317,32 +352,17 @@ def _write_array(array: NDArray[Any], rate_hz: int, path: Path) -> None:
         raise UsageError(f"rate_hz={rate_hz} must be a whole number from 1 to {MAX_RATE_HZ}")
     if array.dtype.str[1:] not in SUBTYPES:
         raise UsageError(
-            f"array.dtype={array.dtype} is not one of samples",
+            f"array.dtype={array.dtype} is no type of samples",
             fix="give float16, float32 or float64 in [-1, 1], int16, int32, or uint8 around 128",
         )
-    samples, subtype = _writable(array), SUBTYPES[array.dtype.str[1:]]
-    kind = _wav_kind(samples.nbytes)
-    soundfile.write(str(path), samples, int(rate_hz), format=kind, subtype=subtype)
-
-
-def _writable(array: NDArray[Any]) -> NDArray[Any]:
-    """The same samples in a type that soundfile takes, in this machine's order of bytes."""
-    import numpy as np
-
+    subtype = SUBTYPES[array.dtype.str[1:]]
+    samples: NDArray[Any]
     if array.dtype == np.float16:
-        return array.astype(np.float32)
-    if array.dtype == np.uint8:
-        return (array.astype(np.int16) - 128) << 8
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _wav_kind(size_bytes: int) -> str:
-    """What holds that many bytes of samples: a WAV, or RF64, which counts in 64 bits.
-
-    ```python
-    >>> _wav_kind(4_000_000_000), _wav_kind(5_000_000_000)
-    ('WAV', 'RF64')
-
-    ```
-    """
-    return "WAV" if size_bytes <= MAX_WAV_BYTES else "RF64"
+        samples = array.astype(np.float32)
+    elif array.dtype == np.uint8:
+        samples = (array.astype(np.int16) - 128) << 8
+    else:
+        samples = array.astype(array.dtype.newbyteorder("="), copy=False)
+    # RF64 counts in 64 bits.
+    format = "WAV" if samples.nbytes <= MAX_WAV_BYTES else "RF64"
+    soundfile.write(str(path), samples, int(rate_hz), format=format, subtype=subtype)

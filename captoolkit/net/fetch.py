@@ -55,7 +55,7 @@ def parse_address(text: str) -> Address:
     except (httpx.InvalidURL, ValueError):
         sound = False
     if not sound:
-        raise UsageError("the URL is not one that can be used", fix="write https://HOST/PATH")
+        raise UsageError("the URL is malformed", fix="write https://HOST/PATH")
     bare = url.copy_with(userinfo=b"")
     return Address(
         name=str(bare.copy_with(query=None)),

@@ -395,7 +395,7 @@ def test_a_host_that_does_not_exist_is_told(target: Path) -> None:
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_being_shown(target: Path, url: str) -> None:
     """Any part of a URL that cannot be read may be a password."""
-    with pytest.raises(UsageError, match="the URL is not one that can be used") as caught:
+    with pytest.raises(UsageError, match="the URL is malformed") as caught:
         download(url, target)
     shown = "".join(traceback.format_exception(caught.value))
     assert "secret" not in shown.replace(__file__, "").partition("UsageError")[2]
