@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any
 from captoolkit.api.prepare import prepare
 from captoolkit.captioners.base import Answering, ways_to
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.registry import open_captioner
+from captoolkit.captioners.registry import (
+    DEFAULT_QUESTION_CAPTIONER,
+    names_that_answer,
+    open_captioner,
+    row_of,
+    service_of,
+)
 from captoolkit.errors import UsageError
 from captoolkit.model import Caption, Target
-from captoolkit.services import catalogue
 from captoolkit.support.cancel import Closing
 from captoolkit.units import format_length
 
 if TYPE_CHECKING:
     from captoolkit.captioners.base import Captioner, OnText
     from captoolkit.media.source import Source
-
-DEFAULT_MODEL = "qwen-audio-turbo"
 
 
 class Conversation(Closing):
@@ -41,7 +44,7 @@ class Conversation(Closing):
 
     def __init__(
         self,
-        captioner: str | Captioner = "dashscope",
+        captioner: str | Captioner = DEFAULT_QUESTION_CAPTIONER,
         *,
         model: str | None = None,
         region: str | None = None,
@@ -83,7 +86,7 @@ class Conversation(Closing):
             else _as_it_is(captioner, given)
         )
         self._captioner = _answering(opened)
-        self._target = target
+        self._service = service_of(opened, target=target)
         self._via = via
         self.messages: list[Message] = []
 
@@ -107,9 +110,8 @@ class Conversation(Closing):
             InputError, ToolError, OutputError, LimitError: the sound cannot be prepared.
             ServiceError: no answer came; the question may be asked again.
         """
-        row = catalogue.limits_for(self._captioner.info.model, self._target)
         self._captioner.refuse([*self.messages, _question(text, None if audio is None else "")])
-        heard = None if audio is None else self._heard(audio, row)
+        heard = None if audio is None else self._heard(audio)
         question = _question(text, heard)
         answer = self._captioner.ask([*self.messages, question], on_text=on_text)
         self.messages += [question, Message(role=Role.ASSISTANT, text=answer.text)]
@@ -120,9 +122,9 @@ class Conversation(Closing):
         if self._is_ours:
             self._captioner.close()
 
-    def _heard(self, audio: Source, row: Target) -> str:
+    def _heard(self, audio: Source) -> str:
         """What a request says in place of the sound, made to fit the model."""
-        ways = ways_to(self._captioner)
+        row, ways = self._service.target, ways_to(self._captioner)
         with prepare(audio, target=row, via=self._via, ways=ways) as prepared:
             plan = prepared.plan
             if len(plan.spans) > 1:
@@ -142,7 +144,9 @@ def _question(text: str | None, audio: str | None) -> Message:
 
 def _opened(name: str, target: str | Target | None, given: dict[str, Any]) -> Captioner:
     """A captioner opened for a conversation: what is not said is said for the usual model."""
-    usual = DEFAULT_MODEL if target is None and given["model"] is None else given["model"]
+    usual = (
+        row_of(name).question_model if target is None and given["model"] is None else given["model"]
+    )
     return open_captioner(name, target=target, **{**given, "model": usual})
 
 
@@ -161,6 +165,6 @@ def _answering(captioner: Captioner) -> Answering:
     if not isinstance(captioner, Answering):
         raise UsageError(
             f"the {captioner.info.name} captioner cannot be asked questions",
-            fix="take dashscope or openai",
+            fix=f"take {' or '.join(names_that_answer())}",
         )
     return captioner

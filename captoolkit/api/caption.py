@@ -17,32 +17,29 @@ from typing import TYPE_CHECKING, Any
 
 from captoolkit.api.prepare import prepare
 from captoolkit.captioners.base import Captioner, PaidCaptioner, ways_to
-from captoolkit.captioners.registry import open_captioner
+from captoolkit.captioners.registry import DEFAULT_CAPTIONER, open_captioner, service_of
 from captoolkit.dispatch.asker import FreeAsker, PaidAsker
-from captoolkit.dispatch.budget import Budget, price_in, refuse_too_small, worst_case
-from captoolkit.dispatch.context import RunContext, Service
+from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
+from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RATE_LIMITERS
 from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.dispatch.run import Captions, Telling
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
-from captoolkit.model import CaptionerInfo, Plan, Target
-from captoolkit.services import catalogue
-from captoolkit.services.regions import is_model_studio_url, place_of, region_of_url
+from captoolkit.model import Plan, Target
+from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
 
-LOCAL = "acoustic"  # the captioner that has one model, its own
-
 
 def captions(
     source: Source,
     *,
-    captioner: str | Captioner = LOCAL,
+    captioner: str | Captioner = DEFAULT_CAPTIONER,
     target: str | Target | None = None,
     model: str | None = None,
     region: str | None = None,
@@ -123,7 +120,8 @@ def captions(
                 system=system,
             )
             resources.callback(asked.close)
-        service = _service(asked.info, target, region, clock)
+        service = service_of(asked, target=target, region=region)
+        service.require_known_limits()
         ways = ways_to(asked)
         prepared = prepare(source, on_event=tell, target=service.target, ways=ways, **options)
         resources.callback(prepared.close)
@@ -134,6 +132,7 @@ def captions(
                 ledger=resources.enter_context(Ledger(ledger, clock=clock)),
                 resume=resume,
                 service=service,
+                rate_limiter=RATE_LIMITERS.of(service, clock),
                 budget=cap,
                 retry_policy=retry_policy or RetryPolicy(),
                 scope=CancelScope(
@@ -199,45 +198,6 @@ async def acaption(source: Source, **options: Any) -> Timeline:
         stop.set()
         await asyncio.gather(work, return_exceptions=True)
         raise
-
-
-def _service(
-    info: CaptionerInfo, wish: str | Target | None, region: str | None, clock: Clock
-) -> Service:
-    """Who is asked, by which limits, prices and rates."""
-    url = info.base_url or ""
-    place = region_of_url(url) or region
-    hosted = place is not None or is_model_studio_url(url)
-    target = _target(info, wish, hosted=hosted)
-    rated = is_model_studio_url(url) or not target.hosted_by
-    rates = {
-        name: float(limit) if rated and (limit := target.limit(name)) else None
-        for name in ("requests_per_minute", "tokens_per_minute")
-    }
-    price = price_in(target, place) if info.model in target.models else None
-    return Service(
-        info=info,
-        target=target,
-        price=price,
-        rate_limiter=RATE_LIMITERS.of(place_of(url), place or "", info.model, clock=clock, **rates),
-        may_cost=hosted or price is not None,
-    )
-
-
-def _target(info: CaptionerInfo, wish: str | Target | None, *, hosted: bool) -> Target:
-    """The limits to keep: those asked for, else those of the model, else the usual ones.
-
-    Raises:
-        UsageError: Model Studio is asked for a model of which nothing is known.
-    """
-    if wish is None and hosted and not catalogue.rows_of(info.model):
-        rows = [row for row in catalogue.targets().values() if row.hosted_by]
-        raise UsageError(
-            f"model={info.model} is not known",
-            fix=f"take one of {', '.join(model for row in rows for model in row.models)}; or name "
-            "the limits to keep (--target)",
-        )
-    return catalogue.limits_for(info.model, wish)
 
 
 def _refuse_cap(cap: Budget | None, plan: Plan, service: Service) -> None:

@@ -66,11 +66,6 @@ def read(
     return answer.caption()
 
 
-def whole(reply: Reply) -> Arriving:
-    """Return a reply that has come as one that is coming."""
-    return Arriving(status_code=reply.status_code, headers=reply.headers, blocks=iter([reply.body]))
-
-
 class _Answer:
     """An answer in the making."""
 

@@ -24,17 +24,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from captoolkit.model import Caption, CaptionerInfo, Via
+from captoolkit.model import Caption, CaptionerInfo, Target, Via
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from captoolkit.captioners.messages import Message
+    from captoolkit.services.service import Service
 
 
 class Samples(Protocol):
@@ -84,6 +86,19 @@ class Clip(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionerSettings:
+    """The options that a captioner is opened with; None for an option that was not given."""
+
+    target: str | Target | None = None
+    model: str | None = None
+    region: str | None = None
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    prompt: str | None = None
+    system: str | None = None
+
+
 class Captioner(Protocol):
     """Something that can be asked what is to be heard. Safe to use from several threads."""
 
@@ -112,6 +127,16 @@ class Captioner(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class ServiceBacked(Protocol):
+    """A captioner that the registry has resolved a service for."""
+
+    @property
+    def service(self) -> Service:
+        """The service: its target, host, prices and rates."""
+        ...
 
 
 @runtime_checkable

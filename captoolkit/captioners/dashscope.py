@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from captoolkit.captioners.answer_stream import read, whole
 from captoolkit.captioners.answers import (
     JsonObject,
     Part,
@@ -22,13 +21,13 @@ from captoolkit.captioners.answers import (
     object_in,
     text_in,
 )
+from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message
-from captoolkit.captioners.service import WireProtocol
-from captoolkit.model import Caption
-from captoolkit.net.exchange import Reply, Request
-from captoolkit.services.regions import ENDPOINT_PATHS
+from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
+from captoolkit.net.exchange import Request
+from captoolkit.services.regions import NATIVE
+from captoolkit.services.service import Service
 
-NAME = "dashscope"
 # Workspace hosts have been seen to nest an answer deeper than shared ones, and not at all.
 MOST_NESTING = 2
 
@@ -62,7 +61,7 @@ def build_request(model: str, messages: Sequence[Message], *, streamed: bool = F
         "parameters": {"incremental_output": True} if streamed else {},
     }
     return Request(
-        path=ENDPOINT_PATHS[NAME],
+        path=NATIVE.request_path,
         body=msgspec.json.encode(body),
         headers=STREAMED if streamed else {},
     )
@@ -86,15 +85,6 @@ def read_part(document: JsonObject) -> Part:
     )
 
 
-def read_answer(reply: Reply) -> Caption:
-    """Return the caption in an answer that has come whole.
-
-    Raises:
-        ServiceError: the reply holds an error in any wrapping, no caption, or is unreadable.
-    """
-    return read(whole(reply), read_part, cumulates=PROTOCOL.cumulates)
-
-
 def _output(document: JsonObject) -> JsonObject:
     """Return what holds the choices: the document, its `output`, or the output's `output`."""
     holder = document
@@ -105,5 +95,10 @@ def _output(document: JsonObject) -> JsonObject:
 
 
 PROTOCOL = WireProtocol(
-    name=NAME, build=build_request, read_part=read_part, cumulates=True, has_uploads=True
+    name=NATIVE.name, build=build_request, read_part=read_part, cumulates=True, has_uploads=True
 )
+
+
+def open_captioner(service: Service, settings: CaptionerSettings) -> ServiceCaptioner:
+    """Return a captioner that asks a service in Model Studio's native protocol."""
+    return ServiceCaptioner.open(PROTOCOL, service, settings)

@@ -8,12 +8,10 @@ share is in `answers.py` and `reading.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from functools import partial
 
 import msgspec
 
-from captoolkit.captioners.answer_stream import read, whole
 from captoolkit.captioners.answers import (
     JsonObject,
     Part,
@@ -24,39 +22,20 @@ from captoolkit.captioners.answers import (
     object_in,
     text_in,
 )
+from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.service import WireProtocol
-from captoolkit.model import Caption
-from captoolkit.net.exchange import Reply, Request
-from captoolkit.services.regions import BASE_PATHS, ENDPOINT_PATHS, Endpoint
-
-NAME = "openai"
-
-
-class Dialect(StrEnum):
-    """How the sound is put into a message."""
-
-    MODEL_STUDIO = "model-studio"
-    SELF_HOSTED = "self-hosted"
-
+from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
+from captoolkit.net.exchange import Request
+from captoolkit.services.regions import COMPATIBLE
+from captoolkit.services.service import Dialect, Service
 
 # Model Studio wants the whole data URI where OpenAI wants bare Base64, and no `format` key (Model
 # Studio, "Audio understanding (Qwen3-Omni-Captioner)"). vLLM and SGLang put a prefix of their own
 # before what they find in `input_audio`; `audio_url` takes the data URI as it is.
 PARTS: dict[Dialect, Callable[[str], JsonObject]] = {
     Dialect.MODEL_STUDIO: lambda audio: {"type": "input_audio", "input_audio": {"data": audio}},
-    Dialect.SELF_HOSTED: lambda audio: {"type": "audio_url", "audio_url": {"url": audio}},
+    Dialect.AUDIO_URL: lambda audio: {"type": "audio_url", "audio_url": {"url": audio}},
 }
-
-
-def dialect_of(endpoint: Endpoint) -> Dialect:
-    """Return what is spoken at an endpoint: Model Studio's host or path, or a server of one's own.
-
-    The path counts too, for whoever reaches Model Studio through a gateway.
-    """
-    if endpoint.is_model_studio or endpoint.base_url.endswith(BASE_PATHS[NAME]):
-        return Dialect.MODEL_STUDIO
-    return Dialect.SELF_HOSTED
 
 
 def build_request(
@@ -70,7 +49,7 @@ def build_request(
 
     ```python
     >>> sound = Message(role=Role.USER, audio="data:;base64,AA==")
-    >>> build_request("m", [sound], dialect=Dialect.SELF_HOSTED).body.decode()[:80]
+    >>> build_request("m", [sound], dialect=Dialect.AUDIO_URL).body.decode()[:80]
     '{"model":"m","messages":[{"role":"user","content":[{"type":"audio_url","audio_ur'
 
     ```
@@ -83,7 +62,7 @@ def build_request(
     }
     if streamed:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Request(path=ENDPOINT_PATHS[NAME], body=msgspec.json.encode(body))
+    return Request(path=COMPATIBLE.request_path, body=msgspec.json.encode(body))
 
 
 def _content(message: Message, dialect: Dialect) -> str | list[JsonObject]:
@@ -113,21 +92,17 @@ def read_part(document: JsonObject) -> Part:
     )
 
 
-def read_answer(reply: Reply) -> Caption:
-    """Return the caption in an answer that has come whole.
-
-    Raises:
-        ServiceError: the reply holds an error in any wrapping, no caption, or is unreadable.
-    """
-    return read(whole(reply), read_part)
-
-
 def protocol(dialect: Dialect) -> WireProtocol:
     """Return how a server of this dialect is spoken to."""
     return WireProtocol(
-        name=NAME,
+        name=COMPATIBLE.name,
         build=partial(build_request, dialect=dialect),
         read_part=read_part,
         cumulates=False,
         has_uploads=dialect is Dialect.MODEL_STUDIO,
     )
+
+
+def open_captioner(service: Service, settings: CaptionerSettings) -> ServiceCaptioner:
+    """Return a captioner that asks a service in OpenAI's protocol."""
+    return ServiceCaptioner.open(protocol(service.dialect), service, settings)

@@ -1,49 +1,94 @@
-"""The captioners by name, and how each is opened.
+"""The captioners by name: one row each, and how a row becomes an open captioner.
 
-Rules: a plain dict, one line each. A captioner's module is imported when it is opened and not
-before, so that the local captioner never loads an HTTP client. Whatever can be wrong with the
-options, the base URL or the key is found here, before anything is prepared or sent.
+Rules: `CAPTIONERS` is the only list of captioners; the command line's choices and help texts are
+made from it. Opening imports the captioner's module, so that the local captioner never loads an
+HTTP client. A wrong option, base URL or key is refused here, before anything is prepared or sent,
+and the service is resolved here, once: its target, host, region, dialect, price and rates are one
+`Service`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from importlib import import_module
 
-from captoolkit.captioners.base import Captioner
+from captoolkit.captioners.base import Captioner, CaptionerSettings, ServiceBacked
 from captoolkit.errors import UsageError
-from captoolkit.model import Target
+from captoolkit.model import CaptionerInfo, Target
 from captoolkit.services import catalogue
+from captoolkit.services.keys import check_secrecy, choose_key
 from captoolkit.services.regions import (
+    COMPATIBLE,
     MODEL_STUDIO,
+    NATIVE,
     Endpoint,
-    check_secrecy,
-    choose_key,
+    Interface,
+    endpoint_of,
     parse_base_url,
     region_endpoint,
-    region_of,
 )
+from captoolkit.services.service import Service, resolve_service
 
-if TYPE_CHECKING:
-    from captoolkit.captioners.service import WireProtocol
-
-DEFAULT_MODEL = "qwen3-omni-30b-a3b-captioner"
+SERVICE_OPTIONS = frozenset({"model", "region", "base_url", "api_key", "prompt", "system"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a captioner can be opened with; None where the caller said nothing."""
+class CaptionerRow:
+    """One captioner. `captioners/base.py` says how to add one.
 
-    target: str | Target | None = None
-    model: str | None = None
-    region: str | None = None
-    base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    prompt: str | None = None
-    system: str | None = None
+    Attributes:
+        name: the value of `--captioner`.
+        help: what it is, as half a sentence for `--captioner`.
+        module: has `open_captioner(service, settings)`, and is imported when it is needed.
+        model: the default model.
+        options: the `CaptionerSettings` that the captioner takes, besides `target`.
+        interface: the HTTP interface that it speaks; None for a captioner on this machine.
+        question_model: the default model of `captoolkit ask`; None for a captioner that answers no
+            questions.
+    """
+
+    name: str
+    help: str
+    module: str
+    model: str
+    options: frozenset[str] = frozenset()
+    interface: Interface | None = None
+    question_model: str | None = None
+
+
+CAPTIONERS = {
+    row.name: row
+    for row in (
+        CaptionerRow(
+            name="acoustic",
+            help="measures on this machine and needs no key",
+            module="captoolkit.captioners.acoustic",
+            model="acoustic/1",
+        ),
+        CaptionerRow(
+            name=NATIVE.name,
+            help="Model Studio's native protocol",
+            module="captoolkit.captioners.dashscope",
+            model="qwen3-omni-30b-a3b-captioner",
+            options=SERVICE_OPTIONS,
+            interface=NATIVE,
+            question_model="qwen-audio-turbo",
+        ),
+        CaptionerRow(
+            name=COMPATIBLE.name,
+            help="OpenAI's protocol, for Model Studio and for self-hosted servers",
+            module="captoolkit.captioners.openai_chat",
+            model="qwen3-omni-30b-a3b-captioner",
+            options=SERVICE_OPTIONS,
+            interface=COMPATIBLE,
+            question_model="qwen-audio-turbo",
+        ),
+    )
+}
+DEFAULT_CAPTIONER = "acoustic"
+DEFAULT_QUESTION_CAPTIONER = NATIVE.name
 
 
 def open_captioner(
@@ -57,144 +102,169 @@ def open_captioner(
     prompt: str | None = None,
     system: str | None = None,
 ) -> Captioner:
-    """Return the captioner called `name`, ready to be asked; close it, or use it in a `with`.
+    """Return the captioner called `name`; close it, or use it in a `with`.
 
     Args:
         name: `acoustic`, `dashscope` or `openai`.
-        target: the limits that will be kept; its first model is asked where none is named. One
-            that Model Studio does not host needs a `base_url`. The local captioner has no use
-            for it.
-        model: the service's name of the model; `qwen3-omni-30b-a3b-captioner` if nothing is given.
-        region: `singapore` or `beijing`; if nothing is given the one that the model's row names,
-            else Singapore.
-        base_url: where to ask instead of at a region, ending as in the services' SDKs:
-            `.../api/v1` for `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
-        api_key: sent where `base_url` says. Without it, `DASHSCOPE_API_KEY` is sent to Model
-            Studio's own hosts and to this machine, and to nobody else.
-        prompt: what to ask about each sound, of a model that takes a prompt.
-        system: what to tell the model beforehand, if it takes that.
+        target: the limits to keep; its first model is the default model. A target that Model
+            Studio does not host needs a `base_url`. The local captioner ignores it.
+        model: the service's name of the model; `qwen3-omni-30b-a3b-captioner` without a target.
+        region: `singapore` or `beijing`; if None the region in the model's row, else Singapore.
+        base_url: another server, with the ending that the services' SDKs use: `.../api/v1` for
+            `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
+        api_key: sent to the server of `base_url` or `region`. If None, `DASHSCOPE_API_KEY` is sent
+            to Model Studio's own hosts and to this machine, and to no other host.
+        prompt: the question about each sound, for a model that takes a prompt.
+        system: the system message, for a model that takes one.
 
     Raises:
-        UsageError: the name is not known, or an option cannot be, or is not for this model.
+        UsageError: the name is not known, or an option is not valid or not for this model.
         KeyMissingError: the service needs a key and there is none.
     """
-    opener = CAPTIONERS.get(name)
-    if opener is None:
-        known = ", ".join(sorted(CAPTIONERS))
-        raise UsageError(f"captioner {name!r} is not known", fix=f"known are {known}")
-    return opener(
-        Options(
-            target=target,
-            model=model,
-            region=region,
-            base_url=base_url,
-            api_key=api_key,
-            prompt=prompt,
-            system=system,
-        )
+    row = row_of(name)
+    settings = CaptionerSettings(
+        target=target,
+        model=model,
+        region=region,
+        base_url=base_url,
+        api_key=api_key,
+        prompt=prompt,
+        system=system,
     )
+    _refuse_options(row, settings)
+    if row.interface is None:
+        info = CaptionerInfo(name=row.name, model=settings.model or row.model)
+        service = resolve_service(info, None, target=target)
+    else:
+        service = _hosted_service(row, row.interface, settings)
+    if service.endpoint is not None:
+        check_secrecy(service.endpoint)
+        key = choose_key(service.endpoint, given=api_key, environment=os.environ)
+        settings = dataclasses.replace(settings, api_key=key)
+    opened: Captioner = import_module(row.module).open_captioner(service, settings)
+    return opened
 
 
-def _open_acoustic(options: Options) -> Captioner:
-    if replace(options, target=None) != Options():
-        raise UsageError(
-            "the acoustic captioner works on this machine and takes no options",
-            fix="leave out model, region, base URL, key, prompt and system message, or choose "
-            "another captioner",
+def service_of(
+    captioner: Captioner, *, target: str | Target | None = None, region: str | None = None
+) -> Service:
+    """Return the service of an open captioner, with the limits and the region that a caller names.
+
+    Args:
+        captioner: one of these, or one of the caller's own, whose `info` says where it asks.
+        target: the limits to keep; those that it was opened with if None.
+        region: whose prices hold beside a base URL that names no region.
+
+    Raises:
+        UsageError: the target is not known.
+    """
+    if isinstance(captioner, ServiceBacked):
+        service = captioner.service
+        if target is None and region is None:
+            return service
+        if target is None and service.has_known_limits:
+            target = service.target
+        return resolve_service(
+            service.info, service.endpoint, target=target, region=region or service.region
         )
-    from captoolkit.captioners.acoustic import AcousticCaptioner
+    info = captioner.info
+    endpoint = endpoint_of(info.base_url) if info.base_url else None
+    return resolve_service(info, endpoint, target=target, region=region)
 
-    return AcousticCaptioner()
+
+def row_of(name: str) -> CaptionerRow:
+    """Return the row of a captioner.
+
+    Raises:
+        UsageError: there is no such captioner.
+    """
+    row = CAPTIONERS.get(name)
+    if row is None:
+        names = ", ".join(sorted(CAPTIONERS))
+        raise UsageError(f"captioner {name!r} is not known", fix=f"known are {names}")
+    return row
 
 
-def _open_service(options: Options, *, name: str) -> Captioner:
-    wished = None if options.target is None else catalogue.target(options.target)
-    model = options.model
+def names_that_answer() -> list[str]:
+    """Return the captioners that answer questions."""
+    return [row.name for row in CAPTIONERS.values() if row.question_model is not None]
+
+
+def _refuse_options(row: CaptionerRow, settings: CaptionerSettings) -> None:
+    """Refuse an option that the captioner would ignore.
+
+    Raises:
+        UsageError: it has no use for one of the settings.
+    """
+    for option in SERVICE_OPTIONS - row.options:
+        if getattr(settings, option) is not None:
+            taken = ", ".join(sorted(row.options)) or "no options"
+            raise UsageError(
+                f"the {row.name} captioner takes {taken}, and {option} was given",
+                fix=f"leave out {option}, or choose another captioner",
+            )
+
+
+def _hosted_service(
+    row: CaptionerRow, interface: Interface, settings: CaptionerSettings
+) -> Service:
+    """Return the service that the settings of an HTTP captioner name."""
+    target = None if settings.target is None else catalogue.target(settings.target)
+    model = settings.model
     if model is None:
-        model = DEFAULT_MODEL if wished is None else wished.models[0]
+        model = row.model if target is None else target.models[0]
     if not model.strip():
-        raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {DEFAULT_MODEL}")
+        raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {row.model}")
     rows = catalogue.rows_of(model)
-    if options.base_url is None:
-        _refuse_unhosted(rows if wished is None else [wished], model)
-    endpoint = _endpoint(name, options, home=next((row.region for row in rows if row.region), None))
-    _refuse_other_protocol(name, endpoint, rows, model)
-    check_secrecy(endpoint)
-    api_key = choose_key(endpoint, given=options.api_key, environment=os.environ)
-
-    from captoolkit.captioners.service import ServiceCaptioner
-    from captoolkit.net.client import Client
-
-    client = Client(endpoint, api_key=api_key)
-    try:
-        return ServiceCaptioner(
-            _protocol(name, endpoint),
-            model=model,
-            sender=client,
-            row=next(iter(rows), None),
-            prompt=options.prompt,
-            system=options.system,
-            lacks_key=api_key is None and endpoint.is_loopback,
-        )
-    except BaseException:
-        client.close()
-        raise
+    if settings.base_url is None:
+        _refuse_unhosted(rows if target is None else [target], model)
+    home = next((one.region for one in rows if one.region), None)
+    endpoint = _endpoint(interface, settings, home=home)
+    _refuse_other_interface(interface, endpoint, rows, model)
+    info = CaptionerInfo(name=row.name, model=model, base_url=endpoint.base_url)
+    return resolve_service(info, endpoint, target=target, region=settings.region)
 
 
 def _refuse_unhosted(rows: list[Target], model: str) -> None:
-    """Refuse to send to Model Studio what is known to be hosted elsewhere, key and sound with it.
+    """Refuse to send sound and key to Model Studio for a model that is hosted elsewhere.
 
     Raises:
         UsageError: none of the rows is Model Studio's.
     """
     if rows and not any(row.hosted_by == MODEL_STUDIO for row in rows):
         raise UsageError(
-            f"where {model} is asked is not known: {rows[0].name} is not on Model Studio's hosts",
+            f"the server of {model} is not known: {rows[0].name} is not on Model Studio's hosts",
             fix="pass its base URL (--base-url), such as http://127.0.0.1:8000/v1; if it is on "
             f'them, its row needs hosted_by = "{MODEL_STUDIO}"',
         )
 
 
-def _refuse_other_protocol(name: str, endpoint: Endpoint, rows: list[Target], model: str) -> None:
-    """Refuse to ask Model Studio by a protocol in which it does not have the model.
+def _refuse_other_interface(
+    interface: Interface, endpoint: Endpoint, rows: list[Target], model: str
+) -> None:
+    """Refuse an interface of Model Studio's that does not have the model.
 
     Raises:
-        UsageError: it does not.
+        UsageError: the model's row names other interfaces.
     """
-    spoken = next((row.protocols for row in rows if row.hosted_by == MODEL_STUDIO), ())
-    if endpoint.is_model_studio and spoken and name not in spoken:
+    names = next((row.protocols for row in rows if row.hosted_by == MODEL_STUDIO), ())
+    if endpoint.is_model_studio and names and interface.name not in names:
         raise UsageError(
-            f"Model Studio does not answer {name!r} for {model}",
-            fix=f"take --captioner {' or '.join(spoken)}",
+            f"Model Studio does not answer {interface.name!r} for {model}",
+            fix=f"take --captioner {' or '.join(names)}",
         )
 
 
-def _endpoint(name: str, options: Options, *, home: str | None) -> Endpoint:
-    """Return where to ask: the base URL before the region, if the two do not contradict."""
-    if options.base_url is None:
-        return region_endpoint(name, options.region or home)
-    endpoint = parse_base_url(options.base_url, captioner=name)
-    if options.region is None:
+def _endpoint(interface: Interface, settings: CaptionerSettings, *, home: str | None) -> Endpoint:
+    """Return the endpoint: the base URL before the region, unless the two contradict."""
+    if settings.base_url is None:
+        return region_endpoint(interface, settings.region or home)
+    endpoint = parse_base_url(settings.base_url, interface)
+    if settings.region is None:
         return endpoint
-    if region_of(endpoint) not in {None, region_of(region_endpoint(name, options.region))}:
+    if endpoint.region not in {None, region_endpoint(interface, settings.region).region}:
         raise UsageError(
-            f"base_url={endpoint.base_url} is not in region={options.region!r}",
+            f"base_url={endpoint.base_url} is not in region={settings.region!r}",
             fix="pass one of the two",
         )
     return endpoint
-
-
-def _protocol(name: str, endpoint: Endpoint) -> WireProtocol:
-    from captoolkit.captioners import dashscope, openai_chat
-
-    if name == dashscope.NAME:
-        return dashscope.PROTOCOL
-    return openai_chat.protocol(openai_chat.dialect_of(endpoint))
-
-
-# How to add one: `captioners/base.py`.
-CAPTIONERS: dict[str, Callable[[Options], Captioner]] = {
-    "acoustic": _open_acoustic,
-    "dashscope": partial(_open_service, name="dashscope"),
-    "openai": partial(_open_service, name="openai"),
-}

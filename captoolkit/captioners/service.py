@@ -15,13 +15,15 @@ from typing import Protocol
 
 from captoolkit.captioners.answer_stream import ignore, read
 from captoolkit.captioners.answers import ReadPart
-from captoolkit.captioners.base import Clip, OnText
+from captoolkit.captioners.base import CaptionerSettings, Clip, OnText
 from captoolkit.captioners.messages import Message, Role, refuse_excess
 from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE, upload
 from captoolkit.errors import ServiceError, UsageError
-from captoolkit.model import Caption, CaptionerInfo, Target, Via
+from captoolkit.model import Caption, Via
+from captoolkit.net.client import Client
 from captoolkit.net.exchange import Request, Sender
-from captoolkit.services.regions import KEY_VARIABLE, place_of
+from captoolkit.services.keys import KEY_VARIABLE
+from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
 
@@ -63,25 +65,50 @@ class ServiceCaptioner(Closing):
     def __init__(
         self,
         protocol: WireProtocol,
-        *,
-        model: str,
+        service: Service,
         sender: Sender,
-        row: Target | None = None,
+        *,
         prompt: str | None = None,
         system: str | None = None,
         lacks_key: bool = False,
     ) -> None:
         self._protocol = protocol
         self._sender = sender
-        self._row = row
         self._prompt = prompt or None
         self._system = system or None
-        self._lacks_key = lacks_key  # where the environment's would have been sent
-        self.info = CaptionerInfo(name=protocol.name, model=model, base_url=sender.base_url)
+        self._lacks_key = lacks_key  # at a host to which the environment's key would go
+        self.service = service
+        self.info = service.info
         uploads = {Via.UPLOAD} if protocol.has_uploads else set[Via]()
         self.ways = frozenset({Via.BASE64, Via.URL} | uploads)
         self.recipe = self._recipe()
         self.refuse([self._question("")])
+
+    @classmethod
+    def open(
+        cls, protocol: WireProtocol, service: Service, settings: CaptionerSettings
+    ) -> ServiceCaptioner:
+        """Return a captioner with connections of its own to the service's endpoint.
+
+        Raises:
+            UsageError: the model takes no prompt or no system message.
+        """
+        endpoint = service.endpoint
+        if endpoint is None:
+            raise ValueError(f"the {service.info.name} captioner has no base URL")
+        client = Client(endpoint, api_key=settings.api_key)
+        try:
+            return cls(
+                protocol,
+                service,
+                client,
+                prompt=settings.prompt,
+                system=settings.system,
+                lacks_key=settings.api_key is None and endpoint.is_loopback,
+            )
+        except BaseException:
+            client.close()
+            raise
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.info!r})"
@@ -125,7 +152,7 @@ class ServiceCaptioner(Closing):
         Raises:
             UsageError: they do.
         """
-        refuse_excess(self._messages(messages), self._row)
+        refuse_excess(self._messages(messages), self.service.model_row)
 
     def reference(self, clip: Clip) -> str:
         """Return what a request says in place of a clip's sound; uploads it if that is its way.
@@ -174,7 +201,7 @@ class ServiceCaptioner(Closing):
         """What is asked beside the sound; Model Studio is one place, whatever its host."""
         asked: dict[str, object] = {
             "protocol": self._protocol.name,
-            "base_url": place_of(self.info.base_url or ""),
+            "base_url": self.service.place,
             "model": self.info.model,
             "prompt": self._prompt,
             "system": self._system,

@@ -12,7 +12,7 @@ from captoolkit import __version__
 from captoolkit.cli import options
 from captoolkit.cli.app import COMMANDS, FAILED, report
 from captoolkit.cli.show import say_columns
-from captoolkit.services.regions import KEY_VARIABLE
+from captoolkit.services.keys import KEY_VARIABLE
 
 LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "httpx", "click")
 

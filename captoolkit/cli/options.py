@@ -9,6 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
+from captoolkit.captioners.registry import (
+    CAPTIONERS,
+    DEFAULT_CAPTIONER,
+    DEFAULT_QUESTION_CAPTIONER,
+    names_that_answer,
+    row_of,
+)
 from captoolkit.errors import UsageError
 from captoolkit.services.catalogue import DEFAULT_TARGET
 from captoolkit.timeline import FORMATS
@@ -301,10 +308,9 @@ def captioner_options(command: Command) -> Command:
         click.option(
             "--captioner",
             metavar="NAME",
-            default="acoustic",
+            default=DEFAULT_CAPTIONER,
             show_default=True,
-            help="Who is asked: acoustic measures here and needs no key; dashscope and openai are "
-            "the two protocols of Model Studio (openai: also of self-hosted servers).",
+            help=f"Who describes the sound. {_captioner_help(list(CAPTIONERS))}",
         ),
         *_service_options(),
         click.option(
@@ -314,6 +320,15 @@ def captioner_options(command: Command) -> Command:
         ),
         system_option,
     )
+
+
+def _captioner_help(names: list[str]) -> str:
+    return f"{'; '.join(f'{name}: {CAPTIONERS[name].help}' for name in names)}."
+
+
+def _base_url_endings() -> str:
+    rows = [row for row in CAPTIONERS.values() if row.interface]
+    return ", ".join(f"{row.interface.base_urls} for {row.name}" for row in rows if row.interface)
 
 
 def system_option(command: Command) -> Command:
@@ -328,18 +343,18 @@ def asked_options(command: Command) -> Command:
         command,
         click.option(
             "--captioner",
-            type=click.Choice(["dashscope", "openai"]),
-            default="dashscope",
+            type=click.Choice(names_that_answer()),
+            default=DEFAULT_QUESTION_CAPTIONER,
             show_default=True,
-            help="Which of Model Studio's two protocols is spoken; self-hosted servers: openai.",
+            help=f"Who answers. {_captioner_help(names_that_answer())}",
         ),
-        *_service_options(model="qwen-audio-turbo"),
+        *_service_options(model=row_of(DEFAULT_QUESTION_CAPTIONER).question_model),
         system_option,
     )
 
 
 def _service_options(
-    *, model: str = "the target's, else Qwen3-Omni-Captioner"
+    *, model: str | None = "the target's, else Qwen3-Omni-Captioner"
 ) -> list[Callable[[Any], Any]]:
     """Which model is asked, and where."""
     return [
@@ -357,8 +372,7 @@ def _service_options(
         click.option(
             "--base-url",
             metavar="URL",
-            help="Another host, ending as the SDKs' do: .../api/v1 for dashscope, "
-            ".../compatible-mode/v1 or .../v1 for openai.",
+            help=f"Another server, with the ending that the SDKs use: {_base_url_endings()}.",
         ),
     ]
 

@@ -149,7 +149,7 @@ class PaidAsker:
         if again is Again.SLOWER:
             longest_s = self._context.retry_policy.longest_retry_after_s
             asked_s = min(error.retry_after_s or 0.0, longest_s)
-            self._context.service.rate_limiter.throttled(asked_s if wait_s is None else wait_s)
+            self._context.rate_limiter.throttled(asked_s if wait_s is None else wait_s)
 
     def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
         """Let time pass before the next try; what is throttled waits for its turn instead."""
@@ -177,7 +177,7 @@ class PaidAsker:
             context.budget.reserve(worst, context.scope)
         spent = Decimal(0)
         try:
-            service.rate_limiter.turn(expected.input_tokens or 0, context.scope)
+            context.rate_limiter.turn(expected.input_tokens or 0, context.scope)
             spent = worst  # until it is known better
             tries.begun += 1
             said = _said(self._captioner, segment, self._on_text(segment))
@@ -189,7 +189,7 @@ class PaidAsker:
         finally:
             if context.budget is not None:
                 context.budget.settle(worst, spent)
-        service.rate_limiter.answered(said.usage.output_tokens or 0)
+        context.rate_limiter.answered(said.usage.output_tokens or 0)
         return said
 
     def _on_text(self, segment: ReadySegment) -> OnText | None:

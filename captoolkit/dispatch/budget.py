@@ -75,11 +75,6 @@ class Budget:
             self._changed.notify_all()
 
 
-def price_in(target: Target, region: str | None) -> Price | None:
-    """Return the first price that a row lists for a region, in whose currency costs are told."""
-    return next((price for price in target.prices if price.region == region), None)
-
-
 def range_in(plan: Plan, price: Price | None) -> CostRange | None:
     """Return what a plan will cost by that price."""
     found = (

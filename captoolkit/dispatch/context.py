@@ -8,26 +8,8 @@ from captoolkit.dispatch.budget import Budget
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RateLimiter
 from captoolkit.dispatch.retry import RetryPolicy
-from captoolkit.model import CaptionerInfo, Price, Target
+from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """Who is asked, and on what conditions.
-
-    Attributes:
-        target: the limits that are kept.
-        price: in the region that is asked, None where nobody says.
-        rate_limiter: shared with all others who ask that model there.
-        may_cost: whether it is a service that charges for its answers, as far as is known.
-    """
-
-    info: CaptionerInfo
-    target: Target
-    price: Price | None
-    rate_limiter: RateLimiter
-    may_cost: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +17,8 @@ class RunContext:
     """What a run keeps to while it asks a captioner whose answers cost something.
 
     Attributes:
+        service: the service, resolved: its limits and prices.
+        rate_limiter: shared with all other requests to that model there.
         ledger: what has been asked and answered.
         resume: whether the answers in it will do.
         budget: the cap on what is spent; None for none.
@@ -45,6 +29,7 @@ class RunContext:
     ledger: Ledger
     resume: bool = True
     service: Service
+    rate_limiter: RateLimiter
     budget: Budget | None = None
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     scope: CancelScope

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 
+from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 
 RAMP = 2.0  # the first requests are this many times as far apart as the limit asks for
@@ -97,20 +98,21 @@ class RateLimiters:
         self._guard = threading.Lock()
         self._known: dict[tuple[object, ...], RateLimiter] = {}
 
-    def of(
-        self,
-        *endpoint_and_model: str,
-        requests_per_minute: float | None,
-        tokens_per_minute: float | None,
-        clock: Clock = CLOCK,
-    ) -> RateLimiter:
-        """Return the pace that is shared by all who ask that model there, by the same clock."""
-        key = (*endpoint_and_model, requests_per_minute, tokens_per_minute, clock)
+    def of(self, service: Service, clock: Clock = CLOCK) -> RateLimiter:
+        """Return the rate limiter that all requests to a service's model share, by one clock."""
+        key = (
+            service.place,
+            service.region,
+            service.info.model,
+            service.requests_per_minute,
+            service.tokens_per_minute,
+            clock,
+        )
         with self._guard:
             if key not in self._known:
                 self._known[key] = RateLimiter(
-                    requests_per_minute=requests_per_minute,
-                    tokens_per_minute=tokens_per_minute,
+                    requests_per_minute=service.requests_per_minute,
+                    tokens_per_minute=service.tokens_per_minute,
                     clock=clock,
                 )
             return self._known[key]

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from captoolkit.captioners.failures import Again, remedy_for
 from captoolkit.dispatch.asker import Answered, Ask, hole
 from captoolkit.dispatch.budget import cost_of, range_in
-from captoolkit.dispatch.context import Service
 from captoolkit.dispatch.workers import WorkerPool
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.events import EntryReady, Event, OnEvent
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing, StoppedError
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from captoolkit.errors import InputError, ServiceConnectionError, ServiceError, UsageError
 from captoolkit.net.connections import BOUNDS, Answer, Bounds, Connections, Trouble, Watchdog
 from captoolkit.net.exchange import EXCERPT_CHARS, Arriving, Form, Reply, Request, clean
-from captoolkit.services.regions import Endpoint, check_key, check_secrecy
+from captoolkit.services.keys import check_key, check_secrecy
+from captoolkit.services.regions import Endpoint
 from captoolkit.support.cancel import Closing
 
 # A key shorter than this (`EMPTY`, `none`) is a placeholder, not a secret, and might be a word of

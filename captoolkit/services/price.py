@@ -40,3 +40,8 @@ def _most(target: Target, input_price: Decimal, requests: int, price: Price) -> 
     if longest is None:
         return None
     return (input_price + price.output_per_million * int(longest) * requests) / MILLION
+
+
+def price_in(target: Target, region: str | None) -> Price | None:
+    """Return the first price of a target in a region: its currency is the one that is shown."""
+    return next((price for price in target.prices if price.region == region), None)

@@ -1,32 +1,52 @@
-"""Where a service is, and which key may go there: one table of regions, one check of a base URL.
+"""Where a service is: Model Studio's regions and interfaces, and one check of every base URL.
 
-Rules: pure, no network and no environment of its own. A base URL is taken apart and checked once,
-here, and the strict reading is what is used afterwards, so that two parsers can never disagree
-about its host. A key from the environment goes to Model Studio's own hosts or to this machine and
-nowhere else; nothing, whatever the key, goes over an unencrypted network. No message repeats
-a key, nor the parts of a URL that may hold one.
+Rules: pure. `parse_base_url` takes a base URL apart and checks it once; everything after it uses
+the checked `Endpoint`, so that no two parsers can disagree about the host. No message repeats the
+parts of a URL that may hold a key. Which key goes to an endpoint is in `keys.py`.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from captoolkit.errors import KeyMissingError, UsageError
+from captoolkit.errors import UsageError
 
-KEY_VARIABLE = "DASHSCOPE_API_KEY"
 DEFAULT_REGION = "singapore"
 MODEL_STUDIO = "model-studio"  # the `hosted_by` of its rows
 
-# What Model Studio's base URLs end in, and what is asked for below them.
-BASE_PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
-ENDPOINT_PATHS = {
-    "dashscope": "/services/aigc/multimodal-generation/generation",
-    "openai": "/chat/completions",
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One of the HTTP interfaces of Model Studio.
+
+    Attributes:
+        name: the captioner that speaks it.
+        base_path: what a base URL of Model Studio ends in.
+        request_path: where a request goes below the base URL.
+        base_urls: the endings of base URLs, for help texts.
+    """
+
+    name: str
+    base_path: str
+    request_path: str
+    base_urls: str
+
+
+NATIVE = Interface(
+    name="dashscope",
+    base_path="/api/v1",
+    request_path="/services/aigc/multimodal-generation/generation",
+    base_urls=".../api/v1",
+)
+COMPATIBLE = Interface(
+    name="openai",
+    base_path="/compatible-mode/v1",
+    request_path="/chat/completions",
+    base_urls=".../compatible-mode/v1 or .../v1",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +54,20 @@ class Region:
     """One of Model Studio's regions.
 
     Attributes:
-        host: the one that all its accounts share.
-        code: what stands in the names of its workspaces' own hosts, `ID.CODE.maas.aliyuncs.com`.
+        host: the host that all accounts share.
+        code: the part that names the region in a workspace's own host,
+            `ID.CODE.maas.aliyuncs.com`.
     """
 
     host: str
     code: str
 
-    def base_url(self, captioner: str) -> str:
-        """Return where a captioner is asked on the shared host."""
-        return f"https://{self.host}{BASE_PATHS[captioner]}"
+    def base_url(self, interface: Interface) -> str:
+        """Return the base URL of an interface on the shared host."""
+        return f"https://{self.host}{interface.base_path}"
 
     def has(self, host: str) -> bool:
-        """Tell whether a host is one of this region: the shared one or a workspace's."""
+        """Return whether a host belongs to this region: the shared host or a workspace's."""
         return host == self.host or host.endswith(f".{self.code}.maas.aliyuncs.com")
 
 
@@ -59,7 +80,7 @@ REGIONS = {
 
 # The shared hosts (also of Hong Kong and the US) and the workspace hosts, {id}.{region}.maas.
 # Not all of aliyuncs.com: its object storage, functions and model deployments (PAI-EAS) serve
-# whatever any customer puts there.
+# the content of any customer.
 _MODEL_STUDIO_HOST = re.compile(
     r"(?:[a-z0-9-]+\.)*(?:dashscope(?:-[a-z0-9]+)?|maas)\.aliyuncs\.com", re.ASCII
 )
@@ -84,7 +105,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The host as messages name it: with its port, unless that is the usual one."""
+        """The host for messages, with its port unless that is the scheme's default port."""
         port = urlsplit(self.base_url).port
         if port in {None, 443 if self.encrypted else 80}:
             return self.host
@@ -96,13 +117,46 @@ class Endpoint:
         return _MODEL_STUDIO_HOST.fullmatch(self.host) is not None
 
     @property
+    def region(self) -> str | None:
+        """The Model Studio region of the host; None for any other host.
+
+        ```python
+        >>> region_endpoint(COMPATIBLE, "beijing").region
+        'beijing'
+        >>> endpoint_of("https://w1.cn-beijing.maas.aliyuncs.com/api/v1").region
+        'beijing'
+
+        ```
+        """
+        if not self.encrypted:
+            return None
+        return next((name for name, region in REGIONS.items() if region.has(self.host)), None)
+
+    @property
+    def place(self) -> str:
+        """A name for the servers that give the same answers: Model Studio as a whole, or the URL.
+
+        ```python
+        >>> region_endpoint(NATIVE, "singapore").place, endpoint_of("http://localhost/v1").place
+        ('model-studio', 'http://localhost/v1')
+
+        ```
+        """
+        return MODEL_STUDIO if self.is_model_studio else self.base_url
+
+    @property
+    def speaks_compatible_mode(self) -> bool:
+        """Whether Model Studio's compatible mode answers, directly or through a gateway."""
+        return self.is_model_studio or self.base_url.endswith(COMPATIBLE.base_path)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the host is this machine."""
         return is_loopback(self.host)
 
     @property
     def keeps_secrets(self) -> bool:
-        """Whether what is sent cannot be read on the way."""
+        """Whether nobody between here and the host can read the traffic."""
         return self.encrypted or self.is_loopback
 
 
@@ -121,71 +175,33 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def region_endpoint(captioner: str, region: str | None = None) -> Endpoint:
-    """Return where `captioner` is asked in `region`, Singapore if none is given.
+def region_endpoint(interface: Interface, region: str | None = None) -> Endpoint:
+    """Return the endpoint of an interface in a region, in Singapore if `region` is None.
 
     Raises:
-        UsageError: there is no such region.
+        UsageError: the region is not known.
 
     ```python
-    >>> region_endpoint("dashscope", "beijing").base_url
+    >>> region_endpoint(NATIVE, "beijing").base_url
     'https://dashscope.aliyuncs.com/api/v1'
 
     ```
     """
-    found = REGIONS.get(DEFAULT_REGION if region is None else region)
-    if found is None:
-        known = " or ".join(sorted(REGIONS))
-        raise UsageError(f"region={region!r} is not known", fix=f"pass {known}, or a base URL")
-    return parse_base_url(found.base_url(captioner), captioner=captioner)
+    row = REGIONS.get(DEFAULT_REGION if region is None else region)
+    if row is None:
+        names = " or ".join(sorted(REGIONS))
+        raise UsageError(f"region={region!r} is not known", fix=f"pass {names}, or a base URL")
+    return parse_base_url(row.base_url(interface), interface)
 
 
-def region_of(endpoint: Endpoint) -> str | None:
-    """Return the region that an endpoint lies in, None for every host that is no region's.
-
-    ```python
-    >>> region_of(region_endpoint("openai", "beijing"))
-    'beijing'
-
-    ```
-    """
-    return region_of_url(endpoint.base_url)
-
-
-def region_of_url(url: str) -> str | None:
-    """Return the region that a URL of a shared or a workspace's host names, else None.
-
-    ```python
-    >>> region_of_url("https://dashscope-intl.aliyuncs.com/api/v1"), region_of_url("")
-    ('singapore', None)
-    >>> region_of_url("https://w1.cn-beijing.maas.aliyuncs.com/api/v1")
-    'beijing'
-
-    ```
-    """
-    if not url.startswith("https://"):
-        return None
-    host = urlsplit(url).hostname or ""
-    return next((name for name, region in REGIONS.items() if region.has(host)), None)
-
-
-def place_of(base_url: str) -> str:
-    """Return what a base URL is known by among requests that ask the same.
-
-    Model Studio answers alike at all its hosts, so that they are one place.
-
-    ```python
-    >>> place_of("https://dashscope-intl.aliyuncs.com/api/v1"), place_of("http://localhost/v1")
-    ('model-studio', 'http://localhost/v1')
-
-    ```
-    """
-    is_model_studio = _MODEL_STUDIO_HOST.fullmatch(urlsplit(base_url).hostname or "")
-    return MODEL_STUDIO if is_model_studio else base_url
+def endpoint_of(base_url: str) -> Endpoint:
+    """Return the endpoint of a base URL that captoolkit itself never sends anything to."""
+    parts = urlsplit(base_url)
+    return Endpoint(base_url=base_url, host=parts.hostname or "", encrypted=parts.scheme == "https")
 
 
 def uploads_url(base_url: str) -> str:
-    """Return the base URL under which the service of another base URL takes files.
+    """Return the base URL under which the service of another base URL takes uploads.
 
     ```python
     >>> uploads_url("https://dashscope.aliyuncs.com/compatible-mode/v1")
@@ -193,32 +209,19 @@ def uploads_url(base_url: str) -> str:
 
     ```
     """
-    if not base_url.endswith(BASE_PATHS["openai"]):
+    if not base_url.endswith(COMPATIBLE.base_path):
         return base_url
-    return base_url.removesuffix(BASE_PATHS["openai"]) + BASE_PATHS["dashscope"]
+    return base_url.removesuffix(COMPATIBLE.base_path) + NATIVE.base_path
 
 
-def is_model_studio_url(url: str) -> bool:
-    """Return whether a URL names one of Model Studio's own hosts.
-
-    ```python
-    >>> is_model_studio_url("https://ws-1.cn-beijing.maas.aliyuncs.com/api/v1")
-    True
-
-    ```
-    """
-    host = urlsplit(url).hostname or ""
-    return Endpoint(base_url=url, host=host, encrypted=True).is_model_studio
-
-
-def parse_base_url(text: str, *, captioner: str) -> Endpoint:
-    """Return the endpoint that a base URL names, checked for the captioner that will use it.
+def parse_base_url(text: str, interface: Interface) -> Endpoint:
+    """Return the endpoint that a base URL names, checked for an interface.
 
     Raises:
-        UsageError: it is no base URL, or it is one for something else.
+        UsageError: the text is no base URL, or the base URL of another interface.
 
     ```python
-    >>> parse_base_url("http://127.0.0.1:8000/v1/", captioner="openai").base_url
+    >>> parse_base_url("http://127.0.0.1:8000/v1/", COMPATIBLE).base_url
     'http://127.0.0.1:8000/v1'
 
     ```
@@ -232,94 +235,42 @@ def parse_base_url(text: str, *, captioner: str) -> Endpoint:
         host=host,
         encrypted=parts.scheme == "https",
     )
-    _check_path(endpoint, captioner)
+    _check_path(endpoint, interface)
     return endpoint
 
 
 def _split(text: str) -> SplitResult:
-    """Split a URL, refusing everything that a base URL has no use for."""
+    """Split a URL, refusing every part that a base URL has no use for."""
     try:
         parts = urlsplit(text)
-        sound = bool(_VISIBLE.fullmatch(text)) and bool(_HOST.fullmatch(parts.hostname or ""))
-        sound = sound and parts.scheme in {"http", "https"} and parts.port != 0
+        is_valid = bool(_VISIBLE.fullmatch(text)) and bool(_HOST.fullmatch(parts.hostname or ""))
+        is_valid = is_valid and parts.scheme in {"http", "https"} and parts.port != 0
     except ValueError:  # brackets that do not match, a port that is no number
-        sound = False
-    if not sound:
+        is_valid = False
+    if not is_valid:
         raise UsageError(
-            "the base URL is not one that can be used",
+            "the base URL is not valid",
             fix="write https://HOST/api/v1 or http://127.0.0.1:8000/v1, without spaces",
         )
     if "@" in parts.netloc or parts.query or parts.fragment or text[-1] in "?#":
         raise UsageError(
             f"the base URL at {parts.hostname} holds more than scheme, host and path",
-            fix=f"leave out user, password, query and fragment; the key comes from {KEY_VARIABLE}",
+            fix="leave out user, password, query and fragment; the key comes from the environment",
         )
     if not _PATH.fullmatch(parts.path.rstrip("/")):
-        raise UsageError(f"the base URL at {parts.hostname} has a path that is not one")
+        raise UsageError(f"the base URL at {parts.hostname} has an invalid path")
     return parts
 
 
-def _check_path(endpoint: Endpoint, captioner: str) -> None:
-    for path in ENDPOINT_PATHS.values():
+def _check_path(endpoint: Endpoint, interface: Interface) -> None:
+    for path in (NATIVE.request_path, COMPATIBLE.request_path):
         if endpoint.base_url.endswith(path):
             raise UsageError(
                 f"base_url={endpoint.base_url} is the address of one request, not a base URL",
                 fix=f"pass {endpoint.base_url.removesuffix(path)}",
             )
-    ending = BASE_PATHS[captioner]
-    if endpoint.is_model_studio and not endpoint.base_url.endswith(ending):
+    if endpoint.is_model_studio and not endpoint.base_url.endswith(interface.base_path):
         raise UsageError(
-            f"base_url={endpoint.base_url} is not where Model Studio answers {captioner!r}",
-            fix=f"pass https://{endpoint.host}{ending}",
-        )
-
-
-def choose_key(
-    endpoint: Endpoint, *, given: str | None, environment: Mapping[str, str]
-) -> str | None:
-    """Return the key that goes to `endpoint`, None where none goes.
-
-    A key that the caller gives goes where the caller says. The environment's key was made for
-    Model Studio: it goes to its hosts, or to this machine, and is silently kept from all others.
-
-    Raises:
-        KeyMissingError: Model Studio is asked and there is no key.
-        UsageError: the key cannot be one.
-    """
-    name, key = ("api_key", given)
-    if given is None and (endpoint.is_model_studio or endpoint.is_loopback):
-        name, key = (KEY_VARIABLE, environment.get(KEY_VARIABLE) or None)
-    if key is None and endpoint.is_model_studio:
-        raise KeyMissingError(
-            f"{endpoint.host} needs a key and {KEY_VARIABLE} is not set",
-            fix=f"create one in Model Studio's console for this region, then set {KEY_VARIABLE}",
-        )
-    if key is not None:
-        check_key(key, name)
-    return key
-
-
-def check_key(key: str, name: str) -> None:
-    """Refuse what cannot be a key, without showing it.
-
-    Raises:
-        UsageError: it is empty, or holds anything but visible ASCII.
-    """
-    if not _VISIBLE.fullmatch(key):
-        raise UsageError(
-            f"the key in {name} is empty or holds a space, a line break or a letter no key has",
-            fix="copy it again, without quotes and line breaks",
-        )
-
-
-def check_secrecy(endpoint: Endpoint) -> None:
-    """Refuse to send sound, or a key, in the clear.
-
-    Raises:
-        UsageError: the endpoint is neither encrypted nor on this machine.
-    """
-    if not endpoint.keeps_secrets:
-        raise UsageError(
-            f"base_url={endpoint.base_url} would send sound and key unencrypted",
-            fix="use https, or a server on this machine",
+            f"base_url={endpoint.base_url} is not where Model Studio answers {interface.name!r}",
+            fix=f"pass https://{endpoint.host}{interface.base_path}",
         )

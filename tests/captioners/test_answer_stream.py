@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from captoolkit.captioners import dashscope, openai_chat
 from captoolkit.captioners.answer_stream import Pieces, read
 from captoolkit.captioners.base import PaidCaptioner
-from captoolkit.captioners.openai_chat import Dialect
 from captoolkit.captioners.registry import open_captioner
-from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
+from captoolkit.captioners.service import WireProtocol
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.client import Client
 from captoolkit.net.connections import Bounds
 from captoolkit.net.exchange import Arriving
+from captoolkit.services.regions import NATIVE as NATIVE_INTERFACE
 from captoolkit.services.regions import parse_base_url
+from captoolkit.services.service import Dialect
+from tests.support.services import captioner_with
 
 if TYPE_CHECKING:
     from tests.support.clips import BytesClip
@@ -144,10 +146,10 @@ def test_text_is_handed_out_while_the_rest_is_still_to_come(
     """The first piece arrives before the server has sent the last."""
     recorder.stream(*NATIVE[:2], ending="hang")
     pieces: list[str] = []
-    endpoint = parse_base_url(f"{recorder.url}/api/v1", captioner="dashscope")
+    endpoint = parse_base_url(f"{recorder.url}/api/v1", NATIVE_INTERFACE)
     client = Client(endpoint, bounds=Bounds(read_s=0.5))
     with (
-        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        captioner_with(client, dashscope.PROTOCOL) as captioner,
         pytest.raises(ServiceConnectionError, match=r"sent nothing for 0\.5 s") as caught,
     ):
         captioner.caption(clip, on_text=pieces.append)
@@ -392,11 +394,11 @@ def test_any_stream_ends_in_a_whole_caption_or_a_service_error(
 
 def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
     """Neither size nor time of a stream is without end."""
-    endpoint = parse_base_url(f"{recorder.url}/api/v1", captioner="dashscope")
+    endpoint = parse_base_url(f"{recorder.url}/api/v1", NATIVE_INTERFACE)
     recorder.stream(*[native("x" * 1000)] * 200)
     client = Client(endpoint, bounds=Bounds(answer_bytes=50_000))
     with (
-        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        captioner_with(client, dashscope.PROTOCOL) as captioner,
         pytest.raises(ServiceError, match="more than 50000 bytes"),
     ):
         captioner.caption(clip, on_text=lambda text: None)
@@ -404,7 +406,7 @@ def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
     recorder.stream(*[native("x")] * 2000, between_s=0.01)
     client = Client(endpoint, bounds=Bounds(answer_s=0.3))
     with (
-        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        captioner_with(client, dashscope.PROTOCOL) as captioner,
         pytest.raises(ServiceConnectionError, match=r"was not done within 0\.3 s") as caught,
     ):
         captioner.caption(clip, on_text=lambda text: None)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
+from captoolkit.captioners.registry import CAPTIONERS, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.exchange import Reply
+from tests.support.services import read_reply
 
 if TYPE_CHECKING:
     from tests.support.clips import BytesClip
@@ -67,14 +68,14 @@ def answer(*, content: object, finish_reason: object = "stop") -> dict[str, Any]
 def refusal(body: object, *, status: int = 400, headers: dict[str, str] | None = None) -> Any:
     """Return the error that reading a reply ends in."""
     with pytest.raises(ServiceError) as caught:
-        dashscope.read_answer(reply(body, status=status, headers=headers))
+        read_reply(dashscope.PROTOCOL, reply(body, status=status, headers=headers))
     return caught.value
 
 
 def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
     """Return what reading ends in; anything but the two escapes."""
     try:
-        return dashscope.read_answer(reply(body, status=status))
+        return read_reply(dashscope.PROTOCOL, reply(body, status=status))
     except ServiceError as error:
         return error
 
@@ -94,7 +95,7 @@ def test_request_has_the_documented_shape_and_always_parameters() -> None:
 
 def test_sample_answer_becomes_the_caption() -> None:
     """Text, reason, request id and tokens are those of the documented sample."""
-    assert dashscope.read_answer(reply(ANSWER)) == Caption(
+    assert read_reply(dashscope.PROTOCOL, reply(ANSWER)) == Caption(
         text=TEXT,
         finish_reason="stop",
         request_id="d532f72c-e75b-4ffb-a1ef-d2465e758958",
@@ -143,7 +144,7 @@ def test_input_tokens_always_include_the_audio(
     usage: object, expected: tuple[int | None, ...]
 ) -> None:
     """However a model counts, input includes audio, and what it did not say stays unknown."""
-    caption = dashscope.read_answer(reply({**ANSWER, "usage": usage}))
+    caption = read_reply(dashscope.PROTOCOL, reply({**ANSWER, "usage": usage}))
     read = caption.usage
     assert (
         read.audio_tokens,
@@ -163,7 +164,7 @@ def test_input_tokens_always_include_the_audio(
 )
 def test_nesting_that_varies_by_host_is_read(document: object) -> None:
     """Choices are found one level up or down from where they are documented."""
-    assert dashscope.read_answer(reply(document)).text == TEXT
+    assert read_reply(dashscope.PROTOCOL, reply(document)).text == TEXT
 
 
 @pytest.mark.parametrize(
@@ -176,14 +177,14 @@ def test_nesting_that_varies_by_host_is_read(document: object) -> None:
 )
 def test_text_is_read_from_strings_and_parts(content: object, text: str) -> None:
     """A string or any number of text parts give the text, unchanged."""
-    assert dashscope.read_answer(reply(answer(content=content))).text == text
+    assert read_reply(dashscope.PROTOCOL, reply(answer(content=content))).text == text
 
 
 @pytest.mark.parametrize("finish_reason", ["null", None, 7])
 def test_unfinished_is_told_as_none(finish_reason: object) -> None:
     """The string "null", null and nonsense all mean that no reason was given."""
     document = answer(content="text", finish_reason=finish_reason)
-    assert dashscope.read_answer(reply(document)).finish_reason is None
+    assert read_reply(dashscope.PROTOCOL, reply(document)).finish_reason is None
 
 
 @pytest.mark.parametrize("content", [[], "", " \n", None, [{"text": ""}], [{}]])
@@ -409,7 +410,7 @@ def test_official_sdk_sends_and_reads_the_same(
         ours = captioner.caption(clip)
     theirs: Any = MultiModalConversation.call(
         api_key=KEY,
-        model=DEFAULT_MODEL,
+        model=CAPTIONERS["dashscope"].model,
         messages=[{"role": "user", "content": [{"audio": clip.data_uri()}]}],
         base_address=base_url,
     )

@@ -9,17 +9,19 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners import openai_chat
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.openai_chat import Dialect
-from captoolkit.captioners.registry import DEFAULT_MODEL, open_captioner
+from captoolkit.captioners.registry import CAPTIONERS, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.exchange import Reply
-from captoolkit.services.regions import parse_base_url
+from captoolkit.services.regions import COMPATIBLE, parse_base_url
+from captoolkit.services.service import Dialect, dialect_of
+from tests.support.services import read_reply
 
 if TYPE_CHECKING:
     from tests.support.clips import BytesClip
     from tests.support.recorder import Recorder
 
+PROTOCOL = openai_chat.protocol(Dialect.MODEL_STUDIO)
 SOUND = Message(role=Role.USER, audio="data:;base64,SUQz")
 KEY = "sk-test-0123456789abcdef"
 
@@ -63,14 +65,14 @@ def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = N
 def refusal(body: object, *, status: int = 400) -> Any:
     """Return the error that reading a reply ends in."""
     with pytest.raises(ServiceError) as caught:
-        openai_chat.read_answer(reply(body, status=status))
+        read_reply(PROTOCOL, reply(body, status=status))
     return caught.value
 
 
 def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
     """Return what reading ends in; anything but the two escapes."""
     try:
-        return openai_chat.read_answer(reply(body, status=status))
+        return read_reply(PROTOCOL, reply(body, status=status))
     except ServiceError as error:
         return error
 
@@ -82,7 +84,7 @@ def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
             Dialect.MODEL_STUDIO,
             {"type": "input_audio", "input_audio": {"data": "data:;base64,SUQz"}},
         ),
-        (Dialect.SELF_HOSTED, {"type": "audio_url", "audio_url": {"url": "data:;base64,SUQz"}}),
+        (Dialect.AUDIO_URL, {"type": "audio_url", "audio_url": {"url": "data:;base64,SUQz"}}),
     ],
 )
 def test_request_has_the_shape_of_its_dialect(dialect: Dialect, part: object) -> None:
@@ -101,19 +103,19 @@ def test_request_has_the_shape_of_its_dialect(dialect: Dialect, part: object) ->
         ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Dialect.MODEL_STUDIO),
         ("https://w1.cn-beijing.maas.aliyuncs.com/compatible-mode/v1", Dialect.MODEL_STUDIO),
         ("https://gateway.example/compatible-mode/v1", Dialect.MODEL_STUDIO),
-        ("http://127.0.0.1:8000/v1", Dialect.SELF_HOSTED),
-        ("https://x.cn-beijing.pai-eas.aliyuncs.com/v1", Dialect.SELF_HOSTED),
-        ("https://dashscope.aliyuncs.com.example/v1", Dialect.SELF_HOSTED),
+        ("http://127.0.0.1:8000/v1", Dialect.AUDIO_URL),
+        ("https://x.cn-beijing.pai-eas.aliyuncs.com/v1", Dialect.AUDIO_URL),
+        ("https://dashscope.aliyuncs.com.example/v1", Dialect.AUDIO_URL),
     ],
 )
 def test_dialect_follows_from_the_base_url(base_url: str, dialect: Dialect) -> None:
     """Model Studio is known by its hosts and its path; everything else is somebody's own."""
-    assert openai_chat.dialect_of(parse_base_url(base_url, captioner="openai")) is dialect
+    assert dialect_of(parse_base_url(base_url, COMPATIBLE)) is dialect
 
 
 def test_sample_answer_becomes_the_caption() -> None:
     """Text, reason, id and tokens are those of the documented sample."""
-    assert openai_chat.read_answer(reply(ANSWER)) == Caption(
+    assert read_reply(PROTOCOL, reply(ANSWER)) == Caption(
         text=TEXT,
         finish_reason="stop",
         request_id="chatcmpl-f4155bf9-b860-49d6-8ee2-092da7359097",
@@ -125,14 +127,14 @@ def test_sample_answer_becomes_the_caption() -> None:
 
 def test_request_id_of_the_header_stands_before_the_id_of_the_completion() -> None:
     """The header states the request id without the prefix that the completion's id has."""
-    caption = openai_chat.read_answer(reply(ANSWER, headers={"x-request-id": "f4155bf9"}))
+    caption = read_reply(PROTOCOL, reply(ANSWER, headers={"x-request-id": "f4155bf9"}))
     assert caption.request_id == "f4155bf9"
 
 
 def test_usage_without_details_leaves_the_audio_unknown() -> None:
     """A server that counts prompt and completion only is told no more than it said."""
     usage = {"prompt_tokens": 20, "completion_tokens": 5, "prompt_tokens_details": None}
-    caption = openai_chat.read_answer(reply({**ANSWER, "usage": usage}))
+    caption = read_reply(PROTOCOL, reply({**ANSWER, "usage": usage}))
     assert caption.usage == Usage(input_tokens=20, output_tokens=5, total_tokens=25)
 
 
@@ -295,7 +297,7 @@ def test_official_sdk_sends_and_reads_the_same(recorder: Recorder, clip: BytesCl
     part: Any = {"type": "input_audio", "input_audio": {"data": clip.data_uri()}}
     with OpenAI(api_key=KEY, base_url=base_url, max_retries=0) as client:
         theirs = client.chat.completions.create(
-            model=DEFAULT_MODEL, messages=[{"role": "user", "content": [part]}]
+            model=CAPTIONERS["openai"].model, messages=[{"role": "user", "content": [part]}]
         )
 
     sent, expected = recorder.seen

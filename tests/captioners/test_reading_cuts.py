@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from captoolkit.captioners import dashscope, openai_chat
 from captoolkit.captioners.answer_stream import read
 from captoolkit.captioners.failures import Again, remedy_for
-from captoolkit.captioners.openai_chat import Dialect
 from captoolkit.captioners.service import WireProtocol
 from captoolkit.errors import ServiceConnectionError
 from captoolkit.model import Caption
 from captoolkit.net.exchange import Arriving
+from captoolkit.services.service import Dialect
 from tests.captioners.test_answer_stream import CHAT, DONE, NATIVE, chunk, failure, native, streamed
 
 if TYPE_CHECKING:

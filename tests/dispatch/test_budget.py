@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import captoolkit
-from captoolkit.dispatch.budget import Budget, predicted, price_in, refuse_too_small, worst_case
+from captoolkit.dispatch.budget import Budget, predicted, refuse_too_small, worst_case
 from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.services.price import price_in
 from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
 
 GO = CancelScope()

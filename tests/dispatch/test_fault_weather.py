@@ -29,11 +29,12 @@ from captoolkit.events import Event
 from captoolkit.model import Status
 from captoolkit.net.client import Client
 from captoolkit.net.connections import Bounds
-from captoolkit.services.regions import parse_base_url
+from captoolkit.services.regions import NATIVE, parse_base_url
 from tests.net.test_download import self_signed
 from tests.support.captioning import MODEL, InstantClock
 from tests.support.paths import ROOT
 from tests.support.recorder import Recorder, Seen
+from tests.support.services import captioner_with
 from tests.support.sound import write_wav
 
 KEY = "sk-weather-0123456789abcdef"
@@ -90,10 +91,10 @@ def elsewhere() -> Iterator[Recorder]:
 @pytest.fixture
 def asker(recorder: Recorder) -> Iterator[ServiceCaptioner]:
     """Model Studio's protocol, by somebody who does not wait long for bytes."""
-    endpoint = parse_base_url(f"{recorder.url}/api/v1", captioner="dashscope")
+    endpoint = parse_base_url(f"{recorder.url}/api/v1", NATIVE)
     bounds = Bounds(connect_s=20, read_s=0.5, answer_s=1.5)
     client = Client(endpoint, api_key=KEY, bounds=bounds)
-    with ServiceCaptioner(dashscope.PROTOCOL, model=MODEL, sender=client) as opened:
+    with captioner_with(client, dashscope.PROTOCOL, model=MODEL) as opened:
         yield opened
 
 

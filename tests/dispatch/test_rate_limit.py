@@ -9,6 +9,9 @@ import pytest
 
 from captoolkit.dispatch.rate_limit import RateLimiter, RateLimiters
 from captoolkit.errors import CaptoolkitError, ServiceError
+from captoolkit.model import CaptionerInfo
+from captoolkit.services.regions import endpoint_of
+from captoolkit.services.service import resolve_service
 from captoolkit.support.cancel import CancelScope, StoppedError
 from tests.support.captioning import InstantClock
 
@@ -132,7 +135,8 @@ def test_all_who_ask_the_same_model_there_share_a_pace() -> None:
     paces = RateLimiters()
 
     def of(url: str, model: str) -> RateLimiter:
-        return paces.of(url, model, requests_per_minute=60, tokens_per_minute=None)
+        info = CaptionerInfo(name="openai", model=model, base_url=url)
+        return paces.of(resolve_service(info, endpoint_of(url)))
 
     assert of("https://h/v1", "m") is of("https://h/v1", "m")
     assert of("https://h/v1", "m") is not of("https://h/v1", "n")

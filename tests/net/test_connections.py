@@ -15,14 +15,14 @@ import httpx
 import pytest
 
 from captoolkit.captioners import dashscope
-from captoolkit.captioners.service import ServiceCaptioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 from captoolkit.net.client import Client
 from captoolkit.net.connections import FAILURES, Bounds
 from captoolkit.net.exchange import Request, retry_after_s
-from captoolkit.services.regions import parse_base_url
+from captoolkit.services.regions import NATIVE, parse_base_url
 from tests.net.test_download import self_signed
 from tests.support.recorder import Recorder
+from tests.support.services import captioner_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def address(recorder: Recorder) -> str:
 
 def client_of(url: str, *, api_key: str | None = KEY, bounds: Bounds | None = None) -> Client:
     """Return a client for a base URL."""
-    endpoint = parse_base_url(url, captioner="dashscope")
+    endpoint = parse_base_url(url, NATIVE)
     return Client(endpoint, api_key=api_key, bounds=bounds or Bounds())
 
 
@@ -220,7 +220,7 @@ def test_how_long_a_service_wants_to_be_left_alone_is_told(
     recorder.answer({"code": "Throttling"}, status=429, headers=headers)
     client = client_of(f"{recorder.url}/api/v1")
     with (
-        ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client) as captioner,
+        captioner_with(client, dashscope.PROTOCOL) as captioner,
         pytest.raises(ServiceError) as caught,
     ):
         captioner.caption(clip)
@@ -335,9 +335,7 @@ def test_several_threads_share_one_captioner(recorder: Recorder, clip: BytesClip
     """Eight threads at once each get their caption, through one client."""
     recorder.answer(ANSWER)
     begin = threading.Barrier(8)
-    captioner = ServiceCaptioner(
-        dashscope.PROTOCOL, model="m", sender=client_of(f"{recorder.url}/api/v1")
-    )
+    captioner = captioner_with(client_of(f"{recorder.url}/api/v1"), dashscope.PROTOCOL)
 
     def ask(_: int) -> str:
         begin.wait(30)
@@ -388,7 +386,7 @@ def test_key_appears_nowhere(
     treat(recorder)
     caplog.set_level(logging.DEBUG)
     client = client_of(f"{recorder.url}/api/v1", bounds=Bounds(read_s=0.5))
-    captioner = ServiceCaptioner(dashscope.PROTOCOL, model="m", sender=client)
+    captioner = captioner_with(client, dashscope.PROTOCOL)
     with captioner, pytest.raises(ServiceError) as caught:
         captioner.caption(clip)
 

@@ -9,14 +9,31 @@ sound is never guessed: this tells which parts of a long recording are worth ask
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from captoolkit.captioners.acoustic.measure import Measurements, Measurer
 from captoolkit.captioners.acoustic.sentences import describe
 from captoolkit.captioners.acoustic.words import table
-from captoolkit.captioners.base import Clip
+from captoolkit.captioners.base import CaptionerSettings, Clip
 from captoolkit.model import Caption, CaptionerInfo
 from captoolkit.support.cancel import Closing
 
-__all__ = ["AcousticCaptioner", "Measurements", "Measurer", "describe", "table"]
+if TYPE_CHECKING:
+    from captoolkit.services.service import Service
+
+__all__ = [
+    "AcousticCaptioner",
+    "Measurements",
+    "Measurer",
+    "describe",
+    "open_captioner",
+    "table",
+]
+
+
+def open_captioner(service: Service, settings: CaptionerSettings) -> AcousticCaptioner:
+    """Return the acoustic captioner, which takes no options."""
+    return AcousticCaptioner()
 
 
 class AcousticCaptioner(Closing):

@@ -1,0 +1,134 @@
+"""One service as a run uses it: where it is, and which limits, prices and rates hold there.
+
+Rules: `captioners/registry.py` makes one `Service` for each captioner; the verbs, the rate limiter
+and the budget read it and decide nothing of this themselves. It holds no key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from captoolkit.errors import UsageError
+from captoolkit.model import CaptionerInfo, Price, Target
+from captoolkit.services import catalogue
+from captoolkit.services.price import price_in
+from captoolkit.services.regions import Endpoint
+
+
+class Dialect(StrEnum):
+    """How a chat completion carries sound."""
+
+    MODEL_STUDIO = "model-studio"  # `input_audio` with a data URI or a URL
+    AUDIO_URL = "audio-url"  # `audio_url` with a data URI or a URL: vLLM, SGLang
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A captioner's service, resolved.
+
+    Attributes:
+        info: the captioner's name, its model and its base URL.
+        endpoint: the checked base URL; None for a captioner without one.
+        region: the Model Studio region whose prices hold; None where no prices hold.
+        dialect: how a chat completion carries sound there.
+        target: the limits to keep.
+        model_row: the first target that serves the model; None for an unknown model.
+        has_known_limits: False where `target` is only the default, for want of a better one.
+        price: in `region`; None where it is unknown.
+        requests_per_minute, tokens_per_minute: the service's rate limits; None where unknown.
+    """
+
+    info: CaptionerInfo
+    endpoint: Endpoint | None
+    region: str | None
+    dialect: Dialect
+    target: Target
+    model_row: Target | None
+    has_known_limits: bool
+    price: Price | None
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+
+    @property
+    def is_model_studio(self) -> bool:
+        """Whether Model Studio answers, or a server of one's own at Model Studio's prices."""
+        at_model_studio = self.endpoint is not None and self.endpoint.is_model_studio
+        return self.region is not None or at_model_studio
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether the service is known to charge for its answers."""
+        return self.is_model_studio or self.price is not None
+
+    @property
+    def place(self) -> str:
+        """What requests with the same answer have in common: Model Studio, or the base URL."""
+        return "" if self.endpoint is None else self.endpoint.place
+
+    def require_known_limits(self) -> None:
+        """Refuse a model of Model Studio's whose limits are unknown.
+
+        Raises:
+            UsageError: neither a target nor a row of the model states them.
+        """
+        if self.has_known_limits or not self.is_model_studio:
+            return
+        rows = [row for row in catalogue.targets().values() if row.hosted_by]
+        raise UsageError(
+            f"model={self.info.model} is not known",
+            fix=f"take one of {', '.join(model for row in rows for model in row.models)}; or name "
+            "the limits to keep (--target)",
+        )
+
+
+def resolve_service(
+    info: CaptionerInfo,
+    endpoint: Endpoint | None,
+    *,
+    target: str | Target | None = None,
+    region: str | None = None,
+) -> Service:
+    """Return the service that a captioner asks, with everything that is known about it.
+
+    Args:
+        info: the captioner's name, its model and its base URL.
+        endpoint: the same base URL, checked; None where there is none.
+        target: the limits to keep; those of the model if None, else the default target's.
+        region: whose prices hold beside a base URL that names no region. Rates hold at Model
+            Studio's own hosts only.
+
+    Raises:
+        UsageError: the target is not known.
+    """
+    rows = catalogue.rows_of(info.model)
+    limits = catalogue.limits_for(info.model, target)
+    at_model_studio = endpoint is not None and endpoint.is_model_studio
+    region = (endpoint.region if endpoint else None) or region
+    has_rates = at_model_studio or not limits.hosted_by
+    requests, tokens = (
+        limits.limit(name) if has_rates else None
+        for name in ("requests_per_minute", "tokens_per_minute")
+    )
+    return Service(
+        info=info,
+        endpoint=endpoint,
+        region=region,
+        dialect=dialect_of(endpoint),
+        target=limits,
+        model_row=rows[0] if rows else None,
+        has_known_limits=target is not None or bool(rows),
+        price=price_in(limits, region) if info.model in limits.models else None,
+        requests_per_minute=float(requests) if requests else None,
+        tokens_per_minute=float(tokens) if tokens else None,
+    )
+
+
+def dialect_of(endpoint: Endpoint | None) -> Dialect:
+    """Return the dialect at an endpoint: Model Studio's at its hosts and its paths.
+
+    The path counts too, because gateways in front of Model Studio keep it.
+    """
+    if endpoint is None or endpoint.speaks_compatible_mode:
+        return Dialect.MODEL_STUDIO
+    return Dialect.AUDIO_URL
