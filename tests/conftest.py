@@ -1,4 +1,4 @@
-"""What all tests share: where real recordings lie, and sounds whose truth is known."""
+"""Fixtures that several folders of tests use, and the option `--quick`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,23 @@ from tests.support.web import Web
 settings.register_profile("captoolkit", deadline=None)
 settings.load_profile("captoolkit")
 
-
+# `--quick` runs these folders and the modules directly in tests/: they start few processes.
+QUICK_FOLDERS = {"drawing", "dsp", "planning", "services", "support", "timeline", "tests"}
+SLOW_MODULES = {"test_bench", "test_corpus", "test_fidelity", "test_fixtures", "test_page"}
 PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`."""
+    parser.addoption("--quick", action="store_true", help="run the tests of pure code only")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, with `--quick`, the modules that start many processes."""
+    if not config.getoption("--quick") or collection_path.is_dir():
+        return None
+    is_quick = collection_path.parent.name in QUICK_FOLDERS
+    return True if not is_quick or collection_path.stem in SLOW_MODULES else None
 
 
 @pytest.fixture(scope="session")
