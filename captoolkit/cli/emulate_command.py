@@ -6,7 +6,7 @@ import click
 
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import note, say
-from captoolkit.emulator.fault_injection import MEANINGS, Fault
+from captoolkit.emulator.fault_injection import MEANINGS
 
 _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items())
 
@@ -56,8 +56,7 @@ def command(port: int, log: str | None, faults: tuple[str, ...], seed: int) -> i
     """
     from captoolkit.emulator import Emulator
 
-    planned = [Fault.parse(text) for text in faults]
-    with Emulator(port=port, log=log, faults=planned, seed=seed) as emulator:
+    with Emulator(port=port, log=log, faults=faults, seed=seed) as emulator:
         say(emulator.url)
         note("listening until interrupted (Ctrl-C)")
         emulator.wait()

@@ -1,16 +1,16 @@
-"""A rehearsal room: a server on this machine that answers as Model Studio does, for nothing.
+"""An emulator of Model Studio for rehearsals: a server on this machine, free of charge.
 
-`with Emulator() as emulator:` gives base URLs to ask at. Both protocols are spoken, streaming or
-not; audio comes as Base64 text, by URL from this machine, or by upload; limits are those of the
-targets' rows, refusals are worded as the services word them, and what is said is what the local
-captioner measures. Faults happen on request, the same ones each time.
+`with Emulator() as emulator:` gives base URLs for requests. The emulator speaks both protocols,
+streaming or not, and takes audio as Base64 text, as a URL on this machine, or as an upload. It
+enforces the limits in the targets' rows, words its refusals as the services do, and answers with
+the local captioner's measurements. It injects faults on request, repeatably.
 
-Rules: it listens on 127.0.0.1 and fetches from loopback hosts only; no key is kept or shown; what
-is pure (`words`, `asking`, `answers`, `native`, `compatible`, `faults`, `spoiling`) stays apart
-from what serves; requests are read and answers written without the clients in `captioners`, so that
-both cannot be wrong together.
+Rules: the server listens on 127.0.0.1 and downloads from loopback hosts only. It neither keeps nor
+shows a key. Pure modules (`chat`, `replies`, `refusals`, `fault_injection`, `native_protocol`,
+`compatible_protocol`) stay apart from those that serve. Requests are read and replies written
+without the clients in `captioners`, so that one mistake cannot hide in both.
 
-Needs the extra: `pip install "captoolkit[emulator]"`.
+It needs an extra: `pip install "captoolkit[emulator]"`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from captoolkit.emulator.journal import Visit
+    from captoolkit.emulator.journal import RecordedRequest
     from captoolkit.emulator.server import Emulator
 
-__all__ = ["Emulator", "Visit"]
+__all__ = ["Emulator", "RecordedRequest"]
 
 
 def __getattr__(name: str) -> Any:
-    """Fetch the emulator when it is first used: it alone needs the extra's libraries."""
+    """Import the emulator on first use: only it needs the extra's libraries."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -37,4 +37,4 @@ def __getattr__(name: str) -> Any:
             f"the emulator needs {error.name}, which is not installed",
             fix='pip install "captoolkit[emulator]"',
         ) from error
-    return {"Emulator": server.Emulator, "Visit": journal.Visit}[name]
+    return {"Emulator": server.Emulator, "RecordedRequest": journal.RecordedRequest}[name]

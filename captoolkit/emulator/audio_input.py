@@ -1,8 +1,12 @@
-"""Audio by reference, as a file: Base64 text, an uploaded file, or a URL on this machine.
+"""The audio of a request: brought to a file, checked against the model's limits, and measured.
 
-Rules: only loopback hosts are asked, whatever a URL says, and redirects are not followed; what
-arrives is bounded in size and time. Written on the standard library's HTTP client, so that nothing
-is shared with the client that is rehearsed.
+A reference is Base64 text, an uploaded file, or a URL on this machine.
+
+Rules: only loopback hosts are contacted, and redirects are not followed. Downloads are bounded in
+size and time; the standard library's HTTP client does them, so that the emulator shares no code
+with the client that it tests. Durations are counted and never read from a header
+(`media.probe_file`). Audio that a model cuts off is not measured. The same bytes always give the
+same answer.
 """
 
 from __future__ import annotations
@@ -14,50 +18,73 @@ import http.client
 import re
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from threading import Event
 from urllib.parse import SplitResult, urlsplit
 
+from captoolkit.captioners.acoustic import Measurer, describe
 from captoolkit.emulator import refusals
 from captoolkit.emulator.refusals import RefusedError
-from captoolkit.emulator.storage import SCHEME, Uploads
-from captoolkit.model import Target, Via
+from captoolkit.emulator.storage import SCHEME, UploadStorage
+from captoolkit.errors import InputError, NoAudioError, ToolError
+from captoolkit.media import decode, probe_file
+from captoolkit.model import Target, Track, Via
 from captoolkit.services.regions import Endpoint
-from captoolkit.services.rows import max_bytes
+from captoolkit.services.rows import longest_s, max_bytes
+from captoolkit.support.cancel import StoppedError
 
 CHUNK_BYTES = 1 << 20
-WAIT_S = 10.0  # for the next byte of a download
-TOTAL_S = 120.0  # for all of it, about what the service allows
+READ_TIMEOUT_S = 10.0  # for the next byte of a download
+DOWNLOAD_TIMEOUT_S = 120.0  # for the whole download; the service allows about as much
 
 _DATA_URI = re.compile(r"data:[^,]*;base64,")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """An audio file on this disk, and what its bytes are."""
+class FetchedAudio:
+    """An audio file on this machine's disk, and the hash of its bytes."""
 
     path: Path
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetcher:
+class AcceptedAudio:
+    """A file that a model takes, and how much of it the model hears."""
+
+    path: Path
+    track: Track
+    heard_samples: int
+
+    @property
+    def duration_s(self) -> Fraction:
+        """The duration of the part that the model hears."""
+        return Fraction(self.heard_samples, self.track.sample_rate_hz)
+
+
+# ------------------------------------------------------------------------ reference -> file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFetcher:
     """Brings audio to a folder.
 
     Attributes:
-        resolves: `oss://` may be used, as the request's header says.
+        resolves: the request's header allows `oss://` URLs.
     """
 
     folder: Path
     target: Target
     model: str
-    uploads: Uploads
+    uploads: UploadStorage
     resolves: bool
 
-    def fetch(self, reference: str, name: str) -> Fetched:
-        """Return the audio as a file; one that is not stored yet gets that name.
+    def fetch(self, reference: str, name: str) -> FetchedAudio:
+        """Return the audio as a file; a file that is not in the storage yet gets that name.
 
         Raises:
-            RefusedError: it cannot be had, or is larger than the model takes.
+            RefusedError: it cannot be fetched, or is larger than the model takes.
         """
         path = self.folder / name
         if reference.startswith("data:"):
@@ -66,15 +93,15 @@ class Fetcher:
             return self._find(reference)
         return self._download(reference, path)
 
-    def _decode(self, reference: str, path: Path) -> Fetched:
-        data = decode(reference)
+    def _decode(self, reference: str, path: Path) -> FetchedAudio:
+        data = decode_data_uri(reference)
         if data is None:
             raise RefusedError(refusals.NO_URL)
         self._refuse_large(len(data), Via.BASE64)
         path.write_bytes(data)
-        return Fetched(path=path, sha256=hashlib.sha256(data).hexdigest())
+        return FetchedAudio(path=path, sha256=hashlib.sha256(data).hexdigest())
 
-    def _find(self, reference: str) -> Fetched:
+    def _find(self, reference: str) -> FetchedAudio:
         if not self.resolves:
             raise RefusedError(refusals.NO_URL)
         stored = self.uploads.find(reference)
@@ -83,12 +110,12 @@ class Fetcher:
         if stored.model != self.model:
             raise RefusedError(refusals.NOT_ALLOWED)
         self._refuse_large(stored.size_bytes, Via.UPLOAD)
-        return Fetched(path=stored.path, sha256=stored.sha256)
+        return FetchedAudio(path=stored.path, sha256=stored.sha256)
 
-    def _download(self, url: str, path: Path) -> Fetched:
-        connection, place = _connection(url)
+    def _download(self, url: str, path: Path) -> FetchedAudio:
+        connection, path_and_query = _connect(url)
         try:
-            connection.request("GET", place, headers={"Accept": "*/*"})
+            connection.request("GET", path_and_query, headers={"Accept": "*/*"})
             response = connection.getresponse()
             length = response.getheader("Content-Length", "")
             if response.status in (401, 403):
@@ -112,12 +139,12 @@ class Fetcher:
             raise RefusedError(refusals.TOO_LARGE)
 
 
-def decode(data_uri: str) -> bytes | None:
-    """Return what a data URI holds, None if it is not one in Base64.
+def decode_data_uri(data_uri: str) -> bytes | None:
+    """Return the content of a Base64 data URI; None if the text is no such URI.
 
     ```python
-    >>> decode("data:;base64,QUI="), decode("data:audio/wav,AAE="), decode("data:;base64,A!")
-    (b'AB', None, None)
+    >>> decode_data_uri("data:;base64,QUI="), decode_data_uri("data:audio/wav,AAE=")
+    (b'AB', None)
 
     ```
     """
@@ -130,8 +157,8 @@ def decode(data_uri: str) -> bytes | None:
         return None
 
 
-def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
-    """The connection to where a URL leads, if that is this machine, and what to ask for there."""
+def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """Return a connection to the host of a loopback URL, and the URL's path and query."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -142,16 +169,16 @@ def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
     if not Endpoint(base_url=url, host=host, encrypted=parts.scheme == "https").is_loopback:
         raise RefusedError(refusals.NO_DOWNLOAD)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(host, port, timeout=WAIT_S), _place(parts)
+    return kind(host, port, timeout=READ_TIMEOUT_S), _path_and_query(parts)
 
 
-def _place(parts: SplitResult) -> str:
+def _path_and_query(parts: SplitResult) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _save(response: http.client.HTTPResponse, path: Path, length: int) -> Fetched:
-    """Write the body, which must be as long as was said."""
-    deadline = time.monotonic() + TOTAL_S
+def _save(response: http.client.HTTPResponse, path: Path, length: int) -> FetchedAudio:
+    """Write the body; its length must be the announced one."""
+    deadline = time.monotonic() + DOWNLOAD_TIMEOUT_S
     digest, size_bytes = hashlib.sha256(), 0
     with path.open("wb") as stream:
         while chunk := response.read1(CHUNK_BYTES):
@@ -161,4 +188,55 @@ def _save(response: http.client.HTTPResponse, path: Path, length: int) -> Fetche
                 raise TimeoutError
     if size_bytes != length:
         raise RefusedError(refusals.NO_DOWNLOAD)
-    return Fetched(path=path, sha256=digest.hexdigest())
+    return FetchedAudio(path=path, sha256=digest.hexdigest())
+
+
+# ----------------------------------------------------------------------- file -> description
+
+
+def accept(path: Path, target: Target) -> AcceptedAudio:
+    """Return the audio in a file, if the model takes it.
+
+    Raises:
+        RefusedError: the file is empty, too long, no audio, or in a format that the model does not
+            take.
+    """
+    if not path.stat().st_size:
+        raise RefusedError(refusals.EMPTY)
+    try:
+        info = probe_file.probe(path)
+    except NoAudioError:
+        raise RefusedError(refusals.EMPTY) from None
+    except (InputError, ToolError):
+        raise RefusedError(refusals.NOT_AUDIO) from None
+    track = info.default_track
+    if track.codec not in target.accepts.get(info.container, ()):
+        raise RefusedError(refusals.WRONG_FORMAT)
+    most_s, samples = longest_s(target), track.duration_samples
+    if most_s is not None and samples > most_s * track.sample_rate_hz:
+        if target.on_exceed != "truncate":
+            raise RefusedError(refusals.TOO_LONG)
+        samples = int(most_s * track.sample_rate_hz)
+    return AcceptedAudio(path=path, track=track, heard_samples=samples)
+
+
+def measure(audio: AcceptedAudio, stop: Event) -> str:
+    """Return the local captioner's description of the part that the model hears.
+
+    Raises:
+        RefusedError: the file cannot be decoded.
+        StoppedError: `stop` was set in the meantime.
+    """
+    track = audio.track
+    is_cut = audio.heard_samples < track.duration_samples
+    end = audio.heard_samples if is_cut else None
+    try:
+        with decode.Decoder(audio.path, track=track, end_samples=end) as blocks:
+            measurer = Measurer(rate_hz=blocks.rate_hz, channels=blocks.channels)
+            for block in blocks:
+                if stop.is_set():
+                    raise StoppedError
+                measurer.feed(block)
+    except ToolError:
+        raise RefusedError(refusals.NOT_AUDIO) from None
+    return describe(measurer.finish())

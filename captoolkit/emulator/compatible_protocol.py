@@ -1,4 +1,4 @@
-"""Model Studio's OpenAI-compatible mode, the server's side. Pure.
+"""Model Studio's OpenAI-compatible mode, server side. Pure.
 
 Source: Model Studio, "Audio understanding (Qwen3-Omni-Captioner)".
 """
@@ -9,103 +9,106 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from captoolkit.emulator import refusals
-from captoolkit.emulator.chat_request import Ask, read_count, read_turns
+from captoolkit.emulator.chat import ChatRequest, ModelAnswer, read_count, read_messages
 from captoolkit.emulator.refusals import Refusal, RefusedError
-from captoolkit.emulator.replies import EVENTS, Answer, Reply, Wire, encoded
+from captoolkit.emulator.replies import EVENTS, HttpReply, ServerProtocol, encode_json
 
 DONE = b"data: [DONE]\n\n"
 
 
-def read(document: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
-    """Return what is asked.
+def read_request(document: Mapping[str, Any], headers: Mapping[str, str]) -> ChatRequest:
+    """Return the parsed request.
 
     Raises:
-        RefusedError: it is no request of this protocol.
+        RefusedError: the document is no request of this protocol.
     """
     model = document.get("model")
     if not isinstance(model, str) or not model:
         raise RefusedError(refusals.NO_MODEL)
     options = document.get("stream_options")
-    tells_usage = isinstance(options, dict) and options.get("include_usage") is True
+    includes_usage = isinstance(options, dict) and options.get("include_usage") is True
     limits = ("max_completion_tokens", "max_tokens")
     counts = [count for name in limits if (count := read_count(document, name)) is not None]
-    return Ask(
+    return ChatRequest(
         model=model,
-        turns=read_turns(document.get("messages"), _part),
+        messages=read_messages(document.get("messages"), _read_part),
         streams=document.get("stream") is True,
-        tells_usage=tells_usage,
+        includes_usage=includes_usage,
         max_tokens=min(counts, default=None),
     )
 
 
-def _part(part: Mapping[str, Any]) -> tuple[str, object]:
-    """One part: `type` names the key that holds it."""
+def _read_part(part: Mapping[str, Any]) -> tuple[str, object]:
+    """Return kind and value of a part; its `type` names the key of the value."""
     if part.get("type") == "input_audio":
         audio = part.get("input_audio")
         return "audio", audio.get("data") if isinstance(audio, dict) else None
     return ("text", part.get("text")) if part.get("type") == "text" else ("", None)
 
 
-def answer(said: Answer, ask: Ask) -> Reply:
+def write_answer(answer: ModelAnswer, request: ChatRequest) -> HttpReply:
     """Return the answer as one document or as events."""
-    failure = _failure(refusals.FAILED, said.request_id)
-    if not ask.streams:
-        message = {"content": said.text, "role": "assistant"}
-        choice = {"message": message, **_ending(said.finish_reason)}
-        body = _document(said, "chat.completion", [choice], _usage(said))
-        return Reply(status=200, parts=(encoded(body),), failure=encoded(failure))
-    return Reply(
+    failure = _failure(refusals.FAILED, answer.request_id)
+    if not request.streams:
+        message = {"content": answer.text, "role": "assistant"}
+        choice = {"message": message, **_ending(answer.finish_reason)}
+        body = _document(answer, "chat.completion", [choice], _usage(answer))
+        return HttpReply(status=200, parts=(encode_json(body),), failure=encode_json(failure))
+    return HttpReply(
         status=200,
-        parts=(*map(_event, _stream(said, ask)), DONE),
+        parts=(*map(_event, _stream(answer, request)), DONE),
         media_type=EVENTS,
         streams=True,
         failure=_event(failure),
     )
 
 
-def refuse(refusal: Refusal, request_id: str, streams: bool) -> Reply:
-    """Return a refusal, which is one document even where a stream was asked for."""
-    return Reply(status=refusal.status, parts=(encoded(_failure(refusal, request_id)),))
+def write_refusal(refusal: Refusal, request_id: str, streams: bool) -> HttpReply:
+    """Return a refusal: one document, even in reply to a request for a stream."""
+    return HttpReply(status=refusal.status, parts=(encode_json(_failure(refusal, request_id)),))
 
 
-def _stream(said: Answer, ask: Ask) -> Iterator[dict[str, Any]]:
-    deltas = [{"content": "", "role": "assistant"}, *({"content": token} for token in said.tokens)]
+def _stream(answer: ModelAnswer, request: ChatRequest) -> Iterator[dict[str, Any]]:
+    deltas = [
+        {"content": "", "role": "assistant"},
+        *({"content": token} for token in answer.tokens),
+    ]
     for delta in deltas:
-        yield _chunk(said, [{"delta": delta, **_ending(None)}])
-    yield _chunk(said, [{"delta": {"content": ""}, **_ending(said.finish_reason)}])
-    if ask.tells_usage:
-        yield _chunk(said, [], usage=_usage(said))
+        yield _chunk(answer, [{"delta": delta, **_ending(None)}])
+    yield _chunk(answer, [{"delta": {"content": ""}, **_ending(answer.finish_reason)}])
+    if request.includes_usage:
+        yield _chunk(answer, [], usage=_usage(answer))
 
 
-def _chunk(said: Answer, choices: list[Any], usage: Any = None) -> dict[str, Any]:
-    return _document(said, "chat.completion.chunk", choices, usage)
+def _chunk(answer: ModelAnswer, choices: list[Any], usage: Any = None) -> dict[str, Any]:
+    return _document(answer, "chat.completion.chunk", choices, usage)
 
 
 def _ending(finish_reason: str | None) -> dict[str, Any]:
     return {"finish_reason": finish_reason, "index": 0, "logprobs": None}
 
 
-def _document(said: Answer, kind: str, choices: list[Any], usage: Any) -> dict[str, Any]:
+def _document(answer: ModelAnswer, kind: str, choices: list[Any], usage: Any) -> dict[str, Any]:
     return {
         "choices": choices,
         "object": kind,
         "usage": usage,
-        "created": said.created_s,
+        "created": answer.created_s,
         "system_fingerprint": None,
-        "model": said.model,
-        "id": f"chatcmpl-{said.request_id}",
+        "model": answer.model,
+        "id": f"chatcmpl-{answer.request_id}",
     }
 
 
-def _usage(said: Answer) -> dict[str, Any]:
-    input_tokens, output_tokens = said.audio_tokens + said.text_tokens, len(said.tokens)
+def _usage(answer: ModelAnswer) -> dict[str, Any]:
+    input_tokens, output_tokens = answer.audio_tokens + answer.text_tokens, len(answer.tokens)
     return {
         "prompt_tokens": input_tokens,
         "completion_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
         "prompt_tokens_details": {
-            "audio_tokens": said.audio_tokens,
-            "text_tokens": said.text_tokens,
+            "audio_tokens": answer.audio_tokens,
+            "text_tokens": answer.text_tokens,
         },
         "completion_tokens_details": {"text_tokens": output_tokens},
     }
@@ -122,8 +125,10 @@ def _failure(refusal: Refusal, request_id: str) -> dict[str, Any]:
 
 
 def _event(body: Mapping[str, Any]) -> bytes:
-    """One event; there is a space after the colon."""
-    return b"data: " + encoded(body) + b"\n\n"
+    """Return one event; a space follows the colon."""
+    return b"data: " + encode_json(body) + b"\n\n"
 
 
-WIRE = Wire(read=read, answer=answer, refuse=refuse, is_compatible=True)
+PROTOCOL = ServerProtocol(
+    read=read_request, answer=write_answer, refuse=write_refusal, is_compatible=True
+)

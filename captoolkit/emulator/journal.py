@@ -1,6 +1,6 @@
-"""What was asked: a list in memory, and one JSON line a request in a file.
+"""The record of all requests: a list in memory, and one JSON line for each in a file.
 
-Rules: a line is written, and flushed, before the first byte of its answer; no key is in it.
+Rules: a line is written and flushed before the first byte of the reply. No key is recorded.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from pathlib import Path
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
-MOST_KEPT = 100_000  # visits in memory; the file has them all
+MAX_IN_MEMORY = 100_000  # requests; the file holds all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """One request and how it was met.
+class RecordedRequest:
+    """One request and the outcome of its reply.
 
     Attributes:
         path: without the query.
-        model: as the request names it, None where it names none.
-        audio_sha256: of the newest audio's bytes, decoded; None where none arrived.
-        status: of the answer, None where there was none.
-        request_id: the answer's.
-        streams: events were asked for.
-        fault: the kind of the fault that was played.
+        model: the model that the request names; None if it names none.
+        audio_sha256: of the newest audio's decoded bytes; None if no audio arrived.
+        status: the reply's HTTP status; None if there was no reply.
+        request_id: the reply's.
+        streams: the client requested events.
+        fault: the kind of the injected fault.
     """
 
     method: str
@@ -41,36 +41,36 @@ class Visit:
     fault: str | None = None
 
 
-class Journal(Closing):
-    """Keeps visits."""
+class RequestJournal(Closing):
+    """Keeps the recorded requests; reading and adding are thread-safe."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self._visits: deque[Visit] = deque(maxlen=MOST_KEPT)
-        self._lock = threading.Lock()  # whoever reads is in another thread
+        self._requests: deque[RecordedRequest] = deque(maxlen=MAX_IN_MEMORY)
+        self._lock = threading.Lock()
         self._stream = None
         if file is not None:
             with files.writing(file):
                 self._stream = file.open("a", encoding="utf-8", newline="\n")
 
     @property
-    def visits(self) -> list[Visit]:
-        """What was asked so far, in the order in which it was answered."""
+    def requests(self) -> list[RecordedRequest]:
+        """The requests so far, in the order of their replies."""
         with self._lock:
-            return list(self._visits)
+            return list(self._requests)
 
-    def add(self, visit: Visit) -> None:
-        """Keep a visit."""
+    def add(self, request: RecordedRequest) -> None:
+        """Record a request."""
         with self._lock:
-            self._visits.append(visit)
+            self._requests.append(request)
         if self._stream is None:
             return
         line = {
-            "path": visit.path,
-            "model": visit.model,
-            "audio_sha256": visit.audio_sha256,
-            "status": visit.status,
-            "request_id": visit.request_id,
-            "fault": visit.fault,
+            "path": request.path,
+            "model": request.model,
+            "audio_sha256": request.audio_sha256,
+            "status": request.status,
+            "request_id": request.request_id,
+            "fault": request.fault,
         }
         self._stream.write(json.dumps(line, ensure_ascii=True) + "\n")
         self._stream.flush()

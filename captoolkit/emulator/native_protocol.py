@@ -1,7 +1,7 @@
-"""Model Studio's own protocol (DashScope), the server's side. Pure.
+"""Model Studio's own protocol (DashScope), server side. Pure.
 
 Sources: Model Studio, "Audio understanding (Qwen3-Omni-Captioner)" and "Audio understanding
-(Qwen-Audio)"; how a stream is framed is the latter page's sample.
+(Qwen-Audio)"; the latter page's sample shows the framing of a stream.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from captoolkit.emulator import refusals
-from captoolkit.emulator.chat_request import Ask, read_count, read_turns
+from captoolkit.emulator.chat import ChatRequest, ModelAnswer, read_count, read_messages
 from captoolkit.emulator.refusals import Refusal, RefusedError
-from captoolkit.emulator.replies import EVENTS, Answer, Reply, Wire, encoded
+from captoolkit.emulator.replies import EVENTS, HttpReply, ServerProtocol, encode_json
 
 STREAM_HEADER = "x-dashscope-sse"
-RUNNING = "null"  # the finish reason of an event that is not the last: a text
+RUNNING = "null"  # the finish reason of every event but the last: a string
 
 
-def read(document: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
-    """Return what is asked.
+def read_request(document: Mapping[str, Any], headers: Mapping[str, str]) -> ChatRequest:
+    """Return the parsed request.
 
-    `parameters` may be missing, as in the pages' samples, but not be anything else than an object.
+    `parameters` may be missing, as in the pages' samples; if present, it must be an object.
 
     Raises:
-        RefusedError: it is no request of this protocol.
+        RefusedError: the document is no request of this protocol.
     """
     model = document.get("model")
     if not isinstance(model, str) or not model:
@@ -35,29 +35,29 @@ def read(document: Mapping[str, Any], headers: Mapping[str, str]) -> Ask:
     parameters = document.get("parameters", {})
     if not isinstance(parameters, dict):
         raise RefusedError(refusals.NO_PARAMETERS)
-    return Ask(
+    return ChatRequest(
         model=model,
-        turns=read_turns(given.get("messages"), _part),
+        messages=read_messages(given.get("messages"), _read_part),
         streams=headers.get(STREAM_HEADER) == "enable",
         incremental=parameters.get("incremental_output") is True,
         max_tokens=read_count(parameters, "max_tokens"),
     )
 
 
-def _part(part: Mapping[str, Any]) -> tuple[str, object]:
-    """One part: an object with one key, which is its kind."""
+def _read_part(part: Mapping[str, Any]) -> tuple[str, object]:
+    """Return kind and value of a part: an object with one key, which is its kind."""
     return next(iter(part.items())) if len(part) == 1 else ("", None)
 
 
-def answer(said: Answer, ask: Ask) -> Reply:
+def write_answer(answer: ModelAnswer, request: ChatRequest) -> HttpReply:
     """Return the answer as one document or as events."""
-    failure = _failure(refusals.FAILED, said.request_id)
-    if not ask.streams:
-        body = _document(said, said.text, said.finish_reason, len(said.tokens))
-        return Reply(status=200, parts=(encoded(body),), failure=encoded(failure))
-    documents = list(_stream(said, incremental=ask.incremental))
+    failure = _failure(refusals.FAILED, answer.request_id)
+    if not request.streams:
+        body = _document(answer, answer.text, answer.finish_reason, len(answer.tokens))
+        return HttpReply(status=200, parts=(encode_json(body),), failure=encode_json(failure))
+    documents = list(_stream(answer, incremental=request.incremental))
     events = (_event(i, "result", 200, body) for i, body in enumerate(documents, start=1))
-    return Reply(
+    return HttpReply(
         status=200,
         parts=tuple(events),
         media_type=EVENTS,
@@ -66,50 +66,52 @@ def answer(said: Answer, ask: Ask) -> Reply:
     )
 
 
-def refuse(refusal: Refusal, request_id: str, streams: bool) -> Reply:
-    """Return a refusal; what the model refuses comes as an event where a stream was asked for."""
+def write_refusal(refusal: Refusal, request_id: str, streams: bool) -> HttpReply:
+    """Return a refusal; the model's own refusal of a stream is sent as an event."""
     body = _failure(refusal, request_id)
     if streams and refusal.by_model:
         event = _event(1, "error", refusal.status, body)
-        return Reply(status=refusal.status, parts=(event,), media_type=EVENTS)
-    return Reply(status=refusal.status, parts=(encoded(body),))
+        return HttpReply(status=refusal.status, parts=(event,), media_type=EVENTS)
+    return HttpReply(status=refusal.status, parts=(encode_json(body),))
 
 
-def _stream(said: Answer, *, incremental: bool) -> Iterator[dict[str, Any]]:
-    """The documents of a stream; as in the page's sample, one in the middle holds no text."""
-    total = len(said.tokens)
-    for count, token in enumerate(said.tokens, start=1):
-        text = token if incremental else "".join(said.tokens[:count])
-        yield _document(said, text, RUNNING, count)
+def _stream(answer: ModelAnswer, *, incremental: bool) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a stream; as in the page's sample, one in the middle holds no text."""
+    total = len(answer.tokens)
+    for count, token in enumerate(answer.tokens, start=1):
+        text = token if incremental else "".join(answer.tokens[:count])
+        yield _document(answer, text, RUNNING, count)
         if count == (total + 1) // 2:
-            yield _document(said, "", RUNNING, count)
-    yield _document(said, "" if incremental else said.text, said.finish_reason, total)
+            yield _document(answer, "", RUNNING, count)
+    yield _document(answer, "" if incremental else answer.text, answer.finish_reason, total)
 
 
-def _document(said: Answer, text: str, finish_reason: str, output_tokens: int) -> dict[str, Any]:
+def _document(
+    answer: ModelAnswer, text: str, finish_reason: str, output_tokens: int
+) -> dict[str, Any]:
     message = {"content": [{"text": text}] if text else [], "role": "assistant"}
     return {
         "output": {"choices": [{"message": message, "finish_reason": finish_reason}]},
-        "usage": _usage(said, output_tokens),
-        "request_id": said.request_id,
+        "usage": _usage(answer, output_tokens),
+        "request_id": answer.request_id,
     }
 
 
-def _usage(said: Answer, output_tokens: int) -> dict[str, Any]:
-    if said.audio_apart:
+def _usage(answer: ModelAnswer, output_tokens: int) -> dict[str, Any]:
+    if answer.audio_apart:
         return {
-            "audio_tokens": said.audio_tokens,
+            "audio_tokens": answer.audio_tokens,
             "output_tokens": output_tokens,
-            "input_tokens": said.text_tokens,
+            "input_tokens": answer.text_tokens,
         }
-    input_tokens = said.audio_tokens + said.text_tokens
+    input_tokens = answer.audio_tokens + answer.text_tokens
     return {
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
         "input_tokens_details": {
-            "audio_tokens": said.audio_tokens,
-            "text_tokens": said.text_tokens,
+            "audio_tokens": answer.audio_tokens,
+            "text_tokens": answer.text_tokens,
         },
         "output_tokens_details": {"text_tokens": output_tokens},
     }
@@ -120,9 +122,11 @@ def _failure(refusal: Refusal, request_id: str) -> dict[str, str]:
 
 
 def _event(number: int, kind: str, status: int, body: Mapping[str, Any]) -> bytes:
-    """One event; there is no space after the colons."""
+    """Return one event; no space follows the colons."""
     head = f"id:{number}\nevent:{kind}\n:HTTP_STATUS/{status}\ndata:"
-    return head.encode() + encoded(body) + b"\n\n"
+    return head.encode() + encode_json(body) + b"\n\n"
 
 
-WIRE = Wire(read=read, answer=answer, refuse=refuse, is_compatible=False)
+PROTOCOL = ServerProtocol(
+    read=read_request, answer=write_answer, refuse=write_refusal, is_compatible=False
+)

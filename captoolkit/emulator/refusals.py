@@ -1,11 +1,10 @@
 """The services' refusals in their own words.
 
 Sources: Model Studio, error code page (read 2026-11-20), and published answers of the services, for
-the codes and for the sentences on sizes, the sound, what is fetched by URL, rates and quotas. No
-page kept beside the project shows the other sentences (a key, model or input that is missing or not
-known, a path or method, 408, 500, a format that is not supported, many of the storage's in
-`uploads.py`): they are written in the services' manner and may differ from what a service says.
-A program should go by status and code.
+the codes and for the sentences on sizes, the audio, downloads by URL, rates and quotas. No page at
+hand shows the other sentences (a missing or unknown key, model or input, a path or method, 408,
+500, an unsupported format, many of the storage's in `storage.py`): they imitate the services' style
+and may differ from the real ones. A program should go by status and code.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ ALGO = "<400> InternalError.Algo.InvalidParameter: "  # how the model's own refu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An error as a service tells it.
+    """An error reply of a service.
 
     Attributes:
         status: the HTTP status.
         code: the code in the native protocol.
-        message: the words, the same in both protocols.
+        message: the text, the same in both protocols.
         compatible_code, kind: `code` and `type` in the OpenAI-compatible protocol.
-        retry_after_s: the header `Retry-After`, None to leave it out, as the services do.
-        by_model: it comes from the model and not from the gateway, which answers a request for a
-            stream in plain JSON.
+        retry_after_s: the header `Retry-After`; None leaves it out, as the services do.
+        by_model: the model refuses, and not the gateway, which answers a request for a stream in
+            plain JSON.
     """
 
     status: int
@@ -39,7 +38,7 @@ class Refusal:
 
 
 class RefusedError(Exception):
-    """Carries a refusal to where it is answered."""
+    """Carries a refusal to the code that writes the reply."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -51,7 +50,7 @@ def _bad_request(code: str, message: str) -> Refusal:
 
 
 def _by_model(message: str) -> Refusal:
-    """A refusal of the model, which sees the request last."""
+    """Return a refusal of the model, which reads the request last."""
     return Refusal(status=400, code="InvalidParameter", message=ALGO + message, by_model=True)
 
 
@@ -128,7 +127,7 @@ def large_body(most_bytes: int) -> Refusal:
 
 
 def large_item(most_bytes: int) -> Refusal:
-    """Return the refusal of one data URI, which is counted with its prefix."""
+    """Return the refusal of one data URI, counted with its prefix."""
     return _bad_request("TooLarge", f"Exceeded limit on max bytes per data-uri item : {most_bytes}")
 
 
@@ -156,7 +155,7 @@ WRONG_FORMAT = Refusal(
     message="Input file format is not supported.",
     by_model=True,
 )
-# How the captioner refuses what it does not take; no published answer shows it.
+# Requests that the captioner does not take; no published answer shows these refusals.
 NO_AUDIO = _by_model("The messages must contain an audio")
 NO_TEXT = _by_model("The model does not support text input")
 NO_SYSTEM = _by_model("The model does not support system message")
@@ -166,13 +165,13 @@ UNKNOWN_PART = _by_model("The content of a message must be audio or text")
 
 
 def many_audios(most: int) -> Refusal:
-    """Return the refusal of more audio files than a request may hold; the words are ours."""
+    """Return the refusal of more audio files than a request may hold; the wording is ours."""
     return _by_model(f"The number of audios in a request should be [1, {most}]")
 
 
-def out_of_range(what: str, most: int) -> Refusal:
+def out_of_range(name: str, most: int) -> Refusal:
     """Return the refusal of a number that is too large or too small."""
-    return _by_model(f"Range of {what} should be [1, {most}]")
+    return _by_model(f"Range of {name} should be [1, {most}]")
 
 
 # ------------------------------------------------------------------------- faults on request

@@ -1,64 +1,48 @@
-"""What is answered, before a protocol writes it down. Pure.
-
-There is no tokenizer here: a token of text is a word with the space before it, or one character
-where a script has no spaces. Audio is counted by the rate in the target's row.
-"""
+"""HTTP replies as values, and how a fault changes or replaces one. Pure."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from captoolkit.emulator.chat_request import Ask
+from captoolkit.emulator import refusals
+from captoolkit.emulator.chat import ChatRequest, ModelAnswer
+from captoolkit.emulator.fault_injection import FaultKind
 from captoolkit.emulator.refusals import Refusal
-from captoolkit.model import Target
-from captoolkit.services.price import audio_tokens
 
 JSON, EVENTS = "application/json", "text/event-stream;charset=UTF-8"
 
-# Rows whose `input_tokens` leave the audio out (Model Studio, "Audio understanding (Qwen-Audio)",
-# the page's sample answer); the captioner's include it.
-AUDIO_APART = frozenset({"qwen-audio"})
+# Faults that are refusals; they replace the model's answer.
+REFUSALS = {
+    FaultKind.THROTTLE: refusals.THROTTLED,
+    FaultKind.QUOTA: refusals.QUOTA_GONE,
+    FaultKind.KEY: refusals.BAD_KEY,
+    FaultKind.ERROR500: refusals.FAILED,
+    FaultKind.DOWNLOAD_ERROR: refusals.SLOW_DOWNLOAD,
+    FaultKind.POLICY_THROTTLE: refusals.THROTTLED,
+}
+UNANSWERED = frozenset({FaultKind.HANG, FaultKind.RESET})
+REDIRECT_PATH = "/elsewhere"
 
-_SOLID = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"  # scripts and punctuation without spaces
-_TOKEN = re.compile(rf"\s*(?:[{_SOLID}]|[^\s{_SOLID}]+)|\s+$")
-
-# What an answer to a question begins with: nobody here has understood it.
-UNANSWERED = "This is a rehearsal: the question is not answered, what can be measured is told. "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a model says, token by token, and what it counts."""
-
-    request_id: str
-    model: str
-    tokens: tuple[str, ...]
-    finish_reason: str
-    audio_tokens: int
-    text_tokens: int
-    audio_apart: bool
-    created_s: int
-
-    @property
-    def text(self) -> str:
-        """Everything that is said."""
-        return "".join(self.tokens)
+PADDING_BYTES = 1 << 20
+GATEWAY_PAGE = b"""<html>
+<head><title>502 Bad Gateway</title></head>
+<body><center><h1>502 Bad Gateway</h1></center></body>
+</html>
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An HTTP answer as a value.
+class HttpReply:
+    """An HTTP reply as a value.
 
     Attributes:
         parts: the body: one part for a document, one part for each event of a stream.
-        streams: it is sent as it comes, without a length.
-        failure: an event that could end the stream, or a document in place of the body, that tells
-            of an error although the status is 200.
+        streams: the body is sent in chunks, without a length.
+        failure: an event that can end the stream, or a document that can replace the body, and
+            that reports an error although the status is 200.
     """
 
     status: int
@@ -70,78 +54,49 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wire:
+class ServerProtocol:
     """How one protocol is read and written.
 
     Attributes:
-        read: JSON object and headers (names in lower case) -> what is asked; raises RefusedError.
-        answer: what to say, and what was asked -> the reply.
-        refuse: refusal, request id, whether a stream was asked for -> the reply.
+        read: JSON object and headers (names in lower case) -> the request; raises RefusedError.
+        answer: the model's answer and the request -> the reply.
+        refuse: refusal, request id, whether the client requested a stream -> the reply.
         is_compatible: it is OpenAI's, which not every model has.
     """
 
-    read: Callable[[Mapping[str, Any], Mapping[str, str]], Ask]
-    answer: Callable[[Answer, Ask], Reply]
-    refuse: Callable[[Refusal, str, bool], Reply]
+    read: Callable[[Mapping[str, Any], Mapping[str, str]], ChatRequest]
+    answer: Callable[[ModelAnswer, ChatRequest], HttpReply]
+    refuse: Callable[[Refusal, str, bool], HttpReply]
     is_compatible: bool
 
 
-def encoded(body: Mapping[str, Any]) -> bytes:
-    """Return a JSON document as the services write it: no spaces, UTF-8 as it is.
+def encode_json(body: Mapping[str, Any]) -> bytes:
+    """Return a JSON document as the services write it: no spaces, UTF-8 without escapes.
 
-    What a client sent may be repeated in it, and cannot always be encoded.
+    The document may repeat client text that has no UTF-8 form; `?` replaces it.
     """
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def tokens_of(text: str) -> tuple[str, ...]:
-    """Return the tokens that make up a text.
-
-    ```python
-    >>> tokens_of("It is loud. Then quiet"), tokens_of("安静 now")
-    (('It', ' is', ' loud.', ' Then', ' quiet'), ('安', '静', ' now'))
-
-    ```
-    """
-    return tuple(match[0] for match in _TOKEN.finditer(text))
+def gateway_page() -> HttpReply:
+    """Return the page that a gateway sends when the server behind it does not answer."""
+    return HttpReply(status=502, parts=(GATEWAY_PAGE,), media_type="text/html")
 
 
-def input_tokens(ask: Ask, target: Target, durations_s: list[Fraction]) -> tuple[int, int]:
-    """Return what is counted for the audio, and for everything else in the request."""
-    text = int(target.limit("text_tokens") or 0)
-    text += sum(len(tokens_of(words)) for words in ask.texts)
-    return sum(audio_tokens(target, duration_s) for duration_s in durations_s), text
+def redirect(port: int) -> HttpReply:
+    """Return a redirect to another host name of this emulator; its journal shows followers."""
+    location = f"http://localhost:{port}{REDIRECT_PATH}"
+    headers = {"Location": location}
+    return HttpReply(status=307, parts=(b"",), headers=headers, media_type="text/plain")
 
 
-def make_answer(
-    ask: Ask,
-    target: Target,
-    *,
-    measured: str,
-    counted: tuple[int, int],
-    request_id: str,
-    created_s: int,
-) -> Answer:
-    """Return what is said about the newest audio.
-
-    Args:
-        ask: what was asked.
-        target: the model's row.
-        measured: what the local captioner says of it.
-        counted: as `input_tokens` returns it.
-        request_id: the request's.
-        created_s: now, in seconds since 1970.
-    """
-    said = tokens_of((UNANSWERED if ask.question else "") + measured)
-    limits = [len(said), ask.max_tokens, target.limit("max_output_tokens")]
-    most = min(int(limit) for limit in limits if limit is not None)
-    return Answer(
-        request_id=request_id,
-        model=ask.model,
-        tokens=said[:most],
-        finish_reason="stop" if most == len(said) else "length",
-        audio_tokens=counted[0],
-        text_tokens=counted[1],
-        audio_apart=target.name in AUDIO_APART,
-        created_s=created_s,
-    )
+def apply_fault(reply: HttpReply, kind: FaultKind | None) -> HttpReply:
+    """Return the reply as a fault changes it; most faults change how it is sent instead."""
+    half = reply.parts[: len(reply.parts) // 2]
+    if kind is FaultKind.BIGHEADER:
+        return replace(reply, headers={**reply.headers, "X-Padding": "x" * PADDING_BYTES})
+    if kind is FaultKind.SSE_ERROR and reply.failure:
+        return replace(reply, parts=(*(half if reply.streams else ()), reply.failure))
+    if kind is FaultKind.BREAK and reply.streams:
+        return replace(reply, parts=half)
+    return reply

@@ -1,4 +1,4 @@
-"""The emulator as a server on this machine: it starts when it is made, and ends with `close`."""
+"""The emulator as a server on this machine: it starts when it is created and ends with `close`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from captoolkit.emulator.fault_injection import Fault
-from captoolkit.emulator.journal import Visit
-from captoolkit.emulator.routes import COMPATIBLE, HOST, NATIVE, make_app
-from captoolkit.emulator.send import TRANSPORT
-from captoolkit.emulator.service_state import Room
+from captoolkit.emulator.emulated_service import EmulatedService
+from captoolkit.emulator.http_app import COMPATIBLE, HOST, NATIVE, TRANSPORT, make_app
+from captoolkit.emulator.journal import RecordedRequest
 from captoolkit.errors import UsageError
 from captoolkit.support.cancel import Closing
 
 BACKLOG = 1024
 MAX_PORT = 65_535
-KEEP_ALIVE_S = 75  # longer than clients keep a connection, so that it is theirs to end
+KEEP_ALIVE_S = 75  # longer than clients keep a connection, so that the client closes it
 
 
 class Emulator(Closing):
@@ -38,14 +36,15 @@ class Emulator(Closing):
     ```
 
     Args:
-        port: where to listen on 127.0.0.1; 0 takes a free one.
-        faults: what goes wrong, as `KIND[=COUNT or SHARE]` (see `faults`), first come first.
-        seed: other numbers give the faults with a share to other requests.
-        log: a file that gets one JSON line a request: `path`, `model`, `audio_sha256`, `status`,
-            `request_id`, `fault`.
+        port: the port on 127.0.0.1; 0 takes a free one.
+        faults: faults to inject, each `KIND[=COUNT or SHARE]` (see `fault_injection`). The first
+            fault that selects a request applies to it.
+        seed: a different number selects different requests for the faults with a share.
+        log: a file that receives one JSON line for each request: `path`, `model`, `audio_sha256`,
+            `status`, `request_id`, `fault`.
 
     Raises:
-        UsageError: the port is not free, or a fault is not known.
+        UsageError: the port is not free, or a fault is unknown.
         OutputError: the log cannot be written.
     """
 
@@ -53,21 +52,23 @@ class Emulator(Closing):
         self,
         *,
         port: int = 0,
-        faults: Iterable[str | Fault] = (),
+        faults: Iterable[str] = (),
         seed: int = 0,
         log: str | PathLike[str] | None = None,
     ) -> None:
-        listening = _listen(port)
+        listener = _listen(port)
         try:
-            self._room = Room(faults=faults, seed=seed, log=None if log is None else Path(log))
+            self._service = EmulatedService(
+                faults=faults, seed=seed, log=None if log is None else Path(log)
+            )
         except BaseException:
-            listening.close()
+            listener.close()
             raise
-        self.port: int = listening.getsockname()[1]
-        self._server = _Server(self._room)
+        self.port: int = listener.getsockname()[1]
+        self._server = _UvicornServer(self._service)
         self._ended = threading.Event()
         self._thread = threading.Thread(
-            target=self._serve, args=(listening,), name="captoolkit-emulator", daemon=True
+            target=self._serve, args=(listener,), name="captoolkit-emulator", daemon=True
         )
         self._thread.start()
 
@@ -76,45 +77,48 @@ class Emulator(Closing):
 
     @property
     def url(self) -> str:
-        """Where it listens: `http://127.0.0.1:PORT`."""
+        """The server's address: `http://127.0.0.1:PORT`."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def native_url(self) -> str:
-        """The base URL of Model Studio's own protocol, as the `dashscope` SDK wants it."""
+        """The base URL of Model Studio's own protocol, in the form the `dashscope` SDK takes."""
         return self.url + NATIVE
 
     @property
     def compatible_url(self) -> str:
-        """The base URL of the OpenAI-compatible protocol, as the `openai` SDK wants it."""
+        """The base URL of the OpenAI-compatible protocol, in the form the `openai` SDK takes."""
         return self.url + COMPATIBLE
 
     @property
-    def requests(self) -> list[Visit]:
-        """What was asked so far, in the order in which it was answered."""
-        return self._room.journal.visits
+    def requests(self) -> list[RecordedRequest]:
+        """The requests so far, in the order of their replies."""
+        return self._service.journal.requests
 
     def wait(self) -> None:
-        """Wait until it ends, which without an interrupt it does not."""
-        self._ended.wait()  # an interrupt in Thread.join makes Python take the thread for ended
+        """Block until the server ends; it ends only on `close` or an interrupt."""
+        # Not Thread.join: after an interrupt inside it Python takes the thread as ended.
+        self._ended.wait()
 
     def close(self) -> None:
-        """End all connections and stop; may be called twice."""
-        self._room.stop.set()
+        """Abort all connections and stop the server; may be called twice."""
+        self._service.stop.set()
         self._server.should_exit = True
         self._thread.join()
-        self._room.close()
+        self._service.close()
 
-    def _serve(self, listening: socket.socket) -> None:
+    def _serve(self, listener: socket.socket) -> None:
         try:
-            self._server.run([listening])
+            self._server.run([listener])
         finally:
             self._ended.set()
 
 
 def _listen(port: int) -> socket.socket:
     if not 0 <= port <= MAX_PORT:
-        raise UsageError(f"port={port} must be from 0 to {MAX_PORT}", fix="leave it out for any")
+        raise UsageError(
+            f"port={port} must be from 0 to {MAX_PORT}", fix="leave it out for a free port"
+        )
     try:
         return socket.create_server((HOST, port), backlog=BACKLOG)
     except OSError as error:
@@ -124,14 +128,14 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which here ends its connections when it stops: a hanging answer waits for that."""
+class _UvicornServer(uvicorn.Server):
+    """uvicorn that aborts its connections on shutdown; by default it waits for open replies."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, service: EmulatedService) -> None:
         super().__init__(
             uvicorn.Config(
-                make_app(room),
-                http=_Protocol,
+                make_app(service),
+                http=_HttpProtocol,
                 ws="none",
                 lifespan="off",
                 loop="asyncio",
@@ -145,23 +149,23 @@ class _Server(uvicorn.Server):
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End all connections, then whatever was waiting for them."""
+        """Abort all connections, then end the tasks that served them."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
 
 
-class _Protocol(H11Protocol):
-    """HTTP/1.1, with the connection within reach of the application."""
+class _HttpProtocol(H11Protocol):
+    """HTTP/1.1 that gives the application access to the connection's transport."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Leave the connection in the scope of each of its requests."""
+        """Put the transport into the scope of each of the connection's requests."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.app = _within_reach(self.app, transport)
+        self.app = _with_transport(self.app, transport)
 
 
-def _within_reach(app: Any, transport: asyncio.BaseTransport) -> ASGIApp:
-    async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+def _with_transport(app: Any, transport: asyncio.BaseTransport) -> ASGIApp:
+    async def wrapped_app(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, TRANSPORT: transport}, receive, send)
 
-    return with_transport
+    return wrapped_app

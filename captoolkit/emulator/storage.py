@@ -1,8 +1,8 @@
-"""Temporary storage: the policy that lets a file in, the form that brings it, `oss://` to find it.
+"""Temporary storage: the policy that permits an upload, the form that does it, `oss://` URLs.
 
-Rules: as at the service, a policy lives 300 s, everything in it is enforced, a name is taken once,
-and a file serves the model it was uploaded for. A file stays until the emulator ends or the storage
-is full, which then loses its oldest.
+Rules: as at the service, a policy is valid for 300 s, each of its conditions is enforced, a name
+can be used once, and a file serves only the model it was uploaded for. A file stays until the
+emulator ends; a full storage drops its oldest file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ POLICY_S = 300
 CAPACITY_BYTES = 2**30
 MAX_FILE_MB = 64
 ACCESS_KEY_ID = "EMULATOR-ACCESS-KEY-ID"
-# What a form must repeat, by the field's name in the form.
+# Values that a form must repeat, by the name of the form's field.
 ENFORCED = {"x-oss-object-acl": "private", "x-oss-forbid-overwrite": "true"}
 CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """A file that was uploaded."""
+class StoredUpload:
+    """An uploaded file."""
 
     path: Path
     model: str
@@ -41,15 +41,15 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Denial:
-    """A refusal in the storage's own words."""
+class StorageRefusal:
+    """A refusal in the storage's own wording."""
 
     status: int
     code: str
     message: str
 
     def xml(self, request_id: str) -> bytes:
-        """Return the body that tells it."""
+        """Return the body of the reply."""
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n'
             f"  <Code>{self.code}</Code>\n  <Message>{self.message}</Message>\n"
@@ -58,62 +58,64 @@ class Denial:
         return text.encode()
 
 
-class DeniedError(Exception):
-    """Carries a denial to where it is answered."""
+class StorageRefusedError(Exception):
+    """Carries a storage refusal to the code that writes the reply."""
 
-    def __init__(self, denial: Denial) -> None:
-        super().__init__(denial.message)
-        self.denial = denial
+    def __init__(self, refusal: StorageRefusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
-EXPIRED = Denial(
+EXPIRED = StorageRefusal(
     status=403, code="AccessDenied", message="Invalid according to Policy: Policy expired."
 )
-TOO_LARGE = Denial(
+TOO_LARGE = StorageRefusal(
     status=400, code="EntityTooLarge", message="Your proposed upload exceeds the maximum."
 )
-NO_LENGTH = Denial(status=411, code="MissingContentLength", message="A Content-Length is required.")
-NO_FORM = Denial(
+NO_LENGTH = StorageRefusal(
+    status=411, code="MissingContentLength", message="A Content-Length is required."
+)
+NO_FORM = StorageRefusal(
     status=400, code="MalformedPOSTRequest", message="The body is not a multipart form."
 )
-NO_FILE = Denial(
+NO_FILE = StorageRefusal(
     status=400, code="InvalidArgument", message="The file field is missing, or not the last."
 )
-INCOMPLETE = Denial(
+INCOMPLETE = StorageRefusal(
     status=400, code="RequestTimeout", message="The form did not arrive whole in time."
 )
-KEY_SHOWN = Denial(  # the words are ours
+KEY_SHOWN = StorageRefusal(  # the wording is ours
     status=400, code="InvalidArgument", message="A key has no business in this request."
 )
-UNKNOWN_ID = Denial(
+UNKNOWN_ID = StorageRefusal(
     status=403,
     code="InvalidAccessKeyId",
     message="The OSS Access Key Id you provided does not exist.",
 )
-NOT_SIGNED = Denial(
+NOT_SIGNED = StorageRefusal(
     status=403,
     code="SignatureDoesNotMatch",
     message="The request signature we calculated does not match the signature you provided.",
 )
-TAKEN = Denial(
+TAKEN = StorageRefusal(
     status=409,
     code="FileAlreadyExists",
     message="The object you specified already exists and can not be overwritten.",
 )
 
 
-class Uploads:
-    """The storage; its files lie in a folder that is the caller's to remove."""
+class UploadStorage:
+    """The storage; the caller removes the folder of its files."""
 
     def __init__(self, folder: Path, *, capacity_bytes: int = CAPACITY_BYTES) -> None:
         self._folder = folder
         self._secret = secrets.token_bytes(20)
         self._capacity_bytes = capacity_bytes
-        self._stored: OrderedDict[str, Stored] = OrderedDict()
+        self._stored: OrderedDict[str, StoredUpload] = OrderedDict()
         self._lock = threading.Lock()
 
     def policy(self, model: str, host: str) -> dict[str, Any]:
-        """Return the `data` of an answer to `getPolicy`; `host` is where the form goes."""
+        """Return the `data` of an answer to `getPolicy`; `host` is the URL that takes the form."""
         day = time.strftime("%Y-%m-%d", time.gmtime())
         folder = f"dashscope-instant/{ACCESS_KEY_ID.lower()}/{day}/{uuid.uuid4()}"
         rules = {"expires": time.time() + POLICY_S, "folder": folder, "model": model}
@@ -132,10 +134,10 @@ class Uploads:
         }
 
     def receive(self, fields: dict[str, str], content: BinaryIO | None) -> None:
-        """Store what a form brings; `fields` are those before the file.
+        """Store the file of a form; `fields` are those before the file.
 
         Raises:
-            DeniedError: the policy does not let it in.
+            StorageRefusedError: the policy does not permit it.
         """
         rules = self._rules(fields)
         key = fields.get("key", "")
@@ -146,15 +148,15 @@ class Uploads:
             if fields.get(field) != value:
                 raise _against_policy(f'["eq", "${field}", "{value}"]')
         if content is None:
-            raise DeniedError(NO_FILE)
+            raise StorageRefusedError(NO_FILE)
         with self._lock:
             if key in self._stored:
-                raise DeniedError(TAKEN)
+                raise StorageRefusedError(TAKEN)
             self._stored[key] = self._store(content, rules["model"])
-            self._make_room()
+            self._drop_oldest()
 
-    def find(self, url: str) -> Stored | None:
-        """Return what lies at an `oss://` URL, None where nothing does."""
+    def find(self, url: str) -> StoredUpload | None:
+        """Return the file of an `oss://` URL; None if there is no such file."""
         return self._stored.get(url.removeprefix(SCHEME))
 
     def _sign(self, policy: str) -> str:
@@ -162,33 +164,35 @@ class Uploads:
         return base64.b64encode(digest).decode()
 
     def _rules(self, fields: dict[str, str]) -> dict[str, Any]:
-        """What the form's policy says, if it is one of ours and still lives."""
+        """Return the rules of the form's policy, which this storage must have signed."""
         policy = fields.get("policy", "")
         if fields.get("OSSAccessKeyId") != ACCESS_KEY_ID:
-            raise DeniedError(UNKNOWN_ID)
+            raise StorageRefusedError(UNKNOWN_ID)
         expected = self._sign(policy).encode()
         if not hmac.compare_digest(expected, fields.get("Signature", "").encode()):
-            raise DeniedError(NOT_SIGNED)
+            raise StorageRefusedError(NOT_SIGNED)
         rules: dict[str, Any] = json.loads(base64.b64decode(policy))
         if time.time() > rules["expires"]:
-            raise DeniedError(EXPIRED)
+            raise StorageRefusedError(EXPIRED)
         return rules
 
-    def _store(self, content: BinaryIO, model: str) -> Stored:
+    def _store(self, content: BinaryIO, model: str) -> StoredUpload:
         path = self._folder / uuid.uuid4().hex
         digest, size_bytes = hashlib.sha256(), 0
         with path.open("wb") as stream:
             while chunk := content.read(CHUNK_BYTES):
                 digest.update(chunk)
                 size_bytes += stream.write(chunk)
-        return Stored(path=path, model=model, sha256=digest.hexdigest(), size_bytes=size_bytes)
+        return StoredUpload(
+            path=path, model=model, sha256=digest.hexdigest(), size_bytes=size_bytes
+        )
 
-    def _make_room(self) -> None:
+    def _drop_oldest(self) -> None:
         while sum(one.size_bytes for one in self._stored.values()) > self._capacity_bytes:
             _, oldest = self._stored.popitem(last=False)
             oldest.path.unlink()
 
 
-def _against_policy(condition: str) -> DeniedError:
+def _against_policy(condition: str) -> StorageRefusedError:
     message = f"Invalid according to Policy: Policy Condition failed: {condition}"
-    return DeniedError(Denial(status=403, code="AccessDenied", message=message))
+    return StorageRefusedError(StorageRefusal(status=403, code="AccessDenied", message=message))

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from captoolkit.emulator import Emulator
-from captoolkit.emulator.fault_injection import Kind
+from captoolkit.emulator.fault_injection import FaultKind
 from tests.cli.conftest import Run
-from tests.emulator.conftest import HEADERS, NATIVE_PATH, beep, data_uri, native_body
+from tests.support.emulator_requests import HEADERS, NATIVE_PATH, beep, data_uri, native_body
 from tests.support.paths import ROOT
 
 
@@ -99,5 +99,5 @@ def test_wrong_usage_is_one_line(run: Run, tmp_path: Path) -> None:
 def test_the_help_lists_every_kind_of_fault(run: Run) -> None:
     """With what it does, one line each."""
     shown = run("emulate", "--help").out.splitlines()
-    for kind in Kind:
+    for kind in FaultKind:
         assert any(line.split()[:1] == [str(kind)] for line in shown), kind

@@ -1,4 +1,4 @@
-"""Our own captioners against the emulator, which was written without a look at them."""
+"""Tests of captoolkit's captioners against the emulator; the two share no code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from captoolkit.captioners.registry import open_captioner
 from captoolkit.emulator import Emulator
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption
-from tests.emulator.conftest import Start
+from tests.support.emulator_requests import StartEmulator
 
 KEY = "sk-rehearsal-0123456789"
 
 
-def asked(
+def request_caption(
     emulator: Emulator, name: str, sound: Path, *, via: str = "base64", streamed: bool = False
 ) -> tuple[Caption, str]:
-    """The caption of a sound, and the text that came piece by piece."""
+    """Return the caption of a sound, and the streamed text."""
     pieces: list[str] = []
     base_url = {"dashscope": emulator.native_url, "openai": emulator.compatible_url}[name]
     with (
@@ -36,14 +36,14 @@ def asked(
 
 @pytest.mark.parametrize("name", ["dashscope", "openai"])
 def test_every_form_gives_the_same_caption(emulator: Emulator, fixtures: Path, name: str) -> None:
-    """Inline and uploaded, streamed and not: one text, one count of tokens."""
+    """Inline and uploaded, streamed and not: text and token counts are identical."""
     captions = []
     for via in ("base64", "upload"):
         for streamed in (False, True):
-            caption, told = asked(
+            caption, streamed_text = request_caption(
                 emulator, name, fixtures / "speech.amr", via=via, streamed=streamed
             )
-            assert told == (caption.text if streamed else "")
+            assert streamed_text == (caption.text if streamed else "")
             assert caption.finish_reason == "stop"
             captions.append((caption.text, caption.usage))
     assert captions == [captions[0]] * 4
@@ -69,21 +69,27 @@ def test_every_form_gives_the_same_caption(emulator: Emulator, fixtures: Path, n
 )
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("name", ["dashscope", "openai"])
-def test_every_fault_is_one_clear_line(
-    start: Start, fixtures: Path, name: str, streamed: bool, fault: str, via: str, expected: Any
+def test_every_fault_is_one_error_line(
+    start: StartEmulator,
+    fixtures: Path,
+    name: str,
+    streamed: bool,
+    fault: str,
+    via: str,
+    expected: Any,
 ) -> None:
-    """What went wrong can be told apart: by kind, by status, by how long to wait."""
+    """The errors differ by type, status and retry time, and show no key."""
     emulator = start(faults=[fault])
     with pytest.raises(ServiceError) as caught:
-        asked(emulator, name, fixtures / "speech.amr", via=via, streamed=streamed)
+        request_caption(emulator, name, fixtures / "speech.amr", via=via, streamed=streamed)
     error = caught.value
     assert (type(error), error.status_code, error.retry_after_s) == expected
     assert str(error).isprintable()
     assert KEY not in f"{error} {vars(error)}"
 
 
-def test_questions_are_asked_in_turn(emulator: Emulator, fixtures: Path) -> None:
-    """Qwen-Audio's rules hold here as well: a prompt, a system message, several turns."""
+def test_a_conversation_has_several_turns(emulator: Emulator, fixtures: Path) -> None:
+    """The emulator serves Qwen-Audio's prompt, system message and several turns."""
     with captoolkit.Conversation(
         base_url=emulator.native_url, api_key=KEY, system="Be brief."
     ) as talk:

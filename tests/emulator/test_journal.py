@@ -1,3 +1,5 @@
+"""Tests of the record of all requests."""
+
 from __future__ import annotations
 
 import hashlib
@@ -6,18 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.emulator.journal import Journal
+from captoolkit.emulator.journal import RequestJournal
 from captoolkit.errors import OutputError
-from tests.emulator.conftest import CAPTIONER, Start, ask, beep, data_uri, native_body
+from tests.support.emulator_requests import (
+    CAPTIONER,
+    StartEmulator,
+    beep,
+    data_uri,
+    native_body,
+    post_native,
+)
 
 
-def test_the_log_has_a_line_for_each_request_and_no_key(start: Start, tmp_path: Path) -> None:
-    """Each is there when its answer is, and what was in the file stays."""
+def test_the_log_has_a_line_for_each_request_and_no_key(
+    start: StartEmulator, tmp_path: Path
+) -> None:
+    """Each line is there when its reply arrives, and earlier content of the file stays."""
     log = tmp_path / "asked.jsonl"
     log.write_text('{"path": "/before"}\n')
     emulator = start(log=log, faults=["reset=0", "quota=1"])
     for number in range(2):
-        answer = ask(emulator, native_body({"audio": data_uri(beep())}))
+        answer = post_native(emulator, native_body({"audio": data_uri(beep())}))
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         assert len(lines) == number + 2
         assert lines[-1] == {
@@ -35,7 +46,7 @@ def test_the_log_has_a_line_for_each_request_and_no_key(start: Start, tmp_path: 
     assert "sk-rehearsal" not in repr(emulator.requests)
 
 
-def test_a_log_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    """Before anything is served."""
+def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """The error is raised before the emulator serves a request."""
     with pytest.raises(OutputError, match="cannot be written"):
-        Journal(tmp_path / "no" / "such" / "folder.jsonl")
+        RequestJournal(tmp_path / "no" / "such" / "folder.jsonl")

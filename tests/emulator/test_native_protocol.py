@@ -1,16 +1,21 @@
+"""Tests of Model Studio's own protocol, server side."""
+
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from captoolkit.emulator import native_protocol, refusals
-from captoolkit.emulator.chat_request import Ask, Turn
-from captoolkit.emulator.replies import Answer, Reply
+from captoolkit.emulator.chat import ChatMessage, ChatRequest
+from captoolkit.emulator.refusals import Refusal, RefusedError
+from captoolkit.emulator.replies import HttpReply
+from tests.support.emulator_requests import three_token_answer
 
-TURN = Turn(role="user", audios=("oss://a",))
+MESSAGE = ChatMessage(role="user", audios=("oss://a",))
 FRAME = re.compile(
     rb"id:(?P<id>\d+)\nevent:(?P<event>\w+)\n:HTTP_STATUS/(?P<status>\d+)\ndata:(?P<data>\{.*\})\n\n"
 )
@@ -25,37 +30,25 @@ CAPTIONER_USAGE = {
 QWEN_AUDIO_USAGE = {"audio_tokens": 152, "output_tokens": 3, "input_tokens": 8}
 
 
-def answer(*, audio_apart: bool = False) -> Answer:
-    """Three tokens about a sound of 152."""
-    return Answer(
-        request_id="r-1",
-        model="m",
-        tokens=("The", " audio", " ends."),
-        finish_reason="stop",
-        audio_tokens=152,
-        text_tokens=8,
-        audio_apart=audio_apart,
-        created_s=1,
-    )
-
-
-def events_of(reply: Reply) -> list[dict[str, Any]]:
-    """The documents of a stream, each part held against the form of an event."""
+def events_of(reply: HttpReply) -> list[dict[str, Any]]:
+    """Return the documents of a stream; each part must have the format of an event."""
     found = [FRAME.fullmatch(part) for part in reply.parts]
     assert [int(match["id"]) for match in found if match] == list(range(1, len(found) + 1))
     return [json.loads(match["data"]) for match in found if match]
 
 
 def texts_of(documents: list[dict[str, Any]]) -> list[str | None]:
-    """What each event says, None where its content is empty."""
+    """Return the text of each event; None if its content is empty."""
     contents = [one["output"]["choices"][0]["message"]["content"] for one in documents]
     return [content[0]["text"] if content else None for content in contents]
 
 
 @pytest.mark.parametrize(("apart", "usage"), [(False, CAPTIONER_USAGE), (True, QWEN_AUDIO_USAGE)])
 def test_a_document_is_the_pages_sample(apart: bool, usage: object) -> None:
-    """Text in a list, a finish reason, and the usage of that model's page."""
-    reply = native_protocol.answer(answer(audio_apart=apart), Ask(model="m", turns=(TURN,)))
+    """The document has its text in a list, a finish reason, and the usage of that model's page."""
+    reply = native_protocol.write_answer(
+        three_token_answer(audio_apart=apart), ChatRequest(model="m", messages=(MESSAGE,))
+    )
     assert json.loads(reply.parts[0]) == {
         "output": {
             "choices": [
@@ -70,9 +63,11 @@ def test_a_document_is_the_pages_sample(apart: bool, usage: object) -> None:
     }
 
 
-def test_an_incremental_stream_holds_what_is_new() -> None:
-    """As in the page's sample: pieces, an empty one among them, and an empty end that stops."""
-    reply = native_protocol.answer(answer(), Ask(model="m", turns=(TURN,), streams=True))
+def test_an_incremental_stream_holds_only_new_text() -> None:
+    """As in the page's sample, one event in the middle and the last are empty."""
+    reply = native_protocol.write_answer(
+        three_token_answer(), ChatRequest(model="m", messages=(MESSAGE,), streams=True)
+    )
     documents = events_of(reply)
     assert texts_of(documents) == ["The", " audio", None, " ends.", None]
     reasons = [one["output"]["choices"][0]["finish_reason"] for one in documents]
@@ -82,15 +77,15 @@ def test_an_incremental_stream_holds_what_is_new() -> None:
 
 
 def test_a_cumulative_stream_holds_everything_so_far() -> None:
-    """Without `incremental_output` each event repeats the text, to the last."""
-    ask = Ask(model="m", turns=(TURN,), streams=True, incremental=False)
-    texts = texts_of(events_of(native_protocol.answer(answer(), ask)))
+    """Without `incremental_output` each event, including the last, repeats the text."""
+    request = ChatRequest(model="m", messages=(MESSAGE,), streams=True, incremental=False)
+    texts = texts_of(events_of(native_protocol.write_answer(three_token_answer(), request)))
     assert texts == ["The", "The audio", None, "The audio ends.", "The audio ends."]
 
 
 def test_the_models_refusal_of_a_stream_is_an_event() -> None:
-    """It keeps its status, and is framed as the events are; the gateway's is plain JSON."""
-    by_model = native_protocol.refuse(refusals.TOO_LONG, "r-1", True)
+    """The refusal keeps its status and has the format of an event; the gateway's is plain JSON."""
+    by_model = native_protocol.write_refusal(refusals.TOO_LONG, "r-1", True)
     assert by_model.status == 400
     match = FRAME.fullmatch(by_model.parts[0])
     assert match is not None
@@ -102,7 +97,66 @@ def test_the_models_refusal_of_a_stream_is_an_event() -> None:
     }
     assert json.loads(match["data"]) == expected
     assert (
-        json.loads(native_protocol.refuse(refusals.NO_KEY, "r-1", True).parts[0])["code"]
+        json.loads(native_protocol.write_refusal(refusals.NO_KEY, "r-1", True).parts[0])["code"]
         == "InvalidApiKey"
     )
-    assert json.loads(native_protocol.refuse(refusals.TOO_LONG, "r-1", False).parts[0]) == expected
+    assert (
+        json.loads(native_protocol.write_refusal(refusals.TOO_LONG, "r-1", False).parts[0])
+        == expected
+    )
+
+
+MESSAGES = [{"role": "user", "content": [{"audio": "oss://a"}]}]
+
+
+@pytest.mark.parametrize(
+    ("document", "refusal"),
+    [
+        ({}, refusals.NO_MODEL),
+        ({"model": 3}, refusals.NO_MODEL),
+        ({"model": "m"}, refusals.NO_INPUT),
+        ({"model": "m", "input": {"messages": []}}, refusals.NO_INPUT),
+        ({"model": "m", "input": {"messages": ["hello"]}}, refusals.NO_INPUT),
+        ({"model": "m", "input": {"messages": [{"role": "user"}]}}, refusals.NO_INPUT),
+        (
+            {"model": "m", "input": {"messages": MESSAGES}, "parameters": None},
+            refusals.NO_PARAMETERS,
+        ),
+        (
+            {"model": "m", "input": {"messages": MESSAGES}, "parameters": {"max_tokens": 0}},
+            refusals.out_of_range("max_tokens", 2**31 - 1),
+        ),
+        (
+            {"model": "m", "input": {"messages": [{"role": "user", "content": [{"image": "x"}]}]}},
+            refusals.UNKNOWN_PART,
+        ),
+        (
+            {"model": "m", "input": {"messages": [{"role": "user", "content": [{"audio": 1}]}]}},
+            refusals.UNKNOWN_PART,
+        ),
+        (
+            {"model": "m", "input": {"messages": [{"role": "user", "content": ["x"]}]}},
+            refusals.UNKNOWN_PART,
+        ),
+    ],
+)
+def test_a_malformed_native_request_is_refused(
+    document: Mapping[str, Any], refusal: Refusal
+) -> None:
+    """Each missing or ill-typed field has its own refusal."""
+    with pytest.raises(RefusedError) as caught:
+        native_protocol.read_request(document, {})
+    assert caught.value.refusal == refusal
+
+
+def test_the_pages_sample_without_parameters_is_read() -> None:
+    """The curl samples on the pages leave `parameters` out."""
+    request = native_protocol.read_request({"model": "m", "input": {"messages": MESSAGES}}, {})
+    assert (request.audios, request.streams, request.incremental) == (("oss://a",), False, False)
+
+
+def test_a_header_requests_a_stream() -> None:
+    """`X-DashScope-SSE: enable` requests a stream; other values do not."""
+    document = {"model": "m", "input": {"messages": MESSAGES}}
+    assert native_protocol.read_request(document, {"x-dashscope-sse": "enable"}).streams
+    assert not native_protocol.read_request(document, {"x-dashscope-sse": "disable"}).streams

@@ -1,4 +1,4 @@
-"""The truth of it: the services' own SDKs work against the emulator unchanged."""
+"""Tests that the services' own SDKs work with the emulator, unchanged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 import captoolkit
 from captoolkit.emulator import Emulator
-from captoolkit.emulator.replies import UNANSWERED
-from tests.emulator.conftest import CAPTIONER, QWEN_AUDIO, Start, beep, data_uri
+from captoolkit.emulator.chat import UNANSWERED
+from tests.support.emulator_requests import CAPTIONER, QWEN_AUDIO, StartEmulator, beep, data_uri
 
 KEY = "sk-rehearsal"
 SPEECH = "austen-0870.wav"
@@ -21,13 +21,13 @@ SPEECH = "austen-0870.wav"
 
 @pytest.fixture
 def clip(fixtures: Path) -> Path:
-    """A sound with something to say about it."""
+    """A clip with sound and silence."""
     return fixtures / "tones-and-silences.wav"
 
 
 @pytest.fixture
 def call(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Ask with the `dashscope` SDK, which is told its host and nothing else."""
+    """Call the `dashscope` SDK; only its host is changed."""
     monkeypatch.setattr(dashscope, "base_http_api_url", emulator.native_url)
 
     def ask(audio: str, *parts: dict[str, str], model: str = CAPTIONER, **options: Any) -> Any:
@@ -41,31 +41,31 @@ def call(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def client(emulator: Emulator) -> Any:
-    """The `openai` SDK, which is told its host and nothing else."""
+    """The `openai` SDK; only its host is changed."""
     with openai.OpenAI(base_url=emulator.compatible_url, api_key=KEY, max_retries=0) as client:
         yield client
 
 
 def content(audio: str) -> Any:
-    """A message as the captioner's page shows it for the `openai` SDK."""
+    """Return a message as the captioner's page shows it for the `openai` SDK."""
     return [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": audio}}]}]
 
 
 def text_of(response: Any) -> str:
-    """The text in an answer or an event of the `dashscope` SDK; empty where there is none."""
+    """Return the text of an answer or an event of the `dashscope` SDK."""
     parts = response.output.choices[0].message.content
     return str(parts[0]["text"]) if parts else ""
 
 
 def expected(clip: Path) -> str:
-    """What the local captioner says of a file."""
+    """Return the local captioner's description of a file."""
     (entry,) = captoolkit.caption(clip).entries
     assert entry.text is not None
     return entry.text
 
 
-def test_dashscope_asks_with_base64_text(call: Any, clip: Path) -> None:
-    """Text, usage, status and request id arrive where the SDK puts them."""
+def test_dashscope_sends_base64_text(call: Any, clip: Path) -> None:
+    """The SDK finds text, usage, status and request id."""
     response = call(data_uri(clip.read_bytes()))
     assert (response.status_code, response.code) == (200, "")
     assert text_of(response) == expected(clip)
@@ -76,7 +76,7 @@ def test_dashscope_asks_with_base64_text(call: Any, clip: Path) -> None:
 
 @pytest.mark.parametrize("incremental", [True, False])
 def test_dashscope_streams(call: Any, clip: Path, incremental: bool) -> None:
-    """What is new or everything so far, as asked; the last event stops."""
+    """Events hold the new text or all text so far; the last has the finish reason `stop`."""
     events = list(call(data_uri(clip.read_bytes()), stream=True, incremental_output=incremental))
     texts = [text_of(event) for event in events]
     assert ("".join(texts) if incremental else texts[-1]) == expected(clip)
@@ -86,7 +86,7 @@ def test_dashscope_streams(call: Any, clip: Path, incremental: bool) -> None:
 
 
 def test_dashscope_uploads_a_file(call: Any, clip: Path, tmp_path: Path) -> None:
-    """Policy, form without the key, `oss://` with its header: a space in the name and all."""
+    """The SDK's upload works, also with a space in the file's name."""
     named = tmp_path / "clip one é.wav"
     named.write_bytes(clip.read_bytes())
     response = call(f"file://{named}")
@@ -94,8 +94,8 @@ def test_dashscope_uploads_a_file(call: Any, clip: Path, tmp_path: Path) -> None
     assert text_of(response) == expected(clip)
 
 
-def test_dashscope_asks_qwen_audio(call: Any, clip: Path) -> None:
-    """With a prompt, uploaded, streamed and merged by the SDK; its usage has its own fields."""
+def test_dashscope_calls_qwen_audio(call: Any, clip: Path) -> None:
+    """The SDK uploads, prompts and merges the stream; Qwen-Audio's usage has its own fields."""
     question = {"text": "这段音频在说什么?"}
     events = list(
         call(f"file://{clip}", question, model=QWEN_AUDIO, stream=True, incremental_output=False)
@@ -108,7 +108,7 @@ def test_dashscope_asks_qwen_audio(call: Any, clip: Path) -> None:
 
 
 def test_dashscope_is_refused(call: Any) -> None:
-    """The code and the words arrive, whether or not a stream was asked for."""
+    """The SDK finds code and message, streaming or not."""
     refused = call("data:;base64,")
     (event,) = call("data:;base64,", stream=True)
     for answer in (refused, event):
@@ -117,8 +117,8 @@ def test_dashscope_is_refused(call: Any) -> None:
         assert answer.request_id
 
 
-def test_dashscopes_newer_client_asks_streams_and_uploads(emulator: Emulator, clip: Path) -> None:
-    """The SDK's second client sends other headers, and another order of keys."""
+def test_dashscopes_newer_client_calls_streams_and_uploads(emulator: Emulator, clip: Path) -> None:
+    """The SDK's second client sends other headers and another order of keys."""
     with dashscope.Client(api_key=KEY, base_url=emulator.native_url) as client:
         ask: Any = client.multimodal.chat.create
         audios = [data_uri(clip.read_bytes()), f"file://{clip}"]
@@ -131,8 +131,8 @@ def test_dashscopes_newer_client_asks_streams_and_uploads(emulator: Emulator, cl
     assert [*texts, "".join(deltas)] == [expected(clip)] * 3
 
 
-def test_openai_asks(client: Any, clip: Path) -> None:
-    """The text as a string, the usage with its details."""
+def test_openai_calls(client: Any, clip: Path) -> None:
+    """The SDK finds the text as a string, and the usage with its details."""
     completion = client.chat.completions.create(
         model=CAPTIONER, messages=content(data_uri(clip.read_bytes()))
     )
@@ -144,7 +144,7 @@ def test_openai_asks(client: Any, clip: Path) -> None:
 
 
 def test_openai_streams(client: Any, clip: Path) -> None:
-    """Deltas that make up the text, then the usage without choices."""
+    """The deltas make up the text; the usage follows without choices."""
     *chunks, last = client.chat.completions.create(
         model=CAPTIONER,
         messages=content(data_uri(clip.read_bytes())),
@@ -156,8 +156,8 @@ def test_openai_streams(client: Any, clip: Path) -> None:
     assert (last.choices, last.usage.prompt_tokens_details.text_tokens) == ([], 8)
 
 
-def test_openai_is_refused_and_throttled(start: Start) -> None:
-    """Its own exceptions, with code and request id; and its own retry gets through."""
+def test_openai_is_refused_and_throttled(start: StartEmulator) -> None:
+    """The SDK raises its own exceptions with code and request id, and its own retry succeeds."""
     emulator = start(faults=["throttle=1"])
     with openai.OpenAI(base_url=emulator.compatible_url, api_key=KEY, max_retries=1) as client:
         completion = client.chat.completions.create(
@@ -168,11 +168,11 @@ def test_openai_is_refused_and_throttled(start: Start) -> None:
             client.chat.completions.create(model="nobody", messages=content("oss://a"))
     assert caught.value.code == "model_not_found"
     assert caught.value.request_id == emulator.requests[-1].request_id
-    assert [visit.status for visit in emulator.requests] == [429, 200, 404]
+    assert [request.status for request in emulator.requests] == [429, 200, 404]
 
 
 def test_openai_lists_the_models(client: Any) -> None:
-    """Those that the compatible mode has."""
+    """The list has the models of the compatible mode."""
     assert [model.id for model in client.models.list()] == [CAPTIONER]
 
 
@@ -180,11 +180,11 @@ def test_openai_lists_the_models(client: Any) -> None:
 def test_both_sdks_say_the_same_of_a_real_recording(
     call: Any, client: Any, emulator: Emulator, corpus: Path
 ) -> None:
-    """One recording, two SDKs, one text; and the journal knows its bytes."""
+    """Two SDKs get one text for one recording; the journal has the hash of its bytes."""
     sound = (corpus / SPEECH).read_bytes()
     uri = data_uri(sound)
     native = text_of(call(uri))
     completion = client.chat.completions.create(model=CAPTIONER, messages=content(uri))
     assert native == completion.choices[0].message.content
-    hashes = {visit.audio_sha256 for visit in emulator.requests}
+    hashes = {request.audio_sha256 for request in emulator.requests}
     assert hashes == {hashlib.sha256(sound).hexdigest()}

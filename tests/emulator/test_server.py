@@ -1,3 +1,5 @@
+"""Tests of the emulator as a server on this machine."""
+
 from __future__ import annotations
 
 import os
@@ -12,14 +14,21 @@ import pytest
 
 from captoolkit.emulator import Emulator
 from captoolkit.errors import OutputError, UsageError
-from tests.emulator.conftest import Start, ask, beep, data_uri, native_body, wav
+from tests.support.emulator_requests import (
+    StartEmulator,
+    beep,
+    data_uri,
+    native_body,
+    post_native,
+    wav,
+)
 from tests.support.paths import ROOT
 from tests.support.processes import children_of
 from tests.support.sound import silence
 
 
 def test_it_listens_on_this_machine_alone(emulator: Emulator) -> None:
-    """The URLs begin with 127.0.0.1, and on another of this machine's addresses nobody answers."""
+    """The URLs begin with 127.0.0.1; another of this machine's addresses refuses connections."""
     assert emulator.url == f"http://127.0.0.1:{emulator.port}"
     assert emulator.native_url == f"{emulator.url}/api/v1"
     assert emulator.compatible_url == f"{emulator.url}/compatible-mode/v1"
@@ -27,16 +36,16 @@ def test_it_listens_on_this_machine_alone(emulator: Emulator) -> None:
         socket.create_connection(("127.0.0.2", emulator.port))
 
 
-def test_two_run_beside_each_other(start: Start) -> None:
-    """Each with a port and a journal of its own."""
+def test_two_emulators_can_run_at_once(start: StartEmulator) -> None:
+    """Each has its own port and journal."""
     first, second = start(), start()
-    ask(first, native_body({"audio": data_uri(beep())}))
+    post_native(first, native_body({"audio": data_uri(beep())}))
     assert (len(first.requests), len(second.requests)) == (1, 0)
     assert first.port != second.port
 
 
-def test_a_port_that_is_taken_is_one_clear_error(emulator: Emulator) -> None:
-    """It says what to do, and nothing is left behind."""
+def test_a_port_that_is_taken_is_an_error(emulator: Emulator) -> None:
+    """The error has a fix, and no thread is left."""
     threads = threading.active_count()
     with pytest.raises(UsageError, match=r"cannot be listened on .*; choose another"):
         Emulator(port=emulator.port)
@@ -45,8 +54,8 @@ def test_a_port_that_is_taken_is_one_clear_error(emulator: Emulator) -> None:
     assert threading.active_count() == threads
 
 
-def test_what_is_wrong_is_told_before_anything_is_served(tmp_path: Path) -> None:
-    """An unknown fault, a log in no folder."""
+def test_wrong_arguments_are_refused_before_the_server_starts(tmp_path: Path) -> None:
+    """So are an unknown fault, and a log in a missing folder."""
     threads = threading.active_count()
     with pytest.raises(UsageError, match="fault=nonsense is not known"):
         Emulator(faults=["nonsense"])
@@ -55,12 +64,12 @@ def test_what_is_wrong_is_told_before_anything_is_served(tmp_path: Path) -> None
     assert threading.active_count() == threads
 
 
-def test_nothing_is_left_when_it_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread, no child, no file; closing twice is allowed; the port answers no more."""
+def test_closing_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread, child or file is left, and the port is closed; closing twice is allowed."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     threads = set(threading.enumerate())
     with Emulator() as emulator:
-        ask(emulator, native_body({"audio": data_uri(beep())}))
+        post_native(emulator, native_body({"audio": data_uri(beep())}))
         assert len(list(tmp_path.iterdir())) == 1
     emulator.close()
     assert set(threading.enumerate()) <= threads
@@ -70,11 +79,13 @@ def test_nothing_is_left_when_it_has_ended(tmp_path: Path, monkeypatch: pytest.M
         httpx.get(emulator.url)
 
 
-def test_a_clip_under_way_does_not_keep_it() -> None:
-    """Closing ends the decoding of a long clip, child and all."""
+def test_closing_ends_a_measurement() -> None:
+    """Closing ends the decoding of a long clip and its child process."""
     body = native_body({"audio": data_uri(wav(silence(400, rate_hz=8000)))})
     emulator = Emulator()
-    clients = [threading.Thread(target=_ask_in_vain, args=(emulator, body)) for _ in range(4)]
+    clients = [
+        threading.Thread(target=_post_ignoring_errors, args=(emulator, body)) for _ in range(4)
+    ]
     for client in clients:
         client.start()
     emulator.close()
@@ -84,15 +95,15 @@ def test_a_clip_under_way_does_not_keep_it() -> None:
     assert children_of(os.getpid()) == []
 
 
-def _ask_in_vain(emulator: Emulator, body: object) -> None:
+def _post_ignoring_errors(emulator: Emulator, body: object) -> None:
     try:
-        ask(emulator, body)
+        post_native(emulator, body)
     except httpx.HTTPError:
         return
 
 
-def test_without_the_extra_there_is_one_clear_error() -> None:
-    """It names what is missing and the command that brings it; importing the room is free."""
+def test_without_the_extra_the_import_is_an_error() -> None:
+    """The error names the missing library and the command that installs it."""
     hidden = "import sys; sys.modules['starlette'] = None; sys.modules['uvicorn'] = None; "
     argv = [sys.executable, "-c", hidden + "from captoolkit.emulator import Emulator"]
     failed = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT)
@@ -101,7 +112,7 @@ def test_without_the_extra_there_is_one_clear_error() -> None:
     assert last.endswith('which is not installed; pip install "captoolkit[emulator]"')
 
 
-def test_the_rooms_name_loads_no_library() -> None:
+def test_importing_the_package_loads_no_library() -> None:
     """Only the emulator itself needs the extra."""
     code = "import sys, captoolkit.emulator; assert 'starlette' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -1,3 +1,5 @@
+"""Tests of the temporary storage: policies, forms, `oss://` URLs."""
+
 from __future__ import annotations
 
 import hashlib
@@ -9,26 +11,25 @@ from pathlib import Path
 import httpx
 import pytest
 
-from captoolkit.emulator import Emulator
-from captoolkit.emulator import storage as uploads
-from captoolkit.emulator.storage import DeniedError, Uploads
-from tests.emulator.conftest import (
+from captoolkit.emulator import Emulator, storage
+from captoolkit.emulator.storage import StorageRefusedError, UploadStorage
+from tests.support.emulator_requests import (
     CAPTIONER,
     HEADERS,
     QWEN_AUDIO,
-    Start,
-    ask,
+    StartEmulator,
     beep,
     caption_of,
     data_uri,
     native_body,
+    post_native,
 )
 
 RESOLVE = {"X_DashScope_OssResourceResolve": "enable"}
 
 
 def form_of(policy: dict[str, str], name: str = "clip one.wav") -> dict[str, str]:
-    """The form's fields, as the service's page lists them."""
+    """Return the form's fields, as the service's page lists them."""
     return {
         "OSSAccessKeyId": policy["oss_access_key_id"],
         "Signature": policy["signature"],
@@ -41,7 +42,7 @@ def form_of(policy: dict[str, str], name: str = "clip one.wav") -> dict[str, str
 
 
 def policy_of(emulator: Emulator, model: str = CAPTIONER) -> dict[str, str]:
-    """What the policy endpoint gives."""
+    """Return the data of the policy endpoint."""
     url = f"{emulator.native_url}/uploads"
     response = httpx.get(url, params={"action": "getPolicy", "model": model}, headers=HEADERS)
     data: dict[str, str] = response.json()["data"]
@@ -49,41 +50,41 @@ def policy_of(emulator: Emulator, model: str = CAPTIONER) -> dict[str, str]:
 
 
 def post_form(policy: dict[str, str], fields: dict[str, str], data: bytes) -> httpx.Response:
-    """Bring a file to where the policy says."""
+    """Upload a file to the host of the policy."""
     return httpx.post(policy["upload_host"], data=fields, files={"file": ("clip.wav", data)})
 
 
 def error_of(response: httpx.Response) -> tuple[int, str | None, str | None]:
-    """Status, code and message of the storage's XML."""
+    """Return status, code and message of the storage's XML."""
     tree = ET.fromstring(response.content)
     return response.status_code, tree.findtext("Code"), tree.findtext("Message")
 
 
 def test_an_upload_is_found_by_its_url(emulator: Emulator) -> None:
-    """Policy, form, `oss://`: the caption is that of the same bytes sent as Base64 text."""
+    """The caption of an upload is that of the same bytes sent as Base64 text."""
     sound = beep()
     policy = policy_of(emulator)
     fields = form_of(policy, "a \u00e9 clip.wav")
     stored = post_form(policy, fields, sound)
     assert (stored.status_code, stored.content) == (200, b"")
 
-    asked = ask(emulator, native_body({"audio": f"oss://{fields['key']}"}), **RESOLVE)
-    inline = ask(emulator, native_body({"audio": data_uri(sound)}))
+    asked = post_native(emulator, native_body({"audio": f"oss://{fields['key']}"}), **RESOLVE)
+    inline = post_native(emulator, native_body({"audio": data_uri(sound)}))
     assert caption_of(asked) == caption_of(inline)
     sha256 = hashlib.sha256(sound).hexdigest()
-    assert [visit.audio_sha256 for visit in emulator.requests] == [None, None, sha256, sha256]
+    assert [request.audio_sha256 for request in emulator.requests] == [None, None, sha256, sha256]
 
 
-def test_an_uploaded_file_is_not_for_everybody(emulator: Emulator) -> None:
-    """It needs the header, and serves the model that its policy was for."""
+def test_an_uploaded_file_needs_the_header_and_its_model(emulator: Emulator) -> None:
+    """The file serves only requests with the header, to the model of its policy."""
     policy = policy_of(emulator)
     fields = form_of(policy)
     post_form(policy, fields, beep())
     url = f"oss://{fields['key']}"
-    assert "does not appear to be valid" in ask(emulator, native_body({"audio": url})).text
-    other = ask(emulator, native_body({"audio": url}, model=QWEN_AUDIO), **RESOLVE)
+    assert "does not appear to be valid" in post_native(emulator, native_body({"audio": url})).text
+    other = post_native(emulator, native_body({"audio": url}, model=QWEN_AUDIO), **RESOLVE)
     assert "Don't have authorization" in other.text
-    missing = ask(emulator, native_body({"audio": "oss://none/of/it"}), **RESOLVE)
+    missing = post_native(emulator, native_body({"audio": "oss://none/of/it"}), **RESOLVE)
     assert "Failed to download multimodal content" in missing.text
 
 
@@ -102,26 +103,26 @@ Change = Callable[[dict[str, str]], object]
         (lambda form: form.update({"x-oss-forbid-overwrite": "false"}), 403, "AccessDenied"),
     ],
 )
-def test_what_the_policy_does_not_allow_is_refused_in_xml(
+def test_a_changed_form_is_refused_in_xml(
     emulator: Emulator, change: Change, status: int, code: str
 ) -> None:
-    """Nobody gets in with a form that was changed."""
+    """The storage refuses every change of the form."""
     policy = policy_of(emulator)
     fields = form_of(policy)
     change(fields)
     assert error_of(post_form(policy, fields, beep()))[:2] == (status, code)
 
 
-def test_the_form_says_which_status_it_wants(emulator: Emulator) -> None:
-    """Without a wish success is 204, as at the storage."""
+def test_the_form_sets_the_status_of_success(emulator: Emulator) -> None:
+    """Without the field the status is 204, as at the service."""
     policy = policy_of(emulator)
     fields = form_of(policy)
     del fields["success_action_status"]
     assert post_form(policy, fields, beep()).status_code == 204
 
 
-def test_a_name_is_taken_once(emulator: Emulator) -> None:
-    """Overwriting is forbidden, as the policy says."""
+def test_a_name_can_be_used_once(emulator: Emulator) -> None:
+    """The policy forbids overwriting."""
     policy = policy_of(emulator)
     fields = form_of(policy)
     assert post_form(policy, fields, beep()).status_code == 200
@@ -129,28 +130,28 @@ def test_a_name_is_taken_once(emulator: Emulator) -> None:
 
 
 def test_a_policy_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A form that comes after its time is refused; here the time is over at once."""
-    monkeypatch.setattr(uploads, "POLICY_S", -1)
-    storage = Uploads(tmp_path)
-    fields = form_of(storage.policy(CAPTIONER, "http://127.0.0.1/oss"))
-    with pytest.raises(DeniedError, match=r"Policy expired\.$"):
-        storage.receive(fields, io.BytesIO(b"sound"))
+    """A form after the expiry is refused; here the policy expires at once."""
+    monkeypatch.setattr(storage, "POLICY_S", -1)
+    uploads = UploadStorage(tmp_path)
+    fields = form_of(uploads.policy(CAPTIONER, "http://127.0.0.1/oss"))
+    with pytest.raises(StorageRefusedError, match=r"Policy expired\.$"):
+        uploads.receive(fields, io.BytesIO(b"sound"))
 
 
-def test_a_full_storage_loses_its_oldest(tmp_path: Path) -> None:
-    """Files of more than its capacity do not stay on the disk."""
-    storage = Uploads(tmp_path, capacity_bytes=25)
+def test_a_full_storage_drops_its_oldest_file(tmp_path: Path) -> None:
+    """The dropped file is removed from the disk."""
+    uploads = UploadStorage(tmp_path, capacity_bytes=25)
     keys = []
     for name in ("a", "b", "c"):
-        fields = form_of(storage.policy(CAPTIONER, "http://127.0.0.1/oss"), name)
-        storage.receive(fields, io.BytesIO(b"ten bytes!"))
+        fields = form_of(uploads.policy(CAPTIONER, "http://127.0.0.1/oss"), name)
+        uploads.receive(fields, io.BytesIO(b"ten bytes!"))
         keys.append(fields["key"])
-    assert [storage.find(f"oss://{key}") is not None for key in keys] == [False, True, True]
+    assert [uploads.find(f"oss://{key}") is not None for key in keys] == [False, True, True]
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_the_key_must_not_go_to_the_storage(emulator: Emulator) -> None:
-    """A client that sends its key along hears of it."""
+def test_a_key_in_the_upload_is_refused(emulator: Emulator) -> None:
+    """A client must not send its key to the storage."""
     policy = policy_of(emulator)
     response = httpx.post(
         policy["upload_host"],
@@ -161,8 +162,8 @@ def test_the_key_must_not_go_to_the_storage(emulator: Emulator) -> None:
     assert error_of(response) == (400, "InvalidArgument", "A key has no business in this request.")
 
 
-def test_what_is_no_form_or_has_no_file_is_refused(emulator: Emulator) -> None:
-    """Both in XML, and neither with a traceback."""
+def test_a_body_without_form_or_file_is_refused(emulator: Emulator) -> None:
+    """Each refusal is XML with its own code."""
     policy = policy_of(emulator)
     host = policy["upload_host"]
     headers = {"Content-Type": "multipart/form-data"}
@@ -175,7 +176,7 @@ def test_what_is_no_form_or_has_no_file_is_refused(emulator: Emulator) -> None:
 
 
 def test_a_policy_needs_a_key_a_model_and_the_right_action(emulator: Emulator) -> None:
-    """Each is refused in the service's words."""
+    """Each missing part has the service's refusal."""
     url = f"{emulator.native_url}/uploads"
     right = {"action": "getPolicy", "model": CAPTIONER}
     assert httpx.get(url, params=right).json()["code"] == "InvalidApiKey"
@@ -183,8 +184,8 @@ def test_a_policy_needs_a_key_a_model_and_the_right_action(emulator: Emulator) -
         assert httpx.get(url, params=right | wrong, headers=HEADERS).json()["code"] == code
 
 
-def test_faults_of_uploads(start: Start) -> None:
-    """The policy throttled, then the form refused, then all is well."""
+def test_faults_of_uploads(start: StartEmulator) -> None:
+    """The policy is throttled once and the form refused once; then the upload succeeds."""
     emulator = start(faults=["policy-throttle=1", "upload-expired=1"])
     url = f"{emulator.native_url}/uploads"
     right = {"action": "getPolicy", "model": CAPTIONER}
@@ -192,5 +193,5 @@ def test_faults_of_uploads(start: Start) -> None:
     assert (throttled.status_code, throttled.headers["Retry-After"]) == (429, "1")
     policy = policy_of(emulator)
     expired = post_form(policy, form_of(policy), beep())
-    assert error_of(expired) == (403, "AccessDenied", uploads.EXPIRED.message)
+    assert error_of(expired) == (403, "AccessDenied", storage.EXPIRED.message)
     assert post_form(policy, form_of(policy), beep()).status_code == 200
