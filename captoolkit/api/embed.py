@@ -15,6 +15,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from captoolkit.bitstream.containers import (
+    MOV_TEXT,
+    Captions,
+    Container,
+    captioned_containers,
+)
 from captoolkit.errors import InputError, ToolError, UsageError
 from captoolkit.media import ffmpeg, probe_file
 from captoolkit.media.disk_errors import explaining
@@ -26,47 +32,15 @@ from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import full_text
 
 CHAPTERS = "ffmetadata"
-MOV_TEXT = "mov_text"
 DEMUXERS = {"srt": "srt", "vtt": "webvtt"}
 PICTURES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 TRACK_NAME = "Captions"
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
 MOST_TICKS = 2**31 - 1  # of one chapter on the clock of an MP4's header
 USUAL_CLOCK_HZ = 1000
-MOST_LISTED_CHAPTERS = 255  # their number in an MP3, and in the older of an MP4's two lists, has 8
+MOST_LISTED_CHAPTERS = 255  # the older of an MP4's two lists of chapters counts them in 8 bits
 ALIKE_S = 1.0  # a timeline and a recording that differ by more may not belong together
 ALIKE_SHARE = 0.01
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """A container that takes a timeline: its muxer, and what subtitles become in it.
-
-    Attributes:
-        muxer: ffmpeg's name of it.
-        subtitles: the codec of its subtitles, None if it has none.
-        text: the format that they are given to ffmpeg in.
-        track_tag: the tag that names the track.
-        attaches_covers: a picture is an attachment, not a stream.
-        options: what else the muxer is told.
-    """
-
-    muxer: str
-    subtitles: str | None = None
-    text: str = "srt"
-    track_tag: str = "title"
-    attaches_covers: bool = False
-    options: tuple[tuple[str, str | int], ...] = ()
-
-
-def _mp4(muxer: str) -> Holder:
-    """A container of the MP4 family, which plays while it loads."""
-    return Holder(
-        muxer=muxer,
-        subtitles=MOV_TEXT,
-        track_tag="handler_name",
-        options=(("movflags", "+faststart"),),
-    )
 
 
 def _clock_hz(line: Timeline) -> int:
@@ -77,19 +51,6 @@ def _clock_hz(line: Timeline) -> int:
     """
     longest = max((entry.source_span.samples for entry in line.entries), default=0)
     return line.source.sample_rate_hz if longest <= MOST_TICKS else USUAL_CLOCK_HZ
-
-
-HOLDERS = {
-    ".mp4": _mp4("mp4"),
-    ".m4v": _mp4("mp4"),
-    ".mov": _mp4("mov"),
-    ".m4a": _mp4("ipod"),
-    ".m4b": _mp4("ipod"),
-    ".mkv": Holder(muxer="matroska", subtitles="subrip", attaches_covers=True),
-    ".mka": Holder(muxer="matroska", subtitles="subrip", attaches_covers=True),
-    ".webm": Holder(muxer="webm", subtitles="webvtt", text="vtt"),
-    ".mp3": Holder(muxer="mp3", options=(("id3v2_version", 3),)),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +94,7 @@ def embed(
         ToolError: ffmpeg failed.
     """
     place = Path(os.path.abspath(out))  # noqa: PTH100 - keeps links as they are
-    holder = _holder(place)
+    container, captions = _container(place)
     inputs = [Path(media)] if isinstance(timeline, Timeline) else [Path(media), Path(timeline)]
     files.refuse_inputs([place], inputs)
     if not overwrite:
@@ -141,14 +102,15 @@ def embed(
     line = timeline if isinstance(timeline, Timeline) else load(timeline)
     layout = probe_file.layout(media)
     shown = line.shifted(layout.late_s(line.source.track))
-    _refuse_too_many(holder, shown)
-    _refuse_long_texts(holder, shown.spread() if spread else shown)
+    _refuse_too_many(container, captions, shown)
+    _refuse_long_texts(captions, shown.spread() if spread else shown)
     with files.staging(place.parent) as folder:
         staged = folder / place.name
-        texts = _write_texts(folder, holder, shown, spread=spread)
+        texts = _write_texts(folder, captions, shown, spread=spread)
         job = _Job(
             media=Path(media),
-            holder=holder,
+            muxer=container.muxer,
+            captions=captions,
             texts=texts,
             clock_hz=_clock_hz(shown),
             staged=staged,
@@ -156,35 +118,39 @@ def embed(
         left_out = _mux(job, layout)
         with files.writing(place):
             staged.replace(place)
-    notes = (*_notes(holder, layout, shown, spread=spread), *left_out)
+    notes = (*_notes(captions, layout, shown, spread=spread), *left_out)
     return Embedded(
-        path=place, subtitles=holder.subtitles, chapters=len(shown.entries), notes=notes
+        path=place, subtitles=captions.subtitles, chapters=len(shown.entries), notes=notes
     )
 
 
-def _holder(place: Path) -> Holder:
+def _container(place: Path) -> tuple[Container, Captions]:
+    """The container of the new file, and how it carries a timeline."""
+    known = captioned_containers()
     try:
-        return HOLDERS[place.suffix.lower()]
+        return known[place.suffix.lower().removeprefix(".")]
     except KeyError:
+        suffixes = ", ".join(f".{suffix}" for suffix in known)
         raise UsageError(
             f"{place.suffix or place.name!r} is no container for subtitles or chapters",
-            fix=f"let the name end in {', '.join(HOLDERS)}; .mkv and .mka hold any sound",
+            fix=f"let the name end in {suffixes}; .mkv and .mka hold any sound",
             path=place,
         ) from None
 
 
-def _refuse_too_many(holder: Holder, line: Timeline) -> None:
-    """An MP3's table of contents would name more chapters than it counts, and be no valid one."""
-    if holder.muxer == "mp3" and len(line.entries) > MOST_LISTED_CHAPTERS:
+def _refuse_too_many(container: Container, captions: Captions, line: Timeline) -> None:
+    """Refuse more chapters than the container's list counts: the file would be invalid."""
+    most = captions.max_chapters
+    if most is not None and len(line.entries) > most:
         raise UsageError(
-            f"an MP3 holds {MOST_LISTED_CHAPTERS} chapters, and the timeline has "
+            f"an {container.title} holds {most} chapters, and the timeline has "
             f"{len(line.entries):,} entries",
             fix="make an .mka, which holds any number",
         )
 
 
-def _refuse_long_texts(holder: Holder, line: Timeline) -> None:
-    if holder.subtitles != MOV_TEXT:
+def _refuse_long_texts(captions: Captions, line: Timeline) -> None:
+    if captions.subtitles != MOV_TEXT:
         return
     for cue in cues(line):
         size_bytes = len(full_text(cue.entry).encode())
@@ -196,9 +162,11 @@ def _refuse_long_texts(holder: Holder, line: Timeline) -> None:
             )
 
 
-def _write_texts(folder: Path, holder: Holder, line: Timeline, *, spread: bool) -> dict[str, Path]:
+def _write_texts(
+    folder: Path, captions: Captions, line: Timeline, *, spread: bool
+) -> dict[str, Path]:
     """The files that ffmpeg reads the timeline from, by their formats."""
-    formats = [CHAPTERS, *([holder.text] if holder.subtitles else [])]
+    formats = [CHAPTERS, *([captions.text] if captions.subtitles else [])]
     paths = {name: folder / f"timeline.{name}" for name in formats}
     for name, path in paths.items():
         text = render(line, name, spread=spread)
@@ -215,7 +183,8 @@ class _Job:
     """What goes into one file."""
 
     media: Path
-    holder: Holder
+    muxer: str
+    captions: Captions
     texts: dict[str, Path]
     clock_hz: int
     staged: Path
@@ -250,18 +219,18 @@ def _is_chapter_track(stream: Stream) -> bool:
 
 def _run(job: _Job, kept: list[Stream]) -> None:
     """Run ffmpeg: each stream copied, the subtitles last among them, the chapters beside them."""
-    holder = job.holder
-    covers = [stream for stream in kept if stream.is_cover] if holder.attaches_covers else []
+    captions = job.captions
+    covers = [stream for stream in kept if stream.is_cover] if captions.attaches_covers else []
     source = ffmpeg.source(job.media)
     nodes = [source[str(stream.index)] for stream in kept if stream not in covers]
-    options: dict[str, Any] = {"c": "copy", **dict(holder.options)}
-    if holder.subtitles == MOV_TEXT:
+    options: dict[str, Any] = {"c": "copy", **captions.muxer_options}
+    if captions.subtitles == MOV_TEXT:
         options["movie_timescale"] = job.clock_hz
-    if holder.subtitles:
+    if captions.subtitles:
         number = sum(stream.kind == "Subtitle" for stream in kept)
-        nodes.append(ffmpeg.own_source(job.texts[holder.text], demuxer=DEMUXERS[holder.text]))
-        options[f"metadata:s:s:{number}"] = f"{holder.track_tag}={TRACK_NAME}"
-        if holder.subtitles == MOV_TEXT:
+        nodes.append(ffmpeg.own_source(job.texts[captions.text], demuxer=DEMUXERS[captions.text]))
+        options[f"metadata:s:s:{number}"] = f"{captions.track_tag}={TRACK_NAME}"
+        if captions.subtitles == MOV_TEXT:
             options[f"c:s:{number}"] = MOV_TEXT
             # Counted in microseconds, as ffmpeg does, a subtitle could not last 36 minutes.
             options[f"bsf:s:{number}"] = f"setts=time_base=1/{USUAL_CLOCK_HZ}"
@@ -270,9 +239,9 @@ def _run(job: _Job, kept: list[Stream]) -> None:
     node = ffmpeg.output(
         nodes,
         job.staged,
-        f=holder.muxer,
+        f=job.muxer,
         map_metadata=0,
-        map_chapters=2 if holder.subtitles else 1,
+        map_chapters=2 if captions.subtitles else 1,
         fflags="+bitexact",
         **options,
     )
@@ -306,7 +275,8 @@ def _unheld(error: ToolError, job: _Job) -> Exception:
         return error
     cause = ffmpeg.last_line(error.stderr_tail)
     own = job.media.suffix.lower()
-    other = own if own in HOLDERS and own != job.staged.suffix.lower() else ".mkv"
+    is_other = own.removeprefix(".") in captioned_containers() and own != job.staged.suffix.lower()
+    other = own if is_other else ".mkv"
     return InputError(
         f"a {job.staged.suffix} cannot hold what is in it ({cause})",
         fix=f"let the name of the new file end in {other}",
@@ -316,16 +286,16 @@ def _unheld(error: ToolError, job: _Job) -> Exception:
 # -------------------------------------------------------------------------------------- words
 
 
-def _notes(holder: Holder, layout: Layout, line: Timeline, *, spread: bool) -> Iterator[str]:
+def _notes(captions: Captions, layout: Layout, line: Timeline, *, spread: bool) -> Iterator[str]:
     if layout.has_chapters:
         yield "The chapters that it had are replaced."
-    if not holder.subtitles:
+    if not captions.subtitles:
         yield "It has no subtitle tracks: there are chapters only."
-    if holder.subtitles == MOV_TEXT and len(line.entries) > MOST_LISTED_CHAPTERS:
+    if captions.subtitles == MOV_TEXT and len(line.entries) > MOST_LISTED_CHAPTERS:
         yield f"Some players list only the first {MOST_LISTED_CHAPTERS} chapters."
     yield from losses(line, CHAPTERS)
-    if holder.subtitles:
-        yield from losses(line, holder.text, spread=spread)
+    if captions.subtitles:
+        yield from losses(line, captions.text, spread=spread)
     length_s, media_s = Fraction(line.source.span.duration_s), layout.duration_s
     if media_s is not None and abs(length_s - media_s) > ALIKE_S + ALIKE_SHARE * media_s:
         yield (

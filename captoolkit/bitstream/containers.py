@@ -11,8 +11,8 @@ How to add a container, in three steps:
    a fact that allows captoolkit a cheaper or better way. Leave a field out until a test shows it.
 2. Where ffmpeg's demuxer has another name than the row, name it in `demuxers`; `brands` tell the
    containers of the MP4 family apart.
-3. Add a file of it to `KINDS` in `tests/media/test_formats.py` and to the fixtures there: the tests
-   compare its probed length with a full decode and its pieces with the source.
+3. Add a file of it to `KINDS` in `tests/support/media_files.py`: the tests then compare its probed
+   length with a full decode, and what captoolkit makes of it with the source.
 
 ffmpeg opens only the demuxers in `media.ffmpeg.DEMUXERS`: that list is a fence, so a new one is
 added there by hand.
@@ -481,10 +481,10 @@ def magics() -> frozenset[bytes]:
     return frozenset(magic for row in CONTAINERS.values() for magic in row.magics)
 
 
-def captioned_containers() -> dict[str, Container]:
+def captioned_containers() -> dict[str, tuple[Container, Captions]]:
     """Return the containers that carry a timeline, by the endings of their files."""
     return {
-        suffix: row
+        suffix: (row, row.captions)
         for row in CONTAINERS.values()
         if row.captions is not None
         for suffix in row.captions.suffixes

@@ -18,7 +18,7 @@ import webvtt
 from mutagen.id3 import ID3
 
 import captoolkit
-from captoolkit.api.embed import HOLDERS
+from captoolkit.bitstream.containers import captioned_containers
 from captoolkit.errors import (
     InputError,
     NotMediaError,
@@ -126,7 +126,7 @@ SOUNDS = {
 }
 
 
-@pytest.mark.parametrize("suffix", HOLDERS)
+@pytest.mark.parametrize("suffix", [f".{suffix}" for suffix in captioned_containers()])
 def test_every_container_gets_chapters_and_subtitles_and_keeps_its_streams(
     suffix: str,
     fixtures: Path,
