@@ -1,8 +1,8 @@
-"""Blocks of samples -> how loud a recording is over its whole length, small enough for a page.
+"""The envelope of a whole recording, small enough for a page: blocks of samples in, bytes out.
 
-Rules: memory does not grow with the recording. It is measured in short steps first; whenever there
-are more than `MOST_STEPS` of them, neighbours become one, so that a minute keeps its details and
-ten hours take no more room. Nothing needs to be known of the length beforehand.
+Rules: memory does not grow with the recording, and its length need not be known. Measuring starts
+with short steps; as soon as there are more than `MOST_STEPS`, each two become one. A minute keeps
+its details, and ten hours need no more memory.
 """
 
 from __future__ import annotations
@@ -15,67 +15,67 @@ from numpy.typing import NDArray
 from captoolkit.model import Envelope
 
 SHORTEST_STEPS_PER_S = 50
-MOST_STEPS = 8192  # two to four for each pixel of a wide screen
+MOST_STEPS = 8192  # two to four per pixel of a wide screen
 
 STEPS_PER_DB = 4
 LOUDEST_BYTE = 255
-BLOCK_FRAMES = 1 << 16  # a long block is not copied whole
+BLOCK_FRAMES = 1 << 16  # a longer block is converted in pieces
 
 
 class EnvelopeMeter:
-    """The envelope of a running sound.
+    """Measures the envelope of a running sound.
 
     Args:
-        rate_hz: of the sound.
+        rate_hz: the rate of the sound.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._step = max(1, rate_hz // SHORTEST_STEPS_PER_S)
-        self._heard = 0
+        self._samples = 0
         self._peaks = np.empty(0)
-        self._energies = np.empty(0)  # sums of squares, means over the channels
+        self._energies = np.empty(0)  # sums of squares, averaged over the channels
 
-    def listen(self, block: NDArray[Any]) -> None:
-        """Take a block in, of any length.
+    def feed(self, block: NDArray[Any]) -> None:
+        """Measure a block of any length.
 
         Args:
-            block: shape (frames, channels); floats of which 1.0 is full scale, or integers that
-                fill their type. What is no number counts as nothing.
+            block: shape (frames, channels); floats with 1.0 as full scale, or integers that fill
+                their type. NaN and infinity count as zero.
         """
         for start in range(0, len(block), BLOCK_FRAMES):
-            self._take(_magnitudes(block[start : start + BLOCK_FRAMES]))
+            self._add(_magnitudes(block[start : start + BLOCK_FRAMES]))
             while len(self._peaks) > MOST_STEPS:
                 self._halve()
 
     def envelope(self) -> Envelope:
-        """Return the envelope of what has been heard so far."""
+        """Return the envelope of all blocks so far."""
         lengths = np.full(len(self._peaks), self._step)
-        if self._heard % self._step:
-            lengths[-1] = self._heard % self._step
+        if self._samples % self._step:
+            lengths[-1] = self._samples % self._step
         return Envelope(
             rate_hz=self._rate_hz,
             step_samples=self._step,
-            duration_samples=self._heard,
+            duration_samples=self._samples,
             peaks=_encoded(20 * _log10(self._peaks)),
             loudness=_encoded(10 * _log10(self._energies / lengths)),
         )
 
-    def _take(self, magnitudes: NDArray[np.float64]) -> None:
-        begun = self._heard % self._step
+    def _add(self, magnitudes: NDArray[np.float64]) -> None:
+        begun = self._samples % self._step
         starts = np.maximum(np.arange(-begun, len(magnitudes), self._step), 0)
         peaks = np.maximum.reduceat(magnitudes.max(axis=1), starts)
         energies = np.add.reduceat(np.square(magnitudes).mean(axis=1), starts)
-        if begun:  # the first of them goes on with the last step
+        if begun:  # the first of them continues the last step
             self._peaks[-1] = max(self._peaks[-1], peaks[0])
             self._energies[-1] += energies[0]
             peaks, energies = peaks[1:], energies[1:]
         self._peaks = np.append(self._peaks, peaks)
         self._energies = np.append(self._energies, energies)
-        self._heard += len(magnitudes)
+        self._samples += len(magnitudes)
 
     def _halve(self) -> None:
-        """Make one step of each two."""
+        """Merge each two steps into one."""
         firsts = np.arange(0, len(self._peaks), 2)
         self._peaks = np.maximum.reduceat(self._peaks, firsts)
         self._energies = np.add.reduceat(self._energies, firsts)
@@ -83,7 +83,7 @@ class EnvelopeMeter:
 
 
 def _magnitudes(block: NDArray[Any]) -> NDArray[np.float64]:
-    """How far each sample is from zero, full scale at 1.0."""
+    """The absolute value of each sample, 1.0 is full scale."""
     sound = np.abs(block.astype(np.float64))
     if np.issubdtype(block.dtype, np.integer):
         return sound / (np.iinfo(block.dtype).max + 1)

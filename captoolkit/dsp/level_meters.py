@@ -1,16 +1,19 @@
-"""How loud the samples are, step by step, and what the channels have to do with each other.
+"""Levels step by step, clipping, and the relations between the channels.
 
 Rules:
 
-- A level is the RMS of one step of 0.1 s, in dB of a full-scale square wave, so that a full-scale
-  sine is at -3 dBFS. It is that of the loudest channel: neither a dead channel nor two channels of
-  opposite sign can make a clip look quieter than it is.
-- The mean of each step is taken out first. A constant offset makes no sound.
-- What is left over at the end counts as a step of its own, filled up with the samples before it; a
-  clip shorter than one step has none.
-- A step is *flat* when no channel moves at all within it: digital silence.
-- Samples are clipped where at least `CLIP_RUN_SAMPLES` in a row of one channel lie at full scale,
-  the way audio editors count them. Full scale is the top step of 16 bits.
+- A level is the RMS of one step of 0.1 s, in dB relative to a full-scale square wave, so that a
+  full-scale sine is at -3 dBFS. It is the level of the loudest channel: neither a dead channel nor
+  two channels of opposite sign make a clip look quieter than it is.
+- The mean of each step is removed first, because a constant offset is not audible.
+- An incomplete step at the end is completed with the samples before it and counts as a step; a clip
+  shorter than one step has none.
+- A step is *flat* if no channel changes within it: digital silence.
+- Samples are clipped if at least `CLIP_RUN_SAMPLES` in a row of one channel are at full scale, the
+  rule of audio editors. Full scale is the highest value of 16 bits.
+- The relations between channels are computed from their covariance with the mean of each step
+  removed. A channel is dead below `DEAD_BELOW_DB` while another is above `ALIVE_ABOVE_DB`. The
+  correlation is defined for two channels that both change.
 """
 
 from __future__ import annotations
@@ -25,8 +28,11 @@ if TYPE_CHECKING:
 
 CLIP_AT = 32766.5 / 32768
 CLIP_RUN_SAMPLES = 3
-POWER_SURELY_MOVING = 1e-9
-"""Above this (-90 dBFS) a step cannot be flat, so nobody needs to look."""
+DEAD_BELOW_DB = -90.0
+ALIVE_ABOVE_DB = -60.0
+LOWEST_DB = -200.0
+CANNOT_BE_FLAT_POWER = 1e-9
+"""A step with more power than this (-90 dBFS) cannot be flat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,48 +40,48 @@ class LevelCurve:
     """The level over time.
 
     Attributes:
-        power: mean square of each step, the loudest channel's, shape (steps,), 1.0 is full scale.
-        flat: which steps do not move at all, shape (steps,).
+        power: mean square of each step in its loudest channel, shape (steps,), 1.0 is full scale.
+        flat: the steps in which no sample changes, shape (steps,).
     """
 
     power: NDArray[np.float32]
     flat: NDArray[np.bool_]
 
     def level_db(self, *, floor_db: float) -> NDArray[np.float32]:
-        """Return the level of each step in dBFS, nowhere below `floor_db`, shape (steps,)."""
+        """Return the level of each step in dBFS, at least `floor_db`, shape (steps,)."""
         return 10 * np.log10(np.maximum(self.power, np.float32(10 ** (floor_db / 10))))
 
 
 class LevelMeter:
-    """Measures the level of each step and the covariance of the channels."""
+    """Measures the level of each step, and the covariance of the channels."""
 
     def __init__(self, *, channels: int, step_samples: int) -> None:
         self._step_samples = step_samples
         self._recent = np.zeros((channels, 0), np.float32)
-        self._left_over = 0
+        self._incomplete_samples = 0
         self._power: list[NDArray[np.float32]] = []
         self._flat: list[NDArray[np.bool_]] = []
         self.covariance = np.zeros((channels, channels))
 
     def feed(self, tile: NDArray[np.float32]) -> None:
-        """Take a tile of shape (channels, frames)."""
-        across = self._measure(_in_steps(tile, self._step_samples)).reshape(len(tile), -1)
-        self.covariance += across @ across.T
-        self._left_over = tile.shape[1] % self._step_samples
+        """Measure a tile of shape (channels, frames)."""
+        centred = self._measure(_in_steps(tile, self._step_samples)).reshape(len(tile), -1)
+        self.covariance += centred @ centred.T
+        self._incomplete_samples = tile.shape[1] % self._step_samples
         recent = np.concatenate([self._recent, tile[:, -self._step_samples :]], axis=1)
         self._recent = recent[:, -self._step_samples :].copy()
 
     def _measure(self, steps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Keep level and flatness of (channels, steps, samples); return them without the means."""
-        moving: NDArray[np.float32] = steps - steps.mean(axis=2, keepdims=True)
-        power = np.einsum("csn,csn->cs", moving, moving) / np.float32(self._step_samples)
+        """Store the levels of (channels, steps, samples); return the samples without their mean."""
+        centred: NDArray[np.float32] = steps - steps.mean(axis=2, keepdims=True)
+        power = np.einsum("csn,csn->cs", centred, centred) / np.float32(self._step_samples)
         self._power.append(power.max(axis=0))
         self._flat.append(_flat_steps(steps, power.max(axis=0)))
-        return moving
+        return centred
 
     def finish(self) -> LevelCurve:
-        """Return the level of every step; nothing may be fed after this."""
-        if self._left_over and self._recent.shape[1] == self._step_samples:
+        """Return the level of every step; do not feed the meter after this."""
+        if self._incomplete_samples and self._recent.shape[1] == self._step_samples:
             self._measure(self._recent[:, None, :])
         return LevelCurve(
             power=np.concatenate([np.zeros(0, np.float32), *self._power]),
@@ -89,22 +95,22 @@ def _in_steps(tile: NDArray[np.float32], step_samples: int) -> NDArray[np.float3
 
 
 def _flat_steps(steps: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.bool_]:
-    flat = power < POWER_SURELY_MOVING
+    flat = power < CANNOT_BE_FLAT_POWER
     if flat.any():
         flat[flat] = (np.ptp(steps[:, flat], axis=2) == 0).all(axis=0)
     return flat
 
 
 class SampleMeter:
-    """Counts over single samples: the peak, the offsets, whether the channels are all the same.
+    """Measures single samples: the peak, the offsets, and whether the channels are identical.
 
     Attributes:
-        samples: frames seen.
+        samples: frames so far.
         peak: the largest absolute value.
-        peak_sample: where it was first reached, in frames from the start.
+        peak_sample: the frame that first reached it.
         sums: the sum of each channel, shape (channels,).
-        identical: whether every channel has held the same samples.
-        still: whether no channel has ever changed: digital silence throughout.
+        identical: every channel has had the same samples.
+        still: no channel has ever changed: digital silence throughout.
     """
 
     def __init__(self, *, channels: int) -> None:
@@ -117,7 +123,7 @@ class SampleMeter:
         self._first = np.zeros((channels, 0), np.float32)
 
     def feed(self, tile: NDArray[np.float32]) -> None:
-        """Take a tile of shape (channels, frames)."""
+        """Measure a tile of shape (channels, frames)."""
         loudest = np.abs(tile).max(axis=0)
         at = int(loudest.argmax())
         if loudest[at] > self.peak:
@@ -129,14 +135,14 @@ class SampleMeter:
         self.samples += tile.shape[1]
 
 
-class ClipMeter:
-    """Counts the runs of samples at full scale, also those that cross from tile to tile.
+class ClippingMeter:
+    """Counts the runs of samples at full scale, also across tiles.
 
     Attributes:
-        runs: how many runs of at least `CLIP_RUN_SAMPLES` there were, over all channels.
-        clipped: the samples in them, over all channels.
-        first_sample: where the first of them begins, in frames; meaningless without runs.
-        last_sample: where the last of them begins.
+        runs: the number of runs of at least `CLIP_RUN_SAMPLES`, over all channels.
+        clipped: the number of samples in them, over all channels.
+        first_sample: the frame at which the first run begins; meaningless without runs.
+        last_sample: the frame at which the last run begins.
     """
 
     def __init__(self, *, channels: int) -> None:
@@ -148,15 +154,15 @@ class ClipMeter:
         self._open_samples = [0] * channels
 
     def feed(self, tile: NDArray[np.float32]) -> None:
-        """Take a tile of shape (channels, frames)."""
+        """Measure a tile of shape (channels, frames)."""
         for channel, samples in enumerate(tile):
             self._feed_channel(channel, np.abs(samples) >= CLIP_AT)
         self._position += tile.shape[1]
 
     def finish(self) -> None:
-        """Close the runs that reach the end."""
+        """Count the runs that reach the end."""
         for length in self._open_samples:
-            self._close(np.array([self._position - length]), np.array([length]))
+            self._count(np.array([self._position - length]), np.array([length]))
 
     def _feed_channel(self, channel: int, full: NDArray[np.bool_]) -> None:
         open_samples, self._open_samples[channel] = self._open_samples[channel], 0
@@ -167,9 +173,9 @@ class ClipMeter:
         if len(ends) and ends[-1] == len(full):
             self._open_samples[channel] = int(ends[-1] - starts[-1])
             starts, ends = starts[:-1], ends[:-1]
-        self._close(starts + self._position, ends - starts)
+        self._count(starts + self._position, ends - starts)
 
-    def _close(self, starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> None:
+    def _count(self, starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> None:
         starts, lengths = starts[lengths >= CLIP_RUN_SAMPLES], lengths[lengths >= CLIP_RUN_SAMPLES]
         if not len(starts):
             return
@@ -183,7 +189,7 @@ class ClipMeter:
 def _resumed(
     starts: NDArray[np.intp], ends: NDArray[np.intp], *, open_samples: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Let the run that was open when the tile began go on in it, or end where it begins."""
+    """The runs of a tile with the run that was open before it: continued in it, or ended at 0."""
     if not open_samples:
         return starts, ends
     if len(starts) and starts[0] == 0:
@@ -195,3 +201,75 @@ def _runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the starts and (exclusive) ends of the runs of True in a mask of shape (n,)."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
     return edges[::2], edges[1::2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channels:
+    """The relations between the channels of a clip.
+
+    Attributes:
+        levels_db: the RMS level of each over the whole clip, at least -200 dBFS.
+        offsets: the mean of each channel, 1.0 is full scale.
+        dead: the numbers (from 1) of the dead channels.
+        identical: all channels have the same samples.
+        correlation: of two channels, -1 to 1; None for another number, or if one is dead.
+        mono_loss_db: the power of the mean of two channels below the mean of their powers (0 for
+            identical channels, 3 for unrelated ones), None if the mean is silent.
+    """
+
+    levels_db: tuple[float, ...]
+    offsets: tuple[float, ...]
+    dead: tuple[int, ...]
+    identical: bool
+    correlation: float | None
+    mono_loss_db: float | None
+
+    @property
+    def count(self) -> int:
+        """The number of channels."""
+        return len(self.levels_db)
+
+
+def describe_channels(
+    covariance: NDArray[np.float64],
+    *,
+    measured_samples: int,
+    offsets: NDArray[np.float64],
+    identical: bool,
+) -> Channels:
+    """Return the relations between channels, from their covariance.
+
+    Args:
+        covariance: summed over all measured samples, shape (channels, channels).
+        measured_samples: the number of samples in the sum.
+        offsets: the mean of each channel, shape (channels,).
+        identical: all channels have the same samples.
+    """
+    power = np.diag(covariance) / max(1, measured_samples)
+    levels_db = 10 * np.log10(np.maximum(power, 10 ** (LOWEST_DB / 10)))
+    dead = _dead(levels_db)
+    is_pair = len(power) == 2 and not dead and bool((power > 0).all())
+    return Channels(
+        levels_db=tuple(levels_db.tolist()),
+        offsets=tuple(offsets.tolist()),
+        dead=dead,
+        identical=identical and len(power) > 1,
+        correlation=_correlation(covariance) if is_pair else None,
+        mono_loss_db=_mono_loss_db(covariance) if is_pair else None,
+    )
+
+
+def _dead(levels_db: NDArray[np.float64]) -> tuple[int, ...]:
+    if levels_db.max() <= ALIVE_ABOVE_DB:
+        return ()
+    return tuple((np.flatnonzero(levels_db < DEAD_BELOW_DB) + 1).tolist())
+
+
+def _correlation(covariance: NDArray[np.float64]) -> float:
+    left, right = np.sqrt(np.diag(covariance))
+    return float(np.clip(covariance[0, 1] / (left * right), -1.0, 1.0))
+
+
+def _mono_loss_db(covariance: NDArray[np.float64]) -> float | None:
+    share = float(covariance.sum() / 2 / np.trace(covariance))
+    return None if share < 1e-6 else max(0.0, -10 * float(np.log10(share)))

@@ -2,17 +2,17 @@
 
 Rules:
 
-- The two filters of the K-weighting are given in the standard as coefficients at 48 kHz. Here they
-  are designed anew at the rate of the clip from the analogue filters behind those coefficients
+- The standard gives the two filters of the K-weighting as coefficients at 48 kHz. This module
+  designs them at the rate of the clip from the analogue filters behind those coefficients
   (B. De Man, "Evaluation of Implementations of the EBU R128 Loudness Measurement", AES 145, 2018),
-  which gives the standard's own figures at 48 kHz.
-- They are applied tile by tile as a product of spectra (overlap-save). What a tile needs of the one
-  before it is the length of the impulse response; after 0.1 s that has fallen by 200 dB.
-- Blocks quieter than -70 LUFS do not count, then those 10 LU below the mean of the others.
-- Channels count once, but six or eight of them are taken for 5.1 and 7.1 in the order of WAV: the
-  fourth is left out, the surrounds that stand at the sides count 1.41 times. One channel is one
-  channel, not two that are alike.
-- Below `LOWEST_RATE_HZ` the weighting cannot be built and there is no figure.
+  which gives the standard's own coefficients at 48 kHz.
+- The filters are applied to each tile as a product of spectra (overlap-save). A tile needs 0.1 s of
+  the tile before it: by then the impulse response has fallen by 200 dB.
+- The gate leaves out blocks below -70 LUFS, then blocks more than 10 LU below the mean of the rest.
+- Every channel has weight 1, except in six and eight channels, which count as 5.1 and 7.1 in the
+  order of WAV files: the fourth has weight 0, the surrounds at the sides 1.41. One channel counts
+  once, not as two identical channels.
+- Below `LOWEST_RATE_HZ` the weighting cannot be built and there is no loudness.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.dsp.tiles import Clock, fast_length
+from captoolkit.dsp.tiles import HopGrid, fast_fft_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,13 +42,13 @@ WEIGHTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loudness:
-    """What BS.1770-4 gives; None where it gives nothing.
+    """The loudness of a clip after BS.1770-4.
 
     Attributes:
-        integrated_lufs: over the whole clip, gated; None when no block reaches -70 LUFS.
-        momentary_lufs: that of the loudest block of 0.4 s; None when there is none.
+        integrated_lufs: over the whole clip, gated; None if no block reaches -70 LUFS.
+        momentary_lufs: of the loudest block of 0.4 s; None if no block reaches -70 LUFS.
         momentary_step: the step at which that block begins.
-        blocks: how many gating blocks the clip holds; 0 when it is shorter than one.
+        blocks: the number of gating blocks; 0 if the clip is shorter than one.
     """
 
     integrated_lufs: float | None
@@ -58,27 +58,27 @@ class Loudness:
 
 
 class LoudnessMeter:
-    """Gathers the weighted power of each step."""
+    """Measures the K-weighted power of each step."""
 
-    def __init__(self, *, channels: int, clock: Clock) -> None:
-        self._step_samples = clock.step_samples
-        self._fft_samples = fast_length(clock.step_samples + clock.tile_samples)
-        self._gain = k_weighting(clock.rate_hz, fft_samples=self._fft_samples)
+    def __init__(self, *, channels: int, grid: HopGrid) -> None:
+        self._step_samples = grid.step_samples
+        self._fft_samples = fast_fft_length(grid.step_samples + grid.tile_samples)
+        self._gain = k_weighting(grid.rate_hz, fft_samples=self._fft_samples)
         self._weights = np.array(WEIGHTS.get(channels, (1.0,) * channels), np.float32)
-        self._room = np.zeros((channels, self._fft_samples), np.float32)
+        self._buffer = np.zeros((channels, self._fft_samples), np.float32)
         self._power: list[NDArray[np.float32]] = []
 
     def feed(self, tile: NDArray[np.float32]) -> None:
-        """Take a tile of shape (channels, frames); what fills no step is left out."""
+        """Measure the whole steps of a tile of shape (channels, frames)."""
         step, frames = self._step_samples, tile.shape[1]
-        self._room[:, step : step + frames] = tile
-        self._room[:, step + frames :] = 0.0
-        weighted = np.fft.irfft(np.fft.rfft(self._room) * self._gain, n=self._fft_samples)
+        self._buffer[:, step : step + frames] = tile
+        self._buffer[:, step + frames :] = 0.0
+        weighted = np.fft.irfft(np.fft.rfft(self._buffer) * self._gain, n=self._fft_samples)
         whole = frames // step
         steps = weighted[:, step : step + whole * step].reshape(len(tile), whole, step)
         power = np.einsum("csn,csn->cs", steps, steps) / np.float32(step)
         self._power.append(self._weights @ power)
-        self._room[:, :step] = self._room[:, frames : step + frames]
+        self._buffer[:, :step] = self._buffer[:, frames : step + frames]
 
     def result(self) -> Loudness:
         """Return the loudness of all tiles so far."""
@@ -86,7 +86,7 @@ class LoudnessMeter:
 
 
 def gated_loudness(step_power: NDArray[np.float32]) -> Loudness:
-    """Return the loudness of a K-weighted power per step, shape (steps,), summed over channels."""
+    """Return the loudness for K-weighted powers, shape (steps,), summed over the channels."""
     total = np.concatenate([[0.0], np.cumsum(step_power, dtype=np.float64)])
     blocks = np.maximum(total[BLOCK_STEPS:] - total[:-BLOCK_STEPS], 0.0) / BLOCK_STEPS
     counted = blocks[blocks > _power(ABSOLUTE_GATE_LUFS)]
@@ -134,7 +134,7 @@ def _shelf(rate_hz: int, delay: NDArray[np.complex128]) -> NDArray[np.complex128
 def _high_pass(rate_hz: int, delay: NDArray[np.complex128]) -> NDArray[np.complex128]:
     corner_hz, quality = 38.13547087602444, 0.5003270373238773
     k = math.tan(math.pi * corner_hz / rate_hz)
-    # The standard's own numerator is 1, -2, 1 whatever the denominator begins with.
+    # The standard's numerator is 1, -2, 1, not scaled like the denominator.
     scale = 1 + k / quality + k * k
     return scale * (1 - delay) ** 2 / _quadratic(_denominator(k, quality), delay)
 
@@ -144,6 +144,6 @@ def _denominator(k: float, quality: float) -> tuple[float, float, float]:
 
 
 def _quadratic(
-    context: tuple[float, float, float], delay: NDArray[np.complex128]
+    coefficients: tuple[float, float, float], delay: NDArray[np.complex128]
 ) -> NDArray[np.complex128]:
-    return context[0] + context[1] * delay + context[2] * delay**2
+    return coefficients[0] + coefficients[1] * delay + coefficients[2] * delay**2

@@ -1,8 +1,8 @@
-"""What a captioning model hears: power in 128 mel bands up to 8 kHz.
+"""Log-mel input of captioning models: the power in 128 mel bands up to 8 kHz.
 
-The bands are Slaney's, as in Malcolm Slaney's Auditory Toolbox (1998): linear to 1 kHz and
-logarithmic above, triangles of equal area. Whisper-like models, Qwen3-Omni's among them, take the
-logarithm of these.
+The bands are those of Malcolm Slaney's Auditory Toolbox (1998): linear to 1 kHz and logarithmic
+above, triangles of equal area. Whisper-like models, Qwen3-Omni's audio encoder among them, take the
+logarithm of these powers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def mel_power(
     Args:
         samples: shape (..., frames): one channel, or several sounds of the same length.
         rate_hz: their rate.
-        hop_s: from the start of a frame to that of the next.
+        hop_s: the time from the start of a frame to the start of the next.
 
     Returns:
         Shape (..., hops, 128), float64; no hops for a sound shorter than one frame.
@@ -40,15 +40,15 @@ def mel_power(
     frames = np.lib.stride_tricks.sliding_window_view(samples, size, axis=-1)[..., ::hop, :]
     spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1])
     power = spectrum.real**2 + spectrum.imag**2
-    # Band by band, because each is a few bins wide; and one product of all with all would go to
-    # the threads of the algebra library, which spin while other work needs the cores.
+    # Band by band, because a band is a few bins wide. One product of whole matrices would start the
+    # threads of the linear algebra library, which spin while other threads need the cores.
     triangles = _triangles(size, rate_hz)
     return np.stack([power[..., at : at + len(row)] @ row for at, row in triangles], axis=-1)
 
 
 @functools.lru_cache(maxsize=8)
 def _triangles(size: int, rate_hz: int) -> tuple[tuple[int, NDArray[np.float64]], ...]:
-    """For each band the first bin of the spectrum that is in it, and the weights from there on."""
+    """For each band, its first bin of the spectrum and the weights from there on."""
     edges = _to_hz(np.linspace(0, _to_mel(float(TOP_HZ)), BANDS + 2))
     bins = np.fft.rfftfreq(size, 1 / rate_hz)
     width, ramp = np.diff(edges), edges[:, None] - bins[None]

@@ -1,15 +1,14 @@
-"""Sudden starts: how many, how often, how regular.
+"""Onsets: sudden starts of sound, their number and their regularity.
 
 Rules:
 
-- An onset is a frame whose rise (see `spectrum`) is the highest within `PEAK_REACH_FRAMES` to
-  either side and at least `RISE_DB` above the mean of the second around it. What a clip begins with
-  has nothing to rise from and is no onset.
-- Its level may not have fallen: a tone that breaks off sprays power over the whole spectrum, but
-  nothing has begun.
-- The onsets are regular when at least `REGULAR_SHARE` of the intervals between them, and at least
-  `REGULAR_INTERVALS`, lie within a tenth (or one frame, which is as fine as they are known) of the
-  median interval.
+- An onset is a frame whose rise (see `spectrum`) is the highest within `PEAK_REACH_FRAMES` on
+  either side, and at least `RISE_DB` above the mean of the second around it. The first frames of a
+  clip have no rise and are no onsets.
+- Its level must not have fallen: a tone that breaks off spreads power over the whole spectrum
+  without a new sound.
+- The onsets are regular if at least `REGULAR_SHARE` of the intervals between them, and at least
+  `REGULAR_INTERVALS`, are within a tenth (or one frame, the resolution) of the median interval.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ class Onsets:
     """The sudden starts of a clip.
 
     Attributes:
-        count: how many there are.
-        interval_s: the mean of the intervals that are alike, None when the onsets are not regular.
-        alike_share: the share of the intervals that lie close to the median, 0 to 1.
+        count: the number of onsets.
+        interval_s: the mean of the intervals close to the median, None if the onsets are irregular.
+        alike_share: the share of the intervals close to the median, 0 to 1.
     """
 
     count: int
@@ -49,7 +48,7 @@ class Onsets:
 
 
 def find_onsets(rises: Rises) -> NDArray[np.intp]:
-    """Return the frames in which something suddenly begins, ascending."""
+    """Return the frames of the onsets, ascending."""
     rise_db, level_db = rises.rise_db, rises.level_db
     if len(rise_db) <= RISE_FRAMES:
         return np.zeros(0, np.intp)
@@ -63,7 +62,7 @@ def find_onsets(rises: Rises) -> NDArray[np.intp]:
 
 
 def _mean_around(values: NDArray[np.float32], reach: int) -> NDArray[np.float64]:
-    """Return the mean of each value and up to `reach` to either side, shape (frames,)."""
+    """Return the mean of each value and up to `reach` on either side, shape (frames,)."""
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     places = np.arange(len(values))
     first, end = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(values))
@@ -72,7 +71,7 @@ def _mean_around(values: NDArray[np.float32], reach: int) -> NDArray[np.float64]
 
 
 def describe_onsets(frames: NDArray[np.intp], *, frame_s: float) -> Onsets:
-    """Return number and regularity of onsets at the given frames, `frame_s` apart."""
+    """Return the number and the regularity of onsets at `frames`, which are `frame_s` long."""
     intervals = np.diff(frames)
     if not len(intervals):
         return Onsets(count=len(frames), interval_s=None, alike_share=0.0)

@@ -1,17 +1,17 @@
-"""The repetition rate of a frame: its pitch, if it has one.
+"""The pitch of a frame: its repetition rate, if it has one.
 
-The method: the autocorrelation is the transform of the power spectrum (Wiener and Khinchin),
+Method: the autocorrelation is the inverse transform of the power spectrum (Wiener and Khinchin),
 divided by that of the window (P. Boersma, "Accurate short-term analysis of the fundamental
 frequency and the harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 1993). Of its
-peaks behind the first zero crossing, the first that comes within `KEY_PEAK` of the highest gives
-the period, so that a sound is not taken for one an octave lower (P. McLeod and G. Wyvill, "A
-smarter way to find pitch", ICMC 2005).
+peaks after the first zero crossing, the first within `KEY_PEAK` of the highest gives the period, so
+that the pitch is not an octave too low (P. McLeod and G. Wyvill, "A smarter way to find pitch",
+ICMC 2005).
 
 Rules:
 
-- Only what lies below `TOP_HZ` is looked at, and a frame that holds most of its power above has no
-  pitch. A frame is periodic where the autocorrelation reaches `PERIODIC_FROM`.
-- A single periodic frame may be chance: `steady` keeps those that have a neighbour of like pitch.
+- Only power below `TOP_HZ` counts; a frame with most of its power above has no pitch. A frame is
+  periodic if its autocorrelation reaches `PERIODIC_FROM`.
+- A single periodic frame may be chance: `steady` keeps those with a neighbour of like pitch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.dsp.tiles import fast_length
+from captoolkit.dsp.tiles import fast_fft_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,16 +34,16 @@ LIKE_PITCH = 0.1
 """Neighbouring frames within a tenth of each other (less than two semitones) have like pitch."""
 POWER_SHARE_BELOW_TOP = 0.5
 FINENESS = 4
-"""Points of the autocorrelation per period of `TOP_HZ`: twice what the sampling theorem asks."""
+"""Points of the autocorrelation per period of `TOP_HZ`: twice the minimum for sampling it."""
 
 
 class PitchFinder:
-    """Finds the pitch of power spectra that share one window and one spacing of bins."""
+    """Finds the pitch of power spectra with one window and one spacing of bins."""
 
     def __init__(self, window: NDArray[np.float32], *, rate_hz: int, fft_samples: int) -> None:
         bin_hz = rate_hz / fft_samples
         self._bins = min(fft_samples // 2 + 1, round(TOP_HZ / bin_hz))
-        self._points = fast_length(round(FINENESS * TOP_HZ / bin_hz))
+        self._points = fast_fft_length(round(FINENESS * TOP_HZ / bin_hz))
         self._points_per_s = self._points * bin_hz
         self._highest_hz = min(HIGHEST_HZ, rate_hz / 4)
         self._lags = int(self._points_per_s / LOWEST_HZ) + 2
@@ -51,18 +51,18 @@ class PitchFinder:
         self._window_shape = (shape / shape[:, :1]).astype(np.float32)
 
     def find(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the pitch in Hz of each power spectrum of shape (frames, bins), 0 where none."""
+        """Return the pitch in Hz of each power spectrum of shape (frames, bins), 0 without one."""
         below = power[:, : self._bins].sum(axis=1)
-        heard = (below > 0) & (below >= POWER_SHARE_BELOW_TOP * power.sum(axis=1))
+        has_power_below = (below > 0) & (below >= POWER_SHARE_BELOW_TOP * power.sum(axis=1))
         pitch_hz = np.zeros(len(power), np.float32)
-        pitch_hz[heard] = self._find(power[heard])
+        pitch_hz[has_power_below] = self._find(power[has_power_below])
         return pitch_hz
 
     def _find(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
         if not len(power):
             return np.zeros(0, np.float32)
-        plain = self._correlation(power)
-        likeness = plain / plain[:, :1] / self._window_shape
+        correlation = self._correlation(power)
+        likeness = correlation / correlation[:, :1] / self._window_shape
         lag, height = _first_key_peak(likeness)
         found_hz = self._points_per_s / np.maximum(lag, 1.0)
         pitched = (height >= PERIODIC_FROM) & (found_hz <= self._highest_hz)
@@ -73,7 +73,7 @@ class PitchFinder:
 
 
 def _first_key_peak(likeness: NDArray[np.floating]) -> tuple[NDArray[np.floating], ...]:
-    """Return lag (in points, between them, too) and height of the key peak of each row."""
+    """Return the lag (in fractions of points) and the height of the key peak of each row."""
     middle = likeness[:, 1:-1]
     peaks = (middle > likeness[:, :-2]) & (middle >= likeness[:, 2:])
     peaks &= np.logical_or.accumulate(middle < 0, axis=1)
@@ -87,7 +87,7 @@ def _first_key_peak(likeness: NDArray[np.floating]) -> tuple[NDArray[np.floating
 
 
 def steady(pitch_hz: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which frames of shape (frames,) have a pitch that a neighbour shares."""
+    """Return a mask of shape (frames,): the frames whose pitch a neighbour shares."""
     pitched = pitch_hz > 0
     ratio = pitch_hz[1:] / np.where(pitched[:-1], pitch_hz[:-1], 1.0)
     alike = pitched[1:] & pitched[:-1] & (abs(np.log(np.maximum(ratio, 1e-6))) < LIKE_PITCH)

@@ -1,18 +1,18 @@
-"""Blocks of samples -> the level of each 100 ms -> the long silences that may be left out.
+"""Levels of a recording in hops of 100 ms, and the long silences that may be left out.
 
-Quiet sound is not silence, and what is in doubt is kept. The rules:
+Quiet sound is not silence; in doubt, sound is kept. The rules:
 
-- The *level* of 100 ms is that of their loudest 10 ms in the loudest channel, without offset: a
-  short tick counts, and neither a dead channel nor two that cancel hide anything.
-- A recording is *loud* at the level that its loudest second reaches, all of it together: a single
-  knock on the microphone is shorter.
-- *Silence* stays more than 45 dB below that and below -60 dBFS; what stays below -90 dBFS always is
-  silence. So soft rain is kept where it is all there is, because nothing is that much louder.
-- What *stands out* of the hush around it by more than 10 dB is sound even so: an owl, far away in a
-  quiet night.
-- A silence gives half a second back to the sound on either side, so that no onset and no decay is
-  cut; nothing shorter than a second is kept or left out.
-- A recording that is silent all through is kept whole: there must be something to send.
+- The *level* of a hop is that of its loudest 10 ms in the loudest channel, without offset: a short
+  tick counts, and neither a dead channel nor two channels that cancel hide anything.
+- The *loud level* is the level that the loudest second of the recording reaches in total. A single
+  knock on the microphone is shorter than that.
+- *Silence* is more than 45 dB below the loud level and below -60 dBFS; everything below -90 dBFS is
+  silence. A recording of nothing but soft rain is therefore kept, because nothing in it is louder.
+- A sound more than 10 dB above the *hush* (the silence around it) is not silence, such as a distant
+  owl in a quiet night.
+- A silence leaves half a second to the sound on either side, so that no onset and no decay is cut.
+  Nothing shorter than a second is kept or left out.
+- A recording that is silent throughout is kept whole, because there must be something to send.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ HOP_TICKS = 10
 TICKS_PER_S = HOP_TICKS * HOPS_PER_S
 
 LOUD_HOPS = HOPS_PER_S
-# Steady rain at -50 dBFS under a voice at -10 is heard; turned down together they still are.
+# Steady rain 40 dB below a voice is audible, at any volume.
 BELOW_LOUD_DB = 45.0
 HIGHEST_DB = -60.0
-LOWEST_DB = -90.0  # 16 bits with dither end at -96 dBFS
+LOWEST_DB = -90.0  # the noise floor of 16 bits with dither is at -96 dBFS
 
-# In an hour of pink noise no hop lies 9 dB above the lower quartile, in white noise none 2 dB.
+# In an hour of pink noise no hop is 9 dB above the lower quartile, in white noise none is 2 dB.
 STANDS_OUT_DB = 10.0
 HUSH_HOPS = 60 * HOPS_PER_S  # longer than a car takes to pass
 
 MARGIN_HOPS = HOPS_PER_S // 2
 SHORTEST_HOPS = HOPS_PER_S
 
-LOUDEST = 1e3  # what is louder is no sound but a fault
-FLOOR_POWER = 1e-12  # nothing has no logarithm: levels end at -120 dBFS
+LOUDEST = 1e3  # a louder sample is a fault of the file
+FLOOR_POWER = 1e-12  # the lowest level is -120 dBFS
 
 Levels = NDArray[np.float64]
 Run = tuple[int, int]  # hops [first, end)
-Sound = NDArray[np.float64]  # shape (channels, frames), unlike blocks: sums run along the frames
+Sound = NDArray[np.float64]  # shape (channels, frames), unlike blocks: sums are along the frames
 
 
-class Meter:
-    """The level of each 100 ms of a running sound; of the sound itself it holds less than that.
+class HopLevelMeter:
+    """Measures the level of each 100 ms of a running sound; holds less than 100 ms of it.
 
     Args:
-        rate_hz: of the sound, at least 100.
+        rate_hz: the rate of the sound, at least 100.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -63,50 +63,50 @@ class Meter:
             raise ValueError(f"{rate_hz=} must be at least {TICKS_PER_S}")
         self._rate_hz = rate_hz
         self._levels_db = array("d")
-        self._left_over: Sound | None = None
+        self._incomplete: Sound | None = None
 
-    def listen(self, block: NDArray[Any]) -> None:
-        """Take a block in, of any length.
+    def feed(self, block: NDArray[Any]) -> None:
+        """Measure a block of any length.
 
         Args:
-            block: shape (frames, channels), as many channels each time; floats of which 1.0 is full
-                scale, or integers that fill their type. What is no number counts as nothing.
+            block: shape (frames, channels), with the same channels each time; floats with 1.0 as
+                full scale, or integers that fill their type. NaN and infinity count as zero.
         """
-        for start in range(0, len(block), self._rate_hz):  # a long block is not copied whole
-            self._take(_sound(block[start : start + self._rate_hz]))
+        for start in range(0, len(block), self._rate_hz):  # a long block is converted in pieces
+            self._add(_sound(block[start : start + self._rate_hz]))
 
     def levels_db(self) -> Levels:
-        """Return the levels so far in dBFS, one per `HOP_S`, that of a hop just begun included.
+        """Return the levels so far in dBFS, one per `HOP_S`, the last perhaps of a shorter hop.
 
-        A full-scale sine has -3 dBFS. The blocks make no difference, and a hop is a tenth of a
-        second at any rate: levels measured at one rate tell of the same sound at another.
+        A full-scale sine is at -3 dBFS. A hop is a tenth of a second at any rate, so levels
+        measured at one rate are valid for the same sound at another.
         """
         whole = np.array(self._levels_db)
-        if self._left_over is None or not self._left_over.size:
+        if self._incomplete is None or not self._incomplete.size:
             return whole
-        edges = np.unique(np.minimum(self._tick_edges(1), self._left_over.shape[1]))
-        return np.append(whole, _levels_db(self._left_over, edges))
+        edges = np.unique(np.minimum(self._tick_edges(1), self._incomplete.shape[1]))
+        return np.append(whole, _levels_db(self._incomplete, edges))
 
-    def _take(self, sound: Sound) -> None:
-        if self._left_over is not None:
-            sound = np.concatenate([self._left_over, sound], axis=1)
+    def _add(self, sound: Sound) -> None:
+        if self._incomplete is not None:
+            sound = np.concatenate([self._incomplete, sound], axis=1)
         edges = self._tick_edges(self._whole_hops(sound.shape[1]))
         end = edges[-1]
         if end:
             self._levels_db.extend(_levels_db(sound[:, :end], edges))
-        self._left_over = sound[:, end:]
+        self._incomplete = sound[:, end:]
 
     def _whole_hops(self, frames: int) -> int:
-        """How many hops the frames complete that follow the last whole hop."""
+        """The number of hops that are complete with `frames` frames after the last whole hop."""
         done = len(self._levels_db)
-        heard = _hop_start(done, self._rate_hz) + frames
-        # The most hops of which the end, as `_hop_start` rounds it, has been heard.
-        return ((heard + 1) * HOPS_PER_S - 1) // self._rate_hz - done
+        end = _hop_start(done, self._rate_hz) + frames
+        # The largest number of hops whose end, as `_hop_start` rounds it, is not after `end`.
+        return ((end + 1) * HOPS_PER_S - 1) // self._rate_hz - done
 
     def _tick_edges(self, hops: int) -> NDArray[np.int64]:
-        """Where the ticks of the next hops begin, counted from the last whole hop, and their end.
+        """The starts of the ticks of the next hops, from the last whole hop, and their end.
 
-        Not every rate is a multiple of 100: each edge is rounded by itself, so they never drift.
+        Not every rate is a multiple of 100. Each edge is rounded on its own, so they never drift.
         """
         done = len(self._levels_db)
         ticks = np.arange(done * HOP_TICKS, (done + hops) * HOP_TICKS + 1, dtype=np.int64)
@@ -120,17 +120,17 @@ def _hop_start(hop: int, rate_hz: int) -> int:
 
 
 def _sound(block: NDArray[Any]) -> Sound:
-    """A block with its channels first, full scale at 1.0, and nothing in it that cannot be."""
+    """A block with channels first, 1.0 as full scale, and faulty samples at zero."""
     sound = block.T.astype(np.float64, order="C")
     if np.issubdtype(block.dtype, np.integer):
         return sound / (np.iinfo(block.dtype).max + 1)
-    if np.abs(sound).max() <= LOUDEST:  # not so if there is a NaN
+    if np.abs(sound).max() <= LOUDEST:  # False for NaN
         return sound
     return np.where(np.abs(sound) <= LOUDEST, sound, 0.0)
 
 
 def _levels_db(sound: Sound, edges: NDArray[np.int64]) -> Levels:
-    """The level of each hop, given where its ticks begin and the last one ends."""
+    """The level of each hop; `edges` are the starts of its ticks, and the end of the last."""
     ticks, lengths = edges[:-1], np.diff(edges)
     hops = np.arange(0, len(ticks), HOP_TICKS)
     sums = np.add.reduceat(sound, ticks, axis=1)
@@ -144,10 +144,10 @@ def _levels_db(sound: Sound, edges: NDArray[np.int64]) -> Levels:
 
 
 def threshold_db(levels_db: Levels) -> float:
-    """Return the level in dBFS below which a recording is silent, unless something stands out.
+    """Return the level in dBFS below which a recording is silent, except sounds above the hush.
 
-    It is 45 dB below the level that the loudest second reaches, the hops of which need not be
-    neighbours, but never above -60 dBFS and never below -90 dBFS.
+    It is 45 dB below the level that the ten loudest hops reach, which need not be neighbours, but
+    at most -60 dBFS and at least -90 dBFS.
 
     ```python
     >>> voice, hush = [-15.0] * 50, [-70.0] * 500
@@ -165,16 +165,16 @@ def threshold_db(levels_db: Levels) -> float:
 def silences(
     levels_db: Levels, *, rate_hz: int, total_samples: int, at_least_s: Fraction | float
 ) -> tuple[tuple[int, int], ...]:
-    """Return what may be left out: spans [start, end) in samples, in order.
+    """Return the stretches that may be left out: spans [start, end) in samples, in order.
 
-    The margins are given back already: a silence of 10 s between sounds leaves out 9 s. At the
-    start and the end of the recording there is no sound on the outer side, and no margin.
+    They are without the margins: a silence of 10 s between sounds gives a span of 9 s. There is no
+    margin at the start and the end of the recording.
 
     Args:
-        levels_db: of the whole recording, by a `Meter`, which may have listened at another rate.
-        rate_hz: of the samples that are returned.
-        total_samples: how long the recording is at that rate.
-        at_least_s: how long a silence must last, to the tenth of a second.
+        levels_db: the levels of the whole recording from a `HopLevelMeter`, at any rate.
+        rate_hz: the rate of the returned samples.
+        total_samples: the length of the recording at that rate.
+        at_least_s: the shortest silence, to the tenth of a second.
 
     ```python
     >>> levels_db = np.array([-15.0] * 50 + [-70.0] * 200 + [-15.0] * 50)
@@ -199,7 +199,7 @@ def silences(
 
 
 def _sounds(levels_db: Levels) -> NDArray[np.bool_]:
-    """Which hops are sound: those that reach the threshold, and what stands out of the hush."""
+    """A mask of the hops with sound: those above the threshold, and those far above the hush."""
     sounds = levels_db >= threshold_db(levels_db)
     hush = levels_db[~sounds]
     if hush.size:
@@ -210,17 +210,17 @@ def _sounds(levels_db: Levels) -> NDArray[np.bool_]:
 def _background_db(hush_db: Levels) -> Levels:
     """The background of each hop of hush: the lower quartile of about a minute around it.
 
-    Of three such minutes the quietest counts, so that what lasts for a whole one stands out too.
+    The lowest of three neighbouring minutes counts, so that a sound may last for a whole minute.
     """
     minutes = np.array_split(hush_db, max(1, len(hush_db) // HUSH_HOPS))
     quartiles = [max(LOWEST_DB, float(np.quantile(minute, 0.25))) for minute in minutes]
-    beside = np.pad(quartiles, 1, mode="edge")
-    quietest = np.minimum.reduce([beside[:-2], beside[1:-1], beside[2:]])
+    padded = np.pad(quartiles, 1, mode="edge")
+    quietest = np.minimum.reduce([padded[:-2], padded[1:-1], padded[2:]])
     return np.repeat(quietest, [len(minute) for minute in minutes])
 
 
 def _runs(mask: NDArray[np.bool_]) -> Iterator[Run]:
-    """The stretches over which the mask is true."""
+    """The stretches of hops in which the mask is true."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
     return zip(edges[::2], edges[1::2], strict=True)
 
@@ -231,17 +231,17 @@ def _hops(run: Run) -> int:
 
 
 def _without_margins(run: Run, *, hops: int) -> Run:
-    """What of a run of silent hops is left out; what is kept beside it lasts a second at least."""
+    """A run of silent hops without its margins; at least a second on either side is kept."""
     first, end = run
     if first > 0:
         first = max(first + MARGIN_HOPS, SHORTEST_HOPS)
-    if end < hops:  # the last hop may be a short one, and is not counted
+    if end < hops:  # the last hop may be shorter, so it is not counted
         end = min(end - MARGIN_HOPS, hops - 1 - SHORTEST_HOPS)
     return first, end
 
 
 def _in_samples(run: Run, *, hops: int, rate_hz: int, total_samples: int) -> tuple[int, int]:
-    """The run in samples; the last hop ends with the recording, even if that was resampled."""
+    """The run in samples; the last hop ends with the recording, which may have been resampled."""
     first, end = run
     end_samples = total_samples if end == hops else _hop_start(end, rate_hz)
     return _hop_start(first, rate_hz), min(end_samples, total_samples)

@@ -1,23 +1,32 @@
-"""What the spectrum of each frame says: rises, flatness, where its power lies, its pitch.
+"""Spectral figures of each frame, and the character of the sounding frames of a clip.
 
 A frame is 50 ms under a Hann window; one begins with every hop (20 ms). Its power spectrum is the
-mean of those of the channels, so that channels of opposite sign do not cancel, and its sum is the
-mean square of the samples. The rise is taken of every frame, the rest of every second one.
+mean over the channels, so that channels of opposite sign do not cancel, and the sum of the spectrum
+is the mean square of the samples. The rise is measured in every frame, the other figures in every
+second one. Bins below `LOWEST_BIN_HZ` are left out.
 
-Rules:
+Rules for a frame:
 
-- A frame *sounds* at `SOUNDING_DB` or above; fainter ones are not searched for a pitch.
+- A frame *sounds* at `SOUNDING_DB` or above; quieter frames have no pitch.
 - *Rise* is the spectral flux of S. Böck and G. Widmer ("Maximum filter vibrato suppression for
-  onset detection", DAFx 2013): by how many dB the bands lie above what they and their neighbours
-  held two frames ago, falling bands left out, as a mean over `BANDS` bands on the mel scale. Bands
-  are not followed below `BAND_FLOOR_DB`.
-- *Flatness* is the geometric by the arithmetic mean of the power (J. D. Johnston, "Transform
-  coding of audio signals using perceptual noise criteria", IEEE JSAC 6(2), 1988), taken in bands,
-  as the AudioSpectrumFlatness of MPEG-7 (ISO/IEC 15938-4) is, and of the spectrum raised by 3 dB an
-  octave, so that a slope is not taken for tones. The dB of the bands are averaged by their power:
+  onset detection", DAFx 2013): the dB by which the bands are above the maximum of themselves and
+  their neighbours two frames before, falling bands counted as 0, as a mean over `BANDS` bands on
+  the mel scale. Bands are not followed below `BAND_FLOOR_DB`.
+- *Flatness* is the geometric mean of the power divided by the arithmetic mean (J. D. Johnston,
+  "Transform coding of audio signals using perceptual noise criteria", IEEE JSAC 6(2), 1988), in
+  bands, as AudioSpectrumFlatness of MPEG-7 (ISO/IEC 15938-4), after raising the spectrum by 3 dB an
+  octave, so that a slope does not count as tonal. The dB of the bands are averaged by their power:
   noise gives about -3 dB, a single tone less than -20 dB.
-- *Centroid* is the centre of the power, *roll-off* the frequency below which 95 % of it lies.
-- Only whole frames are looked at; bins below `LOWEST_BIN_HZ` are left out.
+- *Centroid* is the centre of the power, *roll-off* the frequency below which 95 % of it is.
+
+Rules for a clip:
+
+- Only sounding frames count. A frame is tonal if its flatness is below `TONAL_DB` or it is periodic
+  together with a neighbour, noise-like if its flatness is above `NOISE_DB` and it is not periodic,
+  otherwise neither.
+- Centroid and roll-off are medians over the frames, so that each moment has the same weight at any
+  level. The pitch range is from the 10th to the 90th percentile.
+- Fewer than `FEWEST_FRAMES` sounding frames (0.2 s) have no character.
 """
 
 from __future__ import annotations
@@ -27,15 +36,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.dsp.pitch import PitchFinder
-from captoolkit.dsp.tiles import Clock, fast_length
+from captoolkit.dsp.pitch import PitchFinder, steady
+from captoolkit.dsp.tiles import HopGrid, fast_fft_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAME_S = 0.05
 FFT_S = 0.0725
-"""Window plus the longest period looked for, so that the correlation does not wrap around."""
+"""The window plus the longest period, so that the autocorrelation does not wrap around."""
 LOWEST_BIN_HZ = 26.0
 SOUNDING_DB = -60.0
 SOUNDING_POWER = np.float32(10 ** (SOUNDING_DB / 10))
@@ -47,19 +56,24 @@ RISE_FRAMES = 2
 FLATNESS_BAND_HZ = 300.0
 ROLLOFF_SHARE = 0.95
 TINY = np.float32(1e-20)
-"""Added where a logarithm follows: -200 dB."""
+"""Added before a logarithm: -200 dB."""
+TONAL_DB = -10.0
+NOISE_DB = -5.0
+FEWEST_FRAMES = 5
+PITCH_SHARE = 0.2
+"""If fewer of the sounding frames are periodic, the clip has no pitch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frames:
-    """Figures of every second frame; all arrays of shape (frames,), float32.
+class FrameFigures:
+    """Figures of every second frame; all arrays have shape (frames,) and type float32.
 
     Attributes:
         power: mean square, 1.0 is full scale.
         flatness_db: at most 0.
         centroid_hz: the centre of the power.
-        rolloff_hz: 95 % of the power lie below it.
-        pitch_hz: 0 where there is none.
+        rolloff_hz: 95 % of the power is below it.
+        pitch_hz: 0 for a frame without pitch.
     """
 
     power: NDArray[np.float32]
@@ -78,33 +92,31 @@ class Rises:
 
 
 class SpectrumMeter:
-    """Cuts tiles into frames and keeps the figures of each, never the spectra."""
+    """Cuts tiles into frames and stores the figures of each, not the spectra."""
 
-    def __init__(self, *, clock: Clock, channels: int) -> None:
-        self._hop = clock.hop_samples
-        self._window = np.hanning(round(FRAME_S * clock.rate_hz) + 1)[:-1].astype(np.float32)
-        self._fft_samples = fast_length(round(FFT_S * clock.rate_hz))
-        self._bin_hz = clock.rate_hz / self._fft_samples
+    def __init__(self, *, grid: HopGrid, channels: int) -> None:
+        self._hop = grid.hop_samples
+        self._window = np.hanning(round(FRAME_S * grid.rate_hz) + 1)[:-1].astype(np.float32)
+        self._fft_samples = fast_fft_length(round(FFT_S * grid.rate_hz))
+        self._bin_hz = grid.rate_hz / self._fft_samples
         energy = float((self._window**2).sum()) * self._fft_samples * channels / 2
         self._scale = np.float32(1 / energy)
-        self._pitch = PitchFinder(
-            self._window, rate_hz=clock.rate_hz, fft_samples=self._fft_samples
-        )
+        self._pitch = PitchFinder(self._window, rate_hz=grid.rate_hz, fft_samples=self._fft_samples)
         self._edges = _band_edges(self._bin_hz, self._fft_samples // 2 + 1)
         self._waiting = np.zeros((channels, 0), np.float32)
         self._recent = np.zeros((0, len(self._edges) - 1), np.float32)
-        self._frames_seen = 0
+        self._frames_so_far = 0
         self._rises: list[NDArray[np.float32]] = []
         self._figures: list[NDArray[np.float32]] = []
 
     def feed(self, tile: NDArray[np.float32]) -> None:
-        """Take a tile of shape (channels, frames)."""
+        """Measure a tile of shape (channels, frames)."""
         samples = np.concatenate([self._waiting, tile], axis=1)
         count = max(0, (samples.shape[1] - len(self._window)) // self._hop + 1)
         self._waiting = samples[:, count * self._hop :].copy()
         if count:
             self._measure(self._spectra(samples, count))
-            self._frames_seen += count
+            self._frames_so_far += count
 
     def _spectra(self, samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         """Return the power spectra of the first frames, shape (count, bins)."""
@@ -122,7 +134,7 @@ class SpectrumMeter:
     def _measure(self, power: NDArray[np.float32]) -> None:
         level_db = 10 * np.log10(power.sum(axis=1) + TINY)
         self._rises.append(np.stack([self._rise_db(power), level_db]))
-        chosen = power[self._frames_seen % 2 :: 2]
+        chosen = power[self._frames_so_far % 2 :: 2]
         total = chosen.sum(axis=1)
         pitch_hz = np.zeros(len(chosen), np.float32)
         pitch_hz[total >= SOUNDING_POWER] = self._pitch.find(chosen[total >= SOUNDING_POWER])
@@ -140,17 +152,17 @@ class SpectrumMeter:
     def _rise_db(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
         sums = np.add.reduceat(power[:, : self._edges[-1]], self._edges[:-1], axis=1)
         bands_db = np.maximum(10 * np.log10(sums + TINY), np.float32(BAND_FLOOR_DB))
-        known = np.concatenate([self._recent, bands_db])
-        self._recent = known[-RISE_FRAMES:]
-        before = _spread(known[:-RISE_FRAMES])
-        rises = np.maximum(known[RISE_FRAMES:] - before, 0.0).mean(axis=1)
+        bands = np.concatenate([self._recent, bands_db])
+        self._recent = bands[-RISE_FRAMES:]
+        before = _spread(bands[:-RISE_FRAMES])
+        rises = np.maximum(bands[RISE_FRAMES:] - before, 0.0).mean(axis=1)
         return np.concatenate([np.zeros(len(power) - len(rises), np.float32), rises])
 
-    def frames(self) -> Frames:
+    def frames(self) -> FrameFigures:
         """Return the figures of every second frame so far."""
         figures = np.concatenate([np.zeros((5, 0), np.float32), *self._figures], axis=1)
         power, flatness, centroid_hz, rolloff_hz, pitch_hz = figures
-        return Frames(
+        return FrameFigures(
             power=power,
             flatness_db=flatness,
             centroid_hz=centroid_hz,
@@ -198,8 +210,59 @@ def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.floa
 
 
 def _centre_hz(power: NDArray[np.float32], bin_hz: float) -> tuple[NDArray[np.float32], ...]:
-    """Return centroid and roll-off of each power spectrum of shape (frames, bins), in Hz."""
+    """Return the centroid and roll-off of each power spectrum of shape (frames, bins), in Hz."""
     total = power.sum(axis=1) + TINY
     centroid = power @ np.arange(power.shape[1], dtype=np.float32) / total
     reached = np.cumsum(power, axis=1) >= ROLLOFF_SHARE * total[:, None]
     return centroid * np.float32(bin_hz), reached.argmax(axis=1) * np.float32(bin_hz)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Character:
+    """Figures over the sounding frames of a clip; shares are fractions of them, 0 to 1.
+
+    Attributes:
+        sounding_share: the fraction of all frames that sound.
+        pitch_low_hz: the 10th percentile over the periodic frames, None below `PITCH_SHARE`.
+        pitch_high_hz: the 90th percentile.
+    """
+
+    sounding_share: float
+    tonal_share: float
+    noise_share: float
+    flatness_db: float
+    centroid_hz: float
+    rolloff_hz: float
+    periodic_share: float
+    pitch_low_hz: float | None
+    pitch_high_hz: float | None
+
+
+def describe_frames(frames: FrameFigures, *, chosen: NDArray[np.bool_]) -> Character | None:
+    """Return the character of the sounding frames in `chosen`, a mask of shape (frames,)."""
+    sounding = chosen & (frames.power >= SOUNDING_POWER)
+    if sounding.sum() < FEWEST_FRAMES:
+        return None
+    periodic = steady(frames.pitch_hz)[sounding]
+    flatness_db = frames.flatness_db[sounding]
+    low_hz, high_hz = _pitch_range(frames.pitch_hz[sounding][periodic], frames=len(periodic))
+    return Character(
+        sounding_share=float(sounding.sum() / chosen.sum()),
+        tonal_share=float((periodic | (flatness_db < TONAL_DB)).mean()),
+        noise_share=float((~periodic & (flatness_db > NOISE_DB)).mean()),
+        flatness_db=float(np.median(flatness_db)),
+        centroid_hz=float(np.median(frames.centroid_hz[sounding])),
+        rolloff_hz=float(np.median(frames.rolloff_hz[sounding])),
+        periodic_share=float(periodic.mean()),
+        pitch_low_hz=low_hz,
+        pitch_high_hz=high_hz,
+    )
+
+
+def _pitch_range(
+    pitch_hz: NDArray[np.float32], *, frames: int
+) -> tuple[float | None, float | None]:
+    if len(pitch_hz) < PITCH_SHARE * frames:
+        return None, None
+    low_hz, high_hz = np.percentile(pitch_hz, (10, 90))
+    return float(low_hz), float(high_hz)

@@ -1,15 +1,14 @@
-"""Where in a clip something holds: silences, and what stands out of the background.
+"""Stretches of the level curve: near-silences, the background, and events above it.
 
-Rules, all on the level curve of 0.1 s steps:
+Rules, all for the level curve in steps of 0.1 s:
 
-- *Near-silent* is a stretch of at least `SILENCE_S` below `NEAR_SILENCE_DB`, whether or not any
-  sample moves in it.
-- The *background* is the level exceeded nine tenths of the time, L90, as ISO 1996-1 has it for
-  noise in the environment. L10 is exceeded one tenth of the time, and L10 - L90 tells how even the
-  level is.
-- An *event* is a stretch that lies at least `EVENT_DB` above the background, or above `HEARABLE_DB`
-  where the background is fainter still; dips of up to `EVENT_GAP_S` do not end it.
-- Clips shorter than `BACKGROUND_FROM_S` have neither background nor events.
+- *Near-silent* is a stretch of at least `SILENCE_S` below `NEAR_SILENCE_DB`, digital silence
+  included.
+- The *background* is the level exceeded 90 % of the time, L90 in ISO 1996-1 (environmental noise).
+  L10 is exceeded 10 % of the time; L10 - L90 measures the unevenness of the level.
+- An *event* is a stretch at least `EVENT_DB` above the background, or above `HEARABLE_DB` if the
+  background is below that; dips of up to `EVENT_GAP_S` do not end it.
+- Clips shorter than `BACKGROUND_FROM_S` have neither a background nor events.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ EVENT_GAP_S = 1.0
 HEARABLE_DB = -70.0
 BACKGROUND_FROM_S = 5.0
 FLOOR_DB = -100.0
-"""Levels are not followed below this; 16 bits end at -96 dBFS."""
+"""The lowest level of the curve; the noise floor of 16 bits is at -96 dBFS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -42,13 +41,13 @@ class Stretch:
 
     @property
     def steps(self) -> int:
-        """How long it is."""
+        """Its length in steps."""
         return self.end_step - self.start_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A stretch that stands out of the background; its peak is the loudest step in it."""
+class SoundEvent:
+    """A stretch that stands out from the background; its peak is its loudest step."""
 
     stretch: Stretch
     peak_db: float
@@ -57,7 +56,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
-    """The level most of the time, and what stands out of it.
+    """The background level of a clip, and the events above it.
 
     Attributes:
         l90_db: exceeded 90 % of the time, in dBFS.
@@ -67,21 +66,21 @@ class Background:
 
     l90_db: float
     l10_db: float
-    events: tuple[Event, ...]
+    events: tuple[SoundEvent, ...]
 
     @property
     def reference_db(self) -> float:
-        """What events are measured against."""
+        """The level that events are measured against."""
         return max(self.l90_db, HEARABLE_DB)
 
     @property
     def spread_db(self) -> float:
-        """By how much the level varies, counted from `HEARABLE_DB` up."""
+        """The range of the level, L10 - L90, counted from `HEARABLE_DB` up."""
         return max(self.l10_db, HEARABLE_DB) - self.reference_db
 
     @property
     def event_steps(self) -> int:
-        """How many steps the events fill."""
+        """The number of steps in all events."""
         return sum(event.stretch.steps for event in self.events)
 
 
@@ -108,31 +107,31 @@ def stretches(mask: NDArray[np.bool_], *, shortest: int = 1, gap: int = 0) -> tu
     )
 
 
-def inside(found: Iterable[Stretch], *, steps: int) -> NDArray[np.bool_]:
-    """Return which of `steps` steps lie in one of the stretches, shape (steps,)."""
+def mask_of(chosen: Iterable[Stretch], *, steps: int) -> NDArray[np.bool_]:
+    """Return a mask of shape (steps,) that is true inside the stretches."""
     mask = np.zeros(steps, bool)
-    for stretch in found:
+    for stretch in chosen:
         mask[stretch.start_step : stretch.end_step] = True
     return mask
 
 
 def near_silences(level_db: NDArray[np.float32], *, steps_per_s: float) -> tuple[Stretch, ...]:
-    """Return where the level, shape (steps,), stays near-silent; a whole clip may be shorter."""
+    """Return the near-silent stretches of a level of shape (steps,), or of a shorter clip."""
     shortest = min(round(SILENCE_S * steps_per_s), len(level_db))
     return stretches(level_db < NEAR_SILENCE_DB, shortest=max(1, shortest))
 
 
 def background(level_db: NDArray[np.float32], *, steps_per_s: float) -> Background | None:
-    """Return the background of a level of shape (steps,), or None where the clip is too short."""
+    """Return the background of a level of shape (steps,), None if the clip is too short."""
     if len(level_db) < round(BACKGROUND_FROM_S * steps_per_s):
         return None
     l90_db, l10_db = (float(level) for level in np.percentile(level_db, (10, 90)))
     above = level_db >= max(l90_db, HEARABLE_DB) + EVENT_DB
-    found = stretches(above, gap=round(EVENT_GAP_S * steps_per_s))
-    events = tuple(_event(stretch, level_db) for stretch in found)
+    loud = stretches(above, gap=round(EVENT_GAP_S * steps_per_s))
+    events = tuple(_event(stretch, level_db) for stretch in loud)
     return Background(l90_db=l90_db, l10_db=l10_db, events=events)
 
 
-def _event(stretch: Stretch, level_db: NDArray[np.float32]) -> Event:
+def _event(stretch: Stretch, level_db: NDArray[np.float32]) -> SoundEvent:
     peak_step = stretch.start_step + int(level_db[stretch.start_step : stretch.end_step].argmax())
-    return Event(stretch=stretch, peak_db=float(level_db[peak_step]), peak_step=peak_step)
+    return SoundEvent(stretch=stretch, peak_db=float(level_db[peak_step]), peak_step=peak_step)

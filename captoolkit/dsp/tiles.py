@@ -1,12 +1,11 @@
-"""Cut a stream of samples into tiles of one size, whatever blocks it arrives in.
+"""Cut a stream of samples into tiles of equal size, and the grid of hops and steps on them.
 
-Everything that is measured sees tiles only. Two streams with the same samples therefore give the
-same figures to the last bit, however they were cut into blocks, and memory does not grow with the
+The acoustic meters see only tiles. Two streams with the same samples therefore give the same
+figures to the last bit, however they were cut into blocks, and memory does not grow with the
 blocks.
 
-Also here: the two clocks of the measuring. A *hop* is a fiftieth of a second, a *step* is five hops
-(a tenth of a second, the spacing that ITU-R BS.1770-4 asks of its gating blocks) and a tile is
-twenty steps, each rounded to whole samples at the rate of the clip.
+The grid: a *hop* is a fiftieth of a second, a *step* is five hops (a tenth of a second, the spacing
+of gating blocks in ITU-R BS.1770-4), and a *tile* is twenty steps, each rounded to whole samples.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ HOPS_PER_S = 50
 HOPS_PER_STEP = 5
 STEPS_PER_TILE = 20
 FAULTY_ABOVE = 1000.0
-"""A sample 60 dB beyond full scale is a fault of the file, as NaN and infinity are."""
+"""A sample 60 dB above full scale is a fault of the file, like NaN and infinity."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """The rate of a clip and the stretches of samples it is measured in."""
+class HopGrid:
+    """The sample rate of a clip, and the lengths of its hops, steps and tiles."""
 
     rate_hz: int
 
@@ -50,50 +49,50 @@ class Clock:
 
 
 class Tiler:
-    """Collects blocks and hands out tiles of equal length.
+    """Collects blocks and yields tiles of equal length.
 
-    A tile is a view of one buffer that the next tile overwrites: copy what must last.
+    A tile is a view of a buffer that the next tile overwrites: copy it to keep it.
     """
 
     def __init__(self, *, channels: int, tile_samples: int) -> None:
-        self._room = np.zeros((channels, tile_samples), np.float32)
+        self._buffer = np.zeros((channels, tile_samples), np.float32)
         self._filled = 0
 
     def push(self, block: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """Take a block of shape (frames, channels); yield each tile (channels, frames) it fills."""
-        start, tile_samples = 0, self._room.shape[1]
+        start, tile_samples = 0, self._buffer.shape[1]
         while start < len(block):
             taken = min(len(block) - start, tile_samples - self._filled)
-            self._room[:, self._filled : self._filled + taken] = block[start : start + taken].T
+            self._buffer[:, self._filled : self._filled + taken] = block[start : start + taken].T
             start += taken
             self._filled += taken
             if self._filled == tile_samples:
                 self._filled = 0
-                yield self._room
+                yield self._buffer
 
     def rest(self) -> NDArray[np.float32]:
-        """Return what does not fill a tile: shape (channels, frames), frames may be 0."""
-        return self._room[:, : self._filled]
+        """Return the samples of the last, incomplete tile: shape (channels, frames)."""
+        return self._buffer[:, : self._filled]
 
 
-def silence_faults(tile: NDArray[np.float32]) -> int:
-    """Set the faulty samples of `tile` to zero, in place, and return how many there were.
+def zero_faulty_samples(tile: NDArray[np.float32]) -> int:
+    """Set the faulty samples of `tile` to zero, in place, and return their number.
 
-    Faulty are NaN, infinity and whatever lies beyond `FAULTY_ABOVE` times full scale: one of them
-    would turn every sum that it enters into nonsense.
+    NaN, infinity and values above `FAULTY_ABOVE` times full scale are faulty: a single one would
+    make every sum that contains it meaningless.
     """
-    if tile.size == 0 or float(np.abs(tile).max()) <= FAULTY_ABOVE:  # False for NaN, too
+    if tile.size == 0 or float(np.abs(tile).max()) <= FAULTY_ABOVE:  # False for NaN
         return 0
     faulty = ~(np.abs(tile) <= FAULTY_ABOVE)
     tile[faulty] = 0.0
     return int(np.count_nonzero(faulty))
 
 
-def fast_length(samples: int) -> int:
-    """Return the next even length whose only prime factors are 2, 3, 5 and 7: quick to transform.
+def fast_fft_length(samples: int) -> int:
+    """Return the next even length with only the prime factors 2, 3, 5 and 7: a fast FFT length.
 
     ```python
-    >>> fast_length(1023), fast_length(92_610)
+    >>> fast_fft_length(1023), fast_fft_length(92_610)
     (1024, 92610)
 
     ```

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.dsp.envelope import EnvelopeMeter
-from captoolkit.dsp.silence import Levels, Meter
+from captoolkit.dsp.silence import HopLevelMeter, Levels
 from captoolkit.media import decode
 from captoolkit.media.decode import decoded
 from captoolkit.model import Envelope, Plan, Track
@@ -26,10 +26,10 @@ def levels_db(path: Path, track: Track) -> Levels:
         NotMediaError: it cannot be decoded.
         ToolError: ffmpeg failed.
     """
-    meter = Meter(MODEL_RATE_HZ)
+    meter = HopLevelMeter(MODEL_RATE_HZ)
     with decode.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
         for block in decoded(decoder, path):
-            meter.listen(block)
+            meter.feed(block)
     return meter.levels_db()
 
 
@@ -67,5 +67,5 @@ def envelope(path: Path, track: Track) -> Envelope:
     meter = EnvelopeMeter(track.sample_rate_hz)
     with decode.Decoder(path, track=track) as decoder:
         for block in decoded(decoder, path):
-            meter.listen(block)
+            meter.feed(block)
     return meter.envelope()

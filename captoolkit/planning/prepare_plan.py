@@ -79,7 +79,7 @@ def make_plan(
     """
     options = options or ParsedOptions()
     refuse_nonsense(options)
-    mix = mix or downmix.average(track.channels, track.layout)
+    mix = mix or downmix.average_mix(track.channels, track.layout)
     case = _Case(
         info=info,
         track=track,

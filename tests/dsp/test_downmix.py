@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from captoolkit.dsp.downmix import LAYOUT_ROWS, Mix, average, choose_mix
+from captoolkit.dsp.downmix import LAYOUT_ROWS, Mix, average_mix, choose_mix
 from tests.support.sound import tone
 
 Sound = NDArray[np.float32]
@@ -51,8 +51,8 @@ def test_what_cancels_is_not_averaged() -> None:
     mix = chosen(stereo(voice(1), -voice(1)))
     assert mix.weights in (LEFT, RIGHT)
     assert mix.reason == (
-        "Left and right cancel each other: their average would lose 100 % of what is audible, "
-        "so the left channel alone is taken."
+        "Left and right cancel each other: their average would lose 100 % of the audible sound, "
+        "so the mix is the left channel alone."
     )
 
 
@@ -129,10 +129,10 @@ def test_dead_channel_is_left_out(hum: float) -> None:
     dead = (hum * np.ones(SECONDS * RATE_HZ)).astype(np.float32)
     mix = chosen(stereo(voice(1), dead))
     assert mix.weights == LEFT
-    assert mix.reason.startswith("Only the left channel sounds")
+    assert mix.reason.startswith("Only the left channel has sound")
     mix = chosen(stereo(dead, voice(1)))
     assert mix.weights == RIGHT
-    assert mix.reason.startswith("Only the right channel sounds")
+    assert mix.reason.startswith("Only the right channel has sound")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_low_rates_are_no_trouble() -> None:
 def test_surround_keeps_the_dialogue(layout: str) -> None:
     """The centre is strongest, the low-frequency channel is left out, and nothing can clip."""
     channels = len(LAYOUT_ROWS[layout])
-    weights = average(channels, layout).weights
+    weights = average_mix(channels, layout).weights
     left, right, centre, low, *around = weights
     assert sum(weights) == pytest.approx(1)
     assert centre > left == right > max(around)
@@ -210,7 +210,7 @@ def test_surround_keeps_the_dialogue(layout: str) -> None:
 @settings(deadline=None)
 def test_no_average_clips(channels: int, layout: str) -> None:
     """Whatever the layout is called, there is a weight for each channel and they add up to one."""
-    weights = average(channels, layout).weights
+    weights = average_mix(channels, layout).weights
     assert len(weights) == channels
     assert sum(weights) == pytest.approx(1)
     assert min(weights) >= 0

@@ -19,7 +19,7 @@ def levels_db(levels: bytes) -> list[float]:
 def test_a_tone_has_its_peak_and_its_power() -> None:
     """A sine of half scale: peaks at -6 dBFS, 3 dB less in the mean; then nothing."""
     meter = EnvelopeMeter(RATE_HZ)
-    meter.listen(np.concatenate([tone(1, rate_hz=RATE_HZ), silence(1, rate_hz=RATE_HZ)]))
+    meter.feed(np.concatenate([tone(1, rate_hz=RATE_HZ), silence(1, rate_hz=RATE_HZ)]))
     found = meter.envelope()
     assert (found.duration_samples, found.step_samples) == (2 * RATE_HZ, RATE_HZ // 50)
     assert levels_db(found.peaks[:50]) == pytest.approx([-6.02] * 50, abs=0.2)
@@ -30,7 +30,7 @@ def test_a_tone_has_its_peak_and_its_power() -> None:
 def test_full_scale_is_the_highest_level_in_integers_too() -> None:
     """The lowest 16-bit number is full scale, whichever channel holds it."""
     meter = EnvelopeMeter(RATE_HZ)
-    meter.listen(np.array([[0, -32768], [0, 0]], np.int16))
+    meter.feed(np.array([[0, -32768], [0, 0]], np.int16))
     assert meter.envelope().peaks == b"\xff"
     assert levels_db(meter.envelope().loudness) == pytest.approx([-6.02], abs=0.2)
 
@@ -38,7 +38,7 @@ def test_full_scale_is_the_highest_level_in_integers_too() -> None:
 def test_what_is_no_number_counts_as_nothing() -> None:
     """NaN and infinity, as a broken file may hold them."""
     meter = EnvelopeMeter(RATE_HZ)
-    meter.listen(np.array([[np.nan], [np.inf], [-np.inf], [0.5]], np.float32))
+    meter.feed(np.array([[np.nan], [np.inf], [-np.inf], [0.5]], np.float32))
     assert levels_db(meter.envelope().peaks) == pytest.approx([-6.02], abs=0.2)
 
 
@@ -47,9 +47,9 @@ def test_an_hour_takes_no_more_room_than_some_minutes() -> None:
     meter = EnvelopeMeter(RATE_HZ)
     minute = np.full((60 * RATE_HZ, 1), 0.1, np.float32)
     for _ in range(60):
-        meter.listen(minute)
+        meter.feed(minute)
     click = np.zeros((1, 1), np.float32) + 1
-    meter.listen(click)
+    meter.feed(click)
     found = meter.envelope()
     assert MOST_STEPS / 2 < len(found.peaks) == len(found.loudness) <= MOST_STEPS
     assert found.duration_samples == 3600 * RATE_HZ + 1
@@ -63,7 +63,7 @@ def test_how_the_sound_is_parted_makes_no_difference(lengths: list[int], seed: i
     """Blocks of any lengths, empty ones too, give what one block gives."""
     sound = np.random.default_rng(seed).normal(0, 0.1, (sum(lengths), 2)).astype(np.float32)
     whole, parts = EnvelopeMeter(RATE_HZ), EnvelopeMeter(RATE_HZ)
-    whole.listen(sound)
+    whole.feed(sound)
     for block in np.split(sound, np.cumsum(lengths)[:-1]) if lengths else []:
-        parts.listen(block)
+        parts.feed(block)
     assert parts.envelope() == whole.envelope()

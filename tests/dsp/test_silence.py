@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from captoolkit.dsp.silence import HOP_S, Meter, silences, threshold_db
+from captoolkit.dsp.silence import HOP_S, HopLevelMeter, silences, threshold_db
 from tests.support.sound import silence, tone
 
 Sound = NDArray[np.float32]
@@ -51,9 +51,9 @@ def over(background_db: float, *parts: Sound) -> Sound:
 
 def heard(*blocks: NDArray[np.float32] | NDArray[np.int16], rate_hz: int = RATE_HZ) -> Levels:
     """The levels of the blocks."""
-    meter = Meter(rate_hz)
+    meter = HopLevelMeter(rate_hz)
     for block in blocks:
-        meter.listen(block)
+        meter.feed(block)
     return meter.levels_db()
 
 
@@ -124,18 +124,18 @@ def test_blocks_make_no_difference(sizes: list[int], rate_hz: int, channels: int
 def test_levels_may_be_asked_for_on_the_way() -> None:
     """Looking at the levels changes nothing, though the last hop is half heard."""
     sound = noise(1.23, level_db=-30)
-    meter = Meter(RATE_HZ)
-    meter.listen(sound[:9_000])
+    meter = HopLevelMeter(RATE_HZ)
+    meter.feed(sound[:9_000])
     assert len(meter.levels_db()) == 6
-    meter.listen(sound[9_000:])
+    meter.feed(sound[9_000:])
     assert np.array_equal(meter.levels_db(), heard(sound))
 
 
 def test_hops_do_not_drift() -> None:
     """At a rate that no tenth of a second divides, an hour has as many hops as at any other."""
-    meter = Meter(1_009)
+    meter = HopLevelMeter(1_009)
     for _ in range(3600):
-        meter.listen(np.zeros((1_009, 1), np.float32))
+        meter.feed(np.zeros((1_009, 1), np.float32))
     assert len(meter.levels_db()) == 3600 * HOPS_PER_S
 
 
@@ -184,7 +184,7 @@ def test_impossible_samples_count_as_nothing(bad: float) -> None:
 def test_rate_without_sound_is_refused() -> None:
     """Less than a sample each 10 ms cannot be measured."""
     with pytest.raises(ValueError, match="rate_hz=99"):
-        Meter(99)
+        HopLevelMeter(99)
 
 
 # -------------------------------------------------------------------------- the threshold

@@ -1,10 +1,10 @@
-"""The captioner that needs no key and no network: it measures a segment and says so.
+"""The local captioner: it measures a segment and describes the figures, without key or network.
 
 `Clip -> Measurer -> Measurements -> describe -> Caption`
 
-Rules: the figures are made in `measure` and what it is built from, with numpy and in one pass;
-the words are tied to documented thresholds in `words`; `sentences` puts both together. What made a
-sound is never guessed: this tells which parts of a long recording are worth asking a model about.
+Rules: `measure` computes the figures with numpy in one pass over the samples; `words` ties every
+word to a documented threshold; `sentences` combines both. The captioner never guesses the source of
+a sound. Its captions show which parts of a long recording are worth sending to a model.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def open_captioner(service: Service, settings: CaptionerSettings) -> AcousticCap
 
 
 class AcousticCaptioner(Closing):
-    """Describes a clip by what can be measured. Holds nothing, so it is safe in any thread."""
+    """Describes a clip by its measurements. It has no state, so it is safe in any thread."""
 
     @property
     def info(self) -> CaptionerInfo:
-        """What the timeline records; the model is the version of the words and thresholds."""
+        """The entry for the timeline; the model is the version of the words and thresholds."""
         return CaptionerInfo(name="acoustic", model="acoustic/1")
 
     def caption(self, clip: Clip) -> Caption:
-        """Return what is measured in `clip`: no tokens, no request, always to the end."""
+        """Return the description of `clip`, without a request and without tokens."""
         with clip.samples() as samples:
             measurer = Measurer(
                 rate_hz=samples.rate_hz, channels=samples.channels, start_s=clip.start_s
@@ -55,4 +55,4 @@ class AcousticCaptioner(Closing):
         return Caption(text=describe(measurer.finish()), finish_reason="stop")
 
     def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there are no resources to close."""

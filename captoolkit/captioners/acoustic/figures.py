@@ -1,17 +1,26 @@
-"""Figures as a reader meets them: rounded once, with their unit, never `-0`, `nan` or `inf`."""
+"""Figures and places for readers: rounded once, with their unit, never `-0`, `nan` or `inf`.
+
+Places are on the recording's clock, so that a reader can go there and listen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from captoolkit.captioners.acoustic.measure import Measurements
+from captoolkit.dsp.stretches import Stretch
 from captoolkit.units import format_clock
 
 SHORT_S = 60.0
-"""Clips shorter than this get tenths of a second on their clock."""
+"""Clips shorter than this have tenths of a second on their clock."""
+MOST_PLACES = 3
+"""The number of places that a list names; it counts the others."""
+RATE_FROM_S = 30.0
+"""Shorter clips have a number of onsets instead of a rate per minute."""
 
 
 def count(number: int, noun: str, *, ending: str = "s") -> str:
-    """Return a number with its noun in the right form.
+    """Return a number with its noun, singular or plural.
 
     ```python
     >>> count(1, "event"), count(1200, "sample"), count(0, "onset"), count(2, "box", ending="es")
@@ -25,7 +34,7 @@ def count(number: int, noun: str, *, ending: str = "s") -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as whole percents, without making nothing or all of what is not.
+    """Return a share in whole percents; only 0 is 0% and only 1 is 100%.
 
     ```python
     >>> percent(0.344), percent(0.003), percent(0.997), percent(1.0)
@@ -41,7 +50,7 @@ def percent(share: float) -> str:
 
 
 def small_percent(share: float) -> str:
-    """Return a share that may be tiny in percents of one or two digits.
+    """Return a possibly tiny share in percents, with one or two digits.
 
     ```python
     >>> small_percent(0.00234), small_percent(0.25), small_percent(0.00001)
@@ -72,7 +81,7 @@ def whole(value: float) -> str:
 
 
 def hertz(frequency_hz: float) -> str:
-    """Return a frequency with as many digits as an ear can use.
+    """Return a frequency with three digits, which is more precise than hearing.
 
     ```python
     >>> hertz(439.7), hertz(1047), hertz(12_345)
@@ -86,7 +95,7 @@ def hertz(frequency_hz: float) -> str:
 
 
 def seconds(duration_s: float) -> str:
-    """Return a length of time, in minutes where there are any.
+    """Return a duration in ms, seconds, or minutes and seconds.
 
     ```python
     >>> seconds(0.552), seconds(2.04), seconds(30.2), seconds(90), seconds(0.0005)
@@ -103,7 +112,7 @@ def seconds(duration_s: float) -> str:
 
 
 def clock(at_s: float, *, clip_s: float) -> str:
-    """Return a place in a clip of that length: with tenths where the clip is short.
+    """Return a time on the clock, with tenths of a second in a short clip.
 
     ```python
     >>> clock(72.34, clip_s=600), clock(2.34, clip_s=11)
@@ -115,7 +124,7 @@ def clock(at_s: float, *, clip_s: float) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Return the parts as one list.
+    """Return the parts as an English list.
 
     ```python
     >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
@@ -124,3 +133,45 @@ def listed(parts: Sequence[str]) -> str:
     ```
     """
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+# ------------------------------------------------------------------------------------- places
+
+
+def spans(measured: Measurements, stretches: Sequence[Stretch]) -> str:
+    """Return the places of the longest stretches, in time order, and the number of the others."""
+    longest = sorted(sorted(stretches, key=lambda each: -each.steps)[:MOST_PLACES])
+    others = len(stretches) - len(longest)
+    more = [count(others, "shorter stretch", ending="es")] if others else []
+    return listed([*(span(measured, stretch) for stretch in longest), *more])
+
+
+def span(measured: Measurements, stretch: Stretch) -> str:
+    """Return `from 0:12 to 0:58`, or `at 0:12` if start and end look the same on the clock."""
+    start, end = (at_step(measured, step) for step in (stretch.start_step, stretch.end_step))
+    return f"at {start}" if start == end else f"from {start} to {end}"
+
+
+def at_step(measured: Measurements, step: int) -> str:
+    """Return the start of a step; the step after the last starts at the end of the clip."""
+    return at_sample(measured, min(step * measured.step_samples, measured.samples))
+
+
+def at_sample(measured: Measurements, sample: int) -> str:
+    """Return the time of a sample of the clip on the recording's clock."""
+    return clock(measured.start_s + sample / measured.rate_hz, clip_s=measured.duration_s)
+
+
+def onset_rate(measured: Measurements, number: int) -> str:
+    """Return a number of onsets with their rate per minute, or with the length of a short clip."""
+    if not number:
+        return count(number, "onset")
+    if measured.duration_s < RATE_FROM_S:
+        return f"{count(number, 'onset')} in {seconds(measured.duration_s)}"
+    rate = 60 * number / measured.duration_s
+    return f"{count(number, 'onset')} ({tenths(rate) if rate < 10 else whole(rate)} a minute)"

@@ -1,9 +1,8 @@
 """Measure a clip in one pass: blocks in, one `Measurements` out.
 
-Rules: nothing here has words for what it finds. Blocks are cut into tiles first, so the figures do
-not depend on how the samples arrived. Samples are never kept; what remains of them is a few numbers
-for each hop or step, together some 7 MB an hour. Times are in steps of 0.1 s or in samples, on the
-clip's own clock.
+Rules: this module chooses no words. Blocks are cut into tiles first, so the figures do not depend
+on the blocks. Samples are not kept; the meters keep a few numbers per hop or step, about 7 MB per
+hour. Times are steps of 0.1 s or samples, on the clip's own grid.
 """
 
 from __future__ import annotations
@@ -13,33 +12,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from captoolkit.dsp.channels import Channels, describe_channels
-from captoolkit.dsp.character import Character, describe_frames
-from captoolkit.dsp.level_meters import ClipMeter, LevelCurve, LevelMeter, SampleMeter
+from captoolkit.dsp.level_meters import (
+    Channels,
+    ClippingMeter,
+    LevelCurve,
+    LevelMeter,
+    SampleMeter,
+    describe_channels,
+)
 from captoolkit.dsp.loudness import LOWEST_RATE_HZ, Loudness, LoudnessMeter
 from captoolkit.dsp.onsets import Onsets, describe_onsets, find_onsets
-from captoolkit.dsp.spectrum import Frames, SpectrumMeter
+from captoolkit.dsp.spectrum import Character, FrameFigures, SpectrumMeter, describe_frames
 from captoolkit.dsp.stretches import (
     FLOOR_DB,
     Background,
+    SoundEvent,
     Stretch,
     background,
-    inside,
+    mask_of,
     near_silences,
 )
-from captoolkit.dsp.tiles import HOPS_PER_STEP, Clock, Tiler, silence_faults
+from captoolkit.dsp.tiles import HOPS_PER_STEP, HopGrid, Tiler, zero_faulty_samples
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPARSE_EVENTS_SHARE = 0.2
-"""Events that fill less of the clip than this are described apart from the background."""
+"""Events that fill less of the clip than this are described separately from the background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clipping:
-    """Runs of samples at full scale, over all channels; places in samples of the clip."""
+    """Runs of samples at full scale, over all channels; positions in samples of the clip."""
 
     runs: int
     share: float
@@ -49,26 +54,28 @@ class Clipping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """Everything that was measured.
+    """All figures of a clip.
 
     Attributes:
-        start_s: where the clip begins in its recording; the figures below count from there.
+        start_s: the start of the clip in its recording; the positions below count from there.
         samples: frames in the clip.
         step_samples: frames in one step of the level curve.
-        steps: how many the level curve has; 0 for a clip shorter than one step, of which only the
-            samples are described.
-        still: whether no sample ever changes: digital silence throughout.
-        faulty: samples that were NaN, infinite or absurdly large, taken as zero, over all channels.
+        steps: steps in the level curve; 0 for a clip shorter than one step, which has only the
+            figures of its samples.
+        still: no sample ever changes: digital silence throughout.
+        faulty: samples that were NaN, infinite or absurdly large and were set to zero, over all
+            channels.
         peak: the largest absolute sample, 1.0 is full scale.
-        loudest_db: the level of the loudest step, in dBFS; the floor of the curve at the least.
+        loudest_db: the level of the loudest step, in dBFS; at least the floor of the curve.
         near_silences: in time order.
-        flat_steps: steps of the near-silences in which no sample moves.
-        background: None for a clip too short to have one.
-        loudness: None where the rate is too low for the weighting.
-        onsets: None where the rate is too low, as is `character`.
-        character: of the events when they are sparse, else of the whole; None when nothing sounds.
-        character_between: of the rest when the events are sparse; None when they are not, or when
-            nothing sounds there.
+        flat_steps: the steps of the near-silences in which no sample changes.
+        background: None for a clip that is too short.
+        loudness: None if the rate is too low for the weighting.
+        onsets: None if the rate is too low.
+        character: of the events if they are sparse, else of the whole clip; None if nothing sounds
+            or the rate is too low.
+        character_between: of the rest if the events are sparse; None if they are not, or if nothing
+            sounds there.
     """
 
     rate_hz: int
@@ -97,18 +104,28 @@ class Measurements:
         return self.samples / self.rate_hz
 
     @property
+    def events(self) -> tuple[SoundEvent, ...]:
+        """The events above the background, in time order."""
+        return self.background.events if self.background else ()
+
+    @property
     def has_sparse_events(self) -> bool:
-        """Whether something stands out, but only for a small part of the time."""
+        """Whether there are events, and they fill only a small part of the time."""
         return has_sparse_events(self.background, steps=self.steps)
 
+    @property
+    def silent_share(self) -> float:
+        """The near-silent share of the time, 0 to 1."""
+        return sum(stretch.steps for stretch in self.near_silences) / max(1, self.steps)
 
-def has_sparse_events(found: Background | None, *, steps: int) -> bool:
-    """Return whether there are events and they fill less than `SPARSE_EVENTS_SHARE` of the time."""
-    return found is not None and 0 < found.event_steps < SPARSE_EVENTS_SHARE * steps
+
+def has_sparse_events(background: Background | None, *, steps: int) -> bool:
+    """Return whether there are events, filling less than `SPARSE_EVENTS_SHARE` of the time."""
+    return background is not None and 0 < background.event_steps < SPARSE_EVENTS_SHARE * steps
 
 
 class Measurer:
-    """Takes the blocks of one clip and measures as they come.
+    """Measures one clip, block by block.
 
     ```python
     >>> measurer = Measurer(rate_hz=16_000, channels=1)
@@ -123,50 +140,50 @@ class Measurer:
         self._start_s = start_s
         if rate_hz < 1 or channels < 1:
             raise UsageError(f"{rate_hz=} and {channels=} must be at least 1")
-        clock = Clock(rate_hz)
-        self._clock, self._faulty = clock, 0
-        self._tiler = Tiler(channels=channels, tile_samples=clock.tile_samples)
-        self._counts = SampleMeter(channels=channels)
-        self._clips = ClipMeter(channels=channels)
-        self._levels = LevelMeter(channels=channels, step_samples=clock.step_samples)
-        heard = rate_hz >= LOWEST_RATE_HZ
-        self._loudness = LoudnessMeter(clock=clock, channels=channels) if heard else None
-        self._spectrum = SpectrumMeter(clock=clock, channels=channels) if heard else None
+        grid = HopGrid(rate_hz)
+        self._grid, self._faulty = grid, 0
+        self._tiler = Tiler(channels=channels, tile_samples=grid.tile_samples)
+        self._samples = SampleMeter(channels=channels)
+        self._clipped = ClippingMeter(channels=channels)
+        self._levels = LevelMeter(channels=channels, step_samples=grid.step_samples)
+        has_spectrum = rate_hz >= LOWEST_RATE_HZ
+        self._loudness = LoudnessMeter(grid=grid, channels=channels) if has_spectrum else None
+        self._spectrum = SpectrumMeter(grid=grid, channels=channels) if has_spectrum else None
 
     def feed(self, block: NDArray[np.float32]) -> None:
-        """Take the next block of shape (frames, channels)."""
+        """Measure the next block of shape (frames, channels)."""
         for tile in self._tiler.push(block):
-            self._take(tile)
+            self._add(tile)
 
-    def _take(self, tile: NDArray[np.float32]) -> None:
-        self._faulty += silence_faults(tile)
-        self._counts.feed(tile)
-        self._clips.feed(tile)
+    def _add(self, tile: NDArray[np.float32]) -> None:
+        self._faulty += zero_faulty_samples(tile)
+        self._samples.feed(tile)
+        self._clipped.feed(tile)
         self._levels.feed(tile)
         if self._loudness and self._spectrum:
             self._loudness.feed(tile)
             self._spectrum.feed(tile)
 
     def finish(self) -> Measurements:
-        """Return the figures; nothing may be fed after this."""
+        """Return the figures; do not feed the meter after this."""
         rest = self._tiler.rest()
         if rest.shape[1]:
-            self._take(rest)
-        self._clips.finish()
+            self._add(rest)
+        self._clipped.finish()
         return self._measurements(self._levels.finish())
 
     def _measurements(self, curve: LevelCurve) -> Measurements:
-        clock, counts = self._clock, self._counts
+        grid, counts = self._grid, self._samples
         level_db = curve.level_db(floor_db=FLOOR_DB)
-        steps_per_s = clock.rate_hz / clock.step_samples
-        found = background(level_db, steps_per_s=steps_per_s)
+        steps_per_s = grid.rate_hz / grid.step_samples
+        level = background(level_db, steps_per_s=steps_per_s)
         silences = near_silences(level_db, steps_per_s=steps_per_s)
-        character, between = self._characters(found, steps=len(level_db))
+        character, between = self._characters(level, steps=len(level_db))
         return Measurements(
-            rate_hz=clock.rate_hz,
+            rate_hz=grid.rate_hz,
             start_s=self._start_s,
             samples=counts.samples,
-            step_samples=clock.step_samples,
+            step_samples=grid.step_samples,
             steps=len(level_db),
             still=counts.still,
             faulty=self._faulty,
@@ -176,8 +193,8 @@ class Measurer:
             channels=self._channels(),
             loudest_db=float(level_db.max(initial=FLOOR_DB)),
             near_silences=silences,
-            flat_steps=int((curve.flat & inside(silences, steps=len(level_db))).sum()),
-            background=found,
+            flat_steps=int((curve.flat & mask_of(silences, steps=len(level_db))).sum()),
+            background=level,
             loudness=self._loudness.result() if self._loudness else None,
             onsets=self._onsets(),
             character=character,
@@ -185,45 +202,47 @@ class Measurer:
         )
 
     def _clipping(self) -> Clipping:
-        clips, samples = self._clips, self._counts.samples * len(self._counts.sums)
+        meter, samples = self._clipped, self._samples.samples * len(self._samples.sums)
         return Clipping(
-            runs=clips.runs,
-            share=clips.clipped / max(1, samples),
-            first_sample=clips.first_sample,
-            last_sample=clips.last_sample,
+            runs=meter.runs,
+            share=meter.clipped / max(1, samples),
+            first_sample=meter.first_sample,
+            last_sample=meter.last_sample,
         )
 
     def _channels(self) -> Channels:
-        step_samples = self._clock.step_samples
+        step_samples = self._grid.step_samples
         return describe_channels(
             self._levels.covariance,
-            measured_samples=self._counts.samples // step_samples * step_samples,
-            offsets=self._counts.sums / max(1, self._counts.samples),
-            identical=self._counts.identical,
+            measured_samples=self._samples.samples // step_samples * step_samples,
+            offsets=self._samples.sums / max(1, self._samples.samples),
+            identical=self._samples.identical,
         )
 
     def _onsets(self) -> Onsets | None:
         if not self._spectrum:
             return None
-        frame_s = self._clock.hop_samples / self._clock.rate_hz
+        frame_s = self._grid.hop_samples / self._grid.rate_hz
         return describe_onsets(find_onsets(self._spectrum.rises()), frame_s=frame_s)
 
     def _characters(
-        self, found: Background | None, *, steps: int
+        self, background: Background | None, *, steps: int
     ) -> tuple[Character | None, Character | None]:
-        """Return the character of the events and of the rest, or of the whole and None."""
+        """Return the characters of the events and of the rest, or of the whole clip and None."""
         if not self._spectrum:
             return None, None
         frames = self._spectrum.frames()
-        if found is None or not has_sparse_events(found, steps=steps):
+        if background is None or not has_sparse_events(background, steps=steps):
             return describe_frames(frames, chosen=np.ones(len(frames.power), bool)), None
-        in_events = _frames_in_events(frames, found, steps=steps)
+        in_events = _frames_in_events(frames, background, steps=steps)
         return describe_frames(frames, chosen=in_events), describe_frames(frames, chosen=~in_events)
 
 
-def _frames_in_events(frames: Frames, found: Background, *, steps: int) -> NDArray[np.bool_]:
-    """Return which of the figured frames have their middle in an event, shape (frames,)."""
-    in_events = inside([event.stretch for event in found.events], steps=steps)
-    # Every second hop has figures, and a frame is two and a half hops long.
+def _frames_in_events(
+    frames: FrameFigures, background: Background, *, steps: int
+) -> NDArray[np.bool_]:
+    """Return a mask of the measured frames with their middle in an event, shape (frames,)."""
+    in_events = mask_of([event.stretch for event in background.events], steps=steps)
+    # Every second hop is measured, and a frame is two and a half hops long.
     middle_step = (2 * np.arange(len(frames.power)) + 1) // HOPS_PER_STEP
     return in_events[np.minimum(middle_step, steps - 1)]

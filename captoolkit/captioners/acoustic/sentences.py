@@ -1,8 +1,11 @@
-"""Say what was measured, in plain English with the figures.
+"""The description of a clip: measurements in plain English sentences.
 
-Rules: each sentence is one function that returns it, or an empty string where there is nothing to
-say. Words that judge come from `words`; what made a sound is never guessed. Places are on the
-recording's clock, so that a reader who wants to hear one finds it.
+Rules: each sentence is one function, which returns an empty string if the sentence does not apply.
+Judging words come from `words`; the source of a sound is never guessed.
+
+The first sentence summarises the clip. It is the first of these that applies: no samples; shorter
+than a step; digital silence throughout; near-silent for half of the time or more; a background with
+sparse events; else a sound with its loudness, its evenness and its onsets.
 """
 
 from __future__ import annotations
@@ -12,32 +15,27 @@ from collections.abc import Callable
 
 from captoolkit.captioners.acoustic import words
 from captoolkit.captioners.acoustic.figures import (
-    count,
-    hertz,
-    listed,
-    percent,
-    seconds,
-    small_percent,
-    tenths,
-    whole,
-)
-from captoolkit.captioners.acoustic.measure import Measurements
-from captoolkit.captioners.acoustic.places import (
     MOST_PLACES,
     at_sample,
     at_step,
     capital,
+    count,
+    hertz,
+    listed,
     onset_rate,
-    silent_share,
+    percent,
+    seconds,
+    small_percent,
     span,
     spans,
+    tenths,
+    whole,
 )
-from captoolkit.captioners.acoustic.summary import summary
-from captoolkit.dsp.channels import Channels
-from captoolkit.dsp.character import Character
+from captoolkit.captioners.acoustic.measure import Measurements
+from captoolkit.dsp.level_meters import Channels
 from captoolkit.dsp.loudness import LOWEST_RATE_HZ
 from captoolkit.dsp.onsets import REGULAR_INTERVALS
-from captoolkit.dsp.spectrum import SOUNDING_DB
+from captoolkit.dsp.spectrum import SOUNDING_DB, Character
 from captoolkit.dsp.stretches import EVENT_DB, FLOOR_DB, Background
 
 LOWEST_PEAK_DB = -120.0
@@ -45,29 +43,102 @@ SIDES = ("left", "right")
 Sentence = Callable[[Measurements], str]
 
 
-def describe(found: Measurements) -> str:
-    """Return the text for a clip: a sentence to decide by, then paragraphs of figures."""
-    texts = (" ".join(filter(None, (say(found) for say in each))) for each in _paragraphs(found))
-    return "\n\n".join(filter(None, texts))
+def describe(measured: Measurements) -> str:
+    """Return the description of a clip: a _summary, then paragraphs of figures."""
+    paragraphs = (
+        " ".join(filter(None, (sentence(measured) for sentence in paragraph)))
+        for paragraph in _paragraphs(measured)
+    )
+    return "\n\n".join(filter(None, paragraphs))
 
 
-def _paragraphs(found: Measurements) -> tuple[tuple[Sentence, ...], ...]:
-    if not found.steps:
-        return (summary, _peak), (_faulty,)
-    if found.still:
-        return (summary,), (_offset, _faulty)
+def _paragraphs(measured: Measurements) -> tuple[tuple[Sentence, ...], ...]:
+    if not measured.steps:
+        return (_summary, _peak), (_faulty,)
+    if measured.still:
+        return (_summary,), (_offset, _faulty)
     level = (_loudness, _layout, _peak, _background, _silence)
     character = (_onsets, _tonality, _brightness, _pitch, _between, _width)
-    return (summary,), level, character, (_offset, _faulty)
+    return (_summary,), level, character, (_offset, _faulty)
 
 
-# --------------------------------------------------------------------------------- its level
+# ----------------------------------------------------------------------------------- summary
 
 
-def _loudness(found: Measurements) -> str:
-    loudness = found.loudness
+def _summary(measured: Measurements) -> str:
+    if not measured.samples:
+        return "Nothing: the clip holds no samples."
+    if not measured.steps:
+        samples = f"{count(measured.samples, 'sample')} ({seconds(measured.duration_s)})"
+        return f"Too short to describe: {samples}, where 0.1 s are needed."
+    if measured.still:
+        return "Nothing: digital silence from beginning to end."
+    if measured.silent_share >= words.MOSTLY:
+        return _summary_of_silence(measured)
+    if measured.has_sparse_events:
+        return _summary_of_events(measured)
+    return _summary_of_sound(measured)
+
+
+def _summary_of_silence(measured: Measurements) -> str:
+    share, events = measured.silent_share, measured.events
+    word = capital(words.SILENCE.word(100 * share))
+    if events:
+        subject = f"{word} near-silent ({percent(share)} of the time), with"
+        return f"{subject} {count(len(events), 'event')}: {_loudest_event(measured)}."
+    loudest = f"the level never exceeds {whole(measured.loudest_db)} dBFS"
+    if share >= words.ALMOST_ALL:
+        return f"Almost nothing: near-silent for {percent(share)} of the time, and {loudest}."
+    return f"{word} near-silent ({percent(share)} of the time): {loudest}."
+
+
+def _summary_of_events(measured: Measurements) -> str:
+    assert measured.background is not None
+    level_db = measured.background.l90_db
+    background = f"{capital(words.LOUDNESS.word(level_db))} background ({whole(level_db)} dBFS)"
+    return f"{background} with {count(len(measured.events), 'event')}: {_loudest_event(measured)}."
+
+
+def _loudest_event(measured: Measurements) -> str:
+    assert measured.background is not None
+    event = max(measured.events, key=lambda each: each.peak_db)
+    name = "it peaks" if len(measured.events) == 1 else "the loudest peaks"
+    place = f"{name} at {at_step(measured, event.peak_step)} with {whole(event.peak_db)} dBFS"
+    if measured.background.l90_db < measured.background.reference_db:
+        return place
+    return f"{place}, {whole(event.peak_db - measured.background.l90_db)} dB above the background"
+
+
+def _summary_of_sound(measured: Measurements) -> str:
+    integrated = measured.loudness.integrated_lufs if measured.loudness else None
+    level = measured.loudest_db if integrated is None else integrated
+    figures = [_level_figure(measured)]
+    judged = [words.LOUDNESS.word(level)]
+    if measured.background:
+        judged.append(words.EVENNESS.word(measured.background.spread_db))
+    if measured.background and measured.onsets:
+        judged.append(words.ACTIVITY.word(60 * measured.onsets.count / measured.duration_s))
+        figures.append(onset_rate(measured, measured.onsets.count))
+    if measured.near_silences:
+        share = measured.silent_share
+        word = words.SILENCE.word(100 * share)
+        figures.append(f"{word} near-silent ({percent(share)} of the time)")
+    return f"{capital(listed(judged))}: {', '.join(figures)}."
+
+
+def _level_figure(measured: Measurements) -> str:
+    if measured.loudness and measured.loudness.integrated_lufs is not None:
+        return f"{tenths(measured.loudness.integrated_lufs)} LUFS"
+    return f"up to {whole(measured.loudest_db)} dBFS"
+
+
+# ------------------------------------------------------------------------------------- level
+
+
+def _loudness(measured: Measurements) -> str:
+    loudness = measured.loudness
     if loudness is None:
-        low = f"A sample rate of {found.rate_hz} Hz is too low"
+        low = f"A sample rate of {measured.rate_hz} Hz is too low"
         return (
             f"{low} for loudness and for what the sound is like ({LOWEST_RATE_HZ} Hz are needed)."
         )
@@ -78,38 +149,39 @@ def _loudness(found: Measurements) -> str:
     return (
         f"Integrated loudness {tenths(loudness.integrated_lufs)} LUFS, "
         f"{tenths(loudness.momentary_lufs)} LUFS in the loudest 0.4 s at "
-        f"{at_step(found, loudness.momentary_step)}."
+        f"{at_step(measured, loudness.momentary_step)}."
     )
 
 
-def _peak(found: Measurements) -> str:
-    if not found.peak:
+def _peak(measured: Measurements) -> str:
+    if not measured.peak:
         return ""
-    peak_db = 20 * math.log10(found.peak)
+    peak_db = 20 * math.log10(measured.peak)
     level = tenths(peak_db) if peak_db >= LOWEST_PEAK_DB else f"below {whole(LOWEST_PEAK_DB)}"
-    return f"Sample peak {level} dBFS at {at_sample(found, found.peak_sample)}; {_clipped(found)}."
+    place = at_sample(measured, measured.peak_sample)
+    return f"Sample peak {level} dBFS at {place}; {_clipped(measured)}."
 
 
-def _clipped(found: Measurements) -> str:
-    clipping = found.clipping
+def _clipped(measured: Measurements) -> str:
+    clipping = measured.clipping
     if not clipping.runs:
         return "nothing is clipped"
     first, last = (
-        at_sample(found, place) for place in (clipping.first_sample, clipping.last_sample)
+        at_sample(measured, place) for place in (clipping.first_sample, clipping.last_sample)
     )
     where = f"at {first}" if first == last else f"between {first} and {last}"
     share = small_percent(clipping.share)
     return f"clipped in {count(clipping.runs, 'place')} ({share} of the samples), {where}"
 
 
-def _background(found: Measurements) -> str:
-    background = found.background
+def _background(measured: Measurements) -> str:
+    background = measured.background
     if background is None:
         return ""
     evenness = words.EVENNESS.word(background.spread_db)
     events = f"Nothing {_limit(background)}."
     if background.events:
-        events = _event_list(found, background)
+        events = _event_list(measured, background)
     return f"The level is {evenness}: {_level_range(background)}. {events}"
 
 
@@ -128,15 +200,17 @@ def _level_range(background: Background) -> str:
     )
 
 
-def _event_list(found: Measurements, background: Background) -> str:
+def _event_list(measured: Measurements, background: Background) -> str:
     steps = background.event_steps
-    share = percent(steps / found.steps)
-    lasting = f"{seconds(steps * found.step_samples / found.rate_hz)} ({share} of the time)"
+    share = percent(steps / measured.steps)
+    lasting = f"{seconds(steps * measured.step_samples / measured.rate_hz)} ({share} of the time)"
     events = background.events
     if len(events) == 1:
-        return f"1 event {_limit(background)}: {span(found, events[0].stretch)}, {lasting}."
+        return f"1 event {_limit(background)}: {span(measured, events[0].stretch)}, {lasting}."
     loudest = sorted(events, key=lambda each: -each.peak_db)[:MOST_PLACES]
-    places = [f"{at_step(found, each.peak_step)} ({whole(each.peak_db)} dBFS)" for each in loudest]
+    places = [
+        f"{at_step(measured, event.peak_step)} ({whole(event.peak_db)} dBFS)" for event in loudest
+    ]
     limit = _limit(background, several=True)
     name = "they peak" if len(loudest) == len(events) else "the loudest peak"
     return f"{len(events):,} events {limit} and fill {lasting}; {name} at {listed(places)}."
@@ -149,25 +223,26 @@ def _limit(background: Background, *, several: bool = False) -> str:
     return f"stand{s} out from the background by {whole(EVENT_DB)} dB or more"
 
 
-def _silence(found: Measurements) -> str:
-    if not found.near_silences:
+def _silence(measured: Measurements) -> str:
+    if not measured.near_silences:
         return "Never near-silent."
-    share = percent(silent_share(found))
+    share = percent(measured.silent_share)
     digital = ""
-    if found.flat_steps:
-        flat = percent(found.flat_steps / found.steps)
+    if measured.flat_steps:
+        flat = percent(measured.flat_steps / measured.steps)
         digital = f"; digital silence for {flat} of the time"
-    return f"Near-silent for {share} of the time: {spans(found, found.near_silences)}{digital}."
+    places = spans(measured, measured.near_silences)
+    return f"Near-silent for {share} of the time: {places}{digital}."
 
 
-# ----------------------------------------------------------------------------- its character
+# --------------------------------------------------------------------------------- character
 
 
-def _onsets(found: Measurements) -> str:
-    onsets = found.onsets
+def _onsets(measured: Measurements) -> str:
+    onsets = measured.onsets
     if onsets is None:
         return ""
-    rate = capital(onset_rate(found, onsets.count))
+    rate = capital(onset_rate(measured, onsets.count))
     if onsets.interval_s is not None:
         return f"{rate}, regular: one about every {seconds(onsets.interval_s)}."
     if onsets.count <= REGULAR_INTERVALS:
@@ -175,17 +250,17 @@ def _onsets(found: Measurements) -> str:
     return f"{rate}, irregular ({percent(onsets.alike_share)} of the intervals are alike)."
 
 
-def _tonality(found: Measurements) -> str:
-    if found.character is None:
-        if found.loudness is None:
+def _tonality(measured: Measurements) -> str:
+    if measured.character is None:
+        if measured.loudness is None:
             return ""
         return f"Too little reaches {whole(SOUNDING_DB)} dBFS to say what it is like."
-    subject = "The events are" if found.has_sparse_events else "The sound is"
-    return f"{subject} {_tonal_or_not(found.character)}."
+    subject = "The events are" if measured.has_sparse_events else "The sound is"
+    return f"{subject} {_tonal_or_not(measured.character)}."
 
 
-def _between(found: Measurements) -> str:
-    between = found.character_between
+def _between(measured: Measurements) -> str:
+    between = measured.character_between
     if between is None or between.sounding_share < words.MOSTLY:
         return ""
     return f"Between the events, the sound is {_tonal_or_not(between)}."
@@ -208,20 +283,20 @@ def _kind(character: Character) -> str:
     return "noise-like" if character.noise_share >= words.MOSTLY else "mixed"
 
 
-def _brightness(found: Measurements) -> str:
-    character = found.character
+def _brightness(measured: Measurements) -> str:
+    character = measured.character
     if character is None:
         return ""
-    whose = "Their" if found.has_sparse_events else "Its"
+    pronoun = "Their" if measured.has_sparse_events else "Its"
     return (
-        f"{whose} power centres on {hertz(character.centroid_hz)} "
+        f"{pronoun} power centres on {hertz(character.centroid_hz)} "
         f"({words.BRIGHTNESS.word(character.centroid_hz)}), with 95% of it below "
         f"{hertz(character.rolloff_hz)}."
     )
 
 
-def _pitch(found: Measurements) -> str:
-    character = found.character
+def _pitch(measured: Measurements) -> str:
+    character = measured.character
     if character is None:
         return ""
     share = f"periodic for {percent(character.periodic_share)} of the sounding time"
@@ -238,8 +313,8 @@ def _pitch(found: Measurements) -> str:
 # ------------------------------------------------------------------------ channels and faults
 
 
-def _width(found: Measurements) -> str:
-    channels = found.channels
+def _width(measured: Measurements) -> str:
+    channels = measured.channels
     if channels.count == 1:
         return "Mono."
     if channels.identical:
@@ -259,16 +334,16 @@ def _dead(channels: Channels) -> str:
 
 
 def _stereo(channels: Channels) -> str:
-    said = []
+    parts = []
     if channels.correlation is not None:
         width = words.WIDTH.word(channels.correlation)
-        said.append(f"Stereo, {width} (correlation {_correlation(channels.correlation)})")
-    said.append(_mono_loss(channels))
+        parts.append(f"Stereo, {width} (correlation {_correlation(channels.correlation)})")
+    parts.append(_mono_loss(channels))
     left_db, right_db = channels.levels_db
     if abs(left_db - right_db) >= words.BALANCE_FROM_DB:
         louder = SIDES[left_db < right_db]
-        said.append(f"the {louder} channel is {whole(abs(left_db - right_db))} dB louder")
-    return f"{capital('; '.join(filter(None, said)) or 'stereo')}."
+        parts.append(f"the {louder} channel is {whole(abs(left_db - right_db))} dB louder")
+    return f"{capital('; '.join(filter(None, parts)) or 'stereo')}."
 
 
 def _mono_loss(channels: Channels) -> str:
@@ -285,33 +360,33 @@ def _correlation(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
-def _layout(found: Measurements) -> str:
-    name = {6: "5.1", 8: "7.1"}.get(found.channels.count)
-    if not name or not found.loudness or found.loudness.integrated_lufs is None:
+def _layout(measured: Measurements) -> str:
+    name = {6: "5.1", 8: "7.1"}.get(measured.channels.count)
+    if not name or not measured.loudness or measured.loudness.integrated_lufs is None:
         return ""
     return f"For it the channels count as {name} in the order of WAV files."
 
 
-def _offset(found: Measurements) -> str:
-    offsets = found.channels.offsets
-    told = [
+def _offset(measured: Measurements) -> str:
+    offsets = measured.channels.offsets
+    large = [
         (number, offset)
         for number, offset in enumerate(offsets, 1)
         if abs(offset) >= words.OFFSET_FROM
     ]
-    if not told:
+    if not large:
         return ""
     places = [
         f"{100 * offset:.1f}% of full scale" + (f" in channel {number}" if len(offsets) > 1 else "")
-        for number, offset in told
+        for number, offset in large
     ]
     return f"DC offset of {listed(places)}."
 
 
-def _faulty(found: Measurements) -> str:
-    if not found.faulty:
+def _faulty(measured: Measurements) -> str:
+    if not measured.faulty:
         return ""
-    verb = "is" if found.faulty == 1 else "are"
-    was = "was" if found.faulty == 1 else "were"
-    what = f"{count(found.faulty, 'sample')} {verb} faulty (no number or absurdly large)"
-    return f"{what} and {was} taken as zero."
+    verb = "is" if measured.faulty == 1 else "are"
+    was = "was" if measured.faulty == 1 else "were"
+    subject = f"{count(measured.faulty, 'sample')} {verb} faulty (no number or absurdly large)"
+    return f"{subject} and {was} taken as zero."

@@ -1,8 +1,8 @@
-"""Every word that judges, and the threshold it is tied to.
+"""Every judging word of the descriptions, and its threshold.
 
-`SCALES` turn a figure into a word; `TERMS` are words for something that is there or is not. The
-sentences use no other word to say what a sound is like, and none that says what made it. `table()`
-prints both for the documentation.
+`SCALES` turn a figure into a word; `TERMS` are words for things that are present or not. The
+sentences use no other word to judge a sound, and none that names its source. `table()` returns both
+for the documentation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf
 
 from captoolkit.captioners.acoustic import measure
-from captoolkit.dsp import channels, character, level_meters, onsets, pitch, spectrum, stretches
+from captoolkit.dsp import level_meters, onsets, pitch, spectrum, stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Scale:
     Attributes:
         of: the figure, as the table names it.
         unit: its unit, empty for a plain number.
-        steps: from which value on which word holds, ascending; the first holds from minus infinity.
+        steps: the lowest value for each word, ascending; the first is minus infinity.
     """
 
     of: str
@@ -89,13 +89,13 @@ WIDTH = Scale(
 SCALES = (LOUDNESS, SILENCE, ACTIVITY, EVENNESS, BRIGHTNESS, WIDTH)
 
 MOSTLY = 0.5
-"""The share from which on a clip is called after one kind of frame."""
+"""At this share a clip is named after one kind of frame."""
 ALMOST_ALL = 0.95
 OFFSET_FROM = 0.005
 BALANCE_FROM_DB = 3.0
 MONO_LOSS_FROM_DB = 6.0
 ONE_PITCH_WITHIN = 1.03
-"""A range of pitch narrower than half a semitone is given as one figure."""
+"""A pitch range narrower than half a semitone is one figure."""
 
 TERMS = {
     "nothing": "no samples, or digital silence throughout",
@@ -131,23 +131,23 @@ TERMS = {
     "irregular": "there are intervals enough, and they are not regular",
     "sounding": f"a frame of 50 ms at {spectrum.SOUNDING_DB:.0f} dBFS or above",
     "tonal": (
-        f"a sounding frame that is periodic or of flatness below {character.TONAL_DB:.0f} dB; of a "
+        f"a sounding frame that is periodic or of flatness below {spectrum.TONAL_DB:.0f} dB; of a "
         "clip: half of them or more"
     ),
     "noise-like": (
-        f"a sounding frame that is not periodic, of flatness above {character.NOISE_DB:.0f} dB; "
+        f"a sounding frame that is not periodic, of flatness above {spectrum.NOISE_DB:.0f} dB; "
         "of a clip: half of them or more"
     ),
     "mixed": "neither tonal nor noise-like",
     "periodic": (
         f"a sounding frame whose autocorrelation reaches {pitch.PERIODIC_FROM} and whose neighbour "
         f"repeats within {pitch.LIKE_PITCH:.0%} of the same rate; a pitch is given where "
-        f"{character.PITCH_SHARE:.0%} or more of the sounding frames are periodic"
+        f"{spectrum.PITCH_SHARE:.0%} or more of the sounding frames are periodic"
     ),
     "identical": "every sample is the same in all channels",
     "dead": (
-        f"a channel below {channels.DEAD_BELOW_DB:.0f} dBFS while another is above "
-        f"{channels.ALIVE_ABOVE_DB:.0f} dBFS"
+        f"a channel below {level_meters.DEAD_BELOW_DB:.0f} dBFS while another is above "
+        f"{level_meters.ALIVE_ABOVE_DB:.0f} dBFS"
     ),
     "loses": f"the mean of two channels has {MONO_LOSS_FROM_DB:.0f} dB less power than they have",
     "cancels out": "the mean of two channels has 60 dB less power than they have",
