@@ -279,7 +279,7 @@ def decoded(path: Path, rate_hz: int, *, longest_s: int | None = None) -> Sample
         layout=track.layout,
         channels=track.channels,
     )
-    with decode.Decoder(path, track=track, rate_hz=rate_hz, mix=[mix.weights]) as decoder:
+    with decode.TrackDecoder(path, track=track, rate_hz=rate_hz, mix=[mix.weights]) as decoder:
         seconds = itertools.islice(decoder, longest_s)  # a block is a second
         return np.concatenate([block[:, 0] for block in seconds])
 

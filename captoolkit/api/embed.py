@@ -23,8 +23,7 @@ from captoolkit.bitstream.containers import (
 )
 from captoolkit.errors import InputError, ToolError, UsageError
 from captoolkit.media import ffmpeg, probe_file
-from captoolkit.media.disk_errors import explaining
-from captoolkit.media.probe_file import Layout, Stream
+from captoolkit.media.probe_file import MediaStream, MediaStreams
 from captoolkit.support import files
 from captoolkit.timeline import load, losses, render
 from captoolkit.timeline.cues import cues
@@ -100,7 +99,7 @@ def embed(
     if not overwrite:
         files.refuse_existing([place])
     line = timeline if isinstance(timeline, Timeline) else load(timeline)
-    layout = probe_file.layout(media)
+    layout = probe_file.probe_streams(media)
     shown = line.shifted(layout.late_s(line.source.track))
     _refuse_too_many(container, captions, shown)
     _refuse_long_texts(captions, shown.spread() if spread else shown)
@@ -190,7 +189,7 @@ class _Job:
     staged: Path
 
 
-def _mux(job: _Job, layout: Layout) -> list[str]:
+def _mux(job: _Job, layout: MediaStreams) -> list[str]:
     """Make the file; return what could not come along, as sentences.
 
     Data streams (a camera's positions, say) come along where the container takes them.
@@ -212,12 +211,12 @@ def _mux(job: _Job, layout: Layout) -> list[str]:
     return [f"{left} data stream{'s' if left > 1 else ''} could not come along."]
 
 
-def _is_chapter_track(stream: Stream) -> bool:
+def _is_chapter_track(stream: MediaStream) -> bool:
     """Whether it is the text of an MP4's chapters, which are written anew."""
     return stream.kind == "Data" and stream.tag == "text"
 
 
-def _run(job: _Job, kept: list[Stream]) -> None:
+def _run(job: _Job, kept: list[MediaStream]) -> None:
     """Run ffmpeg: each stream copied, the subtitles last among them, the chapters beside them."""
     captions = job.captions
     covers = [stream for stream in kept if stream.is_cover] if captions.attaches_covers else []
@@ -248,11 +247,11 @@ def _run(job: _Job, kept: list[Stream]) -> None:
     argv, place = ffmpeg.compile_argv(node), ffmpeg.file_url(job.staged)
     fonts = sum(stream.kind == "Attachment" for stream in kept)
     argv[argv.index(place) : argv.index(place)] = _attachments(job, covers, fonts)
-    with explaining(job.staged), ffmpeg.Process(argv, writes=job.staged) as process:
+    with ffmpeg.output_errors(job.staged), ffmpeg.Process(argv, writes=job.staged) as process:
         process.finish()
 
 
-def _attachments(job: _Job, covers: list[Stream], first: int) -> list[str]:
+def _attachments(job: _Job, covers: list[MediaStream], first: int) -> list[str]:
     """The options that attach pictures as Matroska has them; copied, they would become videos."""
     options: list[str] = []
     for number, stream in enumerate(covers):
@@ -262,7 +261,7 @@ def _attachments(job: _Job, covers: list[Stream], first: int) -> list[str]:
         node = ffmpeg.source(job.media)[str(stream.index)].output(
             ffmpeg.file_url(picture), f="image2pipe", c="copy", **{"frames:v": 1}
         )
-        with explaining(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with ffmpeg.output_errors(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
         place = f"-metadata:s:t:{first + number}"
         options += ["-attach", ffmpeg.file_url(picture)]
@@ -286,7 +285,9 @@ def _unheld(error: ToolError, job: _Job) -> Exception:
 # -------------------------------------------------------------------------------------- words
 
 
-def _notes(captions: Captions, layout: Layout, line: Timeline, *, spread: bool) -> Iterator[str]:
+def _notes(
+    captions: Captions, layout: MediaStreams, line: Timeline, *, spread: bool
+) -> Iterator[str]:
     if layout.has_chapters:
         yield "The chapters that it had are replaced."
     if not captions.subtitles:

@@ -16,7 +16,7 @@ from captoolkit.errors import InputError, UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.media import decode, elementary, measure_file
 from captoolkit.media import probe_file as probing
-from captoolkit.media.decode import decoded
+from captoolkit.media.decode import read_blocks
 from captoolkit.media.source import OpenSource, is_web_url, open_source
 from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
 from captoolkit.pipeline.prepared import Prepared
@@ -247,17 +247,17 @@ def _plan_file(
     mix = None
     if chosen.channels > 1 and options.channels != chosen.channels and not target.full_sound:
         mix = downmix.choose_mix(
-            decoded(decode.excerpts(path, track=chosen), path),
+            read_blocks(decode.excerpts(path, track=chosen), path),
             rate_hz=chosen.sample_rate_hz,
             layout=chosen.layout,
             channels=chosen.channels,
         )
     skipped = () if silence_s is None else _silent(path, chosen, silence_s)
     may_cancel = mix is not None and bool(mix.reason)
-    stream: elementary.RawStream | str = ""
-    if not options.shape_the_sound and not may_cancel and elementary.may_be_sent(chosen, target):
+    stream: elementary.ElementaryStream | str = ""
+    if not options.shape_the_sound and not may_cancel and elementary.is_accepted(chosen, target):
         with files.staging(None) as folder:
-            stream = elementary.stream_of(info, chosen, folder)
+            stream = elementary.extract_stream(info, chosen, folder)
     make = functools.partial(
         make_plan,
         info,
@@ -265,7 +265,7 @@ def _plan_file(
         target,
         options=options,
         mix=mix,
-        framing=stream.framing if isinstance(stream, elementary.RawStream) else None,
+        framing=stream.framing if isinstance(stream, elementary.ElementaryStream) else None,
         unframed=stream if isinstance(stream, str) else "",
         skipped=skipped,
     )

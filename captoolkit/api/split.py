@@ -144,10 +144,10 @@ def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
             said=split_plan.said_of_samples(kept, track.codec),
             encoding=kept,
         )
-    if elementary.is_raw(info) or track.codec in containers.of(container).raw_codecs:
+    if elementary.is_elementary(info) or track.codec in containers.of(container).raw_codecs:
         with files.staging(None) as folder:
-            stream = elementary.stream_of(info, track, folder)
-        if isinstance(stream, elementary.RawStream):
+            stream = elementary.extract_stream(info, track, folder)
+        if isinstance(stream, elementary.ElementaryStream):
             form = stream.frames.format
             return Way(suffix=form, said=split_plan.said_of_copies(track.codec, form))
     home = containers.container_of_packets(container, track.codec)

@@ -231,7 +231,7 @@ def measure(audio: AcceptedAudio, stop: Event) -> str:
     is_cut = audio.heard_samples < track.duration_samples
     end = audio.heard_samples if is_cut else None
     try:
-        with decode.Decoder(audio.path, track=track, end_samples=end) as blocks:
+        with decode.TrackDecoder(audio.path, track=track, end_samples=end) as blocks:
             measurer = Measurer(rate_hz=blocks.rate_hz, channels=blocks.channels)
             for block in blocks:
                 if stop.is_set():

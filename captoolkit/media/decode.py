@@ -1,7 +1,7 @@
-"""Decoded sound, block by block: arrays of shape (frames, channels), float32, nominally in [-1, 1].
+"""Decode a track block by block: arrays of shape (frames, channels), float32, nominally in [-1, 1].
 
-Rules: never the whole file in memory, whatever its length; always two dimensions; the mix to one
-channel is always spelled out as weights, because ffmpeg's own adds channels up and clips.
+Rules: the whole file is never in memory, at any length. Arrays always have two dimensions. The mix
+to fewer channels is always stated as weights, because ffmpeg's own mix adds channels up and clips.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from captoolkit.support.cancel import Closing
 from captoolkit.units import format_seconds
 
 BLOCK_S = 1.0
-# What ffmpeg calls the types of samples that blocks hold.
+# The types of samples in blocks, and ffmpeg's names for them.
 SAMPLE_FORMATS = {"float32": "f32le", "float64": "f64le", "int16": "s16le", "int32": "s32le"}
-# Gathers frames to longer ones, because ffmpeg hands each from thread to thread: FLAC's have 4096
+# Joins frames to longer ones, because ffmpeg hands each from thread to thread: FLAC's have 4096
 # samples, AIFF's 1024.
 GATHER = "asetnsamples=nb_out_samples=16384:pad=0"
 FLOATS = ("pcm_f", "wavpack")
@@ -35,8 +35,8 @@ Block = NDArray[Any]  # of the decoder's dtype
 Mix = Sequence[Sequence[float]]
 
 
-class Decoder(Closing):
-    """The sound of one track, decoded by ffmpeg while it is read.
+class TrackDecoder(Closing):
+    """One track, decoded by ffmpeg while it is read.
 
     A context manager that iterates over blocks. `rate_hz` and `channels` are those of the blocks.
 
@@ -44,16 +44,16 @@ class Decoder(Closing):
         path: the media file.
         track: the track to decode, as `probe` found it.
         rate_hz: resample to this rate; None keeps the track's own.
-        mix: for each channel that comes out, one weight per channel of the track; None keeps the
-            channels as they are.
+        mix: for each channel of the blocks, one weight per channel of the track; None keeps the
+            track's channels.
         start_samples: begin at this sample of the track.
-        end_samples: end before this sample of the track; None goes on to the end.
-        seek: jump to the start, which is as exact as the format allows (see `starts_anywhere`);
-            without it what comes before the start is decoded and dropped, which is always exact.
-        roughly: jump to somewhere near the start; exactly there would be, in formats without an
-            index, to read all that comes before it.
-        steady: rate and layout stay the same to the end, so that frames may be gathered to longer
-            ones; those under way when something changes would be lost.
+        end_samples: end before this sample of the track; None decodes to the end.
+        seek: jump to the start, which is as exact as the format allows (see `seeks_exactly`). False
+            decodes and drops the samples before the start, which is always exact.
+        roughly: jump near the start only. In formats without an index an exact jump reads
+            everything before it.
+        steady: rate and layout never change, so that frames can be joined to longer ones. Where
+            they do change, the samples of the joined frame are lost.
         dtype: of the blocks: `float32` or `float64`, nominally in [-1, 1], `int16` or `int32` at
             full scale.
     """
@@ -76,12 +76,15 @@ class Decoder(Closing):
         self.channels = track.channels if mix is None else len(mix)
         self._dtype = np.dtype(dtype).newbyteorder("<")
         sample_format = SAMPLE_FORMATS[dtype]
+        # A filter in floating point would change samples of another type.
+        is_kept = dtype != "float32" and mix is None and self.rate_hz == track.sample_rate_hz
         filters = [GATHER] if steady else []
-        filters += [] if self._keeps(track, mix, dtype) else mixed_to(self.rate_hz, track, mix)
+        filters += [] if is_kept else mix_filters(self.rate_hz, track, mix)
         span = (start_samples, end_samples)
         if not seek and span != (0, None):
-            filters.insert(0, _trim(*span))
-        source = stretch(path, track, *(span if seek else (0, None)), roughly=roughly)
+            until = "" if end_samples is None else f":end_sample={end_samples}"
+            filters.insert(0, f"atrim=start_sample={start_samples}{until},asetpts=N/SR/TB")
+        source = track_source(path, track, *(span if seek else (0, None)), roughly=roughly)
         node = source.output(
             "pipe:1",
             f=sample_format,
@@ -96,7 +99,7 @@ class Decoder(Closing):
         """Yield blocks of about a second.
 
         Raises:
-            ToolError: ffmpeg could not decode; what came before it failed has been yielded.
+            ToolError: ffmpeg could not decode the rest of the track.
         """
         frame_bytes = self._dtype.itemsize * self.channels
         block_bytes = int(self.rate_hz * BLOCK_S) * frame_bytes
@@ -109,38 +112,62 @@ class Decoder(Closing):
         """End the decoding ffmpeg; may be called twice."""
         self._process.close()
 
-    def _keeps(self, track: Track, mix: Mix | None, dtype: str) -> bool:
-        """Whether the samples stay what they are, which no filter in floating point would do."""
-        return dtype != "float32" and mix is None and self.rate_hz == track.sample_rate_hz
+
+def read_blocks(blocks: Iterable[Block], path: object) -> Iterator[Block]:
+    """Yield the blocks of a decoder.
+
+    Raises:
+        NotMediaError: ffmpeg cannot decode `path`: the fault is the file's.
+    """
+    try:
+        yield from blocks
+    except ToolTimeoutError:
+        raise
+    except ToolError as error:
+        raise NotMediaError(
+            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
+            fix="check that the file is complete",
+            path=path,
+        ) from error
 
 
-def starts_anywhere(info: MediaInfo, track: Track) -> bool:
-    """Return whether a decoder that jumps into the track lands on exactly the sample asked for.
+def read_all(decoder: TrackDecoder, path: object) -> Block:
+    """Return everything that a decoder yields as one block, shape (frames, channels), float32.
 
-    So it does where each sample's place in the file is known and none depends on those before it.
-    A FLAC whose header does not tell its length may be several, one behind another.
+    Raises:
+        NotMediaError: as `read_blocks`.
+    """
+    empty = np.zeros((0, decoder.channels), np.float32)
+    return np.concatenate([empty, *read_blocks(decoder, path)])
+
+
+def seeks_exactly(info: MediaInfo, track: Track) -> bool:
+    """Return whether a decoder that jumps into the track starts at exactly the requested sample.
+
+    True where each sample's place in the file is known and no sample depends on earlier ones. A
+    FLAC without a length in its header may be several in one file.
     """
     may_change = track.codec == "flac" and track.counted
     return containers.of(info.container).counts_frames and _is_plain(track) and not may_change
 
 
-def may_be_no_number(track: Track) -> bool:
-    """Return whether a track's samples are floats as they were written, NaN and Inf among them.
+def may_hold_nan(track: Track) -> bool:
+    """Return whether a track's samples are floats in a lossless codec, which may be NaN or Inf.
 
-    Such have no whole number, and what becomes of them is our own decision and not ffmpeg's.
+    captoolkit replaces and clips them itself before they become whole numbers.
     """
     return track.codec.startswith(FLOATS)
 
 
-def stretch(
+def track_source(
     path: str | Path, track: Track, start: int, end: int | None, *, roughly: bool = False
 ) -> Any:
-    """Return ffmpeg-python's node for a stretch of a track, in samples; None: to its end.
+    """Return ffmpeg-python's node for samples [start, end) of a track; None is the track's end.
 
-    It is decoded by one thread: several stretches are worked on at once, and a decoder's threads
-    would hand each other every frame. For `roughly` see `Decoder`.
+    One thread decodes it: captoolkit decodes several spans in parallel, and the threads of one
+    decoder would hand each other every frame. For `roughly` see `TrackDecoder`.
     """
-    rate_hz = track.sample_rate_hz  # times to the microsecond, which name one sample
+    rate_hz = track.sample_rate_hz  # times to the microsecond identify a sample
     options: dict[str, Any] = {"threads": 1}
     options |= {"ss": format_seconds(start, rate_hz)} if start else {}
     options |= {"fflags": "+fastseek"} if roughly else {}
@@ -149,37 +176,32 @@ def stretch(
     return ffmpeg.source(path, **options)[str(track.stream_index)]
 
 
-def mixed_to(rate_hz: int, track: Track, mix: Mix | None) -> list[str]:
+def mix_filters(rate_hz: int, track: Track, mix: Mix | None) -> list[str]:
     """Return ffmpeg's filters that mix a track and resample it, in floating point."""
-    # A layout that changes on the way is brought to the track's own, which the weights are for.
+    # Where the layout changes on the way, ffmpeg converts it to the one that the weights are for.
     is_named = mix is not None and re.fullmatch(r"[\w.()-]+", track.layout)
     layouts = f":channel_layouts={track.layout}" if is_named else ""
     filters = [f"aformat=sample_fmts=flt|fltp{layouts}"]
     if mix is not None:
         layout = {1: "mono", 2: "stereo"}.get(len(mix), f"{len(mix)}c")
-        rows = (f"c{out}={_terms(row)}" for out, row in enumerate(mix))
+        terms = (
+            "+".join(f"{weight:.9f}*c{channel}" for channel, weight in enumerate(row))
+            for row in mix
+        )
+        rows = (f"c{out}={sum_}" for out, sum_ in enumerate(terms))
         filters.append(f"pan={layout}|{'|'.join(rows)}")
     if rate_hz != track.sample_rate_hz:
-        # soxr keeps the band flat up to 7.6 kHz at 16 kHz; the ladder was measured with it.
+        # soxr's band is flat up to 7.6 kHz at 16 kHz; the ladder was measured with it.
         resampler = "soxr" if ffmpeg.find().has_soxr else "swr"
         filters.append(f"aresample={rate_hz}:resampler={resampler}")
     return filters
 
 
-def _trim(start: int, end: int | None) -> str:
-    until = "" if end is None else f":end_sample={end}"
-    return f"atrim=start_sample={start}{until},asetpts=N/SR/TB"
-
-
-def _terms(row: Sequence[float]) -> str:
-    return "+".join(f"{weight:.9f}*c{channel}" for channel, weight in enumerate(row))
-
-
 def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:
-    """Yield some seconds of the track, spread evenly over it: all of it when it is short.
+    """Yield some seconds of the track, spread evenly over it; a short track is yielded whole.
 
-    Shape (frames, channels), at the track's own rate and channels. What libsndfile reads is read
-    in this process: to start an ffmpeg for each second takes longer than all the rest.
+    Shape (frames, channels), at the track's own rate and channels. PCM and FLAC are read in this
+    process by libsndfile: starting an ffmpeg for each second would take most of the time.
     """
     every = track.duration_samples // EXCERPTS
     length = int(EXCERPT_S * track.sample_rate_hz)
@@ -197,13 +219,15 @@ def _is_plain(track: Track) -> bool:
 def _by_ffmpeg(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:
     for start in starts:
         end = start + length
-        excerpt = Decoder(path, track=track, start_samples=start, end_samples=end, roughly=True)
+        excerpt = TrackDecoder(
+            path, track=track, start_samples=start, end_samples=end, roughly=True
+        )
         with excerpt as decoder:
             yield from decoder
 
 
 def _by_libsndfile(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:
-    """Read stretches in this process; by ffmpeg where libsndfile finds something else there."""
+    """Read spans in this process; by ffmpeg where libsndfile finds another track or none."""
     import soundfile
 
     block = int(track.sample_rate_hz * BLOCK_S)
@@ -218,31 +242,3 @@ def _by_libsndfile(path: Path, track: Track, starts: Sequence[int], length: int)
     except (OSError, soundfile.SoundFileError):  # another container, or a damaged file
         pass
     yield from _by_ffmpeg(path, track, starts, length)
-
-
-def decoded(blocks: Iterable[Block], path: object) -> Iterator[Block]:
-    """Yield what a decoder does.
-
-    Raises:
-        NotMediaError: it cannot decode; that is the file's fault, and says so.
-    """
-    try:
-        yield from blocks
-    except ToolTimeoutError:
-        raise
-    except ToolError as error:
-        raise NotMediaError(
-            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
-            fix="check that the file is complete",
-            path=path,
-        ) from error
-
-
-def all_decoded(decoder: Decoder, path: object) -> Block:
-    """Return all that a decoder yields as one block, shape (frames, channels), float32.
-
-    Raises:
-        NotMediaError: as `decoded` does.
-    """
-    empty = np.zeros((0, decoder.channels), np.float32)
-    return np.concatenate([empty, *decoded(decoder, path)])

@@ -1,8 +1,16 @@
-"""How long a track is, to the sample: what `pcm.Decoder` yields at the track's own rate.
+"""The exact duration of a track in samples: every way to count it, the cheapest first.
 
-Rules: a duration in a header is a claim, so samples are counted where it cannot be proven cheaply.
-`measure` says which way is taken for what, the cheapest first; whatever a cheap way does not
-understand is decoded and counted (the tests hold each way against a full decode).
+A duration in a header is a claim, so `measure` counts samples wherever the header cannot be proven
+cheaply. The result is always the number of samples that `decode.TrackDecoder` yields at the track's
+own rate. In this order:
+
+1. PCM and FLAC in plain containers: the frame count of libsndfile, checked against the file.
+2. MP3 files: the samples of all frames, without the encoder's delay and padding.
+3. Containers whose packets state their exact length: the sum over all packets, by ffmpeg.
+4. Everything else, and every file that a cheaper way does not understand: a full decode.
+
+The tests compare each way with a full decode. Where a track turns out shorter than promised,
+`shortfall_warning` words the warning.
 """
 
 from __future__ import annotations
@@ -22,32 +30,32 @@ from captoolkit.media.frame_index import read_frame_index
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
-SMALLEST_MP3_FRAME_BYTES = 48  # a last frame cut off below it may be left out by the decoder
-NEGATIVE_TICKS = 1 << 31  # a packet's length from here on is one below zero, printed unsigned
+SMALLEST_MP3_FRAME_BYTES = 48  # a decoder may drop a last frame that is cut off below it
+NEGATIVE_TICKS = 1 << 31  # ffmpeg prints a packet's negative length unsigned, from here on
 
-TAIL_FRAMES = 1 << 16  # what is read at a FLAC's end to see that the end is there
+TAIL_FRAMES = 1 << 16  # read at the end of a FLAC to prove that the end is there
 READ_BYTES = 1 << 20
-LOG_BYTES = 1 << 16  # what is kept of ffmpeg's words while it decodes
+LOG_BYTES = 1 << 16  # kept of ffmpeg's log while it decodes
 
-# ffmpeg's words, each line with who says it and how bad it is: `[flac @ 0x55] [error] invalid
-# residual`. A tag that says the same stands behind another beginning.
-_SPEAKER = r"^(?:\[[^\]]+ @ [^\]]+\] )*"
-_COMPLAINT = re.compile(_SPEAKER + r"\[(?:error|fatal)\] (.+)$", re.MULTILINE)
-_CHANGED = re.compile(
-    _SPEAKER + r"\[info\] Reconfiguring filter graph because audio parameters changed to "
+# ffmpeg's log, with the module and the level of each line: `[flac @ 0x55] [error] invalid
+# residual`. A tag with the same text stands behind another beginning.
+_MODULE = r"^(?:\[[^\]]+ @ [^\]]+\] )*"
+_ERROR_LINE = re.compile(_MODULE + r"\[(?:error|fatal)\] (.+)$", re.MULTILINE)
+_CHANGE_LINE = re.compile(
+    _MODULE + r"\[info\] Reconfiguring filter graph because audio parameters changed to "
     r"(\d+ Hz, [\w .()+]+), \w+$",
     re.MULTILINE,
 )
-_STOPPED = "Error during demuxing"  # what follows is lost, though its status says all is well
+_STOPPED = "Error during demuxing"  # the rest of the file is lost, although ffmpeg exits with 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """A sound stream whose length is wanted.
+class SoundStream:
+    """A sound stream, as its header describes it.
 
     Attributes:
         index: its place among all streams, from 0.
-        is_first_sound: no sound comes before it; libsndfile reads no other.
+        is_first_sound: no other sound stream precedes it; libsndfile reads only the first.
     """
 
     container: str
@@ -59,18 +67,18 @@ class Stream:
 
     @property
     def shape(self) -> str:
-        """Rate and layout, as ffmpeg puts them: `44100 Hz, stereo`."""
+        """Rate and layout, as ffmpeg prints them: `44100 Hz, stereo`."""
         return f"{self.rate_hz} Hz, {self.layout}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Length:
-    """How long a stream is.
+class Duration:
+    """The exact duration of a stream.
 
     Attributes:
         samples: at the stream's rate.
-        counted: they had to be counted, because no header could be trusted.
-        oddities: what a listener should know about it, each the rest of a sentence.
+        counted: the samples were counted, because no header could be trusted.
+        oddities: peculiarities that a listener should know, each the rest of a sentence.
     """
 
     samples: int
@@ -78,36 +86,66 @@ class Length:
     oddities: tuple[str, ...] = ()
 
 
-def measure(file: Path, stream: Stream) -> Length:
-    """Return how long a stream of a file is.
+def measure(file: Path, stream: SoundStream) -> Duration:
+    """Return the exact duration of a stream of a file.
 
     Raises:
-        NotMediaError: it cannot be decoded.
+        NotMediaError: the stream cannot be decoded.
     """
-    # The length of blocks that hold many samples each is only known when they are decoded.
     container = containers.of(stream.container)
-    by_frames = container.counts_frames and stream.codec.startswith(("pcm_", "flac"))
-    if by_frames and stream.is_first_sound:
-        frames = frames_in_header(file, container=stream.container, rate_hz=stream.rate_hz)
+    # Codecs with many samples in a block reveal the length of the last one only in a decode.
+    has_frames = container.counts_frames and stream.codec.startswith(("pcm_", "flac"))
+    if has_frames and stream.is_first_sound:
+        frames = count_frames_in_process(file, container=stream.container, rate_hz=stream.rate_hz)
         if frames is not None:
-            return Length(samples=frames, counted=False)
+            return Duration(samples=frames, counted=False)
     if container.has_index_frame and stream.codec in container.codecs:
-        samples = _mp3_samples_by_frames(file, stream)
+        samples = _count_mp3_frames(file, stream)
         if samples is not None:
-            return Length(samples=samples)
+            return Duration(samples=samples)
     if stream.codec in container.packet_counted:
-        return _by_packets(file, stream) or _by_decode(file, stream)
-    return _by_decode(file, stream)
+        return _count_packets(file, stream) or _count_by_decoding(file, stream)
+    return _count_by_decoding(file, stream)
 
 
-def frames_in_header(file: Path, *, container: str, rate_hz: int) -> int | None:
-    """Return the frames that libsndfile finds, None where they may not be all or not there."""
+MISSING_S = 0.2  # headers are rounded, and codecs pad: a smaller shortfall is normal
+MISSING_SHARE = 0.002
+
+
+def is_shortfall(*, promised_s: float, held_s: float) -> bool:
+    """Return whether a file holds notably less sound than its header promises."""
+    return promised_s - held_s >= MISSING_S + MISSING_SHARE * promised_s
+
+
+def shortfall_warning(*, promised_s: float, held_s: float) -> str:
+    """Return the warning for a file that does not hold the sound that its header promises.
+
+    ```python
+    >>> shortfall_warning(promised_s=24, held_s=14.5)
+    'It promises 24.000 s of sound and holds 14.500 s.'
+
+    ```
+    """
+    return f"It promises {promised_s:.3f} s of sound and holds {held_s:.3f} s."
+
+
+# ----------------------------------------------------------------------- by libsndfile
+
+
+def count_frames_in_process(file: Path, *, container: str, rate_hz: int) -> int | None:
+    """Return the frame count of libsndfile; None where it cannot be proven.
+
+    Args:
+        file: the media file.
+        container: its container, in which libsndfile counts frames (`Container.counts_frames`).
+        rate_hz: the sample rate that libsndfile must find too.
+    """
     import soundfile
 
     try:
         with sndfile.open_file(file) as stream, sndfile.sound_in(stream) as sound:
             frames = int(sound.frames)
-            if sound.samplerate != rate_hz or not frames:  # a recorder died before it wrote it
+            if sound.samplerate != rate_hz or not frames:  # 0: a recorder died before it wrote it
                 return None
             is_checked = not containers.of(container).end_unchecked
             return frames if is_checked or _ends_with_the_file(sound, stream, file) else None
@@ -116,29 +154,54 @@ def frames_in_header(file: Path, *, container: str, rate_hz: int) -> int | None:
 
 
 def _ends_with_the_file(sound: SoundFile, stream: BinaryIO, file: Path) -> bool:
-    """Whether a FLAC's last frames are there, and are the last thing that is.
+    """Whether a FLAC's last frames exist and end the file.
 
-    libFLAC reads some KB ahead: what it has not seen then is no tag, but may be another FLAC.
+    libFLAC reads some KB ahead. Bytes that it has not read by then are no tag, but may be another
+    FLAC.
     """
     tail = min(int(sound.frames), TAIL_FRAMES)
     sound.seek(sound.frames - tail)
-    is_there = len(sound.read(tail, dtype="int16")) == tail
-    return is_there and stream.tell() == file.stat().st_size
+    is_whole = len(sound.read(tail, dtype="int16")) == tail
+    return is_whole and stream.tell() == file.stat().st_size
+
+
+# ------------------------------------------------------------------------ by MP3 frames
+
+
+def _count_mp3_frames(file: Path, stream: SoundStream) -> int | None:
+    """The samples of a plain MP3 by its frames alone, without ffmpeg.
+
+    None where other bytes stand between the frames, or the last frame is torn.
+    """
+    index = read_frame_index(file)
+    if index is None or index.junk_bytes or index.torn_bytes:
+        return None
+    is_same = (index.codec, index.rate_hz) == (stream.codec, stream.rate_hz)
+    if not is_same or index.sizes[-1] < SMALLEST_MP3_FRAME_BYTES:
+        return None
+    return _without_delay(file, index.duration_samples)
+
+
+def _without_delay(file: Path, framed_samples: int) -> int | None:
+    """The samples of an MP3's frames without the encoder's delay and padding."""
+    with file.open("rb") as stream:
+        delay = mpeg_audio.read_encoder_delay(stream)
+    return framed_samples if delay is None else delay.audible_samples(framed_samples)
 
 
 # ------------------------------------------------------------------------------ by packets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Packets:
-    """What a stream's packets say, in ticks of `base` seconds.
+class _PacketSum:
+    """A stream's packets, summed up, in ticks of `base` seconds.
 
     Attributes:
-        ticks: all packets together.
-        first_pts: when the first one begins; below zero before the first sample that is heard.
-        first_ticks: how long the first one is.
-        gapless: each begins where the one before it ends.
-        even: all but the last are equally long.
+        ticks: the length of all packets together.
+        first_pts: the start of the first one; negative before the first audible sample.
+        first_ticks: the length of the first one.
+        gapless: each packet begins where the one before it ends.
+        even: all but the last have the same length.
         last, before_last: the fields of the last two; empty where there are fewer.
     """
 
@@ -152,26 +215,26 @@ class _Packets:
     before_last: list[bytes]
 
     def samples(self, ticks: int, rate_hz: int) -> int:
-        """Ticks in samples."""
+        """Convert ticks to samples."""
         return round(ticks * self.base * rate_hz)
 
 
-def _by_packets(file: Path, stream: Stream) -> Length | None:
-    """Count a stream's packets; None where they may not say what a decoder makes of them."""
+def _count_packets(file: Path, stream: SoundStream) -> Duration | None:
+    """Count a stream's packets; None where a decoder may return something else."""
     node = ffmpeg.source(file)[str(stream.index)].output(
         "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+error"
     )
     with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
-        packets = _add_packets(process.lines())
-        process.wait()  # a file that was cut off ends with an error after its last whole packet
+        packets = _sum_packets(process.lines())
+        process.wait()  # a truncated file ends with an error after its last whole packet
         log = process.stderr_tail
     samples = _audible_samples(file, stream, packets)
     if samples is None:
         return None
-    return Length(samples=samples, oddities=_oddities(log, stream, samples))
+    return Duration(samples=samples, oddities=_oddities(log, stream, samples))
 
 
-def _add_packets(lines: Iterable[bytes]) -> _Packets:
+def _sum_packets(lines: Iterable[bytes]) -> _PacketSum:
     """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
     base, ticks, first_pts, first_ticks, before_ticks, end = Fraction(0), 0, 0, 0, 0, 0
     gapless = even = True
@@ -189,7 +252,7 @@ def _add_packets(lines: Iterable[bytes]) -> _Packets:
             ticks += length
             end, before_ticks = pts + length, length
             last, before_last = line, last
-    return _Packets(
+    return _PacketSum(
         base=base,
         ticks=ticks,
         first_pts=first_pts,
@@ -201,14 +264,18 @@ def _add_packets(lines: Iterable[bytes]) -> _Packets:
     )
 
 
-def _audible_samples(file: Path, stream: Stream, packets: _Packets) -> int | None:
-    """What a decoder makes of the packets, None where they do not tell."""
+def _audible_samples(file: Path, stream: SoundStream, packets: _PacketSum) -> int | None:
+    """The samples that a decoder returns for the packets, None where they do not determine it."""
     if len(packets.last) < 6 or len(packets.before_last) < 6:  # no packet to compare with
         return None
     if stream.codec == "mp3":
-        return _audible_mp3_samples(file, stream, packets)
-    # Between the pages of an Ogg lies a hole, or another recording; and beside a page's end
-    # the listing may err about a Vorbis packet. An MP4 may stretch a packet to reach the next one.
+        is_even = packets.even and packets.last[3] == packets.before_last[3]
+        if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not is_even:
+            return None
+        return _without_delay(file, packets.samples(packets.ticks, stream.rate_hz))
+    # Between the pages of an Ogg there may be a hole, or another recording; and next to a page's
+    # end the listing may be wrong about a Vorbis packet. An MP4 may stretch a packet to reach the
+    # next one.
     if not packets.gapless or not (containers.of(stream.container).packets_vary or packets.even):
         return None
     if _hides_its_end(packets, stream.codec):
@@ -221,50 +288,22 @@ def _audible_samples(file: Path, stream: Stream, packets: _Packets) -> int | Non
     return packets.samples(packets.ticks - skipped, stream.rate_hz)
 
 
-def _audible_mp3_samples(file: Path, stream: Stream, packets: _Packets) -> int | None:
-    is_even = packets.even and packets.last[3] == packets.before_last[3]
-    if int(packets.last[4]) < SMALLEST_MP3_FRAME_BYTES or not is_even:
-        return None
-    return _without_delay(file, packets.samples(packets.ticks, stream.rate_hz))
-
-
-def _mp3_samples_by_frames(file: Path, stream: Stream) -> int | None:
-    """What a decoder makes of a plain MP3, by its frames alone, without any ffmpeg.
-
-    None where they may not tell: where something else lies between them, or they end torn.
-    """
-    index = read_frame_index(file)
-    if index is None or index.junk_bytes or index.torn_bytes:
-        return None
-    is_alike = (index.codec, index.rate_hz) == (stream.codec, stream.rate_hz)
-    if not is_alike or index.sizes[-1] < SMALLEST_MP3_FRAME_BYTES:
-        return None
-    return _without_delay(file, index.duration_samples)
-
-
-def _without_delay(file: Path, framed_samples: int) -> int | None:
-    """How many samples of an MP3's frames are left without the encoder's delay and padding."""
-    with file.open("rb") as stream:
-        delay = mpeg_audio.read_encoder_delay(stream)
-    return framed_samples if delay is None else delay.audible_samples(framed_samples)
-
-
-def _hides_its_end(packets: _Packets, codec: str) -> bool:
-    """Whether the last packet's length may not be what a decoder makes of it."""
+def _hides_its_end(packets: _PacketSum, codec: str) -> bool:
+    """Whether a decoder may return another length than the last packet states."""
     last, side_data = packets.last, packets.last[6:]
-    if any(field.strip() == b"F=0x3" for field in side_data):  # cut off: the end of the file
+    if any(field.strip() == b"F=0x3" for field in side_data):  # truncated: the end of the file
         return True
     if int(last[3]) >= NEGATIVE_TICKS:
         return True
-    told = any(b"Skip Samples" in field for field in side_data)
-    # A shorter last packet is heard shorter if the decoder is told so; ALAC says it by itself.
-    return told == (last[3] == packets.before_last[3]) and codec != "alac"
+    has_skip = any(b"Skip Samples" in field for field in side_data)
+    # A decoder shortens a shorter last packet only with this side data; ALAC needs none.
+    return has_skip == (last[3] == packets.before_last[3]) and codec != "alac"
 
 
 # ------------------------------------------------------------------------------- by decode
 
 
-def _by_decode(file: Path, stream: Stream) -> Length:
+def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
     """Decode all of a stream to bytes, one for each sample, and count them."""
     node = ffmpeg.source(file)[str(stream.index)].output(
         "pipe:1",
@@ -282,29 +321,26 @@ def _by_decode(file: Path, stream: Stream) -> Length:
                 samples += len(data)
             process.finish()
         except ToolError as error:
+            reason = ffmpeg.last_line("\n".join(_ERROR_LINE.findall(error.stderr_tail)))
             raise NotMediaError(
-                f"its sound cannot be decoded ({_last_complaint(error.stderr_tail)})",
+                f"its sound cannot be decoded ({reason})",
                 fix="check that the file is complete",
                 path=file,
             ) from error
         log = process.stderr_tail
-    return Length(samples=samples, oddities=_oddities(log, stream, samples))
+    return Duration(samples=samples, oddities=_oddities(log, stream, samples))
 
 
-def _last_complaint(log: str) -> str:
-    return ffmpeg.last_line("\n".join(_COMPLAINT.findall(log)))
-
-
-def _oddities(log: str, stream: Stream, samples: int) -> tuple[str, ...]:
-    """What ffmpeg's words tell about the stream."""
+def _oddities(log: str, stream: SoundStream, samples: int) -> tuple[str, ...]:
+    """The peculiarities of the stream that ffmpeg's log reports."""
     found = []
-    changes = [shape for shape in _CHANGED.findall(log) if shape != stream.shape]
-    if changes:  # the last one: rate and channels of one change may be told apart
+    changes = [shape for shape in _CHANGE_LINE.findall(log) if shape != stream.shape]
+    if changes:  # the last one: ffmpeg may report rate and channels of one change separately
         found.append(
             f"changes on the way, to {changes[-1]}; it is read as {stream.shape} throughout"
         )
-    complaints = _COMPLAINT.findall(log)
-    if any(complaint.startswith(_STOPPED) for complaint in complaints):
-        cause = ffmpeg.last_line(complaints[0])
+    errors = _ERROR_LINE.findall(log)
+    if any(error.startswith(_STOPPED) for error in errors):
+        cause = ffmpeg.last_line(errors[0])
         found.append(f"cannot be read past {samples / stream.rate_hz:.3f} s ({cause})")
     return tuple(found)

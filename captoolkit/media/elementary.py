@@ -1,8 +1,8 @@
-"""Raw frame streams: a track's frames without their container, and pieces of them.
+"""Elementary streams: a track's frames without their container, and pieces of them.
 
-Rules: not a byte of a frame changes, whatever is written; what lies between frames (tags, junk) is
-left out. A stream is only trusted to be cut when its index says where each frame lies, and that its
-headers are of the track that was probed.
+An elementary stream is an MP3, ADTS or AMR file. Rules: no byte of a frame changes. Bytes between
+frames (tags, junk) are left out. A stream is cut only if its index shows where each frame lies, and
+that the headers match the probed track.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from captoolkit.bitstream import containers, mpeg_audio
 from captoolkit.bitstream.containers import Container
 from captoolkit.bitstream.frames import FrameIndex
 from captoolkit.errors import ToolError, ToolTimeoutError
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg, tags
 from captoolkit.media.frame_index import read_frame_index
-from captoolkit.media.tags import tagged as with_tags
-from captoolkit.media.tags import write as write_tags
 from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.frame_plan import Framing
 from captoolkit.support import files
@@ -30,16 +28,16 @@ from captoolkit.support import files
 Watched = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
 
 CHUNK_BYTES = 1 << 20
-FRAMES_TO_TAG = 8  # more than a reader needs to know a stream for what it is
+FRAMES_TO_TAG = 8  # more than a reader needs to recognise the stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RawStream:
-    """A file of frames, and where in it they lie.
+class ElementaryStream:
+    """A file of frames, and their places in it.
 
     Attributes:
-        lead_samples: how many samples its decoder gives before the track's first one.
-        total_samples: how long the track is.
+        lead_samples: samples that a decoder returns before the track's first one.
+        total_samples: the duration of the track.
     """
 
     path: Path
@@ -49,7 +47,7 @@ class RawStream:
 
     @property
     def framing(self) -> Framing:
-        """The frames as a plan needs them."""
+        """The part of the index that a plan needs."""
         return Framing(
             format=self.frames.format,
             codec=self.frames.codec,
@@ -62,11 +60,11 @@ class RawStream:
 
     @property
     def count(self) -> int:
-        """How many frames there are."""
+        """The number of frames."""
         return len(self.frames.sizes)
 
     def sample_of(self, frame: int) -> int:
-        """Return the sample of the track that a frame begins with; the ends are the track's."""
+        """Return the track's sample at which a frame begins; the ends are the track's own."""
         if frame <= 0:
             return 0
         if frame >= self.count:
@@ -75,7 +73,7 @@ class RawStream:
         return min(max(0, at), self.total_samples)
 
     def boundary_at(self, sample: int) -> int:
-        """Return the frame that begins nearest to a sample; the track's ends keep all frames."""
+        """Return the frame that begins nearest to a sample of the track."""
         if sample <= 0:
             return 0
         if sample >= self.total_samples:
@@ -83,26 +81,26 @@ class RawStream:
         return min(self.count, round((sample + self.lead_samples) / self.frames.frame_samples))
 
     def copy(self, first: int, last: int, path: Path, *, head: bytes = b"") -> str:
-        """Write frames [first, last) to a file of their own.
+        """Write frames [first, last) to a file.
 
         Args:
             first: the first frame.
-            last: one past the last.
+            last: one past the last frame.
             path: the file.
-            head: what stands before them, and before what every file begins with.
+            head: bytes to write first, before the format's own magic.
 
         Returns:
-            The SHA-256 of what was written, in hexadecimal.
+            The SHA-256 of the file, in hexadecimal.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
         digest = hashlib.sha256()
         with files.writing(path), self.path.open("rb") as source, path.open("wb") as out:
             front = head + self.frames.head
             digest.update(front)
             out.write(front)
-            for start, end in self._stretches(first, last):
+            for start, end in self._byte_ranges(first, last):
                 source.seek(start)
                 while start < end:
                     chunk = source.read(min(CHUNK_BYTES, end - start))
@@ -113,34 +111,35 @@ class RawStream:
                     start += len(chunk)
         return digest.hexdigest()
 
-    def tag(self, tags: Mapping[str, str], folder: Path) -> bytes:
-        """Return the ID3v2 tag that ffmpeg writes before such a stream; none where it cannot.
+    def id3_tag(self, values: Mapping[str, str], folder: Path) -> bytes:
+        """Return the ID3v2 tag that ffmpeg writes before such a stream; empty where it writes none.
 
         Args:
-            tags: names and values.
-            folder: where to write a file that is removed again.
+            values: the values by name.
+            folder: where to write temporary files, which are removed again.
         """
         container = containers.of(self.frames.format)
-        if not tags or not container.tag_options:
+        if not values or not container.tag_options:
             return b""
-        some, tagged = folder / f"some.{self.frames.format}", folder / f"tag.{self.frames.format}"
-        self.copy(0, FRAMES_TO_TAG, some)
-        listed = write_tags(tags, folder)
+        suffix = self.frames.format
+        untagged, tagged = folder / f"untagged.{suffix}", folder / f"tagged.{suffix}"
+        self.copy(0, FRAMES_TO_TAG, untagged)
+        listed = tags.write(values, folder)
         options = {"f": container.muxer, "acodec": "copy", **container.tag_options}
-        node = with_tags(ffmpeg.source(some)["a:0"], listed, tagged, **options)
+        node = tags.tagged(ffmpeg.source(untagged)["a:0"], listed, tagged, **options)
         with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
         index = read_frame_index(tagged)
-        with tagged.open("rb") as stream:
-            tag = stream.read(index.id3_bytes if index else 0)
-        for path in (some, listed, tagged):
+        with tagged.open("rb") as file:
+            tag = file.read(index.id3_bytes if index else 0)
+        for path in (untagged, listed, tagged):
             path.unlink()
         return tag
 
-    def index_frame(self, first: int, last: int) -> bytes:
-        """Return the frame that tells players how long frames [first, last) of an MP3 are.
+    def xing_frame(self, first: int, last: int) -> bytes:
+        """Return the information frame (`mpeg_audio`) for frames [first, last) of an MP3.
 
-        They need none where every second has the same bytes; then, and elsewhere, it is empty.
+        Empty for other formats, and for a constant bit rate, at which players need none.
         """
         sizes = self.frames.sizes[first:last]
         has_index_frame = containers.of(self.frames.format).has_index_frame
@@ -150,8 +149,8 @@ class RawStream:
             stream.seek(int(self.frames.starts_of(first, first + 1)[0]))
             return mpeg_audio.xing_frame(stream.read(4), sizes)
 
-    def _stretches(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Bytes [start, end) of frames that lie one behind another."""
+    def _byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The byte ranges [start, end) of all runs of adjacent frames."""
         starts, sizes = self.frames.starts_of(first, last), self.frames.sizes[first:last]
         gaps = np.flatnonzero(starts[:-1] + sizes[:-1] != starts[1:]) + 1
         begins = np.concatenate([[0], gaps])
@@ -162,14 +161,14 @@ class RawStream:
         ]
 
 
-def may_be_sent(track: Track, target: Target) -> bool:
-    """Return whether the target takes a raw stream of the track's codec."""
+def is_accepted(track: Track, target: Target) -> bool:
+    """Return whether the target accepts an elementary stream of the track's codec."""
     container = containers.container_of_frames(track.codec)
     return container is not None and track.codec in target.accepts.get(container.name, ())
 
 
-def is_raw(info: MediaInfo) -> bool:
-    """Return whether the file itself is a raw stream, with nothing but one track of sound."""
+def is_elementary(info: MediaInfo) -> bool:
+    """Return whether the file itself is an elementary stream, with one track and nothing else."""
     return containers.of(info.container).is_frame_stream
 
 
@@ -177,41 +176,41 @@ def _unwatched(process: ffmpeg.Process) -> AbstractContextManager[ffmpeg.Process
     return process
 
 
-def stream_of(
+def extract_stream(
     info: MediaInfo, track: Track, folder: Path, *, watched: Watched = _unwatched
-) -> RawStream | str:
-    """Return the track's frames as a raw stream, or why they cannot be had or trusted.
+) -> ElementaryStream | str:
+    """Return the track's frames as an elementary stream, or the reason why they cannot be cut.
 
     Args:
         info: the file.
-        track: the track of it.
+        track: one of its tracks.
         folder: where to write the stream if the file itself is none.
-        watched: is given each process that runs, so that somebody else may end it.
+        watched: receives each process that runs, so that another thread can end it.
 
     Returns:
-        The stream; or a sentence.
+        The stream, or a sentence.
     """
     codec = track.codec
     container = containers.container_of_frames(codec)
     if container is None:
-        return f"Frames of {codec} have no stream of their own."
+        return f"Frames of {codec} have no elementary stream."
     path = Path(info.path)
-    if not is_raw(info):
+    if not is_elementary(info):
         path = folder / f"stream.{container.name}"
-        if not _unwrapped(info, track, path, container, watched):
-            return f"Its {codec} frames cannot be taken out of {info.container} as they are."
+        if not _copy_packets(info, track, path, container, watched):
+            return f"Its {codec} frames cannot be copied out of {info.container}."
     index = read_frame_index(path)
     if index is None:
-        return f"Its {codec} frames do not follow one another as they should."
+        return f"Its {codec} frames do not form one continuous stream."
     stray_bytes = index.torn_bytes + index.junk_bytes
     if stray_bytes:
-        return f"Among its {codec} frames lie {stray_bytes:,} bytes that belong to none."
+        return f"Between its {codec} frames are {stray_bytes:,} bytes that belong to no frame."
     if (index.codec, index.rate_hz) != (codec, track.sample_rate_hz):  # HE-AAC, which doubles it
-        return f"Its frames say {index.rate_hz} Hz, and are decoded to {track.sample_rate_hz} Hz."
-    lead_samples = _lead(info, track, watched)
+        return f"Its frames state {index.rate_hz} Hz and decode to {track.sample_rate_hz} Hz."
+    lead_samples = _lead_samples(info, track, watched)
     if lead_samples is None:
-        return f"Where in its {codec} frames the sound begins cannot be told."
-    return RawStream(
+        return f"It does not state where in its {codec} frames the sound begins."
+    return ElementaryStream(
         path=path,
         frames=index,
         lead_samples=lead_samples,
@@ -219,10 +218,10 @@ def stream_of(
     )
 
 
-def _unwrapped(
+def _copy_packets(
     info: MediaInfo, track: Track, path: Path, container: Container, watched: Watched
 ) -> bool:
-    """Write the track's packets as they are; False where its container holds them otherwise."""
+    """Copy the track's packets to a file; False where ffmpeg cannot write them as frames."""
     copied = {"acodec": "copy", "map_metadata": -1, "flush_packets": 0}
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(
         ffmpeg.file_url(path), f=container.muxer, **copied, **container.bare_options
@@ -232,23 +231,23 @@ def _unwrapped(
             process.finish()
     except ToolTimeoutError:
         raise
-    except ToolError:  # what it complains of (a full disk too), a decoder may still get along with
+    except ToolError:  # whatever the cause (even a full disk), decoding may still succeed
         path.unlink(missing_ok=True)
         return False
     return path.is_file()
 
 
-def _lead(info: MediaInfo, track: Track, watched: Watched) -> int | None:
-    """How many samples the raw stream's decoder gives before the first that the track has.
+def _lead_samples(info: MediaInfo, track: Track, watched: Watched) -> int | None:
+    """The samples that a decoder of the stream returns before the track's first one.
 
-    None where it cannot be told: Matroska says how long the encoder's delay is where nobody passes
-    it on, and only a sound that begins at the file's beginning shows it in its time stamps.
+    None where that is unknown: ffmpeg does not pass on the encoder's delay that Matroska states,
+    and only a track that begins at the file's beginning shows it in its time stamps.
     """
     if containers.of(info.container).has_index_frame:
         with Path(info.path).open("rb") as stream:
             delay = mpeg_audio.read_encoder_delay(stream)
         return 0 if delay is None else delay.lead_samples
-    if is_raw(info):
+    if is_elementary(info):
         return 0
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(
         "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}

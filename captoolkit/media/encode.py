@@ -23,7 +23,6 @@ from captoolkit.bitstream import containers, riff
 from captoolkit.bitstream.encodings import ENCODINGS, Writer, framed_samples, spec_of
 from captoolkit.errors import InputError, LimitError
 from captoolkit.media import ffmpeg, probe_file, sndfile
-from captoolkit.media.disk_errors import explaining
 from captoolkit.media.encode_lossless import LosslessWriter
 from captoolkit.model import Encoding
 from captoolkit.support import files
@@ -167,14 +166,14 @@ class FfmpegWriter:
             OutputError: the disk is full.
             ToolError: ffmpeg failed.
         """
-        with explaining(self._path):
+        with ffmpeg.output_errors(self._path):
             self._process.write(_as_float32(block).tobytes())
         self.samples += len(block)
 
     def finish(self) -> None:
         """Wait until the file is complete."""
         try:
-            with explaining(self._path):
+            with ffmpeg.output_errors(self._path):
                 self._process.finish()
         finally:
             self._process.close()

@@ -20,7 +20,6 @@ from captoolkit.bitstream import containers
 from captoolkit.bitstream.lossless import LOSSLESS
 from captoolkit.errors import LimitError
 from captoolkit.media import decode, ffmpeg, probe_file, sndfile
-from captoolkit.media.disk_errors import explaining
 from captoolkit.media.tags import tagged
 from captoolkit.media.tags import write as write_tags
 from captoolkit.model import Encoding
@@ -55,8 +54,8 @@ class LosslessWriter:
         self._type = np.dtype(encoding.sample_type).newbyteorder("<")
         self._digest = hashlib.sha256()
         self._aborted = False
-        self._proof: decode.Decoder | None = None
-        with explaining(path):
+        self._proof: decode.TrackDecoder | None = None
+        with ffmpeg.output_errors(path):
             self._told = write_tags(tags, path.parent)
         argv = ffmpeg.compile_argv(_node(path, self._told, encoding, layout))
         self._process = ffmpeg.Process(argv, feed=True)
@@ -70,7 +69,7 @@ class LosslessWriter:
         """
         data = _rounded(block, self._encoding).astype(self._type, copy=False).tobytes()
         self._digest.update(data)
-        with explaining(self._path):
+        with ffmpeg.output_errors(self._path):
             self._process.write(data)
         self.samples += len(block)
 
@@ -83,7 +82,7 @@ class LosslessWriter:
             ToolError: ffmpeg failed.
         """
         try:
-            with explaining(self._path):
+            with ffmpeg.output_errors(self._path):
                 self._process.finish()
         finally:
             self._process.close()
@@ -125,7 +124,9 @@ class LosslessWriter:
             return self._read_in_process()
         digest = hashlib.sha256()
         track = probe_file.probe(self._path).default_track
-        with decode.Decoder(self._path, track=track, dtype=self._encoding.sample_type) as decoder:
+        with decode.TrackDecoder(
+            self._path, track=track, dtype=self._encoding.sample_type
+        ) as decoder:
             self._proof = decoder
             if self._aborted:  # `abort` may have looked before it was there
                 decoder.close()

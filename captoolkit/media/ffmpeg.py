@@ -10,6 +10,7 @@ is no ffprobe here: the ffmpeg that comes with the package has none beside it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import importlib.resources
 import math
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
+from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
@@ -546,3 +548,28 @@ def last_line(text: str) -> str:
     line = line.partition("] ")[2] or line if line.startswith("[") else line
     line = UNREAD_KIND if line.startswith(NOT_LISTED) else line
     return "".join(char if char.isprintable() else "?" for char in line)[:300]
+
+
+# ffmpeg's words when the system refuses a write, and the system's number for it.
+WRITE_ERRORS = {
+    "No space left on device": errno.ENOSPC,
+    "File name too long": errno.ENAMETOOLONG,
+    "Disk quota exceeded": errno.EDQUOT,
+}
+
+
+@contextlib.contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn the failure of an ffmpeg that writes `path` into an OutputError if the disk caused it.
+
+    Raises:
+        OutputError: the system refused a write of ffmpeg.
+        ToolError: ffmpeg failed otherwise.
+    """
+    try:
+        yield
+    except ToolError as error:
+        for message, number in WRITE_ERRORS.items():
+            if message in error.stderr_tail:
+                raise files.output_error(path, OSError(number, message)) from error
+        raise

@@ -1,8 +1,9 @@
-"""What is in this file, exactly.
+"""Probe a media file: container, tracks, pictures and the exact duration of every track.
 
-Rules: a container is told by its bytes, never by the file's name; a duration in a header is a
-claim, and `lengths` proves it or counts. A plain WAV or FLAC is read in process (`glance`);
-everything else by what ffmpeg prints of it, so that ffprobe is not needed.
+Rules: the container is recognised by the file's bytes, never by its name. A duration in a header is
+a claim, which `durations` proves or replaces by counting. A plain WAV or FLAC is read in process
+(`probe_in_process`); for all other files ffmpeg prints a header, which is parsed here, so that
+ffprobe is not needed.
 """
 
 from __future__ import annotations
@@ -18,16 +19,13 @@ from pathlib import Path
 
 from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
-from captoolkit.media import durations, ffmpeg, probe_in_process
+from captoolkit.media import durations, ffmpeg
+from captoolkit.media.probe_in_process import probe_in_process
 from captoolkit.media.source import refuse_url
 from captoolkit.model import MediaInfo, Picture, Track
 
-# Each is read from end to end to be measured: more than any film has would take a day.
+# Each track may be read from end to end; a hostile file with thousands would take a day.
 MAX_TRACKS = 64
-
-# A shortfall is told from here on: headers are rounded, and codecs pad.
-MISSING_S = 0.2
-MISSING_SHARE = 0.002
 
 _PROMISE = re.compile(
     r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)(?:, start: (-?[\d.]+))?", re.MULTILINE
@@ -40,14 +38,14 @@ _STREAM = re.compile(
     r"(?P<kind>\w+): (?P<codec>\w+)(?P<rest>.*)$",
     re.MULTILINE,
 )
-# What belongs to a group is indented by two more; a tag could only pretend to be in one.
+# Streams of a group are indented by two more; a tag could only pretend to be in a group.
 _GROUP = re.compile(r"^  Stream group #[^\n]*\n((?:    [^\n]*(?:\n|\Z))*)", re.MULTILINE)
 _COVER = "(attached pic)"
 _TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)")
 _START = re.compile(r", start (-?[\d.]+)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
 _SAMPLES = re.compile(r", (u8|s16|s32|s64|flt|dbl)p?(?: \((\d+) bit\))?(?:,|$| \()")
-# What holds ffmpeg's kinds of samples: numpy's name of it, and how many bits of it count.
+# ffmpeg's sample formats -> the numpy type that holds them, and its significant bits.
 SAMPLE_TYPES = {
     "u8": ("int16", 8),
     "s16": ("int16", 16),
@@ -60,47 +58,43 @@ _BIT_RATE = re.compile(r", (\d+) kb/s")
 
 
 def probe(path: str | os.PathLike[str]) -> MediaInfo:
-    """Return what the media file at `path` holds, with the exact length of every sound track.
+    """Return the contents of the media file at `path`, with the exact duration of every track.
 
     Raises:
-        SourceNotFoundError: there is no such file, or it may not be read.
-        NotMediaError: ffmpeg finds nothing in it that it can read.
-        NoAudioError: it has no sound track, or the track holds no sample, or has more channels or
-            a higher rate than sound has.
+        SourceNotFoundError: the file does not exist or cannot be read.
+        NotMediaError: ffmpeg cannot read it.
+        NoAudioError: it has no sound track, or each track is empty or exceeds the limits of
+            `channel_layouts`.
     """
     refuse_url(path)
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
     size_bytes = _readable_size(file)
-    return probe_in_process.look(file, size_bytes=size_bytes) or ask_ffmpeg(
+    return probe_in_process(file, size_bytes=size_bytes) or probe_by_ffmpeg(
         file, size_bytes=size_bytes
     )
 
 
-def identify(path: Path) -> str:
-    """Return the codec of a file's first sound, by its header alone.
+def first_codec(path: Path) -> str:
+    """Return the codec of a file's first sound track, by its header alone.
 
     Raises:
-        NotMediaError: ffmpeg finds nothing in it that it can read.
+        NotMediaError: ffmpeg cannot read the file.
         NoAudioError: it has no sound track.
     """
     text = ffmpeg.header(path)
     _container(text, path)
-    streams = _streams(text.rpartition("\n  Duration: ")[2])
-    sound = next((match for match in streams if match["kind"] == "Audio"), None)
+    sound = next((match for match in _streams(text) if match["kind"] == "Audio"), None)
     if sound is None:
         raise NoAudioError("there is no sound in it", path=path)
     return sound["codec"]
 
 
 def sample_format(path: Path, track: Track) -> tuple[str, int]:
-    """Return what a track's decoder gives: `int16`, `int32`, `float32` or `float64`, and its bits.
+    """Return the numpy type of a track's decoded samples, and how many of its bits are significant.
 
-    ```python
-    (int32, 24)  # the 24-bit FLAC that it is
-    ```
+    One of `int16`, `int32`, `float32`, `float64`; a 24-bit FLAC has `("int32", 24)`.
     """
-    text = ffmpeg.header(path)
-    for match in _streams(text.rpartition("\n  Duration: ")[2]):
+    for match in _streams(ffmpeg.header(path)):
         found = _SAMPLES.search(match["rest"])
         if int(match["index"]) == track.stream_index and found:
             name, bits = SAMPLE_TYPES[found[1]]
@@ -108,13 +102,20 @@ def sample_format(path: Path, track: Track) -> tuple[str, int]:
     return "float32", 32
 
 
-def ask_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
-    """Return what ffmpeg finds in a file that is there; `probe` says what it raises."""
+def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
+    """Return the contents of an existing file by ffmpeg; raises as `probe`."""
     text = ffmpeg.header(file)
     container = _container(text, file)
-    # Streams come after the duration; what looks like one before it is part of the file's name.
-    streams = _streams(text.rpartition("\n  Duration: ")[2])
-    pictures = tuple(_picture(match) for match in streams if match["kind"] == "Video")
+    streams = _streams(text)
+    pictures = tuple(
+        Picture(
+            stream_index=int(match["index"]),
+            codec=match["codec"],
+            is_cover=_COVER in match["rest"],
+        )
+        for match in streams
+        if match["kind"] == "Video"
+    )
     sounds = [match for match in streams if match["kind"] == "Audio"]
     if not sounds:
         raise NoAudioError(
@@ -137,8 +138,8 @@ def ask_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """One stream of any kind: `kind`, `codec` and the container's `tag` as ffmpeg prints them."""
+class MediaStream:
+    """A stream of any kind; `kind`, `codec` and the container's `tag` are as ffmpeg prints them."""
 
     index: int
     kind: str
@@ -149,33 +150,33 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """All that lies in a media file side by side, as its header claims.
+class MediaStreams:
+    """All streams of a media file, as its header describes them.
 
     Attributes:
-        start_s: where the first of its streams begins on the container's clock.
-        duration_s: how long the longest is said to be; None where nothing is said.
+        start_s: the start of the first stream on the container's clock.
+        duration_s: the stated duration of the longest stream; None without a statement.
     """
 
     container: str
-    streams: tuple[Stream, ...]
+    streams: tuple[MediaStream, ...]
     start_s: Fraction
     duration_s: Fraction | None
     has_chapters: bool
 
     def late_s(self, number: int) -> Fraction:
-        """Return how late a sound track (from 1) begins on the container's clock from its zero."""
+        """Return how long after the first stream a sound track (number from 1) begins."""
         starts_s = [stream.start_s for stream in self.streams if stream.kind == "Audio"]
         own_s = starts_s[number - 1] if number <= len(starts_s) else self.start_s
         return max(Fraction(0), own_s - self.start_s)
 
 
-def layout(path: str | os.PathLike[str]) -> Layout:
-    """Return what lies in the media file at `path`, with sound or without.
+def probe_streams(path: str | os.PathLike[str]) -> MediaStreams:
+    """Return all streams of the media file at `path`, with sound or without.
 
     Raises:
-        SourceNotFoundError: there is no such file, or it may not be read.
-        NotMediaError: ffmpeg finds nothing in it that it can read.
+        SourceNotFoundError: the file does not exist or cannot be read.
+        NotMediaError: ffmpeg cannot read it.
     """
     refuse_url(path)
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
@@ -184,19 +185,18 @@ def layout(path: str | os.PathLike[str]) -> Layout:
     container = _container(text, file)
     promise = _PROMISE.search(text)
     start_s = Fraction(promise[4] or 0) if promise else Fraction(0)
-    matches = _streams(text.rpartition("\n  Duration: ")[2])
-    return Layout(
+    return MediaStreams(
         container=container,
-        streams=tuple(map(_stream, matches)),
+        streams=tuple(map(_stream, _streams(text))),
         start_s=start_s,
         duration_s=_promised_s(promise) if promise else None,
         has_chapters="\n  Chapters:\n" in text,
     )
 
 
-def _stream(match: re.Match[str]) -> Stream:
+def _stream(match: re.Match[str]) -> MediaStream:
     start, tag = _START.search(match["rest"]), _TAG.search(match["rest"])
-    return Stream(
+    return MediaStream(
         index=int(match["index"]),
         kind=match["kind"],
         codec=match["codec"],
@@ -213,30 +213,37 @@ def _promised_s(promise: re.Match[str]) -> Fraction:
 def _shortfall(
     text: str, file: Path, container: str, tracks: Sequence[Track], pictures: Sequence[Picture]
 ) -> list[str]:
-    """A sentence for a file that holds less than its header promises; none for a whole one.
+    """A warning for a file that holds less than its header promises; none for a whole one.
 
-    Only a single sound is held against the header, whose length is that of the longest stream.
+    The header states the duration of the longest stream, so only a file with a single sound track
+    and no moving picture is compared with it.
     """
-    if container == "wav" and riff.missing_bytes(file):
-        return [f"{riff.missing_bytes(file):,} bytes that its header promises are missing."]
+    missing_bytes = riff.missing_bytes(file) if container == "wav" else 0
+    if missing_bytes:
+        return [f"{missing_bytes:,} bytes that its header promises are missing."]
     promise = _PROMISE.search(text)
-    moving = any(not picture.is_cover for picture in pictures)
+    is_moving = any(not picture.is_cover for picture in pictures)
     if promise is None or not containers.of(container).states_duration or _ESTIMATED in text:
         return []
-    if moving or len(tracks) > 1:
+    if is_moving or len(tracks) > 1:
         return []
     promised_s = float(_promised_s(promise))
     if containers.of(container).duration_from_zero:
         promised_s -= max(0.0, float(promise[4] or 0))
-    found_s = tracks[0].duration_s
-    if promised_s - found_s < MISSING_S + MISSING_SHARE * promised_s:
+    held_s = tracks[0].duration_s
+    if not durations.is_shortfall(promised_s=promised_s, held_s=held_s):
         return []
-    return [f"It promises {promised_s:.3f} s of sound and holds {found_s:.3f} s."]
+    return [durations.shortfall_warning(promised_s=promised_s, held_s=held_s)]
 
 
-def _streams(text: str) -> list[re.Match[str]]:
-    """The lines that tell of streams, each once; past a gap in their numbers they are forged."""
+def _streams(header: str) -> list[re.Match[str]]:
+    """The lines of a header that describe streams, each stream once.
+
+    Tags and names are a stranger's text and may imitate such a line. Text before the duration is
+    the file's name and tags; beyond a gap in the numbers a line is forged.
+    """
     by_index: dict[int, re.Match[str]] = {}
+    text = header.rpartition("\n  Duration: ")[2]
     for match in _STREAM.finditer(_GROUP.sub(_ungrouped, text)):
         by_index.setdefault(int(match["index"]), match)
     whole = itertools.takewhile(lambda pair: pair[0] == pair[1], enumerate(sorted(by_index)))
@@ -244,12 +251,12 @@ def _streams(text: str) -> list[re.Match[str]]:
 
 
 def _ungrouped(group: re.Match[str]) -> str:
-    """The streams of a group (a camera's video and its timecode, say) as if they stood alone."""
+    """The streams of a group (a camera's video and its timecode, say), indented like all others."""
     return "".join(line[2:] for line in group[1].splitlines(keepends=True))
 
 
 def _readable_size(file: Path) -> int:
-    """The size of a file that is there, regular, readable and not empty."""
+    """The size of a file, which must be regular, readable and not empty."""
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
@@ -272,7 +279,7 @@ def _readable_size(file: Path) -> int:
 def _container(text: str, file: Path) -> str:
     match = _INPUT.search(text)
     if not match:
-        reason = _complaint(text)
+        reason = _failure_reason(text)
         raise NotMediaError(
             f"not a media file that can be read ({reason})",
             fix="check that it is sound or video, and complete",
@@ -282,30 +289,22 @@ def _container(text: str, file: Path) -> str:
     return containers.recognized(match[1].partition(",")[0], brand[1] if brand else "")
 
 
-def _complaint(text: str) -> str:
-    """The line of ffmpeg's that says why, without the ones that say that it stops."""
+def _failure_reason(text: str) -> str:
+    """The line of ffmpeg's output with the reason of a failure, not the ones about its end."""
     lines = [
         line
         for line in text.splitlines()
         if line.strip() and not line.startswith(("Error opening input file", "At least one output"))
     ]
     causes = [line for line in lines if "Error opening input" not in line]
-    said = ffmpeg.last_line("\n".join(causes[-1:] or lines[-1:]))
-    return said.removeprefix("Error opening input: ")
-
-
-def _picture(match: re.Match[str]) -> Picture:
-    return Picture(
-        stream_index=int(match["index"]),
-        codec=match["codec"],
-        is_cover=_COVER in match["rest"],
-    )
+    reason = ffmpeg.last_line("\n".join(causes[-1:] or lines[-1:]))
+    return reason.removeprefix("Error opening input: ")
 
 
 def _tracks(
     file: Path, container: str, sounds: Sequence[re.Match[str]]
 ) -> tuple[tuple[Track, ...], tuple[str, ...]]:
-    """The tracks that can be heard, and a warning for each that cannot, or not as it should."""
+    """The tracks that can be decoded, and warnings about odd tracks and those left out."""
     tracks: list[Track] = []
     warnings: list[str] = []
     faults: list[InputError] = []
@@ -321,14 +320,14 @@ def _tracks(
     if not tracks:
         raise faults[0]
     if len(sounds) > MAX_TRACKS:
-        warnings.append(f"Of {len(sounds)} sound tracks only the first {MAX_TRACKS} are looked at.")
+        warnings.append(f"Of {len(sounds)} sound tracks only the first {MAX_TRACKS} are read.")
     return tuple(tracks), tuple(warnings)
 
 
 def _track(
     file: Path, container: str, number: int, match: re.Match[str]
 ) -> tuple[Track, tuple[str, ...]]:
-    """A track, and what is odd about its sound."""
+    """A track, and the oddities of its sound."""
     shape = _RATE.search(match["rest"])
     rate_hz, layout = (int(shape[1]), shape[2]) if shape else (0, "")
     channels = channel_layouts.channels(layout)
@@ -339,7 +338,7 @@ def _track(
             fix="choose another track, or convert the file first",
             path=file,
         )
-    stream = durations.Stream(
+    stream = durations.SoundStream(
         container=container,
         codec=match["codec"],
         rate_hz=rate_hz,
@@ -347,8 +346,8 @@ def _track(
         index=int(match["index"]),
         is_first_sound=number == 1,
     )
-    length = durations.measure(file, stream)
-    if length.samples < 1:
+    duration = durations.measure(file, stream)
+    if duration.samples < 1:
         raise NoAudioError(
             f"sound track {number} holds no sound",
             fix="choose another track, or check how the file was made",
@@ -363,33 +362,30 @@ def _track(
         sample_rate_hz=stream.rate_hz,
         channels=channels,
         layout=stream.layout,
-        duration_samples=length.samples,
-        counted=length.counted,
+        duration_samples=duration.samples,
+        counted=duration.counted,
         bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
         language=None if language in ("", "und") else language,
         default="(default)" in match["rest"],
     )
-    return track, length.oddities
+    return track, duration.oddities
 
 
-def choose_track(info: MediaInfo, wish: str | int | None) -> Track:
-    """Return the track of that number (from 1) or language; the default one for None.
+def choose_track(info: MediaInfo, wanted: str | int | None) -> Track:
+    """Return the track with that number (from 1) or language; the default track for None.
 
     Raises:
-        NoAudioError: there is no such track; names those there are.
+        NoAudioError: no track matches; the error lists all tracks.
     """
-    if wish is None:
+    if wanted is None:
         return info.default_track
     for track in info.tracks:
-        if str(wish) == str(track.number) or str(wish).lower() == (track.language or "").lower():
+        language = (track.language or "").lower()
+        if str(wanted) == str(track.number) or str(wanted).lower() == language:
             return track
+    names = (f"{t.number} ({t.language})" if t.language else str(t.number) for t in info.tracks)
     raise NoAudioError(
-        f"it has no sound track {wish}",
-        fix=f"choose from {_listing(info.tracks)}",
+        f"it has no sound track {wanted}",
+        fix=f"choose from {', '.join(names)}",
         path=info.path,
     )
-
-
-def _listing(tracks: Sequence[Track]) -> str:
-    names = (f"{t.number} ({t.language})" if t.language else str(t.number) for t in tracks)
-    return ", ".join(names)

@@ -71,7 +71,7 @@ def read(info: MediaInfo, track: Track) -> Told:
             found |= {name: value for name, value in fields.items() if _is_told(name, value)}
     tags = _without_doubles(found)
     long = sorted(name for name, value in tags.items() if len(value) > MAX_TAG_CHARS)
-    late_s = probe_file.layout(info.path).late_s(track.number) if chapters else Fraction(0)
+    late_s = probe_file.probe_streams(info.path).late_s(track.number) if chapters else Fraction(0)
     moved = (replace(one, start_s=max(Fraction(0), one.start_s - late_s)) for one in chapters)
     return Told(
         tags={name: value for name, value in tags.items() if name not in long},

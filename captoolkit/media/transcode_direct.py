@@ -12,7 +12,6 @@ from pathlib import Path
 
 from captoolkit.bitstream.encodings import spec_of
 from captoolkit.media import decode, encode, ffmpeg
-from captoolkit.media.disk_errors import explaining
 from captoolkit.model import Encoding, Span, Track
 from captoolkit.support.cancel import Closing
 
@@ -22,7 +21,7 @@ MICROSECONDS = 1_000_000
 
 def can_transcode(track: Track, encoding: Encoding) -> bool:
     """Return whether ffmpeg alone makes of the track what the encoders here would."""
-    if encoding.sample_type or decode.may_be_no_number(track):
+    if encoding.sample_type or decode.may_hold_nan(track):
         return False
     return spec_of(encoding).clips_integers
 
@@ -51,8 +50,8 @@ class Transcoder(Closing):
         span: Span,
         mix: decode.Mix | None,
     ) -> None:
-        filters = decode.mixed_to(encoding.sample_rate_hz, track, mix)
-        node = decode.stretch(source, track, span.start_samples, span.end_samples).output(
+        filters = decode.mix_filters(encoding.sample_rate_hz, track, mix)
+        node = decode.track_source(source, track, span.start_samples, span.end_samples).output(
             ffmpeg.file_url(path),
             af=",".join([*filters, "aformat=sample_fmts=s32p"]),
             ar=encoding.sample_rate_hz,
@@ -75,7 +74,7 @@ class Transcoder(Closing):
             name, _, value = line.strip().partition(b"=")
             if name == b"out_time_us" and value.isdigit():
                 yield int(value) / MICROSECONDS
-        with explaining(self._path):
+        with ffmpeg.output_errors(self._path):
             self._process.finish()
 
     def close(self) -> None:

@@ -23,9 +23,9 @@ import numpy as np
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
 from captoolkit.media import decode, elementary, encode, ffmpeg
-from captoolkit.media.decode import all_decoded
+from captoolkit.media.decode import read_all
 from captoolkit.media.frame_index import read_frame_index
-from captoolkit.media.probe_file import identify
+from captoolkit.media.probe_file import first_codec
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.report import Report
 from captoolkit.pipeline.segment import ReadySegment
@@ -130,10 +130,10 @@ class FrameCopy(Closing):
         except CancelledError:
             return
 
-    def _stream(self) -> elementary.RawStream:
+    def _stream(self) -> elementary.ElementaryStream:
         plan = self._job.plan
         info = dataclasses.replace(plan.info, path=str(self._job.source))
-        stream = elementary.stream_of(
+        stream = elementary.extract_stream(
             info, plan.track, self._job.folder.path, watched=self._watched
         )
         if isinstance(stream, str):  # it could be copied when it was planned
@@ -146,7 +146,7 @@ class FrameCopy(Closing):
 
     # ------------------------------------------------------------------------ where to cut
 
-    def _quiet(self, stream: elementary.RawStream, around: Window) -> int:
+    def _quiet(self, stream: elementary.ElementaryStream, around: Window) -> int:
         """The quietest sample of a window, by decoding the frames around it. Runs in a thread."""
         held, lead = stream.frames.frame_samples, stream.lead_samples
         begin = max(0, stream.boundary_at(around.earliest) - CONTEXT_FRAMES)
@@ -160,13 +160,13 @@ class FrameCopy(Closing):
         quiet = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
         return rescale(quiet, MODEL_RATE_HZ, self._rate_hz) - to_stream
 
-    def _decoded(self, stream: elementary.RawStream, first: int, last: int) -> decode.Block:
+    def _decoded(self, stream: elementary.ElementaryStream, first: int, last: int) -> decode.Block:
         """The sound of some frames as the model hears it, all channels."""
         path = self._job.folder.path / f"around.{first}.{stream.frames.format}"
         stream.copy(first, last, path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0)
-        with decode.Decoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
-            sound = all_decoded(decoder, self._job.plan.info.path)
+        with decode.TrackDecoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
+            sound = read_all(decoder, self._job.plan.info.path)
         path.unlink()
         return sound
 
@@ -180,7 +180,7 @@ class FrameCopy(Closing):
     # ------------------------------------------------------------------------------ pieces
 
     def _make(
-        self, stream: elementary.RawStream, index: int, first: int, last: int
+        self, stream: elementary.ElementaryStream, index: int, first: int, last: int
     ) -> ReadySegment:
         """Write a segment and read it back. Runs in a thread."""
         head = b"" if self._job.plan.target.name else self._head(stream, index, first, last)
@@ -193,16 +193,20 @@ class FrameCopy(Closing):
         self._check(path, stream, first, last)
         return segment
 
-    def _head(self, stream: elementary.RawStream, index: int, first: int, last: int) -> bytes:
+    def _head(
+        self, stream: elementary.ElementaryStream, index: int, first: int, last: int
+    ) -> bytes:
         """What stands before the frames of a file that is for players: its tags, its length."""
         tags = self._job.tags(index)
         with self._guard:
             known = str(tags)
             if known not in self._tags:
-                self._tags[known] = stream.tag(tags, self._job.folder.path)
-            return self._tags[known] + stream.index_frame(first, last)
+                self._tags[known] = stream.id3_tag(tags, self._job.folder.path)
+            return self._tags[known] + stream.xing_frame(first, last)
 
-    def _check(self, path: Path, stream: elementary.RawStream, first: int, last: int) -> None:
+    def _check(
+        self, path: Path, stream: elementary.ElementaryStream, first: int, last: int
+    ) -> None:
         """Hold a finished segment's frames against the source's, and ask ffmpeg what it is.
 
         Raises:
@@ -214,7 +218,7 @@ class FrameCopy(Closing):
             raise _broken(path, "its frames are not those that went in")
         encode.refuse_too_large(path, plan.max_segment_bytes)
         try:
-            found = identify(path)
+            found = first_codec(path)
         except InputError as error:
             raise _broken(path, f"it cannot be read back ({error.problem})") from error
         if found != plan.track.codec:

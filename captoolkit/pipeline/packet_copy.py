@@ -19,8 +19,7 @@ from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import CaptoolkitError, InputError, LimitError
 from captoolkit.media import decode, ffmpeg, packets, tags
-from captoolkit.media.decode import all_decoded, decoded
-from captoolkit.media.disk_errors import explaining
+from captoolkit.media.decode import read_all, read_blocks
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.report import Report
 from captoolkit.pipeline.segment import ReadySegment
@@ -120,7 +119,7 @@ class PacketCopy(Closing):
     def _quiet_by_seeking(self, around: Window, late: int) -> int:
         """The quietest sample of a window, by decoding that alone."""
         begin = max(0, around.earliest - self._rate_hz // 10)
-        decoder = decode.Decoder(
+        decoder = decode.TrackDecoder(
             self._job.source,
             track=self._job.plan.track,
             rate_hz=MODEL_RATE_HZ,
@@ -128,7 +127,7 @@ class PacketCopy(Closing):
             end_samples=around.latest + late,
         )
         with self._watched(decoder):
-            sound = all_decoded(decoder, self._job.plan.info.path)
+            sound = read_all(decoder, self._job.plan.info.path)
         heard = around.at_rate(self._rate_hz, MODEL_RATE_HZ, begin=begin)
         found = quietest_in(sound, heard, rate_hz=MODEL_RATE_HZ, first=0)
         return begin + rescale(found, MODEL_RATE_HZ, self._rate_hz)
@@ -138,11 +137,11 @@ class PacketCopy(Closing):
         windows = [one.at_rate(self._rate_hz, MODEL_RATE_HZ) for one in movable(self._job.plan)]
         if not windows:
             return []
-        decoder = decode.Decoder(
+        decoder = decode.TrackDecoder(
             self._job.source, track=self._job.plan.track, rate_hz=MODEL_RATE_HZ
         )
         with self._watched(decoder):
-            blocks = decoded(decoder, self._job.plan.info.path)
+            blocks = read_blocks(decoder, self._job.plan.info.path)
             found = places(blocks, windows, rate_hz=MODEL_RATE_HZ)
         return [rescale(at, MODEL_RATE_HZ, self._rate_hz) for at in found]
 
@@ -202,7 +201,7 @@ class PacketCopy(Closing):
         listed.unlink()
 
     def _finish(self, process: ffmpeg.Process) -> None:
-        with explaining(self._job.folder.path):
+        with ffmpeg.output_errors(self._job.folder.path):
             process.finish()
 
     def _place(self, made: Path, index: int) -> None:

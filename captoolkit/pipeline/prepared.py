@@ -18,7 +18,7 @@ from typing import Any
 from captoolkit.drawing.plan_svg import picture
 from captoolkit.errors import InputError, NoAudioError, SourceNotFoundError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
-from captoolkit.media import encode
+from captoolkit.media import durations, encode
 from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import manifest
@@ -324,8 +324,9 @@ class Prepared(Closing):
         track = self.plan.track
         found_s = self._found_samples / track.sample_rate_hz
         if abs(found_s - track.duration_s) > ALIKE_S:
-            promised = f"It promises {track.duration_s:.3f} s of sound"
-            self._report.warned(f"{promised} and holds {found_s:.3f} s.")
+            self._report.warned(
+                durations.shortfall_warning(promised_s=track.duration_s, held_s=found_s)
+            )
 
     @property
     def _found_samples(self) -> int:

@@ -94,10 +94,10 @@ class ReadySegment(Segment):
         """
         return f"data:{media_type};base64,{base64.b64encode(self.read_bytes()).decode('ascii')}"
 
-    def samples(self) -> decode.Decoder:
+    def samples(self) -> decode.TrackDecoder:
         """Decode the segment at its own rate and channels, block by block (a context manager)."""
         info = probe_file.probe(self.path)
-        return decode.Decoder(self.path, track=info.default_track)
+        return decode.TrackDecoder(self.path, track=info.default_track)
 
     def to_array(self) -> tuple[NDArray[np.float32], int]:
         """Return all samples, shape (frames, channels), float32 in [-1, 1], and their rate."""

@@ -24,7 +24,7 @@ from captoolkit.bitstream.encodings import spec_of
 from captoolkit.bitstream.lossless import is_lossless
 from captoolkit.errors import LimitError, ToolError
 from captoolkit.media import decode, encode
-from captoolkit.media.decode import decoded
+from captoolkit.media.decode import read_blocks
 from captoolkit.media.encode_lossless import clipped
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Span, Track
@@ -93,7 +93,7 @@ class Transcode(Closing):
         # Whole numbers of this type that no lossless codec holds come from a decoder of floats.
         self._may_clip = encoding.sample_type == "int32" and not is_lossless(job.plan.track.codec)
         self._clipped = 0
-        self._seeks = decode.starts_anywhere(job.plan.info, job.plan.track)
+        self._seeks = decode.seeks_exactly(job.plan.info, job.plan.track)
         self._slots = threading.Semaphore(jobs)
         self._stop = threading.Event()
         self._guard = threading.RLock()  # the garbage collector may close us in a worker
@@ -303,9 +303,9 @@ class Transcode(Closing):
             writer.finish()
         encode.check(path, encoding, samples=writer.samples, max_samples=None)
 
-    def _decoder(self, start: int, end: int | None, encoding: Encoding) -> decode.Decoder:
+    def _decoder(self, start: int, end: int | None, encoding: Encoding) -> decode.TrackDecoder:
         plan = self._job.plan
-        return decode.Decoder(
+        return decode.TrackDecoder(
             self._job.source,
             track=plan.track,
             rate_hz=encoding.sample_rate_hz,
@@ -317,9 +317,9 @@ class Transcode(Closing):
             dtype=_sample_type(encoding, plan.track),
         )
 
-    def _counted(self, decoder: decode.Decoder, *, told: bool = True) -> Iterator[Block]:
+    def _counted(self, decoder: decode.TrackDecoder, *, told: bool = True) -> Iterator[Block]:
         """The decoder's blocks, with word of how far the work is, until it is to stop."""
-        for block in decoded(decoder, self._job.plan.info.path):
+        for block in read_blocks(decoder, self._job.plan.info.path):
             if self._stop.is_set():
                 return
             if told:
@@ -353,7 +353,7 @@ def _sample_type(encoding: Encoding, track: Track) -> str:
     """What the decoder gives: the samples of the file itself where that can be."""
     if encoding.sample_type:
         return encoding.sample_type
-    return "float32" if decode.may_be_no_number(track) else spec_of(encoding).input_type
+    return "float32" if decode.may_hold_nan(track) else spec_of(encoding).input_type
 
 
 def _between(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:

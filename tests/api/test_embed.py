@@ -231,7 +231,7 @@ def test_a_cameras_timecode_comes_along_or_is_told(
     """It is listed in a group with the video; Matroska has no room for such a stream."""
     options = ["-map", "0", "-c", "copy", "-timecode", "01:00:00:00"]
     media = convert(fixtures / "two-languages.mp4", tmp_path / "camera.mov", options)
-    assert [stream.kind for stream in probe_file.layout(media).streams] == [
+    assert [stream.kind for stream in probe_file.probe_streams(media).streams] == [
         "Video",
         "Audio",
         "Audio",

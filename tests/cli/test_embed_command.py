@@ -26,13 +26,13 @@ def test_the_new_file_is_named_and_told(
     ran = run("embed", fixtures / "two-languages.mp4", timeline, "-o", out)
     assert (ran.status, ran.out) == (0, f"{out}\n")
     assert "1 chapter, subtitles as subrip" in ran.err
-    assert [stream.kind for stream in probe_file.layout(out).streams] == [
+    assert [stream.kind for stream in probe_file.probe_streams(out).streams] == [
         "Video",
         "Audio",
         "Audio",
         "Subtitle",
     ]
-    assert probe_file.layout(out).has_chapters
+    assert probe_file.probe_streams(out).has_chapters
 
 
 def test_what_is_there_stays_without_y(

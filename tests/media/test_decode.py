@@ -19,7 +19,7 @@ RATE_HZ = 16_000
 def decoded(path: Path, **options: object) -> Sound:
     """All samples of the first track."""
     track = probe(path).default_track
-    with decode.Decoder(path, track=track, **options) as decoder:  # type: ignore[arg-type]
+    with decode.TrackDecoder(path, track=track, **options) as decoder:  # type: ignore[arg-type]
         return np.concatenate(list(decoder))
 
 
@@ -32,7 +32,7 @@ def test_blocks_are_frames_by_channels(tmp_path: Path) -> None:
     """Blocks of about a second, float32, always two dimensions, the last one shorter."""
     sound = noise(2.25, rate_hz=RATE_HZ, channels=2)
     path = wav_of(tmp_path / "a.wav", sound)
-    with decode.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.TrackDecoder(path, track=probe(path).default_track) as decoder:
         blocks = list(decoder)
         assert (decoder.rate_hz, decoder.channels) == (RATE_HZ, 2)
     assert [block.shape for block in blocks] == [(16_000, 2), (16_000, 2), (4_000, 2)]
@@ -123,9 +123,9 @@ def test_a_stretch_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: boo
     path = tmp_path / f"a.{suffix}"
     soundfile.write(str(path), sound, 44_100, subtype="PCM_16")
     info = probe(path)
-    assert decode.starts_anywhere(info, info.default_track)
+    assert decode.seeks_exactly(info, info.default_track)
     for start, end in ((0, 1), (1, 44_101), (66_151, 154_347), (200_003, 220_500)):
-        with decode.Decoder(
+        with decode.TrackDecoder(
             path,
             track=info.default_track,
             start_samples=start,
@@ -159,7 +159,7 @@ def test_a_stretch_of_a_lossy_file_is_exact_without_seeking(
     source = wav_of(tmp_path / "a.wav", noise(5.0, rate_hz=RATE_HZ))
     path = convert(source, tmp_path / "a.ogg", ["-c:a", "libvorbis"])
     info = probe(path)
-    assert not decode.starts_anywhere(info, info.default_track)
+    assert not decode.seeks_exactly(info, info.default_track)
     whole = decoded(path)
     stretch = decoded(path, start_samples=24_001, end_samples=56_003, seek=False)
     np.testing.assert_array_equal(stretch, whole[24_001:56_003])
@@ -169,7 +169,7 @@ def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
     """The second track of a film comes alone, at its own rate."""
     path = fixtures / "two-languages.mp4"
     track = probe(path).tracks[1]
-    with decode.Decoder(path, track=track) as decoder:
+    with decode.TrackDecoder(path, track=track) as decoder:
         samples = sum(len(block) for block in decoder)
     assert (samples, decoder.rate_hz, decoder.channels) == (track.duration_samples, 22_050, 1)
 
@@ -177,7 +177,7 @@ def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
 def test_closing_early_leaves_no_child(tmp_path: Path) -> None:
     """Who stops listening after the first block leaves nothing running."""
     path = wav_of(tmp_path / "a.wav", noise(120.0, rate_hz=RATE_HZ))
-    with decode.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.TrackDecoder(path, track=probe(path).default_track) as decoder:
         assert len(next(iter(decoder))) == RATE_HZ
         assert has_children()
     assert not has_children()
@@ -189,7 +189,7 @@ def test_what_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
     track = probe(path).default_track
     path.unlink()
     with (
-        decode.Decoder(path, track=track) as decoder,
+        decode.TrackDecoder(path, track=track) as decoder,
         pytest.raises(ToolError, match="No such file"),
     ):
         list(decoder)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from captoolkit.media import elementary
-from captoolkit.media.elementary import RawStream
+from captoolkit.media.elementary import ElementaryStream
 from captoolkit.media.probe_file import probe
 from tests.support.sound import Convert, noise, starts, tone, write_wav
 
@@ -60,11 +60,11 @@ def decode(ffmpeg: str) -> Decode:
     return run
 
 
-def stream_of(path: Path, folder: Path) -> RawStream | None:
-    """The default track's frames; None, for a reason that is told, where they are not to be had."""
+def stream_of(path: Path, folder: Path) -> ElementaryStream | None:
+    """The elementary stream of the default track; None where there is a reason against it."""
     folder.mkdir(exist_ok=True)
     info = probe(path)
-    stream = elementary.stream_of(info, info.default_track, folder)
+    stream = elementary.extract_stream(info, info.default_track, folder)
     if isinstance(stream, str):
         assert "rame" in stream, path.name
         assert stream.endswith(".")
@@ -168,6 +168,10 @@ def test_the_source_is_not_touched(sound: Path, tmp_path: Path, convert: Convert
         folder = tmp_path / f"made-{name}"
         stream = stream_of(source, folder)
         assert stream is not None
-        assert (stream.path == source) == elementary.is_raw(probe(source)) == (name == "talk.aac")
+        assert (
+            (stream.path == source)
+            == elementary.is_elementary(probe(source))
+            == (name == "talk.aac")
+        )
         assert len(list(folder.iterdir())) == (name == "talk.m4a")
         assert (source.read_bytes(), source.stat().st_mtime_ns) == before

@@ -53,7 +53,7 @@ def written(path: Path, encoding: Encoding, *blocks: encode.Block) -> Path:
 
 def read(path: Path) -> Sound:
     """All samples of a file."""
-    with decode.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.TrackDecoder(path, track=probe(path).default_track) as decoder:
         return np.concatenate(list(decoder))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from captoolkit.errors import NotMediaError, ToolError, ToolNotFoundError, ToolTimeoutError
-from captoolkit.media import decode as pcm
+from captoolkit.media import decode
 from captoolkit.media import ffmpeg as tool
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Track
@@ -211,7 +211,7 @@ def test_any_file_name_can_be_read(
     monkeypatch.chdir(tmp_path)
 
     track = probe(name).default_track
-    with pcm.Decoder(name, track=track) as decoder:
+    with decode.TrackDecoder(name, track=track) as decoder:
         samples = sum(len(block) for block in decoder)
 
     assert samples == track.duration_samples == 2_000
@@ -555,7 +555,7 @@ def test_a_text_that_names_other_media_is_refused(
 
         with pytest.raises(NotMediaError):
             probe(path)
-        with pytest.raises(ToolError), pcm.Decoder(path, track=A_TRACK) as decoder:
+        with pytest.raises(ToolError), decode.TrackDecoder(path, track=A_TRACK) as decoder:
             list(decoder)
     assert web.asked == []
 
@@ -607,5 +607,5 @@ def test_a_text_is_fenced_in_decoding_too(tmp_path: Path, stereo: Path, convert:
     track = probe(flac).default_track
     flac.write_text(playlist(str(stereo)))
 
-    with pcm.Decoder(flac, track=track) as decoder, pytest.raises(ToolError):
+    with decode.TrackDecoder(flac, track=track) as decoder, pytest.raises(ToolError):
         list(decoder)

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 import captoolkit
 from captoolkit.errors import NoAudioError
-from captoolkit.media import decode, probe_in_process
-from captoolkit.media.probe_file import ask_ffmpeg, probe
+from captoolkit.media import decode
+from captoolkit.media.probe_file import probe, probe_by_ffmpeg
+from captoolkit.media.probe_in_process import probe_in_process
 from captoolkit.model import Action
 from tests.support.media_files import AMPLITUDE, KINDS, TONE_S, Kind, MediaMaker
 from tests.support.sound import ODD_LENGTH_S, Count, noise
@@ -81,10 +82,10 @@ def test_a_glance_finds_what_ffmpeg_finds(made: Made, one: Kind) -> None:
     """What is read in process is found to be the same in every field."""
     path = made(one)
     size_bytes = path.stat().st_size
-    glanced = probe_in_process.look(path, size_bytes=size_bytes)
+    glanced = probe_in_process(path, size_bytes=size_bytes)
     assert (glanced is not None) == one.glanced
     if glanced is not None:
-        assert glanced == ask_ffmpeg(path, size_bytes=size_bytes)
+        assert glanced == probe_by_ffmpeg(path, size_bytes=size_bytes)
 
 
 @every_kind
@@ -195,8 +196,8 @@ def test_any_glance_finds_what_ffmpeg_finds(
         file.title = title
         file.write(noise(samples / rate_hz, rate_hz=rate_hz, channels=channels))
     size_bytes = path.stat().st_size
-    glanced = probe_in_process.look(path, size_bytes=size_bytes)
-    assert glanced == ask_ffmpeg(path, size_bytes=size_bytes)
+    glanced = probe_in_process(path, size_bytes=size_bytes)
+    assert glanced == probe_by_ffmpeg(path, size_bytes=size_bytes)
 
 
 # ------------------------------------------------------------------------ left to ffmpeg
@@ -242,7 +243,7 @@ def test_an_unusual_wav_is_left_to_ffmpeg(tmp_path: Path, content: bytes) -> Non
     """What may hold more than sound, or less than it says, is not judged at a glance."""
     path = tmp_path / "talk.wav"
     path.write_bytes(content)
-    assert probe_in_process.look(path, size_bytes=len(content)) is None
+    assert probe_in_process(path, size_bytes=len(content)) is None
 
 
 @pytest.mark.parametrize(
@@ -257,8 +258,8 @@ def test_a_chunk_that_holds_no_sound_changes_nothing(
     silent = riff_chunk(name, bytes(size))
     for content in (wav(silent, FORMAT, DATA), wav(FORMAT, DATA, silent)):
         path.write_bytes(content)
-        glanced = probe_in_process.look(path, size_bytes=len(content))
-        assert glanced == ask_ffmpeg(path, size_bytes=len(content))
+        glanced = probe_in_process(path, size_bytes=len(content))
+        assert glanced == probe_by_ffmpeg(path, size_bytes=len(content))
         assert glanced.default_track.duration_samples == 10_000
 
 
@@ -303,7 +304,7 @@ def test_an_unusual_flac_is_left_to_ffmpeg(made: Made, tmp_path: Path, block: by
     whole = made(BY_NAME["stereo.flac"]).read_bytes()
     path = tmp_path / "talk.flac"
     path.write_bytes(whole[:42] + block + whole[42:])
-    assert probe_in_process.look(path, size_bytes=path.stat().st_size) is None
+    assert probe_in_process(path, size_bytes=path.stat().st_size) is None
 
 
 @pytest.mark.parametrize(
@@ -324,8 +325,8 @@ def test_a_block_before_the_sound_is_read_as_ffmpeg_does(
     path = tmp_path / "talk.flac"
     path.write_bytes(whole[:42] + block + whole[42:])
     size_bytes = path.stat().st_size
-    glanced = probe_in_process.look(path, size_bytes=size_bytes)
-    assert glanced == ask_ffmpeg(path, size_bytes=size_bytes)
+    glanced = probe_in_process(path, size_bytes=size_bytes)
+    assert glanced == probe_by_ffmpeg(path, size_bytes=size_bytes)
 
 
 @pytest.mark.parametrize("length", [4, 7, 41, 42, 100])
@@ -333,7 +334,7 @@ def test_a_torn_flac_head_is_left_to_ffmpeg(made: Made, tmp_path: Path, length: 
     """A FLAC that ends before its sound is not judged at a glance."""
     path = tmp_path / "talk.flac"
     path.write_bytes(made(BY_NAME["stereo.flac"]).read_bytes()[:length])
-    assert probe_in_process.look(path, size_bytes=length) is None
+    assert probe_in_process(path, size_bytes=length) is None
 
 
 # --------------------------------------------------------------- one behind another
@@ -418,7 +419,7 @@ def test_files_put_one_behind_another(bench: MediaMaker, tmp_path: Path, one: Jo
     info = probe(joined)
 
     track = info.default_track
-    with decode.Decoder(joined, track=track) as decoder:
+    with decode.TrackDecoder(joined, track=track) as decoder:
         assert track.duration_samples == sum(len(block) for block in decoder)
     layout = "stereo" if one.second_channels == 2 else "mono"
     told = one.warning.format(

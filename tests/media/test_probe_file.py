@@ -273,7 +273,7 @@ def test_no_more_tracks_are_measured_than_a_film_has(tmp_path: Path, ffmpeg: str
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     info = probe(path)
     assert [track.number for track in info.tracks] == list(range(1, 65))
-    assert info.warnings == ("Of 66 sound tracks only the first 64 are looked at.",)
+    assert info.warnings == ("Of 66 sound tracks only the first 64 are read.",)
 
 
 def test_cover_art_is_no_film(fixtures: Path) -> None:
@@ -605,5 +605,5 @@ def test_ambisonic_channels_are_counted(tmp_path: Path, ffmpeg: str) -> None:
     (track,) = probe(path).tracks
     assert track.channels == 4
     assert track.duration_samples == 48_000
-    with decode.Decoder(path, track=track, mix=[[0.25] * 4]) as decoder:
+    with decode.TrackDecoder(path, track=track, mix=[[0.25] * 4]) as decoder:
         assert sum(len(block) for block in decoder) == 48_000

@@ -52,7 +52,7 @@ def transcoder(
 
 def read(path: Path) -> Sound:
     """All samples of a file."""
-    with decode.Decoder(path, track=probe(path).default_track) as decoder:
+    with decode.TrackDecoder(path, track=probe(path).default_track) as decoder:
         return np.concatenate(list(decoder))
 
 
@@ -60,7 +60,7 @@ def by_two_programs(
     source: Path, path: Path, encoding: Encoding, span: Span, mix: decode.Mix | None
 ) -> Sound:
     """What comes of the stretch when one ffmpeg decodes and another encodes."""
-    decoder = decode.Decoder(
+    decoder = decode.TrackDecoder(
         source,
         track=probe(source).default_track,
         rate_hz=encoding.sample_rate_hz,
