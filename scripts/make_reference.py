@@ -19,9 +19,11 @@ from pathlib import Path
 
 import click
 
+from captoolkit.bitstream.containers import CONTAINERS, Container, container_of_frames
+from captoolkit.bitstream.encodings import ENCODINGS, EncodingSpec
 from captoolkit.cli.app import COMMANDS, app
 from captoolkit.emulator.fault_injection import MEANINGS
-from captoolkit.model import Target, Via
+from captoolkit.model import Action, Target, Via
 from captoolkit.services import rows
 from captoolkit.timeline import FORMATS
 from captoolkit.units import format_size
@@ -152,7 +154,69 @@ def prices() -> Iterator[str]:
     yield from table("target", "region", "currency", "input", "output", body=cells)
 
 
-# ------------------------------------------------------------------------- formats and faults
+# ------------------------------------------------------------------------- containers
+
+
+def inputs() -> Iterator[str]:
+    """Yield the table of containers, with the action that `prepare` takes for each codec."""
+    target = next(targets())
+    head = ("container", "files", "passes through", "frames moved", "encoded")
+    yield from table(*head, body=(input_cells(row, target) for row in CONTAINERS.values()))
+
+
+def input_cells(row: Container, target: Target) -> list[str]:
+    """Return the codecs of a container by the action that makes them fit the target."""
+    codecs: dict[Action, list[str]] = {Action.PASS_THROUGH: [], Action.REMUX: [], Action.ENCODE: []}
+    for codec in row.codecs:
+        codecs[action_of(row, codec, target)].append(f"`{codec}`")
+    files = ", ".join(f".{suffix}" for suffix in row.suffixes)
+    return [row.title, files, *(", ".join(names) for names in codecs.values())]
+
+
+def action_of(row: Container, codec: str, target: Target) -> Action:
+    """Return the action for a file that is short enough and has nothing else in it."""
+    if codec in target.accepts.get(row.name, ()):
+        return Action.PASS_THROUGH
+    frames = container_of_frames(codec)
+    moves = frames is not None and codec in target.accepts.get(frames.name, ())
+    return Action.REMUX if moves else Action.ENCODE
+
+
+def outputs() -> Iterator[str]:
+    """Yield the table of encodings that `--format` names."""
+    cells = (
+        [f"`{row.name}`", row.container, f"`{row.codec}`", sample_rates(row), bit_rates(row)]
+        for row in ENCODINGS.values()
+    )
+    head = ("`--format`", "container", "codec", "sample rates (Hz)", "bit rates (kbit/s)")
+    yield from table(*head, body=cells)
+
+
+def sample_rates(row: EncodingSpec) -> str:
+    """Return the sample rates of an encoding."""
+    return ", ".join(map(str, row.sample_rates_hz)) or "any"
+
+
+def bit_rates(row: EncodingSpec) -> str:
+    """Return the bit rates of an encoding."""
+    if row.sample_bits:
+        return f"{row.sample_bits} bits a sample"
+    if row.max_frame_bits:
+        return "any"
+    return ", ".join(f"{rate / 1000:g}" for rate in row.all_bit_rates)
+
+
+def captioned() -> Iterator[str]:
+    """Yield the table of the containers that `embed` writes."""
+    cells = (
+        [row.title, ", ".join(f".{one}" for one in captions.suffixes), captions.subtitles or "none"]
+        for row in CONTAINERS.values()
+        if (captions := row.captions) is not None
+    )
+    yield from table("container", "output", "subtitle track", body=cells)
+
+
+# ------------------------------------------------------------------------- timelines and faults
 
 
 def timeline_formats() -> Iterator[str]:
@@ -168,9 +232,12 @@ def faults() -> Iterator[str]:
 
 
 PARTS: dict[tuple[str, str], Callable[[], Iterator[str]]] = {
+    ("guides/embed.md", "containers"): captioned,
     ("guides/rehearse.md", "faults"): faults,
     ("guides/timeline-formats.md", "timeline formats"): timeline_formats,
     ("reference/cli.md", "commands"): commands,
+    ("reference/formats.md", "inputs"): inputs,
+    ("reference/formats.md", "outputs"): outputs,
     ("reference/targets.md", "limits"): limits,
     ("reference/targets.md", "prices"): prices,
 }
