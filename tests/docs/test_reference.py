@@ -143,6 +143,8 @@ def test_every_public_name_is_in_the_api_reference() -> None:
     errors = import_module("captoolkit.errors")
     for name in captoolkit.__all__:
         assert f"captoolkit.{name}" in documented or hasattr(errors, name), name
+    for names in re.findall(r"^   :exclude-members: (.*)$", reference, re.MULTILINE):
+        assert {f"captoolkit.{name}" for name in names.split(", ")} <= documented
 
 
 @pytest.mark.parametrize("page", PAGES)
