@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from captoolkit.api.caption import acaption, caption, captions
     from captoolkit.api.embed import embed
     from captoolkit.api.page import page
-    from captoolkit.api.prepare import plan, prepare, probe
+    from captoolkit.api.plan import plan
+    from captoolkit.api.prepare import prepare
+    from captoolkit.api.probe import probe
     from captoolkit.api.split import split
     from captoolkit.errors import (
         CaptoolkitError,
@@ -100,9 +102,9 @@ _HOMES = {
     "load": "captoolkit.timeline",
     "page": "captoolkit.api.page",
     "parse": "captoolkit.timeline",
-    "plan": "captoolkit.api.prepare",
+    "plan": "captoolkit.api.plan",
     "prepare": "captoolkit.api.prepare",
-    "probe": "captoolkit.api.prepare",
+    "probe": "captoolkit.api.probe",
     "render": "captoolkit.timeline",
     "save": "captoolkit.timeline",
     "split": "captoolkit.api.split",

@@ -1,16 +1,17 @@
-"""Talking with a model about sound: questions in turn, each heard with all that was said before.
+"""`Conversation`: questions to a model about sound, in turns that build on each other.
 
-Rules: what the model does not take is refused before anything is sent; a question that gets no
-answer leaves no trace, so that it can be asked again; sound is prepared once, for the model's
-limits, and sent again with each turn, because the services remember nothing.
+Rules: a question that the model cannot take is refused before anything is sent. A question without
+an answer is not recorded, so that it can be repeated. A sound is prepared once, to the limits of
+the model, and sent again with each later turn, because the services keep no history.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack, cast
 
-from captoolkit.api.prepare import prepare
-from captoolkit.captioners.base import Answering, ways_to
+from captoolkit.api.plan import read_request
+from captoolkit.api.prepare import open_prepared
+from captoolkit.captioners.base import Answering, ServiceOptions, ways_to
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import (
     DEFAULT_QUESTION_CAPTIONER,
@@ -20,13 +21,21 @@ from captoolkit.captioners.registry import (
     service_of,
 )
 from captoolkit.errors import UsageError
-from captoolkit.model import Caption, Target
+from captoolkit.events import ignore
+from captoolkit.model import Caption, Via
+from captoolkit.planning import transport
+from captoolkit.planning.options import DeliveryOptions
 from captoolkit.support.cancel import Closing
+from captoolkit.support.keywords import count_cores, documents, refuse_unknown_names
 from captoolkit.units import format_length
 
 if TYPE_CHECKING:
     from captoolkit.captioners.base import Captioner, OnText
     from captoolkit.media.source import Source
+
+
+class ConversationOptions(DeliveryOptions, ServiceOptions, total=False):
+    """The keyword arguments of `Conversation`."""
 
 
 class Conversation(Closing):
@@ -39,55 +48,37 @@ class Conversation(Closing):
     ```
 
     Attributes:
-        messages: all that has been said and heard so far, without the system message.
+        messages: the questions and answers so far, without the system message.
     """
 
+    @documents(DeliveryOptions, ServiceOptions)
     def __init__(
         self,
         captioner: str | Captioner = DEFAULT_QUESTION_CAPTIONER,
-        *,
-        model: str | None = None,
-        region: str | None = None,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        system: str | None = None,
-        target: str | Target | None = None,
-        via: str = "base64",
+        **options: Unpack[ConversationOptions],
     ) -> None:
         """Open a conversation; nothing is sent yet.
 
         Args:
-            captioner: `dashscope` or `openai`, or one of these that is open already (and stays
-                so); then the options up to `system` are its own.
-            model: the service's model; `qwen-audio-turbo` if None.
-            region: which of Model Studio's hosts is asked; the one that the model's row names (for
-                the default model Beijing) if None.
-            base_url: another host, ending as the SDKs' do; takes the place of `region`.
-            api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
-            system: what to tell the model beforehand.
-            target: the limits to keep; those of the model if None.
-            via: how sound travels: `base64`, `upload`, `url` or `auto`.
+            captioner: `dashscope` or `openai`, or an open captioner that answers questions. An
+                open captioner stays open, and takes only the options `target` and `via` here.
+            **options: `ConversationOptions`.
 
         Raises:
-            UsageError: an option cannot be, or the captioner cannot be talked with.
+            UsageError: an option is invalid, or the captioner answers no questions.
             KeyMissingError: the service needs a key and there is none.
+            TypeError: there is no option of that name.
         """
-        given = {
-            "model": model,
-            "region": region,
-            "base_url": base_url,
-            "api_key": api_key,
-            "system": system,
-        }
+        names = ("captioner", *ConversationOptions.__annotations__)
+        refuse_unknown_names("Conversation", options, names)
+        self._via = options.get("via", Via.BASE64)
         self._is_ours = isinstance(captioner, str)
-        opened = (
-            _opened(captioner, target, given)
-            if isinstance(captioner, str)
-            else _as_it_is(captioner, given)
-        )
-        self._captioner = _answering(opened)
-        self._service = service_of(opened, target=target)
-        self._via = via
+        if isinstance(captioner, str):
+            self._captioner = _open(captioner, options)
+        else:
+            self._captioner = _refuse_options(captioner, options)
+        self._service = service_of(self._captioner, target=options.get("target"))
+        transport.candidates(str(self._via), has_url=True, ways=ways_to(self._captioner))
         self.messages: list[Message] = []
 
     def __repr__(self) -> str:
@@ -99,38 +90,41 @@ class Conversation(Closing):
         """Ask the next question and return the answer.
 
         Args:
-            text: the question; None for a voice chat, in which the sound holds it (understood by
-                `qwen-audio-turbo-latest`, `qwen-audio-turbo-2024-12-04`, `qwen2-audio-instruct`).
-            audio: a source as for `prepare`, heard with this question and with all later ones;
-                prepared for the model if it does not fit as it is.
-            on_text: receives the answer piece by piece as it comes.
+            text: the question; None for a voice chat, in which the sound holds the question
+                (`qwen-audio-turbo-latest`, `qwen-audio-turbo-2024-12-04` and
+                `qwen2-audio-instruct` understand that).
+            audio: a source as for `prepare`, for this question and all later ones; captoolkit
+                prepares it for the model if it does not fit unchanged.
+            on_text: receives the answer piece by piece.
 
         Raises:
-            UsageError: the model takes no such question, or there is none.
+            UsageError: the model cannot take the question, or there is no question.
             InputError, ToolError, OutputError, LimitError: the sound cannot be prepared.
-            ServiceError: no answer came; the question may be asked again.
+            ServiceError: no answer came; the question may be repeated.
         """
         self._captioner.refuse([*self.messages, _question(text, None if audio is None else "")])
-        heard = None if audio is None else self._heard(audio)
-        question = _question(text, heard)
+        question = _question(text, None if audio is None else self._reference(audio))
         answer = self._captioner.ask([*self.messages, question], on_text=on_text)
         self.messages += [question, Message(role=Role.ASSISTANT, text=answer.text)]
         return answer
 
     def close(self) -> None:
-        """Let go of connections that were opened here; may be called twice."""
+        """Close the captioner if it was opened here; may be called twice."""
         if self._is_ours:
             self._captioner.close()
 
-    def _heard(self, audio: Source) -> str:
-        """What a request says in place of the sound, made to fit the model."""
-        row, ways = self._service.target, ways_to(self._captioner)
-        with prepare(audio, target=row, via=self._via, ways=ways) as prepared:
+    def _reference(self, audio: Source) -> str:
+        """The text that stands for a sound in a message: a `data:` URI or a URL."""
+        target = self._service.target
+        request = read_request(
+            audio, {"via": self._via}, target=target, ways=ways_to(self._captioner)
+        )
+        with open_prepared(audio, request, jobs=count_cores(), on_event=ignore) as prepared:
             plan = prepared.plan
             if len(plan.spans) > 1:
                 longest_s = plan.max_segment_samples / plan.track.sample_rate_hz
                 raise UsageError(
-                    f"it lasts {format_length(plan.track.duration_s)}, and {row.name} hears "
+                    f"it lasts {format_length(plan.track.duration_s)}, and {target.name} hears "
                     f"{format_length(longest_s)} at a time",
                     fix="ask about a part of it: `captoolkit prepare` makes parts that fit",
                 )
@@ -142,26 +136,31 @@ def _question(text: str | None, audio: str | None) -> Message:
     return Message(role=Role.USER, text=text or None, audio=audio)
 
 
-def _opened(name: str, target: str | Target | None, given: dict[str, Any]) -> Captioner:
-    """A captioner opened for a conversation: what is not said is said for the usual model."""
-    usual = (
-        row_of(name).question_model if target is None and given["model"] is None else given["model"]
-    )
-    return open_captioner(name, target=target, **{**given, "model": usual})
+def _open(name: str, options: ConversationOptions) -> Answering:
+    """Open a captioner, for its question model unless a model or a target is given."""
+    own = {option: options.get(option) for option in ServiceOptions.__annotations__}
+    if own["model"] is None and options.get("target") is None:
+        own["model"] = row_of(name).question_model
+    opened = open_captioner(name, target=options.get("target"), **cast("ServiceOptions", own))
+    try:
+        return _require_answers(opened)
+    except UsageError:
+        opened.close()
+        raise
 
 
-def _as_it_is(captioner: Captioner, given: dict[str, Any]) -> Captioner:
-    """A captioner that is open already, whose options are settled."""
-    named = [name for name, value in given.items() if value is not None]
-    if named:
-        raise UsageError(
-            f"{named[0]} cannot be given to a captioner that is open already",
-            fix="open the captioner with it",
-        )
-    return captioner
+def _refuse_options(captioner: Captioner, options: ConversationOptions) -> Answering:
+    """Return a captioner that is open already, unless options for opening one were given."""
+    for name in ServiceOptions.__annotations__:
+        if options.get(name) is not None:
+            raise UsageError(
+                f"{name} cannot be given to a captioner that is open already",
+                fix="open the captioner with it",
+            )
+    return _require_answers(captioner)
 
 
-def _answering(captioner: Captioner) -> Answering:
+def _require_answers(captioner: Captioner) -> Answering:
     if not isinstance(captioner, Answering):
         raise UsageError(
             f"the {captioner.info.name} captioner cannot be asked questions",

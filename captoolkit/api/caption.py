@@ -1,7 +1,7 @@
-"""The second verb: segments through a captioner, and their captions as one timeline.
+"""The verbs `caption`, `captions` and `acaption`: the captions of a recording as one timeline.
 
-Rules: this is the front; the work is done in `dispatch/`. Whatever can be wrong with what was asked
-for is found before anything is sent.
+Rules: this module reads the options and connects the parts; `dispatch/` does the work. An invalid
+option is found before the source is opened and before anything is sent.
 """
 
 from __future__ import annotations
@@ -9,14 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from math import inf
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack, cast
 
-from captoolkit.api.prepare import prepare
-from captoolkit.captioners.base import Captioner, PaidCaptioner, ways_to
+from captoolkit.api.plan import read_request
+from captoolkit.api.prepare import open_prepared
+from captoolkit.captioners.base import (
+    Captioner,
+    CaptionerOptions,
+    PaidCaptioner,
+    ServiceOptions,
+    ways_to,
+)
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER, open_captioner, service_of
 from captoolkit.dispatch.asker import FreeAsker, PaidAsker
 from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
@@ -27,37 +35,155 @@ from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.dispatch.run import Captions, Telling
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
-from captoolkit.model import Plan, Target
+from captoolkit.model import Plan
+from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock
+from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
 
 
+class CaptionOptions(PlanOptions, CaptionerOptions, total=False):
+    """The keyword arguments of `caption`, `captions` and `acaption`: those of a run.
+
+    Attributes:
+        concurrency: how many requests run in parallel; 4 if it is not given.
+        max_cost: the most that may be spent, such as `"0.50"`, in the currency of the region's
+            prices; several calls may share one `Budget`. Segments beyond it become holes in the
+            timeline. Answers from the ledger cost nothing.
+        ledger: the SQLite file that keeps the answers of paid services; None is a file in the
+            user's cache folder, `:memory:` keeps nothing.
+        resume: take answers from the ledger (the default); False requests every caption again and
+            keeps the new answers.
+        stream: report captions piece by piece, as `TextArrived`; False if it is not given.
+        retry_policy: how long a segment is retried after transient errors.
+        run_timeout_s: the time after which no further request is sent; the segments that are left
+            become holes.
+        clock: the source of time.
+        stop: cancels the run when it is set, as closing does.
+    """
+
+    concurrency: int
+    max_cost: Budget | Decimal | float | str | None
+    ledger: str | Path | None
+    resume: bool
+    stream: bool
+    retry_policy: RetryPolicy | None
+    run_timeout_s: float | None
+    clock: Clock
+    stop: threading.Event | None
+
+
+OPTION_TYPES = (
+    DeliveryOptions,
+    SegmentOptions,
+    PlanOptions,
+    ServiceOptions,
+    CaptionerOptions,
+    CaptionOptions,
+)
+KEYWORDS = ("captioner", "jobs", "on_event", *CaptionOptions.__annotations__)
+DEFAULT_CONCURRENCY = 4
+
+
+@documents(*OPTION_TYPES)
+def caption(
+    source: Source,
+    *,
+    captioner: str | Captioner = DEFAULT_CAPTIONER,
+    jobs: int | None = None,
+    on_event: OnEvent = ignore,
+    **options: Unpack[CaptionOptions],
+) -> Timeline:
+    """Return the captions of a recording, segment by segment, as one timeline.
+
+    ```python
+    timeline = caption("night.wav", captioner="dashscope", max_cost="0.50")
+    ```
+
+    Args:
+        source: as for `plan`.
+        captioner: `acoustic` (measures on this machine, needs no key), `dashscope`, `openai`, or a
+            `Captioner` of your own, which stays open.
+        jobs: how many stretches of the recording are prepared in parallel; None is one for each
+            core.
+        on_event: receives the events of `prepare`, and `EntryReady`, `TextArrived` and
+            `AskedAgain`.
+        **options: `CaptionOptions`.
+
+    Returns:
+        One entry for each segment, in time order. An entry with the status `failed` has no caption
+        and gives the reason in `error`. A failed segment does not affect the others, and the next
+        call with the same ledger requests the failed ones only.
+
+    Raises:
+        UsageError: an option is invalid; it is found before the source is opened and before
+            anything is sent.
+        InputError, ToolError: as `plan`.
+        OutputError: the ledger cannot be used, or the disk is full.
+        KeyMissingError: the service needs a key and there is none.
+        LimitError: as `prepare`, while there is no segment yet.
+        ServiceError: the service refuses every request (the key, the account, the model), and
+            there is no caption yet.
+        TypeError: there is no option of that name.
+    """
+    refuse_unknown_names("caption", options, KEYWORDS)
+    with captions(source, captioner=captioner, jobs=jobs, on_event=on_event, **options) as entries:
+        return entries.timeline()
+
+
+@documents(*OPTION_TYPES)
+async def acaption(
+    source: Source,
+    *,
+    captioner: str | Captioner = DEFAULT_CAPTIONER,
+    jobs: int | None = None,
+    on_event: OnEvent = ignore,
+    **options: Unpack[CaptionOptions],
+) -> Timeline:
+    """Return the timeline that `caption` returns, without blocking the event loop.
+
+    Cancelling ends the work at once: when `CancelledError` arrives, no child process and no
+    temporary file is left, and no further request is sent. Requests under way are not waited for:
+    an answer that still arrives while the program runs is written to the ledger.
+
+    Args:
+        source: as for `plan`.
+        captioner: as for `caption`.
+        jobs: as for `caption`.
+        on_event: as for `caption`; it is called on other threads.
+        **options: `CaptionOptions`.
+
+    Raises:
+        UsageError, InputError, ToolError, OutputError, KeyMissingError: as `caption`.
+        LimitError, ServiceError, TypeError: as `caption`.
+    """
+    refuse_unknown_names("acaption", options, KEYWORDS)
+    stop = options.pop("stop", None) or threading.Event()
+    options["stop"] = stop
+    call = asyncio.to_thread(
+        caption, source, captioner=captioner, jobs=jobs, on_event=on_event, **options
+    )
+    work = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.gather(work, return_exceptions=True)
+        raise
+
+
+@documents(*OPTION_TYPES)
 def captions(
     source: Source,
     *,
     captioner: str | Captioner = DEFAULT_CAPTIONER,
-    target: str | Target | None = None,
-    model: str | None = None,
-    region: str | None = None,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    prompt: str | None = None,
-    system: str | None = None,
-    concurrency: int = 4,
-    max_cost: Budget | Decimal | float | str | None = None,
-    ledger: str | Path | None = None,
-    resume: bool = True,
-    stream: bool = False,
-    retry_policy: RetryPolicy | None = None,
-    run_timeout_s: float | None = None,
+    jobs: int | None = None,
     on_event: OnEvent = ignore,
-    clock: Clock = CLOCK,
-    stop: threading.Event | None = None,
-    **options: Any,
+    **options: Unpack[CaptionOptions],
 ) -> Captions:
     """Return the entries of a recording to iterate over, each as soon as it is finished.
 
@@ -70,146 +196,138 @@ def captions(
 
     Args:
         source: as for `plan`.
-        captioner: `acoustic` (measures, needs no key), `dashscope`, `openai`, or one of your own.
-        target: the limits to keep; those of the model if None.
-        model: the service's model; the target's if None, else the captioner's default.
-        region: `singapore` or `beijing`: which of Model Studio's two hosts is asked, the one that
-            the model's row names if None; beside a `base_url`, whose prices hold there (its rates
-            hold at Model Studio's own hosts only).
-        base_url: another host, ending as the SDKs' do; takes the place of `region`.
-        api_key: the key; `DASHSCOPE_API_KEY` of the environment if None.
-        prompt: what to ask about each segment, of a model that takes a prompt.
-        system: what to tell the model beforehand, if it takes that.
-        concurrency: how many segments are asked about at once.
-        max_cost: the most that may be spent, in the currency in which the region's prices are
-            listed; pass one `Budget` to several calls to share it. What it does not reach for
-            becomes holes, and answers from the ledger cost nothing.
-        ledger: the SQLite file of what has been answered; one in the user's cache folder if None,
-            `:memory:` to keep nothing. Captioners that cost nothing are not written down.
-        resume: take the answers that are there; False asks anew, and keeps the new answers.
-        stream: report text as it comes (`TextArrived`).
-        retry_policy: how long a segment is asked about again after faults that may pass.
-        run_timeout_s: after so long nothing more is asked, and what is left becomes holes.
-        on_event: receives what `prepare` reports, `EntryReady`, `TextArrived` and `AskedAgain`.
-        clock: where time comes from.
-        stop: cancels when it is set, as closing does.
-        **options: the other keyword arguments of `plan`.
+        captioner: as for `caption`.
+        jobs: as for `caption`.
+        on_event: as for `caption`.
+        **options: `CaptionOptions`.
 
     Raises:
-        UsageError: what was asked for cannot be; nothing has been sent.
-        InputError, ToolError: as `plan`.
-        OutputError: the ledger cannot be used.
-        KeyMissingError: the service needs a key and there is none.
+        UsageError, InputError, ToolError, OutputError, KeyMissingError, TypeError: as `caption`.
     """
-    if concurrency < 1:
-        raise UsageError(f"concurrency={concurrency} must be at least 1")
-    cap = max_cost if isinstance(max_cost, Budget | None) else Budget(max_cost)
-    stop = stop or threading.Event()
-    tell = Telling(on_event, stop)
+    refuse_unknown_names("captions", options, KEYWORDS)
+    jobs, run = parse_jobs(jobs), _read_run_options(options)
     with contextlib.ExitStack() as resources:
-        asked = captioner
-        if isinstance(asked, str):
-            asked = open_captioner(
-                asked,
-                target=target,
-                model=model,
-                region=region,
-                base_url=base_url,
-                api_key=api_key,
-                prompt=prompt,
-                system=system,
-            )
-            resources.callback(asked.close)
-        service = service_of(asked, target=target, region=region)
+        opened = _open_captioner(captioner, options, resources)
+        service = service_of(opened, target=options.get("target"), region=options.get("region"))
         service.require_known_limits()
-        ways = ways_to(asked)
-        prepared = prepare(source, on_event=tell, target=service.target, ways=ways, **options)
+        request = read_request(source, options, target=service.target, ways=ways_to(opened))
+        ledger = None
+        if isinstance(opened, PaidCaptioner):
+            _refuse_unknown_price(run.budget, service)
+            ledger = resources.enter_context(Ledger(options.get("ledger"), clock=run.clock))
+        tell = Telling(on_event, run.stop)
+        prepared = open_prepared(source, request, jobs=jobs, on_event=tell)
         resources.callback(prepared.close)
-        ask = FreeAsker(asked).ask
-        if isinstance(asked, PaidCaptioner):
-            _refuse_cap(cap, prepared.plan, service)
-            context = RunContext(
-                ledger=resources.enter_context(Ledger(ledger, clock=clock)),
-                resume=resume,
-                service=service,
-                rate_limiter=RATE_LIMITERS.of(service, clock),
-                budget=cap,
-                retry_policy=retry_policy or RetryPolicy(),
-                scope=CancelScope(
-                    stop=stop,
-                    deadline_s=clock.now_s() + (inf if run_timeout_s is None else run_timeout_s),
-                    clock=clock,
-                ),
-                stream=stream,
-                clock=clock,
-            )
-            ask = PaidAsker(asked, context, path=prepared.plan.info.path, tell=tell).ask
+        ask = FreeAsker(opened).ask
+        if isinstance(opened, PaidCaptioner) and ledger is not None:
+            _refuse_small_budget(run.budget, prepared.plan, service)
+            context = run.context(service, ledger)
+            ask = PaidAsker(opened, context, path=prepared.plan.info.path, tell=tell).ask
         return Captions(
             prepared,
             service=service,
             ask=ask,
-            concurrency=concurrency,
-            is_paid=isinstance(asked, PaidCaptioner),
+            concurrency=run.concurrency,
+            is_paid=ledger is not None,
             tell=tell,
-            stop=stop,
+            stop=run.stop,
             release=resources.pop_all().close,
         )
 
 
-def caption(source: Source, **options: Any) -> Timeline:
-    """Return what is to be heard in a recording, segment by segment, as one timeline.
+# ------------------------------------------------------------------------ read the options
 
-    ```python
-    timeline = caption("night.wav", captioner="dashscope", max_cost="0.50")
-    ```
 
-    Args:
-        source: as for `plan`.
-        **options: the keyword arguments of `captions` and of `plan`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunOptions:
+    """The options of a run, read."""
 
-    Returns:
-        One entry a segment, in time order. An entry whose status is `failed` has no caption and
-        says why in `error`: asking about one segment failing does not lose the others, and the next
-        call with the same ledger asks about the failed ones only.
+    concurrency: int
+    budget: Budget | None
+    resume: bool
+    stream: bool
+    retry_policy: RetryPolicy
+    timeout_s: float
+    clock: Clock
+    stop: threading.Event
+
+    def context(self, service: Service, ledger: Ledger) -> RunContext:
+        """Return the context of a run that begins now."""
+        deadline_s = self.clock.now_s() + self.timeout_s
+        return RunContext(
+            ledger=ledger,
+            resume=self.resume,
+            service=service,
+            rate_limiter=RATE_LIMITERS.of(service, self.clock),
+            budget=self.budget,
+            retry_policy=self.retry_policy,
+            scope=CancelScope(stop=self.stop, deadline_s=deadline_s, clock=self.clock),
+            stream=self.stream,
+            clock=self.clock,
+        )
+
+
+def _read_run_options(options: CaptionOptions) -> _RunOptions:
+    """Return the options of a run.
 
     Raises:
-        UsageError, InputError, ToolError, OutputError, KeyMissingError: as `captions`.
-        LimitError: as `prepare`, while there is no segment yet.
-        ServiceError: the service refuses whatever is asked (the key, the account, the model), and
-            there is no caption yet.
+        UsageError: one is invalid.
     """
-    with captions(source, **options) as entries:
-        return entries.timeline()
+    concurrency = options.get("concurrency", DEFAULT_CONCURRENCY)
+    if not isinstance(concurrency, Integral) or concurrency < 1:
+        raise UsageError(f"concurrency={concurrency} must be at least 1")
+    timeout_s = options.get("run_timeout_s")
+    if not isinstance(timeout_s, Real | None):
+        raise UsageError(f"run_timeout_s={timeout_s!r} must be a number of seconds")
+    policy = options.get("retry_policy")
+    if not isinstance(policy, RetryPolicy | None):
+        raise UsageError(f"retry_policy={policy!r} must be a RetryPolicy")
+    max_cost = options.get("max_cost")
+    return _RunOptions(
+        concurrency=int(concurrency),
+        budget=max_cost if isinstance(max_cost, Budget | None) else Budget(max_cost),
+        resume=options.get("resume", True),
+        stream=options.get("stream", False),
+        retry_policy=policy or RetryPolicy(),
+        timeout_s=inf if timeout_s is None else timeout_s,
+        clock=options.get("clock", CLOCK),
+        stop=options.get("stop") or threading.Event(),
+    )
 
 
-async def acaption(source: Source, **options: Any) -> Timeline:
-    """Return what `caption` returns without blocking the event loop.
-
-    Cancelling ends the work at once: when `CancelledError` arrives no child process and no
-    temporary file is left, and nothing more is asked. Requests under way are left to themselves:
-    an answer that still comes while the program runs is written to the ledger. `on_event` is called
-    from other threads.
-    """
-    stop = options.pop("stop", None) or threading.Event()
-    work = asyncio.ensure_future(asyncio.to_thread(caption, source, stop=stop, **options))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.gather(work, return_exceptions=True)
-        raise
-
-
-def _refuse_cap(cap: Budget | None, plan: Plan, service: Service) -> None:
-    """Refuse a cap that cannot be kept, or that no request keeps, before anything is sent."""
-    if cap is None:
-        return
-    price, info = service.price, service.info
-    if price is None:
+def _open_captioner(
+    captioner: str | Captioner, options: CaptionOptions, resources: contextlib.ExitStack
+) -> Captioner:
+    """Return the captioner; one that is opened here is closed with `resources`."""
+    if isinstance(captioner, str):
+        own = {name: options.get(name) for name in CaptionerOptions.__annotations__}
+        opened = open_captioner(
+            captioner, target=options.get("target"), **cast("CaptionerOptions", own)
+        )
+        resources.callback(opened.close)
+        return opened
+    if not callable(getattr(captioner, "caption", None)):
         raise UsageError(
-            f"max_cost={cap.cap} cannot be kept: what {info.model} costs at {info.base_url} is not "
-            "known",
+            f"captioner={captioner!r} is no captioner", fix="pass a name, or a Captioner"
+        )
+    return captioner
+
+
+def _refuse_unknown_price(budget: Budget | None, service: Service) -> None:
+    """Refuse a budget that cannot be kept because the prices are unknown."""
+    if budget is not None and service.price is None:
+        raise UsageError(
+            f"max_cost={budget.cap} cannot be kept: what {service.info.model} costs at "
+            f"{service.info.base_url} is not known",
             fix="leave it out; or give its row a price, and name the region (--region)",
         )
-    lengths = {Fraction(span.samples, span.rate_hz) for span in plan.spans}
-    refuse_too_small(cap, [worst_case(service.target, price, length) for length in lengths], price)
+
+
+def _refuse_small_budget(budget: Budget | None, plan: Plan, service: Service) -> None:
+    """Refuse a budget that is too small for any request of a plan."""
+    price = service.price
+    if budget is None or price is None:
+        return
+    durations_s = {span.exact_s for span in plan.spans}
+    worst_cases = [worst_case(service.target, price, duration_s) for duration_s in durations_s]
+    refuse_too_small(budget, worst_cases, price)

@@ -1,127 +1,117 @@
 """The verb `split`: pieces of a recording in its own codec, cut where it is quiet.
 
-Rules: nothing is lost that need not be. Frames are copied where pieces can be cut between two of
-them; samples are encoded losslessly where they cannot, or where each cut is to be exact.
+Rules: `split` copies frames where the codec can be cut between two of them. It encodes samples
+losslessly where the codec cannot, and where the caller wants exact cuts.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from captoolkit.api.prepare import (
-    MAX_DURATION,
-    chosen_track,
-    cores,
-    named,
-    open_anything,
-    seconds,
-)
+from captoolkit.api.recording import Recording, open_recording
 from captoolkit.bitstream import containers, lossless
-from captoolkit.errors import InputError, UsageError
+from captoolkit.errors import InputError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.media import elementary, packets, tags
 from captoolkit.media.probe_file import sample_format
-from captoolkit.model import Action, MediaInfo, Track
+from captoolkit.model import Action, MediaInfo, Plan, Track
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning import split_plan
-from captoolkit.planning.options import ParsedOptions
+from captoolkit.planning.options import (
+    ParsedOptions,
+    SegmentOptions,
+    SplitOptions,
+    parse_split_options,
+)
 from captoolkit.planning.split_plan import Chapter, Way, make_split
 from captoolkit.support import files
+from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
 
-CHAPTERS = "chapters"
 
-
+@documents(SegmentOptions, SplitOptions)
 def split(
     source: Source,
     *,
-    max_segment: str | float | Fraction | None = None,
-    segment: str | float | Fraction | None = None,
-    parts: int | None = None,
-    exact: bool = False,
-    at: str | None = None,
-    track: int | str | None = None,
-    max_duration: str | float | Fraction = MAX_DURATION,
     jobs: int | None = None,
     on_event: OnEvent = ignore,
+    **options: Unpack[SplitOptions],
 ) -> Prepared:
-    """Return the pieces of a recording in its own codec, made as they are asked for.
+    """Return the pieces of a recording in its own codec, made on demand.
+
+    Without `segment`, `max_segment` and `parts` a piece lasts at most 40 minutes.
 
     ```python
     captoolkit.split("board-meeting.flac").save("parts")
     ```
 
     Args:
-        source: as for `prepare`.
-        max_segment: how long a piece may be at most: seconds, or a text such as `40m`. None is 40
-            minutes, or no limit where `segment` or `parts` say how long pieces are.
-        segment: about how long a piece shall be.
-        parts: how many pieces there shall be.
-        exact: cut at the sample and not between frames; what a lossy codec decodes to becomes FLAC.
-        at: `chapters` cuts at the recording's own chapter marks, and in longer chapters as well.
-        track: a sound track's number from 1, or its language; None takes the default one.
-        max_duration: a recording that lasts longer is refused.
-        jobs: how much is worked on at once; all cores if None.
+        source: as for `plan`.
+        jobs: how many stretches of the recording are processed in parallel; None is one for each
+            core.
         on_event: receives `Started`, `Progressed` and `SegmentReady`.
+        **options: `SplitOptions`.
 
     Returns:
-        The same as `prepare` does: iterate to get each piece as soon as it is ready, `save` keeps
-        them. Its plan has no target.
+        The pieces, as `prepare` returns segments: iterate to get each piece as soon as it is
+        ready; `save` keeps them. The plan has no target.
 
     Raises:
-        UsageError: the wishes are no such things, or cannot be met.
-        InputError: the source is missing, no media, without sound; or without chapters.
+        UsageError: an option is invalid, or no split satisfies the options; an invalid option is
+            found before the source is opened.
+        InputError: the source is missing, no media, without sound, too long, or without chapters.
         ToolError: ffmpeg failed.
+        TypeError: there is no option of that name.
         LimitError, OutputError: while iterating.
     """
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"jobs={jobs} must be at least 1")
-    if at not in (None, CHAPTERS):
-        raise UsageError(f"at={at} is no place to cut at", fix=f"take {CHAPTERS}, or leave it out")
-    if at is not None and parts is not None:
-        raise UsageError("parts cannot be counted at chapters", fix="leave one of them out")
-    options = ParsedOptions(
-        segment_s=seconds(segment), max_segment_s=seconds(max_segment), parts=parts
+    refuse_unknown_names("split", options, ("jobs", "on_event", *SplitOptions.__annotations__))
+    jobs = parse_jobs(jobs)
+    parsed = parse_split_options(options)
+    exact, at_chapters = options.get("exact", False), options.get("at") == "chapters"
+    with contextlib.ExitStack() as stack:
+        recording = stack.enter_context(open_recording(source, parsed))
+        plan = _plan_pieces(recording, parsed, exact=exact, at_chapters=at_chapters)
+        prepared = Prepared(plan, recording.source, jobs=jobs, on_event=on_event)
+        stack.pop_all()  # closing `prepared` closes the source
+        return prepared
+
+
+def _plan_pieces(
+    recording: Recording, options: ParsedOptions, *, exact: bool, at_chapters: bool
+) -> Plan:
+    info, track, opened = recording.info, recording.track, recording.source
+    own_tags = tags.read(info, track)
+    plan = make_split(
+        info,
+        track,
+        _way(info, track, exact=exact),
+        options=options,
+        chapters=_chapters(own_tags, info) if at_chapters else (),
+        tags=own_tags.tags,
+        track_is_asked_for=options.track is not None,
     )
-    opened = open_anything(source)
-    try:
-        info, chosen = chosen_track(opened.path, track, max_duration_s=seconds(max_duration))
-        way = _way(info, chosen, exact=exact)
-        told = tags.read(info, chosen)
-        made = make_split(
-            info,
-            chosen,
-            way,
-            options=options,
-            chapters=_chapters(told, info) if at == CHAPTERS else (),
-            tags=told.tags,
-            track_is_asked_for=track is not None,
-        )
-        if made.action is Action.PASS_THROUGH and str(opened.path) != opened.name:
-            made = replace(made, suffix=_ending(opened.name, info, chosen))
-        if made.action is not Action.PASS_THROUGH:
-            made = replace(made, info=replace(info, warnings=(*info.warnings, *told.notes)))
-        return Prepared(named(made, opened), opened, jobs=jobs or cores(), on_event=on_event)
-    except BaseException:
-        opened.close()
-        raise
+    if plan.action is Action.PASS_THROUGH and str(opened.path) != opened.name:
+        plan = replace(plan, suffix=_ending(opened.name, info, track))
+    if plan.action is not Action.PASS_THROUGH:
+        plan = replace(plan, info=replace(info, warnings=(*info.warnings, *own_tags.notes)))
+    return recording.named(plan)
 
 
-def _chapters(told: tags.Told, info: MediaInfo) -> tuple[Chapter, ...]:
-    if not told.chapters:
+def _chapters(own_tags: tags.Told, info: MediaInfo) -> tuple[Chapter, ...]:
+    if not own_tags.chapters:
         raise InputError("it has no chapters", fix="split it without --at chapters", path=info.path)
-    return told.chapters
+    return own_tags.chapters
 
 
 def _ending(name: str, info: MediaInfo, track: Track) -> str:
-    """The ending for a file without one on this disk: its own name's, else its container's.
+    """The ending for a temporary file: that of the source's name, else that of the container.
 
-    A name's ending is taken only if sound or film has it: not `.php`.
+    Only endings of media are taken from a name, and not `.php`, for example.
     """
     own = name.rpartition("/")[2].rpartition(".")[2].lower()
     if containers.is_media_suffix(own):
@@ -132,7 +122,7 @@ def _ending(name: str, info: MediaInfo, track: Track) -> str:
 
 
 def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
-    """How pieces of a track can be had with the least change."""
+    """The way to make pieces of a track that changes least."""
     container = packets.container_of(info)
     if exact or not lossless.is_cut_between_packets(container, track.codec):
         sample_type, depth_bits = sample_format(Path(info.path), track)

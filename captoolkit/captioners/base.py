@@ -27,7 +27,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, TypedDict, runtime_checkable
 
 from captoolkit.model import Caption, CaptionerInfo, Target, Via
 
@@ -84,6 +84,38 @@ class Clip(Protocol):
     def samples(self) -> AbstractContextManager[Samples]:
         """Decode the clip at its own rate and channels, block by block."""
         ...
+
+
+class ServiceOptions(TypedDict, total=False):
+    """The options of a captioner that asks a service: which model, and where.
+
+    Attributes:
+        model: the service's name of the model; None is the first model of the target, else
+            `qwen3-omni-30b-a3b-captioner` for captions and `qwen-audio-turbo` for questions.
+        region: `singapore` or `beijing`; None is the region in the model's row, else Singapore.
+            With a `base_url` it names the region whose prices hold.
+        base_url: another server, with the ending that the services' SDKs use: `.../api/v1` for
+            `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
+        api_key: the key for the server of `base_url` or `region`. If None, `DASHSCOPE_API_KEY` is
+            sent to Model Studio's own hosts and to this machine, and to no other host.
+        system: the system message, for a model that takes one.
+    """
+
+    model: str | None
+    region: str | None
+    base_url: str | None
+    api_key: str | None
+    system: str | None
+
+
+class CaptionerOptions(ServiceOptions, total=False):
+    """The options of `open_captioner`.
+
+    Attributes:
+        prompt: the question about each segment, for a model that takes a prompt.
+    """
+
+    prompt: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

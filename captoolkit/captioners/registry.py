@@ -13,8 +13,15 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Unpack
 
-from captoolkit.captioners.base import Captioner, CaptionerSettings, ServiceBacked
+from captoolkit.captioners.base import (
+    Captioner,
+    CaptionerOptions,
+    CaptionerSettings,
+    ServiceBacked,
+    ServiceOptions,
+)
 from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Target
 from captoolkit.services import catalogue
@@ -30,8 +37,9 @@ from captoolkit.services.regions import (
     region_endpoint,
 )
 from captoolkit.services.service import Service, resolve_service
+from captoolkit.support.keywords import documents, refuse_unknown_names
 
-SERVICE_OPTIONS = frozenset({"model", "region", "base_url", "api_key", "prompt", "system"})
+SERVICE_OPTIONS = frozenset(CaptionerOptions.__annotations__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +99,9 @@ DEFAULT_CAPTIONER = "acoustic"
 DEFAULT_QUESTION_CAPTIONER = NATIVE.name
 
 
+@documents(ServiceOptions, CaptionerOptions)
 def open_captioner(
-    name: str,
-    *,
-    target: str | Target | None = None,
-    model: str | None = None,
-    region: str | None = None,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    prompt: str | None = None,
-    system: str | None = None,
+    name: str, *, target: str | Target | None = None, **options: Unpack[CaptionerOptions]
 ) -> Captioner:
     """Return the captioner called `name`; close it, or use it in a `with`.
 
@@ -108,29 +109,16 @@ def open_captioner(
         name: `acoustic`, `dashscope` or `openai`.
         target: the limits to keep; its first model is the default model. A target that Model
             Studio does not host needs a `base_url`. The local captioner ignores it.
-        model: the service's name of the model; `qwen3-omni-30b-a3b-captioner` without a target.
-        region: `singapore` or `beijing`; if None the region in the model's row, else Singapore.
-        base_url: another server, with the ending that the services' SDKs use: `.../api/v1` for
-            `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
-        api_key: sent to the server of `base_url` or `region`. If None, `DASHSCOPE_API_KEY` is sent
-            to Model Studio's own hosts and to this machine, and to no other host.
-        prompt: the question about each sound, for a model that takes a prompt.
-        system: the system message, for a model that takes one.
+        **options: `CaptionerOptions`; the local captioner takes none.
 
     Raises:
         UsageError: the name is not known, or an option is not valid or not for this model.
         KeyMissingError: the service needs a key and there is none.
+        TypeError: there is no option of that name.
     """
+    refuse_unknown_names("open_captioner", options, ("target", *CaptionerOptions.__annotations__))
     row = row_of(name)
-    settings = CaptionerSettings(
-        target=target,
-        model=model,
-        region=region,
-        base_url=base_url,
-        api_key=api_key,
-        prompt=prompt,
-        system=system,
-    )
+    settings = CaptionerSettings(target=target, **options)
     _refuse_options(row, settings)
     if row.interface is None:
         info = CaptionerInfo(name=row.name, model=settings.model or row.model)
@@ -139,7 +127,7 @@ def open_captioner(
         service = _hosted_service(row, row.interface, settings)
     if service.endpoint is not None:
         check_secrecy(service.endpoint)
-        key = choose_key(service.endpoint, given=api_key, environment=os.environ)
+        key = choose_key(service.endpoint, given=settings.api_key, environment=os.environ)
         settings = dataclasses.replace(settings, api_key=key)
     opened: Captioner = import_module(row.module).open_captioner(service, settings)
     return opened

@@ -13,6 +13,7 @@ from captoolkit.cli.show import note, plural, say, say_piece
 if TYPE_CHECKING:
     from captoolkit.api.ask import Conversation
     from captoolkit.model import Caption
+    from captoolkit.planning.options import ViaName
 
 
 @click.command("ask", short_help=COMMANDS["ask"])
@@ -26,7 +27,7 @@ def command(
     questions: tuple[str, ...],
     captioner: str,
     target: str | None,
-    via: str,
+    via: ViaName,
     debug: bool,
     **chosen: Any,
 ) -> int:

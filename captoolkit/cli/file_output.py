@@ -45,11 +45,11 @@ def save_each(
     Returns:
         The exit status.
     """
-    from captoolkit.api.prepare import cores
     from captoolkit.cli.batching import Batch
     from captoolkit.cli.picture_output import Pictures
     from captoolkit.cli.progress import bars_for
     from captoolkit.support.files import distinct_stems
+    from captoolkit.support.keywords import count_cores
 
     pictures = Pictures(picture, inputs=files, overwrite=overwrite)
     stems = distinct_stems(map(as_path, files))
@@ -77,7 +77,7 @@ def save_each(
         for place, saved in batch.run(save):
             yield files[place], partial(tell, place, saved)
 
-    with bars_for(files) as bars, Batch(len(files), jobs=jobs or cores()) as batch:
+    with bars_for(files) as bars, Batch(len(files), jobs=jobs or count_cores()) as batch:
         status = outcome(works(), debug=debug)
     if as_json:
         documents = ",\n".join(text.rstrip() for text in manifests)

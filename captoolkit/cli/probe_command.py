@@ -24,7 +24,7 @@ def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug:
 
     Also says which limits of the target it breaks. Nothing is written.
     """
-    from captoolkit.api.prepare import probe
+    from captoolkit.api.probe import probe
     from captoolkit.model import Via
     from captoolkit.services import catalogue
     from captoolkit.services.rows import misfits

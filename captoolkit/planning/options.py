@@ -1,7 +1,11 @@
-"""The options of a plan: what the caller wants beyond the target's limits.
+"""The options of `plan`, `prepare` and `split`: their types and meanings, and how they are read.
 
-Rules: an option that no plan can satisfy is refused in one line that names the values that can be
-had. `planning.fitting` chooses the encodings that satisfy the options.
+The `TypedDict`s describe each keyword argument once; the docstrings of the verbs are completed from
+them. `parse_plan_options` and `parse_split_options` turn the arguments of a call into one
+`ParsedOptions`.
+
+Rules: reading options opens nothing. An option that no plan can satisfy raises a `UsageError` that
+names the values that can be had. `planning.fitting` chooses the encodings that satisfy the options.
 """
 
 from __future__ import annotations
@@ -9,27 +13,111 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
+from typing import Literal, TypedDict, get_args
 
 from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import UsageError
+from captoolkit.model import Target, Via
 from captoolkit.planning import ladder
-from captoolkit.units import format_length
+from captoolkit.units import format_length, parse_bit_rate, parse_duration
+
+Length = str | float | Fraction  # seconds, or a text that `units.parse_duration` reads
+FormatName = Literal["auto", "wav", "mp3", "aac", "amr", "gsm"]
+QualityName = Literal["auto", "voice", "podcast", "music"]
+EffortName = Literal["fast", "best"]
+ViaName = Literal["auto", "base64", "upload", "url"]
+CutMarks = Literal["chapters"]
 
 SHORTEST_S = 1  # a service bills a shorter clip as one second
-EFFORTS = ("fast", "best")
+MAX_DURATION_S = Fraction(48 * 3600)  # a longer recording is more likely a forged header
+DEFAULT_SILENCE_S = Fraction(10)
+SHORTEST_SILENCE_S = Fraction(1)
+MOST_CHANNELS = 2
+
+
+class DeliveryOptions(TypedDict, total=False):
+    """The service that the files are for, and how they travel to it.
+
+    Attributes:
+        target: the service whose limits are kept: a `Target`, or the name of one, or of its model.
+            None is `qwen3-omni-captioner`, whose files fit everywhere, or the target of the model
+            if a captioner is given.
+        via: how the sound travels: `base64` (the default), `upload`, `url`; or `auto`, which is
+            `base64` unless another way keeps more of the sound. Each way has its own size limit.
+    """
+
+    target: str | Target | None
+    via: ViaName | Via
+
+
+class SegmentOptions(TypedDict, total=False):
+    """Which sound track is used, and how long its segments are.
+
+    Attributes:
+        segment: the length of a segment, roughly: seconds, or a text such as `30s`.
+        max_segment: the greatest length of a segment, in the same forms.
+        parts: the number of segments.
+        track: the number of a sound track, from 1, or its language; None is the default track.
+        max_duration: the greatest length of a recording, 48 hours if it is not given; a longer
+            recording raises `InputError`.
+    """
+
+    segment: Length | None
+    max_segment: Length | None
+    parts: int | None
+    track: int | str | None
+    max_duration: Length
+
+
+class PlanOptions(DeliveryOptions, SegmentOptions, total=False):
+    """The keyword arguments of `plan` and `prepare`: the sound that is wanted.
+
+    Attributes:
+        format: `wav`, `mp3`, `aac`, `amr`, or `gsm` (a WAV); `auto` (the default) takes the format
+            that loses least and fits.
+        quality: a setting that the services recommend: `voice` is MP3 at 64 kbit/s, `podcast`
+            128 kbit/s, `music` 192 kbit/s in stereo; `auto` (the default) is the best that fits.
+        bit_rate: bits per second, or a text such as `64k`.
+        sample_rate_hz: samples per second of the files.
+        channels: 1, or 2 if the source has two.
+        effort: `fast` (the default), or `best` for the slower settings of the MP3 encoder at bit
+            rates where they sound better.
+        skip_silence: leave out silences of at least this length; True is ten seconds. Times stay
+            on the clock of the source.
+    """
+
+    format: FormatName
+    quality: QualityName
+    bit_rate: str | int | None
+    sample_rate_hz: int | None
+    channels: Literal[1, 2] | None
+    effort: EffortName
+    skip_silence: Length | bool | None
+
+
+class SplitOptions(SegmentOptions, total=False):
+    """The keyword arguments of `split`: where the recording is cut.
+
+    Attributes:
+        exact: cut at the sample instead of between two frames; the decoded sound of a lossy codec
+            is then kept as FLAC.
+        at: `chapters` cuts at the recording's chapter marks; longer chapters are cut as well.
+    """
+
+    exact: bool
+    at: CutMarks | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedOptions:
-    """What the caller wants beyond what the target's limits demand; None and auto: nothing.
+    """The options of one call, read and exact; None and `auto` leave the choice to the plan.
 
     Attributes:
-        format: `auto`, or a name in `encodings.ENCODINGS`: wav, mp3, aac, amr, gsm.
-        quality: `auto`, or a name of the services' own FFmpeg guidance: voice, podcast, music.
-        effort: `fast`, or `best` for the encoder's slower settings where they sound better.
-        segment_s: about how long a segment shall be.
-        max_segment_s: how long a segment may be at most.
-        parts: how many segments there shall be.
+        segment_s: the length of a segment, roughly.
+        max_segment_s: the greatest length of a segment.
+        track: the number or the language of a sound track.
+        max_duration_s: the greatest length of a recording.
+        skip_silence_s: the least length of a silence that is left out.
     """
 
     format: str = "auto"
@@ -41,15 +129,18 @@ class ParsedOptions:
     segment_s: Fraction | None = None
     max_segment_s: Fraction | None = None
     parts: int | None = None
+    track: int | str | None = None
+    max_duration_s: Fraction = MAX_DURATION_S
+    skip_silence_s: Fraction | None = None
 
     @property
     def shape_the_sound(self) -> bool:
-        """Whether the caller asks for a certain encoding."""
+        """Whether the options name properties of the encoding, beside its format."""
         return bool(self.shape_in_words)
 
     @property
     def shape_in_words(self) -> str:
-        """What encoding the caller asks for, empty for none."""
+        """The properties of the encoding that the options name, for a sentence; empty for none."""
         wanted = (
             (self.quality != "auto", f"{self.quality} quality"),
             (self.bit_rate is not None, f"{(self.bit_rate or 0) / 1000:g} kbit/s"),
@@ -59,28 +150,88 @@ class ParsedOptions:
         return " and ".join(words for is_wanted, words in wanted if is_wanted)
 
 
-def refuse_nonsense(options: ParsedOptions) -> None:
-    """Raise for a wish that nothing can meet, and for one that the format fixes itself.
+# -------------------------------------------------------------------------------- reading
+
+
+def parse_plan_options(options: PlanOptions) -> ParsedOptions:
+    """Return the options of a `plan`, except for target and way, checked.
 
     Raises:
-        UsageError: there is such a wish; says what can be had.
+        UsageError: no plan can satisfy one of them.
     """
-    if options.format not in ("auto", *ENCODINGS):
+    bit_rate = options.get("bit_rate")
+    parsed = ParsedOptions(
+        format=options.get("format", "auto"),
+        quality=options.get("quality", "auto"),
+        bit_rate=parse_bit_rate(bit_rate) if isinstance(bit_rate, str) else bit_rate,
+        sample_rate_hz=options.get("sample_rate_hz"),
+        channels=options.get("channels"),
+        effort=options.get("effort", "fast"),
+        segment_s=_optional_length(options.get("segment")),
+        max_segment_s=_optional_length(options.get("max_segment")),
+        parts=options.get("parts"),
+        track=options.get("track"),
+        max_duration_s=parse_duration(options.get("max_duration", MAX_DURATION_S)),
+        skip_silence_s=_silence_s(options.get("skip_silence")),
+    )
+    check_options(parsed)
+    return parsed
+
+
+def parse_split_options(options: SplitOptions) -> ParsedOptions:
+    """Return the options of a `split`, except for where it cuts, checked.
+
+    Raises:
+        UsageError: no split can satisfy one of them.
+    """
+    at, parts = options.get("at"), options.get("parts")
+    if at not in (None, *get_args(CutMarks)):
         raise UsageError(
-            f"format={options.format} is not one that is made",
-            fix=f"take auto, {', '.join(ENCODINGS)}",
+            f"at={at} is not a place to cut at",
+            fix=f"take {', '.join(get_args(CutMarks))}, or leave it out",
         )
-    if options.quality not in ("auto", *ladder.QUALITIES):
+    if at is not None and parts is not None:
+        raise UsageError("parts cannot be counted at chapters", fix="leave one of them out")
+    parsed = ParsedOptions(
+        segment_s=_optional_length(options.get("segment")),
+        max_segment_s=_optional_length(options.get("max_segment")),
+        parts=parts,
+        track=options.get("track"),
+        max_duration_s=parse_duration(options.get("max_duration", MAX_DURATION_S)),
+    )
+    check_options(parsed)
+    return parsed
+
+
+def _optional_length(length: Length | None) -> Fraction | None:
+    return None if length is None else parse_duration(length)
+
+
+def _silence_s(length: Length | bool | None) -> Fraction | None:
+    """The least length of a silence that is left out; None keeps all silences."""
+    if length is None or length is False:
+        return None
+    least_s = DEFAULT_SILENCE_S if length is True else parse_duration(length)
+    if least_s < SHORTEST_SILENCE_S:
         raise UsageError(
-            f"quality={options.quality} is not known",
-            fix=f"take auto, {', '.join(ladder.QUALITIES)}",
+            f"skip_silence={length} is too short a silence", fix="ask for a second or more"
         )
-    if options.effort not in EFFORTS:
-        raise UsageError(
-            f"effort={options.effort} is not known", fix=f"take {' or '.join(EFFORTS)}"
-        )
-    for name in ("segment_s", "max_segment_s"):
-        length_s = getattr(options, name)
+    return least_s
+
+
+# ------------------------------------------------------------------------------- checking
+
+
+def check_options(options: ParsedOptions) -> None:
+    """Raise for an option that no plan can satisfy, and for two that contradict each other.
+
+    Raises:
+        UsageError: one does; the message names the values that can be had.
+    """
+    _check_choice("format", options.format, ("auto", *ENCODINGS))
+    _check_choice("quality", options.quality, ("auto", *ladder.QUALITIES))
+    _check_choice("effort", options.effort, get_args(EffortName))
+    for length_s in (options.segment_s, options.max_segment_s):
         if length_s is not None and length_s < SHORTEST_S:
             raise UsageError(
                 f"segments of {format_length(length_s)} are too short: services count at least a "
@@ -88,18 +239,33 @@ def refuse_nonsense(options: ParsedOptions) -> None:
                 fix="ask for 1s or more",
             )
     for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):
-        value = getattr(options, name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
-            raise UsageError(f"{name}={value!r} must be a whole number")
-        if value is not None and value < 1:
-            raise UsageError(
-                f"{name}={value} must be at least 1", fix="leave it out, or ask for more"
-            )
-    _refuse_what_the_format_fixes(options)
+        _check_count(name, getattr(options, name))
+    if not isinstance(options.track, str | None):
+        _check_count("track", options.track)
+    if options.channels is not None and options.channels > MOST_CHANNELS:
+        raise UsageError(
+            f"channels={options.channels} cannot be had",
+            fix="take 1, or 2 of a source that has two channels",
+        )
+    _check_format(options)
 
 
-def _refuse_what_the_format_fixes(options: ParsedOptions) -> None:
-    """Raise for a rate or channels that the format does not leave open."""
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name}={value} is not known", fix=f"take {', '.join(choices)}")
+
+
+def _check_count(name: str, value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise UsageError(f"{name}={value!r} must be a whole number")
+    if value < 1:
+        raise UsageError(f"{name}={value} must be at least 1", fix="leave it out, or ask for more")
+
+
+def _check_format(options: ParsedOptions) -> None:
+    """Raise for a bit rate, a sample rate or channels that contradict the format."""
     if options.format == "auto":
         return
     spec = ENCODINGS[options.format]

@@ -17,7 +17,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
 from captoolkit.planning import fitting, frame_plan, sharing
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
-from captoolkit.planning.options import ParsedOptions, refuse_nonsense
+from captoolkit.planning.options import ParsedOptions, check_options
 from captoolkit.services import rows as targets
 from captoolkit.services.price import bill
 from captoolkit.units import format_length
@@ -78,7 +78,7 @@ def make_plan(
         UsageError: the wishes cannot be met within the limits.
     """
     options = options or ParsedOptions()
-    refuse_nonsense(options)
+    check_options(options)
     mix = mix or downmix.average_mix(track.channels, track.layout)
     case = _Case(
         info=info,

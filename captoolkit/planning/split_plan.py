@@ -15,7 +15,7 @@ from fractions import Fraction
 from captoolkit.bitstream.encodings import describe
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track, Via
 from captoolkit.planning import frame_plan, sharing
-from captoolkit.planning.options import SHORTEST_S, ParsedOptions, refuse_nonsense
+from captoolkit.planning.options import SHORTEST_S, ParsedOptions, check_options
 from captoolkit.services.price import bill
 from captoolkit.services.rows import NOBODY
 from captoolkit.units import format_length, samples_at
@@ -76,7 +76,7 @@ def make_split(
     Raises:
         UsageError: the wishes cannot be met.
     """
-    refuse_nonsense(options)
+    check_options(options)
     longest_s = _longest_s(options, track)
     stretches, titles = _stretches(track, chapters)
     causes = _causes(info, track, longest_s, options, stretches, track_is_asked_for)

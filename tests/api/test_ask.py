@@ -180,11 +180,12 @@ def test_an_open_captioner_is_talked_with_and_stays_open(
 
 def test_qwen_audio_is_asked_where_it_is() -> None:
     """The usual model is in Beijing; who names another asks where all models are asked."""
-    for options, host in (
+    hosts: list[tuple[dict[str, Any], str]] = [
         ({}, "dashscope.aliyuncs.com"),
         ({"region": "singapore"}, "dashscope-intl.aliyuncs.com"),
         ({"model": "qwen3-omni-30b-a3b-captioner"}, "dashscope-intl.aliyuncs.com"),
-    ):
+    ]
+    for options, host in hosts:
         with captoolkit.Conversation(api_key=KEY, **options) as talk:
             assert f"https://{host}/api/v1" in repr(talk)
 

@@ -24,7 +24,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from captoolkit.api.prepare import plan, prepare, probe
+from captoolkit.api.plan import plan
+from captoolkit.api.prepare import prepare
+from captoolkit.api.probe import probe
 from captoolkit.api.split import split
 from captoolkit.errors import (
     CaptoolkitError,
@@ -43,6 +45,7 @@ from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Span
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.planning.options import FormatName
 from tests.support.processes import has_children
 from tests.support.sound import Convert, Sound, level_dbfs, noise, silence, tone, write_wav
 
@@ -136,7 +139,7 @@ def raises_at(kind: type[Event], count: int = 1) -> Any:
 
 
 @pytest.mark.parametrize("wish", ["wav", "mp3"])
-def test_segments_tile_the_source(clicks: Path, wish: str) -> None:
+def test_segments_tile_the_source(clicks: Path, wish: FormatName) -> None:
     """Segment follows segment from the first sample to the last, and none is misplaced."""
     with prepare(clicks, format=wish, segment="6s") as prepared:
         segments = list(prepared)
@@ -672,7 +675,7 @@ def test_what_was_discarded_cannot_be_saved(talk: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", ["the folder", "the system's temporary folder"])
 @pytest.mark.parametrize("wish", ["wav", "mp3"])
 def test_a_full_disk_is_told_and_leaves_nothing(
-    talk: Path, tmp_path: Path, spool: Path, wish: str, room: str
+    talk: Path, tmp_path: Path, spool: Path, wish: FormatName, room: str
 ) -> None:
     """Running out of room is one clear error, and what was written is taken away again."""
     out = tmp_path / "small"

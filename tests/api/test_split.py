@@ -522,7 +522,10 @@ def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"at": "silences"}, "at=silences is no place to cut at; take chapters, or leave it out"),
+        (
+            {"at": "silences"},
+            "at=silences is not a place to cut at; take chapters, or leave it out",
+        ),
         ({"at": "chapters", "parts": 2}, "parts cannot be counted at chapters"),
         ({"jobs": 0}, "jobs=0 must be at least 1"),
         ({"parts": 0}, "parts=0 must be at least 1"),

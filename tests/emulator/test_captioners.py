@@ -13,13 +13,14 @@ from captoolkit.captioners.registry import open_captioner
 from captoolkit.emulator import Emulator
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption
+from captoolkit.planning.options import ViaName
 from tests.support.emulator_requests import StartEmulator
 
 KEY = "sk-rehearsal-0123456789"
 
 
 def request_caption(
-    emulator: Emulator, name: str, sound: Path, *, via: str = "base64", streamed: bool = False
+    emulator: Emulator, name: str, sound: Path, *, via: ViaName = "base64", streamed: bool = False
 ) -> tuple[Caption, str]:
     """Return the caption of a sound, and the streamed text."""
     pieces: list[str] = []
@@ -75,7 +76,7 @@ def test_every_fault_is_one_error_line(
     name: str,
     streamed: bool,
     fault: str,
-    via: str,
+    via: ViaName,
     expected: Any,
 ) -> None:
     """The errors differ by type, status and retry time, and show no key."""

@@ -31,6 +31,7 @@ from captoolkit.media.source import (
     stem_of,
 )
 from captoolkit.net.download import download
+from captoolkit.planning.options import FormatName
 from tests.support.sound import noise, write_wav
 
 RATE_HZ = 16_000
@@ -469,7 +470,7 @@ def test_the_same_sound_from_elsewhere(
 
 @pytest.mark.parametrize("format", ["wav", "mp3"])
 def test_what_is_no_number_is_the_same_in_an_array_and_in_a_file(
-    tmp_path: Path, format: str
+    tmp_path: Path, format: FormatName
 ) -> None:
     """NaN, Inf and values far over full scale are treated alike in arrays and in WAV files."""
     sound = noise(2, rate_hz=44_100, channels=2)

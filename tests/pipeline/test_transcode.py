@@ -25,6 +25,7 @@ from captoolkit.media import encode
 from captoolkit.model import Span
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import RUN_SEGMENTS, runs
+from captoolkit.planning.options import FormatName
 from tests.support.encodings import aac, mp3
 from tests.support.media_values import service
 from tests.support.processes import has_children
@@ -220,7 +221,9 @@ def test_progress_grows_to_the_whole(talk: Path, jobs: int) -> None:
 
 @pytest.mark.parametrize("wish", ["wav", "mp3"])
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_closing_early_is_prompt_and_leaves_nothing(talk: Path, jobs: int, wish: str) -> None:
+def test_closing_early_is_prompt_and_leaves_nothing(
+    talk: Path, jobs: int, wish: FormatName
+) -> None:
     """Who has heard enough after a segment waits for nobody."""
     with prepare(talk, format=wish, segment=SEGMENT_S, jobs=jobs) as prepared:
         first = next(iter(prepared))
@@ -431,7 +434,7 @@ def test_a_segment_of_its_own_that_is_too_large_is_made_anew(talk: Path) -> None
 @pytest.mark.parametrize("suffix", ["flac", "ogg"])
 @pytest.mark.parametrize("wish", ["wav", "mp3"])
 def test_silences_are_skipped(
-    gapped: Path, tmp_path: Path, convert: Convert, suffix: str, wish: str
+    gapped: Path, tmp_path: Path, convert: Convert, suffix: str, wish: FormatName
 ) -> None:
     """The tones come out, on the source's clock, and the manifest says what was left out."""
     path = gapped

@@ -10,7 +10,7 @@ from captoolkit.bitstream import encodings
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
 from captoolkit.planning.fitting import candidates, fallbacks
-from captoolkit.planning.options import ParsedOptions, refuse_nonsense
+from captoolkit.planning.options import ParsedOptions, check_options
 from tests.support.encodings import AAC_RUNGS, RUNGS, aac, amr, gsm, mp3, wav
 from tests.support.media_values import CAPTIONER, service, track
 
@@ -21,7 +21,7 @@ HEARS_ALL = replace(service(), full_sound=True)
 def had(target: Target = CAPTIONER, sound: Track = STEREO, **options: Any) -> Sequence[Encoding]:
     """What a recording can become."""
     asked = ParsedOptions(**options)
-    refuse_nonsense(asked)
+    check_options(asked)
     return candidates(sound, target, asked)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from captoolkit.errors import UsageError
-from captoolkit.planning.options import ParsedOptions, refuse_nonsense
+from captoolkit.planning.options import ParsedOptions, check_options
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,9 @@ from captoolkit.planning.options import ParsedOptions, refuse_nonsense
         ({"format": "wav", "bit_rate": 64_000}, "cannot be had of WAV"),
         (
             {"format": "ogg"},
-            "format=ogg is not one that is made; take auto, wav, mp3, aac, amr, gsm",
+            "format=ogg is not known; take auto, wav, mp3, aac, amr, gsm",
         ),
-        ({"effort": "some"}, "effort=some is not known; take fast or best"),
+        ({"effort": "some"}, "effort=some is not known; take fast, best"),
         ({"quality": "fine"}, "quality=fine is not known; take auto, voice"),
         ({"segment_s": Fraction(1, 2)}, "segments of 0.5 s are too short"),
         ({"channels": 0}, "channels=0 must be at least 1"),
@@ -37,7 +37,7 @@ from captoolkit.planning.options import ParsedOptions, refuse_nonsense
 def test_wish_that_nothing_can_meet_is_refused(options: dict[str, Any], told: str) -> None:
     """A wish against what a format is, or for what there is not, says what can be had."""
     with pytest.raises(UsageError, match=told):
-        refuse_nonsense(ParsedOptions(**options))
+        check_options(ParsedOptions(**options))
 
 
 def test_effort_alone_asks_for_no_encoding() -> None:

@@ -291,7 +291,7 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"format": "ogg"}, "format=ogg is not one that is made; take auto, wav, mp3, aac, amr"),
+        ({"format": "ogg"}, "format=ogg is not known; take auto, wav, mp3, aac, amr"),
         ({"quality": "best"}, "quality=best is not known; take auto, voice, podcast, music"),
         ({"bit_rate": 63_000}, "bit_rate=63000 is not a bit rate of MP3; take one of 8k,"),
         (
@@ -309,7 +309,7 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
             {"format": "aac", "sample_rate_hz": 9},
             "sample_rate_hz=9 is not a sample rate of AAC",
         ),
-        ({"channels": 6}, "channels=6 cannot be made of 2; stereo is kept where"),
+        ({"channels": 6}, "channels=6 cannot be had; take 1, or 2"),
         ({"channels": 0}, "channels=0 must be at least 1; leave it out"),
         ({"channels": -1}, "channels=-1 must be at least 1; leave it out"),
         ({"bit_rate": 0}, "bit_rate=0 must be at least 1; leave it out"),

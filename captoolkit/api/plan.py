@@ -1,0 +1,190 @@
+"""The verb `plan`: decide what to do with a recording, and why.
+
+Rules: `read_request` reads every option before a source is opened, so that an invalid option costs
+no download and no copy. `plan_recording` then measures only the facts that the decision needs; the
+decision itself is made in `planning/`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from captoolkit.api.recording import Recording, open_recording, web_url
+from captoolkit.dsp import downmix, silence
+from captoolkit.media import decode, elementary, measure_file
+from captoolkit.media.decode import read_blocks
+from captoolkit.media.source import fetchable_url
+from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
+from captoolkit.planning import fitting, transport
+from captoolkit.planning.options import (
+    DeliveryOptions,
+    ParsedOptions,
+    PlanOptions,
+    SegmentOptions,
+    parse_plan_options,
+)
+from captoolkit.planning.prepare_plan import make_plan
+from captoolkit.services import catalogue
+from captoolkit.support import files
+from captoolkit.support.keywords import documents, refuse_unknown_names
+
+if TYPE_CHECKING:
+    from captoolkit.media.source import Source
+
+
+@documents(DeliveryOptions, SegmentOptions, PlanOptions)
+def plan(source: Source, **options: Unpack[PlanOptions]) -> Plan:
+    """Return what `prepare` would do with a recording, and why; write nothing.
+
+    Args:
+        source: a path, bytes, a binary file object, `(array, rate_hz)`, a `pydub.AudioSegment`, or
+            an http(s) URL, which is downloaded to a temporary file.
+        **options: `PlanOptions`.
+
+    Raises:
+        UsageError: an option is invalid, or no plan satisfies the options; an invalid option is
+            found before the source is opened.
+        InputError: the source is missing, no media, without sound, or too long.
+        ToolError: ffmpeg failed.
+        TypeError: there is no option of that name.
+    """
+    refuse_unknown_names("plan", options, PlanOptions.__annotations__)
+    request = read_request(source, options)
+    with open_recording(source, request.options) as recording:
+        return plan_recording(recording, request)
+
+
+# ------------------------------------------------------------------------ read the options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """The options of one plan, read.
+
+    Attributes:
+        target: the limits to keep.
+        vias: the ways to plan for, the preferred one first.
+        options: the other options.
+    """
+
+    target: Target
+    vias: tuple[Via, ...]
+    options: ParsedOptions
+
+
+def read_request(
+    source: Source,
+    options: PlanOptions,
+    *,
+    target: Target | None = None,
+    ways: Collection[Via] | None = None,
+) -> PlanRequest:
+    """Return the options of a plan, read and checked; the source is not opened.
+
+    Args:
+        source: the source, whose type decides whether a service could fetch it by its URL.
+        options: the keyword arguments of the verb.
+        target: the limits of the service that will be used, in place of the `target` option.
+        ways: the ways that lead to this service; None if the files are for no service in
+            particular. Where there is a service, a file that does not fit as its URL goes another
+            way.
+
+    Raises:
+        UsageError: an option is invalid.
+    """
+    parsed = parse_plan_options(options)
+    if target is None:
+        target = catalogue.target(options.get("target") or catalogue.DEFAULT_TARGET)
+    url = web_url(source)
+    vias = transport.candidates(
+        str(options.get("via", Via.BASE64)),
+        has_url=url is not None and fetchable_url(url) is not None,
+        ways=ways,
+    )
+    if parsed.format != "auto" or parsed.shape_the_sound:
+        fitting.candidates(MOST_CAPABLE_TRACK, target, parsed)
+    return PlanRequest(target=target, vias=vias, options=parsed)
+
+
+# An encoding that cannot be made of this track cannot be made of any other.
+MOST_CAPABLE_TRACK = Track(
+    number=1,
+    stream_index=0,
+    codec="pcm_s16le",
+    sample_rate_hz=48_000,
+    channels=2,
+    layout="stereo",
+    duration_samples=1,
+)
+
+
+# ---------------------------------------------------------------------- measure and decide
+
+
+def plan_recording(recording: Recording, request: PlanRequest) -> Plan:
+    """Return the plan for an open recording.
+
+    Raises:
+        UsageError: no plan satisfies the options.
+        ToolError: ffmpeg failed.
+    """
+    info, track, options = recording.info, recording.track, request.options
+    mix = _measure_mix(info, track, request)
+    skipped = _find_silences(info, track, options.skip_silence_s)
+    may_cancel = mix is not None and bool(mix.reason)
+    stream: elementary.ElementaryStream | str = ""
+    if (
+        not options.shape_the_sound
+        and not may_cancel
+        and elementary.is_accepted(track, request.target)
+    ):
+        with files.staging(None) as folder:
+            stream = elementary.extract_stream(info, track, folder)
+    make = functools.partial(
+        make_plan,
+        info,
+        track,
+        request.target,
+        options=options,
+        mix=mix,
+        framing=stream.framing if isinstance(stream, elementary.ElementaryStream) else None,
+        unframed=stream if isinstance(stream, str) else "",
+        skipped=skipped,
+    )
+    return recording.named(transport.best(lambda via: make(via=via), request.vias))
+
+
+def _measure_mix(info: MediaInfo, track: Track, request: PlanRequest) -> downmix.Mix | None:
+    """Measure how to mix the channels; None where the channels stay as they are."""
+    if track.channels == 1 or request.target.full_sound:
+        return None
+    if request.options.channels == track.channels:
+        return None
+    path = Path(info.path)
+    return downmix.choose_mix(
+        read_blocks(decode.excerpts(path, track=track), path),
+        rate_hz=track.sample_rate_hz,
+        layout=track.layout,
+        channels=track.channels,
+    )
+
+
+def _find_silences(info: MediaInfo, track: Track, least_s: Fraction | None) -> tuple[Span, ...]:
+    """Find the silences to leave out, in one decode of the track; none without a least length."""
+    if least_s is None:
+        return ()
+    silences = silence.silences(
+        measure_file.levels_db(Path(info.path), track),
+        rate_hz=track.sample_rate_hz,
+        total_samples=track.duration_samples,
+        at_least_s=least_s,
+    )
+    return tuple(
+        Span(start_samples=start, end_samples=end, rate_hz=track.sample_rate_hz)
+        for start, end in silences
+    )

@@ -1,0 +1,88 @@
+"""A source, opened: the file with its bytes, the description of its content, and the track to use.
+
+Rules: a verb opens its source only after it has read its options. A URL is downloaded to a
+temporary file, and only then is the HTTP client imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING
+
+from captoolkit.errors import InputError
+from captoolkit.media import probe_file
+from captoolkit.media.source import OpenSource, is_web_url, open_source
+from captoolkit.model import MediaInfo, Plan, Track
+from captoolkit.support.cancel import Closing
+from captoolkit.units import format_clock
+
+if TYPE_CHECKING:
+    from captoolkit.media.source import Source
+    from captoolkit.planning.options import ParsedOptions
+
+
+class Recording(Closing):
+    """One track of an open source; closing it removes the temporary file, if there is one.
+
+    Attributes:
+        source: the file, and the name that the caller knows it by.
+        info: the content of the file; its `path` is that of the file.
+        track: the track to use.
+    """
+
+    def __init__(self, source: OpenSource, info: MediaInfo, track: Track) -> None:
+        self.source = source
+        self.info = info
+        self.track = track
+
+    def close(self) -> None:
+        """Remove the temporary file, if there is one; may be called twice."""
+        self.source.close()
+
+    def named(self, plan: Plan) -> Plan:
+        """Return the plan with the caller's name of the source instead of a temporary path."""
+        return dataclasses.replace(plan, info=dataclasses.replace(plan.info, path=self.source.name))
+
+
+def open_recording(source: Source, options: ParsedOptions) -> Recording:
+    """Return the track of a source that the options choose.
+
+    Raises:
+        UsageError: the source is no recording of a supported type.
+        InputError: it is missing, no media, has no such track, or lasts too long.
+        ToolError: ffmpeg failed.
+        OutputError: the disk has no room for a temporary file.
+    """
+    opened = open_file(source)
+    try:
+        info = probe_file.probe(opened.path)
+        track = probe_file.choose_track(info, options.track)
+        if track.duration_s > options.max_duration_s:
+            raise InputError(
+                f"it lasts {format_clock(track.duration_s)}, longer than the "
+                f"{format_clock(options.max_duration_s)} allowed",
+                fix="raise the limit (--max-duration) if that is what it is",
+                path=opened.path,
+            )
+    except BaseException:
+        opened.close()
+        raise
+    return Recording(opened, info, track)
+
+
+def open_file(source: Source) -> OpenSource:
+    """Return a source as a file."""
+    if web_url(source) is None:
+        return open_source(source)
+    from captoolkit.net.download import download
+
+    return open_source(source, fetch=download)
+
+
+def web_url(source: Source) -> str | None:
+    """Return the http(s) URL that a source is, None for any other source."""
+    if not isinstance(source, str | os.PathLike):
+        return None
+    text = os.fsdecode(source)
+    return text if is_web_url(text) else None

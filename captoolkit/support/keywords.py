@@ -1,0 +1,92 @@
+"""Keyword arguments of the verbs: their documentation, the refusal of unknown names, and `jobs`.
+
+Rules: each option is typed and described once, in a `TypedDict`. A verb takes it as
+`**options: Unpack[...]`, refuses other names before it does anything else, and shows the
+descriptions in its own docstring.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import textwrap
+from collections.abc import Callable, Iterable
+from numbers import Integral
+from typing import Any, TypeVar
+
+from captoolkit.errors import UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+PLACE = "**options:"  # the line of a docstring that the descriptions replace
+SECTION = "Attributes:\n"
+
+
+def documents(*options: type) -> Callable[[Function], Function]:
+    """Return a decorator that replaces the `**options` line of a docstring by descriptions.
+
+    Args:
+        options: the `TypedDict`s whose `Attributes` sections are shown, in this order. A
+            `TypedDict` does not know its bases, so each base is an argument of its own.
+    """
+
+    def complete(function: Function) -> Function:
+        if function.__doc__ is not None:  # None under `python -OO`
+            lines = function.__doc__.split("\n")
+            place = next(n for n, line in enumerate(lines) if line.lstrip().startswith(PLACE))
+            end = place + 1
+            indent = lines[place].partition(PLACE)[0]
+            while lines[end].startswith(f"{indent} "):
+                end += 1
+            shown = "".join(_descriptions(kind) for kind in options).rstrip("\n")
+            lines[place:end] = textwrap.indent(shown, indent).split("\n")
+            function.__doc__ = "\n".join(lines)
+        return function
+
+    return complete
+
+
+def _descriptions(options: type) -> str:
+    """The lines of a `TypedDict`'s `Attributes` section, without their indentation."""
+    text = textwrap.dedent((options.__doc__ or "").partition("\n")[2])
+    return textwrap.dedent(text.partition(SECTION)[2])
+
+
+def refuse_unknown_names(function: str, given: Iterable[str], names: Iterable[str]) -> None:
+    """Raise for a keyword argument that a function does not have, as Python itself does.
+
+    Args:
+        function: the name of the public function that was called.
+        given: the names of the keyword arguments of the call.
+        names: the names of the keyword arguments that the function has.
+
+    Raises:
+        TypeError: a name is unknown; the message suggests a similar one.
+    """
+    known = set(names)
+    for name in given:
+        if name not in known:
+            similar = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {similar[0]!r}?" if similar else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+
+
+def parse_jobs(jobs: int | None) -> int:
+    """Return how many stretches of a recording are processed in parallel; None is all cores.
+
+    Raises:
+        UsageError: `jobs` is no whole number, or is below 1.
+    """
+    if jobs is None:
+        return count_cores()
+    if isinstance(jobs, bool) or not isinstance(jobs, Integral):
+        raise UsageError(f"jobs={jobs!r} must be a whole number")
+    if jobs < 1:
+        raise UsageError(f"jobs={jobs} must be at least 1")
+    return int(jobs)
+
+
+def count_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
