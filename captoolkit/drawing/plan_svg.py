@@ -1,27 +1,26 @@
-"""A plan and the loudness of its recording -> one drawing (SVG): are the cuts right?
+"""A plan and the levels of its recording as one drawing (SVG), to check the cuts.
 
-What is drawn: how loud the recording is, from the quietest to the loudest 100 ms in each column;
-the segments with their numbers and lengths, and how long each might have been; how far a cut may
-move; what is left out; silences. Below it a close-up of each cut, of many the loudest, because a
-pause between two words is far too short to be seen in an hour.
+The drawing shows the level of the recording, from the quietest to the loudest 100 ms in each
+column; the segments with their numbers, durations and longest allowed durations; how far a cut may
+move; skipped stretches; silences. Below it are close-ups of the cuts, because a pause between two
+words is too short to be visible in an hour; of many cuts, the loudest ones.
 
-Rules: pure; nothing is fetched when it is opened, no script, no font. It is readable on light and
-on dark, and says in words (`desc`) what it shows.
+Rules: pure; the caller measures the levels. The SVG loads nothing when it is opened and has no
+script and no font. It is readable on light and dark backgrounds, and describes itself in words
+(`desc`).
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from xml.etree import ElementTree as Xml
 
 import numpy as np
 
 from captoolkit.dsp.silence import HOPS_PER_S, SHORTEST_HOPS, Levels, silences
-from captoolkit.media import measure_file
 from captoolkit.model import Action, Plan, Span
 from captoolkit.units import format_clock
 
@@ -31,12 +30,12 @@ STRIP_HEIGHT, ROW_GAP = 30, 6
 LOWEST_DB, HIGHEST_DB = -80.0, 0.0
 GRID_DB = (-60, -40, -20)
 
-MOST_CLOSE_UPS, CLOSE_UPS_A_ROW = 12, 4
+MOST_CLOSE_UPS, CLOSE_UPS_PER_ROW = 12, 4
 CLOSE_UP_WIDTH, CLOSE_UP_HEIGHT, CLOSE_UP_GAP = 264, 78, 16
 MOST_LIMITS = 12
-CLOSE_UP_S = 3.0  # either side of a cut that is made
+CLOSE_UP_S = 3.0  # on either side of a cut
 
-NUMBERED_PX, TIMED_PX = 22, 92  # how wide a segment must be for its number, and for its length too
+NUMBERED_PX, TIMED_PX = 22, 92  # the width of a segment with its number, and with its duration too
 TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 TICK_PX = 80
 
@@ -64,17 +63,17 @@ class Cut:
     """One place where a segment ends and the next begins.
 
     Attributes:
-        number: of the segment that ends there.
-        at_s: where it lies: where it is planned, or where it was made.
-        reach_s: how far it may still move; 0 where it is made.
-        made_s: where it would be made within reach, or was.
-        level_db: the level of the 100 ms there.
+        number: the number of the segment that ends there.
+        at_s: its place, planned or final.
+        reach_s: how far it may move in either direction; 0 for a final cut.
+        quietest_s: the quietest point within its reach, where it will be made; `at_s` if final.
+        level_db: the level of the 100 ms at `quietest_s`.
     """
 
     number: int
     at_s: float
     reach_s: float
-    made_s: float
+    quietest_s: float
     level_db: float
 
 
@@ -85,19 +84,19 @@ def draw(
     segments: Sequence[Span] | None = None,
     quiet_places: Mapping[int, int] | None = None,
 ) -> str:
-    """Return the picture of a plan as SVG.
+    """Return the drawing of a plan as SVG.
 
     Args:
-        plan: what is to be done, or was.
-        levels_db: of the whole track, by a `silence.Meter`.
-        segments: where the segments came to lie; None draws them as planned, and how far each cut
-            may move.
-        quiet_places: for each planned cut that may move the sample at which it would be made.
+        plan: the plan, carried out or not.
+        levels_db: the levels of the whole track from a `HopLevelMeter`, shape (hops,).
+        segments: the spans of the finished segments; None draws the planned segments, and how far
+            each cut may move.
+        quiet_places: for each planned cut that may move, by its planned sample: the sample of the
+            quietest point within its reach.
     """
     spans = plan.spans if segments is None else tuple(segments)
-    cuts = _cuts(plan, spans, levels_db, quiet_places or {}, are_made=segments is not None)
-    picture = _Picture(plan, levels_db, spans, cuts)
-    return picture.text()
+    cuts = _cuts(plan, spans, levels_db, quiet_places or {}, are_final=segments is not None)
+    return _Drawing(plan, levels_db, spans, cuts).svg()
 
 
 def _cuts(
@@ -106,27 +105,27 @@ def _cuts(
     levels_db: Levels,
     quiet_places: Mapping[int, int],
     *,
-    are_made: bool,
+    are_final: bool,
 ) -> list[Cut]:
     rate_hz = plan.track.sample_rate_hz
     cuts = []
-    for number, (one, following) in enumerate(itertools.pairwise(spans), start=1):
-        end = one.end_samples
+    for number, (span, following) in enumerate(itertools.pairwise(spans), start=1):
+        end = span.end_samples
         if end == following.start_samples:
-            made_s = quiet_places.get(end, end) / rate_hz
+            quietest_s = quiet_places.get(end, end) / rate_hz
             cut = Cut(
                 number=number,
-                at_s=one.end_s,
-                reach_s=0.0 if are_made or end in plan.marks else plan.reach_samples / rate_hz,
-                made_s=made_s,
-                level_db=float(levels_db[min(int(made_s * HOPS_PER_S), len(levels_db) - 1)]),
+                at_s=span.end_s,
+                reach_s=0.0 if are_final or end in plan.marks else plan.reach_samples / rate_hz,
+                quietest_s=quietest_s,
+                level_db=float(levels_db[min(int(quietest_s * HOPS_PER_S), len(levels_db) - 1)]),
             )
             cuts.append(cut)
     return cuts
 
 
-class _Picture:
-    """The drawing in the making."""
+class _Drawing:
+    """Builds the SVG, from top to bottom. Methods that draw return the y at which they end."""
 
     def __init__(
         self, plan: Plan, levels_db: Levels, spans: Sequence[Span], cuts: Sequence[Cut]
@@ -136,13 +135,13 @@ class _Picture:
         self._spans = spans
         self._cuts = cuts
         self._total_s = plan.track.duration_s
-        self._shown = _loudest(cuts)
+        self._close_up_cuts = _loudest(cuts)
         self._root = Xml.Element("svg", xmlns="http://www.w3.org/2000/svg", role="img")
         self._root.set("aria-labelledby", "title desc")
 
-    def text(self) -> str:
-        """The whole drawing."""
-        self._words()
+    def svg(self) -> str:
+        """Return the whole drawing."""
+        self._heading()
         bottom = self._close_ups(self._strip(self._overview()))
         self._root.set("viewBox", f"0 0 {WIDTH} {bottom}")
         self._root.set("width", str(WIDTH))
@@ -150,11 +149,12 @@ class _Picture:
         Xml.indent(self._root, space="")
         return Xml.tostring(self._root, encoding="unicode") + "\n"
 
-    # ------------------------------------------------------------------------------- words
+    # ----------------------------------------------------------------------------- heading
 
-    def _words(self) -> None:
-        self._write("title", _clean(PurePath(self._plan.info.path).name), id="title")
-        self._write("desc", self._described(), id="desc")
+    def _heading(self) -> None:
+        name, description = _clean(PurePath(self._plan.info.path).name), self._description()
+        self._write("title", name, id="title")
+        self._write("desc", description, id="desc")
         self._write("style", STYLE)
         hatch = Xml.SubElement(
             Xml.SubElement(self._root, "defs"),
@@ -163,28 +163,27 @@ class _Picture:
         )
         Xml.SubElement(hatch, "path", {"d": "M0 7L7 0", "class": "hatch"})
         self._add("rect", "paper", width="100%", height="100%")
-        name = _clean(PurePath(self._plan.info.path).name)
         self._write("text", name, "strong", x=MARGIN, y=28)
-        self._write("text", self._described(), x=MARGIN, y=50)
+        self._write("text", description, x=MARGIN, y=50)
 
-    def _described(self) -> str:
-        """What the picture shows, in a sentence or two."""
+    def _description(self) -> str:
+        """The contents of the drawing in a few sentences."""
         number = len(self._spans)
         longest_s = max(span.duration_s for span in self._spans)
-        said = f"{_clock(self._total_s)} in {number} segment{'s' * (number != 1)}"
+        text = f"{_duration(self._total_s)} in {number} segment{'s' * (number != 1)}"
         if self._plan.action is Action.PASS_THROUGH:
-            said += ", as it is."
+            text += ", unchanged."
         else:
-            said += f", the longest {_clock(longest_s)}"
-            is_bound = self._limit_s < self._total_s
-            said += f" of {_clock(self._limit_s)} allowed." if is_bound else "."
+            text += f", the longest {_duration(longest_s)}"
+            is_limited = self._limit_s < self._total_s
+            text += f" of {_duration(self._limit_s)} allowed." if is_limited else "."
         if self._plan.skipped:
             skipped_s = sum(span.duration_s for span in self._plan.skipped)
-            said += f" {_clock(skipped_s)} of silence left out."
+            text += f" {_duration(skipped_s)} of silence left out."
         if self._cuts:
             loudest = max(self._cuts, key=lambda cut: cut.level_db)
-            said += f" The least quiet cut lies at {loudest.level_db:.0f} dBFS."
-        return said
+            text += f" The loudest cut is at {loudest.level_db:.0f} dBFS."
+        return text
 
     @property
     def _limit_s(self) -> float:
@@ -192,14 +191,14 @@ class _Picture:
 
     @property
     def _limits_shown(self) -> bool:
-        """Whether it can be told apart which limit is whose, and there is one to be shown."""
+        """Whether a segment could be longer, and few enough segments to show by how much."""
         few = len(self._spans) <= MOST_LIMITS
         return few and self._spans[0].start_s + self._limit_s < self._total_s
 
     # ---------------------------------------------------------------------------- overview
 
     def _overview(self) -> float:
-        """Draw the loudness of the whole recording; return where it ends."""
+        """Draw the levels of the whole recording, the skipped stretches and the cuts."""
         left, right, top = MARGIN, WIDTH - MARGIN, PLOT_TOP
         bottom = top + PLOT_HEIGHT
         for level_db in GRID_DB:
@@ -219,11 +218,12 @@ class _Picture:
         self._add("rect", "frame", x=left, y=top, width=right - left, height=PLOT_HEIGHT)
         return bottom
 
-    def _curve(
-        self, start_s: float, end_s: float, place: tuple[float, float, float, float]
-    ) -> None:
-        """Draw the quietest and the loudest 100 ms of each column of a stretch."""
-        left, top, width, height = place
+    def _curve(self, start_s: float, end_s: float, box: tuple[float, float, float, float]) -> None:
+        """Draw the quietest and the loudest 100 ms of each column into (left, top, width, height).
+
+        The stretch is from `start_s` to `end_s`.
+        """
+        left, top, width, height = box
         first = max(0, int(start_s * HOPS_PER_S))
         levels_db = self._levels_db[first : max(first + 1, int(np.ceil(end_s * HOPS_PER_S)))]
         if not len(levels_db):
@@ -241,7 +241,7 @@ class _Picture:
     # ------------------------------------------------------------------- segments and times
 
     def _strip(self, top: float) -> float:
-        """Draw silences, segments, limits and times; return where they end."""
+        """Draw silences, segments, limits and times below the overview."""
         silent_top = top + ROW_GAP
         for start_s, end_s in self._silences():
             self._box("silent", self._x(start_s), silent_top, self._x(end_s), silent_top + 4)
@@ -254,12 +254,12 @@ class _Picture:
             x = self._x(tick * tick_s)
             self._line("limit-end", x, PLOT_TOP + PLOT_HEIGHT, x, PLOT_TOP + PLOT_HEIGHT + 4)
             self._write("text", format_clock(tick * tick_s), "tick", x=x, y=times)
-        key = " ".join(self._key())
-        self._write("text", key, x=MARGIN, y=times + 24)
+        legend = " ".join(self._legend())
+        self._write("text", legend, x=MARGIN, y=times + 24)
         return times + 32
 
-    def _key(self) -> Iterator[str]:
-        """What the marks mean that are there."""
+    def _legend(self) -> Iterator[str]:
+        """The meaning of the marks in this drawing."""
         if len(self._levels_db) > WIDTH - 2 * MARGIN:
             yield "Pale: the loudest 100 ms, dark: the quietest."
         else:
@@ -269,7 +269,7 @@ class _Picture:
         if self._plan.skipped:
             yield "Red hatching: left out."
         if self._limits_shown:
-            yield "Dotted: as long as a segment might be."
+            yield "Dotted: the longest segment allowed."
         if any(cut.reach_s for cut in self._cuts):
             yield "Bands: how far a cut may move; dots: where it will be made."
 
@@ -278,10 +278,10 @@ class _Picture:
         bottom = top + STRIP_HEIGHT
         self._box("segment odd" if number % 2 else "segment", left, top, right, bottom)
         if right - left >= NUMBERED_PX:
-            said = f"{number}"
+            label = f"{number}"
             if right - left >= TIMED_PX:
-                said += f" · {_clock(span.duration_s)}"
-            self._write("text", said, "segment-text", x=(left + right) / 2, y=top + 20)
+                label += f" · {_duration(span.duration_s)}"
+            self._write("text", label, "segment-text", x=(left + right) / 2, y=top + 20)
         if self._limits_shown and span.start_s + self._limit_s <= self._total_s:
             limit, y = self._x(span.start_s + self._limit_s), bottom + ROW_GAP
             self._line("limit", right, y, limit, y)
@@ -289,31 +289,30 @@ class _Picture:
 
     def _silences(self) -> list[tuple[float, float]]:
         rate_hz = self._plan.track.sample_rate_hz
-        found = silences(
+        spans = silences(
             self._levels_db,
             rate_hz=rate_hz,
             total_samples=self._plan.track.duration_samples,
             at_least_s=SHORTEST_HOPS / HOPS_PER_S,
         )
-        return [(start / rate_hz, end / rate_hz) for start, end in found]
+        return [(start / rate_hz, end / rate_hz) for start, end in spans]
 
     # --------------------------------------------------------------------------- close-ups
 
     def _close_ups(self, top: float) -> float:
-        """Draw what surrounds each cut; return where that ends."""
-        if not self._shown:
+        """Draw the surroundings of each cut, or of the loudest ones."""
+        if not self._close_up_cuts:
             return top + ROW_GAP
-        said = (
-            "Around each cut"
-            if len(self._shown) == len(self._cuts)
-            else (f"Around the {len(self._shown)} loudest of {len(self._cuts)} cuts")
+        shown, total = len(self._close_up_cuts), len(self._cuts)
+        title = (
+            "Around each cut" if shown == total else f"Around the {shown} loudest of {total} cuts"
         )
-        self._write("text", said, "strong", x=MARGIN, y=top + 20)
-        for place, cut in enumerate(self._shown):
-            row, column = divmod(place, CLOSE_UPS_A_ROW)
+        self._write("text", title, "strong", x=MARGIN, y=top + 20)
+        for index, cut in enumerate(self._close_up_cuts):
+            row, column = divmod(index, CLOSE_UPS_PER_ROW)
             left = MARGIN + column * (CLOSE_UP_WIDTH + CLOSE_UP_GAP)
             self._close_up(cut, left, top + 32 + row * (CLOSE_UP_HEIGHT + 38))
-        rows = -(-len(self._shown) // CLOSE_UPS_A_ROW)
+        rows = -(-shown // CLOSE_UPS_PER_ROW)
         return top + 32 + rows * (CLOSE_UP_HEIGHT + 38)
 
     def _close_up(self, cut: Cut, left: float, top: float) -> None:
@@ -332,10 +331,10 @@ class _Picture:
             kind = "cut planned"
             self._box("reach", x(cut.at_s - cut.reach_s), top, x(cut.at_s + cut.reach_s), bottom)
             y = _height(cut.level_db, top, CLOSE_UP_HEIGHT)
-            self._add("circle", "quietest", cx=x(cut.made_s), cy=y, r=4)
+            self._add("circle", "quietest", cx=x(cut.quietest_s), cy=y, r=4)
         self._line(kind, x(cut.at_s), top, x(cut.at_s), bottom)
         self._add("rect", "frame", x=left, y=top, width=CLOSE_UP_WIDTH, height=CLOSE_UP_HEIGHT)
-        self._write("text", _said_of(cut), x=left, y=bottom + 17)
+        self._write("text", _caption_of(cut), x=left, y=bottom + 17)
 
     # ---------------------------------------------------------------------------- elements
 
@@ -346,11 +345,11 @@ class _Picture:
         return (WIDTH - 2 * MARGIN) * length_s / self._total_s
 
     def _add(self, tag: str, kind: str, **attributes: object) -> None:
-        told = {
+        texts = {
             key: f"{value:.1f}" if isinstance(value, float) else str(value)
             for key, value in attributes.items()
         }
-        Xml.SubElement(self._root, tag, {"class": kind, **told})
+        Xml.SubElement(self._root, tag, {"class": kind, **texts})
 
     def _box(self, kind: str, left: float, top: float, right: float, bottom: float) -> None:
         self._add("rect", kind, x=left, y=top, width=max(1.0, right - left), height=bottom - top)
@@ -358,55 +357,34 @@ class _Picture:
     def _line(self, kind: str, x1: float, y1: float, x2: float, y2: float) -> None:
         self._add("line", kind, x1=x1, y1=y1, x2=x2, y2=y2)
 
-    def _write(self, tag: str, said: str, kind: str = "", **attributes: object) -> None:
-        told = {key: f"{value}" for key, value in attributes.items()}
-        Xml.SubElement(self._root, tag, told | ({"class": kind} if kind else {})).text = said
+    def _write(self, tag: str, text: str, kind: str = "", **attributes: object) -> None:
+        texts = {key: f"{value}" for key, value in attributes.items()}
+        Xml.SubElement(self._root, tag, texts | ({"class": kind} if kind else {})).text = text
 
 
 def _loudest(cuts: Sequence[Cut]) -> list[Cut]:
-    """The cuts that are looked at closely, in order of time."""
+    """The cuts with a close-up, in order of time."""
     loudest = sorted(cuts, key=lambda cut: cut.level_db, reverse=True)[:MOST_CLOSE_UPS]
     return sorted(loudest, key=lambda cut: cut.number)
 
 
-def _said_of(cut: Cut) -> str:
+def _caption_of(cut: Cut) -> str:
     quietness = "silence" if cut.level_db < LOWEST_DB else f"{cut.level_db:.0f} dBFS"
-    return (
-        f"{cut.number} | {cut.number + 1} · {quietness} at {format_clock(cut.made_s, decimals=1)}"
-    )
+    time = format_clock(cut.quietest_s, decimals=1)
+    return f"{cut.number} | {cut.number + 1} · {quietness} at {time}"
 
 
-def _clock(length_s: float) -> str:
-    """A length: in seconds with a tenth where it is short."""
-    return f"{length_s:.1f} s" if length_s < 60 else format_clock(length_s)
+def _duration(duration_s: float) -> str:
+    """A duration: in seconds with one decimal if it is short, else as a clock time."""
+    return f"{duration_s:.1f} s" if duration_s < 60 else format_clock(duration_s)
 
 
 def _height(level_db: float, top: float, height: float) -> float:
-    """Where a level lies in a plot."""
+    """The y of a level in a plot."""
     share = (level_db - LOWEST_DB) / (HIGHEST_DB - LOWEST_DB)
     return top + height * (1 - min(max(float(share), 0.0), 1.0))
 
 
 def _clean(name: str) -> str:
-    """A name without what XML cannot hold."""
+    """A name without the characters that XML cannot hold."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
-
-
-def picture(
-    plan: Plan, path: str | os.PathLike[str], *, segments: Sequence[Span] | None = None
-) -> str:
-    """Return a drawing (SVG) of a plan over the loudness of its recording, which is decoded for it.
-
-    Args:
-        plan: what is to be done, or was.
-        path: the file that holds the recording.
-        segments: where the segments came to lie; None draws them as planned, how far each cut may
-            move, and where in its reach it would be made.
-
-    Raises:
-        NotMediaError, ToolError: it cannot be decoded.
-    """
-    levels_db = measure_file.levels_db(Path(path), plan.track)
-    if segments is not None:
-        return draw(plan, levels_db, segments=segments)
-    return draw(plan, levels_db, quiet_places=measure_file.quiet_places(Path(path), plan))

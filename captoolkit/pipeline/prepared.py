@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from captoolkit.drawing.plan_svg import picture
+from captoolkit.drawing import plan_svg
 from captoolkit.errors import InputError, NoAudioError, SourceNotFoundError, UsageError
 from captoolkit.events import OnEvent, SegmentReady, ignore
-from captoolkit.media import durations, encode
+from captoolkit.media import durations, encode, measure_file
 from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import manifest
@@ -181,18 +181,23 @@ class Prepared(Closing):
         return self.segments
 
     def picture(self) -> str:
-        """Return a drawing (SVG) that tells whether the cuts are right.
+        """Return a drawing (SVG) of the plan over the levels of its recording, to check the cuts.
 
-        Once all segments are made it shows where the cuts fell; before that, where they are planned
-        and how far each may move. The recording is decoded once more for it.
+        If all segments are finished, it shows their cuts; otherwise the planned cuts, how far each
+        may move, and the quietest point there. It decodes the recording once more.
 
         Raises:
-            NotMediaError, ToolError: it cannot be decoded.
-            UsageError: this is closed.
+            NotMediaError, ToolError: the recording cannot be decoded.
+            UsageError: the preparation is closed.
         """
         self._refuse_over()
-        made = [segment.source_span for segment in self._segments] if self._complete else None
-        return picture(self.plan, self._source.path, segments=made)
+        path = self._source.path
+        levels_db = measure_file.levels_db(path, self.plan.track)
+        if self._complete:
+            spans = [segment.source_span for segment in self._segments]
+            return plan_svg.draw(self.plan, levels_db, segments=spans)
+        quiet_places = measure_file.quiet_places(path, self.plan)
+        return plan_svg.draw(self.plan, levels_db, quiet_places=quiet_places)
 
     def discard(self, segment: ReadySegment) -> None:
         """Remove the file of a segment that nobody needs any more; never the source's own."""

@@ -113,7 +113,7 @@ def test_plan_and_prepare_draw_their_pictures(run: Run, fixtures: Path, tmp_path
     assert "Bands: how far a cut may move; dots:" in planned.read_text(encoding="utf-8")
     options = ("--segment", "15s", "--picture", made, "-o", tmp_path / "ready")
     assert run("prepare", source, *options).status == 0
-    assert "The least quiet cut lies at" in made.read_text(encoding="utf-8")
+    assert "The loudest cut is at" in made.read_text(encoding="utf-8")
     assert run("plan", source, "--picture", planned).status == 1
     several = (source, fixtures / "tones-and-silences.wav")
     assert run("plan", *several, "--picture", planned).status == 2

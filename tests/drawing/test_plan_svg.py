@@ -18,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def plan_of(seconds: int, *, segment_s: int | None = None, name: str = "night.flac") -> Plan:
-    """A plan for so many seconds at a service that takes a minute at most."""
+    """A plan for a recording of `seconds` at a service that takes at most a minute."""
     sound = track(seconds)
     options = ParsedOptions(segment_s=Fraction(segment_s)) if segment_s else ParsedOptions()
     info = replace(media(sound), path=f"/sounds/{name}")
@@ -34,17 +34,17 @@ def levels_of(seconds: int, *, pauses_s: tuple[int, ...] = ()) -> Levels:
 
 
 def elements(text: str, kind: str) -> list[Xml.Element]:
-    """The elements that have that class among theirs."""
+    """The elements of that class."""
     return [one for one in Xml.fromstring(text).iter() if kind in one.get("class", "").split()]
 
 
 def words(text: str) -> str:
-    """All that is to be read in a picture."""
+    """The visible text of a drawing."""
     return "\n".join(one.text or "" for one in Xml.fromstring(text).iter(f"{SVG}text"))
 
 
 def test_a_plan_shows_its_segments_and_how_far_each_cut_may_move() -> None:
-    """Three segments, two cuts with their windows, and where in it each will be made."""
+    """A plan draws three segments, and two cuts with their reach and their quietest point."""
     plan = plan_of(120)
     rate_hz = plan.track.sample_rate_hz
     ends = [span.end_samples for span in plan.spans]
@@ -59,7 +59,7 @@ def test_a_plan_shows_its_segments_and_how_far_each_cut_may_move() -> None:
 
 
 def test_what_was_made_shows_where_the_cuts_fell() -> None:
-    """Cuts where the segments meet, with the level there; nothing moves any more."""
+    """Finished segments draw their final cuts with their levels, and no reach."""
     plan = plan_of(120)
     rate_hz = plan.track.sample_rate_hz
     edges = [0, 41.5, 79.5, 120]
@@ -73,20 +73,20 @@ def test_what_was_made_shows_where_the_cuts_fell() -> None:
     assert "1 | 2 · -70 dBFS at 0:41.5" in words(text)
 
 
-def test_a_cut_in_the_middle_of_a_word_is_told() -> None:
-    """The least quiet cut is in the first lines, which a screen reader reads too."""
+def test_the_description_names_the_loudest_cut() -> None:
+    """The description names the level of the loudest cut, and is part of the visible text."""
     text = draw(plan_of(120), levels_of(120, pauses_s=(41,)))
     root = Xml.fromstring(text)
     described = root.findtext(f"{SVG}desc") or ""
     assert "2:00 in 3 segments, the longest 40.0 s of 1:00 allowed." in described
-    assert "The least quiet cut lies at -20 dBFS." in described
+    assert "The loudest cut is at -20 dBFS." in described
     assert root.get("role") == "img"
     assert root.get("aria-labelledby") == "title desc"
     assert described in words(text)
 
 
 def test_of_many_cuts_the_loudest_are_looked_at_closely() -> None:
-    """An hour in 15 s has 239 cuts; the one that misses its pause is among the dozen shown."""
+    """An hour in 15 s segments has 239 cuts; the dozen close-ups include the loudest one."""
     plan = plan_of(3600, segment_s=15)
     pauses_s = tuple(at for at in range(14, 3600, 15) if at != 1514)
     quiet = {
@@ -99,7 +99,7 @@ def test_of_many_cuts_the_loudest_are_looked_at_closely() -> None:
 
 
 def test_what_is_left_out_and_silences_are_marked() -> None:
-    """A skipped stretch is hatched; a silence of a second or more has its bar."""
+    """A skipped stretch is hatched, and a silence of a second or more has a bar."""
     plan = plan_of(50)
     rate_hz = plan.track.sample_rate_hz
     skipped = Span(start_samples=20 * rate_hz, end_samples=30 * rate_hz, rate_hz=rate_hz)
@@ -120,7 +120,7 @@ def test_what_is_left_out_and_silences_are_marked() -> None:
 
 
 def test_any_name_and_any_length_can_be_drawn() -> None:
-    """Markup and controls in a name, a sound of a moment, a sound without levels."""
+    """Names with markup or control characters, a very short sound and no levels can be drawn."""
     for name in ("<b>&amp;\x00\x1b.wav", "夜.flac", "]]>--.mp3"):
         text = draw(plan_of(5, name=name), levels_of(5))
         assert Xml.fromstring(text).findtext(f"{SVG}title")
