@@ -59,7 +59,7 @@ CONTENTS = {
     "timeline": "captions to text",
     "units": "lengths, sizes, clocks",
 }
-LAYER_WIDTH, LAYER_HEIGHT, LAYER_GAP, BOX_GAP = 880, 52, 12, 12
+LAYER_WIDTH, LAYER_HEIGHT, LAYER_GAP, BOX_GAP = 800, 48, 8, 8
 
 
 def main() -> int:
@@ -137,8 +137,8 @@ def layer(rooms: list[str], top: int) -> Iterator[str]:
             'fill="#eef3f8" stroke="#5b7083"/>'
         )
         for text, line, style in (
-            (room, 22, 'font-size="15" font-weight="bold"'),
-            (CONTENTS[room], 40, 'font-size="12"'),
+            (room, 21, 'font-size="15" font-weight="bold"'),
+            (CONTENTS[room], 38, 'font-size="12"'),
         ):
             yield (
                 f'<text x="{middle}" y="{top + line}" text-anchor="middle" {style} '
