@@ -1,7 +1,7 @@
 """Settings of the documentation: `sphinx-build -W -b html docs build/docs`.
 
 The pages are Markdown (MyST). The API reference is read from the docstrings, which are Google style
-with Markdown code fences; `convert_fences` turns those fences into reStructuredText for autodoc.
+with code in Markdown; `convert_markdown` turns that code into reStructuredText for autodoc.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ html_copy_source = False
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-default_role = "code"  # docstrings write `name` for code
+default_role = "code"  # a name in backticks that runs over two lines of a docstring
 napoleon_use_ivar = True  # `Attributes:` documents fields without a second entry for each
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -40,12 +40,13 @@ python_display_short_literal_types = True
 python_maximum_signature_line_length = 88
 
 FENCE = re.compile(r"^( *)```(\w*) *$")
+CODE = re.compile(r"(?<![`:])`([^`]+)`(?!`)")
 
 
-def convert_fences(
+def convert_markdown(
     app: object, kind: str, name: str, value: object, options: object, lines: list[str]
 ) -> None:
-    """Turn each Markdown code fence of a docstring into a `code-block`, in place."""
+    """Turn the Markdown code of a docstring into that of reStructuredText, in place."""
     converted: list[str] = []
     indent = None
     for line in lines:
@@ -57,10 +58,10 @@ def convert_fences(
             indent = None
             converted.append("")
         else:
-            converted.append(line if indent is None else f"   {line}")
+            converted.append(f"   {line}" if indent is not None else CODE.sub(r"``\1``", line))
     lines[:] = converted
 
 
 def setup(app: Any) -> None:
-    """Connect `convert_fences`; it runs before napoleon reads the docstring's sections."""
-    app.connect("autodoc-process-docstring", convert_fences, priority=400)
+    """Connect `convert_markdown`; it runs before napoleon reads the docstring's sections."""
+    app.connect("autodoc-process-docstring", convert_markdown, priority=400)
