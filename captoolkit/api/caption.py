@@ -32,10 +32,11 @@ from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RATE_LIMITERS
 from captoolkit.dispatch.retry import RetryPolicy
-from captoolkit.dispatch.run import Captions, Telling
+from captoolkit.dispatch.run import Captions
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Plan
+from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock
@@ -215,21 +216,21 @@ def captions(
         if isinstance(opened, PaidCaptioner):
             _refuse_unknown_price(run.budget, service)
             ledger = resources.enter_context(Ledger(options.get("ledger"), clock=run.clock))
-        tell = Telling(on_event, run.stop)
-        prepared = open_prepared(source, request, jobs=jobs, on_event=tell)
+        gate = EventGate(on_event, run.stop)
+        prepared = open_prepared(source, request, jobs=jobs, on_event=gate)
         resources.callback(prepared.close)
         ask = FreeAsker(opened).ask
         if isinstance(opened, PaidCaptioner) and ledger is not None:
             _refuse_small_budget(run.budget, prepared.plan, service)
             context = run.context(service, ledger)
-            ask = PaidAsker(opened, context, path=prepared.plan.info.path, tell=tell).ask
+            ask = PaidAsker(opened, context, path=prepared.plan.info.path, gate=gate).ask
         return Captions(
             prepared,
             service=service,
             ask=ask,
             concurrency=run.concurrency,
             is_paid=ledger is not None,
-            tell=tell,
+            gate=gate,
             stop=run.stop,
             release=resources.pop_all().close,
         )

@@ -24,6 +24,7 @@ from captoolkit.dispatch.retry import Tries
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError
 from captoolkit.events import AskedAgain, Event, TextArrived, Warned
 from captoolkit.model import Caption, Entry, Span, Status, Via
+from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.support.cancel import StoppedError
 
@@ -73,13 +74,12 @@ class PaidAsker:
         context: RunContext,
         *,
         path: str,
-        tell: Callable[[Event], None],
+        gate: EventGate,
     ) -> None:
         self._captioner = captioner
         self._context = context
         self._path = path
-        self._tell = tell
-        self._broken: BaseException | None = None  # what the caller's `on_event` has raised
+        self._gate = gate
 
     def ask(self, segment: ReadySegment) -> Answered:
         """Return the entry of a segment.
@@ -206,19 +206,17 @@ class PaidAsker:
 
     def _hand_on(self, event: Event) -> None:
         """Tell the caller, past whatever would take the caller's error for the captioner's."""
-        self._refuse_broken()
         try:
-            self._tell(event)
+            self._gate(event)
         except StoppedError:
             raise
         except BaseException as error:
-            self._broken = error
             raise _CallbackError(error) from error
 
     def _refuse_broken(self) -> None:
         """Raise what the caller's `on_event` has raised: the run is over for it."""
-        if self._broken is not None:
-            raise _CallbackError(self._broken) from self._broken
+        if self._gate.error is not None:
+            raise _CallbackError(self._gate.error) from self._gate.error
 
     def _write_down(self, entry: Callable[[], None]) -> None:
         """Write to the ledger; a ledger that fails must not cost an answer that is here."""

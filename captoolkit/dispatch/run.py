@@ -15,8 +15,9 @@ from captoolkit.dispatch.asker import Answered, Ask, hole
 from captoolkit.dispatch.budget import cost_of, range_in
 from captoolkit.dispatch.workers import WorkerPool
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
-from captoolkit.events import EntryReady, Event, OnEvent
+from captoolkit.events import EntryReady
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage
+from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.services.service import Service
@@ -28,26 +29,6 @@ UNCOUNTED = Usage(input_tokens=0, output_tokens=0, total_tokens=0)  # what is in
 AHEAD = 4  # segments prepared or asked about, for each request that may be under way
 PATIENCE_S = 10.0  # threads that are idle end at once; captioners on this machine soon
 LAST_ANSWERS_S = 30.0  # what is under way when asking further is hopeless is paid for all the same
-
-
-class Telling:
-    """Hands events to the caller from whatever thread, one at a time, until it is all over."""
-
-    def __init__(self, on_event: OnEvent, stop: threading.Event) -> None:
-        self._on_event = on_event
-        self._stop = stop
-        self._guard = threading.RLock()
-
-    def __call__(self, event: Event) -> None:
-        """Hand an event on.
-
-        Raises:
-            StoppedError: the work was cancelled, and whoever tells is to end.
-        """
-        with self._guard:
-            if self._stop.is_set():
-                raise StoppedError
-            self._on_event(event)
 
 
 class Captions(Closing):
@@ -78,7 +59,7 @@ class Captions(Closing):
         ask: Ask,
         concurrency: int,
         is_paid: bool,
-        tell: Callable[[Event], None],
+        gate: EventGate,
         stop: threading.Event,
         release: Callable[[], None],
     ) -> None:
@@ -91,7 +72,7 @@ class Captions(Closing):
         self.usage = Usage()
         self._prepared = prepared
         self._price = service.price
-        self._tell = tell
+        self._gate = gate
         self._stop = stop
         self._crowd = AHEAD * concurrency
         self._crew = WorkerPool(ask, size=concurrency, stop=stop, release=release)
@@ -177,7 +158,7 @@ class Captions(Closing):
             except CaptoolkitError as error:
                 if self._stop.is_set():
                     raise StoppedError from error
-                if not self._prepared.segments:
+                if not self._prepared.segments or error is self._gate.error:
                     raise
                 yield error
                 return
@@ -203,7 +184,7 @@ class Captions(Closing):
         self.recalled += answered.recalled
         self.usage += UNCOUNTED if answered.recalled else answered.entry.usage
         path = self.plan.info.path
-        self._tell(EntryReady(path=path, entry=answered.entry, recalled=answered.recalled))
+        self._gate(EntryReady(path=path, entry=answered.entry, recalled=answered.recalled))
         return answered.entry
 
 

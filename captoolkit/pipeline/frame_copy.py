@@ -1,142 +1,82 @@
-"""Frames as they are: shared out to segments at their boundaries, cut where it is quiet.
+"""Copy frames unchanged: cut between frames where it is quiet, write one file for each segment.
 
-Rules: the frames that come out are those that went in, each once and in order; only the sound
-around a cut is decoded. A segment of frames begins as its codec does anywhere in the middle: the
-first of them may sound incomplete, and without the source's container a decoder gives the encoder's
-delay as well; so spans on the source's clock are those of the frames. Cuts and segments are worked
-on by several threads, and come out the same by however many.
+Rules: the segments hold the frames of the source, each once and in order; only the sound around a
+cut is decoded. A segment begins in the middle of a stream: its first frames may sound incomplete,
+and a decoder without the source's container also gives the encoder's delay, so spans on the
+source's clock are those of the frames. Several threads search for cuts and write segments; the
+result does not depend on their number.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
-from captoolkit.errors import CaptoolkitError, InputError, LimitError
-from captoolkit.media import decode, elementary, encode, ffmpeg
+from captoolkit.errors import InputError, LimitError
+from captoolkit.media import decode, encode
 from captoolkit.media.decode import read_all
+from captoolkit.media.elementary import ElementaryStream, extract_stream
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.probe_file import first_codec
+from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job
-from captoolkit.pipeline.report import Report
 from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.planning.frame_cuts import edges, movable, span_of
 from captoolkit.services import rows
-from captoolkit.support.cancel import Closing
 from captoolkit.units import rescale
 
-CONTEXT_FRAMES = 8  # decoded before a window, until a decoder that starts anywhere is itself again
-AHEAD = 2  # pieces of work for each thread that may wait to be taken
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+CONTEXT_FRAMES = 8  # decoded before a window, until the decoder's output is right again
+AHEAD = 2  # cuts or segments for each worker thread that may be begun before their turn
 
 
-class FrameCopy(Closing):
-    """The segments of a plan that keeps the frames; to be iterated once.
+class FrameCopy:
+    """The segments of a plan that copies frames; iterate once.
 
     Args:
-        job: what is made.
-        report: told of progress.
-        jobs: how many cuts and segments are worked on at once.
+        job: the plan, the source and the folder.
+        events: receives progress.
+        supervisor: owns the worker threads and the processes.
     """
 
-    def __init__(self, job: Job, report: Report, *, jobs: int = 1) -> None:
+    def __init__(self, job: Job, events: PrepareEvents, supervisor: Supervisor) -> None:
         self._job = job
-        self._report = report
-        self._most = jobs * AHEAD
-        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="captoolkit-copy")
-        self._closed = False
-        self._guard = threading.RLock()  # the garbage collector may close us in a worker
-        self._running: set[ffmpeg.Process] = set()
-        self._tags: dict[str, bytes] = {}
+        self._events = events
+        self._supervisor = supervisor
+        self._rate_hz = job.plan.track.sample_rate_hz
+        self._tagging = threading.Lock()
+        self._tag_bytes: dict[str, bytes] = {}  # by the tags that they hold
 
     def __iter__(self) -> Iterator[ReadySegment]:
-        """Yield the segments in order, while the next ones are cut and written."""
-        try:
-            plan, stream = self._job.plan, self._stream()
-        except (CaptoolkitError, ValueError):
-            if self._closed:  # by another thread, which ended what was waited for
-                return
-            raise
-        places = self._ahead(lambda around: self._quiet(stream, around), movable(plan))
-        shares = edges(plan, stream, lambda around: next(places, around.balanced))
-        numbered = enumerate(shares, start=1)
-        for segment in self._ahead(lambda one: self._make(stream, one[0], *one[1]), numbered):
-            if self._closed:
-                return
-            self._report.progressed(segment.source_span.duration_s)
+        """Yield the segments in order, while later cuts are searched and later files written."""
+        plan, stream = self._job.plan, self._open_stream()
+        ahead = self._supervisor.jobs * AHEAD - 1
+        places = self._supervisor.in_order(
+            lambda window: [self._quietest(stream, window)], movable(plan), ahead=ahead
+        )
+        shares = edges(plan, stream, lambda window: next(places, window.balanced))
+        segments = self._supervisor.in_order(
+            lambda numbered: [self._make(stream, numbered[0], *numbered[1])],
+            enumerate(shares, start=1),
+            ahead=ahead,
+        )
+        for segment in segments:
+            self._events.progressed(segment.source_span.duration_s)
             yield segment
 
-    def halt(self) -> None:
-        """Make no more of them than are being made."""
-        with self._guard:
-            self._closed = True
-            running = tuple(self._running)
-        for process in running:
-            process.close()
-
-    @contextlib.contextmanager
-    def _watched(self, process: ffmpeg.Process) -> Iterator[ffmpeg.Process]:
-        """Keep a process where `halt` finds it, and end it when it is left."""
-        with process:
-            with self._guard:
-                self._running.add(process)
-            try:
-                if self._closed:
-                    process.close()
-                yield process
-            finally:
-                with self._guard:
-                    self._running.discard(process)
-
-    def close(self) -> None:
-        """Make no more of them; may be called twice."""
-        self.halt()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _ahead(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield what threads make of items, in order; only so many are begun before their turn."""
-        waiting: deque[Future[Result]] = deque()
-        for item in items:
-            future = self._begun(work, item)
-            if future is None:
-                return
-            waiting.append(future)
-            if len(waiting) >= self._most:
-                yield from self._taken(waiting.popleft())
-        while waiting:
-            yield from self._taken(waiting.popleft())
-
-    def _begun(self, work: Callable[[Item], Result], item: Item) -> Future[Result] | None:
-        """The work on an item, None where no more is begun: another thread may close us."""
-        with self._guard:
-            return None if self._closed else self._pool.submit(work, item)
-
-    def _taken(self, future: Future[Result]) -> Iterator[Result]:
-        """What came of some work; nothing where it was cancelled."""
-        try:
-            yield future.result()
-        except CancelledError:
-            return
-
-    def _stream(self) -> elementary.ElementaryStream:
+    def _open_stream(self) -> ElementaryStream:
         plan = self._job.plan
         info = dataclasses.replace(plan.info, path=str(self._job.source))
-        stream = elementary.extract_stream(
-            info, plan.track, self._job.folder.path, watched=self._watched
+        stream = extract_stream(
+            info, plan.track, self._job.folder.path, watched=self._supervisor.watch
         )
-        if isinstance(stream, str):  # it could be copied when it was planned
+        if isinstance(stream, str):  # the plan found that its frames can be copied
             raise InputError(
                 "it changed while it was being prepared",
                 fix="wait until it is complete",
@@ -146,71 +86,62 @@ class FrameCopy(Closing):
 
     # ------------------------------------------------------------------------ where to cut
 
-    def _quiet(self, stream: elementary.ElementaryStream, around: Window) -> int:
-        """The quietest sample of a window, by decoding the frames around it. Runs in a thread."""
-        held, lead = stream.frames.frame_samples, stream.lead_samples
+    def _quietest(self, stream: ElementaryStream, around: Window) -> int:
+        """Return the quietest sample of a window on the track's clock. Runs in a worker thread."""
         begin = max(0, stream.boundary_at(around.earliest) - CONTEXT_FRAMES)
-        sound = self._decoded(stream, begin, stream.boundary_at(around.latest))
-        to_stream = lead - begin * held  # from the track's clock to that of what was decoded
+        sound = self._decode(stream, begin, stream.boundary_at(around.latest))
+        # From the track's clock to the clock of the decoded sound.
+        to_sound = stream.lead_samples - begin * stream.frames.frame_samples
         window = Window(
-            earliest=self._heard(max(0, around.earliest + to_stream)),
-            balanced=self._heard(max(0, around.balanced + to_stream)),
-            latest=self._heard(max(0, around.latest + to_stream)),
+            earliest=self._at_model_rate(around.earliest + to_sound),
+            balanced=self._at_model_rate(around.balanced + to_sound),
+            latest=self._at_model_rate(around.latest + to_sound),
         )
-        quiet = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
-        return rescale(quiet, MODEL_RATE_HZ, self._rate_hz) - to_stream
+        quietest = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
+        return rescale(quietest, MODEL_RATE_HZ, self._rate_hz) - to_sound
 
-    def _decoded(self, stream: elementary.ElementaryStream, first: int, last: int) -> decode.Block:
-        """The sound of some frames as the model hears it, all channels."""
+    def _decode(self, stream: ElementaryStream, first: int, last: int) -> decode.Block:
+        """Decode the frames [first, last) at the model's rate, all channels."""
         path = self._job.folder.path / f"around.{first}.{stream.frames.format}"
         stream.copy(first, last, path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0)
-        with decode.TrackDecoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
+        decoder = decode.TrackDecoder(path, track=track, rate_hz=MODEL_RATE_HZ)
+        with self._supervisor.watch(decoder):
             sound = read_all(decoder, self._job.plan.info.path)
         path.unlink()
         return sound
 
-    def _heard(self, samples: int) -> int:
-        return rescale(samples, self._rate_hz, MODEL_RATE_HZ)
+    def _at_model_rate(self, samples: int) -> int:
+        return rescale(max(0, samples), self._rate_hz, MODEL_RATE_HZ)
 
-    @property
-    def _rate_hz(self) -> int:
-        return self._job.plan.track.sample_rate_hz
+    # ---------------------------------------------------------------------------- segments
 
-    # ------------------------------------------------------------------------------ pieces
-
-    def _make(
-        self, stream: elementary.ElementaryStream, index: int, first: int, last: int
-    ) -> ReadySegment:
-        """Write a segment and read it back. Runs in a thread."""
+    def _make(self, stream: ElementaryStream, index: int, first: int, last: int) -> ReadySegment:
+        """Write the frames [first, last) as a segment and check it. Runs in a worker thread."""
         head = b"" if self._job.plan.target.name else self._head(stream, index, first, last)
         path = self._job.path(index)
         digest = stream.copy(first, last, path, head=head)
         span = span_of(stream, first, last, rate_hz=self._rate_hz)
-        segment = self._job.described(index, span)
+        segment = self._job.describe(index, span)
         if segment.sha256 != digest:
             raise _broken(path, "its bytes are not those that were written")
         self._check(path, stream, first, last)
         return segment
 
-    def _head(
-        self, stream: elementary.ElementaryStream, index: int, first: int, last: int
-    ) -> bytes:
-        """What stands before the frames of a file that is for players: its tags, its length."""
+    def _head(self, stream: ElementaryStream, index: int, first: int, last: int) -> bytes:
+        """Return the bytes before the frames of a file for players: its tags and its length."""
         tags = self._job.tags(index)
-        with self._guard:
-            known = str(tags)
-            if known not in self._tags:
-                self._tags[known] = stream.id3_tag(tags, self._job.folder.path)
-            return self._tags[known] + stream.xing_frame(first, last)
+        with self._tagging:
+            key = str(tags)
+            if key not in self._tag_bytes:
+                self._tag_bytes[key] = stream.id3_tag(tags, self._job.folder.path)
+            return self._tag_bytes[key] + stream.xing_frame(first, last)
 
-    def _check(
-        self, path: Path, stream: elementary.ElementaryStream, first: int, last: int
-    ) -> None:
-        """Hold a finished segment's frames against the source's, and ask ffmpeg what it is.
+    def _check(self, path: Path, stream: ElementaryStream, first: int, last: int) -> None:
+        """Compare a finished segment's frames with the source's, and identify it with ffmpeg.
 
         Raises:
-            LimitError: they are not the frames that went in, or they break a limit.
+            LimitError: its frames differ from the source's, or it breaks a limit.
         """
         plan, sizes = self._job.plan, stream.frames.sizes[first:last]
         written = read_frame_index(path) if last - first > 1 else None
@@ -218,11 +149,11 @@ class FrameCopy(Closing):
             raise _broken(path, "its frames are not those that went in")
         encode.refuse_too_large(path, plan.max_segment_bytes)
         try:
-            found = first_codec(path)
+            codec = first_codec(path)
         except InputError as error:
             raise _broken(path, f"it cannot be read back ({error.problem})") from error
-        if found != plan.track.codec:
-            raise _broken(path, f"it is read as {found}")
+        if codec != plan.track.codec:
+            raise _broken(path, f"it is read as {codec}")
         longest_s = rows.longest_s(plan.target)
         framed = len(sizes) * stream.frames.frame_samples
         if longest_s is not None and framed > longest_s * self._rate_hz:

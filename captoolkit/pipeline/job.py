@@ -1,10 +1,9 @@
-"""What is to be carried out and where, and the names of what is made."""
+"""The job of a preparation: the plan, the source as a file, the folder, and the segments' names."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from captoolkit.errors import SourceNotFoundError
 from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.services import rows
-from captoolkit.support.cancel import Closing
 
 MIN_NUMBER_WIDTH = 3  # talk.001.mp3
 CHUNK_BYTES = 1 << 20
@@ -28,19 +27,16 @@ class Job:
     folder: Folder
     stem: str
 
-    def name(self, index: int) -> str:
-        """Return the name of a segment."""
-        return segment_name(self.stem, index, len(self.plan.spans), f".{self.plan.suffix}")
-
     def path(self, index: int) -> Path:
-        """Return where a segment is made."""
-        return self.folder.path / self.name(index)
+        """Return the path at which a segment is made."""
+        suffix = f".{self.plan.suffix}"
+        return self.folder.path / segment_name(self.stem, index, len(self.plan.spans), suffix)
 
     def check(self, index: int, encoding: Encoding, *, samples: int, tolerance: int = 0) -> None:
-        """Read a finished segment back and hold it against what it was to be, but for its size.
+        """Read a finished segment back and compare everything but its size with the plan.
 
         Raises:
-            LimitError: it is not that; `encode.check` says how.
+            LimitError: it differs; see `encode.check`.
         """
         longest_s = rows.longest_s(self.plan.target)
         longest = None if longest_s is None else int(longest_s * encoding.sample_rate_hz)
@@ -48,16 +44,16 @@ class Job:
         encode.check(path, encoding, samples=samples, tolerance=tolerance, max_samples=longest)
 
     def fits(self, index: int) -> bool:
-        """Return whether a finished segment is as small as it must be."""
+        """Return whether a finished segment is within the size limit."""
         return encode.fits(self.path(index), self.plan.max_segment_bytes)
 
     def tags(self, index: int) -> dict[str, str]:
-        """Return the tags that a segment's file gets, its own title before the recording's."""
+        """Return the tags of a segment's file; its own title replaces the recording's."""
         titles = self.plan.titles[index - 1 : index]
         return dict(self.plan.tags) | ({"title": titles[0]} if any(titles) else {})
 
-    def described(self, index: int, span: Span) -> ReadySegment:
-        """Return what is to be said of a finished segment."""
+    def describe(self, index: int, span: Span) -> ReadySegment:
+        """Return the value that describes a finished segment."""
         path = self.path(index)
         return ReadySegment(
             index=index,
@@ -76,7 +72,7 @@ def segment_name(stem: str, index: int, segments: int, suffix: str) -> str:
 
 
 def is_segment_name(name: str, stem: str) -> bool:
-    """Return whether `name` is one that `segment_name` makes of `stem`.
+    """Return whether `segment_name` makes `name` from `stem`.
 
     ```python
     >>> is_segment_name("talk.001.mp3", "talk"), is_segment_name("talk.docx", "talk")
@@ -87,51 +83,46 @@ def is_segment_name(name: str, stem: str) -> bool:
     return re.fullmatch(rf"{re.escape(stem)}\.\d{{{MIN_NUMBER_WIDTH},}}\.\w+", name) is not None
 
 
-class Hashing(Closing):
-    """The SHA-256 of a source, worked out in a thread while its segments are made."""
+class Hashing:
+    """The SHA-256 of a source, computed in a thread while the segments are made."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, supervisor: Supervisor) -> None:
         self._path = path
+        self._supervisor = supervisor
         self._digest = hashlib.sha256()
-        self._fault: OSError | None = None
+        self._error: OSError | None = None
         self._is_whole = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="captoolkit-hash", daemon=True)
-        self._thread.start()
+        self._thread = supervisor.start_thread(self._read, "hash")
 
     def result(self) -> str:
-        """Wait for it and return it, in hexadecimal; empty if it was stopped before the end.
+        """Wait for the digest and return it in hexadecimal; empty if the supervisor was halted.
 
         Raises:
             SourceNotFoundError: the source can no longer be read.
         """
         self._thread.join()
-        if self._fault is not None:
-            raise SourceNotFoundError(
-                f"it can no longer be read ({self._fault.strerror})",
-                fix="leave it in its place until the work is done",
-                path=self._path,
-            ) from self._fault
+        if self._error is not None:
+            raise unreadable(self._path, self._error) from self._error
         return self._digest.hexdigest() if self._is_whole else ""
 
-    def halt(self) -> None:
-        """Stop reading without waiting for it."""
-        self._stop.set()
-
-    def close(self) -> None:
-        """Stop reading; may be called twice."""
-        self.halt()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
-
     def _read(self) -> None:
+        """Read and hash the source. Runs in a thread."""
         try:
             with self._path.open("rb", buffering=0) as stream:
-                while not self._stop.is_set():
+                while not self._supervisor.is_halted:
                     chunk = stream.read(CHUNK_BYTES)
                     if not chunk:
                         self._is_whole = True
                         return
                     self._digest.update(chunk)
         except OSError as error:
-            self._fault = error
+            self._error = error
+
+
+def unreadable(path: Path, error: OSError) -> SourceNotFoundError:
+    """Return the error for a source that was readable when it was planned."""
+    return SourceNotFoundError(
+        f"it can no longer be read ({error.strerror})",
+        fix="leave it in its place until the work is done",
+        path=path,
+    )

@@ -1,8 +1,8 @@
-"""One run of segments in the making: samples come in order and become files, one after another.
+"""Write the segments of one run: samples arrive in order and become one file after another.
 
-Rules: samples arrive in order and never twice; a segment is finished, read back and described in a
-thread while the next is being written; one that comes out too large is made anew, smaller; nothing
-that runs here outlives the bench.
+Rules: samples arrive in order and never twice. A thread finishes, reads back and describes a
+segment while the next one is written. A segment that is too large is encoded again. No encoder and
+no thread outlives the `SegmentWriters`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from captoolkit.support.cancel import Closing
 
 FINISHING_THREADS = 2
 
-# Makes a segment that came out too large anew, under its name.
+# Encodes a segment that is too large again, under the same name.
 Remake = Callable[[int, Span], None]
 
 
 class SegmentWriters(Closing):
-    """Segments in the making: one is being written while those before it are finished.
-
-    Leaving it, for whatever reason, ends every encoder that still runs.
+    """The encoders of a run: one segment is written while those before it are finished.
 
     Args:
-        job: what is made.
-        encoding: how.
+        job: the plan, the source and the folder.
+        encoding: the encoding of the segments.
         layout: which parts of the stream become which segments.
         first: index of the run's first segment.
         remake: called for a finished segment that is larger than the plan allows.
+
+    Attributes:
+        samples: the number of samples of the stream so far.
     """
 
     def __init__(
         self, job: Job, encoding: Encoding, layout: Layout, *, first: int, remake: Remake
     ) -> None:
-        self.samples = 0  # of the stream, gone by
+        self.samples = 0
         self._job = job
         self._encoding = encoding
         self._layout = layout
@@ -57,7 +58,7 @@ class SegmentWriters(Closing):
         self._finishing: deque[Future[ReadySegment]] = deque()
 
     def write(self, part: int, block: NDArray[Any]) -> None:
-        """Take samples of a part of the stream: into its segment, or nowhere if it is skipped."""
+        """Write samples of a part to its segment; drop them if the part is skipped."""
         if part != self._part:
             self._end_part()
             self._begin_part(part)
@@ -66,7 +67,7 @@ class SegmentWriters(Closing):
         self.samples += len(block)
 
     def finished(self, *, wait: bool) -> Iterator[ReadySegment]:
-        """Yield the segments that are complete, in order; with `wait` all of them, to the last."""
+        """Yield the complete segments in order; with `wait`, end the last one and yield all."""
         if wait:
             self._end_part()
         while self._finishing and (
@@ -75,12 +76,12 @@ class SegmentWriters(Closing):
             yield self._finishing.popleft().result()
 
     def abort(self) -> None:
-        """End every encoder at once; whoever waits for one is told that it failed."""
-        for writer in tuple(self._open):  # the pool takes out of it what it has finished
+        """End every encoder at once; threads that wait for one get a `ToolError`."""
+        for writer in tuple(self._open):  # a copy: threads remove finished writers
             writer.abort()
 
     def close(self) -> None:
-        """End every encoder and thread; may be called twice."""
+        """End every encoder and wait for the threads; may be called twice."""
         self.abort()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -105,7 +106,7 @@ class SegmentWriters(Closing):
         self._finishing.append(self._pool.submit(self._finish, writer, index, self._span()))
 
     def _span(self) -> Span:
-        """Where the part that has just gone by lies in the source."""
+        """Return the span of the source that the current part covers."""
         return Span(
             start_samples=self._layout.in_source(self._begun_at),
             end_samples=self._layout.in_source(self.samples),
@@ -113,10 +114,10 @@ class SegmentWriters(Closing):
         )
 
     def _finish(self, writer: encode.SegmentWriter, index: int, span: Span) -> ReadySegment:
-        """Complete a file, hold it against its limits and describe it. Runs in a thread."""
+        """Complete a file, check its limits and describe it. Runs in a thread."""
         writer.finish()
         self._open.remove(writer)
         self._job.check(index, self._encoding, samples=writer.samples)
         if not self._job.fits(index):
             self._remake(index, span)
-        return self._job.described(index, span)
+        return self._job.describe(index, span)

@@ -11,6 +11,7 @@ from captoolkit.errors import SourceNotFoundError
 from captoolkit.model import Span
 from captoolkit.pipeline.job import CHUNK_BYTES, Hashing, Job, is_segment_name, segment_name
 from captoolkit.pipeline.segment import Folder
+from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from tests.support.media_values import CAPTIONER, media, track
@@ -74,7 +75,7 @@ def test_a_job_names_and_describes_what_is_made(tmp_path: Path) -> None:
     span = Span(start_samples=3, end_samples=5, rate_hz=44_100)
     job.path(2).write_bytes(b"sound")
 
-    segment = job.described(2, span)
+    segment = job.describe(2, span)
 
     assert (segment.index, segment.file, segment.path) == (2, "talk.002.mp3", job.path(2))
     assert job.path(2) == tmp_path / "talk.002.mp3"
@@ -87,7 +88,8 @@ def test_a_source_is_hashed_aside(tmp_path: Path, size: int) -> None:
     """The digest is that of the whole file, whatever its length, and can be asked for again."""
     path = tmp_path / "source"
     path.write_bytes(b"x" * size)
-    with Hashing(path) as hashing:
+    with Supervisor(jobs=1) as supervisor:
+        hashing = Hashing(path, supervisor)
         truth = hashlib.sha256(b"x" * size).hexdigest()
         assert (hashing.result(), hashing.result()) == (truth, truth)
     assert hashing_threads() == []
@@ -97,21 +99,21 @@ def test_a_source_is_hashed_aside(tmp_path: Path, size: int) -> None:
 def test_a_source_that_cannot_be_read_is_told(tmp_path: Path, missing: str) -> None:
     """The fault of the thread is raised where the digest is asked for, and names the file."""
     (tmp_path / "folder").mkdir()
-    hashing = Hashing(tmp_path / missing)
-    with pytest.raises(SourceNotFoundError, match="no longer be read") as caught:
-        hashing.result()
+    with Supervisor(jobs=1) as supervisor:
+        hashing = Hashing(tmp_path / missing, supervisor)
+        with pytest.raises(SourceNotFoundError, match="no longer be read") as caught:
+            hashing.result()
     assert caught.value.path == str(tmp_path / missing)
-    hashing.close()
 
 
-def test_hashing_ends_when_it_is_closed(tmp_path: Path) -> None:
-    """A long source is not read to its end for nothing; closing again does nothing."""
+def test_hashing_ends_with_its_supervisor(tmp_path: Path) -> None:
+    """`close` does not wait until a long source is read to its end."""
     path = tmp_path / "source"
     with path.open("wb") as stream:
         stream.truncate(1 << 40)  # takes no room on the disk, and an hour to read
-    hashing = Hashing(path)
-    hashing.close()
-    hashing.close()
+    supervisor = Supervisor(jobs=1)
+    Hashing(path, supervisor)
+    supervisor.close()
     assert hashing_threads() == []
 
 
@@ -120,6 +122,7 @@ def test_a_stopped_hash_does_not_pass_for_a_whole_one(tmp_path: Path) -> None:
     path = tmp_path / "source"
     with path.open("wb") as stream:
         stream.truncate(1 << 40)  # takes no room on the disk, and an hour to read
-    with Hashing(path) as hashing:
-        hashing.halt()
+    with Supervisor(jobs=1) as supervisor:
+        hashing = Hashing(path, supervisor)
+        supervisor.halt()
         assert hashing.result() == ""
