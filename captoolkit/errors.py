@@ -32,6 +32,7 @@ are in `problem` and `fix`. Every error pickles, so it can cross a process pool.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 
@@ -138,6 +139,7 @@ class ServiceError(CaptoolkitError, RuntimeError):
     Attributes:
         status_code: the HTTP status, None when no answer came.
         code: the service's own error code, None when it gave none.
+        message: the service's own message, None when it gave none.
         request_id: what the service's support asks for, None when it gave none.
         retry_after_s: how long the service wants to be left alone, None when it did not say.
     """
@@ -150,21 +152,53 @@ class ServiceError(CaptoolkitError, RuntimeError):
         path: object = None,
         status_code: int | None = None,
         code: str | None = None,
+        message: str | None = None,
         request_id: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(problem, fix=fix, path=path)
         self.status_code = status_code
         self.code = code
+        self.message = message
         self.request_id = request_id
         self.retry_after_s = retry_after_s
+
+
+class ConnectionFailure(StrEnum):
+    """Why no complete answer arrived."""
+
+    UNREACHABLE = "unreachable"  # no connection was made
+    CERTIFICATE = "certificate"  # the host could not prove its name
+    PROXY = "proxy"  # the proxy refused or failed
+    SILENT = "silent"  # the service sent nothing for too long
+    STALLED_UPLOAD = "stalled upload"  # the service accepted nothing for too long
+    TOO_LATE = "too late"  # the whole exchange took too long
+    BROKEN = "broken"  # the connection ended before an answer began
+    CUT_OFF = "cut off"  # the connection ended within an answer
 
 
 class ServiceConnectionError(ServiceError, ConnectionError):
     """No answer arrived, or only a part of one: refused, reset, timed out, not to be trusted.
 
-    `status_code` is None as long as no part of an answer had come.
+    `status_code` is None as long as no part of an answer has arrived.
+
+    Attributes:
+        kind: why; if it is not given, `CUT_OFF` with a status and `BROKEN` without one.
     """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        fix: str = "",
+        path: object = None,
+        status_code: int | None = None,
+        kind: ConnectionFailure | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(problem, fix=fix, path=path, status_code=status_code, **details)
+        is_answered = status_code is not None
+        self.kind = kind or (ConnectionFailure.CUT_OFF if is_answered else ConnectionFailure.BROKEN)
 
 
 class KeyMissingError(ServiceError):

@@ -21,10 +21,10 @@ from captoolkit.captioners.answers import (
     make_caption,
     spoken_fault,
 )
-from captoolkit.captioners.failures import Fault, http_error_status, service_error
+from captoolkit.captioners.failures import ServiceFault, http_error_status, service_error
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
-from captoolkit.net.exchange import EXCERPT_CHARS, Arriving, Reply, clean
+from captoolkit.net.http_messages import EXCERPT_CHARS, Response, StreamingResponse, clean
 from captoolkit.net.sse import BOM, Decoder, Event
 
 OnText = Callable[[str], None]
@@ -40,7 +40,11 @@ def ignore(text: str) -> None:
 
 
 def read(
-    arriving: Arriving, read_part: ReadPart, *, cumulates: bool = False, on_text: OnText = ignore
+    arriving: StreamingResponse,
+    read_part: ReadPart,
+    *,
+    cumulates: bool = False,
+    on_text: OnText = ignore,
 ) -> Caption:
     """Return the caption that an answer holds, once it has come.
 
@@ -70,7 +74,7 @@ class _Answer:
     """An answer in the making."""
 
     def __init__(
-        self, arriving: Arriving, read_part: ReadPart, *, cumulates: bool, on_text: OnText
+        self, arriving: StreamingResponse, read_part: ReadPart, *, cumulates: bool, on_text: OnText
     ) -> None:
         self._arriving = arriving
         self._read_part = read_part
@@ -150,7 +154,7 @@ class _Answer:
         self._tell(part.text)
         return part
 
-    def _refuse(self, fault: Fault | None) -> None:
+    def _refuse(self, fault: ServiceFault | None) -> None:
         if fault:
             raise service_error(fault, self._reply)
 
@@ -162,7 +166,7 @@ class _Answer:
             return self._broken_off()
         excerpt = clean(text[: 4 * EXCERPT_CHARS].decode(errors="replace"), EXCERPT_CHARS)
         message = f"something else than a JSON object: {excerpt}" if excerpt else "nothing"
-        return service_error(Fault(message=message, status_code=status_code), self._reply)
+        return service_error(ServiceFault(message=message, status_code=status_code), self._reply)
 
     def _broken_off(self) -> ServiceConnectionError:
         return ServiceConnectionError(
@@ -176,8 +180,8 @@ class _Answer:
             self._on_text(text)
 
     @property
-    def _reply(self) -> Reply:
-        return Reply(
+    def _reply(self) -> Response:
+        return Response(
             status_code=self._arriving.status_code,
             headers=self._arriving.headers,
             body=bytes(self._body),

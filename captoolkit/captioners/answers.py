@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from captoolkit.captioners.failures import Fault, http_error_status
+from captoolkit.captioners.failures import ServiceFault, http_error_status
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
-from captoolkit.net.exchange import (
+from captoolkit.net.http_messages import (
     CODE_CHARS,
-    Reply,
+    Response,
     clean,
     parse_json,
     request_id_of,
@@ -69,7 +69,7 @@ def decode(body: bytes) -> object:
         return None
 
 
-def find_fault(document: JsonObject, status_code: int) -> Fault | None:
+def find_fault(document: JsonObject, status_code: int) -> ServiceFault | None:
     """Return the error that a document holds, None if it holds none.
 
     The shapes: native `{"code", "message"}`, also under status 200; `{"error": {...}}` of
@@ -83,7 +83,7 @@ def find_fault(document: JsonObject, status_code: int) -> Fault | None:
     stated = error or number or text_in(holder, "code") or holder.get("object") == "error"
     if status_code < 400 and not stated:
         return None
-    return Fault(
+    return ServiceFault(
         message=plain or text_in(holder, "message", "detail") or _invalid(holder),
         code=(None if number else text_in(holder, "code")) or text_in(holder, "type"),
         status_code=status_code if status_code >= 400 else number,
@@ -109,7 +109,7 @@ def _invalid(document: JsonObject) -> str:
     return f"{where}: {text_in(first, 'msg') or 'not valid'}"
 
 
-def spoken_fault(part: Part, text: str, reply: Reply) -> Fault:
+def spoken_fault(part: Part, text: str, reply: Response) -> ServiceFault:
     """Return the error whose words stand where the caption belongs, under `ERROR_FINISH`.
 
     Args:
@@ -119,20 +119,20 @@ def spoken_fault(part: Part, text: str, reply: Reply) -> Fault:
 
     ```python
     >>> part = Part(text="limit_requests: too fast", finish_reason=ERROR_FINISH)
-    >>> spoken_fault(part, part.text, Reply(status_code=200, body=b"")).code
+    >>> spoken_fault(part, part.text, Response(status_code=200, body=b"")).code
     'limit_requests'
 
     ```
     """
     coded = _CODED.fullmatch(part.text) or _CODED.fullmatch(text)
-    return Fault(
+    return ServiceFault(
         message=coded[2] if coded else text,
         code=coded[1] if coded else None,
         request_id=_request_id(part, reply),
     )
 
 
-def make_caption(part: Part, reply: Reply) -> Caption:
+def make_caption(part: Part, reply: Response) -> Caption:
     """Return the caption that an answer holds.
 
     Raises:
@@ -151,7 +151,7 @@ def make_caption(part: Part, reply: Reply) -> Caption:
     )
 
 
-def _request_id(part: Part, reply: Reply) -> str | None:
+def _request_id(part: Part, reply: Response) -> str | None:
     header_id = reply.headers.get("x-request-id")
     return request_id_of(reply, part.request_id or header_id or part.answer_id)
 

@@ -24,7 +24,7 @@ from captoolkit.captioners.answers import (
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message
 from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
-from captoolkit.net.exchange import Request
+from captoolkit.net.http_messages import ServiceRequest
 from captoolkit.services.regions import NATIVE
 from captoolkit.services.service import Service
 
@@ -39,7 +39,9 @@ STREAMED = {
 }
 
 
-def build_request(model: str, messages: Sequence[Message], *, streamed: bool = False) -> Request:
+def build_request(
+    model: str, messages: Sequence[Message], *, streamed: bool = False
+) -> ServiceRequest:
     """Return the request for some messages.
 
     `parameters` is always sent, even empty: there is an error `BadRequest.EmptyParameters`. What a
@@ -60,7 +62,7 @@ def build_request(model: str, messages: Sequence[Message], *, streamed: bool = F
         },
         "parameters": {"incremental_output": True} if streamed else {},
     }
-    return Request(
+    return ServiceRequest(
         path=NATIVE.request_path,
         body=msgspec.json.encode(body),
         headers=STREAMED if streamed else {},

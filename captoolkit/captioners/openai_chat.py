@@ -25,7 +25,7 @@ from captoolkit.captioners.answers import (
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
-from captoolkit.net.exchange import Request
+from captoolkit.net.http_messages import ServiceRequest
 from captoolkit.services.regions import COMPATIBLE
 from captoolkit.services.service import Dialect, Service
 
@@ -44,7 +44,7 @@ def build_request(
     *,
     streamed: bool = False,
     dialect: Dialect = Dialect.MODEL_STUDIO,
-) -> Request:
+) -> ServiceRequest:
     """Return the request for some messages.
 
     ```python
@@ -62,7 +62,7 @@ def build_request(
     }
     if streamed:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Request(path=COMPATIBLE.request_path, body=msgspec.json.encode(body))
+    return ServiceRequest(path=COMPATIBLE.request_path, body=msgspec.json.encode(body))
 
 
 def _content(message: Message, dialect: Dialect) -> str | list[JsonObject]:

@@ -21,7 +21,7 @@ from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE, upload
 from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, Via
 from captoolkit.net.client import Client
-from captoolkit.net.exchange import Request, Sender
+from captoolkit.net.http_messages import ServiceRequest, Transport
 from captoolkit.services.keys import KEY_VARIABLE
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
@@ -30,7 +30,9 @@ from captoolkit.support.cancel import Closing
 class Build(Protocol):
     """Puts messages into a request."""
 
-    def __call__(self, model: str, messages: Sequence[Message], *, streamed: bool) -> Request:
+    def __call__(
+        self, model: str, messages: Sequence[Message], *, streamed: bool
+    ) -> ServiceRequest:
         """Return the request that asks `model`; its answer comes piece by piece if `streamed`."""
         ...
 
@@ -66,7 +68,7 @@ class ServiceCaptioner(Closing):
         self,
         protocol: WireProtocol,
         service: Service,
-        sender: Sender,
+        sender: Transport,
         *,
         prompt: str | None = None,
         system: str | None = None,

@@ -20,14 +20,14 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from captoolkit.captioners.answers import count_in, decode, find_fault, object_in, text_in
-from captoolkit.captioners.failures import MESSAGE_CHARS, Fault, remedy, service_error
+from captoolkit.captioners.failures import MESSAGE_CHARS, ServiceFault, find_rule, service_error
 from captoolkit.errors import ServiceConnectionError, ServiceError
-from captoolkit.net.exchange import (
+from captoolkit.net.http_messages import (
     CODE_CHARS,
-    Form,
-    Reply,
-    Request,
-    Sender,
+    Response,
+    ServiceRequest,
+    Transport,
+    UploadForm,
     clean,
     request_id_of,
     retry_after_s,
@@ -71,7 +71,7 @@ class Policy:
     max_bytes: int | None
 
 
-def upload(file: Path, *, model: str, sender: Sender) -> str:
+def upload(file: Path, *, model: str, sender: Transport) -> str:
     """Send a file to the storage of the service that `sender` asks; return its `oss://` URL.
 
     Raises:
@@ -93,13 +93,13 @@ def upload(file: Path, *, model: str, sender: Sender) -> str:
     return OSS_SCHEME + form.fields["key"]
 
 
-def policy_request(model: str, base_url: str) -> Request:
+def policy_request(model: str, base_url: str) -> ServiceRequest:
     """Return the request for leave to send a file that `model` will be asked about."""
     query = urlencode({"action": "getPolicy", "model": model})
-    return Request(method="GET", path=f"{PATH}?{query}", base_url=uploads_url(base_url))
+    return ServiceRequest(method="GET", path=f"{PATH}?{query}", base_url=uploads_url(base_url))
 
 
-def read_policy(reply: Reply, *, base_url: str) -> Policy:
+def read_policy(reply: Response, *, base_url: str) -> Policy:
     """Return the leave that the service gives.
 
     Raises:
@@ -114,9 +114,11 @@ def read_policy(reply: Reply, *, base_url: str) -> Policy:
     host = text_in(data, "upload_host") or ""
     values = {name: _text(data.get(key)) for name, key in FIELDS.items()}
     if not values["policy"] or not values["Signature"] or not text_in(data, "upload_dir"):
-        raise service_error(Fault(message="no leave to upload a file"), reply)
+        raise service_error(ServiceFault(message="no leave to upload a file"), reply)
     if not _is_safe(host, base_url):
-        raise service_error(Fault(message=f"a host to upload to that is not safe: {host}"), reply)
+        raise service_error(
+            ServiceFault(message=f"a host to upload to that is not safe: {host}"), reply
+        )
     most_mib = count_in(data, "max_file_size_mb")
     return Policy(
         host=host,
@@ -153,7 +155,7 @@ def unique_name(file: Path) -> str:
     return uuid.uuid4().hex + (ending if is_plain else "")
 
 
-def make_form(policy: Policy, file: Path, *, name: str) -> Form:
+def make_form(policy: Policy, file: Path, *, name: str) -> UploadForm:
     """Return the form that sends a file under a name."""
     media_type = mimetypes.guess_type(name)[0] or UNKNOWN_TYPE
     fields = {
@@ -162,7 +164,7 @@ def make_form(policy: Policy, file: Path, *, name: str) -> Form:
         "success_action_status": "200",
         "x-oss-content-type": media_type,
     }
-    return Form(url=policy.host, fields=fields, file=file, name=name, media_type=media_type)
+    return UploadForm(url=policy.host, fields=fields, file=file, name=name, media_type=media_type)
 
 
 def refuse_large(policy: Policy, file: Path) -> None:
@@ -180,7 +182,7 @@ def refuse_large(policy: Policy, file: Path) -> None:
         )
 
 
-def refuse_refusal(reply: Reply) -> None:
+def refuse_refusal(reply: Response) -> None:
     """Raise what a storage says when it does not take a file: XML, of which three words are read.
 
     Raises:
@@ -203,7 +205,7 @@ def refuse_refusal(reply: Reply) -> None:
 
 def _refusal(problem: str, *, code: str | None = None, **told: Any) -> ServiceError:
     code = f"{REFUSED}.{code}" if code else REFUSED
-    fix = remedy(code=code, message="", status_code=None).fix
+    fix = find_rule(code=code, message="", status_code=None).fix
     return ServiceError(f"the upload was refused, {problem}", fix=fix, code=code, **told)
 
 

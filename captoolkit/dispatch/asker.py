@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import partial
 
 from captoolkit.captioners.base import Answering, Captioner, OnText, PaidCaptioner
-from captoolkit.captioners.failures import Again, remedy_for
+from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.budget import amount_of, predicted, worst_case
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Question
@@ -143,10 +143,10 @@ class PaidAsker:
 
     def _heed(self, error: ServiceError, wait_s: float | None) -> None:
         """Let an error count for the others whose questions would meet with the same."""
-        again = remedy_for(error).again
-        if again is Again.HALT:
+        again = rule_for(error).retry
+        if again is RetryKind.HALT:
             self._context.scope.halt(error)
-        if again is Again.SLOWER:
+        if again is RetryKind.SLOWER:
             longest_s = self._context.retry_policy.longest_retry_after_s
             asked_s = min(error.retry_after_s or 0.0, longest_s)
             self._context.rate_limiter.throttled(asked_s if wait_s is None else wait_s)
@@ -157,7 +157,7 @@ class PaidAsker:
         self._hand_on(
             AskedAgain(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
         )
-        if remedy_for(error).again is not Again.SLOWER:
+        if rule_for(error).retry is not RetryKind.SLOWER:
             self._context.scope.wait(wait_s)
 
     def _brought(self, segment: ReadySegment) -> ReadySegment:
@@ -184,7 +184,7 @@ class PaidAsker:
             amount = amount_of(said.usage, service.price)
             spent = worst if amount is None else amount
         except ServiceError as error:
-            spent = worst if remedy_for(error).may_be_billed else Decimal(0)
+            spent = worst if rule_for(error).may_be_billed else Decimal(0)
             raise
         finally:
             if context.budget is not None:

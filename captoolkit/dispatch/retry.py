@@ -11,12 +11,18 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from captoolkit.captioners.failures import Again, remedy_for
+from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.errors import ServiceError
 
 # How often a segment is asked about at most while errors of one kind keep coming. Throttling is no
 # failure of the segment's, and a quota recovers within a minute, so it is waited for.
-MOST_TRIES = {Again.NEVER: 1, Again.HALT: 1, Again.ONCE: 2, Again.LATER: 5, Again.SLOWER: 12}
+MOST_TRIES = {
+    RetryKind.NEVER: 1,
+    RetryKind.HALT: 1,
+    RetryKind.ONCE: 2,
+    RetryKind.LATER: 5,
+    RetryKind.SLOWER: 12,
+}
 JITTER = 0.25  # waits are up to this much longer, so that those who failed together part
 _RANDOM = random.Random()  # noqa: S311 - spreads waits, keeps no secret
 
@@ -51,12 +57,12 @@ class Tries:
         self._retry_policy = retry_policy
         self._deadline_s = deadline_s
         self._randomness = randomness
-        self._failures = dict.fromkeys(Again, 0)
+        self._failures = dict.fromkeys(RetryKind, 0)
         self.begun = 0
 
     def wait_after(self, error: ServiceError, *, now_s: float) -> float | None:
         """Return how long to wait before the next try; None if there is to be none."""
-        again = remedy_for(error).again
+        again = rule_for(error).retry
         self._failures[again] += 1
         if self._failures[again] >= MOST_TRIES[again]:
             return None

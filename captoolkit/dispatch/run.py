@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from captoolkit.captioners.failures import Again, remedy_for
+from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.asker import Answered, Ask, hole
 from captoolkit.dispatch.budget import cost_of, range_in
 from captoolkit.dispatch.workers import WorkerPool
@@ -170,7 +170,7 @@ class Captions(Closing):
         """Take in what came of a segment, whose file nobody needs any more."""
         self._prepared.discard(segment)
         fault = answered.fault
-        hopeless = isinstance(fault, ServiceError) and remedy_for(fault).again is Again.HALT
+        hopeless = isinstance(fault, ServiceError) and rule_for(fault).retry is RetryKind.HALT
         if hopeless and not any(entry.status is Status.OK for entry in self._entries):
             assert fault is not None
             self._crew.close(patience_s=LAST_ANSWERS_S)

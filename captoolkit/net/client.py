@@ -1,8 +1,8 @@
-"""What carries requests to a service, its key with them.
+"""The client of one service: it carries requests, and with them the key.
 
-Rules: the key is checked against where it goes before a connection exists, is kept in the headers
-alone, goes to the service's own host alone, and is struck out of whatever a server echoes. No
-redirect is followed, so that a key cannot be led away.
+Rules: the key goes to the service's own host alone, and only over TLS or to this machine; that is
+checked before a connection exists. Redirects are refused, so that no server can lead the key away.
+The key is struck out of everything that a server sends back.
 """
 
 from __future__ import annotations
@@ -14,14 +14,28 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from captoolkit.errors import InputError, ServiceConnectionError, ServiceError, UsageError
-from captoolkit.net.connections import BOUNDS, Answer, Bounds, Connections, Trouble, Watchdog
-from captoolkit.net.exchange import EXCERPT_CHARS, Arriving, Form, Reply, Request, clean
+from captoolkit.net.connections import (
+    DEFAULT_LIMITS,
+    Connections,
+    HttpLimits,
+    RawResponse,
+    Watchdog,
+)
+from captoolkit.net.http_messages import (
+    EXCERPT_CHARS,
+    Response,
+    ServiceRequest,
+    StreamingResponse,
+    UploadForm,
+    clean,
+)
+from captoolkit.net.transport_errors import FailedExchange
 from captoolkit.services.keys import check_key, check_secrecy
-from captoolkit.services.regions import Endpoint
+from captoolkit.services.regions import Endpoint, endpoint_of
 from captoolkit.support.cancel import Closing
 
-# A key shorter than this (`EMPTY`, `none`) is a placeholder, not a secret, and might be a word of
-# a caption; a longer one is struck out of answers.
+# A shorter key (`EMPTY`, `none`) is a placeholder and may be a word of a caption; only a longer
+# one is struck out of answers.
 SECRET_CHARS = 12
 STRUCK_OUT = "[key]"
 
@@ -30,43 +44,47 @@ class Client(Closing):
     """Connections to one service; safe to use from several threads."""
 
     def __init__(
-        self, endpoint: Endpoint, *, api_key: str | None = None, bounds: Bounds = BOUNDS
+        self,
+        endpoint: Endpoint,
+        *,
+        api_key: str | None = None,
+        limits: HttpLimits = DEFAULT_LIMITS,
     ) -> None:
         if api_key is not None:
             check_key(api_key, "api_key")
             check_secrecy(endpoint)
         self._endpoint = endpoint
         self._key = api_key or ""
-        self._bounds = bounds
+        self._limits = limits
         login = {"Authorization": f"Bearer {api_key}"} if api_key is not None else {}
         self._service = Connections(
-            endpoint, headers={"Accept": "application/json", **login}, bounds=bounds
+            endpoint, headers={"Accept": "application/json", **login}, limits=limits
         )
 
     @property
     def base_url(self) -> str:
-        """Where requests go."""
+        """The service's base URL."""
         return self._endpoint.base_url
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r})"
 
-    def post(self, request: Request) -> Reply:
-        """Send `request` and return the reply, whatever its status, unless it is a redirect.
+    def post(self, request: ServiceRequest) -> Response:
+        """Send `request` and return the complete response, with any status but a redirect's.
 
         Raises:
             ServiceConnectionError: no answer arrived, or only a part of one.
             ServiceError: the answer is a redirect, too large, or compressed.
             UsageError: the client is closed.
         """
-        with self.open(request) as arriving:
-            return _whole(arriving)
+        with self.open(request) as response:
+            return _complete(response)
 
     @contextlib.contextmanager
-    def open(self, request: Request) -> Iterator[Arriving]:
-        """Send `request` and give the reply as it comes; what `post` raises, raised as it happens.
+    def open(self, request: ServiceRequest) -> Iterator[StreamingResponse]:
+        """Send `request` and yield the response while it arrives; raises what `post` raises.
 
-        A block is whole lines, so that no key stands half in one and half in the next.
+        A block is whole lines, so that no block ends within a key.
         """
         if self._service.is_closed:
             raise UsageError("this captioner is closed", fix="open another one")
@@ -75,101 +93,103 @@ class Client(Closing):
             raise ValueError(f"{base_url} is not on {self._endpoint.host}")
         headers = {"Content-Type": "application/json"} if request.body else {}
         with (
-            Watchdog(self._bounds.answer_s) as clock,
+            Watchdog(self._limits.answer_s) as watchdog,
             self._service.send(
                 request.method,
                 base_url + request.path,
-                clock=clock,
-                tell=self._tell,
+                watchdog=watchdog,
+                make_error=self._connection_error,
                 content=request.body,
                 headers={**headers, **request.headers},
-            ) as answer,
+            ) as response,
         ):
-            yield self._arriving(answer, self._endpoint.host)
+            yield self._streaming(response, self._endpoint.host)
 
-    def send_form(self, form: Form) -> Reply:
-        """Send a form and a file to a host of its own, without the key; return the reply.
+    def send_form(self, form: UploadForm) -> Response:
+        """Send a form and a file to a host of its own, without the key; return the response.
 
         Raises:
             ServiceConnectionError: no answer arrived, or only a part of one.
             ServiceError: the answer is a redirect, too large, or compressed.
             InputError: the file cannot be read.
         """
-        parts = urlsplit(form.url)
-        host = parts.hostname or ""
-        storage = Endpoint(base_url=form.url, host=host, encrypted=parts.scheme == "https")
+        storage = endpoint_of(form.url)
+        accept = {"Accept": "application/json"}
         with (
             _opened(form.file) as stream,
-            Connections(storage, headers={"Accept": "application/json"}, bounds=self._bounds) as to,
-            Watchdog(self._bounds.upload_s) as clock,
-            to.send(
+            Connections(storage, headers=accept, limits=self._limits) as connections,
+            Watchdog(self._limits.upload_s) as watchdog,
+            connections.send(
                 "POST",
                 form.url,
-                clock=clock,
-                tell=self._tell,
+                watchdog=watchdog,
+                make_error=self._connection_error,
                 data=dict(form.fields),
                 files={"file": (form.name, stream, form.media_type)},
-            ) as answer,
+            ) as response,
         ):
-            return _whole(self._arriving(answer, host))
+            return _complete(self._streaming(response, storage.host))
 
     def close(self) -> None:
-        """Let go of connections; may be called twice."""
+        """Close all connections; may be called twice."""
         self._service.close()
 
-    def _arriving(self, answer: Answer, host: str) -> Arriving:
-        self._refuse_detours(answer, host)
-        return Arriving(
-            status_code=answer.status_code,
-            headers={name: self._strike_out(value) for name, value in answer.headers.items()},
-            blocks=self._lines(answer, host),
+    def _streaming(self, response: RawResponse, host: str) -> StreamingResponse:
+        self._refuse_redirect(response, host)
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding.lower() not in {"", "identity"}:
+            raise self._error(f"{host} sent a compressed answer unasked", response)
+        return StreamingResponse(
+            status_code=response.status_code,
+            headers={name: self._strike_out(value) for name, value in response.headers.items()},
+            blocks=self._lines(response, host),
         )
 
-    def _refuse_detours(self, answer: Answer, host: str) -> None:
-        """Refuse a redirect, naming the place it points to, and an encoding not asked for."""
-        if answer.location is not None:
-            place = answer.headers["location"].partition("?")[0]
+    def _refuse_redirect(self, response: RawResponse, host: str) -> None:
+        """Refuse a redirect; the error names the place, without its query."""
+        if response.location is not None:
+            place = response.headers["location"].partition("?")[0]
             raise self._error(
-                f"{host} sent us elsewhere (HTTP {answer.status_code}), "
+                f"{host} redirects (HTTP {response.status_code}) "
                 f"to {clean(self._strike_out(place), EXCERPT_CHARS)}",
-                answer,
+                response,
                 fix="redirects are not followed; if you trust that place, pass it as --base-url",
             )
-        encoding = answer.headers.get("content-encoding", "identity")
-        if encoding.lower() not in {"", "identity"}:
-            raise self._error(f"{host} answered compressed, unasked", answer)
 
-    def _lines(self, answer: Answer, host: str) -> Iterator[bytes]:
-        """Yield the body in whole lines, without the key; uncompressed, so as large as sent."""
+    def _lines(self, response: RawResponse, host: str) -> Iterator[bytes]:
+        """Yield the body in whole lines, without the key; refuse a body over the size limit."""
         held: list[bytes] = []
-        taken_bytes = 0
-        for block in answer.blocks:
-            taken_bytes += len(block)
-            if taken_bytes > self._bounds.answer_bytes:
-                most = self._bounds.answer_bytes
-                raise self._error(f"{host} answered with more than {most} bytes", answer)
+        received_bytes = 0
+        for block in response.blocks:
+            received_bytes += len(block)
+            if received_bytes > self._limits.answer_bytes:
+                most = self._limits.answer_bytes
+                raise self._error(f"{host} answered with more than {most} bytes", response)
             lines, end, rest = block.rpartition(b"\n")
             if end:
-                yield self._struck_out(b"".join([*held, lines, end]))
+                yield self._strike_out_bytes(b"".join([*held, lines, end]))
                 held.clear()
             held.append(rest)
-        yield self._struck_out(b"".join(held))
+        yield self._strike_out_bytes(b"".join(held))
 
-    def _error(self, problem: str, answer: Answer, *, fix: str = "") -> ServiceError:
-        request_id = self._strike_out(answer.headers.get("x-request-id", ""))
+    def _error(self, problem: str, response: RawResponse, *, fix: str = "") -> ServiceError:
+        request_id = self._strike_out(response.headers.get("x-request-id", ""))
         return ServiceError(
             problem,
-            fix=fix or "check --base-url: this is not how a captioning service answers",
-            status_code=answer.status_code,
+            fix=fix or "check --base-url: captioning services do not answer so",
+            status_code=response.status_code,
             request_id=clean(request_id, EXCERPT_CHARS) or None,
         )
 
-    def _tell(self, trouble: Trouble) -> ServiceConnectionError:
+    def _connection_error(self, failed: FailedExchange) -> ServiceConnectionError:
         return ServiceConnectionError(
-            self._strike_out(trouble.problem), fix=trouble.fix, status_code=trouble.status_code
+            self._strike_out(failed.problem),
+            fix=failed.fix,
+            status_code=failed.status_code,
+            kind=failed.kind,
         )
 
-    def _struck_out(self, body: bytes) -> bytes:
+    def _strike_out_bytes(self, body: bytes) -> bytes:
         return self._strike_out(body.decode("latin-1")).encode("latin-1")
 
     def _strike_out(self, text: str) -> str:
@@ -185,9 +205,9 @@ def _opened(file: Path) -> BinaryIO:
         raise InputError(f"it cannot be read ({error.strerror})", path=file) from error
 
 
-def _whole(arriving: Arriving) -> Reply:
-    return Reply(
-        status_code=arriving.status_code,
-        headers=arriving.headers,
-        body=b"".join(arriving.blocks),
+def _complete(response: StreamingResponse) -> Response:
+    return Response(
+        status_code=response.status_code,
+        headers=response.headers,
+        body=b"".join(response.blocks),
     )

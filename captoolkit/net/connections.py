@@ -1,9 +1,9 @@
-"""The ground of all HTTP: connections, how long they are waited for, how their failures are told.
+"""Connections over HTTP: timeouts, size limits, and what httpx may write into a log.
 
-Rules: httpx is imported here and in `getting.py`, and none of its types or errors leave the two.
-Everything is bounded: every wait, and the time of a whole exchange, whatever is being waited for.
-No redirect is followed. What fetches files holds no key; what of an address may be secret is in no
-message, name or log.
+Rules: httpx is imported in `net/` alone, and none of its types or errors leave it. Every wait is
+bounded, and so is a whole exchange (`HttpLimits`). No redirect is followed here: `client.py`
+refuses them, `download.py` follows a few. No message, name or log holds the part of an address
+that may be secret.
 """
 
 from __future__ import annotations
@@ -14,31 +14,38 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from captoolkit import __version__
-from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.net.exchange import EXCERPT_CHARS, clean
+from captoolkit.errors import UsageError
+from captoolkit.net.transport_errors import (
+    TOO_LATE,
+    FailedExchange,
+    MakeError,
+    cause_of,
+    explain,
+    fill_in,
+)
 from captoolkit.services.regions import Endpoint
 from captoolkit.support.cancel import Closing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """How long to wait, and how much to take.
+class HttpLimits:
+    """The timeouts of an exchange, in seconds, and the size limit of an answer.
 
     Attributes:
-        connect_s: for a connection to stand.
-        read_s: for the next bytes; Model Studio itself gives up after 300 s.
-        write_s: for the next bytes to be taken.
-        pool_s: for another request to give its connection free.
+        connect_s: until a connection stands.
+        read_s: until the next bytes arrive; Model Studio itself gives up after 300 s.
+        write_s: until the server accepts the next bytes.
+        pool_s: until another request releases its connection.
         answer_s: from sending to the last byte.
-        upload_s: the same for a file that is uploaded, which may be large.
-        answer_bytes: of an answer's body; captions are a few kilobytes, files what they are.
+        upload_s: the same for an uploaded file, which may be large.
+        answer_bytes: of an answer's body; captions are a few kilobytes.
     """
 
     connect_s: float = 10
@@ -49,84 +56,29 @@ class Bounds:
     upload_s: float = 3600
     answer_bytes: int = 16 * 2**20
 
-
-BOUNDS = Bounds()
-LIMITS = httpx.Limits(max_connections=100)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """How a failed exchange is told; the texts may name `host`, `detail` and the bounds."""
-
-    problem: str
-    fix: str
+    def times_s(self, total_s: float) -> dict[str, float]:
+        """Return the times that messages name."""
+        return {
+            "connect_s": self.connect_s,
+            "read_s": self.read_s,
+            "write_s": self.write_s,
+            "pool_s": self.pool_s,
+            "total_s": total_s,
+        }
 
 
-_RETRY_FIX = "ask again; if it stays so, send shorter segments (--max-segment)"
-_REACH_FIX = "check --base-url and the network, and that a server of your own is up"
-_BROKEN = Failure(problem="the connection to {host} broke: {detail}", fix=_RETRY_FIX)
-_SLOW = Failure(problem="{host} took too long: {detail}", fix=_RETRY_FIX)
-_OURS = Failure(problem="the request to {host} could not be put into HTTP", fix="report this")
-
-# Every kind of failure that httpx knows; a test keeps the table complete.
-FAILURES: dict[type[httpx.RequestError], Failure] = {
-    httpx.RequestError: _BROKEN,
-    httpx.TransportError: _BROKEN,
-    httpx.NetworkError: _BROKEN,
-    httpx.ReadError: _BROKEN,
-    httpx.WriteError: _BROKEN,
-    httpx.CloseError: _BROKEN,
-    httpx.TimeoutException: _SLOW,
-    httpx.ConnectError: Failure(problem="{host} cannot be reached: {detail}", fix=_REACH_FIX),
-    httpx.ConnectTimeout: Failure(
-        problem="{host} could not be connected to within {connect_s:g} s", fix=_REACH_FIX
-    ),
-    httpx.ReadTimeout: Failure(problem="{host} sent nothing for {read_s:g} s", fix=_RETRY_FIX),
-    httpx.WriteTimeout: Failure(problem="{host} took nothing for {write_s:g} s", fix=_RETRY_FIX),
-    httpx.PoolTimeout: Failure(
-        problem="no connection to {host} became free within {pool_s:g} s",
-        fix="ask less at once (--concurrency)",
-    ),
-    httpx.ProxyError: Failure(
-        problem="the proxy on the way to {host} failed: {detail}",
-        fix="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
-    ),
-    httpx.ProtocolError: _BROKEN,
-    httpx.RemoteProtocolError: Failure(
-        problem="{host} broke off, or does not speak HTTP: {detail}", fix=_RETRY_FIX
-    ),
-    # Without detail: what h11 says of a bad header repeats the header.
-    httpx.LocalProtocolError: _OURS,
-    httpx.UnsupportedProtocol: _OURS,
-}
+DEFAULT_LIMITS = HttpLimits()
+POOL = httpx.Limits(max_connections=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What went wrong with an exchange, in words.
+class RawResponse:
+    """The head of an answer, and its body, which is still to be read.
 
     Attributes:
-        is_unreachable: whether there was no connection at all.
-        status_code: that of the answer, a part of which had come; None before that.
-    """
-
-    problem: str
-    fix: str
-    is_unreachable: bool = False
-    status_code: int | None = None
-
-
-Tell = Callable[[Trouble], CaptoolkitError]  # how whoever asked puts it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What comes back: the head, and the body still to be read.
-
-    Attributes:
-        headers: their names are in lower case.
-        location: the address that a redirect names, None for every other answer.
-        blocks: the body as it is sent, packed if its headers say so.
+        headers: names in lower case.
+        location: the address that a redirect names; None for every other answer.
+        blocks: the body as it is sent, compressed if its headers say so.
     """
 
     status_code: int
@@ -136,11 +88,11 @@ class Answer:
 
 
 class Watchdog(Closing):
-    """Ends an exchange when its time is over, whatever is being waited for.
+    """Ends an exchange after `total_s`, at any stage of it.
 
-    httpx bounds each wait alone; a head that drips in, or interim answers without end, outlast
-    that. So a timer ends the connection, which is the exchange's own and is known as soon as it
-    stands: none serves twice.
+    httpx bounds each wait alone; a head that arrives letter by letter, or interim answers without
+    end, outlast that. So a timer shuts the socket down. Each exchange has a connection of its own,
+    which the watchdog learns as soon as it stands.
     """
 
     def __init__(self, total_s: float) -> None:
@@ -153,24 +105,24 @@ class Watchdog(Closing):
         self._timer.start()
 
     def close(self) -> None:
-        """Stop the clock; may be called twice."""
+        """Stop the timer; may be called twice."""
         self._timer.cancel()
         self._timer.join()
 
-    def notice(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in, as httpx's `trace`, which socket is being waited for."""
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Learn the socket of a connection as soon as it stands; called as httpx's `trace`."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self.watch(info["return_value"])
 
     def watch(self, stream: Any) -> None:
-        """Take in which connection is being waited for, as httpcore's stream."""
+        """Watch a connection, given as httpcore's stream."""
         with self._lock:
             self._socket = stream.get_extra_info("socket")
-            if self.is_late:  # it stood only when the time was over
+            if self.is_late:  # the connection stood only after the time was over
                 self._shut()
 
-    def leave(self) -> None:
-        """Let the connection be: the exchange is over."""
+    def release(self) -> None:
+        """Leave the connection alone: the exchange is over."""
         with self._lock:
             self._socket = None
 
@@ -182,7 +134,7 @@ class Watchdog(Closing):
     def _shut(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):  # it is closed already
-                # Not a TLS socket's own method, which takes its keys away while another reads.
+                # Not a TLS socket's own method, which drops its keys while another thread reads.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -190,11 +142,11 @@ class Connections(Closing):
     """Connections to one endpoint; safe to use from several threads."""
 
     def __init__(
-        self, endpoint: Endpoint, *, headers: Mapping[str, str], bounds: Bounds = BOUNDS
+        self, endpoint: Endpoint, *, headers: Mapping[str, str], limits: HttpLimits = DEFAULT_LIMITS
     ) -> None:
         self._endpoint = endpoint
-        self._bounds = bounds
-        self._http = _open(endpoint, headers, bounds)
+        self._limits = limits
+        self._http = _open(endpoint, headers, limits)
 
     @property
     def is_closed(self) -> bool:
@@ -202,7 +154,7 @@ class Connections(Closing):
         return self._http.is_closed
 
     def close(self) -> None:
-        """Let go of connections; may be called twice."""
+        """Close all connections; may be called twice."""
         self._http.close()
 
     @contextlib.contextmanager
@@ -211,155 +163,99 @@ class Connections(Closing):
         method: str,
         url: str,
         *,
-        clock: Watchdog,
-        tell: Tell,
+        watchdog: Watchdog,
+        make_error: MakeError,
         login: tuple[str, str] | None = None,
         **content: Any,
-    ) -> Iterator[Answer]:
-        """Send a request and give the answer, whatever its status; a redirect is not followed.
+    ) -> Iterator[RawResponse]:
+        """Send a request and yield the answer with any status; no redirect is followed.
 
         Args:
             method: of HTTP.
             url: the whole address.
-            clock: ends it all when its time is over.
-            tell: makes the error to be raised of what goes wrong, also while blocks are read.
+            watchdog: ends the exchange when its time is over.
+            make_error: makes the error to raise for a failure, also while blocks are read.
             login: user and password.
-            content: `headers`, and a body as `content` or as `data` and `files`, as httpx takes it.
+            content: `headers`, and a body as `content` or as `data` and `files`, as for httpx.
         """
-        _keep_answers_quiet()
-        traced = {"trace": clock.notice}
+        _keep_answers_out_of_logs()
+        traced = {"trace": watchdog.trace}
         request = self._http.build_request(method, url, extensions=traced, **content)
         request.url = _QuietURL(request.url)
         try:
             response = self._http.send(request, stream=True, auth=login)
         except httpx.RequestError as error:
-            raise tell(self._trouble(error, clock)) from _cause(error)
+            raise make_error(self._failure(error, watchdog)) from cause_of(error)
         except httpx.InvalidURL:  # of a redirect: httpx maps only some to its own error
             malformed = httpx.RemoteProtocolError("Invalid URL in location header")
-            raise tell(self._trouble(malformed, clock)) from None
+            raise make_error(self._failure(malformed, watchdog)) from None
         with contextlib.closing(response):
-            clock.watch(response.extensions["network_stream"])
+            watchdog.watch(response.extensions["network_stream"])
             following = response.next_request
             try:
-                yield Answer(
+                yield RawResponse(
                     status_code=response.status_code,
                     headers=dict(response.headers),
                     location=None if following is None else str(following.url),
-                    blocks=self._blocks(response, clock, tell),
+                    blocks=self._blocks(response, watchdog, make_error),
                 )
             finally:
-                clock.leave()
+                watchdog.release()
 
-    def _blocks(self, response: httpx.Response, clock: Watchdog, tell: Tell) -> Iterator[bytes]:
+    def _blocks(
+        self, response: httpx.Response, watchdog: Watchdog, make_error: MakeError
+    ) -> Iterator[bytes]:
         status_code = response.status_code
         try:
             yield from response.iter_raw()
         except httpx.RequestError as error:
-            raise tell(self._trouble(error, clock, status_code)) from _cause(error)
-        if clock.is_late:  # a body that ends where its connection does looks whole
-            raise tell(self._lateness(clock, status_code))
+            raise make_error(self._failure(error, watchdog, status_code)) from cause_of(error)
+        if watchdog.is_late:  # a body without a length looks complete where its connection ends
+            raise make_error(self._lateness(watchdog, status_code))
 
-    def _trouble(
-        self, error: httpx.RequestError, clock: Watchdog, status_code: int | None = None
-    ) -> Trouble:
-        if clock.is_late:
-            return self._lateness(clock, status_code)
-        failure = FAILURES[next(kind for kind in type(error).__mro__ if kind in FAILURES)]
-        problem = failure.problem.format(
+    def _failure(
+        self, error: httpx.RequestError, watchdog: Watchdog, status_code: int | None = None
+    ) -> FailedExchange:
+        if watchdog.is_late:
+            return self._lateness(watchdog, status_code)
+        return explain(
+            error,
             host=self._endpoint.address,
-            detail=_detail(error),
-            connect_s=self._bounds.connect_s,
-            read_s=self._bounds.read_s,
-            write_s=self._bounds.write_s,
-            pool_s=self._bounds.pool_s,
-        )
-        unreachable = httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError
-        return Trouble(
-            problem=problem,
-            fix=failure.fix,
-            is_unreachable=isinstance(error, unreachable),
+            limits=self._limits.times_s(watchdog.total_s),
             status_code=status_code,
         )
 
-    def _lateness(self, clock: Watchdog, status_code: int | None) -> Trouble:
-        return Trouble(
-            problem=f"{self._endpoint.address} was not done within {clock.total_s:g} s",
-            fix=_RETRY_FIX,
-            status_code=status_code,
+    def _lateness(self, watchdog: Watchdog, status_code: int | None) -> FailedExchange:
+        limits = self._limits.times_s(watchdog.total_s)
+        return fill_in(
+            TOO_LATE, host=self._endpoint.address, limits=limits, status_code=status_code
         )
 
 
-@functools.cache
-def _keep_answers_quiet() -> None:
-    """Keep what servers write out of the logs of httpx and of its ground.
-
-    A server may repeat the key, which is logged before anybody can strike it out.
-    """
-    logging.getLogger("httpx").addFilter(_without_phrase)
-    for name in ("httpcore.http11", "httpcore.http2", "httpcore.proxy"):
-        logging.getLogger(name).addFilter(_without_answer)
-
-
-def _without_phrase(record: logging.LogRecord) -> bool:
-    """Let a line on a request through, with the words that belong to its status."""
-    if record.msg.startswith("HTTP Request: ") and isinstance(record.args, tuple):
-        *known, status_code, _ = record.args
-        phrase = httpx.codes.get_reason_phrase(int(str(status_code)))
-        record.args = (*known, status_code, phrase)
-    return True
-
-
-def _without_answer(record: logging.LogRecord) -> bool:
-    """Let a line on an answer through, without the answer or the error that repeats it."""
-    what, *value = re.split(" (?:return_value|exception)=", record.getMessage(), maxsplit=1)
-    if value and what.startswith("receive_response"):
-        record.msg, record.args = what, ()
-    return True
-
-
-class _QuietURL(httpx.URL):
-    """A URL that keeps its query to itself: httpx writes every URL it asks for into its log."""
-
-    def __str__(self) -> str:
-        return super().__str__().partition("?")[0]
-
-
-def _detail(error: httpx.RequestError) -> str:
-    """What the system says; what is said of an answer is left out, as it repeats the answer."""
-    if isinstance(error, httpx.ProtocolError):
-        return "its answer is cut off or malformed"
-    return clean(str(error), EXCERPT_CHARS) or type(error).__name__
-
-
-def _cause(error: httpx.RequestError) -> httpx.RequestError | None:
-    """What a traceback shows beside our own error; for the reason above not every one."""
-    return None if isinstance(error, httpx.ProtocolError) else error
-
-
-def _timeout(bounds: Bounds) -> httpx.Timeout:
-    return httpx.Timeout(
-        connect=bounds.connect_s, read=bounds.read_s, write=bounds.write_s, pool=bounds.pool_s
-    )
-
-
-def _open(endpoint: Endpoint, headers: Mapping[str, str], bounds: Bounds) -> httpx.Client:
+def _open(endpoint: Endpoint, headers: Mapping[str, str], limits: HttpLimits) -> httpx.Client:
     own = {
-        # A new connection each: what a server may do to one that waits for the next question (close
-        # it just then, drip into it) cannot be told from a failed question, which costs money.
+        # A new connection for each request: if a server closes an idle one just then, or writes
+        # into it, that cannot be distinguished from a failed request, which costs money.
         "Connection": "close",
-        "Accept-Encoding": "identity",  # a caption is small, and a small answer can unpack to a big
+        # A caption is small, and a small compressed answer can unpack to a large one.
+        "Accept-Encoding": "identity",
         "User-Agent": f"captoolkit/{__version__}",
     }
     try:
         httpx.URL(endpoint.base_url)
         return httpx.Client(
             headers={**own, **headers},
-            timeout=_timeout(bounds),
-            limits=LIMITS,
+            timeout=httpx.Timeout(
+                connect=limits.connect_s,
+                read=limits.read_s,
+                write=limits.write_s,
+                pool=limits.pool_s,
+            ),
+            limits=POOL,
             follow_redirects=False,
-            # A transport of its own keeps the environment's proxies out: through one of them, what
-            # is meant for this machine would leave it, key included.
-            transport=httpx.HTTPTransport(limits=LIMITS) if endpoint.is_loopback else None,
+            # A transport of its own ignores the environment's proxies: through a proxy, requests
+            # to this machine would leave it, key included.
+            transport=httpx.HTTPTransport(limits=POOL) if endpoint.is_loopback else None,
         )
     except httpx.InvalidURL:
         raise UsageError(f"base_url={endpoint.base_url} is not a URL") from None
@@ -370,3 +266,38 @@ def _open(endpoint: Endpoint, headers: Mapping[str, str], bounds: Bounds) -> htt
             f"({type(error).__name__})",
             fix="check ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
         ) from None
+
+
+# ----------------------------------------------------------------------------- httpx's own logs
+
+
+@functools.cache
+def _keep_answers_out_of_logs() -> None:
+    """Filter the loggers of httpx and httpcore: a server's answer may repeat the key."""
+    logging.getLogger("httpx").addFilter(_without_phrase)
+    for name in ("httpcore.http11", "httpcore.http2", "httpcore.proxy"):
+        logging.getLogger(name).addFilter(_without_answer)
+
+
+def _without_phrase(record: logging.LogRecord) -> bool:
+    """Pass a line about a request, with the standard phrase for its status."""
+    if record.msg.startswith("HTTP Request: ") and isinstance(record.args, tuple):
+        *others, status_code, _ = record.args
+        phrase = httpx.codes.get_reason_phrase(int(str(status_code)))
+        record.args = (*others, status_code, phrase)
+    return True
+
+
+def _without_answer(record: logging.LogRecord) -> bool:
+    """Pass a line about an answer, without the answer or the error that repeats it."""
+    event, *value = re.split(" (?:return_value|exception)=", record.getMessage(), maxsplit=1)
+    if value and event.startswith("receive_response"):
+        record.msg, record.args = event, ()
+    return True
+
+
+class _QuietURL(httpx.URL):
+    """A URL that shows no query: httpx logs every URL that it requests."""
+
+    def __str__(self) -> str:
+        return super().__str__().partition("?")[0]

@@ -1,8 +1,8 @@
-"""A file on the web, as a file on the disk: bounded in size, time and detours.
+"""A file on the web, downloaded to a file on the disk: bounded in size, time and redirects.
 
-Rules: nothing stays behind of a file that did not arrive whole; what the server says of its length
-is believed only where it helps to refuse; a login goes to the host that it was given for, and to no
-other; no error repeats what of a URL may be secret.
+Rules: `path` exists only after a complete download. A server's `Content-Length` is used only to
+refuse a large file early. A login goes to the host that the caller names, and is not passed on to
+another one. No error repeats the part of a URL that may be secret.
 """
 
 from __future__ import annotations
@@ -11,27 +11,37 @@ import contextlib
 import dataclasses
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from captoolkit.errors import InputError, SourceNotFoundError, UsageError
-from captoolkit.net.connections import Bounds, Failure
-from captoolkit.net.fetch import Address, Getter, Incoming, parse_address
+import httpx
+
+from captoolkit.errors import ConnectionFailure, InputError, SourceNotFoundError, UsageError
+from captoolkit.net.connections import Connections, HttpLimits, RawResponse, Watchdog
+from captoolkit.net.transport_errors import FailedExchange
+from captoolkit.services.regions import Endpoint
 from captoolkit.support import files
 from captoolkit.units import format_size
 
-# A day and a night in FLAC, 16 hours of a CD in WAV, a long film: what is larger is hardly meant,
-# and would fill many a disk's temporary folder.
+# A day and a night in FLAC, 16 hours of a CD in WAV, a long film: a larger file is hardly intended,
+# and would fill the temporary folder of many machines.
 MAX_DOWNLOAD_BYTES = 10 * 2**30
 MAX_REDIRECTS = 5
+MAX_PORT = 65_535
 
 CONNECT_S = 30.0
 SILENCE_S = 60.0
 TOTAL_S = 6 * 3600.0  # 10 GiB at 4 Mbit/s
 
-GZIP_WBITS = zlib.MAX_WBITS | 16  # zlib's way to say: with gzip's header
+GZIP_WBITS = zlib.MAX_WBITS | 16  # for zlib: with gzip's header
 UNPACKED_BYTES = 1 << 20  # at once: a kilobyte of gzip can hold a megabyte
 
 _BY_HAND = "download it yourself and give the file"
+_NOT_CONNECTED = (
+    ConnectionFailure.UNREACHABLE,
+    ConnectionFailure.CERTIFICATE,
+    ConnectionFailure.PROXY,
+)
 
 
 def download(
@@ -43,117 +53,209 @@ def download(
     silence_s: float = SILENCE_S,
     total_s: float = TOTAL_S,
 ) -> None:
-    """Write what lies at an http or https URL to `path`; nothing is there if that fails.
+    """Write the file at an http or https URL to `path`; after a failure `path` does not exist.
 
-    Proxies and certificates of the environment are heeded, except on the way to this machine.
+    The environment's proxies and certificates are used, except for this machine.
 
     Args:
         url: may hold a user and a password, which are sent to its own host only.
-        path: where to write; what is there is replaced.
-        max_bytes: the most that is written.
+        path: the file to write; an existing one is replaced.
+        max_bytes: the size limit, before and after unpacking.
         connect_s: how long to wait for a connection.
         silence_s: how long to wait for the next byte.
-        total_s: how long to take for all of it.
+        total_s: the time limit of the whole download.
 
     Raises:
-        UsageError: it is no such URL, or the environment's proxy cannot be used.
-        SourceNotFoundError: the host cannot be reached, has no such file, or does not give it.
-        InputError: it is too large, too slow, incomplete, or led astray.
-        OutputError: it cannot be written.
+        UsageError: the URL is not valid, or the environment's proxy cannot be used.
+        SourceNotFoundError: the host cannot be reached, has no such file, or refuses it.
+        InputError: the file is too large, too slow or incomplete, or redirects lead nowhere.
+        OutputError: the file cannot be written.
     """
-    bounds = Bounds(
+    limits = HttpLimits(
         connect_s=connect_s,
         read_s=silence_s,
         write_s=silence_s,
         answer_s=total_s,
         answer_bytes=max_bytes,
     )
-    with Getter(bounds) as getter, _arriving(getter, parse_address(url)) as incoming:
+    with (
+        Watchdog(total_s) as watchdog,
+        _final_response(parse_address(url), limits, watchdog) as incoming,
+    ):
         _refuse_status(incoming)
-        _refuse_length(incoming, max_bytes)
+        length = incoming.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > max_bytes:  # refused before a byte is written
+            raise _too_large(incoming, max_bytes)
         _save(incoming, path, max_bytes)
 
 
-# --------------------------------------------------------------------------------- the way
+# ------------------------------------------------------------------------------- addresses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebAddress:
+    """The address of a file, split by the host that receives each part; its repr has no secrets.
+
+    Attributes:
+        name: scheme, host and path, the only part for messages.
+        endpoint: scheme, host and port.
+        url: the URL to request, with its query, without user and password.
+        login: user and password; None without them.
+    """
+
+    name: str
+    endpoint: Endpoint
+    url: str = field(repr=False)
+    login: tuple[str, str] | None = field(repr=False)
+
+
+def parse_address(text: str) -> WebAddress:
+    """Return the address of a file on the web.
+
+    Raises:
+        UsageError: the text is no such address; it is not repeated, as any part may be a password.
+    """
+    try:
+        url = httpx.URL(text).copy_with(fragment=None)
+        url.raw_host.decode("ascii").encode("idna")  # raises here rather than in the resolver
+        is_valid = url.scheme in {"http", "https"} and bool(url.host) and "%" not in url.host
+        is_valid = is_valid and (url.port is None or 0 < url.port <= MAX_PORT)
+    except (httpx.InvalidURL, ValueError):
+        is_valid = False
+    if not is_valid:
+        raise UsageError("the URL is malformed", fix="write https://HOST/PATH")
+    bare = url.copy_with(userinfo=b"")
+    return WebAddress(
+        name=str(bare.copy_with(query=None)),
+        endpoint=Endpoint(
+            base_url=f"{url.scheme}://{bare.netloc.decode('ascii')}",
+            host=url.host.rstrip("."),
+            encrypted=url.scheme == "https",
+        ),
+        url=str(bare),
+        login=(url.username, url.password) if url.userinfo else None,
+    )
+
+
+# --------------------------------------------------------------------- requests, redirects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingFile(RawResponse):
+    """The response with a file, its body still to be read.
+
+    Attributes:
+        address: the file's address.
+    """
+
+    address: WebAddress
 
 
 @contextlib.contextmanager
-def _arriving(getter: Getter, address: Address) -> Iterator[Incoming]:
-    """Yield the answer at the end of all redirects."""
+def _final_response(
+    address: WebAddress, limits: HttpLimits, watchdog: Watchdog
+) -> Iterator[IncomingFile]:
+    """Follow redirects and yield the response at their end."""
     for _ in range(MAX_REDIRECTS + 1):
-        with getter.get(address) as incoming:
+        with _response(address, limits, watchdog) as incoming:
             if incoming.location is None:
                 yield incoming
                 return
             address = _next_address(incoming, incoming.location)
-    raise _astray(incoming, f"sends us elsewhere, more than {MAX_REDIRECTS} times in a row")
+    raise _redirect_error(incoming, f"redirects more than {MAX_REDIRECTS} times in a row")
 
 
-def _next_address(incoming: Incoming, location: str) -> Address:
-    """Where a redirect leads.
+@contextlib.contextmanager
+def _response(
+    address: WebAddress, limits: HttpLimits, watchdog: Watchdog
+) -> Iterator[IncomingFile]:
+    """Request a file and yield the response, with any status.
 
-    It stays known as what was asked for. The login goes along only if scheme, host and port stay.
+    Each request has a client of its own: no cookie or header of one host reaches another.
+
+    Raises:
+        SourceNotFoundError: the host cannot be reached.
+        InputError: no answer arrived or, while `blocks` is read, only a part of one.
+    """
+
+    def make_error(failed: FailedExchange) -> InputError:
+        if failed.kind in _NOT_CONNECTED:
+            fix = "check the address and the network"
+            return SourceNotFoundError(failed.problem, fix=fix, path=address.name)
+        is_late = failed.kind is ConnectionFailure.TOO_LATE
+        fix = _BY_HAND if is_late else f"try again, or {_BY_HAND}"
+        return InputError(failed.problem, fix=fix, path=address.name)
+
+    with (
+        Connections(address.endpoint, headers={"Accept": "*/*"}, limits=limits) as host,
+        host.send(
+            "GET", address.url, watchdog=watchdog, make_error=make_error, login=address.login
+        ) as response,
+    ):
+        yield IncomingFile(
+            address=address,
+            status_code=response.status_code,
+            headers=response.headers,
+            location=response.location,
+            blocks=response.blocks,
+        )
+
+
+def _next_address(incoming: IncomingFile, location: str) -> WebAddress:
+    """Return the address that a redirect names.
+
+    Messages keep the name of the first address. The login is kept only where scheme, host and port
+    stay the same.
     """
     here = incoming.address
     try:
         there = parse_address(location)
     except UsageError:
-        raise _astray(incoming, "sends us to what is no address on the web") from None
+        raise _redirect_error(incoming, "redirects to an invalid address") from None
     if here.endpoint.encrypted and not there.endpoint.encrypted:
-        raise _astray(incoming, "sends us from https to http")
+        raise _redirect_error(incoming, "redirects from https to http")
     login = here.login if there.endpoint == here.endpoint else None
     return dataclasses.replace(there, name=here.name, login=login)
 
 
-def _astray(incoming: Incoming, problem: str) -> InputError:
+def _redirect_error(incoming: IncomingFile, problem: str) -> InputError:
     return _error(incoming, problem, fix=f"check the address, or {_BY_HAND}")
 
 
-# ------------------------------------------------------------------------------ the answer
+# -------------------------------------------------------------------------------- statuses
 
-
-_GONE = Failure(problem="{host} has no such file", fix="check the address")
-
-# The statuses that say that the file is not to be had; any other but 200 is a fault.
+# The problem and the fix for a status that means that the file is not available; any other status
+# but 200 is an error of the server.
+_GONE = ("{host} has no such file", "check the address")
 REFUSALS = {
-    401: Failure(
-        problem="{host} wants a login",
-        fix=f"write https://USER:PASSWORD@HOST/PATH, or {_BY_HAND}",
-    ),
-    403: Failure(
-        problem="{host} wants a login, or the link has expired",
-        fix=f"check the link, or {_BY_HAND}",
+    401: ("{host} requires a login", f"write https://USER:PASSWORD@HOST/PATH, or {_BY_HAND}"),
+    403: (
+        "{host} requires a login, or the link has expired",
+        f"check the link, or {_BY_HAND}",
     ),
     404: _GONE,
     410: _GONE,
 }
 
 
-def _refuse_status(incoming: Incoming) -> None:
+def _refuse_status(incoming: IncomingFile) -> None:
     status_code = incoming.status_code
-    refusal = REFUSALS.get(status_code)
-    if refusal is not None:
-        problem = refusal.problem.format(host=incoming.address.endpoint.host)
+    if status_code in REFUSALS:
+        problem, fix = REFUSALS[status_code]
+        host = incoming.address.endpoint.host
         raise SourceNotFoundError(
-            f"{problem} (HTTP {status_code})", fix=refusal.fix, path=incoming.address.name
+            f"{problem.format(host=host)} (HTTP {status_code})", fix=fix, path=incoming.address.name
         )
     if status_code != 200:
         raise _error(incoming, f"answered HTTP {status_code}", fix=f"try again, or {_BY_HAND}")
 
 
-def _refuse_length(incoming: Incoming, max_bytes: int) -> None:
-    """Refuse what says itself that it is too large, before a byte is written."""
-    promised = incoming.headers.get("content-length", "")
-    if promised.isdecimal() and int(promised) > max_bytes:
-        raise _too_large(incoming, max_bytes)
-
-
-def _too_large(incoming: Incoming, max_bytes: int) -> InputError:
-    problem = f"sends more than the {format_size(max_bytes)} that are taken"
+def _too_large(incoming: IncomingFile, max_bytes: int) -> InputError:
+    problem = f"sends more than the limit of {format_size(max_bytes)}"
     return _error(incoming, problem, fix=_BY_HAND)
 
 
-def _error(incoming: Incoming, problem: str, *, fix: str) -> InputError:
+def _error(incoming: IncomingFile, problem: str, *, fix: str) -> InputError:
     address = incoming.address
     return InputError(f"{address.endpoint.host} {problem}", fix=fix, path=address.name)
 
@@ -161,10 +263,10 @@ def _error(incoming: Incoming, problem: str, *, fix: str) -> InputError:
 # -------------------------------------------------------------------------------- the body
 
 
-def _save(incoming: Incoming, path: Path, max_bytes: int) -> None:
-    """Write the body to a file, which is removed if that fails."""
+def _save(incoming: IncomingFile, path: Path, max_bytes: int) -> None:
+    """Write the body to a file, and remove the file after a failure."""
     blocks = _unpacked(incoming, max_bytes)
-    # What fails on the wire is an InputError, which is no OSError and so is left as it is.
+    # A failure of the connection is an InputError, not an OSError: it passes unchanged.
     with files.writing(path):
         try:
             with path.open("wb") as stream:
@@ -174,10 +276,11 @@ def _save(incoming: Incoming, path: Path, max_bytes: int) -> None:
             raise
 
 
-def _unpacked(incoming: Incoming, max_bytes: int) -> Iterator[bytes]:
-    """Yield the body without its packing, which some servers add unasked.
+def _unpacked(incoming: IncomingFile, max_bytes: int) -> Iterator[bytes]:
+    """Yield the body without the compression that some servers add unasked.
 
-    It is held to the limit packed and unpacked: either can be endless while the other is short.
+    The size limit holds for the packed and for the unpacked bytes: either can be endless while the
+    other is short.
     """
     packing = incoming.headers.get("content-encoding", "").strip().lower()
     blocks = _bounded(incoming.blocks, incoming, max_bytes)
@@ -185,21 +288,21 @@ def _unpacked(incoming: Incoming, max_bytes: int) -> Iterator[bytes]:
         return blocks
     if packing in ("gzip", "x-gzip"):
         return _bounded(_gunzip(blocks, incoming), incoming, max_bytes)
-    raise _error(incoming, "sends it packed in an unknown way", fix=_BY_HAND)
+    raise _error(incoming, "sends an unknown compression", fix=_BY_HAND)
 
 
-def _bounded(blocks: Iterator[bytes], incoming: Incoming, max_bytes: int) -> Iterator[bytes]:
-    """Yield `blocks` as long as they stay within the limit together."""
-    taken_bytes = 0
+def _bounded(blocks: Iterator[bytes], incoming: IncomingFile, max_bytes: int) -> Iterator[bytes]:
+    """Yield `blocks` as long as their sum stays within the size limit."""
+    received_bytes = 0
     for block in blocks:
-        taken_bytes += len(block)
-        if taken_bytes > max_bytes:
+        received_bytes += len(block)
+        if received_bytes > max_bytes:
             raise _too_large(incoming, max_bytes)
         yield block
 
 
-def _gunzip(blocks: Iterator[bytes], incoming: Incoming) -> Iterator[bytes]:
-    """Unpack gzip, in small steps however much a block unpacks to."""
+def _gunzip(blocks: Iterator[bytes], incoming: IncomingFile) -> Iterator[bytes]:
+    """Unpack gzip in steps of bounded size."""
     unpacker = zlib.decompressobj(GZIP_WBITS)
     try:
         for block in blocks:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from captoolkit.net.exchange import parse_json
+from captoolkit.net.http_messages import parse_json
 
 STATUS_COMMENT = b":HTTP_STATUS/"
 DONE = b"[DONE]"  # how OpenAI's protocol ends a stream

@@ -18,8 +18,8 @@ from captoolkit.captioners.service import WireProtocol
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.client import Client
-from captoolkit.net.connections import Bounds
-from captoolkit.net.exchange import Arriving
+from captoolkit.net.connections import HttpLimits
+from captoolkit.net.http_messages import StreamingResponse
 from captoolkit.services.regions import NATIVE as NATIVE_INTERFACE
 from captoolkit.services.regions import parse_base_url
 from captoolkit.services.service import Dialect
@@ -147,7 +147,7 @@ def test_text_is_handed_out_while_the_rest_is_still_to_come(
     recorder.stream(*NATIVE[:2], ending="hang")
     pieces: list[str] = []
     endpoint = parse_base_url(f"{recorder.url}/api/v1", NATIVE_INTERFACE)
-    client = Client(endpoint, bounds=Bounds(read_s=0.5))
+    client = Client(endpoint, limits=HttpLimits(read_s=0.5))
     with (
         captioner_with(client, dashscope.PROTOCOL) as captioner,
         pytest.raises(ServiceConnectionError, match=r"sent nothing for 0\.5 s") as caught,
@@ -358,7 +358,7 @@ ODDITIES = (
 
 
 def caption_or_error(
-    arriving: Arriving, protocol: WireProtocol, pieces: list[str]
+    arriving: StreamingResponse, protocol: WireProtocol, pieces: list[str]
 ) -> Caption | ServiceError:
     """What reading ends in; anything but the two escapes."""
     try:
@@ -382,7 +382,9 @@ def test_any_stream_ends_in_a_whole_caption_or_a_service_error(
     body = b"".join(frames)
     blocks = (body[start : start + size] for start in range(0, len(body), size))
     pieces: list[str] = []
-    outcome = caption_or_error(Arriving(status_code=status, blocks=blocks), protocol, pieces)
+    outcome = caption_or_error(
+        StreamingResponse(status_code=status, blocks=blocks), protocol, pieces
+    )
     if isinstance(outcome, ServiceError):
         assert str(outcome).isprintable()
     else:
@@ -396,7 +398,7 @@ def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
     """Neither size nor time of a stream is without end."""
     endpoint = parse_base_url(f"{recorder.url}/api/v1", NATIVE_INTERFACE)
     recorder.stream(*[native("x" * 1000)] * 200)
-    client = Client(endpoint, bounds=Bounds(answer_bytes=50_000))
+    client = Client(endpoint, limits=HttpLimits(answer_bytes=50_000))
     with (
         captioner_with(client, dashscope.PROTOCOL) as captioner,
         pytest.raises(ServiceError, match="more than 50000 bytes"),
@@ -404,7 +406,7 @@ def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
         captioner.caption(clip, on_text=lambda text: None)
 
     recorder.stream(*[native("x")] * 2000, between_s=0.01)
-    client = Client(endpoint, bounds=Bounds(answer_s=0.3))
+    client = Client(endpoint, limits=HttpLimits(answer_s=0.3))
     with (
         captioner_with(client, dashscope.PROTOCOL) as captioner,
         pytest.raises(ServiceConnectionError, match=r"was not done within 0\.3 s") as caught,

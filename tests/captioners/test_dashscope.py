@@ -12,7 +12,7 @@ from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import CAPTIONERS, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
-from captoolkit.net.exchange import Reply
+from captoolkit.net.http_messages import Response
 from tests.support.services import read_reply
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ ANSWER: dict[str, Any] = {
 TEXT = ANSWER["output"]["choices"][0]["message"]["content"][0]["text"]
 
 
-def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a reply with bytes as they are, or with anything else as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status_code=status, body=raw, headers=headers or {})
+    return Response(status_code=status, body=raw, headers=headers or {})
 
 
 def answer(*, content: object, finish_reason: object = "stop") -> dict[str, Any]:
@@ -270,8 +270,8 @@ def test_error_is_found_in_every_wrapping(body: object, status: int, told_status
         (403, "Model.AccessDenied", "Access denied.", "workspace"),
         (400, "InvalidParameter", "The audio format is illegal and cannot be opened", "--format"),
         (500, "RequestTimeOut", "Request timed out, please try again later.", "took too long"),
-        (500, "InternalError", "x", "ask again later"),
-        (503, "ModelUnavailable", "Model is unavailable", "ask again later"),
+        (500, "InternalError", "x", "run it again later"),
+        (503, "ModelUnavailable", "Model is unavailable", "run it again later"),
         (404, "", "", "check --base-url"),
         (418, "Teapot", "short and stout", ""),
     ],

@@ -12,7 +12,7 @@ from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import CAPTIONERS, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
-from captoolkit.net.exchange import Reply
+from captoolkit.net.http_messages import Response
 from captoolkit.services.regions import COMPATIBLE, parse_base_url
 from captoolkit.services.service import Dialect, dialect_of
 from tests.support.services import read_reply
@@ -56,10 +56,10 @@ ANSWER: dict[str, Any] = {
 TEXT = ANSWER["choices"][0]["message"]["content"]
 
 
-def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a reply with bytes as they are, or with anything else as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status_code=status, body=raw, headers=headers or {})
+    return Response(status_code=status, body=raw, headers=headers or {})
 
 
 def refusal(body: object, *, status: int = 400) -> Any:
@@ -220,7 +220,7 @@ def test_usage_without_details_leaves_the_audio_unknown() -> None:
         pytest.param(
             200,
             b'data: {"error":{"message":"broke","code":"internal_error"}}\n\ndata: [DONE]\n\n',
-            (200, "internal_error", None, "broke", "ask again later"),
+            (200, "internal_error", None, "broke", "run it again later"),
             id="an error in a stream",
         ),
     ],

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope, openai_chat
 from captoolkit.captioners.answer_stream import read
-from captoolkit.captioners.failures import Again, remedy_for
+from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.captioners.service import WireProtocol
 from captoolkit.errors import ServiceConnectionError
 from captoolkit.model import Caption
-from captoolkit.net.exchange import Arriving
+from captoolkit.net.http_messages import StreamingResponse
 from captoolkit.services.service import Dialect
 from tests.captioners.test_answer_stream import CHAT, DONE, NATIVE, chunk, failure, native, streamed
 
@@ -58,7 +58,7 @@ def heard(frames: Sequence[bytes], protocol: WireProtocol, size: int) -> tuple[C
     body = b"".join(frames)
     blocks = (body[start : start + size] for start in range(0, len(body), size))
     pieces: list[str] = []
-    arriving = Arriving(status_code=200, blocks=blocks)
+    arriving = StreamingResponse(status_code=200, blocks=blocks)
     caption = read(
         arriving, protocol.read_part, cumulates=protocol.cumulates, on_text=pieces.append
     )
@@ -166,8 +166,8 @@ def test_a_stream_cut_before_its_end_is_one_that_broke_off(
     with pytest.raises(ServiceConnectionError, match="broke off before its end") as caught:
         heard([body], protocol, size)
     assert caught.value.status_code == 200
-    assert remedy_for(caught.value).again is Again.ONCE
-    assert remedy_for(caught.value).may_be_billed
+    assert rule_for(caught.value).retry is RetryKind.ONCE
+    assert rule_for(caught.value).may_be_billed
 
 
 @given(data=st.data(), size=st.integers(1, 300), spoken=st.sampled_from(SPOKEN))
@@ -201,7 +201,7 @@ def test_an_answer_without_a_whole_event_broke_off(
     """So does a body that says neither how long it is nor that it is over."""
     recorder.stream(body, ending="closed")
     error, pieces = failure(recorder, clip, name)
-    assert remedy_for(error).again is Again.ONCE
+    assert rule_for(error).retry is RetryKind.ONCE
     assert (error.status_code, pieces) == (200, [])
 
 
@@ -209,7 +209,7 @@ def test_half_an_error_keeps_its_status(recorder: Recorder, clip: BytesClip) -> 
     """What stands in the comment counts, though the words are cut."""
     recorder.stream(*NATIVE[:2], b'event:error\n:HTTP_STATUS/429\ndata:{"code":"Thr')
     error, _ = failure(recorder, clip, "dashscope")
-    assert (error.status_code, remedy_for(error).again) == (429, Again.SLOWER)
+    assert (error.status_code, rule_for(error).retry) == (429, RetryKind.SLOWER)
 
 
 # -------------------------------------------------------------------- errors in the text
@@ -229,7 +229,7 @@ def test_an_error_in_place_of_the_text_is_judged_as_any_other(
     """Its code says what to do, wherever it stands."""
     recorder.stream(*frames)
     error, _ = failure(recorder, clip, "openai")
-    assert remedy_for(error).again is Again.SLOWER
+    assert rule_for(error).retry is RetryKind.SLOWER
     assert error.request_id == "chatcmpl-1"
 
 
@@ -240,4 +240,4 @@ def test_an_error_in_place_of_a_whole_text_is_not_handed_out(
     message = {"role": "assistant", "content": "Free quota used up"}
     recorder.answer({"choices": [{"message": message, "finish_reason": "error_finish"}]})
     error, pieces = failure(recorder, clip, "openai")
-    assert (pieces, remedy_for(error).again) == ([], Again.HALT)
+    assert (pieces, rule_for(error).retry) == ([], RetryKind.HALT)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from captoolkit.captioners import uploads
-from captoolkit.captioners.failures import Again, remedy_for
+from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 from captoolkit.model import Via
-from captoolkit.net.exchange import Reply
+from captoolkit.net.http_messages import Response
 from tests.captioners.test_sdks import NATIVE_ANSWER, policy
 from tests.support.clips import BytesClip
 
@@ -122,7 +122,7 @@ def test_the_storages_refusal_is_told_in_its_own_words(recorder: Recorder, clip:
     assert told == (403, "UploadRefused.AccessDenied", "X-1")
     assert str(error) == (
         "the upload was refused, HTTP 403 AccessDenied: Invalid according to Policy: Policy "
-        "<expired>; ask again, or send it inside the request (--via base64)"
+        "<expired>; run it again, or send the sound inside the request (--via base64)"
     )
     assert paths(recorder) == ["/api/v1/uploads", "/oss"]
 
@@ -136,8 +136,8 @@ def test_what_the_storage_refuses_stops_no_run_and_costs_nothing(
     serve(recorder)
     recorder.page("/oss", body, status=status)
     error = failure(recorder, clip)
-    assert remedy_for(error).again is Again.LATER
-    assert not remedy_for(error).may_be_billed
+    assert rule_for(error).retry is RetryKind.LATER
+    assert not rule_for(error).may_be_billed
     assert not [word for word in ("--base-url", "key", "workspace") if word in error.fix]
 
 
@@ -171,9 +171,9 @@ def test_a_redirect_of_the_storage_is_not_followed(
     serve(recorder, upload_host=f"{recorder.url}/moved")
     recorder.answer(b"", status=307, headers={"Location": f"{elsewhere.url}/oss"})
     error = failure(recorder, clip)
-    assert "sent us elsewhere" in error.problem
+    assert "redirects" in error.problem
     assert "--base-url" not in error.fix
-    assert remedy_for(error).again is Again.LATER
+    assert rule_for(error).retry is RetryKind.LATER
     assert elsewhere.seen == []
 
 
@@ -229,7 +229,7 @@ def test_leave_that_cannot_be_used_is_refused(
 def test_forms_go_over_tls_or_stay_here(host: str, base_url: str, *, is_safe: bool) -> None:
     """Without TLS a form goes to this machine alone, and only if the service is here as well."""
     data = {"policy": "p", "signature": "s", "upload_dir": "d", "upload_host": host}
-    reply = Reply(status_code=200, body=json.dumps({"data": data}).encode())
+    reply = Response(status_code=200, body=json.dumps({"data": data}).encode())
     if is_safe:
         assert uploads.read_policy(reply, base_url=base_url).host == host
     else:
@@ -239,7 +239,7 @@ def test_forms_go_over_tls_or_stay_here(host: str, base_url: str, *, is_safe: bo
 
 def test_a_policy_does_not_show_what_it_signs_with(recorder: Recorder) -> None:
     """It can be printed."""
-    reply = Reply(status_code=200, body=json.dumps({"data": policy(recorder)}).encode())
+    reply = Response(status_code=200, body=json.dumps({"data": policy(recorder)}).encode())
     shown = repr(uploads.read_policy(reply, base_url=HERE))
     assert "UE9MSUNZ" not in shown
     assert "SIG=" not in shown

@@ -28,10 +28,10 @@ from captoolkit.errors import ServiceError
 from captoolkit.events import Event
 from captoolkit.model import Status
 from captoolkit.net.client import Client
-from captoolkit.net.connections import Bounds
+from captoolkit.net.connections import HttpLimits
 from captoolkit.services.regions import NATIVE, parse_base_url
-from tests.net.test_download import self_signed
 from tests.support.captioning import MODEL, InstantClock
+from tests.support.certificates import self_signed
 from tests.support.paths import ROOT
 from tests.support.recorder import Recorder, Seen
 from tests.support.services import captioner_with
@@ -92,8 +92,8 @@ def elsewhere() -> Iterator[Recorder]:
 def asker(recorder: Recorder) -> Iterator[ServiceCaptioner]:
     """Model Studio's protocol, by somebody who does not wait long for bytes."""
     endpoint = parse_base_url(f"{recorder.url}/api/v1", NATIVE)
-    bounds = Bounds(connect_s=20, read_s=0.5, answer_s=1.5)
-    client = Client(endpoint, api_key=KEY, bounds=bounds)
+    limits = HttpLimits(connect_s=20, read_s=0.5, answer_s=1.5)
+    client = Client(endpoint, api_key=KEY, limits=limits)
     with captioner_with(client, dashscope.PROTOCOL, model=MODEL) as opened:
         yield opened
 
@@ -159,7 +159,7 @@ def test_a_redirect_is_not_followed_and_ends_the_run(
 ) -> None:
     """The key does not go to where a server points."""
     recorder.answer(b"", status=307, headers={"Location": f"{elsewhere.url}/api/v1"})
-    with pytest.raises(ServiceError, match="sent us elsewhere"):
+    with pytest.raises(ServiceError, match="redirects"):
         captoolkit.caption(noise, captioner=asker, segment="60s", concurrency=2)
     assert elsewhere.seen == []
     assert len(recorder.seen) <= 2

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import ipaddress
 import itertools
 import logging
 import pickle
@@ -13,19 +12,16 @@ import traceback
 import tracemalloc
 import zlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from captoolkit import __version__
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
 from captoolkit.net.download import MAX_REDIRECTS, download
+from tests.support.certificates import self_signed
 from tests.support.recorder import Behaviour, Recorder
 
 BODY = bytes(range(256)) * 1000
@@ -129,31 +125,6 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder
     server = Recorder(context)
     yield server
     server.close()
-
-
-def self_signed(path: Path) -> Path:
-    """Write a certificate for 127.0.0.1, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "captoolkit tests")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.fixture
@@ -264,7 +235,7 @@ def test_redirects_are_counted(site: Recorder, target: Path) -> None:
     download(f"{site.url}/1", target)
     target.unlink()
     error = failure(f"{site.url}/0", target)
-    assert error.problem == "127.0.0.1 sends us elsewhere, more than 5 times in a row"
+    assert error.problem == "127.0.0.1 redirects more than 5 times in a row"
 
 
 def test_a_circle_of_redirects_ends(site: Recorder, target: Path) -> None:
@@ -298,7 +269,7 @@ def test_a_redirect_from_https_to_http_is_refused(
     """Who asked for a secure way is not led off it."""
     secure.pages["/talk.mp3"] = redirect(f"{other.url}/talk.mp3")
     error = failure(f"{secure.url}/talk.mp3", target)
-    assert error.problem == "127.0.0.1 sends us from https to http"
+    assert error.problem == "127.0.0.1 redirects from https to http"
     assert other.seen == []
 
 
@@ -342,8 +313,8 @@ def test_a_login_that_a_redirect_brings_is_not_used(site: Recorder, target: Path
 @pytest.mark.parametrize(
     ("status", "problem"),
     [
-        (401, "127.0.0.1 wants a login (HTTP 401)"),
-        (403, "127.0.0.1 wants a login, or the link has expired (HTTP 403)"),
+        (401, "127.0.0.1 requires a login (HTTP 401)"),
+        (403, "127.0.0.1 requires a login, or the link has expired (HTTP 403)"),
         (404, "127.0.0.1 has no such file (HTTP 404)"),
         (410, "127.0.0.1 has no such file (HTTP 410)"),
     ],
@@ -408,7 +379,7 @@ def test_what_is_announced_as_too_large_is_not_begun(site: Recorder, target: Pat
     """The announced length is believed where it is a reason to refuse."""
     site.pages["/talk.mp3"] = answer(b"", Content_Length="10000000001")
     error = failure(f"{site.url}/talk.mp3", target, max_bytes=10**10)
-    assert error.problem == "127.0.0.1 sends more than the 10.00 GB that are taken"
+    assert error.problem == "127.0.0.1 sends more than the limit of 10.00 GB"
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -420,7 +391,7 @@ def test_what_never_ends_is_left_at_the_limit(site: Recorder, target: Path, chun
     else:
         site.pages["/talk.mp3"] = pour(itertools.repeat(bytes(0x1000), ENDLESS))
     error = failure(f"{site.url}/talk.mp3", target, max_bytes=1_000_000)
-    assert error.problem == "127.0.0.1 sends more than the 1.00 MB that are taken"
+    assert error.problem == "127.0.0.1 sends more than the limit of 1.00 MB"
 
 
 def test_what_was_packed_unasked_is_unpacked(site: Recorder, target: Path) -> None:
@@ -440,7 +411,7 @@ def test_a_bomb_is_left_at_the_limit(site: Recorder, target: Path) -> None:
     error = failure(f"{site.url}/talk.wav", target, max_bytes=1_000_000)
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert error.problem == "127.0.0.1 sends more than the 1.00 MB that are taken"
+    assert error.problem == "127.0.0.1 sends more than the limit of 1.00 MB"
     assert most_bytes < 16_000_000
 
 
@@ -461,8 +432,12 @@ def test_packing_without_content_is_left_at_the_limit(site: Recorder, target: Pa
         (b"", "gzip", "sends gzip without its end"),
         (b"RIFF" * 10, "gzip", "sends damaged gzip"),
         (gzip.compress(BODY)[:-8] + bytes(8), "x-gzip", "sends damaged gzip"),
-        (BODY, "br", "sends it packed in an unknown way"),
-        (gzip.compress(gzip.compress(BODY)), "gzip, gzip", "sends it packed in an unknown way"),
+        (BODY, "br", "sends an unknown compression"),
+        (
+            gzip.compress(gzip.compress(BODY)),
+            "gzip, gzip",
+            "sends an unknown compression",
+        ),
     ],
 )
 def test_packing_that_cannot_be_undone_is_refused(

@@ -8,7 +8,7 @@ from captoolkit.captioners.answer_stream import read
 from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
 from captoolkit.model import Caption, CaptionerInfo
 from captoolkit.net.client import Client
-from captoolkit.net.exchange import Arriving, Reply
+from captoolkit.net.http_messages import Response, StreamingResponse
 from captoolkit.services.regions import endpoint_of
 from captoolkit.services.service import resolve_service
 
@@ -19,12 +19,12 @@ def captioner_with(client: Client, protocol: WireProtocol, *, model: str = "m") 
     return ServiceCaptioner(protocol, resolve_service(info, endpoint_of(client.base_url)), client)
 
 
-def read_reply(protocol: WireProtocol, reply: Reply) -> Caption:
+def read_reply(protocol: WireProtocol, reply: Response) -> Caption:
     """Return the caption in an answer that has arrived as a whole."""
     return read(arriving(reply), protocol.read_part, cumulates=protocol.cumulates)
 
 
-def arriving(reply: Reply) -> Arriving:
+def arriving(reply: Response) -> StreamingResponse:
     """Return a complete reply as one that is still arriving, in one block."""
     blocks: Iterator[bytes] = iter([reply.body])
-    return Arriving(status_code=reply.status_code, headers=reply.headers, blocks=blocks)
+    return StreamingResponse(status_code=reply.status_code, headers=reply.headers, blocks=blocks)

@@ -1,7 +1,7 @@
-"""What goes to a service and what comes back, and whoever carries it.
+"""Requests and responses as values, and the transport that carries them.
 
-Rules: bytes and headers, no library's types. What a service says is cleaned before it is put into
-a message, a name or a log.
+Rules: bytes and headers, no types of an HTTP library. `clean` is applied to every text of a
+service before it appears in a message, a name or a log.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ CODE_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is sent: a JSON body, and the path below the base URL that it goes to.
+class ServiceRequest:
+    """A request with a JSON body.
 
     Attributes:
-        base_url: another base URL of the same host; the sender's own if None.
+        path: below the base URL.
+        base_url: another base URL of the same host; the transport's own if None.
     """
 
     path: str
@@ -39,13 +40,13 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """A form with a file in it, for a host of its own, which is never sent the key.
+class UploadForm:
+    """A form with a file, for a host of its own, which never receives the key.
 
     Attributes:
-        url: where it goes, whole.
+        url: the whole address.
         fields: in the order in which they are sent; they may sign for an account.
-        file: what is sent after them, under `name`.
+        file: sent after the fields, under `name`.
     """
 
     url: str
@@ -56,8 +57,8 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What came back, whole; the names of the headers are in lower case."""
+class Response:
+    """A complete response; the names of its headers are in lower case."""
 
     status_code: int
     body: bytes
@@ -65,8 +66,8 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arriving:
-    """What is coming back: the head of a reply, and its body while it comes.
+class StreamingResponse:
+    """The head of a response, and its body while it arrives.
 
     Attributes:
         blocks: the body, block by block; each ends where a line does, the last where the body does.
@@ -77,38 +78,38 @@ class Arriving:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Sender(Protocol):
-    """What carries a request to a service and brings the reply."""
+class Transport(Protocol):
+    """Carries a request to a service and returns the response."""
 
     @property
     def base_url(self) -> str:
-        """Where requests go."""
+        """The service's base URL."""
         ...
 
-    def open(self, request: Request) -> AbstractContextManager[Arriving]:
-        """Send `request` and give the reply, whatever its status, as it comes."""
+    def open(self, request: ServiceRequest) -> AbstractContextManager[StreamingResponse]:
+        """Send `request` and yield the response, with any status, while it arrives."""
         ...
 
-    def post(self, request: Request) -> Reply:
-        """Send `request` and return the reply, whatever its status."""
+    def post(self, request: ServiceRequest) -> Response:
+        """Send `request` and return the complete response, with any status."""
         ...
 
-    def send_form(self, form: Form) -> Reply:
-        """Send a form, without the key, and return the reply, whatever its status."""
+    def send_form(self, form: UploadForm) -> Response:
+        """Send a form, without the key, and return the complete response, with any status."""
         ...
 
     def close(self) -> None:
-        """Let go of connections; may be called twice."""
+        """Close all connections; may be called twice."""
         ...
 
 
-def request_id_of(reply: Reply, stated: str | None) -> str | None:
-    """Return what the service's support asks for: from the body, or else from the header."""
-    return clean(stated or reply.headers.get("x-request-id", ""), CODE_CHARS) or None
+def request_id_of(response: Response, stated: str | None) -> str | None:
+    """Return the id that the service's support needs: from the body, else from the header."""
+    return clean(stated or response.headers.get("x-request-id", ""), CODE_CHARS) or None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how long a service wants to be left alone; None where it does not say.
+    """Return how long a service wants the client to wait; None where it states nothing.
 
     Three forms: `retry-after-ms`, and `Retry-After` in seconds or as a date, which is counted from
     the service's own `Date` where it states one (RFC 9110, section 10.2.3).
@@ -135,10 +136,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 def _date(text: str) -> datetime | None:
     try:
-        read = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def clean(text: str, most_chars: int) -> str:
@@ -160,15 +161,15 @@ def clean(text: str, most_chars: int) -> str:
 def parse_json(body: bytes) -> object:
     r"""Return the JSON value in `body`.
 
-    A text may hold half of a letter: some services cut their streams into pieces of UTF-16, and
-    then the escape `\ud83d` stands in one piece and `\ude00` in the next.
+    Some services cut their streams into pieces of UTF-16: the escape `\ud83d` stands in one piece
+    and `\ude00` in the next. msgspec refuses such a half; the standard library accepts it.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the body holds no JSON value.
     """
     try:
         return msgspec.json.decode(body)
-    except (ValueError, RecursionError):  # it takes no half of a letter
+    except (ValueError, RecursionError):
         pass
     try:
         return json.loads(body.decode())

@@ -1,0 +1,182 @@
+"""Why an exchange over HTTP failed: every exception of httpx, mapped in one table.
+
+Rules: the kind of a failure is a value (`ConnectionFailure`); the sentences are for the reader
+alone. No sentence repeats an answer, which may hold a key. A test keeps the table complete.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from captoolkit.errors import CaptoolkitError, ConnectionFailure
+from captoolkit.net.http_messages import EXCERPT_CHARS, clean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedExchange:
+    """A failure, ready to become an error of the caller's choice.
+
+    Attributes:
+        kind: why it failed.
+        problem: the same for the reader.
+        fix: what the reader can do.
+        status_code: the status of the answer that had begun; None before that.
+    """
+
+    kind: ConnectionFailure
+    problem: str
+    fix: str
+    status_code: int | None = None
+
+
+MakeError = Callable[[FailedExchange], CaptoolkitError]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureText:
+    """The kind of a failure and its sentences, which may name `host`, `detail` and the limits."""
+
+    kind: ConnectionFailure
+    problem: str
+    fix: str
+
+
+_RETRY_FIX = "run it again; if it fails again, send shorter segments (--max-segment)"
+_REACH_FIX = "check --base-url and the network, and that a server of your own is up"
+_BROKEN = FailureText(
+    kind=ConnectionFailure.BROKEN,
+    problem="the connection to {host} broke: {detail}",
+    fix=_RETRY_FIX,
+)
+_INVALID = FailureText(
+    kind=ConnectionFailure.BROKEN,
+    problem="the request to {host} could not be put into HTTP",
+    fix="report this",
+)
+CERTIFICATE = FailureText(
+    kind=ConnectionFailure.CERTIFICATE,
+    problem="{host} cannot be reached, its certificate is not trusted: {detail}",
+    fix="check --base-url and the machine's certificates (SSL_CERT_FILE): no key is sent to a "
+    "host that cannot prove its name",
+)
+TOO_LATE = FailureText(
+    kind=ConnectionFailure.TOO_LATE,
+    problem="{host} was not done within {total_s:g} s",
+    fix=_RETRY_FIX,
+)
+FAILURES: dict[type[httpx.RequestError], FailureText] = {
+    httpx.RequestError: _BROKEN,
+    httpx.TransportError: _BROKEN,
+    httpx.NetworkError: _BROKEN,
+    httpx.ReadError: _BROKEN,
+    httpx.WriteError: _BROKEN,
+    httpx.CloseError: _BROKEN,
+    httpx.TimeoutException: FailureText(
+        kind=ConnectionFailure.BROKEN,
+        problem="{host} took too long: {detail}",
+        fix=_RETRY_FIX,
+    ),
+    httpx.ConnectError: FailureText(
+        kind=ConnectionFailure.UNREACHABLE,
+        problem="{host} cannot be reached: {detail}",
+        fix=_REACH_FIX,
+    ),
+    httpx.ConnectTimeout: FailureText(
+        kind=ConnectionFailure.UNREACHABLE,
+        problem="{host} could not be connected to within {connect_s:g} s",
+        fix=_REACH_FIX,
+    ),
+    httpx.ReadTimeout: FailureText(
+        kind=ConnectionFailure.SILENT,
+        problem="{host} sent nothing for {read_s:g} s",
+        fix=_RETRY_FIX,
+    ),
+    httpx.WriteTimeout: FailureText(
+        kind=ConnectionFailure.STALLED_UPLOAD,
+        problem="{host} took nothing for {write_s:g} s",
+        fix=_RETRY_FIX,
+    ),
+    httpx.PoolTimeout: FailureText(
+        kind=ConnectionFailure.UNREACHABLE,
+        problem="no connection to {host} became free within {pool_s:g} s",
+        fix="send fewer requests at once (--concurrency)",
+    ),
+    httpx.ProxyError: FailureText(
+        kind=ConnectionFailure.PROXY,
+        problem="the proxy on the way to {host} failed: {detail}",
+        fix="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
+    ),
+    httpx.ProtocolError: _BROKEN,
+    httpx.RemoteProtocolError: FailureText(
+        kind=ConnectionFailure.BROKEN,
+        problem="{host} broke off, or does not speak HTTP: {detail}",
+        fix=_RETRY_FIX,
+    ),
+    # Without detail: h11's message about a bad header repeats the header.
+    httpx.LocalProtocolError: _INVALID,
+    httpx.UnsupportedProtocol: _INVALID,
+}
+
+
+def explain(
+    error: httpx.RequestError,
+    *,
+    host: str,
+    limits: Mapping[str, float],
+    status_code: int | None = None,
+) -> FailedExchange:
+    """Return what an exception of httpx means.
+
+    Args:
+        error: the exception.
+        host: the host, as messages name it.
+        limits: the times in seconds that the sentences name.
+        status_code: the status of the answer that had begun; None before that.
+    """
+    text = FAILURES[next(kind for kind in type(error).__mro__ if kind in FAILURES)]
+    if _is_untrusted(error):
+        text = CERTIFICATE
+    return fill_in(text, host=host, limits=limits, status_code=status_code, detail=_detail(error))
+
+
+def fill_in(
+    text: FailureText,
+    *,
+    host: str,
+    limits: Mapping[str, float],
+    status_code: int | None,
+    detail: str = "",
+) -> FailedExchange:
+    """Return a row of the table with its sentences filled in."""
+    is_cut_off = text.kind is ConnectionFailure.BROKEN and status_code is not None
+    return FailedExchange(
+        kind=ConnectionFailure.CUT_OFF if is_cut_off else text.kind,
+        problem=text.problem.format(host=host, detail=detail, **limits),
+        fix=text.fix,
+        status_code=status_code,
+    )
+
+
+def cause_of(error: httpx.RequestError) -> httpx.RequestError | None:
+    """Return the exception to show under captoolkit's own; None for one that repeats the answer."""
+    return None if isinstance(error, httpx.ProtocolError) else error
+
+
+def _detail(error: httpx.RequestError) -> str:
+    """Return the system's message, but never a message about an answer, which repeats it."""
+    if isinstance(error, httpx.ProtocolError):
+        return "its answer is cut off or malformed"
+    return clean(str(error), EXCERPT_CHARS) or type(error).__name__
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Return whether an exception goes back to a certificate that could not be verified."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
