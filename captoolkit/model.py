@@ -313,6 +313,8 @@ class Plan:
     """What will be done to one track of one file, decided before anything is touched.
 
     Attributes:
+        target: the service model that takes the files; None where no service does (`split`).
+        via: the way in which they travel to it; None without a target.
         encoding: how segments are made; None where the frames or the bytes stay as they are.
         fallbacks: the encodings for a segment that comes out too large, largest first.
         suffix: what the names of the files end in, without the dot.
@@ -326,7 +328,7 @@ class Plan:
         tags: names and values that each file gets.
         titles: for each span the title that its file gets; an empty one adds none.
         max_segment_samples: no segment may be longer, at the track's rate.
-        max_segment_bytes: no file may be larger, raw bytes, whatever way it travels.
+        max_segment_bytes: no file may be larger, raw bytes; None for no limit.
         audio_tokens: what the service will count for the sound of all segments.
         input_tokens: the same with what each request adds.
         reasons: what is done and why, as sentences.
@@ -334,8 +336,8 @@ class Plan:
 
     info: MediaInfo
     track: Track
-    target: Target
-    via: Via
+    target: Target | None = None
+    via: Via | None = None
     action: Action
     encoding: Encoding | None
     fallbacks: tuple[Encoding, ...] = ()
@@ -349,10 +351,10 @@ class Plan:
     titles: tuple[str, ...] = ()
     reach_samples: int
     max_segment_samples: int
-    max_segment_bytes: int
-    audio_tokens: int
-    input_tokens: int
-    costs: tuple[CostRange, ...]
+    max_segment_bytes: int | None = None
+    audio_tokens: int = 0
+    input_tokens: int = 0
+    costs: tuple[CostRange, ...] = ()
     reasons: tuple[str, ...]
 
 

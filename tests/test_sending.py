@@ -75,7 +75,7 @@ def test_a_url_that_does_not_fit_is_prepared_and_goes_another_way(
 def test_a_url_with_a_login_is_nobody_elses(recorder: Recorder, talk: str) -> None:
     """User and password are not handed on to the service."""
     with_login = talk.replace("http://", "http://me:hunter2@")
-    with pytest.raises(UsageError, match="via=url: this is no URL that a service could fetch"):
+    with pytest.raises(UsageError, match="via=url: the source is no URL that"):
         captioned(recorder, with_login, via="url")
     captioned(recorder, with_login, via="auto")
     assert heard(recorder)[0].startswith("data:")

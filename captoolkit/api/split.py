@@ -26,7 +26,7 @@ from captoolkit.planning.options import (
     SplitOptions,
     parse_split_options,
 )
-from captoolkit.planning.split_plan import Chapter, Way, make_split
+from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
 from captoolkit.support import files
 from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
 
@@ -89,11 +89,11 @@ def _plan_pieces(
     plan = make_split(
         info,
         track,
-        _way(info, track, exact=exact),
+        _method(info, track, exact=exact),
         options=options,
         chapters=_chapters(own_tags, info) if at_chapters else (),
         tags=own_tags.tags,
-        track_is_asked_for=options.track is not None,
+        track_is_chosen=options.track is not None,
     )
     if plan.action is Action.PASS_THROUGH and str(opened.path) != opened.name:
         plan = replace(plan, suffix=_ending(opened.name, info, track))
@@ -121,7 +121,7 @@ def _ending(name: str, info: MediaInfo, track: Track) -> str:
     return container.suffix_of(track.codec, is_moving=is_moving)
 
 
-def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
+def _method(info: MediaInfo, track: Track, *, exact: bool) -> SplitMethod:
     """The way to make pieces of a track that changes least."""
     container = packets.container_of(info)
     if exact or not lossless.is_cut_between_packets(container, track.codec):
@@ -129,9 +129,9 @@ def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
         kept = lossless.keeping_samples(
             track, container, sample_type=sample_type, depth_bits=depth_bits
         )
-        return Way(
+        return SplitMethod(
             suffix=containers.of(kept.format).suffix_of(kept.codec),
-            said=split_plan.said_of_samples(kept, track.codec),
+            reason=split_plan.samples_reason(kept, track.codec),
             encoding=kept,
         )
     if elementary.is_elementary(info) or track.codec in containers.of(container).raw_codecs:
@@ -139,10 +139,10 @@ def _way(info: MediaInfo, track: Track, *, exact: bool) -> Way:
             stream = elementary.extract_stream(info, track, folder)
         if isinstance(stream, elementary.ElementaryStream):
             form = stream.frames.format
-            return Way(suffix=form, said=split_plan.said_of_copies(track.codec, form))
+            return SplitMethod(suffix=form, reason=split_plan.copy_reason(track.codec, form))
     home = containers.container_of_packets(container, track.codec)
-    return Way(
+    return SplitMethod(
         suffix=home.suffix_of(track.codec),
-        said=split_plan.said_of_copies(track.codec, home.name),
+        reason=split_plan.copy_reason(track.codec, home.name),
         muxer=home.muxer_of(track.codec),
     )

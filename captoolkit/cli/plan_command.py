@@ -117,15 +117,16 @@ def max_bytes(plan: Plan, span: Span) -> int:
     if plan.action is Action.PASS_THROUGH:
         return plan.info.size_bytes
     if made is None:
-        return plan.max_segment_bytes
+        return plan.max_segment_bytes or plan.info.size_bytes
     return file_bytes(made, int(span.duration_s * made.sample_rate_hz) + 1)
 
 
 def tokens(plan: Plan) -> str:
     """Return what the service will count."""
+    service = plan.target.name if plan.target else "no service"
     return (
         f"{plural(plan.input_tokens, 'input token')} in {plural(len(plan.spans), 'request')} "
-        f"to {plan.target.name}, {plan.audio_tokens:,} of them sound."
+        f"to {service}, {plan.audio_tokens:,} of them sound."
     )
 
 
@@ -142,8 +143,8 @@ def _document(plan: Plan) -> dict[str, Any]:
     made = plan.encoding
     return {
         "path": plan.info.path,
-        "target": plan.target.name,
-        "via": plan.via.value,
+        "target": plan.target.name if plan.target else None,
+        "via": plan.via.value if plan.via else None,
         "track": plan.track.number,
         "action": plan.action.value,
         "encoding": made and encoding_fields(made),

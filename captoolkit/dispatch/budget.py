@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.model import Cost, CostRange, Plan, Price, Target, Usage
-from captoolkit.services.price import MILLION, bill
+from captoolkit.services.price import MILLION, request_costs
 from captoolkit.support.cancel import TICK_S, CancelScope
 
 MICRO = Decimal("0.000001")
@@ -103,9 +103,12 @@ def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
 
 def predicted(target: Target, duration_s: Fraction) -> Usage:
     """Return what a request about that much sound will be counted as, output unknown."""
-    fields = bill(target, [duration_s])
-    audio, given = fields["audio_tokens"], fields["input_tokens"]
-    return Usage(audio_tokens=audio, text_tokens=given - audio, input_tokens=given)
+    costs = request_costs(target, [duration_s])
+    return Usage(
+        audio_tokens=costs.audio_tokens,
+        text_tokens=costs.input_tokens - costs.audio_tokens,
+        input_tokens=costs.input_tokens,
+    )
 
 
 def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
@@ -114,7 +117,7 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
     Raises:
         UsageError: the model's longest answer is not known.
     """
-    costs = bill(target, [duration_s])["costs"]
+    costs = request_costs(target, [duration_s]).costs
     mine = next(
         one for one in costs if (one.region, one.currency) == (price.region, price.currency)
     )
@@ -123,8 +126,7 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
             f"max_cost cannot be kept: how long {target.name}'s answers may be is not known",
             fix="give its row max_output_tokens (`captoolkit targets` shows the rows)",
         )
-    most: Decimal = mine.most
-    return most
+    return mine.most
 
 
 def refuse_too_small(budget: Budget, worst_cases: Iterable[Decimal], price: Price) -> None:

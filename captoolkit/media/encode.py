@@ -279,16 +279,15 @@ def check(
         )
     if max_samples is not None and framed_samples(encoding, samples) > max_samples:
         raise _broken(path, f"it has {samples} samples, more than {max_samples} with its padding")
-    if max_bytes is not None:
-        refuse_too_large(path, max_bytes)
+    refuse_too_large(path, max_bytes)
 
 
-def fits(path: Path, max_bytes: int) -> bool:
-    """Return whether a finished segment is no larger than `max_bytes`."""
-    return path.stat().st_size <= max_bytes
+def fits(path: Path, max_bytes: int | None) -> bool:
+    """Return whether a finished segment is no larger than `max_bytes`; None is no limit."""
+    return max_bytes is None or path.stat().st_size <= max_bytes
 
 
-def refuse_too_large(path: Path, max_bytes: int) -> None:
+def refuse_too_large(path: Path, max_bytes: int | None) -> None:
     """Raise for a finished segment that does not fit.
 
     Raises:

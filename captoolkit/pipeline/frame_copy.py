@@ -118,7 +118,7 @@ class FrameCopy:
 
     def _make(self, stream: ElementaryStream, index: int, first: int, last: int) -> ReadySegment:
         """Write the frames [first, last) as a segment and check it. Runs in a worker thread."""
-        head = b"" if self._job.plan.target.name else self._head(stream, index, first, last)
+        head = b"" if self._job.plan.target else self._head(stream, index, first, last)
         path = self._job.path(index)
         digest = stream.copy(first, last, path, head=head)
         span = span_of(stream, first, last, rate_hz=self._rate_hz)

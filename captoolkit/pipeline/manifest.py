@@ -33,8 +33,8 @@ def render(
         {
             "format": FORMAT,
             "source": source_fields(source),
-            "target": plan.target.name or None,
-            "via": plan.via.value if plan.target.name else None,
+            "target": plan.target.name if plan.target else None,
+            "via": plan.via.value if plan.via else None,
             "action": plan.action.value,
             "encoding": _encoding(plan),
             "segments": [_segment(segment) for segment in segments],

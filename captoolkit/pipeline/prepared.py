@@ -268,7 +268,7 @@ class Prepared(Closing):
         # Only a file that is passed through has the URL's bytes.
         has_url = self.plan.action is Action.PASS_THROUGH and self.plan.via is Via.URL
         url = self._source.url if has_url else None
-        segment = dataclasses.replace(segment, via=self.plan.via, url=url)
+        segment = dataclasses.replace(segment, via=self.plan.via or Via.BASE64, url=url)
         self._segments.append(segment)
         self._events.gate(SegmentReady(path=self.plan.info.path, segment=segment))
         return True

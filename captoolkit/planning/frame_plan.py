@@ -132,10 +132,10 @@ def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[
     kept = f"Its {framing.codec} frames are kept as they are, in {stream}."
     if len(spans) == 1:
         return [kept]
-    return [said_of_segments(spans, reach_s), kept]
+    return [segments_reason(spans, reach_s), kept]
 
 
-def said_of_segments(spans: Sequence[Span], reach_s: Fraction) -> str:
+def segments_reason(spans: Sequence[Span], reach_s: Fraction) -> str:
     """Return how many segments there are and where they are cut, as a sentence."""
     about_s = Fraction(sum(span.samples for span in spans), spans[0].rate_hz) / len(spans)
     if not reach_s:

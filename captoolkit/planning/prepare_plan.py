@@ -1,8 +1,8 @@
-"""MediaInfo + Target + wishes -> Plan: what will be done, and why, in words.
+"""The plan of `prepare`: MediaInfo, Target and options -> Plan, with the reasons in words.
 
-Rules: the least change that fits. A file that the target takes as it is passes through untouched;
-else its frames move to a container that the target takes; else they are shared out to segments at
-their boundaries; else the sound is encoded. A step is skipped only for a stated reason.
+Rules: the plan with the least change that fits. A file that the target takes passes through
+unchanged; else its frames move to a container that the target takes; else segments get whole frames
+each; else the sound is encoded. Each skipped step has a stated reason.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import ENCODINGS, describe, file_bytes
 from captoolkit.dsp import downmix
 from captoolkit.errors import UsageError
@@ -19,17 +20,17 @@ from captoolkit.planning import fitting, frame_plan, sharing
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
 from captoolkit.planning.options import ParsedOptions, check_options
 from captoolkit.services import rows as targets
-from captoolkit.services.price import bill
+from captoolkit.services.price import request_costs
 from captoolkit.units import format_length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """All that a plan is made from.
+    """The facts and options from which a plan is made.
 
     Attributes:
-        causes: why the file cannot stay as it is, as sentences.
-        stretches: what of the track is kept.
+        causes: why the file cannot pass through, as sentences.
+        stretches: the parts of the track that are kept.
     """
 
     info: MediaInfo
@@ -46,7 +47,44 @@ class _Case:
     @property
     def durations_s(self) -> tuple[Fraction, ...]:
         """The exact length of each stretch."""
-        return tuple(Fraction(one.samples, one.rate_hz) for one in self.stretches)
+        return tuple(one.exact_s for one in self.stretches)
+
+    def plan(
+        self,
+        *,
+        action: Action,
+        suffix: str,
+        spans: tuple[Span, ...],
+        reach_samples: int,
+        max_segment_samples: int,
+        max_segment_bytes: int,
+        reasons: tuple[str, ...],
+        encoding: Encoding | None = None,
+        fallbacks: tuple[Encoding, ...] = (),
+        mix: tuple[tuple[float, ...], ...] | None = None,
+    ) -> Plan:
+        """Return the plan, with the tokens and prices of a request for each segment."""
+        requests = request_costs(self.target, [span.exact_s for span in spans])
+        return Plan(
+            info=self.info,
+            track=self.track,
+            target=self.target,
+            via=self.via,
+            action=action,
+            encoding=encoding,
+            fallbacks=fallbacks,
+            suffix=suffix,
+            mix=mix,
+            spans=spans,
+            skipped=self.skipped,
+            reach_samples=reach_samples,
+            max_segment_samples=max_segment_samples,
+            max_segment_bytes=max_segment_bytes,
+            audio_tokens=requests.audio_tokens,
+            input_tokens=requests.input_tokens,
+            costs=requests.costs,
+            reasons=reasons,
+        )
 
 
 def make_plan(
@@ -61,21 +99,21 @@ def make_plan(
     unframed: str = "",
     skipped: Sequence[Span] = (),
 ) -> Plan:
-    """Decide what to do with one track of a file so that `target` takes it.
+    """Return the plan that makes files of one track which `target` takes.
 
     Args:
-        info: what the file holds.
-        track: the track that is wanted.
+        info: the source file.
+        track: the track of it.
         target: the service model.
-        via: how it will travel.
-        options: what the caller wants beside that.
-        mix: how to make one channel of the track's; the plain average if None.
+        via: the way in which the files travel.
+        options: the caller's options.
+        mix: the downmix of the track's channels to one; the plain average if None.
         framing: the track's frames, if they can be copied; None if they cannot.
-        unframed: why they cannot, as a sentence; empty where nobody would expect it.
-        skipped: stretches of the track that are silent and are left out.
+        unframed: why they cannot, as a sentence; empty where a reader expects no copy.
+        skipped: silent stretches of the track that are left out.
 
     Raises:
-        UsageError: the wishes cannot be met within the limits.
+        UsageError: no plan satisfies the options within the limits.
     """
     options = options or ParsedOptions()
     check_options(options)
@@ -92,30 +130,30 @@ def make_plan(
         stretches=_kept(track, skipped),
         causes=_causes(info, track, target, via, options, mix, skipped),
     )
-    made = _made(case, framing, unframed)
+    plan = _with_least_change(case, framing, unframed)
     if not skipped:
-        return made
+        return plan
     causes = _causes(info, track, target, via, options, mix, ())
     whole = replace(case, skipped=(), stretches=_kept(track, ()), causes=causes)
     try:
-        said = _said_of_saving(_made(whole, framing, unframed), made)
-    except UsageError:  # so few parts hold the sound alone: there is nothing to compare it with
-        return made
-    return replace(made, reasons=(*made.reasons, *said))
+        saving = _saving_reasons(_with_least_change(whole, framing, unframed), plan)
+    except UsageError:  # only without the silences do so few parts hold the sound
+        return plan
+    return replace(plan, reasons=(*plan.reasons, *saving))
 
 
-def _made(case: _Case, framing: frame_plan.Framing | None, unframed: str) -> Plan:
-    """The plan with the least change."""
+def _with_least_change(case: _Case, framing: frame_plan.Framing | None, unframed: str) -> Plan:
+    """The plan that changes the file least."""
     if not case.causes:
         return _pass_through(case)
     if framing is not None:
         unframed = _why_not_copied(case, framing)
         if not unframed:
-            return _with_frames_as_they_are(case, framing)
+            return _copied(case, framing)
     return _encoded(case, unframed)
 
 
-# ------------------------------------------------------------------- as it is, or not
+# ----------------------------------------------------------------------------- pass-through
 
 
 def _causes(
@@ -127,43 +165,41 @@ def _causes(
     mix: downmix.Mix,
     skipped: Sequence[Span],
 ) -> tuple[str, ...]:
-    """Why the file cannot stay as it is, as sentences; none if it can."""
+    """Why the file cannot pass through, as sentences; none if it can."""
     causes = list(targets.misfits(info, track, target, via))
-    if not info.true_header:  # a service may hold the file to what it says of itself
+    if not info.true_header:  # a service may believe the header
         causes.append("Its header promises more sound than it holds, and is not passed on.")
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
-    if options.format != "auto" and not _is_of_format(info.container, track.codec, options):
-        causes.append(f"{options.format.upper()} is asked for.")
+    is_format = options.format == "auto" or ENCODINGS[options.format].is_found_in(
+        info.container, track.codec
+    )
+    if not is_format:
+        causes.append(f"{options.format.upper()} is requested.")
     elif options.shape_the_sound:
-        causes.append(f"{options.shape_in_words.capitalize()} is asked for.")
+        causes.append(f"{options.shape_in_words.capitalize()} is requested.")
     for length_s in (options.segment_s, options.max_segment_s):
         if length_s is not None and duration_s > length_s:
-            causes.append(f"Segments of {format_length(length_s)} are asked for.")
+            causes.append(f"Segments of {format_length(length_s)} are requested.")
     if options.parts is not None and options.parts > 1:
-        causes.append(f"{options.parts} parts are asked for.")
+        causes.append(f"{options.parts} parts are requested.")
     if skipped:
-        causes.append(_said_of_skipped(skipped))
+        causes.append(_skipping_reason(skipped))
     if mix.reason and not target.full_sound:
         causes.append(mix.reason)
     return tuple(causes)
 
 
-def _is_of_format(container: str, codec: str, options: ParsedOptions) -> bool:
-    """Whether sound in that container and codec is what the wish for a format means."""
-    return ENCODINGS[options.format].is_found_in(container, codec)
-
-
-def _said_of_skipped(skipped: Sequence[Span]) -> str:
-    length_s = sum((Fraction(one.samples, one.rate_hz) for one in skipped), Fraction(0))
+def _skipping_reason(skipped: Sequence[Span]) -> str:
+    length_s = sum((one.exact_s for one in skipped), Fraction(0))
     silences = "1 silence is" if len(skipped) == 1 else f"{len(skipped)} silences are"
     return f"{silences} left out, {format_length(length_s)} in all."
 
 
-def _said_of_saving(whole: Plan, made: Plan) -> list[str]:
-    """What leaving silences out saves, as a sentence; none where nothing is counted."""
+def _saving_reasons(whole: Plan, plan: Plan) -> list[str]:
+    """How many tokens a plan without silences saves, as a sentence; none where none are counted."""
     if not whole.input_tokens:
         return []
-    saved = max(whole.input_tokens - made.input_tokens, 0)
+    saved = max(whole.input_tokens - plan.input_tokens, 0)
     return [
         f"Leaving silence out saves {saved:,} of {whole.input_tokens:,} input tokens, those for "
         "each request's text included."
@@ -171,7 +207,7 @@ def _said_of_saving(whole: Plan, made: Plan) -> list[str]:
 
 
 def _kept(track: Track, skipped: Sequence[Span]) -> tuple[Span, ...]:
-    """What is left of the track between the stretches that are skipped."""
+    """The parts of the track between the skipped stretches."""
     rate_hz, at, kept = track.sample_rate_hz, 0, []
     end = Span(
         start_samples=track.duration_samples, end_samples=track.duration_samples, rate_hz=rate_hz
@@ -198,46 +234,33 @@ def _pass_through(case: _Case) -> Plan:
         f"It fits as it is: {info.container} with {track.codec}, {format_length(length_s)}, "
         f"{targets.sent_size(info.size_bytes, case.via)}. Not a byte is changed."
     )
-    return Plan(
-        info=info,
-        track=track,
-        target=case.target,
-        via=case.via,
+    return case.plan(
         action=Action.PASS_THROUGH,
-        encoding=None,
-        suffix=info.container,
+        suffix=containers.of(info.container).suffix_of(track.codec),
         spans=case.stretches,
         reach_samples=0,
         max_segment_samples=track.duration_samples,
         max_segment_bytes=case.bounds.size_bytes or info.size_bytes,
         reasons=(reason,),
-        **bill(case.target, case.durations_s),
     )
 
 
-# ------------------------------------------------------------------ frames as they are
+# ---------------------------------------------------------------------------- copied frames
 
 
-def _with_frames_as_they_are(case: _Case, framing: frame_plan.Framing) -> Plan:
-    """Remux or copy."""
+def _copied(case: _Case, framing: frame_plan.Framing) -> Plan:
+    """The plan that remuxes the frames, or copies them into segments."""
     share = frame_plan.share(framing, case.durations_s, case.bounds, case.options)
-    action = Action.REMUX if share.numbers == (1,) and not case.skipped else Action.COPY
     spans = sharing.shared_out(case.stretches, share.numbers)
-    return Plan(
-        info=case.info,
-        track=case.track,
-        target=case.target,
-        via=case.via,
-        action=action,
-        encoding=None,
+    is_whole = share.numbers == (1,) and not case.skipped
+    return case.plan(
+        action=Action.REMUX if is_whole else Action.COPY,
         suffix=framing.format,
         spans=spans,
-        skipped=case.skipped,
         reach_samples=_reach_samples(share.reach_s, case.track),
         max_segment_samples=int(share.longest_s * case.track.sample_rate_hz),
         max_segment_bytes=min(case.bounds.size_bytes or framing.file_bytes, framing.file_bytes),
         reasons=(*case.causes, *frame_plan.reasons(framing, spans, share.reach_s)),
-        **bill(case.target, [Fraction(span.samples, span.rate_hz) for span in spans]),
     )
 
 
@@ -245,7 +268,7 @@ def _why_not_copied(case: _Case, framing: frame_plan.Framing) -> str:
     """Why frames that could be copied are not, as a sentence; empty if they are."""
     options, mix = case.options, case.mix
     if options.format not in ("auto", framing.format) or options.shape_the_sound:
-        return "Its frames cannot be kept with the sound that is asked for."
+        return "Its frames cannot be kept with the requested encoding."
     if mix.reason and not case.target.full_sound:
         return "Its frames cannot be kept with channels that cancel or are dead."
     if framing.codec not in case.target.accepts.get(framing.format, ()):
@@ -264,65 +287,49 @@ def _encoded(case: _Case, unframed: str) -> Plan:
     track, target = case.track, case.target
     fit = fitting.choose(case.durations_s, track, target, case.bounds, case.options)
     encoding, causes = fit.encoding, case.causes
-    rows = _rows(track, encoding, case.mix)
-    if rows is None:
+    is_mixed = encoding.channels != track.channels
+    if not is_mixed:
         causes = tuple(cause for cause in causes if cause != case.mix.reason)
-    told = (unframed, why_not_stereo(case.options, track))
-    causes = (*causes, *(one for one in told if one))
+    notes = (unframed, why_not_stereo(case.options, track))
     reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
     spans = sharing.shared_out(case.stretches, fit.numbers)
-    most_bytes = file_bytes(  # resampling may round up to one sample more
-        encoding, int(fit.longest_s * encoding.sample_rate_hz) + 1
-    )
-    return Plan(
-        info=case.info,
-        track=track,
-        target=target,
-        via=case.via,
+    # Resampling may round up to one sample more.
+    most_bytes = file_bytes(encoding, int(fit.longest_s * encoding.sample_rate_hz) + 1)
+    return case.plan(
         action=Action.ENCODE,
         encoding=encoding,
         fallbacks=fallbacks(track, target, case.options, encoding),
-        suffix=encoding.format,
-        mix=rows,
+        suffix=containers.of(encoding.format).suffix_of(encoding.codec),
+        mix=(case.mix.weights,) if is_mixed else None,
         spans=spans,
-        skipped=case.skipped,
         reach_samples=_reach_samples(reach_s, track),
         max_segment_samples=int(fit.longest_s * track.sample_rate_hz),
-        max_segment_bytes=(
-            most_bytes if case.bounds.size_bytes is None else case.bounds.size_bytes
+        max_segment_bytes=case.bounds.size_bytes or most_bytes,
+        reasons=(
+            *causes,
+            *(note for note in notes if note),
+            *_choice_reasons(case, fit, spans, reach_s),
         ),
-        reasons=(*causes, *_choice_reasons(case, fit, spans, reach_s)),
-        **bill(target, [Fraction(span.samples, span.rate_hz) for span in spans]),
     )
 
 
-def _rows(
-    track: Track, encoding: Encoding, mix: downmix.Mix
-) -> tuple[tuple[float, ...], ...] | None:
-    """Channel weights for what comes out; None where the channels stay as they are."""
-    if encoding.channels == track.channels:
-        return None
-    return (mix.weights,)
-
-
 def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
-    made = describe(fit.encoding)
-    longest = max(spans, key=lambda span: span.samples)
-    longest_s = Fraction(longest.samples, longest.rate_hz)
+    encoding = describe(fit.encoding)
+    longest_s = max(span.exact_s for span in spans)
     if len(spans) == 1:
-        said = [f"One segment of {format_length(longest_s)} fits as {made}."]
+        reasons = [f"One segment of {format_length(longest_s)} fits as {encoding}."]
     else:
-        said = [
-            frame_plan.said_of_segments(spans, reach_s),
-            f"Each is encoded as {made}.",
+        reasons = [
+            frame_plan.segments_reason(spans, reach_s),
+            f"Each is encoded as {encoding}.",
         ]
     if case.bounds.size_bytes is not None and not fit.is_best:
         most = targets.sent_size(case.bounds.size_bytes, case.via)
-        said[-1] += f" No better encoding of that length stays within {most}."
+        reasons[-1] += f" No better encoding of that length stays within {most}."
     advised_s = case.target.limit("advised_duration_s")
     if advised_s is not None and longest_s > advised_s:
-        said.append(
+        reasons.append(
             f"The makers of the model advise clips of at most {format_length(advised_s)}: "
             f"--segment {format_length(advised_s).replace(' ', '')} makes them."
         )
-    return said
+    return reasons

@@ -1,8 +1,8 @@
-"""MediaInfo + how its pieces can be had + wishes -> Plan of a split: no limits but the caller's.
+"""The plan of `split`: MediaInfo, a split method and options -> Plan, without a target.
 
-Rules: a file that need not be cut stays untouched; what can be cut between frames is copied; what
-cannot is encoded losslessly. Pieces tile the track, balanced within the longest length. A chapter's
-mark is a cut that does not move; what lies between two marks is cut as if it were a recording.
+Rules: a file that needs no cut stays unchanged; frames that can be separated are copied; all other
+sound is encoded losslessly. Pieces tile the track and are balanced within the longest length. A
+chapter's mark is a cut that does not move; each chapter is cut like a recording of its own.
 """
 
 from __future__ import annotations
@@ -12,41 +12,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import describe
-from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track, Via
+from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track
 from captoolkit.planning import frame_plan, sharing
 from captoolkit.planning.options import SHORTEST_S, ParsedOptions, check_options
-from captoolkit.services.price import bill
-from captoolkit.services.rows import NOBODY
 from captoolkit.units import format_length, samples_at
 
-LONGEST_S = Fraction(2400)  # of a piece, if nothing is asked for
+LONGEST_S = Fraction(2400)  # of a piece, if no option states a length or number
 # A copied piece may be longer by a packet at either end than its span says.
 PACKETS_S = Fraction(1, 4)
-NO_LIMIT_BYTES = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How pieces of a track can be had.
+class SplitMethod:
+    """How pieces of a track are made.
 
     Attributes:
-        suffix: what the names of the pieces end in.
-        said: what is done, as a sentence.
-        muxer: where packets are copied by ffmpeg, its writer of their container.
-        encoding: where samples are encoded losslessly, how.
-        Neither of these two: frames are copied as a raw stream.
+        suffix: the ending of the pieces' names.
+        reason: the method as a sentence.
+        muxer: where ffmpeg copies packets, its muxer.
+        encoding: where samples are encoded losslessly, their encoding.
+            With neither of these two, frames are copied as a raw stream.
     """
 
     suffix: str
-    said: str
+    reason: str
     muxer: str = ""
     encoding: Encoding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """A chapter of a recording: where it begins on the recording's clock, and what it is called."""
+    """A chapter of a recording: its start on the recording's clock, and its title."""
 
     start_s: Fraction
     title: str
@@ -55,65 +53,61 @@ class Chapter:
 def make_split(
     info: MediaInfo,
     track: Track,
-    way: Way,
+    method: SplitMethod,
     *,
     options: ParsedOptions,
     chapters: Sequence[Chapter] = (),
     tags: Mapping[str, str] | None = None,
-    track_is_asked_for: bool = False,
+    track_is_chosen: bool = False,
 ) -> Plan:
-    """Decide into which pieces one track of a file is split.
+    """Return the plan that splits one track of a file into pieces.
 
     Args:
-        info: what the file holds.
-        track: the track that is split.
-        way: how its pieces can be had.
-        options: `segment_s`, `max_segment_s`, `parts`; nothing means 40 minutes at most.
-        chapters: where to cut beside that; none if chapters are not to be respected.
-        tags: what every piece says of itself.
-        track_is_asked_for: whether the other tracks are unwanted even where nothing is cut.
+        info: the source file.
+        track: the track of it.
+        method: how its pieces are made.
+        options: `segment_s`, `max_segment_s`, `parts`; without any, pieces last at most 40 minutes.
+        chapters: the chapters at which it is cut as well.
+        tags: the tags of every piece.
+        track_is_chosen: the caller chose the track, so a file with other tracks is not kept whole.
 
     Raises:
-        UsageError: the wishes cannot be met.
+        UsageError: no plan satisfies the options.
     """
     check_options(options)
     longest_s = _longest_s(options, track)
     stretches, titles = _stretches(track, chapters)
-    causes = _causes(info, track, longest_s, options, stretches, track_is_asked_for)
+    causes = _causes(info, track, longest_s, options, stretches, track_is_chosen)
     if not causes:
         return _untouched(info, track)
-    durations_s = [Fraction(one.samples, one.rate_hz) for one in stretches]
+    durations_s = [one.exact_s for one in stretches]
     kept_s = (
-        longest_s if way.encoding else max(longest_s - PACKETS_S, longest_s * frame_plan.NEARLY)
+        longest_s if method.encoding else max(longest_s - PACKETS_S, longest_s * frame_plan.NEARLY)
     )
     most_s = max(durations_s) if max(durations_s) <= kept_s else kept_s
     numbers = sharing.numbers(durations_s, most_s, options)
-    reach_s = sharing.reach_s(durations_s, numbers, kept_s, encoding=way.encoding)
+    reach_s = sharing.reach_s(durations_s, numbers, kept_s, encoding=method.encoding)
     spans = sharing.shared_out(stretches, numbers)
-    said = [frame_plan.said_of_segments(spans, reach_s)] if len(spans) > 1 else []
+    reasons = [frame_plan.segments_reason(spans, reach_s)] if len(spans) > 1 else []
     return Plan(
         info=info,
         track=track,
-        target=NOBODY,
-        via=Via.URL,
-        action=Action.ENCODE if way.encoding else Action.COPY,
-        encoding=way.encoding,
-        suffix=way.suffix,
-        muxer=way.muxer,
+        action=Action.ENCODE if method.encoding else Action.COPY,
+        encoding=method.encoding,
+        suffix=method.suffix,
+        muxer=method.muxer,
         spans=spans,
         marks=tuple(one.start_samples for one in stretches[1:]),
         tags=tuple((tags or {}).items()),
         titles=_numbered(titles, numbers),
         reach_samples=max(0, int(reach_s * track.sample_rate_hz) - 1),
         max_segment_samples=int(longest_s * track.sample_rate_hz),
-        max_segment_bytes=NO_LIMIT_BYTES,
-        reasons=(*causes, *said, way.said),
-        **bill(NOBODY, durations_s),
+        reasons=(*causes, *reasons, method.reason),
     )
 
 
 def _longest_s(options: ParsedOptions, track: Track) -> Fraction:
-    """How long a piece may be; a wish for parts or a length says it all, unless a limit is too."""
+    """How long a piece may be. Without a limit, `parts` and `segment_s` alone decide."""
     if options.max_segment_s is not None:
         return options.max_segment_s
     if options.parts is None and options.segment_s is None:
@@ -122,10 +116,10 @@ def _longest_s(options: ParsedOptions, track: Track) -> Fraction:
 
 
 def _stretches(track: Track, chapters: Sequence[Chapter]) -> tuple[list[Span], list[str]]:
-    """The chapters and their titles; one of less than a second belongs to the one before it."""
+    """The chapters and their titles; one shorter than a second joins the one before it."""
     rate_hz, total = track.sample_rate_hz, track.duration_samples
-    begun = sorted((max(0, samples_at(one.start_s, rate_hz)), one.title) for one in chapters)
-    marks = [(0, ""), *((at, title) for at, title in begun if at < total)]
+    starting = sorted((max(0, samples_at(one.start_s, rate_hz)), one.title) for one in chapters)
+    marks = [(0, ""), *((at, title) for at, title in starting if at < total)]
     ends = [*(at for at, _ in marks[1:]), total]
     lengths = [end - at for (at, _), end in zip(marks, ends, strict=True)]
     kept = [
@@ -152,25 +146,25 @@ def _causes(
     longest_s: Fraction,
     options: ParsedOptions,
     stretches: Sequence[Span],
-    track_is_asked_for: bool,
+    track_is_chosen: bool,
 ) -> list[str]:
-    """Why the file does not stay as it is, as sentences; none if it does."""
+    """Why the file does not stay unchanged, as sentences; none if it does."""
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
     causes = []
     if len(stretches) > 1:
         causes.append(f"It is cut at its chapters, {len(stretches)} in all.")
     if duration_s > longest_s:
         causes.append(
-            f"It lasts {format_length(duration_s)}; a piece is to be {format_length(longest_s)} "
-            "at most."
+            f"It lasts {format_length(duration_s)}; a piece lasts at most "
+            f"{format_length(longest_s)}."
         )
     if options.segment_s is not None and duration_s > options.segment_s:
-        causes.append(f"Pieces of {format_length(options.segment_s)} are asked for.")
+        causes.append(f"Pieces of {format_length(options.segment_s)} are requested.")
     if options.parts is not None and options.parts > 1:
-        causes.append(f"{options.parts} parts are asked for.")
-    if track_is_asked_for and len(info.tracks) > 1:
-        causes.append(f"Sound track {track.number} is asked for.")
-    if causes and len(info.tracks) > 1 and not track_is_asked_for:
+        causes.append(f"{options.parts} parts are requested.")
+    if track_is_chosen and len(info.tracks) > 1:
+        causes.append(f"Sound track {track.number} is requested.")
+    if causes and len(info.tracks) > 1 and not track_is_chosen:
         causes.append(f"Of its {len(info.tracks)} sound tracks number {track.number} is split.")
     if causes and any(not picture.is_cover for picture in info.pictures):
         causes.append("Its moving picture is left out: sound is split.")
@@ -180,37 +174,33 @@ def _causes(
 
 
 def _untouched(info: MediaInfo, track: Track) -> Plan:
-    """The file itself as the only piece, under the ending that it has."""
+    """The plan that keeps the file as the only piece, under its own ending."""
     whole = Span(start_samples=0, end_samples=track.duration_samples, rate_hz=track.sample_rate_hz)
-    length_s = Fraction(whole.samples, whole.rate_hz)
     ending = info.path.rpartition("/")[2].rpartition(".")
+    has_ending = bool(ending[0]) and ending[2].isalnum()
     return Plan(
         info=info,
         track=track,
-        target=NOBODY,
-        via=Via.URL,
         action=Action.PASS_THROUGH,
         encoding=None,
-        suffix=ending[2] if ending[0] and ending[2].isalnum() else info.container,
+        suffix=ending[2] if has_ending else containers.of(info.container).suffix_of(track.codec),
         spans=(whole,),
         reach_samples=0,
         max_segment_samples=track.duration_samples,
-        max_segment_bytes=NO_LIMIT_BYTES,
         reasons=(
-            f"It lasts {format_length(length_s)} and need not be cut. Not a byte is changed.",
+            f"It lasts {format_length(whole.exact_s)} and need not be cut. Not a byte is changed.",
         ),
-        **bill(NOBODY, [length_s]),
     )
 
 
-def said_of_copies(codec: str, container: str) -> str:
-    """Return what is done with frames that are kept, as a sentence."""
+def copy_reason(codec: str, container: str) -> str:
+    """Return that frames are copied, as a sentence."""
     return f"Its {codec} frames are kept as they are, in {container}, and cut between two of them."
 
 
-def said_of_samples(encoding: Encoding, codec: str) -> str:
-    """Return what is done with samples that are kept, as a sentence."""
+def samples_reason(encoding: Encoding, codec: str) -> str:
+    """Return that samples are encoded losslessly, as a sentence."""
     made = describe(encoding)
     if encoding.codec == codec:
-        return f"Each sample is kept as it is: {made}."
-    return f"Its cuts are exact: what its {codec} decoder gives is kept as {made}."
+        return f"Each sample is kept unchanged: {made}."
+    return f"Its cuts are exact: the output of its {codec} decoder is kept as {made}."

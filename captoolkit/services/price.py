@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 from captoolkit.model import CostRange, Price, Target
 
@@ -19,8 +19,23 @@ def audio_tokens(target: Target, duration_s: Fraction) -> int:
     return -int(-(per_second * billed_s) // 1)
 
 
-def bill(target: Target, durations_s: Sequence[Fraction]) -> dict[str, Any]:
-    """Return the fields of a plan that tell tokens and price of a request for each duration."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCosts:
+    """The tokens and prices of some requests, as a service will count them.
+
+    Attributes:
+        audio_tokens: for the sound.
+        input_tokens: for the sound and the text of each request.
+        costs: one for each region and currency that has a price.
+    """
+
+    audio_tokens: int
+    input_tokens: int
+    costs: tuple[CostRange, ...]
+
+
+def request_costs(target: Target, durations_s: Sequence[Fraction]) -> RequestCosts:
+    """Return the tokens and prices of one request for each duration."""
     audio = sum(audio_tokens(target, duration_s) for duration_s in durations_s)
     text = int(target.limit("text_tokens") or 0) * len(durations_s)
     costs = tuple(
@@ -32,7 +47,7 @@ def bill(target: Target, durations_s: Sequence[Fraction]) -> dict[str, Any]:
         )
         for price in target.prices
     )
-    return {"audio_tokens": audio, "input_tokens": audio + text, "costs": costs}
+    return RequestCosts(audio_tokens=audio, input_tokens=audio + text, costs=costs)
 
 
 def _most(target: Target, input_price: Decimal, requests: int, price: Price) -> Decimal | None:

@@ -23,8 +23,6 @@ Row = TypeVar("Row")
 
 DECODED_SAMPLE_BYTES = 4  # services decode to 32-bit floats
 DATA_URI_PREFIX = "data:;base64,"
-# For sound that is sent nowhere: no limits, no tokens, no prices.
-NOBODY = Target(name="", title="nobody", models=(), accepts={}, facts={}, full_sound=True)
 LIMIT_NAMES = frozenset(
     {
         "advised_duration_s",
@@ -196,8 +194,13 @@ def max_bytes(target: Target, via: Via) -> int | None:
     return min(known) if known else None
 
 
-def longest_s(target: Target) -> Fraction | None:
-    """Return how much sound one request may hold, by duration and by tokens; None if unknown."""
+def longest_s(target: Target | None) -> Fraction | None:
+    """Return how much sound one request may hold, by duration and by tokens.
+
+    None where that is unknown, and without a target.
+    """
+    if target is None:
+        return None
     limits = [target.limit("max_duration_s")]
     most, per_second = target.limit("max_input_tokens"), target.limit("tokens_per_s")
     if most is not None and per_second is not None:
@@ -258,7 +261,7 @@ def _over(found: str, limit: str) -> str:
     return f"just over {limit}" if found == limit else found
 
 
-def sent_size(size_bytes: int, via: Via) -> str:
+def sent_size(size_bytes: int, via: Via | None) -> str:
     """Return how large a file is on its way, as a person reads it."""
     if via is not Via.BASE64:
         return format_size(size_bytes)

@@ -234,8 +234,8 @@ def test_the_limits_are_those_of_the_model_that_is_asked(
     ("argv", "told"),
     [
         (("--captioner", "dashscope", "--via", "url"), "via=url: this is no URL that a service"),
-        (("--captioner", "openai", "--via", "upload"), "whoever is asked takes no sound that way"),
-        (("--captioner", "acoustic", "--via", "upload"), "whoever is asked takes no sound that"),
+        (("--captioner", "openai", "--via", "upload"), "the captioner takes no sound that way"),
+        (("--captioner", "acoustic", "--via", "upload"), "the captioner takes no sound that"),
         (("--captioner", "dashscope", "--prompt", "What?"), "does not take a prompt"),
         (("--captioner", "dashscope", "--system", "Be brief."), "does not take a system message"),
         (("--captioner", "acoustic", "--prompt", "What?"), "takes no options"),

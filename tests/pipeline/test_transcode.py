@@ -323,6 +323,7 @@ def test_a_segment_that_is_too_large_is_made_anew(restless: Path, tmp_path: Path
     events: list[Event] = []
     with prepare(restless, on_event=events.append, **tight(32_000)) as prepared:
         most = prepared.plan.max_segment_bytes
+        assert most is not None
         segments = prepared.save(tmp_path / "out")
         sounds = [one.to_array() for one in segments]
 

@@ -11,7 +11,7 @@ from captoolkit.model import Plan
 from captoolkit.planning.cuts import Window
 from captoolkit.planning.frame_cuts import edges, movable
 from captoolkit.planning.options import ParsedOptions
-from captoolkit.planning.split_plan import Chapter, Way, make_split
+from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
 from tests.support.media_values import media, track
 
 RATE_HZ = 1000
@@ -44,7 +44,7 @@ def planned(seconds: int, longest: int, marks: Sequence[float] = ()) -> Plan:
     return make_split(
         media(sound),
         sound,
-        Way(suffix="mp3", said=""),
+        SplitMethod(suffix="mp3", reason=""),
         options=ParsedOptions(max_segment_s=Fraction(longest)),
         chapters=[Chapter(start_s=Fraction(at), title="") for at in marks],
     )

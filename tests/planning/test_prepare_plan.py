@@ -247,6 +247,7 @@ def test_service_without_limits() -> None:
         plan = planned(track(seconds), service())
         assert len(plan.spans) == 1
         assert plan.encoding == wav()
+        assert plan.max_segment_bytes is not None
         assert plan.max_segment_bytes >= encodings.file_bytes(wav(), int(seconds * 16_000))
 
 
@@ -512,6 +513,9 @@ def assert_within_limits(plan: Plan, max_segment_s: Fraction | None) -> None:
     """The longest segment that may come out keeps every limit, its padding counted."""
     encoding = plan.encoding
     assert encoding is not None
+    assert plan.target is not None
+    assert plan.via is not None
+    assert plan.max_segment_bytes is not None
     samples = plan.max_segment_samples * encoding.sample_rate_hz // plan.track.sample_rate_hz
     framed_s = Fraction(encodings.framed_samples(encoding, samples), encoding.sample_rate_hz)
     size_bytes = encodings.file_bytes(encoding, samples)

@@ -12,25 +12,25 @@ from captoolkit.bitstream.lossless import keeping_samples
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Track
 from captoolkit.planning.options import ParsedOptions
-from captoolkit.planning.split_plan import Chapter, Way, make_split
+from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
 from tests.support.media_values import media, track
 
-COPY = Way(suffix="mp3", said="Frames are kept.")
+COPY = SplitMethod(suffix="mp3", reason="Frames are kept.")
 
 
-def keep(sound: Track) -> Way:
+def keep(sound: Track) -> SplitMethod:
     """Samples of a FLAC are kept."""
     kept = keeping_samples(sound, "flac", sample_type="int16", depth_bits=16)
-    return Way(suffix="flac", said="Samples are kept.", encoding=kept)
+    return SplitMethod(suffix="flac", reason="Samples are kept.", encoding=kept)
 
 
 def planned(
     sound: Track,
-    way: Way = COPY,
+    way: SplitMethod = COPY,
     *,
     info: MediaInfo | None = None,
     marks: tuple[float, ...] = (),
-    track_is_asked_for: bool = False,
+    track_is_chosen: bool = False,
     **options: Any,
 ) -> Plan:
     """A split of a sound, with chapters called A, B, ... at some seconds."""
@@ -41,7 +41,7 @@ def planned(
         way,
         options=ParsedOptions(**options),
         chapters=chapters,
-        track_is_asked_for=track_is_asked_for,
+        track_is_chosen=track_is_chosen,
     )
 
 
@@ -50,10 +50,11 @@ def lengths(plan: Plan) -> list[Fraction]:
     return [Fraction(span.samples, span.rate_hz) for span in plan.spans]
 
 
-def test_nobody_is_sent_anything() -> None:
+def test_a_split_is_for_no_service() -> None:
     """A split has no target, counts no tokens and costs nothing."""
     plan = planned(track(9000))
-    assert (plan.target.name, plan.input_tokens, plan.costs) == ("", 0, ())
+    assert (plan.target, plan.via, plan.max_segment_bytes) == (None, None, None)
+    assert (plan.input_tokens, plan.costs) == (0, ())
 
 
 @pytest.mark.parametrize("seconds", [1, 2399, 2400])
@@ -89,7 +90,7 @@ def test_the_way_decides_what_is_done() -> None:
     assert kept.encoding.depth_bits == 16
     assert "Frames are kept." in copied.reasons
     assert "Samples are kept." in kept.reasons
-    assert "It lasts 2:30:00; a piece is to be 40:00 at most." in copied.reasons
+    assert "It lasts 2:30:00; a piece lasts at most 40:00." in copied.reasons
 
 
 def test_pictures_and_other_tracks_are_told_of() -> None:
@@ -103,7 +104,7 @@ def test_pictures_and_other_tracks_are_told_of() -> None:
     cover = Picture(stream_index=1, codec="png", is_cover=True)
     assert "Its cover art is left out." in planned(one, info=media(one, pictures=(cover,))).reasons
     short, other = track(9, number=1), track(9, number=2)
-    plan = planned(other, info=media(short, other), track_is_asked_for=True)
+    plan = planned(other, info=media(short, other), track_is_chosen=True)
     assert (plan.action, len(plan.spans)) == (Action.COPY, 1)
 
 

@@ -37,7 +37,7 @@ B, U, W = Via.BASE64, Via.UPLOAD, Via.URL
 def test_the_ways_to_choose_from(
     wish: str, has_url: bool, ways: Collection[Via] | None, expected: tuple[Via, ...]
 ) -> None:
-    """Those that lead to whoever is asked, the one to prefer first."""
+    """The ways that the captioner takes, the preferred one first."""
     assert transport.candidates(wish, has_url=has_url, ways=ways) == expected
 
 
@@ -45,9 +45,9 @@ def test_the_ways_to_choose_from(
     ("wish", "has_url", "ways", "told"),
     [
         ("pigeon", False, None, "via=pigeon is not a way; take base64, upload, url, auto"),
-        ("upload", False, {B, W}, "via=upload: whoever is asked takes no sound that way; take bas"),
-        ("url", True, {B}, "via=url: whoever is asked takes no sound that way; take base64"),
-        ("url", False, ALL, "via=url: this is no URL that a service could fetch"),
+        ("upload", False, {B, W}, "via=upload: the captioner takes no sound that way; take bas"),
+        ("url", True, {B}, "via=url: the captioner takes no sound that way; take base64"),
+        ("url", False, ALL, "via=url: the source is no URL that a service could fetch"),
     ],
 )
 def test_ways_that_there_are_not_are_refused(
@@ -105,10 +105,10 @@ def test_a_url_is_sent_only_if_nothing_has_to_be_changed() -> None:
     fitting: dict[str, Any] = {"codec": "mp3", "container": "mp3", "size_bytes": 20_000_000}
     plan = planned(1200, (W, B, U), **fitting)
     assert (plan.via, plan.action) == (W, Action.PASS_THROUGH)
-    assert plan.reasons[-1].startswith("It is sent as the URL that it was given by")
+    assert plan.reasons[-1].startswith("It is sent by its own URL")
     plan = planned(200, (W, B, U))
     assert (plan.via, plan.action) == (B, Action.ENCODE)
-    assert plan.reasons[-1].endswith("as it lies at its URL it does not fit.")
+    assert plan.reasons[-1].endswith("the file at its URL does not fit.")
     plan = planned(300, (W, B, U))
     assert plan.via is U
 
