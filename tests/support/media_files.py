@@ -75,7 +75,7 @@ class Kind:
         make: writes the file.
         tone_s: where in it the tone begins.
         pictures: its picture streams; one with `cover` in its name is a cover.
-        glanced: whether it is read in process, without ffmpeg.
+        in_process: whether it is read in process, without ffmpeg.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Kind:
     channels: int
     tone_s: float
     pictures: int
-    glanced: bool
+    in_process: bool
 
 
 def kind(
@@ -99,7 +99,7 @@ def kind(
     *,
     tone_s: float = TONE_S,
     pictures: int = 0,
-    glanced: bool = False,
+    in_process: bool = False,
 ) -> Kind:
     """A row of the table below; `make` may be options for ffmpeg."""
     return Kind(
@@ -111,7 +111,7 @@ def kind(
         channels=channels,
         tone_s=tone_s,
         pictures=pictures,
-        glanced=glanced,
+        in_process=in_process,
     )
 
 
@@ -177,16 +177,18 @@ LATER = "-output_ts_offset 7.5"  # time stamps that do not begin at 0
 WMA_S = TONE_S - 2048 / 48_000
 
 KINDS = [
-    kind("8-bit.wav", "-c:a pcm_u8", "wav", "pcm_u8", 8_000, 1, glanced=True),
-    kind("16-bit.wav", "-c:a pcm_s16le", "wav", "pcm_s16le", glanced=True),
-    kind("24-bit.wav", by_libsndfile("WAV", "PCM_24"), "wav", "pcm_s24le", 48_000, glanced=True),
-    kind("32-bit.wav", by_libsndfile("WAV", "PCM_32"), "wav", "pcm_s32le", 22_050, 1, glanced=True),
-    kind("float.wav", by_libsndfile("WAV", "FLOAT"), "wav", "pcm_f32le", 32_000, glanced=True),
-    kind("double.wav", "-c:a pcm_f64le", "wav", "pcm_f64le", 96_000, 1, glanced=True),
-    kind("no-numbers.wav", with_no_numbers, "wav", "pcm_f32le", glanced=True),
-    kind("extensible.wav", by_libsndfile("WAVEX", "PCM_16"), "wav", "pcm_s16le", glanced=True),
-    kind("extensible-24.wav", "-c:a pcm_s24le", "wav", "pcm_s24le", 192_000, glanced=True),
-    kind("extensible-32.wav", "-c:a pcm_s32le", "wav", "pcm_s32le", 11_025, 1, glanced=True),
+    kind("8-bit.wav", "-c:a pcm_u8", "wav", "pcm_u8", 8_000, 1, in_process=True),
+    kind("16-bit.wav", "-c:a pcm_s16le", "wav", "pcm_s16le", in_process=True),
+    kind("24-bit.wav", by_libsndfile("WAV", "PCM_24"), "wav", "pcm_s24le", 48_000, in_process=True),
+    kind(
+        "32-bit.wav", by_libsndfile("WAV", "PCM_32"), "wav", "pcm_s32le", 22_050, 1, in_process=True
+    ),
+    kind("float.wav", by_libsndfile("WAV", "FLOAT"), "wav", "pcm_f32le", 32_000, in_process=True),
+    kind("double.wav", "-c:a pcm_f64le", "wav", "pcm_f64le", 96_000, 1, in_process=True),
+    kind("no-numbers.wav", with_no_numbers, "wav", "pcm_f32le", in_process=True),
+    kind("extensible.wav", by_libsndfile("WAVEX", "PCM_16"), "wav", "pcm_s16le", in_process=True),
+    kind("extensible-24.wav", "-c:a pcm_s24le", "wav", "pcm_s24le", 192_000, in_process=True),
+    kind("extensible-32.wav", "-c:a pcm_s32le", "wav", "pcm_s32le", 11_025, 1, in_process=True),
     kind("three.wav", "-c:a pcm_s16le", "wav", "pcm_s16le", 48_000, 3),
     kind("eight.wav", "-c:a pcm_s16le", "wav", "pcm_s16le", 48_000, 8),
     kind("rf64.wav", "-c:a pcm_s16le -rf64 always", "wav", "pcm_s16le"),
@@ -203,11 +205,11 @@ KINDS = [
     kind("be.caf", "", "caf", "pcm_s16be", 48_000, 1),
     kind("alac.caf", "-c:a alac", "caf", "alac"),
     kind("sun.au", "", "au", "pcm_s16be", 8_000, 1),
-    kind("stereo.flac", "", "flac", "flac", glanced=True),
-    kind("speech.flac", "", "flac", "flac", 16_000, 1, glanced=True),
-    kind("fine.flac", "-sample_fmt s32", "flac", "flac", 192_000, glanced=True),
+    kind("stereo.flac", "", "flac", "flac", in_process=True),
+    kind("speech.flac", "", "flac", "flac", 16_000, 1, in_process=True),
+    kind("fine.flac", "-sample_fmt s32", "flac", "flac", 192_000, in_process=True),
     kind("eight.flac", "", "flac", "flac", 48_000, 8),
-    kind("cover.flac", COVER, "flac", "flac", pictures=1, glanced=True),
+    kind("cover.flac", COVER, "flac", "flac", pictures=1, in_process=True),
     kind("aac.m4a", "-c:a aac", "m4a", "aac"),
     kind("aac-8k.m4a", "-c:a aac", "m4a", "aac", 8_000, 1),
     kind("aac-96k.m4a", "-c:a aac", "m4a", "aac", 96_000),
