@@ -1,9 +1,9 @@
-"""A timeline inside the media file that it tells of: a subtitle track, and chapters.
+"""`embed`: write a timeline into its media file, as a subtitle track and as chapters.
 
-Rules: every other stream is copied packet by packet, tags and cover art are kept; the file appears
-whole or not at all, and the source is only read. What goes in is what the formats `srt` (or `vtt`)
-and `ffmetadata` hold. Times are moved from the clock of the sound track, which begins with its
-first sample, to the container's, on which a track may begin late.
+Rules: every other stream is copied packet by packet; tags and cover art are kept; the new file
+appears complete or not at all, and the source is only read. ffmpeg reads the timeline from the
+formats `srt` (or `vtt`) and `ffmetadata`. A timeline's clock starts at the first sample of its
+sound track; `embed` moves the times to the container's clock, on which a track may begin late.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +34,23 @@ DEMUXERS = {"srt": "srt", "vtt": "webvtt"}
 PICTURES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 TRACK_NAME = "Captions"
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
-MOST_TICKS = 2**31 - 1  # of one chapter on the clock of an MP4's header
-USUAL_CLOCK_HZ = 1000
+MOST_TICKS = 2**31 - 1  # in one chapter, on the clock of an MP4's header
+DEFAULT_CLOCK_HZ = 1000
 MOST_LISTED_CHAPTERS = 255  # the older of an MP4's two lists of chapters counts them in 8 bits
-ALIKE_S = 1.0  # a timeline and a recording that differ by more may not belong together
+# A timeline whose duration differs by more than this is perhaps not of this recording.
+ALIKE_S = 1.0
 ALIKE_SHARE = 0.01
-
-
-def _clock_hz(line: Timeline) -> int:
-    """The clock of an MP4's header: the sound's own, so that no edit of it is rounded.
-
-    Left to itself ffmpeg 9 takes one on which every track is exact, and then loses chapters that
-    have more than 2^31 ticks of it (of 20 minutes, say).
-    """
-    longest = max((entry.source_span.samples for entry in line.entries), default=0)
-    return line.source.sample_rate_hz if longest <= MOST_TICKS else USUAL_CLOCK_HZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
-    """What has been put where.
+    """The result of `embed`.
 
     Attributes:
-        subtitles: the codec of the subtitle track, None where the container has no such tracks.
-        chapters: how many there are.
-        notes: what is not as in the source or the timeline, as sentences.
+        path: the new file.
+        subtitles: the codec of its subtitle track, None if the container has no such tracks.
+        chapters: the number of its chapters.
+        notes: differences from the source and from the timeline, as sentences.
     """
 
     path: Path
@@ -79,17 +70,17 @@ def embed(
     """Write the media file with the timeline inside: a subtitle track and chapters.
 
     Args:
-        media: the media file that the timeline is of, or one with the same sound.
-        timeline: the timeline, or the `.json` file that it is in.
-        out: the file to be made; its ending names the container.
-        overwrite: replace what is there; never one of the inputs.
-        spread: lay the sentences of each segment over it as subtitles of their own.
+        media: the captioned media file, or one with the same sound.
+        timeline: the timeline, or its `.json` file.
+        out: the new file; its ending selects the container.
+        overwrite: replace an existing file, but never an input.
+        spread: give each sentence its own subtitle, with times in proportion to their length.
 
     Raises:
-        UsageError: the container holds neither subtitles nor chapters, or not this much text.
-        InputError: the media or the timeline cannot be read, or the container cannot hold what is
-            in the media.
-        OutputError: the file cannot be written, is there already or is one of the inputs.
+        UsageError: the container holds neither subtitles nor chapters, or less text than this.
+        InputError: the media or the timeline cannot be read, or the container cannot hold the
+            streams of the media file.
+        OutputError: the new file cannot be written, exists already or is one of the inputs.
         ToolError: ffmpeg failed.
     """
     place = Path(os.path.abspath(out))  # noqa: PTH100 - keeps links as they are
@@ -98,9 +89,9 @@ def embed(
     files.refuse_inputs([place], inputs)
     if not overwrite:
         files.refuse_existing([place])
-    line = timeline if isinstance(timeline, Timeline) else load(timeline)
-    layout = probe_file.probe_streams(media)
-    shown = line.shifted(layout.late_s(line.source.track))
+    loaded = timeline if isinstance(timeline, Timeline) else load(timeline)
+    source = probe_file.probe_streams(media)
+    shown = loaded.shifted(source.late_s(loaded.source.track))
     _refuse_too_many(container, captions, shown)
     _refuse_long_texts(captions, shown.spread() if spread else shown)
     with files.staging(place.parent) as folder:
@@ -114,10 +105,10 @@ def embed(
             clock_hz=_clock_hz(shown),
             staged=staged,
         )
-        left_out = _mux(job, layout)
+        left_out = _mux(job, source)
         with files.writing(place):
             staged.replace(place)
-    notes = (*_notes(captions, layout, shown, spread=spread), *left_out)
+    notes = (*_notes(captions, source, shown, spread=spread), *left_out)
     return Embedded(
         path=place, subtitles=captions.subtitles, chapters=len(shown.entries), notes=notes
     )
@@ -125,11 +116,11 @@ def embed(
 
 def _container(place: Path) -> tuple[Container, Captions]:
     """The container of the new file, and how it carries a timeline."""
-    known = captioned_containers()
+    rows = captioned_containers()
     try:
-        return known[place.suffix.lower().removeprefix(".")]
+        return rows[place.suffix.lower().removeprefix(".")]
     except KeyError:
-        suffixes = ", ".join(f".{suffix}" for suffix in known)
+        suffixes = ", ".join(f".{suffix}" for suffix in rows)
         raise UsageError(
             f"{place.suffix or place.name!r} is no container for subtitles or chapters",
             fix=f"let the name end in {suffixes}; .mkv and .mka hold any sound",
@@ -137,21 +128,21 @@ def _container(place: Path) -> tuple[Container, Captions]:
         ) from None
 
 
-def _refuse_too_many(container: Container, captions: Captions, line: Timeline) -> None:
+def _refuse_too_many(container: Container, captions: Captions, timeline: Timeline) -> None:
     """Refuse more chapters than the container's list counts: the file would be invalid."""
     most = captions.max_chapters
-    if most is not None and len(line.entries) > most:
+    if most is not None and len(timeline.entries) > most:
         raise UsageError(
             f"an {container.title} holds {most} chapters, and the timeline has "
-            f"{len(line.entries):,} entries",
+            f"{len(timeline.entries):,} entries",
             fix="make an .mka, which holds any number",
         )
 
 
-def _refuse_long_texts(captions: Captions, line: Timeline) -> None:
+def _refuse_long_texts(captions: Captions, timeline: Timeline) -> None:
     if captions.subtitles != MOV_TEXT:
         return
-    for cue in cues(line):
+    for cue in cues(timeline):
         size_bytes = len(full_text(cue.entry).encode())
         if size_bytes > MOST_TEXT_BYTES:
             raise UsageError(
@@ -161,14 +152,24 @@ def _refuse_long_texts(captions: Captions, line: Timeline) -> None:
             )
 
 
+def _clock_hz(timeline: Timeline) -> int:
+    """The clock of an MP4's header: the sample rate of the sound, so that no edit is rounded.
+
+    Without this option ffmpeg 9 takes a clock on which every track is exact, and then loses
+    chapters of more than 2^31 ticks of it (20 minutes, for example).
+    """
+    longest = max((entry.source_span.samples for entry in timeline.entries), default=0)
+    return timeline.source.sample_rate_hz if longest <= MOST_TICKS else DEFAULT_CLOCK_HZ
+
+
 def _write_texts(
-    folder: Path, captions: Captions, line: Timeline, *, spread: bool
+    folder: Path, captions: Captions, timeline: Timeline, *, spread: bool
 ) -> dict[str, Path]:
-    """The files that ffmpeg reads the timeline from, by their formats."""
+    """Write the files from which ffmpeg reads the timeline, and return them by their formats."""
     formats = [CHAPTERS, *([captions.text] if captions.subtitles else [])]
     paths = {name: folder / f"timeline.{name}" for name in formats}
     for name, path in paths.items():
-        text = render(line, name, spread=spread)
+        text = render(timeline, name, spread=spread)
         with files.writing(path):
             path.write_text(text, encoding="utf-8", newline="\n")
     return paths
@@ -179,7 +180,7 @@ def _write_texts(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """What goes into one file."""
+    """The parameters of one new file."""
 
     media: Path
     muxer: str
@@ -189,39 +190,39 @@ class _Job:
     staged: Path
 
 
-def _mux(job: _Job, layout: MediaStreams) -> list[str]:
-    """Make the file; return what could not come along, as sentences.
+def _mux(job: _Job, source: MediaStreams) -> list[str]:
+    """Make the file; return sentences on the streams that it leaves out.
 
-    Data streams (a camera's positions, say) come along where the container takes them.
+    It keeps data streams (a camera's positions, for example) if the container takes them.
     """
-    kept = [stream for stream in layout.streams if not _is_chapter_track(stream)]
+    kept = [stream for stream in source.streams if not _is_chapter_track(stream)]
     without_data = [stream for stream in kept if stream.kind != "Data"]
-    left = len(kept) - len(without_data)
+    dropped = len(kept) - len(without_data)
     try:
         _run(job, kept)
     except ToolError as error:
-        if not left:
-            raise _unheld(error, job) from error
+        if not dropped:
+            raise _cannot_hold(error, job) from error
     else:
         return []
     try:
         _run(job, without_data)
     except ToolError as error:
-        raise _unheld(error, job) from error
-    return [f"{left} data stream{'s' if left > 1 else ''} could not come along."]
+        raise _cannot_hold(error, job) from error
+    return [f"The container cannot hold {dropped} data stream{'s' if dropped > 1 else ''}."]
 
 
 def _is_chapter_track(stream: MediaStream) -> bool:
-    """Whether it is the text of an MP4's chapters, which are written anew."""
+    """Whether it is the text track of an MP4's chapters, which the new chapters replace."""
     return stream.kind == "Data" and stream.tag == "text"
 
 
 def _run(job: _Job, kept: list[MediaStream]) -> None:
-    """Run ffmpeg: each stream copied, the subtitles last among them, the chapters beside them."""
+    """Run ffmpeg: copy every stream, append the subtitles as the last one, set the chapters."""
     captions = job.captions
     covers = [stream for stream in kept if stream.is_cover] if captions.attaches_covers else []
-    source = ffmpeg.source(job.media)
-    nodes = [source[str(stream.index)] for stream in kept if stream not in covers]
+    media = ffmpeg.source(job.media)
+    nodes = [media[str(stream.index)] for stream in kept if stream not in covers]
     options: dict[str, Any] = {"c": "copy", **captions.muxer_options}
     if captions.subtitles == MOV_TEXT:
         options["movie_timescale"] = job.clock_hz
@@ -231,9 +232,9 @@ def _run(job: _Job, kept: list[MediaStream]) -> None:
         options[f"metadata:s:s:{number}"] = f"{captions.track_tag}={TRACK_NAME}"
         if captions.subtitles == MOV_TEXT:
             options[f"c:s:{number}"] = MOV_TEXT
-            # Counted in microseconds, as ffmpeg does, a subtitle could not last 36 minutes.
-            options[f"bsf:s:{number}"] = f"setts=time_base=1/{USUAL_CLOCK_HZ}"
-    # Chapters are no stream; a selector that matches nothing makes the file an input.
+            # In ffmpeg's default unit of microseconds, a subtitle could not last 36 minutes.
+            options[f"bsf:s:{number}"] = f"setts=time_base=1/{DEFAULT_CLOCK_HZ}"
+    # Chapters are no stream; this optional selector matches nothing and makes the file an input.
     nodes.append(ffmpeg.own_source(job.texts[CHAPTERS], demuxer=CHAPTERS)["t?"])
     node = ffmpeg.output(
         nodes,
@@ -252,7 +253,7 @@ def _run(job: _Job, kept: list[MediaStream]) -> None:
 
 
 def _attachments(job: _Job, covers: list[MediaStream], first: int) -> list[str]:
-    """The options that attach pictures as Matroska has them; copied, they would become videos."""
+    """The options that attach covers as Matroska does; a copied cover would become a video."""
     options: list[str] = []
     for number, stream in enumerate(covers):
         suffix, kind = PICTURES.get(stream.codec, (stream.codec, f"image/{stream.codec}"))
@@ -269,7 +270,7 @@ def _attachments(job: _Job, covers: list[MediaStream], first: int) -> list[str]:
     return options
 
 
-def _unheld(error: ToolError, job: _Job) -> Exception:
+def _cannot_hold(error: ToolError, job: _Job) -> Exception:
     if error.returncode is None or error.returncode < 0:
         return error
     cause = ffmpeg.last_line(error.stderr_tail)
@@ -277,29 +278,29 @@ def _unheld(error: ToolError, job: _Job) -> Exception:
     is_other = own.removeprefix(".") in captioned_containers() and own != job.staged.suffix.lower()
     other = own if is_other else ".mkv"
     return InputError(
-        f"a {job.staged.suffix} cannot hold what is in it ({cause})",
+        f"a {job.staged.suffix} cannot hold the streams of this file ({cause})",
         fix=f"let the name of the new file end in {other}",
     )
 
 
-# -------------------------------------------------------------------------------------- words
+# -------------------------------------------------------------------------------------- notes
 
 
 def _notes(
-    captions: Captions, layout: MediaStreams, line: Timeline, *, spread: bool
+    captions: Captions, source: MediaStreams, timeline: Timeline, *, spread: bool
 ) -> Iterator[str]:
-    if layout.has_chapters:
-        yield "The chapters that it had are replaced."
+    if source.has_chapters:
+        yield "Its own chapters were replaced."
     if not captions.subtitles:
-        yield "It has no subtitle tracks: there are chapters only."
-    if captions.subtitles == MOV_TEXT and len(line.entries) > MOST_LISTED_CHAPTERS:
+        yield "The container has no subtitle tracks, so the file has chapters only."
+    if captions.subtitles == MOV_TEXT and len(timeline.entries) > MOST_LISTED_CHAPTERS:
         yield f"Some players list only the first {MOST_LISTED_CHAPTERS} chapters."
-    yield from losses(line, CHAPTERS)
+    yield from losses(timeline, CHAPTERS)
     if captions.subtitles:
-        yield from losses(line, captions.text, spread=spread)
-    length_s, media_s = Fraction(line.source.span.duration_s), layout.duration_s
+        yield from losses(timeline, captions.text, spread=spread)
+    length_s, media_s = timeline.source.span.exact_s, source.duration_s
     if media_s is not None and abs(length_s - media_s) > ALIKE_S + ALIKE_SHARE * media_s:
         yield (
-            f"The timeline is {float(length_s):.1f} s long and the media {float(media_s):.1f} s: "
-            "they may not belong together."
+            f"The timeline is {float(length_s):.1f} s long and the media file "
+            f"{float(media_s):.1f} s: they may not belong together."
         )

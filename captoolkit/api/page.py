@@ -1,7 +1,7 @@
-"""What there is to look at: a timeline as a page, a plan as a picture, each with its sound.
+"""`page`: a timeline as an HTML page with the waveform and the sound of its recording.
 
-Rules: the recording is decoded once more for it, block by block, and only read. A page never fails
-for want of its recording: it says what is missing and shows everything else.
+Rules: the recording is only read; it is decoded once, block by block, for its waveform. A missing
+or changed recording is not an error: the page explains it and shows everything else.
 """
 
 from __future__ import annotations
@@ -28,54 +28,55 @@ from captoolkit.timeline.wording import one_line
 from captoolkit.units import format_clock, format_size
 
 MAX_EMBEDDED_BYTES = 20_000_000
-MOST_PLACES = 3  # named in the sentence that says why there is no sound
+MOST_PARTS = 3  # the sentence on a missing sound names so many
 
 
 def page(
     timeline: Timeline, *, folder: str | os.PathLike[str] | None = None, embed_audio: bool = False
 ) -> str:
-    """Return a timeline as an HTML page with the waveform of its recording, if that is there.
+    """Return a timeline as an HTML page with the waveform of its recording, if that is available.
 
-    The recording is looked for where the timeline says it was, and measured in one more decode.
-    Where it is gone, is another one by now (its bytes are compared) or cannot be decoded, where the
-    timeline lies over stretches of recordings (`parts`), the page says so and has no waveform; it
-    never fails for that.
+    The recording is read from the path in the timeline. If it is missing, has changed (its bytes
+    are compared) or cannot be decoded, or if the timeline consists of stretches of recordings
+    (`parts`), the page says so and has no waveform and no sound.
 
     Args:
-        timeline: what the page tells.
-        folder: where the page will lie: a recording in it or below is linked by its place beside
-            the page, so that both can be moved together. Any other is linked by its full path.
-        embed_audio: put the recording itself into the page, its bytes as they are.
+        timeline: the timeline to show.
+        folder: the folder of the page. The link to a recording in or below it is relative, so that
+            both can be moved together; the link to any other recording is absolute.
+        embed_audio: put the bytes of the recording into the page.
 
     Raises:
-        UsageError: the entries are out of order; or the recording is to be embedded and is not
-            there, or has more than `MAX_EMBEDDED_BYTES`.
+        UsageError: the entries are out of order; or `embed_audio` is set and the recording is not
+            available, or has more than `MAX_EMBEDDED_BYTES`.
     """
-    from captoolkit.timeline import html  # here, because it loads jinja2
+    from captoolkit.timeline import html  # imported here because it loads jinja2
 
     refuse_disorder(timeline)
     try:
-        info, track = _found(timeline)
+        info, track = _recording(timeline)
         audio = _embedded(info) if embed_audio else _link(Path(info.path), folder)
         envelope = measure_file.envelope(Path(info.path), track)
     except CaptoolkitError as error:
         if embed_audio:
-            raise _not_embedded(error) from error
-        return html.render(timeline, remarks=[_sentence(error)])
+            raise _embedding_error(error) from error
+        remark = f"There is no waveform and no sound, because {error.problem}."
+        return html.render(timeline, remarks=[remark])
     return html.render(timeline, envelope=envelope, audio=audio, remarks=_remarks(info, track))
 
 
-def _found(timeline: Timeline) -> tuple[MediaInfo, Track]:
-    """The recording of a timeline and its track, if it is still the one it was.
+def _recording(timeline: Timeline) -> tuple[MediaInfo, Track]:
+    """The recording of a timeline and its captioned track, if it is unchanged.
 
     Raises:
-        UsageError: it is not one recording from its beginning, it never was a file, or another one
-            has its name now.
-        InputError: it is gone, or is no media any more.
+        UsageError: the timeline is not one recording from its beginning, the recording was not a
+            file, or the file has changed.
+        InputError: the file is missing, or is no media file.
     """
     source = timeline.source
     if timeline.parts:
-        raise UsageError(f"the timeline's clock is no recording's own: {_places(timeline.parts)}")
+        places = _describe_parts(timeline.parts)
+        raise UsageError(f"the timeline's clock is no recording's own: {places}")
     if is_web_url(source.path) or not Path(source.path).is_absolute():
         raise UsageError("the recording was no file on a disk")
     info = probe(source.path)
@@ -90,14 +91,14 @@ def _found(timeline: Timeline) -> tuple[MediaInfo, Track]:
     return info, track
 
 
-def _places(parts: Sequence[SourcePart]) -> str:
-    """Which stretch of which recording lies where, as a person says it; of many, the first."""
-    told = [_place(part) for part in parts[:MOST_PLACES]]
-    left = len(parts) - len(told)
-    return ", ".join([*told, f"and {left} more"] if left else told)
+def _describe_parts(parts: Sequence[SourcePart]) -> str:
+    """The stretches of recordings and their places on the timeline; of many, the first."""
+    texts = [_describe_part(part) for part in parts[:MOST_PARTS]]
+    others = len(parts) - len(texts)
+    return ", ".join([*texts, f"and {others} more"] if others else texts)
 
 
-def _place(part: SourcePart) -> str:
+def _describe_part(part: SourcePart) -> str:
     span = part.source_span
     at, start, end = (
         format_clock(Fraction(samples, span.rate_hz), decimals=3)
@@ -108,19 +109,16 @@ def _place(part: SourcePart) -> str:
 
 
 def _refuse_other_bytes(info: MediaInfo, source: SourceInfo) -> None:
-    """Raise `UsageError` where a file is not the one that was captioned, byte by byte.
+    """Raise `UsageError` if the file's bytes are not those of the captioned file.
 
-    Reading it once more is little beside decoding it, and recorders make files of equal length.
+    Recorders make files of equal length, so the length alone proves nothing; hashing a file takes
+    little time compared with decoding it.
     """
     other = "the file has changed since it was captioned"
     if info.size_bytes != source.size_bytes:
         raise UsageError(f"{other}: it has {info.size_bytes} bytes, not {source.size_bytes}")
     if source.sha256 and sha256(Path(info.path)) != source.sha256:
         raise UsageError(f"{other}: it is as large as it was and has other bytes")
-
-
-def _sentence(error: CaptoolkitError) -> str:
-    return f"There is no waveform and no sound, because {error.problem}."
 
 
 def _remarks(info: MediaInfo, track: Track) -> Sequence[str]:
@@ -133,7 +131,7 @@ def _remarks(info: MediaInfo, track: Track) -> Sequence[str]:
 
 
 def _link(path: Path, folder: str | os.PathLike[str] | None) -> str:
-    """The URL by which a page in that folder finds a file."""
+    """The URL of a file for a page in that folder."""
     if folder is not None:
         place = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links as they are
         if path.is_relative_to(place):
@@ -142,18 +140,18 @@ def _link(path: Path, folder: str | os.PathLike[str] | None) -> str:
 
 
 def refuse_unembeddable(info: MediaInfo) -> None:
-    """Refuse a recording that cannot be put into a page, before anything is done with it.
+    """Refuse a recording that cannot be embedded in a page, before it is captioned.
 
     Raises:
-        UsageError: it is no file on a disk, or has more than `MAX_EMBEDDED_BYTES`.
+        UsageError: the recording is no file on a disk, or has more than `MAX_EMBEDDED_BYTES`.
     """
     try:
         _refuse_unembeddable(info)
     except UsageError as error:
-        raise _not_embedded(error) from error
+        raise _embedding_error(error) from error
 
 
-def _not_embedded(error: CaptoolkitError) -> UsageError:
+def _embedding_error(error: CaptoolkitError) -> UsageError:
     return UsageError(
         f"the recording cannot be put into the page: {error.problem}",
         fix="leave --embed-audio (embed_audio) out",
@@ -171,7 +169,7 @@ def _refuse_unembeddable(info: MediaInfo) -> None:
 
 
 def _embedded(info: MediaInfo) -> str:
-    """The file itself as a `data:` URL."""
+    """The file as a `data:` URL."""
     _refuse_unembeddable(info)
     kind = containers.of(info.container).media_type or f"audio/{info.container}"
     return f"data:{kind};base64,{base64.b64encode(Path(info.path).read_bytes()).decode()}"

@@ -105,7 +105,7 @@ class Timeline:
 
     def _status_total(self, status: Status) -> StatusTotal:
         spans = [entry.source_span for entry in self.entries if entry.status is status]
-        total_s = sum((Fraction(span.samples, span.rate_hz) for span in spans), Fraction(0))
+        total_s = sum((span.exact_s for span in spans), Fraction(0))
         return StatusTotal(entries=len(spans), duration_s=total_s)
 
     # -------------------------------------------------------------------------- selecting
