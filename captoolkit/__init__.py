@@ -12,7 +12,10 @@ The verbs are `probe`, `plan`, `prepare`, `split`, `caption`, `captions` and `ac
 `Conversation` asks a model questions about sound; `targets` lists the supported services; `render`
 and `parse` turn a timeline into text and back, `save` and `load` write and read it as a file,
 `page` makes an HTML page of it and its recording, and `embed` puts it into the media file.
-Importing this package loads nothing else: each name is imported on first use.
+
+The public names are those in `__all__` of this package, of `captoolkit.model`, `.events`,
+`.errors`, `.timeline`, `.captioners` and `.emulator`. Importing this package loads nothing else:
+each name is imported on first use.
 """
 
 from __future__ import annotations
@@ -21,14 +24,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from captoolkit.api.ask import Conversation
-    from captoolkit.api.caption import acaption, caption, captions
-    from captoolkit.api.embed import embed
+    from captoolkit.api.ask import Conversation, ConversationOptions
+    from captoolkit.api.caption import CaptionOptions, acaption, caption, captions
+    from captoolkit.api.embed import Embedded, embed
     from captoolkit.api.page import page
     from captoolkit.api.plan import plan
     from captoolkit.api.prepare import prepare
     from captoolkit.api.probe import probe
     from captoolkit.api.split import split
+    from captoolkit.captioners import CaptionerOptions
+    from captoolkit.dispatch.budget import Budget
+    from captoolkit.dispatch.retry import RetryPolicy
+    from captoolkit.dispatch.run import Captions
     from captoolkit.errors import (
         CaptoolkitError,
         InputError,
@@ -48,14 +55,25 @@ if TYPE_CHECKING:
     )
     from captoolkit.media.source import Source
     from captoolkit.pipeline.prepared import Prepared
+    from captoolkit.pipeline.segment import ReadySegment
+    from captoolkit.planning.options import PlanOptions, SplitOptions
     from captoolkit.services.catalogue import targets
-    from captoolkit.timeline import Timeline, load, parse, render, save
+    from captoolkit.support.cancel import Clock
+    from captoolkit.timeline import FormatOptions, Timeline, load, parse, render, save
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Budget",
+    "CaptionOptions",
+    "CaptionerOptions",
+    "Captions",
     "CaptoolkitError",
+    "Clock",
     "Conversation",
+    "ConversationOptions",
+    "Embedded",
+    "FormatOptions",
     "InputError",
     "KeyMissingError",
     "LimitError",
@@ -63,11 +81,15 @@ __all__ = [
     "NotMediaError",
     "OutputError",
     "OutputExistsError",
+    "PlanOptions",
     "Prepared",
+    "ReadySegment",
+    "RetryPolicy",
     "ServiceConnectionError",
     "ServiceError",
     "Source",
     "SourceNotFoundError",
+    "SplitOptions",
     "Timeline",
     "ToolError",
     "ToolNotFoundError",
@@ -91,9 +113,21 @@ __all__ = [
 
 _ERRORS = "captoolkit.errors"
 _HOMES = {
+    "Budget": "captoolkit.dispatch.budget",
+    "CaptionOptions": "captoolkit.api.caption",
+    "CaptionerOptions": "captoolkit.captioners",
+    "Captions": "captoolkit.dispatch.run",
+    "Clock": "captoolkit.support.cancel",
     "Conversation": "captoolkit.api.ask",
+    "ConversationOptions": "captoolkit.api.ask",
+    "Embedded": "captoolkit.api.embed",
+    "FormatOptions": "captoolkit.timeline",
+    "PlanOptions": "captoolkit.planning.options",
     "Prepared": "captoolkit.pipeline.prepared",
+    "ReadySegment": "captoolkit.pipeline.segment",
+    "RetryPolicy": "captoolkit.dispatch.retry",
     "Source": "captoolkit.media.source",
+    "SplitOptions": "captoolkit.planning.options",
     "Timeline": "captoolkit.timeline",
     "acaption": "captoolkit.api.caption",
     "caption": "captoolkit.api.caption",
@@ -113,7 +147,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Fetch a public name from its home when it is first used (PEP 562)."""
+    """Import a public name from its module on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES.get(name, _ERRORS)), name)

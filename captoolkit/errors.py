@@ -1,15 +1,15 @@
-"""Every exception captoolkit raises, in one tree, by whose fault it is.
+"""The exceptions of captoolkit, in one tree, by the party at fault.
 
 ```
 CaptoolkitError
-├── UsageError (ValueError)            the caller asked for something that cannot be
+├── UsageError (ValueError)            an argument or a combination of arguments is invalid
 ├── InputError (ValueError)            the source is at fault: `path`
 │   ├── SourceNotFoundError (FileNotFoundError)
-│   ├── NotMediaError                  nothing in it that can be decoded
-│   └── NoAudioError                   media, but without the sound asked for
-├── OutputError (OSError)              the result cannot be written: `path`
+│   ├── NotMediaError                  ffmpeg can decode nothing in it
+│   └── NoAudioError                   media without sound, or without the chosen track
+├── OutputError (OSError)              a file cannot be written: `path`
 │   └── OutputExistsError (FileExistsError)
-├── LimitError                         a finished file breaks a limit and is not shipped: `path`
+├── LimitError                         a finished file breaks a limit and is withheld: `path`
 ├── ToolError (RuntimeError)           ffmpeg failed: `argv`, `returncode`, `stderr_tail`
 │   ├── ToolNotFoundError
 │   └── ToolTimeoutError (TimeoutError)
@@ -18,8 +18,9 @@ CaptoolkitError
     └── KeyMissingError
 ```
 
-`str(error)` is one line: what is wrong, then, after a semicolon, what to do about it. The parts
-are in `problem` and `fix`. Every error pickles, so it can cross a process pool.
+`str(error)` is one line: the problem and, after a semicolon, the remedy. The two parts are in
+`problem` and `fix`. Every error can be pickled, and so can cross a process pool. A keyword argument
+that a function does not have raises Python's own `TypeError`.
 
 ```python
 >>> error = UsageError("sample_rate_hz=0 must be at least 1", fix="pass the rate of the samples")
@@ -35,13 +36,32 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
+__all__ = [
+    "CaptoolkitError",
+    "ConnectionFailure",
+    "InputError",
+    "KeyMissingError",
+    "LimitError",
+    "NoAudioError",
+    "NotMediaError",
+    "OutputError",
+    "OutputExistsError",
+    "ServiceConnectionError",
+    "ServiceError",
+    "SourceNotFoundError",
+    "ToolError",
+    "ToolNotFoundError",
+    "ToolTimeoutError",
+    "UsageError",
+]
+
 
 class CaptoolkitError(Exception):
-    """The root: catch this to catch everything that captoolkit raises on purpose.
+    """The base class of all errors that captoolkit raises on purpose.
 
     Attributes:
-        problem: what is wrong, as a clause without a full stop.
-        fix: what the reader can do about it; empty when there is nothing useful to say.
+        problem: the problem, as a clause without a full stop.
+        fix: the remedy, as an imperative clause; empty if there is no useful one.
         path: the file concerned, or None.
     """
 
@@ -61,7 +81,7 @@ class CaptoolkitError(Exception):
 def _rebuild(
     cls: type[CaptoolkitError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> CaptoolkitError:
-    # By calling the class: `cls.__new__` is not safe where two builtins are among its bases.
+    # Calls the class, because `cls.__new__` is not safe with two builtins among the bases.
     error = cls(state["problem"])
     error.args = args
     error.__dict__.update(state)
@@ -69,7 +89,7 @@ def _rebuild(
 
 
 class UsageError(CaptoolkitError, ValueError):
-    """The caller asked for something that cannot be: exit status 2 on the command line."""
+    """An argument, or a combination of arguments, is invalid: exit status 2 on the command line."""
 
 
 class InputError(CaptoolkitError, ValueError):
@@ -77,36 +97,36 @@ class InputError(CaptoolkitError, ValueError):
 
 
 class SourceNotFoundError(InputError, FileNotFoundError):
-    """There is no such source, or it may not be read."""
+    """The source does not exist, or cannot be read."""
 
 
 class NotMediaError(InputError):
-    """ffmpeg finds nothing in the source that can be decoded."""
+    """ffmpeg can decode nothing in the source."""
 
 
 class NoAudioError(InputError):
-    """The source is media, but holds no sound, or not the track asked for."""
+    """The source is media without sound, or without the chosen track."""
 
 
 class OutputError(CaptoolkitError, OSError):
-    """The result cannot be written."""
+    """A file cannot be written."""
 
 
 class OutputExistsError(OutputError, FileExistsError):
-    """The result is there already and overwriting was not asked for."""
+    """A file of that name exists already, and `overwrite` is False."""
 
 
 class LimitError(CaptoolkitError):
-    """A finished file, read back, breaks a limit of its target."""
+    """A finished file breaks a limit of its target; captoolkit withholds it."""
 
 
 class ToolError(CaptoolkitError, RuntimeError):
     """ffmpeg failed.
 
     Attributes:
-        argv: the argument list that was run.
-        returncode: its exit status (negative: the signal that ended it), None if it never ran.
-        stderr_tail: the last lines it wrote to standard error.
+        argv: the arguments of the command.
+        returncode: the exit status; negative for a signal; None if the command never ran.
+        stderr_tail: the last lines of its standard error.
     """
 
     def __init__(
@@ -126,22 +146,22 @@ class ToolError(CaptoolkitError, RuntimeError):
 
 
 class ToolNotFoundError(ToolError):
-    """There is no ffmpeg that can do the work."""
+    """There is no ffmpeg, or it cannot do the work."""
 
 
 class ToolTimeoutError(ToolError, TimeoutError):
-    """ffmpeg made no progress within its time and was ended."""
+    """ffmpeg made no progress within the time limit, and captoolkit ended it."""
 
 
 class ServiceError(CaptoolkitError, RuntimeError):
-    """A captioning service failed or refused.
+    """A captioning service failed, or refused a request.
 
     Attributes:
-        status_code: the HTTP status, None when no answer came.
-        code: the service's own error code, None when it gave none.
-        message: the service's own message, None when it gave none.
-        request_id: what the service's support asks for, None when it gave none.
-        retry_after_s: how long the service wants to be left alone, None when it did not say.
+        status_code: the HTTP status; None if there was no response.
+        code: the service's own error code; None if it gave none.
+        message: the service's own message; None if it gave none.
+        request_id: the service's number of the request, for its support; None if it gave none.
+        retry_after_s: the wait that the service demands; None if it demands none.
     """
 
     def __init__(
@@ -165,7 +185,7 @@ class ServiceError(CaptoolkitError, RuntimeError):
 
 
 class ConnectionFailure(StrEnum):
-    """Why no complete answer arrived."""
+    """The reason why no complete answer arrived."""
 
     UNREACHABLE = "unreachable"  # no connection was made
     CERTIFICATE = "certificate"  # the host could not prove its name
@@ -178,12 +198,12 @@ class ConnectionFailure(StrEnum):
 
 
 class ServiceConnectionError(ServiceError, ConnectionError):
-    """No answer arrived, or only a part of one: refused, reset, timed out, not to be trusted.
+    """The connection failed before the whole answer had arrived.
 
-    `status_code` is None as long as no part of an answer has arrived.
+    `status_code` is None unless a part of the answer had arrived.
 
     Attributes:
-        kind: why; if it is not given, `CUT_OFF` with a status and `BROKEN` without one.
+        kind: the reason; callers compare it with the members of `ConnectionFailure`.
     """
 
     def __init__(

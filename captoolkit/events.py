@@ -1,8 +1,8 @@
-"""What long work reports while it runs: plain values, handed to the caller's `on_event`.
+"""Events: the progress of long work, as values that captoolkit passes to `on_event`.
 
-The library prints nothing and draws no bars; whoever calls decides what to show. `on_event` is
-called from the threads that work, one call at a time for each input, and must return quickly; what
-it raises ends the work and reaches the caller.
+The library prints nothing; the caller decides what to show. captoolkit calls `on_event` on its
+worker threads, one call at a time for each input. `on_event` must return quickly. An exception that
+it raises ends the work and reaches the caller. `path` is the name of the input in every event.
 """
 
 from __future__ import annotations
@@ -12,10 +12,24 @@ from dataclasses import dataclass
 
 from captoolkit.model import Encoding, Entry, Plan, Segment
 
+__all__ = [
+    "EntryReady",
+    "Event",
+    "OnEvent",
+    "Progressed",
+    "Replaced",
+    "RetryScheduled",
+    "SegmentReady",
+    "Started",
+    "TextArrived",
+    "Warned",
+    "ignore",
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Work on one input begins, by this plan."""
+    """The work on one input begins."""
 
     path: str
     plan: Plan
@@ -23,7 +37,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """`done_s` of `total_s` of the input have been read, and encoded where that is planned."""
+    """`done_s` of the `total_s` seconds of the input have been processed."""
 
     path: str
     done_s: float
@@ -32,7 +46,7 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentReady:
-    """A segment is finished, read back and checked."""
+    """A segment has been written, read back and checked."""
 
     path: str
     segment: Segment
@@ -40,7 +54,7 @@ class SegmentReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replaced:
-    """A segment came out larger than the limit and was encoded anew, as `encoding`."""
+    """A segment was larger than the limit and has been encoded again, as `encoding`."""
 
     path: str
     index: int
@@ -49,9 +63,9 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryReady:
-    """A segment has been captioned, or has failed.
+    """A segment has its entry in the timeline: a caption, or the reason for a missing one.
 
-    `recalled` is True where an earlier run had the answer, so that nothing was asked or paid.
+    `recalled` is True if the answer came from the ledger: no request was sent and paid.
     """
 
     path: str
@@ -61,7 +75,7 @@ class EntryReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextArrived:
-    """A piece of a segment's caption has come (with `stream=True`); it follows those before it."""
+    """The next piece of a segment's caption has arrived (with `stream=True`)."""
 
     path: str
     index: int
@@ -69,10 +83,10 @@ class TextArrived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedAgain:
-    """A segment could not be captioned and will be asked about again, `wait_s` from now.
+class RetryScheduled:
+    """A request failed with a transient error and will be repeated in `wait_s` seconds.
 
-    What `TextArrived` brought of it so far is void.
+    The pieces that `TextArrived` has reported for this segment so far are void.
     """
 
     path: str
@@ -83,17 +97,24 @@ class AskedAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
-    """Something about the input that its user should know; the work goes on."""
+    """The input has an irregularity that the user should know of; the work continues."""
 
     path: str
     message: str
 
 
 Event = (
-    Started | Progressed | SegmentReady | Replaced | EntryReady | TextArrived | AskedAgain | Warned
+    Started
+    | Progressed
+    | SegmentReady
+    | Replaced
+    | EntryReady
+    | TextArrived
+    | RetryScheduled
+    | Warned
 )
 OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """Do nothing with an event: the default `on_event`."""
+    """Ignore an event: the default `on_event`."""

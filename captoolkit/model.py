@@ -1,10 +1,12 @@
-"""The values that flow through captoolkit, each frozen: what is upstream is never changed.
+"""The values that pass from stage to stage: `MediaInfo`, `Plan`, `Segment`, `Caption`, `Entry`.
 
-`MediaInfo -> Plan -> Segment -> Caption -> Entry`, and on to `Timeline` (`timeline/value.py`)
+`probe` returns a `MediaInfo`, `plan` a `Plan`, `prepare` makes each `Segment`, a captioner returns
+a `Caption` of it, and `Entry` is its place in a `Timeline` (`captoolkit.timeline`).
 
-Rules: a time is a whole number of samples together with the rate it is counted at (`Span`), half
-open, and its name says whose clock it is on (`source_span` is the source's). Units are in names.
-Nothing here opens a file or starts anything.
+Rules: values are frozen and have keyword arguments only. A position in time is a whole number of
+samples at a stated rate; a stretch of time is a `Span`, and the name of the field says on which
+clock it lies (`source_span`: the source's). Seconds as floats are for display. Names end in their
+unit: `_samples`, `_hz`, `_s`, `_bytes`. No function in this module opens a file.
 """
 
 from __future__ import annotations
@@ -15,9 +17,38 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
+__all__ = [
+    "USAGE_FIELDS",
+    "Action",
+    "Caption",
+    "CaptionerInfo",
+    "Cost",
+    "CostRange",
+    "Encoding",
+    "Entry",
+    "Envelope",
+    "Fact",
+    "MediaInfo",
+    "Picture",
+    "Plan",
+    "Price",
+    "Segment",
+    "SourceInfo",
+    "Span",
+    "Status",
+    "Target",
+    "Track",
+    "Usage",
+    "Via",
+]
+
 
 class Action(StrEnum):
-    """What is done to a source to make it fit, from least to most change."""
+    """The change that makes a source fit its target, from the least to the greatest.
+
+    `PASS_THROUGH` keeps the file byte by byte; `REMUX` moves its frames to another container;
+    `COPY` divides its frames among segments; `ENCODE` decodes and encodes the sound.
+    """
 
     PASS_THROUGH = "pass-through"  # noqa: S105 - an action, not a password
     REMUX = "remux"
@@ -26,7 +57,11 @@ class Action(StrEnum):
 
 
 class Via(StrEnum):
-    """How a segment travels to the service; each way has limits of its own."""
+    """The way of a segment to the service; each way has its own size limit.
+
+    `BASE64` puts it into the request, `UPLOAD` into the service's temporary storage, `URL` lets the
+    service fetch the source itself.
+    """
 
     BASE64 = "base64"
     UPLOAD = "upload"
@@ -34,7 +69,7 @@ class Via(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of one entry of a timeline."""
+    """The state of an entry: captioned, without a caption because of an error, or left out."""
 
     OK = "ok"
     FAILED = "failed"
@@ -43,7 +78,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Span:
-    """A half-open stretch of samples: `start_samples <= n < end_samples` at `rate_hz`."""
+    """A half-open stretch of samples: `start_samples <= n < end_samples` at `rate_hz`.
+
+    ```python
+    >>> span = Span(start_samples=0, end_samples=12_000, rate_hz=8_000)
+    >>> span.samples, span.exact_s, span.end_s
+    (12000, Fraction(3, 2), 1.5)
+
+    ```
+    """
 
     start_samples: int
     end_samples: int
@@ -51,22 +94,22 @@ class Span:
 
     @property
     def samples(self) -> int:
-        """How many samples lie in the span."""
+        """The number of samples."""
         return self.end_samples - self.start_samples
 
     @property
     def start_s(self) -> float:
-        """The start in seconds (for showing; the samples are the truth)."""
+        """The start in seconds, for display."""
         return self.start_samples / self.rate_hz
 
     @property
     def end_s(self) -> float:
-        """The end in seconds (for showing)."""
+        """The end in seconds, for display."""
         return self.end_samples / self.rate_hz
 
     @property
     def duration_s(self) -> float:
-        """The length in seconds (for showing)."""
+        """The length in seconds, for display."""
         return self.samples / self.rate_hz
 
     @property
@@ -75,7 +118,7 @@ class Span:
         return Fraction(self.samples, self.rate_hz)
 
 
-# ------------------------------------------------------------------------- what is in a file
+# ------------------------------------------------------------------------ media files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +126,15 @@ class Track:
     """One sound track of a media file.
 
     Attributes:
-        number: its place among the file's sound tracks, from 1.
-        stream_index: its place among all streams, from 0, as ffmpeg counts.
-        codec: ffmpeg's name of it (`aac`, `pcm_s16le`, `amr_nb`).
-        duration_samples: exact, at `sample_rate_hz`: what a full decode gives.
-        counted: True when the samples were counted because the header could not be trusted.
-        bit_rate: bits per second as the header states it, None if it does not.
-        language: ISO 639 code from the tags, None if unknown.
-        default: the track that a player takes when nobody chooses.
+        number: the position among the file's sound tracks, from 1.
+        stream_index: the position among all streams of the file, from 0, as in ffmpeg.
+        codec: ffmpeg's name of the codec (`aac`, `pcm_s16le`, `amr_nb`).
+        layout: ffmpeg's name of the channel layout (`mono`, `stereo`, `5.1`).
+        duration_samples: the exact length of the decoded sound, at `sample_rate_hz`.
+        counted: True if the samples were counted because the header is not reliable.
+        bit_rate: bits per second as the header states them; None if it states none.
+        language: the ISO 639 code in the tags; None if there is none.
+        default: True for the track that a player selects by default.
     """
 
     number: int
@@ -107,13 +151,13 @@ class Track:
 
     @property
     def duration_s(self) -> float:
-        """The exact length in seconds (for showing)."""
+        """The length in seconds, for display."""
         return self.duration_samples / self.sample_rate_hz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A video stream; `is_cover` when it is only a still picture attached to sound."""
+    """A video stream; `is_cover` is True for a still picture that is attached to the sound."""
 
     stream_index: int
     codec: str
@@ -122,15 +166,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
-    """What a media file holds.
+    """The content of a media file.
 
     Attributes:
-        path: absolute path of the file.
-        container: a short name by what the bytes are, never by the file's name: `wav`, `mp3`,
+        path: the absolute path of the file, or its public name if it was no file.
+        container: a short name, read from the bytes and not from the file's name: `wav`, `mp3`,
             `m4a`, `mp4`, `3gp`, `aac` (ADTS), `amr`, `flac`, `matroska`, ...
-        plain_header: False for a WAV whose header is EXTENSIBLE, RF64 or the like; else True.
-        true_header: False where the header promises more sound than the file holds.
-        warnings: what is odd about the file, as sentences.
+        tracks: the sound tracks; there is at least one.
+        pictures: the video streams.
+        plain_header: False for a WAV with an EXTENSIBLE, RF64 or similar header; else True.
+        true_header: False if the header promises more sound than the file holds.
+        warnings: irregularities of the file, as sentences.
     """
 
     path: str
@@ -144,13 +190,20 @@ class MediaInfo:
 
     @property
     def default_track(self) -> Track:
-        """The track a player would take: the one marked default, else the first."""
+        """The track that a player selects: the one marked default, else the first."""
         return next((track for track in self.tracks if track.default), self.tracks[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
-    """What a manifest and a timeline say about where they come from."""
+    """The source of a manifest or a timeline.
+
+    Attributes:
+        sha256: in hexadecimal; empty if it is unknown.
+        codec, sample_rate_hz, channels: those of the track.
+        track: the number of the track, from 1.
+        duration_samples: the length of the track, at `sample_rate_hz`.
+    """
 
     path: str
     sha256: str
@@ -164,23 +217,22 @@ class SourceInfo:
 
     @property
     def span(self) -> Span:
-        """The whole recording on its own clock."""
+        """The whole track."""
         return Span(start_samples=0, end_samples=self.duration_samples, rate_hz=self.sample_rate_hz)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """How loud a recording is over its whole length, in some thousand steps.
+    """The level of a recording over its whole length, in some thousand steps.
 
-    A level is one byte: 255 is 0 dBFS and each step down a quarter of a decibel; 0 is -63.75 dBFS
-    and everything below it.
+    A level is one byte: 255 is 0 dBFS, each step below is a quarter of a decibel, and 0 is
+    -63.75 dBFS or less.
 
     Attributes:
-        step_samples: how much of the recording, at `rate_hz`, each level stands for; the last one
-            stands for what is left.
-        peaks: the loudest sample of each step in any channel, of which 1.0 has 0 dBFS.
-        loudness: the mean power of each step over all channels; a full-scale square wave has
-            0 dBFS, a sine -3.
+        step_samples: the length of a step, at `rate_hz`; the last step may be shorter.
+        peaks: the level of the loudest sample of each step in any channel; 1.0 is 0 dBFS.
+        loudness: the level of the mean power of each step over all channels; a full-scale square
+            wave has 0 dBFS, a full-scale sine -3 dBFS.
     """
 
     rate_hz: int
@@ -190,21 +242,22 @@ class Envelope:
     loudness: bytes
 
 
-# -------------------------------------------------------------------------- what will be done
+# --------------------------------------------------------------- encodings, targets, plans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """How samples become a file.
+    """The settings that make a file of samples.
 
     Attributes:
-        format: container and extension: `wav`, `mp3`, `amr` or `aac`; as `probe` names it.
-        codec: ffmpeg's name of what comes out (`pcm_s16le`, `mp3`, `amr_nb`, `aac`).
-        bit_rate: bits per second; what is lossless counts rate times depth times channels.
-        effort: LAME's `compression_level` (7 is twice as fast as 5), None for other codecs.
-        cutoff_hz: low-pass given to the encoder, None to leave it to it.
-        sample_type: where each sample is kept as it is, the type that holds it (`int16`, `int32`,
-            `float32`, `float64`); empty where samples are clipped, rounded or compressed.
+        format: the container and the file's suffix: `wav`, `mp3`, `amr`, `aac`, or the container of
+            a lossless copy; the same name that `probe` reports.
+        codec: ffmpeg's name of the codec (`pcm_s16le`, `mp3`, `amr_nb`, `aac`).
+        bit_rate: bits per second; for lossless codecs rate times depth times channels.
+        effort: LAME's `compression_level` (7 is twice as fast as 5); None for other codecs.
+        cutoff_hz: the encoder's low-pass filter; None leaves it to the encoder.
+        sample_type: the type that holds each sample unchanged (`int16`, `int32`, `float32`,
+            `float64`); empty if samples are clipped, rounded or compressed.
     """
 
     format: str
@@ -218,13 +271,19 @@ class Encoding:
 
     @property
     def depth_bits(self) -> int:
-        """Bits of a sample, of what is lossless."""
+        """The bits of one sample, for lossless codecs."""
         return self.bit_rate // (self.sample_rate_hz * self.channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a service charges in one region, per million tokens."""
+    """The price of a service in one region, per million tokens.
+
+    Attributes:
+        currency: the ISO 4217 code.
+        source: the title of the page with the price.
+        checked: the day on which the page was read, as YYYY-MM-DD.
+    """
 
     region: str
     currency: str
@@ -244,13 +303,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A number about a service, and who says so.
+    """A limit or a rate of a service, with its source.
 
     Attributes:
-        value: the number, in the unit that its name ends in.
-        source: title of the page it was read on.
-        checked: the day it was read, as YYYY-MM-DD.
-        note: how the source puts it, where that matters.
+        value: the number, in the unit at the end of the fact's name.
+        source: the title of the page with the number.
+        checked: the day on which the page was read, as YYYY-MM-DD.
+        note: the wording of the page, if it matters.
     """
 
     value: Fraction
@@ -261,17 +320,20 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A service model: what it takes, what it counts, what it costs.
+    """A service model: the files that it accepts, its limits and its prices.
 
     Attributes:
-        accepts: codecs taken, by container.
-        facts: the limits and rates by name; one that is absent is unknown.
-        on_exceed: `error` or `truncate`: what the service does with a longer clip.
-        full_sound: whether it hears more than 16 kHz mono: rate and channels are then kept.
-        prompt, system, turns: whether a prompt, a system message, several turns are allowed.
-        hosted_by: on whose hosts the prices and rates hold; empty where they hold anywhere.
-        region: which of these hosts is asked where nothing is said; empty for the usual one.
-        protocols: the captioners that speak with it on these hosts; empty where all do.
+        title: the name for people.
+        models: the service's names of the model.
+        accepts: the accepted codecs, by container.
+        facts: limits and rates by name; an absent one is unknown.
+        prices: one for each region and currency; empty if they are unknown.
+        on_exceed: `error` or `truncate`: the service's reaction to a clip that is too long.
+        full_sound: True if the model hears more than 16 kHz mono; rate and channels are then kept.
+        prompt, system, turns: whether the model takes a prompt, a system message, several turns.
+        hosted_by: the provider on whose hosts prices and rates hold; empty if they hold anywhere.
+        region: the default region; empty for the provider's usual one.
+        protocols: the captioners that can reach the model there; empty if all can.
     """
 
     name: str
@@ -290,16 +352,18 @@ class Target:
     protocols: tuple[str, ...] = ()
 
     def limit(self, name: str) -> Fraction | None:
-        """Return the value of the fact called `name`, None where it is unknown."""
+        """Return the value of the fact called `name`; None if it is unknown."""
         fact = self.facts.get(name)
         return fact.value if fact else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRange:
-    """What a plan will cost in one region: from empty answers to the longest possible ones.
+    """The cost of a plan in one region.
 
-    `most` is None where the longest answer is unknown.
+    Attributes:
+        least: the cost with empty answers.
+        most: the cost with the longest possible answers; None if their length is unknown.
     """
 
     region: str
@@ -310,28 +374,29 @@ class CostRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will be done to one track of one file, decided before anything is touched.
+    """The decision for one track of one file, made before any output is written.
 
     Attributes:
-        target: the service model that takes the files; None where no service does (`split`).
-        via: the way in which they travel to it; None without a target.
-        encoding: how segments are made; None where the frames or the bytes stay as they are.
-        fallbacks: the encodings for a segment that comes out too large, largest first.
-        suffix: what the names of the files end in, without the dot.
-        muxer: the container that packets are copied into, as ffmpeg names it; empty where frames
-            become a raw stream, and where nothing is copied.
-        mix: one row of channel weights per channel that comes out; None keeps the channels.
-        spans: balanced segments on the source's clock; `prepare` moves each edge between two to
-            the quietest point within `reach_samples`, counted at the track's rate.
-        skipped: what lies in no segment because it is silent.
-        marks: samples of the source at which two segments meet and their edge does not move.
-        tags: names and values that each file gets.
-        titles: for each span the title that its file gets; an empty one adds none.
-        max_segment_samples: no segment may be longer, at the track's rate.
-        max_segment_bytes: no file may be larger, raw bytes; None for no limit.
-        audio_tokens: what the service will count for the sound of all segments.
-        input_tokens: the same with what each request adds.
-        reasons: what is done and why, as sentences.
+        target: the service model that the files are for; None for `split`.
+        via: the way to that service; None for `split`.
+        encoding: the encoding of the segments; None if frames or bytes stay unchanged.
+        fallbacks: the encodings for a segment that becomes too large, the largest first.
+        suffix: the suffix of the files, without the dot.
+        muxer: ffmpeg's name of the container into which packets are copied; empty if frames become
+            an elementary stream, and if nothing is copied.
+        mix: for each output channel one weight for each input channel; None keeps the channels.
+        spans: the segments, balanced, on the source's clock. `prepare` moves each edge between two
+            segments to the quietest point within `reach_samples`, at the track's rate.
+        skipped: the silences that lie in no segment.
+        marks: samples of the source where two segments meet and the edge does not move.
+        tags: names and values of the tags of each file.
+        titles: the title of the file of each span; empty for no title.
+        max_segment_samples: the greatest length of a segment, at the track's rate.
+        max_segment_bytes: the greatest size of a file, before Base64; None for no limit.
+        audio_tokens: the tokens that the service counts for the sound of all segments.
+        input_tokens: the audio tokens, and those that each request adds.
+        costs: one range for each price of the target.
+        reasons: the decision and its reasons, as sentences.
     """
 
     info: MediaInfo
@@ -358,12 +423,19 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-# ------------------------------------------------------------------------- what came of it
+# --------------------------------------------------------- segments, captions, entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One finished file for one request, and where in the source it lies."""
+    """One finished file for one request.
+
+    Attributes:
+        index: its number, from 1.
+        source_span: its place in the source.
+        file: its name, without the folder.
+        sha256: of the file, in hexadecimal.
+    """
 
     index: int
     source_span: Span
@@ -374,9 +446,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as a service counted them; None where it said nothing.
+    """The tokens that a service counted; None if it reported no number.
 
-    `predicted_input_tokens` is what was expected of the sound, to be held beside `input_tokens`.
+    `predicted_input_tokens` is captoolkit's own prediction of `input_tokens`.
     """
 
     audio_tokens: int | None = None
@@ -408,7 +480,12 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caption:
-    """What a captioner said about one segment."""
+    """The answer of a captioner about one segment.
+
+    Attributes:
+        finish_reason: the service's reason for the end of the text; `length` if it was cut off.
+        request_id: the service's number of the request, for its support.
+    """
 
     text: str
     finish_reason: str | None = None
@@ -418,7 +495,7 @@ class Caption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionerInfo:
-    """Who was asked: never a key."""
+    """The captioner of a timeline: its name, its model and its base URL, without the key."""
 
     name: str
     model: str
@@ -427,7 +504,12 @@ class CaptionerInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One stretch of the timeline: a caption, a hole with its reason, or a silence."""
+    """One stretch of a timeline: a caption, a hole with its reason, or a silence.
+
+    Attributes:
+        index: its number, from 1.
+        error: the reason for a missing caption; None if there is none missing.
+    """
 
     index: int
     source_span: Span

@@ -112,7 +112,7 @@ def caption(
         jobs: how many stretches of the recording are prepared in parallel; None is one for each
             core.
         on_event: receives the events of `prepare`, and `EntryReady`, `TextArrived` and
-            `AskedAgain`.
+            `RetryScheduled`.
         **options: `CaptionOptions`.
 
     Returns:

@@ -1,1 +1,38 @@
-"""Ask. One segment in, one caption out."""
+"""Captioners: one segment in, one caption out.
+
+`open_captioner` opens one by its name. A captioner of your own is any object with the members of
+`Captioner`; `captoolkit.caption` takes it as `captioner=`. The other protocols name what a
+captioner may offer beyond that: paid and streamed answers (`PaidCaptioner`), other ways for the
+sound (`Reachable`), questions (`Answering`).
+"""
+
+from __future__ import annotations
+
+from captoolkit.captioners.base import (
+    Answering,
+    Captioner,
+    CaptionerOptions,
+    Clip,
+    OnText,
+    PaidCaptioner,
+    Reachable,
+    Samples,
+    ServiceOptions,
+)
+from captoolkit.captioners.messages import Message, Role
+from captoolkit.captioners.registry import open_captioner
+
+__all__ = [
+    "Answering",
+    "Captioner",
+    "CaptionerOptions",
+    "Clip",
+    "Message",
+    "OnText",
+    "PaidCaptioner",
+    "Reachable",
+    "Role",
+    "Samples",
+    "ServiceOptions",
+    "open_captioner",
+]

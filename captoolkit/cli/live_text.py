@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from captoolkit.cli.show import clean, note, shown
-from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
+from captoolkit.events import EntryReady, Event, RetryScheduled, TextArrived, Warned
 from captoolkit.model import Status
 
 NO_CAPTION = "(no caption)"
@@ -33,7 +33,7 @@ class Streamed:
             case TextArrived(index=index, text=text):
                 self._text[index] = self._text.get(index, "") + text
                 self._write()
-            case AskedAgain(index=index, reason=reason):
+            case RetryScheduled(index=index, reason=reason):
                 self._text.pop(index, None)
                 if index == self._turn:
                     self._end_line()

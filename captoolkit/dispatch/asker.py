@@ -22,7 +22,7 @@ from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Question
 from captoolkit.dispatch.retry import Tries
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError
-from captoolkit.events import AskedAgain, Event, TextArrived, Warned
+from captoolkit.events import Event, RetryScheduled, TextArrived, Warned
 from captoolkit.model import Caption, Entry, Span, Status, Via
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.segment import ReadySegment
@@ -155,7 +155,7 @@ class PaidAsker:
         """Let time pass before the next try; what is throttled waits for its turn instead."""
         LOG.info("segment %d is asked about again in %.1f s: %s", segment.index, wait_s, error)
         self._hand_on(
-            AskedAgain(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
+            RetryScheduled(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
         )
         if rule_for(error).retry is not RetryKind.SLOWER:
             self._context.scope.wait(wait_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from captoolkit.cli.live_text import Streamed
-from captoolkit.events import AskedAgain, EntryReady, TextArrived, Warned
+from captoolkit.events import EntryReady, RetryScheduled, TextArrived, Warned
 from captoolkit.model import Entry, Span, Status
 
 SPAN = Span(start_samples=0, end_samples=1, rate_hz=1)
@@ -56,7 +56,7 @@ def test_a_segment_that_is_asked_again_begins_anew(capsys: pytest.CaptureFixture
     """What had come of it is void, and it is said why."""
     with Streamed("a.wav") as screen:
         screen.show(piece(1, "A do"))
-        screen.show(AskedAgain(path="a.wav", index=1, wait_s=1, reason="it broke"))
+        screen.show(RetryScheduled(path="a.wav", index=1, wait_s=1, reason="it broke"))
         screen.show(piece(1, "A cat"))
         screen.show(end(1, "A cat"))
     told = "[1] A do\na.wav: segment 1 is asked about again: it broke\n[1] A cat\n"

@@ -20,7 +20,7 @@ from captoolkit.dispatch.budget import Budget
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
-from captoolkit.events import AskedAgain, EntryReady, Event, TextArrived, Warned
+from captoolkit.events import EntryReady, Event, RetryScheduled, TextArrived, Warned
 from captoolkit.model import Status, Usage
 from tests.support.captioning import InstantClock, OwnCaptioner
 from tests.support.recorder import Recorder
@@ -100,7 +100,7 @@ def test_a_fault_that_passes_costs_time_and_no_caption(minute: Path) -> None:
         on_event=events.append,
     )
     assert timeline.holes == ()
-    again = [event for event in events if isinstance(event, AskedAgain)]
+    again = [event for event in events if isinstance(event, RetryScheduled)]
     assert [event.index for event in again] == [3, 3, 3]
     assert sorted(clock.waits_s) == pytest.approx([event.wait_s for event in again])
 
