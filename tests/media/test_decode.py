@@ -17,19 +17,19 @@ RATE_HZ = 16_000
 
 
 def decoded(path: Path, **options: object) -> Sound:
-    """All samples of the first track."""
+    """Decode all samples of the first track."""
     track = probe(path).default_track
     with decode.TrackDecoder(path, track=track, **options) as decoder:  # type: ignore[arg-type]
         return np.concatenate(list(decoder))
 
 
 def wav_of(path: Path, *columns: Sound, rate_hz: int = RATE_HZ) -> Path:
-    """A WAV with one column per channel."""
+    """Write a WAV with one column per channel."""
     return write_wav(path, np.hstack(columns), rate_hz=rate_hz, subtype="FLOAT")
 
 
 def test_blocks_are_frames_by_channels(tmp_path: Path) -> None:
-    """Blocks of about a second, float32, always two dimensions, the last one shorter."""
+    """Blocks are float32, two-dimensional and about a second long, except the last."""
     sound = noise(2.25, rate_hz=RATE_HZ, channels=2)
     path = wav_of(tmp_path / "a.wav", sound)
     with decode.TrackDecoder(path, track=probe(path).default_track) as decoder:
@@ -41,12 +41,12 @@ def test_blocks_are_frames_by_channels(tmp_path: Path) -> None:
 
 
 def test_one_channel_has_two_dimensions_too(tmp_path: Path) -> None:
-    """Mono is a column."""
+    """A mono block is a single column."""
     assert decoded(wav_of(tmp_path / "a.wav", noise(0.5, rate_hz=RATE_HZ))).shape == (8_000, 1)
 
 
-def test_what_is_over_full_scale_comes_through(tmp_path: Path) -> None:
-    """Decoding clips nothing: that is for the encoder to decide."""
+def test_samples_over_full_scale_are_kept(tmp_path: Path) -> None:
+    """The decoder does not clip; the encoder decides about that."""
     loud = tone(0.5, rate_hz=RATE_HZ, amplitude=3.0)
     assert np.abs(decoded(wav_of(tmp_path / "a.wav", loud))).max() == pytest.approx(3.0, abs=0.01)
 
@@ -66,7 +66,7 @@ def test_what_is_over_full_scale_comes_through(tmp_path: Path) -> None:
 def test_a_mix_is_exactly_its_weights(
     tmp_path: Path, weights: list[list[float]], factors: tuple[float, float]
 ) -> None:
-    """Neither the mix nor its conversion normalizes, clips or rounds."""
+    """A mix is the weighted sum, neither normalised, clipped nor rounded."""
     left = tone(0.5, rate_hz=RATE_HZ, frequency_hz=500, amplitude=0.9)
     right = tone(0.5, rate_hz=RATE_HZ, frequency_hz=800, amplitude=0.8)
     mixed = decoded(wav_of(tmp_path / "a.wav", left, right), mix=weights)
@@ -74,7 +74,7 @@ def test_a_mix_is_exactly_its_weights(
 
 
 def test_a_mix_to_two_channels(tmp_path: Path) -> None:
-    """As many rows as channels come out."""
+    """A mix has one channel for each row of weights."""
     left, right = noise(0.5, rate_hz=RATE_HZ), tone(0.5, rate_hz=RATE_HZ)
     path = wav_of(tmp_path / "a.wav", left, right)
     swapped = decoded(path, mix=[[0.0, 1.0], [1.0, 0.0]])
@@ -82,7 +82,7 @@ def test_a_mix_to_two_channels(tmp_path: Path) -> None:
 
 
 def test_a_mix_of_six_channels_keeps_each_ones_level(tmp_path: Path, convert: Convert) -> None:
-    """Every channel of 5.1 arrives with its own weight."""
+    """Every channel of 5.1 enters the mix with its own weight."""
     frequencies = (300, 500, 700, 100, 1_100, 1_300)
     columns = [tone(1.0, rate_hz=RATE_HZ, frequency_hz=hz, amplitude=0.5) for hz in frequencies]
     path = convert(
@@ -103,7 +103,7 @@ def test_a_mix_of_six_channels_keeps_each_ones_level(tmp_path: Path, convert: Co
     [(44_100, 16_000), (48_000, 16_000), (8_000, 16_000), (22_050, 24_000), (16_000, 44_100)],
 )
 def test_resampling_keeps_length_and_level(tmp_path: Path, from_hz: int, to_hz: int) -> None:
-    """A resampled second is a second, and a tone keeps its height and strength."""
+    """A resampled tone keeps its duration, pitch and level."""
     sound = tone(3.217, rate_hz=from_hz, frequency_hz=1_000, amplitude=0.5)
     path = wav_of(tmp_path / "a.wav", sound, rate_hz=from_hz)
 
@@ -117,8 +117,8 @@ def test_resampling_keeps_length_and_level(tmp_path: Path, from_hz: int, to_hz: 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "caf", "w64"])
 @pytest.mark.parametrize("seek", [True, False])
-def test_a_stretch_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: bool) -> None:
-    """Where a decoder may start anywhere it lands on the very sample; dropping always does."""
+def test_a_span_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: bool) -> None:
+    """A jump in a format that `seeks_exactly`, and dropping, both start at the exact sample."""
     sound = (noise(5.0, rate_hz=44_100) * 32768).astype(np.int16)
     path = tmp_path / f"a.{suffix}"
     soundfile.write(str(path), sound, 44_100, subtype="PCM_16")
@@ -139,10 +139,8 @@ def test_a_stretch_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: boo
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
 @pytest.mark.parametrize("end", [None, 100_003])
-def test_gathered_frames_hold_the_same_samples(
-    tmp_path: Path, suffix: str, end: int | None
-) -> None:
-    """Longer frames, of which the last is not full, change no sample, mixed and resampled too."""
+def test_joined_frames_hold_the_same_samples(tmp_path: Path, suffix: str, end: int | None) -> None:
+    """`steady` changes no sample, with a mix and a resampler too."""
     path = tmp_path / f"a.{suffix}"
     sound = noise(3.21, rate_hz=44_100, channels=2)
     soundfile.write(path, sound, 44_100, subtype="PCM_16")
@@ -152,10 +150,8 @@ def test_gathered_frames_hold_the_same_samples(
         np.testing.assert_array_equal(decoded(path, steady=True, **wanted, **how), plainly)
 
 
-def test_a_stretch_of_a_lossy_file_is_exact_without_seeking(
-    tmp_path: Path, convert: Convert
-) -> None:
-    """What comes before the start is decoded and dropped, so the samples are the same ones."""
+def test_a_span_of_a_lossy_file_is_exact_without_seeking(tmp_path: Path, convert: Convert) -> None:
+    """Samples before the start are decoded and dropped, so the span is exact."""
     source = wav_of(tmp_path / "a.wav", noise(5.0, rate_hz=RATE_HZ))
     path = convert(source, tmp_path / "a.ogg", ["-c:a", "libvorbis"])
     info = probe(path)
@@ -166,7 +162,7 @@ def test_a_stretch_of_a_lossy_file_is_exact_without_seeking(
 
 
 def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
-    """The second track of a film comes alone, at its own rate."""
+    """The second track of a film is decoded alone, at its own rate."""
     path = fixtures / "two-languages.mp4"
     track = probe(path).tracks[1]
     with decode.TrackDecoder(path, track=track) as decoder:
@@ -175,7 +171,7 @@ def test_only_the_chosen_track_is_decoded(fixtures: Path) -> None:
 
 
 def test_closing_early_leaves_no_child(tmp_path: Path) -> None:
-    """Who stops listening after the first block leaves nothing running."""
+    """Closing after the first block leaves no process running."""
     path = wav_of(tmp_path / "a.wav", noise(120.0, rate_hz=RATE_HZ))
     with decode.TrackDecoder(path, track=probe(path).default_track) as decoder:
         assert len(next(iter(decoder))) == RATE_HZ
@@ -183,8 +179,8 @@ def test_closing_early_leaves_no_child(tmp_path: Path) -> None:
     assert not has_children()
 
 
-def test_what_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
-    """A source that has gone since it was probed ends in a ToolError, not in silence."""
+def test_a_source_that_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
+    """A source that was removed after its probe raises a ToolError."""
     path = wav_of(tmp_path / "a.wav", noise(1.0, rate_hz=RATE_HZ))
     track = probe(path).default_track
     path.unlink()
@@ -196,7 +192,7 @@ def test_what_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:
 
 
 def test_excerpts_of_a_short_track_are_all_of_it(tmp_path: Path) -> None:
-    """A short recording is listened to in full."""
+    """A short recording is excerpted whole."""
     sound = noise(20.5, rate_hz=8_000, channels=2)
     path = wav_of(tmp_path / "a.wav", sound, rate_hz=8_000)
     heard = np.concatenate(list(decode.excerpts(path, track=probe(path).default_track)))
@@ -204,7 +200,7 @@ def test_excerpts_of_a_short_track_are_all_of_it(tmp_path: Path) -> None:
 
 
 def test_excerpts_of_a_long_track_are_spread_over_it(tmp_path: Path) -> None:
-    """Of a long recording a second is heard in the middle of each sixteenth."""
+    """A long recording gives a second from the middle of each sixteenth."""
     seconds = 160
     ramp = np.repeat(np.arange(seconds) / 1000, 8_000).astype(np.float32)[:, None]
     path = wav_of(tmp_path / "a.wav", ramp, rate_hz=8_000)
@@ -218,7 +214,7 @@ def test_excerpts_of_a_long_track_are_spread_over_it(tmp_path: Path) -> None:
 def test_excerpts_of_an_mp3_are_spread_over_it_too(
     tmp_path: Path, convert: Convert, how: list[str]
 ) -> None:
-    """Where a jump lands only near the place, each excerpt is of its own sixteenth."""
+    """Rough jumps still give an excerpt from each sixteenth."""
     steps_hz = [200 + 100 * index for index in range(decode.EXCERPTS)]
     parts = [tone(10, rate_hz=RATE_HZ, frequency_hz=hz) for hz in steps_hz]
     source = write_wav(tmp_path / "a.wav", np.concatenate(parts), rate_hz=RATE_HZ)
@@ -231,7 +227,7 @@ def test_excerpts_of_an_mp3_are_spread_over_it_too(
 
 
 def test_sound_that_changes_its_rate_keeps_the_first_one(tmp_path: Path, convert: Convert) -> None:
-    """A recording may change its rate on the way; what comes out does not."""
+    """A recording that changes its rate on the way is decoded at its first rate."""
     sound = tone(3.0, rate_hz=44_100)
     source = wav_of(tmp_path / "a.wav", sound, sound, rate_hz=44_100)
     parts = [
@@ -263,7 +259,7 @@ def test_sound_that_changes_its_rate_keeps_the_first_one(tmp_path: Path, convert
 def test_excerpts_read_in_process_are_what_ffmpeg_decodes(
     tmp_path: Path, suffix: str, subtype: str, seconds: float
 ) -> None:
-    """Who reads the excerpts makes no difference to what they hold."""
+    """Libsndfile and ffmpeg read the same excerpts."""
     path = tmp_path / f"a.{suffix}"
     sound = noise(seconds, rate_hz=8_000, channels=2)
     soundfile.write(str(path), sound, 8_000, subtype=subtype)
@@ -276,10 +272,10 @@ def test_excerpts_read_in_process_are_what_ffmpeg_decodes(
     np.testing.assert_allclose(heard, wanted, atol=1e-7)
 
 
-def test_excerpts_of_what_libsndfile_does_not_know_are_ffmpegs(
+def test_excerpts_of_an_unknown_container_are_read_by_ffmpeg(
     tmp_path: Path, convert: Convert
 ) -> None:
-    """PCM in a container that libsndfile cannot read is heard all the same."""
+    """PCM in a container that libsndfile cannot read is excerpted by ffmpeg."""
     sound = noise(3.0, rate_hz=8_000, channels=2)
     path = convert(wav_of(tmp_path / "a.wav", sound, rate_hz=8_000), tmp_path / "a.mka")
     heard = np.concatenate(list(decode.excerpts(path, track=probe(path).default_track)))
@@ -287,7 +283,7 @@ def test_excerpts_of_what_libsndfile_does_not_know_are_ffmpegs(
 
 
 def test_a_layout_that_changes_on_the_way_keeps_its_level(tmp_path: Path, convert: Convert) -> None:
-    """Stereo that goes on as mono is as loud in the mix afterwards as before."""
+    """Stereo that continues as mono keeps its level in the mix."""
     source = wav_of(tmp_path / "a.wav", tone(3.0, rate_hz=44_100), rate_hz=44_100)
     parts = [
         convert(source, tmp_path / f"{channels}.mp3", ["-write_xing", "0", "-ac", str(channels)])

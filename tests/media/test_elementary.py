@@ -42,7 +42,7 @@ SBR_OFF, SBR_ON = b"\x56\xe5\x00", b"\x56\xe5\x98"  # the end of an AAC's setup:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tone over noise, so that no two frames are alike."""
+    """A tone over noise: no two frames are alike."""
     wave = noise(LENGTH_S, rate_hz=RATE_HZ, amplitude=0.2)
     wave += tone(LENGTH_S, rate_hz=RATE_HZ, amplitude=0.3)
     return write_wav(tmp_path_factory.mktemp("raw") / "sound.wav", wave, rate_hz=RATE_HZ)
@@ -50,7 +50,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def decode(ffmpeg: str) -> Decode:
-    """All samples of a file, by a plain ffmpeg."""
+    """Decode all samples of a file by a plain ffmpeg."""
 
     def run(path: Path) -> PCM:
         argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:a:0", "-f", "s16le", "-"]
@@ -73,7 +73,7 @@ def stream_of(path: Path, folder: Path) -> ElementaryStream | None:
 
 
 def he_aac(sound: Path, folder: Path, convert: Convert) -> Path:
-    """An AAC of 24 kHz whose container says that it is to be decoded to 48 kHz."""
+    """An AAC of 24 kHz that its container declares as 48 kHz after decoding."""
     path = convert(sound, folder / "he.m4a", [*AAC, "-ar", "24000"])
     content = path.read_bytes()
     assert content.count(SBR_OFF) == 1
@@ -82,10 +82,10 @@ def he_aac(sound: Path, folder: Path, convert: Convert) -> Path:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_frames_are_those_that_ffmpeg_unwraps(
+def test_the_frames_equal_those_that_ffmpeg_extracts(
     sound: Path, tmp_path: Path, convert: Convert, name: str
 ) -> None:
-    """Out of any container come the very bytes of the frames, and pieces of them in a row."""
+    """The stream from any container has the frames' bytes, and so do consecutive pieces."""
     source = convert(sound, tmp_path / name, SOURCES[name])
     stream = stream_of(source, tmp_path / "made")
     assert stream is not None
@@ -108,10 +108,10 @@ def test_the_frames_are_those_that_ffmpeg_unwraps(
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_lead_is_what_the_container_leaves_out(
+def test_the_lead_is_the_delay_that_the_container_skips(
     sound: Path, tmp_path: Path, convert: Convert, decode: Decode, name: str
 ) -> None:
-    """Behind as many samples as it says, the bare frames sound as the source does."""
+    """Behind the lead the decoded stream equals the decoded source."""
     source = convert(sound, tmp_path / name, SOURCES[name])
     stream = stream_of(source, tmp_path / "made")
     assert stream is not None
@@ -128,10 +128,8 @@ def test_the_lead_is_what_the_container_leaves_out(
     assert min(off) <= 2
 
 
-def test_what_lies_between_frames_is_left_out(
-    sound: Path, tmp_path: Path, convert: Convert
-) -> None:
-    """A tag in the middle of an MP3 is in no piece, even in one that lies across it."""
+def test_bytes_between_frames_are_left_out(sound: Path, tmp_path: Path, convert: Convert) -> None:
+    """A tag in the middle of an MP3 is in no piece, not even in one around it."""
     whole = convert(sound, tmp_path / "bare.mp3", SOURCES["bare.mp3"])
     plain = stream_of(whole, tmp_path / "made")
     assert plain is not None
@@ -146,8 +144,8 @@ def test_what_lies_between_frames_is_left_out(
     assert (tmp_path / "piece.mp3").read_bytes() == expected
 
 
-def test_what_cannot_be_trusted_is_no_stream(sound: Path, tmp_path: Path, convert: Convert) -> None:
-    """HE-AAC, junk, a torn end and codecs without frames of their own are left to a decoder."""
+def test_untrusted_frames_are_no_stream(sound: Path, tmp_path: Path, convert: Convert) -> None:
+    """HE-AAC, junk, a torn end and other codecs give a reason instead of a stream."""
     whole = convert(sound, tmp_path / "bare.mp3", SOURCES["bare.mp3"]).read_bytes()
     plain = stream_of(tmp_path / "bare.mp3", tmp_path / "made")
     assert plain is not None
@@ -161,7 +159,7 @@ def test_what_cannot_be_trusted_is_no_stream(sound: Path, tmp_path: Path, conver
 
 
 def test_the_source_is_not_touched(sound: Path, tmp_path: Path, convert: Convert) -> None:
-    """Nothing is written but into the folder that is given, and for raw files nothing at all."""
+    """The given folder is the only place written to; an elementary file needs no copy."""
     for name in ("talk.m4a", "talk.aac"):
         source = convert(sound, tmp_path / name, AAC)
         before = source.read_bytes(), source.stat().st_mtime_ns

@@ -36,7 +36,7 @@ A_TRACK = Track(
 def stand_in(
     folder: Path, *encoders: str, version: str = "7.1-small", avutil: str = "59. 39.100"
 ) -> Path:
-    """Write a program that calls itself ffmpeg and lists these encoders."""
+    """Write a program that identifies itself as ffmpeg and lists these encoders."""
     folder.mkdir(exist_ok=True)
     listing = [f"echo ' A....D {name}   its description'" for name in encoders]
     return script(
@@ -165,7 +165,7 @@ def test_a_named_ffmpeg_older_than_the_oldest_supported_is_refused(
 def test_a_named_ffmpeg_that_is_none_is_refused(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wrong `CAPTOOLKIT_FFMPEG` is an error that names it, never silently replaced."""
+    """A wrong `CAPTOOLKIT_FFMPEG` raises an error that names it, and is never replaced silently."""
     path = tmp_path / "tool"
     if kind == "folder":
         path.mkdir()
@@ -205,7 +205,7 @@ NAMES = {
 def test_any_file_name_can_be_read(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a file system allows as a name is a name to ffmpeg, not an option or a protocol."""
+    """Ffmpeg takes every name that a file system allows for a name, not an option or a protocol."""
     write_wav(tmp_path / "plain.wav", tone(0.25, rate_hz=8_000), rate_hz=8_000)
     (tmp_path / "plain.wav").rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -221,7 +221,7 @@ def test_any_file_name_can_be_read(
 @posix
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_any_file_name_can_be_written(tmp_path: Path, name: str) -> None:
-    """An output lands under exactly the name it was given."""
+    """An output is written under exactly its given name."""
     source = tool.raw_source(rate_hz=8_000, channels=1)
     argv = tool.compile_argv(source.output(tool.file_url(tmp_path / name), f="wav"))
 
@@ -237,7 +237,7 @@ def test_any_file_name_can_be_written(tmp_path: Path, name: str) -> None:
 
 
 def test_a_child_that_stalls_is_ended() -> None:
-    """Nobody waits longer than the stall limit for a child that gives nothing."""
+    """A child without output is ended after the stall limit."""
     began = time.monotonic()
     with tool.Process(FOREVER, stall_s=0.2) as process:
         with pytest.raises(ToolTimeoutError) as caught:
@@ -248,7 +248,7 @@ def test_a_child_that_stalls_is_ended() -> None:
 
 
 def test_a_child_that_takes_no_input_is_ended() -> None:
-    """Writing to a child that never reads is bounded too."""
+    """A child that never reads its input is ended after the stall limit."""
     process = tool.Process(FOREVER, feed=True, stall_s=0.2)
     with process, pytest.raises(ToolTimeoutError):
         process.write(bytes(1 << 22))
@@ -256,7 +256,7 @@ def test_a_child_that_takes_no_input_is_ended() -> None:
 
 
 def test_a_child_that_never_exits_is_ended() -> None:
-    """A child that has closed its output but stays is waited for only so long."""
+    """A child that closes its output and does not exit is ended after the stall limit."""
     quiet = python("import os, time; os.close(1); time.sleep(600)")
     with tool.Process(quiet, stall_s=1.0) as process:
         assert process.read(1) == b""
@@ -264,8 +264,8 @@ def test_a_child_that_never_exits_is_ended() -> None:
             process.finish()
 
 
-def test_a_child_that_writes_a_file_is_at_work(stereo: Path, tmp_path: Path) -> None:
-    """Copying may last longer than the stall limit, as long as what is made grows."""
+def test_a_child_that_writes_a_file_makes_progress(stereo: Path, tmp_path: Path) -> None:
+    """A copy may take longer than the stall limit while its file grows."""
     made = tmp_path / "copy.wav"
     argv = [tool.find().path, "-v", "error", "-nostdin", "-readrate", "4", "-i", str(stereo)]
     argv += ["-c", "copy", "-flush_packets", "1", str(made)]
@@ -281,7 +281,7 @@ def test_a_child_that_writes_a_file_is_at_work(stereo: Path, tmp_path: Path) -> 
 
 
 def test_a_child_whose_file_no_longer_changes_is_ended(tmp_path: Path) -> None:
-    """What has been written once is no work that goes on."""
+    """A file that has stopped changing is no progress."""
     made = tmp_path / "made"
     writer = python("import sys, time; open(sys.argv[1], 'w').close(); time.sleep(600)", str(made))
     with tool.Process(writer, stall_s=0.3, writes=tmp_path) as process:
@@ -291,7 +291,7 @@ def test_a_child_whose_file_no_longer_changes_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_child_that_drips_is_ended_at_the_total() -> None:
-    """Progress does not excuse a child from the limit on the whole."""
+    """A child with slow progress is ended at the total limit."""
     drip = python("import os, time\nwhile True: os.write(1, b'.'); time.sleep(0.01)")
     began = time.monotonic()
     process = tool.Process(drip, total_s=0.3, stall_s=0.8)
@@ -302,7 +302,7 @@ def test_a_child_that_drips_is_ended_at_the_total() -> None:
 
 
 def test_the_time_of_the_caller_is_not_the_time_of_the_child() -> None:
-    """A caller who takes long between two calls does not use up the limits."""
+    """The time between two calls does not count towards the limits."""
     echo = python("import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())")
     with tool.Process(echo, feed=True, total_s=3.0, stall_s=0.4) as process:
         time.sleep(1.0)
@@ -315,7 +315,7 @@ def test_the_time_of_the_caller_is_not_the_time_of_the_child() -> None:
 
 @posix
 def test_a_script_around_the_program_ends_with_it(tmp_path: Path) -> None:
-    """An ffmpeg that is started by a wrapper is ended together with the wrapper."""
+    """An ffmpeg that a wrapper script started is ended together with it."""
     wrapper = script(tmp_path / "wrapper", "sleep 600 &", "echo $!", "wait")
     began = time.monotonic()
     with tool.Process([str(wrapper)], stall_s=0.3) as process:
@@ -334,7 +334,7 @@ def _first_line(process: tool.Process) -> bytes:
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether a process has ended; its parent may not have noticed yet."""
+    """Whether a process has ended, even if its parent has not reaped it."""
     for _ in range(100):
         status = subprocess.run(
             ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
@@ -345,8 +345,8 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def test_a_flood_of_complaints_blocks_nobody() -> None:
-    """Standard error is drained all the time, and only its tail is kept."""
+def test_a_flood_of_errors_does_not_block() -> None:
+    """Standard error is always drained, and only its tail is kept."""
     code = (
         "import os, sys\nfor n in range(2000): os.write(2, b'%06d' % n + b'x' * 2000)\nprint('ok')"
     )
@@ -356,8 +356,8 @@ def test_a_flood_of_complaints_blocks_nobody() -> None:
         assert process.stderr_tail == "x" * 1000
 
 
-def test_the_end_of_a_complaint_is_kept() -> None:
-    """The tail is the last of what was said, odd bytes included."""
+def test_the_tail_of_standard_error_is_kept() -> None:
+    """The tail is the end of standard error, invalid bytes included."""
     code = "import os, sys; os.write(2, b'first ' + b'.' * 5000 + b' last \\xff'); sys.exit(7)"
     process = tool.Process(python(code))
     with process, pytest.raises(ToolError, match="ffmpeg failed") as caught:
@@ -369,7 +369,7 @@ def test_the_end_of_a_complaint_is_kept() -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_leaving_on_an_exception_ends_the_child(error: type[BaseException]) -> None:
-    """Whatever the caller raises, the child is ended and reaped."""
+    """Any exception of the caller ends and reaps the child."""
 
     def interrupted() -> None:
         with tool.Process(FOREVER, feed=True) as process:
@@ -383,15 +383,15 @@ def test_leaving_on_an_exception_ends_the_child(error: type[BaseException]) -> N
 
 
 def test_closing_twice_is_allowed() -> None:
-    """The second close finds nothing to do."""
+    """The second `close` does nothing."""
     process = tool.Process(FOREVER)
     process.close()
     process.close()
     assert not has_children()
 
 
-def test_ffmpegs_failure_says_what_was_run_and_why(tmp_path: Path) -> None:
-    """A failure carries the argument list, the status and ffmpeg's own words."""
+def test_a_failure_carries_the_command_and_the_reason(tmp_path: Path) -> None:
+    """A failure has the argument list, the status and the tail of standard error."""
     argv = tool.compile_argv(tool.source(tmp_path / "nothing.wav").output("pipe:1", f="null"))
     with tool.Process(argv) as process, pytest.raises(ToolError) as caught:
         process.finish()
@@ -400,8 +400,8 @@ def test_ffmpegs_failure_says_what_was_run_and_why(tmp_path: Path) -> None:
     assert "No such file or directory" in caught.value.stderr_tail
 
 
-def test_writing_to_a_child_that_died_says_how_it_died() -> None:
-    """A broken pipe becomes the child's own failure."""
+def test_writing_to_a_dead_child_raises_its_failure() -> None:
+    """A broken pipe becomes the failure of the child."""
     died = python("import sys; sys.stderr.write('out of patience'); sys.exit(3)")
     process = tool.Process(died, feed=True)
     with process, pytest.raises(ToolError) as caught:
@@ -411,27 +411,27 @@ def test_writing_to_a_child_that_died_says_how_it_died() -> None:
 
 
 def test_a_child_that_stops_reading_has_failed_even_with_status_zero() -> None:
-    """Input that was never read is an error though the child claims success."""
+    """Unread input is an error even if the child exits with 0."""
     process = tool.Process(python("import sys; sys.exit(0)"), feed=True)
     with process, pytest.raises(ToolError, match="ended before it had read its input"):
         process.write(bytes(1 << 22))
 
 
-def test_a_program_that_is_not_there_cannot_be_started(tmp_path: Path) -> None:
-    """Failing to start is a ToolError, not an OSError."""
+def test_a_missing_program_cannot_be_started(tmp_path: Path) -> None:
+    """A failed start raises a ToolError, not an OSError."""
     with pytest.raises(ToolError, match="cannot be started"):
         tool.Process([str(tmp_path / "ffmpeg")])
 
 
 def test_more_output_than_allowed_is_refused() -> None:
-    """`read_all` keeps no more than its limit in memory."""
+    """`read_all` raises beyond its limit."""
     process = tool.Process(python("print('x' * 100_000)"))
     with process, pytest.raises(ToolError, match="more than 1000 bytes"):
         process.read_all(1000)
 
 
 def test_lines_come_whole() -> None:
-    """Lines are yielded one by one, the last one with or without its end."""
+    """Lines are yielded whole, the last one with or without a line break."""
     with tool.Process(python("print('\\n'.join(map(str, range(50_000))), end='')")) as process:
         lines = [int(line) for line in process.lines()]
     assert lines == list(range(50_000))
@@ -454,13 +454,13 @@ def test_reading_and_writing_may_happen_at_once() -> None:
 
 
 def test_a_child_without_input_reads_nothing() -> None:
-    """Our own standard input is never a child's."""
+    """A child never reads the standard input of captoolkit."""
     with tool.Process(python("import sys; print(len(sys.stdin.buffer.read()))")) as process:
         assert process.read_all(100).strip() == b"0"
 
 
 def test_arguments_reach_the_child_as_they_are() -> None:
-    """There is no shell in between."""
+    """No shell interprets the arguments."""
     text = "$(echo a) `echo b` | cat > c; %PATH% 'd' \"e\" *"
     with tool.Process(python("import sys; print(sys.argv[1])", text)) as process:
         assert process.read_all(1000).decode().strip() == text
@@ -468,7 +468,7 @@ def test_arguments_reach_the_child_as_they_are() -> None:
 
 @posix
 def test_a_child_has_its_own_session() -> None:
-    """Ctrl-C in the terminal reaches us alone; we end the child and tidy up."""
+    """Ctrl-C in the terminal reaches captoolkit alone, which ends the child."""
     with tool.Process(python("import os; print(os.getsid(0))")) as process:
         assert int(process.read_all(100)) != os.getsid(0)
 
@@ -476,7 +476,7 @@ def test_a_child_has_its_own_session() -> None:
 def test_the_environment_cannot_change_what_ffmpeg_prints(
     tmp_path: Path, stereo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Colours in the header and a log of ffmpeg's own are switched off."""
+    """Variables that colour ffmpeg's output or write a log are not passed on."""
     monkeypatch.setenv("AV_LOG_FORCE_COLOR", "1")
     monkeypatch.setenv("FFREPORT", f"file={tmp_path / 'report.log'}")
 
@@ -497,7 +497,7 @@ def test_the_environment_cannot_change_what_ffmpeg_prints(
     ids=["nothing", "last", "module", "bracket", "control", "long"],
 )
 def test_the_last_line_is_fit_to_show(text: str, line: str) -> None:
-    """A complaint is shown without addresses and control characters, and not at any length."""
+    """A reason has no addresses and control characters, and a limited length."""
     assert tool.last_line(text) == line
 
 
@@ -505,17 +505,17 @@ def test_the_last_line_is_fit_to_show(text: str, line: str) -> None:
 
 
 def playlist(reference: str) -> str:
-    """An HLS playlist of one piece."""
+    """Return an HLS playlist of one segment."""
     return f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{reference}\n#EXT-X-ENDLIST\n"
 
 
 def concat(reference: str) -> str:
-    """A script for ffmpeg's concat reader."""
+    """Return a script for ffmpeg's concat demuxer."""
     return f"ffconcat version 1.0\nfile '{reference}'\n"
 
 
 def sdp(reference: str) -> str:
-    """A description of a stream that would come over the network."""
+    """Return the SDP of a stream over the network."""
     return (
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
         f"a=control:{reference}\nm=audio 5004 RTP/AVP 0\n"
@@ -523,12 +523,12 @@ def sdp(reference: str) -> str:
 
 
 def avisynth(reference: str) -> str:
-    """A script for AviSynth."""
+    """Return an AviSynth script."""
     return f'WavSource("{reference}")\n'
 
 
 def dash(reference: str) -> str:
-    """A DASH manifest."""
+    """Return a DASH manifest."""
     return (
         '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
         'mediaPresentationDuration="PT3S"><Period><AdaptationSet mimeType="audio/mp4">'
@@ -562,7 +562,7 @@ def test_a_text_that_names_other_media_is_refused(
 
 @pytest.mark.parametrize("form", [".m3u8", ".ffconcat"])
 def test_an_unfenced_ffmpeg_would_follow(tmp_path: Path, form: str, ffmpeg: str, web: Web) -> None:
-    """The texts above are real: an ffmpeg without the fence asks the server."""
+    """The texts above are real: an ffmpeg without the fence requests the URL."""
     path = tmp_path / f"talk{form}"
     path.write_text(FORMS[form](f"{web.url}/a.wav"))
     allowed = ["-protocol_whitelist", "file,http,tcp", "-safe", "0"][: 4 if "conc" in form else 2]
@@ -576,13 +576,13 @@ def test_an_unfenced_ffmpeg_would_follow(tmp_path: Path, form: str, ffmpeg: str,
 
 
 def test_the_playlist_among_the_fixtures_is_refused(fixtures: Path) -> None:
-    """A playlist with the name of an MP3 does not lead to the sound beside it."""
+    """A playlist with the suffix of an MP3 does not lead to the recording next to it."""
     with pytest.raises(NotMediaError):
         probe(fixtures / "playlist.mp3")
 
 
 def test_the_list_of_demuxers_holds_media_only() -> None:
-    """Whatever opens other files, listens to the network or runs scripts is missing."""
+    """Demuxers that open other files, use the network or run scripts are not on the list."""
     dangerous = {
         "alsa", "applehttp", "avisynth", "concat", "concatf", "dash", "dshow", "ffmetadata",
         "fbdev", "hls", "image2", "image2pipe", "imf", "lavfi", "pulse", "rtp", "rtsp", "sap",
@@ -593,7 +593,7 @@ def test_the_list_of_demuxers_holds_media_only() -> None:
 
 
 def test_ffmpeg_knows_every_demuxer_on_the_list(ffmpeg: str) -> None:
-    """A misspelt name would quietly shut a format out."""
+    """A misspelt name would silently exclude a format."""
     listing = subprocess.run([ffmpeg, "-demuxers"], capture_output=True, text=True, check=True)
     rows = [line.split() for line in listing.stdout.splitlines()]
     known = {name for row in rows if len(row) > 2 for name in row[1].split(",")}
@@ -602,7 +602,7 @@ def test_ffmpeg_knows_every_demuxer_on_the_list(ffmpeg: str) -> None:
 
 
 def test_a_text_is_fenced_in_decoding_too(tmp_path: Path, stereo: Path, convert: Convert) -> None:
-    """The fence stands around the decoder's own input, not only around the look at its header."""
+    """The fence applies to decoding, not only to the read of a header."""
     flac = convert(stereo, tmp_path / "talk.flac")
     track = probe(flac).default_track
     flac.write_text(playlist(str(stereo)))

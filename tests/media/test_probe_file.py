@@ -54,7 +54,7 @@ OPTIONS = {
 
 
 def number_of_samples(path: Path) -> int:
-    """The length of the first track."""
+    """The duration of the first track."""
     return probe(path).tracks[0].duration_samples
 
 
@@ -65,7 +65,7 @@ def number_of_samples(path: Path) -> int:
 def test_a_name_does_not_make_a_container(
     tmp_path: Path, stereo: Path, convert: Convert, name: str, container: str
 ) -> None:
-    """A container is told by its bytes: a wrong ending changes nothing."""
+    """A container is recognised by its bytes; a wrong suffix changes nothing."""
     path = convert(stereo, tmp_path / name, OPTIONS[name].split()).rename(tmp_path / "talk.wav")
     assert probe(path).container == container
 
@@ -73,21 +73,21 @@ def test_a_name_does_not_make_a_container(
 def test_sound_that_begins_later_than_the_picture(
     tmp_path: Path, stereo: Path, ffmpeg: str, decoded_samples: Count
 ) -> None:
-    """A delay in the header shifts the sound, it does not lengthen or shorten it."""
+    """A delay in the header shifts the sound and does not change its duration."""
     path = tmp_path / "late.m4a"
     argv = [ffmpeg, "-v", "error", "-itsoffset", "1.5", "-i", str(stereo), "-c:a", "aac", str(path)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     assert number_of_samples(path) == decoded_samples(path)
 
 
-# ------------------------------------------------------------------------------- cut off
+# ---------------------------------------------------------------------- truncated files
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_file_that_was_cut_off_has_the_length_that_is_left(
+def test_a_truncated_file_has_the_duration_that_is_left(
     tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, name: str
 ) -> None:
-    """Whatever its header claims, a torn file lasts as long as a full decode of it."""
+    """A truncated file has the duration of its decode, not that of its header."""
     whole = convert(stereo, tmp_path / f"whole-{name}", OPTIONS[name].split()).read_bytes()
     torn = tmp_path / name
     for share in (0.9, 0.7501, 0.4):
@@ -95,10 +95,10 @@ def test_a_file_that_was_cut_off_has_the_length_that_is_left(
         assert number_of_samples(torn) == decoded_samples(torn), share
 
 
-def test_a_promise_is_held_against_the_sounds_own_clock(
+def test_a_promise_is_compared_on_the_clock_of_the_sound(
     tmp_path: Path, stereo: Path, convert: Convert
 ) -> None:
-    """A header that says when the sound ends says how long it is only with where it begins."""
+    """A header that states the end of the sound is compared after its start is subtracted."""
     whole = convert(stereo, tmp_path / "talk.mka", ["-output_ts_offset", "100"])
     assert probe(whole).warnings == ()
     torn = tmp_path / "torn.mka"
@@ -110,10 +110,10 @@ def test_a_promise_is_held_against_the_sounds_own_clock(
 
 
 @pytest.mark.parametrize("left_over", [0, 1, 3, 4, 5, 6, 20, 40, 60, 200])
-def test_an_mp3_that_was_cut_off_anywhere_in_a_frame(
+def test_an_mp3_truncated_anywhere_in_a_frame(
     tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, left_over: int
 ) -> None:
-    """A torn last frame counts exactly when a decoder makes sound of it."""
+    """A torn last frame counts exactly if a decoder returns its samples."""
     whole = convert(stereo, tmp_path / "whole.mp3", ["-b:a", "128k"]).read_bytes()
     frame = whole.index(b"\xff\xfb", 20_000)
     torn = tmp_path / "torn.mp3"
@@ -125,7 +125,7 @@ def test_an_mp3_that_was_cut_off_anywhere_in_a_frame(
 def test_a_wav_whose_header_was_never_finished(
     tmp_path: Path, stereo: Path, decoded_samples: Count, claim: int
 ) -> None:
-    """A recorder that died leaves any number in the header; ffmpeg's reading of it counts."""
+    """A recorder that died leaves any size in the header; the result is ffmpeg's."""
     data = bytearray(stereo.read_bytes())
     at = data.index(b"data") + 4
     data[at : at + 4] = claim.to_bytes(4, "little")
@@ -136,7 +136,7 @@ def test_a_wav_whose_header_was_never_finished(
 
 @pytest.mark.parametrize("extra", [b"x", b"LIST\x04\0\0\0INFO", b"TAG" + bytes(125)])
 @pytest.mark.parametrize("name", ["16-bit.wav", "stereo.flac", "vbr.mp3", "adts.aac"])
-def test_what_is_appended_to_a_file_is_no_sound(
+def test_bytes_appended_to_a_file_are_no_sound(
     tmp_path: Path,
     stereo: Path,
     convert: Convert,
@@ -144,17 +144,17 @@ def test_what_is_appended_to_a_file_is_no_sound(
     name: str,
     extra: bytes,
 ) -> None:
-    """Tags and rubbish behind the sound are counted as a decoder counts them."""
+    """Tags and junk behind the sound change the duration only if they change the decode."""
     path = convert(stereo, tmp_path / name, OPTIONS[name].split())
     path.write_bytes(path.read_bytes() + extra)
     assert number_of_samples(path) == decoded_samples(path)
 
 
 @pytest.mark.parametrize("second", ["-ac 2", "-ac 1", "-ar 22050"])
-def test_mp3s_put_one_behind_another(
+def test_joined_mp3s(
     tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, second: str
 ) -> None:
-    """Joined MP3s last as long as all of them, though the first one's tag knows only itself."""
+    """Joined MP3s have their total duration, although the first tag counts only its own."""
     parts = [
         convert(stereo, tmp_path / "1.mp3"),
         convert(stereo, tmp_path / "2.mp3", ["-t", "1.7", *second.split()]),
@@ -174,7 +174,7 @@ def test_mp3s_put_one_behind_another(
     ],
 )
 @pytest.mark.parametrize("how", ["two", "looped"])
-def test_mp4s_put_one_behind_another(
+def test_joined_mp4s(
     tmp_path: Path,
     stereo: Path,
     convert: Convert,
@@ -184,7 +184,7 @@ def test_mp4s_put_one_behind_another(
     options: str,
     how: str,
 ) -> None:
-    """The time that lies between two joined MP4s is no sound of either, and nothing is missing."""
+    """A hole between two joined MP4s is no sound, and causes no warning."""
     part = convert(stereo, tmp_path / f"part-{name}", options.split())
     other = convert(stereo, tmp_path / f"other-{name}", ["-t", "1.7", *options.split()])
     listing = tmp_path / "list.txt"
@@ -198,13 +198,13 @@ def test_mp4s_put_one_behind_another(
     assert not info.warnings
 
 
-# ------------------------------------------------------------------------ more than sound
+# ------------------------------------------------------------------ tracks and pictures
 
 
 def test_tracks_have_languages_and_one_is_the_default(
     tmp_path: Path, stereo: Path, ffmpeg: str
 ) -> None:
-    """Tracks are numbered from 1 in the file's order; `und` is no language."""
+    """Tracks are numbered from 1 in file order; `und` is no language."""
     path = tmp_path / "film.mkv"
     argv = f"-v error -f lavfi -i color=s=64x48:r=5:d=1 -i {stereo} -map 0:v -map 1:a -map 1:a"
     argv += " -map 1:a -t 1 -c:v mpeg4 -c:a:0 aac -c:a:1 ac3 -ac:a:1 1 -c:a:2 flac"
@@ -227,7 +227,7 @@ def test_tracks_have_languages_and_one_is_the_default(
 
 
 def test_a_track_is_chosen_by_number_or_language(fixtures: Path) -> None:
-    """A wish is a number from 1 or a language; without one the default track is taken."""
+    """A track is chosen by number or language; None chooses the default track."""
     info = probe(fixtures / "two-languages.mp4")
     options: list[tuple[str | int | None, int]] = [
         (None, 1), (1, 1), ("2", 2), ("zho", 2), ("ENG", 1)
@@ -236,18 +236,18 @@ def test_a_track_is_chosen_by_number_or_language(fixtures: Path) -> None:
 
 
 @pytest.mark.parametrize("wish", [0, 3, "fra", "", "-1"])
-def test_a_track_that_is_not_there_is_refused(fixtures: Path, wish: str | int) -> None:
-    """The refusal names the tracks there are."""
+def test_a_missing_track_is_refused(fixtures: Path, wish: str | int) -> None:
+    """The error lists the existing tracks."""
     info = probe(fixtures / "two-languages.mp4")
     with pytest.raises(NoAudioError, match=r"choose from 1 \(eng\), 2 \(zho\)"):
         choose_track(info, wish)
 
 
 @pytest.mark.parametrize("fault", ["unknown codec", "no sound"])
-def test_a_track_that_cannot_be_heard_is_left_out(
+def test_a_track_that_cannot_be_decoded_is_left_out(
     tmp_path: Path, stereo: Path, ffmpeg: str, fault: str
 ) -> None:
-    """One bad track does not make the others unusable; a warning tells of it."""
+    """One bad track leaves the others usable, with a warning."""
     path = tmp_path / "film.mkv"
     argv = f"-v error -i {stereo} -map 0 -map 0 -c:a aac"
     argv += " -filter:a:0 atrim=end=0" if fault == "no sound" else ""
@@ -264,8 +264,8 @@ def test_a_track_that_cannot_be_heard_is_left_out(
     ]
 
 
-def test_no_more_tracks_are_measured_than_a_film_has(tmp_path: Path, ffmpeg: str) -> None:
-    """A file of a thousand tracks is not read a thousand times; that some are left out is told."""
+def test_the_number_of_tracks_is_limited(tmp_path: Path, ffmpeg: str) -> None:
+    """Of a file with more tracks only the first 64 are read, with a warning."""
     source = write_wav(tmp_path / "talk.wav", tone(0.1, rate_hz=8_000), rate_hz=8_000)
     path = tmp_path / "many.mka"
     maps = ["-map", "0:a"] * 66
@@ -277,7 +277,7 @@ def test_no_more_tracks_are_measured_than_a_film_has(tmp_path: Path, ffmpeg: str
 
 
 def test_cover_art_is_no_film(fixtures: Path) -> None:
-    """A still picture attached to sound is told from a video track."""
+    """A cover is distinguished from a video track."""
     assert probe(fixtures / "cover-art.mp3").pictures == (
         Picture(stream_index=1, codec="png", is_cover=True),
     )
@@ -290,7 +290,7 @@ def test_cover_art_is_no_film(fixtures: Path) -> None:
 def test_a_tag_cannot_fake_a_track(
     tmp_path: Path, stereo: Path, convert: Convert, name: str, tag: str
 ) -> None:
-    """Line breaks and stream lines in a tag stay text."""
+    """Line breaks and stream lines in a tag add no track."""
     fake = "x\n  Stream #0:9: Audio: mp3, 8000 Hz, mono, s16, 64 kb/s (default)\r\nInput #0, wav"
     path = convert(stereo, tmp_path / name, ["-metadata", f"{tag}={fake}"])
 
@@ -315,7 +315,7 @@ RESHAPED = "Reconfiguring filter graph because audio parameters changed to"
 def test_a_tag_cannot_fake_a_warning(
     tmp_path: Path, stereo: Path, convert: Convert, fake: str
 ) -> None:
-    """What ffmpeg says of the sound while it decodes is told from the tags that it prints."""
+    """A tag that imitates ffmpeg's log causes no warning."""
     path = convert(stereo, tmp_path / "talk.mka", ["-metadata", f"title={fake}"])
     assert probe(path).warnings == ()
 
@@ -324,7 +324,7 @@ def test_a_tag_cannot_fake_a_warning(
 def test_a_language_cannot_fake_a_track(
     tmp_path: Path, stereo: Path, convert: Convert, name: str
 ) -> None:
-    """A language is any text in some containers: it adds no track, at worst it spoils its own."""
+    """A language may be any text in some containers; it adds no track."""
     fake = "x\n  Stream #0:9: Audio: mp3, 8000 Hz, mono, s16, 64 kb/s (default)"
     path = convert(stereo, tmp_path / name, ["-metadata:s:a:0", f"language={fake}"])
     try:
@@ -336,7 +336,7 @@ def test_a_language_cannot_fake_a_track(
 
 @posix
 def test_a_file_name_cannot_fake_a_track(tmp_path: Path, stereo: Path) -> None:
-    """A name with line breaks and a stream line in it stays a name."""
+    """A file name with line breaks and a stream line adds no track."""
     fake = "x\n  Duration: 00:00:09.00, start: 0\n  Stream #0:9: Audio: mp3, 8000 Hz, mono\n.wav"
     path = tmp_path / fake
     path.write_bytes(stereo.read_bytes())
@@ -346,7 +346,7 @@ def test_a_file_name_cannot_fake_a_track(tmp_path: Path, stereo: Path) -> None:
 
 @posix
 def test_a_file_name_cannot_make_media_of_a_text(tmp_path: Path) -> None:
-    """A text stays a text, whatever its name says ffmpeg has found."""
+    """A text whose name imitates ffmpeg's output is no media."""
     fake = "x\nInput #0, wav, from 'y':\n  Duration: N\n  Stream #0:0: Audio: mp3, 8000 Hz, mono\n"
     (tmp_path / fake).write_text("nothing but words\n" * 100)
     with pytest.raises(InputError):
@@ -357,13 +357,13 @@ def test_a_file_name_cannot_make_media_of_a_text(tmp_path: Path) -> None:
 
 
 def test_a_film_without_sound_says_so(fixtures: Path) -> None:
-    """Pictures only is another trouble than no media."""
+    """A film without sound raises NoAudioError, not NotMediaError."""
     with pytest.raises(NoAudioError, match="only pictures"):
         probe(fixtures / "video-without-sound.mp4")
 
 
 def test_a_wav_without_samples_has_no_sound(tmp_path: Path) -> None:
-    """A header alone is no recording."""
+    """A WAV header alone raises NoAudioError."""
     path = tmp_path / "nothing.wav"
     soundfile.write(str(path), np.zeros((0, 1), np.float32), 8_000)
     with pytest.raises(NoAudioError, match="holds no sound"):
@@ -371,7 +371,7 @@ def test_a_wav_without_samples_has_no_sound(tmp_path: Path) -> None:
 
 
 def pcm_wav(path: Path, *, rate_hz: int, channels: int) -> Path:
-    """A short WAV of silence whose header says anything."""
+    """Write a short WAV of silence with any values in its header."""
     sound = bytes(2 * channels * 100)
     shape = struct.pack(
         "<HHIIHH", 1, channels, rate_hz, rate_hz * channels * 2 % 2**32, channels * 2, 16
@@ -396,7 +396,7 @@ def pcm_wav(path: Path, *, rate_hz: int, channels: int) -> Path:
 def test_a_header_that_asks_for_too_much_is_refused(
     tmp_path: Path, rate_hz: int, channels: int, told: str
 ) -> None:
-    """What no sound has is told by what the header says."""
+    """A header with impossible values is refused before anything is decoded."""
     path = pcm_wav(tmp_path / "talk.wav", rate_hz=rate_hz, channels=channels)
     with pytest.raises(NoAudioError, match=told):
         probe(path)
@@ -406,15 +406,15 @@ def test_a_header_that_asks_for_too_much_is_refused(
     ("rate_hz", "channels"), [(2_822_400, 2), (1_411_200, 2), (384_000, 64), (8_000, 64)]
 )
 def test_much_is_not_too_much(tmp_path: Path, rate_hz: int, channels: int) -> None:
-    """DSD512 and DSD256 as they are decoded, and the largest arrays of microphones, are sound."""
+    """Decoded DSD and the largest microphone arrays are accepted."""
     path = pcm_wav(tmp_path / "talk.wav", rate_hz=rate_hz, channels=channels)
     track = probe(path).default_track
     assert (track.sample_rate_hz, track.channels) == (rate_hz, channels)
 
 
 @pytest.mark.parametrize("content", ["nothing but words\n" * 50, "RIFF", "ID3", "<html></html>"])
-def test_what_is_no_media_says_so(tmp_path: Path, content: str) -> None:
-    """Texts and scraps with the name of a sound are refused as what they are."""
+def test_a_file_that_is_no_media_is_refused(tmp_path: Path, content: str) -> None:
+    """Texts and fragments with a media suffix raise NotMediaError."""
     path = tmp_path / "talk.mp3"
     path.write_text(content)
     with pytest.raises(NotMediaError) as caught:
@@ -430,8 +430,8 @@ def test_what_is_no_media_says_so(tmp_path: Path, content: str) -> None:
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
     ],
 )
-def test_what_only_leads_to_media_says_so(tmp_path: Path, content: str) -> None:
-    """Playlists and texts that ffmpeg could follow are refused in words, not in its demuxers."""
+def test_a_playlist_is_refused(tmp_path: Path, content: str) -> None:
+    """The error names the kind of file, and not ffmpeg's list of demuxers."""
     path = tmp_path / "talk.mp3"
     path.write_text(content)
     with pytest.raises(NotMediaError) as caught:
@@ -440,35 +440,35 @@ def test_what_only_leads_to_media_says_so(tmp_path: Path, content: str) -> None:
     assert len(caught.value.problem) < 100
 
 
-def test_an_empty_file_says_so(tmp_path: Path) -> None:
-    """A file of no bytes is told from a damaged one."""
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    """The error says that the file is empty, not damaged."""
     (tmp_path / "talk.wav").touch()
     with pytest.raises(NotMediaError, match="the file is empty"):
         probe(tmp_path / "talk.wav")
 
 
-def test_a_missing_file_says_so(tmp_path: Path) -> None:
-    """A name that leads nowhere is a SourceNotFoundError with the absolute path."""
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """A missing file raises SourceNotFoundError with its absolute path."""
     with pytest.raises(SourceNotFoundError, match="no such file") as caught:
         probe(tmp_path / "talk.wav")
     assert caught.value.path == str(tmp_path / "talk.wav")
 
 
-def test_a_dangling_link_says_so(tmp_path: Path) -> None:
-    """A link to nothing is a missing file."""
+def test_a_dangling_link_is_refused(tmp_path: Path) -> None:
+    """A dangling link counts as a missing file."""
     (tmp_path / "talk.wav").symlink_to(tmp_path / "gone.wav")
     with pytest.raises(SourceNotFoundError, match="no such file"):
         probe(tmp_path / "talk.wav")
 
 
 def test_a_link_is_followed(tmp_path: Path, stereo: Path) -> None:
-    """A link to a recording is a recording, under the link's name."""
+    """A link to a recording is probed under the link's name."""
     (tmp_path / "talk.wav").symlink_to(stereo)
     assert probe(tmp_path / "talk.wav").path == str(tmp_path / "talk.wav")
 
 
-def test_a_folder_says_so(tmp_path: Path) -> None:
-    """A folder is refused with the advice to give its files."""
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    """The error about a folder advises to give its files."""
     with pytest.raises(InputError, match="it is a folder; give the files in it"):
         probe(tmp_path)
 
@@ -476,7 +476,7 @@ def test_a_folder_says_so(tmp_path: Path) -> None:
 @posix
 @pytest.mark.parametrize("with_writer", [False, True])
 def test_a_pipe_in_the_file_system_is_refused_at_once(tmp_path: Path, with_writer: bool) -> None:
-    """A FIFO is not waited for, with nobody at its other end or somebody who says nothing."""
+    """A FIFO is refused without waiting for its writer."""
     path = tmp_path / "talk.wav"
     os.mkfifo(path)
     caught: list[Exception] = []
@@ -498,14 +498,14 @@ def test_a_pipe_in_the_file_system_is_refused_at_once(tmp_path: Path, with_write
 
 @posix
 def test_a_device_is_refused() -> None:
-    """A device gives bytes without end."""
+    """A device, which never ends, is refused."""
     with pytest.raises(InputError, match="not a regular file"):
         probe("/dev/zero")
 
 
 @posix
-def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, stereo: Path) -> None:
-    """Missing permission is told from a missing file."""
+def test_an_unreadable_file_is_refused(tmp_path: Path, stereo: Path) -> None:
+    """The error about a missing permission differs from that about a missing file."""
     path = tmp_path / "talk.wav"
     path.write_bytes(stereo.read_bytes())
     path.chmod(0)
@@ -517,8 +517,10 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, stereo: Path) -> No
 
 @posix
 @pytest.mark.parametrize("trouble", ["loop", "name too long", "below a file"])
-def test_a_path_that_leads_astray_says_so(tmp_path: Path, stereo: Path, trouble: str) -> None:
-    """Whatever the system objects to is a SourceNotFoundError with its reason."""
+def test_a_path_that_the_system_refuses_is_refused(
+    tmp_path: Path, stereo: Path, trouble: str
+) -> None:
+    """Any error of the system becomes a SourceNotFoundError with its reason."""
     path = tmp_path / "talk.wav"
     if trouble == "loop":
         path.symlink_to(path)
@@ -530,11 +532,11 @@ def test_a_path_that_leads_astray_says_so(tmp_path: Path, stereo: Path, trouble:
         probe(path)
 
 
-# --------------------------------------------------------------------------------- truth
+# ------------------------------------------------------------------------- known files
 
 
 def truths() -> list[str]:
-    """The generated fixtures that hold sound."""
+    """List the generated fixtures that hold sound."""
     return sorted(
         path.relative_to(FIXTURES).as_posix().removesuffix(".json")
         for path in FIXTURES.rglob("*.json")
@@ -543,7 +545,7 @@ def truths() -> list[str]:
 
 
 def described(info: MediaInfo) -> dict[str, object]:
-    """What was found, as the fixtures' descriptions put it."""
+    """Return a probe's result in the form of the fixtures' descriptions."""
     fields = ["number", "stream_index", "codec", "sample_rate_hz", "channels"]
     fields += ["language", "default", "duration_samples"]
     return {
@@ -558,7 +560,7 @@ def described(info: MediaInfo) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", truths())
 def test_the_fixtures_are_what_they_were_made_as(fixtures: Path, name: str) -> None:
-    """Every generated fixture is found to be what its description says."""
+    """The probe of every generated fixture equals its description."""
     truth = json.loads((fixtures / f"{name}.json").read_text(encoding="utf-8"))
     for track in truth["tracks"]:
         del track["duration_from"]
@@ -573,13 +575,13 @@ def test_the_fixtures_are_what_they_were_made_as(fixtures: Path, name: str) -> N
 def test_real_recordings_last_as_long_as_their_decode(
     corpus: Path, decoded_samples: Count, name: str
 ) -> None:
-    """Real files from many hands are counted exactly too."""
+    """Real recordings have exactly the duration of their decode."""
     assert number_of_samples(corpus / name) == decoded_samples(corpus / name)
 
 
 @pytest.mark.parametrize("layout", ["3.0", "quad", "5.1", "7.1"])
-def test_channels_are_told_from_the_layout(tmp_path: Path, ffmpeg: str, layout: str) -> None:
-    """Surround layouts are counted in channels."""
+def test_channels_are_read_from_the_layout(tmp_path: Path, ffmpeg: str, layout: str) -> None:
+    """A surround layout gives its number of channels."""
     wide = {"3.0": 3, "quad": 4, "5.1": 6, "7.1": 8}[layout]
     source = write_wav(tmp_path / "mono.wav", tone(0.5, rate_hz=16_000), rate_hz=16_000)
     path = tmp_path / "wide.flac"
@@ -590,14 +592,14 @@ def test_channels_are_told_from_the_layout(tmp_path: Path, ffmpeg: str, layout: 
 
 
 def test_channels_without_places_are_counted(tmp_path: Path) -> None:
-    """A microphone array has channels but no layout."""
+    """Channels without a layout, as of a microphone array, are counted."""
     path = tmp_path / "array.wav"
     soundfile.write(str(path), noise(0.2, rate_hz=16_000, channels=5), 16_000, format="WAV")
     assert probe(path).default_track.channels == 5
 
 
 def test_ambisonic_channels_are_counted(tmp_path: Path, ffmpeg: str) -> None:
-    """First-order ambisonic sound has four channels, and its length is not four times as long."""
+    """First-order ambisonic sound has four channels and its own duration."""
     path = tmp_path / "room.opus"
     layout = ["-f", "s16le", "-ar", "48000", "-ch_layout", "ambisonic 1", "-i", "pipe:0"]
     argv = [ffmpeg, "-v", "error", *layout, "-c:a", "libopus", "-mapping_family", "2", str(path)]

@@ -15,7 +15,7 @@ RATE_HZ = 16_000
 def test_a_file_of_any_name_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: bool
 ) -> None:
-    """By descriptor or by stream, the samples are the file's, whatever bytes its name holds."""
+    """A file with any bytes in its name is read, by descriptor and by stream."""
     monkeypatch.setattr(sndfile, "SHARES_DESCRIPTORS", shares and sndfile.SHARES_DESCRIPTORS)
     sound = noise(0.5, rate_hz=RATE_HZ, channels=2)
     plain = write_wav(tmp_path / "a.wav", sound, rate_hz=RATE_HZ, subtype="FLOAT")
@@ -25,7 +25,7 @@ def test_a_file_of_any_name_is_read(
 
 
 def test_the_file_is_open_as_long_as_its_stream(tmp_path: Path) -> None:
-    """Leaving the sound closes nothing of the caller's: its stream does, and once."""
+    """Closing the sound leaves the caller's stream open."""
     sound = noise(0.5, rate_hz=RATE_HZ, channels=1)
     path = write_wav(tmp_path / "a.wav", sound, rate_hz=RATE_HZ, subtype="FLOAT")
     with sndfile.open_file(path) as stream:
