@@ -25,6 +25,7 @@ from captoolkit.cli.app import COMMANDS, app
 from captoolkit.emulator.fault_injection import MEANINGS
 from captoolkit.model import Action, Target, Via
 from captoolkit.services import rows
+from captoolkit.services.limits import max_bytes
 from captoolkit.timeline import FORMATS
 from captoolkit.units import format_size
 
@@ -134,7 +135,7 @@ def number(value: Fraction | None) -> str:
 
 def size(target: Target, via: Via) -> str:
     """Return the largest file that may travel this way."""
-    most = rows.max_bytes(target, via)
+    most = max_bytes(target, via)
     return "any" if most is None else format_size(most)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack, cast
 
 from captoolkit.api.plan import read_request
 from captoolkit.api.prepare import open_prepared
-from captoolkit.captioners.base import Answering, ServiceOptions, ways_to
+from captoolkit.captioners.base import ConversationalCaptioner, ServiceOptions, ways_to
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import (
     DEFAULT_QUESTION_CAPTIONER,
@@ -136,7 +136,7 @@ def _question(text: str | None, audio: str | None) -> Message:
     return Message(role=Role.USER, text=text or None, audio=audio)
 
 
-def _open(name: str, options: ConversationOptions) -> Answering:
+def _open(name: str, options: ConversationOptions) -> ConversationalCaptioner:
     """Open a captioner, for its question model unless a model or a target is given."""
     own = {option: options.get(option) for option in ServiceOptions.__annotations__}
     if own["model"] is None and options.get("target") is None:
@@ -149,7 +149,7 @@ def _open(name: str, options: ConversationOptions) -> Answering:
         raise
 
 
-def _refuse_options(captioner: Captioner, options: ConversationOptions) -> Answering:
+def _refuse_options(captioner: Captioner, options: ConversationOptions) -> ConversationalCaptioner:
     """Return a captioner that is open already, unless options for opening one were given."""
     for name in ServiceOptions.__annotations__:
         if options.get(name) is not None:
@@ -160,8 +160,8 @@ def _refuse_options(captioner: Captioner, options: ConversationOptions) -> Answe
     return _require_answers(captioner)
 
 
-def _require_answers(captioner: Captioner) -> Answering:
-    if not isinstance(captioner, Answering):
+def _require_answers(captioner: Captioner) -> ConversationalCaptioner:
+    if not isinstance(captioner, ConversationalCaptioner):
         raise UsageError(
             f"the {captioner.info.name} captioner cannot be asked questions",
             fix=f"take {' or '.join(names_that_answer())}",

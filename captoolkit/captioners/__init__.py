@@ -2,20 +2,20 @@
 
 `open_captioner` opens one by its name. A captioner of your own is any object with the members of
 `Captioner`; `captoolkit.caption` takes it as `captioner=`. The other protocols name what a
-captioner may offer beyond that: paid and streamed answers (`PaidCaptioner`), other ways for the
-sound (`Reachable`), questions (`Answering`).
+captioner may offer beyond that: paid and streamed answers (`PaidCaptioner`), other ways to send
+sound than Base64 (`HasTransports`), answers to questions (`ConversationalCaptioner`).
 """
 
 from __future__ import annotations
 
 from captoolkit.captioners.base import (
-    Answering,
     Captioner,
     CaptionerOptions,
     Clip,
+    ConversationalCaptioner,
+    HasTransports,
     OnText,
     PaidCaptioner,
-    Reachable,
     Samples,
     ServiceOptions,
 )
@@ -23,14 +23,14 @@ from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
 
 __all__ = [
-    "Answering",
     "Captioner",
     "CaptionerOptions",
     "Clip",
+    "ConversationalCaptioner",
+    "HasTransports",
     "Message",
     "OnText",
     "PaidCaptioner",
-    "Reachable",
     "Role",
     "Samples",
     "ServiceOptions",

@@ -1,23 +1,33 @@
-"""What every captioner is, and how to add one.
+"""What a captioner is, and how to add one.
 
-A captioner turns one finished segment into one `Caption`. It is thin: it knows no sources, no
-cutting, no timeline, no retry and no money; those belong to the verb that calls it.
+A captioner turns one finished segment into one `Caption`. It knows no source, no cutting, no
+timeline, no retry and no money: the verb that calls it does.
 
-How to add a captioner, in four steps:
+How to add a captioner: one file and one row.
 
-1. Write `captioners/NAME.py` with a class that has the three members of `Captioner` below. What
-   it sends and how it reads the answer should be pure functions on bytes, so that they can be
-   tested without a network; whatever is sent goes through `client.py`.
-2. Raise `ServiceError` (or a child of it) when no caption comes of it, with the reason in one
-   line. Never return an empty caption for a failure.
-3. Add one line to `CAPTIONERS` in `captioners/registry.py`: the name, how to open it; and name it
-   in the help of `--captioner` in `cli/options.py`.
-4. Give its models a row in `services/targets.toml` if they have limits or prices of their own,
-   and test it against a real server on 127.0.0.1.
+1. Write `captioners/NAME.py` with a class that has the members of `Captioner` below (`Closing` from
+   `captoolkit.support.cancel` has the context manager), and a function that opens it::
 
-It may promise more, each by one protocol below: that its answers cost something and may be read as
-they come (`PaidCaptioner`), that sound can reach it in several ways (`Reachable`), that it can be
-talked with (`Answering`).
+       def open_captioner(service: Service, settings: CaptionerSettings) -> Captioner: ...
+
+   `service` is resolved: model, target, and for a captioner with an HTTP interface the checked
+   endpoint, region, dialect, price and rates. `settings` holds the options that the caller gave,
+   with the key that may go to the endpoint. Keep both in attributes only where they are needed;
+   with a `service` attribute (`ServiceBacked`) the verbs use the service as it was resolved.
+2. Raise `ServiceError`, or a child of it, for a segment that gets no caption, with the reason in
+   one line; never return an empty caption for a failure. Requests over HTTP go through
+   `net/client.py`. Building requests and reading answers are pure functions on bytes, so that
+   tests need no network.
+3. Add a `CaptionerRow` to `CAPTIONERS` in `captioners/registry.py`: its name, one line for
+   `--captioner`, the module, the default model and the options that it takes. The command line and
+   its help texts are made from this table.
+
+Models with limits or prices of their own get a target in `services/targets.toml`; without one the
+default target's limits are kept. Test the captioner against a real server on 127.0.0.1.
+
+A captioner may have more members, each group a protocol below: its answers cost money and may be
+streamed (`PaidCaptioner`), it accepts sound in other ways than Base64 (`HasTransports`), it answers
+questions (`ConversationalCaptioner`).
 """
 
 from __future__ import annotations
@@ -51,26 +61,26 @@ class Samples(Protocol):
 
 
 class Clip(Protocol):
-    """What a captioner is given: one finished segment, ready to use."""
+    """The input of a captioner: one finished segment."""
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The file."""
         ...
 
     @property
     def start_s(self) -> float:
-        """Where it begins on its recording's clock, in seconds."""
+        """Its start on the recording's clock, in seconds."""
         ...
 
     @property
     def via(self) -> Via:
-        """How it is to travel to a service."""
+        """How it is sent to a service."""
         ...
 
     @property
     def url(self) -> str | None:
-        """Where on the web the same file lies; None where it lies nowhere. It may be a secret."""
+        """The URL of the same file on the web, which may be a secret; None without one."""
         ...
 
     def read_bytes(self) -> bytes:
@@ -132,7 +142,7 @@ class CaptionerSettings:
 
 
 class Captioner(Protocol):
-    """Something that can be asked what is to be heard. Safe to use from several threads."""
+    """Describes clips; safe to use from several threads."""
 
     @property
     def info(self) -> CaptionerInfo:
@@ -140,15 +150,15 @@ class Captioner(Protocol):
         ...
 
     def caption(self, clip: Clip) -> Caption:
-        """Return what is to be heard in `clip`.
+        """Return the caption of `clip`.
 
         Raises:
-            ServiceError: no caption came of it.
+            ServiceError: the clip gets no caption.
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections; may be called twice."""
+        """Release connections; may be called twice."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -173,18 +183,18 @@ class ServiceBacked(Protocol):
 
 
 @runtime_checkable
-class Reachable(Protocol):
-    """A captioner to which sound can travel otherwise than as Base64 text."""
+class HasTransports(Protocol):
+    """A captioner that accepts sound in other ways than as Base64 text."""
 
     @property
     def ways(self) -> frozenset[Via]:
-        """The ways that there are."""
+        """The accepted ways."""
         ...
 
 
 def ways_to(captioner: Captioner) -> frozenset[Via]:
-    """Return the ways that sound can travel to a captioner."""
-    return captioner.ways if isinstance(captioner, Reachable) else frozenset({Via.BASE64})
+    """Return the ways in which a captioner accepts sound."""
+    return captioner.ways if isinstance(captioner, HasTransports) else frozenset({Via.BASE64})
 
 
 OnText = Callable[[str], None]
@@ -192,50 +202,50 @@ OnText = Callable[[str], None]
 
 @runtime_checkable
 class PaidCaptioner(Captioner, Protocol):
-    """A captioner whose answers cost something: they are written down, and may be streamed."""
+    """A captioner whose answers cost money: the ledger keeps them, and they may be streamed."""
 
     @property
     def recipe(self) -> str:
-        """All that a request says beside the sound: who is asked for what, and how; never a key.
+        """Everything in a request except the sound and the key: the ledger's key is made of it.
 
         Two requests with the same recipe and the same sound ask the same question.
         """
         ...
 
     def caption(self, clip: Clip, *, on_text: OnText | None = None) -> Caption:
-        """Return what is to be heard in `clip`; with `on_text`, hand out each piece as it comes.
+        """Return the caption of `clip`; pass each piece of text to `on_text` as it arrives.
 
         Raises:
-            ServiceError: no caption came of it.
+            ServiceError: the clip gets no caption.
         """
         ...
 
 
 @runtime_checkable
-class Answering(Captioner, Protocol):
-    """A captioner that can be talked with."""
+class ConversationalCaptioner(Captioner, Protocol):
+    """A captioner that answers questions."""
 
     def refuse(self, messages: Sequence[Message]) -> None:
-        """Raise for messages that hold more than the model takes.
+        """Raise for messages that the model does not take.
 
         Raises:
-            UsageError: they do.
+            UsageError: the model does not take one of them, or so many.
         """
         ...
 
     def reference(self, clip: Clip) -> str:
-        """Return what a message says in place of a clip's sound.
+        """Return the text that stands for a clip's sound in a message; upload the clip if needed.
 
         Raises:
-            ServiceError: the clip could not be brought to where the service can fetch it.
+            ServiceError: the clip could not be uploaded.
         """
         ...
 
     def ask(self, messages: Sequence[Message], *, on_text: OnText | None = None) -> Caption:
-        """Return the answer to the last of the messages; with `on_text`, as it comes.
+        """Return the answer to the last message; pass each piece to `on_text` as it arrives.
 
         Raises:
-            ServiceError: no answer came of it.
-            UsageError: they hold more than the model takes.
+            ServiceError: no answer arrived.
+            UsageError: the model does not take one of the messages, or so many.
         """
         ...

@@ -78,7 +78,7 @@ def say_plan(name: str, plan: Plan) -> None:
 
 def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
     """Where the segments lie and how large each may come out; of many, the first."""
-    from captoolkit.services.rows import sent_size
+    from captoolkit.services.limits import sent_size
     from captoolkit.units import format_clock
 
     rows: list[tuple[str, ...]] = [

@@ -27,7 +27,7 @@ def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug:
     from captoolkit.api.probe import probe
     from captoolkit.model import Via
     from captoolkit.services import catalogue
-    from captoolkit.services.rows import misfits
+    from captoolkit.services.limits import misfits
 
     row, found = catalogue.target(target), []
 

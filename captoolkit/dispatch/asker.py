@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
-from captoolkit.captioners.base import Answering, Captioner, OnText, PaidCaptioner
+from captoolkit.captioners.base import Captioner, ConversationalCaptioner, OnText, PaidCaptioner
 from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.budget import amount_of, predicted, worst_case
 from captoolkit.dispatch.context import RunContext
@@ -162,7 +162,9 @@ class PaidAsker:
 
     def _brought(self, segment: ReadySegment) -> ReadySegment:
         """The segment where it can be asked about: an upload is no question, and costs nothing."""
-        if segment.via is not Via.UPLOAD or not isinstance(self._captioner, Answering):
+        if segment.via is not Via.UPLOAD or not isinstance(
+            self._captioner, ConversationalCaptioner
+        ):
             return segment
         return replace(segment, via=Via.URL, url=self._captioner.reference(segment))
 

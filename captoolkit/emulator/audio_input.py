@@ -30,8 +30,8 @@ from captoolkit.emulator.storage import SCHEME, UploadStorage
 from captoolkit.errors import InputError, NoAudioError, ToolError
 from captoolkit.media import decode, probe_file
 from captoolkit.model import Target, Track, Via
+from captoolkit.services.limits import longest_s, max_bytes
 from captoolkit.services.regions import Endpoint
-from captoolkit.services.rows import longest_s, max_bytes
 from captoolkit.support.cancel import StoppedError
 
 CHUNK_BYTES = 1 << 20

@@ -29,7 +29,7 @@ from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.planning.cuts import Window, quietest_in
 from captoolkit.planning.frame_cuts import edges, movable, span_of
-from captoolkit.services import rows
+from captoolkit.services import limits
 from captoolkit.units import rescale
 
 CONTEXT_FRAMES = 8  # decoded before a window, until the decoder's output is right again
@@ -154,7 +154,7 @@ class FrameCopy:
             raise _broken(path, f"it cannot be read back ({error.problem})") from error
         if codec != plan.track.codec:
             raise _broken(path, f"it is read as {codec}")
-        longest_s = rows.longest_s(plan.target)
+        longest_s = limits.longest_s(plan.target)
         framed = len(sizes) * stream.frames.frame_samples
         if longest_s is not None and framed > longest_s * self._rate_hz:
             raise _broken(path, f"it lasts {framed / self._rate_hz:.3f} s with its codec's delay")

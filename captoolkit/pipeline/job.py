@@ -12,7 +12,7 @@ from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
-from captoolkit.services import rows
+from captoolkit.services import limits
 
 MIN_NUMBER_WIDTH = 3  # talk.001.mp3
 CHUNK_BYTES = 1 << 20
@@ -38,7 +38,7 @@ class Job:
         Raises:
             LimitError: it differs; see `encode.check`.
         """
-        longest_s = rows.longest_s(self.plan.target)
+        longest_s = limits.longest_s(self.plan.target)
         longest = None if longest_s is None else int(longest_s * encoding.sample_rate_hz)
         path = self.path(index)
         encode.check(path, encoding, samples=samples, tolerance=tolerance, max_samples=longest)

@@ -19,7 +19,7 @@ from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Tr
 from captoolkit.planning import fitting, frame_plan, sharing
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
 from captoolkit.planning.options import ParsedOptions, check_options
-from captoolkit.services import rows as targets
+from captoolkit.services import limits as targets
 from captoolkit.services.price import request_costs
 from captoolkit.units import format_length
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from captoolkit.bitstream.encodings import describe
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Plan, Via
-from captoolkit.services.rows import max_bytes, sent_size
+from captoolkit.services.limits import max_bytes, sent_size
 
 AUTO = "auto"
 IN_WORDS = {

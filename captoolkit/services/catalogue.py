@@ -1,4 +1,4 @@
-"""The service models known here: the rows that came along, and the user's own beside them."""
+"""The targets by name and by model: those of captoolkit, and the user's own."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ DEFAULT_TARGET = "qwen3-omni-captioner"
 
 
 def targets() -> dict[str, Target]:
-    """Return every target known here, by name, the user's own first.
+    """Return every target by name, the user's own first.
 
-    A row of the user's replaces ours of the same name.
-
-    The user's are read from the file that `CAPTOOLKIT_TARGETS` names, else from `targets.toml` in
-    the configuration folder, if there is one.
+    The user's own are read from the file that `CAPTOOLKIT_TARGETS` names, else from `targets.toml`
+    in the configuration folder. They replace captoolkit's targets of the same name.
 
     Raises:
-        UsageError: the user's file cannot be read or holds a mistake; says where.
+        UsageError: the user's file cannot be read or holds a mistake; the error names the place.
     """
     ours = resources.files("captoolkit.services").joinpath("targets.toml")
     rows = _parsed(ours.read_text(encoding="utf-8"), "targets.toml")
@@ -36,17 +34,17 @@ def targets() -> dict[str, Target]:
 
 @functools.lru_cache(maxsize=4)
 def _parsed(text: str, origin: str) -> Mapping[str, Target]:
-    """The rows of a file; each text is read once, however many recordings are prepared by it."""
+    """Return the targets in a text; each text is parsed once in a process."""
     from captoolkit.services.rows import parse
 
     return MappingProxyType(parse(text, origin=origin))
 
 
 def target(name: str | Target) -> Target:
-    """Return the target of that name, or the one that serves the model of that name.
+    """Return the target with a name, or the first target that serves the model with that name.
 
     Raises:
-        UsageError: there is none; names those there are.
+        UsageError: no target has that name or model.
     """
     if isinstance(name, Target):
         return name
@@ -60,23 +58,23 @@ def target(name: str | Target) -> Target:
 
 
 def rows_of(model: str) -> list[Target]:
-    """Return the targets that serve a model, the user's own first; none where nobody knows it."""
+    """Return the targets that serve a model, the user's own first."""
     return [row for row in targets().values() if model in row.models]
 
 
-def limits_for(model: str, wish: str | Target | None = None) -> Target:
-    """Return the limits to keep: those asked for, else those of the model, else the usual ones.
+def limits_for(model: str, chosen: str | Target | None = None) -> Target:
+    """Return the target whose limits to keep: the chosen one, else the model's, else the default.
 
     Raises:
-        UsageError: what is asked for is not known.
+        UsageError: the chosen target is not known.
     """
-    if wish is not None:
-        return target(wish)
+    if chosen is not None:
+        return target(chosen)
     return next(iter(rows_of(model)), None) or target(DEFAULT_TARGET)
 
 
 def user_file() -> Path | None:
-    """Return the user's own file of targets, None where there is none."""
+    """Return the user's own file of targets, None if it does not exist."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
         return Path(named)
@@ -85,7 +83,7 @@ def user_file() -> Path | None:
 
 
 def config_folder() -> Path:
-    """Return the folder in which the user may keep settings; it need not exist."""
+    """Return the folder of the user's settings; it may not exist."""
     import platformdirs
 
     return Path(platformdirs.user_config_dir("captoolkit", appauthor=False))

@@ -1,4 +1,4 @@
-"""What a plan's requests will cost: tokens as the service counts them, and their price."""
+"""The tokens that a service counts for sound, and their price."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MILLION = 1_000_000
 
 
 def audio_tokens(target: Target, duration_s: Fraction) -> int:
-    """Return what the service counts for that much sound, rounded up."""
+    """Return the tokens that the service counts for a duration, rounded up."""
     per_second = target.limit("tokens_per_s") or Fraction(0)
     billed_s = max(duration_s, target.limit("min_billed_s") or Fraction(0))
     return -int(-(per_second * billed_s) // 1)

@@ -13,8 +13,7 @@ from captoolkit.captioners.registry import CAPTIONERS, open_captioner
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.http_messages import Response
-from captoolkit.services.regions import COMPATIBLE, parse_base_url
-from captoolkit.services.service import Dialect, dialect_of
+from captoolkit.services.service import Dialect
 from tests.support.services import read_reply
 
 if TYPE_CHECKING:
@@ -95,22 +94,6 @@ def test_request_has_the_shape_of_its_dialect(dialect: Dialect, part: object) ->
         "model": "a/model",
         "messages": [{"role": "user", "content": [part]}],
     }
-
-
-@pytest.mark.parametrize(
-    ("base_url", "dialect"),
-    [
-        ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Dialect.MODEL_STUDIO),
-        ("https://w1.cn-beijing.maas.aliyuncs.com/compatible-mode/v1", Dialect.MODEL_STUDIO),
-        ("https://gateway.example/compatible-mode/v1", Dialect.MODEL_STUDIO),
-        ("http://127.0.0.1:8000/v1", Dialect.AUDIO_URL),
-        ("https://x.cn-beijing.pai-eas.aliyuncs.com/v1", Dialect.AUDIO_URL),
-        ("https://dashscope.aliyuncs.com.example/v1", Dialect.AUDIO_URL),
-    ],
-)
-def test_dialect_follows_from_the_base_url(base_url: str, dialect: Dialect) -> None:
-    """Model Studio is known by its hosts and its path; everything else is somebody's own."""
-    assert dialect_of(parse_base_url(base_url, COMPATIBLE)) is dialect
 
 
 def test_sample_answer_becomes_the_caption() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from captoolkit.captioners.base import Answering
+from captoolkit.captioners.base import ConversationalCaptioner
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.model import Caption, Via
@@ -109,7 +109,7 @@ def ours(name: str, base_url: str, asked: Asked, clip: BytesClip) -> tuple[Capti
     on_text = pieces.append if asked.streamed else None
     options = {"model": asked.model, "system": asked.system}
     with open_captioner(name, base_url=base_url, api_key=KEY, **options) as captioner:
-        assert isinstance(captioner, Answering)
+        assert isinstance(captioner, ConversationalCaptioner)
         heard = captioner.reference(at(clip, asked.via))
         messages = []
         for number, (question, answer) in enumerate(asked.conversation):

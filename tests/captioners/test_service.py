@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from captoolkit.captioners.base import Answering, PaidCaptioner, Reachable, ways_to
+from captoolkit.captioners.base import (
+    ConversationalCaptioner,
+    HasTransports,
+    PaidCaptioner,
+    ways_to,
+)
 from captoolkit.captioners.messages import Message, Role, refuse_excess
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import UsageError
@@ -108,7 +113,7 @@ def test_the_recipe_is_all_that_is_asked_beside_the_sound() -> None:
 def test_a_service_is_paid_reached_and_talked_with() -> None:
     """It keeps the three promises of `base.py`; the local captioner makes none of them."""
     with opened() as service, open_captioner("acoustic") as local:
-        for promise in (PaidCaptioner, Reachable, Answering):
+        for promise in (PaidCaptioner, HasTransports, ConversationalCaptioner):
             assert isinstance(service, promise)
             assert not isinstance(local, promise)
         assert ways_to(service) == set(Via)

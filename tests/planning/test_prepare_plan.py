@@ -17,8 +17,8 @@ from captoolkit.planning import ladder
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
+from captoolkit.services.limits import max_bytes
 from captoolkit.services.price import audio_tokens
-from captoolkit.services.rows import max_bytes
 from captoolkit.units import base64_length, format_clock
 from tests.support.encodings import wav
 from tests.support.media_values import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
@@ -420,7 +420,7 @@ def test_reasons_tell_the_whole_story() -> None:
     plan = planned(sound, info=media(sound, container="mp4", pictures=(FILM,)))
     assert plan.reasons == (
         "It is mp4; qwen3-omni-captioner takes 3gp, aac, amr, mp3, wav.",
-        "It holds a picture track beside the sound.",
+        "It holds a video track.",
         "It lasts 41:00; qwen3-omni-captioner takes at most 40:00 at a time.",
         "It becomes 2 balanced segments of about 20:30, each cut at the quietest point within "
         "9.937 s.",

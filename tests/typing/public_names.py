@@ -264,10 +264,10 @@ def use_captioners(options: captoolkit.CaptionerOptions, clip: captioners.Clip) 
         assert_type(captioner, captioners.Captioner)
         if isinstance(captioner, captioners.PaidCaptioner):
             assert_type(captioner.caption(clip, on_text=on_text), model.Caption)
-        if isinstance(captioner, captioners.Answering):
+        if isinstance(captioner, captioners.ConversationalCaptioner):
             question = captioners.Message(role=captioners.Role.USER, text="What is it?")
             assert_type(captioner.ask([question]), model.Caption)
-        if isinstance(captioner, captioners.Reachable):
+        if isinstance(captioner, captioners.HasTransports):
             assert_type(captioner.ways, frozenset[model.Via])
 
 

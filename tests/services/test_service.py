@@ -1,0 +1,96 @@
+"""A service, resolved: its limits, region, dialect, price and rates."""
+
+from __future__ import annotations
+
+import pytest
+
+from captoolkit.errors import UsageError
+from captoolkit.model import CaptionerInfo
+from captoolkit.services.regions import COMPATIBLE, endpoint_of, parse_base_url
+from captoolkit.services.service import Dialect, Service, dialect_of, resolve_service
+
+SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
+MODEL = "qwen3-omni-30b-a3b-captioner"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "dialect"),
+    [
+        ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Dialect.MODEL_STUDIO),
+        ("https://w1.cn-beijing.maas.aliyuncs.com/compatible-mode/v1", Dialect.MODEL_STUDIO),
+        ("https://gateway.example/compatible-mode/v1", Dialect.MODEL_STUDIO),
+        ("http://127.0.0.1:8000/v1", Dialect.AUDIO_URL),
+        ("https://x.cn-beijing.pai-eas.aliyuncs.com/v1", Dialect.AUDIO_URL),
+        ("https://dashscope.aliyuncs.com.example/v1", Dialect.AUDIO_URL),
+    ],
+)
+def test_dialect_follows_from_the_base_url(base_url: str, dialect: Dialect) -> None:
+    """Model Studio is known by its hosts and its path; everything else is somebody's own."""
+    assert dialect_of(parse_base_url(base_url, COMPATIBLE)) is dialect
+
+
+def resolved(
+    base_url: str | None,
+    model: str = MODEL,
+    *,
+    target: str | None = None,
+    region: str | None = None,
+) -> Service:
+    """Return the service of a captioner at a base URL."""
+    info = CaptionerInfo(name="dashscope", model=model, base_url=base_url)
+    endpoint = endpoint_of(base_url) if base_url else None
+    return resolve_service(info, endpoint, target=target, region=region)
+
+
+def test_model_studio_has_prices_and_rates() -> None:
+    """At Model Studio's own host the region's price and the row's rates hold."""
+    service = resolved(SINGAPORE)
+    assert (service.region, service.target.name) == ("singapore", "qwen3-omni-captioner")
+    assert service.price is not None
+    assert service.price.currency == "USD"
+    assert (service.requests_per_minute, service.tokens_per_minute) == (60, 100_000)
+    assert service.may_cost
+    assert service.model_row is service.target or service.model_row == service.target
+
+
+def test_a_region_beside_another_host_gives_prices_and_no_rates() -> None:
+    """A gateway of one's own is billed as the region is, and has rate limits of its own."""
+    service = resolved("http://127.0.0.1:9/api/v1", region="beijing")
+    assert service.price is not None
+    assert service.price.region == "beijing"
+    assert service.requests_per_minute is None
+    assert service.may_cost
+
+
+def test_a_self_hosted_server_costs_nothing() -> None:
+    """Without a region no price is known, and none is assumed."""
+    service = resolved("http://127.0.0.1:9/v1", "Qwen/Qwen3-Omni-30B-A3B-Captioner")
+    assert (service.target.name, service.price, service.may_cost) == ("vllm", None, False)
+    assert service.dialect is Dialect.AUDIO_URL
+    assert service.place == "http://127.0.0.1:9/v1"
+
+
+def test_prices_hold_for_the_models_of_the_target_only() -> None:
+    """The limits of another target may be chosen; its prices are not the model's."""
+    service = resolved(SINGAPORE, "qwen-audio-turbo", target="qwen3-omni-captioner")
+    assert service.target.name == "qwen3-omni-captioner"
+    assert service.price is None
+    assert service.model_row is not None
+    assert service.model_row.name == "qwen-audio"
+
+
+def test_an_unknown_model_of_model_studio_needs_a_target() -> None:
+    """Its limits are unknown; at a server of one's own the default limits are kept."""
+    with pytest.raises(UsageError, match="model=qwen9 is not known; take one of qwen3-omni"):
+        resolved(SINGAPORE, "qwen9").require_known_limits()
+    resolved(SINGAPORE, "qwen9", target="qwen-audio").require_known_limits()
+    own = resolved("http://127.0.0.1:9/v1", "qwen9")
+    own.require_known_limits()
+    assert own.target.name == "qwen3-omni-captioner"
+
+
+def test_a_captioner_without_a_base_url_has_no_endpoint() -> None:
+    """The local captioner has limits of its own, and no price."""
+    service = resolved(None, "acoustic/1")
+    assert (service.target.name, service.endpoint, service.place) == ("acoustic", None, "")
+    assert not service.may_cost
