@@ -14,6 +14,7 @@ import pytest
 import captoolkit
 from captoolkit.bitstream.containers import CONTAINERS
 from captoolkit.cli.app import COMMANDS
+from captoolkit.media import ffmpeg as ffmpeg_module
 from captoolkit.model import Action
 from captoolkit.services.rows import parse
 from captoolkit.timeline import FORMATS
@@ -156,6 +157,13 @@ def test_every_path_and_link_on_a_page_exists(page: str) -> None:
     folder = (ROOT / page).parent
     for target in LINK.findall(PAGES[page]):
         assert (folder / target).exists(), target
+
+
+def test_the_versions_of_ffmpeg_are_those_of_the_code() -> None:
+    """The page of the installation states the tested version and the oldest supported one."""
+    text = PAGES["docs/install.md"]
+    assert f"tested with ffmpeg {ffmpeg_module.TESTED_VERSION}." in text
+    assert f"oldest supported version is {ffmpeg_module.OLDEST_VERSION};" in text
 
 
 def test_the_readme_is_short() -> None:
