@@ -1,9 +1,10 @@
-"""One segment, one entry: what is known is not asked, what failed is asked again, within bounds.
+"""Caption one segment: from the ledger if it has the answer, otherwise by requests with retries.
 
-Rules: the order is ledger, upload, money, turn, question; whatever comes of it is written down
-before anybody hears of it, even if the caller's `on_event` fails meanwhile. Asking about one
-segment never raises but to stop: a segment without a caption is a hole that says why. What would go
-wrong for every segment (a key that is none) stops the rest.
+Rules: the order is ledger, upload, budget, rate limiter, request. The ledger records the outcome
+before any event reports it, even if the caller's `on_event` fails meanwhile. An asker raises
+nothing but cancellations and the caller's own exceptions: a segment without a caption becomes a
+failed entry with the reason. An error that all other segments would meet (an invalid key) ends the
+run.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.budget import amount_of, predicted, worst_case
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Question
-from captoolkit.dispatch.retry import Tries
+from captoolkit.dispatch.retry import Attempts
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError
 from captoolkit.events import Event, RetryScheduled, TextArrived, Warned
 from captoolkit.model import Caption, Entry, Span, Status, Via
@@ -32,144 +33,140 @@ LOG = logging.getLogger("captoolkit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """What came of one segment.
+class Outcome:
+    """The outcome of one segment.
 
     Attributes:
-        asked: whether anything was sent to the captioner.
-        recalled: whether the answer was in the ledger, so that nothing was asked.
-        fault: the error that ended it, None for a caption.
+        entry: the entry of the timeline.
+        asked: whether a request was sent to the captioner.
+        recalled: whether the ledger had the answer, so that no request was sent.
+        error: why there is no caption; None for a caption.
     """
 
     entry: Entry
     asked: bool = False
     recalled: bool = False
-    fault: CaptoolkitError | None = None
+    error: CaptoolkitError | None = None
 
 
-Ask = Callable[[ReadySegment], Answered]
+Ask = Callable[[ReadySegment], Outcome]
 
 
 class FreeAsker:
-    """Asks a captioner that costs nothing: once, and nothing is written down."""
+    """Asks a captioner that charges nothing: once, without retries and without the ledger."""
 
     def __init__(self, captioner: Captioner) -> None:
         self._captioner = captioner
 
-    def ask(self, segment: ReadySegment) -> Answered:
-        """Return the entry of a segment."""
+    def ask(self, segment: ReadySegment) -> Outcome:
+        """Return the outcome of a segment."""
         try:
-            said = _said(self._captioner, segment, None)
+            caption = _caption(self._captioner, segment, None)
         except CaptoolkitError as error:
-            return hole(segment.index, segment.source_span, error, asked=True)
-        return Answered(entry=_entry(segment, said), asked=True)
+            return failed(segment.index, segment.source_span, error, asked=True)
+        return Outcome(entry=_entry(segment, caption), asked=True)
 
 
 class PaidAsker:
-    """Asks a captioner whose answers cost something, by the terms of a run."""
+    """Asks a captioner that may charge for its answers, within the context of a run."""
 
     def __init__(
-        self,
-        captioner: PaidCaptioner,
-        context: RunContext,
-        *,
-        path: str,
-        gate: EventGate,
+        self, captioner: PaidCaptioner, context: RunContext, *, path: str, gate: EventGate
     ) -> None:
         self._captioner = captioner
         self._context = context
         self._path = path
         self._gate = gate
 
-    def ask(self, segment: ReadySegment) -> Answered:
-        """Return the entry of a segment.
+    def ask(self, segment: ReadySegment) -> Outcome:
+        """Return the outcome of a segment.
 
         Raises:
-            StoppedError: the run was cancelled before there was one.
-            BaseException: what the caller's `on_event` raised.
+            StoppedError: the run was cancelled before there was an outcome.
+            BaseException: the caller's `on_event` raised it.
         """
         try:
-            return self._answered(segment)
+            return self._recall_or_request(segment)
         except _CallbackError as error:
             raise error.cause from None
 
-    def _answered(self, segment: ReadySegment) -> Answered:
-        """The entry, from the ledger or from the captioner; whatever comes of it is noted."""
+    def _recall_or_request(self, segment: ReadySegment) -> Outcome:
+        """Return the outcome from the ledger or from the captioner, and record it."""
         question = Question.about(segment.sha256, self._captioner)
         ledger, context = self._context.ledger, self._context
         try:
-            known = ledger.claim(question, context.scope, resume=context.resume)
+            answer = ledger.claim(question, context.scope, resume=context.resume)
         except CaptoolkitError as error:
-            return hole(segment.index, segment.source_span, error)
-        if known is not None:
-            return Answered(entry=self._entry(segment, known), recalled=True)
+            return failed(segment.index, segment.source_span, error)
+        if answer is not None:
+            return Outcome(entry=self._counted_entry(segment, answer), recalled=True)
         now_s = context.clock.now_s()
         until_s = min(context.scope.deadline_s, now_s + context.retry_policy.segment_s)
-        tries = Tries(context.retry_policy, deadline_s=until_s)
+        attempts = Attempts(context.retry_policy, deadline_s=until_s)
         try:
-            said = self._asked_until_answered(segment, tries)
+            caption = self._request_with_retries(segment, attempts)
         except CaptoolkitError as error:
             request_id = getattr(error, "request_id", None)
-            self._write_down(partial(ledger.fail, question, str(error), request_id=request_id))
-            return hole(segment.index, segment.source_span, error, asked=tries.begun > 0)
+            self._record(partial(ledger.fail, question, str(error), request_id=request_id))
+            return failed(segment.index, segment.source_span, error, asked=attempts.begun > 0)
         except BaseException:
-            self._write_down(partial(ledger.fail, question, "the run was cancelled"))
+            self._record(partial(ledger.fail, question, "the run was cancelled"))
             raise
-        self._write_down(partial(ledger.answer, question, said))
-        self._refuse_broken()
-        return Answered(entry=self._entry(segment, said), asked=True)
+        self._record(partial(ledger.answer, question, caption))
+        self._raise_callback_error()
+        return Outcome(entry=self._counted_entry(segment, caption), asked=True)
 
-    def _entry(self, segment: ReadySegment, said: Caption) -> Entry:
-        """The entry of a caption, what it was counted as beside what was expected."""
+    def _counted_entry(self, segment: ReadySegment, caption: Caption) -> Entry:
+        """Return the entry of a caption with the predicted input tokens in its usage."""
         expected = predicted(self._context.service.target, segment.source_span.exact_s)
-        usage = replace(said.usage, predicted_input_tokens=expected.input_tokens)
-        return _entry(segment, replace(said, usage=usage))
+        usage = replace(caption.usage, predicted_input_tokens=expected.input_tokens)
+        return _entry(segment, replace(caption, usage=usage))
 
-    def _asked_until_answered(self, segment: ReadySegment, tries: Tries) -> Caption:
-        """The caption, asking again where the policy says so."""
+    def _request_with_retries(self, segment: ReadySegment, attempts: Attempts) -> Caption:
+        """Return the caption; retry errors as the policy allows."""
         context = self._context
         while True:
             context.scope.check()
             try:
-                segment = self._brought(segment)
-                return self._asked(segment, tries)
+                segment = self._upload_if_needed(segment)
+                return self._request(segment, attempts)
             except ServiceError as error:
-                self._refuse_broken()
-                wait_s = tries.wait_after(error, now_s=context.clock.now_s())
-                self._heed(error, wait_s)
+                self._raise_callback_error()
+                wait_s = attempts.wait_after(error, now_s=context.clock.now_s())
+                self._warn_others(error, wait_s)
                 if wait_s is None:
-                    raise _tired(error, tries.begun) from None
+                    raise _with_attempts(error, attempts.begun) from None
                 self._wait(segment, error, wait_s)
 
-    def _heed(self, error: ServiceError, wait_s: float | None) -> None:
-        """Let an error count for the others whose questions would meet with the same."""
-        again = rule_for(error).retry
-        if again is RetryKind.HALT:
+    def _warn_others(self, error: ServiceError, wait_s: float | None) -> None:
+        """Halt or slow down the other requests of the run if they would meet the same error."""
+        retry = rule_for(error).retry
+        if retry is RetryKind.HALT:
             self._context.scope.halt(error)
-        if again is RetryKind.SLOWER:
+        if retry is RetryKind.SLOWER:
             longest_s = self._context.retry_policy.longest_retry_after_s
-            asked_s = min(error.retry_after_s or 0.0, longest_s)
-            self._context.rate_limiter.throttled(asked_s if wait_s is None else wait_s)
+            requested_s = min(error.retry_after_s or 0.0, longest_s)
+            self._context.rate_limiter.throttled(requested_s if wait_s is None else wait_s)
 
     def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
-        """Let time pass before the next try; what is throttled waits for its turn instead."""
-        LOG.info("segment %d is asked about again in %.1f s: %s", segment.index, wait_s, error)
-        self._hand_on(
+        """Wait before the next attempt; after throttling the rate limiter waits instead."""
+        LOG.info("segment %d is retried in %.1f s: %s", segment.index, wait_s, error)
+        self._emit(
             RetryScheduled(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
         )
         if rule_for(error).retry is not RetryKind.SLOWER:
             self._context.scope.wait(wait_s)
 
-    def _brought(self, segment: ReadySegment) -> ReadySegment:
-        """The segment where it can be asked about: an upload is no question, and costs nothing."""
+    def _upload_if_needed(self, segment: ReadySegment) -> ReadySegment:
+        """Return the segment with the URL of its upload; an upload is no request and is free."""
         if segment.via is not Via.UPLOAD or not isinstance(
             self._captioner, ConversationalCaptioner
         ):
             return segment
         return replace(segment, via=Via.URL, url=self._captioner.reference(segment))
 
-    def _asked(self, segment: ReadySegment, tries: Tries) -> Caption:
-        """The caption of one request, when there is money for it and it is its turn."""
+    def _request(self, segment: ReadySegment, attempts: Attempts) -> Caption:
+        """Return the caption of one request, sent when budget and rate limiter allow it."""
         context, service = self._context, self._context.service
         duration_s = segment.source_span.exact_s
         expected = predicted(service.target, duration_s)
@@ -180,10 +177,10 @@ class PaidAsker:
         spent = Decimal(0)
         try:
             context.rate_limiter.turn(expected.input_tokens or 0, context.scope)
-            spent = worst  # until it is known better
-            tries.begun += 1
-            said = _said(self._captioner, segment, self._on_text(segment))
-            amount = amount_of(said.usage, service.price)
+            spent = worst  # unless the answer gives the real cost
+            attempts.begun += 1
+            caption = _caption(self._captioner, segment, self._on_text(segment))
+            amount = amount_of(caption.usage, service.price)
             spent = worst if amount is None else amount
         except ServiceError as error:
             spent = worst if rule_for(error).may_be_billed else Decimal(0)
@@ -191,23 +188,23 @@ class PaidAsker:
         finally:
             if context.budget is not None:
                 context.budget.settle(worst, spent)
-        context.rate_limiter.answered(said.usage.output_tokens or 0)
-        return said
+        context.rate_limiter.answered(caption.usage.output_tokens or 0)
+        return caption
 
     def _on_text(self, segment: ReadySegment) -> OnText | None:
-        """What hands text on as it comes, None where nobody wants it."""
+        """Return the function that emits text as it arrives; None without `stream`."""
         if not self._context.stream:
             return None
 
         def text_arrived(text: str) -> None:
-            # Whether or not anybody wants to hear more, the answer is paid for and read on.
+            # The answer is paid for and is read to its end, even if the caller has ended the run.
             with contextlib.suppress(StoppedError, _CallbackError):
-                self._hand_on(TextArrived(path=self._path, index=segment.index, text=text))
+                self._emit(TextArrived(path=self._path, index=segment.index, text=text))
 
         return text_arrived
 
-    def _hand_on(self, event: Event) -> None:
-        """Tell the caller, past whatever would take the caller's error for the captioner's."""
+    def _emit(self, event: Event) -> None:
+        """Emit an event; an exception of `on_event` passes all handlers of captioner errors."""
         try:
             self._gate(event)
         except StoppedError:
@@ -215,54 +212,54 @@ class PaidAsker:
         except BaseException as error:
             raise _CallbackError(error) from error
 
-    def _refuse_broken(self) -> None:
-        """Raise what the caller's `on_event` has raised: the run is over for it."""
+    def _raise_callback_error(self) -> None:
+        """Raise the exception of the caller's `on_event`, if there was one: it ends the run."""
         if self._gate.error is not None:
             raise _CallbackError(self._gate.error) from self._gate.error
 
-    def _write_down(self, entry: Callable[[], None]) -> None:
-        """Write to the ledger; a ledger that fails must not cost an answer that is here."""
+    def _record(self, write: Callable[[], None]) -> None:
+        """Write to the ledger; if the ledger fails, warn and keep the answer."""
         try:
-            entry()
+            write()
         except OutputError as error:
             with contextlib.suppress(StoppedError):
-                self._hand_on(Warned(path=self._path, message=str(error)))
+                self._emit(Warned(path=self._path, message=str(error)))
 
 
-def hole(index: int, span: Span, fault: CaptoolkitError, *, asked: bool = False) -> Answered:
-    """Return the entry of a segment that has no caption, with the reason."""
+def failed(index: int, span: Span, error: CaptoolkitError, *, asked: bool = False) -> Outcome:
+    """Return the outcome of a segment without a caption."""
     entry = Entry(
         index=index,
         source_span=span,
         status=Status.FAILED,
-        error=str(fault),
-        request_id=getattr(fault, "request_id", None),
+        error=str(error),
+        request_id=getattr(error, "request_id", None),
     )
-    return Answered(entry=entry, asked=asked, fault=fault)
+    return Outcome(entry=entry, asked=asked, error=error)
 
 
-def _entry(segment: ReadySegment, said: Caption) -> Entry:
+def _entry(segment: ReadySegment, caption: Caption) -> Entry:
     return Entry(
         index=segment.index,
         source_span=segment.source_span,
         status=Status.OK,
-        text=said.text,
-        finish_reason=said.finish_reason,
-        request_id=said.request_id,
-        usage=said.usage,
+        text=caption.text,
+        finish_reason=caption.finish_reason,
+        request_id=caption.request_id,
+        usage=caption.usage,
     )
 
 
 class _CallbackError(BaseException):
-    """Carries what `on_event` raised past everybody who handles errors of captioners."""
+    """Carries an exception of `on_event` past the handlers of captioner errors."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__()
         self.cause = cause
 
 
-def _said(captioner: Captioner, segment: ReadySegment, on_text: OnText | None) -> Caption:
-    """What a captioner says; a fault in it must not cost the others, which are paid for."""
+def _caption(captioner: Captioner, segment: ReadySegment, on_text: OnText | None) -> Caption:
+    """Return the caption; turn a bug of the captioner into an error of this segment alone."""
     try:
         if on_text is not None and isinstance(captioner, PaidCaptioner):
             return captioner.caption(segment, on_text=on_text)
@@ -276,11 +273,11 @@ def _said(captioner: Captioner, segment: ReadySegment, on_text: OnText | None) -
         ) from error
 
 
-def _tired(error: ServiceError, times: int) -> ServiceError:
-    """The last error, saying how often it was tried."""
-    told = [f"asked {times} times"] if times > 1 else []
+def _with_attempts(error: ServiceError, attempts: int) -> ServiceError:
+    """Return the last error; its problem contains the number of attempts."""
+    notes = [f"tried {attempts} times"] if attempts > 1 else []
     if error.retry_after_s:
-        told.append(f"the service wants to be left alone for {error.retry_after_s:g} s")
-    if told:
-        error.problem = f"{error.problem} ({', '.join(told)})"
+        notes.append(f"the service asks for a pause of {error.retry_after_s:g} s")
+    if notes:
+        error.problem = f"{error.problem} ({', '.join(notes)})"
     return error

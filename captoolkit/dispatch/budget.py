@@ -1,9 +1,9 @@
-"""What asking costs, and the cap on it that is never passed.
+"""The cost of requests, and a budget that is never exceeded.
 
-Rules: before a request goes out its worst case is set aside: its input at the price of the region,
-and the longest answer that the model gives. What an answer really cost takes the place of that when
-it is here; what nobody can tell (an answer that broke off, a service that counts nothing) is held
-to have cost the worst. Answers that are in the ledger cost nothing.
+Rules: before each request the budget reserves its worst case: its input at the price of the region,
+and the longest answer of the model. When the answer has arrived, its real cost replaces the worst
+case. Where the real cost is unknown (a broken answer, a service that counts no tokens), the worst
+case stands. Answers from the ledger cost nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MICRO = Decimal("0.000001")
 
 
 class Budget:
-    """Money for requests, shared by all who are given it; safe to use from several threads.
+    """Money for requests, shared by all runs that get the same object; safe in several threads.
 
     Args:
-        cap: the most that may be spent, in the currency of the region that is asked.
+        cap: the most that may be spent, in the currency of the service's region.
 
     Raises:
-        UsageError: the cap is no amount of money.
+        UsageError: the cap is not a positive amount of money.
     """
 
     def __init__(self, cap: Decimal | float | str) -> None:
@@ -37,38 +37,40 @@ class Budget:
         except InvalidOperation:
             self.cap = Decimal("NaN")
         if not self.cap.is_finite() or self.cap <= 0:
-            raise UsageError(f"max_cost={cap} is no amount of money", fix="pass one such as 0.50")
+            raise UsageError(
+                f"max_cost={cap} is not an amount of money", fix="pass one such as 0.50"
+            )
         self._changed = threading.Condition()
         self._spent = Decimal(0)
         self._reserved = Decimal(0)
 
     @property
     def spent(self) -> Decimal:
-        """What has been spent so far."""
+        """The amount spent so far."""
         return self._spent
 
     def reserve(self, worst: Decimal, scope: CancelScope) -> None:
-        """Set the worst case of a request aside, waiting for those under way where that helps.
+        """Reserve the worst case of a request; wait for requests in flight if that may help.
 
         Raises:
-            CaptoolkitError: what is left is not enough, or the lease ended meanwhile.
+            CaptoolkitError: the rest of the budget is too small, or the scope ended meanwhile.
             StoppedError: the run was cancelled meanwhile.
         """
         with self._changed:
             while self._spent + self._reserved + worst > self.cap:
                 if not self._reserved or self._spent + worst > self.cap:
                     raise CaptoolkitError(
-                        f"not asked: {self.cap - self._spent:.4f} is left of max_cost={self.cap}, "
+                        f"not sent: {self.cap - self._spent:.4f} is left of max_cost={self.cap}, "
                         f"and a request may cost {worst:.4f}",
-                        fix="run it again with more (--max-cost): what has an answer is not asked "
-                        "or paid for again",
+                        fix="run it again with a larger --max-cost; the ledger keeps all answers, "
+                        "and captoolkit does not pay for them again",
                     )
                 self._changed.wait(TICK_S)
                 scope.check()
             self._reserved += worst
 
     def settle(self, worst: Decimal, spent: Decimal) -> None:
-        """Put what a request cost in the place of its worst case."""
+        """Replace the worst case of a request by its real cost."""
         with self._changed:
             self._reserved -= worst
             self._spent += spent
@@ -76,7 +78,7 @@ class Budget:
 
 
 def range_in(plan: Plan, price: Price | None) -> CostRange | None:
-    """Return what a plan will cost by that price."""
+    """Return the range of costs of a plan at a price; None where it is unknown."""
     found = (
         cost
         for cost in plan.costs
@@ -86,7 +88,7 @@ def range_in(plan: Plan, price: Price | None) -> CostRange | None:
 
 
 def cost_of(usage: Usage, price: Price | None) -> Cost | None:
-    """Return what answers cost, to the millionth; None where no price or no count is known."""
+    """Return the cost of answers, to the millionth; None if the price or the count is unknown."""
     amount = amount_of(usage, price)
     if price is None or amount is None:
         return None
@@ -94,7 +96,7 @@ def cost_of(usage: Usage, price: Price | None) -> Cost | None:
 
 
 def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
-    """Return what answers cost, exactly; None where no price or no count is known."""
+    """Return the exact cost of answers; None if the price or the count is unknown."""
     if price is None or usage.input_tokens is None:
         return None
     amount = price.input_per_million * usage.input_tokens
@@ -102,7 +104,7 @@ def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
 
 
 def predicted(target: Target, duration_s: Fraction) -> Usage:
-    """Return what a request about that much sound will be counted as, output unknown."""
+    """Return the usage that the service will count for a request, without its output."""
     costs = request_costs(target, [duration_s])
     return Usage(
         audio_tokens=costs.audio_tokens,
@@ -112,10 +114,10 @@ def predicted(target: Target, duration_s: Fraction) -> Usage:
 
 
 def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
-    """Return the most that a request about that much sound can cost.
+    """Return the highest cost of a request for a segment of that length.
 
     Raises:
-        UsageError: the model's longest answer is not known.
+        UsageError: the longest answer of the model is unknown.
     """
     costs = request_costs(target, [duration_s]).costs
     mine = next(
@@ -123,22 +125,22 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
     )
     if mine.most is None:
         raise UsageError(
-            f"max_cost cannot be kept: how long {target.name}'s answers may be is not known",
-            fix="give its row max_output_tokens (`captoolkit targets` shows the rows)",
+            f"max_cost cannot be kept: the longest answer of {target.name} is not known",
+            fix="add max_output_tokens to its row (`captoolkit targets` shows the rows)",
         )
     return mine.most
 
 
 def refuse_too_small(budget: Budget, worst_cases: Iterable[Decimal], price: Price) -> None:
-    """Refuse a cap that the dearest of some requests alone could pass.
+    """Refuse a budget that a single request may exceed.
 
     Raises:
-        UsageError: it could.
+        UsageError: a worst case is larger than the budget.
     """
     dearest = max(worst_cases)
     if dearest > budget.cap:
         raise UsageError(
             f"max_cost={budget.cap} is too small: one request may cost {price.currency} "
-            f"{dearest:.4f}, if its answer is as long as can be",
-            fix="allow at least that much; what is not used is not spent",
+            f"{dearest:.4f} if its answer is as long as possible",
+            fix="allow at least that much; captoolkit spends only the real cost",
         )

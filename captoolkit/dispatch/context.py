@@ -1,4 +1,4 @@
-"""What one run keeps to: who is asked at which rates and prices, and how far to go."""
+"""The context of one run: the service, its rate limiter and price, and the limits of the run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What a run keeps to while it asks a captioner whose answers cost something.
+    """Shared by all requests of a run to a captioner that may charge for its answers.
 
     Attributes:
-        service: the service, resolved: its limits and prices.
-        rate_limiter: shared with all other requests to that model there.
-        ledger: what has been asked and answered.
-        resume: whether the answers in it will do.
-        budget: the cap on what is spent; None for none.
-        scope: how long the run goes on.
-        stream: whether text is reported as it comes.
+        ledger: records every request and answer.
+        resume: take answers from the ledger.
+        service: the resolved service with its limits and prices.
+        rate_limiter: shared with all other requests of this process to that model there.
+        budget: the limit on the cost; None for no limit.
+        retry_policy: how often and how long to retry a segment.
+        scope: ends the run.
+        stream: emit text as it arrives.
+        clock: the clock of the run.
     """
 
     ledger: Ledger

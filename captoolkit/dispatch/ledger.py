@@ -1,11 +1,11 @@
-"""What has been asked and answered, so that nothing is paid for twice: one SQLite file.
+"""The record of all requests and answers in one SQLite file, so that no answer is paid for twice.
 
-Rules: an answer is found by the bytes of the sound and by the recipe of the request; a question is
-written down before it is sent and its end when it is here. Only an answer takes the place of an
-answer. Several processes may use the file at once: a segment that another living one is asking
-about is waited for (`owners.py` tells who is alive); what a killed run had asked without an answer
-is free for the next one at once. The file may hold private captions and is for its owner's eyes
-only; a key never comes near it.
+Rules: the hash of the sound and the recipe of the request identify an answer. The ledger records a
+request before it is sent, and its end when it arrives. Only an answer replaces an answer. Several
+processes may use the file at once: a process waits for a segment that another living process has
+requested (`ledger_locks.py` knows which are alive); the unanswered requests of a killed run are
+free for the next run at once. The file may hold private captions, so only its owner may read it; it
+never holds a key.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ ENVIRONMENT_VARIABLE = "CAPTOOLKIT_LEDGER"
 IN_MEMORY = ":memory:"
 VERSION = 1
 APPLICATION_ID = 0x63617074  # "capt"
-BUSY_S = 60  # how long a process waits while others write
-LOOK_AGAIN_S = 0.25  # how often to look whether another process has its answer
+BUSY_S = 60  # longest wait for a process that writes
+POLL_S = 0.25  # time between two looks for the answer to another process's request
 
 _SCHEMA = """
 CREATE TABLE questions (
@@ -67,7 +67,7 @@ _LOOK_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A request, by what makes it the same as another."""
+    """The identity of a request: requests with equal fields have the same answer."""
 
     audio_sha256: str
     recipe: str
@@ -75,17 +75,17 @@ class Question:
 
     @classmethod
     def about(cls, audio_sha256: str, captioner: PaidCaptioner) -> Question:
-        """Return what asking `captioner` about that sound is."""
+        """Return the question of asking `captioner` about a segment with that hash."""
         return cls(audio_sha256=audio_sha256, recipe=captioner.recipe, info=captioner.info)
 
     @property
     def key(self) -> tuple[str, str]:
-        """The two hashes by which it is found."""
+        """The two hashes that identify it."""
         return self.audio_sha256, hashlib.sha256(self.recipe.encode()).hexdigest()
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the ledger, as it is listed and exported."""
+    """One row of the ledger, for lists and exports."""
 
     audio_sha256: str
     captioner: str
@@ -102,12 +102,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
     def to_json(self) -> str:
-        """Return it as one line of JSON."""
+        """Return the row as one line of JSON."""
         return msgspec.json.encode(self).decode()
 
 
 def default_path() -> Path:
-    """Return the file that `CAPTOOLKIT_LEDGER` names, else the one in the user's cache folder."""
+    """Return the file that `CAPTOOLKIT_LEDGER` names, otherwise one in the user's cache folder."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
         return Path(named)
@@ -118,11 +118,11 @@ class Ledger(Closing):
     """The ledger in one file; safe to use from several threads.
 
     Args:
-        path: the file, made if it is not there; `:memory:` keeps nothing; None for the default.
-        clock: where time comes from.
+        path: the file, created if missing; `:memory:` keeps nothing; None for the default.
+        clock: the clock.
 
     Raises:
-        OutputError: it cannot be opened, is none, or is damaged.
+        OutputError: the file cannot be opened, is not a ledger, or is damaged.
     """
 
     def __init__(self, path: str | Path | None = None, *, clock: Clock = CLOCK) -> None:
@@ -131,9 +131,9 @@ class Ledger(Closing):
         self._guard = threading.RLock()
         self._is_shared = str(self.path) != IN_MEMORY
         self._owners = Owners(self.path.with_name(f"{self.path.name}-owners"))
-        self._asking: dict[tuple[str, str], str] = {}  # since when, of what we were told to ask
-        self._unwritten: dict[tuple[str, str], Caption] = {}  # answers that could not be kept
-        with self._told():
+        self._asking: dict[tuple[str, str], str] = {}  # start times of own requests
+        self._unwritten: dict[tuple[str, str], Caption] = {}  # answers that could not be written
+        with self._translating_errors():
             self._refuse_foreign()
             with self._opening():
                 self._db = self._connect()
@@ -146,18 +146,18 @@ class Ledger(Closing):
     def claim(
         self, question: Question, scope: CancelScope, *, resume: bool = True
     ) -> Caption | None:
-        """Return the answer that is known; None if there is none and the caller is to ask.
+        """Return the recorded answer; None if the caller has to send the request.
 
-        Whoever is told None must call `answer` or `fail`. While somebody else who is alive is
-        asking, this waits.
+        After None the caller must call `answer` or `fail`. While another living owner has the same
+        request in flight, this waits for its end.
 
         Args:
-            question: what would be asked.
-            scope: ends waiting.
-            resume: whether an answer that is known will do.
+            question: the question.
+            scope: ends the wait.
+            resume: whether to return a recorded answer.
 
         Raises:
-            StoppedError, CaptoolkitError: the lease ended meanwhile.
+            StoppedError, CaptoolkitError: the scope ended meanwhile.
             OutputError: the ledger cannot be read or written.
         """
         while True:
@@ -167,14 +167,14 @@ class Ledger(Closing):
                 row = db.execute(_LOOK_UP, question.key).fetchone()
                 if row and row[0] == "answered" and resume:
                     return _caption(*row[2:])
-                if not row or row[0] != "asked" or not self._is_asking(row[1], question):
+                if not row or row[0] != "asked" or not self._is_in_flight(row[1], question):
                     self._asking[question.key] = _stamp(self._clock.today())
                     self._write(question, "asked")
                     return None
-            scope.wait(LOOK_AGAIN_S)
+            scope.wait(POLL_S)
 
     def answer(self, question: Question, caption: Caption) -> None:
-        """Write an answer down; one that cannot be is remembered until this is closed.
+        """Record an answer; if it cannot be written, keep it in memory until `close`.
 
         Raises:
             OutputError: the ledger cannot be written.
@@ -192,7 +192,7 @@ class Ledger(Closing):
         self._unwritten.pop(question.key, None)
 
     def fail(self, question: Question, reason: str, *, request_id: str | None = None) -> None:
-        """Write down that no answer came, and why; an answer that there was before stays.
+        """Record why there is no answer; an earlier answer stays.
 
         Raises:
             OutputError: the ledger cannot be written.
@@ -201,12 +201,12 @@ class Ledger(Closing):
             self._write(question, "failed", error=reason, request_id=request_id)
 
     def records(self) -> Iterator[Record]:
-        """Yield every question, the oldest first.
+        """Yield all rows, the oldest first.
 
         Raises:
             OutputError: the ledger cannot be read.
         """
-        with self._told():
+        with self._translating_errors():
             rows = self._db.execute(
                 "SELECT audio_sha256, captioner, model, base_url, recipe, state, asked_at, "
                 "ended_at, text, finish_reason, request_id, usage, error "
@@ -218,15 +218,15 @@ class Ledger(Closing):
                 yield Record(**fields)
 
     def prune(self, older_than_s: Fraction | float) -> int:
-        """Forget what was asked longer ago than that; return how many questions that were.
+        """Delete the requests that are older than that; return their number.
 
-        What somebody who is alive is asking about stays: the answer is on its way.
+        The unanswered requests of living owners stay.
 
         Raises:
             OutputError: the ledger cannot be written.
         """
         before = self._clock.today() - timedelta(seconds=float(older_than_s))
-        with self._told(), self._guard:
+        with self._translating_errors(), self._guard:
             with self._writing() as db:
                 asking = db.execute("SELECT DISTINCT owner FROM questions WHERE state = 'asked'")
                 alive = json.dumps([owner for (owner,) in asking if self._owners.is_alive(owner)])
@@ -235,11 +235,11 @@ class Ledger(Closing):
                     "(state = 'asked' AND owner IN (SELECT value FROM json_each(?)))",
                     (_stamp(before), alive),
                 )
-            self._db.execute("VACUUM")  # what is forgotten is gone from the file, too
+            self._db.execute("VACUUM")  # removes the deleted text from the file
             return done.rowcount
 
     def close(self) -> None:
-        """Let go of the file; may be called twice."""
+        """Close the file; may be called twice."""
         with self._guard:
             self._db.close()
             self._owners.leave()
@@ -247,13 +247,13 @@ class Ledger(Closing):
     # ------------------------------------------------------------------------------ the file
 
     def _refuse_foreign(self) -> None:
-        """Refuse what is no ledger of ours before anything is changed in it or made beside it."""
+        """Refuse a file that is not a ledger, before anything is changed or created."""
         if self._is_shared and self.path.exists():
             with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY_S)) as db:
                 self._is_new(db)
 
     def _opening(self) -> contextlib.AbstractContextManager[object]:
-        """Keep others from opening the same file at the same time."""
+        """Return a lock that keeps others from opening the same file meanwhile."""
         if not self._is_shared:
             return contextlib.nullcontext()
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -261,9 +261,9 @@ class Ledger(Closing):
 
     def _connect(self) -> sqlite3.Connection:
         if self._is_shared:
-            # Made before SQLite would make it, which gives its own companions the same mode. A
-            # file that is there is not opened: closing it would drop the locks that this process
-            # holds on it (SQLite, "How To Corrupt An SQLite Database File", 2.2).
+            # Created before SQLite creates it, which gives its companion files the same mode. An
+            # existing file is not opened: closing it would drop the locks of this process on it
+            # (SQLite, "How To Corrupt An SQLite Database File", 2.2).
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         return sqlite3.connect(
@@ -271,7 +271,7 @@ class Ledger(Closing):
         )
 
     def _prepare(self) -> None:
-        """Make the tables of a new file, refuse one that is not ours, begin to be alive."""
+        """Create the table of a new file, refuse other databases, lock the owner's file."""
         self._db.execute("PRAGMA synchronous = FULL")  # a paid answer survives a power cut
         self._db.execute("PRAGMA secure_delete = ON")
         if self._is_new(self._db):
@@ -284,29 +284,29 @@ class Ledger(Closing):
             self._owners.join()
 
     def _is_new(self, db: sqlite3.Connection) -> bool:
-        """Whether nothing was ever written to it.
+        """Return whether the file is empty.
 
         Raises:
-            OutputError: it is not ours.
+            OutputError: it is not a ledger of this version.
         """
         if not _pragma(db, "page_count"):
             return True
         if _pragma(db, "application_id") != APPLICATION_ID:
-            raise self._error("is a database, but not a ledger of captoolkit's")
+            raise self._error("is a database, but not a ledger of captoolkit")
         version = _pragma(db, "user_version")
         if version != VERSION:
             raise self._error(f"is of version {version}; this captoolkit reads {VERSION}")
         return False
 
-    def _is_asking(self, owner: str, question: Question) -> bool:
-        """Whether whoever asked may still bring the answer."""
+    def _is_in_flight(self, owner: str, question: Question) -> bool:
+        """Return whether a request is still in flight: its owner may record its end."""
         if owner == self._owners.me:
             return question.key in self._asking
         return self._is_shared and self._owners.is_alive(owner)
 
     @contextlib.contextmanager
     def _ending(self, question: Question) -> Iterator[None]:
-        """The transaction that ends a question, which is not asked any more even if that fails."""
+        """A transaction that ends a request, which is no longer in flight even if writing fails."""
         try:
             with self._writing():
                 yield
@@ -314,7 +314,7 @@ class Ledger(Closing):
             self._asking.pop(question.key, None)
 
     def _write(self, question: Question, state: str, **ending: str | None) -> None:
-        """Write a question's row; an answer gives way to nothing but an answer."""
+        """Write the row of a question; only an answer replaces an answer."""
         now = _stamp(self._clock.today())
         info = question.info
         values = {
@@ -341,8 +341,8 @@ class Ledger(Closing):
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction in which nobody else writes."""
-        with self._told(), self._guard:
+        """A transaction that keeps others from writing."""
+        with self._translating_errors(), self._guard:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -353,14 +353,14 @@ class Ledger(Closing):
                 raise
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what SQLite and the system say into one clear line."""
+    def _translating_errors(self) -> Iterator[None]:
+        """Turn errors of SQLite and of the system into an `OutputError`."""
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
             raise self._unusable(error) from error
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
-            raise self._error(f"is damaged, or no ledger ({error})") from error
+            raise self._error(f"is damaged, or not a ledger ({error})") from error
         except OutputError:
             raise
         except (OSError, UnicodeError) as error:
@@ -376,8 +376,8 @@ class Ledger(Closing):
     def _error(self, problem: str) -> OutputError:
         return OutputError(
             f"the ledger {self.path} {problem}",
-            fix="move it away, or name another with --ledger (ledger=); without it, what it holds "
-            "would be asked and paid for again",
+            fix="move it away, or name another with --ledger (ledger=); captoolkit would then pay "
+            "for its answers again",
             path=self.path,
         )
 
@@ -387,7 +387,7 @@ def _pragma(db: sqlite3.Connection, name: str) -> int:
 
 
 def _stamp(moment: object) -> str:
-    """A date and time that sorts as it goes."""
+    """Return a date and time as text that sorts in order of time."""
     return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 

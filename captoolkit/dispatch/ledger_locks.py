@@ -1,7 +1,8 @@
-"""Who of those that share a ledger is alive: each holds a lock on a file of its own beside it.
+"""Which processes that share a ledger are alive: each holds a lock on a file of its own.
 
-Rules: the system lets go of a lock when a process ends, however it ends; so whoever's file can be
-locked is dead, and what it had begun is free for others.
+Rules: the operating system releases a lock when its process ends, even if it is
+killed. If an owner's file can be locked, the owner is dead, and its unfinished requests are free
+for others.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import filelock
 
 
 class Owners:
-    """The lock files in one folder, and one's own among them.
+    """The lock files of all owners in one folder.
 
     Attributes:
-        me: what the caller is known by among them.
+        me: the identifier of this owner.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,16 +26,16 @@ class Owners:
         self._mine: filelock.BaseFileLock | None = None
 
     def opening(self, *, timeout_s: float) -> filelock.BaseFileLock:
-        """Return what keeps others from opening the same ledger at the same time; make the folder.
+        """Create the folder; return the lock that keeps others from opening the ledger meanwhile.
 
         Raises:
-            OSError: the folder cannot be made.
+            OSError: the folder cannot be created.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return filelock.FileLock(self._folder / "opening", timeout=timeout_s)
 
     def join(self) -> None:
-        """Begin to be alive, and remove the files of the dead."""
+        """Lock this owner's file; remove the files of dead owners."""
         for file in self._folder.glob("*.lock"):
             if not self.is_alive(file.stem):
                 file.unlink(missing_ok=True)
@@ -42,14 +43,14 @@ class Owners:
         self._mine.acquire()
 
     def leave(self) -> None:
-        """Be alive no more; may be called twice."""
+        """Unlock and remove this owner's file; may be called twice."""
         if self._mine is not None:
             self._mine.release()
             self._file(self.me).unlink(missing_ok=True)
             self._mine = None
 
     def is_alive(self, owner: str) -> bool:
-        """Return whether whoever that is may still end what it has begun."""
+        """Return whether an owner may still finish its requests."""
         if owner == self.me:
             return True
         if not self._file(owner).exists():

@@ -1,10 +1,10 @@
-"""When the next request may go out: as often as a service allows, less often when it complains.
+"""When the next request may be sent: at the rate a service allows, and slower after throttling.
 
-Rules: one `RateLimiter` for each endpoint and model, shared by everything that runs in the process,
-because services count per account and model. Limits are enforced by the second as well as by the
-minute (Model Studio, "Rate limits"), so requests are spaced and not sent in bursts. The first ones
-are spaced more widely: Model Studio throttles what "increased too quickly". What throttles all the
-same makes everybody wait, and then ask half as often; answers bring the pace back.
+Rules: one `RateLimiter` for each endpoint and model, shared by all runs of the process, because
+services count per account and model. Services enforce their limits by the second as well as by the
+minute (Model Studio, "Rate limits"), so requests are spaced and not sent in bursts. The first
+requests are spaced more widely, because Model Studio throttles rates that "increased too quickly".
+A throttled request pauses all threads and halves the rate; answers bring the rate back.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import threading
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 
-RAMP = 2.0  # the first requests are this many times as far apart as the limit asks for
-RAMP_STEP = 0.5  # and each answer brings them closer by this
-RECOVERY_STEP = 0.8  # the same after throttling, when there is reason to be careful
+RAMP = 2.0  # the first distance between requests, as a multiple of the distance the limit demands
+RAMP_STEP = 0.5  # each answer multiplies the distance by this
+RECOVERY_STEP = 0.8  # the same after throttling, more carefully
 THROTTLED_S = 0.5  # the least distance after throttling, where no limit is known
 WIDEST_S = 60.0
-CLOSE_S = 0.01  # what is closer than this is not spaced at all
+CLOSE_S = 0.01  # shorter distances count as none
 
 
 class RateLimiter:
-    """The turns of one endpoint and model; safe to use from several threads.
+    """Spaces the requests to one endpoint and model; safe to use from several threads.
 
     Args:
-        requests_per_minute: as the service states it, None where it does not.
-        tokens_per_minute: input and output together, None where unknown.
-        clock: where time comes from.
+        requests_per_minute: the service's limit, None if unknown.
+        tokens_per_minute: the limit on input and output tokens together, None if unknown.
+        clock: the clock.
     """
 
     def __init__(
@@ -47,36 +47,36 @@ class RateLimiter:
         self._request_free_s = self._tokens_free_s = self._paused_until_s = clock.now_s()
 
     def turn(self, tokens: int, scope: CancelScope) -> None:
-        """Wait until a request with that many input tokens may go out.
+        """Wait until a request with that many input tokens may be sent.
 
         Raises:
-            StoppedError, CaptoolkitError: the lease ends before that.
+            StoppedError, CaptoolkitError: the scope ends before that.
         """
         start_s = self._book(tokens, scope)
         while True:
             scope.wait(start_s - self._clock.now_s())
             if start_s >= self._paused_until_s:
                 return
-            start_s = self._book(0, scope)  # throttled meanwhile: to the end of the queue
+            start_s = self._book(0, scope)  # throttled meanwhile: book again
 
     def answered(self, output_tokens: int) -> None:
-        """Count an answer: it used tokens, and the service bears this pace."""
+        """Count the tokens of an answer, and increase the rate."""
         with self._guard:
             self._tokens_free_s += output_tokens * self._s_per_token
             closer_s = self._distance_s * self._step
             self._distance_s = max(self._closest_s, closer_s if closer_s > CLOSE_S else 0.0)
 
     def throttled(self, wait_s: float) -> None:
-        """Let nobody ask for `wait_s`, and ask half as often from then on."""
+        """Pause all requests for `wait_s`, then continue at half the rate."""
         with self._guard:
             now_s = self._clock.now_s()
-            if now_s >= self._paused_until_s:  # of several complaints at once the first counts
+            if now_s >= self._paused_until_s:  # throttled requests of one moment count once
                 self._distance_s = min(WIDEST_S, max(2 * self._distance_s, THROTTLED_S))
                 self._step = RECOVERY_STEP
             self._paused_until_s = max(self._paused_until_s, now_s + wait_s)
 
     def _book(self, tokens: int, scope: CancelScope) -> float:
-        """Take the next free moment, unless the lease will have ended."""
+        """Reserve the next free moment and return it, unless the scope ends before it."""
         with self._guard:
             now_s = self._clock.now_s()
             start_s = max(
@@ -92,7 +92,7 @@ class RateLimiter:
 
 
 class RateLimiters:
-    """Every pace there is, by endpoint and model, and by the limits that it keeps."""
+    """All rate limiters of the process, by endpoint, model and limits."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()

@@ -1,9 +1,9 @@
-"""Whether a segment is asked about again, and when.
+"""Whether to retry a segment after an error, and how long to wait first.
 
-Rules: what an error means is in `captioners/failures.py`, one table; how often and how long is
-here. A service that says when to come back is obeyed, up to a bound; beyond it the segment is
-given up, because the next run asks for it. Not built on a retry library: how often to try again
-goes by the kind of error, waits are shared by all threads of a run and end when it is cancelled.
+Rules: the table in `captioners/failures.py` classifies errors; this module holds the numbers and
+waits. A `Retry-After` of the service is obeyed up to a bound; beyond it the segment fails,
+and the next run retries it. No retry library: the number of attempts depends on the kind of error,
+and a cancellation ends the waits of all threads.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from dataclasses import dataclass
 from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.errors import ServiceError
 
-# How often a segment is asked about at most while errors of one kind keep coming. Throttling is no
-# failure of the segment's, and a quota recovers within a minute, so it is waited for.
-MOST_TRIES = {
+# Attempts at a segment while errors of one kind continue. Throttling is no failure of the segment,
+# and a quota recovers within a minute, so it allows the most.
+MAX_ATTEMPTS = {
     RetryKind.NEVER: 1,
     RetryKind.HALT: 1,
     RetryKind.ONCE: 2,
     RetryKind.LATER: 5,
     RetryKind.SLOWER: 12,
 }
-JITTER = 0.25  # waits are up to this much longer, so that those who failed together part
+JITTER = 0.25  # each wait is longer by a random share up to this, to separate failed requests
 _RANDOM = random.Random()  # noqa: S311 - spreads waits, keeps no secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long to go on.
+    """The bounds of retries.
 
     Attributes:
-        first_wait_s: before the second try; doubled for each further one.
-        longest_wait_s: what doubling ends at.
-        longest_retry_after_s: how long a service may ask to be left alone.
-        segment_s: from a segment's first request to the last one that may follow.
+        first_wait_s: the wait before the second attempt; doubled for each further attempt.
+        longest_wait_s: the longest wait that doubling leads to.
+        longest_retry_after_s: the longest `Retry-After` that is obeyed.
+        segment_s: the time from a segment's first request to its last.
     """
 
     first_wait_s: float = 1.0
@@ -44,11 +44,11 @@ class RetryPolicy:
     segment_s: float = 1800.0
 
 
-class Tries:
-    """The tries at one segment.
+class Attempts:
+    """The attempts at one segment.
 
     Attributes:
-        begun: how many requests have been sent.
+        begun: the number of requests sent.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class Tries:
         self.begun = 0
 
     def wait_after(self, error: ServiceError, *, now_s: float) -> float | None:
-        """Return how long to wait before the next try; None if there is to be none."""
-        again = rule_for(error).retry
-        self._failures[again] += 1
-        if self._failures[again] >= MOST_TRIES[again]:
+        """Return the wait before the next attempt in seconds; None for no further attempt."""
+        retry = rule_for(error).retry
+        self._failures[retry] += 1
+        if self._failures[retry] >= MAX_ATTEMPTS[retry]:
             return None
-        asked_s = error.retry_after_s or 0.0
-        if asked_s > self._retry_policy.longest_retry_after_s:
+        requested_s = error.retry_after_s or 0.0
+        if requested_s > self._retry_policy.longest_retry_after_s:
             return None
-        own_s = self._retry_policy.first_wait_s * 2.0 ** (sum(self._failures.values()) - 1)
-        wait_s = max(asked_s, min(own_s, self._retry_policy.longest_wait_s))
+        doubled_s = self._retry_policy.first_wait_s * 2.0 ** (sum(self._failures.values()) - 1)
+        wait_s = max(requested_s, min(doubled_s, self._retry_policy.longest_wait_s))
         wait_s *= 1 + JITTER * self._randomness.random()
         return wait_s if now_s + wait_s <= self._deadline_s else None

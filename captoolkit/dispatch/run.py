@@ -1,8 +1,8 @@
-"""One recording on its way through a captioner: segments are made, asked about, told and stitched.
+"""Caption one recording: make its segments, ask about each, emit the entries, stitch the timeline.
 
-Rules: a segment is asked about as soon as it is finished, while later ones are still being made;
-each segment ends as exactly one entry, whatever happens to it; what fails for all of them is raised
-if there is no caption yet, and else costs only what is left.
+Rules: a segment is sent as soon as it is finished, while later ones are made. Each segment becomes
+exactly one entry. An error that all segments would meet is raised if there is no caption yet;
+otherwise the remaining segments become failed entries.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from captoolkit.captioners.failures import RetryKind, rule_for
-from captoolkit.dispatch.asker import Answered, Ask, hole
+from captoolkit.dispatch.asker import Ask, Outcome, failed
 from captoolkit.dispatch.budget import cost_of, range_in
 from captoolkit.dispatch.workers import WorkerPool
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
@@ -25,30 +25,30 @@ from captoolkit.support.cancel import Closing, StoppedError
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
 
-UNCOUNTED = Usage(input_tokens=0, output_tokens=0, total_tokens=0)  # what is in the ledger
-AHEAD = 4  # segments prepared or asked about, for each request that may be under way
-PATIENCE_S = 10.0  # threads that are idle end at once; captioners on this machine soon
-LAST_ANSWERS_S = 30.0  # what is under way when asking further is hopeless is paid for all the same
+UNCOUNTED = Usage(input_tokens=0, output_tokens=0, total_tokens=0)  # of answers from the ledger
+AHEAD = 4  # unfinished segments for each request that may be in flight
+CLOSE_WAIT_S = 10.0  # for a local captioner; idle threads end at once
+LAST_ANSWERS_S = 30.0  # for requests in flight after an error that ends the run: they are paid for
 
 
 class Captions(Closing):
     """The entries of one recording, in the order in which they finish; iterate once.
 
-    A context manager. Closing it cancels: nothing more is asked, and nobody waits for the answers
-    under way; those that still come while the program runs go into the ledger, where the next run
-    finds them.
+    A context manager. Closing it cancels the run: no further request is sent, and `close` does not
+    wait for answers in flight. Answers that arrive while the program runs are written to the
+    ledger, where the next run finds them.
 
     Attributes:
-        plan: what is being asked about, known before anything is sent.
-        captioner: who is asked.
-        is_paid: whether answers are written down, because they may cost something.
+        plan: the plan of the recording, known before the first request.
+        captioner: the captioner.
+        is_paid: whether the ledger records the answers, because they may cost money.
         may_cost: whether the service is known to charge for its answers.
-        asked: how many segments were asked about so far; the others were in the ledger, or could
-            not be asked about.
-        recalled: how many answers were in the ledger so far.
-        usage: what the service counted so far for what was asked now; the timeline's is what it
-            counted for all answers, whenever they were asked for.
-        cost_range: what they will cost, None where no price is known.
+        asked: the number of segments sent to the captioner so far; the others were in the ledger or
+            could not be sent.
+        recalled: the number of answers from the ledger so far.
+        usage: the usage of this run's requests so far; the timeline has the usage of all answers,
+            from this run and from earlier ones.
+        cost_range: the range of the cost, None if no price is known.
     """
 
     def __init__(
@@ -74,18 +74,18 @@ class Captions(Closing):
         self._price = service.price
         self._gate = gate
         self._stop = stop
-        self._crowd = AHEAD * concurrency
-        self._crew = WorkerPool(ask, size=concurrency, stop=stop, release=release)
+        self._limit = AHEAD * concurrency
+        self._workers = WorkerPool(ask, size=concurrency, stop=stop, release=release)
         self._entries: list[Entry] = []
         self._complete = False
         self._work = self._results()
 
     def __iter__(self) -> Iterator[Entry]:
-        """Yield entries until every segment has one."""
+        """Yield an entry for each segment."""
         return self
 
     def __next__(self) -> Entry:
-        """Return the next entry that finishes."""
+        """Return the next finished entry."""
         try:
             return next(self._work)
         except StoppedError:
@@ -93,17 +93,17 @@ class Captions(Closing):
 
     @property
     def cost(self) -> Cost | None:
-        """What was asked now costs, None where no price or no count is known."""
+        """The cost of this run's requests so far, None if the price or the usage is unknown."""
         return cost_of(self.usage, self._price)
 
     def timeline(self) -> Timeline:
-        """Wait for what is left and return everything as one timeline.
+        """Wait for the remaining entries and return all as one timeline.
 
-        Its usage and cost are those of its answers, also of the ones that the ledger had: the same
-        job gives the same timeline. What this run added to the bill is `usage` and `cost` here.
+        Its usage and cost include the answers from the ledger, so the same job gives the same
+        timeline. `usage` and `cost` of this object are those of this run alone.
 
         Raises:
-            UsageError: this was closed before it was done.
+            UsageError: this was closed before the last entry.
         """
         for _ in self:
             pass
@@ -119,37 +119,38 @@ class Captions(Closing):
         )
 
     def close(self) -> None:
-        """Cancel what is not done; may be called twice, and from another thread."""
+        """Cancel the remaining work; may be called twice, and from another thread."""
         if not self._complete:
             self._stop.set()
         try:
             self._prepared.close()
         finally:
-            abandon = self.is_paid and not self._complete
-            self._crew.close(patience_s=0.0 if abandon else PATIENCE_S)
+            is_abandoned = self.is_paid and not self._complete
+            self._workers.close(wait_s=0.0 if is_abandoned else CLOSE_WAIT_S)
 
     def _results(self) -> Iterator[Entry]:
-        """Make segments and have them asked about, handing out what is finished in between."""
-        broken = None
+        """Make segments, queue them for the workers, and yield entries in between."""
+        error = None
         for segment in self._segments():
             if isinstance(segment, CaptoolkitError):
-                broken = segment
+                error = segment
                 break
-            self._crew.put(segment)
-            # Segments wait on the disk for their turn: not a night of them.
-            while done := self._crew.take(wait=self._crew.under_way >= self._crowd):
-                yield self._told(*done)
-        while self._crew.under_way and (done := self._crew.take(wait=True)):
-            yield self._told(*done)
-        if broken is not None:
-            yield self._hand_out(_hole_at_the_end(self._prepared, broken))
+            self._workers.put(segment)
+            # Unfinished segments take room on the disk, so their number is bounded.
+            while finished := self._workers.take(wait=self._workers.unfinished >= self._limit):
+                yield self._finish(*finished)
+        while self._workers.unfinished and (finished := self._workers.take(wait=True)):
+            yield self._finish(*finished)
+        if error is not None:
+            yield self._emit(_failed_rest(self._prepared, error))
         self._complete = True
         self.close()
 
     def _segments(self) -> Iterator[ReadySegment | CaptoolkitError]:
-        """Each segment, and at the end why there is none although more should come.
+        """Yield each segment, and at last the error that ended the preparation, if one did.
 
-        A failure before the first segment is the caller's to hear; later ones cost what is left.
+        Raises:
+            CaptoolkitError: the preparation failed before the first segment.
         """
         segments = iter(self._prepared)
         while True:
@@ -166,30 +167,31 @@ class Captions(Closing):
                 return
             yield segment
 
-    def _told(self, segment: ReadySegment, answered: Answered) -> Entry:
-        """Take in what came of a segment, whose file nobody needs any more."""
+    def _finish(self, segment: ReadySegment, outcome: Outcome) -> Entry:
+        """Remove the segment's file; return its entry, or raise an error that ends the run."""
         self._prepared.discard(segment)
-        fault = answered.fault
-        hopeless = isinstance(fault, ServiceError) and rule_for(fault).retry is RetryKind.HALT
-        if hopeless and not any(entry.status is Status.OK for entry in self._entries):
-            assert fault is not None
-            self._crew.close(patience_s=LAST_ANSWERS_S)
-            first = fault.__cause__  # of a segment that was not asked about any more
-            raise first if isinstance(first, ServiceError) else fault
-        return self._hand_out(answered)
+        error = outcome.error
+        ends_run = isinstance(error, ServiceError) and rule_for(error).retry is RetryKind.HALT
+        if ends_run and not any(entry.status is Status.OK for entry in self._entries):
+            assert error is not None
+            self._workers.close(wait_s=LAST_ANSWERS_S)
+            first = error.__cause__  # the error of another segment, if this one was never sent
+            raise first if isinstance(first, ServiceError) else error
+        return self._emit(outcome)
 
-    def _hand_out(self, answered: Answered) -> Entry:
-        self._entries.append(answered.entry)
-        self.asked += answered.asked
-        self.recalled += answered.recalled
-        self.usage += UNCOUNTED if answered.recalled else answered.entry.usage
+    def _emit(self, outcome: Outcome) -> Entry:
+        """Count an outcome, emit its entry and return it."""
+        self._entries.append(outcome.entry)
+        self.asked += outcome.asked
+        self.recalled += outcome.recalled
+        self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
         path = self.plan.info.path
-        self._gate(EntryReady(path=path, entry=answered.entry, recalled=answered.recalled))
-        return answered.entry
+        self._gate(EntryReady(path=path, entry=outcome.entry, recalled=outcome.recalled))
+        return outcome.entry
 
 
-def _hole_at_the_end(prepared: Prepared, error: CaptoolkitError) -> Answered:
-    """What could not be prepared any more, from the last finished segment on."""
+def _failed_rest(prepared: Prepared, error: CaptoolkitError) -> Outcome:
+    """Return a failed entry for the sound after the last finished segment."""
     track, last = prepared.plan.track, prepared.segments[-1]
     start = last.source_span.end_samples
     span = Span(
@@ -197,4 +199,4 @@ def _hole_at_the_end(prepared: Prepared, error: CaptoolkitError) -> Answered:
         end_samples=max(start + 1, track.duration_samples),
         rate_hz=track.sample_rate_hz,
     )
-    return hole(last.index + 1, span, error)
+    return failed(last.index + 1, span, error)

@@ -1,9 +1,9 @@
-"""The threads that ask: segments go in, what came of them comes out in the order of finishing.
+"""The threads that send requests: segments go in, outcomes come out in the order they finish.
 
-Rules: a request under way cannot be called back, and its answer is paid for. So nobody waits for it
-when the work is cancelled: its thread is left to itself, writes the answer down when it comes, and
-the last one to leave lets go of what they shared. Threads are daemons: they keep no program alive,
-and what comes after its end is lost.
+Rules: a request in flight cannot be recalled, and its answer is paid for. After a cancellation
+`close` does not wait for it: its thread writes the answer to the ledger when it arrives, and the
+last thread to end releases the shared resources. The threads are daemons: they keep no program
+alive, and an answer that arrives after the end of the program is lost.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import threading
 import time
 from collections.abc import Callable
 
-from captoolkit.dispatch.asker import Answered, Ask
+from captoolkit.dispatch.asker import Ask, Outcome
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.support.cancel import TICK_S, StoppedError
 
-Done = tuple[ReadySegment, Answered | BaseException]
+Finished = tuple[ReadySegment, Outcome | BaseException]
 
 
 class WorkerPool:
-    """Some threads that ask about segments.
+    """Threads that ask a captioner about segments.
 
     Args:
-        ask: what each does with a segment.
-        size: how many there are at most.
-        stop: set when the work is cancelled.
-        release: called once, when it is closed and no thread is asking any more.
+        ask: returns the outcome of a segment; runs in the threads.
+        size: the largest number of threads.
+        stop: set when the run is cancelled.
+        release: called once, after `close` and after the last thread has ended.
     """
 
     def __init__(
@@ -38,23 +38,23 @@ class WorkerPool:
         self._stop = stop
         self._release = release
         self._waiting: queue.SimpleQueue[ReadySegment | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._guard = threading.Lock()
-        self._users = 1  # whoever holds this, and each thread
+        self._users = 1  # the pool itself and each thread
         self._closed = False
-        self._open_segments = 0
+        self._unfinished = 0
 
     @property
-    def under_way(self) -> int:
-        """How many segments were put in and have not been taken out."""
-        return self._open_segments
+    def unfinished(self) -> int:
+        """The number of segments that were put in and not yet taken out."""
+        return self._unfinished
 
     def put(self, segment: ReadySegment) -> None:
-        """Have a segment asked about."""
-        self._open_segments += 1
+        """Queue a segment for the threads."""
+        self._unfinished += 1
         self._waiting.put(segment)
-        if len(self._threads) < min(self._size, self._open_segments):
+        if len(self._threads) < min(self._size, self._unfinished):
             with self._guard:
                 self._users += 1
             name = f"captoolkit-ask-{len(self._threads)}"
@@ -62,36 +62,36 @@ class WorkerPool:
             self._threads.append(thread)
             thread.start()
 
-    def take(self, *, wait: bool) -> tuple[ReadySegment, Answered] | None:
-        """Return what came of a segment; None if there is nothing yet, without waiting.
+    def take(self, *, wait: bool) -> tuple[ReadySegment, Outcome] | None:
+        """Return a segment with its outcome; None if `wait` is False and no segment is finished.
 
         Raises:
-            StoppedError: the work was cancelled.
-            BaseException: what the caller's `on_event` raised.
+            StoppedError: the run was cancelled.
+            BaseException: the caller's `on_event` raised it in a thread.
         """
         while True:
             try:
-                segment, answered = self._done.get(timeout=TICK_S if wait else 0)
+                segment, outcome = self._finished.get(timeout=TICK_S if wait else 0)
             except queue.Empty:
                 if self._stop.is_set():
                     raise StoppedError from None
                 if wait:
                     continue
                 return None
-            self._open_segments -= 1
-            if isinstance(answered, BaseException):
-                raise answered
-            return segment, answered
+            self._unfinished -= 1
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return segment, outcome
 
-    def close(self, *, patience_s: float) -> None:
-        """Send the threads home; wait so long for those that are asking. May be called twice."""
+    def close(self, *, wait_s: float) -> None:
+        """End the threads; wait at most `wait_s` for requests in flight. May be called twice."""
         with self._guard:
             if self._closed:
                 return
             self._closed = True
         for _ in self._threads:
             self._waiting.put(None)
-        until_s = time.monotonic() + patience_s
+        until_s = time.monotonic() + wait_s
         try:
             for thread in self._threads:
                 if thread is not threading.current_thread():
@@ -100,20 +100,21 @@ class WorkerPool:
             self._leave()
 
     def _work(self) -> None:
+        """Ask about segments until the pool is closed or the run cancelled. Runs in a thread."""
         try:
             while (segment := self._waiting.get()) is not None and not self._stop.is_set():
-                answered: Answered | BaseException
+                outcome: Outcome | BaseException
                 try:
-                    answered = self._ask(segment)
+                    outcome = self._ask(segment)
                 except BaseException as error:
-                    answered = error
-                self._done.put((segment, answered))
+                    outcome = error
+                self._finished.put((segment, outcome))
         finally:
             self._leave()
 
     def _leave(self) -> None:
         with self._guard:
             self._users -= 1
-            last = not self._users
-        if last:
+            is_last = not self._users
+        if is_last:
             self._release()

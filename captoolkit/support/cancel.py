@@ -92,8 +92,9 @@ class CancelScope:
             raise _copy_of(self._halted)
         if self.clock.now_s() + ahead_s >= self.deadline_s:
             raise CaptoolkitError(
-                "not asked: the time of this run was over",
-                fix="run it again: what has an answer is not asked or paid for again",
+                "not sent: the time limit of this run has passed",
+                fix="run it again; the ledger keeps all answers, and captoolkit does not pay for "
+                "them again",
             )
 
     def wait(self, seconds: float) -> None:

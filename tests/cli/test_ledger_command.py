@@ -96,7 +96,7 @@ def test_a_damaged_ledger_is_one_clear_line(
     ran = run("caption", fixtures / "speech.amr", *argv, "--ledger", tmp_path / "bad")
     assert ran.status == 1
     (line,) = ran.err.splitlines()
-    assert "is damaged, or no ledger (file is not a database); move it away" in line
+    assert "is damaged, or not a ledger (file is not a database); move it away" in line
     assert recorder.seen == []
 
 
@@ -117,7 +117,7 @@ def test_money_is_told_and_capped(
     assert ran.status == 1
     assert "USD 0.0021 for the input, 0.3030 at most" in ran.err
     assert len(recorder.seen) == 1
-    assert "segments 2 to 3, 2 of them: not asked: 0.1002 is left" in ran.err
+    assert "segments 2 to 3, 2 of them: not sent: 0.1002 is left" in ran.err
     together = ran.err.splitlines()[-1].split()
     assert together == ["together", "4", "1", "0", "3", "559", "USD", "0.001831"]
 

@@ -224,7 +224,7 @@ def test_what_is_no_ledger_is_refused_with_one_line(path: Path) -> None:
     """Garbage, somebody else's database, another version: what it is and what to do."""
     path.parent.mkdir()
     path.write_bytes(b"not a database at all" * 100)
-    with pytest.raises(OutputError, match=r"is damaged, or no ledger .*; move it away, or name"):
+    with pytest.raises(OutputError, match=r"is damaged, or not a ledger .*; move it away, or name"):
         Ledger(path)
     path.unlink()
     with sqlite3.connect(path) as theirs:

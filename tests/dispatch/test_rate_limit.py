@@ -110,7 +110,7 @@ def test_a_turn_that_comes_after_the_end_of_the_run_is_nobodys() -> None:
     rate_limiter.turn(0, scope)
     rate_limiter.turn(0, scope)
     for _ in range(9):
-        with pytest.raises(CaptoolkitError, match="the time of this run was over"):
+        with pytest.raises(CaptoolkitError, match="the time limit of this run has passed"):
             rate_limiter.turn(0, scope)
     assert clock.waits_s == [2]
     rate_limiter.turn(0, CancelScope(clock=clock))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.dispatch.retry import JITTER, RetryPolicy, Tries
+from captoolkit.dispatch.retry import JITTER, Attempts, RetryPolicy
 from captoolkit.errors import ServiceConnectionError, ServiceError
 
 THROTTLED = ServiceError("throttled", status_code=429)
@@ -22,7 +22,7 @@ def waits(
     error: ServiceError, retry_policy: RetryPolicy, *, deadline_s: float = inf
 ) -> list[float]:
     """How long is waited between tries that all fail alike, by a clock that only waits."""
-    tries = Tries(retry_policy, deadline_s=deadline_s, randomness=random.Random(1))
+    tries = Attempts(retry_policy, deadline_s=deadline_s, randomness=random.Random(1))
     now_s, found = 0.0, list[float]()
     while (wait_s := tries.wait_after(error, now_s=now_s)) is not None:
         found.append(wait_s)
@@ -61,7 +61,7 @@ def test_retry_waits_are_spread_at_random_within_a_bound(
     last = ServiceError("throttled", status_code=429, retry_after_s=retry_after_s)
     waits_s = []
     for _ in range(100):
-        attempts = Tries(policy, deadline_s=inf)
+        attempts = Attempts(policy, deadline_s=inf)
         for error in errors:
             attempts.wait_after(error, now_s=0)
         wait_s = attempts.wait_after(last, now_s=0)
@@ -92,7 +92,7 @@ def test_whatever_fails_the_last_try_begins_in_time(
     errors: list[ServiceError], deadline_s: float
 ) -> None:
     """Any mix of faults ends, and no wait leads past the deadline."""
-    tries = Tries(RetryPolicy(), deadline_s=deadline_s)
+    tries = Attempts(RetryPolicy(), deadline_s=deadline_s)
     now_s = 0.0
     for error in errors:
         wait_s = tries.wait_after(error, now_s=now_s)

@@ -110,7 +110,7 @@ def test_a_fault_that_stays_is_given_up_within_bounds(minute: Path) -> None:
     asker = OwnCaptioner(failing(99, ServiceError("bad moment", status_code=503)))
     timeline = captoolkit.caption(minute, captioner=asker, segment="10s", clock=InstantClock())
     (hole,) = timeline.holes
-    assert hole.error == "bad moment (asked 5 times)"
+    assert hole.error == "bad moment (tried 5 times)"
     assert asker.asked == 5 + 5
 
 
@@ -146,7 +146,9 @@ def test_a_runs_time_is_bounded(minute: Path) -> None:
     )
     assert asker.asked == 3
     assert len(timeline.holes) == 3
-    assert str(timeline.holes[0].error).startswith("not asked: the time of this run was over")
+    assert str(timeline.holes[0].error).startswith(
+        "not sent: the time limit of this run has passed"
+    )
 
 
 def test_what_would_fail_for_all_of_them_is_asked_once_and_raised(minute: Path) -> None:
@@ -279,7 +281,7 @@ def test_rates_hold_at_model_studios_own_hosts_only(
     [
         ("0.05", SINGAPORE, "max_cost=0.05 is too small: one request may cost USD 0.10"),
         ("1", "http://127.0.0.1:9/v1", "max_cost=1 cannot be kept: what qwen3-omni"),
-        ("much", SINGAPORE, "max_cost=much is no amount of money"),
+        ("much", SINGAPORE, "max_cost=much is not an amount of money"),
     ],
 )
 def test_a_cap_that_cannot_be_kept_is_refused_before_anything_is_sent(
