@@ -16,7 +16,7 @@ from captoolkit.timeline.breaking import (
     words_with_spaces,
     wrapped,
 )
-from tests.timeline.making import prose
+from tests.support.timelines import prose
 
 lines = prose.map(lambda text: " ".join(text.split()))
 

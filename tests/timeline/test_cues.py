@@ -1,24 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pysubs2
+import pytest
 import srt
 import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.model import Entry, Span, Status
-from captoolkit.timeline import render
+from captoolkit.timeline import losses, render
 from captoolkit.timeline.cues import cue_lines, cues
 from captoolkit.timeline.value import Timeline
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf, hours_of
 
 rates = st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])
+
 lengths = st.lists(st.integers(1, 30) | st.integers(1, 500_000_000), min_size=1, max_size=12)
 
 
@@ -98,3 +98,22 @@ def test_a_cue_line_is_never_blank_nor_a_number_but_the_first(timeline_of: Timel
     """Paragraphs become lines, and a number alone joins the line above it."""
     (entry,) = timeline_of("7\n\n\nThey count:\n1\n2\n\nEnd.").entries
     assert cue_lines(entry) == ["7", "They count: 1 2", "End."]
+
+
+@pytest.mark.parametrize(("name", "most"), [("srt", 100), ("vtt", 100), ("ass", 10)])
+def test_times_past_what_some_players_read_are_told_and_written(name: str, most: int) -> None:
+    """The last hour is in the file, unclamped, and one sentence says who will not find it."""
+    assert losses(hours_of(most), name) == []
+    timeline = hours_of(most + 1)
+    (loss,) = losses(timeline, name)
+    assert "do not read" in loss
+    assert f"{most}:00:00" in render(timeline, name)
+
+
+def test_other_readers_find_the_times_past_99_hours_of() -> None:
+    """webvtt-py and srt read three digits, pysubs2 two for ASS."""
+    cue = webvtt.from_string(render(hours_of(101), "vtt"), strict=True).captions[-1]
+    assert cue.start_time.in_milliseconds() == 100 * 3_600_000
+    assert list(srt.parse(render(hours_of(101), "srt")))[-1].start.total_seconds() == 360_000
+    ass = pysubs2.SSAFile.from_string(render(hours_of(99), "ass"), format_="ass")
+    assert ass[-1].start == 98 * 3_600_000

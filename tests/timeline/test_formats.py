@@ -1,4 +1,4 @@
-"""What all formats promise alike, each file read back with somebody else's parser."""
+"""Rules for all formats; every file is read back by an independent parser."""
 
 from __future__ import annotations
 
@@ -27,51 +27,8 @@ from praatio import textgrid
 from captoolkit.errors import UsageError
 from captoolkit.timeline import FORMATS, Format, extension_of, format_of, render
 from captoolkit.timeline.value import Timeline
-
-TimelineOf = Callable[..., Timeline]
-
-LONG = "The rain goes on, and somewhere behind it a train. " * 400
-
-NASTY = {
-    "blank lines": "One.\n\nTwo.\n\n\n  \n\nThree.",
-    "arrow": "left --> right -->\n--> and -->",
-    "a whole cue": "before\n\n7\n00:00:01,000 --> 00:00:02,000\nafter",
-    "a whole VTT cue": "before\n\n7\n00:00:01.000 --> 00:00:02.000 align:start\nafter",
-    "two times": "from 00:00:01,000 until 00:00:02,500 and 00:00:03,000 there is hum",
-    "loose arrow": "00:00:01,000 -- > 00:00:02,000",
-    "VTT keywords": "WEBVTT\n\nNOTE nothing\n\nSTYLE\n::cue {}\n\nREGION\nid:a",
-    "ampersands": "Q&A, AT&T; &amp; &lt;b&gt; &nbsp; &#65;",
-    "tags": "<b>loud</b> <i>x</i> <font color=red>y</font> < b > <c.red>z <00:00:01.000> </",
-    "unclosed tag": "a < b and <u",
-    "script": "<script>alert('x')</script><!-- y --><![CDATA[z]]>",
-    "braces": r"{\an8}up {music} {} { and }",
-    "backslashes": r"C:\new\Night\home \\ \N \n \h \* end\ ",
-    "quotes": '"double" \'single\' “curly” „low“ «guillemets» 「鉤括弧」 `tick` """',
-    "Chinese": "一位女士在说话。\n\n背景有雨声，“滴答”。",
-    "right to left": "صوت المطر\nקול הגשם and English",
-    "combining": "e\u0301 नमस्ते ไทย",
-    "emoji": "👩‍👩‍👧 🏳️‍🌈 🎵",
-    "controls": "bell\x07 nul\x00 esc\x1b[31m del\x7f c1\x9b31m\x1f back\x08",
-    "line ends": "a\r\nb\rc\nd\r\n\r\ne\n\rf",
-    "rare line ends": "a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg",
-    "tabs": "\ta\tb\n\t\n\tc",
-    "spaces": "   a   \n\u3000b\u00a0\n\u00a0\nc",
-    "digits": "42",
-    "digit lines": "1\n2\n\n3\n４\n٥\n-6\n7.5",
-    "digits, then a date": "2024\n12.10.2024 was wet\n5\n1:2:3",
-    "ends in digits": "They count:\n\n42",
-    "headings": "# one\n## two #\nthree\n===\nfour\n---\n***\n___",
-    "lists": "- a\n+ b\n* c\n1. d\n2) e\n1234567890. f\n- [ ] g\n:- \n= h",
-    "Markdown": "*a* _b_ ~~c~~ `d` $e$ [f](http://g.example) ![h](i.png)\n[j]: k\n[^1]\n> l",
-    "code": "    four spaces\n```sh\nx\n```\n~~~\ny",
-    "table": "a | b\n--- | ---\n1 | 2\nc\n:-",
-    "links": "https://a.example www.b.example <https://c.example> d@e.example mailto:f@g.example",
-    "markers": "[silence]\n[no caption: never]",
-    "long": LONG,
-    "one long word": "x" * 20_000,
-    "surrogate": "half \ud83d of one",
-    "byte order mark": "\ufeffa\ufeffb",
-}
+from tests.support.captions import NASTY, shown_words, words
+from tests.support.timelines import TimelineOf
 
 
 def read_srt(text: str) -> list[str]:
@@ -226,27 +183,16 @@ READERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
     "fcpxml with ElementTree": ("fcpxml", read_fcpxml),
     "edl with the otio adapter": ("edl", read_edl),
 }
+
 every_reader = pytest.mark.parametrize(("name", "read"), READERS.values(), ids=READERS)
+
 EXACT = ("json", "jsonl")  # their texts are the captions' own, character by character
+
 OWN_CONTROLS = {"csv": {"\r"}, "audacity": {"\t"}}
+
 DATA = (*EXACT, "csv")  # a hole is told by its status, not in words
+
 every_format = pytest.mark.parametrize("name", FORMATS)
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text, full-width and ordinary forms taken for the same."""
-    return unicodedata.normalize("NFKC", text).split()
-
-
-def shown_words(text: str) -> list[str]:
-    """Return the words a reader should find: as written, but for what cannot be shown."""
-    return words("".join(map(_shown, text)))
-
-
-def _shown(character: str) -> str:
-    if character.isspace() and character != "\x1f":  # a space for Python, a control for others
-        return " "
-    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cs"} else character
 
 
 @every_reader
@@ -390,3 +336,18 @@ def test_a_timeline_without_entries_still_makes_a_file_of_its_kind(
     text = render(timeline_of(), name)
     assert text == "" or text.endswith("\n")
     assert all(read(text) == [] for format_name, read in READERS.values() if format_name == name)
+
+
+def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> None:
+    """A misspelt option is not ignored; one that another format takes is."""
+    with pytest.raises(
+        UsageError, match=r"render\(\) takes no option 'fps'; use frame_rate, spread"
+    ):
+        render(timeline_of("Rain."), "edl", fps=24)  # type: ignore[call-arg]
+    assert render(timeline_of("Rain."), "srt", frame_rate=24) == render(timeline_of("Rain."), "srt")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_formula_or_a_field_mark_is_only_text(name: str, timeline_of: TimelineOf) -> None:
+    """Every format writes what would be a formula in a table and a field in an EDL."""
+    assert "SUM(A1" in render(timeline_of("=SUM(A1|B2)\tx"), name).replace("\\", "")

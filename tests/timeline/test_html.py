@@ -8,7 +8,6 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from html import unescape
 
@@ -16,10 +15,8 @@ import pytest
 
 from captoolkit.model import Cost, Envelope
 from captoolkit.timeline.html import NO_RECORDING, render
-from captoolkit.timeline.value import Timeline
 from tests.support.paths import ROOT
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf
 
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -15,9 +14,7 @@ from captoolkit.errors import InputError
 from captoolkit.model import Cost, Usage
 from captoolkit.timeline import parse, render
 from captoolkit.timeline.value import Timeline
-from tests.timeline.making import timelines
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf, timelines
 
 
 @given(timelines())

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,9 +8,7 @@ from markdown_it import MarkdownIt
 from captoolkit.model import CaptionerInfo
 from captoolkit.timeline import render
 from captoolkit.timeline.markdown import escape
-from captoolkit.timeline.value import Timeline
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf
 
 
 def test_a_markdown_page_looks_like_this(timeline_of: TimelineOf) -> None:

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from captoolkit.timeline import render
-from captoolkit.timeline.value import Timeline
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf
 
 
 def test_an_srt_file_looks_like_this(timeline_of: TimelineOf) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,9 +7,7 @@ import pytest
 import captoolkit
 from captoolkit.errors import InputError, OutputExistsError, SourceNotFoundError, UsageError
 from captoolkit.timeline import load, render, save
-from captoolkit.timeline.value import Timeline
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf
 
 
 def test_a_timeline_is_saved_and_loaded_again(timeline_of: TimelineOf, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -16,9 +15,7 @@ from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usa
 from captoolkit.timeline import parse, render, stitch
 from captoolkit.timeline.editing import SourcePart, total_cost
 from captoolkit.timeline.value import SPREAD_NOTE, Timeline
-from tests.timeline.making import prose, timelines
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf, prose, timelines
 
 moments = st.fractions(min_value=0, max_value=10**7, max_denominator=10**6)
 

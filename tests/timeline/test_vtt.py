@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pysubs2
 
 from captoolkit.timeline import render
-from captoolkit.timeline.value import Timeline
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import TimelineOf
 
 
 def test_a_vtt_file_looks_like_this(timeline_of: TimelineOf) -> None:

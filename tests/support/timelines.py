@@ -1,7 +1,9 @@
-"""Timelines of any shape, for what must always hold."""
+"""Timelines for tests: small ones with known entries, and strategies for arbitrary ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -9,6 +11,71 @@ from hypothesis import strategies as st
 
 from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status, Usage
 from captoolkit.timeline.value import Timeline
+
+TimelineOf = Callable[..., Timeline]
+
+RATE_HZ = 48_000
+
+
+def source_of(duration_samples: int) -> SourceInfo:
+    """Return a stereo FLAC recording of that length."""
+    return SourceInfo(
+        path="/recordings/night in the harbour.flac",
+        sha256="ab" * 32,
+        size_bytes=123_456,
+        container="flac",
+        codec="flac",
+        sample_rate_hz=RATE_HZ,
+        channels=2,
+        track=1,
+        duration_samples=duration_samples,
+    )
+
+
+def timeline_of(*texts: str, holes: tuple[str, ...] = (), silences: int = 0) -> Timeline:
+    """Return a timeline of one-second entries: captions, failures with these reasons, silences."""
+    contents = [
+        *((Status.OK, text, None) for text in texts),
+        *((Status.FAILED, "", reason) for reason in holes),
+        *((Status.SILENT, "", None) for _ in range(silences)),
+    ]
+    entries = tuple(
+        Entry(
+            index=index,
+            source_span=Span(
+                start_samples=(index - 1) * RATE_HZ, end_samples=index * RATE_HZ, rate_hz=RATE_HZ
+            ),
+            status=status,
+            text=text,
+            error=error,
+        )
+        for index, (status, text, error) in enumerate(contents, 1)
+    )
+    return Timeline(
+        source=source_of(len(entries) * RATE_HZ),
+        captioner=CaptionerInfo(name="acoustic", model="acoustic-1"),
+        entries=entries,
+    )
+
+
+def hours_of(count: int) -> Timeline:
+    """Return a timeline with one caption for each of `count` hours."""
+    hour_samples = 3600 * RATE_HZ
+    whole = timeline_of(*(f"Hour {number}." for number in range(count)))
+    entries = tuple(
+        replace(
+            entry,
+            source_span=Span(
+                start_samples=(entry.index - 1) * hour_samples,
+                end_samples=entry.index * hour_samples,
+                rate_hz=RATE_HZ,
+            ),
+        )
+        for entry in whole.entries
+    )
+    source = replace(whole.source, duration_samples=count * hour_samples)
+    return replace(whole, source=source, entries=entries)
+
 
 texts = st.text(max_size=30)
 prose = st.text(
@@ -43,7 +110,7 @@ rates = st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 
 
 @st.composite
 def timelines(draw: st.DrawFn) -> Timeline:
-    """Entries in order inside the source, with or without gaps, up to months long."""
+    """Timelines in order inside the source, with or without gaps, up to months long."""
     rate_hz = draw(rates)
     edges = sorted(draw(st.sets(st.integers(0, rate_hz * 10**7), max_size=10)))
     spans = [
@@ -60,7 +127,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
 
 
 def sources(rate_hz: int, duration_samples: int) -> st.SearchStrategy[SourceInfo]:
-    """Describe a recording of this length in any words."""
+    """Descriptions of a recording of this length, with arbitrary texts."""
     return st.builds(
         SourceInfo,
         path=texts,
@@ -76,7 +143,7 @@ def sources(rate_hz: int, duration_samples: int) -> st.SearchStrategy[SourceInfo
 
 
 def entries(span: Span) -> st.SearchStrategy[Entry]:
-    """Say anything about this stretch."""
+    """Entries over this stretch, with arbitrary contents."""
     return st.builds(
         Entry,
         index=st.integers(0, 10**6),

@@ -23,9 +23,7 @@ from captoolkit.model import Entry, Envelope, SourceInfo, Span, Status
 from captoolkit.timeline.html import render
 from captoolkit.timeline.value import Timeline
 from tests.support.sound import silence, tone, write_wav
-from tests.timeline.conftest import RATE_HZ
-
-TimelineOf = Callable[..., Timeline]
+from tests.support.timelines import RATE_HZ, TimelineOf
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDE = ViewportSize(width=1280, height=800)
