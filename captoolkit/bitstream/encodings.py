@@ -12,7 +12,7 @@ How to add an encoding that `--format` names, in three steps:
    frames and `decoded_extra_samples`; a bound that is too low makes `prepare` refuse its own files.
 2. If its container has no row yet, add one to `containers.CONTAINERS`. If a service takes it, name
    container and codec in `accepts` of the service's row in `services/targets.toml`.
-3. Add its name to the `Literal` of formats in `planning/options.py`. The tests in
+3. Add its name to `FormatName` in `planning/options.py`, for type checkers. The tests in
    `tests/bitstream/test_encodings.py` then run the row through its encoder: size and length.
 """
 

@@ -1,9 +1,12 @@
+"""The table of encodings: what each row makes, how large it is and how long."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import captoolkit
+from captoolkit.bitstream import mpeg_audio
 from captoolkit.bitstream.amr import NB_BIT_RATES, NB_BYTES_BY_BIT_RATE
+from captoolkit.bitstream.containers import CONTAINERS
 from captoolkit.bitstream.encodings import (
+    ENCODINGS,
+    EncodingSpec,
     at_lower_bit_rates,
     describe,
     file_bytes,
@@ -25,7 +33,9 @@ from captoolkit.media.encode import open_writer
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
 from tests.support.encodings import AAC_RUNGS, RUNGS, aac, amr, gsm, mp3, wav
-from tests.support.sound import tone
+from tests.support.media_values import service
+from tests.support.sound import noise as white_noise
+from tests.support.sound import tone, write_wav
 
 NARROW = [gsm(), *(amr(bit_rate) for bit_rate in NB_BIT_RATES)]
 ALL = [*RUNGS, *AAC_RUNGS, *NARROW, *ladder.QUALITIES.values()]
@@ -277,3 +287,77 @@ def test_aac_of_a_tone_stays_within_its_bound(encoding: Encoding, tmp_path: Path
     sound = tone(20, rate_hz=encoding.sample_rate_hz)
     data = encoded(tmp_path / "sound", encoding, sound)
     assert len(data) <= file_bytes(encoding, len(sound))
+
+
+# --------------------------------------------------------------------------- one row more
+
+LAYER_2 = EncodingSpec(
+    name="layer2",
+    title="MPEG layer II",
+    container="mp3",
+    codec="mp2",
+    encoder="mp2",
+    sample_rates_hz=(24_000, 48_000),
+    bit_rates=mpeg_audio.bit_rates_at,
+    rungs=((64_000, 24_000), (32_000, 24_000)),
+    frame_samples=lambda _rate_hz: 1152,
+    frame_bytes=lambda encoding: Fraction(144 * encoding.bit_rate, encoding.sample_rate_hz),
+    delay_samples=481,
+    extra_frames=1,
+    decoded_extra_samples=481 + 2 * 1152,
+)
+
+
+def test_an_encoding_takes_one_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With one row more, `format` accepts a name, and plan and prepare make files of it."""
+    monkeypatch.setitem(ENCODINGS, LAYER_2.name, LAYER_2)
+    path = write_wav(tmp_path / "talk.wav", white_noise(20, rate_hz=44_100), rate_hz=44_100)
+    target = service(accepts={"mp3": ("mp2",)}, max_bytes_base64=100_000, max_duration_s=60)
+    options: dict[str, Any] = {"format": "layer2", "target": target}
+
+    plan = captoolkit.plan(path, **options)
+
+    assert plan.encoding == LAYER_2.encoding(sample_rate_hz=24_000, bit_rate=32_000)
+    assert plan.suffix == "mp2"
+    assert "One segment of 20 s fits as MPEG layer II 32 kbit/s, 24 kHz mono." in plan.reasons[-1]
+    (segment,) = captoolkit.prepare(path, **options).save(tmp_path / "ready")
+    info = captoolkit.probe(segment.path)
+    assert (segment.file, info.container) == ("talk.001.mp2", "mp3")
+    assert info.default_track.codec == "mp2"
+    assert segment.size_bytes <= file_bytes(plan.encoding, 20 * 24_000 + 1)
+
+
+def test_what_one_row_lacks_is_refused_by_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors of a new row name its rates."""
+    monkeypatch.setitem(ENCODINGS, LAYER_2.name, LAYER_2)
+    with pytest.raises(UsageError, match="44100 is not a sample rate of MPEG layer II; take"):
+        LAYER_2.encoding(sample_rate_hz=44_100, bit_rate=64_000)
+    with pytest.raises(UsageError, match="bit_rate=63000 is not a bit rate of MPEG layer II at"):
+        LAYER_2.encoding(sample_rate_hz=24_000, bit_rate=63_000)
+
+
+def test_rows_are_told_apart() -> None:
+    """Each row has a name of its own, and no two make the same codec in one container."""
+    kinds = {(row.container, row.codec) for row in ENCODINGS.values()}
+    assert len(kinds) == len(ENCODINGS)
+    assert [row.name for row in ENCODINGS.values()] == list(ENCODINGS)
+    assert {row.container for row in ENCODINGS.values()} <= {*CONTAINERS}
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "codec", "is_found"),
+    [
+        ("wav", "wav", "pcm_s24le", True),
+        ("wav", "wav", "gsm_ms", False),
+        ("gsm", "wav", "gsm_ms", True),
+        ("gsm", "wav", "pcm_s16le", False),
+        ("mp3", "mp3", "mp3", True),
+        ("mp3", "matroska", "mp3", False),
+        ("amr", "amr", "amr_wb", True),
+    ],
+)
+def test_files_that_are_of_a_format_already(
+    name: str, container: str, codec: str, is_found: bool
+) -> None:
+    """A file needs no encoding where it is already what `format` names."""
+    assert ENCODINGS[name].is_found_in(container, codec) is is_found
