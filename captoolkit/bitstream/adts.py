@@ -1,4 +1,4 @@
-"""ADTS, the raw stream of AAC: sample rates, channels and the header of a frame.
+"""ADTS, the elementary stream of AAC: sample rates, channels and the header of a frame.
 
 Layout: ISO/IEC 14496-3, annex 1.A.
 """

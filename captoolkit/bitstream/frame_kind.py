@@ -15,7 +15,7 @@ SYNC_BITS = 0xE0  # three more ones in the second byte: the sync word has eleven
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameKind:
-    """What all frames of one stream have in common.
+    """The properties that all frames of one stream share.
 
     Attributes:
         format: `mp3`, `aac` (ADTS) or `amr`.

@@ -1,4 +1,4 @@
-"""The index of frames: where each frame of an MP3, ADTS or AMR file lies, to cut it by its bytes.
+"""The index of frames: the place of each frame in an MP3, ADTS or AMR file, to cut it by bytes.
 
 Rules: a frame begins where the one before it ends, and counts when its header is of the same kind.
 A loop follows the sizes in a window; then all its headers are checked at once. Memory grows with
@@ -36,7 +36,7 @@ MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameIndex:
-    """Where the frames of a raw stream lie.
+    """Where the frames of an elementary stream lie.
 
     Attributes:
         format: `mp3`, `aac` (ADTS) or `amr`.

@@ -1,8 +1,8 @@
 """Elementary streams: a track's frames without their container, and pieces of them.
 
 An elementary stream is an MP3, ADTS or AMR file. Rules: no byte of a frame changes. Bytes between
-frames (tags, junk) are left out. A stream is cut only if its index shows where each frame lies, and
-that the headers match the probed track.
+frames (tags, junk) are left out. A stream is cut only if its index shows where each frame begins,
+and the headers match the probed track.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.frame_plan import Framing
 from captoolkit.support import files
 
-Watched = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
+Watch = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
 
 CHUNK_BYTES = 1 << 20
 FRAMES_TO_TAG = 8  # more than a reader needs to recognise the stream
@@ -177,7 +177,7 @@ def _unwatched(process: ffmpeg.Process) -> AbstractContextManager[ffmpeg.Process
 
 
 def extract_stream(
-    info: MediaInfo, track: Track, folder: Path, *, watched: Watched = _unwatched
+    info: MediaInfo, track: Track, folder: Path, *, watch: Watch = _unwatched
 ) -> ElementaryStream | str:
     """Return the track's frames as an elementary stream, or the reason why they cannot be cut.
 
@@ -185,7 +185,7 @@ def extract_stream(
         info: the file.
         track: one of its tracks.
         folder: where to write the stream if the file itself is none.
-        watched: receives each process that runs, so that another thread can end it.
+        watch: receives each process that runs, so that another thread can end it.
 
     Returns:
         The stream, or a sentence.
@@ -197,7 +197,7 @@ def extract_stream(
     path = Path(info.path)
     if not is_elementary(info):
         path = folder / f"stream.{container.name}"
-        if not _copy_packets(info, track, path, container, watched):
+        if not _copy_packets(info, track, path, container, watch):
             return f"Its {codec} frames cannot be copied out of {info.container}."
     index = read_frame_index(path)
     if index is None:
@@ -207,7 +207,7 @@ def extract_stream(
         return f"Between its {codec} frames are {stray_bytes:,} bytes that belong to no frame."
     if (index.codec, index.rate_hz) != (codec, track.sample_rate_hz):  # HE-AAC, which doubles it
         return f"Its frames state {index.rate_hz} Hz and decode to {track.sample_rate_hz} Hz."
-    lead_samples = _lead_samples(info, track, watched)
+    lead_samples = _lead_samples(info, track, watch)
     if lead_samples is None:
         return f"It does not state where in its {codec} frames the sound begins."
     return ElementaryStream(
@@ -219,7 +219,7 @@ def extract_stream(
 
 
 def _copy_packets(
-    info: MediaInfo, track: Track, path: Path, container: Container, watched: Watched
+    info: MediaInfo, track: Track, path: Path, container: Container, watch: Watch
 ) -> bool:
     """Copy the track's packets to a file; False where ffmpeg cannot write them as frames."""
     copied = {"acodec": "copy", "map_metadata": -1, "flush_packets": 0}
@@ -227,17 +227,17 @@ def _copy_packets(
         ffmpeg.file_url(path), f=container.muxer, **copied, **container.bare_options
     )
     try:
-        with watched(ffmpeg.Process(ffmpeg.compile_argv(node), writes=path)) as process:
+        with watch(ffmpeg.Process(ffmpeg.compile_argv(node), writes=path)) as process:
             process.finish()
     except ToolTimeoutError:
         raise
-    except ToolError:  # whatever the cause (even a full disk), decoding may still succeed
+    except ToolError:  # for any cause (even a full disk): decoding may still succeed
         path.unlink(missing_ok=True)
         return False
     return path.is_file()
 
 
-def _lead_samples(info: MediaInfo, track: Track, watched: Watched) -> int | None:
+def _lead_samples(info: MediaInfo, track: Track, watch: Watch) -> int | None:
     """The samples that a decoder of the stream returns before the track's first one.
 
     None where that is unknown: ffmpeg does not pass on the encoder's delay that Matroska states,
@@ -252,7 +252,7 @@ def _lead_samples(info: MediaInfo, track: Track, watched: Watched) -> int | None
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(
         "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}
     )
-    with watched(ffmpeg.Process(ffmpeg.compile_argv(node))) as process:
+    with watch(ffmpeg.Process(ffmpeg.compile_argv(node))) as process:
         lines = process.read_all(ffmpeg.MAX_HEADER_BYTES).decode().splitlines()
         process.wait()
     base = next((line[6:].strip() for line in lines if line.startswith("#tb 0:")), "1/1")

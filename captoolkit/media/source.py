@@ -50,7 +50,9 @@ class PydubSegment(Protocol):
         """Write a file and return it, open."""
 
 
-# Importing the alias loads neither numpy nor pydub.
+#: A recording in any form that captoolkit reads: a path, an http or https URL, `bytes`, a binary
+#: file object, `(array, rate_hz)` or a `pydub.AudioSegment`. Importing the type loads neither numpy
+#: nor pydub.
 Source: TypeAlias = (
     str
     | os.PathLike[str]

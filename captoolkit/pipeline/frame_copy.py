@@ -74,7 +74,7 @@ class FrameCopy:
         plan = self._job.plan
         info = dataclasses.replace(plan.info, path=str(self._job.source))
         stream = extract_stream(
-            info, plan.track, self._job.folder.path, watched=self._supervisor.watch
+            info, plan.track, self._job.folder.path, watch=self._supervisor.watch
         )
         if isinstance(stream, str):  # the plan found that its frames can be copied
             raise InputError(
