@@ -1,4 +1,4 @@
-"""`python -m captoolkit` is `captoolkit`."""
+"""`python -m captoolkit` runs `captoolkit`."""
 
 import sys
 

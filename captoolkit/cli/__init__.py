@@ -1,4 +1,4 @@
-"""The command line: parse, make one library call, show. No decisions."""
+"""The command line: each command parses its arguments, makes one library call, shows the result."""
 
 from __future__ import annotations
 

@@ -1,7 +1,18 @@
-"""The group of commands, and what their ends mean to the shell.
+"""The group of commands, their exit statuses, and how a run ends.
 
-Rules: only click is imported to show help; a command's module is loaded when it is called. An
-input's or a service's fault is one line on stderr, never a traceback (`--debug` shows it).
+How to add a command, in three steps:
+
+1. Write `captoolkit/cli/NAME_command.py`. It defines `command`, decorated with
+   `@click.command("NAME", short_help=COMMANDS["NAME"])`. Shared options are in `shared_options.py`,
+   functions that print are in `show.py`. The function makes one library call and returns the exit
+   status; `run_each` turns the errors of inputs into error lines.
+2. Add a row to `COMMANDS` below: the name and the short help, one verb phrase.
+3. Write `tests/cli/test_NAME_command.py`, and run `scripts/make_reference.py`, which adds the
+   command to the documentation.
+
+Rules: `--help` imports only click, and a command's module is imported when the command runs. A
+fault of an input or a service is one line on standard error and never a traceback; `--debug` shows
+the traceback.
 """
 
 from __future__ import annotations
@@ -22,46 +33,46 @@ from pathlib import Path
 import click
 
 from captoolkit import __version__
-from captoolkit.cli.show import clean, shown
+from captoolkit.cli.show import display_source, print_error
 from captoolkit.errors import CaptoolkitError, UsageError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 SKIP_SILENCE = "--skip-silence"
-USUAL_SILENCE = f"{SKIP_SILENCE}=10s"
+DEFAULT_SILENCE = f"{SKIP_SILENCE}=10s"
 
 COMMANDS = {
-    "ask": "Ask a model questions about a file, each heard with those before.",
-    "caption": "Prepare, ask, stitch: write the timeline of each file.",
-    "doctor": "Show what captoolkit finds here: ffmpeg, key, folders, versions.",
-    "emulate": "Rehearse: answer on this machine as the services do, for nothing.",
-    "embed": "Put a timeline into its media file: subtitles and chapters.",
+    "ask": "Ask a model questions about a file, in one conversation.",
+    "caption": "Caption files and write their timelines.",
+    "doctor": "Check ffmpeg, the key, folders and versions.",
+    "emulate": "Emulate the services on this machine, free of charge.",
+    "embed": "Embed a timeline in its media file, as subtitles and chapters.",
     "export": "Write a timeline in other formats.",
-    "ledger": "Show, export or prune what services have answered.",
-    "plan": "Show what would be done to each file and why; write nothing.",
-    "prepare": "Make files that fit the target, and a manifest of them.",
-    "probe": "Show what each file is, and which limits it breaks.",
-    "split": "Make pieces in a file's own codec, cut where it is quiet.",
-    "targets": "Show the services known here and their limits.",
+    "ledger": "List, export or prune the recorded answers of services.",
+    "plan": "Show how each file would be prepared, and why; write nothing.",
+    "prepare": "Make files that fit the target, with a manifest.",
+    "probe": "Show the properties of files, and the limits that they exceed.",
+    "split": "Split files in their own codec, with cuts in quiet places.",
+    "targets": "List the known services and their limits.",
     "view": "Show a timeline as a page in the browser.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules of this package, loaded when they are called."""
+    """A group that imports the module of a command when the command is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command."""
+        """Import one command."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"captoolkit.cli.{cmd_name}_command").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without loading them."""
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
@@ -74,21 +85,25 @@ class LazyGroup(click.Group):
     __version__, "--version", prog_name="captoolkit", message="%(prog)s %(version)s"
 )
 def app() -> None:
-    """Prepare audio for captioning services, and bring their captions back as one timeline.
+    """Prepare audio for captioning services, and join their captions to one timeline.
 
     Data goes to standard output, progress and messages to standard error. Exit status: 0 done,
     1 at least one input failed, 2 wrong usage, 130 interrupted.
     """
 
 
+# -------------------------------------------------------------------------- one run of the program
+
+
 def run(argv: Sequence[str]) -> int:
     """Run the group and return the exit status."""
-    for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter still gets the rest
+    for stream in (sys.stdout, sys.stderr):  # a console without some character shows the others
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     with _signals_as_interrupts():
         try:
-            status = app.main(spelt_out(argv), prog_name="captoolkit", standalone_mode=False)
+            arguments = expand_skip_silence(argv)
+            status = app.main(arguments, prog_name="captoolkit", standalone_mode=False)
             sys.stdout.flush()
         except click.exceptions.Exit as stop:
             return stop.exit_code
@@ -98,35 +113,35 @@ def run(argv: Sequence[str]) -> int:
             error.show()
             return error.exit_code
         except UsageError as error:
-            report(str(error))
+            print_error(str(error))
             return USAGE
         except CaptoolkitError as error:
-            report(str(error))
+            print_error(str(error))
             return FAILED
         except OSError as error:
-            return _unheard(error)
+            return _output_failed(error)
     return int(status or 0)
 
 
-def spelt_out(argv: Sequence[str]) -> list[str]:
-    """Return arguments in which `--skip-silence` has the length that it has without one.
+def expand_skip_silence(argv: Sequence[str]) -> list[str]:
+    """Return arguments in which a bare `--skip-silence` has its default length.
 
-    click would take the next argument for the length, were it a file's name or not.
+    click would take the next argument as the length, even if it is a file's name.
 
     Raises:
-        UsageError: the next argument is a length, and no file.
+        UsageError: the next argument is a length and not a file.
     """
     options = list(itertools.takewhile(lambda word: word != "--", argv))
     for word, following in itertools.pairwise(options):
-        if word == SKIP_SILENCE and _is_a_length(following) and not Path(following).exists():
+        if word == SKIP_SILENCE and _is_length(following) and not Path(following).exists():
             raise UsageError(
                 f"{following}: no such file", fix=f"for a length write {SKIP_SILENCE}={following}"
             )
-    written = [USUAL_SILENCE if word == SKIP_SILENCE else word for word in options]
-    return [*written, *argv[len(options) :]]
+    expanded = [DEFAULT_SILENCE if word == SKIP_SILENCE else word for word in options]
+    return [*expanded, *argv[len(options) :]]
 
 
-def _is_a_length(word: str) -> bool:
+def _is_length(word: str) -> bool:
     from captoolkit.units import parse_duration
 
     try:
@@ -136,25 +151,68 @@ def _is_a_length(word: str) -> bool:
     return True
 
 
-def _unheard(error: OSError) -> int:
-    """Standard output takes no more: its reader has had enough, or its disk is full."""
+def _output_failed(error: OSError) -> int:
+    """Report that standard output cannot be written; a reader that closed it needs no report."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
-        report(f"standard output cannot be written ({error.strerror})")
+        print_error(f"standard output cannot be written ({error.strerror})")
     return FAILED
 
 
-def for_each(names: Sequence[str], work: Callable[[str], None], *, debug: bool) -> int:
-    """Do `work` for each input; one that fails is one line, and the others are still done.
+def _interrupted() -> int:
+    """Report the interrupt and exit, without waiting for requests whose answers are discarded."""
+    print_error("interrupted; unfinished files are removed")
+    if threading.active_count() > 1:
+        sys.stdout.flush()
+        if "captoolkit.media.ffmpeg" in sys.modules:  # also ends ffmpegs that threads just started
+            sys.modules["captoolkit.media.ffmpeg"].end_all()
+        os._exit(INTERRUPTED)
+    return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Treat SIGTERM and SIGHUP as Ctrl-C, so that unfinished files are removed.
+
+    A signal that the parent process ignores stays ignored, as Unix programs do: `nohup` ignores
+    SIGHUP, a shell without job control ignores SIGINT for its background jobs.
+    """
+    names = [name for name in ("SIGTERM", "SIGHUP") if _has_default_action(name)]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {name: signal.signal(getattr(signal, name), _raise_interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def _has_default_action(name: str) -> bool:
+    """Whether a signal exists on this platform and is neither ignored nor handled."""
+    number = getattr(signal, name, None)
+    return number is not None and signal.getsignal(number) is signal.SIG_DFL
+
+
+def _raise_interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+# ----------------------------------------------------------------------------------- many inputs
+
+
+def run_each(names: Sequence[str], work: Callable[[str], None], *, debug: bool) -> int:
+    """Call `work` for each input; a failure is one error line, and the others still run.
 
     Returns:
-        The exit status: wrong usage only where that is what failed for every input.
+        The exit status: USAGE only if every input failed by wrong usage.
     """
-    return outcome(((name, functools.partial(work, name)) for name in names), debug=debug)
+    return run_all(((name, functools.partial(work, name)) for name in names), debug=debug)
 
 
-def outcome(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> int:
-    """Do each input's work; as `for_each`, for works that are begun elsewhere."""
+def run_all(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> int:
+    """Call the function of each input, as `run_each` does."""
     failures: list[CaptoolkitError] = []
     succeeded = 0
     for name, work in works:
@@ -164,61 +222,10 @@ def outcome(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> 
         except CaptoolkitError as error:
             if debug:
                 traceback.print_exc()
-            report(f"{shown(name)}: {error}{request_note(getattr(error, 'request_id', None))}")
+            print_error(
+                f"{display_source(name)}: {error}", request_id=getattr(error, "request_id", None)
+            )
             failures.append(error)
     if not succeeded and all(isinstance(one, UsageError) for one in failures):
         return USAGE
     return FAILED if failures else 0
-
-
-def report(message: str) -> None:
-    """Write one line about what went wrong."""
-    click.echo(f"error: {clean(message)}", err=True)
-
-
-def request_note(request_id: str | None) -> str:
-    """Return how an error names the request, for the service's support; empty without one."""
-    return f" [request id {request_id}]" if request_id else ""
-
-
-def display_name(path: str) -> str:
-    """Return a path as a person sees it: relative where that is shorter."""
-    with contextlib.suppress(ValueError):
-        return str(Path(path).relative_to(Path.cwd()))
-    return path
-
-
-def _interrupted() -> int:
-    """Say so and go, without waiting for requests whose answers nobody will read."""
-    report("interrupted; what was unfinished has been removed")
-    if threading.active_count() > 1:
-        sys.stdout.flush()
-        if "captoolkit.media.ffmpeg" in sys.modules:  # what a thread has begun since ends with us
-            sys.modules["captoolkit.media.ffmpeg"].end_all()
-        os._exit(INTERRUPTED)
-    return INTERRUPTED
-
-
-@contextlib.contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Tidy up after a polite kill or a closed terminal as after Ctrl-C."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if _is_heeded(name)]
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {name: signal.signal(getattr(signal, name), _interrupt) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
-
-
-def _is_heeded(name: str) -> bool:
-    """Whether a signal exists here and nobody, such as nohup, has told us to ignore it."""
-    number = getattr(signal, name, None)
-    return number is not None and signal.getsignal(number) is signal.SIG_DFL
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""`captoolkit ask`: questions about a file, in turn."""
+"""`captoolkit ask`: a conversation with a model about a file."""
 
 from __future__ import annotations
 
@@ -6,69 +6,66 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, for_each
-from captoolkit.cli.show import note, plural, say, say_piece
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.show import plural, print_line, print_message, print_text
 
 if TYPE_CHECKING:
     from captoolkit.api.ask import Conversation
     from captoolkit.model import Caption
-    from captoolkit.planning.options import ViaName
 
 
 @click.command("ask", short_help=COMMANDS["ask"])
 @click.argument("file", metavar="FILE")
 @click.argument("questions", metavar="[QUESTION]...", nargs=-1)
-@options.asked_options
-@options.talking_options
-@options.debug_option
+@shared.question_captioner
+@shared.target_of_model
+@shared.via_or_auto
+@shared.debug
 def command(
     file: str,
     questions: tuple[str, ...],
     captioner: str,
-    target: str | None,
-    via: ViaName,
     debug: bool,
-    **chosen: Any,
+    **options: Any,
 ) -> int:
-    """Ask a model about FILE: each QUESTION is a turn, heard with all that was said before.
+    """Ask a model about FILE. Each QUESTION is a turn; the model receives all earlier turns too.
 
-    The answers are written to standard output as they come. Without a QUESTION the sound itself is
-    the question (voice chat, for which take --model qwen-audio-turbo-latest). FILE must not be
-    longer than the model hears at a time; it is prepared if it does not fit as it is. What the
-    captioner of Model Studio does not take (it describes one sound and takes no questions) is
-    refused before anything is sent.
+    The answers are written to standard output as they arrive. Without a QUESTION the sound is the
+    question (voice chat; use --model qwen-audio-turbo-latest). FILE must not be longer than the
+    model hears at a time; captoolkit prepares it if necessary. Model Studio's captioner takes no
+    questions, so captoolkit refuses them before it sends anything.
     """
     from captoolkit.api.ask import Conversation
 
-    def talk(name: str) -> None:
-        with Conversation(captioner, target=target, via=via, **chosen) as conversation:
+    def converse(name: str) -> None:
+        with Conversation(captioner, **options) as conversation:
             answers = [
                 _ask(conversation, question, audio=None if number else name, number=number)
                 for number, question in enumerate(questions or ("",))
             ]
         tokens = sum(answer.usage.total_tokens or 0 for answer in answers)
-        note(f"{plural(len(answers), 'answer')}, {plural(tokens, 'token')}")
+        print_message(f"{plural(len(answers), 'answer')}, {plural(tokens, 'token')}")
 
-    return for_each([file], talk, debug=debug)
+    return run_each([file], converse, debug=debug)
 
 
 def _ask(conversation: Conversation, question: str, *, audio: str | None, number: int) -> Caption:
-    """Ask one question and write its answer as it comes, a blank line after the one before."""
-    begun = False
+    """Ask one question and write its answer as it arrives, after a blank line if not the first."""
+    has_text = False
 
-    def tell(piece: str) -> None:
-        nonlocal begun
-        if number and not begun:
-            say()
-        begun = True
-        say_piece(piece)
+    def show(text: str) -> None:
+        nonlocal has_text
+        if number and not has_text:
+            print_line()
+        has_text = True
+        print_text(text)
 
     try:
-        answer = conversation.ask(question, audio=audio, on_text=tell)
+        answer = conversation.ask(question, audio=audio, on_text=show)
     finally:
-        if begun:
-            say()
+        if has_text:
+            print_line()
     if answer.finish_reason == "length":
-        note("warning: the answer was cut off at its longest")
+        print_message("warning: the answer reached the model's length limit and is cut off")
     return answer

@@ -1,4 +1,4 @@
-"""`captoolkit doctor`: what is found here, and whether it will do."""
+"""`captoolkit doctor`: the installation, and whether it is usable."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from typing import Any
 import click
 
 from captoolkit import __version__
-from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, FAILED, report
-from captoolkit.cli.show import say_columns
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, FAILED
+from captoolkit.cli.show import print_error, print_table
 from captoolkit.services.keys import KEY_VARIABLE
 
 LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "httpx", "click")
 
 
 @click.command("doctor", short_help=COMMANDS["doctor"])
-@options.json_option
+@shared.as_json
 def command(as_json: bool) -> int:
-    """Show what captoolkit finds here: ffmpeg and what it encodes, key, folders, versions.
+    """Check ffmpeg and its encoders, the key, folders and versions.
 
-    The key itself is never shown. The exit status is 1 when something found will not do.
+    ffmpeg is the one that imageio-ffmpeg brings, unless CAPTOOLKIT_FFMPEG names another; without
+    both it is the one on PATH. The key itself is never shown. The exit status is 1 if a part is
+    not usable.
     """
     from captoolkit.dispatch.ledger import default_path
     from captoolkit.errors import ToolError, UsageError
     from captoolkit.services import catalogue
 
-    found: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
-    found |= {f"library {name}": _version(name) for name in LIBRARIES}
+    facts: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
+    facts |= {f"library {name}": _version(name) for name in LIBRARIES}
     status = 0
     try:
-        found |= _ffmpeg()
+        facts |= _ffmpeg()
     except ToolError as error:
-        report(str(error))
+        print_error(str(error))
         status = FAILED
     try:
-        found["services"] = ", ".join(sorted(catalogue.targets()))
+        facts["services"] = ", ".join(sorted(catalogue.targets()))
     except UsageError as error:
-        report(str(error))
+        print_error(str(error))
         status = FAILED
-    found |= {
+    facts |= {
         f"key ({KEY_VARIABLE})": "set" if os.environ.get(KEY_VARIABLE) else "not set",
         "targets of your own": str(catalogue.user_file() or "none"),
         "configuration folder": str(catalogue.config_folder()),
@@ -50,9 +52,9 @@ def command(as_json: bool) -> int:
     if as_json:
         from captoolkit.support.exact_json import render
 
-        click.echo(render({"format": "captoolkit.doctor/1", **found}), nl=False)
+        click.echo(render({"format": "captoolkit.doctor/1", **facts}), nl=False)
     else:
-        say_columns(found.items())
+        print_table(facts.items())
     return status
 
 
@@ -69,10 +71,12 @@ def _ffmpeg() -> dict[str, str]:
     from captoolkit.media import ffmpeg
 
     tool = ffmpeg.find()
-    missing = sorted(ffmpeg.NEEDED_ENCODERS - tool.encoders)
-    can = sorted(ffmpeg.NEEDED_ENCODERS & tool.encoders)
+    encoders = ", ".join(sorted(ffmpeg.NEEDED_ENCODERS & tool.encoders))
+    missing = ", ".join(tool.missing_encoders)
     return {
         "ffmpeg": tool.path,
+        "ffmpeg origin": tool.origin.value,
         "ffmpeg version": tool.version,
-        "ffmpeg encodes": ", ".join(can) + (f"; lacks {', '.join(missing)}" if missing else ""),
+        "ffmpeg is tested": "yes" if tool.is_tested else f"no, {ffmpeg.TESTED_VERSION} is",
+        "ffmpeg encodes": encoders + (f"; lacks {missing}" if missing else ""),
     }

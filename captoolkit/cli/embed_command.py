@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, display_name, for_each
-from captoolkit.cli.show import note, plural, say
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.show import display_path, plural, print_line, print_message
 from captoolkit.support import files
 
 
@@ -20,31 +20,31 @@ from captoolkit.support import files
     "out",
     required=True,
     metavar="FILE",
-    help="The file to be made. Its ending says what it is: mp4, m4v, mov, m4a, m4b, mkv, mka and "
+    help="Write this file. Its extension sets the container: mp4, m4v, mov, m4a, m4b, mkv, mka and "
     "webm hold subtitles and chapters; mp3 holds chapters.",
 )
-@options.spread_option
-@options.overwrite_option
-@options.debug_option
+@shared.spread
+@shared.overwrite
+@shared.debug
 def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, debug: bool) -> int:
-    """Write MEDIA with the timeline inside, as a subtitle track and as chapters.
+    """Write a copy of MEDIA with the timeline as a subtitle track and as chapters.
 
-    Everything else in MEDIA is copied as it is, tags and cover art too; MEDIA is only read.
-    Chapters that it has are replaced, subtitles are added.
+    Everything else in MEDIA is copied without change, including tags and cover art. Existing
+    chapters are replaced; subtitles are added.
     """
     from captoolkit.api.embed import embed
     from captoolkit.timeline import Timeline, load
 
-    lines: list[Timeline] = []
+    loaded: list[Timeline] = []
 
-    def put(name: str) -> None:
+    def write(name: str) -> None:
         files.refuse_inputs([Path(out)], [timeline])
-        made = embed(name, lines[0], out, overwrite=overwrite, spread=spread)
-        say(display_name(str(made.path)))
+        made = embed(name, loaded[0], out, overwrite=overwrite, spread=spread)
+        print_line(display_path(made.path))
         track = f", subtitles as {made.subtitles}" if made.subtitles else ""
-        note(f"{name}: {plural(made.chapters, 'chapter')}{track}")
-        for remark in made.notes:
-            note(f"{name}: {remark}")
+        print_message(f"{name}: {plural(made.chapters, 'chapter')}{track}")
+        for note in made.notes:
+            print_message(f"{name}: {note}")
 
-    unread = for_each([timeline], lambda name: lines.append(load(name)), debug=debug)
-    return unread or for_each([media], put, debug=debug)
+    status = run_each([timeline], lambda name: loaded.append(load(name)), debug=debug)
+    return status or run_each([media], write, debug=debug)

@@ -1,11 +1,11 @@
-"""`captoolkit emulate`: a rehearsal of the services on this machine."""
+"""`captoolkit emulate`: the services emulated on this machine."""
 
 from __future__ import annotations
 
 import click
 
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import note, say
+from captoolkit.cli.show import print_line, print_message
 from captoolkit.emulator.fault_injection import MEANINGS
 
 _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items())
@@ -21,23 +21,23 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
     type=click.IntRange(0, 65_535),
     default=0,
     metavar="N",
-    help="Where to listen on 127.0.0.1.  [default: a free port]",
+    help="Port on 127.0.0.1.  [default: a free port]",
 )
 @click.option(
     "--log",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Add one JSON line a request to FILE: path, model, audio_sha256, status, request_id, "
-    "fault.",
+    help="Append one JSON line for each request to FILE: path, model, audio_sha256, status, "
+    "request_id, fault.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="KIND[=HOW]",
-    help="What goes wrong, and how often: a count (reset=3, the first three requests), a share "
-    "(reset=0.2 or reset=20%), or nothing for always. May be given several times; the first that "
-    "takes a request has it.",
+    help="Inject a fault. HOW is a count (reset=3, the first three requests), a share (reset=0.2 "
+    "or reset=20%), or nothing for always. May be given several times; the first fault that "
+    "selects a request applies to it.",
 )
 @click.option(
     "--seed",
@@ -45,19 +45,19 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
     default=0,
     show_default=True,
     metavar="N",
-    help="Another number gives the faults with a share to other requests.",
+    help="A different number selects different requests for the faults with a share.",
 )
 def command(port: int, log: str | None, faults: tuple[str, ...], seed: int) -> int:
-    """Answer on this machine as Model Studio does, until interrupted; nothing is paid.
+    """Answer requests on this machine as Model Studio does, until interrupted, free of charge.
 
-    The first line on standard output is the server's URL. Below it, /api/v1 is the native protocol
-    and /compatible-mode/v1 the OpenAI-compatible one, for the SDKs or for --base-url. Any key will
-    do. Limits and errors are the services'; what is said is what the acoustic captioner measures.
+    The first line on standard output is the server's URL: /api/v1 below it is the native protocol,
+    /compatible-mode/v1 the OpenAI-compatible one, for the SDKs and for --base-url. Every key is
+    accepted. Limits and errors are the services'; the captions are the acoustic captioner's.
     """
     from captoolkit.emulator import Emulator
 
     with Emulator(port=port, log=log, faults=faults, seed=seed) as emulator:
-        say(emulator.url)
-        note("listening until interrupted (Ctrl-C)")
+        print_line(emulator.url)
+        print_message("listening until interrupted (Ctrl-C)")
         emulator.wait()
     return 0

@@ -1,4 +1,4 @@
-"""`captoolkit ledger`: what has been asked and answered."""
+"""`captoolkit ledger`: the recorded answers of services."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from captoolkit.cli import options
+from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import note, plural, say_columns
+from captoolkit.cli.show import plural, print_message, print_table
 from captoolkit.errors import UsageError
 from captoolkit.units import parse_duration
 
 if TYPE_CHECKING:
     from captoolkit.dispatch.ledger import Record
 
-MOST_WORDS = 48  # characters of a caption in the list
+MAX_TEXT = 48  # characters of a caption in the list
 EVERYTHING = "all"
 DAY_S = 86_400
 
 
 def parse_age(text: str) -> Fraction:
-    """Return the seconds in `30d`, `12h` or what else `parse_duration` reads; `all` is none.
+    """Return the seconds in `30d`, or in any text that `parse_duration` takes; `all` is 0.
 
     Raises:
-        UsageError: the text is no age, or a bare number, of which nobody knows the unit.
+        UsageError: the text is no age, or a number without a unit.
 
     ```python
     >>> parse_age("30d"), parse_age("12h"), parse_age("all")
@@ -49,38 +49,38 @@ def parse_age(text: str) -> Fraction:
 
 
 @click.command("ledger", short_help=COMMANDS["ledger"])
-@options.ledger_option
+@shared.ledger
 @click.option(
-    "--export", "as_lines", is_flag=True, help="Print everything, one JSON document a line."
+    "--export", "as_lines", is_flag=True, help="Print all records, one JSON document per line."
 )
 @click.option(
     "--prune",
     "older_than_s",
-    callback=options.parsed_by(parse_age),
+    callback=shared.parsed_by(parse_age),
     metavar="AGE",
-    help="Forget what was asked longer ago than that, such as 30d, 12h or all.",
+    help="Delete records that are older than this, such as 30d, 12h or all.",
 )
 def command(ledger: str | None, as_lines: bool, older_than_s: Fraction | None) -> int:
-    """List what services have been asked and what they answered.
+    """List the requests to services, with their answers.
 
-    The ledger is what makes a second run of the same job free. What is pruned from it would be
-    asked, and paid for, again. It holds captions and prompts, but never a key nor a sound.
+    With the ledger a repeated run is free. Deleted answers would be requested, and paid for, again.
+    The ledger holds captions and prompts, but no keys and no audio.
     """
     from captoolkit.dispatch.ledger import Ledger, default_path
 
     path = Path(ledger) if ledger is not None else default_path()
     if not path.exists():
-        note(f"({path}: nothing has been asked yet)")
+        print_message(f"({path}: no request is recorded yet)")
         return 0
     with Ledger(ledger) as opened:
         if older_than_s is not None:
-            gone = opened.prune(older_than_s)
-            note(f"{opened.path}: {plural(gone, 'question')} forgotten")
+            deleted = opened.prune(older_than_s)
+            print_message(f"{opened.path}: {plural(deleted, 'record')} deleted")
         elif as_lines:
             _export(opened.records())
         else:
             _list(opened.records())
-            note(f"({opened.path})")
+            print_message(f"({opened.path})")
     return 0
 
 
@@ -101,9 +101,9 @@ def _list(records: Iterable[Record]) -> None:
         for record in records
     ]
     if rows:
-        say_columns([("asked (UTC)", "state", "model", "tokens", "answer"), *rows])
+        print_table([("requested (UTC)", "state", "model", "tokens", "answer"), *rows])
 
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= MOST_WORDS else f"{line[: MOST_WORDS - 1]}…"
+    return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1]}…"

@@ -1,4 +1,4 @@
-"""`captoolkit plan`: what would be done to each file and why."""
+"""`captoolkit plan`: how each file would be prepared, and why."""
 
 from __future__ import annotations
 
@@ -8,76 +8,78 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, for_each
-from captoolkit.cli.show import plural, say, say_columns, shown
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.show import display_source, plural, print_line, print_table
 
 if TYPE_CHECKING:
     from captoolkit.model import CostRange, Plan, Span
 
-MOST_SEGMENTS = 8  # how many a plan lists before it only counts the others
+MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 
 
 @click.command("plan", short_help=COMMANDS["plan"])
-@options.files_argument
-@options.preparing_options()
-@options.picture_option
-@options.overwrite_option
-@options.json_option
-@options.debug_option
+@shared.files
+@shared.target
+@shared.via_or_auto
+@shared.shape
+@shared.picture
+@shared.overwrite
+@shared.as_json
+@shared.debug
 def command(
     files: tuple[str, ...],
     picture: str | None,
     overwrite: bool,
     as_json: bool,
     debug: bool,
-    **chosen: Any,
+    **options: Any,
 ) -> int:
-    """Show what would be done to each FILE and why: segments, sizes, tokens, price range.
+    """Show how each FILE would be prepared, and why: segments, sizes, tokens, price range.
 
-    Nothing is sent, and nothing is written but the picture that --picture asks for.
+    Nothing is sent, and only the file of --picture is written.
     """
     from captoolkit.api.prepare import prepare
-    from captoolkit.cli.picture_output import Pictures
+    from captoolkit.cli.prepared_files import PictureFiles
 
-    pictures = Pictures(picture, inputs=files, overwrite=overwrite)
-    places = itertools.count()
-    plans = []
+    pictures = PictureFiles(picture, inputs=files, overwrite=overwrite)
+    indices = itertools.count()
+    documents = []
 
     def show(name: str) -> None:
-        place = pictures.place(next(places))
-        with prepare(name, **options.options(chosen)) as work:
-            made = work.plan
-            pictures.write(work, place)
+        path = pictures.path(next(indices))
+        with prepare(name, **options) as prepared:
+            plan = prepared.plan
+            pictures.write(prepared, path)
         if as_json:
-            plans.append(_document(made))
+            documents.append(_document(plan))
         else:
-            say_plan(name, made)
+            print_plan(name, plan)
 
-    status = for_each(files, show, debug=debug)
+    status = run_each(files, show, debug=debug)
     if as_json:
         from captoolkit.support.exact_json import render
 
-        click.echo(render({"format": "captoolkit.plan/1", "files": plans}), nl=False)
+        click.echo(render({"format": "captoolkit.plan/1", "files": documents}), nl=False)
     return status
 
 
-def say_plan(name: str, plan: Plan) -> None:
-    """Write a plan for a person."""
-    say(f"{shown(name)}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
+def print_plan(name: str, plan: Plan) -> None:
+    """Write a plan as text."""
+    print_line(f"{display_source(name)}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
     for reason in plan.reasons:
-        say(f"  {reason}")
+        print_line(f"  {reason}")
     for warning in plan.info.warnings:
-        say(f"  warning: {warning}")
-    say_columns(_segment_rows(plan), indent="  ")
-    say_columns(_skipped_rows(plan), indent="  ")
-    say(f"  {tokens(plan)}")
+        print_line(f"  warning: {warning}")
+    print_table(_segment_rows(plan), indent="  ")
+    print_table(_skipped_rows(plan), indent="  ")
+    print_line(f"  {describe_tokens(plan)}")
     for region, costs in groupby(plan.costs, key=lambda cost: cost.region):
-        say(f"  {region}: {'; '.join(price(cost) for cost in costs)}.")
+        print_line(f"  {region}: {'; '.join(describe_price(cost) for cost in costs)}.")
 
 
 def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
-    """Where the segments lie and how large each may come out; of many, the first."""
+    """Return the times and the largest sizes of the first segments."""
     from captoolkit.services.limits import sent_size
     from captoolkit.units import format_clock
 
@@ -87,14 +89,14 @@ def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
             f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}",
             f"at most {sent_size(max_bytes(plan, span), plan.via)}",
         )
-        for index, span in enumerate(plan.spans[:MOST_SEGMENTS], start=1)
+        for index, span in enumerate(plan.spans[:MAX_ROWS], start=1)
     ]
     others = len(plan.spans) - len(rows)
     return rows + ([(f"and {others:,} more", "", "")] if others else [])
 
 
 def _skipped_rows(plan: Plan) -> list[tuple[str, ...]]:
-    """Where silence is left out; of many, the first."""
+    """Return the times of the first silences that are left out."""
     from captoolkit.units import format_clock
 
     rows: list[tuple[str, ...]] = [
@@ -102,36 +104,36 @@ def _skipped_rows(plan: Plan) -> list[tuple[str, ...]]:
             "silence",
             f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}",
         )
-        for span in plan.skipped[:MOST_SEGMENTS]
+        for span in plan.skipped[:MAX_ROWS]
     ]
     others = len(plan.skipped) - len(rows)
     return rows + ([(f"and {others:,} more", "")] if others else [])
 
 
 def max_bytes(plan: Plan, span: Span) -> int:
-    """Return how large the file of a planned segment may come out."""
+    """Return the largest possible size of a planned segment's file."""
     from captoolkit.bitstream.encodings import file_bytes
     from captoolkit.model import Action
 
-    made = plan.encoding
+    encoding = plan.encoding
     if plan.action is Action.PASS_THROUGH:
         return plan.info.size_bytes
-    if made is None:
+    if encoding is None:
         return plan.max_segment_bytes or plan.info.size_bytes
-    return file_bytes(made, int(span.duration_s * made.sample_rate_hz) + 1)
+    return file_bytes(encoding, int(span.duration_s * encoding.sample_rate_hz) + 1)
 
 
-def tokens(plan: Plan) -> str:
-    """Return what the service will count."""
+def describe_tokens(plan: Plan) -> str:
+    """Return the token counts in words."""
     service = plan.target.name if plan.target else "no service"
     return (
         f"{plural(plan.input_tokens, 'input token')} in {plural(len(plan.spans), 'request')} "
-        f"to {service}, {plan.audio_tokens:,} of them sound."
+        f"to {service}, {plan.audio_tokens:,} of them audio."
     )
 
 
-def price(cost: CostRange) -> str:
-    """Return what they will cost: the input, and with the longest answers that there can be."""
+def describe_price(cost: CostRange) -> str:
+    """Return the price of the input, and the price with the longest possible answers, in words."""
     most = "an unknown length of answers" if cost.most is None else f"{cost.most:.4f} at most"
     return f"{cost.currency} {cost.least:.4f} for the input, {most}"
 
@@ -140,14 +142,14 @@ def _document(plan: Plan) -> dict[str, Any]:
     from captoolkit.pipeline.manifest import encoding_fields
     from captoolkit.support.exact_json import seconds
 
-    made = plan.encoding
+    encoding = plan.encoding
     return {
         "path": plan.info.path,
         "target": plan.target.name if plan.target else None,
         "via": plan.via.value if plan.via else None,
         "track": plan.track.number,
         "action": plan.action.value,
-        "encoding": made and encoding_fields(made),
+        "encoding": encoding and encoding_fields(encoding),
         "segments": [
             {
                 "index": index,

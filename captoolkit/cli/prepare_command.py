@@ -8,20 +8,22 @@ from typing import Any
 
 import click
 
-from captoolkit.cli import options
+from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.file_output import save_each
+from captoolkit.cli.prepared_files import save_each
 
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
-@options.files_argument
-@options.folder_option
-@options.preparing_options()
-@options.picture_option
-@options.jobs_option
-@options.overwrite_option
-@options.json_option
-@options.debug_option
+@shared.files
+@shared.output_folder
+@shared.target
+@shared.via_or_auto
+@shared.shape
+@shared.picture
+@shared.jobs
+@shared.overwrite
+@shared.as_json
+@shared.debug
 def command(
     files: tuple[str, ...],
     out: Path,
@@ -30,20 +32,19 @@ def command(
     overwrite: bool,
     as_json: bool,
     debug: bool,
-    **chosen: Any,
+    **options: Any,
 ) -> int:
-    """Make files that the target takes of each FILE, with as little change as its limits allow.
+    """Make files that the target takes from each FILE, with as little change as its limits allow.
 
-    Writes DIR/STEM.001.EXT, ... and DIR/STEM.manifest.json; prints the names of the segments. A
-    FILE's results appear together, when the last has been read back and checked, or not at all.
+    Writes DIR/STEM.001.EXT, ... and DIR/STEM.manifest.json; prints the names of the segments. The
+    files of one FILE appear together, after each has been read back and checked, or not at all.
     """
     from captoolkit.api.prepare import prepare
 
-    make = partial(prepare, **options.options(chosen))
     return save_each(
         "prepare",
         files,
-        make,
+        partial(prepare, **options),
         out,
         picture=picture,
         jobs=jobs,

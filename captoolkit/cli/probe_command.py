@@ -1,4 +1,4 @@
-"""`captoolkit probe`: what each file is, exactly, and which limits it breaks."""
+"""`captoolkit probe`: the exact properties of each file, and the limits that it exceeds."""
 
 from __future__ import annotations
 
@@ -6,61 +6,63 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, for_each
-from captoolkit.cli.show import say, say_columns
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.show import print_line, print_table
 
 if TYPE_CHECKING:
     from captoolkit.model import MediaInfo, Target, Track
 
 
 @click.command("probe", short_help=COMMANDS["probe"])
-@options.files_argument
-@options.target_options
-@options.json_option
-@options.debug_option
+@shared.files
+@shared.target
+@shared.via
+@shared.as_json
+@shared.debug
 def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug: bool) -> int:
-    """Show what each FILE is: container, tracks, codec, rate, channels, exact duration.
+    """Show container, tracks, codec, sample rate, channels and exact duration of each FILE.
 
-    Also says which limits of the target it breaks. Nothing is written.
+    Also shows the limits of the target that FILE exceeds. Nothing is written.
     """
     from captoolkit.api.probe import probe
     from captoolkit.model import Via
     from captoolkit.services import catalogue
     from captoolkit.services.limits import misfits
 
-    row, found = catalogue.target(target), []
+    row, documents = catalogue.target(target), []
 
     def show(name: str) -> None:
         info = probe(name)
         reasons = misfits(info, info.default_track, row, Via(via))
         if as_json:
-            found.append(_document(info, row, via, reasons))
+            documents.append(_document(info, row, via, reasons))
         else:
-            _say(name, info, row, via, reasons)
+            _print(name, info, row, via, reasons)
 
-    status = for_each(files, show, debug=debug)
+    status = run_each(files, show, debug=debug)
     if as_json:
         from captoolkit.support.exact_json import render
 
-        click.echo(render({"format": "captoolkit.probe/1", "files": found}), nl=False)
+        click.echo(render({"format": "captoolkit.probe/1", "files": documents}), nl=False)
     return status
 
 
-def _say(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> None:
+def _print(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> None:
     from captoolkit.units import format_clock, format_size
 
     length = format_clock(info.default_track.duration_s, decimals=3)
-    say(f"{name}: {info.container}, {length}, {format_size(info.size_bytes)}")
+    print_line(f"{name}: {info.container}, {length}, {format_size(info.size_bytes)}")
     tracks = [_track_row(track) for track in info.tracks]
-    say_columns(tracks, indent="  ")
+    print_table(tracks, indent="  ")
     for picture in info.pictures:
-        say(f"  {'cover' if picture.is_cover else 'video'}    {picture.codec}")
+        print_line(f"  {'cover' if picture.is_cover else 'video'}    {picture.codec}")
     for warning in info.warnings:
-        say(f"  warning: {warning}")
-    say(f"  {row.name} via {via}: {'does not fit as it is' if reasons else 'fits as it is'}")
+        print_line(f"  warning: {warning}")
+    verdict = "does not fit without change" if reasons else "fits without change"
+    print_line(f"  {row.name} via {via}: {verdict}")
     for reason in reasons:
-        say(f"    {reason}")
+        print_line(f"    {reason}")
 
 
 def _track_row(track: Track) -> tuple[str, ...]:

@@ -1,4 +1,9 @@
-"""Bars on a terminal, driven by the library's events; on anything else, nothing."""
+"""Progress on standard error, driven by the library's events: bars, and captions as they arrive.
+
+Rules: bars appear only on a terminal, and only then rich is imported. Several segments are
+captioned at once, but text is shown for one segment at a time: the first without a complete
+caption. The text of later segments is kept until their turn.
+"""
 
 from __future__ import annotations
 
@@ -6,48 +11,51 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.show import clean, note, shown
+from captoolkit.cli.show import display_source, print_message, printable
 from captoolkit.events import (
     EntryReady,
     Event,
     OnEvent,
     Progressed,
+    RetryScheduled,
     Started,
+    TextArrived,
     Warned,
 )
+from captoolkit.model import Status
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-MOST_NAME = 28  # characters of a file's name beside its bar
+MAX_NAME = 28  # characters of a file's name next to its bar
+NO_CAPTION = "(no caption)"
 
 
-def bars_for(names: Sequence[str]) -> Bars | WholeBar:
-    """Return the bar of one file, by its length, or of many files, by their number."""
-    return Bars(names[0]) if len(names) == 1 else WholeBar(len(names))
+def bars_for(names: Sequence[str]) -> FileBars | FilesBar:
+    """Return the bars of one file, by its length, or the bar of several files, by their number."""
+    return FileBars(names[0]) if len(names) == 1 else FilesBar(len(names))
 
 
-class Bars:
-    """One bar for preparing a file and, when it is captioned, one for its captions.
+class FileBars:
+    """One bar for preparing a file and, if it is captioned, one for its captions.
 
-    A context manager; `show` is an `on_event`. rich is loaded only where a bar is drawn.
+    A context manager; `show` is an `on_event`.
     """
 
     def __init__(self, name: str, *, captions: bool = False) -> None:
-        self._name = clean(shown(name))
+        self._name = printable(display_source(name))
         self._captions = captions
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def show(self, event: Event) -> None:
-        """Take in what the work reports."""
+        """Update the bars; print a warning above them."""
         with self._lock:
             if isinstance(event, Warned):
-                tell(self._progress, f"warning: {self._name}: {clean(event.message)}")
+                print_above(self._progress, f"warning: {self._name}: {printable(event.message)}")
             elif self._progress is not None:
                 self._draw(self._progress, event)
 
@@ -58,12 +66,7 @@ class Bars:
             self._tasks["prepare"] = self._add(self._progress, "prepare", None)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._progress is not None:
             self._progress.stop()
 
@@ -83,18 +86,20 @@ class Bars:
         elif isinstance(event, EntryReady):
             progress.advance(self._tasks["caption"])
 
-    def _add(self, progress: Progress, verb: str, total: float | None) -> Any:
-        return progress.add_task(f"{verb}  {_short(self._name)}", total=total)
+    def _add(self, progress: Progress, verb: str, total: float | None) -> TaskID:
+        name = self._name
+        short = name if len(name) <= MAX_NAME else f"...{name[3 - MAX_NAME :]}"
+        return progress.add_task(f"{verb}  {short}", total=total)
 
 
-class WholeBar:
-    """One bar for many files: how many are done, and how far those are that are worked on."""
+class FilesBar:
+    """One bar for several files: the number of finished files plus the shares of running ones."""
 
     def __init__(self, files: int) -> None:
         self._files = files
         self._lock = threading.Lock()
-        self._done = 0
-        self._under_way: dict[object, float] = {}
+        self._finished = 0
+        self._shares: dict[object, float] = {}
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
@@ -102,7 +107,7 @@ class WholeBar:
         if sys.stderr.isatty():
             self._progress = _progress()
             self._progress.start()
-            self._task = self._progress.add_task(self._said(), total=self._files)
+            self._task = self._progress.add_task(self._description(), total=self._files)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -111,49 +116,109 @@ class WholeBar:
 
     @contextlib.contextmanager
     def following(self, name: str) -> Iterator[OnEvent]:
-        """Yield the `on_event` for the work on one of the files; leaving it, the file is done."""
-        one = object()  # a file may be named twice
+        """Yield the `on_event` for the work on one file; on exit the file counts as finished."""
+        key = object()  # the same name may be given twice
 
         def show(event: Event) -> None:
             if isinstance(event, Warned):
-                said = f"warning: {clean(shown(name))}: {clean(event.message)}"
+                line = f"warning: {printable(display_source(name))}: {printable(event.message)}"
                 with self._lock:
-                    tell(self._progress, said)
+                    print_above(self._progress, line)
             elif isinstance(event, Progressed) and event.total_s > 0:
-                self._move(one, event.done_s / event.total_s)
+                self._update(key, event.done_s / event.total_s)
 
         try:
             yield show
         finally:
-            self._move(one, None)
+            self._update(key, None)
 
-    def _move(self, one: object, share: float | None) -> None:
-        """Take in how far one file is; None when no more will be done to it."""
+    def _update(self, key: object, share: float | None) -> None:
+        """Set the finished share of a running file; None if its work has ended."""
         with self._lock:
-            self._under_way.pop(one, None)
+            self._shares.pop(key, None)
             if share is None:
-                self._done += 1
+                self._finished += 1
             else:
-                self._under_way[one] = share
+                self._shares[key] = share
             if self._progress is not None and self._task is not None:
-                done = self._done + sum(self._under_way.values())
-                self._progress.update(self._task, completed=done, description=self._said())
+                completed = self._finished + sum(self._shares.values())
+                description = self._description()
+                self._progress.update(self._task, completed=completed, description=description)
 
-    def _said(self) -> str:
-        return f"{self._done} of {self._files} files"
+    def _description(self) -> str:
+        return f"{self._finished} of {self._files} files"
 
 
-def tell(progress: Progress | None, text: str) -> None:
+class StreamedCaptions:
+    """Writes the text of captions as it arrives. A context manager; `show` is an `on_event`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = printable(display_source(name))
+        self._current = 1  # the segment whose text is shown
+        self._texts: dict[int, str] = {}
+        self._ended: set[int] = set()
+        self._written = 0  # characters of the current segment's text
+
+    def show(self, event: Event) -> None:
+        """Write the event's text, or keep it until its segment's turn."""
+        match event:
+            case TextArrived(index=index, text=text):
+                self._texts[index] = self._texts.get(index, "") + text
+                self._write()
+            case RetryScheduled(index=index, reason=reason):
+                self._texts.pop(index, None)
+                if index == self._current:
+                    self._end_line()
+                print_message(f"{self._name}: segment {index} is requested again: {reason}")
+            case EntryReady(entry=entry):
+                if entry.status is Status.OK:
+                    self._texts.setdefault(entry.index, entry.text)
+                else:  # text that arrived before the failure is no caption
+                    self._texts[entry.index] = NO_CAPTION
+                    if entry.index == self._current:
+                        self._end_line()
+                self._ended.add(entry.index)
+                self._write()
+            case Warned(message=message):
+                if self._written:
+                    sys.stderr.write("\n")
+                print_message(f"warning: {self._name}: {message}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end_line()
+
+    def _write(self) -> None:
+        """Write the new text of the current segment, and of those after it as segments end."""
+        while True:
+            text = self._texts.get(self._current, "")
+            if text and not self._written:
+                sys.stderr.write(f"[{self._current}] ")
+            new_text = text[self._written :]
+            sys.stderr.write("\n".join(printable(line) for line in new_text.split("\n")))
+            sys.stderr.flush()
+            self._written = len(text)
+            if self._current not in self._ended:
+                return
+            self._end_line()
+            self._texts.pop(self._current, None)
+            self._ended.discard(self._current)
+            self._current += 1
+
+    def _end_line(self) -> None:
+        if self._written:
+            sys.stderr.write("\n")
+        self._written = 0
+
+
+def print_above(progress: Progress | None, text: str) -> None:
     """Write a line to standard error, above the bars if there are any."""
     if progress is None:
-        note(text)
+        print_message(text)
     else:
         progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _short(name: str) -> str:
-    """A name that leaves room for its bar: the end says most."""
-    return name if len(name) <= MOST_NAME else f"...{name[3 - MOST_NAME :]}"
 
 
 def _progress() -> Progress:
@@ -168,6 +233,6 @@ def _progress() -> Progress:
         TimeLeft(compact=True, elapsed_when_finished=True),
         console=Console(stderr=True),
         transient=True,
-        # Data goes where it was sent; on the terminal it stands above the bar.
+        # Data on the terminal is printed above the bar; elsewhere it is not touched.
         redirect_stdout=sys.stdout.isatty(),
     )

@@ -1,7 +1,12 @@
-"""How things are shown to a person: plain aligned text, safe for a terminal."""
+"""Text for the terminal: data on standard output, messages on standard error.
+
+Rules: text from a file, a service or a tag may hold anything; a terminal must not obey it. A URL is
+shown without its login and its query.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,11 +15,11 @@ import click
 from captoolkit.errors import UsageError
 
 
-def clean(text: str) -> str:
-    r"""Return `text` with everything a terminal could obey replaced by `?`.
+def printable(text: str) -> str:
+    r"""Return `text` with `?` in place of every character that a terminal could obey.
 
     ```python
-    >>> clean("a\x1b[31mb")
+    >>> printable("a\x1b[31mb")
     'a?[31mb'
 
     ```
@@ -22,46 +27,64 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def shown(name: str) -> str:
-    """Return an input's name as it may be shown: a URL without what only its owner may know."""
+def display_source(name: str) -> str:
+    """Return an input's name for display: a path, or a URL without its secret parts."""
     from captoolkit.media.source import is_web_url, public_url
 
     try:
         return public_url(name) if is_web_url(name) else name
-    except UsageError:  # what is no address may still hold somebody's password
+    except UsageError:  # even an invalid URL may hold a password
         return "the URL"
 
 
-def as_path(name: str) -> Path:
-    """Return a path whose stem is what the files made of an input are called."""
+def display_path(path: str | Path) -> str:
+    """Return a path relative to the current folder if it is inside; otherwise unchanged."""
+    with contextlib.suppress(ValueError):
+        return str(Path(path).relative_to(Path.cwd()))
+    return str(path)
+
+
+def naming_path(name: str) -> Path:
+    """Return a path; its stem is the stem of the files that are made from the input."""
     from captoolkit.media.source import is_web_url, stem_of
 
     try:
         return Path(f"{stem_of(name)}.url") if is_web_url(name) else Path(name)
-    except UsageError:  # told when it is its turn
+    except UsageError:  # reported when the input is opened
         return Path("source")
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Write one line of data to standard output."""
-    click.echo(clean(text))
+    click.echo(printable(text))
 
 
-def say_piece(text: str) -> None:
-    """Write a piece of a text to standard output at once; its line breaks stay."""
-    click.echo("\n".join(clean(line) for line in text.split("\n")), nl=False)
+def print_text(text: str) -> None:
+    """Write part of a text to standard output at once, with its line breaks."""
+    click.echo("\n".join(printable(line) for line in text.split("\n")), nl=False)
 
 
-def note(text: str) -> None:
-    """Write one line for the person to standard error."""
-    click.echo(clean(text), err=True)
+def print_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
+    """Write rows with aligned columns to standard output."""
+    for line in aligned(rows, indent=indent):
+        print_line(line)
 
 
-def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
+def print_message(text: str) -> None:
+    """Write one line to standard error."""
+    click.echo(printable(text), err=True)
+
+
+def print_error(problem: str, *, request_id: str | None = None) -> None:
+    """Write one error line to standard error; the request id is for the service's support."""
+    print_message(f"error: {problem}" + (f" [request id {request_id}]" if request_id else ""))
+
+
+def aligned(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
     """Return rows as lines with aligned columns, two spaces apart.
 
     ```python
-    >>> columns([("a", "1"), ("long", "2")])
+    >>> aligned([("a", "1"), ("long", "2")])
     ['a     1', 'long  2']
 
     ```
@@ -73,12 +96,6 @@ def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
         + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
-
-
-def say_columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
-    """Write rows with aligned columns."""
-    for line in columns(rows, indent=indent):
-        say(line)
 
 
 def plural(number: int, noun: str) -> str:

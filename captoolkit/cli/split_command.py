@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from captoolkit.cli import options
+from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.file_output import save_each
+from captoolkit.cli.prepared_files import save_each
+from captoolkit.planning.options import CutMarks
 
 
 @click.command("split", short_help=COMMANDS["split"])
-@options.files_argument
-@options.folder_option
-@options.length_options
+@shared.files
+@shared.output_folder
+@shared.lengths
 @click.option(
     "--exact",
     is_flag=True,
-    help="Cut at the sample and not between frames; what a lossy codec decodes to becomes FLAC.",
+    help="Cut at the exact sample instead of between frames; sound of a lossy codec becomes FLAC.",
 )
 @click.option(
     "--at",
-    type=click.Choice(["chapters"]),
-    help="Cut at the recording's own chapter marks; longer chapters are cut as well.",
+    type=click.Choice(get_args(CutMarks)),
+    help="Cut at the chapter marks of FILE; chapters that are too long are cut further.",
 )
-@options.track_option
-@options.max_duration_option
-@options.jobs_option
-@options.overwrite_option
-@options.json_option
-@options.debug_option
+@shared.track
+@shared.max_duration
+@shared.jobs
+@shared.overwrite
+@shared.as_json
+@shared.debug
 def command(
     files: tuple[str, ...],
     out: Path,
@@ -40,19 +41,18 @@ def command(
     overwrite: bool,
     as_json: bool,
     debug: bool,
-    **chosen: Any,
+    **options: Any,
 ) -> int:
-    """Split each FILE into pieces of 40 minutes at most, in its own codec, cut where it is quiet.
+    """Split each FILE into pieces of at most 40 minutes, in its own codec, cut in quiet places.
 
-    Frames are copied as they are where the codec allows it, and samples are encoded losslessly
-    where it does not: WAV, AIFF, FLAC. Tags are kept, pictures are not. Writes DIR/STEM.001.EXT,
-    ... and DIR/STEM.manifest.json; prints the names of the pieces. A FILE that need not be cut
-    becomes one piece, untouched, with --exact too. --segment and --parts lift the 40 minutes,
-    --max-segment sets another length.
+    Frames are copied without change where the codec allows it; WAV, AIFF and FLAC are encoded
+    again without loss. Tags are kept, pictures are not. Writes DIR/STEM.001.EXT, ... and
+    DIR/STEM.manifest.json; prints the names of the pieces. A FILE that needs no cut is copied, even
+    with --exact. --segment and --parts lift the 40 minutes, --max-segment sets another length.
     """
     from captoolkit.api.split import split
 
-    make = partial(split, **chosen)
+    make = partial(split, **options)
     return save_each(
         "split", files, make, out, jobs=jobs, overwrite=overwrite, as_json=as_json, debug=debug
     )

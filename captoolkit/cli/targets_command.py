@@ -1,4 +1,4 @@
-"""`captoolkit targets`: the services known here, and what they take."""
+"""`captoolkit targets`: the known services, and their limits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from captoolkit.cli import options
+from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import say, say_columns
+from captoolkit.cli.show import print_line, print_table
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @click.command("targets", short_help=COMMANDS["targets"])
 @click.argument("name", required=False)
-@options.json_option
+@shared.as_json
 def command(name: str | None, as_json: bool) -> int:
-    """Show the services known here; with NAME one of them in full: limits, sources, dates."""
+    """List the known services; with NAME show all limits of one, with sources and dates."""
     from captoolkit.services import catalogue
 
     rows = [catalogue.target(name)] if name else list(catalogue.targets().values())
@@ -30,9 +30,9 @@ def command(name: str | None, as_json: bool) -> int:
         documents = [_document(row) for row in rows]
         click.echo(render({"format": "captoolkit.targets/1", "targets": documents}), nl=False)
     elif name:
-        _say(rows[0])
+        _print(rows[0])
     else:
-        say_columns((row.name, _summary(row), row.title) for row in rows)
+        print_table((row.name, _summary(row), row.title) for row in rows)
     return 0
 
 
@@ -43,31 +43,33 @@ def _summary(row: Target) -> str:
     return f"up to {format_length(longest_s)}" if longest_s else "any length"
 
 
-def _say(row: Target) -> None:
-    say(f"{row.name}: {row.title}")
-    say(f"  models   {', '.join(row.models)}")
+def _print(row: Target) -> None:
+    print_line(f"{row.name}: {row.title}")
+    print_line(f"  models   {', '.join(row.models)}")
     for container, codecs in sorted(row.accepts.items()):
-        say(f"  accepts  {container} ({', '.join(codecs)})")
+        print_line(f"  accepts  {container} ({', '.join(codecs)})")
     allowed = [word for word in ("prompt", "system", "turns") if getattr(row, word)]
-    say(f"  allows   {', '.join(allowed) or 'the sound alone: no prompt, system message or turns'}")
-    say(f"  a longer clip is {'cut off' if row.on_exceed == 'truncate' else 'refused'}")
-    say()
+    print_line(
+        f"  allows   {', '.join(allowed) or 'audio alone: no prompt, system message or turns'}"
+    )
+    print_line(f"  a longer clip is {'cut off' if row.on_exceed == 'truncate' else 'refused'}")
+    print_line()
     numbers: list[Fact | Price] = [*row.facts.values(), *row.prices]
     pages = list(dict.fromkeys((one.source, one.checked) for one in numbers))
 
     def page(one: Fact | Price) -> str:
         return f"[{pages.index((one.source, one.checked)) + 1}]"
 
-    say_columns(
+    print_table(
         [
             *((key, _number(fact.value), page(fact), fact.note) for key, fact in row.facts.items()),
             *((f"price {one.region}", _price(one), page(one), "") for one in row.prices),
         ],
         indent="  ",
     )
-    say()
+    print_line()
     for number, (title, checked) in enumerate(pages, start=1):
-        say(f"  [{number}] {title}, read on {checked}")
+        print_line(f"  [{number}] {title}, read on {checked}")
 
 
 def _number(value: Fraction) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from captoolkit.cli import options
-from captoolkit.cli.app import COMMANDS, display_name, for_each
-from captoolkit.cli.show import note, say
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.show import display_path, print_line, print_message
 
-MOST_NAME = 50  # characters of the timeline's name in the page's: 200 of the 255 bytes there are
+MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of 255 bytes
 
 
 @click.command("view", short_help=COMMANDS["view"])
@@ -21,60 +21,65 @@ MOST_NAME = 50  # characters of the timeline's name in the page's: 200 of the 25
     "out",
     metavar="FILE.html",
     type=click.Path(path_type=Path),
-    help="Keep the page there.  [default: in the cache, replaced when it is viewed again]",
+    help="Write the page to this file.  [default: a file in the cache, replaced by the next view]",
 )
-@click.option("--open/--no-open", "opens", default=True, help="Open it in the browser, or not.")
-@options.embed_option
-@options.overwrite_option
-@options.debug_option
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=True,
+    help="Open the page in the browser, or only write it.",
+)
+@shared.embed_audio
+@shared.overwrite
+@shared.debug
 def command(
     timeline: str, out: Path | None, opens: bool, embed_audio: bool, overwrite: bool, debug: bool
 ) -> int:
-    """Show the timeline in TIMELINE.json as a page in the browser (- reads standard input).
+    """Show the timeline in TIMELINE.json as a page in the browser; - reads standard input.
 
-    The page shows the waveform and plays the recording, if that is still where it was. Prints where
-    the page is.
+    The page shows the waveform and plays the recording, if it is still at its path. Prints the path
+    of the page.
     """
 
     def show(name: str) -> None:
-        place = _written(name, out, embed_audio=embed_audio, overwrite=overwrite)
-        say(display_name(str(place)))
+        path = _write_page(name, out, embed_audio=embed_audio, overwrite=overwrite)
+        print_line(display_path(path))
         if opens:
-            _open(place)
+            _open(path)
 
-    return for_each([timeline], show, debug=debug)
+    return run_each([timeline], show, debug=debug)
 
 
-def _written(name: str, out: Path | None, *, embed_audio: bool, overwrite: bool) -> Path:
-    """Write the page of a timeline and return where it is."""
+def _write_page(name: str, out: Path | None, *, embed_audio: bool, overwrite: bool) -> Path:
+    """Write the page of a timeline and return its path."""
     from captoolkit.api.page import page
-    from captoolkit.cli.export_command import read_timeline
+    from captoolkit.cli.timeline_files import read_timeline
     from captoolkit.support import files
 
-    place = _place_in_cache(name) if out is None else out.absolute()
-    files.refuse_inputs([place], [name])
+    path = _cache_path(name) if out is None else out.absolute()
+    files.refuse_inputs([path], [name])
     replaces = overwrite or out is None
     if not replaces:
-        files.refuse_existing([place])
-    text = page(read_timeline(name), folder=place.parent, embed_audio=embed_audio)
-    files.write_whole(place, text, overwrite=replaces)
-    return place
+        files.refuse_existing([path])
+    text = page(read_timeline(name), folder=path.parent, embed_audio=embed_audio)
+    files.write_whole(path, text, overwrite=replaces)
+    return path
 
 
-def _place_in_cache(name: str) -> Path:
-    """Where the page of a timeline is kept: one place for each, so that none pile up."""
+def _cache_path(name: str) -> Path:
+    """Return the path of a timeline's page in the cache: always the same for one timeline."""
     import hashlib
 
     import platformdirs
 
     stem = "timeline" if name == "-" else Path(name).stem
-    known = hashlib.sha256(os.fsencode(Path(name).absolute())).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(Path(name).absolute())).hexdigest()[:12]
     folder = Path(platformdirs.user_cache_dir("captoolkit", appauthor=False))
-    return folder / "pages" / f"{stem[:MOST_NAME]}-{known}.html"
+    return folder / "pages" / f"{stem[:MAX_NAME]}-{digest}.html"
 
 
-def _open(place: Path) -> None:
+def _open(path: Path) -> None:
     import webbrowser
 
-    if not webbrowser.open(place.as_uri()):
-        note("no browser was found here; open the page by its name")
+    if not webbrowser.open(path.as_uri()):
+        print_message("no browser was found; open the page by its path")

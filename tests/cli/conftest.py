@@ -1,25 +1,11 @@
-"""What the command line's tests share: running it, and seeing what a shell would see."""
+"""Fixtures of the command line's tests: `captoolkit` called in this process."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
 from captoolkit.cli import main
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """What a command left behind: its exit status and its two streams."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
+from tests.support.command_line import Ran, Run
 
 
 @pytest.fixture

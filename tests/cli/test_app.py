@@ -1,4 +1,4 @@
-"""The group of commands, and what its ends mean to the shell."""
+"""Tests of the group of commands, exit statuses and signals."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 import captoolkit
-from tests.cli.conftest import Run
+import captoolkit.cli
+from captoolkit.cli import app
+from tests.support.command_line import Run, emulating
+from tests.support.paths import ROOT
 
 
 def test_help_lists_every_command_in_short(run: Run) -> None:
-    """`--help` and `-h` show the same, with status 0."""
+    """`--help` and `-h` print the same text, with status 0."""
     ran = run("--help")
     assert ran.status == 0
     assert ran.out == run("-h").out
@@ -28,21 +33,21 @@ def test_the_version_is_the_packages(run: Run) -> None:
 
 
 def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
-    """It is named, with status 2."""
+    """The error names the command, and the status is 2."""
     ran = run("frobnicate")
     assert ran.status == 2
     assert "frobnicate" in ran.err
 
 
-def test_debug_shows_where_and_the_plain_run_does_not(run: Run, tmp_path: Path) -> None:
-    """A traceback is only for those who ask."""
+def test_only_debug_shows_a_traceback(run: Run, tmp_path: Path) -> None:
+    """Without `--debug` a failure is one error line."""
     missing = tmp_path / "none.wav"
     assert "Traceback" not in run("probe", missing).err
     assert "Traceback" in run("probe", missing, "--debug").err
 
 
-def test_a_reader_that_leaves_early_is_no_traceback(fixtures: Path) -> None:
-    """`captoolkit targets NAME | head -1` ends quietly."""
+def test_a_closed_pipe_is_no_traceback(fixtures: Path) -> None:
+    """`captoolkit targets NAME | head -1` prints no error."""
     argv = [sys.executable, "-m", "captoolkit", "targets", "qwen3-omni-captioner"]
     program = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert program.stdout is not None
@@ -53,12 +58,77 @@ def test_a_reader_that_leaves_early_is_no_traceback(fixtures: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
-def test_nohup_is_heeded(fixtures: Path) -> None:
-    """A signal that our caller told us to ignore stays ignored."""
-    code = (
-        "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
-        "from captoolkit.cli.app import _signals_as_interrupts as heed\n"
-        "with heed(): os.kill(os.getpid(), signal.SIGHUP); print('still here')"
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT"])
+def test_a_signal_that_the_parent_ignores_stays_ignored(name: str) -> None:
+    """A shell ignores SIGINT for its background jobs, and nohup SIGHUP: captoolkit does too."""
+    number = int(getattr(signal, name))
+    start_ignoring = (
+        f"import os, signal, sys; signal.signal({number}, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'captoolkit', *sys.argv[1:]])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "still here\n"
+
+    def start(*argv: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", start_ignoring, *map(str, argv)]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, text=True, cwd=ROOT, **pipes)
+
+    with emulating(start=start) as (process, url):
+        process.send_signal(number)
+        assert httpx.get(url, timeout=30).status_code == 404
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_adding_a_command_is_one_file_and_one_row(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe in `app.py` is complete: the group lists, documents and runs the command."""
+    (tmp_path / "count_command.py").write_text(NEW_COMMAND, encoding="utf-8")
+    monkeypatch.setattr(captoolkit.cli, "__path__", [*captoolkit.cli.__path__, str(tmp_path)])
+    monkeypatch.setitem(app.COMMANDS, "count", "Count the bytes of files.")
+    assert "count    Count the bytes of files." in run("--help").out
+    assert "Print the size of each FILE." in run("count", "--help").out
+    (tmp_path / "a").write_bytes(b"12345")
+    counted = run("count", tmp_path / "a", tmp_path / "none")
+    assert (counted.status, counted.out) == (1, "5\n")
+    assert counted.err == f"error: {tmp_path / 'none'}: no such file; check the name\n"
+    sys.modules.pop("captoolkit.cli.count_command")
+
+
+NEW_COMMAND = '''
+import click
+
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.show import print_line
+
+
+@click.command("count", short_help=COMMANDS["count"])
+@shared.files
+@shared.debug
+def command(files, debug):
+    """Print the size of each FILE."""
+    from pathlib import Path
+    from captoolkit.errors import SourceNotFoundError
+
+    def count(name):
+        if not Path(name).exists():
+            raise SourceNotFoundError("no such file", fix="check the name", path=name)
+        print_line(str(Path(name).stat().st_size))
+
+    return run_each(files, count, debug=debug)
+'''
+
+
+@pytest.mark.parametrize("name", sorted(app.COMMANDS))
+def test_the_help_of_a_command_loads_only_click(name: str) -> None:
+    """`captoolkit NAME --help` imports no other library."""
+    code = (
+        "import sys; bare = set(sys.modules); from captoolkit.cli import main; "
+        f"main([{name!r}, '--help']); new = {{m.split('.')[0] for m in set(sys.modules) - bare}}; "
+        "print(*(new - set(sys.stdlib_module_names)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stderr.split()) <= {"captoolkit", "click", "colorama"}

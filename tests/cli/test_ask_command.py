@@ -1,4 +1,4 @@
-"""`captoolkit ask`."""
+"""Tests of `captoolkit ask`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.captioners.test_answer_stream import NATIVE, native
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
+from tests.support.model_studio import NATIVE_EVENTS, native_event
 from tests.support.recorder import Recorder
 
 
-def test_each_question_is_a_turn_and_answers_are_data(
+def test_each_question_is_a_turn(
     run: Run, fixtures: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Answers on standard output, a blank line between them; the rest on standard error."""
+    """Answers go to standard output, with a blank line between; the totals to standard error."""
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-test-0123456789")
-    recorder.stream(*NATIVE)
+    recorder.stream(*NATIVE_EVENTS)
     place = ("--base-url", f"{recorder.url}/api/v1", "--system", "Be brief.")
     ran = run("ask", fixtures / "speech.amr", "What is it?", "How hard?", *place)
     assert (ran.status, ran.out) == (0, "这段音频'\n\n这段音频'\n")
@@ -31,26 +31,26 @@ def test_each_question_is_a_turn_and_answers_are_data(
 def test_without_a_question_the_sound_is_the_question(
     run: Run, fixtures: Path, recorder: Recorder
 ) -> None:
-    """Voice chat: the sound is sent alone."""
-    recorder.stream(*NATIVE)
+    """For voice chat the message holds only the audio."""
+    recorder.stream(*NATIVE_EVENTS)
     ran = run("ask", fixtures / "speech.amr", "--base-url", f"{recorder.url}/api/v1")
     assert ran.out == "这段音频'\n"
     (message,) = recorder.seen[0].json["input"]["messages"]
     assert [list(part) for part in message["content"]] == [["audio"]]
 
 
-def test_an_answer_cannot_command_the_terminal(
+def test_control_characters_of_an_answer_are_replaced(
     run: Run, fixtures: Path, recorder: Recorder
 ) -> None:
-    """Line breaks stay, everything else that a terminal obeys does not."""
-    recorder.stream(native("one\n\x1b[31mtwo\u202e"), native(None, finish="length"))
+    """Line breaks stay; characters that a terminal obeys become `?`."""
+    recorder.stream(native_event("one\n\x1b[31mtwo\u202e"), native_event(None, finish="length"))
     ran = run("ask", fixtures / "speech.amr", "What?", "--base-url", f"{recorder.url}/api/v1")
     assert ran.out == "one\n?[31mtwo?\n"
-    assert "cut off at its longest" in ran.err
+    assert "length limit" in ran.err
 
 
 @pytest.mark.parametrize(
-    ("argv", "status", "told"),
+    ("argv", "status", "expected"),
     [
         (("speech.amr", "A", "B", "--model", "qwen3-omni-30b-a3b-captioner"), 2, "not take a"),
         (("speech.amr", "", "B", "--model", "qwen3-omni-30b-a3b-captioner"), 1, "Throttling"),
@@ -61,22 +61,22 @@ def test_an_answer_cannot_command_the_terminal(
         (("speech.amr", "What?"), 1, "Throttling"),
     ],
 )
-def test_bad_input_gets_one_clear_line(
-    run: Run, fixtures: Path, recorder: Recorder, argv: tuple[str, ...], status: int, told: str
+def test_bad_input_is_one_error_line(
+    run: Run, fixtures: Path, recorder: Recorder, argv: tuple[str, ...], status: int, expected: str
 ) -> None:
-    """Wrong usage is found before anything is sent; a service's refusal in its own words."""
+    """Wrong usage is refused before a request; a service's refusal keeps its wording."""
     recorder.answer({"code": "Throttling", "message": "slow"}, status=429)
     name, *rest = argv
     ran = run("ask", fixtures / name, *rest, "--base-url", f"{recorder.url}/api/v1")
     assert (ran.status, ran.out) == (status, "")
-    assert told in ran.err
+    assert expected in ran.err
     assert len(ran.err.splitlines()) == 1
-    assert bool(recorder.seen) == (told == "Throttling")
+    assert bool(recorder.seen) == (expected == "Throttling")
 
 
 def test_a_broken_answer_ends_its_line(run: Run, fixtures: Path, recorder: Recorder) -> None:
-    """What came is shown, and the error stands by itself."""
-    recorder.stream(*NATIVE[:2], ending="cut")
+    """The text so far is shown, and the error has its own line."""
+    recorder.stream(*NATIVE_EVENTS[:2], ending="cut")
     ran = run("ask", fixtures / "speech.amr", "What?", "--base-url", f"{recorder.url}/api/v1")
     assert (ran.status, ran.out) == (1, "这段音频\n")
     assert ran.err.startswith("error: ")

@@ -1,4 +1,4 @@
-"""`captoolkit caption`."""
+"""Tests of `captoolkit caption`: outputs, refusals, failures, the table of costs."""
 
 from __future__ import annotations
 
@@ -12,32 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
+from tests.support.model_studio import ANSWER
 from tests.support.recorder import Recorder
 
 PLAIN_HTTP = "http://dashscope.aliyuncs.com/api/v1"
-ANSWER = {
-    "output": {
-        "choices": [
-            {
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": [{"text": "一个人说：“好”。"}]},
-            }
-        ]
-    },
-    "usage": {
-        "input_tokens": 160,
-        "output_tokens": 399,
-        "total_tokens": 559,
-        "input_tokens_details": {"audio_tokens": 152, "text_tokens": 8},
-        "output_tokens_details": {"text_tokens": 399},
-    },
-    "request_id": "r-1",
-}
 
 
 def test_several_formats_go_into_a_folder(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """Each format is one file of the input's name, and each is told."""
+    """Each format is one file with the input's stem, and its path is printed."""
     source = fixtures / "hammering-mandarin.flac"
     ran = run("caption", source, "--segment", "15s", "-f", "json,srt,vtt,txt,md", "-o", tmp_path)
     assert ran.status == 0
@@ -50,19 +33,17 @@ def test_several_formats_go_into_a_folder(run: Run, fixtures: Path, tmp_path: Pa
     assert timeline["captioner"]["name"] == "acoustic"
 
 
-def test_one_format_goes_into_the_file_that_is_named(
-    run: Run, fixtures: Path, tmp_path: Path
-) -> None:
+def test_one_format_goes_into_the_named_file(run: Run, fixtures: Path, tmp_path: Path) -> None:
     """`-o` is the file for one input and one format."""
     out = tmp_path / "deep" / "name.of-mine"
     assert run("caption", fixtures / "speech.amr", "-f", "srt", "-o", out).status == 0
     assert out.read_text(encoding="utf-8").startswith("1\n00:00:00,000 --> 00:00:04,520\n")
 
 
-def test_without_o_the_current_folder_receives_it(
+def test_the_default_folder_is_the_current_one(
     run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The default is STEM.json here."""
+    """Without `-o` the timeline is STEM.json."""
     monkeypatch.chdir(tmp_path)
     ran = run("caption", fixtures / "speech.amr")
     assert ran.out == "speech.json\n"
@@ -70,7 +51,7 @@ def test_without_o_the_current_folder_receives_it(
 
 
 def test_a_dash_is_standard_output(run: Run, fixtures: Path) -> None:
-    """A timeline can be piped on."""
+    """`-o -` prints the timeline."""
     ran = run("caption", fixtures / "speech.amr", "-f", "txt", "-o", "-")
     assert ran.status == 0
     assert "LUFS" in ran.out
@@ -94,25 +75,25 @@ def test_a_dash_is_standard_output(run: Run, fixtures: Path) -> None:
 def test_wrong_usage_is_refused_before_any_work(
     run: Run, fixtures: Path, argv: tuple[str, ...], word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is prepared and nothing is sent for what cannot be."""
+    """Invalid options are refused before captoolkit prepares or sends."""
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-test-0123456789")
     ran = run("caption", fixtures / "speech.amr", *argv)
     assert ran.status == 2
     assert word in ran.err
 
 
-def test_without_a_key_it_says_which_and_where(run: Run, fixtures: Path) -> None:
-    """A service that needs a key is not asked without one."""
+def test_a_missing_key_is_one_error_line(run: Run, fixtures: Path) -> None:
+    """The error names the environment variable."""
     ran = run("caption", fixtures / "speech.amr", "--captioner", "dashscope")
     assert ran.status == 1
     assert "DASHSCOPE_API_KEY is not set" in ran.err
     assert len(ran.err.splitlines()) == 1
 
 
-def test_what_is_there_is_refused_before_anything_is_paid(
+def test_existing_files_are_refused_before_a_request(
     run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
 ) -> None:
-    """The service is not asked for a caption that could not be written."""
+    """No caption is requested that could not be written."""
     (tmp_path / "speech.json").write_text("mine")
     argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
     ran = run("caption", fixtures / "speech.amr", *argv, "-f", "json,srt")
@@ -122,10 +103,10 @@ def test_what_is_there_is_refused_before_anything_is_paid(
     assert (tmp_path / "speech.json").read_text() == "mine"
 
 
-def test_a_service_is_asked_segment_by_segment(
+def test_each_segment_is_one_request(
     run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each segment is one request; the timeline holds captions and usage, the key nowhere."""
+    """The timeline has captions and usage; no output has the key."""
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-test-0123456789")
     recorder.answer(ANSWER)
     argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
@@ -142,15 +123,15 @@ def test_a_service_is_asked_segment_by_segment(
     assert timeline["usage"]["predicted_input_tokens"] == 563
     assert "hammering-mandarin.flac: 564 input tokens in 3 requests" in ran.err
     *_, head, row = ran.err.splitlines()
-    assert re.split("  +", head)[1:5] == ["segments", "asked", "from the ledger", "holes"]
+    assert re.split("  +", head)[1:5] == ["segments", "requested", "from the ledger", "holes"]
     assert row.split()[1:7] == ["3", "3", "0", "0", "1,677", "-"]
     assert "sk-test" not in text + ran.out + ran.err
 
 
-def test_a_segment_that_fails_is_a_marked_hole_and_status_1(
+def test_a_failed_segment_is_a_marked_hole_and_status_1(
     run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
 ) -> None:
-    """The timeline is written all the same, with the reason in its place."""
+    """The timeline is still written, with the reason at the segment."""
     recorder.answer(
         {"code": "DataInspectionFailed", "message": "try another", "request_id": "r-9"}, status=400
     )
@@ -168,7 +149,7 @@ def test_a_segment_that_fails_is_a_marked_hole_and_status_1(
 
 
 def test_an_input_is_never_an_output(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """Not even with -y, and by whatever name."""
+    """`-y` does not allow it either, nor does a link."""
     own = tmp_path / "own.wav"
     shutil.copy(fixtures / "tones-and-silences.wav", own)
     before = own.read_bytes()
@@ -180,10 +161,10 @@ def test_an_input_is_never_an_output(run: Run, fixtures: Path, tmp_path: Path) -
     assert own.read_bytes() == before
 
 
-def test_a_place_that_cannot_be_is_refused_before_anything_is_paid(
+def test_an_impossible_path_is_refused_before_a_request(
     run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
 ) -> None:
-    """A file where a folder should be is found before the service is asked."""
+    """A file in place of a folder is refused before a request."""
     (tmp_path / "a-file").write_text("mine")
     argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1")
     ran = run("caption", fixtures / "speech.amr", *argv, "-o", tmp_path / "a-file" / "x.json")
@@ -192,10 +173,8 @@ def test_a_place_that_cannot_be_is_refused_before_anything_is_paid(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_timeline_that_cannot_be_written_is_kept_elsewhere(
-    fixtures: Path, tmp_path: Path
-) -> None:
-    """When standard output is full, the captions that were paid for are not lost."""
+def test_a_timeline_that_cannot_be_written_is_rescued(fixtures: Path, tmp_path: Path) -> None:
+    """If standard output is full, the timeline goes to the temporary folder."""
     argv = [sys.executable, "-m", "captoolkit", "caption", str(fixtures / "speech.amr"), "-o", "-"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with Path("/dev/full").open("w") as full:
@@ -208,18 +187,18 @@ def test_a_timeline_that_cannot_be_written_is_kept_elsewhere(
     assert json.loads(kept.read_text(encoding="utf-8"))["entries"][0]["text"]
 
 
-def test_the_format_goes_by_the_ending_of_o(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """`-o talk.srt` alone writes SRT; capital letters are no obstacle."""
+def test_the_extension_of_o_sets_the_format(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`-o talk.srt` alone writes SRT; the case of a format's name does not matter."""
     assert run("caption", fixtures / "speech.amr", "-o", tmp_path / "talk.srt").status == 0
     assert (tmp_path / "talk.srt").read_text(encoding="utf-8").startswith("1\n00:00")
     assert run("caption", fixtures / "speech.amr", "-f", "VTT", "-o", tmp_path).status == 0
     assert (tmp_path / "speech.vtt").read_text(encoding="utf-8").startswith("WEBVTT")
 
 
-def test_the_limits_are_those_of_the_model_that_is_asked(
+def test_the_model_sets_the_limits(
     run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
 ) -> None:
-    """Qwen-Audio hears 30 s, so 43 s become two requests; a target brings its own model."""
+    """Qwen-Audio hears 30 s, so 43 s are two requests; a target has its own model."""
     recorder.answer(ANSWER)
     argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
     source = fixtures / "hammering-mandarin.flac"
@@ -231,9 +210,12 @@ def test_the_limits_are_those_of_the_model_that_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
-        (("--captioner", "dashscope", "--via", "url"), "via=url: this is no URL that a service"),
+        (
+            ("--captioner", "dashscope", "--via", "url"),
+            "via=url: the source is no URL that a service",
+        ),
         (("--captioner", "openai", "--via", "upload"), "the captioner takes no sound that way"),
         (("--captioner", "acoustic", "--via", "upload"), "the captioner takes no sound that"),
         (("--captioner", "dashscope", "--prompt", "What?"), "does not take a prompt"),
@@ -242,34 +224,34 @@ def test_the_limits_are_those_of_the_model_that_is_asked(
     ],
     ids=["url", "upload", "upload-here", "prompt", "system", "prompt-here"],
 )
-def test_what_the_captioner_does_not_take_is_refused_before_anything_is_sent(
-    run: Run, fixtures: Path, recorder: Recorder, argv: tuple[str, ...], told: str
+def test_options_for_another_captioner_are_refused_before_a_request(
+    run: Run, fixtures: Path, recorder: Recorder, argv: tuple[str, ...], expected: str
 ) -> None:
-    """One clear line, and the service sees nothing."""
+    """The refusal is one line, and the service receives no request."""
     path = {"dashscope": "/api/v1", "openai": "/v1"}.get(argv[1])
     place = () if path is None else ("--base-url", recorder.url + path)
     ran = run("caption", fixtures / "speech.amr", *argv, *place, "-o", "-")
     assert ran.status == 2
-    assert told in ran.err
+    assert expected in ran.err
     assert len(ran.err.splitlines()) == 1
     assert recorder.seen == []
 
 
-def test_a_caption_that_was_cut_off_is_told(
+def test_a_caption_that_is_cut_off_gets_a_warning(
     run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
 ) -> None:
-    """An answer that reached the model's longest is kept, with a warning."""
+    """An answer that reached the length limit is kept, with a warning."""
     answer = json.loads(json.dumps(ANSWER))
     answer["output"]["choices"][0]["finish_reason"] = "length"
     recorder.answer(answer)
     argv = ("--captioner", "dashscope", "--base-url", f"{recorder.url}/api/v1", "-o", tmp_path)
     ran = run("caption", fixtures / "speech.amr", *argv)
     assert ran.status == 0
-    assert "segment 1: the caption was cut off" in ran.err
+    assert "segment 1: the caption reached the model's length limit and is cut off" in ran.err
 
 
-def test_a_file_that_was_cut_off_is_told(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """Every command that looks at it says what is missing."""
+def test_a_file_that_is_cut_off_gets_a_warning(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Every command that reads the file prints the missing length."""
     for command in (
         ("probe",),
         ("plan",),
@@ -290,10 +272,10 @@ def test_a_file_that_was_cut_off_is_told(run: Run, fixtures: Path, tmp_path: Pat
         (["-f", "json", "--spread"], "--spread does nothing for json"),
     ],
 )
-def test_a_format_that_cannot_be_is_refused_before_anybody_is_asked(
+def test_wrong_format_options_are_refused_before_a_request(
     options: list[str], problem: str, run: Run, fixtures: Path, tmp_path: Path
 ) -> None:
-    """Captions may cost money: what is wrong with the wish is told first."""
+    """Captions may cost money, so the options are checked first."""
     ran = run("caption", fixtures / "speech.amr", *options, "-o", tmp_path / "out")
     assert (ran.status, len(ran.err.splitlines())) == (2, 1)
     assert problem in ran.err

@@ -1,19 +1,22 @@
-"""`captoolkit doctor`."""
+"""Tests of `captoolkit doctor`."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from captoolkit.media.ffmpeg import TESTED_VERSION as TESTED
+from tests.support.command_line import Run
+from tests.support.processes import posix, script
 
 
-def test_it_shows_what_is_found_and_never_the_key(
+def test_it_shows_the_installation_and_never_the_key(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ffmpeg, what it encodes, versions and folders; of the key only that it is set."""
+    """ffmpeg, its encoders, versions and folders are shown; of the key only that it is set."""
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-doctor-0123456789")
     for argv in (("doctor",), ("doctor", "--json")):
         ran = run(*argv)
@@ -23,9 +26,36 @@ def test_it_shows_what_is_found_and_never_the_key(
     assert json.loads(ran.out)["key (DASHSCOPE_API_KEY)"] == "set"
 
 
-def test_an_ffmpeg_that_will_not_do_is_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment's choice is tried, and told when it is no ffmpeg."""
+def test_an_unusable_ffmpeg_is_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CAPTOOLKIT_FFMPEG names a program that is no ffmpeg: the error says so."""
     monkeypatch.setenv("CAPTOOLKIT_FFMPEG", sys.executable)
     ran = run("doctor")
     assert ran.status == 1
     assert "is not an ffmpeg that runs" in ran.err
+
+
+def test_it_shows_the_origin_of_ffmpeg_and_whether_it_is_tested(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version, origin and test status of ffmpeg are in the text and in the JSON."""
+    bundled = json.loads(run("doctor", "--json").out)
+    assert bundled["ffmpeg origin"] == "brought by imageio-ffmpeg"
+    assert bundled["ffmpeg is tested"] == "yes"
+    monkeypatch.setenv("CAPTOOLKIT_FFMPEG", bundled["ffmpeg"])
+    text = run("doctor").out
+    assert "named by CAPTOOLKIT_FFMPEG" in text
+    assert bundled["ffmpeg version"] in text
+
+
+@posix
+def test_another_release_of_ffmpeg_is_shown_as_untested(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program works, and doctor names the tested release."""
+    bundled = json.loads(run("doctor", "--json").out)["ffmpeg"]
+    change = f"s/version n*{TESTED}/version 8.0/"
+    older = script(tmp_path / "ffmpeg", f'"{bundled}" "$@" | sed "{change}"')
+    monkeypatch.setenv("CAPTOOLKIT_FFMPEG", str(older))
+    facts = json.loads(run("doctor", "--json").out)
+    assert facts["ffmpeg version"].startswith("8.0")
+    assert facts["ffmpeg is tested"] == f"no, {TESTED} is"

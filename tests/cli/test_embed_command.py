@@ -1,4 +1,4 @@
-"""`captoolkit embed`."""
+"""Tests of `captoolkit embed`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.media import probe_file
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
 @pytest.fixture
@@ -18,10 +18,10 @@ def timeline(run: Run, fixtures: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_the_new_file_is_named_and_told(
+def test_it_prints_the_new_file_and_its_content(
     run: Run, fixtures: Path, timeline: Path, tmp_path: Path
 ) -> None:
-    """The name on standard output; what is in it, and what is not as it was, on standard error."""
+    """The path goes to standard output; the content and its changes to standard error."""
     out = tmp_path / "out" / "two.mkv"
     ran = run("embed", fixtures / "two-languages.mp4", timeline, "-o", out)
     assert (ran.status, ran.out) == (0, f"{out}\n")
@@ -35,10 +35,10 @@ def test_the_new_file_is_named_and_told(
     assert probe_file.probe_streams(out).has_chapters
 
 
-def test_what_is_there_stays_without_y(
+def test_an_existing_file_is_replaced_only_with_y(
     run: Run, fixtures: Path, timeline: Path, tmp_path: Path
 ) -> None:
-    """And is replaced with it."""
+    """Without `-y` the existing file stays."""
     out = tmp_path / "two.mp4"
     out.write_bytes(b"kept")
     argv = ("embed", fixtures / "two-languages.mp4", timeline, "-o", out)
@@ -59,7 +59,7 @@ def test_what_is_there_stays_without_y(
         ("not-media.wav", "two.json", "o.mka", 1, "not a media file"),
     ],
 )
-def test_what_cannot_be_is_one_line(
+def test_each_refusal_is_one_error_line(
     media: str,
     line: str,
     out: str,
@@ -70,7 +70,7 @@ def test_what_cannot_be_is_one_line(
     timeline: Path,
     tmp_path: Path,
 ) -> None:
-    """Which file, what is wrong, what to do; nothing is left behind."""
+    """The line names the file, the problem and the fix; no file is left."""
     before = timeline.read_bytes()
     argv = (fixtures / media, tmp_path / line, "-o", tmp_path / out, "-y")
     ran = run("embed", *argv)

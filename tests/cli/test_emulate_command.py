@@ -1,11 +1,9 @@
+"""Tests of `captoolkit emulate`."""
+
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -13,31 +11,15 @@ import pytest
 
 from captoolkit.emulator import Emulator
 from captoolkit.emulator.fault_injection import FaultKind
-from tests.cli.conftest import Run
+from tests.support.command_line import Run, emulating
 from tests.support.emulator_requests import HEADERS, NATIVE_PATH, beep, data_uri, native_body
-from tests.support.paths import ROOT
-
-
-@contextmanager
-def emulating(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command and yield its process and the URL in its first line."""
-    argv = [sys.executable, "-m", "captoolkit", "emulate", *options]
-    with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process, process.stdout.readline().strip()
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_its_first_line_is_its_url_and_a_signal_ends_it(
+def test_it_serves_until_a_signal(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It serves both protocols below that URL, logs, and leaves no file."""
+    """It serves both protocols below the printed URL, writes the log, and leaves no file."""
     log = tmp_path / "asked.jsonl"
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -62,10 +44,10 @@ def test_its_first_line_is_its_url_and_a_signal_ends_it(
     assert list(temporary.iterdir()) == []
 
 
-def test_it_can_be_asked_by_the_captioners(
+def test_captioners_work_with_the_emulator(
     run: Run, tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`caption --base-url` at the emulator gives what `--captioner acoustic` gives."""
+    """`caption --base-url` with the emulator gives the text of `--captioner acoustic`."""
     clip = fixtures / "tones-and-silences.wav"
     monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-rehearsal")
     with Emulator() as emulator:
@@ -82,8 +64,8 @@ def test_it_can_be_asked_by_the_captioners(
     assert len(texts) == 1
 
 
-def test_wrong_usage_is_one_line(run: Run, tmp_path: Path) -> None:
-    """An unknown fault, a port that is taken, a log in no folder."""
+def test_wrong_usage_is_one_error_line(run: Run, tmp_path: Path) -> None:
+    """So are an unknown fault, a port in use, and a log in a missing folder."""
     unknown = run("emulate", "--fault", "nonsense")
     assert unknown.status == 2
     assert unknown.err.startswith("error: fault=nonsense is not known; known are throttle")
@@ -97,7 +79,7 @@ def test_wrong_usage_is_one_line(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_help_lists_every_kind_of_fault(run: Run) -> None:
-    """With what it does, one line each."""
+    """Each kind has one line with its meaning."""
     shown = run("emulate", "--help").out.splitlines()
     for kind in FaultKind:
         assert any(line.split()[:1] == [str(kind)] for line in shown), kind

@@ -1,4 +1,4 @@
-"""`captoolkit export`."""
+"""Tests of `captoolkit export`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.timeline import FORMATS, load, save
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def timeline(run: Run, fixtures: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_each_format_is_what_caption_would_have_written(
+def test_each_format_equals_that_of_caption(
     run: Run, fixtures: Path, timeline: Path, tmp_path: Path
 ) -> None:
-    """Nothing is lost on the way through JSON."""
+    """A timeline loses nothing in JSON."""
     direct, exported = tmp_path / "direct", tmp_path / "exported"
     formats = ",".join(FORMATS)
     assert run("caption", fixtures / "speech.amr", "-f", formats, "-o", direct).status == 0
@@ -44,8 +44,8 @@ def test_a_dash_reads_standard_input(
 
 
 @pytest.mark.parametrize("content", [b"{}", b"not json", b"\xff\xfe", b""], ids=repr)
-def test_what_is_no_timeline_is_refused(run: Run, tmp_path: Path, content: bytes) -> None:
-    """The file is named and nothing is written."""
+def test_a_file_without_a_timeline_is_refused(run: Run, tmp_path: Path, content: bytes) -> None:
+    """The error names the file, and nothing is written."""
     path = tmp_path / "bad.json"
     path.write_bytes(content)
     ran = run("export", path, "-f", "srt", "-o", tmp_path / "bad.srt")
@@ -54,14 +54,14 @@ def test_what_is_no_timeline_is_refused(run: Run, tmp_path: Path, content: bytes
     assert not (tmp_path / "bad.srt").exists()
 
 
-def test_a_missing_file_is_one_line(run: Run, tmp_path: Path) -> None:
-    """So is a timeline that is not there."""
+def test_a_missing_file_is_one_error_line(run: Run, tmp_path: Path) -> None:
+    """The status is 1."""
     ran = run("export", tmp_path / "none.json", "-f", "srt")
     assert (ran.status, len(ran.err.splitlines())) == (1, 1)
 
 
-def test_the_ending_names_the_format(run: Run, timeline: Path, tmp_path: Path) -> None:
-    """Also where it has two parts, and in any case."""
+def test_the_extension_sets_the_format(run: Run, timeline: Path, tmp_path: Path) -> None:
+    """Extensions with two parts work too, in upper or lower case."""
     for name, begins in [
         ("a.chapters.vtt", "WEBVTT"),
         ("a.textgrid", "File type"),
@@ -71,16 +71,16 @@ def test_the_ending_names_the_format(run: Run, timeline: Path, tmp_path: Path) -
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
 
 
-def test_what_a_format_cannot_hold_is_said_on_standard_error(run: Run, timeline: Path) -> None:
-    """The file is written, and a line for each loss names the format."""
+def test_losses_are_printed_on_standard_error(run: Run, timeline: Path) -> None:
+    """The file is written, and each loss is a line with the format's name."""
     ran = run("export", timeline, "-f", "edl", "--frame-rate", "29.97", "-o", "-")
     assert ran.status == 0
     assert "edl: Times are rounded to frames of a timeline at 29.97 frames a second." in ran.err
     assert ran.out.startswith("TITLE: speech, 29.97 fps\n")
 
 
-def test_spreading_is_said(run: Run, timeline: Path) -> None:
-    """In the file where it has comments, and to the person."""
+def test_spread_times_are_marked_as_estimates(run: Run, timeline: Path) -> None:
+    """The file has a comment, and standard error a line."""
     plain = run("export", timeline, "-f", "vtt", "-o", "-")
     spread = run("export", timeline, "-f", "vtt", "--spread", "-o", "-")
     assert spread.out.count("-->") > plain.out.count("-->")
@@ -96,20 +96,18 @@ def test_spreading_is_said(run: Run, timeline: Path) -> None:
         (["-f", "docx"], "'docx' is not a timeline format"),
     ],
 )
-def test_wrong_usage_is_one_line_and_status_two(
+def test_wrong_usage_is_one_error_line(
     options: list[str], problem: str, run: Run, timeline: Path, tmp_path: Path
 ) -> None:
-    """Nothing is written."""
+    """The status is 2, and nothing is written."""
     ran = run("export", timeline, *options, "-o", tmp_path / "out")
     assert (ran.status, len(ran.err.splitlines())) == (2, 1)
     assert problem in ran.err
     assert not (tmp_path / "out").exists()
 
 
-def test_what_one_format_cannot_hold_is_written_in_none(
-    run: Run, timeline: Path, tmp_path: Path
-) -> None:
-    """An EDL ends with its day; the subtitles asked for beside it are not left behind alone."""
+def test_if_one_format_fails_none_is_written(run: Run, timeline: Path, tmp_path: Path) -> None:
+    """An EDL ends at 24 hours; the subtitles of the same run are not written either."""
     late = tmp_path / "late.json"
     save(load(timeline).shifted("23h"), late)
     ran = run("export", late, "-f", "srt,edl,vtt", "-o", tmp_path / "out")
@@ -118,8 +116,8 @@ def test_what_one_format_cannot_hold_is_written_in_none(
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_manifest_is_called_one(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """The file that lies beside prepared segments is easily given by mistake."""
+def test_a_manifest_is_recognized(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """The error says that the file is a manifest and not a timeline."""
     assert run("prepare", fixtures / "speech.amr", "-o", tmp_path).status == 0
     ran = run("export", tmp_path / "speech.manifest.json", "-f", "srt", "-o", "-")
     assert ran.status == 1

@@ -1,4 +1,4 @@
-"""`captoolkit plan`."""
+"""Tests of `captoolkit plan`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
-def test_it_says_what_and_why_and_writes_nothing(
+def test_it_shows_the_plan_and_writes_nothing(
     run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Segments, encoding, tokens and price are told; no file appears."""
+    """Segments, encoding, tokens and price are printed; no file appears."""
     monkeypatch.chdir(tmp_path)
     ran = run("plan", fixtures / "hammering-mandarin.flac", "--segment", "15s")
     assert ran.status == 0
@@ -24,7 +24,7 @@ def test_it_says_what_and_why_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_json_tells_the_same_with_exact_times(run: Run, fixtures: Path) -> None:
+def test_json_has_exact_times(run: Run, fixtures: Path) -> None:
     """The segments of the JSON plan tile the 43 seconds of the recording."""
     ran = run("plan", fixtures / "hammering-mandarin.flac", "--segment", "15s", "--json")
     (plan,) = json.loads(ran.out)["files"]
@@ -48,20 +48,20 @@ def test_json_tells_the_same_with_exact_times(run: Run, fixtures: Path) -> None:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
-def test_wrong_usage_is_refused_with_status_2(
+def test_wrong_usage_is_status_2(
     run: Run, fixtures: Path, options: tuple[str, ...], word: str
 ) -> None:
-    """What cannot be asked for is named, and nothing is done."""
+    """The error names the value, and no plan is printed."""
     ran = run("plan", fixtures / "tones-and-silences.wav", *options)
     assert ran.status == 2
     assert word in ran.err
     assert ran.out == ""
 
 
-def test_a_length_of_silence_is_written_with_a_sign(
+def test_a_length_of_silence_needs_an_equals_sign(
     run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A length after `--skip-silence` is no file, and nothing is done with another length."""
+    """A length after a space is refused, unless it is a file."""
     source = fixtures / "tones-and-silences.wav"
     ran = run("plan", "--skip-silence", "5s", source)
     assert (ran.status, ran.out) == (2, "")

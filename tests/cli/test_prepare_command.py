@@ -1,30 +1,29 @@
-"""`captoolkit prepare`."""
+"""Tests of `captoolkit prepare`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import signal
-import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli.conftest import Run
-from tests.support.processes import children_of
+from tests.support.command_line import Run, start_captoolkit, wait_for
+from tests.support.processes import children_of, has_ended
 from tests.support.sound import write_wav
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_it_writes_segments_and_a_manifest(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """The files' names go to standard output, and the manifest is true of them."""
+    """The paths go to standard output, and the manifest has size and hash of each file."""
     out = tmp_path / "new" / "ready"
     ran = run("prepare", fixtures / "hammering-mandarin.flac", "--segment", "15s", "-o", out)
     assert ran.status == 0
@@ -42,10 +41,10 @@ def test_it_writes_segments_and_a_manifest(run: Run, fixtures: Path, tmp_path: P
     )
 
 
-def test_what_fits_passes_untouched_and_the_source_stays(
+def test_a_file_that_fits_is_copied_without_change(
     run: Run, fixtures: Path, tmp_path: Path
 ) -> None:
-    """An AMR that the service takes comes out byte for byte."""
+    """An AMR file that the service takes is copied byte for byte."""
     source = fixtures / "speech.amr"
     before = sha256(source)
     assert run("prepare", source, "-o", tmp_path).status == 0
@@ -53,7 +52,7 @@ def test_what_fits_passes_untouched_and_the_source_stays(
 
 
 def test_nothing_is_overwritten_without_y(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """A second run is refused; with -y it replaces the first."""
+    """A second run is refused; with `-y` it replaces the first."""
     argv = ("prepare", fixtures / "out-of-phase.flac", "-o", tmp_path)
     assert run(*argv).status == 0
     again = run(*argv)
@@ -62,8 +61,8 @@ def test_nothing_is_overwritten_without_y(run: Run, fixtures: Path, tmp_path: Pa
     assert run(*argv, "-y").status == 0
 
 
-def test_fewer_segments_leave_no_stale_ones(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """With -y, what the earlier manifest listed and the new one does not is removed."""
+def test_stale_segments_are_removed(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """With `-y`, segments that only the earlier manifest lists are removed."""
     source = fixtures / "hammering-mandarin.flac"
     other = tmp_path / "hammering-mandarin.004.wav"
     other.write_text("not ours")
@@ -73,7 +72,7 @@ def test_fewer_segments_leave_no_stale_ones(run: Run, fixtures: Path, tmp_path: 
     assert names == ["hammering-mandarin.001.wav", other.name]
 
 
-def test_two_inputs_with_one_stem_get_names_of_their_own(run: Run, tmp_path: Path) -> None:
+def test_two_inputs_with_one_stem_get_distinct_names(run: Run, tmp_path: Path) -> None:
     """Neither result replaces the other."""
     rng = np.random.default_rng(3)
     sounds = [rng.uniform(-0.1, 0.1, (8000, 1)).astype(np.float32) for _ in range(2)]
@@ -88,7 +87,7 @@ def test_two_inputs_with_one_stem_get_names_of_their_own(run: Run, tmp_path: Pat
 
 
 def test_a_bad_input_does_not_stop_the_others(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """The good ones are made, the bad ones are told, nothing is half there."""
+    """Good inputs are made, bad ones are reported, and no partial file appears."""
     good, bad = fixtures / "speech.amr", fixtures / "not-media.wav"
     ran = run("prepare", bad, good, fixtures / "gone.wav", "-o", tmp_path)
     assert ran.status == 1
@@ -98,10 +97,10 @@ def test_a_bad_input_does_not_stop_the_others(run: Run, fixtures: Path, tmp_path
 
 
 @pytest.mark.parametrize("place", ["a-file", "a-file/below"])
-def test_a_folder_that_cannot_be_is_refused(
+def test_a_file_in_place_of_the_folder_is_refused(
     run: Run, fixtures: Path, tmp_path: Path, place: str
 ) -> None:
-    """A file where the folder should be is named."""
+    """The error names it, and the file stays."""
     (tmp_path / "a-file").write_text("I was here first")
     ran = run("prepare", fixtures / "speech.amr", "-o", tmp_path / place)
     assert ran.status == 1
@@ -119,38 +118,27 @@ def test_json_lists_the_manifests(run: Run, fixtures: Path, tmp_path: Path) -> N
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    """A signal in the middle ends with 130, one line, no partial file and no child process."""
+    """A signal ends the run with 130, one line, no partial file and no child process."""
     rng = np.random.default_rng(5)
     minute = rng.uniform(-0.5, 0.5, (60 * 48000, 1)).astype(np.float32)
     source = write_wav(tmp_path / "long.wav", *[minute] * 40, rate_hz=48000)
     out = tmp_path / "out"
-    argv = [sys.executable, "-m", "captoolkit", "prepare", str(source), "-o", str(out)]
-    program = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    program = start_captoolkit("prepare", source, "-o", out)
     wait_for(lambda: any(out.glob(".captoolkit-*/long.001.mp3")))
     children = children_of(program.pid)
     assert children
     program.send_signal(number)
-    told = program.communicate(timeout=60)
+    out_text, err_text = program.communicate(timeout=60)
     assert program.returncode == 130
-    assert told[0] == ""
-    assert "error: interrupted" in told[1]
+    assert out_text == ""
+    assert "error: interrupted" in err_text
     assert list(out.iterdir()) == []
-    for child in children:  # whoever inherits a child that was ended may take a moment to reap it
-        wait_for(lambda child=child: not Path(f"/proc/{child}").exists())
+    for child in children:  # the parent that inherits an ended child may need a moment to reap it
+        wait_for(partial(has_ended, child))
 
 
-def wait_for(condition: object) -> None:
-    """Wait until a condition holds, a minute at most."""
-    assert callable(condition)
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    pytest.fail("it did not happen within a minute")
-
-
-def test_every_option_shapes_what_comes_out(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """Format, bit rate, rate, channels and quality are what the probe then finds."""
+def test_every_option_shapes_the_output(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`probe` finds the requested format, sample rate, channels and quality."""
     source = fixtures / "hammering-mandarin.flac"
     wanted = {
         ("--format", "aac"): ("aac", "aac", 16000, 1),
@@ -182,10 +170,10 @@ def test_every_option_shapes_what_comes_out(run: Run, fixtures: Path, tmp_path: 
 def test_a_track_can_be_chosen_by_number_or_language(
     run: Run, fixtures: Path, tmp_path: Path
 ) -> None:
-    """`--track 2` and `--track zho` are the same; a wrong one is answered with those there are."""
+    """`--track 2` and `--track zho` are equal; the error for another lists the tracks."""
     source = fixtures / "two-languages.mp4"
-    for wish in ("2", "zho"):
-        assert run("prepare", source, "--track", wish, "-o", tmp_path / wish).status == 0
+    for name in ("2", "zho"):
+        assert run("prepare", source, "--track", name, "-o", tmp_path / name).status == 0
     assert sha256(tmp_path / "2" / "two-languages.001.aac") == sha256(
         tmp_path / "zho" / "two-languages.001.aac"
     )
@@ -194,10 +182,10 @@ def test_a_track_can_be_chosen_by_number_or_language(
     assert "no sound track fra; choose from 1 (eng), 2 (zho)" in ran.err
 
 
-def test_the_current_folder_is_not_littered(
+def test_no_temporary_files_are_left(
     run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Temporary files live where they belong, and are gone afterwards."""
+    """Temporary files are in the temporary folder, and are removed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
@@ -207,7 +195,7 @@ def test_the_current_folder_is_not_littered(
 
 
 def test_a_segment_never_replaces_another_input(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """An input that is named as a segment of another would be is refused, not lost."""
+    """An input with the name of another's segment is refused, and stays."""
     first, second = tmp_path / "talk.flac", tmp_path / "talk.001.wav"
     first.write_bytes((fixtures / "out-of-phase.flac").read_bytes())
     second.write_bytes((fixtures / "tones-and-silences.wav").read_bytes())
@@ -219,7 +207,7 @@ def test_a_segment_never_replaces_another_input(run: Run, fixtures: Path, tmp_pa
 
 
 def test_a_hostile_manifest_deletes_nothing(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """Only files that earlier runs made, and nobody has touched, are stale."""
+    """Only unchanged files of earlier runs are removed."""
     document = tmp_path / "speech.docx"
     edited = tmp_path / "speech.002.amr"
     for path in (document, edited):
@@ -231,10 +219,10 @@ def test_a_hostile_manifest_deletes_nothing(run: Run, fixtures: Path, tmp_path: 
     assert document.read_text() == edited.read_text() == "mine"
 
 
-def test_a_wish_that_one_input_cannot_meet_does_not_stop_the_others(
+def test_an_option_that_one_input_cannot_satisfy_does_not_stop_the_others(
     run: Run, fixtures: Path, tmp_path: Path
 ) -> None:
-    """Mono cannot become stereo; the stereo file is made all the same, and the status is 1."""
+    """Mono cannot become stereo; the stereo file is still made, and the status is 1."""
     mono, stereo = fixtures / "tones-and-silences.wav", fixtures / "hammering-mandarin.flac"
     ran = run("prepare", mono, stereo, "--channels", "2", "-o", tmp_path)
     assert ran.status == 1
@@ -243,7 +231,7 @@ def test_a_wish_that_one_input_cannot_meet_does_not_stop_the_others(
 
 
 def test_a_file_named_twice_is_prepared_twice(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """Both come out, in order, under names of their own."""
+    """Both results appear, in order, with distinct names."""
     source = fixtures / "hammering-mandarin.flac"
     ran = run("prepare", source, fixtures / "speech.amr", source, "-o", tmp_path)
     names = [Path(line).name for line in ran.out.splitlines()]

@@ -1,27 +1,27 @@
-"""`captoolkit probe`."""
+"""Tests of `captoolkit probe`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 
-def test_it_tells_tracks_lengths_and_broken_limits(run: Run, fixtures: Path) -> None:
-    """A video with two languages is shown with both, and with why it does not fit."""
+def test_it_shows_tracks_durations_and_exceeded_limits(run: Run, fixtures: Path) -> None:
+    """A video with two languages is shown with both, and with the reason why it does not fit."""
     ran = run("probe", fixtures / "two-languages.mp4")
     assert ran.status == 0
     assert "mp4, 0:05.000" in ran.out
     assert "eng default" in ran.out
     assert "zho" in ran.out
-    assert "does not fit as it is" in ran.out
+    assert "does not fit without change" in ran.out
     assert "It holds 2 sound tracks" in ran.out
     assert ran.err == ""
 
 
-def test_json_is_one_document_that_agrees_with_the_truth(run: Run, fixtures: Path) -> None:
-    """`--json` gives every figure, to the sample."""
+def test_json_is_one_exact_document(run: Run, fixtures: Path) -> None:
+    """`--json` has every value, exact to the sample."""
     name = "two-languages.mp4"
     ran = run("probe", fixtures / name, fixtures / "tones-and-silences.wav", "--json")
     document = json.loads(ran.out)
@@ -37,8 +37,8 @@ def test_json_is_one_document_that_agrees_with_the_truth(run: Run, fixtures: Pat
     assert tones["misfits"] == []
 
 
-def test_one_bad_input_is_one_line_and_the_others_are_done(run: Run, fixtures: Path) -> None:
-    """Each failure names its file; the exit status says that there was one."""
+def test_a_bad_input_is_one_error_line(run: Run, fixtures: Path) -> None:
+    """Each failure names its file, the others are shown, and the status is 1."""
     bad = ("not-media.wav", "empty.wav", "playlist.mp3", "video-without-sound.mp4", "nothing.wav")
     ran = run("probe", *(fixtures / name for name in bad), fixtures / "speech.amr")
     assert ran.status == 1
@@ -50,8 +50,8 @@ def test_one_bad_input_is_one_line_and_the_others_are_done(run: Run, fixtures: P
         assert "; " in line
 
 
-def test_a_name_cannot_play_tricks_on_the_terminal(run: Run, tmp_path: Path) -> None:
-    """Escape sequences in a file's name are shown as question marks."""
+def test_control_characters_of_a_name_are_replaced(run: Run, tmp_path: Path) -> None:
+    """Escape sequences in a file's name become question marks."""
     ran = run("probe", tmp_path / "a\x1b]0;owned\x07.wav")
     assert ran.status == 1
     assert "\x1b" not in ran.err

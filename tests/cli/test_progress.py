@@ -1,101 +1,133 @@
-"""The bars, as a terminal shows them."""
+"""Tests of progress: bars on a terminal, and captions as they arrive."""
 
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import captoolkit
-from captoolkit.cli.progress import Bars
-from captoolkit.events import Event, SegmentReady
+from captoolkit.cli.progress import FileBars, StreamedCaptions
+from captoolkit.events import EntryReady, Event, RetryScheduled, SegmentReady, TextArrived, Warned
+from captoolkit.model import Entry, Span, Status
+from tests.support.command_line import run_on_terminal
 from tests.support.sound import silence, tone, write_wav
-
-if sys.platform == "win32":
-    pytest.skip("no terminals to be had", allow_module_level=True)
-
-import pty
-
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-def on_a_terminal(*words: object, stdout: Path) -> str:
-    """What the program shows when its messages go to a terminal and its data to a file."""
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    argv = [sys.executable, "-m", "captoolkit", *map(str, words)]
-    with stdout.open("wb") as data:
-        program = subprocess.Popen(argv, stdout=data, stderr=theirs, env=environment)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += (block := os.read(ours, 1 << 16))
-        except OSError:  # Linux says so that the other end has closed
-            break
-        if not block:
-            break
-    os.close(ours)
-    program.wait()
-    return CONTROL.sub("", shown.decode())
 
 
 def test_many_files_have_one_bar(fixtures: Path, tmp_path: Path) -> None:
-    """It counts the files; data goes where it was sent, and an error stands above the bar."""
+    """The bar counts the files; data goes to its file, and an error appears above the bar."""
     good = [fixtures / name for name in ("speech.amr", "raw.aac", "hammering-mandarin.flac")]
     names = tmp_path / "names"
-    shown = on_a_terminal(
+    _, screen = run_on_terminal(
         "prepare", *good, tmp_path / "none.wav", "-o", tmp_path / "out", stdout=names
     )
-    assert "of 4 files" in shown
-    assert "4 of 4 files" in shown
-    assert "none.wav: no such file" in shown
+    assert "of 4 files" in screen
+    assert "4 of 4 files" in screen
+    assert "none.wav: no such file" in screen
     made = names.read_text(encoding="utf-8").splitlines()
     assert [Path(name).name.split(".")[0] for name in made] == [path.stem for path in good]
 
 
-def drawn(bars: Bars, event: Event) -> float:
-    """How far the bar is when it has taken in an event."""
+def drawn(bars: FileBars, event: Event) -> float:
+    """Return the position of the bar after an event."""
     bars.show(event)
     assert bars._progress is not None
     return bars._progress.tasks[0].completed
 
 
 def test_a_bar_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It counts what all who work have read, not where the segment ends that is ready."""
+    """The bar shows how much all threads have read, and not the ends of ready segments."""
     part = [tone(9, rate_hz=8_000), silence(1, rate_hz=8_000)]
     source = write_wav(tmp_path / "long.wav", *part * 18, rate_hz=8_000)
     events: list[Event] = []
     with captoolkit.prepare(source, segment=10, jobs=2, on_event=events.append) as work:
         list(work)
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal:
+    pty = pytest.importorskip("pty", reason="this platform has no pseudo-terminals")
+    controller, terminal_fd = pty.openpty()
+    with os.fdopen(terminal_fd, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        with Bars("long.wav") as bars:
+        with FileBars("long.wav") as bars:
             reached = [drawn(bars, event) for event in events]
         monkeypatch.undo()
-    os.close(ours)
+    os.close(controller)
     assert any(isinstance(event, SegmentReady) for event in events)
     assert reached == sorted(reached)
     assert reached[-1] == pytest.approx(180)
 
 
-def test_what_passes_through_runs_to_its_end_too(fixtures: Path, tmp_path: Path) -> None:
-    """Nothing is decoded, and the bar is full when the file is there."""
+def test_the_bar_of_a_copied_file_is_full(fixtures: Path, tmp_path: Path) -> None:
+    """The file is not decoded, and its bar is full at the end."""
     names = tmp_path / "names"
-    shown = on_a_terminal("prepare", fixtures / "speech.amr", "-o", tmp_path / "out", stdout=names)
-    assert "100%" in shown
+    _, screen = run_on_terminal(
+        "prepare", fixtures / "speech.amr", "-o", tmp_path / "out", stdout=names
+    )
+    assert "100%" in screen
 
 
 def test_one_file_has_a_bar_of_its_own(fixtures: Path, tmp_path: Path) -> None:
-    """It is named, and runs to its end."""
+    """The bar has the file's name and is full at the end."""
     names = tmp_path / "names"
     source = fixtures / "hammering-mandarin.flac"
-    shown = on_a_terminal("prepare", source, "-o", tmp_path / "out", stdout=names)
-    assert "hammering-mandarin.flac" in shown
-    assert "100%" in shown
+    _, screen = run_on_terminal("prepare", source, "-o", tmp_path / "out", stdout=names)
+    assert "hammering-mandarin.flac" in screen
+    assert "100%" in screen
     assert len(names.read_text(encoding="utf-8").splitlines()) == 1
+
+
+# --------------------------------------------------------------------- captions as they arrive
+
+SPAN = Span(start_samples=0, end_samples=1, rate_hz=1)
+
+
+def piece(index: int, text: str) -> TextArrived:
+    """Return an event with text of a segment."""
+    return TextArrived(path="a.wav", index=index, text=text)
+
+
+def end(index: int, text: str = "", status: Status = Status.OK) -> EntryReady:
+    """Return the event that ends a segment."""
+    entry = Entry(index=index, source_span=SPAN, status=status, text=text)
+    return EntryReady(path="a.wav", entry=entry)
+
+
+def test_segments_are_written_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The text of the first segment is written as it arrives; later text is kept."""
+    with StreamedCaptions("a.wav") as screen:
+        screen.show(piece(2, "rain"))
+        screen.show(piece(1, "A "))
+        assert capsys.readouterr().err == "[1] A "
+        screen.show(piece(2, " falls"))
+        screen.show(Warned(path="a.wav", message="odd"))
+        screen.show(piece(1, "dog"))
+        screen.show(end(2, "rain falls"))
+        assert capsys.readouterr().err == "\nwarning: a.wav: odd\ndog"
+        screen.show(end(1, "A dog"))
+        assert capsys.readouterr().err == "\n[2] rain falls\n"
+        screen.show(end(3, status=Status.FAILED))
+        screen.show(end(4, "known already\n\x1b[31mred"))
+    assert capsys.readouterr().err == "[3] (no caption)\n[4] known already\n?[31mred\n"
+
+
+def test_a_failed_segment_has_no_caption(capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure after some text is marked, whether the text was written or not."""
+    with StreamedCaptions("a.wav") as screen:
+        screen.show(piece(1, "A do"))
+        screen.show(piece(2, "Ra"))
+        screen.show(end(2, status=Status.FAILED))
+        screen.show(end(1, status=Status.FAILED))
+    assert capsys.readouterr().err == "[1] A do\n[1] (no caption)\n[2] (no caption)\n"
+
+
+def test_a_repeated_request_starts_a_new_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The earlier text is void, and the reason is printed."""
+    with StreamedCaptions("a.wav") as screen:
+        screen.show(piece(1, "A do"))
+        screen.show(RetryScheduled(path="a.wav", index=1, wait_s=1, reason="it broke"))
+        screen.show(piece(1, "A cat"))
+        screen.show(end(1, "A cat"))
+    expected = "[1] A do\na.wav: segment 1 is requested again: it broke\n[1] A cat\n"
+    assert capsys.readouterr().err == expected

@@ -1,4 +1,4 @@
-"""`captoolkit targets`."""
+"""Tests of `captoolkit targets`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.support.command_line import Run
 
 OWN = """
 [sources.mine]
@@ -24,8 +24,8 @@ max_duration_s = { value = 90, source = "mine" }
 """
 
 
-def test_all_are_listed_with_their_reach(run: Run) -> None:
-    """One line a service."""
+def test_all_services_are_listed(run: Run) -> None:
+    """Each service has one line."""
     ran = run("targets")
     assert ran.status == 0
     assert [line.split()[0] for line in ran.out.splitlines()] == [
@@ -37,8 +37,8 @@ def test_all_are_listed_with_their_reach(run: Run) -> None:
     ]
 
 
-def test_one_is_shown_with_sources_and_dates(run: Run) -> None:
-    """Every number can be traced; a model's name finds its row."""
+def test_one_service_has_sources_and_dates(run: Run) -> None:
+    """Every number has its source; a model's name finds its row."""
     ran = run("targets", "qwen3-omni-30b-a3b-captioner")
     assert "max_duration_s" in ran.out
     assert "2,400" in ran.out
@@ -46,7 +46,7 @@ def test_one_is_shown_with_sources_and_dates(run: Run) -> None:
 
 
 def test_json_gives_every_number_its_source(run: Run) -> None:
-    """The same as data."""
+    """The JSON has source and date of each number."""
     document = json.loads(run("targets", "--json").out)
     for target in document["targets"]:
         for limit in (*target["limits"].values(), *target["prices"]):
@@ -54,10 +54,10 @@ def test_json_gives_every_number_its_source(run: Run) -> None:
             assert limit["checked"].startswith("202")
 
 
-def test_rows_of_ones_own_are_used(
+def test_user_defined_rows_are_used(
     run: Run, tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A row in the file that CAPTOOLKIT_TARGETS names is a target like ours."""
+    """A row in the file of CAPTOOLKIT_TARGETS is a target like the others."""
     own = tmp_path / "own.toml"
     own.write_text(OWN, encoding="utf-8")
     monkeypatch.setenv("CAPTOOLKIT_TARGETS", str(own))
@@ -66,8 +66,8 @@ def test_rows_of_ones_own_are_used(
     assert "It is amr; house takes wav." in plan.out
 
 
-def test_an_unknown_name_lists_those_there_are(run: Run) -> None:
-    """A slip of the finger is answered with the names."""
+def test_an_unknown_name_is_refused(run: Run) -> None:
+    """The error lists the known names."""
     ran = run("targets", "qwen4")
     assert ran.status == 2
     assert "qwen-audio, qwen3-omni-captioner, sglang, vllm" in ran.err

@@ -36,6 +36,11 @@ def has_children() -> bool:
     return bool(children_of(os.getpid()))
 
 
+def has_ended(process: int) -> bool:
+    """Return whether a process has ended and its parent has reaped it."""
+    return not Path(f"/proc/{process}").exists()
+
+
 def script(path: Path, *lines: str) -> Path:
     """Write a shell script that can be run."""
     path.write_text("\n".join(["#!/bin/sh", *lines, ""]))

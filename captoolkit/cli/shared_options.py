@@ -1,0 +1,340 @@
+"""Options that several commands share. Each is a decorator; a group is one decorator of several.
+
+Rules: there are no branches here. The parameter's name is the library's keyword. A closed set of
+values comes from the library: captioners from the registry's rows, timeline formats from theirs,
+other choices from the `Literal` types of the options. Importing this module loads only click.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import click
+
+from captoolkit.captioners.registry import (
+    CAPTIONERS,
+    DEFAULT_CAPTIONER,
+    DEFAULT_QUESTION_CAPTIONER,
+    names_that_answer,
+    row_of,
+)
+from captoolkit.errors import UsageError
+from captoolkit.model import Via
+from captoolkit.planning.options import (
+    MAX_DURATION_S,
+    EffortName,
+    FormatName,
+    QualityName,
+    ViaName,
+)
+from captoolkit.services.catalogue import DEFAULT_TARGET
+from captoolkit.services.regions import DEFAULT_REGION, REGIONS
+from captoolkit.timeline import FORMATS
+from captoolkit.units import parse_bit_rate, parse_duration
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+AUTO = "auto"
+BASE64 = str(Via.BASE64)
+
+
+def parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """Return an option callback that parses the value; a refusal is wrong usage."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except UsageError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
+def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return one decorator of several options; the help lists them in this order."""
+
+    def decorate(command: Command) -> Command:
+        return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+    return decorate
+
+
+# -------------------------------------------------------------------------------- files in and out
+
+files = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+
+output_folder = click.option(
+    "-o",
+    "out",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the files into this folder; it is created if necessary.",
+)
+overwrite = click.option("-y", "--overwrite", is_flag=True, help="Replace existing files.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+)
+debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of parallel jobs.  [default: one for each core]",
+)
+picture = click.option(
+    "--picture",
+    metavar="SVG",
+    help="Draw the loudness and the cuts of FILE as SVG, into this file or an existing folder; for "
+    "several FILEs, into a folder. This decodes FILE once more.",
+)
+embed_audio = click.option(
+    "--embed-audio",
+    is_flag=True,
+    help="Embed the recording in the HTML page, up to 20 MB. Otherwise the page plays the file at "
+    "its path.",
+)
+spread = click.option(
+    "--spread",
+    is_flag=True,
+    help="Write each sentence as a cue of its own, with a share of the segment's time in "
+    "proportion to its length. These times are estimates; formats with comments say so.",
+)
+timeline_output = group(
+    click.option(
+        "-f",
+        "formats",
+        metavar="FORMAT,...",
+        help=f"Formats to write, separated by commas: {', '.join(FORMATS)}.  [default: by the "
+        "extension of -o, else json]",
+    ),
+    click.option(
+        "-o",
+        "out",
+        metavar="PATH",
+        help="For one input and one format: a file, an existing folder, or - for standard output. "
+        "For several: a folder that receives STEM.json, STEM.srt, ...  [default: the current "
+        "folder]",
+    ),
+    spread,
+    click.option(
+        "--frame-rate",
+        metavar="FPS",
+        help="Frames per second of the editor's timeline, for edl and fcpxml.  [default: 25]",
+    ),
+)
+
+# --------------------------------------------------------------------------- how files are prepared
+
+target = click.option(
+    "--target",
+    default=DEFAULT_TARGET,
+    show_default=True,
+    metavar="NAME",
+    help="The service or model whose limits the files keep; `captoolkit targets` lists them.",
+)
+target_of_model = click.option(
+    "--target",
+    metavar="NAME",
+    help="The service or model whose limits the segments keep; `captoolkit targets` lists them.  "
+    "[default: the target of the model]",
+)
+via = click.option(
+    "--via",
+    type=click.Choice(tuple(map(str, Via))),
+    default=BASE64,
+    show_default=True,
+    help="How the files are sent; each way has its own size limit.",
+)
+via_or_auto = click.option(
+    "--via",
+    type=click.Choice(get_args(ViaName)),
+    default=BASE64,
+    show_default=True,
+    help="How the files are sent; each way has its own size limit. auto is base64, unless another "
+    "way needs fewer requests or changes the sound less.",
+)
+lengths = group(
+    click.option(
+        "--segment",
+        callback=parsed_by(parse_duration),
+        metavar="LENGTH",
+        help="Make segments of about this length, such as 30s.",
+    ),
+    click.option(
+        "--max-segment",
+        callback=parsed_by(parse_duration),
+        metavar="LENGTH",
+        help="Make no segment longer than this, such as 10m.",
+    ),
+    click.option(
+        "--parts", type=click.IntRange(1), metavar="N", help="Make this number of segments."
+    ),
+)
+track = click.option(
+    "--track",
+    metavar="N|LANG",
+    help="Sound track: its number from 1, or its language, such as zho.  [default: the default "
+    "track]",
+)
+max_duration = click.option(
+    "--max-duration",
+    callback=parsed_by(parse_duration),
+    default=f"{MAX_DURATION_S // 3600}h",
+    show_default=True,
+    metavar="LENGTH",
+    help="Refuse a FILE that is longer.",
+)
+shape = group(
+    click.option(
+        "--format",
+        type=click.Choice(get_args(FormatName)),
+        default=AUTO,
+        show_default=True,
+        help="Output format; auto takes the one with the least loss that fits, gsm is a WAV.",
+    ),
+    click.option(
+        "--quality",
+        type=click.Choice(get_args(QualityName)),
+        default=AUTO,
+        show_default=True,
+        help="Preset of the services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k "
+        "(stereo if the source has two channels); auto takes the best that fits.",
+    ),
+    click.option(
+        "--effort",
+        type=click.Choice(get_args(EffortName)),
+        default="fast",
+        show_default=True,
+        help="best takes the MP3 encoder's slower setting where it sounds better.",
+    ),
+    click.option(
+        "--bitrate",
+        "bit_rate",
+        callback=parsed_by(parse_bit_rate),
+        metavar="RATE",
+        help="Output bit rate, such as 64k. The format is MP3 unless --format sets another; the "
+        "sample rate is the one that measured best for it.",
+    ),
+    click.option(
+        "--sample-rate",
+        "sample_rate_hz",
+        type=click.IntRange(1),
+        metavar="HZ",
+        help="Output sample rate.",
+    ),
+    click.option(
+        "--channels",
+        type=click.IntRange(1, 2),
+        help="Output channels; 2 needs a source with two.",
+    ),
+    click.option(
+        "--skip-silence",
+        callback=parsed_by(parse_duration),
+        metavar="[=LENGTH]",
+        help="Leave out silences of at least this length, as in --skip-silence=5s; the default "
+        "length is 10s. Quiet sound is not silence. Times stay those of FILE. A FILE with such a "
+        "silence between sounds cannot be cut into --parts.",
+    ),
+    lengths,
+    track,
+    max_duration,
+)
+
+# ---------------------------------------------------------------------- captioners, models, costs
+
+
+def _captioner_help(names: Iterable[str]) -> str:
+    return f"{'; '.join(f'{name}: {CAPTIONERS[name].help}' for name in names)}."
+
+
+def _model(default: str | None) -> Callable[[Any], Any]:
+    return click.option(
+        "--model", metavar="NAME", help=f"The service's model.  [default: {default}]"
+    )
+
+
+_BASE_URLS = ", ".join(
+    f"{row.interface.base_urls} for {row.name}" for row in CAPTIONERS.values() if row.interface
+)
+_server = group(
+    click.option(
+        "--region",
+        metavar="NAME",
+        help=f"Region of Model Studio: {' or '.join(REGIONS)}.  [default: {DEFAULT_REGION}; for "
+        "Qwen-Audio beijing]",
+    ),
+    click.option(
+        "--base-url",
+        metavar="URL",
+        help=f"Another server, with the ending that the SDKs use: {_BASE_URLS}.",
+    ),
+)
+_system = click.option(
+    "--system",
+    metavar="TEXT",
+    help="System message, for a model that takes one (Qwen-Audio).",
+)
+captioner = group(
+    click.option(
+        "--captioner",
+        metavar="NAME",
+        default=DEFAULT_CAPTIONER,
+        show_default=True,
+        help=f"The captioner. {_captioner_help(CAPTIONERS)}",
+    ),
+    _model("the target's, else Qwen3-Omni-Captioner"),
+    _server,
+    click.option(
+        "--prompt",
+        metavar="TEXT",
+        help="Question about each segment, for a model that takes a prompt (Qwen-Audio).",
+    ),
+    _system,
+)
+question_captioner = group(
+    click.option(
+        "--captioner",
+        type=click.Choice(names_that_answer()),
+        default=DEFAULT_QUESTION_CAPTIONER,
+        show_default=True,
+        help=f"The captioner. {_captioner_help(names_that_answer())}",
+    ),
+    _model(row_of(DEFAULT_QUESTION_CAPTIONER).question_model),
+    _server,
+    _system,
+)
+ledger = click.option(
+    "--ledger",
+    metavar="PATH",
+    help="File of the recorded answers.  [default: CAPTOOLKIT_LEDGER, else a file in the user's "
+    "cache folder]",
+)
+requests = group(
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1),
+        default=4,
+        show_default=True,
+        metavar="N",
+        help="Number of simultaneous requests.",
+    ),
+    click.option(
+        "--max-cost",
+        metavar="AMOUNT",
+        help="Spend at most this amount, such as 0.50, on all FILEs together, in the currency of "
+        "the region's prices. The timeline marks the segments beyond it.",
+    ),
+    click.option("--yes", "confirmed", is_flag=True, help="Skip the cost confirmation."),
+    ledger,
+    click.option(
+        "--no-resume",
+        "fresh",
+        is_flag=True,
+        help="Request every segment again, even those with an answer in the ledger.",
+    ),
+    click.option("--stream", is_flag=True, help="Show captions on standard error as they arrive."),
+)

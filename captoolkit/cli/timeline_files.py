@@ -1,0 +1,180 @@
+"""Timelines on the command line: one is read, and `-f` and `-o` decide where one is written.
+
+Rules: wrong options and unwritable paths are refused before any work starts. Each file appears
+whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from captoolkit.cli.show import display_path, naming_path, print_line, print_message
+from captoolkit.errors import InputError, UsageError
+from captoolkit.support import files
+from captoolkit.timeline import (
+    FORMATS,
+    FormatOptions,
+    check,
+    extension_of,
+    format_of,
+    load,
+    losses,
+    parse,
+    render,
+)
+
+if TYPE_CHECKING:
+    from captoolkit.model import MediaInfo
+    from captoolkit.timeline.value import Timeline
+
+STANDARD_INPUT = STANDARD_OUTPUT = "-"
+DEFAULT_FORMAT = "json"
+PAGE = "html"
+
+
+class TimelineFiles:
+    """The timeline files of all inputs, by the rules of `-f` and `-o`.
+
+    Args:
+        formats: names separated by commas; None: by the extension of `-o`, else JSON.
+        out: the value of `-o`, None without it.
+        inputs: the names on the command line.
+        overwrite: replace existing files, but never an input.
+        embed_audio: embed the recording in the HTML page.
+        **options: the options of `render`: `spread`, `frame_rate`.
+
+    Raises:
+        UsageError: a format is unknown, or `-o` cannot hold all files.
+    """
+
+    def __init__(
+        self,
+        formats: str | None,
+        out: str | None,
+        *,
+        inputs: Sequence[str],
+        overwrite: bool,
+        embed_audio: bool = False,
+        **options: Unpack[FormatOptions],
+    ) -> None:
+        names = formats or (out and format_of(out)) or DEFAULT_FORMAT
+        self._formats = list(dict.fromkeys(name.strip().lower() for name in names.split(",")))
+        self._options = options
+        for name in self._formats:
+            check(name, **options)
+        if options.get("spread") and not any(FORMATS[name].has_cues for name in self._formats):
+            with_cues = ", ".join(row.name for row in FORMATS.values() if row.has_cues)
+            raise UsageError(
+                f"--spread does nothing for {names}", fix=f"it is for {with_cues}; leave it out"
+            )
+        self._inputs = inputs
+        self._overwrite = overwrite
+        self._embed_audio = embed_audio
+        if embed_audio and PAGE not in self._formats:
+            raise UsageError("--embed-audio needs an HTML page", fix="add -f html, or leave it out")
+        self._is_single_file = len(self._formats) == 1 and len(inputs) == 1
+        self._out = out
+        if out == STANDARD_OUTPUT and not self._is_single_file:
+            raise UsageError("-o - takes one input and one format", fix="name a folder for several")
+        if out is not None and not self._is_single_file and Path(out).is_file():
+            raise UsageError(f"{out} is a file", fix="several results need a folder")
+        stems = ("timeline" if name == STANDARD_INPUT else name for name in inputs)
+        self._stems = iter(files.distinct_stems(map(naming_path, stems)))
+
+    def next_paths(self) -> Mapping[str, Path | None]:
+        """Return the path of each format of the next input; None is standard output.
+
+        Raises:
+            OutputExistsError: a file exists.
+            OutputError: a file cannot be written, or is an input.
+        """
+        stem = next(self._stems)
+        if self._out == STANDARD_OUTPUT:
+            return {self._formats[0]: None}
+        with files.writing(Path(self._out or ".")):
+            paths = {form: self._path(stem, form) for form in self._formats}
+        files.refuse_inputs(paths.values(), self._inputs)
+        if not self._overwrite:
+            files.refuse_existing(paths.values())
+        for path in paths.values():
+            files.refuse_unwritable_file(path)
+        return paths
+
+    def refuse_unembeddable(self, info: MediaInfo) -> None:
+        """Refuse a recording that `--embed-audio` cannot embed, before it is captioned.
+
+        Raises:
+            UsageError: it has too many bytes, or is not a file.
+        """
+        if self._embed_audio:
+            from captoolkit.api.page import refuse_unembeddable
+
+            refuse_unembeddable(info)
+
+    def write(self, timeline: Timeline, paths: Mapping[str, Path | None]) -> None:
+        """Write a timeline to its paths; print them, and the losses of each format.
+
+        Nothing is written if one of the formats cannot hold the timeline at all.
+        """
+        texts = {form: self._text(timeline, form, path) for form, path in paths.items()}
+        for form, text in texts.items():
+            for loss in losses(timeline, form, **self._options):
+                print_message(f"{form}: {loss}")
+            path = paths[form]
+            if path is None:
+                sys.stdout.buffer.write(text.encode())
+                sys.stdout.buffer.flush()
+            else:
+                files.write_whole(path, text, overwrite=self._overwrite)
+        for path in paths.values():
+            if path is not None:
+                print_line(display_path(path))
+
+    def _text(self, timeline: Timeline, form: str, path: Path | None) -> str:
+        """Return the timeline in a format; a page refers to its recording from its own folder."""
+        if form != PAGE:
+            return render(timeline, form, **self._options)
+        from captoolkit.api.page import page
+
+        folder = path and path.parent
+        if self._options.get("spread"):
+            timeline = timeline.spread()
+        return page(timeline, folder=folder, embed_audio=self._embed_audio)
+
+    def _path(self, stem: str, form: str) -> Path:
+        name = f"{stem}.{extension_of(form)}"
+        if self._out is None:
+            return Path.cwd() / name
+        out = Path(os.path.abspath(self._out))  # noqa: PTH100 - keeps links as they are
+        ends_as_folder = self._out.endswith(("/", os.sep))
+        return (
+            out if self._is_single_file and not out.is_dir() and not ends_as_folder else out / name
+        )
+
+
+def read_timeline(name: str) -> Timeline:
+    """Return the timeline in a file; `-` is standard input.
+
+    Raises:
+        InputError: the file cannot be read, or is not a timeline.
+    """
+    if name != STANDARD_INPUT:
+        return load(name)
+    try:
+        return parse(sys.stdin.buffer.read().decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "it is not UTF-8 text", fix="give a timeline that captoolkit wrote", path=name
+        ) from error
+
+
+def rescue(timeline: Timeline) -> Path:
+    """Write a timeline that cannot be written to its path into the temporary folder."""
+    folder = Path(tempfile.mkdtemp(prefix="captoolkit-rescued-"))
+    files.write_whole(folder / "timeline.json", render(timeline, "json"), overwrite=False)
+    return folder / "timeline.json"

@@ -1,0 +1,48 @@
+"""Tests of text for the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from captoolkit.cli.show import display_path, display_source, naming_path, plural, print_error
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("talk.wav", "talk.wav"),
+        ("https://user:secret@example.com/a.wav?token=1", "https://example.com/a.wav"),
+        ("https://user:secret@[::1/a.wav", "the URL"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(name: str, expected: str) -> None:
+    """Login and query are left out; an invalid URL is not shown at all."""
+    assert display_source(name) == expected
+
+
+def test_a_path_inside_the_current_folder_is_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other paths do not change."""
+    monkeypatch.chdir(tmp_path)
+    assert display_path(tmp_path / "a" / "b.wav") == str(Path("a", "b.wav"))
+    assert display_path(tmp_path.parent / "b.wav") == str(tmp_path.parent / "b.wav")
+
+
+def test_a_url_names_its_files_by_its_last_part() -> None:
+    """The stem of a URL is that of its path."""
+    assert naming_path("https://example.com/talks/night.wav?x=1").stem == "night"
+    assert naming_path("talks/night.wav").stem == "night"
+
+
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line breaks become `?`, and the request id follows."""
+    print_error("a\nb", request_id="r-1")
+    assert capsys.readouterr().err == "error: a?b [request id r-1]\n"
+
+
+def test_numbers_have_separators() -> None:
+    """Only 1 is singular."""
+    assert [plural(n, "token") for n in (0, 1, 30_750)] == ["0 tokens", "1 token", "30,750 tokens"]
