@@ -1,10 +1,10 @@
-"""ffmpeg: find it, ask it what it can do, run it. The only module that starts a process.
+"""Find ffmpeg, query its abilities, run it. The only module that starts a process.
 
-Rules: argument lists are built by ffmpeg-python's `compile()` and run without a shell; a source is
-an absolute `file:` URL read under a protocol whitelist and a list of demuxers that hold media and
-nothing else (no playlists, no scripts, no devices); whoever waits for ffmpeg waits a bounded time;
-every child is reaped, also when the caller raises, and sees no terminal signal of its own. There
-is no ffprobe here: the ffmpeg that comes with the package has none beside it.
+Rules: ffmpeg-python's `compile()` builds argument lists, which run without a shell. A source is an
+absolute `file:` URL, read under a protocol whitelist and a list of demuxers for media alone (no
+playlists, no scripts, no devices). Every wait for ffmpeg is bounded. Every child is reaped, also
+when the caller raises, and receives no signal of the terminal. captoolkit uses no ffprobe, because
+the bundled ffmpeg comes without it.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ from captoolkit.support.cancel import Closing
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
 NEEDED_ENCODERS = frozenset({"aac", "libmp3lame", "libopencore_amrnb", "pcm_s16le"})
 TESTED_VERSION = "9.0.2"  # brought by imageio-ffmpeg as pinned in constraints.txt
-# Debian 12 has it, and the tests of sound run on it as well where it is installed. Builds from
-# git have no number, so that programs are compared by libavutil (source: ffmpeg, doc/APIchanges).
+# Debian 12 has it, and the media tests also run on it where it is installed. Builds from git have
+# no number, so programs are compared by libavutil (source: ffmpeg, doc/APIchanges).
 OLDEST_VERSION, OLDEST_AVUTIL = "5.1", (57, 28)
 WAY_OUT = (
     f"pip install imageio-ffmpeg, or set {ENVIRONMENT_VARIABLE} to ffmpeg {OLDEST_VERSION} or newer"
 )
 
-STALL_S = 60.0  # longest single wait for output, or for room in its input
-TOTAL_S = 6 * 3600.0  # longest wait for one ffmpeg altogether, the caller's own time not counted
+STALL_S = 60.0  # longest single wait for output, or for room in the input
+TOTAL_S = 6 * 3600.0  # longest total wait for one ffmpeg, without the caller's own time
 HEADER_S = 60.0  # longest wait for a header
 STDERR_TAIL_BYTES = 4096
 MAX_HEADER_BYTES = 1 << 20
-MAX_ALLOCATION_BYTES = 1 << 28  # one block of memory inside ffmpeg; refuses hostile headers
+MAX_ALLOCATION_BYTES = 1 << 28  # one allocation inside ffmpeg; refuses hostile headers
 BOUNDS = ("-max_alloc", str(MAX_ALLOCATION_BYTES))
-# What would colour the header that is read here, or make ffmpeg write a log of its own.
+# Variables that colour the header which is parsed here, or make ffmpeg write a log.
 UNWANTED_ENVIRONMENT = frozenset({"AV_LOG_FORCE_256COLOR", "AV_LOG_FORCE_COLOR", "FFREPORT"})
-# What reads strangers' files gets no keys to hold.
+# ffmpeg reads untrusted files, so it receives no keys.
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 PROTOCOLS = "file,pipe"
-# Demuxers that hold sound, by ffmpeg's names. What is missing here is missing on purpose: hls,
-# dash, imf, concat, sdp and rtp open what a file's text tells them to; avisynth, sbg and lavfi
-# run scripts; tty, image2 and the subtitle readers find "media" in any text or picture.
+# Demuxers of sound, by ffmpeg's names. Others are missing on purpose: hls, dash, imf, concat, sdp
+# and rtp open the addresses in a file's text; avisynth, sbg and lavfi run scripts; tty, image2 and
+# the subtitle demuxers find "media" in any text or picture.
 DEMUXERS = (
     "aa,aac,aax,ac3,ac4,act,adx,aea,aiff,alp,amr,amrnb,amrwb,ape,aptx,aptx_hd,asf,ast,au,avi,avr,"
     "bonk,caf,codec2,daud,dhav,dsf,dss,dts,dtshd,dv,eac3,epaf,flac,flv,g722,g723_1,g726,g729,"
@@ -66,7 +66,7 @@ DEMUXERS = (
     "mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nsv,nut,ogg,oma,osq,paf,pvf,qcp,qoa,rka,rm,rso,"
     "sbc,sds,shn,sox,spdif,swf,tak,truehd,tta,ty,voc,vqf,w64,wav,wavarc,wsd,wtv,wv,wve,xwma"
 )
-# How ffmpeg says that a file is of another kind, with all of these names; and how it is said here.
+# ffmpeg's message about a file of another kind, which lists all these names; and our replacement.
 NOT_LISTED = "Format not on whitelist"
 UNREAD_KIND = "a playlist, a script, subtitles or a picture"
 
@@ -210,7 +210,7 @@ def _output(argv: Sequence[str]) -> str:
 
 
 def source(path: str | Path, **options: Any) -> Any:
-    """Return ffmpeg-python's input node for an untrusted media file, fenced in."""
+    """Return ffmpeg-python's input node for an untrusted media file, inside the fence."""
     import ffmpeg
 
     return ffmpeg.input(
@@ -219,7 +219,7 @@ def source(path: str | Path, **options: Any) -> Any:
 
 
 def own_source(path: str | Path, *, demuxer: str) -> Any:
-    """Return the input node for a file that captoolkit has written, read as what it is."""
+    """Return the input node for a file that captoolkit has written, with its known demuxer."""
     import ffmpeg
 
     return ffmpeg.input(file_url(path), f=demuxer, protocol_whitelist=PROTOCOLS)
@@ -233,7 +233,7 @@ def output(nodes: Sequence[Any], path: str | Path, **options: Any) -> Any:
 
 
 def raw_source(*, rate_hz: int, channels: int, sample_format: str = "f32le", **options: Any) -> Any:
-    """Return the input node for samples written to standard input: float32 if nothing is said."""
+    """Return the input node for samples on standard input, float32 by default."""
     import ffmpeg
 
     return ffmpeg.input(
@@ -247,16 +247,16 @@ def raw_source(*, rate_hz: int, channels: int, sample_format: str = "f32le", **o
 
 
 def file_url(path: str | Path) -> str:
-    """Return `path` as ffmpeg cannot misread it: absolute, and behind `file:`.
+    """Return `path` in a form that ffmpeg cannot misread: absolute, and behind `file:`.
 
-    A name may hold anything; without the prefix a leading `-` reads as an option and a colon as
-    the end of a protocol's name.
+    Without the prefix ffmpeg reads a leading `-` as an option, and a colon as the end of a
+    protocol's name.
     """
     return _Name(f"file:{Path(path).absolute()}")
 
 
 class _Name(str):
-    """A name in a node. ffmpeg-python encodes `str(name)` as UTF-8; not every name can be."""
+    """A name in a node. ffmpeg-python encodes `str(name)` as UTF-8, which fails for some names."""
 
     __slots__ = ()
 
@@ -272,13 +272,13 @@ def compile_argv(node: Any) -> list[str]:
 
 
 def header(path: str | Path) -> str:
-    """Return what ffmpeg tells of a media file's container and streams, as it prints it."""
+    """Return ffmpeg's description of a media file: its container and streams, as printed."""
     import ffmpeg
 
     argv = ffmpeg.output(source(path), "-").compile(
         cmd=[find().path, "-nostdin", "-hide_banner", *BOUNDS]
     )
-    # Without an output ffmpeg stops after the header, with status 1 whether or not it liked it.
+    # Without an output ffmpeg stops after the header, always with status 1.
     with Process(argv[:-1], total_s=HEADER_S, tail_bytes=MAX_HEADER_BYTES) as process:
         process.read_all(MAX_HEADER_BYTES)
         process.wait()
@@ -291,19 +291,19 @@ Result = TypeVar("Result")
 
 
 class Process(Closing):
-    """One running ffmpeg: read from it, write to it, and be sure that it ends.
+    """A running ffmpeg, which always ends.
 
-    A context manager; leaving it ends the child whatever happened. Reading and writing may be
-    done by one thread each.
+    A context manager; leaving it ends the child in any case. One thread may read while another one
+    writes.
 
     Args:
         argv: the program and its arguments.
-        feed: whether it gets input from here.
-        total_s: how long it may be waited for altogether.
-        stall_s: how long a single wait may last; `STALL_S` if None.
-        tail_bytes: how much of what it complains of is kept.
-        writes: the file that it makes without a word, or the folder it makes files in: as long as
-            anything there changes it is at work, however long the wait.
+        feed: True to write to its standard input.
+        total_s: the longest total wait.
+        stall_s: the longest single wait; `STALL_S` if None.
+        tail_bytes: how many of the last bytes of its standard error are kept.
+        writes: the file or the folder that it writes. A change there counts as progress, so that a
+            single wait may last longer.
     """
 
     def __init__(
@@ -342,7 +342,7 @@ class Process(Closing):
         """Return `size_bytes` of output, fewer only at its end."""
         assert self._child.stdout is not None
         stdout = self._child.stdout
-        return self._patiently(lambda: stdout.read(size_bytes))
+        return self._run_watched(lambda: stdout.read(size_bytes))
 
     def read_all(self, limit_bytes: int) -> bytes:
         """Return all output.
@@ -360,39 +360,39 @@ class Process(Closing):
         assert self._child.stdout is not None
         stdout = self._child.stdout
         rest = b""
-        while chunk := self._patiently(lambda: stdout.read1(1 << 16)):  # type: ignore[attr-defined]
+        while chunk := self._run_watched(lambda: stdout.read1(1 << 16)):  # type: ignore[attr-defined]
             *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
         if rest:
             yield rest
 
     def write(self, data: bytes | memoryview) -> None:
-        """Give ffmpeg input.
+        """Write to ffmpeg's standard input.
 
         Raises:
-            ToolError: it ended before it had taken everything.
+            ToolError: ffmpeg ended before it had read everything.
         """
         assert self._child.stdin is not None
         stdin = self._child.stdin
         try:
-            self._patiently(lambda: stdin.write(data))
+            self._run_watched(lambda: stdin.write(data))
         except (BrokenPipeError, OSError):
             self.finish()
             raise self._error("ffmpeg ended before it had read its input") from None
 
     def end_input(self) -> None:
-        """Tell ffmpeg that there is no more input."""
+        """Close ffmpeg's standard input."""
         assert self._child.stdin is not None
-        with self._closing, contextlib.suppress(BrokenPipeError):  # its status says why it ended
+        with self._closing, contextlib.suppress(BrokenPipeError):  # its exit status has the reason
             self._child.stdin.close()
 
     def wait(self) -> int:
         """Wait for the end and return the exit status (negative: ended by that signal).
 
         Raises:
-            ToolTimeoutError: it made no progress and was ended.
+            ToolTimeoutError: ffmpeg made no progress and was ended.
         """
-        status = self._patiently(self._child.wait)
+        status = self._run_watched(self._child.wait)
         self._helpers[0].join()
         return status
 
@@ -408,8 +408,8 @@ class Process(Closing):
             raise self._error(f"ffmpeg failed ({last_line(self.stderr_tail)})")
 
     def close(self) -> None:
-        """End the child if it runs, reap it, and let go of its pipes; may be called twice."""
-        if os.getpid() != self._owner:  # a fork's copy of us: the child is not its own
+        """End the child if it runs, reap it, and close its pipes; may be called twice."""
+        if os.getpid() != self._owner:  # in a fork of this process, whose child it is not
             return
         if self._child.poll() is None:
             self.kill()
@@ -417,7 +417,7 @@ class Process(Closing):
         self._ended.set()
         for helper in self._helpers:
             helper.join()
-        with self._closing:  # a pipe that two threads close at once may fail for the second
+        with self._closing:  # closing a pipe in two threads at once may fail in the second
             for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
                 if pipe is not None:
                     with contextlib.suppress(BrokenPipeError):  # unsent input of an ended child
@@ -425,11 +425,11 @@ class Process(Closing):
 
     @property
     def stderr_tail(self) -> str:
-        """The last of what ffmpeg wrote to standard error."""
+        """The end of ffmpeg's standard error."""
         return self._tail.decode(errors="replace")
 
-    def _patiently(self, blocking: Callable[[], Result]) -> Result:
-        """Run a call that waits for ffmpeg, with the watch looking on."""
+    def _run_watched(self, blocking: Callable[[], Result]) -> Result:
+        """Run a call that waits for ffmpeg, under the time limits of `_watch`."""
         thread, since = threading.get_ident(), time.monotonic()
         self._waiting_since[thread] = since
         try:
@@ -441,7 +441,7 @@ class Process(Closing):
                 raise self._timeout()
 
     def _watch(self) -> None:
-        """End the child when somebody has waited for it too long. Runs in a thread."""
+        """End the child when a caller has waited for it too long. Runs in a thread."""
         written, changed_at = _state(self._writes), -math.inf
         while not self._ended.wait(min(1.0, self._stall_s / 4)):
             now, found = time.monotonic(), _state(self._writes)
@@ -456,10 +456,10 @@ class Process(Closing):
                 return
 
     def kill(self) -> None:
-        """Kill the child and what it started: a program may be a script around the real one."""
+        """Kill the child and its own children: the program may be a wrapper script."""
         if sys.platform == "win32":
             self._child.kill()
-        elif self._child.poll() is None:  # once reaped, its number may be somebody else's
+        elif self._child.poll() is None:  # the system may reuse the number of a reaped child
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
@@ -481,7 +481,7 @@ class Process(Closing):
     def _timeout(self) -> ToolTimeoutError:
         return ToolTimeoutError(
             f"ffmpeg was ended: no progress within {self._stall_s:g} s",
-            fix="try again on a machine that is less busy, or look whether the file is damaged",
+            fix="try again on a less busy machine, or check whether the file is damaged",
             argv=self.argv,
             returncode=self._child.returncode,
             stderr_tail=self.stderr_tail,
@@ -493,7 +493,7 @@ _REGISTERING = threading.Lock()
 
 
 def end_all() -> None:
-    """End every ffmpeg of this process; whoever waits for one is told that it failed."""
+    """End every ffmpeg of this process; the threads that wait for one get a ToolError."""
     with _REGISTERING:
         running = tuple(_RUNNING)
     for process in running:
@@ -509,23 +509,23 @@ def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
             stderr=subprocess.PIPE,
             bufsize=1 << 16,
             env={name: value for name, value in os.environ.items() if not _is_unwanted(name)},
-            # Ctrl-C reaches us alone; we end the child and tidy up after it.
+            # Ctrl-C reaches captoolkit alone, which then ends the child and tidies up.
             start_new_session=sys.platform != "win32",
         )
     except OSError as error:
         raise ToolError(f"ffmpeg cannot be started ({error.strerror})", argv=argv) from error
     if hasattr(os, "SCHED_BATCH"):
-        # Its threads hand each other a few hundred samples at a time. As batch work they do not
-        # interrupt one another for it, which takes a sixth off the time of decoding and encoding.
+        # ffmpeg's threads hand each other a few hundred samples at a time. As batch work they do
+        # not interrupt one another, which takes a sixth off the time to decode and encode.
         with contextlib.suppress(OSError):
             os.sched_setscheduler(child.pid, os.SCHED_BATCH, os.sched_param(0))
     return child
 
 
 def _state(path: Path | None) -> list[tuple[str, int, int]]:
-    """The size and the time of a file, or of each file in a folder: what changes while one writes.
+    """The size and time of a file, or of each file in a folder; they change while ffmpeg writes.
 
-    The end of an MP4 is only moved about, which leaves its size as it is.
+    At the end of an MP4 ffmpeg only moves bytes, which changes the time alone.
     """
     states = []
     with contextlib.suppress(OSError):  # not there yet, or just gone
@@ -537,12 +537,12 @@ def _state(path: Path | None) -> list[tuple[str, int, int]]:
 
 
 def _is_unwanted(name: str) -> bool:
-    """Whether a variable would change what ffmpeg says, or is nothing it should ever see."""
+    """Whether a variable would change ffmpeg's output, or may hold a secret."""
     return name in UNWANTED_ENVIRONMENT or any(word in name.upper() for word in SECRET_WORDS)
 
 
 def last_line(text: str) -> str:
-    """Return the last line of ffmpeg's complaint, printable and without its `[module @ 0x]`."""
+    """Return the last line of ffmpeg's standard error, printable and without `[module @ 0x]`."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = lines[-1] if lines else "it gave no reason"
     line = line.partition("] ")[2] or line if line.startswith("[") else line
@@ -550,7 +550,7 @@ def last_line(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)[:300]
 
 
-# ffmpeg's words when the system refuses a write, and the system's number for it.
+# ffmpeg's messages when the system refuses a write, and the system's error numbers.
 WRITE_ERRORS = {
     "No space left on device": errno.ENOSPC,
     "File name too long": errno.ENAMETOOLONG,
