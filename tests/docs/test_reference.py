@@ -139,7 +139,7 @@ def test_every_command_is_on_the_page_of_the_command_line() -> None:
 def test_every_public_name_is_in_the_api_reference() -> None:
     """Each name of `captoolkit.__all__` has an entry, and each public module a section."""
     reference = "\n".join(text for page, text in PAGES.items() if page.startswith("docs/reference"))
-    documented = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)$", reference, re.MULTILINE))
+    documented = set(re.findall(r"^\.\. (?:auto\w+|py:data):: ([\w.]+)$", reference, re.MULTILINE))
     assert {f"captoolkit.{name}" for name in PUBLIC_MODULES} <= documented
     errors = import_module("captoolkit.errors")
     for name in captoolkit.__all__:
