@@ -1,0 +1,59 @@
+"""Levels, envelopes and quiet places of files of known sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import captoolkit
+from captoolkit.media import measure_file
+from captoolkit.media.probe_file import probe
+from tests.support.sound import silence, tone, write_wav
+
+RATE_HZ = 16_000
+
+
+def spoken(path: Path, *lengths_s: float) -> Path:
+    """Write tones of these lengths with half a second of silence between them."""
+    parts = []
+    for length_s in lengths_s:
+        parts += [tone(length_s, rate_hz=RATE_HZ), silence(0.5, rate_hz=RATE_HZ)]
+    return write_wav(path, *parts[:-1], rate_hz=RATE_HZ)
+
+
+def test_levels_follow_the_sound(tmp_path: Path) -> None:
+    """Each 100 ms has its own level."""
+    path = spoken(tmp_path / "talk.wav", 1, 1)
+    levels_db = measure_file.levels_db(path, probe(path).default_track)
+    assert len(levels_db) == 25
+    assert (levels_db[:10] > -15).all()
+    assert (levels_db[11:14] < -60).all()
+    assert (levels_db[16:] > -15).all()
+
+
+def test_an_envelope_is_as_long_as_the_track(tmp_path: Path) -> None:
+    """The envelope covers the track, and shows its silence."""
+    path = spoken(tmp_path / "talk.wav", 1, 1)
+    envelope = measure_file.envelope(path, probe(path).default_track)
+    loudness = np.frombuffer(envelope.loudness, np.uint8)
+    middle = len(loudness) // 2
+    assert loudness[middle] < loudness[0]
+    assert loudness[middle] < loudness[-1]
+
+
+def test_cuts_move_to_the_pauses(tmp_path: Path) -> None:
+    """The cut of a plan lies in the pause next to its planned place."""
+    path = spoken(tmp_path / "talk.wav", 65, 50)
+    plan = captoolkit.plan(path, segment="60s")
+    places = measure_file.quiet_places(path, plan)
+    assert len(places) == 1
+    (place,) = places.values()
+    assert place / RATE_HZ == pytest.approx(65.25, abs=0.25)
+
+
+def test_a_plan_without_cuts_has_no_quiet_places(tmp_path: Path) -> None:
+    """A recording in one segment is not decoded for its cuts."""
+    path = spoken(tmp_path / "talk.wav", 1)
+    assert measure_file.quiet_places(path, captoolkit.plan(path)) == {}
