@@ -102,7 +102,9 @@ class Conversation(Closing):
             InputError, ToolError, OutputError, LimitError: the sound cannot be prepared.
             ServiceError: no answer came; the question may be repeated.
         """
-        self._captioner.refuse([*self.messages, _question(text, None if audio is None else "")])
+        self._captioner.check_messages(
+            [*self.messages, _question(text, None if audio is None else "")]
+        )
         question = _question(text, None if audio is None else self._reference(audio))
         answer = self._captioner.ask([*self.messages, question], on_text=on_text)
         self.messages += [question, Message(role=Role.ASSISTANT, text=answer.text)]
@@ -129,7 +131,7 @@ class Conversation(Closing):
                     fix="ask about a part of it: `captoolkit prepare` makes parts that fit",
                 )
             (segment,) = prepared
-            return self._captioner.reference(segment)
+            return self._captioner.audio_reference(segment)
 
 
 def _question(text: str | None, audio: str | None) -> Message:

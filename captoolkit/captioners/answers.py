@@ -1,7 +1,7 @@
-"""What captioning services answer, whatever they speak, document by document: pure.
+"""The answers of captioning services, document by document, in any protocol.
 
-Rules: nothing is taken for granted of a document but that it is a JSON object. How documents come,
-alone or in a stream, is for `reading.py`.
+Rules: pure. A document is a JSON object; nothing else about it is assumed. How documents arrive,
+alone or in a stream, is in `answer_stream.py`.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from captoolkit.net.http_messages import (
 
 JsonObject = dict[str, Any]
 
-# The words of an error stand where the caption belongs (some gateways), often after its code.
+# Some gateways put an error's message where the caption belongs, often after its code.
 ERROR_FINISH = "error_finish"
 _CODED = re.compile(r"\s*([A-Za-z]\w*(?:\.\w+)*): *(\S.*)", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What one document of an answer says: all of it, or in a stream a piece of it.
+class AnswerPart:
+    """The content of one document: a complete answer, or a piece of a streamed one.
 
     Attributes:
-        text: the caption, or a piece of it; empty where there is none.
+        text: the caption, or a piece of it.
         finish_reason: why the model stopped; None as long as it has not.
         usage: the tokens so far.
-        request_id: what the service's support asks for.
-        answer_id: what it calls the answer, for want of a request id.
+        request_id: the id that the service's support needs.
+        answer_id: the answer's own id, used where there is no request id.
     """
 
     text: str = ""
@@ -47,9 +47,9 @@ class Part:
     request_id: str | None = None
     answer_id: str | None = None
 
-    def then(self, later: Part, text: str) -> Part:
-        """Return both as one; what the later one says counts, and `text` is that of both."""
-        return Part(
+    def merged_with(self, later: AnswerPart, text: str) -> AnswerPart:
+        """Return both parts as one, with `text`; otherwise the later part takes precedence."""
+        return AnswerPart(
             text=text,
             finish_reason=later.finish_reason or self.finish_reason,
             usage=self.usage if later.usage == Usage() else later.usage,  # cumulative: never added
@@ -58,11 +58,11 @@ class Part:
         )
 
 
-ReadPart = Callable[[JsonObject], Part]
+ReadPart = Callable[[JsonObject], AnswerPart]
 
 
 def decode(body: bytes) -> object:
-    """Return the JSON value in `body`, None if there is none."""
+    """Return the JSON value in `body`, None if it holds none."""
     try:
         return parse_json(body)
     except ValueError:
@@ -70,11 +70,11 @@ def decode(body: bytes) -> object:
 
 
 def find_fault(document: JsonObject, status_code: int) -> ServiceFault | None:
-    """Return the error that a document holds, None if it holds none.
+    """Return the error that a document states, None if it states none.
 
     The shapes: native `{"code", "message"}`, also under status 200; `{"error": {...}}` of
-    OpenAI's protocol; flat `{"object": "error", "code": 400}` of SGLang and older vLLM, whose
-    code is the status and whose `type` is what others call the code.
+    OpenAI's protocol; flat `{"object": "error", "code": 400}` of SGLang and older vLLM, where the
+    code is the status and `type` is the code of other services.
     """
     error = document.get("error") or None
     holder = error if isinstance(error, dict) else document
@@ -84,18 +84,18 @@ def find_fault(document: JsonObject, status_code: int) -> ServiceFault | None:
     if status_code < 400 and not stated:
         return None
     return ServiceFault(
-        message=plain or text_in(holder, "message", "detail") or _invalid(holder),
+        message=plain or text_in(holder, "message", "detail") or _validation_message(holder),
         code=(None if number else text_in(holder, "code")) or text_in(holder, "type"),
         status_code=status_code if status_code >= 400 else number,
         request_id=text_in(document, "request_id") or text_in(holder, "request_id", "id"),
     )
 
 
-def _invalid(document: JsonObject) -> str:
-    """What FastAPI, under vLLM and SGLang, says of a request that is not as it should be.
+def _validation_message(document: JsonObject) -> str:
+    """Return the message of FastAPI, under vLLM and SGLang, about an invalid request.
 
     ```python
-    >>> _invalid({"detail": [{"loc": ["body", "model"], "msg": "Field required"}]})
+    >>> _validation_message({"detail": [{"loc": ["body", "model"], "msg": "Field required"}]})
     'body.model: Field required'
 
     ```
@@ -109,17 +109,17 @@ def _invalid(document: JsonObject) -> str:
     return f"{where}: {text_in(first, 'msg') or 'not valid'}"
 
 
-def spoken_fault(part: Part, text: str, reply: Response) -> ServiceFault:
-    """Return the error whose words stand where the caption belongs, under `ERROR_FINISH`.
+def fault_in_text(part: AnswerPart, text: str, response: Response) -> ServiceFault:
+    """Return the error whose message stands in place of the caption, under `ERROR_FINISH`.
 
     Args:
-        part: what says so; in a stream, its last piece.
-        text: all the text.
-        reply: what it came in.
+        part: the document that holds it; of a stream, the last one.
+        text: the text of the whole answer.
+        response: the response, for its headers.
 
     ```python
-    >>> part = Part(text="limit_requests: too fast", finish_reason=ERROR_FINISH)
-    >>> spoken_fault(part, part.text, Response(status_code=200, body=b"")).code
+    >>> part = AnswerPart(text="limit_requests: too fast", finish_reason=ERROR_FINISH)
+    >>> fault_in_text(part, part.text, Response(status_code=200, body=b"")).code
     'limit_requests'
 
     ```
@@ -128,22 +128,22 @@ def spoken_fault(part: Part, text: str, reply: Response) -> ServiceFault:
     return ServiceFault(
         message=coded[2] if coded else text,
         code=coded[1] if coded else None,
-        request_id=_request_id(part, reply),
+        request_id=_request_id(part, response),
     )
 
 
-def make_caption(part: Part, reply: Response) -> Caption:
-    """Return the caption that an answer holds.
+def make_caption(part: AnswerPart, response: Response) -> Caption:
+    """Return the caption of a complete answer.
 
     Raises:
-        ServiceError: there is no text in it.
+        ServiceError: the answer holds no text.
     """
-    request_id = _request_id(part, reply)
+    request_id = _request_id(part, response)
     if not part.text.strip():
         raise ServiceError(
             f"the service answered without a caption (finish_reason={part.finish_reason!r})",
-            fix="ask again; if it stays so, give the segment more sound",
-            status_code=reply.status_code,
+            fix="run it again; if it fails again, make the segments longer",
+            status_code=response.status_code,
             request_id=request_id,
         )
     return Caption(
@@ -151,13 +151,13 @@ def make_caption(part: Part, reply: Response) -> Caption:
     )
 
 
-def _request_id(part: Part, reply: Response) -> str | None:
-    header_id = reply.headers.get("x-request-id")
-    return request_id_of(reply, part.request_id or header_id or part.answer_id)
+def _request_id(part: AnswerPart, response: Response) -> str | None:
+    header_id = response.headers.get("x-request-id")
+    return request_id_of(response, part.request_id or header_id or part.answer_id)
 
 
 def content_text(content: object) -> str:
-    """Return the text of a message: a string, or a list of parts that may be empty."""
+    """Return the text of a message: a string, or a list of parts, which may be empty."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -165,7 +165,7 @@ def content_text(content: object) -> str:
 
 
 def finish_reason(value: object) -> str | None:
-    """Return why the model stopped; Model Studio writes the string "null" for not yet."""
+    """Return why the model stopped; Model Studio writes the string "null" while it has not."""
     return clean(value, CODE_CHARS) if isinstance(value, str) and value != "null" else None
 
 
@@ -174,7 +174,7 @@ def make_usage(usage: JsonObject, *, input_name: str, output_name: str) -> Usage
 
     With details (the captioner, OpenAI's protocol) the input includes the audio already. Without
     them (Qwen-Audio: `{"audio_tokens": 85, "input_tokens": 33, "output_tokens": 10}`) it counts
-    the text alone and no total is given. Source: Model Studio, the sample answers of both models.
+    the text alone, and there is no total. Source: Model Studio, the sample answers of both models.
     """
     details = object_in(usage, f"{input_name}_details")
     audio, text = count_in(details, "audio_tokens"), count_in(details, "text_tokens")
@@ -183,8 +183,8 @@ def make_usage(usage: JsonObject, *, input_name: str, output_name: str) -> Usage
     apart = count_in(usage, "audio_tokens")
     if audio is None and apart is not None:
         audio = apart
-        included = total is not None and total == _sum(given, output)
-        if given is not None and not included:
+        is_included = total is not None and total == _sum(given, output)
+        if given is not None and not is_included:
             text, given = given, given + apart
     return Usage(
         audio_tokens=audio,
@@ -199,17 +199,17 @@ def _sum(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
 
 
-# --------------------------------------------------------------- taking apart what may be broken
+# ------------------------------------------------------------ values in a document of any shape
 
 
 def object_in(holder: JsonObject, name: str) -> JsonObject:
-    """Return the object called `name`, an empty one where there is none."""
+    """Return the object called `name`, an empty one if it is missing."""
     value = holder.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def first_choice(holder: JsonObject) -> JsonObject:
-    """Return the first of the `choices`, an empty one where there is none."""
+    """Return the first of the `choices`, an empty object if it is missing."""
     choices = holder.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, dict) else {}
@@ -222,6 +222,6 @@ def text_in(holder: JsonObject, *names: str) -> str | None:
 
 
 def count_in(holder: JsonObject, name: str) -> int | None:
-    """Return the count called `name`, None where there is none."""
+    """Return the count called `name`, None if it is missing or no count."""
     value = holder.get(name)
     return value if type(value) is int and value >= 0 else None

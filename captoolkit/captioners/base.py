@@ -225,15 +225,15 @@ class PaidCaptioner(Captioner, Protocol):
 class ConversationalCaptioner(Captioner, Protocol):
     """A captioner that answers questions."""
 
-    def refuse(self, messages: Sequence[Message]) -> None:
-        """Raise for messages that the model does not take.
+    def check_messages(self, messages: Sequence[Message]) -> None:
+        """Refuse messages that the model does not take.
 
         Raises:
             UsageError: the model does not take one of them, or so many.
         """
         ...
 
-    def reference(self, clip: Clip) -> str:
+    def audio_reference(self, clip: Clip) -> str:
         """Return the text that stands for a clip's sound in a message; upload the clip if needed.
 
         Raises:

@@ -1,6 +1,7 @@
 """Model Studio's own protocol (DashScope): build the request, read the answer.
 
-Rules: pure, bytes in and out. What both protocols share is in `answers.py` and `reading.py`.
+Rules: pure, bytes in and out. `answers.py` and `answer_stream.py` hold the parts that both
+protocols share.
 Source: Model Studio, "Audio understanding (Qwen3-Omni-Captioner)" and "Audio understanding
 (Qwen-Audio)".
 """
@@ -12,8 +13,8 @@ from collections.abc import Sequence
 import msgspec
 
 from captoolkit.captioners.answers import (
+    AnswerPart,
     JsonObject,
-    Part,
     content_text,
     finish_reason,
     first_choice,
@@ -23,7 +24,7 @@ from captoolkit.captioners.answers import (
 )
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message
-from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
+from captoolkit.captioners.service_captioner import ServiceCaptioner, WireProtocol
 from captoolkit.net.http_messages import ServiceRequest
 from captoolkit.services.regions import NATIVE
 from captoolkit.services.service import Service
@@ -31,7 +32,7 @@ from captoolkit.services.service import Service
 # Workspace hosts have been seen to nest an answer deeper than shared ones, and not at all.
 MOST_NESTING = 2
 
-# The last one asks gateways on the way not to hold the answer back, as the service's SDK does.
+# The last header asks gateways on the way not to buffer the answer, as the service's SDK does.
 STREAMED = {
     "Accept": "text/event-stream",
     "X-DashScope-SSE": "enable",
@@ -44,8 +45,9 @@ def build_request(
 ) -> ServiceRequest:
     """Return the request for some messages.
 
-    `parameters` is always sent, even empty: there is an error `BadRequest.EmptyParameters`. What a
-    stream sends each time is asked to be the new text alone; without that it would be all of it.
+    `parameters` is always sent, even empty: there is an error `BadRequest.EmptyParameters`. With
+    `incremental_output` a stream sends the new text alone; without it each piece holds all of the
+    text so far.
 
     ```python
     >>> from captoolkit.captioners.messages import Role
@@ -74,10 +76,10 @@ def _content(message: Message) -> list[JsonObject]:
     return [{name: value} for name, value in parts.items() if value is not None]
 
 
-def read_part(document: JsonObject) -> Part:
-    """Return what one document of an answer says."""
+def read_part(document: JsonObject) -> AnswerPart:
+    """Return the content of one document of an answer."""
     choice = first_choice(_output(document))
-    return Part(
+    return AnswerPart(
         text=content_text(object_in(choice, "message").get("content")),
         finish_reason=finish_reason(choice.get("finish_reason")),
         usage=make_usage(
@@ -88,7 +90,7 @@ def read_part(document: JsonObject) -> Part:
 
 
 def _output(document: JsonObject) -> JsonObject:
-    """Return what holds the choices: the document, its `output`, or the output's `output`."""
+    """Return the object with the choices: the document, its `output`, or the output's `output`."""
     holder = document
     for _ in range(MOST_NESTING):
         if "choices" not in holder:

@@ -1,4 +1,4 @@
-"""What is said to a model and by it: pure values, before any protocol has put them into words."""
+"""The messages of a request, before a protocol encodes them, and the check against a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from captoolkit.model import Target
 
 
 class Role(StrEnum):
-    """Whose words a message holds."""
+    """The author of a message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -20,11 +20,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message: sound, words, or both.
+    """One message: sound, text, or both.
 
     Attributes:
-        audio: `data:;base64,...`, `oss://...` or an http(s) URL; None where there is no sound.
-        text: the words; None where there are none.
+        audio: `data:;base64,...`, `oss://...` or an http(s) URL; None without sound.
+        text: None without text.
     """
 
     role: Role
@@ -32,16 +32,16 @@ class Message:
     text: str | None = None
 
 
-def refuse_excess(messages: Sequence[Message], row: Target | None) -> None:
-    """Refuse what a model does not take, before anything is sent.
+def check_messages(messages: Sequence[Message], row: Target | None) -> None:
+    """Refuse messages that a model does not take, before anything is sent.
 
     Args:
-        messages: what would be sent.
-        row: what the model takes; None where nobody knows, and then it takes everything.
+        messages: the messages of one request.
+        row: the model's target; None for an unknown model, which is assumed to take everything.
 
     Raises:
-        UsageError: it takes no prompt, no system message, one turn or so many sounds, and gets
-            more; or there is nothing to answer.
+        UsageError: there is no question; or the model takes no prompt, no system message, one turn
+            or a limited number of sounds, and the messages hold more.
     """
     if (
         not messages
@@ -54,16 +54,16 @@ def refuse_excess(messages: Sequence[Message], row: Target | None) -> None:
     sounds = sum(message.audio is not None for message in messages)
     turns = sum(message.role is Role.USER for message in messages)
     most = row.limit("files_per_request")
-    asked = (
+    features = (
         (row.system, "a system message", any(one.role is Role.SYSTEM for one in messages)),
         (row.prompt, "a prompt", any(one.text and one.role is Role.USER for one in messages)),
         (row.turns, "a second question", turns > 1),
         (False, f"more than {most} sound a request", most is not None and sounds > most),
         (row.prompt, "a request without sound", sounds == 0),
     )
-    for is_taken, what, is_there in asked:
-        if is_there and not is_taken:
+    for is_taken, feature, is_present in features:
+        if is_present and not is_taken:
             raise UsageError(
-                f"{row.models[0]} does not take {what}: it describes one sound, and that is all",
-                fix="leave it out, or ask a model that takes it (`captoolkit targets` says which)",
+                f"{row.models[0]} does not take {feature}: it describes one sound",
+                fix="leave it out, or ask a model that takes it (`captoolkit targets` lists them)",
             )

@@ -1,8 +1,8 @@
 """OpenAI's chat protocol: build the request, read the answer.
 
-Spoken by Model Studio's compatible mode and by self-hosted servers, which want the sound put
-differently; the `Dialect` is the one switch. Rules: pure, bytes in and out. What both protocols
-share is in `answers.py` and `reading.py`.
+Model Studio's compatible mode and self-hosted servers speak it, and differ in how a message carries
+sound (`Dialect`). Rules: pure, bytes in and out. `answers.py` and `answer_stream.py` hold the parts
+that both protocols share.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import partial
 import msgspec
 
 from captoolkit.captioners.answers import (
+    AnswerPart,
     JsonObject,
-    Part,
     content_text,
     finish_reason,
     first_choice,
@@ -24,14 +24,14 @@ from captoolkit.captioners.answers import (
 )
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
+from captoolkit.captioners.service_captioner import ServiceCaptioner, WireProtocol
 from captoolkit.net.http_messages import ServiceRequest
 from captoolkit.services.regions import COMPATIBLE
 from captoolkit.services.service import Dialect, Service
 
-# Model Studio wants the whole data URI where OpenAI wants bare Base64, and no `format` key (Model
-# Studio, "Audio understanding (Qwen3-Omni-Captioner)"). vLLM and SGLang put a prefix of their own
-# before what they find in `input_audio`; `audio_url` takes the data URI as it is.
+# Model Studio takes a data URI where OpenAI takes bare Base64, and no `format` key (Model Studio,
+# "Audio understanding (Qwen3-Omni-Captioner)"). vLLM and SGLang put a prefix of their own before
+# the content of `input_audio`; their `audio_url` takes the unchanged data URI.
 PARTS: dict[Dialect, Callable[[str], JsonObject]] = {
     Dialect.MODEL_STUDIO: lambda audio: {"type": "input_audio", "input_audio": {"data": audio}},
     Dialect.AUDIO_URL: lambda audio: {"type": "audio_url", "audio_url": {"url": audio}},
@@ -66,7 +66,7 @@ def build_request(
 
 
 def _content(message: Message, dialect: Dialect) -> str | list[JsonObject]:
-    """A user's message in parts; others' as a string, which is what every server takes of them."""
+    """Return a user's message in parts, others as a string: every server accepts that."""
     if message.role is not Role.USER:
         return message.text or ""
     parts = [] if message.audio is None else [PARTS[dialect](message.audio)]
@@ -74,11 +74,11 @@ def _content(message: Message, dialect: Dialect) -> str | list[JsonObject]:
     return [*parts, *words]
 
 
-def read_part(document: JsonObject) -> Part:
-    """Return what one document of an answer says: all of it, or in a stream what is new."""
+def read_part(document: JsonObject) -> AnswerPart:
+    """Return the content of one document: a complete answer, or the new text of a stream."""
     choice = first_choice(document)
     words = object_in(choice, "message") or object_in(choice, "delta")
-    return Part(
+    return AnswerPart(
         text=content_text(words.get("content")),
         finish_reason=finish_reason(choice.get("finish_reason")),
         usage=make_usage(
@@ -93,7 +93,7 @@ def read_part(document: JsonObject) -> Part:
 
 
 def protocol(dialect: Dialect) -> WireProtocol:
-    """Return how a server of this dialect is spoken to."""
+    """Return the wire protocol in a dialect."""
     return WireProtocol(
         name=COMPATIBLE.name,
         build=partial(build_request, dialect=dialect),

@@ -1,11 +1,11 @@
-"""Model Studio's temporary storage: a file goes there, and a request names it as `oss://...`.
+"""Model Studio's temporary storage: upload a file, and name it as `oss://...` in a request.
 
-Three steps: ask for a policy, send a form with the file to the host that the policy names, use the
-file's key. Rules: the form goes without our key, over TLS, or to this machine if the service is on
-it too; each file gets a name that nobody else has, as the policy forbids to overwrite; nothing of
-a policy is shown, for it signs for the account. A file is kept for 48 hours, for the model that
-the policy was asked for. Source: Model Studio, "Upload local files to obtain temporary URLs", and
-the recorded requests of its SDK.
+Three steps: request a policy, send a form with the file to the host that the policy names, use the
+file's key. Rules: the form goes without the key of the service, over TLS, or to this machine if the
+service is on it too. Each file gets a unique name, as the policy forbids to overwrite. No part of a
+policy is shown, for it signs for the account. The storage keeps a file for 48 hours, for the model
+that the policy was requested for. Source: Model Studio, "Upload local files to obtain temporary
+URLs", and the recorded requests of its SDK.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ RESOLVE = {"X-DashScope-OssResourceResolve": "enable"}  # without it the service
 PATH = "/uploads"
 UNKNOWN_TYPE = "application/octet-stream"
 MIB = 2**20
-# How the codes of the storage's refusals begin. Its own words are those of another service than
-# the one that is asked: `AccessDenied` says there that a policy is old, and nothing of the account.
+# The prefix for error codes of the storage, which is another service: its `AccessDenied` is about
+# an old policy, not about the account.
 REFUSED = "UploadRefused"
 
-# The form's fields, and what they are called in the policy.
+# The form's fields, and their names in the policy.
 FIELDS = {
     "OSSAccessKeyId": "oss_access_key_id",
     "Signature": "signature",
@@ -55,14 +55,14 @@ FIELDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """Leave to send a file.
+class UploadPolicy:
+    """The permission to upload a file.
 
     Attributes:
-        host: where it goes.
-        folder: what its key begins with.
-        fields: what the form says for it.
-        max_bytes: how large it may be; None where that is not said.
+        host: the storage.
+        folder: the beginning of the file's key.
+        fields: signed fields of the form.
+        max_bytes: the size limit; None where the policy states none.
     """
 
     host: str
@@ -71,56 +71,56 @@ class Policy:
     max_bytes: int | None
 
 
-def upload(file: Path, *, model: str, sender: Transport) -> str:
-    """Send a file to the storage of the service that `sender` asks; return its `oss://` URL.
+def upload(file: Path, *, model: str, transport: Transport) -> str:
+    """Send a file to the service's storage; return its `oss://` URL.
 
     Raises:
-        ServiceError: the service gives no leave, or the storage refuses the file.
+        ServiceError: the service gives no policy, or the storage refuses the file.
         ServiceConnectionError: one of the two cannot be reached.
     """
     policy = read_policy(
-        sender.post(policy_request(model, sender.base_url)), base_url=sender.base_url
+        transport.post(policy_request(model, transport.base_url)), base_url=transport.base_url
     )
     form = make_form(policy, file, name=unique_name(file))
-    refuse_large(policy, file)
+    check_size(policy, file)
     try:
-        reply = sender.send_form(form)
+        response = transport.send_form(form)
     except ServiceConnectionError:
         raise
     except ServiceError as error:
         raise _refusal(error.problem, status_code=error.status_code) from error
-    refuse_refusal(reply)
+    check_storage_response(response)
     return OSS_SCHEME + form.fields["key"]
 
 
 def policy_request(model: str, base_url: str) -> ServiceRequest:
-    """Return the request for leave to send a file that `model` will be asked about."""
+    """Return the request for a policy, for a file that a request to `model` will name."""
     query = urlencode({"action": "getPolicy", "model": model})
     return ServiceRequest(method="GET", path=f"{PATH}?{query}", base_url=uploads_url(base_url))
 
 
-def read_policy(reply: Response, *, base_url: str) -> Policy:
-    """Return the leave that the service gives.
+def read_policy(response: Response, *, base_url: str) -> UploadPolicy:
+    """Return the policy in a response.
 
     Raises:
-        ServiceError: it gives none, or one that nobody can use safely.
+        ServiceError: there is no policy, or its host is not safe.
     """
-    document = decode(reply.body)
+    document = decode(response.body)
     document = document if isinstance(document, dict) else {}
-    fault = find_fault(document, reply.status_code)
+    fault = find_fault(document, response.status_code)
     if fault is not None:
-        raise service_error(fault, reply)
+        raise service_error(fault, response)
     data = object_in(document, "data")
     host = text_in(data, "upload_host") or ""
     values = {name: _text(data.get(key)) for name, key in FIELDS.items()}
     if not values["policy"] or not values["Signature"] or not text_in(data, "upload_dir"):
-        raise service_error(ServiceFault(message="no leave to upload a file"), reply)
+        raise service_error(ServiceFault(message="no permission to upload a file"), response)
     if not _is_safe(host, base_url):
         raise service_error(
-            ServiceFault(message=f"a host to upload to that is not safe: {host}"), reply
+            ServiceFault(message=f"an upload host that is not safe: {host}"), response
         )
     most_mib = count_in(data, "max_file_size_mb")
-    return Policy(
+    return UploadPolicy(
         host=host,
         folder=text_in(data, "upload_dir") or "",
         fields={name: value for name, value in values.items() if value},
@@ -129,14 +129,14 @@ def read_policy(reply: Response, *, base_url: str) -> Policy:
 
 
 def _text(value: Any) -> str:
-    """A policy's value as a form says it: some services write `true` where others write "true"."""
+    """Return a policy's value as text: some services write `true`, others "true"."""
     return (
         str(value).lower() if isinstance(value, bool) else value if isinstance(value, str) else ""
     )
 
 
 def _is_safe(host: str, base_url: str) -> bool:
-    """Whether a form may go there: encrypted, or not leaving this machine, where we are already."""
+    """Return whether a form may go to a host: over TLS, or from this machine to itself."""
     try:
         parts = urlsplit(host)
         name = parts.hostname or ""
@@ -144,18 +144,18 @@ def _is_safe(host: str, base_url: str) -> bool:
         return False
     if not name or "@" in parts.netloc:
         return False
-    stays = is_loopback(name) and is_loopback(urlsplit(base_url).hostname or "")
-    return parts.scheme == "https" or (parts.scheme == "http" and stays)
+    is_local = is_loopback(name) and is_loopback(urlsplit(base_url).hostname or "")
+    return parts.scheme == "https" or (parts.scheme == "http" and is_local)
 
 
 def unique_name(file: Path) -> str:
-    """Return a name that nobody else has, with a file's ending if that is a plain one."""
+    """Return a unique name, with the file's suffix if that is plain ASCII."""
     ending = file.suffix.lower()
     is_plain = ending.isascii() and ending[1:].isalnum()
     return uuid.uuid4().hex + (ending if is_plain else "")
 
 
-def make_form(policy: Policy, file: Path, *, name: str) -> UploadForm:
+def make_form(policy: UploadPolicy, file: Path, *, name: str) -> UploadForm:
     """Return the form that sends a file under a name."""
     media_type = mimetypes.guess_type(name)[0] or UNKNOWN_TYPE
     fields = {
@@ -167,49 +167,49 @@ def make_form(policy: Policy, file: Path, *, name: str) -> UploadForm:
     return UploadForm(url=policy.host, fields=fields, file=file, name=name, media_type=media_type)
 
 
-def refuse_large(policy: Policy, file: Path) -> None:
-    """Refuse a file that the storage would not take, before a byte of it is sent.
+def check_size(policy: UploadPolicy, file: Path) -> None:
+    """Refuse a file over the policy's size limit, before a byte is sent.
 
     Raises:
-        ServiceError: it is too large.
+        ServiceError: the file is too large.
     """
     size_bytes = file.stat().st_size
     if policy.max_bytes is not None and size_bytes > policy.max_bytes:
         raise ServiceError(
-            f"the service takes uploads of at most {format_size(policy.max_bytes)}, and this is "
-            f"{format_size(size_bytes)}",
+            f"the service takes uploads of at most {format_size(policy.max_bytes)}, and the file "
+            f"has {format_size(size_bytes)}",
             fix="cut shorter segments (--max-segment)",
         )
 
 
-def refuse_refusal(reply: Response) -> None:
-    """Raise what a storage says when it does not take a file: XML, of which three words are read.
+def check_storage_response(response: Response) -> None:
+    """Raise for a refusal of the storage: XML, of which three elements are read.
 
     Raises:
-        ServiceError: it did not.
+        ServiceError: the storage refused the file.
     """
-    if reply.status_code == 200:
+    if response.status_code == 200:
         return
-    text = reply.body[: 1 << 16].decode(errors="replace")
-    code = _word("Code", text, CODE_CHARS)
-    message = _word("Message", text, MESSAGE_CHARS) or "no reason given"
-    label = f"HTTP {reply.status_code} {code}" if code else f"HTTP {reply.status_code}"
+    text = response.body[: 1 << 16].decode(errors="replace")
+    code = _element("Code", text, CODE_CHARS)
+    message = _element("Message", text, MESSAGE_CHARS) or "no reason given"
+    label = f"HTTP {response.status_code} {code}" if code else f"HTTP {response.status_code}"
     raise _refusal(
         f"{label}: {message.rstrip('. ')}",
-        status_code=reply.status_code,
+        status_code=response.status_code,
         code=code,
-        request_id=request_id_of(reply, _word("RequestId", text, CODE_CHARS)),
-        retry_after_s=retry_after_s(reply.headers),
+        request_id=request_id_of(response, _element("RequestId", text, CODE_CHARS)),
+        retry_after_s=retry_after_s(response.headers),
     )
 
 
-def _refusal(problem: str, *, code: str | None = None, **told: Any) -> ServiceError:
+def _refusal(problem: str, *, code: str | None = None, **details: Any) -> ServiceError:
     code = f"{REFUSED}.{code}" if code else REFUSED
     fix = find_rule(code=code, message="", status_code=None).fix
-    return ServiceError(f"the upload was refused, {problem}", fix=fix, code=code, **told)
+    return ServiceError(f"the upload was refused, {problem}", fix=fix, code=code, **details)
 
 
-def _word(name: str, text: str, most_chars: int) -> str | None:
-    """The text of an XML element without elements in it; no entity of its own is followed."""
-    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
-    return clean(html.unescape(found[1]), most_chars) if found else None
+def _element(name: str, text: str, most_chars: int) -> str | None:
+    """Return the text of an XML element without children; entities of a DTD are not expanded."""
+    match = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    return clean(html.unescape(match[1]), most_chars) if match else None

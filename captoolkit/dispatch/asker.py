@@ -163,7 +163,7 @@ class PaidAsker:
             self._captioner, ConversationalCaptioner
         ):
             return segment
-        return replace(segment, via=Via.URL, url=self._captioner.reference(segment))
+        return replace(segment, via=Via.URL, url=self._captioner.audio_reference(segment))
 
     def _request(self, segment: ReadySegment, attempts: Attempts) -> Caption:
         """Return the caption of one request, sent when budget and rate limiter allow it."""

@@ -1,11 +1,11 @@
-r"""Server-sent events as they come: bytes in, events out.
+r"""Server-sent events while they arrive: bytes in, events out.
 
-Rules: pure and incremental; a block may end anywhere, inside a letter too. Tolerant of what Model
-Studio and gateways in front of it send: no space after the colon, no blank line between events,
-any line ending, the real status in a comment (`:HTTP_STATUS/429`), which other readers drop. What
-is no field of an event (HTML, a JSON document) gives no event. Source of the format: WHATWG HTML,
-"Server-sent events"; of its exceptions: Model Studio, "Audio understanding (Qwen-Audio)", and the
-code of its SDK for older gateways.
+Rules: pure and incremental; a block may end anywhere, even within a letter. The decoder tolerates
+the streams of Model Studio and of gateways in front of it: no space after the colon, no blank line
+between events, any line ending, the real status in a comment (`:HTTP_STATUS/429`), which other
+decoders drop. A line that is no field of an event (HTML, a JSON document) gives no event. Source of
+the format: WHATWG HTML, "Server-sent events"; of the exceptions: Model Studio, "Audio understanding
+(Qwen-Audio)", and the code of its SDK for older gateways.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from captoolkit.net.http_messages import parse_json
 
 STATUS_COMMENT = b":HTTP_STATUS/"
-DONE = b"[DONE]"  # how OpenAI's protocol ends a stream
+DONE = b"[DONE]"  # the end of a stream in OpenAI's protocol
 BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class ServerSentEvent:
     """One event.
 
     Attributes:
-        data: what it carries, UTF-8.
-        status: what stood in the comment, such as `429`; empty where there was none.
+        data: UTF-8.
+        status: the status in the comment, such as `429`; empty without one.
     """
 
     data: bytes
@@ -34,15 +34,15 @@ class Event:
 
     @property
     def is_done(self) -> bool:
-        """Whether this is the mark at the end of a stream."""
+        """Whether the event marks the end of the stream."""
         return self.data == DONE
 
 
-class Decoder:
-    r"""Takes the bytes of a stream, block by block, and gives its events.
+class SseDecoder:
+    r"""Decodes a stream, block by block.
 
     ```python
-    >>> decoder = Decoder()
+    >>> decoder = SseDecoder()
     >>> [event.data for event in decoder.feed(b"id:1\ndata:{}\nid:2\nda")]
     [b'{}']
     >>> [event.data for event in (*decoder.feed(b"ta: [DONE]"), *decoder.end())]
@@ -52,30 +52,30 @@ class Decoder:
     """
 
     def __init__(self) -> None:
-        self._held: list[bytes] = []  # the beginning of a line whose end has not come
+        self._held: list[bytes] = []  # the beginning of an unfinished line
         self._after_cr = False
         self._is_first_line = True
         self._data: list[bytes] = []
         self._status = ""
 
-    def feed(self, block: bytes) -> Iterator[Event]:
+    def feed(self, block: bytes) -> Iterator[ServerSentEvent]:
         """Yield the events that end within this block."""
-        if self._after_cr and block:  # a CRLF that was cut in two is one line's end
+        if self._after_cr and block:  # a CRLF in two blocks is one line ending
             block = block.removeprefix(b"\n")
             self._after_cr = False
         lines = block.splitlines(keepends=True)
         for line in lines:
             self._held.append(line)
             if line.endswith((b"\n", b"\r")):
-                yield from self._line(self._taken())
+                yield from self._line(self._held_line())
         self._after_cr = block.endswith(b"\r")
 
-    def end(self) -> Iterator[Event]:
-        """Yield what the end of the stream completes: an event without a blank line after it."""
-        yield from self._line(self._taken())
+    def end(self) -> Iterator[ServerSentEvent]:
+        """Yield the event that the end of the stream completes, without a blank line after it."""
+        yield from self._line(self._held_line())
         yield from self._event()
 
-    def _taken(self) -> bytes:
+    def _held_line(self) -> bytes:
         line = b"".join(self._held).rstrip(b"\r\n")
         self._held.clear()
         if self._is_first_line:
@@ -83,7 +83,7 @@ class Decoder:
             line = line.removeprefix(BOM)
         return line
 
-    def _line(self, line: bytes) -> Iterator[Event]:
+    def _line(self, line: bytes) -> Iterator[ServerSentEvent]:
         if not line:
             yield from self._event()
             return
@@ -97,9 +97,9 @@ class Decoder:
             self._data.append(value.removeprefix(b" "))
 
     def _is_complete(self) -> bool:
-        """Whether the data so far needs no further line: it is a JSON value, or the end's mark.
+        """Whether the data so far is complete: a JSON value, or the mark of the end.
 
-        Only a first line is looked at: data of several lines comes from who knows blank lines.
+        Only a first line is checked: senders of several lines send blank lines as well.
         """
         if len(self._data) != 1:
             return False
@@ -109,8 +109,8 @@ class Decoder:
             return self._data[0].strip() == DONE
         return True
 
-    def _event(self) -> Iterator[Event]:
+    def _event(self) -> Iterator[ServerSentEvent]:
         data, status = b"\n".join(self._data).strip(), self._status
         self._data, self._status = [], ""
         if data:
-            yield Event(data=data, status=status)
+            yield ServerSentEvent(data=data, status=status)

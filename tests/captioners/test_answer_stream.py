@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope, openai_chat
-from captoolkit.captioners.answer_stream import Pieces, read
+from captoolkit.captioners.answer_stream import StreamedText, read
 from captoolkit.captioners.base import PaidCaptioner
 from captoolkit.captioners.registry import open_captioner
-from captoolkit.captioners.service import WireProtocol
+from captoolkit.captioners.service_captioner import WireProtocol
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.client import Client
@@ -256,12 +256,12 @@ def test_both_kinds_of_stream_give_the_text(text: str, sizes: list[int]) -> None
         edges.append(min(len(text), edges[-1] + size))
     text = text[: edges[-1]]
     growing = [text[:edge] for edge in edges[1:]]
-    cumulative = Pieces(cumulates=True)
+    cumulative = StreamedText(cumulates=True)
     told = [cumulative.take(piece) for piece in growing]
     if len(set(growing)) > 1:
         assert "".join([*told, cumulative.end()]) == cumulative.text == text
 
-    incremental = Pieces(cumulates=False)
+    incremental = StreamedText(cumulates=False)
     parts = [text[one:other] for one, other in itertools.pairwise(edges)]
     assert "".join([*map(incremental.take, parts), incremental.end()]) == text
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from captoolkit.captioners import dashscope, openai_chat
 from captoolkit.captioners.answer_stream import read
 from captoolkit.captioners.failures import RetryKind, rule_for
-from captoolkit.captioners.service import WireProtocol
+from captoolkit.captioners.service_captioner import WireProtocol
 from captoolkit.errors import ServiceConnectionError
 from captoolkit.model import Caption
 from captoolkit.net.http_messages import StreamingResponse

@@ -110,7 +110,7 @@ def ours(name: str, base_url: str, asked: Asked, clip: BytesClip) -> tuple[Capti
     options = {"model": asked.model, "system": asked.system}
     with open_captioner(name, base_url=base_url, api_key=KEY, **options) as captioner:
         assert isinstance(captioner, ConversationalCaptioner)
-        heard = captioner.reference(at(clip, asked.via))
+        heard = captioner.audio_reference(at(clip, asked.via))
         messages = []
         for number, (question, answer) in enumerate(asked.conversation):
             audio = None if number else heard

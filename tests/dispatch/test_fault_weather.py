@@ -22,7 +22,7 @@ import pytest
 
 import captoolkit
 from captoolkit.captioners import dashscope
-from captoolkit.captioners.service import ServiceCaptioner
+from captoolkit.captioners.service_captioner import ServiceCaptioner
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.errors import ServiceError
 from captoolkit.events import Event

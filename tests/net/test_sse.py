@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.net.sse import Decoder, Event
+from captoolkit.net.sse import ServerSentEvent, SseDecoder
 
 
-def events_of(*blocks: bytes) -> list[Event]:
+def events_of(*blocks: bytes) -> list[ServerSentEvent]:
     """All events of a stream that comes in these blocks."""
-    decoder = Decoder()
+    decoder = SseDecoder()
     found = [event for block in blocks for event in decoder.feed(block)]
     return [*found, *decoder.end()]
 
@@ -24,9 +24,9 @@ SAMPLE = (
     'id:3\nevent:error\n:HTTP_STATUS/429\ndata:{"code":"Throttling"}\n\n'
 ).encode()
 FOUND = [
-    Event(data='{"output":"这段"}'.encode(), status="200"),
-    Event(data='{"output":"音频"}'.encode(), status="200"),
-    Event(data=b'{"code":"Throttling"}', status="429"),
+    ServerSentEvent(data='{"output":"这段"}'.encode(), status="200"),
+    ServerSentEvent(data='{"output":"音频"}'.encode(), status="200"),
+    ServerSentEvent(data=b'{"code":"Throttling"}', status="429"),
 ]
 
 
@@ -56,17 +56,17 @@ def test_lines_without_ids_and_blank_lines_are_events_of_their_own() -> None:
     """A new `data:` after complete data is a new event, so is one after `[DONE]`."""
     stream = b'data:{"a":1}\ndata:{"a":2}\n:HTTP_STATUS/500\ndata:{"a":3}\ndata: [DONE]\ndata:{}\n'
     assert events_of(stream) == [
-        Event(data=b'{"a":1}'),
-        Event(data=b'{"a":2}'),
-        Event(data=b'{"a":3}', status="500"),
-        Event(data=b"[DONE]"),
-        Event(data=b"{}"),
+        ServerSentEvent(data=b'{"a":1}'),
+        ServerSentEvent(data=b'{"a":2}'),
+        ServerSentEvent(data=b'{"a":3}', status="500"),
+        ServerSentEvent(data=b"[DONE]"),
+        ServerSentEvent(data=b"{}"),
     ]
 
 
 def test_data_of_several_lines_is_joined() -> None:
     """What is no complete JSON by itself goes on in the next line, as the standard says."""
-    assert events_of(b'data: {"a":\ndata: 1}\n\n') == [Event(data=b'{"a":\n1}')]
+    assert events_of(b'data: {"a":\ndata: 1}\n\n') == [ServerSentEvent(data=b'{"a":\n1}')]
 
 
 @pytest.mark.parametrize(

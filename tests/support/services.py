@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from captoolkit.captioners.answer_stream import read
-from captoolkit.captioners.service import ServiceCaptioner, WireProtocol
+from captoolkit.captioners.service_captioner import ServiceCaptioner, WireProtocol
 from captoolkit.model import Caption, CaptionerInfo
 from captoolkit.net.client import Client
 from captoolkit.net.http_messages import Response, StreamingResponse

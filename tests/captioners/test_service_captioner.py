@@ -13,7 +13,7 @@ from captoolkit.captioners.base import (
     PaidCaptioner,
     ways_to,
 )
-from captoolkit.captioners.messages import Message, Role, refuse_excess
+from captoolkit.captioners.messages import Message, Role, check_messages
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import UsageError
 from captoolkit.model import Via
@@ -47,18 +47,18 @@ def test_the_captioners_nature_is_respected(
 ) -> None:
     """It takes one sound, no words, one turn; and says so in one line."""
     with pytest.raises(UsageError, match=told) as caught:
-        refuse_excess(messages, catalogue.target(target))
+        check_messages(messages, catalogue.target(target))
     assert str(caught.value).isprintable()
 
 
 def test_one_sound_is_one_sound() -> None:
     """Two sounds in one request are more than the captioner's page allows."""
     row = catalogue.target("qwen3-omni-captioner")
-    refuse_excess([SOUND], row)
+    check_messages([SOUND], row)
     talker = catalogue.target("qwen-audio")
-    refuse_excess([BEFORE, ASKED, SAID, WORDS], talker)
-    refuse_excess([SOUND, SAID, SOUND], talker)
-    refuse_excess([BEFORE, ASKED, SAID, WORDS], None)
+    check_messages([BEFORE, ASKED, SAID, WORDS], talker)
+    check_messages([SOUND, SAID, SOUND], talker)
+    check_messages([BEFORE, ASKED, SAID, WORDS], None)
 
 
 def opened(name: str = "dashscope", **options: Any) -> Any:

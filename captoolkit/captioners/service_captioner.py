@@ -1,7 +1,7 @@
-"""A captioner that asks a service: a protocol, a model, and whoever carries the requests.
+"""A captioner that asks a service: a wire protocol, a resolved service, and a transport.
 
-Rules: what the model does not take is refused before anything is sent; what is asked is the same
-whichever way the sound travels and whether or not the answer is streamed.
+Rules: messages that the model does not take are refused before anything is sent. The question is
+the same for each way of sending the sound, streamed or not.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from captoolkit.captioners.answer_stream import ignore, read
+from captoolkit.captioners.answer_stream import ignore_text, read
 from captoolkit.captioners.answers import ReadPart
 from captoolkit.captioners.base import CaptionerSettings, Clip, OnText
-from captoolkit.captioners.messages import Message, Role, refuse_excess
+from captoolkit.captioners.messages import Message, Role, check_messages
 from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE, upload
 from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, Via
@@ -27,55 +27,57 @@ from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
 
-class Build(Protocol):
-    """Puts messages into a request."""
+class BuildRequest(Protocol):
+    """Encodes messages as a request."""
 
     def __call__(
         self, model: str, messages: Sequence[Message], *, streamed: bool
     ) -> ServiceRequest:
-        """Return the request that asks `model`; its answer comes piece by piece if `streamed`."""
+        """Return the request to `model`; its answer arrives piece by piece if `streamed`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireProtocol:
-    """How one kind of service is spoken to.
+    """The protocol of one kind of service.
 
     Attributes:
         name: the captioner's name in the registry.
-        build: puts messages into a request.
+        build: encodes messages as a request.
         read_part: reads one document of an answer.
         cumulates: whether the pieces of a stream may each hold all the text so far.
-        has_uploads: whether its hosts take files to be asked about.
+        has_uploads: whether its hosts take uploads.
     """
 
     name: str
-    build: Build
+    build: BuildRequest
     read_part: ReadPart
     cumulates: bool
     has_uploads: bool
 
 
 class ServiceCaptioner(Closing):
-    """A captioner that asks a service; safe to use from several threads if its sender is.
+    """A captioner that asks a service; safe to use from several threads if its transport is.
 
     Attributes:
-        ways: the ways that the sound may travel.
-        recipe: all that a request says beside the sound, as JSON; never a key.
+        info: name, model and base URL.
+        service: the resolved service.
+        ways: the ways in which it accepts sound.
+        recipe: everything in a request except the sound and the key, as JSON.
     """
 
     def __init__(
         self,
         protocol: WireProtocol,
         service: Service,
-        sender: Transport,
+        transport: Transport,
         *,
         prompt: str | None = None,
         system: str | None = None,
         lacks_key: bool = False,
     ) -> None:
         self._protocol = protocol
-        self._sender = sender
+        self._transport = transport
         self._prompt = prompt or None
         self._system = system or None
         self._lacks_key = lacks_key  # at a host to which the environment's key would go
@@ -84,7 +86,7 @@ class ServiceCaptioner(Closing):
         uploads = {Via.UPLOAD} if protocol.has_uploads else set[Via]()
         self.ways = frozenset({Via.BASE64, Via.URL} | uploads)
         self.recipe = self._recipe()
-        self.refuse([self._question("")])
+        self.check_messages([self._question("")])
 
     @classmethod
     def open(
@@ -116,52 +118,52 @@ class ServiceCaptioner(Closing):
         return f"{type(self).__name__}({self.info!r})"
 
     def caption(self, clip: Clip, *, on_text: OnText | None = None) -> Caption:
-        """Send the clip and return what the service says of it.
+        """Send the clip in its own way (`clip.via`) and return its caption.
 
         Args:
-            clip: goes the way it says itself (`clip.via`).
-            on_text: receives the text piece by piece as it comes.
+            clip: a finished segment.
+            on_text: receives the text piece by piece as it arrives.
 
         Raises:
-            ServiceError: no caption came of it.
-            UsageError: the clip cannot travel that way.
+            ServiceError: the clip gets no caption.
+            UsageError: the service does not accept sound in that way.
         """
-        return self.ask([self._question(self.reference(clip))], on_text=on_text)
+        return self.ask([self._question(self.audio_reference(clip))], on_text=on_text)
 
     def ask(self, messages: Sequence[Message], *, on_text: OnText | None = None) -> Caption:
-        """Send messages, the last of them a question, and return the answer to it.
+        """Send messages, the last of them a question, and return the answer.
 
         Raises:
-            ServiceError: no answer came of it.
-            UsageError: they hold more than the model takes.
+            ServiceError: no answer arrived.
+            UsageError: the model does not take one of the messages, or so many.
         """
-        self.refuse(messages)
-        messages = self._messages(messages)
+        self.check_messages(messages)
+        messages = self._with_system_message(messages)
         request = self._protocol.build(self.info.model, messages, streamed=on_text is not None)
         if any(message.audio and message.audio.startswith(OSS_SCHEME) for message in messages):
             request = dataclasses.replace(request, headers={**request.headers, **RESOLVE})
-        with self._advised(), self._sender.open(request) as arriving:
+        with self._explaining_a_missing_key(), self._transport.open(request) as response:
             return read(
-                arriving,
+                response,
                 self._protocol.read_part,
                 cumulates=self._protocol.cumulates,
-                on_text=on_text or ignore,
+                on_text=on_text or ignore_text,
             )
 
-    def refuse(self, messages: Sequence[Message]) -> None:
-        """Raise for messages that hold more than the model takes.
+    def check_messages(self, messages: Sequence[Message]) -> None:
+        """Refuse messages that the model does not take.
 
         Raises:
-            UsageError: they do.
+            UsageError: the model does not take one of the messages, or so many.
         """
-        refuse_excess(self._messages(messages), self.service.model_row)
+        check_messages(self._with_system_message(messages), self.service.model_row)
 
-    def reference(self, clip: Clip) -> str:
-        """Return what a request says in place of a clip's sound; uploads it if that is its way.
+    def audio_reference(self, clip: Clip) -> str:
+        """Return the text that stands for a clip's sound in a message; upload it for `upload`.
 
         Raises:
-            ServiceError: it could not be uploaded.
-            UsageError: it cannot travel that way.
+            ServiceError: the clip could not be uploaded.
+            UsageError: the service does not accept sound in that way.
         """
         if clip.via not in self.ways:
             raise UsageError(
@@ -169,20 +171,24 @@ class ServiceCaptioner(Closing):
             )
         match clip.via:
             case Via.UPLOAD:
-                with self._advised():
-                    return upload(clip.path, model=self.info.model, sender=self._sender)
+                with self._explaining_a_missing_key():
+                    return upload(clip.path, model=self.info.model, transport=self._transport)
+            case Via.URL if clip.url:
+                return clip.url
             case Via.URL:
-                return clip.url or _refuse_without_url()
+                raise UsageError(
+                    "via=url: the sound has no URL", fix="give the URL itself, or use via=base64"
+                )
             case _:
                 return clip.data_uri()
 
     def close(self) -> None:
-        """Let go of connections; may be called twice."""
-        self._sender.close()
+        """Close all connections; may be called twice."""
+        self._transport.close()
 
     @contextlib.contextmanager
-    def _advised(self) -> Iterator[None]:
-        """Say of a refusal for want of a key that there was none, not that it is wrong."""
+    def _explaining_a_missing_key(self) -> Iterator[None]:
+        """Replace the advice about a wrong key where no key was sent."""
         try:
             yield
         except ServiceError as error:
@@ -193,15 +199,14 @@ class ServiceCaptioner(Closing):
     def _question(self, audio: str) -> Message:
         return Message(role=Role.USER, audio=audio, text=self._prompt)
 
-    def _messages(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages, after what is said to the model before all of them."""
+    def _with_system_message(self, messages: Sequence[Message]) -> list[Message]:
         if self._system is None:
             return list(messages)
         return [Message(role=Role.SYSTEM, text=self._system), *messages]
 
     def _recipe(self) -> str:
-        """What is asked beside the sound; Model Studio is one place, whatever its host."""
-        asked: dict[str, object] = {
+        """Return the recipe; all hosts of Model Studio count as one place."""
+        content: dict[str, object] = {
             "protocol": self._protocol.name,
             "base_url": self.service.place,
             "model": self.info.model,
@@ -209,10 +214,4 @@ class ServiceCaptioner(Closing):
             "system": self._system,
             "parameters": {},
         }
-        return json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def _refuse_without_url() -> str:
-    raise UsageError(
-        "via=url: the sound has no URL", fix="give the URL itself, or send it as base64"
-    )
+        return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
