@@ -159,6 +159,14 @@ def test_every_path_and_link_on_a_page_exists(page: str) -> None:
         assert (folder / target).exists(), target
 
 
+def test_the_recipes_of_contributors_are_the_docstrings_of_the_code() -> None:
+    """The page for contributors shows five recipes, each from the module where the work begins."""
+    modules = re.findall(r"^.. automodule:: (.*)$", PAGES["docs/contributing.md"], re.MULTILINE)
+    assert len(modules) == 5
+    for name in modules:
+        assert "How to add a" in (import_module(name).__doc__ or ""), name
+
+
 def test_the_versions_of_ffmpeg_are_those_of_the_code() -> None:
     """The page of the installation states the tested version and the oldest supported one."""
     text = PAGES["docs/install.md"]
