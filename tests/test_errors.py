@@ -36,18 +36,18 @@ every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name
 
 
 def fields_of(cls: type[CaptoolkitError]) -> dict[str, object]:
-    """A value for each keyword that the class takes."""
+    """Return a value for each keyword argument of the class."""
     names = inspect.signature(cls).parameters
     return {name: FIELDS[name] for name in names if name != "problem"}
 
 
 def made(cls: type[CaptoolkitError]) -> CaptoolkitError:
-    """An error of that class with all its fields filled."""
+    """Return an error of the class with all fields set."""
     return cls("it went wrong", **fields_of(cls))  # type: ignore[arg-type]
 
 
 def drawn_tree() -> dict[str, tuple[str | None, str | None]]:
-    """What the docstring draws: each name with its parent and its builtin."""
+    """Return the tree in the docstring: each name with its parent and its builtin."""
     tree: dict[str, tuple[str | None, str | None]] = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -60,7 +60,7 @@ def drawn_tree() -> dict[str, tuple[str | None, str | None]]:
 
 
 def test_the_docstring_draws_the_whole_tree() -> None:
-    """The drawn tree has every class, its parent and its builtin, and no other."""
+    """The tree in the docstring has every class with its parent and its builtin."""
     real = {}
     for cls in CLASSES:
         ours = [base.__name__ for base in cls.__bases__ if issubclass(base, CaptoolkitError)]
@@ -72,14 +72,14 @@ def test_the_docstring_draws_the_whole_tree() -> None:
 
 @every_class
 def test_message_is_problem_and_fix(cls: type[CaptoolkitError]) -> None:
-    """The text of an error is the problem, a semicolon and the fix, whatever builtin it is."""
+    """The text of an error is the problem, a semicolon and the remedy, for every builtin base."""
     assert str(made(cls)) == "it went wrong; try again later"
     assert str(cls("it went wrong")) == "it went wrong"
 
 
 @every_class
 def test_fields_can_be_read(cls: type[CaptoolkitError]) -> None:
-    """What an error was given can be read from it."""
+    """An error holds the values of its arguments."""
     error = made(cls)
     assert {name: getattr(error, name) for name in fields_of(cls)} == fields_of(cls)
 
@@ -87,7 +87,7 @@ def test_fields_can_be_read(cls: type[CaptoolkitError]) -> None:
 @every_class
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickled_error_keeps_everything(cls: type[CaptoolkitError], protocol: int) -> None:
-    """An error comes out of a pickle with its class, text, fields and notes."""
+    """A pickled error keeps its class, text, fields and notes."""
     error = made(cls)
     error.add_note("while reading night.wav")
     again = pickle.loads(pickle.dumps(error, protocol))
@@ -98,7 +98,7 @@ def test_pickled_error_keeps_everything(cls: type[CaptoolkitError], protocol: in
 
 @every_class
 def test_copied_error_is_alike(cls: type[CaptoolkitError]) -> None:
-    """A copy of an error says and holds the same."""
+    """A copy of an error has the same text and fields."""
     error = made(cls)
     again = copy.deepcopy(error)
     assert again is not error
@@ -106,7 +106,7 @@ def test_copied_error_is_alike(cls: type[CaptoolkitError]) -> None:
 
 
 def test_error_crosses_a_process_pool() -> None:
-    """An error raised in another process arrives as what it was."""
+    """An error that is raised in another process keeps its class and fields."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         error = pool.submit(parse_duration, "soon").exception(timeout=60)
@@ -116,6 +116,6 @@ def test_error_crosses_a_process_pool() -> None:
 
 
 def test_path_is_kept_as_text() -> None:
-    """Whatever the path was, the error holds text, so that it pickles anywhere."""
+    """The path is held as text, so that the error can be pickled."""
     assert CaptoolkitError("no", path=object.__new__(object)).path is not None
     assert CaptoolkitError("no").path is None

@@ -26,13 +26,13 @@ VALUES = [value for value in vars(model).values() if dataclasses.is_dataclass(va
 
 
 def span(start: int, end: int) -> Span:
-    """A stretch at 8 kHz."""
+    """Return a span at 8 kHz."""
     return Span(start_samples=start, end_samples=end, rate_hz=8_000)
 
 
 @pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
 def test_values_are_frozen_and_keyword_only(cls: type) -> None:
-    """No value that flows can be changed, and none is built by position."""
+    """Values cannot be changed, and take no positional arguments."""
     kinds = {parameter.kind for parameter in inspect.signature(cls).parameters.values()}
     assert kinds == {inspect.Parameter.KEYWORD_ONLY}
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -40,7 +40,7 @@ def test_values_are_frozen_and_keyword_only(cls: type) -> None:
 
 
 def test_span_is_half_open() -> None:
-    """Two spans that meet share no sample, and their lengths add up."""
+    """Two adjacent spans share no sample, and their lengths add up."""
     first, second = span(0, 12_000), span(12_000, 16_000)
     assert first.samples + second.samples == span(0, 16_000).samples
     assert (first.end_s, second.start_s, second.duration_s) == (1.5, 1.5, 0.5)
@@ -48,12 +48,12 @@ def test_span_is_half_open() -> None:
 
 
 def test_the_exact_length_of_a_span_is_a_fraction() -> None:
-    """A third of a second stays a third."""
+    """The exact length is a fraction."""
     assert Span(start_samples=7, end_samples=14_707, rate_hz=44_100).exact_s == Fraction(1, 3)
 
 
 def test_default_track_is_the_marked_one() -> None:
-    """The track marked default is taken, else the first."""
+    """The default track is the one with the mark, else the first."""
     plain = track(1, number=1)
     marked = dataclasses.replace(track(1, number=2), default=True)
     assert media(plain, marked).default_track is marked
@@ -62,20 +62,20 @@ def test_default_track_is_the_marked_one() -> None:
 
 @given(one=USAGES, two=USAGES, three=USAGES)
 def test_usage_adds_in_any_order(one: Usage, two: Usage, three: Usage) -> None:
-    """Tokens add up in any order and grouping, and nothing added changes nothing."""
+    """Addition is commutative and associative, and an empty usage changes nothing."""
     assert one + two == two + one
     assert (one + two) + three == one + (two + three)
     assert one + Usage() == one
 
 
 def test_unknown_tokens_are_not_zero() -> None:
-    """What nobody counted stays unknown; what one side counted is kept."""
+    """A number that neither side has stays None; a number of one side is kept."""
     total = Usage(audio_tokens=3, input_tokens=5) + Usage(audio_tokens=4)
     assert total == Usage(audio_tokens=7, input_tokens=5, output_tokens=None)
 
 
 def test_timeline_sums_its_entries_and_shows_its_holes() -> None:
-    """A timeline's usage is that of all entries, its holes are the failed ones only."""
+    """A timeline's usage is the sum over its entries; its holes are the failed entries."""
     source = SourceInfo(
         path="/n.wav",
         sha256="",

@@ -1,4 +1,4 @@
-"""Talking with a model about sound, against a real server that keeps what it is sent."""
+"""Conversations about sound, against a real server that records its requests."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def answering(recorder: Recorder, text: str) -> None:
 
 
 def conversation(recorder: Recorder, **options: Any) -> captoolkit.Conversation:
-    """A conversation with the recorder."""
+    """Return a conversation with the recorder."""
     return captoolkit.Conversation(base_url=f"{recorder.url}/api/v1", **{"api_key": KEY, **options})
 
 
 def sent(recorder: Recorder) -> list[list[tuple[str, list[str], str | None]]]:
-    """The messages of each request: role, kinds of parts, words."""
+    """Return the messages of each request: role, types of the parts, text."""
     return [
         [
             (
@@ -52,8 +52,8 @@ def sent(recorder: Recorder) -> list[list[tuple[str, list[str], str | None]]]:
     ]
 
 
-def test_each_turn_is_heard_with_all_before_it(recorder: Recorder, fixtures: Path) -> None:
-    """The sound and the answers are sent again with each question; the services keep nothing."""
+def test_each_request_holds_all_earlier_turns(recorder: Recorder, fixtures: Path) -> None:
+    """Each question is sent with the sound and all earlier turns; the services keep no history."""
     with conversation(recorder, system="Be brief.") as talk:
         answering(recorder, "Rain.")
         first = talk.ask("What is it?", audio=fixtures / "speech.amr")
@@ -74,7 +74,7 @@ def test_each_turn_is_heard_with_all_before_it(recorder: Recorder, fixtures: Pat
 
 
 def test_the_sound_alone_is_a_question(recorder: Recorder, fixtures: Path) -> None:
-    """In a voice chat nothing is written; a second sound may follow the first."""
+    """In a voice chat there is no text; a second sound may follow the first."""
     answering(recorder, "Certainly.")
     with conversation(recorder) as talk:
         talk.ask(audio=fixtures / "speech.amr")
@@ -86,7 +86,7 @@ def test_the_sound_alone_is_a_question(recorder: Recorder, fixtures: Path) -> No
 
 
 def test_an_answer_comes_piece_by_piece(recorder: Recorder, fixtures: Path) -> None:
-    """`on_text` receives it as it comes, and the history holds it whole."""
+    """`on_text` receives the pieces, and the history holds the whole answer."""
     events = [
         {"output": {"choices": [{"message": {"content": [{"text": text}]}, "finish_reason": end}]}}
         for text, end in (("Heavy ", "null"), ("rain.", "stop"))
@@ -100,8 +100,8 @@ def test_an_answer_comes_piece_by_piece(recorder: Recorder, fixtures: Path) -> N
     assert recorder.seen[0].headers["x-dashscope-sse"] == "enable"
 
 
-def test_a_question_without_an_answer_leaves_no_trace(recorder: Recorder, fixtures: Path) -> None:
-    """It can be asked again, and is then asked alone."""
+def test_failed_question_is_not_recorded(recorder: Recorder, fixtures: Path) -> None:
+    """A failed question can be repeated, and the failed turn is not sent."""
     with conversation(recorder) as talk:
         recorder.answer({"code": "InternalError", "message": "later"}, status=500)
         with pytest.raises(ServiceError):
@@ -113,7 +113,7 @@ def test_a_question_without_an_answer_leaves_no_trace(recorder: Recorder, fixtur
 
 
 def test_sound_is_made_to_fit(recorder: Recorder, fixtures: Path) -> None:
-    """What the model does not take is prepared; what is too long is refused, unsent."""
+    """A sound that does not fit is prepared; one that is too long is refused and not sent."""
     answering(recorder, "Tones.")
     with conversation(recorder) as talk:
         talk.ask("What is it?", audio=fixtures / "out-of-phase.flac")
@@ -133,10 +133,10 @@ def test_sound_is_made_to_fit(recorder: Recorder, fixtures: Path) -> None:
         ({"text": ""}, "nothing to ask"),
     ],
 )
-def test_what_the_captioner_does_not_take_is_refused(
+def test_question_that_the_model_cannot_take_is_refused(
     recorder: Recorder, fixtures: Path, first: dict[str, Any], told: str
 ) -> None:
-    """Before anything is sent, and before a sound is prepared."""
+    """The error comes before a request is sent and before a sound is prepared."""
     with conversation(recorder, model="qwen3-omni-30b-a3b-captioner") as talk:
         audio = fixtures / "no-such-file.wav" if first.get("text") else None
         with pytest.raises(UsageError, match=told):
@@ -144,10 +144,8 @@ def test_what_the_captioner_does_not_take_is_refused(
     assert recorder.seen == []
 
 
-def test_the_captioner_hears_one_sound_and_no_second_question(
-    recorder: Recorder, fixtures: Path
-) -> None:
-    """One turn is what it takes."""
+def test_captioner_model_takes_one_turn(recorder: Recorder, fixtures: Path) -> None:
+    """The captioner model takes one turn."""
     answering(recorder, "Rain.")
     with conversation(recorder, model="qwen3-omni-30b-a3b-captioner") as talk:
         assert talk.ask(audio=fixtures / "speech.amr").text == "Rain."
@@ -156,10 +154,8 @@ def test_the_captioner_hears_one_sound_and_no_second_question(
     assert len(recorder.seen) == 1
 
 
-def test_an_open_captioner_is_talked_with_and_stays_open(
-    recorder: Recorder, fixtures: Path
-) -> None:
-    """Its owner closes it; its options are its own; one that cannot answer is refused."""
+def test_open_captioner_stays_open(recorder: Recorder, fixtures: Path) -> None:
+    """An open captioner stays open and takes no options; it must answer questions."""
     answering(recorder, "Rain.")
     with open_captioner(
         "dashscope", base_url=f"{recorder.url}/api/v1", model="qwen-audio-turbo"
@@ -178,8 +174,8 @@ def test_an_open_captioner_is_talked_with_and_stays_open(
     assert len(recorder.seen) == 2
 
 
-def test_qwen_audio_is_asked_where_it_is() -> None:
-    """The usual model is in Beijing; who names another asks where all models are asked."""
+def test_default_model_has_its_own_region() -> None:
+    """The default model is in Beijing; another model is requested in its own region."""
     hosts: list[tuple[dict[str, Any], str]] = [
         ({}, "dashscope.aliyuncs.com"),
         ({"region": "singapore"}, "dashscope-intl.aliyuncs.com"),
@@ -191,7 +187,7 @@ def test_qwen_audio_is_asked_where_it_is() -> None:
 
 
 def test_a_conversation_over_the_other_protocol(recorder: Recorder, fixtures: Path) -> None:
-    """Words are parts of a user's message and strings elsewhere."""
+    """Text is a part of a user's message, and a string in the other messages."""
     choice = {"message": {"role": "assistant", "content": "Rain."}, "finish_reason": "stop"}
     recorder.answer({"choices": [choice], "id": "c-1"})
     base_url = f"{recorder.url}/v1"

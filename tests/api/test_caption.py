@@ -1,4 +1,4 @@
-"""The second verb: each segment becomes exactly one entry, whatever happens to it."""
+"""The verbs `caption`, `captions` and `acaption`: each segment becomes exactly one entry."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.support.sound import silence, tone, write_wav
 RATE_HZ = 16_000
 
 
-class Asked:
-    """A captioner of our own, as a media tool would bring one: it answers as it is told."""
+class OwnCaptioner:
+    """A captioner of the caller's own, which answers with a function."""
 
     def __init__(
         self,
@@ -42,14 +42,14 @@ class Asked:
         self._usage = usage or Usage()
 
     def caption(self, clip: Clip) -> Caption:
-        """Answer."""
+        """Return the answer of the function."""
         return Caption(text=self._answer(clip), finish_reason="stop", usage=self._usage)
 
     def close(self) -> None:
-        """Remember that it happened."""
+        """Record the call."""
         self.closed = True
 
-    def __enter__(self) -> Asked:
+    def __enter__(self) -> OwnCaptioner:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -57,7 +57,7 @@ class Asked:
 
 
 def number_of(clip: Clip) -> int:
-    """The number in a segment's name."""
+    """Return the number in a segment's name."""
     return int(clip.path.name.split(".")[-2])
 
 
@@ -76,13 +76,13 @@ def minute(tmp_path: Path) -> Path:
 
 
 def test_every_segment_is_one_entry_in_time_order(minute: Path) -> None:
-    """Answers that come back in any order stand in the order of the recording."""
+    """Entries are in time order, in whatever order the answers arrive."""
 
     def slow_first(clip: Clip) -> str:
         time.sleep(0.3 / number_of(clip))
         return f"segment {number_of(clip)}"
 
-    timeline = captoolkit.caption(minute, captioner=Asked(slow_first), segment="10s")
+    timeline = captoolkit.caption(minute, captioner=OwnCaptioner(slow_first), segment="10s")
     assert [entry.text for entry in timeline.entries] == [f"segment {n}" for n in range(1, 7)]
     assert [entry.index for entry in timeline.entries] == list(range(1, 7))
     edges = [
@@ -95,14 +95,14 @@ def test_every_segment_is_one_entry_in_time_order(minute: Path) -> None:
 
 
 def test_cuts_fall_into_the_silences_and_the_captions_know_their_tone(minute: Path) -> None:
-    """The local captioner, asked segment by segment, hears each tone where it is."""
+    """The local captioner describes each tone in its own segment."""
     timeline = captoolkit.caption(minute, segment="10s")
     for entry, hertz in zip(timeline.entries, (220, 330, 440, 550, 660, 770), strict=True):
         assert f"{hertz} Hz" in entry.text
 
 
-def test_no_more_are_asked_at_once_than_allowed(minute: Path) -> None:
-    """`concurrency` bounds the requests under way."""
+def test_concurrency_limits_parallel_requests(minute: Path) -> None:
+    """`concurrency` limits the number of requests that run in parallel."""
     lock, under_way, most = threading.Lock(), 0, 0
 
     def counted(clip: Clip) -> str:
@@ -115,12 +115,12 @@ def test_no_more_are_asked_at_once_than_allowed(minute: Path) -> None:
             under_way -= 1
         return "said"
 
-    captoolkit.caption(minute, captioner=Asked(counted), segment="5s", concurrency=2)
+    captoolkit.caption(minute, captioner=OwnCaptioner(counted), segment="5s", concurrency=2)
     assert most == 2
 
 
 def test_the_first_request_goes_out_while_later_segments_do_not_exist(tmp_path: Path) -> None:
-    """Nobody waits for the whole recording to be prepared."""
+    """The first caption is requested before the last segment is prepared."""
     parts = [tone(55, rate_hz=RATE_HZ), silence(5, rate_hz=RATE_HZ)] * 20
     long = write_wav(tmp_path / "long.wav", *parts, rate_hz=RATE_HZ)
     ready: list[int] = []
@@ -135,13 +135,15 @@ def test_the_first_request_goes_out_while_later_segments_do_not_exist(tmp_path: 
             seen_at_first.append(len(ready))
         return "said"
 
-    captoolkit.caption(long, captioner=Asked(note), segment="60s", on_event=watch, format="mp3")
+    captoolkit.caption(
+        long, captioner=OwnCaptioner(note), segment="60s", on_event=watch, format="mp3"
+    )
     assert ready == list(range(1, 21))
     assert seen_at_first[0] < 20
 
 
 def test_a_segment_that_fails_is_a_hole_and_the_rest_is_kept(minute: Path) -> None:
-    """The hole says why, with the service's request id."""
+    """The hole holds the error and the service's request id."""
 
     def third_fails(clip: Clip) -> str:
         if number_of(clip) == 3:
@@ -150,7 +152,7 @@ def test_a_segment_that_fails_is_a_hole_and_the_rest_is_kept(minute: Path) -> No
 
     events: list[Event] = []
     timeline = captoolkit.caption(
-        minute, captioner=Asked(third_fails), segment="10s", on_event=events.append
+        minute, captioner=OwnCaptioner(third_fails), segment="10s", on_event=events.append
     )
     statuses = [entry.status for entry in timeline.entries]
     assert statuses == [Status.OK, Status.OK, Status.FAILED, Status.OK, Status.OK, Status.OK]
@@ -163,12 +165,12 @@ def test_a_segment_that_fails_is_a_hole_and_the_rest_is_kept(minute: Path) -> No
 def test_a_fault_in_a_captioner_of_ones_own_costs_one_segment(
     minute: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug is a hole that names it, with the traceback in the log; paid answers are kept."""
+    """An exception in a captioner becomes a hole that names it; the traceback is in the log."""
 
     def buggy(clip: Clip) -> str:
         return "said" if number_of(clip) != 2 else str(1 / 0)
 
-    timeline = captoolkit.caption(minute, captioner=Asked(buggy), segment="10s")
+    timeline = captoolkit.caption(minute, captioner=OwnCaptioner(buggy), segment="10s")
     (hole,) = timeline.holes
     assert hole.index == 2
     assert hole.error == "the captioner failed with ZeroDivisionError: division by zero"
@@ -176,7 +178,7 @@ def test_a_fault_in_a_captioner_of_ones_own_costs_one_segment(
 
 
 def test_captions_are_kept_when_the_rest_cannot_be_decoded(tmp_path: Path) -> None:
-    """A decoder that dies half-way costs what comes after it, not what has been answered."""
+    """If the decoder dies, only the rest of the recording has no captions."""
     parts = [tone(55, rate_hz=48_000), silence(5, rate_hz=48_000)] * 30
     long = write_wav(tmp_path / "long.wav", *parts, rate_hz=48_000)
     killed = threading.Event()
@@ -191,7 +193,7 @@ def test_captions_are_kept_when_the_rest_cannot_be_decoded(tmp_path: Path) -> No
         return "said"
 
     timeline = captoolkit.caption(
-        long, captioner=Asked(kill_the_decoder), segment="60s", concurrency=1
+        long, captioner=OwnCaptioner(kill_the_decoder), segment="60s", concurrency=1
     )
     assert killed.is_set()
     assert timeline.entries[0].text == "said"
@@ -202,25 +204,25 @@ def test_captions_are_kept_when_the_rest_cannot_be_decoded(tmp_path: Path) -> No
     assert last.source_span.end_samples == 30 * 60 * 48_000
 
 
-def test_what_cannot_begin_is_raised(fixtures: Path) -> None:
-    """Without a single segment there is no timeline to give."""
+def test_error_before_the_first_segment_is_raised(fixtures: Path) -> None:
+    """An error before the first segment is raised, because there is no timeline yet."""
     with pytest.raises(NotMediaError, match="not a media file"):
         captoolkit.caption(fixtures / "not-media.wav")
     with pytest.raises(UsageError, match="concurrency=0"):
         captoolkit.caption(fixtures / "speech.amr", concurrency=0)
 
 
-def test_a_captioner_that_was_given_stays_open(fixtures: Path) -> None:
-    """Its owner may ask it again."""
-    mine: Captioner = Asked(lambda clip: "said")
+def test_open_captioner_stays_open(fixtures: Path) -> None:
+    """A captioner that the caller opened is not closed."""
+    mine: Captioner = OwnCaptioner(lambda clip: "said")
     captoolkit.caption(fixtures / "speech.amr", captioner=mine)
     captoolkit.caption(fixtures / "raw.aac", captioner=mine)
-    assert isinstance(mine, Asked)
+    assert isinstance(mine, OwnCaptioner)
     assert not mine.closed
 
 
 def test_the_cost_is_usage_by_the_price_of_the_region(fixtures: Path) -> None:
-    """160 tokens in and 399 out, as on the service's page, at Singapore's and Beijing's prices."""
+    """160 input and 399 output tokens cost the amounts on the service's page, in both regions."""
     usage = Usage(input_tokens=160, output_tokens=399, total_tokens=559)
     amounts = {
         "https://dashscope-intl.aliyuncs.com/api/v1": Decimal("0.001831"),
@@ -229,7 +231,7 @@ def test_the_cost_is_usage_by_the_price_of_the_region(fixtures: Path) -> None:
         None: None,
     }
     for base_url, amount in amounts.items():
-        mine = Asked(
+        mine = OwnCaptioner(
             lambda clip: "said",
             model="qwen3-omni-30b-a3b-captioner",
             base_url=base_url,
@@ -239,20 +241,20 @@ def test_the_cost_is_usage_by_the_price_of_the_region(fixtures: Path) -> None:
         assert (cost and cost.amount) == amount
 
 
-def test_segments_go_when_they_have_been_asked_about(
+def test_captioned_segments_are_removed(
     minute: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk does not fill with a night of segments, and the source is not one of them."""
+    """A captioned segment is removed from the disk; a source that is its own segment stays."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    captoolkit.caption(minute, captioner=Asked(lambda clip: "said"), segment="10s")
-    captoolkit.caption(minute, captioner=Asked(lambda clip: "said"))
+    captoolkit.caption(minute, captioner=OwnCaptioner(lambda clip: "said"), segment="10s")
+    captoolkit.caption(minute, captioner=OwnCaptioner(lambda clip: "said"))
     assert minute.exists()
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_segments_do_not_pile_up_before_a_slow_captioner(tmp_path: Path) -> None:
-    """Preparing waits for asking: a night of segments never lies on the disk at once."""
+    """Preparation waits for captions, so that few segments are on the disk at a time."""
     sound = write_wav(tmp_path / "long.wav", *[tone(60, rate_hz=8_000)] * 4, rate_hz=8_000)
     ready, answered, most = 0, 0, 0
 
@@ -266,7 +268,7 @@ def test_segments_do_not_pile_up_before_a_slow_captioner(tmp_path: Path) -> None
         time.sleep(0.02)
         return "said"
 
-    asker = Asked(slow)
+    asker = OwnCaptioner(slow)
     captoolkit.caption(sound, captioner=asker, segment="2s", concurrency=1, on_event=watch)
     assert ready == answered == 120
     assert most <= 8
@@ -276,7 +278,7 @@ def test_segments_do_not_pile_up_before_a_slow_captioner(tmp_path: Path) -> None
 
 
 def test_acaption_gives_what_caption_gives(fixtures: Path) -> None:
-    """The same timeline, awaited, while the event loop goes on."""
+    """The timeline is the same, and the event loop keeps running."""
 
     async def both() -> tuple[object, int]:
         ticks = 0
@@ -300,7 +302,7 @@ def test_acaption_gives_what_caption_gives(fixtures: Path) -> None:
 def test_cancelling_leaves_no_child_and_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When `CancelledError` arrives, everything that ran has ended."""
+    """When `CancelledError` arrives, all threads and processes have ended."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     parts = [tone(55, rate_hz=48_000), silence(5, rate_hz=48_000)] * 40
@@ -312,7 +314,7 @@ def test_cancelling_leaves_no_child_and_no_file(
             begun.set()
 
     async def cancel_half_way() -> None:
-        asker = Asked(lambda clip: "said")
+        asker = OwnCaptioner(lambda clip: "said")
         task = asyncio.create_task(
             captoolkit.acaption(long, captioner=asker, segment="60s", on_event=watch)
         )

@@ -112,7 +112,7 @@ def sound() -> NDArray[np.float32]:
 def make(
     tmp_path_factory: pytest.TempPathFactory, sound: NDArray[np.float32], convert: Convert
 ) -> Make:
-    """Make a source of the tables above, once."""
+    """Return a function that makes a source of the tables above, once."""
     folder = tmp_path_factory.mktemp("sources")
     master = write_wav(folder / "master.wav", sound, rate_hz=RATE_HZ, subtype="DOUBLE")
 
@@ -127,7 +127,7 @@ def make(
 
 @pytest.fixture(scope="module")
 def packets(ffmpeg: str) -> Listed:
-    """Size and checksum of each packet of the first sound, by a plain ffmpeg command."""
+    """Return size and checksum of each packet of the first track, by a plain ffmpeg command."""
 
     def of(path: Path) -> list[str]:
         argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:a:0", "-c", "copy"]
@@ -140,7 +140,7 @@ def packets(ffmpeg: str) -> Listed:
 
 @pytest.fixture(scope="module")
 def decoded(ffmpeg: str) -> Decoded:
-    """The samples of the first sound, by a plain ffmpeg command."""
+    """Return the samples of the first track, by a plain ffmpeg command."""
 
     def of(path: Path, form: str = "s32le") -> bytes:
         argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:a:0", "-c:a", f"pcm_{form}"]
@@ -151,7 +151,7 @@ def decoded(ffmpeg: str) -> Decoded:
 
 @pytest.fixture(scope="module")
 def tags(ffmpeg: str) -> Callable[[Path], dict[str, str]]:
-    """The tags of a file, by a plain ffmpeg command."""
+    """Return the tags of a file, by a plain ffmpeg command."""
 
     def of(path: Path) -> dict[str, str]:
         argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:a:0", "-c", "copy"]
@@ -165,14 +165,14 @@ def tags(ffmpeg: str) -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def spool(temporary: Path) -> Iterator[Path]:
-    """The system's temporary folder: empty afterwards, and no child runs any more."""
+    """The system's temporary folder, which must be empty after each test."""
     yield temporary
     assert not has_children()
     assert list(temporary.iterdir()) == []
 
 
 def tiles(segments: tuple[ReadySegment, ...], path: Path) -> bool:
-    """Whether segments are the whole of a file's sound, without gap or overlap."""
+    """Return whether segments cover a file's sound without gap or overlap."""
     spans = [segment.source_span for segment in segments]
     joined = all(one.end_samples == two.start_samples for one, two in itertools.pairwise(spans))
     total = captoolkit.probe(path).default_track.duration_samples
@@ -180,7 +180,7 @@ def tiles(segments: tuple[ReadySegment, ...], path: Path) -> bool:
 
 
 def is_in_a_pause(at_s: float) -> bool:
-    """Whether a place lies in a pause, or beside it by no more than a packet."""
+    """Return whether a position is in a pause, or at most one packet outside."""
     return any(abs(at_s - middle_s) <= PAUSE_S / 2 + BESIDE_S for middle_s in PAUSES_S)
 
 
@@ -188,7 +188,7 @@ def is_in_a_pause(at_s: float) -> bool:
 def test_frames_are_copied(
     make: Make, packets: Listed, tags: Callable[[Path], dict[str, str]], tmp_path: Path, name: str
 ) -> None:
-    """Each packet of the source is in one piece, in order; cuts lie in pauses; tags are kept."""
+    """Each packet of the source is in one piece, in order; cuts are in pauses; tags are kept."""
     source = make(name)
     work = captoolkit.split(source, segment=SEGMENT_S)
     pieces = work.save(tmp_path / "out")
@@ -216,7 +216,7 @@ def test_frames_are_copied(
 def test_samples_are_kept(
     make: Make, decoded: Decoded, tags: Callable[[Path], dict[str, str]], tmp_path: Path, name: str
 ) -> None:
-    """The samples of all pieces are the source's, in its codec and container, cut in pauses."""
+    """The pieces hold the source's samples, in its codec and container, cut in pauses."""
     source = make(name)
     work = captoolkit.split(source, segment=SEGMENT_S)
     pieces = work.save(tmp_path / "out")
@@ -243,7 +243,7 @@ def test_samples_are_kept(
 def test_a_lossless_codec_that_begins_at_few_packets_is_kept_as_flac(
     make: Make, decoded: Decoded, tmp_path: Path
 ) -> None:
-    """TrueHD cannot be cut between any two packets, so its samples are kept and not its packets."""
+    """TrueHD cannot be cut between any two packets, so the pieces keep its samples instead."""
     source = make("disc.thd")
     pieces = captoolkit.split(source, segment=SEGMENT_S).save(tmp_path / "out")
     assert [piece.path.suffix for piece in pieces] == [".flac"] * COUNT
@@ -253,7 +253,7 @@ def test_a_lossless_codec_that_begins_at_few_packets_is_kept_as_flac(
 def test_mp3_in_matroska_becomes_plain_mp3(
     make: Make, packets: Listed, decoded: Decoded, tmp_path: Path
 ) -> None:
-    """Matroska would take the encoder's delay off each piece, and it is sound there."""
+    """MP3 in Matroska becomes MP3 files, because Matroska would cut the delay off each piece."""
     source = make("radio.mkv")
     pieces = captoolkit.split(source, segment=SEGMENT_S).save(tmp_path / "out")
     assert [piece.path.suffix for piece in pieces] == [".mp3"] * COUNT
@@ -266,10 +266,10 @@ def test_mp3_in_matroska_becomes_plain_mp3(
 
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "talk.m4a", "song.ogg", "song.wma", "film.mp4"])
-def test_exact_pieces_hold_what_a_lossy_codec_decodes_to(
+def test_exact_pieces_hold_the_decoded_samples(
     make: Make, decoded: Decoded, tmp_path: Path, name: str
 ) -> None:
-    """With `exact` the pieces are FLAC of 24 bits, and their samples the decoder's, rounded."""
+    """With `exact` the pieces are 24-bit FLAC with the decoder's samples, rounded."""
     source = make(name)
     pieces = captoolkit.split(source, segment=SEGMENT_S, exact=True).save(tmp_path / "out")
     assert len(pieces) == COUNT
@@ -281,8 +281,8 @@ def test_exact_pieces_hold_what_a_lossy_codec_decodes_to(
     assert np.abs(np.frombuffer(found, "<i4") - whole).max() <= 1 << 7
 
 
-def test_what_exact_pieces_clip_is_told(make: Make, convert: Convert, tmp_path: Path) -> None:
-    """FLAC holds nothing beyond full scale, where a decoder of loud MP3 goes."""
+def test_clipped_samples_are_a_warning(make: Make, convert: Convert, tmp_path: Path) -> None:
+    """The decoder of a loud MP3 exceeds full scale, which FLAC cannot hold."""
     loud = convert(make("s16.wav"), tmp_path / "loud.mp3", ["-af", "volume=9dB", "-b:a", "48k"])
     with captoolkit.split(loud, parts=2, exact=True) as pieces:
         found = np.concatenate([soundfile.read(piece.path)[0] for piece in pieces])
@@ -299,7 +299,7 @@ def test_what_exact_pieces_clip_is_told(make: Make, convert: Convert, tmp_path: 
 def test_exact_pieces_have_no_more_bits_than_the_decoder_gives(
     make: Make, tmp_path: Path, name: str
 ) -> None:
-    """A codec that decodes to 16 bits becomes FLAC of 16 bits; AMR's decoder gives floats."""
+    """A codec that decodes to 16 bits becomes 16-bit FLAC; AMR decodes to floats."""
     depth = {"adpcm.wav": "PCM_16", "call.amr": "PCM_24"}[name]
     pieces = captoolkit.split(make(name), parts=2, exact=True).save(tmp_path / "out")
     assert {soundfile.info(piece.path).subtype for piece in pieces} == {depth}
@@ -309,7 +309,7 @@ def test_exact_pieces_have_no_more_bits_than_the_decoder_gives(
 def test_exact_pieces_of_a_lossless_codec_stay_in_it(
     make: Make, decoded: Decoded, tmp_path: Path, name: str
 ) -> None:
-    """What is lossless keeps its codec and container when it is cut at the sample."""
+    """A lossless source keeps codec and container when it is cut at the sample."""
     source = make(name)
     pieces = captoolkit.split(source, segment=SEGMENT_S, exact=True).save(tmp_path / "out")
     codec = captoolkit.probe(source).default_track.codec
@@ -320,7 +320,7 @@ def test_exact_pieces_of_a_lossless_codec_stay_in_it(
 
 
 def test_floats_beyond_full_scale_and_no_numbers_are_kept(tmp_path: Path) -> None:
-    """A float WAV comes back bit by bit, also where it holds NaN, infinity and twice full scale."""
+    """A float WAV keeps every bit, also of NaN, infinity and values above full scale."""
     wave = noise(5, rate_hz=8000)
     wave[100], wave[200], wave[20_000], wave[30_000] = np.nan, np.inf, 2.5, -np.inf
     source = write_wav(tmp_path / "odd.wav", wave, rate_hz=8000, subtype="FLOAT")
@@ -376,7 +376,7 @@ def test_chapters_are_cut_at_their_marks(
     tmp_path: Path,
     name: str,
 ) -> None:
-    """Pieces begin at the marks and carry the chapters' titles; long chapters are cut as well."""
+    """Pieces begin at the marks and have the chapters' titles; long chapters are cut as well."""
     source = book(name)
     work = captoolkit.split(source, at="chapters", max_segment=12)
     pieces = work.save(tmp_path / "out")
@@ -393,7 +393,7 @@ def test_chapters_are_cut_at_their_marks(
 def test_chapters_are_cut_to_the_sample_where_samples_are_kept(
     book: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """With `exact` a piece begins at the very sample of its chapter's mark."""
+    """With `exact` a piece begins at the sample of its chapter's mark."""
     source = book("talk.m4a")
     pieces = captoolkit.split(source, at="chapters", exact=True).save(tmp_path / "out")
     starts = [piece.source_span.start_samples for piece in pieces]
@@ -401,7 +401,7 @@ def test_chapters_are_cut_to_the_sample_where_samples_are_kept(
 
 
 def test_a_recording_without_chapters_is_refused(make: Make) -> None:
-    """Asking for chapters where there are none is one line that says what to do."""
+    """`at="chapters"` of a recording without chapters is an error with a remedy."""
     with pytest.raises(InputError) as refusal:
         captoolkit.split(make("cbr.mp3"), at="chapters")
     assert str(refusal.value) == "it has no chapters; split it without --at chapters"
@@ -411,7 +411,7 @@ def test_a_recording_without_chapters_is_refused(make: Make) -> None:
 def test_players_know_how_long_a_piece_of_mp3_is(
     make: Make, tmp_path: Path, name: str, ffmpeg: str
 ) -> None:
-    """The length that a header shows, without reading the file, is the piece's, also of VBR."""
+    """The length in a piece's header is exact, also for variable bit rates."""
     pieces = captoolkit.split(make(name), segment=SEGMENT_S).save(tmp_path / "out")
     for piece in pieces:
         shown = subprocess.run([ffmpeg, "-i", str(piece.path)], capture_output=True, text=True)
@@ -424,7 +424,7 @@ def test_players_know_how_long_a_piece_of_mp3_is(
 
 
 def test_a_short_file_is_one_untouched_piece(make: Make, tmp_path: Path) -> None:
-    """What need not be cut keeps every byte and its ending, pictures and all."""
+    """A source that is short enough keeps every byte and its suffix, pictures included."""
     source = make("film.mkv")
     work = captoolkit.split(source)
     (piece,) = work.save(tmp_path / "out")
@@ -447,7 +447,7 @@ def test_a_short_file_is_one_untouched_piece(make: Make, tmp_path: Path) -> None
 def test_an_untouched_source_in_memory_gets_its_proper_ending(
     make: Make, convert: Convert, tmp_path: Path, container: str, options: str, ending: str
 ) -> None:
-    """Without a name the ending is that of the container and codec; with one it is the name's."""
+    """The suffix is that of the source's name, else that of container and codec."""
     file = convert(make("s16.wav"), tmp_path / "nameless", [*options.split(), "-f", container])
     (piece,) = captoolkit.split(file.read_bytes()).save(tmp_path / "bytes")
     assert piece.file == f"source.001.{ending}"
@@ -460,7 +460,7 @@ def test_an_untouched_source_in_memory_gets_its_proper_ending(
 
 
 def test_the_manifest_names_no_target(make: Make, tmp_path: Path) -> None:
-    """A split is for nobody's limits: target and way are null, tokens none, the rest as ever."""
+    """The manifest of a split has no target, no way and no tokens."""
     captoolkit.split(make("talk.m4a"), parts=2).save(tmp_path / "out")
     told = json.loads((tmp_path / "out" / "talk.manifest.json").read_text())
     assert (told["format"], told["action"]) == ("captoolkit.manifest/1", "copy")
@@ -469,10 +469,10 @@ def test_the_manifest_names_no_target(make: Make, tmp_path: Path) -> None:
     assert [one["file"] for one in told["segments"]] == ["talk.001.m4a", "talk.002.m4a"]
 
 
-def test_the_track_that_is_asked_for_is_split_out(
+def test_chosen_track_is_extracted(
     make: Make, ffmpeg: str, packets: Listed, tmp_path: Path
 ) -> None:
-    """Of several tracks the one asked for comes out alone, in whole where it need not be cut."""
+    """The chosen track is extracted alone, in one piece if it is short enough."""
     source = tmp_path / "two.mkv"
     argv = [ffmpeg, "-v", "error", "-i", str(make("talk.m4a")), "-i", str(make("song.ogg"))]
     argv += ["-map", "0:a", "-map", "1:a", "-c", "copy", "-metadata:s:a:1", "language=zho"]
@@ -485,7 +485,7 @@ def test_the_track_that_is_asked_for_is_split_out(
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "talk.m4a", "s24.wav", "film.ac3"])
 def test_the_cuts_are_the_same_each_time(make: Make, name: str) -> None:
-    """The same file is cut at the same places, by however many workers."""
+    """The number of workers does not change the cuts."""
     with captoolkit.split(make(name), segment=3, jobs=1) as one:
         first = [piece.source_span for piece in one]
     with captoolkit.split(make(name), segment=3, jobs=3) as other:
@@ -497,7 +497,7 @@ def test_the_cuts_are_the_same_each_time(make: Make, name: str) -> None:
 def test_more_pieces_than_one_command_can_name_are_refused_at_once(
     tmp_path: Path, convert: Convert
 ) -> None:
-    """Nothing is listened to, and the line says what else there is."""
+    """The error comes before anything is decoded, and names the remedy."""
     hush = write_wav(tmp_path / "hush.wav", np.zeros((3_100 * 8_000, 1), np.float32), rate_hz=8_000)
     path = convert(hush, tmp_path / "hush.m4a", ["-c:a", "aac"])
     with (
@@ -509,7 +509,7 @@ def test_more_pieces_than_one_command_can_name_are_refused_at_once(
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "talk.m4a", "s16.flac", "song.wma"])
 def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
-    """`max_segment` holds for every piece, wherever its cuts move, and the pieces are balanced."""
+    """`max_segment` holds for every piece, wherever cuts move, and the pieces are balanced."""
     with captoolkit.split(make(name), max_segment=5) as work:
         lengths_s = [piece.source_span.duration_s for piece in work]
     assert max(lengths_s) <= 5
@@ -533,15 +533,15 @@ def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
         ({"segment": "soon"}, "'soon' is not a duration above zero"),
     ],
 )
-def test_nonsense_is_refused(make: Make, options: dict[str, Any], said: str) -> None:
-    """A wish that cannot be met is one line."""
+def test_invalid_options_are_refused(make: Make, options: dict[str, Any], said: str) -> None:
+    """Options that no split can satisfy raise an error."""
     with pytest.raises(UsageError) as refusal:
         captoolkit.split(make("s16.wav"), **options)
     assert said in str(refusal.value)
 
 
-def test_what_is_no_media_is_refused(tmp_path: Path) -> None:
-    """A file of noise without a head is one line."""
+def test_file_that_is_no_media_is_refused(tmp_path: Path) -> None:
+    """A file that is no media raises an error."""
     path = tmp_path / "noise.mp3"
     path.write_bytes(np.random.default_rng(3).bytes(5000))
     with pytest.raises(NotMediaError):
@@ -549,10 +549,8 @@ def test_what_is_no_media_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "vbr.mp3", "talk.aac", "s16.wav", "s16.flac"])
-def test_a_file_that_was_cut_off_is_split_up_to_where_it_ends(
-    make: Make, tmp_path: Path, name: str
-) -> None:
-    """Pieces of half a file tile what is there of it."""
+def test_truncated_file_is_split_to_its_end(make: Make, tmp_path: Path, name: str) -> None:
+    """Pieces of a truncated file cover the part that exists."""
     source = tmp_path / name
     source.write_bytes(make(name).read_bytes()[: make(name).stat().st_size * 5 // 9])
     pieces = captoolkit.split(source, parts=2).save(tmp_path / "out")
@@ -562,8 +560,8 @@ def test_a_file_that_was_cut_off_is_split_up_to_where_it_ends(
 
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "talk.m4a", "s16.flac", "song.wma"])
-def test_closing_in_the_middle_leaves_nothing(make: Make, name: str, spool: Path) -> None:
-    """After the first piece everything that runs can be ended; no file and no child is left."""
+def test_closing_early_leaves_nothing(make: Make, name: str, spool: Path) -> None:
+    """Closing after the first piece ends all work, and leaves no file and no child process."""
     work = captoolkit.split(make(name), segment=2)
     first = next(iter(work))
     assert first.path.is_file()
@@ -573,7 +571,7 @@ def test_closing_in_the_middle_leaves_nothing(make: Make, name: str, spool: Path
 
 
 def test_an_event_that_raises_ends_the_work(make: Make, tmp_path: Path) -> None:
-    """What `on_event` raises reaches the caller, and nothing is left behind."""
+    """An exception in `on_event` reaches the caller, and no file is left."""
 
     def refuse(event: object) -> None:
         if type(event).__name__ == "SegmentReady":
@@ -585,7 +583,7 @@ def test_an_event_that_raises_ends_the_work(make: Make, tmp_path: Path) -> None:
 
 
 def test_names_may_hold_anything(make: Make, packets: Listed, tmp_path: Path) -> None:
-    """A per cent sign, a newline or a leading dash in a name or a folder is only a name."""
+    """A per cent sign, a newline and a leading dash are ordinary characters in names."""
     folder = tmp_path / "100%d of\nit"
     folder.mkdir()
     source = folder / "-talk %03d.m4a"
@@ -597,7 +595,7 @@ def test_names_may_hold_anything(make: Make, packets: Listed, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["multilingual.mp3", "video-aac.mp4", "bach.ogg", "jfk.flac"])
 def test_real_recordings(corpus: Path, packets: Listed, decoded: Decoded, name: str) -> None:
-    """Real files come apart without loss: the same packets, or the same samples."""
+    """Real files are split without loss: the same packets, or the same samples."""
     source = corpus / name
     with captoolkit.split(source, segment=1) as work:
         pieces = tuple(work)
