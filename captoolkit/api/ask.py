@@ -43,8 +43,8 @@ class Conversation(Closing):
 
     ```python
     with captoolkit.Conversation("dashscope") as conversation:
-        print(conversation.ask("What is being said?", audio="welcome.mp3").text)
-        print(conversation.ask("Who would say such a thing?").text)
+        print(conversation.ask("Which language is this?", audio="welcome.mp3").text)
+        print(conversation.ask("Is the speaker happy?").text)
     ```
 
     Attributes:
@@ -66,7 +66,7 @@ class Conversation(Closing):
 
         Raises:
             UsageError: an option is invalid, or the captioner answers no questions.
-            KeyMissingError: the service needs a key and there is none.
+            KeyMissingError: the service needs a key and neither option nor environment has one.
             TypeError: there is no option of that name.
         """
         names = ("captioner", *ConversationOptions.__annotations__)

@@ -125,7 +125,7 @@ def caption(
             anything is sent.
         InputError, ToolError: as `plan`.
         OutputError: the ledger cannot be used, or the disk is full.
-        KeyMissingError: the service needs a key and there is none.
+        KeyMissingError: the service needs a key and neither option nor environment has one.
         LimitError: as `prepare`, while there is no segment yet.
         ServiceError: the service refuses every request (the key, the account, the model), and
             there is no caption yet.
@@ -186,7 +186,7 @@ def captions(
     on_event: OnEvent = ignore,
     **options: Unpack[CaptionOptions],
 ) -> Captions:
-    """Return the entries of a recording to iterate over, each as soon as it is finished.
+    """Return the entries of a recording one after another, each when it is finished.
 
     ```python
     with captions("night.wav", segment="30s") as entries:

@@ -1,4 +1,4 @@
-"""The verb `plan`: decide what to do with a recording, and why.
+"""The verb `plan`: the decision about a recording, with its reasons.
 
 Rules: `read_request` reads every option before a source is opened, so that an invalid option costs
 no download and no copy. `plan_recording` then measures only the facts that the decision needs; the
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @documents(DeliveryOptions, SegmentOptions, PlanOptions)
 def plan(source: Source, **options: Unpack[PlanOptions]) -> Plan:
-    """Return what `prepare` would do with a recording, and why; write nothing.
+    """Return the plan that `prepare` would carry out, with its reasons; write nothing.
 
     Args:
         source: a path, bytes, a binary file object, `(array, rate_hz)`, a `pydub.AudioSegment`, or
@@ -87,7 +87,7 @@ def read_request(
     """Return the options of a plan, read and checked; the source is not opened.
 
     Args:
-        source: the source, whose type decides whether a service could fetch it by its URL.
+        source: the source; a service can fetch it by its URL only if it is one.
         options: the keyword arguments of the verb.
         target: the limits of the service that will be used, in place of the `target` option.
         ways: the ways that lead to this service; None if the files are for no service in

@@ -1,4 +1,4 @@
-"""The verb `probe`: what a recording holds."""
+"""The verb `probe`: the content of a recording."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ def split(
         **options: `SplitOptions`.
 
     Returns:
-        The pieces, as `prepare` returns segments: iterate to get each piece as soon as it is
-        ready; `save` keeps them. The plan has no target.
+        The pieces, as `prepare` returns segments: iterate to get each piece when it is ready;
+        `save` keeps them. The plan has no target.
 
     Raises:
         UsageError: an option is invalid, or no split satisfies the options; an invalid option is
