@@ -102,7 +102,7 @@ def _plan_pieces(
     return recording.named(plan)
 
 
-def _chapters(own_tags: tags.Told, info: MediaInfo) -> tuple[Chapter, ...]:
+def _chapters(own_tags: tags.RecordingTags, info: MediaInfo) -> tuple[Chapter, ...]:
     if not own_tags.chapters:
         raise InputError("it has no chapters", fix="split it without --at chapters", path=info.path)
     return own_tags.chapters

@@ -1,15 +1,15 @@
-"""The shape of sound: how many channels a layout has, and how much is more than sound has.
+"""Channel layouts, and the largest rates and channel counts that captoolkit decodes.
 
-Blocks of sound last a second, whatever that takes of memory: a header that was damaged, or made to
-harm, is refused by what it says, before anything is decoded.
+captoolkit decodes blocks of one second, so a rate or a channel count bounds its memory. A header
+that is damaged or hostile is refused before anything is decoded.
 """
 
 from __future__ import annotations
 
 import re
 
-MAX_RATE_HZ = 3_000_000  # DSD512 comes out of its decoder at 2.8 MHz
-MAX_CHANNELS = 64  # what ffmpeg can mix
+MAX_RATE_HZ = 3_000_000  # the decoder of DSD512 returns 2.8 MHz
+MAX_CHANNELS = 64  # ffmpeg mixes no more
 MAX_VALUES_PER_S = MAX_CHANNELS * 384_000
 
 LAYOUT_CHANNELS = {"mono": 1, "stereo": 2, "binaural": 2, "downmix": 2, "quad": 4, "hexagonal": 6}
@@ -17,7 +17,7 @@ LAYOUT_CHANNELS |= {"octagonal": 8, "cube": 8, "hexadecagonal": 16}
 
 
 def channels(layout: str) -> int:
-    """Return the channels of a layout as ffmpeg names it, 0 for what is none.
+    """Return the number of channels of a layout by ffmpeg's name; 0 if it is no layout.
 
     ```python
     >>> channels("stereo"), channels("5.1(side)"), channels("4 channels (FL+FR+LFE+TC)")
@@ -38,7 +38,7 @@ def channels(layout: str) -> int:
 
 
 def excess(*, rate_hz: int, channels: int) -> str:
-    """Return what a track has too much of to be read, as the end of a sentence; empty if nothing.
+    """Return why a track is too large to decode, as the end of a sentence; empty if it is not.
 
     ```python
     >>> excess(rate_hz=16_000, channels=65)

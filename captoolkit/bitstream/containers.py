@@ -11,8 +11,8 @@ How to add a container, in three steps:
    a fact that allows captoolkit a cheaper or better way. Leave a field out until a test shows it.
 2. Where ffmpeg's demuxer has another name than the row, name it in `demuxers`; `brands` tell the
    containers of the MP4 family apart.
-3. Add a file of it to `KINDS` in `tests/support/media_files.py`: the tests then compare its probed
-   length with a full decode, and what captoolkit makes of it with the source.
+3. Add such a file to `KINDS` in `tests/support/media_files.py`: the tests then compare its probed
+   length with a full decode, and the prepared files with the source.
 
 ffmpeg opens only the demuxers in `media.ffmpeg.DEMUXERS`: that list is a fence, so a new one is
 added there by hand.
@@ -61,7 +61,7 @@ class Container:
         suffixes: the endings of its files, without the dot; captoolkit writes the first.
         codecs: the codecs that it usually holds, by ffmpeg's names, for the documentation.
 
-        demuxers: ffmpeg's demuxers of it, where they have other names than the row.
+        demuxers: ffmpeg's demuxers, where they have other names than the row.
         brands: how the brand of an MP4-like file begins that is of this kind.
         magics: the first four bytes of its files.
 
@@ -71,17 +71,17 @@ class Container:
         moving_suffix: the ending of a file with a moving picture; empty for the same one.
         sound_alone: the container of the same family that a file without a picture is, and the
             codecs for which that holds.
-        media_type: what browsers call it; empty for `audio/NAME`.
+        media_type: its media type for browsers; empty for `audio/NAME`.
 
         states_duration: its header states how long the sound is.
         duration_from_zero: the stated duration runs from the container's zero, and the sound may
             begin later.
         counts_frames: libsndfile reads its number of samples, and a decoder lands on any of them.
         end_unchecked: libsndfile does not compare the stated length with the size of the file.
-        packet_counted: codecs whose packets state their exact length in samples.
+        packet_counted: codecs with packets that state their exact length in samples.
         packets_vary: packets of unequal length are usual, and all of them are heard.
         is_seekable: time stamps lead a reader near a packet without reading all before it.
-        hides_delay: it states the encoder's delay beside the packets, so that the time stamps of a
+        hides_delay: it states the encoder's delay outside the packets, so that the time stamps of a
             sound that begins late do not show it.
 
         is_frame_stream: its files are frames of `codecs` and nothing else.
@@ -90,9 +90,9 @@ class Container:
         bare_options: options of ffmpeg's muxer that write frames and nothing else.
         tag_options: options of ffmpeg's muxer that write tags before the frames; none where a
             stream of frames holds no tags.
-        raw_codecs: codecs whose packets go into a stream of frames rather than back into it.
-        holds_samples: it is a header and PCM samples, so that pieces of it are exact.
-        in_libsndfile: libsndfile reads what ffmpeg writes of it, sample by sample.
+        raw_codecs: codecs that leave it as a stream of frames, not as packets.
+        holds_samples: it is a header and PCM samples, so it can be cut at any sample.
+        in_libsndfile: libsndfile returns each sample that ffmpeg wrote into it.
         muxer_pads: ffmpeg's muxer pads the end and counts the padding as sound.
         muxer_options: options of ffmpeg's muxer where samples are kept.
         captions: how it carries a timeline; None where it cannot.
@@ -449,8 +449,8 @@ def recognized(demuxer: str, brand: str = "") -> str:
 def container_of_packets(container: str, codec: str) -> Container:
     """Return the container into which packets go that came from a container.
 
-    Sound goes back into the container it came from. What captoolkit does not write (program
-    streams, rare recorders' files) goes into Matroska.
+    Sound returns into its own container. Matroska replaces a container that captoolkit does not
+    write (program streams, rare recorders' files).
 
     ```python
     >>> container_of_packets("mp4", "aac").name, container_of_packets("mpeg-ps", "mp2").name
@@ -466,7 +466,7 @@ def container_of_packets(container: str, codec: str) -> Container:
 
 
 def container_of_frames(codec: str) -> Container | None:
-    """Return the container that is nothing but frames of a codec; None where there is none."""
+    """Return the container that consists of frames of a codec; None if no such container exists."""
     rows = (row for row in CONTAINERS.values() if row.is_frame_stream and codec in row.codecs)
     return next(rows, None)
 

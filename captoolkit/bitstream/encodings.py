@@ -1,7 +1,7 @@
 """The table of encodings: one row each, with every fact that captoolkit knows about it.
 
-A row is an encoding that `--format` names, to be sent to a service; the codecs whose samples
-`split` keeps are in `lossless`. Rules: a row makes its encodings (`EncodingSpec.encoding`) and
+A row is an encoding that `--format` names and that services take; `lossless` has the codecs that
+keep every sample, for `split`. Rules: a row makes its encodings (`EncodingSpec.encoding`) and
 refuses rates that the codec lacks; a module that needs a fact about an `Encoding` reads it from
 `spec_of`, and never compares formats or codecs.
 
@@ -31,7 +31,7 @@ from captoolkit.model import Encoding
 
 MODEL_RATE_HZ = 16_000  # the services' models hear 16 kHz mono
 MODEL_BAND_HZ = 8_000
-LOW_RATE_HZ = 24_000  # a higher rate is asked for to keep more than the model's band
+LOW_RATE_HZ = 24_000  # callers choose a higher rate to keep more than the model's band
 FLOOR_BIT_RATE = 24_000  # below it, quiet and wide sounds are lost: see `planning.ladder`
 
 # GSM 6.10 in a WAV: blocks come in pairs, because RIFF pads an odd number of 65 bytes, and
@@ -82,7 +82,7 @@ class EncodingSpec:
     """One encoding that `--format` names.
 
     Attributes:
-        name: what `--format` calls it.
+        name: the value of `--format`.
         title: the name in sentences and in the documentation.
         container, codec: as `probe` names them.
 
@@ -92,12 +92,12 @@ class EncodingSpec:
         sndfile_subtype: libsndfile's name of the codec; files that have one are read back in
             this process, all others by ffmpeg.
         input_type: the samples that its writer takes without a loss: `float32` or `int16`.
-        clips_integers: its encoder takes 32-bit integers, so ffmpeg alone can clip what is louder
-            than full scale.
+        clips_integers: its encoder takes 32-bit integers, so ffmpeg alone can clip samples beyond
+            full scale.
 
         sample_rates_hz: the sample rates that it has; empty for any.
         max_channels: the largest number of channels.
-        sample_bits: bits of a PCM sample, which give the bit rate; 0 for what is compressed.
+        sample_bits: bits of a PCM sample, which give the bit rate; 0 for a compressed codec.
         bit_rates: its bit rates at a sample rate, in ascending order; none for PCM.
         max_frame_bits: where any bit rate will do, the most bits of a frame and channel; 0 where
             only the listed bit rates will.
@@ -109,9 +109,9 @@ class EncodingSpec:
 
         frame_samples: samples of a frame at a sample rate.
         frame_bytes: the largest average size of a frame.
-        head_bytes: bytes of a file beside its frames.
+        head_bytes: bytes of a file that belong to no frame.
         delay_samples: silence that the encoder puts before the sound.
-        extra_frames: frames beside those that hold sound and delay.
+        extra_frames: further frames than those of sound and delay.
         decoded_extra_samples: how many samples more than went in a decoder returns at most.
     """
 
@@ -202,7 +202,7 @@ class EncodingSpec:
         )
 
     def is_found_in(self, container: str, codec: str) -> bool:
-        """Return whether a file of that container and codec is already what `--format` names.
+        """Return whether a file of that container and codec needs no encoding for `--format`.
 
         A WAV of any PCM is a WAV; one of GSM is not, because GSM has a row of its own.
         """

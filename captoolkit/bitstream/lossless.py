@@ -1,6 +1,6 @@
 """The codecs that keep every sample: one row each, and the encoding that keeps a track's samples.
 
-How to add a codec whose samples `split` writes: add one row to `LOSSLESS`.
+How to add a codec that `split` writes losslessly: add one row to `LOSSLESS`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ PCM = "pcm_"  # how ffmpeg's names of PCM codecs begin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LosslessCodec:
-    """A codec that keeps every sample; PCM is beside these, in `PCM_SAMPLES`.
+    """A codec that keeps every sample; `PCM_SAMPLES` has those of PCM.
 
     Attributes:
-        codec: ffmpeg's name of it.
+        codec: its name in ffmpeg.
         is_written: captoolkit writes it; where not, samples are kept as FLAC.
         cut_between_packets: a decoder starts at any of its packets, and its header states nothing
-            of the whole file: pieces of it are copied.
+            about the whole file, so packets can be copied.
         encoder_options: options of ffmpeg's encoder for an encoding.
     """
 
@@ -38,7 +38,7 @@ def _flac_options(encoding: Encoding) -> dict[str, Any]:
     return {"bits_per_raw_sample": encoding.depth_bits, "strict": "experimental"}
 
 
-# What only ffmpeg's decoder knows, or (MLP and TrueHD) what a decoder can begin at few packets of.
+# ffmpeg has only a decoder, or (MLP and TrueHD) a decoder can begin at few packets.
 _ONLY_DECODED = (
     *("als", "ape", "atrac3al", "atrac3pal", "bonk", "dst", "mlp", "mp4als", "osq", "ralf", "rka"),
     *("shorten", "tak", "truehd", "wavarc"),
@@ -81,7 +81,7 @@ def is_cut_between_packets(container: str, codec: str) -> bool:
 
 
 def pcm_samples(codec: str) -> tuple[str, int] | None:
-    """Return the type and depth of a PCM codec's samples, None for what is no plain PCM.
+    """Return the type and depth of a PCM codec's samples, None for any other codec.
 
     ```python
     >>> pcm_samples("pcm_s24be"), pcm_samples("flac")
@@ -99,7 +99,7 @@ def keeping_samples(track: Track, container: str, *, sample_type: str, depth_bit
     Args:
         track: the track that is encoded.
         container: the container that it came in.
-        sample_type: what its decoder returns: `int16`, `int32`, `float32` or `float64`.
+        sample_type: the type that its decoder returns: `int16`, `int32`, `float32` or `float64`.
         depth_bits: how many bits of that count.
     """
     codec, pcm = track.codec, pcm_samples(track.codec)

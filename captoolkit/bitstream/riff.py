@@ -1,8 +1,8 @@
-"""The head of a WAV: whether every reader understands it, and what it says where it does.
+"""The header of a WAV: whether every reader understands it, and the samples that it describes.
 
-A plain header is `RIFF`/`WAVE` whose `fmt ` chunk names its codec in the first two bytes.
-`WAVE_FORMAT_EXTENSIBLE` hides it in a GUID, `RF64` and `BW64` move the sizes elsewhere: correct,
-but not what a service's page means by "WAV (PCM)".
+A plain header is `RIFF`/`WAVE`, and its `fmt ` chunk names the codec in the first two bytes.
+`WAVE_FORMAT_EXTENSIBLE` hides the codec in a GUID, `RF64` and `BW64` move the sizes elsewhere.
+These are valid, but services that document "WAV (PCM)" may not read them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ PCM_CODECS = {
 }
 # By channels: the speakers of mono and of stereo, or none named.
 PLAIN_MASKS = {1: (0, 0x4), 2: (0, 0x3)}
-# Chunks that hold neither sound nor anything else that is told of a file, with the fewest bytes
-# that ffmpeg puts up with. Not among them: `cue `, which makes chapters, and `id3 `, which may hold
-# a picture.
+# Chunks without sound and without any fact that `probe` reports, with the fewest bytes that ffmpeg
+# accepts. Not among them: `cue `, which makes chapters, and `id3 `, which may hold a picture.
 SILENT_CHUNKS = {
     b"fact": 4, b"LIST": 4, b"bext": 602, b"PEAK": 0, b"JUNK": 0, b"PAD ": 0, b"FLLR": 0
 }  # fmt: skip
-# Samples of 16 bits may be a disguise: a disc's DTS or AC-3, S/PDIF, MPEG. How those begin, behind
-# silence; to look further is left to who can decode them.
+# 16-bit samples may hold another codec (a disc's DTS or AC-3, S/PDIF, MPEG). It begins with these
+# bytes after silence; a decoder looks further.
 DISGUISED = (
     b"\xff\x1f\x00\xe8", b"\x1f\xff\xe8\x00", b"\xfe\x7f\x01\x80", b"\x7f\xfe\x80\x01",
     b"\x0b\x77", b"\x77\x0b", b"\x72\xf8", b"\xf8\x72", b"\x56\xe0", b"\x56\xe1",
@@ -50,7 +49,7 @@ DISGUISE_BYTES = 1 << 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pcm:
-    """What the head of a WAV says of its samples.
+    """The samples of a WAV, as its header describes them.
 
     Attributes:
         bits: of one sample.
@@ -66,7 +65,7 @@ class Pcm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """A chunk's name, and where its content lies."""
+    """A chunk's name, and the place of its content."""
 
     name: bytes
     start: int
@@ -74,9 +73,9 @@ class _Chunk:
 
 
 def missing_bytes(file: Path) -> int:
-    """Return how many bytes the file lacks of what its RIFF header promises; 0 for a whole one.
+    """Return how many of the bytes that its RIFF header states the file lacks; 0 if it is whole.
 
-    A writer that could not go back to fill the size in leaves 0 or the largest number there.
+    A writer that could not seek back to the header leaves 0 or the largest number there.
     """
     with file.open("rb") as stream:
         head = stream.read(8)
@@ -88,7 +87,7 @@ def missing_bytes(file: Path) -> int:
 
 
 def has_plain_header(file: Path) -> bool:
-    """Return whether the file is a RIFF WAV that states its codec the plain way."""
+    """Return whether the file is a RIFF WAV with a plain header."""
     with file.open("rb") as stream:
         for chunk in _chunks(stream):
             if chunk.name == b"fmt ":
@@ -98,10 +97,10 @@ def has_plain_header(file: Path) -> bool:
 
 
 def plain_pcm(file: Path) -> Pcm | None:
-    """Return what a WAV of one or two channels of PCM says of its samples, None for any other file.
+    """Return the samples of a WAV with one or two channels of PCM; None for any other file.
 
-    Its chunks fill it to the last byte, each is there once, and beside the sound they hold nothing
-    that is told of a file.
+    Its chunks fill it to the last byte, each occurs once, and none but the sound holds a fact that
+    `probe` reports.
     """
     if missing_bytes(file):
         return None
@@ -124,7 +123,7 @@ def plain_pcm(file: Path) -> Pcm | None:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[_Chunk]:
-    """The chunks of a RIFF WAV, none for another file; no more than anybody writes."""
+    """The chunks of a RIFF WAV, at most `MAX_CHUNKS`; none for another file."""
     stream.seek(0)
     head = stream.read(12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
@@ -150,7 +149,7 @@ def _is_silent(chunk: _Chunk) -> bool:
 
 
 def _pcm(shape: bytes) -> Pcm | None:
-    """What a `fmt ` chunk says, if it is PCM of one or two channels in their usual places."""
+    """The samples by a `fmt ` chunk; None unless it is mono or stereo PCM with usual speakers."""
     if len(shape) < 16:
         return None
     tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack("<HHIIHH", shape[:16])

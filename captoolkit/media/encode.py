@@ -109,7 +109,7 @@ class WavWriter:
 
 
 class SndfileWriter:
-    """Writes what libsndfile encodes, padded with silence to whole frames.
+    """Writes by libsndfile, padded with silence to whole frames.
 
     The file is made in memory, GSM's takes 6 MB an hour: libsndfile reports no full disk.
     """

@@ -1,7 +1,7 @@
-"""Samples that are kept as they are: encoded losslessly, and read back to prove it.
+"""The lossless writer: samples that keep every bit, and the read-back that proves it.
 
-Rules: what comes out of a finished file is, bit by bit, what went in, and a float that is no number
-stays none. What a lossy decoder gives beyond full scale has no whole number: it comes in clipped,
+Rules: a finished file decodes to the written samples, bit by bit; a float that is not a number
+stays one. A lossy decoder's output beyond full scale arrives clipped, because no integer holds it,
 and `clipped` counts it. A file carries its recording's tags.
 """
 
@@ -27,21 +27,21 @@ from captoolkit.support import files
 
 Block = NDArray[Any]
 
-CONTAINER_BITS = 32  # of an `int32` block, whose samples may have fewer
+BLOCK_BITS = 32  # of an `int32` block; its samples may have fewer
 READ_FRAMES = 1 << 16  # read back at a time
-# The name of the chunk of samples in Sony's Wave64, and where it is looked for.
+# The name of the chunk of samples in Sony's Wave64, and the bytes in which it begins.
 W64_DATA = b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a")
 W64_HEAD_BYTES, W64_SIZE_BYTES = 4096, 8
 
 
 class LosslessWriter:
-    """Takes the samples of one segment and makes its file, by an ffmpeg that is fed through a pipe.
+    """Feeds the samples of one segment through a pipe to an ffmpeg that writes its file.
 
     Args:
         path: the file.
-        encoding: with the type of the samples that come in.
-        tags: what the file says of itself.
-        layout: which channels they are, as ffmpeg names them.
+        encoding: the encoding, with the type of the samples.
+        tags: the tags of the file.
+        layout: the channels of the samples, as ffmpeg names them.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class LosslessWriter:
         self._aborted = False
         self._proof: decode.TrackDecoder | None = None
         with ffmpeg.output_errors(path):
-            self._told = write_tags(tags, path.parent)
-        argv = ffmpeg.compile_argv(_node(path, self._told, encoding, layout))
+            self._tag_file = write_tags(tags, path.parent)
+        argv = ffmpeg.compile_argv(_node(path, self._tag_file, encoding, layout))
         self._process = ffmpeg.Process(argv, feed=True)
 
     def write(self, block: Block) -> None:
@@ -74,10 +74,10 @@ class LosslessWriter:
         self.samples += len(block)
 
     def finish(self) -> None:
-        """Complete the file, and decode it to see that it holds what went in.
+        """Complete the file, decode it and compare the samples with those written.
 
         Raises:
-            LimitError: it does not.
+            LimitError: they differ.
             OutputError: the disk is full.
             ToolError: ffmpeg failed.
         """
@@ -86,26 +86,26 @@ class LosslessWriter:
                 self._process.finish()
         finally:
             self._process.close()
-            self._told.unlink(missing_ok=True)
+            self._tag_file.unlink(missing_ok=True)
         if self._container.muxer_pads:
             self._end_without_padding()
         if self._read_back() != self._digest.digest():
             raise LimitError(
-                "a finished piece was refused: its samples are not those that went in",
+                "a finished piece was refused: its samples differ from those written",
                 fix="this is a fault in captoolkit, please report it",
                 path=self._path,
             )
 
     def abort(self) -> None:
-        """End the encoder, or the reading back."""
+        """Stop the encoder or the read-back."""
         self._aborted = True
         self._process.close()
-        self._told.unlink(missing_ok=True)
+        self._tag_file.unlink(missing_ok=True)
         if self._proof is not None:
             self._proof.close()
 
     def _end_without_padding(self) -> None:
-        """Let a Wave64 end with its samples: ffmpeg's writer fills it up and counts that too."""
+        """Cut the padding off a Wave64: ffmpeg's muxer adds it and counts it as sound."""
         sound_bytes = self.samples * self._encoding.channels * self._encoding.depth_bits // 8
         with files.writing(self._path), self._path.open("r+b") as stream:
             at = stream.read(W64_HEAD_BYTES).index(W64_DATA)
@@ -119,7 +119,7 @@ class LosslessWriter:
             stream.truncate(at + chunk_bytes)
 
     def _read_back(self) -> bytes:
-        """The digest of what a reader finds in the file: libsndfile, where it knows the format."""
+        """The digest of the file's samples, by libsndfile where it reads the container."""
         if self._container.in_libsndfile:
             return self._read_in_process()
         digest = hashlib.sha256()
@@ -128,7 +128,7 @@ class LosslessWriter:
             self._path, track=track, dtype=self._encoding.sample_type
         ) as decoder:
             self._proof = decoder
-            if self._aborted:  # `abort` may have looked before it was there
+            if self._aborted:  # `abort` may have run before the decoder existed
                 decoder.close()
                 return b""
             for block in decoder:
@@ -151,9 +151,9 @@ class LosslessWriter:
 
 
 def clipped(block: Block) -> int:
-    """Return how many samples of a lossy decoder's block are as loud as whole numbers can be.
+    """Return how many samples of a lossy decoder's block are at full scale.
 
-    What it decodes to falls upon the first or the last number by being clipped to it.
+    Samples that were clipped have the smallest or the largest value of the type.
 
     Args:
         block: shape (frames, channels), whole numbers.
@@ -163,8 +163,8 @@ def clipped(block: Block) -> int:
 
 
 def _rounded(block: Block, encoding: Encoding) -> Block:
-    """The block at the depth that the file will have; what has that depth stays as it is."""
-    spare_bits = CONTAINER_BITS - encoding.depth_bits
+    """The block at the depth of the file; a block that has this depth is unchanged."""
+    spare_bits = BLOCK_BITS - encoding.depth_bits
     if block.dtype != np.int32 or not spare_bits:
         return block
     step = 1 << spare_bits
@@ -172,7 +172,7 @@ def _rounded(block: Block, encoding: Encoding) -> Block:
     return (np.minimum(block, highest - step // 2) + step // 2) & -step
 
 
-def _node(path: Path, told: Path, encoding: Encoding, layout: str) -> Any:
+def _node(path: Path, tag_file: Path, encoding: Encoding, layout: str) -> Any:
     is_named = encoding.channels > 2 and re.fullmatch(r"[\w.]+(\([\w]+\))?", layout)
     source = ffmpeg.raw_source(
         rate_hz=encoding.sample_rate_hz,
@@ -184,7 +184,7 @@ def _node(path: Path, told: Path, encoding: Encoding, layout: str) -> Any:
     row = LOSSLESS.get(codec)  # none for PCM
     return tagged(
         source["a"],
-        told,
+        tag_file,
         path,
         f=container.muxer_of(codec),
         acodec=codec,

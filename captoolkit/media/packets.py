@@ -1,8 +1,8 @@
-"""A track's packets inside their container: where each begins, and that copies hold the same ones.
+"""A track's packets inside their container: their places, sizes and checksums.
 
-Rules: nothing is decoded here; packets are listed by ffmpeg, line by line, and never held. A time
-stamp is believed as far as it follows from the one before it; beyond that a packet's own length
-counts, because a decoder puts what it decodes one behind another.
+Rules: nothing is decoded here; ffmpeg lists the packets line by line, and they are never held. A
+time stamp counts where it follows from the one before it; elsewhere a packet's own length counts,
+because a decoder returns the sound of packets without gaps.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from captoolkit.support.cancel import Closing
 
 # How far a time stamp may be off from where the packet before it ends: containers round them.
 ROUNDED_S = Fraction(2, 1000)
-HEAD_BYTES = 64  # holds the name that a Matroska file has for its own kind
+HEAD_BYTES = 64  # of a Matroska file, with the name of its kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Packets:
-    """Where a track's packets begin.
+    """The places of a track's packets.
 
     Attributes:
-        starts: the sample of the track that each begins with, shape (packets,), ascending; what
-            comes before the first sample that is heard is at 0.
-        late_s: how long after the file's own beginning the track begins.
-        gapless: whether each follows from the one before it.
-        total_samples: how long the track is.
+        starts: the first sample of each, on the track's clock, shape (packets,), ascending; 0 for
+            packets before the first audible sample.
+        late_s: how much later than the file the track begins.
+        gapless: each packet begins where the one before it ends.
+        total_samples: the length of the track.
     """
 
     starts: NDArray[np.int64]
@@ -44,11 +44,11 @@ class Packets:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of packets."""
         return len(self.starts)
 
     def sample_of(self, packet: int) -> int:
-        """Return the sample of the track that a packet begins with; the ends are the track's."""
+        """Return the sample of the track at which a packet begins; the ends are the track's."""
         if packet <= 0:
             return 0
         return int(self.starts[packet]) if packet < self.count else self.total_samples
@@ -62,8 +62,8 @@ class Packets:
         return after - 1 if before_is_nearer else after
 
 
-def listing(contents: Contents, track: Track) -> Packets | None:
-    """Return where a track's packets begin; None where there are none."""
+def list_packets(contents: PacketListing, track: Track) -> Packets | None:
+    """Return the places of a track's packets; None where it has none."""
     starts, gapless = array("q"), True
     base, near, lead, ticks, due, length = Fraction(0), Fraction(0), 0, 0, 0, 0
     for line in contents.lines():
@@ -78,7 +78,7 @@ def listing(contents: Contents, track: Track) -> Packets | None:
             lead = ticks = due = pts
         follows = abs(pts - due) <= near
         gapless = gapless and follows
-        # `ticks` is where the packet before this one began, `length` how long that one is.
+        # `ticks` is the start of the packet before this one, `length` its length.
         ticks += length + (pts - due if follows else 0)
         length = int(fields[3])
         if not starts and track.codec == "vorbis":  # the first only prepares the second
@@ -101,10 +101,10 @@ def listing(contents: Contents, track: Track) -> Packets | None:
     )
 
 
-class Contents(Closing):
-    """Each packet's size and checksum; two packets that share both are taken for the same.
+class PacketListing(Closing):
+    """Each packet's size and checksum; two packets with the same ones count as equal.
 
-    To be iterated once, and closed.
+    Iterate over it once, then close it.
     """
 
     def __init__(self, path: str | Path, stream_index: int = 0) -> None:
@@ -130,7 +130,7 @@ class Contents(Closing):
 
 
 def container_of(info: MediaInfo) -> str:
-    """Return the container's name as `probe` has it, but WebM apart from the rest of Matroska."""
+    """Return the name of a file's container, as `probe` does, but with WebM as one of its own."""
     if info.container != "matroska":
         return info.container
     with Path(info.path).open("rb") as stream:

@@ -1,8 +1,8 @@
-"""What a recording says of itself: its tags and its chapters, as ffmpeg reads them.
+"""The tags and the chapters of a recording: read and written by ffmpeg.
 
 Rules: chapters are on the clock of the track, which begins with its first sample, and not on the
-container's, on which it may begin late. Tags of the container and of the track are one; what
-describes the file and not the recording (its brand, its encoder, its length) is left out.
+container's, on which the track may begin late. Tags of the container and of the track are one set.
+Tags that describe the file and not the recording (its brand, its encoder, its length) are left out.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _OF_THE_FILE = frozenset(
     | {"source_id", "time_reference", "umid", "coding_history", "isvbr", "devicestring"}
     | {"wm/encodingtime", "wmfsdkversion", "wmfsdkneeded", "deviceconformancetemplate"}
 )
-MAX_TAG_CHARS = 4000  # a longer one is no tag but a document; it would be repeated in every piece
+MAX_TAG_CHARS = 4000  # a longer one is a document, which every piece would repeat
 MAX_LISTING_BYTES = 1 << 22
 _SPECIAL = re.compile(r"[=;#\\\n]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a file says of a track.
+class RecordingTags:
+    """The tags and chapters of a track.
 
     Attributes:
         tags: names and values.
-        chapters: in the file's order; what begins before the track does begins with it.
-        notes: what of it is not here, as sentences.
+        chapters: in the file's order; one that begins before the track begins with it.
+        notes: the tags that are left out, as sentences.
     """
 
     tags: Mapping[str, str]
@@ -50,8 +50,8 @@ class Told:
     notes: tuple[str, ...] = ()
 
 
-def read(info: MediaInfo, track: Track) -> Told:
-    """Return the tags and chapters of a track; none where ffmpeg cannot tell them."""
+def read(info: MediaInfo, track: Track) -> RecordingTags:
+    """Return the tags and chapters of a track; none where ffmpeg cannot read them."""
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(
         "pipe:1", f="ffmetadata", acodec="copy", **{"frames:a": 1}
     )
@@ -61,19 +61,19 @@ def read(info: MediaInfo, track: Track) -> Told:
             process.finish()
     except ToolError as error:
         note = f"Its tags and chapters could not be read ({error.problem})."
-        return Told(tags={}, chapters=(), notes=(note,))
+        return RecordingTags(tags={}, chapters=(), notes=(note,))
     found: dict[str, str] = {}
     chapters = []
     for section, fields in _sections(text):
         if section == "[CHAPTER]":
             chapters += _chapter(fields)
         else:
-            found |= {name: value for name, value in fields.items() if _is_told(name, value)}
-    tags = _without_doubles(found)
+            found |= {name: value for name, value in fields.items() if _is_kept(name, value)}
+    tags = _merged(found)
     long = sorted(name for name, value in tags.items() if len(value) > MAX_TAG_CHARS)
     late_s = probe_file.probe_streams(info.path).late_s(track.number) if chapters else Fraction(0)
     moved = (replace(one, start_s=max(Fraction(0), one.start_s - late_s)) for one in chapters)
-    return Told(
+    return RecordingTags(
         tags={name: value for name, value in tags.items() if name not in long},
         chapters=tuple(moved),
         notes=tuple(
@@ -98,13 +98,13 @@ def write(tags: Mapping[str, str], folder: Path) -> Path:
     return Path(name)
 
 
-def tagged(stream: Any, told: Path, place: str | Path, **options: Any) -> Any:
+def tagged(stream: Any, tag_file: Path, place: str | Path, **options: Any) -> Any:
     """Return the output node for a stream that gets the tags in a file, and no others.
 
-    They may be longer than what the system lets a program be told.
+    A file holds tags that are longer than the system's limit for arguments.
     """
     # Tags are no stream; a selector that matches nothing makes the file an input.
-    nodes = [stream, ffmpeg.own_source(told, demuxer="ffmetadata")["t?"]]
+    nodes = [stream, ffmpeg.own_source(tag_file, demuxer="ffmetadata")["t?"]]
     kept = {"map_metadata": 1, "map_metadata:s": -1, "map_chapters": -1}
     return ffmpeg.output(nodes, place, **kept, **options)
 
@@ -114,7 +114,7 @@ def _escaped(text: str) -> str:
 
 
 def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """The sections of an ffmetadata listing; a backslash keeps what follows it from its meaning."""
+    """The sections of an ffmetadata listing; a backslash escapes the character after it."""
     section, fields = "", dict[str, str]()
     for line in re.findall(r"(?:\\.|[^\\\n])*\n", text, re.DOTALL):
         if line.startswith(";"):
@@ -140,11 +140,11 @@ def _chapter(fields: Mapping[str, str]) -> list[Chapter]:
     return [Chapter(start_s=start_s, title=" ".join(fields.get("title", "").split()))]
 
 
-def _is_told(name: str, value: str) -> bool:
+def _is_kept(name: str, value: str) -> bool:
     is_fit = bool(value.strip("\0")) and "\0" not in name + value and "=" not in name
     return is_fit and name.lower() not in _OF_THE_FILE
 
 
-def _without_doubles(tags: Mapping[str, str]) -> dict[str, str]:
+def _merged(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags by names without capitals, as ffmpeg's muxers know them: `ARTIST` is `artist`."""
     return {name.lower(): value for name, value in tags.items()}

@@ -1,8 +1,8 @@
-"""One ffmpeg from a stretch of a source straight to a finished segment.
+"""One ffmpeg that decodes a stretch of a source and encodes it into a finished segment.
 
-Rules: for stretches whose both ends are decided, so that no sample need pass through this process:
-what decodes is what encodes, and nothing is copied between two programs. What an ordinary encoder
-is given comes out of it, to the sample; what cannot be clipped on the way is left to the others.
+Rules: both ends of the stretch are decided, so no sample passes through this process. The segment
+has the same samples as one that `encode` makes. Encodings that ffmpeg cannot clip on the way, and
+floats that are not numbers, go through `encode`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MICROSECONDS = 1_000_000
 
 
 def can_transcode(track: Track, encoding: Encoding) -> bool:
-    """Return whether ffmpeg alone makes of the track what the encoders here would."""
+    """Return whether ffmpeg alone encodes a track with the same result as `encode`."""
     if encoding.sample_type or decode.may_hold_nan(track):
         return False
     return spec_of(encoding).clips_integers
@@ -29,14 +29,14 @@ def can_transcode(track: Track, encoding: Encoding) -> bool:
 class Transcoder(Closing):
     """An ffmpeg that decodes a stretch of a track and encodes it into a file.
 
-    Iterating waits for it, and tells how far it is.
+    Iterating waits for ffmpeg and yields its progress.
 
     Args:
         source: the media file, in which a decoder can jump to any sample.
         path: the file to make.
-        encoding: how; one for which `can_transcode` is true.
-        track: the track to take.
-        span: the stretch of it.
+        encoding: the encoding; one for which `can_transcode` is true.
+        track: the track to decode.
+        span: the stretch of the track.
         mix: as for `Decoder`.
     """
 
@@ -55,7 +55,7 @@ class Transcoder(Closing):
             ffmpeg.file_url(path),
             af=",".join([*filters, "aformat=sample_fmts=s32p"]),
             ar=encoding.sample_rate_hz,
-            threads=1,  # with a segment for each core, more of them only wait for one another
+            threads=1,  # each core has a segment of its own
             progress="pipe:1",
             stats_period=PROGRESS_S,
             **encode.options(encoding),
@@ -64,7 +64,7 @@ class Transcoder(Closing):
         self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
 
     def __iter__(self) -> Iterator[float]:
-        """Yield how many seconds of the stretch are done, again and again, until all are.
+        """Yield, several times, how many seconds of the stretch are done.
 
         Raises:
             OutputError: the disk is full.

@@ -56,13 +56,17 @@ class PacketCopy:
                 fix="ask for longer pieces, or for --exact",
                 path=source,
             )
-        with self._supervisor.watch(packets.Contents(source, plan.track.stream_index)) as contents:
-            listed = packets.listing(contents, plan.track)
+        with self._supervisor.watch(
+            packets.PacketListing(source, plan.track.stream_index)
+        ) as contents:
+            listed = packets.list_packets(contents, plan.track)
         if listed is None:
             raise InputError("its packets cannot be read", fix="ask for --exact", path=source)
         shares = list(edges(plan, listed, self._quiet(listed)))
         index = 0
-        with self._supervisor.watch(packets.Contents(source, plan.track.stream_index)) as contents:
+        with self._supervisor.watch(
+            packets.PacketListing(source, plan.track.stream_index)
+        ) as contents:
             expected = iter(contents)
             pieces = self._copy_all([first for first, _ in shares])
             for index, ((first, last), piece) in enumerate(zip(shares, pieces, strict=False), 1):
@@ -187,7 +191,7 @@ class PacketCopy:
             LimitError: its packets differ from the source's.
         """
         path = self._job.path(index)
-        with self._supervisor.watch(packets.Contents(path)) as written:
+        with self._supervisor.watch(packets.PacketListing(path)) as written:
             pairs = itertools.zip_longest(written, expected)
             if not all(one == other for one, other in pairs):
                 raise _broken(path, "its packets are not those that went in")

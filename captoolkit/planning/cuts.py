@@ -1,10 +1,9 @@
-"""Where to cut: a running sound comes in, parts come out that tile it without gap or overlap.
+"""The cuts of a stream: blocks of sound in, parts out that tile it without gap or overlap.
 
-Rules: each cut has a window of its own around its balanced place and lies at the quietest point in
-it, whatever the other cuts do; so a recording can be cut from any of its windows on, by several
-workers at once, and comes out the same. Windows never come so near to each other that a part could
-be longer than the limit. Only a window is held and analysed; everything before it has already gone
-on to its encoder.
+Rules: each cut has a window around its balanced place and is made at the quietest point in it,
+independently of the other cuts. So several workers can cut a recording from any of its windows on,
+with the same result. Windows are so far apart that no part exceeds the limit. Only a window is held
+and analysed; the encoder already has all sound before it.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from captoolkit.units import rescale
 
 Block = NDArray[Any]  # float32 or int16
 
-FORCED_REACH_S = 30  # how far before the limit a cut may lie that only the limit asks for
+FORCED_REACH_S = 30  # how far before the limit a cut may be that only the limit requires
 UNLIMITED = 1 << 62
-RUN_S = 600  # segments decoded in one go last about this long together, if they are short
-RUN_SEGMENTS = 32  # and are no more than these
+RUN_S = 600  # short segments are decoded together in runs of about this length
+RUN_SEGMENTS = 32  # in a run at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Where a cut may fall, in samples, and where it would if all were equally quiet.
+    """The samples at which a cut may be, and its place if all of them are equally quiet.
 
     A fixed cut has a window of one sample.
     """
@@ -46,11 +45,11 @@ class Window:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether there is nothing to choose."""
+        """Whether the cut has one place only."""
         return self.earliest == self.latest
 
     def at_rate(self, source_hz: int, stream_hz: int, *, begin: int = 0) -> Window:
-        """Return it on the clock of a stream that begins at a sample of the source."""
+        """Return the window on the clock of a stream that begins at a sample of the source."""
         places = (self.earliest, self.balanced, self.latest)
         earliest, balanced, latest = (rescale(at - begin, source_hz, stream_hz) for at in places)
         return Window(earliest=earliest, balanced=balanced, latest=latest)
@@ -74,10 +73,10 @@ def window(edge: int, reach: int) -> Window:
 
 
 def runs(spans: Sequence[Span]) -> tuple[tuple[Span, ...], ...]:
-    """Return the segments in runs that are decoded in one go each, by different workers.
+    """Return the segments in runs; one decoder decodes each run, in a worker of its own.
 
-    A run ends where something is skipped, and is long enough to be worth a decoder of its own.
-    It depends on the segments alone, never on the machine: the same file is cut the same way.
+    A run ends before a skipped stretch, and is long enough to be worth a decoder. Runs depend on
+    the segments alone, never on the machine: the same file is always cut the same way.
     """
     parted: list[list[Span]] = []
     for span in spans:
@@ -97,21 +96,21 @@ def _is_full(run: Sequence[Span]) -> bool:
 def cut(
     blocks: Iterable[Block], windows: Iterable[Window], *, rate_hz: int, longest: int
 ) -> Iterator[tuple[int, Block]]:
-    """Yield (part, block) pairs: the blocks that came in, parted at the cuts.
+    """Yield (part, block) pairs: the blocks of the stream, divided at the cuts.
 
     Args:
         blocks: the sound, arrays of shape (frames, channels), float32 or int16, of any lengths.
         windows: where to cut it, in order.
         rate_hz: its rate.
-        longest: if the sound goes on after the last cut, no part of that is longer.
+        longest: the longest part of the sound after the last window.
 
     Yields:
         The part's number from 0 and some of its samples, in order; a part may come in many blocks.
-        All that is yielded, put together, is what came in.
+        All yielded blocks together are the stream.
     """
-    held = _Held()
+    held = _BlockQueue()
     done = part = 0  # done: samples already yielded
-    ahead = _Ahead(windows, longest, reach=min(longest // 5, FORCED_REACH_S * rate_hz))
+    ahead = _NextCut(windows, longest, reach=min(longest // 5, FORCED_REACH_S * rate_hz))
     for block in blocks:
         held.add(block)
         while done + held.frames >= ahead.needed:
@@ -127,9 +126,9 @@ def cut(
 
 
 def places(blocks: Iterable[Block], windows: Iterable[Window], *, rate_hz: int) -> list[int]:
-    """Return the samples at which `cut` would cut a sound that no limit bounds.
+    """Return the samples at which `cut` would cut a sound without a limit.
 
-    There are fewer of them than windows where the sound ends before.
+    A sound that ends early has fewer cuts than windows.
     """
     found, at, last = [], 0, 0
     for part, block in cut(blocks, windows, rate_hz=rate_hz, longest=UNLIMITED):
@@ -140,10 +139,10 @@ def places(blocks: Iterable[Block], windows: Iterable[Window], *, rate_hz: int) 
     return found
 
 
-class _Ahead:
-    """The window of the next cut: the ones wished for, then those that the limit forces.
+class _NextCut:
+    """The window of the next cut: the planned ones, then those that the limit forces.
 
-    `needed` is how much of the sound must have come in before the cut is made.
+    `needed` is how many samples must have arrived before the cut is made.
     """
 
     def __init__(self, windows: Iterable[Window], longest: int, *, reach: int) -> None:
@@ -153,17 +152,17 @@ class _Ahead:
         self.advance(0)
 
     def advance(self, start: int) -> None:
-        """Go on to the next window; the part that ends in it begins at `start`."""
-        wished = next(self._windows, None)
+        """Move to the next window; the part that ends in it begins at `start`."""
+        planned = next(self._windows, None)
         latest = start + self._longest
         earliest = latest - self._reach
-        self.window = wished or Window(earliest=earliest, balanced=latest, latest=latest)
-        # A forced cut is made only if there is something to cut off.
-        self.needed = self.window.latest + (wished is None)
+        self.window = planned or Window(earliest=earliest, balanced=latest, latest=latest)
+        # A forced cut is made only if sound follows it.
+        self.needed = self.window.latest + (planned is None)
 
 
-def _cut_in(held: _Held, window: Window, rate_hz: int, *, first: int) -> int:
-    """The sample at which to cut, looking at what is held, which begins at sample `first`."""
+def _cut_in(held: _BlockQueue, window: Window, rate_hz: int, *, first: int) -> int:
+    """The sample at which to cut, by the held sound, which begins at sample `first`."""
     if window.is_fixed:
         return window.balanced
     from_sample = max(first, window.earliest - _context(rate_hz))
@@ -182,8 +181,8 @@ def _context(rate_hz: int) -> int:
     return rate_hz // 10
 
 
-class _Held:
-    """Blocks that have come in and not gone out: a queue of arrays, cut where asked."""
+class _BlockQueue:
+    """A queue of blocks: arrays in, pieces of any length out."""
 
     def __init__(self) -> None:
         self._blocks: deque[Block] = deque()
@@ -209,5 +208,5 @@ class _Held:
         return taken
 
     def view(self, first: int, last: int) -> Block:
-        """Return frames [first, last) of what is held, without removing them."""
+        """Return frames [first, last) of the queue, without removing them."""
         return np.concatenate(self._blocks)[first:last]

@@ -1,4 +1,8 @@
-"""Encode: the fewest balanced segments that the limits allow, on the best rung that they fit."""
+"""The choice of an encoding: the fewest balanced segments that the limits allow, on the best rung.
+
+`candidates` are the encodings that satisfy the options, best first; `choose` takes the best one on
+which the fewest segments fit.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from captoolkit.planning.options import ParsedOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What one segment may be at most; None where there is no limit."""
+    """The limits of one segment; None for no limit."""
 
     duration_s: Fraction | None
     size_bytes: int | None
@@ -31,12 +35,12 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """An encoding, how many segments of it each stretch becomes, and how long each may be.
+    """An encoding, and the number and longest length of its segments.
 
     Attributes:
-        is_best: no encoding that may be taken is better.
-        numbers: segments of each stretch.
-        longest_s: no segment may be longer.
+        is_best: no candidate is better.
+        numbers: the number of segments of each stretch.
+        longest_s: the longest length of a segment.
     """
 
     encoding: Encoding
@@ -55,7 +59,7 @@ def choose(
     """Return the fewest segments of each stretch, and the best encoding on which they fit.
 
     Raises:
-        UsageError: the wishes cannot be met within the limits.
+        UsageError: no encoding satisfies the options within the limits.
     """
     choices = [
         (encoding, _longest_s(encoding, bounds, max(durations_s)))
@@ -64,7 +68,7 @@ def choose(
     most_s = max(longest_s for _, longest_s in choices)
     if most_s < 1:
         raise UsageError(
-            "not even a second fits in one segment", fix="ask for a longer segment or a lower rate"
+            "not even a second fits in one segment", fix="choose a longer segment or a lower rate"
         )
     numbers = sharing.numbers(durations_s, most_s, options)
     stretches = tuple(zip(durations_s, numbers, strict=True))
@@ -93,7 +97,7 @@ def candidates(track: Track, target: Target, options: ParsedOptions) -> Sequence
     """Return the encodings that satisfy the options and that the target takes, best first.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no encoding does.
     """
     satisfying = _satisfying(options, track, target)
     taken = [one for one in satisfying if _takes(target, one.format, one.codec)]
@@ -189,8 +193,8 @@ def _reshaped(rungs: Sequence[Encoding], rate_hz: int | None, channels: int) -> 
 def _at_quality(options: ParsedOptions, track: Track, channels: int) -> Encoding:
     """The one encoding of a quality or a bit rate.
 
-    The quality fills in what the options leave open. A bit rate alone, and the quality `voice`,
-    follow the ladder; the others keep the whole band.
+    The quality decides all that the options leave open. A bit rate alone, and the quality `voice`,
+    follow the ladder; the other qualities keep the whole band.
     """
     quality = options.quality if options.quality != "auto" else "voice"
     base = ladder.QUALITIES[quality]

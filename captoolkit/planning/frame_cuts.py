@@ -1,8 +1,8 @@
-"""Between which frames a plan's segments are cut: where it is quiet, as near as frames allow.
+"""The cuts between frames: each as near to the quietest point as the boundaries of frames allow.
 
 Rules: a cut that may move goes to the boundary nearest to the quietest point, and stays within its
-window where there is a boundary in it, so that no segment becomes longer than planned; a mark or an
-end is met by the boundary nearest to it; no segment is without a frame.
+window where a boundary is in it, so that no segment becomes longer than planned. A mark or an end
+becomes the boundary nearest to it. Each segment has at least one frame.
 """
 
 from __future__ import annotations

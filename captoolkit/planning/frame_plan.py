@@ -1,8 +1,8 @@
-"""Frames as they are: whether they may be shared out to segments at their boundaries, and how.
+"""The plan for copied frames: whether segments can consist of whole frames, and which.
 
-Rules: what a codec holds in frames loses nothing by being cut between two of them, so that comes
-before any encoding; but a segment must still be long enough to be worth a request. Sizes are those
-of the frames themselves, whatever their bit rate does, so no segment can come out too large.
+Rules: a cut between two frames loses nothing, so copying comes before any encoding; but a segment
+must still be long enough to be worth a request. Sizes are those of the frames themselves, at any
+bit rate, so no segment becomes too large.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.units import format_length
 
-# Rather than in shorter segments than this, which nobody asked for, sound is encoded.
+# Sound is encoded rather than divided into shorter segments than this, unless an option does so.
 SHORTEST_S = Fraction(120)
-AT_ONCE = 1 << 16  # frames that are looked at in one go, of the millions that a day has
+AT_ONCE = 1 << 16  # frames that are examined at once, of the millions that a day has
 NEARLY = Fraction(9, 10)  # a segment of whole frames is always a little shorter than its limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Framing:
-    """A track's frames, as they would lie in a raw stream of their codec.
+    """A track's frames, as a stream of frames would hold them.
 
     Attributes:
-        format: what such a stream is called, and its file's ending: `mp3`, `aac`, `amr`.
+        format: the container of such a stream, and its files' ending: `mp3`, `aac`, `amr`.
         frame_samples: how many samples each frame holds, at `rate_hz`.
-        sizes: bytes of each frame with what the stream puts before it, shape (frames,).
-        head_bytes: what every file begins with.
-        lead_samples: how many samples a decoder of the raw stream gives before the first one of
-            the track: the encoder's delay, which only a container tells to leave out.
+        sizes: bytes of each frame with its header, shape (frames,).
+        head_bytes: bytes at the beginning of every file.
+        lead_samples: how many samples a decoder of the stream returns before the first one of the
+            track: the encoder's delay, which only a container states.
     """
 
     format: str
@@ -62,7 +62,7 @@ class Framing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How many segments each stretch becomes, how long one may be, how far a cut may move."""
+    """The number of segments of each stretch, their longest length, the reach of a cut."""
 
     numbers: tuple[int, ...]
     longest_s: Fraction
@@ -70,9 +70,9 @@ class Share:
 
 
 def longest_s(framing: Framing, bounds: Bounds) -> Fraction:
-    """Return how long a segment of frames may be wherever it lies, to a frame.
+    """Return how long a segment of frames may be anywhere in the track, to a frame.
 
-    A segment may hold a frame more at either end than its span says, and the encoder's delay.
+    A segment may hold a frame more at either end than its span, and the encoder's delay.
     """
     frames = len(framing.sizes)
     limits = [frames]
@@ -87,7 +87,7 @@ def longest_s(framing: Framing, bounds: Bounds) -> Fraction:
 
 
 def _most_frames(sizes: NDArray[np.integer[Any]], most_bytes: int) -> int:
-    """How many neighbouring frames stay within so many bytes, whichever they are."""
+    """How many neighbouring frames stay within so many bytes, anywhere in the track."""
     most = frames = len(sizes)
     ends = np.zeros(frames + 1, np.int64)
     np.cumsum(sizes, out=ends[1:])
@@ -102,7 +102,7 @@ def _most_frames(sizes: NDArray[np.integer[Any]], most_bytes: int) -> int:
 def share(
     framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, options: ParsedOptions
 ) -> Share:
-    """Return how the frames of each stretch are shared out."""
+    """Return how the frames of each stretch are divided into segments."""
     most_s = longest_s(framing, bounds)
     numbers = sharing.numbers(durations_s, most_s, options)
     reach_s = sharing.reach_s(durations_s, numbers, most_s)
@@ -112,7 +112,7 @@ def share(
 def why_not(
     framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, options: ParsedOptions
 ) -> str:
-    """Return why the frames cannot be shared out, as a sentence; empty if they can."""
+    """Return why segments cannot consist of the frames, as a sentence; empty if they can."""
     most_s, whole_s = longest_s(framing, bounds), max(durations_s)
     if options.parts is not None:
         are_kept = sharing.fits(whole_s, options.parts, most_s)
@@ -123,13 +123,13 @@ def why_not(
         are_kept = wanted_s * NEARLY <= most_s
     if are_kept:
         return ""
-    return f"Its frames as they are would make segments of only {format_length(most_s)}."
+    return f"Copied frames would make segments of only {format_length(most_s)}."
 
 
 def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
-    """Return what is done with the frames, as sentences."""
+    """Return how the frames are divided, as sentences."""
     stream = containers.of(framing.format).stream_title
-    kept = f"Its {framing.codec} frames are kept as they are, in {stream}."
+    kept = f"Its {framing.codec} frames are kept unchanged, in {stream}."
     if len(spans) == 1:
         return [kept]
     return [segments_reason(spans, reach_s), kept]

@@ -40,7 +40,7 @@ class Rung:
 
 
 def mp3(bit_rate: int, rate_hz: int, channels: int = 1) -> Encoding:
-    """Return an MP3 as a rung has it."""
+    """Return an MP3 with its usual low-pass."""
     spec = ENCODINGS["mp3"]
     return spec.encoding(sample_rate_hz=rate_hz, bit_rate=bit_rate, channels=channels)
 

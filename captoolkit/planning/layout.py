@@ -1,8 +1,9 @@
-"""How a run of neighbouring segments lies in the sound that is decoded for it.
+"""The layout of a run: where its segments are in the sound that is decoded for it.
 
-Rules: the decoded sound (the stream) has a clock of its own: it begins with the run, at the
-encoding's rate. Places in the source that are known are never computed back from it: what comes
-within a millisecond of one is it, because resampling rounds.
+A run is a sequence of neighbouring segments that one decoder decodes. Rules: the decoded sound (the
+stream) has a clock of its own, which begins with the run, at the encoding's rate. Samples of the
+source that are decided beforehand are never computed back from the stream: a result within a
+millisecond of one is set to it, because resampling rounds.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ ALIKE_S = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The parts of a run's stream, the cuts between them, and what becomes of each part.
+    """The parts of a run's stream, the cuts between them, and the segment of each part.
 
     Attributes:
         begins_at: the sample of the source with which the stream begins.
         windows: where the stream is cut, on its own clock.
-        owners: for each part the place of its segment in the run, None for what is skipped; parts
-            beyond the last, of a sound that goes on, belong to segments that were not planned.
-        known: samples of the source at which something begins or ends for certain.
+        owners: for each part the index of its segment in the run, None for a skipped part; parts
+            beyond the last, of a longer sound, belong to segments that were not planned.
+        anchors: samples of the source that are decided beforehand.
     """
 
     begins_at: int
@@ -34,19 +35,19 @@ class Layout:
     stream_hz: int
     windows: tuple[Window, ...]
     owners: tuple[int | None, ...]
-    known: tuple[int, ...]
+    anchors: tuple[int, ...]
 
     def owner(self, part: int) -> int | None:
-        """Return the place in the run of the segment that a part belongs to."""
+        """Return the index in the run of the segment that a part belongs to."""
         if part < len(self.owners):
             return self.owners[part]
         last, beyond = self.owners[-1], part - len(self.owners) + 1
         return None if last is None else last + beyond
 
     def in_source(self, stream_samples: int) -> int:
-        """Return which sample of the source that sample of the stream is."""
+        """Return the sample of the source for a sample of the stream."""
         at = self.begins_at + rescale(stream_samples, self.stream_hz, self.source_hz)
-        nearest = min(self.known, key=lambda known: abs(known - at))
+        nearest = min(self.anchors, key=lambda anchor: abs(anchor - at))
         return nearest if abs(nearest - at) <= ALIKE_S * self.source_hz else at
 
 
@@ -62,8 +63,8 @@ def lay_out(
     """Return how a run of segments is cut out of a stream.
 
     Args:
-        spans: the segments on the source's clock; the run's own start and end are decided, the
-            edges between two may move by `reach`, those beside what is skipped may not.
+        spans: the segments on the source's clock; the edge between two may move by `reach`, the
+            run's own start and end and the edges of skipped sound may not.
         begins_at: the sample of the source with which the stream begins.
         ends_at: the sample of the source before which the run or the whole sound ends.
         reach: in samples of the source.
@@ -75,7 +76,7 @@ def lay_out(
     owners: list[int | None] = []
     at = begins_at
     for place, span in enumerate(spans):
-        if span.start_samples > at:  # something is skipped, and both its ends are fixed
+        if span.start_samples > at:  # a skipped stretch, with both ends fixed
             cuts += [window(at, 0)] if owners else []
             cuts.append(window(span.start_samples, 0))
             owners.append(None)
@@ -92,5 +93,5 @@ def lay_out(
         stream_hz=stream_hz,
         windows=tuple(one.at_rate(source_hz, stream_hz, begin=begins_at) for one in cuts),
         owners=tuple(owners),
-        known=(begins_at, ends_at, *(one.balanced for one in cuts if one.is_fixed)),
+        anchors=(begins_at, ends_at, *(one.balanced for one in cuts if one.is_fixed)),
     )

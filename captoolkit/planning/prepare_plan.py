@@ -103,7 +103,7 @@ def make_plan(
 
     Args:
         info: the source file.
-        track: the track of it.
+        track: the track to prepare.
         target: the service model.
         via: the way in which the files travel.
         options: the caller's options.
@@ -231,8 +231,8 @@ def _pass_through(case: _Case) -> Plan:
     info, track = case.info, case.track
     (length_s,) = case.durations_s
     reason = (
-        f"It fits as it is: {info.container} with {track.codec}, {format_length(length_s)}, "
-        f"{targets.sent_size(info.size_bytes, case.via)}. Not a byte is changed."
+        f"It fits unchanged: {info.container} with {track.codec}, {format_length(length_s)}, "
+        f"{targets.sent_size(info.size_bytes, case.via)}."
     )
     return case.plan(
         action=Action.PASS_THROUGH,

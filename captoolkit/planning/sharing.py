@@ -1,8 +1,8 @@
-"""How stretches of sound are shared out to segments: fewest, balanced, within a longest length.
+"""Balanced segments: how many each stretch of sound needs, and how far their cuts may move.
 
-Rules: a segment is never longer than the limit even when both of its cuts move apart as far as they
-may; what is wished for as a length or a number is met, or refused with what can be had. The sound
-within reach of a cut is held in memory, so a cut of high-resolution sound moves less far.
+Rules: a segment never exceeds the limit, even when both of its cuts move apart as far as possible.
+An option for a length or a number is satisfied, or refused with the nearest possible value. The
+sound within reach of a cut is held in memory, so a cut of high-resolution sound moves less far.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
 # Most sound that is held for one cut: 60 s of a CD, 32 s of 48 kHz and 24 bits.
 WINDOW_BYTES = 12 << 20
 LEAST_WINDOW_S = 2
-# What a segment must be shorter than a limit, so that its cuts can move: five seconds each way,
+# A segment is planned so much shorter than its limit that its cuts can move: five seconds each way,
 # of short segments a tenth.
 SLACK_S = Fraction(10)
 SLACK_SHARE = Fraction(1, 5)
@@ -33,11 +33,11 @@ SLACK_SHARE = Fraction(1, 5)
 def numbers(
     durations_s: Sequence[Fraction], longest_s: Fraction, options: ParsedOptions
 ) -> tuple[int, ...]:
-    """Return how many segments each stretch becomes: the fewest that wishes and limit allow.
+    """Return how many segments each stretch becomes: the fewest that options and limit allow.
 
     Raises:
-        UsageError: that many parts as are wished for would be longer than the limit, or than the
-            segments that are wished for as well.
+        UsageError: `parts` would be longer than the limit or than `segment_s`, or shorter than a
+            second; or they cannot be counted, because silences are left out.
     """
     least = tuple(_fewest(duration_s, longest_s, options.segment_s) for duration_s in durations_s)
     if options.parts is None:
@@ -45,7 +45,7 @@ def numbers(
     if len(durations_s) > 1:
         raise UsageError(
             "parts cannot be counted where silences are left out",
-            fix="ask for a length of segments instead, or keep the silences",
+            fix="give a length of segments instead, or keep the silences",
         )
     if options.parts < least[0]:
         raise _too_few(options, durations_s[0], longest_s, least[0])
@@ -53,7 +53,7 @@ def numbers(
         raise UsageError(
             f"parts={options.parts} of {format_length(durations_s[0])} would each be shorter than "
             "a second",
-            fix=f"ask for at most {max(1, int(durations_s[0]))}",
+            fix=f"give at most {max(1, int(durations_s[0]))}",
         )
     return (options.parts,)
 
@@ -61,30 +61,30 @@ def numbers(
 def _too_few(
     options: ParsedOptions, duration_s: Fraction, longest_s: Fraction, least: int
 ) -> UsageError:
-    """What is wrong with so few parts: they contradict a length, or would break the limit."""
+    """The error for too few parts: they contradict `segment_s`, or would break the limit."""
     parts = options.parts or 1
     if options.segment_s is not None and parts >= _fewest(duration_s, longest_s, None):
         return UsageError(
-            f"parts={parts} and segments of {format_length(options.segment_s)} cannot both be had "
-            f"of {format_length(duration_s)}",
-            fix=f"leave one of the two out, or ask for at least {least} parts",
+            f"parts={parts} and segments of {format_length(options.segment_s)} contradict each "
+            f"other for {format_length(duration_s)}",
+            fix=f"leave one of the two out, or give at least {least} parts",
         )
     balanced_s, slack_s = duration_s / parts, _slack_s(duration_s, parts)
-    lasts, held = (format_clock(one, decimals=3) for one in (balanced_s, longest_s - slack_s))
+    lasts, most = (format_clock(one, decimals=3) for one in (balanced_s, longest_s - slack_s))
     if balanced_s > longest_s + 1:
         why = f"parts={parts} would each be longer than the {format_length(longest_s)} allowed"
     else:
         why = (
-            f"parts={parts} would each last {lasts}, and a segment may hold {held} at most: a file "
+            f"parts={parts} would each last {lasts}, and a segment may hold {most} at most: a file "
             f"can last a little longer than its sound"
             f"{', and cuts need room to move' if slack_s else ''}"
         )
-    return UsageError(why, fix=f"ask for at least {least}")
+    return UsageError(why, fix=f"give at least {least}")
 
 
 def _fewest(duration_s: Fraction, longest_s: Fraction, about_s: Fraction | None) -> int:
-    wished = -(-duration_s // about_s) if about_s else 1
-    segments = max(1, wished, -(-duration_s // longest_s))
+    requested = -(-duration_s // about_s) if about_s else 1
+    segments = max(1, requested, -(-duration_s // longest_s))
     while not fits(duration_s, segments, longest_s):
         segments += 1
     return segments
@@ -109,14 +109,14 @@ def reach_s(
 ) -> Fraction:
     """Return how far each cut may move; no segment can become longer than the limit by it.
 
-    Edges are rounded to samples, so whoever counts it in samples takes one less.
+    Edges are rounded to samples, so a reach in samples is one less.
 
     Args:
         durations_s: of the stretches.
-        segments: how many each of them becomes.
-        longest_s: how long a segment may be.
-        encoding: what is made of samples as they go by; None where only what is near a cut is
-            decoded, as the model hears it.
+        segments: the number of segments of each.
+        longest_s: the longest length of a segment.
+        encoding: the encoding of a decoded stream; None where captoolkit decodes only the sound
+            near each cut, at the model's rate.
     """
     balanced = [
         duration_s / number
@@ -130,7 +130,7 @@ def reach_s(
 
 
 def _most_held_s(encoding: Encoding | None) -> Fraction:
-    """How much of the sound may be held for a cut, in whole seconds."""
+    """How much sound may be held in memory for a cut, in whole seconds."""
     if encoding is None:
         return 2 * MAX_REACH_S
     sample_bytes = np.dtype(encoding.sample_type or "float32").itemsize

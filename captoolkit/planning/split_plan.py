@@ -20,7 +20,7 @@ from captoolkit.planning.options import SHORTEST_S, ParsedOptions, check_options
 from captoolkit.units import format_length, samples_at
 
 LONGEST_S = Fraction(2400)  # of a piece, if no option states a length or number
-# A copied piece may be longer by a packet at either end than its span says.
+# A copied piece may be longer than its span by a packet at either end.
 PACKETS_S = Fraction(1, 4)
 
 
@@ -64,7 +64,7 @@ def make_split(
 
     Args:
         info: the source file.
-        track: the track of it.
+        track: the track to split.
         method: how its pieces are made.
         options: `segment_s`, `max_segment_s`, `parts`; without any, pieces last at most 40 minutes.
         chapters: the chapters at which it is cut as well.
@@ -188,14 +188,14 @@ def _untouched(info: MediaInfo, track: Track) -> Plan:
         reach_samples=0,
         max_segment_samples=track.duration_samples,
         reasons=(
-            f"It lasts {format_length(whole.exact_s)} and need not be cut. Not a byte is changed.",
+            f"It lasts {format_length(whole.exact_s)} and needs no cut: the file stays unchanged.",
         ),
     )
 
 
 def copy_reason(codec: str, container: str) -> str:
     """Return that frames are copied, as a sentence."""
-    return f"Its {codec} frames are kept as they are, in {container}, and cut between two of them."
+    return f"Its {codec} frames are kept unchanged, in {container}, and cut between two of them."
 
 
 def samples_reason(encoding: Encoding, codec: str) -> str:

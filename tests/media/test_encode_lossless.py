@@ -53,7 +53,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     rounding = replace(WAV, codec="pcm_s16le")
     writer = LosslessWriter(tmp_path / "a.wav", rounding, tags={})
     writer.write(SAMPLES)
-    with pytest.raises(LimitError, match="its samples are not those that went in"):
+    with pytest.raises(LimitError, match="its samples differ from those written"):
         writer.finish()
 
 

@@ -23,8 +23,8 @@ KINDS = {
 def listed(path: Path) -> Packets:
     """Where a file's packets begin."""
     track = probe(path).default_track
-    with packets.Contents(path, track.stream_index) as contents:
-        found = packets.listing(contents, track)
+    with packets.PacketListing(path, track.stream_index) as contents:
+        found = packets.list_packets(contents, track)
     assert found is not None
     return found
 
@@ -73,6 +73,6 @@ def test_copies_hold_the_same_packets(stereo: Path, convert: Convert, tmp_path: 
     other = convert(stereo, tmp_path / "other.m4a", ["-c:a", "aac", "-b:a", "64k"])
     contents = []
     for path in (one, copy, other):
-        with packets.Contents(path) as found:
+        with packets.PacketListing(path) as found:
             contents.append(list(found))
     assert contents[0] == contents[1] != contents[2]

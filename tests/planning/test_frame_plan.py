@@ -137,7 +137,7 @@ def test_frames_too_large_for_two_minutes_are_encoded() -> None:
     bounds = Bounds(duration_s=None, size_bytes=4_000_000)
     durations_s = [Fraction(600)]
     said = frame_plan.why_not(framing, durations_s, bounds, ParsedOptions())
-    assert said == "Its frames as they are would make segments of only 1:40."
+    assert said == "Copied frames would make segments of only 1:40."
     assert not frame_plan.why_not(
         framing, durations_s, bounds, ParsedOptions(segment_s=Fraction(60))
     )
@@ -163,7 +163,7 @@ def test_reasons_say_what_the_frames_come_to_lie_in(name: str, words: str) -> No
     spans = [
         Span(start_samples=start, end_samples=start + half, rate_hz=RATE_HZ) for start in (0, half)
     ]
-    kept = f"Its {name} frames are kept as they are, in {words}."
+    kept = f"Its {name} frames are kept unchanged, in {words}."
     assert frame_plan.reasons(framing, spans[:1], Fraction(0)) == [kept]
     assert frame_plan.reasons(framing, spans, Fraction(5)) == [
         "It becomes 2 balanced segments of about 2:30, each cut at the quietest point within 5 s.",

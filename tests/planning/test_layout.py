@@ -90,8 +90,8 @@ def test_known_edges_are_exact(case: Case, off_us: int, data: st.DataObject) -> 
     layout = case.layout
     gaps = [(start, end) for start, end, owner in case.parts if owner is None]
     ends = {case.parts[0][0], case.parts[-1][1], *itertools.chain(*gaps)}
-    assert ends <= set(layout.known)
-    assert case.reach == 0 or ends == set(layout.known)
+    assert ends <= set(layout.anchors)
+    assert case.reach == 0 or ends == set(layout.anchors)
     known = data.draw(st.sampled_from(sorted(ends)))
     at_us = (known - layout.begins_at) * 1_000_000 // layout.source_hz + off_us
     assert layout.in_source(round(at_us * layout.stream_hz / 1_000_000)) == known

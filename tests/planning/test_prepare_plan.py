@@ -114,7 +114,7 @@ def test_untouched_says_so() -> None:
     """The reason for leaving a file alone names what it is and how it travels."""
     info = mp3_file(2400, size_bytes=7_200_000)
     assert planned(info.tracks[0], info=info).reasons == (
-        "It fits as it is: mp3 with mp3, 40:00, 9.60 MB as Base64 text. Not a byte is changed.",
+        "It fits unchanged: mp3 with mp3, 40:00, 9.60 MB as Base64 text.",
     )
 
 
@@ -253,7 +253,7 @@ def test_service_without_limits() -> None:
 
 def test_limits_that_hold_no_second() -> None:
     """A service into which not even a second fits is refused with a way out."""
-    with pytest.raises(UsageError, match="not even a second fits in one segment; ask for"):
+    with pytest.raises(UsageError, match="not even a second fits in one segment; choose"):
         planned(track(10), service(max_bytes_base64=1000))
 
 

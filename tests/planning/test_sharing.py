@@ -95,7 +95,7 @@ def test_parts_are_as_many_as_asked(duration_s: Fraction, longest_s: Fraction, m
 
 def test_parts_of_less_than_a_second_are_refused() -> None:
     """A service counts less than a second as one; so many parts are a slip of the finger."""
-    with pytest.raises(UsageError, match="ask for at most 5"):
+    with pytest.raises(UsageError, match="give at most 5"):
         sharing.numbers([Fraction(5)], Fraction(100), ParsedOptions(parts=200))
 
 
@@ -129,7 +129,7 @@ def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
     with pytest.raises(UsageError) as raised:
         sharing.numbers([Fraction(181)], Fraction(80), ParsedOptions(parts=2))
     assert str(raised.value).startswith("parts=2 would each be longer than the 1:20 allowed")
-    assert raised.value.fix == "ask for at least 3"
+    assert raised.value.fix == "give at least 3"
 
 
 def test_parts_against_a_length_of_segments_name_that_length() -> None:
@@ -137,8 +137,10 @@ def test_parts_against_a_length_of_segments_name_that_length() -> None:
     asked = ParsedOptions(parts=2, segment_s=Fraction(10))
     with pytest.raises(UsageError) as raised:
         sharing.numbers([Fraction(60)], Fraction(2400), asked)
-    assert str(raised.value).startswith("parts=2 and segments of 10 s cannot both be had of 1:00;")
-    assert raised.value.fix == "leave one of the two out, or ask for at least 6 parts"
+    assert str(raised.value).startswith(
+        "parts=2 and segments of 10 s contradict each other for 1:00;"
+    )
+    assert raised.value.fix == "leave one of the two out, or give at least 6 parts"
     with pytest.raises(UsageError, match="longer than the 20 s allowed"):
         sharing.numbers([Fraction(60)], Fraction(20), asked)
 
@@ -151,7 +153,7 @@ def test_parts_against_a_length_of_segments_name_that_length() -> None:
             Fraction("2399.9"),
             1,
             "parts=1 would each last 40:00.000, and a segment may hold 39:59.900 at most: a "
-            "file can last a little longer than its sound; ask for at least 2",
+            "file can last a little longer than its sound; give at least 2",
         ),
         (
             2_400,
@@ -159,7 +161,7 @@ def test_parts_against_a_length_of_segments_name_that_length() -> None:
             4,
             "parts=4 would each last 10:00.000, and a segment may hold 9:50.000 at most: a "
             "file can last a little longer than its sound, and cuts need room to move; "
-            "ask for at least 5",
+            "give at least 5",
         ),
     ],
 )
