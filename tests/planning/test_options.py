@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import UsageError
-from captoolkit.planning.options import ParsedOptions, check_options
+from captoolkit.planning.ladder import QUALITIES
+from captoolkit.planning.options import FormatName, ParsedOptions, QualityName, check_options
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,9 @@ def test_wish_that_nothing_can_meet_is_refused(options: dict[str, Any], told: st
 def test_effort_alone_asks_for_no_encoding() -> None:
     """A file that fits needs none, however good it would be."""
     assert not ParsedOptions(effort="best").shape_the_sound
+
+
+def test_the_literals_name_what_the_tables_have() -> None:
+    """Type checkers and the command line know the formats and the qualities of the tables."""
+    assert get_args(FormatName) == ("auto", *ENCODINGS)
+    assert get_args(QualityName) == ("auto", *QUALITIES)
