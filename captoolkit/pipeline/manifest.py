@@ -1,7 +1,7 @@
-"""What `prepare` leaves beside its files: which they are, where they lie, and why they are so.
+"""The manifest that `prepare` writes with its files: source, segments, encoding and reasons.
 
-`captoolkit.manifest/1`, UTF-8 JSON. Seconds are on the source's clock and have six decimals, which
-is enough to find each sample again.
+Format `captoolkit.manifest/1`, UTF-8 JSON. Seconds are on the source's clock with six decimals,
+enough to identify each sample.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def render(
 
 
 def hashes(text: str) -> dict[str, str]:
-    """Return the SHA-256 of each file that a manifest's text lists; none if it is no manifest.
+    """Return the SHA-256 of each file by its name; empty if the text is not a manifest.
 
-    A name with a folder in it is left out: a manifest speaks only of the files beside it.
+    Names with a folder are skipped: a manifest describes only files of its own folder.
     """
     try:
         document = json.loads(text)
@@ -65,7 +65,7 @@ def _is_plain(name: object) -> bool:
 
 
 def _encoding(plan: Plan) -> dict[str, Any]:
-    """How the segments' files are encoded: as made, or as the source was."""
+    """Return the `encoding` object: of the encoder, or of the source if its packets are copied."""
     made, track = plan.encoding, plan.track
     if made is None:
         return {

@@ -1,7 +1,8 @@
 """Move finished segments and their manifest to the folder in which they stay.
 
 Rules: all or nothing; the manifest is moved last. An input is never replaced. Segments that an
-earlier run left under the same stem are removed only if they are still what its manifest says.
+earlier run left under the same stem are removed only if their hashes are still those of its
+manifest.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def _left_by_earlier_run(described: Path, stem: str) -> list[str]:
     """
     try:
         hashes = manifest.hashes(described.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):  # `files.move_all` reports what is in the way
+    except (OSError, UnicodeDecodeError):  # `files.move_all` reports the obstacle
         return []
     return [
         name

@@ -1,4 +1,4 @@
-"""A finished segment on disk, ready for whoever wants it: as a path, as bytes, as samples."""
+"""A finished segment on disk: its path, bytes, samples or an `AudioSegment`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Folder:
-    """Where segments lie. They follow when it moves from its staging place to its final one.
+    """The folder of some segments; when its `path` changes, their paths change as well.
 
-    A staging folder goes with the last segment that lies in it, or when it is removed.
+    A staging folder is removed by `remove`, or with the last object that refers to it.
     """
 
     path: Path
@@ -34,20 +34,20 @@ class Folder:
 
     @classmethod
     def staging(cls, parent: Path | None) -> Folder:
-        """Make a hidden folder inside `parent`, the system's temporary one if None."""
+        """Create a hidden folder inside `parent`, or in the system's temporary folder if None."""
         folder = cls(files.make_staging(parent))
-        # Whatever a first removal could not take, a second one may.
+        # `remove` may be called twice: the second call removes files that appeared meanwhile.
         folder.remove = functools.partial(_remove, folder.path, os.getpid())
         weakref.finalize(folder, folder.remove)
         return folder
 
     def __reduce__(self) -> tuple[type[Folder], tuple[Path]]:
-        """A copy in another process may use what lies here, and does not own it."""
+        """Pickle as a folder that uses the same path and does not remove it."""
         return Folder, (self.path,)
 
 
 def _remove(path: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a fork's copy of us owns nothing
+    if os.getpid() == owner:  # a forked process does not own the folder
         files.remove_folder(path)
 
 
@@ -55,11 +55,12 @@ def _remove(path: Path, owner: int) -> None:
 class ReadySegment(Segment):
     """A segment whose file can be used now.
 
-    The file is there until its `Prepared` is closed; `Prepared.save` makes it stay.
+    The file exists until its `Prepared` is closed; `Prepared.save` keeps it.
 
     Attributes:
-        via: how it is to travel to a service.
-        url: where on the web the same bytes lie, if it is to travel that way; it may be signed.
+        folder: the folder of the file.
+        via: how the segment is sent to a service.
+        url: the URL of the same bytes, if it is sent as a URL; may be signed.
     """
 
     folder: Folder = field(repr=False, compare=False)
@@ -68,12 +69,12 @@ class ReadySegment(Segment):
 
     @property
     def path(self) -> Path:
-        """Where the file is now."""
+        """The path of the file now."""
         return self.folder.path / self.file
 
     @property
     def start_s(self) -> float:
-        """Where it begins on the source's clock, in seconds (for showing)."""
+        """The start on the source's clock in seconds, for display."""
         return self.source_span.start_s
 
     def read_bytes(self) -> bytes:
@@ -88,9 +89,9 @@ class ReadySegment(Segment):
             ) from None
 
     def data_uri(self, media_type: str = "") -> str:
-        """Return `data:MEDIA_TYPE;base64,...` without line breaks, as services want it.
+        """Return `data:MEDIA_TYPE;base64,...` without line breaks, as services expect it.
 
-        The media type is left out by default: so do the services' own samples.
+        The media type is empty by default, as in the services' own examples.
         """
         return f"data:{media_type};base64,{base64.b64encode(self.read_bytes()).decode('ascii')}"
 
@@ -112,7 +113,7 @@ class ReadySegment(Segment):
         """Return a 16-bit `pydub.AudioSegment`."""
         import numpy as np
 
-        with warnings.catch_warnings():  # it warns of an ffmpeg missing on PATH; none is needed
+        with warnings.catch_warnings():  # pydub warns if PATH has no ffmpeg; it needs none here
             warnings.simplefilter("ignore")
             import pydub
 

@@ -166,7 +166,7 @@ class BoundedQueue(Generic[Item]):
 
     def put(self, item: Item | BaseException | None) -> None:
         """Add an item, an exception that the consumer raises, or None for the end."""
-        # At the end of a program nobody sets `stop`: the main thread counts as a consumer too.
+        # A program may end without `halt`: then no consumer takes the item.
         while not self._stop.is_set() and threading.main_thread().is_alive():
             try:
                 self._queue.put(item, timeout=TICK_S)

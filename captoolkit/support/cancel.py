@@ -1,4 +1,4 @@
-"""How work ends: resources that close, a clock whose waits can be interrupted, cancel scopes."""
+"""How work ends: resources that close, a clock with interruptible waits, cancel scopes."""
 
 from __future__ import annotations
 

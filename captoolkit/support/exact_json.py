@@ -1,8 +1,9 @@
-r"""JSON that keeps its digits and stays readable: how manifests and timelines are written.
+r"""JSON with exact decimals and readable text, for manifests and timelines.
 
-Times are seconds with six decimals, which name one sample at any rate up to 768 kHz; money keeps
-its digits. Text stays UTF-8; only what could harm a terminal, break a line in another reader, or
-not be encoded at all (control characters, U+2028, lone surrogates) is written `\uXXXX`.
+Rules: times are seconds with six decimals, which identify a sample at any rate up to 768 kHz.
+Amounts of money keep their digits and get no exponent. Text stays UTF-8, except characters that can
+harm a terminal, break a line in another reader, or cannot be encoded (control characters, U+2028,
+lone surrogates): they are written as `\uXXXX`. `msgspec` and `json` do not keep these rules.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ def render(value: object) -> str:
 
 
 def render_line(value: object) -> str:
-    """Return `value` as JSON text on a single line, with the end of the line."""
+    """Return `value` as JSON text on one line, with a newline at the end."""
     return re.sub(r"\n *", "", _written(value, "").replace(",\n", ", \n")) + "\n"
 
 
 def line_of(text: str, path: str) -> int:
-    r"""Return the line, from 1, on which what lies at `path` begins in JSON text.
+    r"""Return the line, from 1, on which the value at `path` begins in JSON text.
 
     ```python
     >>> line_of('{"a": 1,\n "b": [1,\n 2]}', "$.b[1]")
@@ -45,7 +46,7 @@ def line_of(text: str, path: str) -> int:
 
 
 def _child(decoder: json.JSONDecoder, text: str, at: int, wanted: str) -> int:
-    """Where the value of a key, or the item of a number, begins in what begins at `at`."""
+    """Return the start of a member's value, or of an item, of the object or list at `at`."""
     is_object, at, number = text[at] == "{", _after_space(text, at + 1), 0
     while text[at] not in "}]":
         name = str(number)
@@ -67,12 +68,12 @@ def _after_space(text: str, at: int) -> int:
 
 
 def seconds(samples: int, rate_hz: int) -> Decimal:
-    """Return `samples` at `rate_hz` as seconds that keep their six decimals when written."""
+    """Return `samples` at `rate_hz` as seconds with six decimals."""
     return Decimal(format_seconds(samples, rate_hz))
 
 
 def _written(value: object, margin: str) -> str:
-    """`value` as JSON; `json.dumps` would not keep the digits of a `Decimal`."""
+    """Return `value` as JSON; `json.dumps` does not write a `Decimal`."""
     inner = f"{margin}  "
     match value:
         case dict():

@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all, and folders that move as one.
+"""Write files whole or not at all, and move groups of files as one.
 
-Rules: whatever is written is written beside its place under a hidden name, flushed, and moved
-there; on any failure what was written is removed; nothing that exists is replaced unless asked.
+Rules: a file is written under a hidden name in the folder of its destination, flushed, and moved to
+its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ STAGING_PREFIX = ".captoolkit-"
 
 
 def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a text file that is there complete or not at all.
+    """Write a text file completely or not at all.
 
     Raises:
-        OutputExistsError: it exists and `overwrite` is false.
-        OutputError: it cannot be written.
+        OutputExistsError: the file exists and `overwrite` is false.
+        OutputError: the file cannot be written.
     """
     if not overwrite:
         refuse_existing([path])
     with writing(path), staging(path.parent) as folder:
         if path.exists() and not path.is_file():
-            raise IsADirectoryError(errno.EISDIR, "what has that name is not a file")
+            raise IsADirectoryError(
+                errno.EISDIR, "the name is taken by something that is not a file"
+            )
         staged = folder / path.name
         with staged.open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
@@ -42,7 +44,7 @@ def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def staging(parent: Path | None) -> Iterator[Path]:
-    """Give a hidden folder inside `parent`, or the system's temporary one; gone afterwards."""
+    """Create a hidden folder inside `parent` or the temporary folder; remove it on exit."""
     folder = make_staging(parent)
     try:
         yield folder
@@ -51,10 +53,10 @@ def staging(parent: Path | None) -> Iterator[Path]:
 
 
 def make_staging(parent: Path | None) -> Path:
-    """Make a hidden folder inside `parent`, which is made too.
+    """Create a hidden folder inside `parent`, which is created too, or the temporary folder.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: the folder cannot be created.
     """
     if parent is None:
         with writing(Path(tempfile.gettempdir())):
@@ -65,7 +67,7 @@ def make_staging(parent: Path | None) -> Path:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a staging folder and what is in it; it may be gone already."""
+    """Remove a staging folder and its contents; it may be missing."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -80,17 +82,17 @@ def copy(source: Path, path: Path) -> None:
 
 
 def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
-    """Move files of those names from one folder to another, replacing what has their names.
+    """Move files from one folder to another and replace files of the same names.
 
-    All or nothing: what is replaced is first laid aside in a hidden folder of `out`, and if one
-    file cannot be moved, everything is put back as it was. The hidden folder goes when it is empty
-    again or no longer needed: if putting back fails as well, what it holds is still there.
+    All or nothing: files to be replaced first move to a hidden folder of `out`; if one file cannot
+    be moved, all files move back. The hidden folder is then removed, unless moving back failed as
+    well: it keeps the files that could not be restored.
 
     Raises:
-        OutputError: one cannot be moved.
+        OutputError: a file cannot be moved.
     """
     aside = make_staging(out)
-    # (from, to), to be done in reverse; noted before the move, which an interrupt may follow.
+    # (from, to) in reverse order; noted before each move, because an interrupt may follow it.
     undo: list[tuple[Path, Path]] = []
     try:
         for name in names:
@@ -101,24 +103,24 @@ def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
                     undo.append((aside / name, out / name))
                     (out / name).replace(aside / name)
                 if not (source / name).is_file():
-                    raise FileNotFoundError(errno.ENOENT, "what was made for it is gone")
+                    raise FileNotFoundError(errno.ENOENT, "the file made for it is missing")
                 undo.append((out / name, source / name))
                 (source / name).replace(out / name)
     except BaseException:
         for moved, home in reversed(undo):
             if os.path.lexists(moved) and not os.path.lexists(home):
                 moved.replace(home)
-        with contextlib.suppress(OSError):  # not empty: what could not go back stays in it
+        with contextlib.suppress(OSError):  # not empty: it keeps files that could not be restored
             aside.rmdir()
         raise
     remove_folder(aside)
 
 
 def refuse_existing(paths: Iterable[Path]) -> None:
-    """Raise for the first of `paths` that exists.
+    """Refuse to replace existing files.
 
     Raises:
-        OutputExistsError: one exists.
+        OutputExistsError: one of `paths` exists.
     """
     for path in paths:
         if os.path.lexists(path):
@@ -130,10 +132,10 @@ def refuse_existing(paths: Iterable[Path]) -> None:
 
 
 def refuse_inputs(paths: Iterable[Path], inputs: Iterable[str | Path]) -> None:
-    """Raise for the first of `paths` that is one of the inputs, by whatever name.
+    """Refuse to replace inputs.
 
     Raises:
-        OutputError: one would be replaced by what is made of it, or of another.
+        OutputError: one of `paths` is the same file as an input, even under another name.
     """
     for path in among(paths, inputs):
         raise OutputError(
@@ -142,45 +144,45 @@ def refuse_inputs(paths: Iterable[Path], inputs: Iterable[str | Path]) -> None:
 
 
 def among(paths: Iterable[Path], others: Iterable[str | Path]) -> list[Path]:
-    """Return those of `paths` that are the same files as some of `others`, by whatever names.
+    """Return those of `paths` that are the same files as some of `others`, even under other names.
 
-    Most often nothing has the names of what is to be made, and then no other is looked at.
+    If none of `paths` exists, which is usual, it does not look at the others.
     """
-    found = {path: identity for path in paths if (identity := _identity(path))}
-    if not found:
+    existing = {path: identity for path in paths if (identity := _identity(path))}
+    if not existing:
         return []
-    known = set(map(_identity, others))
-    return [path for path, identity in found.items() if identity in known]
+    identities = set(map(_identity, others))
+    return [path for path, identity in existing.items() if identity in identities]
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:
-    """What tells a file from all others, None if there is none of that name."""
+    """Return device and inode of a file, None if there is no such file."""
     try:
-        said = Path(path).stat()
-    except (OSError, ValueError):  # it is not there, or cannot be
+        status = Path(path).stat()
+    except (OSError, ValueError):  # missing, or not a possible name
         return None
-    return said.st_dev, said.st_ino
+    return status.st_dev, status.st_ino
 
 
 def refuse_unwritable(folder: Path) -> None:
-    """Raise if `folder` could not be made and written, without making it.
+    """Refuse a folder that cannot be created or written, without creating it.
 
     Raises:
-        OutputError: something that is no folder is in the way, or it may not be written.
+        OutputError: a file has its name or the name of a parent, or writing is not permitted.
     """
     while not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
         raise output_error(folder, NotADirectoryError(errno.ENOTDIR, "not a folder"))
-    with writing(folder), tempfile.TemporaryFile(dir=folder):  # who may write is not all there is
+    with writing(folder), tempfile.TemporaryFile(dir=folder):  # permissions alone do not prove it
         pass
 
 
 def refuse_unwritable_file(path: Path) -> None:
-    """Raise if no file could be written at `path`, without making it or its folder.
+    """Refuse a path at which no file can be written, without creating it or its folder.
 
     Raises:
-        OutputError: there is a folder of that name, or its own folder could not be written.
+        OutputError: a folder has that name, or its own folder cannot be written.
     """
     refuse_unwritable(path.parent)
     with writing(path):
@@ -190,7 +192,7 @@ def refuse_unwritable_file(path: Path) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusals to write into an `OutputError` about `path`."""
+    """Turn an `OSError` into an `OutputError` about `path`."""
     try:
         yield
     except OutputError:
@@ -200,7 +202,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    """Return the error that says why `path` cannot be written, and what to do."""
+    """Return the `OutputError` for a path that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(path)
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
@@ -213,7 +215,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 def disk_full(path: Path) -> OutputError:
-    """Return the error for a disk that has no room for `path`."""
+    """Return the `OutputError` for a full disk."""
     return OutputError(
         "there is no room left on the disk",
         fix="free some, or choose a folder on another disk",
@@ -222,10 +224,10 @@ def disk_full(path: Path) -> OutputError:
 
 
 def distinct_stems(paths: Iterable[Path]) -> list[str]:
-    """Return one name per path for what is made of it: its stem, numbered where two are alike.
+    """Return one stem for each path, with a number where two stems are alike.
 
-    Names that differ only in case, or in how an accent is encoded, are alike: some file systems
-    cannot tell them apart.
+    Stems that differ only in case, or in the encoding of an accent, are alike: some file systems do
+    not distinguish them.
 
     ```python
     >>> distinct_stems([Path("a/talk.mkv"), Path("b/talk.wav"), Path("Talk")])
@@ -234,7 +236,7 @@ def distinct_stems(paths: Iterable[Path]) -> list[str]:
     ```
     """
     seen: set[str] = set()
-    numbers: dict[str, int] = {}  # the last one given to what is alike
+    numbers: dict[str, int] = {}  # the last number by folded stem
     stems = []
     for path in paths:
         stem, own = path.stem, _alike(path.stem)
