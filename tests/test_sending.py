@@ -13,7 +13,7 @@ import captoolkit
 from captoolkit.errors import UsageError
 from captoolkit.model import Via
 from captoolkit.timeline import render
-from tests.captioners.test_sdks import NATIVE_ANSWER, policy
+from tests.support.model_studio import NATIVE_ANSWER, upload_policy
 from tests.support.sound import tone, write_wav
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SIGNED = "signature=a%2Fb-secret"
 
 def captioned(recorder: Recorder, source: Any, **options: Any) -> captoolkit.Timeline:
     """The timeline of a source, asked of the recorder."""
-    data = {"data": policy(recorder)}
+    data = {"data": upload_policy(recorder.url)}
     recorder.page("/api/v1/uploads", data)
     recorder.page("/oss", b"")
     recorder.page(ASKED, NATIVE_ANSWER)

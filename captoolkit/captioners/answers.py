@@ -34,7 +34,7 @@ class AnswerPart:
     """The content of one document: a complete answer, or a piece of a streamed one.
 
     Attributes:
-        text: the caption, or a piece of it.
+        text: the whole caption or a piece.
         finish_reason: why the model stopped; None as long as it has not.
         usage: the tokens so far.
         request_id: the id that the service's support needs.
@@ -110,7 +110,7 @@ def _validation_message(document: JsonObject) -> str:
 
 
 def fault_in_text(part: AnswerPart, text: str, response: Response) -> ServiceFault:
-    """Return the error whose message stands in place of the caption, under `ERROR_FINISH`.
+    """Return the error that stands in place of the caption, under `ERROR_FINISH`.
 
     Args:
         part: the document that holds it; of a stream, the last one.

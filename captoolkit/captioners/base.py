@@ -1,4 +1,4 @@
-"""What a captioner is, and how to add one.
+"""The protocols of captioners, and how to add a captioner.
 
 A captioner turns one finished segment into one `Caption`. It knows no source, no cutting, no
 timeline, no retry and no money: the verb that calls it does.
@@ -12,8 +12,8 @@ How to add a captioner: one file and one row.
 
    `service` is resolved: model, target, and for a captioner with an HTTP interface the checked
    endpoint, region, dialect, price and rates. `settings` holds the options that the caller gave,
-   with the key that may go to the endpoint. Keep both in attributes only where they are needed;
-   with a `service` attribute (`ServiceBacked`) the verbs use the service as it was resolved.
+   with the key that may go to the endpoint. A captioner with a `service` attribute
+   (`ServiceBacked`) keeps the resolved service for the verbs.
 2. Raise `ServiceError`, or a child of it, for a segment that gets no caption, with the reason in
    one line; never return an empty caption for a failure. Requests over HTTP go through
    `net/client.py`. Building requests and reading answers are pure functions on bytes, so that
@@ -103,7 +103,7 @@ class ServiceOptions(TypedDict, total=False):
         model: the service's name of the model; None is the first model of the target, else
             `qwen3-omni-30b-a3b-captioner` for captions and `qwen-audio-turbo` for questions.
         region: `singapore` or `beijing`; None is the region in the model's row, else Singapore.
-            With a `base_url` it names the region whose prices hold.
+            With a `base_url` it names the region for prices.
         base_url: another server, with the ending that the services' SDKs use: `.../api/v1` for
             `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
         api_key: the key for the server of `base_url` or `region`. If None, `DASHSCOPE_API_KEY` is
@@ -206,7 +206,7 @@ class PaidCaptioner(Captioner, Protocol):
 
     @property
     def recipe(self) -> str:
-        """Everything in a request except the sound and the key: the ledger's key is made of it.
+        """Everything in a request except the sound and the key: a part of the ledger's key.
 
         Two requests with the same recipe and the same sound ask the same question.
         """

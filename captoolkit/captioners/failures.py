@@ -1,4 +1,4 @@
-"""The retry policy as tables: which errors are retried, and what the reader can do about each.
+"""The retry policy as tables: which errors are retried, and the advice for each.
 
 Rules: pure. Connections that fail go by their kind (`ConnectionFailure`), answers of a service by
 HTTP status, error code and the service's own message: never by a sentence of captoolkit's. In
@@ -39,7 +39,7 @@ class FailureRule:
     """One row of the policy; it matches an error by any of its codes, messages or statuses.
 
     Attributes:
-        fix: what the reader can do; empty where there is no advice.
+        fix: advice for the reader; empty where there is none.
         retry: whether the request is retried.
         codes: parts of the code, lower case, without `_`: native codes are CamelCase, those of
             the compatible mode snake_case, otherwise they are the same.
@@ -212,7 +212,7 @@ class ServiceFault:
 
 
 def service_error(fault: ServiceFault, reply: Response) -> ServiceError:
-    """Return the error to raise for a fault: the problem, and what to do about it."""
+    """Return the error to raise for a fault: the problem and the advice."""
     status_code = fault.status_code or reply.status_code
     message = clean(fault.message, MESSAGE_CHARS).rstrip(". ") or "no reason given"
     code = clean(fault.code or "", CODE_CHARS) or None

@@ -44,11 +44,11 @@ SERVICE_OPTIONS = frozenset(CaptionerOptions.__annotations__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionerRow:
-    """One captioner. `captioners/base.py` says how to add one.
+    """One captioner. `captioners/base.py` has the recipe for adding one.
 
     Attributes:
         name: the value of `--captioner`.
-        help: what it is, as half a sentence for `--captioner`.
+        help: half a sentence for `--captioner`.
         module: has `open_captioner(service, settings)`, and is imported when it is needed.
         model: the default model.
         options: the `CaptionerSettings` that the captioner takes, besides `target`.
@@ -113,7 +113,7 @@ def open_captioner(
 
     Raises:
         UsageError: the name is not known, or an option is not valid or not for this model.
-        KeyMissingError: the service needs a key and there is none.
+        KeyMissingError: the service needs a key; the caller and the environment have none.
         TypeError: there is no option of that name.
     """
     refuse_unknown_names("open_captioner", options, ("target", *CaptionerOptions.__annotations__))
@@ -139,9 +139,9 @@ def service_of(
     """Return the service of an open captioner, with the limits and the region that a caller names.
 
     Args:
-        captioner: one of these, or one of the caller's own, whose `info` says where it asks.
+        captioner: one of the registry's, or one of the caller's own, which is known by its `info`.
         target: the limits to keep; those that it was opened with if None.
-        region: whose prices hold beside a base URL that names no region.
+        region: the region for prices if the base URL names none.
 
     Raises:
         UsageError: the target is not known.

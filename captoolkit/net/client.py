@@ -82,7 +82,7 @@ class Client(Closing):
 
     @contextlib.contextmanager
     def open(self, request: ServiceRequest) -> Iterator[StreamingResponse]:
-        """Send `request` and yield the response while it arrives; raises what `post` raises.
+        """Send `request` and yield the response while it arrives; raises the errors of `post`.
 
         A block is whole lines, so that no block ends within a key.
         """

@@ -1,4 +1,4 @@
-"""Connections over HTTP: timeouts, size limits, and what httpx may write into a log.
+"""Connections over HTTP: timeouts, size limits, and a filter for httpx's own logs.
 
 Rules: httpx is imported in `net/` alone, and none of its types or errors leave it. Every wait is
 bounded, and so is a whole exchange (`HttpLimits`). No redirect is followed here: `client.py`
@@ -88,7 +88,7 @@ class RawResponse:
 
 
 class Watchdog(Closing):
-    """Ends an exchange after `total_s`, at any stage of it.
+    """Ends an exchange after `total_s`, at any stage.
 
     httpx bounds each wait alone; a head that arrives letter by letter, or interim answers without
     end, outlast that. So a timer shuts the socket down. Each exchange has a connection of its own,

@@ -23,7 +23,7 @@ class FailedExchange:
     Attributes:
         kind: why it failed.
         problem: the same for the reader.
-        fix: what the reader can do.
+        fix: advice for the reader.
         status_code: the status of the answer that had begun; None before that.
     """
 
@@ -129,7 +129,7 @@ def explain(
     limits: Mapping[str, float],
     status_code: int | None = None,
 ) -> FailedExchange:
-    """Return what an exception of httpx means.
+    """Return the kind and the sentences for an exception of httpx.
 
     Args:
         error: the exception.

@@ -1,1 +1,1 @@
-"""What services take and cost: the targets as data."""
+"""Services: limits, prices, regions and keys; the targets as data."""

@@ -63,7 +63,7 @@ def rows_of(model: str) -> list[Target]:
 
 
 def limits_for(model: str, chosen: str | Target | None = None) -> Target:
-    """Return the target whose limits to keep: the chosen one, else the model's, else the default.
+    """Return the target for the limits: the chosen one, else the model's, else the default.
 
     Raises:
         UsageError: the chosen target is not known.

@@ -25,7 +25,7 @@ def choose_key(
     belongs to Model Studio: it goes to Model Studio's hosts or to this machine.
 
     Raises:
-        KeyMissingError: Model Studio needs a key and there is none.
+        KeyMissingError: Model Studio needs a key; the caller and the environment have none.
         UsageError: the key is not valid.
     """
     name, key = ("api_key", given)

@@ -95,7 +95,7 @@ def _over(text: str, limit: str) -> str:
 
 
 def sent_size(size_bytes: int, via: Via | None) -> str:
-    """Return the size of a file as it is sent, for a sentence; raw if it is not sent."""
+    """Return the size of a file for a sentence: as Base64 text if that is how it is sent."""
     if via is not Via.BASE64:
         return format_size(size_bytes)
     return f"{format_size(base64_length(size_bytes) + len(DATA_URI_PREFIX))} as Base64 text"

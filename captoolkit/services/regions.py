@@ -24,7 +24,7 @@ class Interface:
 
     Attributes:
         name: the captioner that speaks it.
-        base_path: what a base URL of Model Studio ends in.
+        base_path: the end of a base URL of Model Studio.
         request_path: where a request goes below the base URL.
         base_urls: the endings of base URLs, for help texts.
     """
@@ -156,7 +156,7 @@ class Endpoint:
 
     @property
     def keeps_secrets(self) -> bool:
-        """Whether nobody between here and the host can read the traffic."""
+        """Whether the traffic is encrypted or never leaves this machine."""
         return self.encrypted or self.is_loopback
 
 

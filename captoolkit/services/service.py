@@ -30,7 +30,7 @@ class Service:
     Attributes:
         info: the captioner's name, its model and its base URL.
         endpoint: the checked base URL; None for a captioner without one.
-        region: the Model Studio region whose prices hold; None where no prices hold.
+        region: the Model Studio region for prices; None without prices.
         dialect: how a chat completion carries sound there.
         target: the limits to keep.
         model_row: the first target that serves the model; None for an unknown model.
@@ -63,11 +63,11 @@ class Service:
 
     @property
     def place(self) -> str:
-        """What requests with the same answer have in common: Model Studio, or the base URL."""
+        """A name for the servers that give the same answers: see `Endpoint.place`."""
         return "" if self.endpoint is None else self.endpoint.place
 
     def require_known_limits(self) -> None:
-        """Refuse a model of Model Studio's whose limits are unknown.
+        """Refuse a Model Studio model with unknown limits.
 
         Raises:
             UsageError: neither a target nor a row of the model states them.
@@ -93,10 +93,10 @@ def resolve_service(
 
     Args:
         info: the captioner's name, its model and its base URL.
-        endpoint: the same base URL, checked; None where there is none.
+        endpoint: the same base URL, checked; None without one.
         target: the limits to keep; those of the model if None, else the default target's.
-        region: whose prices hold beside a base URL that names no region. Rates hold at Model
-            Studio's own hosts only.
+        region: the region for prices if the base URL names none. Rates hold at Model Studio's own
+            hosts only.
 
     Raises:
         UsageError: the target is not known.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,8 +11,6 @@ from hypothesis import strategies as st
 
 from captoolkit.captioners import dashscope, openai_chat
 from captoolkit.captioners.answer_stream import StreamedText, read
-from captoolkit.captioners.base import PaidCaptioner
-from captoolkit.captioners.registry import open_captioner
 from captoolkit.captioners.service_captioner import WireProtocol
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
@@ -23,96 +20,14 @@ from captoolkit.net.http_messages import StreamingResponse
 from captoolkit.services.regions import NATIVE as NATIVE_INTERFACE
 from captoolkit.services.regions import parse_base_url
 from captoolkit.services.service import Dialect
+from tests.support.model_studio import NATIVE_EVENTS as NATIVE
+from tests.support.model_studio import native_event as native
 from tests.support.services import captioner_with
+from tests.support.streamed_answers import CHAT, DONE, KEY, chunk, failure, streamed
 
 if TYPE_CHECKING:
     from tests.support.clips import BytesClip
     from tests.support.recorder import Recorder
-
-KEY = "sk-test-0123456789abcdef"
-PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
-
-
-def native(
-    text: str | None, *, finish: object = "null", output_tokens: int = 1, number: int = 1
-) -> bytes:
-    """One event as Model Studio's own protocol sends it; without text its content is empty."""
-    document = {
-        "output": {
-            "choices": [
-                {
-                    "message": {
-                        "content": [] if text is None else [{"text": text}],
-                        "role": "assistant",
-                    },
-                    "finish_reason": finish,
-                }
-            ]
-        },
-        "usage": {"audio_tokens": 85, "input_tokens": 33, "output_tokens": output_tokens},
-        "request_id": "r-1",
-    }
-    data = json.dumps(document, ensure_ascii=False)
-    return f"id:{number}\nevent:result\n:HTTP_STATUS/200\ndata:{data}\n\n".encode()
-
-
-def chunk(text: str | None = None, *, finish: str | None = None, **more: Any) -> bytes:
-    """One chunk as OpenAI's protocol sends it."""
-    delta: dict[str, Any] = {} if text is None else {"content": text}
-    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
-    document = {"id": "chatcmpl-1", "choices": choices, "usage": None, **more}
-    return f"data: {json.dumps(document, ensure_ascii=False)}\n\n".encode()
-
-
-COUNTED = chunk(
-    choices=[],
-    usage={
-        "prompt_tokens": 160,
-        "completion_tokens": 3,
-        "total_tokens": 163,
-        "prompt_tokens_details": {"audio_tokens": 152, "text_tokens": 8},
-    },
-)
-DONE = b"data: [DONE]\n\n"
-
-# The sample of "Audio understanding (Qwen-Audio)": empty content in the middle and at the end.
-NATIVE = (
-    native("这段", output_tokens=1),
-    native("音频", output_tokens=2),
-    native(None, output_tokens=8),
-    native("'", output_tokens=10),
-    native(None, finish="stop", output_tokens=10),
-)
-CHAT = (
-    b'data: {"id":"chatcmpl-1","choices":[{"delta":{"role":"assistant","content":null}}]}\n\n',
-    chunk(""),
-    chunk("这段"),
-    chunk("音频'"),
-    chunk("", finish="stop"),
-    COUNTED,
-    DONE,
-)
-
-
-def streamed(recorder: Recorder, clip: BytesClip, name: str) -> tuple[Caption, list[str]]:
-    """The caption of a streamed request, and the pieces in which its text was handed out."""
-    pieces: list[str] = []
-    base_url = recorder.url + PATHS[name]
-    with open_captioner(name, base_url=base_url, api_key=KEY) as captioner:
-        assert isinstance(captioner, PaidCaptioner)
-        return captioner.caption(clip, on_text=pieces.append), pieces
-
-
-def failure(recorder: Recorder, clip: BytesClip, name: str) -> tuple[Any, list[str]]:
-    """The error that a streamed request ends in, and what was handed out before."""
-    pieces: list[str] = []
-    base_url = recorder.url + PATHS[name]
-    with open_captioner(name, base_url=base_url, api_key=KEY) as captioner:
-        assert isinstance(captioner, PaidCaptioner)
-        with pytest.raises(ServiceError) as caught:
-            captioner.caption(clip, on_text=pieces.append)
-    return caught.value, pieces
-
 
 # ------------------------------------------------------------------------------- whole ones
 

@@ -19,7 +19,9 @@ from captoolkit.errors import ServiceConnectionError
 from captoolkit.model import Caption
 from captoolkit.net.http_messages import StreamingResponse
 from captoolkit.services.service import Dialect
-from tests.captioners.test_answer_stream import CHAT, DONE, NATIVE, chunk, failure, native, streamed
+from tests.support.model_studio import NATIVE_EVENTS as NATIVE
+from tests.support.model_studio import native_event as native
+from tests.support.streamed_answers import CHAT, DONE, chunk, failure, streamed
 
 if TYPE_CHECKING:
     from tests.support.clips import BytesClip

@@ -17,8 +17,10 @@ from captoolkit.captioners.base import ConversationalCaptioner
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.model import Caption, Via
-from tests.captioners.test_answer_stream import CHAT, NATIVE
 from tests.support.clips import BytesClip
+from tests.support.model_studio import NATIVE_ANSWER, SAMPLE_TEXT, upload_policy
+from tests.support.model_studio import NATIVE_EVENTS as NATIVE
+from tests.support.streamed_answers import CHAT
 
 if TYPE_CHECKING:
     from tests.support.recorder import Recorder, Seen
@@ -26,28 +28,19 @@ if TYPE_CHECKING:
 KEY = "sk-test-0123456789abcdef"
 CAPTIONER, TALKER = "qwen3-omni-30b-a3b-captioner", "qwen-audio-turbo"
 SYSTEM, QUESTION, NEXT = "You are a helpful assistant.", "这段音频在说什么?", "介绍一下这家公司。"
-ANSWER = "欢迎使用阿里云"
 PUBLIC = "https://example.invalid/talk.mp3?signature=a%2Fb"
 
-NATIVE_ANSWER = {
-    "output": {
-        "choices": [
-            {
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": [{"text": ANSWER}]},
-            }
-        ]
-    },
-    "usage": {"audio_tokens": 85, "output_tokens": 10, "input_tokens": 33},
-    "request_id": "r-1",
-}
 CHAT_ANSWER = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
     "created": 1,
     "model": CAPTIONER,
     "choices": [
-        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ANSWER}}
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": SAMPLE_TEXT},
+        }
     ],
     "usage": {"prompt_tokens": 118, "completion_tokens": 10, "total_tokens": 128},
 }
@@ -79,9 +72,13 @@ TABLE = {
     "a prompt": Asked(model=TALKER, prompt=QUESTION),
     "a system message": Asked(model=TALKER, prompt=QUESTION, system=SYSTEM),
     "voice chat": Asked(model=TALKER, system=SYSTEM, via=Via.URL),
-    "the second turn": Asked(model=TALKER, prompt=NEXT, conversation=((QUESTION, ANSWER),)),
+    "the second turn": Asked(model=TALKER, prompt=NEXT, conversation=((QUESTION, SAMPLE_TEXT),)),
     "the second turn, streamed": Asked(
-        model=TALKER, prompt=NEXT, system=SYSTEM, conversation=((QUESTION, ANSWER),), streamed=True
+        model=TALKER,
+        prompt=NEXT,
+        system=SYSTEM,
+        conversation=((QUESTION, SAMPLE_TEXT),),
+        streamed=True,
     ),
 }
 
@@ -199,24 +196,8 @@ def serve(recorder: Recorder, name: str, asked: Asked) -> None:
         recorder.stream(*{"dashscope": NATIVE, "openai": CHAT}[name])
     else:
         recorder.answer({"dashscope": NATIVE_ANSWER, "openai": CHAT_ANSWER}[name])
-    recorder.page("/api/v1/uploads", {"request_id": "r-0", "data": policy(recorder)})
+    recorder.page("/api/v1/uploads", {"request_id": "r-0", "data": upload_policy(recorder.url)})
     recorder.page("/oss", b"")
-
-
-def policy(recorder: Recorder) -> dict[str, Any]:
-    """Leave to upload, as Model Studio gives it."""
-    return {
-        "policy": "UE9MSUNZ",
-        "signature": "SIG=",
-        "upload_dir": "dashscope-instant/acct0/2026-01-01/uuid0",
-        "upload_host": f"{recorder.url}/oss",
-        "expire_in_seconds": 300,
-        "max_file_size_mb": 100,
-        "capacity_limit_mb": 999999999,
-        "oss_access_key_id": "AKID",
-        "x_oss_object_acl": "private",
-        "x_oss_forbid_overwrite": "true",
-    }
 
 
 # ----------------------------------------------------------------------------- comparing

@@ -12,8 +12,8 @@ from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 from captoolkit.model import Via
 from captoolkit.net.http_messages import Response
-from tests.captioners.test_sdks import NATIVE_ANSWER, policy
 from tests.support.clips import BytesClip
+from tests.support.model_studio import NATIVE_ANSWER, upload_policy
 
 if TYPE_CHECKING:
     from tests.support.recorder import Recorder
@@ -34,7 +34,7 @@ def clip(tmp_path: Path) -> BytesClip:
 
 def serve(recorder: Recorder, **changes: Any) -> None:
     """Give leave to upload, take the form, answer the question."""
-    data = {**policy(recorder), **changes}
+    data = {**upload_policy(recorder.url), **changes}
     given = {name: value for name, value in data.items() if value is not None}
     recorder.page("/api/v1/uploads", {"request_id": "r-0", "data": given})
     recorder.page("/oss", b"")
@@ -239,7 +239,9 @@ def test_forms_go_over_tls_or_stay_here(host: str, base_url: str, *, is_safe: bo
 
 def test_a_policy_does_not_show_what_it_signs_with(recorder: Recorder) -> None:
     """It can be printed."""
-    reply = Response(status_code=200, body=json.dumps({"data": policy(recorder)}).encode())
+    reply = Response(
+        status_code=200, body=json.dumps({"data": upload_policy(recorder.url)}).encode()
+    )
     shown = repr(uploads.read_policy(reply, base_url=HERE))
     assert "UE9MSUNZ" not in shown
     assert "SIG=" not in shown

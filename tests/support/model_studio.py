@@ -55,3 +55,34 @@ NATIVE_EVENTS = (
     native_event("'", output_tokens=10),
     native_event(None, finish="stop", output_tokens=10),
 )
+
+# The sample answer of "Audio understanding (Qwen-Audio)".
+SAMPLE_TEXT = "欢迎使用阿里云"
+NATIVE_ANSWER = {
+    "output": {
+        "choices": [
+            {
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": [{"text": SAMPLE_TEXT}]},
+            }
+        ]
+    },
+    "usage": {"audio_tokens": 85, "output_tokens": 10, "input_tokens": 33},
+    "request_id": "r-1",
+}
+
+
+def upload_policy(url: str) -> dict[str, object]:
+    """Return the permission to upload a file to a storage at `url`."""
+    return {
+        "policy": "UE9MSUNZ",
+        "signature": "SIG=",
+        "upload_dir": "dashscope-instant/acct0/2026-01-01/uuid0",
+        "upload_host": f"{url}/oss",
+        "expire_in_seconds": 300,
+        "max_file_size_mb": 100,
+        "capacity_limit_mb": 999999999,
+        "oss_access_key_id": "AKID",
+        "x_oss_object_acl": "private",
+        "x_oss_forbid_overwrite": "true",
+    }

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from captoolkit.captioners.answer_stream import read
 from captoolkit.captioners.service_captioner import ServiceCaptioner, WireProtocol
+from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, CaptionerInfo
 from captoolkit.net.client import Client
-from captoolkit.net.http_messages import Response, StreamingResponse
-from captoolkit.services.regions import endpoint_of
+from captoolkit.net.connections import HttpLimits
+from captoolkit.net.http_messages import Response, ServiceRequest, StreamingResponse
+from captoolkit.services.regions import NATIVE, endpoint_of, parse_base_url
 from captoolkit.services.service import resolve_service
+from tests.support.recorder import Recorder
+
+KEY = "sk-secret-0123456789abcdef"
+ASK = ServiceRequest(path="/ask", body=b'{"audio":"x"}')
+ANSWER = {
+    "output": {"choices": [{"message": {"content": [{"text": "Rain."}]}}]},
+    "request_id": "r-1",
+}
+
+
+def address(recorder: Recorder) -> str:
+    """Return the server as messages name it."""
+    return recorder.url.removeprefix("http://")
+
+
+def client_of(url: str, *, api_key: str | None = KEY, limits: HttpLimits | None = None) -> Client:
+    """Return a client for a base URL."""
+    endpoint = parse_base_url(url, NATIVE)
+    return Client(endpoint, api_key=api_key, limits=limits or HttpLimits())
+
+
+def failure_of(recorder: Recorder, *, limits: HttpLimits | None = None) -> Any:
+    """Return the error of a request to the recorder."""
+    client = client_of(f"{recorder.url}/api/v1", limits=limits)
+    with pytest.raises(ServiceError) as caught:
+        client.post(ASK)
+    client.close()
+    return caught.value
 
 
 def captioner_with(client: Client, protocol: WireProtocol, *, model: str = "m") -> ServiceCaptioner:
