@@ -160,7 +160,7 @@ def _output_failed(error: OSError) -> int:
 
 
 def _interrupted() -> int:
-    """Report the interrupt and exit, without waiting for requests whose answers are discarded."""
+    """Report the interrupt and exit, without waiting for pending requests."""
     print_error("interrupted; unfinished files are removed")
     if threading.active_count() > 1:
         sys.stdout.flush()

@@ -125,7 +125,7 @@ def _caption(
     stream: bool,
     **options: Any,
 ) -> FileSummary:
-    """Caption one file, write its timeline and print what failed."""
+    """Caption one file, write its timeline and print its failures."""
     from captoolkit.api.caption import captions
     from captoolkit.cli.timeline_files import rescue
 

@@ -11,7 +11,7 @@ import click
 from captoolkit import __version__
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
-from captoolkit.cli.show import print_error, print_table
+from captoolkit.cli.show import print_error, print_json, print_table
 from captoolkit.services.keys import KEY_VARIABLE
 
 LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "httpx", "click")
@@ -50,9 +50,7 @@ def command(as_json: bool) -> int:
         "ledger of answers": str(default_path()),
     }
     if as_json:
-        from captoolkit.support.exact_json import render
-
-        click.echo(render({"format": "captoolkit.doctor/1", **facts}), nl=False)
+        print_json("doctor", facts)
     else:
         print_table(facts.items())
     return status

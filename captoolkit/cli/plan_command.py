@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
-from captoolkit.cli.show import display_source, plural, print_line, print_table
+from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from captoolkit.model import CostRange, Plan, Span
@@ -58,9 +59,7 @@ def command(
 
     status = run_each(files, show, debug=debug)
     if as_json:
-        from captoolkit.support.exact_json import render
-
-        click.echo(render({"format": "captoolkit.plan/1", "files": documents}), nl=False)
+        print_json("plan", {"files": documents})
     return status
 
 
@@ -81,33 +80,30 @@ def print_plan(name: str, plan: Plan) -> None:
 def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
     """Return the times and the largest sizes of the first segments."""
     from captoolkit.services.limits import sent_size
-    from captoolkit.units import format_clock
 
-    rows: list[tuple[str, ...]] = [
-        (
-            f"segment {index}",
-            f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}",
-            f"at most {sent_size(max_bytes(plan, span), plan.via)}",
-        )
+    rows = [
+        (f"segment {index}", _times(span), f"at most {sent_size(max_bytes(plan, span), plan.via)}")
         for index, span in enumerate(plan.spans[:MAX_ROWS], start=1)
     ]
-    others = len(plan.spans) - len(rows)
-    return rows + ([(f"and {others:,} more", "", "")] if others else [])
+    return rows + _others_row(plan.spans)
 
 
 def _skipped_rows(plan: Plan) -> list[tuple[str, ...]]:
     """Return the times of the first silences that are left out."""
+    rows = [("silence", _times(span), "") for span in plan.skipped[:MAX_ROWS]]
+    return rows + _others_row(plan.skipped)
+
+
+def _times(span: Span) -> str:
     from captoolkit.units import format_clock
 
-    rows: list[tuple[str, ...]] = [
-        (
-            "silence",
-            f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}",
-        )
-        for span in plan.skipped[:MAX_ROWS]
-    ]
-    others = len(plan.skipped) - len(rows)
-    return rows + ([(f"and {others:,} more", "")] if others else [])
+    return f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}"
+
+
+def _others_row(spans: Sequence[Span]) -> list[tuple[str, ...]]:
+    """Return a row with the number of the spans that are not listed, if there are any."""
+    others = len(spans) - MAX_ROWS
+    return [(f"and {others:,} more", "", "")] if others > 0 else []
 
 
 def max_bytes(plan: Plan, span: Span) -> int:

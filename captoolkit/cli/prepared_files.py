@@ -88,12 +88,10 @@ def save_each(
             for segment in segments:
                 print_line(display_path(segment.path))
 
-    def works() -> Iterator[tuple[str, Callable[[], None]]]:
-        for index, result in pool.run(save):
-            yield inputs[index], functools.partial(show, index, result)
-
     with bars_for(inputs) as bars, InputPool(len(inputs), jobs=jobs or count_cores()) as pool:
-        status = run_all(works(), debug=debug)
+        results = pool.run(save)
+        works = ((inputs[i], functools.partial(show, i, result)) for i, result in results)
+        status = run_all(works, debug=debug)
     if as_json:
         documents = ",\n".join(manifests)
         click.echo(f'{{"format": "captoolkit.{command}/1", "files": [\n{documents}\n]}}')

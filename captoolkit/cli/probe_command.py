@@ -8,7 +8,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
-from captoolkit.cli.show import print_line, print_table
+from captoolkit.cli.show import print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from captoolkit.model import MediaInfo, Target, Track
@@ -42,9 +42,7 @@ def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug:
 
     status = run_each(files, show, debug=debug)
     if as_json:
-        from captoolkit.support.exact_json import render
-
-        click.echo(render({"format": "captoolkit.probe/1", "files": documents}), nl=False)
+        print_json("probe", {"files": documents})
     return status
 
 

@@ -154,7 +154,7 @@ class StreamedCaptions:
 
     def __init__(self, name: str) -> None:
         self._name = printable(display_source(name))
-        self._current = 1  # the segment whose text is shown
+        self._current = 1  # the index of the segment on display
         self._texts: dict[int, str] = {}
         self._ended: set[int] = set()
         self._written = 0  # characters of the current segment's text

@@ -7,8 +7,9 @@ shown without its login and its query.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -68,6 +69,13 @@ def print_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
     """Write rows with aligned columns to standard output."""
     for line in aligned(rows, indent=indent):
         print_line(line)
+
+
+def print_json(command: str, fields: Mapping[str, Any]) -> None:
+    """Write a command's JSON document to standard output."""
+    from captoolkit.support.exact_json import render
+
+    click.echo(render({"format": f"captoolkit.{command}/1", **fields}), nl=False)
 
 
 def print_message(text: str) -> None:

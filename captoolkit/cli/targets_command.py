@@ -8,7 +8,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import print_line, print_table
+from captoolkit.cli.show import print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -25,10 +25,7 @@ def command(name: str | None, as_json: bool) -> int:
 
     rows = [catalogue.target(name)] if name else list(catalogue.targets().values())
     if as_json:
-        from captoolkit.support.exact_json import render
-
-        documents = [_document(row) for row in rows]
-        click.echo(render({"format": "captoolkit.targets/1", "targets": documents}), nl=False)
+        print_json("targets", {"targets": [_document(row) for row in rows]})
     elif name:
         _print(rows[0])
     else:

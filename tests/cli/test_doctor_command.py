@@ -27,7 +27,7 @@ def test_it_shows_the_installation_and_never_the_key(
 
 
 def test_an_unusable_ffmpeg_is_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CAPTOOLKIT_FFMPEG names a program that is no ffmpeg: the error says so."""
+    """CAPTOOLKIT_FFMPEG names a program that is no ffmpeg: this is an error."""
     monkeypatch.setenv("CAPTOOLKIT_FFMPEG", sys.executable)
     ran = run("doctor")
     assert ran.status == 1

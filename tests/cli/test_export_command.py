@@ -117,7 +117,7 @@ def test_if_one_format_fails_none_is_written(run: Run, timeline: Path, tmp_path:
 
 
 def test_a_manifest_is_recognized(run: Run, fixtures: Path, tmp_path: Path) -> None:
-    """The error says that the file is a manifest and not a timeline."""
+    """The error is specific: the file is a manifest and not a timeline."""
     assert run("prepare", fixtures / "speech.amr", "-o", tmp_path).status == 0
     ran = run("export", tmp_path / "speech.manifest.json", "-f", "srt", "-o", "-")
     assert ran.status == 1

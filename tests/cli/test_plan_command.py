@@ -24,6 +24,16 @@ def test_it_shows_the_plan_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_long_plan_lists_the_first_segments(run: Run, fixtures: Path) -> None:
+    """Eight segments are listed, and the others are counted."""
+    out = run("plan", fixtures / "hammering-mandarin.flac", "--segment", "1s").out
+    segments = int(out.partition("encode, ")[2].split()[0])
+    assert segments > 40
+    assert "segment 8 " in out
+    assert "segment 9 " not in out
+    assert f"  and {segments - 8} more\n" in out
+
+
 def test_json_has_exact_times(run: Run, fixtures: Path) -> None:
     """The segments of the JSON plan tile the 43 seconds of the recording."""
     ran = run("plan", fixtures / "hammering-mandarin.flac", "--segment", "15s", "--json")

@@ -20,7 +20,7 @@ def timeline(run: Run, fixtures: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The URLs that the browser was asked to open; the cache is a folder of the test."""
+    """The URLs that the browser opened; the cache is a folder of the test."""
     asked: list[str] = []
 
     class Browser(webbrowser.BaseBrowser):
