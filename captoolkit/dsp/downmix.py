@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.dsp.mel import BANDS, FRAME_S, mel_power
+from captoolkit.dsp.tiles import FAULTY_ABOVE
 
 Weights = tuple[float, ...]
 Block = NDArray[np.float32]
@@ -25,7 +26,6 @@ LOST_DB = 10.0  # a cell is lost if it falls by more than this
 AUDIBLE_DB = 70.0  # a cell is audible if it is at most this far below the loudest
 DEAD_DB = 60.0  # a channel is dead if it is this far below the loudest
 GOLDEN_RATIO = (1 + 5**0.5) / 2
-LOUDEST = 1e3  # a louder sample is a fault of the file
 
 # ITU-R BS.775-3: centre at 0 dB (it carries the dialogue), front at -3 dB, surrounds at -6 dB, no
 # low-frequency channel; in ffmpeg's order of channels.
@@ -146,7 +146,9 @@ class _LossMeter:
     def feed(self, block: Block, *, rate_hz: int) -> None:
         """Measure an excerpt, shape (frames, channels)."""
         channels = np.ascontiguousarray(block.T)
-        sound = np.nan_to_num(channels, nan=0.0, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
+        sound = np.nan_to_num(channels, nan=0.0, posinf=0.0, neginf=0.0).clip(
+            -FAULTY_ABOVE, FAULTY_ABOVE
+        )
         half = _half_of(sound, rate_hz)
         mixed = np.sum(half * np.array(self.weights, np.float32)[:, np.newaxis], axis=0)
         candidates = np.stack([*half, mixed])

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from captoolkit.dsp.stretches import true_runs
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -168,7 +170,7 @@ class ClippingMeter:
         open_samples, self._open_samples[channel] = self._open_samples[channel], 0
         if not open_samples and not full.any():
             return
-        starts, ends = _runs(full)
+        starts, ends = true_runs(full)
         starts, ends = _resumed(starts, ends, open_samples=open_samples)
         if len(ends) and ends[-1] == len(full):
             self._open_samples[channel] = int(ends[-1] - starts[-1])
@@ -195,12 +197,6 @@ def _resumed(
     if len(starts) and starts[0] == 0:
         return np.append(-open_samples, starts[1:]), ends
     return np.append(-open_samples, starts), np.append(0, ends)
-
-
-def _runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the starts and (exclusive) ends of the runs of True in a mask of shape (n,)."""
-    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
-    return edges[::2], edges[1::2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

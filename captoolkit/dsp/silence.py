@@ -18,12 +18,14 @@ Quiet sound is not silence; in doubt, sound is kept. The rules:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from captoolkit.dsp.stretches import true_runs
+from captoolkit.dsp.tiles import FAULTY_ABOVE
 
 HOPS_PER_S = 10
 HOP_S = Fraction(1, HOPS_PER_S)
@@ -43,7 +45,6 @@ HUSH_HOPS = 60 * HOPS_PER_S  # longer than a car takes to pass
 MARGIN_HOPS = HOPS_PER_S // 2
 SHORTEST_HOPS = HOPS_PER_S
 
-LOUDEST = 1e3  # a louder sample is a fault of the file
 FLOOR_POWER = 1e-12  # the lowest level is -120 dBFS
 
 Levels = NDArray[np.float64]
@@ -124,9 +125,9 @@ def _sound(block: NDArray[Any]) -> Sound:
     sound = block.T.astype(np.float64, order="C")
     if np.issubdtype(block.dtype, np.integer):
         return sound / (np.iinfo(block.dtype).max + 1)
-    if np.abs(sound).max() <= LOUDEST:  # False for NaN
+    if np.abs(sound).max() <= FAULTY_ABOVE:  # False for NaN
         return sound
-    return np.where(np.abs(sound) <= LOUDEST, sound, 0.0)
+    return np.where(np.abs(sound) <= FAULTY_ABOVE, sound, 0.0)
 
 
 def _levels_db(sound: Sound, edges: NDArray[np.int64]) -> Levels:
@@ -188,7 +189,9 @@ def silences(
         return ()
     at_least_hops = Fraction(at_least_s) * HOPS_PER_S
     shortest = max(at_least_hops - 2 * MARGIN_HOPS, Fraction(SHORTEST_HOPS))
-    long = (run for run in _runs(~sounds) if _hops(run) >= at_least_hops)
+    starts, ends = true_runs(~sounds)
+    runs = zip(starts.tolist(), ends.tolist(), strict=True)
+    long = (run for run in runs if _hops(run) >= at_least_hops)
     trimmed = (_without_margins(run, hops=len(sounds)) for run in long)
     spans = (
         _in_samples(run, hops=len(sounds), rate_hz=rate_hz, total_samples=total_samples)
@@ -217,12 +220,6 @@ def _background_db(hush_db: Levels) -> Levels:
     padded = np.pad(quartiles, 1, mode="edge")
     quietest = np.minimum.reduce([padded[:-2], padded[1:-1], padded[2:]])
     return np.repeat(quietest, [len(minute) for minute in minutes])
-
-
-def _runs(mask: NDArray[np.bool_]) -> Iterator[Run]:
-    """The stretches of hops in which the mask is true."""
-    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
-    return zip(edges[::2], edges[1::2], strict=True)
 
 
 def _hops(run: Run) -> int:

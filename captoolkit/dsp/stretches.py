@@ -84,6 +84,12 @@ class Background:
         return sum(event.stretch.steps for event in self.events)
 
 
+def true_runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the starts and the (exclusive) ends of the runs of True in a mask of shape (n,)."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return edges[::2], edges[1::2]
+
+
 def stretches(mask: NDArray[np.bool_], *, shortest: int = 1, gap: int = 0) -> tuple[Stretch, ...]:
     """Return the runs of True in `mask` of shape (steps,), bridging gaps of up to `gap` steps.
 
@@ -94,10 +100,9 @@ def stretches(mask: NDArray[np.bool_], *, shortest: int = 1, gap: int = 0) -> tu
 
     ```
     """
-    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
-    if not len(edges):
+    starts, ends = true_runs(mask)
+    if not len(starts):
         return ()
-    starts, ends = edges[::2], edges[1::2]
     apart = starts[1:] - ends[:-1] > gap
     joined = zip(
         starts[np.append(True, apart)].tolist(), ends[np.append(apart, True)].tolist(), strict=True

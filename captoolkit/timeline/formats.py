@@ -24,7 +24,7 @@ FORMATS: dict[str, Format] = {
         Format(
             name="json",
             extension="json",
-            title="everything, exact to the sample; the one that can be read back",
+            title="the whole timeline, exact to the sample; captoolkit reads it back",
             module="captoolkit.timeline.json",
         ),
         Format(
@@ -75,7 +75,7 @@ FORMATS: dict[str, Format] = {
         Format(
             name="html",
             extension="html",
-            title="one page to look at, to search and to listen along with",
+            title="one page to look at, to search and to play",
             module="captoolkit.timeline.html",
             has_cues=True,
         ),

@@ -50,13 +50,18 @@ UNDO_EDIT = "undo the change there, or write the timeline again"
 
 def render(timeline: Timeline) -> str:
     """Return the timeline as indented JSON."""
+    cost = timeline.cost
     document: dict[str, object] = {
         "format": FORMAT,
         "source": source_fields(timeline.source),
-        "captioner": _captioner(timeline.captioner),
+        "captioner": {
+            "name": timeline.captioner.name,
+            "model": timeline.captioner.model,
+            "base_url": timeline.captioner.base_url,
+        },
         "entries": [entry_fields(entry) for entry in timeline.entries],
         "usage": _usage(timeline.usage),
-        "cost": _cost(timeline.cost),
+        "cost": cost and {"currency": cost.currency, "amount": cost.amount},
     }
     if timeline.parts:
         document["parts"] = [_part(part) for part in timeline.parts]
@@ -73,10 +78,6 @@ def _part(part: SourcePart) -> dict[str, object]:
         "end_s": exact_json.seconds(span.end_samples, span.rate_hz),
         "at_s": exact_json.seconds(part.at_samples, span.rate_hz),
     }
-
-
-def _captioner(captioner: CaptionerInfo) -> dict[str, object]:
-    return {"name": captioner.name, "model": captioner.model, "base_url": captioner.base_url}
 
 
 def source_fields(source: SourceInfo) -> dict[str, object]:
@@ -115,10 +116,6 @@ def _usage(usage: Usage) -> dict[str, object]:
     if usage.predicted_input_tokens is None:  # written only if there is a prediction
         del fields["predicted_input_tokens"]
     return fields
-
-
-def _cost(cost: Cost | None) -> dict[str, object] | None:
-    return None if cost is None else {"currency": cost.currency, "amount": cost.amount}
 
 
 # ------------------------------------------------------------------------------------- reading

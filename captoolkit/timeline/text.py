@@ -6,15 +6,11 @@ them.
 
 from __future__ import annotations
 
-from captoolkit.timeline.cues import Cue, cues
+from captoolkit.timeline.cues import cues
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import full_text
 
 
 def render(timeline: Timeline) -> str:
     """Return the timeline as plain text."""
-    return "\n".join(_block(cue) for cue in cues(timeline))
-
-
-def _block(cue: Cue) -> str:
-    return f"[{cue.times}]\n{full_text(cue.entry)}\n"
+    return "\n".join(f"[{cue.times}]\n{full_text(cue.entry)}\n" for cue in cues(timeline))

@@ -42,7 +42,7 @@ def render(timeline: Timeline) -> str:
             f"        intervals [{number}]:",
             f"            xmin = {format_seconds(start, rate_hz)}",
             f"            xmax = {format_seconds(stop, rate_hz)}",
-            f'            text = "{_escaped(text)}"',
+            '            text = "{}"'.format(text.replace('"', '""')),
         ]
     return "\n".join(lines) + "\n"
 
@@ -58,7 +58,3 @@ def _intervals(timeline: Timeline) -> Iterator[tuple[int, int, str]]:
         reached = span.end_samples
     if reached < timeline.source.duration_samples:
         yield reached, timeline.source.duration_samples, ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace('"', '""')

@@ -43,7 +43,7 @@ TEXTS = ("A dog barks.\n\nQ&A <b>loud</b> {x} C:\\new", "雨声。“滴答” =
 
 
 def timeline_of(duration_samples: int, *, rate_hz: int = 44_100, track: int = 1) -> Timeline:
-    """Return a caption, another one and a hole that share so many samples."""
+    """Return a timeline of a caption, another one and a failure, with equal durations."""
     edges = [duration_samples * part // 3 for part in range(4)]
     entries = tuple(
         Entry(
@@ -73,7 +73,7 @@ def timeline_of(duration_samples: int, *, rate_hz: int = 44_100, track: int = 1)
 
 @pytest.fixture
 def packets(ffmpeg: str) -> Packets:
-    """Return a function that hashes every packet of some streams, tags and times left out."""
+    """Return a function that hashes every packet of some streams, without tags and times."""
 
     def read(path: Path, streams: str) -> str:
         argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", streams, "-c", "copy"]
@@ -90,7 +90,7 @@ def packets(ffmpeg: str) -> Packets:
 
 @pytest.fixture
 def header(ffmpeg: str) -> Header:
-    """Return a function that tells what ffmpeg prints of a file."""
+    """Return a function that returns ffmpeg's description of a file."""
 
     def read(path: Path) -> str:
         argv = [ffmpeg, "-hide_banner", "-i", str(path)]
@@ -101,7 +101,7 @@ def header(ffmpeg: str) -> Header:
 
 @pytest.fixture
 def subtitles(ffmpeg: str) -> Callable[[Path, str], str]:
-    """Return a function that takes the last subtitle track out of a file, as SRT or WebVTT."""
+    """Return a function that extracts the last subtitle track of a file, as SRT or WebVTT."""
 
     def read(path: Path, form: str) -> str:
         argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:s:0", "-f", form]
@@ -112,7 +112,7 @@ def subtitles(ffmpeg: str) -> Callable[[Path, str], str]:
 
 
 def chapters_in(text: str) -> list[tuple[float, float]]:
-    """Start and end of each chapter that ffmpeg printed."""
+    """The start and end of each chapter in ffmpeg's description."""
     found = re.findall(r"Chapter #0:\d+: start ([\d.]+), end ([\d.]+)", text)
     return [(float(start), float(end)) for start, end in found]
 
@@ -135,7 +135,7 @@ def test_every_container_gets_chapters_and_subtitles_and_keeps_its_streams(
     header: Header,
     tmp_path: Path,
 ) -> None:
-    """Each stream's packets hash as before, in the order they had; tags are there."""
+    """The packets of each stream have the same hash, in the same order, and the tags are kept."""
     tags = ["-metadata", "title=Night; = # harbour", "-metadata", "artist=夜"]
     source, options = fixtures / "tones-and-silences.wav", SOUNDS.get(suffix)
     if options is None:
@@ -171,7 +171,7 @@ def test_the_subtitles_are_the_captions_at_their_times(
     subtitles: Callable[[Path, str], str],
     tmp_path: Path,
 ) -> None:
-    """Taken out by ffmpeg again they say the same, markup and all."""
+    """Subtitles extracted by ffmpeg have the captions' text and times, markup included."""
     if suffix == ".webm":
         options = ["-c:a", "libopus"]
         media = convert(fixtures / "tones-and-silences.wav", tmp_path / "in.webm", options)
@@ -199,7 +199,7 @@ def test_the_subtitles_are_the_captions_at_their_times(
 def test_mp3_chapters_are_id3_frames_beside_tags_and_cover(
     fixtures: Path, tmp_path: Path, packets: Packets
 ) -> None:
-    """Mutagen finds them, in milliseconds, and the picture that was there."""
+    """Mutagen reads the chapters in milliseconds, and the cover of the source."""
     source = fixtures / "cover-art.mp3"
     made = captoolkit.embed(source, timeline_of(3 * 44_100), tmp_path / "out.mp3")
     tags = read_id3(made.path)
@@ -219,7 +219,7 @@ def test_mp3_chapters_are_id3_frames_beside_tags_and_cover(
 def test_decoded_sound_is_the_same_to_the_sample(
     fixtures: Path, tmp_path: Path, decoded_samples: Callable[[Path], int]
 ) -> None:
-    """No delay or padding is added or taken away."""
+    """The new file decodes to the same samples: no delay and no padding is added."""
     for name, suffix in [("cover-art.mp3", ".mp3"), ("two-languages.mp4", ".mp4")]:
         made = captoolkit.embed(fixtures / name, timeline_of(3 * 44_100), tmp_path / f"out{suffix}")
         assert decoded_samples(made.path) == decoded_samples(fixtures / name)
@@ -228,7 +228,7 @@ def test_decoded_sound_is_the_same_to_the_sample(
 def test_a_cameras_timecode_comes_along_or_is_told(
     fixtures: Path, convert: Convert, header: Header, tmp_path: Path
 ) -> None:
-    """It is listed in a group with the video; Matroska has no room for such a stream."""
+    """MOV keeps a data stream; for Matroska, which cannot hold it, a note reports it."""
     options = ["-map", "0", "-c", "copy", "-timecode", "01:00:00:00"]
     media = convert(fixtures / "two-languages.mp4", tmp_path / "camera.mov", options)
     assert [stream.kind for stream in probe_file.probe_streams(media).streams] == [
@@ -248,7 +248,7 @@ def test_a_cameras_timecode_comes_along_or_is_told(
 def test_cover_art_stays_cover_art(
     suffix: str, fixtures: Path, convert: Convert, header: Header, packets: Packets, tmp_path: Path
 ) -> None:
-    """In Matroska as well, where a copied picture would become a video."""
+    """A cover stays a cover in Matroska too, where a copied one would become a video."""
     options = ["-map", "0", "-c:a", "aac", "-c:v", "copy", "-disposition:v", "attached_pic"]
     cover = convert(fixtures / "cover-art.mp3", tmp_path / "cover.m4a", options)
     made = captoolkit.embed(cover, timeline_of(3 * 44_100), tmp_path / f"out{suffix}")
@@ -262,7 +262,7 @@ def test_cover_art_stays_cover_art(
 def test_chapters_are_replaced_and_subtitles_added(
     fixtures: Path, header: Header, tmp_path: Path
 ) -> None:
-    """A second timeline makes a second track, and the first one's chapters go, which is told."""
+    """A second timeline adds a subtitle track and replaces the chapters, with a note."""
     first = captoolkit.embed(
         fixtures / "two-languages.mp4", timeline_of(5 * 44_100), tmp_path / "1.mp4"
     )
@@ -282,7 +282,7 @@ def test_a_track_that_begins_late_has_its_captions_late(
     subtitles: Callable[[Path, str], str],
     tmp_path: Path,
 ) -> None:
-    """The timeline's clock begins with the first sample of its track, the container's earlier."""
+    """Times move from the clock of the sound track to that of the container."""
     media, source = tmp_path / "late.mkv", str(fixtures / "two-languages.mp4")
     argv = [ffmpeg, "-v", "error", "-i", source, "-itsoffset", "0.7", "-i", source]
     maps = ["-map", "0:v", "-map", "0:a:0", "-map", "1:a:0", "-c", "copy", str(media)]
@@ -300,7 +300,7 @@ def test_a_track_that_begins_late_has_its_captions_late(
 def test_copying_may_last_longer_than_a_stall(
     ffmpeg: str, stereo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large film is copied for minutes without a word, and that is no fault."""
+    """A copy that prints nothing for minutes is not stopped."""
     slow = script(
         tmp_path / "slow",
         f"exec {shlex.quote(sys.executable)} -c '",
@@ -329,7 +329,7 @@ def two_hours(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_segments_as_long_as_services_take_keep_their_times(
     suffix: str, ffmpeg: str, header: Header, two_hours: Path, tmp_path: Path
 ) -> None:
-    """Subtitles and chapters of 40 minutes each, where ffmpeg by itself counts them too finely."""
+    """Subtitles and chapters of 40 minutes keep their times, against ffmpeg's default clocks."""
     timeline = timeline_of(7200 * 8000, rate_hz=8000)
     made = captoolkit.embed(two_hours, timeline, tmp_path / f"out{suffix}")
     told = header(made.path)
@@ -344,7 +344,7 @@ def test_segments_as_long_as_services_take_keep_their_times(
 def test_sentences_can_be_spread(
     fixtures: Path, subtitles: Callable[[Path, str], str], tmp_path: Path
 ) -> None:
-    """As subtitles; chapters stay one for each segment."""
+    """With `spread` each sentence is a subtitle, and each segment stays one chapter."""
     made = captoolkit.embed(
         fixtures / "two-languages.mp4",
         timeline_of(5 * 44_100),
@@ -357,7 +357,7 @@ def test_sentences_can_be_spread(
 
 
 def test_a_timeline_may_be_a_file(fixtures: Path, tmp_path: Path) -> None:
-    """As on the command line."""
+    """`embed` reads the timeline from a path."""
     save(timeline_of(3 * 44_100), tmp_path / "t.json")
     made = captoolkit.embed(
         fixtures / "cover-art.mp3", tmp_path / "t.json", str(tmp_path / "out.MP3")
@@ -372,7 +372,7 @@ def test_a_timeline_may_be_a_file(fixtures: Path, tmp_path: Path) -> None:
 def test_a_container_that_holds_neither_is_refused_before_any_work(
     name: str, fixtures: Path, tmp_path: Path
 ) -> None:
-    """With those that do."""
+    """The error names the endings of the containers that carry a timeline."""
     with pytest.raises(UsageError, match=r"no container for subtitles or chapters; .*\.mkv"):
         captoolkit.embed(fixtures / "cover-art.mp3", timeline_of(44_100), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -381,7 +381,7 @@ def test_a_container_that_holds_neither_is_refused_before_any_work(
 def test_nothing_is_replaced_unless_asked_and_an_input_never(
     fixtures: Path, tmp_path: Path
 ) -> None:
-    """What is there stays; overwriting takes the place in one step."""
+    """An existing file needs `overwrite`, and an input is never replaced."""
     media = tmp_path / "a.mp3"
     media.write_bytes((fixtures / "cover-art.mp3").read_bytes())
     before = media.read_bytes()
@@ -400,7 +400,7 @@ def test_nothing_is_replaced_unless_asked_and_an_input_never(
 def test_what_the_container_cannot_hold_leaves_nothing_behind(
     fixtures: Path, tmp_path: Path
 ) -> None:
-    """A video in an MP3, H.264 in a WebM: one line with the container that can."""
+    """A video in an MP3 or H.264 in a WebM is an error that names another container."""
     for suffix in (".mp3", ".webm"):
         with pytest.raises(InputError, match=rf"a {suffix} cannot hold .*end in \.mp4"):
             captoolkit.embed(
@@ -412,7 +412,7 @@ def test_what_the_container_cannot_hold_leaves_nothing_behind(
 def test_a_caption_too_long_for_the_container_is_refused_whole(
     fixtures: Path, tmp_path: Path
 ) -> None:
-    """A mov_text sample has 65,535 bytes; Matroska takes it, and so does spreading."""
+    """A mov_text sample holds 65,535 bytes; Matroska or `spread` hold a longer caption."""
     line = timeline_of(5 * 44_100)
     long = replace(line.entries[0], text="It rains and rains. " * 4000)
     line = replace(line, entries=(long, *line.entries[1:]))
@@ -428,7 +428,7 @@ def test_a_caption_too_long_for_the_container_is_refused_whole(
 def test_an_mp3_gets_no_more_chapters_than_it_counts(
     stereo: Path, convert: Convert, tmp_path: Path, entries: int
 ) -> None:
-    """The table of contents that ffmpeg writes into an MP3 counts its entries in one byte."""
+    """An MP3's table of contents counts chapters in one byte, so 256 are an error."""
     media, line = convert(stereo, tmp_path / "a.mp3", []), timeline_of(entries * 400)
     spans = [
         Span(start_samples=400 * one, end_samples=400 * (one + 1), rate_hz=44_100)
@@ -450,7 +450,7 @@ def test_an_mp3_gets_no_more_chapters_than_it_counts(
 
 
 def test_a_timeline_of_another_length_is_told(fixtures: Path, tmp_path: Path) -> None:
-    """It may be of another recording."""
+    """A note reports that the timeline may belong to another recording."""
     made = captoolkit.embed(
         fixtures / "cover-art.mp3", timeline_of(60 * 44_100), tmp_path / "out.mp3"
     )
@@ -463,7 +463,7 @@ def test_a_timeline_of_another_length_is_told(fixtures: Path, tmp_path: Path) ->
 def test_what_is_no_media_is_the_inputs_fault(
     name: str, error: type[InputError], fixtures: Path, tmp_path: Path
 ) -> None:
-    """As with every verb."""
+    """A file without media is an `InputError`."""
     with pytest.raises(error):
         captoolkit.embed(fixtures / name, timeline_of(44_100), tmp_path / "out.mkv")
     assert list(tmp_path.iterdir()) == []

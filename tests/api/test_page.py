@@ -24,19 +24,19 @@ RATE_HZ = 16_000
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
-    """Six seconds: a tone, a pause, a tone."""
+    """A WAV file of six seconds: a tone, a pause, a tone."""
     parts = [tone(2.5, rate_hz=RATE_HZ), silence(1, rate_hz=RATE_HZ), tone(2.5, rate_hz=RATE_HZ)]
     return write_wav(tmp_path / "a tone.wav", *parts, rate_hz=RATE_HZ)
 
 
 @pytest.fixture
 def timeline(sound: Path) -> Timeline:
-    """What the local captioner says of it."""
+    """The timeline of that file by the local captioner."""
     return captoolkit.caption(sound, segment=3)
 
 
 def data_of(page: str) -> dict[str, object]:
-    """What the page's script reads."""
+    """The data of the page's script."""
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page)
     assert found is not None
     read: dict[str, object] = json.loads(found[1])
@@ -46,7 +46,7 @@ def data_of(page: str) -> dict[str, object]:
 def test_a_page_has_the_waveform_and_the_place_of_its_recording(
     timeline: Timeline, sound: Path
 ) -> None:
-    """Beside the page the recording is found by its name, elsewhere by its full path."""
+    """The link is relative to a recording in the page's folder, and absolute otherwise."""
     beside = captoolkit.page(timeline, folder=sound.parent)
     assert data_of(beside)["envelope"] is not None
     assert 'src="a%20tone.wav"' in beside
@@ -56,7 +56,7 @@ def test_a_page_has_the_waveform_and_the_place_of_its_recording(
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="its names are always Unicode")
 def test_a_name_that_is_no_unicode_is_linked(sound: Path) -> None:
-    """Bytes in a name are bytes in the link."""
+    """The bytes of a file name are percent-encoded in the link."""
     odd = sound.rename(os.fsdecode(os.fsencode(sound.parent) + b"/caf\xe9: 100%.wav"))
     page = captoolkit.page(captoolkit.caption(odd), folder=odd.parent)
     assert 'src="caf%E9%3A%20100%25.wav"' in page
@@ -64,7 +64,7 @@ def test_a_name_that_is_no_unicode_is_linked(sound: Path) -> None:
 
 
 def test_without_its_recording_a_page_says_what_is_missing(timeline: Timeline, sound: Path) -> None:
-    """Gone, replaced by another, broken, never a file: one sentence each, and no waveform."""
+    """A missing, broken or changed recording gives one sentence and no waveform."""
     told = {}
     sound.write_bytes(b"no sound at all")
     told["broken"] = captoolkit.page(timeline)
@@ -85,7 +85,7 @@ def test_without_its_recording_a_page_says_what_is_missing(timeline: Timeline, s
 
 
 def test_another_recording_of_the_same_length_is_not_shown(timeline: Timeline, sound: Path) -> None:
-    """Of another size or of other bytes: the page says so, and has no sound that is not its own."""
+    """A recording with another size or other bytes is not linked, and the page says so."""
     write_wav(sound, tone(6, rate_hz=RATE_HZ), rate_hz=RATE_HZ)
     assert sound.stat().st_size == timeline.source.size_bytes
     other_bytes = captoolkit.page(timeline)
@@ -102,7 +102,7 @@ def test_another_recording_of_the_same_length_is_not_shown(timeline: Timeline, s
 
 
 def test_a_timeline_of_stretches_says_where_they_are_from(timeline: Timeline, sound: Path) -> None:
-    """The recording is there and nothing is wrong with it; the clock is another one."""
+    """A sentence names the recordings and their places if the clock is not a recording's own."""
     told = "no sound, because the timeline&#39;s clock is no recording&#39;s own: at "
     for odd, expected in [
         (
@@ -126,7 +126,7 @@ def test_a_timeline_of_stretches_says_where_they_are_from(timeline: Timeline, so
 def test_a_recording_is_put_into_the_page_only_if_it_is_small(
     timeline: Timeline, sound: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is asked for and cannot be is an error, not another page."""
+    """A recording that cannot be embedded is an error."""
     assert 'src="data:audio/wav;base64,' in captoolkit.page(timeline, embed_audio=True)
     monkeypatch.setattr(picturing, "MAX_EMBEDDED_BYTES", 1000)
     with pytest.raises(UsageError, match=r"192\.04 kB, and at most 1\.00 kB go into a page"):
@@ -137,7 +137,7 @@ def test_a_recording_is_put_into_the_page_only_if_it_is_small(
 
 
 def test_another_track_than_the_one_that_plays_is_told(fixtures: Path) -> None:
-    """A browser plays the default track, whatever was captioned."""
+    """A browser plays the default track; the page says so if another one was captioned."""
     of_second = captoolkit.caption(fixtures / "two-languages.mp4", track=2)
     assert "The captions are of sound track 2" in captoolkit.page(of_second)
     of_first = captoolkit.caption(fixtures / "two-languages.mp4", track=1)
@@ -145,14 +145,14 @@ def test_another_track_than_the_one_that_plays_is_told(fixtures: Path) -> None:
 
 
 def test_entries_out_of_order_are_refused(timeline: Timeline) -> None:
-    """As in every format."""
+    """A page refuses entries out of order, like every format."""
     reversed_entries = dataclasses.replace(timeline, entries=timeline.entries[::-1])
     with pytest.raises(UsageError, match="entry 2"):
         captoolkit.page(reversed_entries)
 
 
 def test_a_preparation_draws_what_is_planned_and_then_what_was_made(sound: Path) -> None:
-    """The planned cut may move by its reach; the one that was made lies in the pause."""
+    """A planned cut has a reach; a final cut has none and is in the pause."""
     with captoolkit.prepare(sound, segment=4) as work:
         planned = Xml.fromstring(work.picture())
         list(work)
@@ -166,7 +166,7 @@ def test_a_preparation_draws_what_is_planned_and_then_what_was_made(sound: Path)
 
 @pytest.mark.parametrize("options", [{}, {"format": "mp3"}, {"parts": 3}])
 def test_a_plan_marks_the_cuts_that_prepare_makes(fixtures: Path, options: dict[str, Any]) -> None:
-    """The words under each close-up are the same before and after, to a tenth of a second."""
+    """The planned close-ups have the same captions as the final ones."""
     how = {"segment": 8, **options} if "parts" not in options else options
     with captoolkit.prepare(fixtures / "hammering-mandarin.flac", **how) as work:
         planned = re.findall(r"\d \| \d · [^<]*", work.picture())
@@ -177,6 +177,6 @@ def test_a_plan_marks_the_cuts_that_prepare_makes(fixtures: Path, options: dict[
 
 
 def test_a_source_that_is_no_file_is_drawn_too(sound: Path) -> None:
-    """Bytes are a recording as well."""
+    """A recording given as bytes can be drawn."""
     with captoolkit.prepare(sound.read_bytes(), segment=4) as work:
         assert "6.0 s in 2 segments" in work.picture()

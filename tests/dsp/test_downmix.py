@@ -26,18 +26,18 @@ def voice(seed: int, *, seconds: float = SECONDS) -> Sound:
 
 
 def stereo(left: Sound, right: Sound) -> list[Sound]:
-    """Two channels in blocks of a second."""
+    """Two channels, in blocks of a second."""
     both = np.stack([left, right], axis=1).astype(np.float32)
     return np.array_split(both, max(1, len(both) // RATE_HZ))
 
 
 def chosen(blocks: Sequence[Sound]) -> Mix:
-    """How a stereo sound is mixed."""
+    """The mix that is chosen for a stereo sound."""
     return choose_mix(blocks, rate_hz=RATE_HZ, layout="stereo", channels=2)
 
 
 def inverted(sound: Sound, *, share: float) -> Sound:
-    """The sound with its last part upside down."""
+    """The sound with its last part inverted."""
     turned = sound.copy()
     turned[round((1 - share) * len(sound)) :] *= -1
     return turned
@@ -47,7 +47,7 @@ def inverted(sound: Sound, *, share: float) -> Sound:
 
 
 def test_what_cancels_is_not_averaged() -> None:
-    """Where right is left upside down one channel alone is taken, and the sentence says why."""
+    """If the right channel is inverted, the mix is one channel, with a reason."""
     mix = chosen(stereo(voice(1), -voice(1)))
     assert mix.weights in (LEFT, RIGHT)
     assert mix.reason == (
@@ -57,14 +57,14 @@ def test_what_cancels_is_not_averaged() -> None:
 
 
 def test_music_out_of_phase_under_a_voice_in_phase() -> None:
-    """Where only a part cancels, but a large one, one channel alone is taken as well."""
+    """If a large part of the sound cancels, the mix is one channel."""
     speech, music = 0.1 * voice(1), voice(2)
     assert chosen(stereo(speech + music, speech - music)).weights in (LEFT, RIGHT)
 
 
 @pytest.mark.parametrize(("share", "is_average"), [(0.1, True), (0.3, False), (0.6, False)])
 def test_partly_inverted(share: float, is_average: bool) -> None:
-    """A tenth that cancels is let pass, three tenths are not."""
+    """A tenth that cancels is accepted, three tenths are not."""
     mix = chosen(stereo(voice(1), inverted(voice(1), share=share)))
     assert (mix.weights == EVEN) == is_average
     assert bool(mix.reason) != is_average
@@ -73,7 +73,7 @@ def test_partly_inverted(share: float, is_average: bool) -> None:
 @pytest.mark.parametrize("period_s", [0.05, 0.025, 0.0475, 0.1])
 @pytest.mark.parametrize("phase", [0.0, 0.5])
 def test_what_cancels_in_bursts_cannot_hide_between_frames(period_s: float, phase: float) -> None:
-    """However regularly loud bursts come that cancel, they are heard, and not just what is soft."""
+    """Loud bursts at any regular interval are measured, not only the soft sound between them."""
     sound = voice(1)
     is_burst = (np.arange(len(sound)) / RATE_HZ / period_s + phase) % 1 >= 0.5
     soft = 0.01 * voice(2)
@@ -82,7 +82,7 @@ def test_what_cancels_in_bursts_cannot_hide_between_frames(period_s: float, phas
 
 
 def test_level_does_not_matter() -> None:
-    """A soft recording that cancels is treated as a loud one."""
+    """A soft recording gets the same mix as a loud one."""
     soft = np.float32(1e-3) * voice(1)
     assert chosen(stereo(soft, -soft)).weights == chosen(stereo(voice(1), -voice(1))).weights
 
@@ -101,19 +101,19 @@ def test_level_does_not_matter() -> None:
     ],
 )
 def test_ordinary_stereo_is_averaged(left: Sound, right: Sound) -> None:
-    """Sound that does not cancel is averaged, without a word."""
+    """Sound that does not cancel is averaged, without a reason."""
     assert chosen(stereo(left, right)) == Mix(weights=EVEN)
 
 
 def test_speakers_hard_left_and_right_are_both_kept() -> None:
-    """Two who take turns in one channel each are both heard, though no channel has both."""
+    """Two speakers, each in one channel, are both in the mix."""
     turns = np.arange(SECONDS * RATE_HZ) // (2 * RATE_HZ) % 2 == 0
     left, right = np.where(turns, voice(1), 0), np.where(turns, 0, voice(2))
     assert chosen(stereo(left, right)) == Mix(weights=EVEN)
 
 
 def test_channel_that_would_lose_more_is_not_taken() -> None:
-    """Three tenths cancel, but two speakers hard left and right would lose more in one channel."""
+    """A single channel is not taken if it would lose more than the average."""
     second = np.arange(SECONDS * RATE_HZ) / RATE_HZ
     left = np.where((second < 3.5) | (second >= 7), voice(1), 0)
     right = np.where(second >= 3.5, voice(1), 0) * np.where(second >= 7, -1, 1)
@@ -125,7 +125,7 @@ def test_channel_that_would_lose_more_is_not_taken() -> None:
 
 @pytest.mark.parametrize("hum", [0.0, 1e-5])
 def test_dead_channel_is_left_out(hum: float) -> None:
-    """A channel with nothing in it, or next to nothing, does not halve the other's level."""
+    """A silent or nearly silent channel does not halve the level of the other."""
     dead = (hum * np.ones(SECONDS * RATE_HZ)).astype(np.float32)
     mix = chosen(stereo(voice(1), dead))
     assert mix.weights == LEFT
@@ -148,7 +148,7 @@ def test_dead_channel_is_left_out(hum: float) -> None:
 def test_more_than_two_channels_neither_cancel_nor_fade(
     layout: str, weights: tuple[float, ...], gains: list[tuple[float, ...]]
 ) -> None:
-    """What sounds in some of many channels comes out at the level of one that has it."""
+    """Sound in some of many channels keeps the level of one channel."""
     sound = np.outer(voice(1), weights).astype(np.float32)
     mix = choose_mix([sound], rate_hz=RATE_HZ, layout=layout, channels=len(weights))
     assert mix.weights in gains
@@ -156,7 +156,7 @@ def test_more_than_two_channels_neither_cancel_nor_fade(
 
 
 def test_channel_that_speaks_once_is_not_dead() -> None:
-    """A channel that is silent but for one sentence in ten is kept."""
+    """A channel with one sentence in ten is kept."""
     once = voice(2)
     once[RATE_HZ:] = 0
     assert chosen(stereo(voice(1), once)) == Mix(weights=EVEN)
@@ -167,7 +167,7 @@ def test_channel_that_speaks_once_is_not_dead() -> None:
 
 @pytest.mark.parametrize("frames", [[], [0], [1], [10, 0, 399], [400]], ids=str)
 def test_short_excerpts_are_no_trouble(frames: list[int]) -> None:
-    """With too little to listen to, or nothing, channels that are alike are averaged."""
+    """Very short or empty excerpts give the average."""
     blocks = [np.full((count, 2), 0.1, np.float32) for count in frames]
     assert chosen(blocks) == Mix(weights=EVEN)
 
@@ -175,7 +175,7 @@ def test_short_excerpts_are_no_trouble(frames: list[int]) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("right", [1, -1], ids=["in phase", "out of phase"])
 def test_impossible_samples_decide_nothing(bad: float, right: int) -> None:
-    """Samples that are no numbers count as silence: what the rest says is done."""
+    """NaN and infinity count as silence and do not change the choice."""
     blocks = stereo(voice(1), right * voice(1))
     expected = chosen(blocks).weights
     blocks = [block.copy() for block in blocks]
@@ -185,7 +185,7 @@ def test_impossible_samples_decide_nothing(bad: float, right: int) -> None:
 
 
 def test_low_rates_are_no_trouble() -> None:
-    """At a rate that carries no band of the model there is nothing to lose: the average stays."""
+    """At a rate below the model's bands the mix is the average."""
     sound = tone(60, rate_hz=40, frequency_hz=5)[:, 0]
     mix = choose_mix(stereo(sound, -sound), rate_hz=40, layout="stereo", channels=2)
     assert mix == Mix(weights=EVEN)
@@ -196,7 +196,7 @@ def test_low_rates_are_no_trouble() -> None:
 
 @pytest.mark.parametrize("layout", ["5.1", "5.1(side)", "7.1"])
 def test_surround_keeps_the_dialogue(layout: str) -> None:
-    """The centre is strongest, the low-frequency channel is left out, and nothing can clip."""
+    """The centre has the largest weight, the low-frequency channel none, and nothing clips."""
     channels = len(LAYOUT_ROWS[layout])
     weights = average_mix(channels, layout).weights
     left, right, centre, low, *around = weights
@@ -209,7 +209,7 @@ def test_surround_keeps_the_dialogue(layout: str) -> None:
 @given(channels=st.integers(1, 24), layout=st.sampled_from(["", "odd", "stereo", *LAYOUT_ROWS]))
 @settings(deadline=None)
 def test_no_average_clips(channels: int, layout: str) -> None:
-    """Whatever the layout is called, there is a weight for each channel and they add up to one."""
+    """For any layout name there is a weight for each channel, and the weights sum to 1."""
     weights = average_mix(channels, layout).weights
     assert len(weights) == channels
     assert sum(weights) == pytest.approx(1)

@@ -12,12 +12,12 @@ RATE_HZ = 16_000
 
 
 def levels_db(levels: bytes) -> list[float]:
-    """What the bytes of an envelope stand for, in dBFS."""
+    """The levels that the bytes of an envelope stand for, in dBFS."""
     return [(level - 255) / 4 for level in levels]
 
 
 def test_a_tone_has_its_peak_and_its_power() -> None:
-    """A sine of half scale: peaks at -6 dBFS, 3 dB less in the mean; then nothing."""
+    """A sine of half scale has peaks at -6 dBFS and a mean 3 dB below; then there is silence."""
     meter = EnvelopeMeter(RATE_HZ)
     meter.feed(np.concatenate([tone(1, rate_hz=RATE_HZ), silence(1, rate_hz=RATE_HZ)]))
     found = meter.envelope()
@@ -28,7 +28,7 @@ def test_a_tone_has_its_peak_and_its_power() -> None:
 
 
 def test_full_scale_is_the_highest_level_in_integers_too() -> None:
-    """The lowest 16-bit number is full scale, whichever channel holds it."""
+    """The lowest 16-bit number is full scale in any channel."""
     meter = EnvelopeMeter(RATE_HZ)
     meter.feed(np.array([[0, -32768], [0, 0]], np.int16))
     assert meter.envelope().peaks == b"\xff"
@@ -36,14 +36,14 @@ def test_full_scale_is_the_highest_level_in_integers_too() -> None:
 
 
 def test_what_is_no_number_counts_as_nothing() -> None:
-    """NaN and infinity, as a broken file may hold them."""
+    """NaN and infinity count as zero."""
     meter = EnvelopeMeter(RATE_HZ)
     meter.feed(np.array([[np.nan], [np.inf], [-np.inf], [0.5]], np.float32))
     assert levels_db(meter.envelope().peaks) == pytest.approx([-6.02], abs=0.2)
 
 
 def test_an_hour_takes_no_more_room_than_some_minutes() -> None:
-    """Steps become longer as the sound goes on; no peak is lost, and the power stays the mean."""
+    """Steps become longer with the sound; peaks stay, and the power stays the mean."""
     meter = EnvelopeMeter(RATE_HZ)
     minute = np.full((60 * RATE_HZ, 1), 0.1, np.float32)
     for _ in range(60):
@@ -60,7 +60,7 @@ def test_an_hour_takes_no_more_room_than_some_minutes() -> None:
 
 @given(st.lists(st.integers(0, 4000), max_size=12), st.integers(0, 2**32 - 1))
 def test_how_the_sound_is_parted_makes_no_difference(lengths: list[int], seed: int) -> None:
-    """Blocks of any lengths, empty ones too, give what one block gives."""
+    """Blocks of any lengths, including empty ones, give the envelope of one block."""
     sound = np.random.default_rng(seed).normal(0, 0.1, (sum(lengths), 2)).astype(np.float32)
     whole, parts = EnvelopeMeter(RATE_HZ), EnvelopeMeter(RATE_HZ)
     whole.feed(sound)

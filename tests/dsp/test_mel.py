@@ -35,7 +35,7 @@ def test_scale_is_linear_below_1_khz_and_logarithmic_above() -> None:
 
 
 def test_several_sounds_are_heard_as_each_alone() -> None:
-    """Sounds beside each other give their own pictures; a longer hop leaves out frames."""
+    """Several sounds give the spectrograms of each alone; a longer hop leaves out frames."""
     sounds = np.stack([tone(1, rate_hz=RATE_HZ, frequency_hz=hz)[:, 0] for hz in (440, 3000)])
     together = mel_power(sounds, rate_hz=RATE_HZ)
     for sound, picture in zip(sounds, together, strict=True):
@@ -59,7 +59,7 @@ def test_power_goes_with_the_square() -> None:
 
 
 def test_nothing_is_heard_above_the_band() -> None:
-    """What is above 8 kHz does not count, and a low rate leaves its upper bands empty."""
+    """Power above 8 kHz does not count, and a low rate leaves its upper bands empty."""
     high = tone(1, rate_hz=48_000, frequency_hz=12_000)[:, 0]
     low = tone(1, rate_hz=48_000, frequency_hz=1_000)[:, 0]
     heard = mel_power(high, rate_hz=48_000)[5:-5].max()
@@ -72,7 +72,7 @@ def test_nothing_is_heard_above_the_band() -> None:
 @given(frames=st.integers(0, 3_000), rate_hz=st.sampled_from([1, 15, 50, 8_000, 16_000, 44_100]))
 @settings(deadline=None)
 def test_one_row_for_each_hop_that_has_a_frame(frames: int, rate_hz: int) -> None:
-    """A frame of 25 ms begins each 10 ms as long as there is sound for all of it."""
+    """A frame of 25 ms begins every 10 ms while there is sound for a whole frame."""
     size, hop = max(1, round(rate_hz / 40)), max(1, round(rate_hz / 100))
     power = mel_power(np.ones(frames, np.float32), rate_hz=rate_hz)
     assert power.shape == (len(range(0, frames - size + 1, hop)), BANDS)

@@ -44,7 +44,7 @@ def quiet(seconds: float) -> Sound:
 
 
 def over(background_db: float, *parts: Sound) -> Sound:
-    """The parts one after another, with a steady noise under all of them."""
+    """Sounds one after another, over a steady noise."""
     joined = np.concatenate(parts)
     return joined + noise(len(joined) / RATE_HZ, level_db=background_db, seed=2)
 
@@ -58,7 +58,7 @@ def heard(*blocks: NDArray[np.float32] | NDArray[np.int16], rate_hz: int = RATE_
 
 
 def left_out(sound: Sound, *, at_least_s: Fraction | float = 10, rate_hz: int = RATE_HZ) -> Spans:
-    """What of a sound is left out, in samples."""
+    """The spans of a sound that may be left out, in samples."""
     return silences(
         heard(sound, rate_hz=rate_hz),
         rate_hz=rate_hz,
@@ -73,7 +73,7 @@ def in_seconds(spans: Spans, rate_hz: int = RATE_HZ) -> list[tuple[float, float]
 
 
 def left_out_of(levels_db: Levels, *, at_least_s: Fraction | float = 10) -> list[list[float]]:
-    """What is left out of a recording with those levels, in seconds."""
+    """The spans that may be left out of a recording with those levels, in seconds."""
     spans = silences(
         levels_db, rate_hz=1000, total_samples=100 * len(levels_db), at_least_s=at_least_s
     )
@@ -81,7 +81,7 @@ def left_out_of(levels_db: Levels, *, at_least_s: Fraction | float = 10) -> list
 
 
 def hush(hops: int, *, level_db: float, seed: int = 1) -> Levels:
-    """The levels of steady noise, which waver by a decibel."""
+    """The levels of steady noise, which vary by a decibel."""
     return np.random.default_rng(seed).normal(level_db, 1.0, hops)
 
 
@@ -99,7 +99,7 @@ def test_levels_are_those_of_the_sound(rate_hz: int) -> None:
 
 @pytest.mark.parametrize("level_db", [-30, -60, -85])
 def test_levels_of_noise(level_db: float) -> None:
-    """The loudest 10 ms of noise lie little above its level."""
+    """The loudest 10 ms of noise are slightly above its level."""
     levels_db = heard(noise(5, level_db=level_db))
     assert levels_db == pytest.approx(np.full(50, level_db + 0.8), abs=1)
 
@@ -110,7 +110,7 @@ def test_levels_of_noise(level_db: float) -> None:
     channels=st.integers(1, 3),
 )
 def test_blocks_make_no_difference(sizes: list[int], rate_hz: int, channels: int) -> None:
-    """The same sound has the same levels, one for each tenth of a second begun, in any blocks."""
+    """The levels do not depend on the blocks; there is one for each tenth of a second begun."""
     frames = sum(sizes)
     made = np.random.default_rng(frames).standard_normal((frames, channels)) * 0.1 + 0.3
     sound = made.astype(np.float32)
@@ -122,7 +122,7 @@ def test_blocks_make_no_difference(sizes: list[int], rate_hz: int, channels: int
 
 
 def test_levels_may_be_asked_for_on_the_way() -> None:
-    """Looking at the levels changes nothing, though the last hop is half heard."""
+    """Reading the levels early changes nothing, even within a hop."""
     sound = noise(1.23, level_db=-30)
     meter = HopLevelMeter(RATE_HZ)
     meter.feed(sound[:9_000])
@@ -132,7 +132,7 @@ def test_levels_may_be_asked_for_on_the_way() -> None:
 
 
 def test_hops_do_not_drift() -> None:
-    """At a rate that no tenth of a second divides, an hour has as many hops as at any other."""
+    """At a rate that is no multiple of 100, an hour has the same number of hops."""
     meter = HopLevelMeter(1_009)
     for _ in range(3600):
         meter.feed(np.zeros((1_009, 1), np.float32))
@@ -140,7 +140,7 @@ def test_hops_do_not_drift() -> None:
 
 
 def test_sixteen_bits_have_the_levels_of_floats() -> None:
-    """Integers count with the full scale of their type."""
+    """Integers are scaled by the full scale of their type."""
     floats = noise(2, level_db=-30)
     integers = np.round(floats * 32768).astype(np.int16)
     assert heard(integers) == pytest.approx(heard(floats), abs=0.01)
@@ -148,7 +148,7 @@ def test_sixteen_bits_have_the_levels_of_floats() -> None:
 
 
 def test_loudest_channel_counts() -> None:
-    """A dead channel does not make a sound quieter, nor do two that would cancel."""
+    """Neither a dead channel nor two channels that cancel lower the level."""
     one = noise(1, level_db=-50)
     for other in (np.zeros_like(one), -one):
         assert np.array_equal(heard(np.hstack([one, other])), heard(one))
@@ -156,7 +156,7 @@ def test_loudest_channel_counts() -> None:
 
 @pytest.mark.parametrize("milliseconds", [5, 10, 20])
 def test_short_tick_has_its_own_level(milliseconds: int) -> None:
-    """A tick far shorter than 100 ms is hardly quieter than one that fills them."""
+    """A tick far shorter than 100 ms has nearly the level of a longer one."""
     sound = quiet(1)
     tick = tone(milliseconds / 1000, rate_hz=RATE_HZ, frequency_hz=2_000, amplitude=0.01)
     sound[8_400 : 8_400 + len(tick)] = tick
@@ -165,7 +165,7 @@ def test_short_tick_has_its_own_level(milliseconds: int) -> None:
 
 @pytest.mark.parametrize("offset", [0.4, -1.0])
 def test_offset_is_silence(offset: float) -> None:
-    """A constant, however large, is no sound, in 16 bits neither."""
+    """A constant of any size is silent, in 16 bits too."""
     sound = np.full((RATE_HZ, 1), offset, np.float32)
     assert heard(sound).max() < -110
     assert heard((sound * 32767).astype(np.int16)).max() < -110
@@ -173,7 +173,7 @@ def test_offset_is_silence(offset: float) -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
 def test_impossible_samples_count_as_nothing(bad: float) -> None:
-    """Samples that are no numbers neither spread nor warn, nor are they heard."""
+    """NaN and infinity count as zero and change no other level."""
     sound = noise(2, level_db=-30)
     clean = heard(sound)
     sound[5_000:5_003] = bad
@@ -182,7 +182,7 @@ def test_impossible_samples_count_as_nothing(bad: float) -> None:
 
 
 def test_rate_without_sound_is_refused() -> None:
-    """Less than a sample each 10 ms cannot be measured."""
+    """A rate below one sample per 10 ms is an error."""
     with pytest.raises(ValueError, match="rate_hz=99"):
         HopLevelMeter(99)
 
@@ -195,12 +195,12 @@ def test_rate_without_sound_is_refused() -> None:
     [(-3, -60), (-15, -60), (-20, -65), (-40, -85), (-45, -90), (-70, -90), (-120, -90)],
 )
 def test_threshold_follows_the_recording(loud_db: float, expected_db: float) -> None:
-    """The threshold lies 45 dB below the loud, between -90 and -60 dBFS."""
+    """The threshold is 45 dB below the loud level, between -90 and -60 dBFS."""
     assert threshold_db(np.array([-100.0] * 5000 + [loud_db] * 10)) == expected_db
 
 
 def test_a_knock_does_not_make_a_recording_loud() -> None:
-    """What is loud for less than a second has no say."""
+    """A sound shorter than a second does not raise the threshold."""
     soft = np.full(6000, -65.0)
     soft[100:109] = -3
     assert threshold_db(soft) == -90
@@ -208,7 +208,7 @@ def test_a_knock_does_not_make_a_recording_loud() -> None:
 
 @pytest.mark.parametrize(("hops", "expected_db"), [(0, -90), (1, -60), (9, -60)])
 def test_threshold_of_next_to_nothing(hops: int, expected_db: float) -> None:
-    """A recording shorter than a second has a threshold too."""
+    """A recording shorter than a second has a threshold."""
     assert threshold_db(np.full(hops, -10.0)) == expected_db
 
 
@@ -217,14 +217,14 @@ def test_threshold_of_next_to_nothing(hops: int, expected_db: float) -> None:
 
 @pytest.mark.parametrize("background_db", [-200, -95, -80, -70])
 def test_pause_over_room_tone_is_left_out(background_db: float) -> None:
-    """Between two who speak a long pause is left out but for the margins, down to the hop."""
+    """A long pause is left out except its margins, exact to the hop."""
     ((start_s, end_s),) = in_seconds(left_out(over(background_db, voice(5), quiet(20), voice(5))))
     assert start_s == pytest.approx(5 + MARGIN_S, abs=0.2)  # the last syllable ends before 5 s
     assert end_s == pytest.approx(25 - MARGIN_S)
 
 
 def test_at_the_ends_all_is_left_out() -> None:
-    """Where the recording begins and ends there is no margin: nothing sounds beyond."""
+    """There is no margin at the start and the end of the recording."""
     sound = np.concatenate([quiet(15), voice(5), quiet(15.05)])
     (first, last) = left_out(sound)
     assert first == (0, round(14.5 * RATE_HZ))
@@ -233,25 +233,25 @@ def test_at_the_ends_all_is_left_out() -> None:
 
 @pytest.mark.parametrize(("pause_s", "is_left_out"), [(9.8, False), (10, True), (10.3, True)])
 def test_only_long_silences(pause_s: float, is_left_out: bool) -> None:
-    """What lasts less than asked for is kept."""
+    """Silences shorter than the given length are kept."""
     loud = tone(5, rate_hz=RATE_HZ)
     assert bool(left_out(np.concatenate([loud, quiet(pause_s), loud]))) == is_left_out
 
 
 def test_pauses_between_words_are_kept() -> None:
-    """Speech with its pauses is one sound."""
+    """Speech with its pauses has no silence."""
     parts = [part for _ in range(5) for part in (voice(3), quiet(2))]
     assert left_out(over(-75, *parts), at_least_s=5) == ()
 
 
 def test_offset_hides_no_silence() -> None:
-    """A pause is found although the recorder adds a constant."""
+    """A pause is found in a recording with a constant offset."""
     sound = np.concatenate([voice(5), quiet(20), voice(5)])
     assert left_out(sound + np.float32(0.2)) == left_out(sound)
 
 
 def test_rate_of_the_meter_does_not_matter() -> None:
-    """Levels measured at 16 kHz find the silence of a recording at 44.1 kHz, to the same time."""
+    """Levels measured at 16 kHz give the same times in a recording at 44.1 kHz."""
     sound = np.concatenate([voice(5), quiet(20), voice(5)])
     spans = silences(heard(sound), rate_hz=44_100, total_samples=30 * 44_100, at_least_s=10)
     assert in_seconds(spans, 44_100) == in_seconds(left_out(sound))
@@ -261,7 +261,7 @@ def test_rate_of_the_meter_does_not_matter() -> None:
 
 
 def rain(seconds: float) -> Sound:
-    """Steady rain, soft but content."""
+    """Steady, soft rain."""
     return noise(seconds, level_db=-50)
 
 
@@ -274,30 +274,30 @@ def rain(seconds: float) -> Sound:
     ],
 )
 def test_soft_rain_is_kept(sound: Sound) -> None:
-    """Steady rain at -50 dBFS is content, alone and beside what is loud."""
+    """Steady rain at -50 dBFS is kept, alone and next to loud sound."""
     assert left_out(sound) == ()
 
 
 def test_silence_around_soft_rain_is_left_out() -> None:
-    """Digital silence around it is none the less."""
+    """Digital silence around soft rain is left out."""
     sound = np.concatenate([quiet(20), rain(20), quiet(20)])
     assert in_seconds(left_out(sound)) == [(0, 19.5), (40.5, 60)]
 
 
 @pytest.mark.parametrize("level_db", [-55, -65, -75, -85])
 def test_hush_alone_is_kept(level_db: float) -> None:
-    """A recording of nothing but a steady hush is a recording of that hush."""
+    """A recording of only a steady hush is kept."""
     assert left_out(noise(60, level_db=level_db)) == ()
 
 
 @pytest.mark.parametrize("sound", [quiet(60), noise(60, level_db=-96), quiet(0), quiet(0.05)])
 def test_silence_all_through_is_kept(sound: Sound) -> None:
-    """Where there is nothing but silence it is kept, for something has to be sent."""
+    """A recording of only silence is kept, because there must be something to send."""
     assert left_out(sound, at_least_s=0.01) == ()
 
 
 def test_short_event_in_silence_is_kept() -> None:
-    """An event of 200 ms in a minute of silence is kept with half a second on either side."""
+    """An event of 200 ms in silence is kept with half a second on either side."""
     sound = np.concatenate(
         [quiet(30), tone(0.2, rate_hz=RATE_HZ, amplitude=0.01), quiet(29.8)],
     )
@@ -306,7 +306,7 @@ def test_short_event_in_silence_is_kept() -> None:
 
 @pytest.mark.parametrize(("at_s", "lasts_s"), [(0, 60), (59.95, 60), (60, 60.02)])
 def test_no_sliver_is_kept(at_s: float, lasts_s: float) -> None:
-    """A tick with which a recording begins or ends is kept in a second of its own, at least."""
+    """A tick at the start or the end is kept with at least a second around it."""
     sound = quiet(lasts_s)
     first = round(at_s * RATE_HZ)
     sound[first : first + 300] = noise(1, level_db=-20)[:300]
@@ -316,13 +316,13 @@ def test_no_sliver_is_kept(at_s: float, lasts_s: float) -> None:
 
 @pytest.mark.parametrize(("pause_hops", "expected"), [(19, []), (20, [[1.5, 2.5]])])
 def test_no_sliver_is_left_out(pause_hops: int, expected: list[list[float]]) -> None:
-    """However short a silence may be, nothing shorter than a second is worth leaving out."""
+    """Nothing shorter than a second is left out, at any given length."""
     levels_db = np.array([-20.0] * 10 + [-100.0] * pause_hops + [-20.0] * 10)
     assert left_out_of(levels_db, at_least_s=0.1) == expected
 
 
 def test_tick_over_room_tone_is_kept() -> None:
-    """A drip of 10 ms parts the silence it falls into."""
+    """A tick of 10 ms splits the silence around it."""
     sound = over(-75, voice(5), quiet(40), voice(5))
     drip = tone(0.01, rate_hz=RATE_HZ, frequency_hz=3_000, amplitude=0.01)
     sound[25 * RATE_HZ : 25 * RATE_HZ + len(drip)] += drip
@@ -334,7 +334,7 @@ def test_tick_over_room_tone_is_kept() -> None:
 
 
 def test_night_with_a_few_events() -> None:
-    """Of eight hours of hush, what happens is kept and the rest is left out."""
+    """Of eight hours of hush, the events are kept and the rest is left out."""
     night = hush(NIGHT_HOPS, level_db=-78)
     events_s = [1_000, 1_300, 9_999, 20_000]
     for at_s in events_s:
@@ -347,7 +347,7 @@ def test_night_with_a_few_events() -> None:
 
 @pytest.mark.parametrize("lasts_s", [0.1, 2, 60, 90])
 def test_what_stands_out_of_the_hush_is_kept(lasts_s: float) -> None:
-    """A distant owl or a car, below the threshold but 13 dB above the hush, is sound."""
+    """A distant owl or car 13 dB above the hush is kept."""
     night = hush(NIGHT_HOPS, level_db=-78)
     night[:20] = -12
     first, end = 200_000, 200_000 + round(lasts_s * HOPS_PER_S)
@@ -358,7 +358,7 @@ def test_what_stands_out_of_the_hush_is_kept(lasts_s: float) -> None:
 
 
 def test_calls_that_go_on_stand_out_too() -> None:
-    """What fills more than half of five minutes does not become the background."""
+    """Sound in more than half of five minutes does not become the background."""
     night = hush(NIGHT_HOPS, level_db=-78)
     night[:20] = -12
     calls = night[100_000:103_005]
@@ -368,7 +368,7 @@ def test_calls_that_go_on_stand_out_too() -> None:
 
 
 def test_slow_change_of_the_hush_does_not_stand_out() -> None:
-    """A hush that falls by 15 dB from evening to night is hush all the while."""
+    """A hush that falls by 15 dB over a night is left out."""
     night = hush(NIGHT_HOPS, level_db=0) + np.linspace(-66, -81, NIGHT_HOPS)
     night[:20] = -12
     assert left_out_of(night) == [[2 + MARGIN_S, 28_800]]
@@ -391,7 +391,7 @@ levels_made = st.lists(
 def test_spans_keep_the_rules(
     levels_db: Levels, rate_hz: int, at_least_s: float | Fraction, short_of: float
 ) -> None:
-    """Spans are ordered and in the recording; nothing left out or kept is a sliver."""
+    """Spans are ordered and inside the recording, and no piece is shorter than a second."""
     total = int((len(levels_db) - short_of) * rate_hz / HOPS_PER_S) if len(levels_db) else 0
     spans = silences(levels_db, rate_hz=rate_hz, total_samples=total, at_least_s=at_least_s)
     edges = [0, *itertools.chain(*spans), total]
@@ -406,7 +406,7 @@ def test_spans_keep_the_rules(
 
 @given(levels_db=levels_made, at_least_s=st.floats(0.1, 20))
 def test_sound_and_its_margins_are_kept(levels_db: Levels, at_least_s: float) -> None:
-    """No hop that reaches the threshold is left out, nor what lies within half a second of it."""
+    """No hop above the threshold is left out, nor the half second on either side."""
     loud_s = np.flatnonzero(levels_db >= threshold_db(levels_db)) / HOPS_PER_S
     for start_s, end_s in left_out_of(levels_db, at_least_s=at_least_s):
         near = (loud_s + 0.1 + MARGIN_S > start_s + 1e-6) & (loud_s - MARGIN_S < end_s - 1e-6)
@@ -414,7 +414,7 @@ def test_sound_and_its_margins_are_kept(levels_db: Levels, at_least_s: float) ->
 
 
 def test_longer_levels_than_the_recording_leave_nothing_beyond() -> None:
-    """Levels that go on after the last sample do not make spans that do."""
+    """Levels after the last sample give no spans there."""
     levels_db = np.array([-20.0] * 50 + [-100.0] * 150 + [-20.0] * 50 + [-100.0] * 150)
     assert silences(levels_db, rate_hz=1000, total_samples=18_000, at_least_s=10) == (
         (5_500, 18_000),
@@ -422,7 +422,7 @@ def test_longer_levels_than_the_recording_leave_nothing_beyond() -> None:
 
 
 def test_longer_recording_than_the_levels_ends_with_its_silence() -> None:
-    """A sample that another rate had no room for is not kept alone."""
+    """A last sample from resampling is not kept alone."""
     levels_db = np.array([-20.0] * 50 + [-100.0] * 150)
     assert silences(levels_db, rate_hz=1000, total_samples=20_001, at_least_s=10) == (
         (5_500, 20_001),
@@ -437,14 +437,14 @@ def test_longer_recording_than_the_levels_ends_with_its_silence() -> None:
     "name", ["jfk.flac", "english-60s.flac", "austen-0870.wav", "arabic.wav", "german.wav"]
 )
 def test_real_speech_and_the_rooms_around_it_are_kept(name: str, corpus: Path) -> None:
-    """No room here is silent: that before and after the German sentence lies at -55 dBFS."""
+    """Rooms at -55 dBFS around real speech are kept."""
     sound, rate_hz = soundfile.read(corpus / name, dtype="float32", always_2d=True)
     assert left_out(sound, at_least_s=2, rate_hz=rate_hz) == ()
 
 
 @pytest.mark.corpus
 def test_real_sentence_in_a_muted_room(corpus: Path) -> None:
-    """The German sentence is kept whole when what lies around it is turned down to silence."""
+    """A real sentence is kept whole if the room around it is muted."""
     sound, rate_hz = soundfile.read(corpus / "german.wav", dtype="float32", always_2d=True)
     first, end = round(7.4 * rate_hz), round(11.9 * rate_hz)
     sound[:first] *= 1e-3

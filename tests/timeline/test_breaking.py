@@ -23,7 +23,7 @@ lines = prose.map(lambda text: " ".join(text.split()))
 
 @given(prose)
 def test_sentences_and_words_together_are_the_text(text: str) -> None:
-    """Not a character is lost, and no piece is empty but that of an empty text."""
+    """The pieces joined are the text, and no piece is empty unless the text is."""
     for pieces in (sentences(text), words_with_spaces(text)):
         assert "".join(pieces) == text
         assert all(pieces) or pieces == [""]
@@ -31,7 +31,7 @@ def test_sentences_and_words_together_are_the_text(text: str) -> None:
 
 @given(lines, st.integers(4, 60))
 def test_a_wrapped_line_loses_nothing_but_spaces_and_fits(line: str, width: int) -> None:
-    """Each line fits, unless there is no place in it where it may be broken."""
+    """Each line fits unless it cannot be broken."""
     found = wrapped(line, width=width)
     assert "".join("".join(found).split()) == "".join(line.split())
     for part in found:
@@ -43,7 +43,7 @@ def test_a_wrapped_line_loses_nothing_but_spaces_and_fits(line: str, width: int)
 
 @given(lines, st.integers(6, 80))
 def test_a_title_fits_and_says_when_it_is_not_all(line: str, width: int) -> None:
-    """It is the line, or its beginning with a mark behind it."""
+    """A title is the line, or its beginning with a mark."""
     found = shortened(line, width=width)
     assert columns(found) <= width
     if found != line:
@@ -88,7 +88,7 @@ def test_sentences_end_where_readers_of_each_script_expect(text: str, expected: 
     ],
 )
 def test_no_text_takes_forever(made: str) -> None:
-    """A model that repeats itself without end costs one pass over what it said."""
+    """Endless repetition in a text takes linear time."""
     code = (
         "from captoolkit.model import Entry, Span, Status;"
         "from captoolkit.timeline import breaking, editing;"

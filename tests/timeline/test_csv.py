@@ -5,7 +5,7 @@ from tests.support.timelines import TimelineOf
 
 
 def test_a_table_runs_nothing(timeline_of: TimelineOf) -> None:
-    """No cell begins with what a spreadsheet takes for a formula."""
+    """No cell begins with a character that starts a formula in a spreadsheet."""
     text = render(timeline_of("=1", "+1", "-1", "@a"), "csv")
     assert text.count(", =1,") + text.count(", +1,") + text.count(", -1,") == 3
     assert ", @a," in text

@@ -23,7 +23,7 @@ lengths = st.lists(st.integers(1, 30) | st.integers(1, 500_000_000), min_size=1,
 
 
 def tiled(timeline: Timeline, lengths_samples: list[int], rate_hz: int) -> Timeline:
-    """Return the timeline with silences of these lengths, end to end, in place of its entries."""
+    """Return the timeline with silences of these lengths, end to end, as its entries."""
     ends = [sum(lengths_samples[: n + 1]) for n in range(len(lengths_samples))]
     entries = tuple(
         Entry(
@@ -41,7 +41,7 @@ def tiled(timeline: Timeline, lengths_samples: list[int], rate_hz: int) -> Timel
 def test_cues_stay_in_order_last_and_do_not_overlap(
     lengths_samples: list[int], rate_hz: int, timeline_of: TimelineOf
 ) -> None:
-    """However short an entry is, its cue lasts, and the next one starts no earlier than its end."""
+    """A cue lasts however short its entry is, and the next one starts at or after its end."""
     found = list(cues(tiled(timeline_of(), lengths_samples, rate_hz)))
     assert len(found) == len(lengths_samples)
     assert all(cue.start_ms < cue.end_ms for cue in found)
@@ -52,7 +52,7 @@ def test_cues_stay_in_order_last_and_do_not_overlap(
 def test_a_time_is_off_by_half_a_millisecond_and_one_for_each_tiny_entry_before(
     lengths_samples: list[int], rate_hz: int, timeline_of: TimelineOf
 ) -> None:
-    """Times are rounded once; only entries under a millisecond push what follows them."""
+    """Times are rounded once; only entries under a millisecond delay later ones."""
     tiny = 0
     for cue in cues(tiled(timeline_of(), lengths_samples, rate_hz)):
         span = cue.entry.source_span
@@ -65,7 +65,7 @@ def test_a_time_is_off_by_half_a_millisecond_and_one_for_each_tiny_entry_before(
 def test_subtitle_readers_find_the_same_times(
     lengths_samples: list[int], rate_hz: int, timeline_of: TimelineOf
 ) -> None:
-    """SRT and WebVTT say the same milliseconds, past 99 hours too."""
+    """SRT and WebVTT have the same milliseconds, after 99 hours too."""
     timeline = tiled(timeline_of(), lengths_samples, rate_hz)
     expected = [(cue.start_ms, cue.end_ms) for cue in cues(timeline)]
     one_ms = timedelta(milliseconds=1)
@@ -78,7 +78,7 @@ def test_subtitle_readers_find_the_same_times(
 
 
 def test_pysubs2_finds_the_same_times(timeline_of: TimelineOf) -> None:
-    """A third reader agrees on both formats, for times of two hour digits (it reads no more)."""
+    """A third reader finds the same times in both formats, for hours of two digits."""
     timeline = tiled(timeline_of(), [1, 44_099, 44_100 * 3_600 * 99], 44_100)
     expected = [(cue.start_ms, cue.end_ms) for cue in cues(timeline)]
     for name in ("srt", "vtt"):
@@ -89,20 +89,20 @@ def test_pysubs2_finds_the_same_times(timeline_of: TimelineOf) -> None:
 def test_an_entry_under_a_millisecond_gets_one_and_the_next_starts_after_it(
     timeline_of: TimelineOf,
 ) -> None:
-    """Three samples become 1 ms: the least that is not nothing."""
+    """An entry of three samples becomes a cue of 1 ms."""
     found = list(cues(tiled(timeline_of(), [48_000, 3, 47_997], 48_000)))
     assert [(cue.start_ms, cue.end_ms) for cue in found] == [(0, 1000), (1000, 1001), (1001, 2000)]
 
 
 def test_a_cue_line_is_never_blank_nor_a_number_but_the_first(timeline_of: TimelineOf) -> None:
-    """Paragraphs become lines, and a number alone joins the line above it."""
+    """Paragraphs become lines, and a bare number is joined to the line above."""
     (entry,) = timeline_of("7\n\n\nThey count:\n1\n2\n\nEnd.").entries
     assert cue_lines(entry) == ["7", "They count: 1 2", "End."]
 
 
 @pytest.mark.parametrize(("name", "most"), [("srt", 100), ("vtt", 100), ("ass", 10)])
 def test_times_past_what_some_players_read_are_told_and_written(name: str, most: int) -> None:
-    """The last hour is in the file, unclamped, and one sentence says who will not find it."""
+    """Late times are written unclamped, and `losses` names the readers' limit."""
     assert losses(hours_of(most), name) == []
     timeline = hours_of(most + 1)
     (loss,) = losses(timeline, name)
@@ -110,8 +110,8 @@ def test_times_past_what_some_players_read_are_told_and_written(name: str, most:
     assert f"{most}:00:00" in render(timeline, name)
 
 
-def test_other_readers_find_the_times_past_99_hours_of() -> None:
-    """webvtt-py and srt read three digits, pysubs2 two for ASS."""
+def test_other_readers_find_the_times_past_99_hours() -> None:
+    """webvtt-py and srt read three digits for the hours, pysubs2 two in ASS."""
     cue = webvtt.from_string(render(hours_of(101), "vtt"), strict=True).captions[-1]
     assert cue.start_time.in_milliseconds() == 100 * 3_600_000
     assert list(srt.parse(render(hours_of(101), "srt")))[-1].start.total_seconds() == 360_000

@@ -14,13 +14,13 @@ from tests.support.timelines import TimelineOf, hours_of
 
 
 def clips(text: str, adapter: str) -> list[Any]:
-    """Return the clips that OpenTimelineIO finds."""
+    """The clips that OpenTimelineIO finds."""
     found = otio.adapters.read_from_string(text, adapter)
     return list(found.find_clips())
 
 
 def test_the_edl_adapter_finds_events_where_the_entries_begin(timeline_of: TimelineOf) -> None:
-    """One frame each, an hour later, as DaVinci Resolve counts; colour, name and length below."""
+    """Events are one frame long and one hour late, with colour, name and length below."""
     text = render(timeline_of("Rain | hail.", holes=("x",)).shifted(10), "edl")
     found = clips(text, "cmx_3600")
     comments = [clip.metadata["cmx_3600"]["comments"][0] for clip in found]
@@ -33,14 +33,14 @@ def test_the_edl_adapter_finds_events_where_the_entries_begin(timeline_of: Timel
 
 
 def test_an_edl_past_its_timecode_is_refused_with_the_entry() -> None:
-    """23 hours lie behind 01:00:00:00; the next one has no timecode."""
+    """After 23 hours there is no timecode, and the error names the entry."""
     render(hours_of(23), "edl")
     with pytest.raises(UsageError, match=r"entry 24 ends at 24:00:00\.000.*otio or fcpxml"):
         render(hours_of(24), "edl")
 
 
 def test_a_long_name_and_many_events_are_told(timeline_of: TimelineOf) -> None:
-    """A title that does not fit ends in a mark, and more than 999 events are told."""
+    """A long title ends in a mark, and `losses` reports more than 999 events."""
     timeline = timeline_of(*["Rain."] * 1000)
     timeline = replace(timeline, source=replace(timeline.source, path="a" * 100 + "|b.wav"))
     first = render(timeline, "edl").split("\n")[0]

@@ -18,7 +18,7 @@ from tests.support.timelines import TimelineOf, timelines
 
 
 def clips(text: str, adapter: str) -> list[Any]:
-    """Return the clips that OpenTimelineIO finds."""
+    """The clips that OpenTimelineIO finds."""
     found = otio.adapters.read_from_string(text, adapter)
     return list(found.find_clips())
 
@@ -32,7 +32,7 @@ def time_of(element: ET.Element, name: str) -> Fraction:
 def test_the_fcpxml_adapter_finds_clip_and_markers(
     frame_rate: int, timeline_of: TimelineOf
 ) -> None:
-    """The same frames, names and colours (it has one for what is to be completed: the holes)."""
+    """The adapter finds the frames, names and colours; failures are to-do markers."""
     timeline = timeline_of("Rain. A dog.", "雨。", holes=("x",)).shifted(10)
     (clip,) = clips(render(timeline, "fcpxml", frame_rate=frame_rate), "fcpx_xml")
     assert clip.name == "night in the harbour"
@@ -46,7 +46,7 @@ def test_the_fcpxml_adapter_finds_clip_and_markers(
 
 
 def test_a_clip_in_fcpxml_is_the_stretch_that_was_captioned(timeline_of: TimelineOf) -> None:
-    """What was cut out lies over its own sound, and joined recordings are assets of their own."""
+    """A clip refers to its stretch of the recording, and joined recordings are several assets."""
     one, other = timeline_of("One.", "Two."), timeline_of("Three.", "Four.")
     other = replace(other, source=replace(other.source, path="/b/other.wav", channels=1))
     joined = Timeline.joined(
@@ -84,7 +84,7 @@ def test_a_clip_in_fcpxml_is_the_stretch_that_was_captioned(timeline_of: Timelin
 def test_clips_in_fcpxml_lie_side_by_side_and_each_marker_on_one_of_them(
     lines: list[Timeline], frame_rate: float
 ) -> None:
-    """Nothing overlaps, no clip is longer than its recording, no marker is before its clip."""
+    """Clips do not overlap, fit their recordings, and contain their markers."""
     joined = Timeline.joined(lines)
     root = ET.fromstring(render(joined, "fcpxml", frame_rate=frame_rate))
     lengths = {asset.get("id"): time_of(asset, "duration") for asset in root.iter("asset")}

@@ -71,7 +71,7 @@ def read_markdown(text: str) -> list[str]:
 
 
 class CaptionsOfPage(HTMLParser):
-    """The text of each caption of an HTML page: what stands in `class="said"`."""
+    """The text of each caption of an HTML page, in the elements of `class="said"`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ every_format = pytest.mark.parametrize("name", FORMATS)
 def test_a_nasty_caption_comes_back_word_for_word_between_its_neighbours(
     name: str, read: Callable[[str], list[str]], caption: str, timeline_of: TimelineOf
 ) -> None:
-    """Another parser finds three cues, and in the middle one the same words in the same order."""
+    """An independent parser finds three cues, the middle one with the same words in order."""
     before, middle, after = read(render(timeline_of("A dog barks.", caption, "A door."), name))
     assert (words(before), words(after)) == (["A", "dog", "barks."], ["A", "door."])
     if name in EXACT:
@@ -214,7 +214,7 @@ def test_a_nasty_caption_comes_back_word_for_word_between_its_neighbours(
 def test_a_nasty_caption_at_the_very_end_is_whole(
     name: str, read: Callable[[str], list[str]], caption: str, timeline_of: TimelineOf
 ) -> None:
-    """The last cue has no cue after it to tell readers where it ends, and loses nothing."""
+    """A difficult caption in the last cue loses nothing."""
     (last,) = read(render(timeline_of(caption), name))
     expected = words(caption) if name in EXACT else shown_words(caption)
     assert words(last) == expected
@@ -236,7 +236,7 @@ def test_a_nasty_caption_at_the_very_end_is_whole(
 def test_any_captions_come_back_as_so_many_cues_with_no_text_lost(
     name: str, captions: list[str], timeline_of: TimelineOf
 ) -> None:
-    """Whatever a model says, cues stay apart and no letter or digit of it goes missing."""
+    """Arbitrary captions stay separate cues and lose no letter or digit."""
     text = render(timeline_of(*captions), name)
     for format_name, read in READERS.values():
         if format_name == name:
@@ -250,7 +250,7 @@ def test_any_captions_come_back_as_so_many_cues_with_no_text_lost(
 def test_holes_and_silences_are_entries(
     name: str, read: Callable[[str], list[str]], timeline_of: TimelineOf
 ) -> None:
-    """What has no caption says so, in the same words everywhere; JSON has a status for it."""
+    """Failed and silent entries have the same words, and a status in data formats."""
     text = render(timeline_of("Rain.", holes=("timed\r\nout \x1b<b>", ""), silences=1), name)
     if name in DATA:
         statuses = re.findall(r'"status": "(\w+)"|,(ok|failed|silent),', text)
@@ -269,7 +269,7 @@ def test_holes_and_silences_are_entries(
 def test_a_file_can_be_encoded_and_holds_no_control_character(
     name: str, caption: str, timeline_of: TimelineOf
 ) -> None:
-    """Nothing in a written file moves a terminal's cursor, and every line ends in a newline."""
+    """A file has no control character but its own, and ends in one newline."""
     text = render(timeline_of(caption, holes=(caption,)), name)
     controls = {c for c in text if unicodedata.category(c) in {"Cc", "Zl", "Zp"}}
     assert controls == {"\n"} | OWN_CONTROLS.get(name, set())
@@ -283,14 +283,14 @@ def test_a_file_can_be_encoded_and_holds_no_control_character(
 def test_a_subtitle_file_has_no_blank_line_and_no_arrow_but_its_own(
     name: str, parts: int, caption: str, timeline_of: TimelineOf
 ) -> None:
-    """Even the simplest reader, which splits at blank lines, finds one block for each cue."""
+    """A reader that splits at blank lines finds one block per cue."""
     text = render(timeline_of(caption, caption), name)
     assert len(text.split("\n\n")) == parts + 1
     assert text.count("-->") == 2
 
 
 def test_an_unknown_format_is_refused_with_the_names_of_the_known(timeline_of: TimelineOf) -> None:
-    """The error names what was asked for and what there is."""
+    """The error lists the formats."""
     with pytest.raises(UsageError, match=r"'sub'.*json, jsonl, srt, vtt"):
         render(timeline_of("x"), "sub")
     with pytest.raises(UsageError, match="'sub'"):
@@ -299,19 +299,19 @@ def test_an_unknown_format_is_refused_with_the_names_of_the_known(timeline_of: T
 
 @every_format
 def test_each_format_is_registered_under_its_own_name(name: str) -> None:
-    """Name and row agree, and the extension goes after a dot of the caller's."""
+    """Name and row agree, and the extension selects the format."""
     assert FORMATS[name].name == name
     assert extension_of(name).replace(".", "").isalnum()
     assert format_of(f"a.b/talk.{extension_of(name).upper()}") == name
 
 
 def test_all_formats_of_one_timeline_can_lie_in_one_folder() -> None:
-    """No two of them have one ending."""
+    """No two formats share an extension."""
     assert len({row.extension.lower() for row in FORMATS.values()}) == len(FORMATS)
 
 
 def test_anyone_can_add_a_format(timeline_of: TimelineOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row in the dict is all that a new format needs, wherever its module lives."""
+    """A row in `FORMATS` may name a module anywhere."""
     row = Format(name="again", extension="t", title="", module="captoolkit.timeline.text")
     monkeypatch.setitem(FORMATS, "again", row)
     assert render(timeline_of("x"), "again") == render(timeline_of("x"), "txt")
@@ -321,7 +321,7 @@ def test_anyone_can_add_a_format(timeline_of: TimelineOf, monkeypatch: pytest.Mo
 def test_entries_out_of_order_are_refused_before_anything_is_written(
     name: str, timeline_of: TimelineOf
 ) -> None:
-    """A timeline put together by hand, backwards, does not become a file."""
+    """A timeline with entries out of order is an error in every format."""
     good = timeline_of("a", "b")
     backwards = Timeline(source=good.source, captioner=good.captioner, entries=good.entries[::-1])
     with pytest.raises(UsageError, match=r"entry 2 starts at 0\.000000 s"):
@@ -332,14 +332,14 @@ def test_entries_out_of_order_are_refused_before_anything_is_written(
 def test_a_timeline_without_entries_still_makes_a_file_of_its_kind(
     name: str, timeline_of: TimelineOf
 ) -> None:
-    """A recording without a sample has no cues, and nothing fails over it."""
+    """A recording without a sample gives a file without cues in every format."""
     text = render(timeline_of(), name)
     assert text == "" or text.endswith("\n")
     assert all(read(text) == [] for format_name, read in READERS.values() if format_name == name)
 
 
 def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> None:
-    """A misspelt option is not ignored; one that another format takes is."""
+    """An unknown option is an error that names the function; another format's option is ignored."""
     with pytest.raises(
         UsageError, match=r"render\(\) takes no option 'fps'; use frame_rate, spread"
     ):
@@ -349,5 +349,5 @@ def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> Non
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_formula_or_a_field_mark_is_only_text(name: str, timeline_of: TimelineOf) -> None:
-    """Every format writes what would be a formula in a table and a field in an EDL."""
+    """Every format keeps text that is a formula in a table or a field mark in an EDL."""
     assert "SUM(A1" in render(timeline_of("=SUM(A1|B2)\tx"), name).replace("\\", "")

@@ -25,7 +25,7 @@ VENDOR = ROOT / "captoolkit/timeline/html/vendor"
 
 
 def policy_of(page: str) -> dict[str, list[str]]:
-    """The page's policy: what is allowed, by what it is about."""
+    """The page's policy: the allowed sources of each directive."""
     found = POLICY.search(page)
     assert found is not None
     rules = (rule.split() for rule in unescape(found[1]).split(";"))
@@ -33,12 +33,12 @@ def policy_of(page: str) -> dict[str, list[str]]:
 
 
 def hash_of(text: str) -> str:
-    """What a policy calls that text."""
+    """The hash of that text in a policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def test_the_policy_allows_what_is_in_the_page_and_nothing_else(timeline_of: TimelineOf) -> None:
-    """Every script and our style by their hashes; no connection, nothing inline, no `eval`."""
+    """The policy allows the page's scripts and style by hash, and no connection or `eval`."""
     page = render(timeline_of("A dog."))
     policy = policy_of(page)
     scripts, (style,) = SCRIPT.findall(page), STYLE.findall(page)
@@ -52,7 +52,7 @@ def test_the_policy_allows_what_is_in_the_page_and_nothing_else(timeline_of: Tim
 
 
 def test_the_nonce_depends_on_everything_the_page_tells(timeline_of: TimelineOf) -> None:
-    """No caption, name or remark can hold a nonce that it was written to know."""
+    """Any change of a caption, name or remark changes the nonce."""
     nonces = {
         policy_of(page)["style-src"][1]
         for page in (
@@ -68,7 +68,7 @@ def test_the_nonce_depends_on_everything_the_page_tells(timeline_of: TimelineOf)
 
 
 def test_a_page_fetches_nothing(timeline_of: TimelineOf) -> None:
-    """No address of anything elsewhere, in no attribute and no style."""
+    """No attribute and no style of the page has an external URL."""
     page = render(timeline_of("See http://example.com/ and //example.com/x.js"))
     markup = SCRIPT.sub("", page)
     assert re.findall(r'(?:src|href|action|data|poster)="(?!#)[^"]*"', markup) == []
@@ -77,7 +77,7 @@ def test_a_page_fetches_nothing(timeline_of: TimelineOf) -> None:
 
 
 def test_the_envelope_and_the_times_reach_the_script(timeline_of: TimelineOf) -> None:
-    """Samples are whole numbers, levels are bytes; what is in them cannot end the script."""
+    """The data has whole samples and levels as bytes, and cannot end the script element."""
     timeline = timeline_of("</script>", "b")
     envelope = Envelope(
         rate_hz=48_000, step_samples=480, duration_samples=960, peaks=b"\xff\x10", loudness=b"\0\1"
@@ -94,7 +94,7 @@ def test_the_envelope_and_the_times_reach_the_script(timeline_of: TimelineOf) ->
 
 
 def test_what_is_known_about_the_captions_is_told(timeline_of: TimelineOf) -> None:
-    """Who wrote them, of what, and what they cost where that is known."""
+    """The page shows the captioner, the recording, and the cost if it is known."""
     timeline = timeline_of("A dog.", holes=("x",))
     assert "<dt>Cost</dt>" not in render(timeline)
     paid = dataclasses.replace(timeline, cost=Cost(currency="USD", amount=Decimal("0.0123")))
@@ -104,7 +104,7 @@ def test_what_is_known_about_the_captions_is_told(timeline_of: TimelineOf) -> No
 
 
 def test_times_that_are_estimates_are_said_to_be(timeline_of: TimelineOf) -> None:
-    """Sentences laid over their segment are on the page, and so is that they were."""
+    """A page of spread sentences states that their times are estimates."""
     timeline = timeline_of("A dog barks. Rain falls. A door shuts.")
     page = render(timeline.spread())
     assert page.count('<li id="s') == 3
@@ -113,20 +113,20 @@ def test_times_that_are_estimates_are_said_to_be(timeline_of: TimelineOf) -> Non
 
 
 def test_a_timeline_without_entries_is_a_page(timeline_of: TimelineOf) -> None:
-    """Nothing was captioned; the page still stands."""
+    """A timeline without entries gives a page without captions."""
     empty = dataclasses.replace(timeline_of("x"), entries=())
     assert "<li id=" not in render(empty)
 
 
 @pytest.mark.parametrize("name", ["wavesurfer.min.js", "regions.min.js", "timeline.min.js"])
 def test_the_libraries_in_the_page_can_stand_in_a_script(name: str) -> None:
-    """Nothing in them ends the element that holds them, or begins a comment in it."""
+    """No library contains text that would end or comment out its script element."""
     text = (VENDOR / name).read_text(encoding="utf-8")
     assert not re.search(r"</script|<script|<!--", text, re.IGNORECASE)
 
 
 def test_the_copy_is_the_version_that_is_pinned_with_its_licence(timeline_of: TimelineOf) -> None:
-    """The version that the script would fetch; its licence is in every page."""
+    """The vendored copy has the pinned version, and its licence is in every page."""
     path = ROOT / "scripts/vendor_wavesurfer.py"
     spec = importlib.util.spec_from_file_location("vendor_wavesurfer", path)
     assert spec is not None

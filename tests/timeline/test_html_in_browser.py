@@ -45,7 +45,7 @@ BREAKOUTS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The Chromium that this machine has."""
+    """A Chromium of this machine."""
     found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if found is None:
         pytest.skip(f"no browser here: none of {', '.join(CHROMIUMS)} is on PATH")
@@ -59,7 +59,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """A page that was opened, and all that it complained about or asked for."""
+    """An opened page, with its console messages and its requests."""
 
     def __init__(self, browser: Browser, file: Path, **options: Any) -> None:
         self.file = file
@@ -78,7 +78,7 @@ class Visit:
         )
 
     def until(self, expression: str) -> None:
-        """Wait until that is so; asked from here, because the page's policy allows no `eval`."""
+        """Wait until a condition holds, from outside, because the policy allows no `eval`."""
         for _ in range(500):
             if self.page.evaluate(expression):
                 return
@@ -86,17 +86,17 @@ class Visit:
         raise AssertionError(f"never: {expression}")
 
     def text(self, selector: str) -> str:
-        """What is to be read there."""
+        """The visible text of an element."""
         return self.page.inner_text(selector)
 
     @property
     def current(self) -> int:
-        """The number of the caption that is lit."""
+        """The number of the highlighted caption."""
         lit = self.page.locator(".entry[aria-current]")
         return int(lit.locator(".number").text_content() or 0)
 
     def parts(self, kind: str) -> int:
-        """How many regions on the waveform are of a kind."""
+        """The number of regions of a kind on the waveform."""
         return int(
             self.page.evaluate(
                 "kind => document.querySelector('#wave div:last-child').shadowRoot"
@@ -111,7 +111,7 @@ Open = Callable[..., Visit]
 
 @pytest.fixture
 def visit(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Open a page's text as a file; afterwards it must have complained about nothing."""
+    """Open a page's text as a file; fails if the page reported an error."""
     visits: list[Visit] = []
 
     def open_page(text: str, *, name: str = "page.html", **options: Any) -> Visit:
@@ -137,7 +137,7 @@ def of_file(timeline: Timeline, path: Path) -> Timeline:
 
 @pytest.fixture
 def recorded(tmp_path: Path, timeline_of: TimelineOf) -> Timeline:
-    """Eight seconds of sound on disk, and their timeline with a hole and a silence."""
+    """A sound file of eight seconds, and its timeline with a failure and a silence."""
     timeline = timeline_of(
         "A dog barks twice.",
         "Rain.\n\nMore rain, and a dog.",
@@ -155,12 +155,12 @@ def recorded(tmp_path: Path, timeline_of: TimelineOf) -> Timeline:
 
 @pytest.fixture
 def opened(visit: Open, recorded: Timeline, tmp_path: Path) -> Visit:
-    """The page of `recorded`, with the sound beside it."""
+    """The page of `recorded`, next to the sound file."""
     return visit(page(recorded, folder=tmp_path))
 
 
 def test_it_opens_without_a_complaint_and_asks_for_nothing_but_its_sound(opened: Visit) -> None:
-    """No console message, no request but the page itself and the recording beside it."""
+    """The page has no console message and requests only its recording."""
     opened.until("document.querySelector('#sound').readyState > 0")
     assert opened.complaints == []
     assert set(opened.requests) == {
@@ -172,7 +172,7 @@ def test_it_opens_without_a_complaint_and_asks_for_nothing_but_its_sound(opened:
 
 
 def test_segments_are_on_the_waveform_by_what_became_of_them(opened: Visit) -> None:
-    """One region each; the hole and the silence are marked there and in words."""
+    """Each entry is a region, and failures and silences are marked."""
     assert [opened.parts(kind) for kind in ("odd", "even", "failed", "silent")] == [4, 4, 1, 1]
     assert opened.text(".entry.failed .said") == "[no caption: the service answered 500]"
     assert opened.text(".entry.silent .said") == "[silence]"
@@ -180,7 +180,7 @@ def test_segments_are_on_the_waveform_by_what_became_of_them(opened: Visit) -> N
 
 
 def test_it_plays_and_lights_the_caption_that_is_heard(opened: Visit) -> None:
-    """The position moves, and the caption with it."""
+    """Playing moves the position and highlights the current caption."""
     opened.page.keyboard.press("Space")
     opened.until("document.querySelector('#s2').hasAttribute('aria-current')")
     opened.page.keyboard.press("Space")
@@ -190,7 +190,7 @@ def test_it_plays_and_lights_the_caption_that_is_heard(opened: Visit) -> None:
 
 
 def test_a_click_on_the_waveform_or_on_a_time_seeks(opened: Visit) -> None:
-    """Both go to the place, in the sound too."""
+    """A click on the waveform or on a time seeks, in the sound too."""
     box = opened.page.locator("#wave").bounding_box()
     assert box is not None
     opened.page.mouse.click(box["x"] + box["width"] * 5.5 / 8, box["y"] + 40)
@@ -201,7 +201,7 @@ def test_a_click_on_the_waveform_or_on_a_time_seeks(opened: Visit) -> None:
 
 
 def test_every_key_does_what_the_page_says(opened: Visit) -> None:
-    """j, k, arrows, Home, End, zoom, times, theme and help."""
+    """The keys j, k, arrows, Home, End, zoom, times, theme and help work."""
     keyboard = opened.page.keyboard
     for key, current in [
         ("j", 2),
@@ -239,7 +239,7 @@ def test_every_key_does_what_the_page_says(opened: Visit) -> None:
 
 
 def test_search_counts_marks_and_steps_through_the_hits(opened: Visit) -> None:
-    """Three hits in two captions, each on the waveform; Enter goes to one after the other."""
+    """A search counts and marks the hits, and Enter steps through them."""
     opened.page.keyboard.press("/")
     opened.page.keyboard.type("DOG")
     opened.until("document.querySelector('#hits').textContent !== ''")
@@ -264,7 +264,7 @@ def test_search_counts_marks_and_steps_through_the_hits(opened: Visit) -> None:
 def test_text_stands_out_in_both_colour_schemes(
     visit: Open, recorded: Timeline, scheme: str
 ) -> None:
-    """Every kind of text has the contrast that WCAG AA asks for, whichever scheme is chosen."""
+    """All text has the contrast of WCAG AA in both colour schemes."""
     seen = visit(page(recorded), color_scheme=scheme)
     seen.page.keyboard.press("j")
     dark = luminance(colour(seen.page, "body", "color")) > 0.5
@@ -291,7 +291,7 @@ def test_text_stands_out_in_both_colour_schemes(
 
 
 def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Open, recorded: Timeline) -> None:
-    """Everything fits into 360 pixels, and what is touched is large enough."""
+    """The page fits into 360 pixels, with controls large enough to touch."""
     seen = visit(page(recorded), viewport=PHONE, has_touch=True, is_mobile=True)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     for box in seen.page.locator("#player button:visible").all():
@@ -303,7 +303,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Open, recorded: Time
 
 
 def test_a_screen_reader_finds_its_way(opened: Visit) -> None:
-    """Landmarks, one heading, names for all that can be pressed, and few things that speak up."""
+    """The page has landmarks, one heading, names for all controls, and few live regions."""
     page = opened.page
     for landmark in ("header", "main", "footer", "[role=search]"):
         assert page.locator(landmark).count() == 1
@@ -324,7 +324,7 @@ def test_a_screen_reader_finds_its_way(opened: Visit) -> None:
 def test_it_prints_light_and_without_what_cannot_be_pressed_on_paper(
     visit: Open, recorded: Timeline
 ) -> None:
-    """On paper there are the captions and the waveform."""
+    """A printed page has the captions and the waveform, and no controls."""
     seen = visit(page(recorded), color_scheme="dark")
     seen.page.emulate_media(media="print", color_scheme="dark")
     assert luminance(colour(seen.page, "body", "color")) < 0.2
@@ -336,7 +336,7 @@ def test_it_prints_light_and_without_what_cannot_be_pressed_on_paper(
 
 
 def test_captions_cannot_break_out(visit: Open, timeline_of: TimelineOf) -> None:
-    """Markup, scripts and separators in captions, reasons and names are shown as they are."""
+    """Markup, scripts and separators in captions, reasons and names stay text."""
     timeline = timeline_of(*BREAKOUTS, holes=tuple(BREAKOUTS))
     source = dataclasses.replace(timeline.source, path=f"/{BREAKOUTS[0]}.wav".replace("</", "<"))
     seen = visit(render(dataclasses.replace(timeline, source=source), remarks=BREAKOUTS))
@@ -351,7 +351,7 @@ def test_captions_cannot_break_out(visit: Open, timeline_of: TimelineOf) -> None
 
 
 def test_an_injected_script_or_style_would_be_stopped(visit: Open, recorded: Timeline) -> None:
-    """What the escaping let through, the policy of the page refuses."""
+    """The page's policy blocks injected scripts and styles."""
     text = render(recorded).replace(
         "A door",
         "<img src=x onerror='window.broken=1'><b style='color:red'>A door</b>"
@@ -366,7 +366,7 @@ def test_an_injected_script_or_style_would_be_stopped(visit: Open, recorded: Tim
 def test_without_its_recording_it_says_so_and_shows_everything_else(
     visit: Open, recorded: Timeline, tmp_path: Path
 ) -> None:
-    """The sound was moved after the page was made: one sentence, and all else works."""
+    """If the recording was moved later, the page says so, and the rest works."""
     text = page(recorded, folder=tmp_path)
     Path(recorded.source.path).unlink()
     seen = visit(text)
@@ -384,7 +384,7 @@ def test_without_its_recording_it_says_so_and_shows_everything_else(
 def test_a_name_that_is_no_unicode_is_told_when_it_does_not_play(
     visit: Open, recorded: Timeline, tmp_path: Path
 ) -> None:
-    """Its bytes stand in the sentence as in an address, and nothing else stops."""
+    """The message on a missing recording has its percent-encoded name."""
     here = Path(recorded.source.path)
     odd = here.rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")))
     text = page(of_file(recorded, odd), folder=tmp_path)
@@ -399,7 +399,7 @@ def test_a_name_that_is_no_unicode_is_told_when_it_does_not_play(
 def test_a_recording_that_is_gone_is_told_before_and_needs_no_player(
     visit: Open, recorded: Timeline
 ) -> None:
-    """Made without its recording, the page tells why there is no waveform."""
+    """A page made without its recording explains the missing waveform."""
     Path(recorded.source.path).unlink()
     seen = visit(page(recorded))
     assert "no waveform" in seen.text(".remark")
@@ -409,7 +409,7 @@ def test_a_recording_that_is_gone_is_told_before_and_needs_no_player(
 
 
 def test_an_embedded_recording_needs_no_file(visit: Open, recorded: Timeline) -> None:
-    """The page alone plays."""
+    """A page with an embedded recording plays without another file."""
     text = page(recorded, embed_audio=True)
     Path(recorded.source.path).unlink()
     seen = visit(text)
@@ -420,7 +420,7 @@ def test_an_embedded_recording_needs_no_file(visit: Open, recorded: Timeline) ->
 def test_without_scripts_captions_and_player_are_there(
     browser: Browser, recorded: Timeline, tmp_path: Path
 ) -> None:
-    """The browser's own player, and every caption to read."""
+    """Without scripts the page has the browser's player and every caption."""
     file = tmp_path / "page.html"
     file.write_text(page(recorded, folder=tmp_path), encoding="utf-8")
     context = browser.new_context(java_script_enabled=False)
@@ -435,7 +435,7 @@ def test_without_scripts_captions_and_player_are_there(
 def test_ten_hours_in_1200_segments_stay_small_and_work(
     visit: Open, timeline_of: TimelineOf, source_of: Callable[[int], SourceInfo]
 ) -> None:
-    """The page has less than 2 MB, opens, searches and goes to the end."""
+    """A page of ten hours has less than 2 MB, opens, searches and seeks to the end."""
     source = source_of(10 * 3600 * RATE_HZ)
     entries = many_entries(source, 1200)
     timeline = dataclasses.replace(timeline_of(), source=source, entries=entries)
@@ -464,7 +464,7 @@ def test_ten_hours_in_1200_segments_stay_small_and_work(
 
 @pytest.fixture
 def long_page(timeline_of: TimelineOf, source_of: Callable[[int], SourceInfo]) -> str:
-    """Three hours in 36 captions, each of a height of its own."""
+    """The page of three hours in 36 captions of different heights."""
     source = source_of(3 * 3600 * RATE_HZ)
     entries = tuple(
         dataclasses.replace(entry, text=(entry.text or "") * (1 + entry.index % 4))
@@ -477,7 +477,7 @@ def long_page(timeline_of: TimelineOf, source_of: Callable[[int], SourceInfo]) -
 def test_on_a_long_page_the_caption_that_is_gone_to_is_on_screen(
     visit: Open, long_page: str, screen: ViewportSize
 ) -> None:
-    """By End, Home, a click on the waveform and a search, however little was seen before."""
+    """End, Home, a click on the waveform and a search scroll to the caption."""
     seen = visit(long_page, viewport=screen)
 
     def click_the_waveform() -> None:
@@ -506,7 +506,7 @@ def find(seen: Visit, words: str) -> None:
 
 
 def on_screen(seen: Visit, number: int) -> bool:
-    """Whether a caption can be seen below the player; of a tall one, how it begins."""
+    """Whether the beginning of a caption is visible below the player."""
     top, bottom, player, height = seen.page.evaluate(
         """number => {
             const row = document.getElementById(`s${number}`).getBoundingClientRect();
@@ -520,7 +520,7 @@ def on_screen(seen: Visit, number: int) -> bool:
 
 
 def test_on_a_phone_the_player_leaves_room_for_the_captions(visit: Open, long_page: str) -> None:
-    """A quarter of the screen at most in any form of times, and nothing leaves the margin."""
+    """The player takes at most a quarter of a phone's screen, and nothing leaves the margin."""
     seen = visit(long_page, viewport=PHONE, has_touch=True, is_mobile=True)
     for form in ("clock", "millis", "seconds", "samples"):
         seen.page.select_option("#form", form)
@@ -539,7 +539,7 @@ def test_on_a_phone_the_player_leaves_room_for_the_captions(visit: Open, long_pa
 
 
 def test_three_hours_can_be_looked_at_half_a_minute_at_a_time(visit: Open, long_page: str) -> None:
-    """As far as zooming goes; the ruler goes along, and no label of it is cut at the end."""
+    """The zoom reaches half a minute; the ruler follows, and no label is cut."""
     seen = visit(long_page)
     shadow = "document.querySelector('#wave div:last-child').shadowRoot"
     for _ in range(10):
@@ -570,7 +570,7 @@ def test_three_hours_can_be_looked_at_half_a_minute_at_a_time(visit: Open, long_
 
 @pytest.mark.parametrize("place", ["#s3 .when", "#next", "#position", "#follow", "#theme"])
 def test_keys_work_after_a_click_on_anything(opened: Visit, place: str) -> None:
-    """What was clicked gives the focus back, so that space plays and End goes to the end."""
+    """A click returns the focus to the page, so that the keys work."""
     keyboard = opened.page.keyboard
     opened.page.click(place)
     theme = opened.page.get_attribute("html", "data-theme")
@@ -590,7 +590,7 @@ def test_keys_work_after_a_click_on_anything(opened: Visit, place: str) -> None:
 
 
 def test_what_the_keyboard_came_to_keeps_the_focus_and_the_keys(opened: Visit) -> None:
-    """Space presses a button or a box that has the focus; every other key does what it does."""
+    """Space presses a focused control; all other keys keep their function."""
     page = opened.page
     page.focus("#next")
     page.keyboard.press("Space")
@@ -631,7 +631,7 @@ def many_entries(source: SourceInfo, number: int) -> tuple[Entry, ...]:
 
 
 def colour(page: Page, selector: str, which: str) -> tuple[float, ...]:
-    """A computed colour of the first such element, drawn on a canvas to know its numbers."""
+    """The computed colour of the first such element, as numbers."""
     numbers = page.locator(selector).first.evaluate(
         """(element, which) => {
             const context = document.createElement("canvas").getContext("2d");
@@ -657,7 +657,7 @@ def luminance(rgb: tuple[float, ...]) -> float:
 
 
 def contrast(page: Page, selector: str) -> float:
-    """Contrast of a text with what it stands on."""
+    """The contrast of a text with its background."""
     low, high = sorted(
         luminance(colour(page, selector, which)) for which in ("color", "backgroundColor")
     )

@@ -19,12 +19,12 @@ from tests.support.timelines import TimelineOf, timelines
 
 @given(timelines())
 def test_reading_gives_back_what_was_written(timeline: Timeline) -> None:
-    """Every sample, word, token and cent survives the file."""
+    """Every sample, word, token and amount survives the file."""
     assert parse(render(timeline, "json")) == timeline
 
 
 def test_a_json_file_looks_like_this(timeline_of: TimelineOf) -> None:
-    """The fields of the format in their order, times with six decimals, text as it is."""
+    """The fields are in order, times have six decimals, text is unchanged."""
     timeline = timeline_of("雨。\n“drip” & <b>")
     usage = Usage(audio_tokens=25, total_tokens=40)
     timeline = replace(
@@ -89,7 +89,7 @@ GOLDEN = """\
 
 
 def test_a_name_that_is_not_unicode_survives(timeline_of: TimelineOf) -> None:
-    """A file name of arbitrary bytes reaches Python with lone surrogates; they come back."""
+    """A file name of arbitrary bytes has lone surrogates, which survive the file."""
     timeline = timeline_of("x")
     path = b"/in/caf\xe9.wav".decode("utf-8", "surrogateescape")
     named = replace(timeline, source=replace(timeline.source, path=path))
@@ -99,7 +99,7 @@ def test_a_name_that_is_not_unicode_survives(timeline_of: TimelineOf) -> None:
 
 
 def test_controls_and_separators_are_escaped_and_come_back(timeline_of: TimelineOf) -> None:
-    """A file shown in a terminal moves nothing, and no reader breaks a line inside a text."""
+    """No character in the file moves a terminal's cursor or breaks a line, and all survive."""
     timeline = timeline_of("\x00\x07\x1b[31m\x7f\x85\x9b \u2028\u2029 \r\n\t雨")
     written = render(timeline, "json")
     assert len(written.splitlines()) == written.count("\n")
@@ -108,7 +108,7 @@ def test_controls_and_separators_are_escaped_and_come_back(timeline_of: Timeline
 
 
 def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
-    """Return the timeline's JSON with one value replaced, or taken out."""
+    """Return the timeline's JSON with one value replaced or removed."""
     document = json.loads(render(timeline, "json"))
     place = document
     for key in path[:-1]:
@@ -160,7 +160,7 @@ def broken(timeline: Timeline, *path: str | int, value: Any = ...) -> str:
 def test_a_file_of_another_shape_is_refused_with_the_place(
     path: list[str | int], value: Any, problem: str, timeline_of: TimelineOf
 ) -> None:
-    """Version, fields, types, order: the error says what is wrong and where in the file."""
+    """Wrong versions, fields, types and orders are errors with the place in the file."""
     with pytest.raises(InputError, match=problem):
         parse(broken(timeline_of("a", "b"), *path, value=value))
 
@@ -181,7 +181,7 @@ def test_a_file_of_another_shape_is_refused_with_the_place(
     ids=["empty", "vtt", "cut", "list", "null", "string", "deep", "exponent", "digits"],
 )
 def test_what_is_no_timeline_at_all_is_the_inputs_fault(text: str) -> None:
-    """Anything that can stand in a file is refused with an error of ours."""
+    """Any other text is an `InputError`."""
     with pytest.raises(InputError):
         parse(text)
 
@@ -193,7 +193,7 @@ HUGE = ("1e-100000000", "1e100000000", "0e-99999999", "0." + "1" * 5_000)
 def test_a_number_that_nobody_could_work_out_is_refused(
     number: str, timeline_of: TimelineOf
 ) -> None:
-    """A few characters in a file must not fill the memory, nor the next file with their digits."""
+    """A number with a huge exponent or many digits is an error before any arithmetic."""
     text = render(timeline_of("a"), "json")
     found = text.replace('"cost": null', f'"cost": {{"currency": "CNY", "amount": {number}}}')
     with pytest.raises(InputError, match=r"has more than 400 digits"):
@@ -204,13 +204,13 @@ def test_a_number_that_nobody_could_work_out_is_refused(
 
 
 def test_a_cut_off_file_is_refused_with_line_and_column(timeline_of: TimelineOf) -> None:
-    """Somebody who looks into the file finds the place."""
+    """The error gives the line and the column."""
     with pytest.raises(InputError, match=r"line 40 column \d+"):
         parse("".join(render(timeline_of("a"), "json").splitlines(keepends=True)[:40])[:-5])
 
 
 def test_the_place_is_told_as_path_and_line(timeline_of: TimelineOf) -> None:
-    """Somebody who opens the file in an editor goes straight to it."""
+    """The error gives the JSON path and the line."""
     lines = render(timeline_of("a", "b"), "json").splitlines()
     (number,) = [n for n, line in enumerate(lines) if '"text": "b"' in line]
     lines[number] = '      "text": 7,'
@@ -220,14 +220,14 @@ def test_the_place_is_told_as_path_and_line(timeline_of: TimelineOf) -> None:
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.999])
 def test_a_cut_off_file_is_called_so(kept: float, timeline_of: TimelineOf) -> None:
-    """Wherever it ends, in a text or between two fields."""
+    """A file cut off at any place is reported as cut off."""
     text = render(timeline_of("a dog and another", "rain"), "json")
     with pytest.raises(InputError, match=r"cut off: the file ends in the middle of line \d+"):
         parse(text[: int(len(text) * kept)])
 
 
 def test_parts_and_notes_are_written_only_where_there_are_any(timeline_of: TimelineOf) -> None:
-    """A plain timeline has the fields it always had, and a file may say them empty."""
+    """`parts` and `notes` are optional in the file and absent if empty."""
     timeline = timeline_of("a")
     document = json.loads(render(timeline, "json"))
     assert not {"parts", "notes"} & set(document)
@@ -240,13 +240,13 @@ def test_parts_and_notes_are_written_only_where_there_are_any(timeline_of: Timel
 
 
 def test_a_byte_order_mark_is_no_obstacle(timeline_of: TimelineOf) -> None:
-    """Some editors put one in front of every file they save."""
+    """A byte order mark, which some editors write, is ignored."""
     timeline = timeline_of("a")
     assert parse("\ufeff" + render(timeline, "json")) == timeline
 
 
 def test_only_json_loads_a_library() -> None:
-    """Subtitles and pages are written without paying for the import of msgspec."""
+    """Subtitles and plain text are written without importing msgspec."""
     code = (
         "import sys, captoolkit.timeline as t, captoolkit.timeline.srt, captoolkit.timeline.vtt,"
         " captoolkit.timeline.text, captoolkit.timeline.markdown;"

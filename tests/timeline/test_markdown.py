@@ -12,7 +12,7 @@ from tests.support.timelines import TimelineOf
 
 
 def test_a_markdown_page_looks_like_this(timeline_of: TimelineOf) -> None:
-    """The recording's name, who was asked, and a section for each entry."""
+    """A page has the recording's name, the captioner, and a section for each entry."""
     assert render(timeline_of("A dog\nbarks.\n\nRain.", silences=1), "md") == (
         "# night in the harbour.flac\n"
         "\n"
@@ -29,7 +29,7 @@ def test_a_markdown_page_looks_like_this(timeline_of: TimelineOf) -> None:
     ["<img src=x>.wav", "a # b #", "`x` [y](z) *w*.mp3", "two\nlines.wav", "esc\x1b[2J.wav", "- a"],
 )
 def test_a_hostile_file_name_stays_a_title(name: str, timeline_of: TimelineOf) -> None:
-    """A file may be called anything; the page shows its name and obeys none of it."""
+    """Markup in a file name is shown as text."""
     timeline = timeline_of("x")
     named = replace(timeline, source=replace(timeline.source, path=f"/in/{name}"))
     heading = MarkdownIt("commonmark").parse(render(named, "md"))[1]
@@ -40,7 +40,7 @@ def test_a_hostile_file_name_stays_a_title(name: str, timeline_of: TimelineOf) -
 
 
 def test_who_was_asked_is_text_too(timeline_of: TimelineOf) -> None:
-    """The model's name comes from the outside as well."""
+    """Markup in a model's name is shown as text."""
     info = CaptionerInfo(name="openai", model="<b>qwen_3*</b>")
     page = render(replace(timeline_of("x"), captioner=info), "md")
     assert "Captions by openai, model \\<b\\>qwen\\_3\\*\\</b\\>." in page
@@ -59,5 +59,5 @@ def test_who_was_asked_is_text_too(timeline_of: TimelineOf) -> None:
     ],
 )
 def test_only_what_would_be_markup_is_escaped(text: str, escaped: str) -> None:
-    """The page stays readable as a text, with backslashes where they are needed."""
+    """Backslashes stand only before markup, so the source stays readable."""
     assert escape(text) == escaped

@@ -25,7 +25,7 @@ from tests.support.timelines import TimelineOf
 def test_markers_lie_on_the_editors_frames(
     asked: float | str | None, rate: Fraction, code: str, timeline_of: TimelineOf
 ) -> None:
-    """10.5 s at each rate; the rounding is told, and FCPXML says the same time as a fraction."""
+    """A time of 10.5 s is rounded to a frame at each rate, alike in EDL and FCPXML."""
     later = timeline_of("Rain.").shifted(10.5)
     text = render(later, "edl", frame_rate=asked)
     event = text.split("\n")[3]
@@ -42,7 +42,7 @@ def test_markers_lie_on_the_editors_frames(
 def test_a_frame_rate_that_no_editor_has_is_refused(
     rate: float | str, timeline_of: TimelineOf
 ) -> None:
-    """With those that there are."""
+    """The error lists the valid frame rates."""
     for name in ("edl", "fcpxml"):
         with pytest.raises(UsageError, match=r"frame_rate=.*use 23\.976, 24"):
             render(timeline_of("Rain."), name, frame_rate=rate)

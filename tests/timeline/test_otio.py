@@ -14,13 +14,13 @@ from tests.support.timelines import TimelineOf, timelines
 
 
 def clips(text: str, adapter: str) -> list[Any]:
-    """Return the clips that OpenTimelineIO finds."""
+    """The clips that OpenTimelineIO finds."""
     found = otio.adapters.read_from_string(text, adapter)
     return list(found.find_clips())
 
 
 def test_an_otio_file_has_a_clip_with_markers_exact_to_the_sample(timeline_of: TimelineOf) -> None:
-    """Times are samples; the marker has a colour, a title, the caption and what JSON says of it."""
+    """A marker has a time in samples, a colour, a title, the caption and the JSON fields."""
     timeline = timeline_of("A dog barks. " * 10, holes=("timed out",), silences=1)
     (clip,) = clips(render(timeline, "otio"), "otio_json")
     assert clip.name == "night in the harbour.flac"
@@ -37,7 +37,7 @@ def test_an_otio_file_has_a_clip_with_markers_exact_to_the_sample(timeline_of: T
 
 
 def test_an_otio_file_survives_opentimelineio(timeline_of: TimelineOf) -> None:
-    """Read, written and read again, it says the same."""
+    """OpenTimelineIO reads the file and writes the same text."""
     text = render(timeline_of("雨。", "“A” & <b>"), "otio")
     again = otio.adapters.read_from_string(text, "otio_json").to_json_string(indent=2)
     assert again + "\n" == text
@@ -46,7 +46,7 @@ def test_an_otio_file_survives_opentimelineio(timeline_of: TimelineOf) -> None:
 def test_joined_recordings_are_clips_with_a_gap_where_there_is_nothing(
     timeline_of: TimelineOf,
 ) -> None:
-    """Each marker is on the clock of the recording that it is in."""
+    """Each marker is on the clock of the recording that contains it."""
     one, other = timeline_of("One.", "Two."), timeline_of("Three.")
     other = replace(other, source=replace(other.source, path="/b/other.wav"))
     joined = Timeline.joined([one.slice(1, from_zero=True), other.shifted(2)])
@@ -63,7 +63,7 @@ def test_joined_recordings_are_clips_with_a_gap_where_there_is_nothing(
 
 
 def test_recordings_that_overlap_take_no_sound_from_each_other(timeline_of: TimelineOf) -> None:
-    """A file written by hand may say so: the first has its place, and the clock goes to its end."""
+    """Of two overlapping parts the first keeps its place, and the track ends with the clock."""
     timeline = timeline_of("One.", "Two.", "Three.")
     (whole,) = timeline.all_parts
     short = replace(whole, source_span=replace(whole.source_span, end_samples=96_000))
@@ -74,6 +74,6 @@ def test_recordings_that_overlap_take_no_sound_from_each_other(timeline_of: Time
 
 @given(timelines())
 def test_every_entry_of_any_timeline_is_a_marker_in_otio(timeline: Timeline) -> None:
-    """None is lost, wherever it lies."""
+    """Any timeline has as many markers as entries."""
     found = otio.adapters.read_from_string(render(timeline, "otio"), "otio_json")
     assert sum(len(clip.markers) for clip in found.find_clips()) == len(timeline.entries)

@@ -5,7 +5,7 @@ from tests.support.timelines import TimelineOf
 
 
 def test_an_srt_file_looks_like_this(timeline_of: TimelineOf) -> None:
-    """Number, times with a comma, text, blank line between cues, one newline at the end."""
+    """A cue is a number, times with a comma and text; blank lines separate cues."""
     assert render(timeline_of("A dog barks.\n\nRain.", silences=1), "srt") == (
         "1\n00:00:00,000 --> 00:00:01,000\nA dog barks.\nRain.\n"
         "\n"
@@ -16,7 +16,7 @@ def test_an_srt_file_looks_like_this(timeline_of: TimelineOf) -> None:
 def test_only_what_a_reader_would_take_for_markup_changes_its_width(
     timeline_of: TimelineOf,
 ) -> None:
-    """Comparisons, ampersands and paths keep their characters; tags, braces, arrows do not."""
+    """Comparisons and paths keep their characters; tags, braces and arrows get twins."""
     text = render(timeline_of("3 < 5 > 2 & a -> b\n<b>x</b> {y} --> D:\\Nova D:\\Data"), "srt")
     assert text.splitlines()[2:] == [
         "3 < 5 > 2 & a -> b",
@@ -25,6 +25,6 @@ def test_only_what_a_reader_would_take_for_markup_changes_its_width(
 
 
 def test_two_times_never_share_a_line(timeline_of: TimelineOf) -> None:
-    """A line with two times would be read as a cue's own, so it is broken before the second."""
+    """A line with two times is broken before the second, because readers take it for a cue."""
     text = render(timeline_of("[00:00:01,000-00:00:02.5] a dog, 00:00:03,000 a cat"), "srt")
     assert text.splitlines()[2:] == ["[00:00:01,000-", "00:00:02.5] a dog,", "00:00:03,000 a cat"]

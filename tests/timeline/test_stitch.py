@@ -19,12 +19,12 @@ ACOUSTIC = CaptionerInfo(name="acoustic", model="acoustic-1")
 
 
 def span(start_samples: int, end_samples: int, *, rate_hz: int = 48_000) -> Span:
-    """Return a stretch of the source."""
+    """A stretch of the source."""
     return Span(start_samples=start_samples, end_samples=end_samples, rate_hz=rate_hz)
 
 
 def said(*spans: Span) -> list[Entry]:
-    """Return a caption for each span, numbered backwards."""
+    """A caption for each span, numbered backwards."""
     return [
         Entry(index=90 - n, source_span=one, status=Status.OK, text=f"{one.start_samples}")
         for n, one in enumerate(spans)
@@ -34,7 +34,7 @@ def said(*spans: Span) -> list[Entry]:
 def stitched(
     source: SourceInfo, entries: Sequence[Entry], skipped: Sequence[Span] = ()
 ) -> Timeline:
-    """Stitch them, asked of nobody in particular."""
+    """The timeline stitched from these entries."""
     return stitch(source=source, captioner=ACOUSTIC, entries=entries, skipped=skipped)
 
 
@@ -46,7 +46,7 @@ def stitched(
 def test_pieces_in_any_order_make_one_timeline(
     lengths: list[int], quiet: set[int], order: Random, source_of: SourceOf
 ) -> None:
-    """Whatever order the answers came in, entries are numbered from 1 and tile the source."""
+    """Entries in any order are numbered from 1 and tile the source."""
     ends = [sum(lengths[: n + 1]) for n in range(len(lengths))]
     spans = [span(end - length, end) for end, length in zip(ends, lengths, strict=True)]
     entries = said(*(one for n, one in enumerate(spans) if n not in quiet))
@@ -60,7 +60,7 @@ def test_pieces_in_any_order_make_one_timeline(
 
 
 def test_nothing_but_the_number_of_an_entry_changes(source_of: SourceOf) -> None:
-    """Captions keep their words, ids and tokens; the cost is passed on."""
+    """Captions keep their words, ids and tokens, and the timeline has the cost."""
     cost = Cost(currency="CNY", amount=Decimal("0.012"))
     entry = Entry(
         index=7,
@@ -106,6 +106,6 @@ def test_nothing_but_the_number_of_an_entry_changes(source_of: SourceOf) -> None
 def test_what_does_not_tile_the_source_is_refused(
     spans: list[Span], skipped: list[Span], problem: str, source_of: SourceOf
 ) -> None:
-    """An overlap, a gap nobody explains, an entry outside: each is named with its place."""
+    """An overlap, a gap or an entry outside is an error with its place."""
     with pytest.raises(UsageError, match=problem):
         stitched(source_of(48_000), said(*spans), skipped)

@@ -11,7 +11,7 @@ from tests.support.timelines import TimelineOf
 
 
 def test_a_timeline_is_saved_and_loaded_again(timeline_of: TimelineOf, tmp_path: Path) -> None:
-    """The file's ending names the format, and JSON gives back the same."""
+    """The file's ending selects the format, and `load` returns an equal timeline."""
     timeline = timeline_of("Rain.", holes=("lost",))
     save(timeline, tmp_path / "a.json")
     save(timeline, tmp_path / "a.SRT")
@@ -22,7 +22,7 @@ def test_a_timeline_is_saved_and_loaded_again(timeline_of: TimelineOf, tmp_path:
 
 
 def test_saving_replaces_nothing_unless_asked(timeline_of: TimelineOf, tmp_path: Path) -> None:
-    """What is there stays, as everywhere."""
+    """An existing file stays unless `overwrite` is set."""
     path = tmp_path / "a.json"
     save(timeline_of("a"), path)
     with pytest.raises(OutputExistsError):
@@ -33,7 +33,7 @@ def test_saving_replaces_nothing_unless_asked(timeline_of: TimelineOf, tmp_path:
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
-    """A file that is not there, is no text or no timeline: the error carries its path."""
+    """The error for a missing or invalid file has its path."""
     with pytest.raises(SourceNotFoundError) as missing:
         load(tmp_path / "none.json")
     assert missing.value.path == str(tmp_path / "none.json")

@@ -26,7 +26,7 @@ def words(timeline: Timeline) -> list[str]:
 
 
 def covered(timeline: Timeline) -> Fraction:
-    """How many seconds belong to entries, exactly."""
+    """The exact total duration of the entries in seconds."""
     totals = timeline.totals
     return totals.ok.duration_s + totals.failed.duration_s + totals.silent.duration_s
 
@@ -38,7 +38,7 @@ def covered(timeline: Timeline) -> Fraction:
 def test_a_slice_holds_what_lies_in_it_at_its_own_times(
     timeline: Timeline, one: Fraction, other: Fraction
 ) -> None:
-    """Each entry of the slice is the part inside it of one of the timeline's, words and all."""
+    """Each entry of a slice is the part of an entry inside it, with all its words."""
     length_s = Fraction(timeline.source.duration_samples, timeline.source.sample_rate_hz)
     start, end = sorted((min(one, length_s), min(other, length_s)))
     try:
@@ -64,14 +64,14 @@ def test_a_slice_holds_what_lies_in_it_at_its_own_times(
 
 @given(timelines())
 def test_the_whole_slice_is_the_timeline(timeline: Timeline) -> None:
-    """Cost and all: nothing has been left out."""
+    """A slice of everything keeps the cost too."""
     assert timeline.slice() == timeline
     assert timeline.slice(from_zero=True) == timeline
     assert timeline.filtered() == timeline
 
 
 def test_an_entry_that_sticks_out_is_cut_and_keeps_its_words(timeline_of: TimelineOf) -> None:
-    """Half a second of each of two, on the recording's clock or on that of the clip."""
+    """Entries at the edges are cut, on the recording's clock or on the clip's."""
     timeline = timeline_of("One.", "Two.", "Three.")
     for part, start_s in [
         (timeline.slice("0.5", "1.5s"), 0.5),
@@ -83,7 +83,7 @@ def test_an_entry_that_sticks_out_is_cut_and_keeps_its_words(timeline_of: Timeli
 
 
 def test_a_clip_knows_where_it_comes_from(timeline_of: TimelineOf) -> None:
-    """A slice from zero says which stretch of which recording it is, through a file too."""
+    """A slice from zero has the part of its recording, through a file too."""
     timeline = timeline_of("One.", "Two.", "Three.")
     clip = timeline.slice(1, 2, from_zero=True)
     assert clip.source == replace(timeline.source, duration_samples=48_000)
@@ -97,14 +97,14 @@ def test_a_clip_knows_where_it_comes_from(timeline_of: TimelineOf) -> None:
 def test_a_slice_that_cannot_be_is_refused(
     start: str | int, end: str | int, timeline_of: TimelineOf
 ) -> None:
-    """Backwards, empty, outside or no time at all."""
+    """A backward, empty or outside stretch is an error."""
     with pytest.raises(UsageError):
         timeline_of("One.", "Two.").slice(start, end)
 
 
 @pytest.mark.parametrize("time", [float("inf"), float("nan"), Decimal("NaN"), "", "soon"])
 def test_what_is_no_time_is_refused(time: str | float | Decimal, timeline_of: TimelineOf) -> None:
-    """Whatever its type."""
+    """An invalid time of any type is an error."""
     with pytest.raises(UsageError, match="is not a time"):
         timeline_of("One.").shifted(time)
 
@@ -114,7 +114,7 @@ def test_what_is_no_time_is_refused(time: str | float | Decimal, timeline_of: Ti
 
 @given(timelines(), moments)
 def test_a_shift_and_back_is_no_shift(timeline: Timeline, by: Fraction) -> None:
-    """Every sample is where it was, and so is what the timeline says of its source."""
+    """Shifting forth and back restores every sample and the source."""
     later = timeline.shifted(by)
     assert later.shifted(-by) == timeline
     assert covered(later) == covered(timeline)
@@ -122,14 +122,14 @@ def test_a_shift_and_back_is_no_shift(timeline: Timeline, by: Fraction) -> None:
 
 
 def test_a_shift_is_exact_to_the_sample(timeline_of: TimelineOf) -> None:
-    """A third of a second is sixteen thousand samples, and lengths stay."""
+    """A shift by a third of a second moves an entry by 16,000 samples."""
     (entry,) = timeline_of("One.").shifted(Fraction(1, 3)).entries
     assert entry.source_span.start_samples == 16_000
     assert entry.source_span.samples == 48_000
 
 
 def test_a_shift_before_zero_is_refused(timeline_of: TimelineOf) -> None:
-    """Nothing is cut off silently; a slice says what may go."""
+    """A shift cuts nothing off; the error suggests a slice."""
     timeline = timeline_of("One.", "Two.")
     with pytest.raises(UsageError, match="before zero; take a slice"):
         timeline.shifted("-1s")
@@ -142,7 +142,7 @@ def test_a_shift_before_zero_is_refused(timeline_of: TimelineOf) -> None:
 
 @given(st.lists(timelines(), min_size=1, max_size=4))
 def test_joining_keeps_every_word_and_every_moment(lines: list[Timeline]) -> None:
-    """Lengths add up exactly whatever the rates, and the file gives back the same."""
+    """Durations add up exactly at any rates, and the file restores the same timeline."""
     joined = Timeline.joined(lines)
     assert covered(joined) == sum(map(covered, lines))
     assert words(joined) == [word for line in lines for word in words(line)]
@@ -154,7 +154,7 @@ def test_joining_keeps_every_word_and_every_moment(lines: list[Timeline]) -> Non
 
 @given(timelines(), st.data())
 def test_pieces_joined_are_the_timeline(timeline: Timeline, data: st.DataObject) -> None:
-    """Cut where an entry begins and joined again, nothing but the cost's certainty is gone."""
+    """A timeline cut between entries and joined again is the same, except its cost."""
     starts = [entry.source_span.start_samples for entry in timeline.entries][1:]
     if not starts:
         return
@@ -188,7 +188,7 @@ def test_joined_recordings_of_two_rates_lie_on_one_exact_clock(timeline_of: Time
 
 
 def test_costs_are_added_only_where_the_sum_is_known() -> None:
-    """One currency, and nobody who was paid without saying what."""
+    """Costs are added in one currency, if every paid timeline has one."""
     ten = Cost(currency="CNY", amount=Decimal("0.10"))
     paid, free = Usage(total_tokens=5), Usage()
     assert total_cost([(ten, paid), (ten, paid), (None, free)]) == replace(
@@ -200,7 +200,7 @@ def test_costs_are_added_only_where_the_sum_is_known() -> None:
 
 
 def test_nothing_cannot_be_joined() -> None:
-    """There would be no recording to speak of."""
+    """Joining no timelines is an error."""
     with pytest.raises(UsageError, match="no timeline to join"):
         Timeline.joined([])
 
@@ -209,7 +209,7 @@ def test_nothing_cannot_be_joined() -> None:
 
 
 def test_entries_are_found_by_status_and_words(timeline_of: TimelineOf) -> None:
-    """Case, width and line ends do not matter; numbers and times stay."""
+    """A search ignores case, width and line ends; numbers and times stay."""
     timeline = timeline_of("An OWL\ncalls.", "Rain.", "Ｏｗｌ again", holes=("x",), silences=1)
     assert [entry.index for entry in timeline.filtered(text="owl").entries] == [1, 3]
     assert [entry.index for entry in timeline.filtered(text="owl calls").entries] == [1]
@@ -226,7 +226,7 @@ def test_entries_are_found_by_status_and_words(timeline_of: TimelineOf) -> None:
 
 
 def test_totals_count_what_there_is(timeline_of: TimelineOf) -> None:
-    """Entries and exact seconds by status, and the characters of all captions."""
+    """Totals have entries and exact seconds by status, and the characters of all captions."""
     totals = timeline_of("One.", "Two", holes=("x",), silences=2).totals
     assert (totals.ok.entries, totals.failed.entries, totals.silent.entries) == (2, 1, 2)
     assert totals.ok.duration_s == 2
@@ -240,7 +240,7 @@ def test_totals_count_what_there_is(timeline_of: TimelineOf) -> None:
 def test_a_split_loses_no_word_and_no_sample_and_merging_undoes_it(
     timeline: Timeline, time: Fraction
 ) -> None:
-    """Characters, tokens and time are all there, and the halves of one entry make it again."""
+    """A split keeps characters, tokens and time, and merging the halves restores the entry."""
     split = timeline.split_at(time)
     assert "".join(e.text for e in split.entries) == "".join(e.text for e in timeline.entries)
     assert covered(split) == covered(timeline)
@@ -257,7 +257,7 @@ def test_a_split_loses_no_word_and_no_sample_and_merging_undoes_it(
 
 
 def test_a_split_falls_between_sentences_and_merges_to_the_same(timeline_of: TimelineOf) -> None:
-    """The place nearest to the time, in proportion; else between words."""
+    """A split is between sentences, or between words, as near to the time as possible."""
     timeline = timeline_of("A dog barks. Rain begins.\n\nA door.")
     split = timeline.split_at(0.3)
     assert [entry.text for entry in split.entries] == ["A dog barks. ", "Rain begins.\n\nA door."]
@@ -270,7 +270,7 @@ def test_a_split_falls_between_sentences_and_merges_to_the_same(timeline_of: Tim
 
 
 def test_halves_of_a_text_without_spaces_merge_to_the_same(timeline_of: TimelineOf) -> None:
-    """Where it was divided nothing stood between; two answers of a service stay two paragraphs."""
+    """Halves of one answer are joined without a space, two answers as paragraphs."""
     timeline = timeline_of("一位女士在说话。她说：“雨声！”然后是风。")
     split = timeline.split_at(0.3).split_at(0.7)
     assert [entry.text for entry in split.entries] == [
@@ -293,7 +293,7 @@ def test_halves_of_a_text_without_spaces_merge_to_the_same(timeline_of: Timeline
 def test_merging_the_halves_gives_back_every_character(
     timeline_of: TimelineOf, text: str, request_id: str | None, share: Fraction
 ) -> None:
-    """Whatever the script, and whether or not a service gave it a number."""
+    """Halves of any script merge to the same text, with or without request ids."""
     timeline = timeline_of(text)
     entry = replace(timeline.entries[0], request_id=request_id, usage=Usage(total_tokens=1))
     timeline = replace(timeline, entries=(entry,))
@@ -304,7 +304,7 @@ def test_merging_the_halves_gives_back_every_character(
 
 
 def test_merged_captions_are_paragraphs_and_a_hole_stays_one(timeline_of: TimelineOf) -> None:
-    """Words follow each other, and the error is not forgotten."""
+    """Merged texts are paragraphs, and a failure and its error stay."""
     merged = timeline_of("One.", "Two.", holes=("timed out",), silences=1).merged(1, 4)
     (entry,) = merged.entries
     assert (entry.text, entry.status, entry.error) == ("One.\n\nTwo.", Status.FAILED, "timed out")
@@ -312,7 +312,7 @@ def test_merged_captions_are_paragraphs_and_a_hole_stays_one(timeline_of: Timeli
 
 
 def test_what_is_no_neighbour_is_not_merged(timeline_of: TimelineOf) -> None:
-    """A merged entry would claim time that nobody captioned."""
+    """Merging across a gap is an error, because nothing was captioned there."""
     timeline = timeline_of("One.", "Two.", "Three.")
     with pytest.raises(UsageError, match="entries 1 and 3 are no neighbours"):
         timeline.filtered(text=re.compile("One|Three")).merged(1, 3)
@@ -322,7 +322,7 @@ def test_what_is_no_neighbour_is_not_merged(timeline_of: TimelineOf) -> None:
 
 @given(timelines())
 def test_spreading_loses_no_character_and_no_sample(timeline: Timeline) -> None:
-    """Sentences share their segment without a gap, in order."""
+    """Sentences share their segment in order and without a gap."""
     spread = timeline.spread()
     assert "".join(e.text for e in spread.entries) == "".join(e.text for e in timeline.entries)
     assert covered(spread) == covered(timeline)
@@ -333,7 +333,7 @@ def test_spreading_loses_no_character_and_no_sample(timeline: Timeline) -> None:
 
 
 def test_sentences_are_spread_in_proportion_and_it_is_said(timeline_of: TimelineOf) -> None:
-    """Twice the length, twice the time; the note is in every file that has room for one."""
+    """A sentence of twice the length gets twice the time, and a note says so."""
     timeline = timeline_of("Rain, rain. Rain, rain, and more rain.")
     spread = timeline.spread()
     lengths = [entry.source_span.samples for entry in spread.entries]
@@ -346,7 +346,7 @@ def test_sentences_are_spread_in_proportion_and_it_is_said(timeline_of: Timeline
 
 
 def test_a_stitched_timeline_can_be_hashed_and_compared(timeline_of: TimelineOf) -> None:
-    """Equal timelines are equal values, whatever made them."""
+    """Equal timelines are equal values with equal hashes."""
     timeline = timeline_of("One.")
     again = stitch(
         source=timeline.source, captioner=timeline.captioner, entries=list(timeline.entries)

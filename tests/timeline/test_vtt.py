@@ -7,7 +7,7 @@ from tests.support.timelines import TimelineOf
 
 
 def test_a_vtt_file_looks_like_this(timeline_of: TimelineOf) -> None:
-    """Signature, blank line, numbered cues with a full stop in their times."""
+    """A file has a signature and numbered cues with a full stop in their times."""
     assert render(timeline_of("A dog barks.\n\nRain.", silences=1), "vtt") == (
         "WEBVTT\n"
         "\n"
@@ -18,13 +18,13 @@ def test_a_vtt_file_looks_like_this(timeline_of: TimelineOf) -> None:
 
 
 def test_text_is_escaped_by_the_rules_of_webvtt(timeline_of: TimelineOf) -> None:
-    """Escapes are escaped once, and an arrow is no arrow."""
+    """Escapes are escaped once, and text contains no arrow."""
     text = render(timeline_of("Q&A &lt; <b>x</b> --> y"), "vtt")
     assert text.splitlines()[-1] == "Q&amp;A &amp;lt; &lt;b&gt;x&lt;/b&gt; --&gt; y"
 
 
 def test_pysubs2_reads_the_cues_too(timeline_of: TimelineOf) -> None:
-    """A second reader finds the same cues, text escaped as it stands in the file."""
+    """A second reader finds the same cues, with the text as it is escaped."""
     captions = ("雨声。\n\n“滴答”", "They count:\n42", "a & b")
     found = pysubs2.SSAFile.from_string(render(timeline_of(*captions), "vtt"), format_="vtt")
     assert [cue.plaintext for cue in found] == ["雨声。\n“滴答”", "They count: 42", "a &amp; b"]

@@ -11,7 +11,7 @@ from captoolkit.timeline.wording import one_line, paragraphs, plain
 
 
 def entry(status: Status, text: str = "", error: str | None = None) -> Entry:
-    """Return an entry somewhere."""
+    """An entry with that status, text and error."""
     span = Span(start_samples=0, end_samples=1, rate_hz=1)
     return Entry(index=1, source_span=span, status=status, text=text, error=error)
 
@@ -31,13 +31,13 @@ def entry(status: Status, text: str = "", error: str | None = None) -> Entry:
     ],
 )
 def test_an_entry_always_says_something(given_entry: Entry, shown: list[list[str]]) -> None:
-    """A caption, a hole with its reason, a silence: and no text is dropped for its status."""
+    """Every status has visible text, and no text is dropped."""
     assert paragraphs(given_entry) == shown
 
 
 @given(st.text(st.characters()))
 def test_shown_text_holds_no_control_but_newlines_and_keeps_everything_else(text: str) -> None:
-    """Only controls, separators and lone surrogates are replaced, one for one."""
+    """Only control characters, separators and lone surrogates are replaced, one for one."""
     shown = plain(text)
     assert {c for c in shown if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}} <= {"\n"}
     printable = [c for c in text if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"}]

@@ -336,8 +336,11 @@ def _dead(channels: Channels) -> str:
 def _stereo(channels: Channels) -> str:
     parts = []
     if channels.correlation is not None:
-        width = words.WIDTH.word(channels.correlation)
-        parts.append(f"Stereo, {width} (correlation {_correlation(channels.correlation)})")
+        width, rounded = (
+            words.WIDTH.word(channels.correlation),
+            round(channels.correlation, 2) + 0.0,
+        )
+        parts.append(f"Stereo, {width} (correlation {rounded:.2f})")
     parts.append(_mono_loss(channels))
     left_db, right_db = channels.levels_db
     if abs(left_db - right_db) >= words.BALANCE_FROM_DB:
@@ -354,10 +357,6 @@ def _mono_loss(channels: Channels) -> str:
     if channels.mono_loss_db < words.MONO_LOSS_FROM_DB:
         return ""
     return f"mixed to mono it loses {whole(channels.mono_loss_db)} dB"
-
-
-def _correlation(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _layout(measured: Measurements) -> str:

@@ -88,11 +88,12 @@ def render(
     scripts = [*(_asset(script) for script in LIBRARY), _asset("page.js")]
     scripts[0] = f"/*! {_asset('vendor/VERSION')}{_asset('vendor/LICENSE')}*/\n{scripts[0]}"
     nonce = _nonce(timeline, audio, *remarks)
+    statuses = [entry.status for entry in timeline.entries]
     page: str = _template().render(
         name=name,
         path=one_line(source.path),
         facts=_facts(timeline),
-        counts={status.value: _count(timeline, status) for status in Status},
+        counts={status: statuses.count(status) for status in Status},
         rows=[Row(cue=cue, paragraphs=paragraphs(cue.entry)) for cue in cues(timeline)],
         audio=audio,
         remarks=[*timeline.notes, *remarks],
@@ -127,10 +128,6 @@ def _facts(timeline: Timeline) -> dict[str, str]:
 
 def _channels(number: int) -> str:
     return {1: "mono", 2: "stereo"}.get(number, f"{number} channels")
-
-
-def _count(timeline: Timeline, status: Status) -> int:
-    return sum(entry.status is status for entry in timeline.entries)
 
 
 def _data(timeline: Timeline, envelope: Envelope | None) -> dict[str, Any]:

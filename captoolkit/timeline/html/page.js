@@ -2,7 +2,7 @@
 (() => {
 "use strict";
 
-// ---------------------------------------------------------------------------- what there is
+// ------------------------------------------------------------------------- data and elements
 
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
@@ -13,9 +13,9 @@ const starts = data.starts.map((at) => at / data.rate_hz);
 const ends = data.ends.map((at) => at / data.rate_hz);
 const total = data.samples / data.rate_hz;
 const playable = sound.hasAttribute("src");
-const SHARPEST_PX = 16384; // as many columns as the envelope has something to say about
-const CLOSEST_S = 30; // a long recording is shown larger than that, down to so much across
-const WIDEST_PX = 1 << 19; // what a browser still draws at once
+const SHARPEST_PX = 16384; // twice the columns of the envelope
+const CLOSEST_S = 30; // the zoom of a long recording ends at this width
+const WIDEST_PX = 1 << 19; // the largest width that browsers draw
 
 root.classList.add("js");
 sound.removeAttribute("controls");
@@ -25,10 +25,10 @@ function kept(name, usual) {
 }
 
 function keep(name, value) {
-  try { localStorage.setItem("captoolkit." + name, value); } catch { /* no storage, no memory */ }
+  try { localStorage.setItem("captoolkit." + name, value); } catch { /* without storage the setting is not remembered */ }
 }
 
-// -------------------------------------------------------------------------- times as shown
+// ---------------------------------------------------------------------------- time formats
 
 const two = (number) => String(number).padStart(2, "0");
 
@@ -64,7 +64,7 @@ function tellTimes(chosen) {
 
 const HIGHEST = 255, STEPS_PER_DB = 4;
 
-// Height by the cube root of the power: quiet sound stays visible, loud sound keeps its shape.
+// The height is the cube root of the power: quiet sound stays visible, loud sound keeps its shape.
 function heights(encoded) {
   const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
   return Float32Array.from(bytes, (byte) => byte && 10 ** ((byte - HIGHEST) / STEPS_PER_DB / 30));
@@ -132,14 +132,14 @@ wave.on("ready", () => {
   go(fromAddress(), { show: location.hash !== "" });
 });
 
-// What an entry looks like on the waveform; of few entries, neighbours differ.
+// The look of an entry on the waveform; if there are few entries, neighbours differ.
 function look(at) {
   const words = ["failed", "silent", "hit"].filter((word) => rows[at].classList.contains(word));
   if (rows.length <= MOST_STRIPES) words.push(at % 2 ? "odd" : "even");
   return words.join(" ");
 }
 
-// One region for each run of neighbours that look alike: thousands of them would be slow.
+// One region for each run of entries of equal look, because thousands of regions are slow.
 function lay() {
   boxes.forEach((box) => box.remove());
   boxes = [];
@@ -152,7 +152,7 @@ function lay() {
   }
 }
 
-// Between two labels of the ruler, in seconds; there is a mark in the middle.
+// Seconds between two labels of the ruler; there is a mark in the middle.
 const LABELS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 let ruler = null, shelf = null;
 
@@ -162,7 +162,7 @@ function rule() {
   const room = 40 + 7 * told(total).length;
   const label = LABELS_S.find((seconds) => seconds * pixels >= room) ?? LABELS_S.at(-1);
   unrule();
-  // It is filled before it is shown: each of thousands of marks would be laid out by itself.
+  // Fill the ruler before showing it, so that the browser lays out all marks at once.
   shelf = document.createElement("div");
   ruler = wave.registerPlugin(WaveSurfer.Timeline.create({
     container: shelf, height: 18, timeInterval: label / 2, primaryLabelInterval: label, secondaryLabelInterval: label,
@@ -184,14 +184,14 @@ function zoomBy(factor) {
   const width = $("wave").clientWidth;
   const most = Math.max(1, SHARPEST_PX / width, Math.min(total / CLOSEST_S, WIDEST_PX / width));
   zoom = Math.min(most, Math.max(1, zoom * factor));
-  unrule(); // it would be drawn again for nothing
+  unrule(); // wavesurfer would draw the old ruler again
   if (marker) wave.zoom(zoom === 1 ? 0 : zoom * pixelsToFit());
   rule();
   $("wider").disabled = zoom >= most;
   $("narrower").disabled = zoom === 1;
 }
 
-// --------------------------------------------------------------------------- where we are
+// ------------------------------------------------------------------------------- position
 
 let now = 0, current = -1;
 
@@ -225,8 +225,8 @@ function arrive(seconds, { show = false } = {}) {
   if (show) reveal(rows[at]);
 }
 
-// Rows that were never on screen have heights that are guesses. Each frame on screen measures more
-// of them, so the way to the row is found again until it is there; never smoothly, for the same reason.
+// The heights of rows that were never on screen are estimates. Each frame measures more of them, so
+// the page scrolls again until the row is on screen; smooth scrolling would miss it.
 const MOST_LOOKS = 8;
 
 function reveal(row, looks = MOST_LOOKS, before = NaN) {
@@ -242,7 +242,7 @@ function reveal(row, looks = MOST_LOOKS, before = NaN) {
 
 function go(seconds, options = { show: true }) {
   const at = Math.min(Math.max(seconds, 0), total);
-  sound.currentTime = at; // wavesurfer drops the later of two seeks when the first is under way
+  sound.currentTime = at; // wavesurfer drops a seek while another one runs
   wave.setTime(at);
   arrive(at, options);
 }
@@ -263,7 +263,7 @@ async function play() {
   try { await wave.playPause(); } catch { trouble(); }
 }
 
-// A name whose bytes are no UTF-8 stays as it is written in an address.
+// A name that is not UTF-8 stays percent-encoded.
 function readable(address) {
   try { return decodeURIComponent(address); } catch { return address; }
 }
@@ -335,7 +335,7 @@ function stepHit(by) {
   go(starts[found[chosen]]);
 }
 
-// --------------------------------------------------------------------------- light or dark
+// ---------------------------------------------------------------------------------- theme
 
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : darkness.matches);
@@ -352,7 +352,7 @@ function turn() {
   keep("theme", root.dataset.theme);
 }
 
-// -------------------------------------------------------------------- what the reader does
+// -------------------------------------------------------------------- keyboard and mouse
 
 const another = () => {
   const forms = Object.keys(FORMS);
@@ -377,8 +377,8 @@ const KEYS = {
   "?": () => $("help").showModal(),
 };
 
-// What was clicked gives the focus back, or the next space would press it again; what the keyboard
-// came to keeps it. In capture, so that the dialog gives it back to the page as well.
+// A clicked control returns the focus, or the next space would press it again; a control focused by
+// the keyboard keeps it. The listener captures, so that it also covers the dialog.
 let byPointer = false;
 const release = () => { if (byPointer && !$("help").open) document.activeElement?.blur(); };
 document.addEventListener("pointerdown", () => { byPointer = true; }, true);

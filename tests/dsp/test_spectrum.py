@@ -1,0 +1,43 @@
+"""The spectral figures of noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+from tests.support.measured import measured, noise
+
+RATES = (8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000)
+
+
+def coloured(exponent: float, rate_hz: int) -> NDArray[np.float32]:
+    """Noise with a power that falls with the frequency to that exponent, from 20 Hz up."""
+    spectrum = np.fft.rfft(noise(20.0, rate_hz=rate_hz)[:, 0])
+    frequency_hz = np.fft.rfftfreq(20 * rate_hz, 1 / rate_hz)
+    slope = np.where(frequency_hz < 20, 0.0, np.maximum(frequency_hz, 20.0) ** (-exponent / 2))
+    wave = np.fft.irfft(spectrum * slope)
+    return np.asarray(0.3 * wave / abs(wave).max(), np.float32)[:, None]
+
+
+@pytest.mark.parametrize("rate_hz", RATES)
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0], ids=["white", "pink", "brown"])
+def test_noise_of_any_colour_is_noise_without_pitch(exponent: float, rate_hz: int) -> None:
+    """A slope of the spectrum does not count as tonal."""
+    found = measured(coloured(exponent, rate_hz), rate_hz=rate_hz).character
+    assert found is not None
+    assert found.noise_share > 0.7
+    assert found.tonal_share < 0.05
+    assert found.pitch_low_hz is None
+
+
+@pytest.mark.parametrize("rate_hz", RATES)
+def test_white_noise_centres_on_half_of_its_band(rate_hz: int) -> None:
+    """White noise has its centroid at a quarter of the rate and its roll-off at 95 % of half."""
+    found = measured(noise(3.0, rate_hz=rate_hz), rate_hz=rate_hz).character
+    assert found is not None
+    assert found.centroid_hz == pytest.approx(rate_hz / 4, rel=0.03)
+    assert found.rolloff_hz == pytest.approx(0.95 * rate_hz / 2, rel=0.02)
