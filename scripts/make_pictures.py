@@ -55,7 +55,7 @@ CONTENTS = {
     "pipeline": "carry out a plan",
     "planning": "options to plan",
     "services": "limits and prices",
-    "support": "files, queues, cancel scopes",
+    "support": "files, JSON, cancel scopes",
     "timeline": "captions to text",
     "units": "lengths, sizes, clocks",
 }
