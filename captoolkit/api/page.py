@@ -16,11 +16,11 @@ from urllib.parse import quote
 from captoolkit.bitstream import containers
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.media import measure_file
-from captoolkit.media.encode import sha256
 from captoolkit.media.probe_file import choose_track, probe
 from captoolkit.media.source import is_web_url
 from captoolkit.model import MediaInfo, SourceInfo, Track
 from captoolkit.planning.layout import ALIKE_S
+from captoolkit.support.files import sha256
 from captoolkit.timeline.editing import SourcePart
 from captoolkit.timeline.order import refuse_disorder
 from captoolkit.timeline.value import Timeline

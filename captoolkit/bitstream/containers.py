@@ -64,6 +64,7 @@ class Container:
         demuxers: ffmpeg's demuxers, where they have other names than the row.
         brands: how the brand of an MP4-like file begins that is of this kind.
         magics: the first four bytes of its files.
+        is_riff: `bitstream.riff` reads its header.
 
         muxer: ffmpeg's muxer; empty where captoolkit does not write it.
         codec_muxers: muxers for single codecs.
@@ -106,6 +107,7 @@ class Container:
     demuxers: tuple[str, ...] = ()
     brands: tuple[str, ...] = ()
     magics: tuple[bytes, ...] = ()
+    is_riff: bool = False
 
     muxer: str = ""
     codec_muxers: Mapping[str, str] = field(default_factory=dict)
@@ -176,6 +178,7 @@ _ROWS = (
         suffixes=("wav", "wave", "rf64"),
         codecs=("pcm_u8", *_PCM, "pcm_s32le", "gsm_ms", "pcm_mulaw", "pcm_alaw", "adpcm_ms", "mp3"),
         magics=(b"RIFF", b"RIFX", b"RF64", b"BW64"),
+        is_riff=True,
         muxer="wav",
         media_type="audio/wav",
         counts_frames=True,

@@ -24,12 +24,14 @@ class LosslessCodec:
         is_written: captoolkit writes it; where not, samples are kept as FLAC.
         cut_between_packets: a decoder starts at any of its packets, and its header states nothing
             about the whole file, so packets can be copied.
+        in_libsndfile: libsndfile decodes it.
         encoder_options: options of ffmpeg's encoder for an encoding.
     """
 
     codec: str
     is_written: bool = True
     cut_between_packets: bool = False
+    in_libsndfile: bool = False
     encoder_options: Callable[[Encoding], dict[str, Any]] = lambda _encoding: {}
 
 
@@ -47,7 +49,7 @@ LOSSLESS = {
     row.codec: row
     for row in (
         LosslessCodec(codec="alac", cut_between_packets=True),
-        LosslessCodec(codec="flac", encoder_options=_flac_options),
+        LosslessCodec(codec="flac", in_libsndfile=True, encoder_options=_flac_options),
         LosslessCodec(codec="tta"),
         LosslessCodec(codec="wavpack"),
         *(LosslessCodec(codec=codec, is_written=False) for codec in _ONLY_DECODED),
@@ -71,6 +73,11 @@ PCM_SAMPLES = {
 def is_lossless(codec: str) -> bool:
     """Return whether a codec keeps every sample."""
     return codec.startswith(PCM) or codec in LOSSLESS
+
+
+def is_in_libsndfile(codec: str) -> bool:
+    """Return whether libsndfile decodes a codec, sample by sample."""
+    return codec.startswith(PCM) or (codec in LOSSLESS and LOSSLESS[codec].in_libsndfile)
 
 
 def is_cut_between_packets(container: str, codec: str) -> bool:

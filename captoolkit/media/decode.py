@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.bitstream import containers
+from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg, sndfile
 from captoolkit.model import MediaInfo, Track
@@ -148,7 +149,11 @@ def seeks_exactly(info: MediaInfo, track: Track) -> bool:
     FLAC without a length in its header may be several in one file.
     """
     may_change = track.codec == "flac" and track.counted
-    return containers.of(info.container).counts_frames and _is_plain(track) and not may_change
+    return (
+        containers.of(info.container).counts_frames
+        and is_in_libsndfile(track.codec)
+        and not may_change
+    )
 
 
 def may_hold_nan(track: Track) -> bool:
@@ -208,12 +213,8 @@ def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:
     starts: Sequence[int] = [index * every + every // 2 for index in range(EXCERPTS)]
     if every <= 2 * length:
         starts, length = [0], track.duration_samples
-    read = _by_libsndfile if _is_plain(track) else _by_ffmpeg
+    read = _by_libsndfile if is_in_libsndfile(track.codec) else _by_ffmpeg
     yield from read(Path(path), track, starts, length)
-
-
-def _is_plain(track: Track) -> bool:
-    return track.codec.startswith("pcm_") or track.codec == "flac"
 
 
 def _by_ffmpeg(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from captoolkit.bitstream import containers, mpeg_audio
+from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError
 from captoolkit.media import ffmpeg, sndfile
 from captoolkit.media.frame_index import read_frame_index
@@ -94,7 +95,7 @@ def measure(file: Path, stream: SoundStream) -> Duration:
     """
     container = containers.of(stream.container)
     # Codecs with many samples in a block reveal the length of the last one only in a decode.
-    has_frames = container.counts_frames and stream.codec.startswith(("pcm_", "flac"))
+    has_frames = container.counts_frames and is_in_libsndfile(stream.codec)
     if has_frames and stream.is_first_sound:
         frames = count_frames_in_process(file, container=stream.container, rate_hz=stream.rate_hz)
         if frames is not None:

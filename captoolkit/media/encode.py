@@ -8,7 +8,6 @@ limit. The row of an encoding (`bitstream.encodings`) states which writer makes 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import threading
 import wave
@@ -335,9 +334,3 @@ def _broken(path: Path, problem: str) -> LimitError:
         fix="this is a fault in captoolkit, please report it",
         path=path,
     )
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from captoolkit.bitstream.containers import MATROSKA
 from captoolkit.media import ffmpeg
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support.cancel import Closing
@@ -131,7 +132,7 @@ class PacketListing(Closing):
 
 def container_of(info: MediaInfo) -> str:
     """Return the name of a file's container, as `probe` does, but with WebM as one of its own."""
-    if info.container != "matroska":
+    if info.container != MATROSKA:
         return info.container
     with Path(info.path).open("rb") as stream:
-        return "webm" if b"webm" in stream.read(HEAD_BYTES) else "matroska"
+        return "webm" if b"webm" in stream.read(HEAD_BYTES) else MATROSKA

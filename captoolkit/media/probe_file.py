@@ -131,7 +131,7 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         container=container,
         tracks=tracks,
         pictures=pictures,
-        plain_header=container != "wav" or riff.has_plain_header(file),
+        plain_header=not containers.of(container).is_riff or riff.has_plain_header(file),
         true_header=not shortfall,
         warnings=(*shortfall, *warnings),
     )
@@ -218,7 +218,7 @@ def _shortfall(
     The header states the duration of the longest stream, so only a file with a single sound track
     and no moving picture is compared with it.
     """
-    missing_bytes = riff.missing_bytes(file) if container == "wav" else 0
+    missing_bytes = riff.missing_bytes(file) if containers.of(container).is_riff else 0
     if missing_bytes:
         return [f"{missing_bytes:,} bytes that its header promises are missing."]
     promise = _PROMISE.search(text)

@@ -13,6 +13,7 @@ from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.services import limits
+from captoolkit.support import files
 
 MIN_NUMBER_WIDTH = 3  # talk.001.mp3
 CHUNK_BYTES = 1 << 20
@@ -60,7 +61,7 @@ class Job:
             source_span=span,
             file=path.name,
             size_bytes=path.stat().st_size,
-            sha256=encode.sha256(path),
+            sha256=files.sha256(path),
             folder=self.folder,
         )
 

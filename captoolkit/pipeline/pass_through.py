@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from captoolkit.errors import InputError
-from captoolkit.media import encode
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job, unreadable
 from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.support import files
 
 
 class PassThrough:
@@ -27,7 +27,7 @@ class PassThrough:
         """
         path, plan = self._job.source, self._job.plan
         try:
-            sha256, size_bytes = encode.sha256(path), path.stat().st_size
+            sha256, size_bytes = files.sha256(path), path.stat().st_size
         except OSError as error:
             raise unreadable(path, error) from error
         if size_bytes != plan.info.size_bytes:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from captoolkit.errors import InputError, UsageError
-from captoolkit.media import encode
 from captoolkit.model import Plan
 from captoolkit.pipeline import manifest
 from captoolkit.pipeline.job import is_segment_name, segment_name
@@ -49,7 +48,7 @@ def gather(
         name = segment_name(stem, segment.index, len(plan.spans), f".{plan.suffix}")
         if segment.folder is not folder or segment.file != name:
             files.copy(segment.path, folder.path / name)
-            if encode.sha256(folder.path / name) != segment.sha256:
+            if files.sha256(folder.path / name) != segment.sha256:
                 raise InputError(
                     "it changed while it was being prepared",
                     fix="wait until it is complete",
@@ -120,5 +119,5 @@ def _left_by_earlier_run(described: Path, stem: str) -> list[str]:
         for name, sha256 in hashes.items()
         if is_segment_name(name, stem)
         and (described.parent / name).is_file()
-        and encode.sha256(described.parent / name) == sha256
+        and files.sha256(described.parent / name) == sha256
     ]

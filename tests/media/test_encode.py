@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -330,13 +329,6 @@ def test_a_file_that_is_gone_is_refused(tmp_path: Path, encoding: Encoding) -> N
     """A file that nobody can read is not shipped."""
     with pytest.raises(LimitError, match="a finished segment was refused"):
         verify(tmp_path / "gone", encoding, 1)
-
-
-def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
-    """The SHA-256 is the file's."""
-    data = os.urandom(3_000_001)
-    (tmp_path / "a").write_bytes(data)
-    assert encode.sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
 
 
 def test_a_segment_carries_no_tags(tmp_path: Path) -> None:

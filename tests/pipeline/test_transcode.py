@@ -21,11 +21,11 @@ from captoolkit import prepare
 from captoolkit.bitstream import adts, encodings
 from captoolkit.errors import LimitError, UsageError
 from captoolkit.events import Event, Progressed, Replaced, SegmentReady
-from captoolkit.media import encode
 from captoolkit.model import Span
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import RUN_SEGMENTS, runs
 from captoolkit.planning.options import FormatName
+from captoolkit.support import files
 from tests.support.encodings import aac, mp3
 from tests.support.media_values import service
 from tests.support.processes import has_children
@@ -333,7 +333,7 @@ def test_a_segment_that_is_too_large_is_made_anew(restless: Path, tmp_path: Path
     assert len(segments) == 2
     for segment, (samples, rate_hz) in zip(segments, sounds, strict=True):
         assert segment.size_bytes == segment.path.stat().st_size <= most
-        assert segment.sha256 == encode.sha256(segment.path)
+        assert segment.sha256 == files.sha256(segment.path)
         delay_s = 3 * adts.FRAME_SAMPLES / rate_hz
         assert 0 <= len(samples) / rate_hz - segment.source_span.duration_s <= delay_s
     text = (tmp_path / "out" / "restless.manifest.json").read_text(encoding="utf-8")

@@ -11,7 +11,6 @@ import pytest
 
 from captoolkit.bitstream import encodings
 from captoolkit.errors import LimitError, OutputError
-from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import Folder
@@ -19,6 +18,7 @@ from captoolkit.pipeline.writers import Remake, SegmentWriters
 from captoolkit.planning.layout import lay_out
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
+from captoolkit.support import files
 from tests.support.encodings import mp3, wav
 from tests.support.media_values import CAPTIONER, media, service, track
 from tests.support.processes import has_children
@@ -240,7 +240,7 @@ def test_a_file_that_is_too_large_is_described_as_made_anew(tmp_path: Path) -> N
         segments = list(bench.finished(wait=True))
     assert [segment.size_bytes for segment in segments] == [most, len(b"smaller")]
     assert [segment.sha256 for segment in segments] == [
-        encode.sha256(segment.path) for segment in segments
+        files.sha256(segment.path) for segment in segments
     ]
     assert asked == [(2, segments[1].source_span)]
 

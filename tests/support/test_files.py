@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -239,3 +241,10 @@ def test_first_keeps_its_name(stems: list[str]) -> None:
     """A name that is not alike any before it stays as it is."""
     paths = [Path(f"{index}{stem}") for index, stem in enumerate(stems)]
     assert files.distinct_stems(paths) == [path.stem for path in paths]
+
+
+def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
+    """The SHA-256 is the file's."""
+    data = os.urandom(3_000_001)
+    (tmp_path / "a").write_bytes(data)
+    assert files.sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
