@@ -48,7 +48,7 @@ class FormatOptions(TypedDict, total=False):
     frame_rate: Fraction | float | str | None
 
 
-class Writer(Protocol):
+class FormatModule(Protocol):
     """The module of a format."""
 
     def render(self, timeline: Timeline, **options: Any) -> str:
@@ -56,7 +56,7 @@ class Writer(Protocol):
         ...
 
 
-class LossyWriter(Writer, Protocol):
+class FormatWithLosses(FormatModule, Protocol):
     """The module of a format that cannot hold every timeline completely."""
 
     def losses(self, timeline: Timeline, **options: Any) -> list[str]:
@@ -64,7 +64,7 @@ class LossyWriter(Writer, Protocol):
         ...
 
 
-class CheckedWriter(Writer, Protocol):
+class FormatWithCheck(FormatModule, Protocol):
     """The module of a format that needs certain options or packages."""
 
     def check(self, **options: Any) -> None:
@@ -94,21 +94,21 @@ class Format:
 
     def render(self, timeline: Timeline, options: Mapping[str, Any]) -> str:
         """Return the timeline as text of this format."""
-        writer: Writer = import_module(self.module)
-        return writer.render(timeline, **self._own(options))
+        module: FormatModule = import_module(self.module)
+        return module.render(timeline, **self._own(options))
 
     def losses(self, timeline: Timeline, options: Mapping[str, Any]) -> list[str]:
         """Return the losses of this timeline in this format, one sentence each."""
-        writer: LossyWriter = import_module(self.module)
-        if not hasattr(writer, "losses"):
+        module: FormatWithLosses = import_module(self.module)
+        if not hasattr(module, "losses"):
             return []
-        return writer.losses(timeline, **self._own(options))
+        return module.losses(timeline, **self._own(options))
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise `UsageError` if no timeline could be written with these options."""
-        writer: CheckedWriter = import_module(self.module)
-        if hasattr(writer, "check"):
-            writer.check(**self._own(options))
+        module: FormatWithCheck = import_module(self.module)
+        if hasattr(module, "check"):
+            module.check(**self._own(options))
 
     def _own(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {name: options[name] for name in self.options if options.get(name) is not None}

@@ -57,7 +57,7 @@ def save(
         path: the file; its ending selects the format unless `format` does.
         format: one of the names in `captoolkit.timeline.FORMATS`.
         overwrite: replace an existing file.
-        **options: as for `render`, such as `spread=True`.
+        **options: `spread` and `frame_rate`, as for `render`; see `FormatOptions`.
 
     Raises:
         UsageError: no format has that name or ending, or the format cannot hold this timeline.
