@@ -79,11 +79,14 @@ def print_plan(name: str, plan: Plan) -> None:
 
 def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
     """Return the times and the largest sizes of the first segments."""
+    from captoolkit.planning.prepare_plan import largest_file_bytes
     from captoolkit.services.limits import sent_size
 
+    spans = plan.spans[:MAX_ROWS]
+    sizes = [sent_size(largest_file_bytes(plan, span), plan.via) for span in spans]
     rows = [
-        (f"segment {index}", _times(span), f"at most {sent_size(max_bytes(plan, span), plan.via)}")
-        for index, span in enumerate(plan.spans[:MAX_ROWS], start=1)
+        (f"segment {index}", _times(span), f"at most {size}")
+        for index, (span, size) in enumerate(zip(spans, sizes, strict=True), start=1)
     ]
     return rows + _others_row(plan.spans)
 
@@ -106,19 +109,6 @@ def _others_row(spans: Sequence[Span]) -> list[tuple[str, ...]]:
     return [(f"and {others:,} more", "", "")] if others > 0 else []
 
 
-def max_bytes(plan: Plan, span: Span) -> int:
-    """Return the largest possible size of a planned segment's file."""
-    from captoolkit.bitstream.encodings import file_bytes
-    from captoolkit.model import Action
-
-    encoding = plan.encoding
-    if plan.action is Action.PASS_THROUGH:
-        return plan.info.size_bytes
-    if encoding is None:
-        return plan.max_segment_bytes or plan.info.size_bytes
-    return file_bytes(encoding, int(span.duration_s * encoding.sample_rate_hz) + 1)
-
-
 def describe_tokens(plan: Plan) -> str:
     """Return the token counts in words."""
     service = plan.target.name if plan.target else "no service"
@@ -136,6 +126,7 @@ def describe_price(cost: CostRange) -> str:
 
 def _document(plan: Plan) -> dict[str, Any]:
     from captoolkit.pipeline.manifest import encoding_fields
+    from captoolkit.planning.prepare_plan import largest_file_bytes
     from captoolkit.support.exact_json import seconds
 
     encoding = plan.encoding
@@ -151,7 +142,7 @@ def _document(plan: Plan) -> dict[str, Any]:
                 "index": index,
                 "start_s": seconds(span.start_samples, span.rate_hz),
                 "end_s": seconds(span.end_samples, span.rate_hz),
-                "max_bytes": max_bytes(plan, span),
+                "max_bytes": largest_file_bytes(plan, span),
             }
             for index, span in enumerate(plan.spans, start=1)
         ],

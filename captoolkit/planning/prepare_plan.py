@@ -293,8 +293,7 @@ def _encoded(case: _Case, unframed: str) -> Plan:
     notes = (unframed, why_not_stereo(case.options, track))
     reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
     spans = sharing.shared_out(case.stretches, fit.numbers)
-    # Resampling may round up to one sample more.
-    most_bytes = file_bytes(encoding, int(fit.longest_s * encoding.sample_rate_hz) + 1)
+    most_bytes = _encoded_bytes(encoding, fit.longest_s)
     return case.plan(
         action=Action.ENCODE,
         encoding=encoding,
@@ -311,6 +310,20 @@ def _encoded(case: _Case, unframed: str) -> Plan:
             *_choice_reasons(case, fit, spans, reach_s),
         ),
     )
+
+
+def _encoded_bytes(encoding: Encoding, duration_s: Fraction) -> int:
+    """Return the greatest size of an encoded file; resampling may round up to one sample more."""
+    return file_bytes(encoding, int(duration_s * encoding.sample_rate_hz) + 1)
+
+
+def largest_file_bytes(plan: Plan, span: Span) -> int:
+    """Return the greatest size of the file of one of the plan's segments, before Base64."""
+    if plan.action is Action.PASS_THROUGH:
+        return plan.info.size_bytes
+    if plan.encoding is None:
+        return plan.max_segment_bytes or plan.info.size_bytes
+    return _encoded_bytes(plan.encoding, span.exact_s)
 
 
 def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fraction) -> list[str]:

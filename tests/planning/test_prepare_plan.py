@@ -15,7 +15,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Action, MediaInfo, Picture, Plan, Span, Target, Track, Via
 from captoolkit.planning import ladder
 from captoolkit.planning.options import ParsedOptions
-from captoolkit.planning.prepare_plan import make_plan
+from captoolkit.planning.prepare_plan import largest_file_bytes, make_plan
 from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
 from captoolkit.services.limits import max_bytes
 from captoolkit.services.price import audio_tokens
@@ -60,6 +60,20 @@ def test_what_leaving_silence_out_saves_is_what_two_plans_differ_by() -> None:
     saved = whole.input_tokens - left.input_tokens
     assert f"Leaving silence out saves {saved} of 1,758 input tokens" in left.reasons[-1]
     assert "2 silences are left out, 1:20 in all." in left.reasons
+
+
+def test_the_largest_size_of_a_segment_follows_its_encoding() -> None:
+    """A WAV segment has one sample more than its exact length; a file that fits keeps its size."""
+    encoded = planned(track(60), segment_s=Fraction(30))
+    assert encoded.encoding is not None
+    for span in encoded.spans:
+        samples = int(span.exact_s * encoded.encoding.sample_rate_hz) + 1
+        assert largest_file_bytes(encoded, span) == encodings.file_bytes(encoded.encoding, samples)
+        assert largest_file_bytes(encoded, span) <= (encoded.max_segment_bytes or 0)
+    sound = track(60, rate_hz=16_000, codec="pcm_s16le")
+    kept = planned(sound, info=media(sound, container="wav"))
+    assert kept.action is Action.PASS_THROUGH
+    assert largest_file_bytes(kept, kept.spans[0]) == kept.info.size_bytes
 
 
 def test_nothing_is_said_of_a_saving_that_cannot_be_known() -> None:
