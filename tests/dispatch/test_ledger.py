@@ -148,7 +148,7 @@ def test_waiting_for_somebody_else_ends_with_the_time_of_the_run(
     """A run that may take so long does not take longer because another hangs."""
     assert ledger.claim(question(), GO) is None
     soon = CancelScope(deadline_s=CLOCK.now_s() + 0.3)
-    with Ledger(path) as other, pytest.raises(CaptoolkitError, match="the time of this run"):
+    with Ledger(path) as other, pytest.raises(CaptoolkitError, match="the time limit of this run"):
         other.claim(question(), soon)
 
 

@@ -20,7 +20,7 @@ from captoolkit.dispatch.budget import Budget
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
-from captoolkit.events import EntryReady, Event, RetryScheduled, TextArrived, Warned
+from captoolkit.events import EntryReady, Event, RetryScheduled, SegmentReady, TextArrived, Warned
 from captoolkit.model import Status, Usage
 from tests.support.captioning import InstantClock, OwnCaptioner
 from tests.support.recorder import Recorder
@@ -493,8 +493,42 @@ def test_a_ledger_that_fails_costs_no_answer(minute: Path, tmp_path: Path) -> No
 def test_waits_are_logged_and_hold_no_secret(
     minute: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever looks at the log sees which segment waits for what."""
+    """The log shows which segment waits for what."""
     caplog.set_level(logging.DEBUG)
     asker = OwnCaptioner(failing(1, ServiceError("bad moment", status_code=503)))
     captoolkit.caption(minute, captioner=asker, segment="10s", clock=InstantClock())
-    assert "segment 3 is asked about again in 1." in caplog.text
+    assert "segment 3 is retried in 1." in caplog.text
+
+
+def test_closing_inside_an_event_of_a_worker_ends_the_run(minute: Path) -> None:
+    """A Cancel button: an event of a request may close the captions while segments are made."""
+    closed = threading.Event()
+
+    def cancel(event: Event) -> None:
+        if isinstance(event, TextArrived) and not closed.is_set():
+            time.sleep(0.2)  # long enough for the preparation to have events, too
+            entries.close()
+            closed.set()
+
+    entries = captoolkit.captions(
+        minute, captioner=OwnCaptioner(said), segment="2s", stream=True, on_event=cancel
+    )
+    taker = threading.Thread(target=list, args=[entries], daemon=True)
+    taker.start()
+    assert closed.wait(30)
+    taker.join(30)
+    assert not taker.is_alive()
+    entries.close()
+
+
+def test_an_error_of_the_caller_is_no_failed_entry(minute: Path) -> None:
+    """What `on_event` raises during the preparation reaches the caller, whatever its type."""
+    mine = UsageError("mine")
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, SegmentReady) and event.segment.index == 3:
+            raise mine
+
+    with pytest.raises(UsageError) as caught:
+        captoolkit.caption(minute, captioner=OwnCaptioner(said), segment="10s", on_event=on_event)
+    assert caught.value is mine

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from captoolkit.captioners.base import Clip, OnText
 from captoolkit.dispatch.ledger import Question
-from captoolkit.model import Caption, CaptionerInfo, Usage
+from captoolkit.model import Caption, CaptionerInfo, Span, Usage
+from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.support.cancel import Clock, StoppedError
 
 MODEL = "qwen3-omni-30b-a3b-captioner"
@@ -90,3 +92,19 @@ class OwnCaptioner:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def segment(folder: Path, index: int = 1) -> ReadySegment:
+    """A segment of one second at 16 kHz with a tiny file."""
+    name = f"night.{index:03}.wav"
+    (folder / name).write_bytes(b"RIFF")
+    return ReadySegment(
+        index=index,
+        source_span=Span(
+            start_samples=(index - 1) * 16_000, end_samples=index * 16_000, rate_hz=16_000
+        ),
+        file=name,
+        size_bytes=4,
+        sha256=f"{index:064}",
+        folder=Folder(folder),
+    )

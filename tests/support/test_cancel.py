@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from captoolkit.errors import CaptoolkitError, ServiceError
+from captoolkit.support.cancel import CLOCK, CancelScope, Closing, StoppedError
+from tests.support.captioning import InstantClock
+
+
+def test_leaving_the_block_closes() -> None:
+    """`close` is called once on exit, also after an exception."""
+    calls: list[str] = []
+
+    class Resource(Closing):
+        def close(self) -> None:
+            calls.append("close")
+
+    with Resource():
+        assert calls == []
+    with pytest.raises(ZeroDivisionError), Resource():
+        raise ZeroDivisionError
+    assert calls == ["close", "close"]
+
+
+def test_the_clock_is_monotonic_and_in_utc() -> None:
+    """`now_s` counts on, and `today` is the present moment in UTC."""
+    assert CLOCK.now_s() <= CLOCK.now_s()
+    assert CLOCK.today().tzinfo is UTC
+    assert abs(CLOCK.today() - datetime.now(UTC)) < timedelta(seconds=10)
+
+
+def test_a_wait_ends_when_it_is_stopped() -> None:
+    """A stop interrupts a long wait; without one the wait lasts as long as it should."""
+    begun_s = time.monotonic()
+    CLOCK.wait(threading.Event(), 0.05)
+    assert time.monotonic() - begun_s >= 0.05
+    stop = threading.Event()
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(StoppedError):
+        CLOCK.wait(stop, 3600)
+    with pytest.raises(StoppedError):
+        CLOCK.wait(stop, -1)
+
+
+def test_a_scope_ends_when_it_is_stopped() -> None:
+    """`check` and `wait` raise StoppedError after the stop."""
+    scope = CancelScope(clock=InstantClock())
+    scope.check()
+    scope.wait(5)
+    scope.stop.set()
+    with pytest.raises(StoppedError):
+        scope.check()
+    with pytest.raises(StoppedError):
+        scope.wait(1)
+
+
+def test_a_scope_ends_at_its_deadline() -> None:
+    """A wait that would pass the deadline is refused before it begins."""
+    clock = InstantClock()
+    scope = CancelScope(clock=clock, deadline_s=10)
+    scope.wait(9)
+    scope.check(0.5)
+    with pytest.raises(CaptoolkitError, match="the time limit of this run has passed"):
+        scope.check(1)
+    with pytest.raises(CaptoolkitError, match="the time limit of this run has passed"):
+        scope.wait(2)
+    assert clock.waits_s == [9]
+
+
+def test_a_halted_scope_raises_a_copy_for_each_request() -> None:
+    """The first error counts; the copies have it as their cause and no request ID."""
+    scope = CancelScope()
+    first = ServiceError("overdue", code="Arrearage", request_id="r-1", status_code=400)
+    scope.halt(first)
+    scope.halt(ServiceError("another"))
+    raised = []
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="overdue") as caught:
+            scope.check()
+        raised.append(caught.value)
+    assert raised[0] is not raised[1]
+    assert {error.__cause__ for error in raised} == {first}
+    assert {(error.code, error.request_id) for error in raised} == {("Arrearage", None)}
+    assert first.request_id == "r-1"
