@@ -9,8 +9,8 @@ import pytest
 from captoolkit import Prepared, prepare
 from captoolkit.errors import InputError, SourceNotFoundError
 from captoolkit.events import Event, Progressed
-from captoolkit.media import encode
 from captoolkit.model import Action
+from captoolkit.support import files
 
 EVENTS: list[Event] = []
 
@@ -34,7 +34,7 @@ def test_the_source_is_the_only_segment(prepared: Prepared, speech: Path) -> Non
     """Same file, same bytes; the whole length is reported as progress."""
     (segment,) = prepared
     assert segment.path == speech
-    assert segment.sha256 == encode.sha256(speech)
+    assert segment.sha256 == files.sha256(speech)
     assert segment.size_bytes == speech.stat().st_size
     assert (segment.source_span,) == prepared.plan.spans
     (progress,) = (event for event in EVENTS if isinstance(event, Progressed))

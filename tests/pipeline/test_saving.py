@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from captoolkit.errors import InputError, OutputError, OutputExistsError, UsageError
-from captoolkit.media import encode
 from captoolkit.model import Plan, Span
 from captoolkit.pipeline import saving
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
+from captoolkit.support import files
 from tests.support.media_values import CAPTIONER, media, track
 
 
@@ -33,7 +33,7 @@ def written(folder: Path, name: str, content: bytes, *, index: int = 1) -> Ready
         source_span=Span(start_samples=0, end_samples=44_100, rate_hz=44_100),
         file=name,
         size_bytes=len(content),
-        sha256=encode.sha256(folder / name),
+        sha256=files.sha256(folder / name),
         folder=Folder(folder),
     )
 
