@@ -1,0 +1,52 @@
+"""The protocols of captioners, and a captioner of the caller's own."""
+
+from __future__ import annotations
+
+from captoolkit.captioners.base import (
+    CaptionerSettings,
+    Clip,
+    ConversationalCaptioner,
+    HasTransports,
+    PaidCaptioner,
+    ServiceBacked,
+    ways_to,
+)
+from captoolkit.model import Caption, CaptionerInfo, Via
+from captoolkit.support.cancel import Closing
+
+
+class OwnCaptioner(Closing):
+    """The least that a captioner needs."""
+
+    info = CaptionerInfo(name="own", model="own/1")
+
+    def caption(self, clip: Clip) -> Caption:
+        """Return the size of the clip."""
+        return Caption(text=f"{len(clip.read_bytes())} bytes")
+
+    def close(self) -> None:
+        """Release nothing."""
+
+
+class UploadingCaptioner(OwnCaptioner):
+    """A captioner that accepts uploads too."""
+
+    ways = frozenset({Via.BASE64, Via.UPLOAD})
+
+
+def test_the_least_captioner_accepts_base64_alone() -> None:
+    """A captioner without further members has none of the other protocols."""
+    with OwnCaptioner() as captioner:
+        assert ways_to(captioner) == {Via.BASE64}
+        for protocol in (PaidCaptioner, HasTransports, ConversationalCaptioner, ServiceBacked):
+            assert not isinstance(captioner, protocol)
+
+
+def test_a_captioner_names_the_ways_that_it_accepts() -> None:
+    """`ways` is all that `HasTransports` needs."""
+    assert ways_to(UploadingCaptioner()) == {Via.BASE64, Via.UPLOAD}
+
+
+def test_settings_do_not_show_the_key() -> None:
+    """The options of a captioner can be printed."""
+    assert "sk-" not in repr(CaptionerSettings(api_key="sk-secret", model="m"))
