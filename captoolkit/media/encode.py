@@ -195,7 +195,7 @@ def options(encoding: Encoding) -> dict[str, Any]:
     spec = spec_of(encoding)
     made: dict[str, Any] = {
         "f": containers.of(encoding.format).muxer_of(encoding.codec),
-        "acodec": spec.encoder,
+        "acodec": ffmpeg.require_encoder(spec.encoder),
         "b:a": encoding.bit_rate,
         "map_metadata": -1,
         **spec.encoder_options,

@@ -29,12 +29,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_FFMPEG"
-NEEDED_ENCODERS = frozenset({"aac", "libmp3lame", "libopencore_amrnb", "pcm_s16le"})
+NEEDED_ENCODERS = frozenset(row.encoder for row in ENCODINGS.values() if row.encoder)
 TESTED_VERSION = "9.0.2"  # brought by imageio-ffmpeg as pinned in constraints.txt
 # Debian 12 has it, and the media tests also run on it where it is installed. Builds from git have
 # no number, so programs are compared by libavutil (source: ffmpeg, doc/APIchanges).
@@ -107,6 +108,13 @@ class Tool:
         """The encoders that captoolkit needs and this program lacks, sorted."""
         return tuple(sorted(NEEDED_ENCODERS - self.encoders))
 
+    @property
+    def way_out(self) -> str:
+        """How the user gets an ffmpeg that can do more."""
+        if self.origin is Origin.NAMED:
+            return f"unset {ENVIRONMENT_VARIABLE} to use the one {Origin.BUNDLED}"
+        return WAY_OUT
+
 
 def find() -> Tool:
     """Return the ffmpeg that captoolkit runs; each program is queried once per process.
@@ -115,8 +123,7 @@ def find() -> Tool:
     because the tests ran on it; where the wheel brings none, the one on PATH.
 
     Raises:
-        ToolNotFoundError: there is no such program, it is older than `OLDEST_VERSION`, or the one
-            on PATH lacks an encoder.
+        ToolNotFoundError: there is no such program, or it is older than `OLDEST_VERSION`.
     """
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
@@ -129,12 +136,22 @@ def find() -> Tool:
     tool = _query(on_path, Origin.PATH) if on_path else None
     if tool is None:
         raise ToolNotFoundError("there is no ffmpeg that runs", fix=WAY_OUT)
-    if tool.missing_encoders:
-        raise ToolNotFoundError(
-            f"the ffmpeg on PATH ({tool.path}) lacks {', '.join(tool.missing_encoders)}",
-            fix=WAY_OUT,
-        )
     return _supported(tool)
+
+
+def require_encoder(name: str) -> str:
+    """Return `name`, if the ffmpeg that captoolkit runs has that encoder.
+
+    Raises:
+        ToolNotFoundError: it has not; other encodings may still work.
+    """
+    tool = find()
+    if name not in tool.encoders:
+        raise ToolNotFoundError(
+            f"ffmpeg {tool.version} ({tool.path}, {tool.origin}) has no encoder {name}",
+            fix=f"take another --format, or {tool.way_out}",
+        )
+    return name
 
 
 def _named(path: str) -> Tool:
@@ -151,11 +168,10 @@ def _named(path: str) -> Tool:
 def _supported(tool: Tool) -> Tool:
     """Return `tool`, unless it is too old."""
     if tool.avutil < OLDEST_AVUTIL:
-        way_out = f"unset it to use the one {Origin.BUNDLED}, or name a newer one"
         raise ToolNotFoundError(
             f"ffmpeg {tool.version} ({tool.path}, {tool.origin}) is older than {OLDEST_VERSION}, "
             "the oldest release that captoolkit supports",
-            fix=way_out if tool.origin is Origin.NAMED else WAY_OUT,
+            fix=tool.way_out,
         )
     return tool
 
