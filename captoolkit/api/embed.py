@@ -16,7 +16,7 @@ from typing import Any
 
 from captoolkit.bitstream.containers import (
     MOV_TEXT,
-    Captions,
+    CaptionSupport,
     Container,
     captioned_containers,
 )
@@ -114,7 +114,7 @@ def embed(
     )
 
 
-def _container(place: Path) -> tuple[Container, Captions]:
+def _container(place: Path) -> tuple[Container, CaptionSupport]:
     """The container of the new file, and how it carries a timeline."""
     rows = captioned_containers()
     try:
@@ -128,7 +128,7 @@ def _container(place: Path) -> tuple[Container, Captions]:
         ) from None
 
 
-def _refuse_too_many(container: Container, captions: Captions, timeline: Timeline) -> None:
+def _refuse_too_many(container: Container, captions: CaptionSupport, timeline: Timeline) -> None:
     """Refuse more chapters than the container's list counts: the file would be invalid."""
     most = captions.max_chapters
     if most is not None and len(timeline.entries) > most:
@@ -139,7 +139,7 @@ def _refuse_too_many(container: Container, captions: Captions, timeline: Timelin
         )
 
 
-def _refuse_long_texts(captions: Captions, timeline: Timeline) -> None:
+def _refuse_long_texts(captions: CaptionSupport, timeline: Timeline) -> None:
     if captions.subtitles != MOV_TEXT:
         return
     for cue in cues(timeline):
@@ -163,7 +163,7 @@ def _clock_hz(timeline: Timeline) -> int:
 
 
 def _write_texts(
-    folder: Path, captions: Captions, timeline: Timeline, *, spread: bool
+    folder: Path, captions: CaptionSupport, timeline: Timeline, *, spread: bool
 ) -> dict[str, Path]:
     """Write the files from which ffmpeg reads the timeline, and return them by their formats."""
     formats = [CHAPTERS, *([captions.text] if captions.subtitles else [])]
@@ -184,7 +184,7 @@ class _Job:
 
     media: Path
     muxer: str
-    captions: Captions
+    captions: CaptionSupport
     texts: dict[str, Path]
     clock_hz: int
     staged: Path
@@ -287,7 +287,7 @@ def _cannot_hold(error: ToolError, job: _Job) -> Exception:
 
 
 def _notes(
-    captions: Captions, source: MediaStreams, timeline: Timeline, *, spread: bool
+    captions: CaptionSupport, source: MediaStreams, timeline: Timeline, *, spread: bool
 ) -> Iterator[str]:
     if source.has_chapters:
         yield "Its own chapters were replaced."

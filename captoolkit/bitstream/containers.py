@@ -29,7 +29,7 @@ MP4_DEMUXER = "mov"  # ffmpeg's name for all of the MP4 family, which brands tel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Captions:
+class CaptionSupport:
     """How a container carries a timeline: its chapters always, its captions as subtitles or not.
 
     Attributes:
@@ -135,7 +135,7 @@ class Container:
     in_libsndfile: bool = False
     muxer_pads: bool = False
     muxer_options: Mapping[str, str | int] = field(default_factory=dict)
-    captions: Captions | None = None
+    captions: CaptionSupport | None = None
 
     @property
     def is_written(self) -> bool:
@@ -159,9 +159,9 @@ _MP4_CODECS = ("aac", "mp3", "alac", "opus", "flac", "ac3", "eac3")
 _SOUND_IN_M4A = ("m4a", frozenset({"aac", "alac", "ac3"}))
 
 
-def _mp4_captions(*suffixes: str) -> Captions:
+def _mp4_captions(*suffixes: str) -> CaptionSupport:
     """Captions in the MP4 family. A file with its header in front plays while it loads."""
-    return Captions(
+    return CaptionSupport(
         suffixes=suffixes,
         subtitles=MOV_TEXT,
         track_tag="handler_name",
@@ -258,7 +258,9 @@ _ROWS = (
         # ID3v2.3, which every player reads.
         tag_options={"id3v2_version": 3, "write_xing": 0, "fflags": "+bitexact"},
         # The number in an MP3's table of contents has 8 bits.
-        captions=Captions(suffixes=("mp3",), max_chapters=255, muxer_options={"id3v2_version": 3}),
+        captions=CaptionSupport(
+            suffixes=("mp3",), max_chapters=255, muxer_options={"id3v2_version": 3}
+        ),
     ),
     Container(
         name="aac",
@@ -348,7 +350,7 @@ _ROWS = (
         hides_delay=True,
         # Players would take the delay that Matroska states for MP3 off every piece.
         raw_codecs=frozenset({"mp3"}),
-        captions=Captions(suffixes=("mkv", "mka"), subtitles="subrip", attaches_covers=True),
+        captions=CaptionSupport(suffixes=("mkv", "mka"), subtitles="subrip", attaches_covers=True),
     ),
     Container(
         name="webm",
@@ -356,7 +358,7 @@ _ROWS = (
         suffixes=("webm", "weba"),
         codecs=("vorbis", "opus"),
         muxer="webm",
-        captions=Captions(suffixes=("webm",), subtitles="webvtt", text="vtt"),
+        captions=CaptionSupport(suffixes=("webm",), subtitles="webvtt", text="vtt"),
     ),
     Container(
         name="ogg",
@@ -484,7 +486,7 @@ def magics() -> frozenset[bytes]:
     return frozenset(magic for row in CONTAINERS.values() for magic in row.magics)
 
 
-def captioned_containers() -> dict[str, tuple[Container, Captions]]:
+def captioned_containers() -> dict[str, tuple[Container, CaptionSupport]]:
     """Return the containers that carry a timeline, by the endings of their files."""
     return {
         suffix: (row, row.captions)
