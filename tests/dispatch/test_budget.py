@@ -21,10 +21,8 @@ money = st.decimals(min_value=0, max_value=10, places=4)
 
 
 @given(money.filter(bool), st.lists(st.tuples(money, st.integers(0, 100)), max_size=60))
-def test_whatever_is_asked_the_cap_is_kept(
-    cap: Decimal, requests: list[tuple[Decimal, int]]
-) -> None:
-    """Requests that cost some part of their worst case, any of them open at once."""
+def test_the_budget_is_never_exceeded(cap: Decimal, requests: list[tuple[Decimal, int]]) -> None:
+    """Any number of requests in flight, each with a real cost below its worst case."""
     budget = Budget(cap)
     for worst, percent in requests:
         try:
@@ -36,8 +34,8 @@ def test_whatever_is_asked_the_cap_is_kept(
         assert budget.spent <= cap
 
 
-def test_a_request_waits_for_those_under_way() -> None:
-    """What they do not use is there for it."""
+def test_a_request_waits_for_those_in_flight() -> None:
+    """A request waits for those in flight, and gets the money that they do not use."""
     budget = Budget("1.00")
     budget.reserve(Decimal("0.9"), GO)
     got = threading.Event()
@@ -65,7 +63,7 @@ def test_waiting_for_money_ends_when_the_work_is_cancelled() -> None:
 
 
 def test_waiting_for_money_ends_with_the_time_of_the_run() -> None:
-    """Requests under way may take longer than the run may."""
+    """The time limit of the run also ends a wait for money."""
     budget = Budget(1)
     budget.reserve(Decimal(1), GO)
     with pytest.raises(CaptoolkitError, match="the time limit of this run has passed"):
@@ -86,7 +84,7 @@ def test_the_worst_case_is_the_longest_answer_at_the_regions_price() -> None:
 
 
 @pytest.mark.parametrize("cap", ["0", "-1", "a lot", "nan", "inf", 0.0])
-def test_what_is_no_amount_is_refused(cap: str | float) -> None:
-    """A cap is above zero and finite."""
+def test_an_invalid_budget_is_refused(cap: str | float) -> None:
+    """A budget is positive and finite."""
     with pytest.raises(UsageError, match="is not an amount of money"):
         Budget(cap)

@@ -1,4 +1,4 @@
-"""What real services do to real connections: every segment still ends exactly once."""
+"""Faults of real services and connections: every segment still becomes exactly one entry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RATE_HZ = 8_000
 
 
 def sound_of(seen: Seen) -> str:
-    """The SHA-256 of the file that a request asks about."""
+    """The SHA-256 of the sound in a request."""
     (part,) = seen.json["input"]["messages"][0]["content"]
     return hashlib.sha256(base64.b64decode(part["audio"].partition(",")[2])).hexdigest()
 
@@ -55,7 +55,7 @@ def answer(seen: Seen) -> bytes:
 
 
 class Sky:
-    """What becomes of each request, and which got a whole answer."""
+    """Chooses the fault of each request, and counts the complete answers."""
 
     def __init__(self, faults: dict[str, float], *, seed: int) -> None:
         self.answered: Counter[str] = Counter()
@@ -64,7 +64,7 @@ class Sky:
         self._guard = threading.Lock()
 
     def choose(self, seen: Seen) -> str:
-        """Draw lots."""
+        """Choose a fault at random."""
         with self._guard:
             names, shares = list(self.faults), list(self.faults.values())
             (kind,) = self._random.choices(["fair", *names], [1 - sum(shares), *shares])
@@ -115,7 +115,7 @@ FAULTS = {
 def test_under_every_fault_each_segment_ends_once_and_nothing_is_lost(
     noise: Path, recorder: Recorder, asker: ServiceCaptioner
 ) -> None:
-    """1,200 segments: each is an entry, in order; what was answered once is never asked again."""
+    """1,200 segments become entries in order, and no answered request is sent again."""
     sky = Sky(FAULTS, seed=1)
     recorder.weather(sky.choose, answer)
     options: dict[str, Any] = {
@@ -142,10 +142,10 @@ def test_under_every_fault_each_segment_ends_once_and_nothing_is_lost(
     assert {entry.text for entry in mended.entries} == set(sky.answered)
 
 
-def test_a_server_that_is_not_there_is_one_hole_for_each_segment(
+def test_without_a_server_each_segment_fails(
     noise: Path, recorder: Recorder, asker: ServiceCaptioner
 ) -> None:
-    """Refused connections are tried again and then given up, each with its reason."""
+    """Refused connections are retried, then each segment fails with the reason."""
     recorder.close()
     options: dict[str, Any] = {"captioner": asker, "segment": "10m", "clock": InstantClock()}
     timeline = captoolkit.caption(noise, **options)
@@ -165,8 +165,8 @@ def test_a_redirect_is_not_followed_and_ends_the_run(
     assert len(recorder.seen) <= 2
 
 
-def test_a_host_that_cannot_prove_its_name_is_told_nothing(noise: Path, tmp_path: Path) -> None:
-    """TLS that cannot be verified ends the run at once, with what is wrong."""
+def test_a_host_with_an_invalid_certificate_gets_no_request(noise: Path, tmp_path: Path) -> None:
+    """TLS that cannot be verified ends the run at once with the reason."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
     site = Recorder(context)
@@ -187,7 +187,7 @@ def test_the_key_is_nowhere(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not in ledger, log, timeline, events or reprs, though the server repeats it."""
+    """The key is in no ledger, log, timeline, event or repr, even if the server repeats it."""
     caplog.set_level(logging.DEBUG)
     ledger = tmp_path / "ledger.sqlite3"
     events: list[Event] = []
@@ -219,10 +219,10 @@ def is_whole(seen: Seen) -> bool:
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_asks_only_for_what_has_no_answer(
+def test_a_killed_run_continues_with_the_unanswered_segments(
     noise: Path, recorder: Recorder, tmp_path: Path
 ) -> None:
-    """Ten times SIGKILL, then to the end: no segment is asked about whose answer had arrived."""
+    """Ten runs end by SIGKILL; the last one sends no request for an answer that had arrived."""
     sky = Sky({"reset": 0.03}, seed=3)
     recorder.weather(sky.choose, answer)
     lots = random.Random(4)

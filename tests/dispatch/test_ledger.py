@@ -1,4 +1,4 @@
-"""Nothing is paid for twice: what has an answer is known, whoever asked and however it ended."""
+"""No answer is paid for twice, whichever process requested it and however it ended."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GO = CancelScope()
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a ledger may be."""
+    """The path of a ledger."""
     return tmp_path / "deep" / "ledger.sqlite3"
 
 
@@ -40,7 +40,7 @@ def ledger(path: Path) -> Iterator[Ledger]:
 
 
 def test_an_answer_is_found_again_by_sound_and_recipe(ledger: Ledger, path: Path) -> None:
-    """The same sound asked about otherwise, or another sound, is another question."""
+    """The sound and the recipe together identify a question."""
     assert ledger.claim(question(), GO) is None
     ledger.answer(question(), CAPTION)
     with Ledger(path) as later:
@@ -49,8 +49,8 @@ def test_an_answer_is_found_again_by_sound_and_recipe(ledger: Ledger, path: Path
         assert later.claim(question(audio="b" * 64), GO) is None
 
 
-def test_what_failed_is_asked_again(ledger: Ledger) -> None:
-    """A failure is written down, and is no answer."""
+def test_a_failure_is_no_answer(ledger: Ledger) -> None:
+    """A recorded failure is not an answer."""
     assert ledger.claim(question(), GO) is None
     ledger.fail(question(), "it refused", request_id="r-9")
     (record,) = ledger.records()
@@ -58,8 +58,8 @@ def test_what_failed_is_asked_again(ledger: Ledger) -> None:
     assert ledger.claim(question(), GO) is None
 
 
-def test_asking_anew_replaces_the_answer(ledger: Ledger) -> None:
-    """Without `resume` an answer that is there will not do."""
+def test_a_new_request_replaces_the_answer(ledger: Ledger) -> None:
+    """Without `resume` a recorded answer is not returned."""
     assert ledger.claim(question(), GO) is None
     ledger.answer(question(), CAPTION)
     assert ledger.claim(question(), GO, resume=False) is None
@@ -69,8 +69,8 @@ def test_asking_anew_replaces_the_answer(ledger: Ledger) -> None:
     assert known.text == "other words"
 
 
-def test_only_an_answer_takes_the_place_of_an_answer(ledger: Ledger, path: Path) -> None:
-    """Asking anew keeps the old answer until the new one is here, whatever becomes of asking."""
+def test_only_an_answer_replaces_an_answer(ledger: Ledger, path: Path) -> None:
+    """A new request keeps the old answer until the new one arrives, even if the request fails."""
     assert ledger.claim(question(), GO) is None
     ledger.answer(question(), CAPTION)
     assert ledger.claim(question(), GO, resume=False) is None
@@ -80,8 +80,8 @@ def test_only_an_answer_takes_the_place_of_an_answer(ledger: Ledger, path: Path)
     assert ledger.claim(question(), GO) == CAPTION
 
 
-def test_an_answer_that_cannot_be_written_is_remembered(ledger: Ledger, path: Path) -> None:
-    """The same sound a second time neither waits for it for ever nor is asked about again."""
+def test_an_answer_that_cannot_be_written_stays_in_memory(ledger: Ledger, path: Path) -> None:
+    """The answer is returned from memory; the same sound is not requested again."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute(
             "CREATE TRIGGER full BEFORE UPDATE ON questions WHEN NEW.state = 'answered' "
@@ -98,7 +98,7 @@ def test_an_answer_that_cannot_be_written_is_remembered(ledger: Ledger, path: Pa
 def test_a_second_ledger_in_the_same_process_costs_the_first_nothing(
     ledger: Ledger, path: Path
 ) -> None:
-    """Opening the file again drops no lock: what another process then does loses no answer."""
+    """Opening the file again drops no lock, so another process loses no answer."""
     script = (
         "import sys\n"
         "from captoolkit.dispatch.ledger import Ledger\n"
@@ -115,8 +115,8 @@ def test_a_second_ledger_in_the_same_process_costs_the_first_nothing(
     assert told == [b"1\n", b"2\n"]
 
 
-def test_what_somebody_else_is_asking_is_waited_for(ledger: Ledger, path: Path) -> None:
-    """Two runs of the same recording at once pay once."""
+def test_a_request_of_another_process_is_waited_for(ledger: Ledger, path: Path) -> None:
+    """Two simultaneous runs of one recording pay once."""
     assert ledger.claim(question(), GO) is None
     found: list[Caption | None] = []
 
@@ -133,8 +133,8 @@ def test_what_somebody_else_is_asking_is_waited_for(ledger: Ledger, path: Path) 
     assert found == [CAPTION]
 
 
-def test_waiting_for_somebody_else_can_be_cancelled(ledger: Ledger, path: Path) -> None:
-    """A run that is over does not wait for another."""
+def test_the_wait_for_another_process_can_be_cancelled(ledger: Ledger, path: Path) -> None:
+    """A cancelled run does not wait for another."""
     assert ledger.claim(question(), GO) is None
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
@@ -142,18 +142,16 @@ def test_waiting_for_somebody_else_can_be_cancelled(ledger: Ledger, path: Path) 
         other.claim(question(), CancelScope(stop=stop))
 
 
-def test_waiting_for_somebody_else_ends_with_the_time_of_the_run(
-    ledger: Ledger, path: Path
-) -> None:
-    """A run that may take so long does not take longer because another hangs."""
+def test_the_wait_for_another_process_ends_at_the_deadline(ledger: Ledger, path: Path) -> None:
+    """A run keeps its time limit even if another run hangs."""
     assert ledger.claim(question(), GO) is None
     soon = CancelScope(deadline_s=CLOCK.now_s() + 0.3)
     with Ledger(path) as other, pytest.raises(CaptoolkitError, match="the time limit of this run"):
         other.claim(question(), soon)
 
 
-def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
-    """SIGKILL in the middle of a question leaves a question without an answer, and no lock."""
+def test_the_requests_of_a_killed_process_are_free_at_once(path: Path) -> None:
+    """SIGKILL during a request leaves an unanswered row and no lock."""
     script = (
         "import sys, threading, time\n"
         "from captoolkit.support.cancel import CancelScope\n"
@@ -185,7 +183,7 @@ def test_what_a_killed_process_was_asking_is_free_at_once(path: Path) -> None:
 
 
 def test_many_threads_and_processes_write_at_once(path: Path) -> None:
-    """Each of many questions is asked exactly once between all of them."""
+    """Four processes and their threads together claim each question exactly once."""
     script = (
         "import sys, threading\n"
         "from captoolkit.support.cancel import CancelScope\n"
@@ -214,14 +212,14 @@ def test_many_threads_and_processes_write_at_once(path: Path) -> None:
 
 
 def test_only_its_owner_may_read_it(ledger: Ledger, path: Path) -> None:
-    """Captions may be private: neither the file nor its companions are open to others."""
+    """Captions may be private: only the owner can read the file and its companions."""
     ledger.claim(question(), GO)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
 
 
-def test_what_is_no_ledger_is_refused_with_one_line(path: Path) -> None:
-    """Garbage, somebody else's database, another version: what it is and what to do."""
+def test_other_files_are_refused(path: Path) -> None:
+    """Garbage, another database, another version: the error says which, and gives a remedy."""
     path.parent.mkdir()
     path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(OutputError, match=r"is damaged, or not a ledger .*; move it away, or name"):
@@ -244,8 +242,8 @@ def test_what_is_no_ledger_is_refused_with_one_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize("begin", ["CREATE TABLE theirs (word TEXT)", "PRAGMA user_version = 3"])
-def test_somebody_elses_database_is_left_as_it_is(tmp_path: Path, begin: str) -> None:
-    """Refused, with no byte of it changed and nothing left beside it; an empty one too."""
+def test_another_database_is_not_changed(tmp_path: Path, begin: str) -> None:
+    """Captoolkit changes no byte of it and creates no file, even if it is empty."""
     path = tmp_path / "theirs.db"
     with contextlib.closing(sqlite3.connect(path)) as theirs:
         theirs.execute(begin)
@@ -256,8 +254,8 @@ def test_somebody_elses_database_is_left_as_it_is(tmp_path: Path, begin: str) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_ledger_that_was_damaged_half_way_says_so(path: Path) -> None:
-    """Pages overwritten in the middle of the file are told, not guessed at."""
+def test_a_damaged_ledger_is_an_error(path: Path) -> None:
+    """Overwritten pages in the middle of the file are an error."""
     with Ledger(path) as ledger:
         for number in range(300):
             ledger.claim(question(f"{number:064}"), GO)
@@ -269,8 +267,8 @@ def test_a_ledger_that_was_damaged_half_way_says_so(path: Path) -> None:
         list(ledger.records())
 
 
-def test_pruning_forgets_what_is_old(path: Path) -> None:
-    """What was asked longer ago than that is gone, from the file too."""
+def test_pruning_deletes_old_rows(path: Path) -> None:
+    """Old rows are deleted, and their text is no longer in the file."""
     clock = InstantClock()
     with Ledger(path, clock=clock) as ledger:
         for audio in ("a", "b"):
@@ -283,8 +281,8 @@ def test_pruning_forgets_what_is_old(path: Path) -> None:
     assert b"secret" not in path.read_bytes()
 
 
-def test_pruning_keeps_what_somebody_is_asking_about(ledger: Ledger, path: Path) -> None:
-    """Its answer is on its way, and others wait for it instead of asking, too."""
+def test_pruning_keeps_requests_in_flight(ledger: Ledger, path: Path) -> None:
+    """Requests in flight stay, so that others wait for their answers."""
     assert ledger.claim(question(), GO) is None
     with Ledger(path) as other:
         assert other.prune(0) == 0
@@ -293,7 +291,7 @@ def test_pruning_keeps_what_somebody_is_asking_about(ledger: Ledger, path: Path)
 
 
 def test_records_are_json_lines(ledger: Ledger) -> None:
-    """What is exported says everything, in plain JSON."""
+    """A record exports all fields as JSON."""
     ledger.claim(question(), GO)
     ledger.answer(question(), CAPTION)
     (record,) = ledger.records()
@@ -306,7 +304,7 @@ def test_records_are_json_lines(ledger: Ledger) -> None:
 
 
 def test_in_memory_nothing_is_kept() -> None:
-    """`:memory:` is a ledger for one run."""
+    """`:memory:` keeps answers for one run only."""
     with Ledger(":memory:") as ledger:
         assert ledger.claim(question(), GO) is None
         ledger.answer(question(), CAPTION)

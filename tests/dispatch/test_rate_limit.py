@@ -1,4 +1,4 @@
-"""Turns are taken at the pace that a service allows."""
+"""Requests are spaced at the rate that a service allows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.captioning import InstantClock
 def starts(
     rate_limiter: RateLimiter, clock: InstantClock, number: int, *, tokens: int = 0, answer: int = 0
 ) -> list[float]:
-    """When some requests go out, each answered at once."""
+    """The moments at which some requests are sent, each answered at once."""
     found = []
     for _ in range(number):
         rate_limiter.turn(tokens, CancelScope(clock=clock))
@@ -29,7 +29,7 @@ def starts(
 
 
 def test_requests_keep_their_distance_after_a_slow_start() -> None:
-    """60 a minute is one a second; the first two are two seconds apart."""
+    """60 requests a minute are one a second; the first two are two seconds apart."""
     clock = InstantClock()
     rate_limiter = RateLimiter(requests_per_minute=60, clock=clock)
     assert starts(rate_limiter, clock, 5) == pytest.approx([0, 2, 3, 4, 5])
@@ -45,7 +45,7 @@ def test_tokens_keep_their_distance_too() -> None:
 
 
 def test_several_threads_are_together_no_faster_than_one() -> None:
-    """200 requests of four threads take at least the time that 120 a minute allow them."""
+    """200 requests of four threads keep the rate of 120 a minute."""
     clock = InstantClock()
     rate_limiter = RateLimiter(requests_per_minute=120, tokens_per_minute=60_000, clock=clock)
     times: list[float] = []
@@ -65,8 +65,8 @@ def test_several_threads_are_together_no_faster_than_one() -> None:
     assert max(times) >= 198 * 0.5
 
 
-def test_throttling_stops_everybody_and_then_slows_them_down() -> None:
-    """Nobody asks while the pause lasts; afterwards requests are further apart, then recover."""
+def test_throttling_pauses_and_then_slows_all_requests() -> None:
+    """No request is sent during the pause; then the distance is doubled and recovers."""
     clock = InstantClock()
     rate_limiter = RateLimiter(requests_per_minute=60, clock=clock)
     starts(rate_limiter, clock, 3)
@@ -82,7 +82,7 @@ def test_throttling_stops_everybody_and_then_slows_them_down() -> None:
 
 
 def test_without_a_known_limit_only_throttling_slows_down() -> None:
-    """A server of one's own is asked as fast as it answers, until it complains."""
+    """Without limits requests are not spaced until the server throttles one."""
     clock = InstantClock()
     rate_limiter = RateLimiter(clock=clock)
     assert starts(rate_limiter, clock, 100) == [0] * 100
@@ -93,7 +93,7 @@ def test_without_a_known_limit_only_throttling_slows_down() -> None:
 
 
 def test_a_wait_ends_when_the_work_is_cancelled() -> None:
-    """Nobody sits out a pause for a run that is over."""
+    """A cancellation interrupts a long pause."""
     rate_limiter = RateLimiter()
     rate_limiter.throttled(3600)
     stop = threading.Event()
@@ -102,8 +102,8 @@ def test_a_wait_ends_when_the_work_is_cancelled() -> None:
         rate_limiter.turn(0, CancelScope(stop=stop))
 
 
-def test_a_turn_that_comes_after_the_end_of_the_run_is_nobodys() -> None:
-    """It is refused at once, and does not keep others waiting."""
+def test_a_turn_after_the_deadline_is_refused() -> None:
+    """A turn after the deadline is refused at once and delays no other request."""
     clock = InstantClock()
     rate_limiter = RateLimiter(requests_per_minute=60, clock=clock)
     scope = CancelScope(clock=clock, deadline_s=3)
@@ -117,8 +117,8 @@ def test_a_turn_that_comes_after_the_end_of_the_run_is_nobodys() -> None:
     assert clock.now_s() == 4
 
 
-def test_who_waits_for_a_turn_hears_that_the_run_was_halted() -> None:
-    """Nothing goes out any more after an error that would hold for all; each has its own."""
+def test_a_halted_run_ends_the_wait_for_a_turn() -> None:
+    """After an error that all requests would meet, each waiting request gets its own copy."""
     rate_limiter = RateLimiter(requests_per_minute=300)
     scope = CancelScope()
     rate_limiter.turn(0, scope)
@@ -130,8 +130,8 @@ def test_who_waits_for_a_turn_hears_that_the_run_was_halted() -> None:
     assert (refused.value.code, refused.value.request_id) == ("Arrearage", None)
 
 
-def test_all_who_ask_the_same_model_there_share_a_pace() -> None:
-    """Services count per account and model, whoever in the process asks."""
+def test_requests_to_one_model_share_a_rate_limiter() -> None:
+    """Services count per account and model, so the whole process shares a limiter."""
     paces = RateLimiters()
 
     def of(url: str, model: str) -> RateLimiter:

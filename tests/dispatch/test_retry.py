@@ -1,4 +1,4 @@
-"""Whether to ask again, and when."""
+"""Whether and when a request is retried."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFUSED = ServiceError("no such key", status_code=401)
 def waits(
     error: ServiceError, retry_policy: RetryPolicy, *, deadline_s: float = inf
 ) -> list[float]:
-    """How long is waited between tries that all fail alike, by a clock that only waits."""
+    """The waits between attempts that all fail with the same error."""
     tries = Attempts(retry_policy, deadline_s=deadline_s, randomness=random.Random(1))
     now_s, found = 0.0, list[float]()
     while (wait_s := tries.wait_after(error, now_s=now_s)) is not None:
@@ -33,13 +33,13 @@ def waits(
 @pytest.mark.parametrize(
     ("error", "times"), [(REFUSED, 0), (BROKEN, 1), (FAILED, 4), (THROTTLED, 11)]
 )
-def test_how_often_goes_by_the_kind_of_error(error: ServiceError, times: int) -> None:
-    """What cannot help is not tried, a broken stream once more, a bad moment is waited out."""
+def test_the_kind_of_error_sets_the_number_of_attempts(error: ServiceError, times: int) -> None:
+    """A refusal is not retried, a broken answer once, an unavailable service several times."""
     assert len(waits(error, RetryPolicy())) == times
 
 
 def test_waits_double_up_to_the_longest_and_are_spread() -> None:
-    """1, 2, 4, 8 seconds, each up to a quarter longer."""
+    """The waits are 1, 2, 4, 8 seconds, each up to a quarter longer."""
     for number, wait_s in enumerate(waits(THROTTLED, RetryPolicy(longest_wait_s=8))):
         least_s = min(2.0**number, 8)
         assert least_s <= wait_s <= least_s * (1 + JITTER)
@@ -74,7 +74,7 @@ def test_retry_waits_are_spread_at_random_within_a_bound(
 
 
 def test_retry_after_is_obeyed_up_to_a_bound() -> None:
-    """The service's word counts where it is longer than ours, and ends the matter beyond it."""
+    """A longer `Retry-After` replaces the policy's wait; beyond the bound there is no retry."""
     patient = RetryPolicy(longest_retry_after_s=120)
     soon = ServiceError("throttled", status_code=429, retry_after_s=90)
     assert all(wait_s >= 90 for wait_s in waits(soon, patient))
@@ -88,10 +88,10 @@ def test_retry_after_is_obeyed_up_to_a_bound() -> None:
     st.lists(st.sampled_from([THROTTLED, FAILED, BROKEN]), min_size=1, max_size=60),
     st.floats(0, 500),
 )
-def test_whatever_fails_the_last_try_begins_in_time(
+def test_the_last_attempt_begins_before_the_deadline(
     errors: list[ServiceError], deadline_s: float
 ) -> None:
-    """Any mix of faults ends, and no wait leads past the deadline."""
+    """Any mix of errors ends, and no wait leads past the deadline."""
     tries = Attempts(RetryPolicy(), deadline_s=deadline_s)
     now_s = 0.0
     for error in errors:

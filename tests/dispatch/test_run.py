@@ -1,4 +1,4 @@
-"""A recording on its way through a captioner that costs money."""
+"""One recording and a captioner that costs money."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def said(clip: Clip) -> str:
 
 @pytest.fixture
 def minute(tmp_path: Path) -> Path:
-    """A minute in which no two seconds are alike."""
+    """A minute with a different tone in each second."""
     tones = [tone(1, rate_hz=RATE_HZ, frequency_hz=200 + 7 * n) for n in range(60)]
     return write_wav(tmp_path / "minute.wav", *tones, rate_hz=RATE_HZ)
 
 
 def failing(times: int, error: ServiceError, *, at: int = 3) -> Callable[[Clip], str]:
-    """An answer that one segment gets only after some errors."""
+    """An answer that fails some times for one segment."""
     left = [times]
 
     def answer(clip: Clip) -> str:
@@ -60,8 +60,8 @@ def failing(times: int, error: ServiceError, *, at: int = 3) -> Callable[[Clip],
     return answer
 
 
-def test_a_second_run_asks_nothing(minute: Path) -> None:
-    """The same recording, asked about in the same way, is in the ledger."""
+def test_a_second_run_sends_nothing(minute: Path) -> None:
+    """The same recording with the same recipe is answered from the ledger."""
     first, second = OwnCaptioner(said), OwnCaptioner(said)
     one = captoolkit.caption(minute, captioner=first, segment="10s")
     events: list[Event] = []
@@ -77,8 +77,8 @@ def test_a_second_run_asks_nothing(minute: Path) -> None:
     assert anew.asked == 6
 
 
-def test_the_next_run_fills_the_holes_only(minute: Path) -> None:
-    """What failed for good is a hole with its reason, and is asked about once more next time."""
+def test_the_next_run_requests_failed_segments_only(minute: Path) -> None:
+    """A failed segment has its reason, and only it is requested by the next run."""
     refusal = ServiceError("it will not", status_code=400, request_id="r-3")
     first = captoolkit.caption(minute, captioner=OwnCaptioner(failing(1, refusal)), segment="10s")
     assert [entry.status for entry in first.entries].count(Status.FAILED) == 1
@@ -89,8 +89,8 @@ def test_the_next_run_fills_the_holes_only(minute: Path) -> None:
     assert [entry.text for entry in second.entries] == [f"segment {n}" for n in range(1, 7)]
 
 
-def test_a_fault_that_passes_costs_time_and_no_caption(minute: Path) -> None:
-    """A bad moment of the service is waited out, and told."""
+def test_a_transient_error_costs_no_caption(minute: Path) -> None:
+    """A transient error is retried, and an event reports it."""
     clock, events = InstantClock(), list[Event]()
     timeline = captoolkit.caption(
         minute,
@@ -105,8 +105,8 @@ def test_a_fault_that_passes_costs_time_and_no_caption(minute: Path) -> None:
     assert sorted(clock.waits_s) == pytest.approx([event.wait_s for event in again])
 
 
-def test_a_fault_that_stays_is_given_up_within_bounds(minute: Path) -> None:
-    """Five tries, then a hole that says so; the others are not kept waiting."""
+def test_a_lasting_error_ends_within_bounds(minute: Path) -> None:
+    """After five attempts the segment fails; other segments do not wait for it."""
     asker = OwnCaptioner(failing(99, ServiceError("bad moment", status_code=503)))
     timeline = captoolkit.caption(minute, captioner=asker, segment="10s", clock=InstantClock())
     (hole,) = timeline.holes
@@ -115,7 +115,7 @@ def test_a_fault_that_stays_is_given_up_within_bounds(minute: Path) -> None:
 
 
 def test_a_segments_time_is_bounded(minute: Path) -> None:
-    """With little patience throttling is given up early."""
+    """A short `segment_s` ends the retries of throttled requests."""
     clock = InstantClock()
     asked_s: list[float] = []
 
@@ -133,7 +133,7 @@ def test_a_segments_time_is_bounded(minute: Path) -> None:
 
 
 def test_a_runs_time_is_bounded(minute: Path) -> None:
-    """When it is over nothing more is asked; what is done is kept."""
+    """After the time limit no request is sent, and finished entries stay."""
     clock = InstantClock()
 
     def slow(clip: Clip) -> str:
@@ -151,8 +151,8 @@ def test_a_runs_time_is_bounded(minute: Path) -> None:
     )
 
 
-def test_what_would_fail_for_all_of_them_is_asked_once_and_raised(minute: Path) -> None:
-    """A key that is refused is one error, not a timeline of holes."""
+def test_an_error_of_all_segments_is_raised_after_one_request(minute: Path) -> None:
+    """A refused key is one error instead of a timeline of failed entries."""
 
     def refuse(clip: Clip) -> str:
         raise ServiceError("no such key", status_code=401)
@@ -163,8 +163,8 @@ def test_what_would_fail_for_all_of_them_is_asked_once_and_raised(minute: Path) 
     assert asker.asked <= 2
 
 
-def test_what_fails_for_all_of_them_later_keeps_what_is_done(minute: Path) -> None:
-    """An account that runs dry half-way costs the rest, without asking about it."""
+def test_a_later_error_of_all_segments_keeps_the_captions(minute: Path) -> None:
+    """An account without funds fails the remaining segments without requests."""
     dry = ServiceError("overdue", status_code=400, code="Arrearage", request_id="r-3")
     asker = OwnCaptioner(failing(99, dry))
     timeline = captoolkit.caption(minute, captioner=asker, segment="10s", concurrency=1)
@@ -174,8 +174,8 @@ def test_what_fails_for_all_of_them_later_keeps_what_is_done(minute: Path) -> No
     assert [hole.request_id for hole in timeline.holes] == ["r-3", None, None, None]
 
 
-def test_throttling_that_nobody_waits_out_still_slows_the_others_down(minute: Path) -> None:
-    """A service that wants 300 s is not asked by segment after segment at full speed."""
+def test_throttling_beyond_the_bound_still_slows_the_others(minute: Path) -> None:
+    """A `Retry-After` beyond the bound still pauses the other segments."""
     clock = InstantClock()
     asked_s: list[float] = []
 
@@ -193,8 +193,8 @@ def test_throttling_that_nobody_waits_out_still_slows_the_others_down(minute: Pa
 # ----------------------------------------------------------------------------------- money
 
 
-def test_the_cap_is_kept_and_what_is_done_is_kept_too(minute: Path) -> None:
-    """0.11 dollars reach for the longest answer that there can be, and then for some real ones."""
+def test_the_budget_is_kept_and_so_are_the_captions(minute: Path) -> None:
+    """0.11 dollars cover one worst case, and then several real answers."""
     usage = Usage(input_tokens=160, output_tokens=1500)  # 0.0052 dollars in Singapore
     asker = OwnCaptioner(said, usage=usage, base_url=SINGAPORE)
     budget = Budget("0.11")
@@ -210,8 +210,8 @@ def test_the_cap_is_kept_and_what_is_done_is_kept_too(minute: Path) -> None:
     assert asker.asked == 6
 
 
-def test_what_an_answer_that_broke_off_cost_is_not_guessed_low(minute: Path) -> None:
-    """Nobody knows what is billed for it, so it is held to have cost the most."""
+def test_a_broken_answer_counts_as_the_worst_case(minute: Path) -> None:
+    """The cost of a broken answer is unknown, so it counts as the worst case."""
     broken = captoolkit.ServiceConnectionError("it broke", status_code=200)
     asker = OwnCaptioner(failing(1, broken, at=1), base_url=SINGAPORE)
     budget = Budget("0.25")
@@ -221,7 +221,7 @@ def test_what_an_answer_that_broke_off_cost_is_not_guessed_low(minute: Path) -> 
 
 
 def test_an_upload_that_fails_costs_nothing(minute: Path, recorder: Recorder) -> None:
-    """No question has been sent, so nothing is taken from the cap; a good one is sent once."""
+    """A failed upload sends no request and costs nothing; a good upload is sent once."""
     recorder.page("/api/v1/uploads", {"code": "InternalError", "message": "bad moment"}, status=500)
     url = f"{recorder.url}/api/v1"
     options: dict[str, Any] = {"captioner": "dashscope", "base_url": url, "region": "singapore"}
@@ -239,8 +239,8 @@ def test_an_upload_that_fails_costs_nothing(minute: Path, recorder: Recorder) ->
     assert (paths.count("/api/v1/uploads"), paths.count("/"), len(paths)) == (1, 1, 2 + 5)
 
 
-def test_what_the_ledger_had_is_not_paid_for_again(minute: Path) -> None:
-    """The timeline tells what its answers cost; the run, what was added to the bill just now."""
+def test_answers_from_the_ledger_cost_nothing(minute: Path) -> None:
+    """The timeline has the cost of all its answers, the run only that of its own requests."""
     asker = OwnCaptioner(
         failing(1, captoolkit.ServiceError("no", status_code=400)), base_url=SINGAPORE
     )
@@ -267,7 +267,7 @@ def test_what_the_ledger_had_is_not_paid_for_again(minute: Path) -> None:
 def test_rates_hold_at_model_studios_own_hosts_only(
     minute: Path, base_url: str, spaced: int
 ) -> None:
-    """A region beside a server of this machine gives it the region's prices, and no rates."""
+    """A local server with a region has the region's prices, but not its rate limits."""
     clock = InstantClock()
     asker = OwnCaptioner(said, base_url=base_url)
     options: dict[str, Any] = {"segment": "10s", "clock": clock, "concurrency": 1}
@@ -287,7 +287,7 @@ def test_rates_hold_at_model_studios_own_hosts_only(
 def test_a_cap_that_cannot_be_kept_is_refused_before_anything_is_sent(
     minute: Path, cap: str, base_url: str, words: str
 ) -> None:
-    """Too small, or without a price to count by: one clear line."""
+    """The budget is too small, or no price is known: the error is one line."""
     asker = OwnCaptioner(said, base_url=base_url)
     with pytest.raises(UsageError, match=words):
         captoolkit.caption(minute, captioner=asker, max_cost=cap)
@@ -295,7 +295,7 @@ def test_a_cap_that_cannot_be_kept_is_refused_before_anything_is_sent(
 
 
 def test_an_unknown_model_of_model_studios_is_refused(minute: Path) -> None:
-    """Limits and price of a model that no row has are not guessed."""
+    """Limits and prices of an unknown model are not guessed."""
     with pytest.raises(UsageError, match=r"model=qwen9 is not known; take one of qwen3-omni"):
         captoolkit.caption(
             minute, captioner="dashscope", model="qwen9", region="singapore", api_key="sk-0"
@@ -306,7 +306,7 @@ def test_an_unknown_model_of_model_studios_is_refused(minute: Path) -> None:
 
 
 def test_entries_come_as_they_finish(minute: Path) -> None:
-    """Whoever iterates has the second segment while the first is still being asked about."""
+    """The second entry arrives while the first request is still in flight."""
     first_may_end = threading.Event()
 
     def first_is_slow(clip: Clip) -> str:
@@ -328,8 +328,8 @@ def test_entries_come_as_they_finish(minute: Path) -> None:
     assert [entry.text for entry in timeline.entries] == [f"segment {n}" for n in range(1, 7)]
 
 
-def test_what_is_iterated_to_its_end_holds_nothing_any_more(minute: Path) -> None:
-    """Without a `with`, too: threads are gone, and the ledger is closed."""
+def test_the_end_of_the_iteration_releases_everything(minute: Path) -> None:
+    """Also without `with` the threads end and the ledger is closed."""
     before = threading.active_count()
     entries = captoolkit.captions(minute, captioner=OwnCaptioner(said), segment="10s")
     assert len(list(entries)) == 6
@@ -337,8 +337,8 @@ def test_what_is_iterated_to_its_end_holds_nothing_any_more(minute: Path) -> Non
     assert len(entries.timeline().entries) == 6
 
 
-def test_answers_under_way_are_waited_for_when_the_account_runs_dry(minute: Path) -> None:
-    """Asking further is hopeless, but what is paid for is in the ledger when that is told."""
+def test_answers_in_flight_are_recorded_before_the_error(minute: Path) -> None:
+    """Answers in flight are paid for: the ledger has them before the error is raised."""
     under_way, told = threading.Event(), threading.Event()
 
     def answer(clip: Clip) -> str:
@@ -357,7 +357,7 @@ def test_answers_under_way_are_waited_for_when_the_account_runs_dry(minute: Path
 
 
 def test_closing_does_not_wait_for_answers_and_the_ledger_still_gets_them(minute: Path) -> None:
-    """A request cannot be called back; its answer is paid for and known to the next run."""
+    """A request in flight is paid for, and the next run finds its answer."""
     asked, answer = threading.Event(), threading.Event()
 
     def slow(clip: Clip) -> str:
@@ -414,7 +414,7 @@ def test_cancelling_a_task_does_not_wait_for_answers(minute: Path) -> None:
 
 
 def test_text_arrives_piece_by_piece(minute: Path) -> None:
-    """With `stream` each piece is an event; without it there are none."""
+    """With `stream` each piece of text is an event; without it there is no such event."""
     events: list[Event] = []
     captoolkit.caption(
         minute,
@@ -436,8 +436,8 @@ def test_text_arrives_piece_by_piece(minute: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [EntryReady, TextArrived], ids=lambda kind: kind.__name__)
-def test_what_on_event_raises_reaches_the_caller(minute: Path, kind: type[Event]) -> None:
-    """Also what it raises in the thread that asks, and whatever it is."""
+def test_exceptions_of_on_event_reach_the_caller(minute: Path, kind: type[Event]) -> None:
+    """An exception of any type, raised in any thread, reaches the caller."""
 
     def raise_it(event: Event) -> None:
         if isinstance(event, kind):
@@ -449,8 +449,8 @@ def test_what_on_event_raises_reaches_the_caller(minute: Path, kind: type[Event]
         )
 
 
-def test_an_answer_is_written_down_though_nobody_can_hear_it(minute: Path) -> None:
-    """A pipe that breaks while text comes does not cost what is paid for already."""
+def test_an_answer_is_recorded_although_on_event_fails(minute: Path) -> None:
+    """An exception while text arrives does not lose the paid answer."""
 
     def break_off(event: Event) -> None:
         if isinstance(event, TextArrived):
@@ -465,7 +465,7 @@ def test_an_answer_is_written_down_though_nobody_can_hear_it(minute: Path) -> No
 
 
 def test_a_ledger_that_fails_costs_no_answer(minute: Path, tmp_path: Path) -> None:
-    """What is paid for is in the timeline even where it can no longer be written down."""
+    """The timeline has the answer even if the ledger cannot record it."""
     path = tmp_path / "ledger.sqlite3"
     events: list[Event] = []
 
@@ -522,7 +522,7 @@ def test_closing_inside_an_event_of_a_worker_ends_the_run(minute: Path) -> None:
 
 
 def test_an_error_of_the_caller_is_no_failed_entry(minute: Path) -> None:
-    """What `on_event` raises during the preparation reaches the caller, whatever its type."""
+    """An exception of `on_event` during the preparation reaches the caller, of any type."""
     mine = UsageError("mine")
 
     def on_event(event: Event) -> None:

@@ -92,7 +92,7 @@ def make(
 
 @pytest.fixture(scope="module")
 def packets(ffmpeg: str) -> Packets:
-    """What a plain ffmpeg finds in a file: each packet's size and checksum, without ADTS heads."""
+    """Size and checksum of each packet as a plain ffmpeg lists them, without ADTS headers."""
 
     def run(path: Path) -> list[Packet]:
         argv = [ffmpeg, "-v", "error", "-i", str(path), "-map", "0:a:0", "-c", "copy"]
@@ -113,7 +113,7 @@ def target(**limits: float) -> Target:
 
 
 def prepared(path: Path, **options: Any) -> tuple[Plan, list[ReadySegment], list[bytes]]:
-    """What becomes of a recording; the segments' files are gone, their bytes are not."""
+    """The plan of a recording and the bytes of its segments."""
     expected = captoolkit.plan(path, **options)
     with captoolkit.prepare(path, **options) as made:
         segments = list(made)
@@ -124,7 +124,7 @@ def prepared(path: Path, **options: Any) -> tuple[Plan, list[ReadySegment], list
 
 
 def written(contents: list[bytes], folder: Path, suffix: str) -> list[Path]:
-    """The segments as files of ours."""
+    """The segments, written to files of the test."""
     paths = [folder / f"piece-{number}.{suffix}" for number in range(len(contents))]
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
@@ -166,7 +166,7 @@ def test_the_pieces_hold_the_very_frames(
 def test_what_fits_moves_out_of_its_container(
     make: Make, packets: Packets, tmp_path: Path, name: str
 ) -> None:
-    """One file of the very frames, and nothing else."""
+    """One file holds exactly the frames of the source."""
     source = make(name)
     plan, segments, contents = prepared(source, target=target())
     assert plan.action is Action.REMUX
@@ -207,7 +207,7 @@ def test_a_piece_begins_where_its_span_says(
 
 @pytest.mark.parametrize("name", ["talk.m4a", "cbr.mp3", "vbr.mp3", "call.amr"])
 def test_no_piece_is_larger_than_the_target_takes(make: Make, name: str) -> None:
-    """Where the bytes allow seven and a half seconds, pieces are of as many bytes at most."""
+    """A limit of bytes bounds each piece, even if longer ones were requested."""
     source = make(name)
     whole = prepared(source, target=target(), segment=SEGMENT_S)[2]
     most = round(sum(map(len, whole)) * 7.5 / LENGTH_S)
@@ -222,7 +222,7 @@ def test_no_piece_is_larger_than_the_target_takes(make: Make, name: str) -> None
 def test_no_piece_lasts_longer_than_the_target_takes(
     make: Make, tmp_path: Path, decoded_samples: Count, name: str, limit_s: float
 ) -> None:
-    """What a decoder makes of a piece, delay and all, stays within the limit."""
+    """The decoded length of a piece, with the codec's delay, stays within the limit."""
     options = {"target": target(max_duration_s=limit_s), "segment": 5}
     plan, _, contents = prepared(make(name), **options)
     assert plan.action is Action.COPY
@@ -231,7 +231,7 @@ def test_no_piece_lasts_longer_than_the_target_takes(
 
 
 def test_as_many_parts_as_are_asked_for(make: Make) -> None:
-    """Parts are counted, whatever their lengths are."""
+    """The number of parts is kept, whatever their lengths."""
     for name, parts in itertools.product(("talk.m4a", "vbr.mp3"), (2, 7)):
         plan, segments, _ = prepared(make(name), target=target(), parts=parts)
         assert (plan.action, len(segments)) == (Action.COPY, parts)
@@ -241,7 +241,7 @@ def test_as_many_parts_as_are_asked_for(make: Make) -> None:
 
 
 def encoded(path: Path, **options: Any) -> Plan:
-    """The plan for what is prepared by encoding it."""
+    """The plan of a preparation that encodes."""
     plan, segments, _ = prepared(path, **options)
     assert plan.action is Action.ENCODE
     assert plan.encoding is not None
@@ -250,7 +250,7 @@ def encoded(path: Path, **options: Any) -> Plan:
 
 
 def he_aac(make: Make, convert: Convert, tmp_path: Path) -> Path:
-    """An AAC of 24 kHz whose container says that it is to be decoded to 48 kHz."""
+    """An AAC of 24 kHz in a container that declares 48 kHz."""
     path = convert(make("talk.m4a"), tmp_path / "he.m4a", [*AAC.split(), "-ar", "24000"])
     content = path.read_bytes()
     assert content.count(SBR_OFF) == 1
@@ -259,7 +259,7 @@ def he_aac(make: Make, convert: Convert, tmp_path: Path) -> Path:
 
 
 def junky_mp3(make: Make, convert: Convert, tmp_path: Path) -> Path:
-    """An MP3 with four hundred bytes in the middle that are no frame."""
+    """An MP3 with 400 bytes in the middle that belong to no frame."""
     content = make("bare.mp3").read_bytes()
     path = tmp_path / "junky.mp3"
     path.write_bytes(content[:40_000] + b"junk" * 100 + content[40_000:])
@@ -273,7 +273,7 @@ untrusted = pytest.mark.parametrize("spoilt", [he_aac, junky_mp3])
 def test_what_cannot_be_trusted_is_encoded(
     make: Make, convert: Convert, tmp_path: Path, spoilt: Callable[[Make, Convert, Path], Path]
 ) -> None:
-    """Frames at half the rate that a decoder gives, or with junk among them, are not kept."""
+    """Frames at half the decoder's rate, and frames with junk among them, are encoded instead."""
     path = spoilt(make, convert, tmp_path)
     plan = encoded(path, target=target(), segment=SEGMENT_S)
     assert len(plan.spans) == COUNT
@@ -285,7 +285,7 @@ def test_what_cannot_be_trusted_is_encoded(
 def test_the_plan_says_why_frames_are_not_trusted(
     make: Make, convert: Convert, tmp_path: Path, spoilt: Callable[[Make, Convert, Path], Path]
 ) -> None:
-    """Who expects a copy is told why the sound is encoded instead."""
+    """The reasons say why the sound is encoded instead of copied."""
     path = spoilt(make, convert, tmp_path)
     plan = captoolkit.plan(path, target=target(), segment=SEGMENT_S)
     assert any("frames" in reason for reason in plan.reasons)
@@ -294,7 +294,7 @@ def test_the_plan_says_why_frames_are_not_trusted(
 def test_a_truncated_mp3_is_prepared_up_to_its_end(
     make: Make, tmp_path: Path, decoded_samples: Count
 ) -> None:
-    """What is there of it comes out, and no more is said of it."""
+    """The complete part is copied without a further message."""
     path = tmp_path / "torn.mp3"
     path.write_bytes(make("cbr.mp3").read_bytes()[: 25 * 8_000 + 77])
     plan, segments, _ = prepared(path, target=target(), segment=SEGMENT_S)
@@ -321,7 +321,7 @@ def test_stereo_that_cancels_is_not_copied(
     ids=lambda wish: next(iter(wish)),
 )
 def test_a_wish_for_other_sound_is_no_copy(make: Make, wish: dict[str, Any]) -> None:
-    """Whoever asks for a format or a rate gets it, not the frames that are there."""
+    """A requested format or rate is encoded instead of copied."""
     plan = encoded(make("talk.m4a"), target=target(), segment=SEGMENT_S, **wish)
     assert plan.encoding is not None
     for name, value in wish.items():
@@ -329,13 +329,13 @@ def test_a_wish_for_other_sound_is_no_copy(make: Make, wish: dict[str, Any]) -> 
 
 
 def test_a_wish_for_the_format_that_it_is_keeps_the_frames(make: Make) -> None:
-    """AAC is AAC: nothing has to be encoded for it."""
+    """The source's own codec as the requested format is still a copy."""
     plan, _, _ = prepared(make("talk.m4a"), target=target(), format="aac")
     assert plan.action is Action.REMUX
 
 
 def test_segments_longer_than_the_frames_allow_are_encoded(make: Make) -> None:
-    """Where the bytes hold five seconds of frames and ten are asked for, frames are not kept."""
+    """If the byte limit holds half of a requested segment, the sound is encoded."""
     source = make("cbr.mp3")
     options = {"target": target(max_bytes_base64=5 * 8_000), "segment": SEGMENT_S}
     plan, segments, contents = prepared(source, **options)
@@ -352,7 +352,7 @@ def test_segments_longer_than_the_frames_allow_are_encoded(make: Make) -> None:
 def test_silence_is_left_out_to_the_frame(
     sound: NDArray[np.float32], tmp_path: Path, convert: Convert, packets: Packets, name: str
 ) -> None:
-    """Of fifteen silent seconds at most a frame is in a piece beyond what the plan keeps."""
+    """Of fifteen silent seconds a piece holds at most one frame more than planned."""
     hush = silence(15, rate_hz=RATE_HZ)
     gapped = np.concatenate([sound[: 8 * RATE_HZ], hush, sound[: 5 * RATE_HZ]])
     wav = write_wav(tmp_path / "gap.wav", gapped, rate_hz=RATE_HZ)
@@ -382,7 +382,7 @@ def test_silence_is_left_out_to_the_frame(
 
 @pytest.mark.parametrize("name", ["talk.m4a", "cbr.mp3"])
 def test_closing_early_leaves_no_file(make: Make, name: str) -> None:
-    """Who has heard enough leaves nothing behind, and the source as it was."""
+    """Closing early leaves no file and does not change the source."""
     source = make(name)
     before = source.read_bytes(), source.stat().st_mtime_ns
     with captoolkit.prepare(source, target=target(), segment=SEGMENT_S) as made:
@@ -395,7 +395,7 @@ def test_closing_early_leaves_no_file(make: Make, name: str) -> None:
 
 
 def test_only_segments_and_a_manifest_are_saved(make: Make, tmp_path: Path) -> None:
-    """Of the stream that was unwrapped, and of what was decoded around cuts, nothing remains."""
+    """No file of the extracted stream or of the sound around cuts remains."""
     source = make("talk.mkv")
     before = source.read_bytes()
     with captoolkit.prepare(source, target=target(), segment=SEGMENT_S) as made:

@@ -18,7 +18,7 @@ from tests.support.media_values import CAPTIONER, media, track
 
 
 def hashing_threads() -> list[threading.Thread]:
-    """The threads that still hash."""
+    """The running threads that hash."""
     return [thread for thread in threading.enumerate() if thread.name == "captoolkit-hash"]
 
 
@@ -33,14 +33,14 @@ def hashing_threads() -> list[threading.Thread]:
     ],
 )
 def test_names_sort_as_their_numbers(index: int, segments: int, name: str) -> None:
-    """Numbers are as wide as the last one is expected to be, at least three digits."""
+    """All numbers have as many digits as the last one, at least three."""
     assert segment_name("talk", index, segments, ".mp3") == name
 
 
 @pytest.mark.parametrize("stem", ["talk", "a.b", "会议 %d", "(x|y)+", "-i"])
 @pytest.mark.parametrize("index", [1, 999, 1_000, 12_345])
-def test_its_own_names_are_known_again(stem: str, index: int) -> None:
-    """Whatever the stem, it is taken as it is written."""
+def test_segment_names_are_recognised(stem: str, index: int) -> None:
+    """The stem is matched literally."""
     assert is_segment_name(segment_name(stem, index, 20, ".mp3"), stem)
 
 
@@ -60,13 +60,13 @@ def test_its_own_names_are_known_again(stem: str, index: int) -> None:
         "talk.001.mp3\n",
     ],
 )
-def test_other_names_are_not(name: str) -> None:
-    """What nobody here would call a segment is a stranger's file."""
+def test_other_names_are_not_recognised(name: str) -> None:
+    """Names of other forms are not segments."""
     assert not is_segment_name(name, "talk")
 
 
-def test_a_job_names_and_describes_what_is_made(tmp_path: Path) -> None:
-    """Name, place, size and digest are those of the file that lies there."""
+def test_a_job_names_and_describes_segments(tmp_path: Path) -> None:
+    """Name, path, size and digest are those of the file."""
     sound = track(6)
     plan = make_plan(
         media(sound), sound, CAPTIONER, options=ParsedOptions(format="mp3", segment_s=Fraction(1))
@@ -84,8 +84,8 @@ def test_a_job_names_and_describes_what_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, 3 * CHUNK_BYTES + 1])
-def test_a_source_is_hashed_aside(tmp_path: Path, size: int) -> None:
-    """The digest is that of the whole file, whatever its length, and can be asked for again."""
+def test_the_hash_of_a_source(tmp_path: Path, size: int) -> None:
+    """The digest covers the whole file of any length, and `result` can be called again."""
     path = tmp_path / "source"
     path.write_bytes(b"x" * size)
     with Supervisor(jobs=1) as supervisor:
@@ -96,8 +96,8 @@ def test_a_source_is_hashed_aside(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("missing", ["nothing", "folder"])
-def test_a_source_that_cannot_be_read_is_told(tmp_path: Path, missing: str) -> None:
-    """The fault of the thread is raised where the digest is asked for, and names the file."""
+def test_a_source_that_cannot_be_read_is_an_error(tmp_path: Path, missing: str) -> None:
+    """`result` raises the error of the thread, and the error names the file."""
     (tmp_path / "folder").mkdir()
     with Supervisor(jobs=1) as supervisor:
         hashing = Hashing(tmp_path / missing, supervisor)
@@ -118,7 +118,7 @@ def test_hashing_ends_with_its_supervisor(tmp_path: Path) -> None:
 
 
 def test_a_stopped_hash_does_not_pass_for_a_whole_one(tmp_path: Path) -> None:
-    """The digest of a part is no digest of the source: there is none, and it is empty."""
+    """A digest of only a part of the source is not returned: the result is empty."""
     path = tmp_path / "source"
     with path.open("wb") as stream:
         stream.truncate(1 << 40)  # takes no room on the disk, and an hour to read

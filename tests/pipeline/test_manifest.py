@@ -119,7 +119,7 @@ def test_manifest_has_the_agreed_form() -> None:
 
 
 def test_untouched_file_is_described_as_it_was() -> None:
-    """Without an encoding of our own the manifest gives the source's."""
+    """Without an encoding the manifest has the source's codec and rate."""
     document = rendered(planned(10, container="wav", codec="pcm_s24le"))
     assert document["action"] == "pass-through"
     assert document["encoding"] == {
@@ -132,7 +132,7 @@ def test_untouched_file_is_described_as_it_was() -> None:
 
 
 def test_times_have_six_decimals_and_find_their_samples() -> None:
-    """Each edge is printed once with six decimals, from which its sample is found again."""
+    """Six decimals identify the sample of each edge."""
     plan = planned(Fraction(5_000_000, 44_100) * 50)
     text = manifest.render(plan, source_of(plan), segments_of(plan))
     found = re.findall(r'"(start|end)_s": ([0-9.]+)', text)
@@ -144,7 +144,7 @@ def test_times_have_six_decimals_and_find_their_samples() -> None:
 
 @pytest.mark.parametrize("stem", ["night", '"q" \n\x1b[2J', "说\u2028", "12:30", "a\udcff"])
 def test_names_are_read_back(stem: str) -> None:
-    """The names of the files, whatever is in them, are found in the manifest."""
+    """File names with any characters are read back from the manifest."""
     plan = planned(2460)
     text = manifest.render(plan, source_of(plan), segments_of(plan, stem=stem))
     assert set(manifest.hashes(text)) == {f"{stem}.001.mp3", f"{stem}.002.mp3"}
@@ -153,7 +153,7 @@ def test_names_are_read_back(stem: str) -> None:
 @given(names=st.lists(NAMES, max_size=6))
 @settings(deadline=None)
 def test_no_name_leads_elsewhere(names: list[str]) -> None:
-    """Only names that lie in the manifest's own folder are given, and all of those."""
+    """All names of the manifest's own folder are returned, and no others."""
     text = json.dumps({"segments": [{"file": name, "sha256": "0"} for name in names]})
     found = set(manifest.hashes(text))
     assert found <= set(names)
@@ -166,7 +166,7 @@ def test_no_name_leads_elsewhere(names: list[str]) -> None:
 @given(JSON_LIKE)
 @settings(deadline=None)
 def test_any_document_gives_plain_names(document: object) -> None:
-    """Whatever JSON is there, nothing but names comes out, and no error."""
+    """Any JSON gives plain names and hashes, and no error."""
     for name in set(manifest.hashes(json.dumps(document))):
         assert Path(name).name == name
 
@@ -181,5 +181,5 @@ def test_any_document_gives_plain_names(document: object) -> None:
     ],
 )
 def test_no_manifest_names_no_files(text: str) -> None:
-    """A text that is no manifest lists nothing."""
+    """A text that is not a manifest has no files."""
     assert set(manifest.hashes(text)) == set()

@@ -37,7 +37,7 @@ def mp3(tmp_path_factory: pytest.TempPathFactory, convert: Convert) -> Path:
 
 
 def threads() -> list[str]:
-    """The threads of ours that run."""
+    """The names of captoolkit's running threads."""
     return [one.name for one in threading.enumerate() if one.name.startswith("captoolkit")]
 
 
@@ -61,7 +61,7 @@ class Closer:
 def test_closing_in_an_event_leaves_nothing(
     mp3: Path, spool: Path, kind: type[Event], number: int
 ) -> None:
-    """When the loop has ended no thread is at work, and what threads wrote until then is gone."""
+    """When the loop has ended no thread runs, and the files of the threads are removed."""
     cancel = Closer(kind, number)
     cancel.work = prepare(mp3, segment="2s", jobs=8, on_event=cancel)
     with pytest.raises(UsageError, match="is closed"):
@@ -72,7 +72,7 @@ def test_closing_in_an_event_leaves_nothing(
 
 @pytest.mark.parametrize("options", [{"segment": "2s"}, {"format": "wav"}, {}])
 def test_closing_before_the_work_begins(mp3: Path, spool: Path, options: dict[str, Any]) -> None:
-    """Closed as soon as it says that it starts, it does nothing, and says that it is closed."""
+    """Closed inside `Started`, it does no work and raises that it is closed."""
     told: list[Event] = []
     cancel = Closer(Started)
 
@@ -116,7 +116,7 @@ def test_several_threads_see_all_segments(mp3: Path, options: dict[str, Any]) ->
 def test_asking_for_a_segment_inside_an_event_does_not_hang(
     mp3: Path, options: dict[str, Any]
 ) -> None:
-    """Progress is told by who makes the segment: waiting for one there is refused."""
+    """A callback that waits for a segment is refused, because the worker waits for the callback."""
     works: list[Prepared] = []
 
     def greedy(event: Event) -> None:
@@ -131,7 +131,7 @@ def test_asking_for_a_segment_inside_an_event_does_not_hang(
 def test_closing_ends_the_ffmpeg_that_unwraps(
     tmp_path: Path, mp3: Path, convert: Convert, spool: Path
 ) -> None:
-    """Closed by another thread while frames leave their container, a preparation is just closed."""
+    """Closing in another thread ends the ffmpeg that extracts frames; the error says closed."""
     bare = convert(mp3, tmp_path / "bare.mp3", ["-c", "copy", "-write_xing", "0"])
     whole = tmp_path / "whole.mp3"
     whole.write_bytes(bare.read_bytes() * 20)

@@ -30,7 +30,7 @@ def segment(tmp_path: Path) -> ReadySegment:
 
 
 def test_a_segment_follows_its_folder(segment: ReadySegment, tmp_path: Path) -> None:
-    """When the folder's place changes, so does the segment's path."""
+    """When the folder moves, the segment's path changes."""
     assert segment.path == tmp_path / "talk.001.wav"
     (tmp_path / "final").mkdir()
     segment.path.rename(tmp_path / "final" / segment.file)
@@ -40,13 +40,13 @@ def test_a_segment_follows_its_folder(segment: ReadySegment, tmp_path: Path) -> 
 
 
 def test_segments_are_compared_by_what_they_are(segment: ReadySegment, tmp_path: Path) -> None:
-    """Where a file lies is no part of what it is."""
+    """The folder is no part of a segment's equality."""
     assert dataclasses.replace(segment, folder=Folder(tmp_path / "other")) == segment
 
 
 @pytest.mark.parametrize("media_type", ["", "audio/wav"])
 def test_the_data_uri_is_the_file(segment: ReadySegment, media_type: str) -> None:
-    """The URI holds the bytes in one line of Base64, and no media type unless asked."""
+    """The URI holds the bytes in one line of Base64; the media type is optional."""
     head, _, body = segment.data_uri(media_type).partition(",")
     assert head == f"data:{media_type};base64"
     assert base64.b64decode(body, validate=True) == segment.path.read_bytes()
@@ -69,14 +69,14 @@ def test_the_samples_come_as_an_audiosegment(segment: ReadySegment) -> None:
 
 
 def test_the_samples_come_block_by_block(segment: ReadySegment) -> None:
-    """Listening may stop at any time, and leaves nothing running."""
+    """Decoding can stop at any time and leaves no process."""
     with segment.samples() as blocks:
         assert next(iter(blocks)).shape == (12_000, 2)
     assert not has_children()
 
 
 def test_a_segment_that_is_gone_says_so(segment: ReadySegment) -> None:
-    """After its preparation is closed a segment has no samples any more."""
+    """After its preparation is closed a segment has no samples."""
     segment.path.unlink()
     with pytest.raises(SourceNotFoundError):
         segment.to_array()

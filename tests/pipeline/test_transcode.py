@@ -45,7 +45,7 @@ MEANWHILE_S = 10.0  # nothing here takes so long unless it hangs
 
 @pytest.fixture(autouse=True)
 def every_worker_ends() -> Iterator[None]:
-    """No test here may leave a thread behind, or find those of another."""
+    """No test leaves a thread of captoolkit."""
     assert workers() == []
     yield
     gc.collect()
@@ -74,7 +74,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory, sound: NDArray[np.int16]) -> 
 
 @pytest.fixture(scope="module")
 def ogg(talk: Path, convert: Convert) -> Path:
-    """The sound as an Ogg, in which it cannot."""
+    """The sound as an Ogg, in which a decoder cannot seek exactly."""
     return convert(talk, talk.with_suffix(".ogg"), ["-c:a", "libvorbis", "-q:a", "5"])
 
 
@@ -89,7 +89,7 @@ def gapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A soft tone of 12 s, as long a silence, and noise ten times a second: AAC overshoots."""
+    """A soft tone and a silence of 12 s each, then bursts of noise that AAC encodes too large."""
     hushed = noise(12, rate_hz=RATE_HZ, amplitude=0.9)
     hushed[(np.arange(len(hushed)) // (RATE_HZ // 20)) % 2 == 1] = 0
     path = tmp_path_factory.mktemp("restless") / "restless.flac"
@@ -101,7 +101,7 @@ def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def workers() -> list[str]:
-    """The threads of the workshop that are still there."""
+    """The names of captoolkit's running threads."""
     names = (thread.name for thread in threading.enumerate())
     return [name for name in names if name.startswith("captoolkit")]
 
@@ -115,13 +115,13 @@ def edges(segments: list[ReadySegment]) -> list[int]:
 
 
 def made(path: Path, **options: Any) -> list[tuple[str, Span, bytes]]:
-    """The segments of a recording, all that can be said of them."""
+    """Name, span and bytes of each segment of a recording."""
     with prepare(path, **options) as prepared:
         return [(one.file, one.source_span, one.read_bytes()) for one in prepared]
 
 
 def tight(bit_rate: int, *, length_s: float = 12.7) -> dict[str, Any]:
-    """Wishes for AAC, from a service that takes what so many seconds are expected to come to."""
+    """Options for AAC and a target whose limit is the expected size of so many seconds."""
     most = encodings.file_bytes(aac(bit_rate, 24_000), round(length_s * 24_000))
     target = service(accepts={"aac": ("aac",)}, max_bytes_upload=most)
     return {
@@ -146,7 +146,7 @@ def tight(bit_rate: int, *, length_s: float = 12.7) -> dict[str, Any]:
 def test_the_result_does_not_depend_on_the_jobs(
     talk: Path, wish: dict[str, Any], jobs: tuple[int, ...]
 ) -> None:
-    """However many work at once, the same file gives the same segments to the byte."""
+    """The bytes of the segments do not depend on `jobs`."""
     with prepare(talk, **wish) as prepared:
         assert len(runs(prepared.plan.spans)) > 1
     alone, *together = (made(talk, jobs=at_once, **wish) for at_once in jobs)
@@ -156,7 +156,7 @@ def test_the_result_does_not_depend_on_the_jobs(
 def test_a_long_run_ends_although_it_has_few_segments(
     tmp_path: Path, sound: NDArray[np.int16]
 ) -> None:
-    """Long segments are made in runs as well, and these too come out the same."""
+    """Long segments are divided into runs as well, and do not depend on `jobs`."""
     path = tmp_path / "long.flac"
     soundfile.write(str(path), np.tile(sound, 4), RATE_HZ)
     wish: dict[str, Any] = {"format": "wav", "segment": 120}
@@ -170,7 +170,7 @@ def test_a_long_run_ends_although_it_has_few_segments(
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_runs_tile_the_recording(talk: Path, sound: NDArray[np.int16], jobs: int) -> None:
-    """Where one run ends and the next begins, no sample is lost, doubled or changed."""
+    """No sample between two runs is lost, doubled or changed."""
     with prepare(talk, jobs=jobs, **PIECES) as prepared:
         assert [len(run) for run in runs(prepared.plan.spans)] == [RUN_SEGMENTS, RUN_SEGMENTS, 8]
         segments = list(prepared)
@@ -182,7 +182,7 @@ def test_runs_tile_the_recording(talk: Path, sound: NDArray[np.int16], jobs: int
 
 
 def test_every_cut_lies_in_its_pause(talk: Path) -> None:
-    """Those between two runs are as good as those within one."""
+    """Cuts between two runs lie in pauses, as those within a run do."""
     with prepare(talk, jobs=2, **PIECES) as prepared:
         cuts = edges(list(prepared))[1:-1]
     missed = [
@@ -194,7 +194,7 @@ def test_every_cut_lies_in_its_pause(talk: Path) -> None:
 
 
 def test_a_recording_without_seeking_is_cut_alike(talk: Path, ogg: Path) -> None:
-    """An Ogg is decoded in one go, into as many segments with cuts in the same pauses."""
+    """An Ogg is decoded once, into as many segments with cuts in the same pauses."""
     with prepare(talk, jobs=2, **PIECES) as prepared:
         expected = edges(list(prepared))
     with prepare(ogg, jobs=2, **PIECES) as prepared:
@@ -205,7 +205,7 @@ def test_a_recording_without_seeking_is_cut_alike(talk: Path, ogg: Path) -> None
 
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_progress_grows_to_the_whole(talk: Path, jobs: int) -> None:
-    """Whoever listens hears of each second once, whoever decoded it, and of segments in order."""
+    """Progress counts each second once, and segments are reported in order."""
     events: list[Event] = []
     with prepare(talk, jobs=jobs, on_event=events.append, **PIECES) as prepared:
         segments = list(prepared)
@@ -224,7 +224,7 @@ def test_progress_grows_to_the_whole(talk: Path, jobs: int) -> None:
 def test_closing_early_is_prompt_and_leaves_nothing(
     talk: Path, jobs: int, wish: FormatName
 ) -> None:
-    """Who has heard enough after a segment waits for nobody."""
+    """Closing after the first segment is quick and leaves no thread, process or file."""
     with prepare(talk, format=wish, segment=SEGMENT_S, jobs=jobs) as prepared:
         first = next(iter(prepared))
         assert workers()
@@ -237,10 +237,10 @@ def test_closing_early_is_prompt_and_leaves_nothing(
 
 @pytest.mark.parametrize("jobs", [1, 4])
 @pytest.mark.parametrize("count", [1, 20, 100])
-def test_what_on_event_raises_in_a_worker_reaches_the_caller(
+def test_exceptions_of_on_event_in_a_worker_reach_the_caller(
     talk: Path, jobs: int, count: int
 ) -> None:
-    """The very exception arrives where the segments are taken; nothing runs on."""
+    """The consumer gets the same exception object; no thread or process goes on."""
     fault, seen, where = ZeroDivisionError("mine"), itertools.count(1), []
 
     def on_event(event: Event) -> None:
@@ -261,8 +261,8 @@ def test_what_on_event_raises_in_a_worker_reaches_the_caller(
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_what_is_dropped_ends(talk: Path, jobs: int) -> None:
-    """Without `close` and without anybody who holds it, the work ends all the same."""
+def test_a_dropped_preparation_ends(talk: Path, jobs: int) -> None:
+    """An object that is dropped without `close` ends its work."""
     prepared = prepare(talk, format="mp3", segment=SEGMENT_S, jobs=jobs)
     next(iter(prepared))
     assert workers()
@@ -273,7 +273,7 @@ def test_what_is_dropped_ends(talk: Path, jobs: int) -> None:
 
 
 def test_a_program_may_end_in_the_middle(talk: Path) -> None:
-    """What is left open does not keep a program from ending, nor make it complain."""
+    """An open preparation neither keeps a program alive nor prints a message."""
     code = (
         "import sys, captoolkit\n"
         "prepared = captoolkit.prepare(sys.argv[1], format='mp3', segment=5, jobs=2)\n"
@@ -289,7 +289,7 @@ def test_a_program_may_end_in_the_middle(talk: Path) -> None:
 def test_closing_from_another_thread_ends_the_loop(
     talk: Path, jobs: int, after: int, pause_s: float
 ) -> None:
-    """Whoever iterates gets one UsageError that says so, soon, and nothing is left."""
+    """The consumer soon gets one UsageError, and no thread or process is left."""
     prepared = prepare(talk, format="mp3", segment=SEGMENT_S, jobs=jobs)
     faults: list[BaseException] = []
     reached = threading.Event()
@@ -318,8 +318,8 @@ def test_closing_from_another_thread_ends_the_loop(
 # ---------------------------------------------------------------------------- what is too large
 
 
-def test_a_segment_that_is_too_large_is_made_anew(restless: Path, tmp_path: Path) -> None:
-    """Only what overshoots is encoded smaller; the caller and the manifest are told."""
+def test_a_segment_that_is_too_large_is_encoded_again(restless: Path, tmp_path: Path) -> None:
+    """Only the segment that is too large is encoded again; an event and the manifest say so."""
     events: list[Event] = []
     with prepare(restless, on_event=events.append, **tight(32_000)) as prepared:
         most = prepared.plan.max_segment_bytes
@@ -344,8 +344,8 @@ def test_a_segment_that_is_too_large_is_made_anew(restless: Path, tmp_path: Path
     assert manifest["encoding"]["bit_rate"] == 32_000
 
 
-def test_what_fits_is_not_made_anew(restless: Path) -> None:
-    """With room enough nothing is replaced."""
+def test_a_segment_that_fits_is_kept(restless: Path) -> None:
+    """Segments within the limit are not encoded again."""
     events: list[Event] = []
     options = tight(32_000, length_s=60.0)
     with prepare(restless, on_event=events.append, **options) as prepared:
@@ -367,7 +367,7 @@ def test_when_nothing_smaller_is_left_it_is_an_error(restless: Path, tmp_path: P
 
 
 def test_flacs_behind_one_another_lose_nothing_where_they_change(tmp_path: Path) -> None:
-    """A stereo FLAC that goes on as mono is all there, but for what a resampler holds back."""
+    """A stereo FLAC that continues as mono loses only the resampler's delay."""
     one, other = tmp_path / "1.flac", tmp_path / "2.flac"
     soundfile.write(one, np.repeat(tone(5.0, rate_hz=44_100), 2, axis=1), 44_100)
     soundfile.write(other, tone(5.0, rate_hz=44_100), 44_100)
@@ -379,7 +379,7 @@ def test_flacs_behind_one_another_lose_nothing_where_they_change(tmp_path: Path)
 
 
 def test_no_number_in_a_float_becomes_silence(tmp_path: Path, convert: Convert) -> None:
-    """Where a lossless float says NaN or Inf, the WAV holds nothing and the rest is as it was."""
+    """NaN and Inf in a lossless float become silence; all other samples stay."""
     sound = tone(2.0, rate_hz=RATE_HZ, amplitude=0.5)
     sound[1000], sound[2000], sound[3000] = np.nan, np.inf, -np.inf
     source = tmp_path / "a.wav"
@@ -399,7 +399,7 @@ def test_no_number_in_a_float_becomes_silence(tmp_path: Path, convert: Convert) 
 def test_a_sound_that_ends_before_it_should_is_made_as_far_as_it_goes(
     talk: Path, tmp_path: Path
 ) -> None:
-    """What was cut off after it was looked at costs its missing part and nothing else."""
+    """A file that was truncated after the plan gives the sound that is left."""
     path = tmp_path / "cut.flac"
     path.write_bytes(talk.read_bytes())
     with prepare(path, format="mp3", jobs=2) as prepared:
@@ -412,8 +412,8 @@ def test_a_sound_that_ends_before_it_should_is_made_as_far_as_it_goes(
     assert len(sound) / rate_hz == pytest.approx(segment.source_span.duration_s, abs=0.01)
 
 
-def test_a_segment_of_its_own_that_is_too_large_is_made_anew(talk: Path) -> None:
-    """The next encoding takes its place, as it does for one of many."""
+def test_a_single_segment_that_is_too_large_is_encoded_again(talk: Path) -> None:
+    """A single segment that is too large gets the next encoding as well."""
     events: list[Event] = []
     planned = mp3(32_000, 16_000)
     expected = encodings.file_bytes(planned, LENGTH_S * RATE_HZ)
@@ -437,7 +437,7 @@ def test_a_segment_of_its_own_that_is_too_large_is_made_anew(talk: Path) -> None
 def test_silences_are_skipped(
     gapped: Path, tmp_path: Path, convert: Convert, suffix: str, wish: FormatName
 ) -> None:
-    """The tones come out, on the source's clock, and the manifest says what was left out."""
+    """The tones keep the source's clock, and the manifest lists the skipped silence."""
     path = gapped
     if suffix == "ogg":
         path = convert(gapped, tmp_path / "gapped.ogg", ["-c:a", "libvorbis", "-q:a", "5"])
@@ -471,7 +471,7 @@ def test_silences_are_skipped(
 
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_silences_at_the_ends_are_skipped(tmp_path: Path, jobs: int) -> None:
-    """What is left out before the first and after the last segment is no part of any."""
+    """Skipped silences at the start and the end belong to no segment."""
     path = tmp_path / "ends.flac"
     hush, voice = silence(15, rate_hz=RATE_HZ), tone(5, rate_hz=RATE_HZ)
     soundfile.write(str(path), np.concatenate([hush, voice, hush]), RATE_HZ)

@@ -36,12 +36,12 @@ def planned(*, samples: int = 6 * RATE_HZ) -> Plan:
 
 
 def second(encoding: Encoding) -> Sound:
-    """A second of noise as an encoding takes it."""
+    """A second of noise at an encoding's rate and channels."""
     return noise(1.0, rate_hz=encoding.sample_rate_hz)
 
 
 def span(start_samples: int, end_samples: int) -> Span:
-    """A stretch of a source."""
+    """A span of a source."""
     return Span(start_samples=start_samples, end_samples=end_samples, rate_hz=RATE_HZ)
 
 
@@ -51,11 +51,11 @@ def seconds(count: int) -> tuple[Span, ...]:
 
 
 def refuse(index: int, source_span: Span) -> None:
-    """Make nothing anew: nothing is expected to come out too large."""
+    """Fail: no segment is expected to be too large."""
     raise AssertionError(f"segment {index} is to be made anew, {source_span}")
 
 
-def a_bench(
+def open_writers(
     folder: Path,
     encoding: Encoding,
     *spans: Span,
@@ -63,7 +63,7 @@ def a_bench(
     first: int = 1,
     remake: Remake = refuse,
 ) -> SegmentWriters:
-    """A bench in a folder, for a run of those spans; six seconds if there are none."""
+    """Segment writers in a folder for a run of those spans, by default six seconds."""
     spans = spans or seconds(6)
     plan = dataclasses.replace(plan or planned(), suffix=encoding.format)
     job = Job(plan=plan, source=folder / "talk.flac", folder=Folder(folder), stem="talk")
@@ -78,22 +78,22 @@ def a_bench(
 
 
 def finishing_threads() -> list[str]:
-    """The threads of benches that are still there."""
+    """The running threads of segment writers."""
     names = (thread.name for thread in threading.enumerate())
     return [name for name in names if name.startswith("captoolkit")]
 
 
 @pytest.mark.parametrize("encoding", FORMATS.values(), ids=FORMATS)
 def test_pieces_become_described_files_in_order(tmp_path: Path, encoding: Encoding) -> None:
-    """Each piece is a file of its own, told with its digest, its size and its place."""
+    """Each segment is a file, described with its digest, its size and its span."""
     blocks = np.array_split(second(encoding), 3)
-    with a_bench(tmp_path, encoding) as bench:
+    with open_writers(tmp_path, encoding) as writers:
         for piece in range(6):
             for block in blocks:
-                bench.write(piece, block)
-        segments = list(bench.finished(wait=True))
+                writers.write(piece, block)
+        segments = list(writers.finished(wait=True))
 
-    assert bench.samples == 6 * encoding.sample_rate_hz
+    assert writers.samples == 6 * encoding.sample_rate_hz
     assert [segment.index for segment in segments] == [1, 2, 3, 4, 5, 6]
     assert tuple(segment.source_span for segment in segments) == seconds(6)
     for segment in segments:
@@ -105,23 +105,23 @@ def test_pieces_become_described_files_in_order(tmp_path: Path, encoding: Encodi
 
 
 def test_a_later_run_has_its_own_numbers_and_places(tmp_path: Path) -> None:
-    """Samples that begin in the middle of a source are told where they lie in it."""
-    with a_bench(tmp_path, MP3, *seconds(6)[3:], first=4) as bench:
+    """A run that begins in the middle of a source has spans on the source's clock."""
+    with open_writers(tmp_path, MP3, *seconds(6)[3:], first=4) as writers:
         for piece in range(3):
-            bench.write(piece, second(MP3))
-        segments = list(bench.finished(wait=True))
+            writers.write(piece, second(MP3))
+        segments = list(writers.finished(wait=True))
     assert [segment.index for segment in segments] == [4, 5, 6]
     assert tuple(segment.source_span for segment in segments) == seconds(6)[3:]
 
 
 def test_what_is_skipped_becomes_no_file(tmp_path: Path) -> None:
-    """The sound between two segments goes by, and the second one is where it was."""
+    """The skipped sound between two segments counts for the span of the second."""
     spans = seconds(4)[0], seconds(4)[3]
-    with a_bench(tmp_path, MP3, *spans) as bench:
+    with open_writers(tmp_path, MP3, *spans) as writers:
         for part, length_s in ((0, 1), (1, 2), (2, 1)):
             for _ in range(length_s):
-                bench.write(part, second(MP3))
-        segments = list(bench.finished(wait=True))
+                writers.write(part, second(MP3))
+        segments = list(writers.finished(wait=True))
     assert [(segment.index, segment.source_span) for segment in segments] == [
         (1, spans[0]),
         (2, spans[1]),
@@ -130,102 +130,102 @@ def test_what_is_skipped_becomes_no_file(tmp_path: Path) -> None:
 
 
 def test_sound_that_goes_on_has_segments_of_its_own(tmp_path: Path) -> None:
-    """Parts beyond the last that was planned are counted on."""
-    with a_bench(tmp_path, MP3, *seconds(1)) as bench:
+    """Parts after the last planned one get further numbers."""
+    with open_writers(tmp_path, MP3, *seconds(1)) as writers:
         for part in range(3):
-            bench.write(part, second(MP3))
-        segments = list(bench.finished(wait=True))
+            writers.write(part, second(MP3))
+        segments = list(writers.finished(wait=True))
     assert [segment.index for segment in segments] == [1, 2, 3]
     assert tuple(segment.source_span for segment in segments) == seconds(3)
 
 
 def test_only_finished_pieces_are_handed_out(tmp_path: Path) -> None:
-    """The piece being written is nobody's yet, and each is handed out once."""
-    with a_bench(tmp_path, MP3) as bench:
-        bench.write(0, second(MP3))
-        assert list(bench.finished(wait=False)) == []
-        bench.write(1, second(MP3))
-        first = list(bench.finished(wait=False))
-        rest = list(bench.finished(wait=True))
+    """A segment is returned once, and only after it is finished."""
+    with open_writers(tmp_path, MP3) as writers:
+        writers.write(0, second(MP3))
+        assert list(writers.finished(wait=False)) == []
+        writers.write(1, second(MP3))
+        first = list(writers.finished(wait=False))
+        rest = list(writers.finished(wait=True))
         assert [segment.index for segment in first + rest] == [1, 2]
-        assert list(bench.finished(wait=True)) == []
+        assert list(writers.finished(wait=True)) == []
 
 
 def test_those_that_wait_to_be_taken_are_few(tmp_path: Path) -> None:
-    """Whoever does not take finished pieces is made to: encoders do not pile up."""
-    with a_bench(tmp_path, MP3) as bench:
+    """A consumer that takes no finished segments is made to wait: encoders do not accumulate."""
+    with open_writers(tmp_path, MP3) as writers:
         taken = []
         for piece in range(6):
-            bench.write(piece, second(MP3))
-            taken += list(bench.finished(wait=False))
+            writers.write(piece, second(MP3))
+            taken += list(writers.finished(wait=False))
             assert piece - len(taken) <= 2
-        taken += list(bench.finished(wait=True))
+        taken += list(writers.finished(wait=True))
     assert [segment.index for segment in taken] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("off", [-40, -1, 0, 1, 40])
 def test_the_end_is_the_sources_own_end(tmp_path: Path, off: int) -> None:
-    """Resampling may round the length by a little; the last span ends where the source does."""
+    """Resampling may round the length; the last span still ends with the source."""
     whole = span(0, RATE_HZ + off)
-    with a_bench(tmp_path, MP3, whole) as bench:
-        bench.write(0, second(MP3))
-        (segment,) = bench.finished(wait=True)
+    with open_writers(tmp_path, MP3, whole) as writers:
+        writers.write(0, second(MP3))
+        (segment,) = writers.finished(wait=True)
     assert segment.source_span == whole
 
 
 def test_an_early_end_is_not_stretched(tmp_path: Path) -> None:
-    """Sound that ends well before its promise has the span that is there."""
-    with a_bench(tmp_path, MP3, span(0, 2 * RATE_HZ)) as bench:
-        bench.write(0, second(MP3))
-        (segment,) = bench.finished(wait=True)
+    """Sound that ends early has the span of its real length."""
+    with open_writers(tmp_path, MP3, span(0, 2 * RATE_HZ)) as writers:
+        writers.write(0, second(MP3))
+        (segment,) = writers.finished(wait=True)
     assert segment.source_span == span(0, RATE_HZ)
 
 
 @pytest.mark.parametrize("encoding", FORMATS.values(), ids=FORMATS)
 def test_leaving_early_ends_all_that_runs(tmp_path: Path, encoding: Encoding) -> None:
-    """An exception while pieces are written and finished leaves no encoder and no thread."""
+    """An exception during writing or finishing leaves no encoder and no thread."""
 
-    def interrupted(bench: SegmentWriters) -> None:
-        with bench:
+    def interrupted(writers: SegmentWriters) -> None:
+        with writers:
             for piece in range(5):
-                bench.write(piece, second(encoding))
+                writers.write(piece, second(encoding))
             raise KeyboardInterrupt
 
     for _ in range(5):
         with pytest.raises(KeyboardInterrupt):
-            interrupted(a_bench(tmp_path, encoding))
+            interrupted(open_writers(tmp_path, encoding))
         assert not has_children()
         assert finishing_threads() == []
 
 
 @pytest.mark.parametrize("encoding", FORMATS.values(), ids=FORMATS)
 def test_a_file_that_breaks_a_limit_is_not_handed_out(tmp_path: Path, encoding: Encoding) -> None:
-    """The check of a finished file stands between it and whoever waits for it."""
+    """A finished file that fails its check is not returned."""
     plan = dataclasses.replace(planned(), target=service(max_duration_s=0.5))
-    with a_bench(tmp_path, encoding, plan=plan) as bench:
-        bench.write(0, second(encoding))
+    with open_writers(tmp_path, encoding, plan=plan) as writers:
+        writers.write(0, second(encoding))
         with pytest.raises(LimitError):
-            list(bench.finished(wait=True))
+            list(writers.finished(wait=True))
     assert not has_children()
 
 
 @pytest.mark.parametrize("encoding", FORMATS.values(), ids=FORMATS)
 def test_a_file_that_is_too_large_is_not_handed_out(tmp_path: Path, encoding: Encoding) -> None:
-    """Where nothing smaller can be made of it, that is what reaches whoever waits."""
+    """The error of `remake` reaches the consumer."""
 
     def give_up(index: int, source_span: Span) -> None:
         raise LimitError(f"nothing smaller for {index}, {source_span.end_samples}")
 
     plan = dataclasses.replace(planned(), max_segment_bytes=100)
-    with a_bench(tmp_path, encoding, plan=plan, remake=give_up) as bench:
-        bench.write(0, second(encoding))
+    with open_writers(tmp_path, encoding, plan=plan, remake=give_up) as writers:
+        writers.write(0, second(encoding))
         with pytest.raises(LimitError, match="nothing smaller for 1, 44100"):
-            list(bench.finished(wait=True))
+            list(writers.finished(wait=True))
     assert not has_children()
 
 
 def test_a_file_that_is_too_large_is_described_as_made_anew(tmp_path: Path) -> None:
-    """What is handed out is the smaller file, and one that is exactly as large as allowed stays."""
+    """The smaller file is returned; a file of exactly the largest size is kept."""
     asked: list[tuple[int, Span]] = []
 
     def remake(index: int, source_span: Span) -> None:
@@ -234,10 +234,10 @@ def test_a_file_that_is_too_large_is_described_as_made_anew(tmp_path: Path) -> N
 
     most = encodings.file_bytes(wav(), 16_000)
     plan = dataclasses.replace(planned(), max_segment_bytes=most)
-    with a_bench(tmp_path, wav(), plan=plan, remake=remake) as bench:
-        bench.write(0, second(wav()))
-        bench.write(1, np.concatenate([second(wav()), np.zeros((1, 1), np.float32)]))
-        segments = list(bench.finished(wait=True))
+    with open_writers(tmp_path, wav(), plan=plan, remake=remake) as writers:
+        writers.write(0, second(wav()))
+        writers.write(1, np.concatenate([second(wav()), np.zeros((1, 1), np.float32)]))
+        segments = list(writers.finished(wait=True))
     assert [segment.size_bytes for segment in segments] == [most, len(b"smaller")]
     assert [segment.sha256 for segment in segments] == [
         files.sha256(segment.path) for segment in segments
@@ -246,7 +246,7 @@ def test_a_file_that_is_too_large_is_described_as_made_anew(tmp_path: Path) -> N
 
 
 def test_a_folder_that_vanishes_is_told(tmp_path: Path) -> None:
-    """A piece that cannot be written is an OutputError."""
-    bench = a_bench(tmp_path / "gone", wav())
-    with bench, pytest.raises(OutputError):
-        bench.write(0, second(wav()))
+    """A segment that cannot be written raises an OutputError."""
+    writers = open_writers(tmp_path / "gone", wav())
+    with writers, pytest.raises(OutputError):
+        writers.write(0, second(wav()))

@@ -27,14 +27,14 @@ VALUES = st.recursive(
 @given(VALUES)
 @settings(deadline=None)
 def test_what_is_written_is_read_back(value: object) -> None:
-    """Any JSON reader gets the value back, numbers with all their digits."""
+    """A JSON reader gets the same value, with all digits of its numbers."""
     assert json.loads(render(value), parse_float=Decimal) == value
 
 
 @given(TEXTS)
 @settings(deadline=None)
 def test_text_is_harmless_and_unharmed(text: str) -> None:
-    """Text is written in UTF-8 without a control character, and read back unharmed."""
+    """Text is written in UTF-8 without control characters, and read back unchanged."""
     written = render(text)
     assert written.encode("utf-8")
     assert [c for c in written if unicodedata.category(c) in ("Cc", "Zl", "Zp")] == ["\n"]
@@ -102,7 +102,7 @@ def test_a_line_is_one_line_and_says_the_same(value: object) -> None:
 
 @given(st.lists(VALUES, min_size=1, max_size=5), st.data())
 def test_the_line_of_an_item_is_found(items: list[object], data: st.DataObject) -> None:
-    """What comes before it, of any shape and length, is skipped."""
+    """The value is found after others of any shape and length."""
     number = data.draw(st.integers(0, len(items) - 1))
     marked = [*items[:number], "the one that is meant", *items[number + 1 :]]
     lines = render({"other": items, "items": marked}).split("\n")

@@ -19,7 +19,7 @@ FULL_DEVICE = Path("/dev/full")
 
 
 def names_in(folder: Path) -> list[str]:
-    """All that lies in a folder, hidden or not."""
+    """The names in a folder, with hidden ones."""
     return sorted(entry.name for entry in folder.iterdir())
 
 
@@ -35,7 +35,7 @@ def folder_with(folder: Path, **texts: str) -> Path:
 
 
 def test_text_is_written_as_it_is(tmp_path: Path) -> None:
-    """A written file holds the text in UTF-8 with its own line ends, and nothing lies beside it."""
+    """The file holds the text in UTF-8 with its own line ends, and no other file is left."""
     path = tmp_path / "new" / "deep" / "说.srt"
     files.write_whole(path, "1\n说\r\n", overwrite=False)
     assert path.read_bytes() == "1\n说\r\n".encode()
@@ -43,7 +43,7 @@ def test_text_is_written_as_it_is(tmp_path: Path) -> None:
 
 
 def test_existing_file_is_refused(tmp_path: Path) -> None:
-    """What exists is not replaced unless that is asked for."""
+    """An existing file is replaced only with `overwrite`."""
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(
@@ -56,7 +56,7 @@ def test_existing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_link_is_replaced_not_followed(tmp_path: Path) -> None:
-    """Overwriting a link leaves what it points to alone."""
+    """Overwriting a link keeps the file that it points to."""
     original, link = tmp_path / "original.txt", tmp_path / "link.txt"
     original.write_text("precious")
     link.symlink_to(original)
@@ -71,19 +71,19 @@ def a_file_as_folder(folder: Path) -> Path:
 
 
 def a_folder(folder: Path) -> Path:
-    """A path at which a folder is."""
+    """A path with a folder."""
     (folder / "a.txt").mkdir()
     return folder / "a.txt"
 
 
 def too_long_a_name(folder: Path) -> Path:
-    """A path that no file system here takes."""
+    """A name that is too long for the file system."""
     return folder / ("a" * 300)
 
 
 @pytest.mark.parametrize("place", [a_file_as_folder, a_folder, too_long_a_name])
 def test_failed_write_leaves_nothing(tmp_path: Path, place: Callable[[Path], Path]) -> None:
-    """Where a file cannot be written the error names it, and the folder is as it was."""
+    """The error names the file, and the folder does not change."""
     path = place(tmp_path)
     before = names_in(tmp_path)
     with pytest.raises(OutputError, match="choose another place with -o") as raised:
@@ -93,7 +93,7 @@ def test_failed_write_leaves_nothing(tmp_path: Path, place: Callable[[Path], Pat
 
 
 def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
-    """A write that fails half way leaves the old file whole and nothing beside it."""
+    """A write that fails half-way leaves the old file and no other."""
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
@@ -105,7 +105,7 @@ def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None
 
 
 def test_staging_is_hidden_and_gone_afterwards(tmp_path: Path) -> None:
-    """A staging folder lies hidden in its parent, and goes with its content even on a failure."""
+    """A staging folder is hidden in its parent and removed with its content, even on a failure."""
     with pytest.raises(ZeroDivisionError), files.staging(tmp_path / "out") as folder:  # noqa: PT012
         (folder / "half.mp3").write_text("half")
         assert folder.parent == tmp_path / "out"
@@ -115,7 +115,7 @@ def test_staging_is_hidden_and_gone_afterwards(tmp_path: Path) -> None:
 
 
 def test_staging_without_a_parent_is_elsewhere(tmp_path: Path) -> None:
-    """Without a parent the system's temporary folder is used, and left clean."""
+    """Without a parent the folder is created in the system's temporary folder and removed."""
     with files.staging(None) as folder:
         assert folder.is_dir()
     assert not folder.exists()
@@ -131,7 +131,7 @@ def test_copied_bytes_are_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not FULL_DEVICE.exists(), reason="there is no device that is always full")
 def test_full_disk_is_called_full(tmp_path: Path) -> None:
-    """When there is no room the error says so."""
+    """The error says that there is no room."""
     source = tmp_path / "a"
     source.write_bytes(bytes(100_000))
     with pytest.raises(OutputError, match="there is no room left on the disk; free"):
@@ -139,7 +139,7 @@ def test_full_disk_is_called_full(tmp_path: Path) -> None:
 
 
 def test_files_move_together(tmp_path: Path) -> None:
-    """All named files move and replace what has their names; others stay."""
+    """All named files move and replace files of the same names; others stay."""
     staged = folder_with(tmp_path / "staged", a="new a", b="new b", c="c")
     out = folder_with(tmp_path / "out", a="old a", other="other")
     files.move_all(staged, out, ["a", "b"])
@@ -152,7 +152,7 @@ def test_files_move_together(tmp_path: Path) -> None:
 
 
 def test_failed_move_is_taken_back(tmp_path: Path) -> None:
-    """If one file cannot move, those moved before it go back, and what they replaced returns."""
+    """If one file cannot move, the moved files go back and the replaced files return."""
     staged = folder_with(tmp_path / "staged", a="a", b="b", c="c")
     out = folder_with(tmp_path / "out", other="other", b="old b")
     (out / "c").mkdir()
@@ -168,7 +168,7 @@ def test_failed_move_is_taken_back(tmp_path: Path) -> None:
 
 
 def test_first_of_the_existing_is_named(tmp_path: Path) -> None:
-    """Of several paths the first that exists is the one that is named."""
+    """The error names the first path that exists."""
     (tmp_path / "b").touch()
     (tmp_path / "c").mkdir()
     with pytest.raises(OutputExistsError) as raised:
@@ -183,7 +183,7 @@ def test_nothing_is_refused_where_nothing_is(tmp_path: Path) -> None:
 
 
 def test_dangling_link_counts_as_existing(tmp_path: Path) -> None:
-    """A link to nowhere is something that somebody put there."""
+    """A dangling link counts as an existing file."""
     link = tmp_path / "a.txt"
     link.symlink_to(tmp_path / "nowhere")
     with pytest.raises(OutputExistsError):
@@ -193,7 +193,7 @@ def test_dangling_link_counts_as_existing(tmp_path: Path) -> None:
 
 
 def test_one_file_has_many_names(tmp_path: Path) -> None:
-    """Links of either kind and detours lead to the same file; what is not there is no file."""
+    """Links of either kind and detours lead to the same file; a missing path leads to no file."""
     source, other = tmp_path / "a.wav", tmp_path / "b.wav"
     source.touch()
     other.touch()
@@ -212,7 +212,7 @@ def test_one_file_has_many_names(tmp_path: Path) -> None:
 
 
 def test_inputs_are_not_looked_at_where_nothing_would_be_replaced(tmp_path: Path) -> None:
-    """To make a thousand new files of a thousand inputs is not a million looks."""
+    """A thousand new files and a thousand inputs do not take a million look-ups."""
 
     def inputs() -> Iterator[Path]:
         raise AssertionError
@@ -228,7 +228,7 @@ def test_inputs_are_not_looked_at_where_nothing_would_be_replaced(tmp_path: Path
 @example(["talk", "Talk", "talk-2"])
 @example(["\u00e9", "e\u0301", "E\u0301"])
 def test_names_are_distinct_on_any_file_system(stems: list[str]) -> None:
-    """No two names are alike, not even without case or with accents encoded another way."""
+    """All names differ, also without case and with accents encoded in another way."""
     paths = [Path("folder") / stem for stem in stems]
     made = files.distinct_stems(paths)
     for form in ("NFC", "NFD"):
@@ -238,13 +238,13 @@ def test_names_are_distinct_on_any_file_system(stems: list[str]) -> None:
 
 @given(st.lists(STEMS, max_size=8, unique_by=lambda stem: unicodedata.normalize("NFD", stem[:1])))
 def test_first_keeps_its_name(stems: list[str]) -> None:
-    """A name that is not alike any before it stays as it is."""
+    """A name that differs from all before it does not change."""
     paths = [Path(f"{index}{stem}") for index, stem in enumerate(stems)]
     assert files.distinct_stems(paths) == [path.stem for path in paths]
 
 
 def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
-    """The SHA-256 is the file's."""
+    """The SHA-256 covers the whole file."""
     data = os.urandom(3_000_001)
     (tmp_path / "a").write_bytes(data)
     assert files.sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
