@@ -92,7 +92,7 @@ class _Handlers:
         self._service = service
         self._bodies = asyncio.Semaphore(MAX_BODIES)
 
-    async def caption(self, http: Request) -> FaultyResponse:
+    async def caption(self, http: Request) -> EmulatedResponse:
         """Reply to a request for a caption."""
         fault = self._service.faults.next(CAPTION_KINDS)
         async with self._bodies:
@@ -101,7 +101,7 @@ class _Handlers:
             reply = await self._in_worker(self._service.reply, request)
         return self._respond(http, request, reply)
 
-    async def policy(self, http: Request) -> FaultyResponse:
+    async def policy(self, http: Request) -> EmulatedResponse:
         """Reply to a request for the policy that an upload needs."""
         fault = self._service.faults.next(POLICY_KINDS)
         request = _received(http, native_protocol.PROTOCOL, fault)
@@ -121,7 +121,7 @@ class _Handlers:
             reply = refuse(request, refused.refusal)
         return self._respond(http, request, reply)
 
-    async def upload(self, http: Request) -> FaultyResponse:
+    async def upload(self, http: Request) -> EmulatedResponse:
         """Store the file of a form; the storage replies with an empty body, or in XML."""
         fault = self._service.faults.next(UPLOAD_KINDS)
         request = _received(http, native_protocol.PROTOCOL, fault)
@@ -156,7 +156,7 @@ class _Handlers:
             await form.close()
         return 200 if fields.get("success_action_status") == "200" else 204
 
-    async def models(self, http: Request) -> FaultyResponse:
+    async def models(self, http: Request) -> EmulatedResponse:
         """List the models of the compatible protocol."""
         request = _received(http, compatible_protocol.PROTOCOL)
         rows = [
@@ -170,7 +170,7 @@ class _Handlers:
             reply = refuse(request, refused.refusal)
         return self._respond(http, request, reply)
 
-    async def not_served(self, served: frozenset[str], http: Request) -> FaultyResponse:
+    async def not_served(self, served: frozenset[str], http: Request) -> EmulatedResponse:
         """Refuse a path that is not served, or a wrong method."""
         await _drain(http)
         is_compatible = http.url.path.startswith(COMPATIBLE)
@@ -188,7 +188,7 @@ class _Handlers:
 
     def _respond(
         self, http: Request, request: ReceivedRequest, reply: HttpReply | None
-    ) -> FaultyResponse:
+    ) -> EmulatedResponse:
         """Record the request in the journal and return the response that sends the reply."""
         recorded = RecordedRequest(
             method=http.method,
@@ -201,7 +201,7 @@ class _Handlers:
             fault=None if request.fault is None else str(request.fault),
         )
         self._service.journal.add(recorded)
-        return FaultyResponse(reply=reply, fault=request.fault)
+        return EmulatedResponse(reply=reply, fault=request.fault)
 
 
 # ------------------------------------------------------------------------- reading a request
@@ -267,7 +267,7 @@ def _xml_reply(refusal: StorageRefusal, request_id: str) -> HttpReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultyResponse:
+class EmulatedResponse:
     """An ASGI response that sends a reply, or performs the fault of its connection.
 
     Attributes:
