@@ -1,4 +1,4 @@
-"""Streams as services send them, read over a real connection."""
+"""Streamed answers, read over a real connection."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------------------- whole ones
 
 
-def test_native_stream_is_put_together(recorder: Recorder, clip: BytesClip) -> None:
-    """Text piece by piece; the string "null" is no reason; the last usage counts, once."""
+def test_a_native_stream_is_joined(recorder: Recorder, clip: BytesClip) -> None:
+    """Text arrives piece by piece; "null" is no finish reason; the last usage counts once."""
     recorder.stream(*NATIVE)
     caption, pieces = streamed(recorder, clip, "dashscope")
     assert "".join(pieces) == caption.text == "这段音频'"
@@ -44,8 +44,8 @@ def test_native_stream_is_put_together(recorder: Recorder, clip: BytesClip) -> N
     )
 
 
-def test_chat_stream_is_put_together(recorder: Recorder, clip: BytesClip) -> None:
-    """Null and empty deltas say nothing; the chunk without choices holds the usage."""
+def test_a_chat_stream_is_joined(recorder: Recorder, clip: BytesClip) -> None:
+    """Null and empty deltas add nothing; the chunk without choices holds the usage."""
     recorder.stream(*CHAT, content_type="text/event-stream;charset=utf-8")
     caption, pieces = streamed(recorder, clip, "openai")
     assert "".join(pieces) == caption.text == "这段音频'"
@@ -55,9 +55,7 @@ def test_chat_stream_is_put_together(recorder: Recorder, clip: BytesClip) -> Non
     )
 
 
-def test_text_is_handed_out_while_the_rest_is_still_to_come(
-    recorder: Recorder, clip: BytesClip
-) -> None:
+def test_text_is_emitted_while_the_rest_is_under_way(recorder: Recorder, clip: BytesClip) -> None:
     """The first piece arrives before the server has sent the last."""
     recorder.stream(*NATIVE[:2], ending="hang")
     pieces: list[str] = []
@@ -98,17 +96,19 @@ def test_text_is_handed_out_while_the_rest_is_still_to_come(
     ],
 )
 @pytest.mark.parametrize("content_type", ["text/event-stream", "application/json"])
-def test_streams_are_read_however_they_come(
+def test_any_framing_of_a_stream_is_read(
     recorder: Recorder, clip: BytesClip, name: str, blocks: list[bytes], content_type: str
 ) -> None:
-    """Cut anywhere, framed loosely, under a wrong type: the same text."""
+    """Cut anywhere, framed loosely, under a wrong type: the text is the same."""
     recorder.stream(*blocks, content_type=content_type)
     caption, pieces = streamed(recorder, clip, name)
     assert "".join(pieces) == caption.text == "这段音频'"
 
 
-def test_a_whole_answer_to_a_streamed_request_is_taken(recorder: Recorder, clip: BytesClip) -> None:
-    """A server that does not stream is understood all the same."""
+def test_a_document_in_answer_to_a_streamed_request_is_read(
+    recorder: Recorder, clip: BytesClip
+) -> None:
+    """A server that does not stream is understood too."""
     message = {"role": "assistant", "content": "Rain."}
     recorder.answer({"choices": [{"message": message, "finish_reason": "stop"}], "id": "c"})
     caption, pieces = streamed(recorder, clip, "openai")
@@ -117,10 +117,10 @@ def test_a_whole_answer_to_a_streamed_request_is_taken(recorder: Recorder, clip:
 
 @pytest.mark.parametrize("ending", ["hang", "cut", "closed"])
 @pytest.mark.parametrize(("name", "blocks"), [("dashscope", NATIVE), ("openai", CHAT)])
-def test_what_is_whole_is_not_lost_to_a_connection(
+def test_a_complete_answer_survives_its_connection(
     recorder: Recorder, clip: BytesClip, name: str, blocks: tuple[bytes, ...], ending: str
 ) -> None:
-    """An answer that has come to its end has been paid for, whatever the server does then."""
+    """A complete answer has been paid for; the connection may then break."""
     recorder.stream(*blocks, ending=ending)
     assert streamed(recorder, clip, name)[0].text == "这段音频'"
 
@@ -142,10 +142,10 @@ def test_what_is_whole_is_not_lost_to_a_connection(
         ),
     ],
 )  # fmt: skip
-def test_cumulative_stream_is_not_told_twice(
+def test_a_cumulative_stream_is_emitted_once(
     recorder: Recorder, clip: BytesClip, sent: list[str | None], handed_out: list[str]
 ) -> None:
-    """A host that sends all the text each time, though asked not to, gives the same caption."""
+    """A host that sends all the text each time gives the same caption."""
     recorder.stream(*map(native, sent), native(None, finish="stop"))
     caption, pieces = streamed(recorder, clip, "dashscope")
     assert caption.text == next(text for text in reversed(sent) if text)
@@ -157,7 +157,7 @@ def test_cumulative_stream_is_not_told_twice(
     "sent", [["ha", "ha", "ha", "!"], ["1", "10", " people"], ["Rain", "Rain"]]
 )
 def test_pieces_that_repeat_are_kept(recorder: Recorder, clip: BytesClip, sent: list[str]) -> None:
-    """What begins as the text before it is no proof that it holds it."""
+    """A piece that begins as the text before it need not contain it."""
     recorder.stream(*map(native, sent), native(None, finish="stop"))
     caption, pieces = streamed(recorder, clip, "dashscope")
     assert "".join(pieces) == caption.text == "".join(sent)
@@ -165,7 +165,7 @@ def test_pieces_that_repeat_are_kept(recorder: Recorder, clip: BytesClip, sent: 
 
 @given(text=st.text(min_size=30), sizes=st.lists(st.integers(9, 20), min_size=1, max_size=8))
 def test_both_kinds_of_stream_give_the_text(text: str, sizes: list[int]) -> None:
-    """The same text, cut into pieces or growing by them, comes out the same, each letter once."""
+    """Incremental and cumulative pieces of a text give the same text, each letter once."""
     edges = [0]
     for size in sizes:
         edges.append(min(len(text), edges[-1] + size))
@@ -191,7 +191,7 @@ def test_both_kinds_of_stream_give_the_text(text: str, sizes: list[int]) -> None
 def test_a_stream_without_its_end_is_no_caption(
     recorder: Recorder, clip: BytesClip, name: str, blocks: tuple[bytes, ...], ending: str
 ) -> None:
-    """However the connection ends, text without a reason to finish is a part of an answer."""
+    """Text without a finish reason is a part of an answer, for any end of the connection."""
     recorder.stream(*blocks, ending=ending)
     error, pieces = failure(recorder, clip, name)
     assert isinstance(error, ServiceConnectionError)
@@ -223,7 +223,7 @@ def test_errors_are_found_in_every_wrapping_of_a_stream(
     content_type: str,
     told: int,
 ) -> None:
-    """The code, the real status and the request id, under whatever status and type they come."""
+    """Code, real status and request id are found under any status and type."""
     recorder.stream(*blocks, status=status, content_type=content_type)
     error, pieces = failure(recorder, clip, name)
     assert (error.status_code, error.code, error.request_id) == (
@@ -244,15 +244,15 @@ def test_errors_are_found_in_every_wrapping_of_a_stream(
 def test_an_error_after_the_text_has_begun_is_an_error(
     recorder: Recorder, clip: BytesClip, frame: bytes
 ) -> None:
-    """What was handed out before does not become a caption."""
+    """Text before an error does not become a caption."""
     recorder.stream(*CHAT[:4], frame, DONE)
     error, pieces = failure(recorder, clip, "openai")
     assert error.code == "limit_requests"
     assert "".join(pieces) == "这段音频'"
 
 
-def test_words_of_an_error_are_not_handed_out(recorder: Recorder, clip: BytesClip) -> None:
-    """Some gateways put an error's words where the text belongs."""
+def test_the_message_of_an_error_is_not_emitted(recorder: Recorder, clip: BytesClip) -> None:
+    """Some gateways put an error's message where the text belongs."""
     recorder.stream(chunk("quota is used up", finish="error_finish"), DONE)
     error, pieces = failure(recorder, clip, "openai")
     assert "quota is used up" in str(error)
@@ -275,7 +275,7 @@ ODDITIES = (
 def caption_or_error(
     arriving: StreamingResponse, protocol: WireProtocol, pieces: list[str]
 ) -> Caption | ServiceError:
-    """What reading ends in; anything but the two escapes."""
+    """Return the caption, or the service error."""
     try:
         return read(
             arriving, protocol.read_part, cumulates=protocol.cumulates, on_text=pieces.append
@@ -293,7 +293,7 @@ def caption_or_error(
 def test_any_stream_ends_in_a_whole_caption_or_a_service_error(
     frames: list[bytes], size: int, status: int, protocol: WireProtocol
 ) -> None:
-    """Whatever comes in whatever order: what is handed out and returned is text, or it is told."""
+    """For any events in any order, reading returns text or raises ServiceError."""
     body = b"".join(frames)
     blocks = (body[start : start + size] for start in range(0, len(body), size))
     pieces: list[str] = []
@@ -310,7 +310,7 @@ def test_any_stream_ends_in_a_whole_caption_or_a_service_error(
 
 
 def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
-    """Neither size nor time of a stream is without end."""
+    """The size and the time of a stream are limited."""
     endpoint = parse_base_url(f"{recorder.url}/api/v1", NATIVE_INTERFACE)
     recorder.stream(*[native("x" * 1000)] * 200)
     client = Client(endpoint, limits=HttpLimits(answer_bytes=50_000))
@@ -331,7 +331,7 @@ def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
 
 
 def test_a_key_in_a_stream_is_struck_out(recorder: Recorder, clip: BytesClip) -> None:
-    """A server that repeats the key, cut in two by the network, does not get it shown."""
+    """A key that the server repeats is struck out, even across two blocks."""
     whole = native(f"the key is {KEY}!", finish="stop")
     middle = whole.index(KEY.encode()) + 10
     recorder.stream(whole[:middle], whole[middle:], between_s=0.05)

@@ -1,4 +1,4 @@
-"""Answers that are cut: into pieces, in the middle of a letter, before their end."""
+"""Answers that are cut: into pieces, within a letter, before their end."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=2, max_size=3
 
 
 def halved(text: str) -> str:
-    """A text whose letters outside of the first 65536 are two halves each, as in UTF-16."""
+    """Return a text with the letters above U+FFFF as two halves each, as in UTF-16."""
     return "".join(map(chr, memoryview(text.encode("utf-16-le")).cast("H")))
 
 
 def said(piece: str, protocol: WireProtocol) -> bytes:
-    """An event with a piece of text, in ASCII: half a letter is written no other way."""
+    """Return an event with a piece of text in ASCII, the only spelling of half a letter."""
     frame = native("MARK") if protocol is dashscope.PROTOCOL else chunk("MARK")
     return frame.replace(b'"MARK"', json.dumps(piece).encode())
 
 
 def ending(protocol: WireProtocol) -> bytes:
-    """The event that says that nothing more comes."""
+    """Return the event that ends the stream."""
     is_native = protocol is dashscope.PROTOCOL
     return native(None, finish="stop") if is_native else chunk("", finish="stop")
 
 
 def heard(frames: Sequence[bytes], protocol: WireProtocol, size: int) -> tuple[Caption, list[str]]:
-    """What a stream says that comes in blocks of a size, and the pieces handed out."""
+    """Return the caption of a stream in blocks of a size, and the emitted pieces."""
     body = b"".join(frames)
     blocks = (body[start : start + size] for start in range(0, len(body), size))
     pieces: list[str] = []
@@ -68,12 +68,12 @@ def heard(frames: Sequence[bytes], protocol: WireProtocol, size: int) -> tuple[C
 
 
 def edges(data: st.DataObject, text: str) -> list[int]:
-    """Where a text is cut, its end among the places."""
+    """Return the places to cut a text, its end among them."""
     return [*sorted(data.draw(st.sets(st.integers(1, len(text) - 1), max_size=8))), len(text)]
 
 
 def steps(pieces: Sequence[str]) -> list[bool]:
-    """For each piece but the first, whether it holds the one before as far as that is clear."""
+    """Return for each piece but the first whether it holds the piece before it."""
     pairs = itertools.pairwise(pieces)
     return [after.startswith(before.rstrip(UNCLEAR)) for before, after in pairs]
 
@@ -82,10 +82,10 @@ def steps(pieces: Sequence[str]) -> list[bool]:
 
 
 @given(data=st.data(), text=TEXTS, size=st.integers(1, 300), spoken=st.sampled_from(SPOKEN))
-def test_a_text_cut_anywhere_comes_out_whole(
+def test_a_text_cut_anywhere_is_complete(
     data: st.DataObject, text: str, size: int, spoken: tuple[WireProtocol, object]
 ) -> None:
-    """Between the halves of a letter too; but a stream that looks like a growing one is one."""
+    """Even cuts within a letter lose nothing; a stream that looks cumulative is one."""
     assume(text.strip())
     protocol, units = spoken[0], halved(text)
     pieces = [units[one:other] for one, other in itertools.pairwise([0, *edges(data, units)])]
@@ -99,10 +99,8 @@ def test_a_text_cut_anywhere_comes_out_whole(
 
 
 @given(data=st.data(), text=TEXTS, size=st.integers(1, 300))
-def test_a_text_that_grows_anywhere_comes_out_once(
-    data: st.DataObject, text: str, size: int
-) -> None:
-    """Each piece holds the text so far, which may end with half a letter."""
+def test_a_growing_text_is_emitted_once(data: st.DataObject, text: str, size: int) -> None:
+    """Each piece holds the text so far, which may end within a letter."""
     assume(text.strip())
     units = halved(text)
     pieces = [units[:edge] for edge in edges(data, units)]
@@ -113,7 +111,7 @@ def test_a_text_that_grows_anywhere_comes_out_once(
 
 
 def test_a_letter_in_two_pieces_is_one(recorder: Recorder, clip: BytesClip) -> None:
-    """Neither half is lost, and nobody is handed one alone."""
+    """Neither half is lost, and no half is emitted alone."""
     sent = ["Rain ", "\ud83d", "\ude00", " now"]
     frames = [said(piece, CHAT_PROTOCOL) for piece in sent]
     recorder.stream(*frames, chunk("", finish="stop"), DONE)
@@ -127,7 +125,7 @@ def test_a_letter_in_two_pieces_is_one(recorder: Recorder, clip: BytesClip) -> N
 def test_half_a_letter_without_the_other_is_marked(
     recorder: Recorder, clip: BytesClip, name: str, sent: list[str]
 ) -> None:
-    """The text can be shown and written down, and says where something is missing."""
+    """A missing half is replaced, so that the text can be shown and encoded."""
     protocol = dashscope.PROTOCOL if name == "dashscope" else CHAT_PROTOCOL
     recorder.stream(*(said(piece, protocol) for piece in sent), ending(protocol))
     caption, pieces = streamed(recorder, clip, name)
@@ -135,7 +133,7 @@ def test_half_a_letter_without_the_other_is_marked(
 
 
 def test_half_a_letter_in_a_whole_document_is_marked(recorder: Recorder, clip: BytesClip) -> None:
-    """Also where nothing is streamed."""
+    """The same holds for an answer that is not streamed."""
     message = {"role": "assistant", "content": "Rain \ud83d."}
     body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
     recorder.answer(body.encode())
@@ -146,7 +144,7 @@ def test_half_a_letter_in_a_whole_document_is_marked(recorder: Recorder, clip: B
 def test_a_line_of_a_song_that_holds_the_one_before_is_no_proof(
     recorder: Recorder, clip: BytesClip
 ) -> None:
-    """The next piece shows that it was a chance, and nothing of the text is lost."""
+    """The next piece shows the kind of stream, and no text is lost."""
     sent = ["La la la ", "La la la la, she sings", ", and stops", ", and stops, and stops."]
     recorder.stream(*map(native, sent), native(None, finish="stop"))
     caption, pieces = streamed(recorder, clip, "dashscope")
@@ -161,7 +159,7 @@ def test_a_line_of_a_song_that_holds_the_one_before_is_no_proof(
 def test_a_stream_cut_before_its_end_is_one_that_broke_off(
     data: st.DataObject, size: int, spoken: tuple[WireProtocol, tuple[bytes, ...]]
 ) -> None:
-    """Wherever it is cut, before its first event too: it may be billed, and is asked again."""
+    """A stream cut anywhere, even before its first event, may be billed and is retried."""
     protocol, frames = spoken
     needed = b"".join(frames).rpartition(b"}")[0].rpartition(b'"stop"')[0]
     body = needed[: data.draw(st.integers(0, len(needed)))]
@@ -176,7 +174,7 @@ def test_a_stream_cut_before_its_end_is_one_that_broke_off(
 def test_a_stream_that_lost_a_part_of_an_event_is_never_a_whole_one(
     data: st.DataObject, size: int, spoken: tuple[WireProtocol, tuple[bytes, ...]]
 ) -> None:
-    """An event cut in mid-stream, before the reason to finish, makes no caption with a hole."""
+    """A damaged event before the finish reason makes no caption with a gap."""
     protocol, frames = spoken
     number = data.draw(st.integers(0, 3))
     frame = frames[number]
@@ -200,7 +198,7 @@ def test_a_stream_that_lost_a_part_of_an_event_is_never_a_whole_one(
 def test_an_answer_without_a_whole_event_broke_off(
     recorder: Recorder, clip: BytesClip, name: str, body: bytes
 ) -> None:
-    """So does a body that says neither how long it is nor that it is over."""
+    """A body without a length and without a complete event is cut off."""
     recorder.stream(body, ending="closed")
     error, pieces = failure(recorder, clip, name)
     assert rule_for(error).retry is RetryKind.ONCE
@@ -208,7 +206,7 @@ def test_an_answer_without_a_whole_event_broke_off(
 
 
 def test_half_an_error_keeps_its_status(recorder: Recorder, clip: BytesClip) -> None:
-    """What stands in the comment counts, though the words are cut."""
+    """The status in the comment counts, although the message is cut."""
     recorder.stream(*NATIVE[:2], b'event:error\n:HTTP_STATUS/429\ndata:{"code":"Thr')
     error, _ = failure(recorder, clip, "dashscope")
     assert (error.status_code, rule_for(error).retry) == (429, RetryKind.SLOWER)
@@ -228,17 +226,17 @@ def test_half_an_error_keeps_its_status(recorder: Recorder, clip: BytesClip) -> 
 def test_an_error_in_place_of_the_text_is_judged_as_any_other(
     recorder: Recorder, clip: BytesClip, frames: list[bytes]
 ) -> None:
-    """Its code says what to do, wherever it stands."""
+    """Its code chooses the rule, as for any other error."""
     recorder.stream(*frames)
     error, _ = failure(recorder, clip, "openai")
     assert rule_for(error).retry is RetryKind.SLOWER
     assert error.request_id == "chatcmpl-1"
 
 
-def test_an_error_in_place_of_a_whole_text_is_not_handed_out(
+def test_an_error_in_place_of_a_whole_text_is_not_emitted(
     recorder: Recorder, clip: BytesClip
 ) -> None:
-    """Also where a streamed request is answered in one document."""
+    """The same holds for a streamed request that is answered in one document."""
     message = {"role": "assistant", "content": "Free quota used up"}
     recorder.answer({"choices": [{"message": message, "finish_reason": "error_finish"}]})
     error, pieces = failure(recorder, clip, "openai")

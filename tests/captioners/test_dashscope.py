@@ -1,3 +1,5 @@
+"""Model Studio's native protocol."""
+
 from __future__ import annotations
 
 import json
@@ -54,7 +56,7 @@ TEXT = ANSWER["output"]["choices"][0]["message"]["content"][0]["text"]
 
 
 def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a reply with bytes as they are, or with anything else as JSON."""
+    """Return a response with the given bytes, or with another value as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(status_code=status, body=raw, headers=headers or {})
 
@@ -66,14 +68,14 @@ def answer(*, content: object, finish_reason: object = "stop") -> dict[str, Any]
 
 
 def refusal(body: object, *, status: int = 400, headers: dict[str, str] | None = None) -> Any:
-    """Return the error that reading a reply ends in."""
+    """Return the error of reading a response."""
     with pytest.raises(ServiceError) as caught:
         read_reply(dashscope.PROTOCOL, reply(body, status=status, headers=headers))
     return caught.value
 
 
 def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
-    """Return what reading ends in; anything but the two escapes."""
+    """Return the caption, or the service error."""
     try:
         return read_reply(dashscope.PROTOCOL, reply(body, status=status))
     except ServiceError as error:
@@ -81,7 +83,7 @@ def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
 
 
 def test_request_has_the_documented_shape_and_always_parameters() -> None:
-    """The body is the documented one, and holds `parameters` even when there are none."""
+    """The body is the documented one, and always holds `parameters`."""
     request = dashscope.build_request("qwen3-omni-30b-a3b-captioner", [SOUND])
     assert request.path == "/services/aigc/multimodal-generation/generation"
     assert json.loads(request.body) == {
@@ -143,7 +145,7 @@ def test_sample_answer_becomes_the_caption() -> None:
 def test_input_tokens_always_include_the_audio(
     usage: object, expected: tuple[int | None, ...]
 ) -> None:
-    """However a model counts, input includes audio, and what it did not say stays unknown."""
+    """Input includes audio in every way of counting; missing counts stay unknown."""
     caption = read_reply(dashscope.PROTOCOL, reply({**ANSWER, "usage": usage}))
     read = caption.usage
     assert (
@@ -163,7 +165,7 @@ def test_input_tokens_always_include_the_audio(
     ],
 )
 def test_nesting_that_varies_by_host_is_read(document: object) -> None:
-    """Choices are found one level up or down from where they are documented."""
+    """Choices are found one level above or below the documented place."""
     assert read_reply(dashscope.PROTOCOL, reply(document)).text == TEXT
 
 
@@ -181,15 +183,15 @@ def test_text_is_read_from_strings_and_parts(content: object, text: str) -> None
 
 
 @pytest.mark.parametrize("finish_reason", ["null", None, 7])
-def test_unfinished_is_told_as_none(finish_reason: object) -> None:
-    """The string "null", null and nonsense all mean that no reason was given."""
+def test_an_unfinished_answer_has_no_finish_reason(finish_reason: object) -> None:
+    """The string "null", null and nonsense are no finish reason."""
     document = answer(content="text", finish_reason=finish_reason)
     assert read_reply(dashscope.PROTOCOL, reply(document)).finish_reason is None
 
 
 @pytest.mark.parametrize("content", [[], "", " \n", None, [{"text": ""}], [{}]])
 def test_answer_without_text_is_an_error(content: object) -> None:
-    """An empty caption is never returned; the error tells why the model stopped."""
+    """An empty caption is never returned; the error names the finish reason."""
     error = refusal(answer(content=content, finish_reason="length"), status=200)
     assert "answered without a caption (finish_reason='length')" in str(error)
     assert error.request_id == ANSWER["request_id"]
@@ -219,7 +221,7 @@ BEGUN = b'id:1\nevent:result\n:HTTP_STATUS/200\ndata:{"output":{"choices":[]}}\n
     ],
 )
 def test_error_is_found_in_every_wrapping(body: object, status: int, told_status: int) -> None:
-    """The same error is read from JSON and from event frames, under whatever status."""
+    """The same error is read from JSON and from event frames, under any status."""
     for content_type in ("application/json", "text/event-stream"):
         error = refusal(body, status=status, headers={"content-type": content_type})
         assert (error.status_code, error.code, error.request_id) == (
@@ -276,15 +278,15 @@ def test_error_is_found_in_every_wrapping(body: object, status: int, told_status
         (418, "Teapot", "short and stout", ""),
     ],
 )
-def test_error_says_what_to_do(status: int, code: str, message: str, fix: str) -> None:
-    """Code, message and status together choose the sentence that helps."""
+def test_an_error_has_advice(status: int, code: str, message: str, fix: str) -> None:
+    """Code, message and status together choose the advice."""
     error = refusal({"code": code, "message": message}, status=status)
     assert (error.code or "", bool(error.fix)) == (code, bool(fix))
     assert fix in error.fix
 
 
 def test_request_id_of_the_header_stands_in_for_that_of_the_body() -> None:
-    """What the body does not state is taken from `X-Request-Id`."""
+    """Without an id in the body, the header `X-Request-Id` is used."""
     error = refusal({"code": "InternalError"}, status=500, headers={"x-request-id": "h-1"})
     assert (error.request_id, error.problem) == (
         "h-1",
@@ -303,7 +305,7 @@ def test_request_id_of_the_header_stands_in_for_that_of_the_body() -> None:
     ],
 )
 def test_unreadable_answer_is_shown_cleaned_and_short(body: bytes, told: str, status: int) -> None:
-    """What is no JSON object is told by its beginning, on one line, without control characters."""
+    """The error shows the beginning of an unreadable answer, on one line."""
     error = refusal(body, status=status)
     assert error.problem.startswith(
         f"the service answered HTTP {status}: something else than a JSON object: "
@@ -313,14 +315,14 @@ def test_unreadable_answer_is_shown_cleaned_and_short(body: bytes, told: str, st
     assert len(error.problem) < 300
 
 
-def test_empty_answer_is_told() -> None:
-    """An answer of no bytes is an error that says so; what was to be a caption has broken off."""
+def test_an_empty_answer_is_an_error() -> None:
+    """An error without a body, and a caption that was cut off."""
     assert refusal(b"", status=500).problem == "the service answered HTTP 500: nothing"
     assert refusal(b"", status=200).problem == "the service's answer broke off before its end"
 
 
 def test_messages_are_cleaned_and_cut() -> None:
-    """No control character, line break or flood of a service reaches the error."""
+    """No control character, line break or long text of a service reaches the error."""
     flood = "a\r\nb\x00\u202e" + "c" * 10**6
     error = refusal({"code": flood, "message": flood, "request_id": flood})
     assert all(part.isprintable() for part in (str(error), error.code, error.request_id))
@@ -374,7 +376,7 @@ BODIES = (
 
 @given(body=BODIES, status=st.integers(100, 599))
 def test_reading_ends_in_a_caption_or_a_service_error(body: bytes, status: int) -> None:
-    """Whatever a service sends, reading gives a caption with text or raises ServiceError."""
+    """For any bytes, reading returns a caption with text or raises ServiceError."""
     outcome = caption_or_error(body, status)
     if isinstance(outcome, ServiceError):
         assert str(outcome).isprintable()
@@ -385,7 +387,7 @@ def test_reading_ends_in_a_caption_or_a_service_error(body: bytes, status: int) 
 
 @pytest.mark.parametrize("body", [b"[" * 10**5, b'{"a":' * 10**5, b"1" * 10**5])
 def test_hostile_json_is_refused(body: bytes) -> None:
-    """Nesting and numbers beyond reason are a service's fault, not a crash."""
+    """Extreme nesting and numbers are service errors, not crashes."""
     assert "something else than a JSON object" in refusal(body, status=500).problem
     refusal(body, status=200)
 

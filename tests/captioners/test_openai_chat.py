@@ -1,3 +1,5 @@
+"""OpenAI's chat protocol."""
+
 from __future__ import annotations
 
 import json
@@ -56,20 +58,20 @@ TEXT = ANSWER["choices"][0]["message"]["content"]
 
 
 def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a reply with bytes as they are, or with anything else as JSON."""
+    """Return a response with the given bytes, or with another value as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(status_code=status, body=raw, headers=headers or {})
 
 
 def refusal(body: object, *, status: int = 400) -> Any:
-    """Return the error that reading a reply ends in."""
+    """Return the error of reading a response."""
     with pytest.raises(ServiceError) as caught:
         read_reply(PROTOCOL, reply(body, status=status))
     return caught.value
 
 
 def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
-    """Return what reading ends in; anything but the two escapes."""
+    """Return the caption, or the service error."""
     try:
         return read_reply(PROTOCOL, reply(body, status=status))
     except ServiceError as error:
@@ -87,7 +89,7 @@ def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
     ],
 )
 def test_request_has_the_shape_of_its_dialect(dialect: Dialect, part: object) -> None:
-    """Model Studio takes `input_audio` without a format, servers of one's own `audio_url`."""
+    """Model Studio takes `input_audio` without a format, self-hosted servers `audio_url`."""
     request = openai_chat.build_request("a/model", [SOUND], dialect=dialect)
     assert request.path == "/chat/completions"
     assert json.loads(request.body) == {
@@ -109,13 +111,13 @@ def test_sample_answer_becomes_the_caption() -> None:
 
 
 def test_request_id_of_the_header_stands_before_the_id_of_the_completion() -> None:
-    """The header states the request id without the prefix that the completion's id has."""
+    """The header states the request id without the prefix of the completion's id."""
     caption = read_reply(PROTOCOL, reply(ANSWER, headers={"x-request-id": "f4155bf9"}))
     assert caption.request_id == "f4155bf9"
 
 
 def test_usage_without_details_leaves_the_audio_unknown() -> None:
-    """A server that counts prompt and completion only is told no more than it said."""
+    """The counts of prompt and completion alone leave the audio unknown."""
     usage = {"prompt_tokens": 20, "completion_tokens": 5, "prompt_tokens_details": None}
     caption = read_reply(PROTOCOL, reply({**ANSWER, "usage": usage}))
     assert caption.usage == Usage(input_tokens=20, output_tokens=5, total_tokens=25)
@@ -220,7 +222,7 @@ def test_both_shapes_of_errors_are_read(
 
 
 def test_error_in_place_of_a_caption_is_an_error() -> None:
-    """Words under the reason `error_finish` are an error's, and are never taken for a caption."""
+    """Text under the finish reason `error_finish` is an error, never a caption."""
     choice = {"finish_reason": "error_finish", "message": {"content": "quota is used up"}}
     error = refusal({"choices": [choice], "id": "c-1"}, status=200)
     assert "quota is used up" in str(error)
@@ -261,7 +263,7 @@ DOCUMENT = st.fixed_dictionaries(
     status=st.sampled_from([200, 204, 302, 400, 500]),
 )
 def test_reading_ends_in_a_caption_or_a_service_error(body: bytes, status: int) -> None:
-    """Whatever a service sends, reading gives a caption with text or raises ServiceError."""
+    """For any bytes, reading returns a caption with text or raises ServiceError."""
     outcome = caption_or_error(body, status)
     if isinstance(outcome, ServiceError):
         assert str(outcome).isprintable()
@@ -307,7 +309,7 @@ def test_official_sdk_sends_and_reads_the_same(recorder: Recorder, clip: BytesCl
 def test_self_hosted_server_is_sent_its_dialect_without_a_key(
     recorder: Recorder, clip: BytesClip
 ) -> None:
-    """A server of one's own needs no key, and gets the sound as an `audio_url`."""
+    """A self-hosted server needs no key, and receives the sound as an `audio_url`."""
     recorder.answer(ANSWER)
     with open_captioner("openai", base_url=f"{recorder.url}/v1/", model="own") as captioner:
         assert captioner.caption(clip).text == TEXT

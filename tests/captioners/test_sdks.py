@@ -1,4 +1,4 @@
-"""What the official SDKs send and read, beside what we do, request by request, over one server."""
+"""Requests and answers of the official SDKs, compared with captoolkit's, over one server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CHAT_ANSWER = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One thing that can be asked of a service.
+    """One request to a service.
 
     Attributes:
         conversation: what has been said before: questions and answers in turn.
@@ -85,7 +85,7 @@ TABLE = {
 
 @pytest.fixture
 def sound(tmp_path: Path) -> BytesClip:
-    """A clip that lies in memory, in a file and, as if it did, on the web."""
+    """A clip in memory, in a file and, for the test, on the web."""
     content = b"RIFF\xfb\xff\xbf" + bytes(range(256))
     file = tmp_path / "clip one.wav"
     file.write_bytes(content)
@@ -93,7 +93,7 @@ def sound(tmp_path: Path) -> BytesClip:
 
 
 def at(clip: BytesClip, via: Via) -> BytesClip:
-    """The clip, going another way."""
+    """Return the clip, sent in another way."""
     return BytesClip(content=clip.content, file=clip.file, url=clip.url, via=via)
 
 
@@ -101,7 +101,7 @@ def at(clip: BytesClip, via: Via) -> BytesClip:
 
 
 def ours(name: str, base_url: str, asked: Asked, clip: BytesClip) -> tuple[Caption, str]:
-    """Ask as captoolkit does; return the caption, and the text that came piece by piece."""
+    """Ask by captoolkit; return the caption, and the text that arrived piece by piece."""
     pieces: list[str] = []
     on_text = pieces.append if asked.streamed else None
     options = {"model": asked.model, "system": asked.system}
@@ -119,7 +119,7 @@ def ours(name: str, base_url: str, asked: Asked, clip: BytesClip) -> tuple[Capti
 
 
 def dashscope_sdk(base_url: str, asked: Asked, clip: BytesClip) -> str:
-    """Ask as the `dashscope` package does; it uploads what it is given as a file's URL."""
+    """Ask by the `dashscope` package, which uploads a file given by its URL."""
     from dashscope import MultiModalConversation
 
     assert clip.file is not None
@@ -151,7 +151,7 @@ def dashscope_sdk(base_url: str, asked: Asked, clip: BytesClip) -> str:
 
 
 def openai_sdk(base_url: str, asked: Asked, clip: BytesClip) -> str:
-    """Ask as the `openai` package does; what was uploaded is named with the header it takes."""
+    """Ask by the `openai` package; a request that names an upload needs a header."""
     from openai import OpenAI
 
     heard = {Via.BASE64: clip.data_uri(), Via.URL: clip.url, Via.UPLOAD: "oss://there"}[asked.via]
@@ -191,7 +191,7 @@ PATHS = {"dashscope": "/api/v1", "openai": "/compatible-mode/v1"}
 
 
 def serve(recorder: Recorder, name: str, asked: Asked) -> None:
-    """Answer as the service would, uploads included."""
+    """Answer as the service does, uploads included."""
     if asked.streamed:
         recorder.stream(*{"dashscope": NATIVE, "openai": CHAT}[name])
     else:
@@ -204,7 +204,7 @@ def serve(recorder: Recorder, name: str, asked: Asked) -> None:
 
 
 def meaning(seen: Seen) -> dict[str, Any]:
-    """What a request says: where it goes, what it holds, and the headers that matter."""
+    """Return the meaning of a request: address, content, and the headers that matter."""
     said = {
         "method": seen.method,
         "path": seen.path,
@@ -223,7 +223,7 @@ def meaning(seen: Seen) -> dict[str, Any]:
 
 
 def form(seen: Seen) -> dict[str, bytes]:
-    """The fields of an uploaded form, the file last; names that are made up are left out."""
+    """Return the fields of an uploaded form, the file last, without random names."""
     head = f"Content-Type: {seen.headers['content-type']}\r\n\r\n".encode()
     parts: list[Mail] = BytesParser().parsebytes(head + seen.body).get_payload()  # type: ignore[assignment]
     fields = {}
@@ -239,14 +239,14 @@ def form(seen: Seen) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("asked", TABLE.values(), ids=TABLE)
 @pytest.mark.parametrize("name", SDKS)
-def test_our_requests_mean_what_the_sdks_mean(
+def test_requests_equal_those_of_the_sdks(
     recorder: Recorder,
     sound: BytesClip,
     name: str,
     asked: Asked,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Request by request: method, path, body, form and the headers that matter; and the answer."""
+    """Method, path, body, form, the headers that matter and the answer are equal."""
     serve(recorder, name, asked)
     base_url = recorder.url + PATHS[name]
     monkeypatch.setattr("dashscope.base_http_api_url", base_url)  # where that SDK uploads to
@@ -266,7 +266,7 @@ def test_our_requests_mean_what_the_sdks_mean(
 
 
 def test_the_key_never_goes_to_the_storage(recorder: Recorder, sound: BytesClip) -> None:
-    """The form is signed by the policy; our key stays with the service."""
+    """The policy signs the form; the key goes to the service alone."""
     asked = TABLE["uploaded"]
     serve(recorder, "dashscope", asked)
     ours("dashscope", f"{recorder.url}/api/v1", asked, sound)

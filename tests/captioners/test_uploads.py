@@ -1,3 +1,5 @@
+"""Uploads to Model Studio's temporary storage."""
+
 from __future__ import annotations
 
 import json
@@ -26,14 +28,14 @@ ABROAD = "https://dashscope.aliyuncs.com/api/v1"
 
 @pytest.fixture
 def clip(tmp_path: Path) -> BytesClip:
-    """A clip that is to be uploaded."""
+    """A clip for upload."""
     file = tmp_path / "talk é.wav"
     file.write_bytes(CONTENT)
     return BytesClip(content=CONTENT, file=file, via=Via.UPLOAD)
 
 
 def serve(recorder: Recorder, **changes: Any) -> None:
-    """Give leave to upload, take the form, answer the question."""
+    """Give a policy, accept the form, answer the question."""
     data = {**upload_policy(recorder.url), **changes}
     given = {name: value for name, value in data.items() if value is not None}
     recorder.page("/api/v1/uploads", {"request_id": "r-0", "data": given})
@@ -42,14 +44,14 @@ def serve(recorder: Recorder, **changes: Any) -> None:
 
 
 def asked(recorder: Recorder, clip: BytesClip) -> str:
-    """The caption of a clip that is uploaded to the recorder."""
+    """Return the caption of a clip that is uploaded to the recorder."""
     base_url = f"{recorder.url}/api/v1"
     with open_captioner("dashscope", base_url=base_url, api_key=KEY) as captioner:
         return captioner.caption(clip).text
 
 
 def failure(recorder: Recorder, clip: BytesClip) -> Any:
-    """The error that it ends in; what it says can be printed and holds nothing secret."""
+    """Return the error of an upload; it is printable and holds no secret."""
     with pytest.raises(ServiceError) as caught:
         asked(recorder, clip)
     told = f"{caught.value} {vars(caught.value)}"
@@ -59,12 +61,12 @@ def failure(recorder: Recorder, clip: BytesClip) -> Any:
 
 
 def paths(recorder: Recorder) -> list[str]:
-    """What the recorder was asked for."""
+    """Return the paths of the requests."""
     return [seen.path.partition("?")[0] for seen in recorder.seen]
 
 
 def test_each_upload_has_a_name_of_its_own(recorder: Recorder, clip: BytesClip) -> None:
-    """The policy forbids to overwrite, so the same file twice is two names, of the same kind."""
+    """The policy forbids to overwrite: the same file twice gets two names with one suffix."""
     serve(recorder)
     assert asked(recorder, clip) == asked(recorder, clip)
     named = [
@@ -91,15 +93,15 @@ def test_each_upload_has_a_name_of_its_own(recorder: Recorder, clip: BytesClip) 
         ("a.", ""),
     ],
 )
-def test_only_a_plain_ending_is_kept(name: str, ending: str) -> None:
-    """Whatever a file is called, its name in the storage is a plain one."""
+def test_only_a_plain_suffix_is_kept(name: str, ending: str) -> None:
+    """The name in the storage is plain ASCII for any file name."""
     made = uploads.unique_name(Path(name))
     assert made[32:] == ending
     assert int(made[:32], 16)
 
 
-def test_a_true_that_is_no_text_is_sent_as_one(recorder: Recorder, clip: BytesClip) -> None:
-    """What the policy says in JSON's own words arrives as a form's."""
+def test_a_boolean_of_the_policy_is_sent_as_text(recorder: Recorder, clip: BytesClip) -> None:
+    """JSON's true becomes the form's "true"."""
     serve(recorder, x_oss_forbid_overwrite=True)
     asked(recorder, clip)
     (stored,) = [seen for seen in recorder.seen if seen.path == "/oss"]
@@ -113,8 +115,8 @@ XML = (
 )
 
 
-def test_the_storages_refusal_is_told_in_its_own_words(recorder: Recorder, clip: BytesClip) -> None:
-    """Code, message and request id are read from its XML; nothing is asked after that."""
+def test_a_refusal_of_the_storage_is_reported(recorder: Recorder, clip: BytesClip) -> None:
+    """Code, message and request id are read from its XML; no question is sent."""
     serve(recorder)
     recorder.page("/oss", XML, status=403)
     error = failure(recorder, clip)
@@ -129,10 +131,10 @@ def test_the_storages_refusal_is_told_in_its_own_words(recorder: Recorder, clip:
 
 @pytest.mark.parametrize("body", [b"", XML, XML.replace(b"AccessDenied", b"InvalidApiKey")])
 @pytest.mark.parametrize("status", [201, 400, 401, 403, 404, 405, 409, 413, 500, 503])
-def test_what_the_storage_refuses_stops_no_run_and_costs_nothing(
+def test_a_refusal_of_the_storage_stops_no_run_and_costs_nothing(
     recorder: Recorder, clip: BytesClip, status: int, body: bytes
 ) -> None:
-    """Whatever it says, in whichever words: the next try gets a policy of its own."""
+    """Any refusal is retried, with a policy of its own."""
     serve(recorder)
     recorder.page("/oss", body, status=status)
     error = failure(recorder, clip)
@@ -152,10 +154,10 @@ def test_what_the_storage_refuses_stops_no_run_and_costs_nothing(
     ],
     ids=["empty", "binary", "html", "entities", "file"],
 )
-def test_what_is_no_such_xml_is_a_refusal_too(
+def test_a_refusal_without_xml_is_reported_too(
     recorder: Recorder, clip: BytesClip, body: bytes
 ) -> None:
-    """No entity is followed, and nothing that a storage says harms whoever reads it."""
+    """No entity is expanded, and no text of a storage can harm a terminal."""
     serve(recorder)
     recorder.page("/oss", body, status=502)
     error = failure(recorder, clip)
@@ -180,7 +182,7 @@ def test_a_redirect_of_the_storage_is_not_followed(
 def test_throttling_of_the_policy_is_an_error_like_any_other(
     recorder: Recorder, clip: BytesClip
 ) -> None:
-    """Status and code are told, and nothing is uploaded."""
+    """The error has status and code, and nothing is uploaded."""
     serve(recorder)
     told = {"code": "Throttling.RateQuota", "message": "slow", "request_id": "r-2"}
     recorder.page("/api/v1/uploads", told, status=429)
@@ -206,10 +208,10 @@ def test_throttling_of_the_policy_is_an_error_like_any_other(
         {"upload_host": "https://[broken"},
     ],
 )
-def test_leave_that_cannot_be_used_is_refused(
+def test_an_unusable_policy_is_refused(
     recorder: Recorder, clip: BytesClip, changes: dict[str, Any]
 ) -> None:
-    """A policy with parts missing, or one that leads off the safe way, is not followed."""
+    """A policy with missing parts, or with an unsafe host, is refused."""
     serve(recorder, **changes)
     failure(recorder, clip)
     assert paths(recorder) == ["/api/v1/uploads"]
@@ -227,7 +229,7 @@ def test_leave_that_cannot_be_used_is_refused(
     ],
 )
 def test_forms_go_over_tls_or_stay_here(host: str, base_url: str, *, is_safe: bool) -> None:
-    """Without TLS a form goes to this machine alone, and only if the service is here as well."""
+    """Without TLS a form goes to this machine alone, from a service on it."""
     data = {"policy": "p", "signature": "s", "upload_dir": "d", "upload_host": host}
     reply = Response(status_code=200, body=json.dumps({"data": data}).encode())
     if is_safe:
@@ -237,8 +239,8 @@ def test_forms_go_over_tls_or_stay_here(host: str, base_url: str, *, is_safe: bo
             uploads.read_policy(reply, base_url=base_url)
 
 
-def test_a_policy_does_not_show_what_it_signs_with(recorder: Recorder) -> None:
-    """It can be printed."""
+def test_a_policy_does_not_show_its_signature(recorder: Recorder) -> None:
+    """A policy can be printed."""
     reply = Response(
         status_code=200, body=json.dumps({"data": upload_policy(recorder.url)}).encode()
     )
@@ -250,7 +252,7 @@ def test_a_policy_does_not_show_what_it_signs_with(recorder: Recorder) -> None:
 def test_a_file_over_the_policys_limit_is_not_sent(
     recorder: Recorder, clip: BytesClip, tmp_path: Path
 ) -> None:
-    """What the storage would refuse does not leave this machine."""
+    """A file that the storage would refuse does not leave this machine."""
     serve(recorder, max_file_size_mb=1)
     file = tmp_path / "large.wav"
     with file.open("wb") as stream:
@@ -261,8 +263,8 @@ def test_a_file_over_the_policys_limit_is_not_sent(
     assert paths(recorder) == ["/api/v1/uploads"]
 
 
-def test_a_storage_that_is_not_there_is_told(recorder: Recorder, clip: BytesClip) -> None:
-    """It is a connection's fault, which may be asked again."""
+def test_an_unreachable_storage_is_a_connection_error(recorder: Recorder, clip: BytesClip) -> None:
+    """The error is retried as any connection error."""
     serve(recorder, upload_host="http://127.0.0.1:1/oss")
     error = failure(recorder, clip)
     assert isinstance(error, ServiceConnectionError)
@@ -270,7 +272,7 @@ def test_a_storage_that_is_not_there_is_told(recorder: Recorder, clip: BytesClip
 
 
 def test_a_server_of_ones_own_takes_no_uploads(recorder: Recorder, clip: BytesClip) -> None:
-    """Nothing is sent to where nobody would take it."""
+    """No file is sent to a server without storage."""
     with (
         open_captioner("openai", base_url=f"{recorder.url}/v1", model="own") as captioner,
         pytest.raises(UsageError, match="takes no files"),

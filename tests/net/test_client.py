@@ -21,7 +21,7 @@ from tests.support.services import ANSWER, ASK, KEY, captioner_with, client_of, 
 
 
 def test_request_arrives_as_it_was_built(recorder: Recorder) -> None:
-    """Method, path, body, key and types arrive unchanged, and no compression is asked for."""
+    """Method, path, body, key and types arrive unchanged; the request accepts no compression."""
     recorder.answer(ANSWER, headers={"X-Request-Id": "h-1"})
     client = client_of(f"{recorder.url}/api/v1/")
     reply = client.post(ASK)

@@ -17,7 +17,7 @@ from tests.support.services import ANSWER, ASK, KEY, address, client_of, failure
 
 def test_a_refused_connection_is_an_error() -> None:
     """The error names the host and the settings to check."""
-    with socket.socket() as held:  # bound, so that nobody else takes the port, and deaf
+    with socket.socket() as held:  # bound, but not listening
         held.bind(("127.0.0.1", 0))
         client = client_of(f"http://127.0.0.1:{held.getsockname()[1]}/api/v1")
         with pytest.raises(

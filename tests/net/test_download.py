@@ -1,3 +1,5 @@
+"""Downloads: redirects, logins, limits of size and time, and what is left on the disk."""
+
 from __future__ import annotations
 
 import gzip
@@ -30,7 +32,7 @@ ENDLESS = 50_000  # blocks
 
 
 def head(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str]) -> None:
-    """Send the head of an answer, after whose end the connection closes."""
+    """Send the head of an answer; the connection closes after it."""
     handler.close_connection = True
     handler.send_response(status)
     for name, value in headers.items():
@@ -39,7 +41,7 @@ def head(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str
 
 
 def answer(body: bytes, *, status: int = 200, **headers: str) -> Behaviour:
-    """Send a body of the length that is announced, unless another one is given."""
+    """Send a body, with its own length or another one in the head."""
     named = {"Content_Length": str(len(body)), **headers}
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
@@ -50,12 +52,12 @@ def answer(body: bytes, *, status: int = 200, **headers: str) -> Behaviour:
 
 
 def redirect(place: str, *, status: int = 302) -> Behaviour:
-    """Send elsewhere."""
+    """Send a redirect."""
     return answer(b"", status=status, Location=place)
 
 
 def pour(blocks: Iterator[bytes], **headers: str) -> Behaviour:
-    """Send blocks without announcing how many, as long as somebody listens."""
+    """Send blocks without a length until the client leaves."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         head(handler, 200, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -65,7 +67,7 @@ def pour(blocks: Iterator[bytes], **headers: str) -> Behaviour:
 
 
 def raw(*parts: bytes) -> Behaviour:
-    """Send bytes as they are, head and all, and close."""
+    """Send bytes unchanged, head included, and close."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
@@ -75,7 +77,7 @@ def raw(*parts: bytes) -> Behaviour:
 
 
 def dripping(start: bytes, drop: bytes, released: threading.Event) -> Behaviour:
-    """Send a start and then a drop every few milliseconds, as long as somebody listens."""
+    """Send a start and then a byte every few milliseconds until the client leaves."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
@@ -89,7 +91,7 @@ def dripping(start: bytes, drop: bytes, released: threading.Event) -> Behaviour:
 
 
 def torn(handler: BaseHTTPRequestHandler) -> None:
-    """Send a half and break off without a word."""
+    """Send half a body and close the connection."""
     head(handler, 200, {"Content-Length": str(len(BODY))})
     handler.wfile.write(BODY[: len(BODY) // 2])
     handler.wfile.flush()
@@ -109,7 +111,7 @@ def site() -> Iterator[Recorder]:
 
 @pytest.fixture
 def other() -> Iterator[Recorder]:
-    """Another one, at another port."""
+    """A second server, at another port."""
     server = Recorder()
     yield server
     server.close()
@@ -117,7 +119,7 @@ def other() -> Iterator[Recorder]:
 
 @pytest.fixture
 def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    """One that speaks TLS, with a certificate that is trusted here."""
+    """A server with TLS and a certificate that is trusted in this test."""
     certificate = self_signed(tmp_path / "certificate.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -129,7 +131,7 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Path]:
-    """Where the file goes, in a folder of its own; whatever happens, no thread is left."""
+    """The path of the file, in a folder of its own; no thread is left after the test."""
     folder = tmp_path / "target"
     folder.mkdir()
     yield folder / "source"
@@ -137,7 +139,7 @@ def target(tmp_path: Path) -> Iterator[Path]:
 
 
 def failure(url: str, target: Path, **bounds: Any) -> Any:
-    """Return the error that a download ends in; nothing of the file may be left."""
+    """Return the error of a download, which leaves nothing of the file."""
     with pytest.raises(InputError) as caught:
         download(url, target, **bounds)
     assert list(target.parent.iterdir()) == []
@@ -146,11 +148,11 @@ def failure(url: str, target: Path, **bounds: Any) -> Any:
     return caught.value
 
 
-# --------------------------------------------------------------------------- what arrives
+# ------------------------------------------------------------------------------ files that arrive
 
 
 def test_a_file_arrives_whole(site: Recorder, target: Path) -> None:
-    """It is asked for once, plainly and by name, and every byte of it is written."""
+    """One plain request is sent, and every byte of the file is written."""
     site.pages["/talk.mp3"] = answer(BODY)
     download(f"{site.url}/talk.mp3?signature=a%2Fb&x=1#t=10", target)
     assert target.read_bytes() == BODY
@@ -163,7 +165,7 @@ def test_a_file_arrives_whole(site: Recorder, target: Path) -> None:
 
 
 def test_the_scheme_may_be_in_capitals(site: Recorder, target: Path) -> None:
-    """A scheme is one in whatever case."""
+    """The case of the scheme makes no difference."""
     site.pages["/talk.mp3"] = answer(BODY)
     download(site.url.replace("http", "HTTP") + "/talk.mp3", target)
     assert target.read_bytes() == BODY
@@ -179,7 +181,7 @@ def test_a_file_arrives_over_tls(secure: Recorder, target: Path) -> None:
 def test_an_untrusted_certificate_is_refused(
     secure: Recorder, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A certificate that nobody vouches for gets nothing."""
+    """A server with an untrusted certificate receives no request."""
     monkeypatch.delenv("SSL_CERT_FILE")
     error = failure(f"{secure.url}/talk.mp3", target)
     assert isinstance(error, SourceNotFoundError)
@@ -188,7 +190,7 @@ def test_an_untrusted_certificate_is_refused(
 
 @pytest.mark.parametrize("length", ["chunked", "until it closes"])
 def test_a_file_of_unannounced_length_arrives(site: Recorder, target: Path, length: str) -> None:
-    """A length need not be announced."""
+    """A file arrives without a Content-Length too."""
     chunks = (f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (BODY, BODY, b""))
     parts = {
         "chunked": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks),
@@ -199,26 +201,26 @@ def test_a_file_of_unannounced_length_arrives(site: Recorder, target: Path, leng
     assert target.read_bytes() == BODY + BODY
 
 
-def test_more_than_promised_is_left(site: Recorder, target: Path) -> None:
-    """What comes after the announced length is no part of the file."""
+def test_bytes_after_the_announced_length_are_ignored(site: Recorder, target: Path) -> None:
+    """Bytes after the announced length are no part of the file."""
     site.pages["/talk.mp3"] = answer(BODY + b"extra", Content_Length=str(len(BODY)))
     download(f"{site.url}/talk.mp3", target)
     assert target.read_bytes() == BODY
 
 
-def test_exactly_the_limit_is_taken(site: Recorder, target: Path) -> None:
-    """The limit is the most that is taken, not the least that is refused."""
+def test_a_file_of_exactly_the_limit_arrives(site: Recorder, target: Path) -> None:
+    """The limit itself is allowed."""
     site.pages["/talk.mp3"] = answer(BODY)
     download(f"{site.url}/talk.mp3", target, max_bytes=len(BODY))
     assert target.read_bytes() == BODY
 
 
-# ---------------------------------------------------------------------- what is elsewhere
+# -------------------------------------------------------------------------------------- redirects
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed(site: Recorder, other: Recorder, target: Path, status: int) -> None:
-    """To another path, and to another host."""
+    """Redirects to another path and to another host are followed."""
     site.pages["/old"] = redirect("new?x=1", status=status)
     site.pages["/new"] = redirect(f"{other.url}/talk.mp3?y=2", status=status)
     other.pages["/talk.mp3"] = answer(BODY)
@@ -228,7 +230,7 @@ def test_a_redirect_is_followed(site: Recorder, other: Recorder, target: Path, s
 
 
 def test_redirects_are_counted(site: Recorder, target: Path) -> None:
-    """Five are followed, a sixth is not."""
+    """Five redirects are followed, a sixth is refused."""
     for number in range(MAX_REDIRECTS + 1):
         site.pages[f"/{number}"] = redirect(f"/{number + 1}")
     site.pages[f"/{MAX_REDIRECTS + 1}"] = answer(BODY)
@@ -239,7 +241,7 @@ def test_redirects_are_counted(site: Recorder, target: Path) -> None:
 
 
 def test_a_circle_of_redirects_ends(site: Recorder, target: Path) -> None:
-    """What leads back to itself is given up."""
+    """A circle of redirects is an error."""
     site.pages["/here"] = redirect("/there")
     site.pages["/there"] = redirect("/here")
     failure(f"{site.url}/here", target)
@@ -254,10 +256,10 @@ def test_a_circle_of_redirects_ends(site: Recorder, target: Path) -> None:
         "http:///x", "http://a..b/", f"http://{'a' * 70}.example/",
     ],
 )  # fmt: skip
-def test_a_redirect_to_no_address_on_the_web_is_refused(
+def test_a_redirect_to_an_invalid_address_is_refused(
     site: Recorder, target: Path, place: str
 ) -> None:
-    """Only http and https are followed, and only to what is an address."""
+    """Only http and https addresses are followed."""
     site.pages["/talk.mp3"] = redirect(place)
     error = failure(f"{site.url}/talk.mp3", target)
     assert error.path == f"{site.url}/talk.mp3"
@@ -266,7 +268,7 @@ def test_a_redirect_to_no_address_on_the_web_is_refused(
 def test_a_redirect_from_https_to_http_is_refused(
     secure: Recorder, other: Recorder, target: Path
 ) -> None:
-    """Who asked for a secure way is not led off it."""
+    """A download over TLS does not continue without it."""
     secure.pages["/talk.mp3"] = redirect(f"{other.url}/talk.mp3")
     error = failure(f"{secure.url}/talk.mp3", target)
     assert error.problem == "127.0.0.1 redirects from https to http"
@@ -276,7 +278,7 @@ def test_a_redirect_from_https_to_http_is_refused(
 def test_a_redirect_from_http_to_https_is_followed(
     site: Recorder, secure: Recorder, target: Path
 ) -> None:
-    """Nothing is wrong with a better way; the login does not go along."""
+    """A redirect to TLS is followed, without the login."""
     site.pages["/talk.mp3"] = redirect(f"{secure.url}/talk.mp3")
     secure.pages["/talk.mp3"] = answer(BODY)
     download(f"http://me:secret@127.0.0.1:{site.port}/talk.mp3", target)
@@ -285,7 +287,7 @@ def test_a_redirect_from_http_to_https_is_followed(
 
 
 def test_a_login_goes_to_its_own_host_only(site: Recorder, other: Recorder, target: Path) -> None:
-    """It is sent along a redirect that stays, and not along one that leaves, nor with cookies."""
+    """Redirects within the host keep the login; others drop login and cookies."""
     site.pages["/old"] = answer(b"", status=302, Location=f"{site.url}/new", Set_Cookie="a=b")
     site.pages["/new"] = redirect(f"http://localhost:{other.port}/talk.mp3")
     other.pages["/talk.mp3"] = redirect(f"http://localhost:{other.port}/again.mp3")
@@ -299,15 +301,15 @@ def test_a_login_goes_to_its_own_host_only(site: Recorder, other: Recorder, targ
         assert not {"cookie", "referer"} & set(seen.headers)
 
 
-def test_a_login_that_a_redirect_brings_is_not_used(site: Recorder, target: Path) -> None:
-    """Nobody but the caller says who the caller is."""
+def test_a_login_in_a_redirect_is_not_used(site: Recorder, target: Path) -> None:
+    """Only the caller's own login is sent."""
     site.pages["/old"] = redirect(f"http://you:secret@127.0.0.1:{site.port}/new")
     site.pages["/new"] = answer(BODY)
     download(f"{site.url}/old", target)
     assert "authorization" not in site.seen[1].headers
 
 
-# ---------------------------------------------------------------------- what is not there
+# ---------------------------------------------------------------------------------- missing files
 
 
 @pytest.mark.parametrize(
@@ -319,10 +321,10 @@ def test_a_login_that_a_redirect_brings_is_not_used(site: Recorder, target: Path
         (410, "127.0.0.1 has no such file (HTTP 410)"),
     ],
 )
-def test_what_is_not_to_be_had_is_not_found(
+def test_a_missing_or_refused_file_is_not_found(
     site: Recorder, target: Path, status: int, problem: str
 ) -> None:
-    """A file that is missing, or that is not given, is a source that is not there."""
+    """A missing file and a refused one raise SourceNotFoundError."""
     site.pages["/talk.mp3"] = answer(b"<html>no</html>", status=status)
     error = failure(f"{site.url}/talk.mp3", target)
     assert isinstance(error, SourceNotFoundError)
@@ -333,15 +335,15 @@ def test_what_is_not_to_be_had_is_not_found(
 def test_every_other_status_is_an_error_that_names_it(
     site: Recorder, target: Path, status: int
 ) -> None:
-    """Only 200 brings a file."""
+    """Only status 200 brings a file; the error names any other."""
     site.pages["/talk.mp3"] = answer(b"", status=status)
     error = failure(f"{site.url}/talk.mp3", target)
     assert error.problem == f"127.0.0.1 answered HTTP {status}"
 
 
-def test_a_host_that_does_not_listen_is_told(target: Path) -> None:
-    """A refused connection names the host."""
-    with socket.socket() as held:  # bound, so that nobody else takes the port, and deaf
+def test_a_refused_connection_names_the_host(target: Path) -> None:
+    """The error for a closed port names the host."""
+    with socket.socket() as held:  # bound, but not listening
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
         error = failure(f"http://127.0.0.1:{port}/talk.mp3", target)
@@ -349,8 +351,8 @@ def test_a_host_that_does_not_listen_is_told(target: Path) -> None:
     assert error.problem.startswith(f"127.0.0.1:{port} cannot be reached: ")
 
 
-def test_a_host_that_does_not_exist_is_told(target: Path) -> None:
-    """A name that nobody has names the host."""
+def test_an_unknown_host_is_named(target: Path) -> None:
+    """The error for an unknown name names the host."""
     error = failure("https://captoolkit.invalid/talk.mp3", target)
     assert isinstance(error, SourceNotFoundError)
     assert error.problem.startswith("captoolkit.invalid cannot be reached: ")
@@ -364,27 +366,27 @@ def test_a_host_that_does_not_exist_is_told(target: Path) -> None:
         "file:///secret", "secret", "", "https://me:secret/@host/x",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_refused_without_being_shown(target: Path, url: str) -> None:
-    """Any part of a URL that cannot be read may be a password."""
+def test_an_invalid_address_is_refused_without_showing_it(target: Path, url: str) -> None:
+    """Any part of an unreadable URL may be a password."""
     with pytest.raises(UsageError, match="the URL is malformed") as caught:
         download(url, target)
     shown = "".join(traceback.format_exception(caught.value))
     assert "secret" not in shown.replace(__file__, "").partition("UsageError")[2]
 
 
-# ---------------------------------------------------------------- what is too much of it
+# -------------------------------------------------------------------------------------- too large
 
 
-def test_what_is_announced_as_too_large_is_not_begun(site: Recorder, target: Path) -> None:
-    """The announced length is believed where it is a reason to refuse."""
+def test_an_announced_length_over_the_limit_is_refused(site: Recorder, target: Path) -> None:
+    """A Content-Length over the limit is refused before a byte is written."""
     site.pages["/talk.mp3"] = answer(b"", Content_Length="10000000001")
     error = failure(f"{site.url}/talk.mp3", target, max_bytes=10**10)
     assert error.problem == "127.0.0.1 sends more than the limit of 10.00 GB"
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_what_never_ends_is_left_at_the_limit(site: Recorder, target: Path, chunked: bool) -> None:
-    """An unannounced length is counted."""
+def test_an_endless_file_ends_at_the_limit(site: Recorder, target: Path, chunked: bool) -> None:
+    """The bytes of a file without a length are counted."""
     if chunked:
         endless = itertools.repeat(b"1000\r\n" + bytes(0x1000) + b"\r\n", ENDLESS)
         site.pages["/talk.mp3"] = pour(endless, Transfer_Encoding="chunked")
@@ -394,16 +396,16 @@ def test_what_never_ends_is_left_at_the_limit(site: Recorder, target: Path, chun
     assert error.problem == "127.0.0.1 sends more than the limit of 1.00 MB"
 
 
-def test_what_was_packed_unasked_is_unpacked(site: Recorder, target: Path) -> None:
-    """Some servers pack whatever is asked for; gzip may come in several parts."""
+def test_unasked_compression_is_unpacked(site: Recorder, target: Path) -> None:
+    """Some servers compress any file; gzip may consist of several parts."""
     packed = gzip.compress(BODY) + gzip.compress(BODY[::-1])
     site.pages["/talk.wav"] = answer(packed, Content_Encoding="GZip")
     download(f"{site.url}/talk.wav", target)
     assert target.read_bytes() == BODY + BODY[::-1]
 
 
-def test_a_bomb_is_left_at_the_limit(site: Recorder, target: Path) -> None:
-    """What is small on the way counts at its full size, and is never all in memory."""
+def test_a_compression_bomb_ends_at_the_limit(site: Recorder, target: Path) -> None:
+    """The unpacked size counts, and is never all in memory."""
     bomb = gzip.compress(bytes(64_000_000))
     assert len(bomb) < 100_000
     site.pages["/talk.wav"] = answer(bomb, Content_Encoding="gzip")
@@ -415,8 +417,10 @@ def test_a_bomb_is_left_at_the_limit(site: Recorder, target: Path) -> None:
     assert most_bytes < 16_000_000
 
 
-def test_packing_without_content_is_left_at_the_limit(site: Recorder, target: Path) -> None:
-    """What unpacks to nothing counts as what is sent."""
+def test_endless_compression_without_content_ends_at_the_limit(
+    site: Recorder, target: Path
+) -> None:
+    """The compressed size counts too."""
     packer = zlib.compressobj(wbits=31)
     start = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
     empty = b"\x00\x00\x00\xff\xff" * 10_000  # stored blocks of no bytes
@@ -440,15 +444,15 @@ def test_packing_without_content_is_left_at_the_limit(site: Recorder, target: Pa
         ),
     ],
 )
-def test_packing_that_cannot_be_undone_is_refused(
+def test_damaged_or_unknown_compression_is_refused(
     site: Recorder, target: Path, packed: bytes, packing: str, problem: str
 ) -> None:
-    """What is damaged, cut off or unknown is no file."""
+    """Damaged, cut off and unknown compression is an error."""
     site.pages["/talk.wav"] = answer(packed, Content_Encoding=packing)
     assert failure(f"{site.url}/talk.wav", target).problem == f"127.0.0.1 {problem}"
 
 
-# -------------------------------------------------------------- what is too little of it
+# ------------------------------------------------------------------------------------- incomplete
 
 
 INCOMPLETE: dict[str, Behaviour] = {
@@ -475,10 +479,8 @@ INCOMPLETE: dict[str, Behaviour] = {
 
 
 @pytest.mark.parametrize("name", INCOMPLETE)
-def test_what_does_not_arrive_whole_does_not_arrive(
-    site: Recorder, target: Path, name: str
-) -> None:
-    """Part of a file is no file: it is removed, and the host is named."""
+def test_an_incomplete_file_is_removed(site: Recorder, target: Path, name: str) -> None:
+    """A part of a file is removed, and the error names the host."""
     site.pages["/talk.mp3"] = INCOMPLETE[name]
     error = failure(f"{site.url}/talk.mp3", target)
     told = (f"{site.authority} broke off", f"the connection to {site.authority} broke")
@@ -486,12 +488,12 @@ def test_what_does_not_arrive_whole_does_not_arrive(
     assert error.path == f"{site.url}/talk.mp3"
 
 
-# ------------------------------------------------------------------------ what is too slow
+# --------------------------------------------------------------------------------------- too slow
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_silence_ends_at_its_bound(site: Recorder, target: Path, begun: bool) -> None:
-    """A server that says nothing more is left, before it answers or after."""
+def test_silence_ends_at_its_limit(site: Recorder, target: Path, begun: bool) -> None:
+    """A silent server is left, before its answer or within it."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         if begun:
@@ -515,10 +517,10 @@ SLOW = {
 
 @pytest.mark.parametrize("name", SLOW)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_dripping_ends_at_its_bound(
+def test_slow_bytes_end_at_the_time_limit(
     request: pytest.FixtureRequest, target: Path, name: str, scheme: str
 ) -> None:
-    """A server that is never silent and never done is left, whatever drips."""
+    """A server that sends single bytes without end is left."""
     site: Recorder = request.getfixturevalue("site" if scheme == "http" else "secure")
     site.pages["/talk.mp3"] = dripping(*SLOW[name], site.released)
     error = failure(f"{site.url}/talk.mp3", target, total_s=0.5, silence_s=PATIENCE_S)
@@ -526,7 +528,7 @@ def test_dripping_ends_at_its_bound(
 
 
 def test_time_runs_on_through_redirects(site: Recorder, target: Path) -> None:
-    """The bound is for the whole way."""
+    """The time limit covers all redirects together."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         site.released.wait(0.2)
@@ -537,11 +539,11 @@ def test_time_runs_on_through_redirects(site: Recorder, target: Path) -> None:
     assert error.problem == f"{site.authority} was not done within 0.3 s"
 
 
-# ------------------------------------------------------------- what cannot be written here
+# ------------------------------------------------------------------------------ unwritable places
 
 
-def test_a_full_disk_is_told(site: Recorder, target: Path) -> None:
-    """It is the output's fault, and the file is removed."""
+def test_a_full_disk_is_an_output_error(site: Recorder, target: Path) -> None:
+    """A full disk raises OutputError, and the file is removed."""
     if not Path("/dev/full").exists():
         pytest.skip("there is no disk here that is always full")
     site.pages["/talk.mp3"] = answer(BODY)
@@ -552,14 +554,14 @@ def test_a_full_disk_is_told(site: Recorder, target: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [".", "missing/source"])
-def test_a_place_that_cannot_be_written_is_told(site: Recorder, target: Path, place: str) -> None:
-    """A folder, or no folder, is the output's fault."""
+def test_an_unwritable_place_is_an_output_error(site: Recorder, target: Path, place: str) -> None:
+    """A folder, or a missing folder, raises OutputError."""
     site.pages["/talk.mp3"] = answer(BODY)
     with pytest.raises(OutputError, match="cannot be written"):
         download(f"{site.url}/talk.mp3", target.parent / place)
 
 
-# ----------------------------------------------------------------------- what is not told
+# ---------------------------------------------------------------------------------------- secrets
 
 
 SECRETS = ("hunter2", "s1gnature", "fr4gment")
@@ -608,7 +610,7 @@ def test_secrets_of_a_url_appear_nowhere(
 def test_a_proxy_is_used_but_not_for_this_machine(
     site: Recorder, other: Recorder, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment's proxy is asked for what is elsewhere, with the whole address."""
+    """The environment's proxy receives requests to other hosts, with the whole address."""
     monkeypatch.setenv("http_proxy", other.url)
     site.pages["/talk.mp3"] = answer(b"from here")
     other.pages["http://captoolkit.invalid/talk.mp3"] = answer(b"from the proxy")
@@ -619,10 +621,10 @@ def test_a_proxy_is_used_but_not_for_this_machine(
     assert [seen.path for seen in other.seen] == ["http://captoolkit.invalid/talk.mp3?x=1"]
 
 
-def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+def test_an_unusable_proxy_is_named_without_its_password(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The setting is named, its value is not."""
+    """The error names the setting, not its value."""
     monkeypatch.setenv("https_proxy", "gopher://user:hunter2@x:1")
     with pytest.raises(UsageError, match="proxy or certificate settings") as caught:
         download("https://captoolkit.invalid/talk.mp3", target)

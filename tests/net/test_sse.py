@@ -1,3 +1,5 @@
+"""Server-sent events: every spelling and every cut of a stream."""
+
 from __future__ import annotations
 
 import itertools
@@ -11,7 +13,7 @@ from captoolkit.net.sse import ServerSentEvent, SseDecoder
 
 
 def events_of(*blocks: bytes) -> list[ServerSentEvent]:
-    """All events of a stream that comes in these blocks."""
+    """Return all events of a stream that arrives in these blocks."""
     decoder = SseDecoder()
     found = [event for block in blocks for event in decoder.feed(block)]
     return [*found, *decoder.end()]
@@ -47,7 +49,7 @@ FOUND = [
 )
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_events_are_found_however_they_are_written_and_cut(stream: bytes, size: int) -> None:
-    """Each way of writing the same stream gives the same events, whatever block a byte is in."""
+    """Each spelling of a stream gives the same events, in blocks of any size."""
     blocks = [stream[start : start + size] for start in range(0, len(stream), size)]
     assert events_of(*blocks) == FOUND
 
@@ -65,7 +67,7 @@ def test_lines_without_ids_and_blank_lines_are_events_of_their_own() -> None:
 
 
 def test_data_of_several_lines_is_joined() -> None:
-    """What is no complete JSON by itself goes on in the next line, as the standard says."""
+    """Incomplete JSON continues in the next line, as the standard defines."""
     assert events_of(b'data: {"a":\ndata: 1}\n\n') == [ServerSentEvent(data=b'{"a":\n1}')]
 
 
@@ -73,7 +75,7 @@ def test_data_of_several_lines_is_joined() -> None:
     "body",
     [b"", b"\n\n\n", b'{"id":1,\n"data":{}}', b"<html>data:</html>", b":HTTP_STATUS/200\n\n"],
 )
-def test_what_is_no_stream_has_no_events(body: bytes) -> None:
+def test_a_body_that_is_no_stream_has_no_events(body: bytes) -> None:
     """A JSON document, HTML or nothing gives no event."""
     assert events_of(body) == []
 
@@ -86,10 +88,10 @@ def test_what_is_no_stream_has_no_events(body: bytes) -> None:
     newline=st.sampled_from([b"\n", b"\r\n", b"\r"]),
     gap=st.sampled_from([1, 2]),
 )
-def test_no_cut_changes_what_is_read(
+def test_no_cut_changes_the_events(
     documents: list[dict[str, str]], cuts: list[int], newline: bytes, gap: int
 ) -> None:
-    """Any JSON arrives whole, in order, wherever the network cuts the stream."""
+    """Any JSON arrives complete, in order, for any cut of the stream."""
     stream = b"".join(
         b"data:" + json.dumps(one, ensure_ascii=False).encode() + newline * gap for one in documents
     )
@@ -99,6 +101,6 @@ def test_no_cut_changes_what_is_read(
 
 
 @given(blocks=st.lists(st.binary(max_size=50), max_size=10))
-def test_nothing_is_too_odd(blocks: list[bytes]) -> None:
-    """Whatever comes, reading ends, and no event is empty."""
+def test_any_bytes_are_decoded(blocks: list[bytes]) -> None:
+    """For any bytes, decoding ends, and no event is empty."""
     assert all(event.data for event in events_of(*blocks))

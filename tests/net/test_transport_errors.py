@@ -86,7 +86,7 @@ def test_the_failure_of_a_real_server_has_its_kind(
     limits: HttpLimits,
     kind: ConnectionFailure,
 ) -> None:
-    """Silence, a slow answer, a reset and half an answer are told apart."""
+    """Silence, a slow answer, a reset and half an answer have kinds of their own."""
     treat(recorder)
     assert kind_of(recorder.url, limits) is kind
 

@@ -1,3 +1,5 @@
+"""The targets by name and by model, and the user's own file."""
+
 from __future__ import annotations
 
 import sys
@@ -24,25 +26,25 @@ limits.max_duration_s = { value = 90.5, source = "notes" }
 
 @pytest.fixture(autouse=True)
 def _no_rows_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the rows of whoever runs the tests out of them."""
+    """Keep the tester's own targets out of the tests."""
     monkeypatch.delenv(catalogue.ENVIRONMENT_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 def rows_file(path: Path, name: str) -> Path:
-    """A file of the user's with one target of that name."""
+    """Write a file of the user's with one target."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(MINE.replace("NAME", name))
     return path
 
 
-def test_rows_that_came_along() -> None:
-    """Without a file of the user's the rows are those that came along."""
+def test_the_targets_of_the_package() -> None:
+    """Without a file of the user's, the targets are captoolkit's own."""
     assert catalogue.targets() == SERVICES
 
 
-def test_row_is_found_by_name_and_by_model() -> None:
-    """A target is found by the name of its row or of a model it serves; a target is itself."""
+def test_a_target_is_found_by_name_and_by_model() -> None:
+    """The name of a target or of a model finds it; a target finds itself."""
     assert catalogue.target("qwen3-omni-captioner") == CAPTIONER
     assert catalogue.target("qwen3-omni-30b-a3b-captioner") == CAPTIONER
     assert catalogue.target("qwen2-audio-instruct") == QWEN_AUDIO
@@ -50,13 +52,13 @@ def test_row_is_found_by_name_and_by_model() -> None:
     assert catalogue.target(mine) is mine
 
 
-def test_default_target_is_there() -> None:
-    """The target that is taken when nobody chooses exists."""
+def test_the_default_target_exists() -> None:
+    """The default target is one of captoolkit's."""
     assert catalogue.target(catalogue.DEFAULT_TARGET).name == catalogue.DEFAULT_TARGET
 
 
-def test_unknown_target_lists_the_known() -> None:
-    """A name that nobody has is refused, with those there are."""
+def test_an_unknown_target_is_refused() -> None:
+    """The error lists the targets."""
     expected = (
         "target=qwen is not known; take one of acoustic, qwen-audio, qwen3-omni-captioner, sglang, "
         "vllm"
@@ -66,10 +68,10 @@ def test_unknown_target_lists_the_known() -> None:
 
 
 @pytest.mark.parametrize("name", ["qwen-audio", "mine"])
-def test_rows_of_the_user_replace_and_add(
+def test_the_users_targets_replace_and_add(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A row of the user's replaces ours of its name as a whole; the others stay."""
+    """A target of the user's replaces captoolkit's of the same name; the others stay."""
     path = rows_file(tmp_path / "rows.toml", name)
     monkeypatch.setenv(catalogue.ENVIRONMENT_VARIABLE, str(path))
     rows = catalogue.targets()
@@ -83,8 +85,10 @@ def test_rows_of_the_user_replace_and_add(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder is named otherwise elsewhere")
-def test_rows_in_the_configuration_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are found in the configuration folder, unless the environment names another file."""
+def test_targets_in_the_configuration_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The configuration folder is read, unless the environment names another file."""
     rows_file(tmp_path / "config" / "captoolkit" / "targets.toml", "kept")
     assert "kept" in catalogue.targets()
     named = rows_file(tmp_path / "named.toml", "named")
@@ -97,10 +101,10 @@ def test_rows_in_the_configuration_folder(tmp_path: Path, monkeypatch: pytest.Mo
     [None, b"\xff\xfe", b"targets = 1", MINE.replace("90.5", "-1").encode()],
     ids=["missing", "not text", "no targets", "a limit below zero"],
 )
-def test_bad_file_is_named(
+def test_a_bad_file_is_named(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of rows that cannot be used is refused by its path, never passed over."""
+    """An unusable file is an error with its path."""
     path = tmp_path / "rows.toml"
     if content is not None:
         path.write_bytes(content)
@@ -111,7 +115,7 @@ def test_bad_file_is_named(
     assert raised.value.fix
 
 
-def test_empty_variable_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment variable that is set to nothing counts as not set."""
+def test_an_empty_variable_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty environment variable counts as not set."""
     monkeypatch.setenv(catalogue.ENVIRONMENT_VARIABLE, "")
     assert catalogue.targets() == SERVICES

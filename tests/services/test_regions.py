@@ -54,7 +54,7 @@ def test_regions_are_model_studio_and_need_tls() -> None:
 def test_a_message_names_the_port_where_it_is_not_the_usual_one(
     base_url: str, address: str
 ) -> None:
-    """Of several servers on this machine the one that is meant can be told."""
+    """Servers on this machine are distinguished by their ports."""
     assert parse_base_url(base_url, COMPATIBLE).address == address
 
 

@@ -1,4 +1,4 @@
-"""Reading `targets.toml`: what a row becomes, and where its mistakes are."""
+"""Reading `targets.toml`: values, sources and mistakes."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ output_per_million = "2"
 # ----------------------------------------------------------------------------- the rows
 
 
-def test_row_is_read_with_its_sources() -> None:
-    """A row keeps its numbers exactly and says for each where and when it was read."""
+def test_a_row_is_read_with_its_sources() -> None:
+    """Each number of a row is exact, and has a page and a day."""
     row = parse(ROW, origin="rows.toml")["mine"]
     fact, (price,) = row.facts["max_duration_s"], row.prices
     assert (fact.value, fact.source, fact.checked, fact.note) == (
@@ -50,7 +50,7 @@ def test_row_is_read_with_its_sources() -> None:
 
 
 def test_decimals_are_exact() -> None:
-    """A limit with decimals is the number that is written, not the float nearest to it."""
+    """A limit with decimals is the written number, not the nearest float."""
     row = parse(ROW.replace("value = 30", "value = 12.1"), origin="rows.toml")["mine"]
     assert row.limit("max_duration_s") == Fraction(121, 10)
     assert row.limit("max_bytes_url") is None

@@ -25,7 +25,7 @@ MODEL = "qwen3-omni-30b-a3b-captioner"
     ],
 )
 def test_dialect_follows_from_the_base_url(base_url: str, dialect: Dialect) -> None:
-    """Model Studio is known by its hosts and its path; everything else is somebody's own."""
+    """Model Studio is known by its hosts and its path; every other server is self-hosted."""
     assert dialect_of(parse_base_url(base_url, COMPATIBLE)) is dialect
 
 
