@@ -28,7 +28,7 @@ MOV_TEXT = "mov_text"  # ffmpeg's codec of the subtitles in the MP4 family
 MP4_DEMUXER = "mov"  # ffmpeg's name for all of the MP4 family, which brands tell apart
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CaptionSupport:
     """How a container carries a timeline: its chapters always, its captions as subtitles or not.
 
@@ -51,7 +51,7 @@ class CaptionSupport:
     muxer_options: Mapping[str, str | int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Container:
     """One container.
 

@@ -62,7 +62,7 @@ class Writer(StrEnum):
     FFMPEG = "ffmpeg"  # by an ffmpeg that is fed through a pipe
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Effort:
     """An encoder's levels of effort (LAME's `compression_level`), and where the slower one helps.
 
@@ -77,7 +77,7 @@ class Effort:
     best_below_bit_rate: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EncodingSpec:
     """One encoding that `--format` names.
 

@@ -15,7 +15,7 @@ from captoolkit.model import Encoding, Track
 PCM = "pcm_"  # how ffmpeg's names of PCM codecs begin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LosslessCodec:
     """A codec that keeps every sample; `PCM_SAMPLES` has those of PCM.
 
