@@ -78,7 +78,7 @@ def test_rate_that_a_codec_lacks_is_refused(make: Callable[[], Encoding], fix: s
     ],
 )
 def test_encoding_in_words(encoding: Encoding, words: str) -> None:
-    """An encoding is told as a person would."""
+    """An encoding has a short description."""
     assert describe(encoding) == words
 
 
@@ -176,7 +176,7 @@ def test_nothing_fits_into_nothing(encoding: Encoding) -> None:
 
 
 def encoded(path: Path, encoding: Encoding, sound: NDArray[np.float32]) -> bytes:
-    """What our own writer makes of a sound."""
+    """The bytes that our own writer makes of a sound."""
     writer = open_writer(path, encoding)
     try:
         writer.write(sound)
@@ -253,7 +253,7 @@ def test_prediction_holds_for_the_shortest(
 
 
 def hard_sounds(samples: int, encoding: Encoding) -> dict[str, NDArray[np.float32]]:
-    """What an encoder may spend more on than it should."""
+    """Sounds for which an encoder may spend more bytes than its bit rate."""
     time_s = np.arange(samples)[:, None] / encoding.sample_rate_hz
     white = np.random.default_rng(11).uniform(-1, 1, (samples, encoding.channels))
     sounds = {
@@ -283,7 +283,7 @@ def test_prediction_holds_whatever_the_sound(encoding: Encoding, seed: int, tmp_
 
 @pytest.mark.parametrize("encoding", AAC_RUNGS, ids=describe)
 def test_aac_of_a_tone_stays_within_its_bound(encoding: Encoding, tmp_path: Path) -> None:
-    """AAC keeps no constant rate: also what it makes of a plain tone stays within the bound."""
+    """AAC keeps no constant rate: a plain tone stays within the bound as well."""
     sound = tone(20, rate_hz=encoding.sample_rate_hz)
     data = encoded(tmp_path / "sound", encoding, sound)
     assert len(data) <= file_bytes(encoding, len(sound))

@@ -26,7 +26,7 @@ from tests.support.media_values import track
 def test_what_can_be_cut_between_packets_is_copied(
     container: str, codec: str, is_copied: bool
 ) -> None:
-    """Samples of PCM files, and codecs whose head tells of the whole file, are encoded anew."""
+    """Samples of PCM files, and codecs with a header for the whole file, are encoded."""
     assert is_cut_between_packets(container, codec) is is_copied
 
 
@@ -51,7 +51,7 @@ def test_the_encoding_that_keeps_samples_is_the_sources_own(
     given: tuple[str, int],
     made: tuple[str, str, str, int],
 ) -> None:
-    """Codec, container and depth stay; what cannot be written becomes FLAC of an honest depth."""
+    """Codec, container and depth stay; other codecs become FLAC of the decoder's depth."""
     encoding = keeping_samples(
         track(60, codec=codec), container, sample_type=given[0], depth_bits=given[1]
     )

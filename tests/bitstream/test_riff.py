@@ -31,7 +31,7 @@ def test_an_extensible_header_is_not(
 def test_another_form_than_riff_is_not(
     tmp_path: Path, stereo: Path, convert: Convert, options: str
 ) -> None:
-    """RF64 and other containers are no plain WAV, whatever they are called."""
+    """RF64 and other containers are no plain WAV, under any name."""
     assert not has_plain_header(convert(stereo, tmp_path / "talk.wav", options.split()))
 
 

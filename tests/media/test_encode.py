@@ -113,7 +113,7 @@ def test_sixteen_bits_go_in_as_they_are(tmp_path: Path, encoding: Encoding) -> N
 
 
 def test_gsm_ends_in_silence(tmp_path: Path) -> None:
-    """What fills up the last blocks of GSM is silent, for ffmpeg and for libsndfile.
+    """The padding of the last blocks of GSM is silent, for ffmpeg and for libsndfile.
 
     Of the byte that RIFF pads an odd number of blocks with, libsndfile makes 40 ms of noise.
     """
@@ -140,7 +140,7 @@ def test_any_length_is_held(tmp_path: Path, encoding: Encoding, samples: int) ->
 
 @pytest.mark.parametrize("encoding", [ENCODINGS["aac"], ENCODINGS["aac stereo"]], ids=str)
 def test_the_shortest_aac_is_known_for_what_it_is(tmp_path: Path, encoding: Encoding) -> None:
-    """However few samples there are and whatever they are: the file is taken for AAC."""
+    """For few samples of any sound: the file is taken for AAC."""
     random = np.random.default_rng(3)
     for samples in (1, 160, 512, 576, 1000, 1024):
         sound = random.uniform(-0.5, 0.5, (samples, encoding.channels)).astype(np.float32)
@@ -159,7 +159,7 @@ def test_a_file_is_no_larger_than_was_predicted(tmp_path: Path, encoding: Encodi
 def test_samples_that_are_no_sound_do_no_harm(
     tmp_path: Path, encoding: Encoding, value: float
 ) -> None:
-    """A burst of impossible samples spoils neither the encoder nor what comes after."""
+    """A burst of impossible samples spoils neither the encoder nor the sound after it."""
     sound = sine(encoding)
     rate_hz = encoding.sample_rate_hz
     sound[rate_hz // 2 : rate_hz // 2 + 50] = value
@@ -205,7 +205,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, encoding: Encoding) 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
 def test_a_full_disk_is_told(encoding: Encoding) -> None:
-    """A disk without room is an OutputError that says so, and leaves no encoder."""
+    """A full disk raises an OutputError that names the cause, and leaves no encoder."""
     with pytest.raises(OutputError, match="no room left"):
         written(Path("/dev/full"), encoding, noise(9.0, rate_hz=encoding.sample_rate_hz))
     assert not has_children()
@@ -235,7 +235,7 @@ def test_a_file_may_reach_its_limit(made: tuple[Path, Encoding, int]) -> None:
 
 
 def test_one_byte_too_many_is_refused(made: tuple[Path, Encoding, int]) -> None:
-    """A file above its size is not shipped."""
+    """A file above its size is refused."""
     path, encoding, samples = made
     most = path.stat().st_size - 1
     with pytest.raises(LimitError, match=f"more than the {most}") as caught:
@@ -244,7 +244,7 @@ def test_one_byte_too_many_is_refused(made: tuple[Path, Encoding, int]) -> None:
 
 
 def test_too_large_is_told_apart(made: tuple[Path, Encoding, int]) -> None:
-    """Whether a file fits can be asked; one that does not is still what it was to be."""
+    """`fits` tells whether a file is small enough; a larger one still passes the check."""
     path, encoding, samples = made
     size_bytes = path.stat().st_size
     assert encode.fits(path, size_bytes)
@@ -256,7 +256,7 @@ def test_too_large_is_told_apart(made: tuple[Path, Encoding, int]) -> None:
 
 
 def test_one_sample_too_many_is_refused(made: tuple[Path, Encoding, int]) -> None:
-    """A file above its duration, padding counted, is not shipped."""
+    """A file above its duration, padding counted, is refused."""
     path, encoding, samples = made
     most = encodings.framed_samples(encoding, samples) - 1
     with pytest.raises(LimitError, match=f"more than {most} with its padding"):
@@ -265,7 +265,7 @@ def test_one_sample_too_many_is_refused(made: tuple[Path, Encoding, int]) -> Non
 
 @pytest.mark.parametrize("difference", ["missing", "left over"])
 def test_a_wrong_length_is_refused(made: tuple[Path, Encoding, int], difference: str) -> None:
-    """A file that lost samples or has more than its codec explains is not shipped."""
+    """A file that lost samples or has more than its codec explains is refused."""
     path, encoding, samples = made
     most = encodings.spec_of(encoding).decoded_extra_samples
     wanted = samples + most + 1 if difference == "missing" else samples - most - 1
@@ -275,7 +275,7 @@ def test_a_wrong_length_is_refused(made: tuple[Path, Encoding, int], difference:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_wrong_format_is_refused(made: tuple[Path, Encoding, int], name: str) -> None:
-    """A file that came out as something else is not shipped."""
+    """A file that came out as something else is refused."""
     path, encoding, samples = made
     other = FORMATS[name]
     if other is encoding:
@@ -291,7 +291,7 @@ def test_a_wrong_format_is_refused(made: tuple[Path, Encoding, int], name: str) 
 
 
 def test_a_torn_file_is_refused(made: tuple[Path, Encoding, int]) -> None:
-    """A file that lost its second half on the way is not shipped."""
+    """A file that lost its second half on the way is refused."""
     path, encoding, samples = made
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
@@ -303,7 +303,7 @@ def test_a_torn_file_is_refused(made: tuple[Path, Encoding, int]) -> None:
 def test_a_wav_is_read_back_without_ffmpeg(
     tmp_path: Path, encoding: Encoding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What libsndfile can read costs no process."""
+    """Reading back by libsndfile starts no process."""
     monkeypatch.setenv(ffmpeg.ENVIRONMENT_VARIABLE, str(tmp_path / "none"))
     path = written(tmp_path / "a.wav", encoding, sine(encoding))
     verify(path, encoding, len(sine(encoding)))
@@ -318,7 +318,7 @@ def test_a_wav_is_read_back_without_ffmpeg(
     ],
 )
 def test_an_extended_header_is_refused(tmp_path: Path, form: dict[str, str], problem: str) -> None:
-    """A WAV that not every reader understands is not shipped."""
+    """A WAV that not every reader understands is refused."""
     path, sound = tmp_path / "a.wav", sine(wav())
     soundfile.write(path, sound, 16_000, subtype="PCM_16", **form)
     with pytest.raises(LimitError, match=f"it {problem}"):
@@ -326,7 +326,7 @@ def test_an_extended_header_is_refused(tmp_path: Path, form: dict[str, str], pro
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path, encoding: Encoding) -> None:
-    """A file that nobody can read is not shipped."""
+    """A file that cannot be read is refused."""
     with pytest.raises(LimitError, match="a finished segment was refused"):
         verify(tmp_path / "gone", encoding, 1)
 

@@ -68,7 +68,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_an_abort_while_reading_back_begins_is_not_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever aborts before the decoder is there does not wait until it has read everything."""
+    """An abort before the decoder starts does not wait until it has read everything."""
     alac = keeping_samples(
         track(1, rate_hz=RATE_HZ, codec="alac"), "m4a", sample_type="int32", depth_bits=24
     )

@@ -33,7 +33,7 @@ def listed(path: Path) -> Packets:
 def test_packets_begin_where_the_ones_before_them_end(
     stereo: Path, convert: Convert, tmp_path: Path, name: str
 ) -> None:
-    """Starts are a packet apart, as near as the container's clock tells, up to the track's end."""
+    """Starts are a packet apart, within the container's clock, up to the track's end."""
     codec, held = KINDS[name]
     path = convert(stereo, tmp_path / name, ["-c:a", codec])
     found, track = listed(path), probe(path).default_track

@@ -26,7 +26,7 @@ CODECS = {
 
 @pytest.mark.parametrize("name", CODECS)
 def test_tags_are_read(stereo: Path, convert: Convert, tmp_path: Path, name: str) -> None:
-    """Whatever container holds them, and in it the file or the track, they are the same."""
+    """Tags are the same in every container, on the file and on the track."""
     path = convert(stereo, tmp_path / name, ["-c:a", CODECS[name], *OPTIONS])
     info = probe(path)
     told = tags.read(info, info.default_track)
@@ -69,7 +69,7 @@ def test_chapters_are_on_the_clock_of_the_track(
 
 
 def test_tags_are_written_as_they_were_read(stereo: Path, tmp_path: Path) -> None:
-    """Whatever they hold, and however much there is of it: no argument list could hold this."""
+    """Tags of any content and length: no argument list could hold this."""
     said = SAID | {"copyright": "ends in \\", "genre": "a\\\\", "album": "# =;"}
     said |= {f"tag{number}": "x" * tags.MAX_TAG_CHARS for number in range(700)}
     listed = tags.write(said, tmp_path)
@@ -82,7 +82,7 @@ def test_tags_are_written_as_they_were_read(stereo: Path, tmp_path: Path) -> Non
 
 
 def test_a_tag_that_is_left_out_is_told(stereo: Path, convert: Convert, tmp_path: Path) -> None:
-    """A document among the tags is not repeated in every piece, and that is said."""
+    """A document among the tags is left out of the pieces, with a note."""
     words = ["-metadata", f"lyrics={'la ' * 2000}", "-metadata", "title=Song"]
     info = probe(convert(stereo, tmp_path / "a.flac", words))
     told = tags.read(info, info.default_track)

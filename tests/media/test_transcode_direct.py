@@ -59,7 +59,7 @@ def read(path: Path) -> Sound:
 def by_two_programs(
     source: Path, path: Path, encoding: Encoding, span: Span, mix: decode.Mix | None
 ) -> Sound:
-    """What comes of the stretch when one ffmpeg decodes and another encodes."""
+    """The stretch when one ffmpeg decodes it and another encodes it."""
     decoder = decode.TrackDecoder(
         source,
         track=probe(source).default_track,

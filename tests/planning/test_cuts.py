@@ -25,7 +25,7 @@ from tests.support.sound import silence, tone
 
 Sound = NDArray[np.float32]
 RATE_HZ = 16_000
-LOW_HZ = 1_000  # enough for what does not depend on what the sound is
+LOW_HZ = 1_000  # for tests that do not depend on the sound
 
 
 def noise(frames: int, *, channels: int = 1, level: float = 0.1, seed: int = 1) -> Sound:
@@ -46,7 +46,7 @@ def blocks_of(sound: Sound, sizes: Sequence[int]) -> Iterator[Sound]:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a plan hands to the cutting: how long the sound will be, and what its parts shall be."""
+    """The input of `cut`: the planned length of the sound, and the rule for its parts."""
 
     total: int
     pieces: int
@@ -108,7 +108,7 @@ rules = rules_made()
 sizes = st.lists(st.integers(0, 700), min_size=1, max_size=5).filter(any)
 
 
-# ------------------------------------------------------------------- what must always hold
+# ------------------------------------------------------------------- properties
 
 
 @given(total=st.integers(0, 10**12), pieces=st.integers(1, 2000))
@@ -126,7 +126,7 @@ def test_balanced_edges_tile(total: int, pieces: int) -> None:
 def test_pieces_are_the_sound_and_keep_the_rule(
     rule: Rule, sizes: list[int], channels: int, seed: int
 ) -> None:
-    """As many pieces as asked, none too long, each near its balanced end; together the sound."""
+    """The planned number of pieces, none too long, each near its balanced end; together the sound."""
     sound = noise(rule.total, channels=channels, seed=seed)
     pieces = pieces_of(blocks_of(sound, sizes), rule)
     assert np.array_equal(np.concatenate(pieces), sound)
@@ -141,7 +141,7 @@ def test_pieces_are_the_sound_and_keep_the_rule(
 def test_cuts_do_not_depend_on_the_blocks(
     rule: Rule, one: list[int], two: list[int], seed: int
 ) -> None:
-    """The same sound is cut at the same samples, in whatever blocks it comes."""
+    """The same sound is cut at the same samples in blocks of any length."""
     sound = noise(rule.total, seed=seed)
     assert edges_of(pieces_of(blocks_of(sound, one), rule)) == edges_of(
         pieces_of(blocks_of(sound, two), rule)
@@ -159,7 +159,7 @@ def test_length_may_be_otherwise_than_promised(rule: Rule, sizes: list[int], fra
 
 
 def test_shorter_sound_makes_fewer_pieces() -> None:
-    """What ends in its second piece has two."""
+    """A sound that ends in its second piece has two."""
     rule = Rule(total=4_000, pieces=4, longest=1_200, reach=100, rate_hz=LOW_HZ)
     pieces = pieces_of(blocks_of(noise(1_500), [256]), rule)
     assert len(pieces) == 2
@@ -194,7 +194,7 @@ def lengths_of(parts: Iterable[tuple[int, Sound]]) -> list[int]:
 @given(places=st.sets(st.integers(1, 999), max_size=6), sizes=sizes)
 @settings(deadline=None)
 def test_fixed_cuts_are_exact(places: set[int], sizes: list[int]) -> None:
-    """What may not move does not, whatever is heard there, and 16-bit sound is cut alike."""
+    """A fixed cut does not move for any sound, and 16-bit sound is cut in the same way."""
     sound = (noise(1_000) * 32_767).astype(np.int16)
     blocks = (sound[first : first + sizes[0] + 1] for first in range(0, 1_000, sizes[0] + 1))
     windows = [window(place, 0) for place in sorted(places)]
@@ -230,7 +230,7 @@ def test_impossible_window_is_refused(earliest: int, balanced: int, latest: int)
 )
 @settings(deadline=None)
 def test_runs_are_the_segments(segments: list[tuple[int, int]]) -> None:
-    """Runs put together are the segments; none goes over a gap or beyond what makes it full."""
+    """Runs together are the segments; none spans a gap, and none grows once it is full."""
     spans, at = [], 0
     for length_s, gap_s in segments:
         spans.append(Span(start_samples=at, end_samples=at + length_s, rate_hz=1))

@@ -19,7 +19,7 @@ HEARS_ALL = replace(service(), full_sound=True)
 
 
 def had(target: Target = CAPTIONER, sound: Track = STEREO, **options: Any) -> Sequence[Encoding]:
-    """What a recording can become."""
+    """The candidates for a recording."""
     asked = ParsedOptions(**options)
     check_options(asked)
     return candidates(sound, target, asked)
@@ -28,11 +28,11 @@ def had(target: Target = CAPTIONER, sound: Track = STEREO, **options: Any) -> Se
 def next_ones(
     encoding: Encoding, target: Target = CAPTIONER, **options: Any
 ) -> tuple[Encoding, ...]:
-    """What a stereo recording becomes where `encoding` comes out too large."""
+    """The fallbacks of a stereo recording for a file of `encoding` that is too large."""
     return fallbacks(STEREO, target, ParsedOptions(**options), encoding)
 
 
-# ------------------------------------------------------------------------- what can be had
+# ------------------------------------------------------------------------- candidates
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_wishes_are_met_best_first(options: dict[str, Any], made: list[Encoding]
 
 @pytest.mark.parametrize("rung", [*RUNGS[1:], *AAC_RUNGS], ids=encodings.describe)
 def test_a_bit_rate_that_is_on_the_ladder_is_the_ladders_rung(rung: Encoding) -> None:
-    """Whoever asks for a rung's bit rate gets its rate and its low-pass, which were measured."""
+    """The bit rate of a rung selects its sample rate and its low-pass, which were measured."""
     assert had(format=rung.format, bit_rate=rung.bit_rate) == [rung]
     (other,) = had(format=rung.format, bit_rate=rung.bit_rate, sample_rate_hz=24_000)
     assert other == replace(rung, sample_rate_hz=24_000)
@@ -87,7 +87,7 @@ def test_a_bit_rate_that_is_on_the_ladder_is_the_ladders_rung(rung: Encoding) ->
 def test_a_bit_rate_beyond_the_ladder_takes_a_rate_that_has_it(
     source_hz: int, options: dict[str, Any], made: Encoding
 ) -> None:
-    """What the nearest rung's rate does not have, the sound's own does, or 44.1 kHz."""
+    """A bit rate that the nearest rung's rate lacks gets the sound's own rate, or 44.1 kHz."""
     assert had(sound=track(rate_hz=source_hz), **options) == [made]
 
 
@@ -158,7 +158,7 @@ def test_what_is_too_large_goes_down_the_ladder(at: int) -> None:
 
 
 def test_fallbacks_keep_to_the_wishes() -> None:
-    """What is tried next has the format, the rate and the channels that are asked for."""
+    """Fallbacks have the requested format, rate and channels."""
     asked: dict[str, Any] = {"format": "aac", "sample_rate_hz": 24_000, "channels": 2}
     first, *rest = had(**asked)
     assert next_ones(first, **asked) == tuple(rest)
@@ -183,7 +183,7 @@ def test_fallbacks_keep_to_the_wishes() -> None:
 def test_an_encoding_asked_for_goes_down_in_bit_rate_only(
     options: dict[str, Any], kbps: list[float]
 ) -> None:
-    """What is asked for exactly keeps its format, rate and channels down to the floor."""
+    """An exactly requested encoding keeps its format, rate and channels down to the floor."""
     (asked,) = had(**options)
     assert next_ones(asked, **options) == tuple(
         replace(asked, bit_rate=round(1000 * rate)) for rate in kbps
@@ -191,7 +191,7 @@ def test_an_encoding_asked_for_goes_down_in_bit_rate_only(
 
 
 def test_fallbacks_take_the_effort_that_is_asked_for() -> None:
-    """Where a slower level sounds better it is taken for what is tried next, too."""
+    """Fallbacks have the slower level where it sounds better, too."""
     for options in ({"bit_rate": 48_000, "format": "mp3"}, {"format": "mp3"}):
         tried = next_ones(mp3(48_000, 24_000), effort="best", **options)
         assert [(one.bit_rate, one.effort) for one in tried] == [

@@ -78,7 +78,7 @@ def test_frames_are_shared_out_once_and_in_order(
 
 
 def test_a_mark_is_met_by_the_nearest_boundary_and_not_listened_for() -> None:
-    """At a chapter's mark nobody looks for quiet; between two marks somebody does."""
+    """A chapter's mark is no quiet point; between two marks cuts go to one."""
     plan = planned(300, 100, marks=(0, 42.3))
     asked: list[Window] = []
 

@@ -39,7 +39,7 @@ def constant(seconds: int, *, frame_bytes: int) -> Framing:
     return framing_of([frame_bytes] * int(seconds / FRAME_S))
 
 
-# ------------------------------------------------------------------- what must always hold
+# ------------------------------------------------------------------- properties
 
 frame_sizes = st.lists(st.integers(1, 1_500), min_size=1, max_size=80)
 
@@ -59,7 +59,7 @@ def test_any_segment_stays_within_the_bounds(
     size_bytes: int | None,
     duration_s: Fraction | None,
 ) -> None:
-    """Wherever a segment lies, with a frame more at each end, the delay and the head, it fits."""
+    """A segment anywhere fits, with a frame more at each end, the delay and the head."""
     framing = framing_of(sizes, head_bytes=head_bytes, lead_samples=lead_samples)
     longest_s = frame_plan.longest_s(framing, Bounds(duration_s=duration_s, size_bytes=size_bytes))
     assert 0 <= longest_s <= framing.framed_s
@@ -149,7 +149,7 @@ def test_frames_too_large_for_two_minutes_are_encoded() -> None:
     [("mp3", "a plain MP3"), ("aac", "an ADTS stream"), ("amr", "an AMR file")],
 )
 def test_reasons_say_what_the_frames_come_to_lie_in(name: str, words: str) -> None:
-    """One segment is told in a sentence, several with where they are cut."""
+    """One segment has one sentence, several have a sentence on their cuts."""
     framing = Framing(
         format=name,
         codec=name,
@@ -175,7 +175,7 @@ def test_reasons_say_what_the_frames_come_to_lie_in(name: str, words: str) -> No
 
 
 def test_frames_come_before_encoding() -> None:
-    """What fits once it is out of its container is moved; what is too long is shared out."""
+    """Frames that fit outside their container are moved; longer ones are divided into segments."""
     for seconds, action, number in ((600, Action.REMUX, 1), (2_460, Action.COPY, 2)):
         sound = track(seconds, rate_hz=RATE_HZ, codec="mp3")
         info = media(sound, container="matroska")

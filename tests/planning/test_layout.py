@@ -15,11 +15,11 @@ REACH_MS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A run, its layout, and the truth by which it was made: what lies in the stream, in order."""
+    """A run, its layout, and the parts of the stream from which it was made, in order."""
 
     spans: list[Span]
     layout: Layout
-    parts: list[tuple[int, int, int | None]]  # start and end in the source, and whose it is
+    parts: list[tuple[int, int, int | None]]  # start and end in the source, and its segment
     reach: int
 
 
@@ -67,7 +67,7 @@ def test_parts_are_those_of_the_source(case: Case) -> None:
 @given(case=cases)
 @settings(deadline=None)
 def test_windows_lead_back_to_the_edges(case: Case) -> None:
-    """Each window lies around its edge of the source; beside what is skipped it is that edge."""
+    """Each window contains its edge of the source; at skipped sound it is that edge."""
     layout = case.layout
     off = layout.source_hz / layout.stream_hz + 1  # a sample of the stream, and of the source
     for (one, two), window in zip(itertools.pairwise(case.parts), layout.windows, strict=True):
@@ -86,7 +86,7 @@ def test_windows_lead_back_to_the_edges(case: Case) -> None:
 @given(case=cases, off_us=st.integers(-800, 800), data=st.data())
 @settings(deadline=None)
 def test_known_edges_are_exact(case: Case, off_us: int, data: st.DataObject) -> None:
-    """What comes within a millisecond of the run's ends or of a gap's is that place itself."""
+    """A result within a millisecond of the run's ends or of a gap's ends is set to it."""
     layout = case.layout
     gaps = [(start, end) for start, end, owner in case.parts if owner is None]
     ends = {case.parts[0][0], case.parts[-1][1], *itertools.chain(*gaps)}
@@ -100,7 +100,7 @@ def test_known_edges_are_exact(case: Case, off_us: int, data: st.DataObject) -> 
 @given(case=cases, at=st.integers(0, 10**8))
 @settings(deadline=None)
 def test_every_place_leads_back_within_a_millisecond(case: Case, at: int) -> None:
-    """A sample of the stream is the one of the source at that time, to what rounding takes."""
+    """A sample of the stream maps to the sample of the source at that time, up to rounding."""
     layout = case.layout
     found_s = (layout.in_source(at) - layout.begins_at) / layout.source_hz
     assert abs(found_s - at / layout.stream_hz) <= ALIKE_S + 1 / layout.source_hz

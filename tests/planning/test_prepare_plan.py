@@ -77,7 +77,7 @@ def test_the_largest_size_of_a_segment_follows_its_encoding() -> None:
 
 
 def test_nothing_is_said_of_a_saving_that_cannot_be_known() -> None:
-    """One part may hold what is left where it would not hold all of it."""
+    """One part may hold the sound without its silences where it would not hold all of it."""
     sound = track(3000, rate_hz=16_000)
     hush = [Span(start_samples=16_000 * 60, end_samples=16_000 * 3000, rate_hz=16_000)]
     left = make_plan(media(sound), sound, CAPTIONER, skipped=hush, options=ParsedOptions(parts=1))
@@ -86,7 +86,7 @@ def test_nothing_is_said_of_a_saving_that_cannot_be_known() -> None:
 
 
 def test_a_quality_in_stereo_that_comes_out_as_mono_says_why() -> None:
-    """Whoever asks for music of six channels is told that it becomes one."""
+    """For music of six channels, a reason says that they become one."""
     told = "Its 6 channels become one: stereo is kept where the source is stereo."
     assert told in planned(track(channels=6), quality="music").reasons
     assert told not in planned(track(channels=6), quality="music", channels=1).reasons
@@ -96,7 +96,7 @@ def test_a_quality_in_stereo_that_comes_out_as_mono_says_why() -> None:
 
 
 def said(plan: Plan) -> str:
-    """How the segments are made: how many, how long, as what."""
+    """The number, the length and the encoding of the segments."""
     assert plan.encoding is not None
     longest = max(plan.spans, key=lambda span: span.samples)
     length = format_clock(Fraction(longest.samples, longest.rate_hz), decimals=1)
@@ -114,7 +114,7 @@ def mp3_file(seconds: Fraction | float, *, size_bytes: int, **options: int) -> M
 
 @pytest.mark.parametrize("seconds", [0.001, 1, 30, 2400], ids=lambda seconds: f"{seconds} s")
 def test_what_fits_is_not_touched(seconds: float) -> None:
-    """A file within the limits passes as it is, also one of exactly 2400.000 s."""
+    """A file within the limits passes through, also one of exactly 2400.000 s."""
     info = mp3_file(seconds, size_bytes=7_200_000)
     plan = planned(info.tracks[0], info=info)
     (span,) = plan.spans
@@ -125,7 +125,7 @@ def test_what_fits_is_not_touched(seconds: float) -> None:
 
 
 def test_untouched_says_so() -> None:
-    """The reason for leaving a file alone names what it is and how it travels."""
+    """The reason for a pass-through names the format and the way."""
     info = mp3_file(2400, size_bytes=7_200_000)
     assert planned(info.tracks[0], info=info).reasons == (
         "It fits unchanged: mp3 with mp3, 40:00, 9.60 MB as Base64 text.",
@@ -156,7 +156,7 @@ def test_cover_picture_is_no_reason_to_touch() -> None:
     ids=lambda options: next(iter(options)),
 )
 def test_wish_moves_what_would_fit(options: dict[str, Any]) -> None:
-    """Whoever asks for something else gets it, even if the file would have passed."""
+    """Options are satisfied even if the file would have passed through."""
     info = mp3_file(60, size_bytes=500_000, channels=2)
     assert planned(info.tracks[0], info=info).action is Action.PASS_THROUGH
     assert planned(info.tracks[0], info=info, **options).action is Action.ENCODE
@@ -166,7 +166,7 @@ def test_wish_moves_what_would_fit(options: dict[str, Any]) -> None:
     "options", [{"format": "mp3"}, {"segment_s": Fraction(60)}, {"max_segment_s": Fraction(90)}]
 )
 def test_wish_that_is_met_already_changes_nothing(options: dict[str, Any]) -> None:
-    """A file that is already what is asked for passes as it is."""
+    """A file that already satisfies the options passes unchanged."""
     info = mp3_file(60, size_bytes=500_000)
     assert planned(info.tracks[0], info=info, **options).action is Action.PASS_THROUGH
 
@@ -222,7 +222,7 @@ def test_other_ways_to_the_captioner(via: Via, seconds: int, made: str) -> None:
     ],
 )
 def test_service_that_hears_only_half_a_minute(seconds: int, made: str) -> None:
-    """What would be cut off is made into segments that are heard whole, and that can be moved."""
+    """Sound that a service would cut off becomes segments that it hears whole."""
     assert said(planned(track(seconds), QWEN_AUDIO)) == made
 
 
@@ -241,7 +241,7 @@ def test_server_of_ones_own(seconds: int, made: str) -> None:
 
 
 def test_flac_goes_to_a_server_that_takes_it() -> None:
-    """What one service refuses another takes as it is."""
+    """One service takes a file unchanged that another refuses."""
     assert planned(track(600), VLLM).action is Action.PASS_THROUGH
     assert planned(track(600), CAPTIONER).action is Action.ENCODE
 
@@ -299,7 +299,7 @@ def test_limits_that_hold_no_second() -> None:
     ids=str,
 )
 def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
-    """A minute of stereo becomes what is asked for, and what is left open is chosen."""
+    """A minute of stereo gets the requested encoding; the plan chooses the rest."""
     assert said(planned(track(60, channels=2), **options)) == made
 
 
@@ -334,7 +334,7 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
     ids=str,
 )
 def test_wish_that_cannot_be_met_is_refused(options: dict[str, Any], words: str) -> None:
-    """A wish that nothing can meet is refused in one line that says what can be had."""
+    """An option that no plan satisfies is refused in one line with the valid values."""
     with pytest.raises(UsageError) as raised:
         planned(track(60, channels=2), **options)
     assert str(raised.value).startswith(words)
@@ -412,14 +412,14 @@ def test_bill_of_forty_one_minutes() -> None:
 
 
 def test_bill_of_what_is_not_touched() -> None:
-    """A file that passes as it is costs one request."""
+    """A file that passes through costs one request."""
     info = mp3_file(Fraction(1, 2), size_bytes=8_000)
     plan = planned(info.tracks[0], info=info)
     assert (plan.audio_tokens, plan.input_tokens) == (13, 21)
 
 
 def test_without_prices_there_is_no_bill() -> None:
-    """A service without prices has tokens, but costs nobody knows."""
+    """A service without prices has tokens and no costs."""
     plan = planned(track(60), QWEN_AUDIO)
     assert plan.audio_tokens == 3 * 500
     assert plan.costs == ()
@@ -429,7 +429,7 @@ def test_without_prices_there_is_no_bill() -> None:
 
 
 def test_reasons_tell_the_whole_story() -> None:
-    """Why, how many, how cut, as what, and why not better: each in a sentence."""
+    """Causes, number, cuts, encoding and limit: each has a sentence."""
     sound = track(2460, codec="aac")
     plan = planned(sound, info=media(sound, container="mp4", pictures=(FILM,)))
     assert plan.reasons == (
@@ -447,7 +447,7 @@ def test_reasons_tell_the_whole_story() -> None:
     "options", [{"format": "mp3"}, {"bit_rate": 64_000}, {"format": "wav"}, {"quality": "podcast"}]
 )
 def test_nothing_better_is_denied_where_it_was_not_tried(options: dict[str, Any]) -> None:
-    """Where the best that was asked for fits, nobody says that nothing better would."""
+    """Where the best candidate fits, no reason says that nothing better would."""
     plan = planned(track(10), **options)
     assert not any("No better" in reason for reason in plan.reasons)
 
@@ -465,7 +465,7 @@ def test_reasons_are_sentences(target: Target, seconds: float) -> None:
         assert "\n" not in reason
 
 
-# ------------------------------------------------------------------- what must always hold
+# ------------------------------------------------------------------- properties
 
 HOUR_MS = 3_600_000
 
@@ -483,7 +483,7 @@ def sounds_of(length_ms: st.SearchStrategy[int]) -> st.SearchStrategy[Track]:
 
 
 LONG_MS = st.integers(2_401_000, 4 * HOUR_MS) | st.integers(4 * HOUR_MS, 30 * HOUR_MS)
-long_sounds = sounds_of(LONG_MS)  # too long for one segment, whatever the service
+long_sounds = sounds_of(LONG_MS)  # too long for one segment of any service
 sounds = sounds_of(st.integers(1, 60_000) | st.integers(60_000, 2_401_000) | LONG_MS)
 services = st.sampled_from(
     [CAPTIONER, QWEN_AUDIO, service(max_duration_s=600, max_bytes_url=10**7)]

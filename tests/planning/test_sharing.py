@@ -28,7 +28,7 @@ def stretches_of(lengths: list[int], gap: int) -> list[Span]:
     ]
 
 
-# ------------------------------------------------------------------- what must always hold
+# ------------------------------------------------------------------- properties
 
 
 @given(
@@ -117,7 +117,7 @@ def test_parts_of_less_than_a_second_are_refused() -> None:
 def test_room_decides(
     duration_s: int, longest_s: int, number: int, reach_s: Fraction | int
 ) -> None:
-    """Two cuts share the room that a segment leaves, up to a fifth of it and half a minute."""
+    """Two cuts divide the room that a segment leaves, up to a fifth of it and half a minute."""
     durations_s, limit_s = [Fraction(duration_s)], Fraction(longest_s)
     numbers = sharing.numbers(durations_s, limit_s, ParsedOptions())
     assert numbers == (number,)
@@ -125,7 +125,7 @@ def test_room_decides(
 
 
 def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
-    """Too few parts are refused, and the error says how many it must be."""
+    """Too few parts are refused, and the error names the smallest number."""
     with pytest.raises(UsageError) as raised:
         sharing.numbers([Fraction(181)], Fraction(80), ParsedOptions(parts=2))
     assert str(raised.value).startswith("parts=2 would each be longer than the 1:20 allowed")
@@ -133,7 +133,7 @@ def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
 
 
 def test_parts_against_a_length_of_segments_name_that_length() -> None:
-    """Where the limit would allow so few parts, it is the length asked for that does not."""
+    """Where the limit allows so few parts, the error names the length that does not."""
     asked = ParsedOptions(parts=2, segment_s=Fraction(10))
     with pytest.raises(UsageError) as raised:
         sharing.numbers([Fraction(60)], Fraction(2400), asked)
@@ -168,7 +168,7 @@ def test_parts_against_a_length_of_segments_name_that_length() -> None:
 def test_parts_that_only_just_do_not_fit_are_told_why(
     duration_s: int, longest_s: Fraction, parts: int, told: str
 ) -> None:
-    """Nobody is told that 40:00 is longer than 40:00."""
+    """No message says that 40:00 is longer than 40:00."""
     with pytest.raises(UsageError) as raised:
         sharing.numbers([Fraction(duration_s)], longest_s, ParsedOptions(parts=parts))
     assert str(raised.value) == told

@@ -59,7 +59,7 @@ def test_a_split_is_for_no_service() -> None:
 
 @pytest.mark.parametrize("seconds", [1, 2399, 2400])
 def test_what_need_not_be_cut_stays_untouched(seconds: int) -> None:
-    """Forty minutes are the longest piece if nothing is asked for; up to there no byte changes."""
+    """Without options the longest piece lasts forty minutes; up to there no byte changes."""
     plan = planned(track(seconds))
     assert (plan.action, len(plan.spans), plan.suffix) == (Action.PASS_THROUGH, 1, "mp3")
     assert "the file stays unchanged" in plan.reasons[0]
@@ -94,7 +94,7 @@ def test_the_way_decides_what_is_done() -> None:
 
 
 def test_pictures_and_other_tracks_are_told_of() -> None:
-    """What is left out is said; a track that is asked for is taken out of a short file too."""
+    """The reasons name left-out streams; a chosen track is taken out of a short file too."""
     one, two = track(9000, number=1), track(9000, number=2)
     film = Picture(stream_index=2, codec="h264", is_cover=False)
     told = planned(one, info=media(one, two, pictures=(film,))).reasons
@@ -118,7 +118,7 @@ def test_chapters_are_marks_that_do_not_move() -> None:
 
 
 def test_what_is_before_the_first_chapter_is_a_piece() -> None:
-    """A recording whose first chapter begins late has a piece without a title before it."""
+    """A recording with a late first chapter has a piece without a title before it."""
     plan = planned(track(600), marks=(20, 300))
     assert [span.start_s for span in plan.spans] == [0, 20, 300]
     assert plan.titles == ("", "A", "B")
@@ -138,7 +138,7 @@ def test_what_is_before_the_first_chapter_is_a_piece() -> None:
 def test_a_chapter_of_less_than_a_second_is_none(
     marks: tuple[float, ...], starts: list[float], titles: tuple[str, ...]
 ) -> None:
-    """It belongs to the chapter before it; what begins behind the end is nowhere."""
+    """It belongs to the chapter before it; one that begins behind the end is ignored."""
     plan = planned(track(60), marks=marks, segment_s=Fraction(60))
     assert [span.start_s for span in plan.spans] == starts
     if len(starts) > 1:
@@ -154,7 +154,7 @@ def test_a_chapter_of_less_than_a_second_is_none(
 def test_pieces_tile_the_track_and_none_is_too_long(
     seconds: int, longest: int, marks: list[float], keeps: bool
 ) -> None:
-    """Whatever is asked for: no gap, no overlap, and no piece over the limit however cuts move."""
+    """For all options: no gap, no overlap, and no piece over the limit however cuts move."""
     sound = track(seconds)
     way = keep(sound) if keeps else COPY
     plan = planned(sound, way, marks=tuple(marks), max_segment_s=Fraction(longest))

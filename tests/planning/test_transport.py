@@ -27,7 +27,7 @@ B, U, W = Via.BASE64, Via.UPLOAD, Via.URL
         ("auto", False, ALL, (B, U)),
         ("auto", False, {B, W}, (B,)),
         ("auto", True, {B}, (B,)),
-        # Files are only made: how they will travel is for whoever made them to say.
+        # Files are made and not sent: the caller names the way.
         ("url", False, None, (W,)),
         ("url", True, None, (W,)),
         ("auto", False, None, (B, U)),
@@ -85,14 +85,14 @@ def planned(seconds: float, ways: tuple[Via, ...], target: Target = CAPTIONER, *
 def test_auto_takes_what_fits_inline_and_uploads_what_does_not(
     seconds: float, via: Via, reason: str
 ) -> None:
-    """By size alone, and the plan says so in its last sentence."""
+    """The size alone decides, and the last reason names it."""
     plan = planned(seconds, (B, U))
     assert plan.via is via
     assert plan.reasons[-1].startswith(reason)
 
 
 def test_without_uploads_there_are_more_or_smaller_segments() -> None:
-    """One way is no choice, so nothing is said of it."""
+    """With one way there is no choice, and no reason for it."""
     alone = planned(300, (B,))
     assert alone.via is B
     assert alone.encoding is not None
@@ -101,7 +101,7 @@ def test_without_uploads_there_are_more_or_smaller_segments() -> None:
 
 
 def test_a_url_is_sent_only_if_nothing_has_to_be_changed() -> None:
-    """What fits as it lies is fetched by the service; the rest goes another way, and says so."""
+    """The service fetches a file that fits; other files go another way, with a reason."""
     fitting: dict[str, Any] = {"codec": "mp3", "container": "mp3", "size_bytes": 20_000_000}
     plan = planned(1200, (W, B, U), **fitting)
     assert (plan.via, plan.action) == (W, Action.PASS_THROUGH)
@@ -124,7 +124,7 @@ def test_auto_sends_a_url_where_that_changes_less() -> None:
 @pytest.mark.parametrize("target", [CAPTIONER, QWEN_AUDIO, VLLM, service(max_duration_s=60)])
 @pytest.mark.parametrize("seconds", [1, 29, 31, 299, 2401, 9000])
 def test_no_way_asks_more_or_keeps_less_than_inline(target: Target, seconds: float) -> None:
-    """Whatever is chosen is never worse than what would be sent without a choice."""
+    """The chosen way is never worse than the first one."""
     inline, chosen = planned(seconds, (B,), target), planned(seconds, (B, W, U), target)
     assert len(chosen.spans) <= len(inline.spans)
     if len(chosen.spans) == len(inline.spans) and chosen.encoding and inline.encoding:
