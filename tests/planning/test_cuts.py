@@ -126,7 +126,7 @@ def test_balanced_edges_tile(total: int, pieces: int) -> None:
 def test_pieces_are_the_sound_and_keep_the_rule(
     rule: Rule, sizes: list[int], channels: int, seed: int
 ) -> None:
-    """The planned number of pieces, none too long, each near its balanced end; together the sound."""
+    """The planned number of pieces, none too long, each near its balanced end, tiles the sound."""
     sound = noise(rule.total, channels=channels, seed=seed)
     pieces = pieces_of(blocks_of(sound, sizes), rule)
     assert np.array_equal(np.concatenate(pieces), sound)
