@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from scripts import measure_house
+from tests.support.paths import ROOT
+
+MOST_IDIOMS = 3.0  # per 1,000 words
 
 ONE = '''"""Nobody knows whose it is."""  # a comment
 
@@ -70,3 +73,12 @@ def test_the_measures_of_a_small_project(project: Path) -> None:
         "median lines of a function": "2",
         "functions over 50 lines": "0 of 6",
     }
+
+
+def test_the_measures_that_this_project_promises() -> None:
+    """No file or class name occurs twice, imports have no circle, and prose has few idioms."""
+    rows = measure_house.measures(ROOT)
+    assert rows["file names in several folders"] == "0"
+    assert rows["class names in several places"] == "0"
+    assert rows["import circles"] == "0"
+    assert float(rows["idiom words per 1,000"].split()[0]) <= MOST_IDIOMS
