@@ -100,7 +100,7 @@ class PrepareEvents:
         """Emit `Replaced`: a segment was too large and has been encoded again as `encoding`."""
         with self.gate.guard:
             made = describe(encoding)
-            self.remarks.append(f"Segment {index} came out too large and was made as {made}.")
+            self.remarks.append(f"Segment {index} was too large and was encoded as {made}.")
             self.gate(Replaced(path=self._path, index=index, encoding=encoding))
 
     def warned(self, message: str) -> None:

@@ -146,7 +146,7 @@ class FrameCopy:
         plan, sizes = self._job.plan, stream.frames.sizes[first:last]
         written = read_frame_index(path) if last - first > 1 else None
         if last - first > 1 and (written is None or not np.array_equal(written.sizes, sizes)):
-            raise _broken(path, "its frames are not those that went in")
+            raise _broken(path, "its frames differ from those of the source")
         encode.refuse_too_large(path, plan.max_segment_bytes)
         try:
             codec = first_codec(path)

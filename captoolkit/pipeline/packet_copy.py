@@ -53,7 +53,7 @@ class PacketCopy:
             raise LimitError(
                 f"{len(plan.spans):,} pieces are more than the {MAX_PIECES:,} that its packets can "
                 "be shared out to",
-                fix="ask for longer pieces, or for --exact",
+                fix="choose longer pieces, or --exact",
                 path=source,
             )
         with self._supervisor.watch(
@@ -61,7 +61,7 @@ class PacketCopy:
         ) as contents:
             listed = packets.list_packets(contents, plan.track)
         if listed is None:
-            raise InputError("its packets cannot be read", fix="ask for --exact", path=source)
+            raise InputError("its packets cannot be read", fix="use --exact", path=source)
         shares = list(edges(plan, listed, self._quiet(listed)))
         index = 0
         with self._supervisor.watch(
@@ -76,7 +76,7 @@ class PacketCopy:
                 self._events.progressed(span.duration_s)
                 yield self._job.describe(index, span)
         if index < len(shares):
-            raise _broken(source, f"only {index} of {len(shares)} came out")
+            raise _broken(source, f"ffmpeg wrote only {index} of {len(shares)}")
 
     # ------------------------------------------------------------------------ where to cut
 
@@ -194,12 +194,12 @@ class PacketCopy:
         with self._supervisor.watch(packets.PacketListing(path)) as written:
             pairs = itertools.zip_longest(written, expected)
             if not all(one == other for one, other in pairs):
-                raise _broken(path, "its packets are not those that went in")
+                raise _broken(path, "its packets differ from those of the source")
 
 
 def _broken(path: Path, problem: str) -> LimitError:
     return LimitError(
         f"a copied piece was refused: {problem}",
-        fix="ask for --exact, which keeps the sound and not the packets",
+        fix="use --exact, which keeps the sound and not the packets",
         path=path,
     )

@@ -221,8 +221,8 @@ class Transcode:
                 self._events.replaced(index, encoding)
                 return
         raise LimitError(
-            f"segment {index} came out larger than the {plan.max_segment_bytes} bytes allowed",
-            fix="ask for shorter segments, a lower bit rate, or another format",
+            f"segment {index} is larger than the {plan.max_segment_bytes} bytes allowed",
+            fix="choose shorter segments, a lower bit rate, or another format",
             path=path,
         )
 

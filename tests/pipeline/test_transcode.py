@@ -340,7 +340,7 @@ def test_a_segment_that_is_too_large_is_encoded_again(restless: Path, tmp_path: 
     manifest = json.loads(text)
     said = [reason for reason in manifest["reasons"] if "too large" in reason]
     made_as = encodings.describe(made_of)
-    assert said == [f"Segment 2 came out too large and was made as {made_as}."]
+    assert said == [f"Segment 2 was too large and was encoded as {made_as}."]
     assert manifest["encoding"]["bit_rate"] == 32_000
 
 
@@ -357,7 +357,7 @@ def test_when_nothing_smaller_is_left_it_is_an_error(restless: Path, tmp_path: P
     """A segment that is too large at the lowest rate is never shipped."""
     prepared = prepare(restless, **tight(24_000))
     assert prepared.plan.fallbacks == ()
-    with pytest.raises(LimitError, match="segment 2 came out larger than the"):
+    with pytest.raises(LimitError, match="segment 2 is larger than the"):
         prepared.save(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     assert not has_children()
