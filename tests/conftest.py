@@ -24,7 +24,14 @@ settings.load_profile("captoolkit")
 
 # `--quick` runs these folders and the modules directly in tests/: they start few processes.
 QUICK_FOLDERS = {"drawing", "dsp", "planning", "services", "support", "timeline", "tests"}
-SLOW_MODULES = {"test_bench", "test_corpus", "test_fidelity", "test_fixtures", "test_page"}
+SLOW_MODULES = {
+    "test_typing",
+    "test_bench",
+    "test_corpus",
+    "test_fidelity",
+    "test_fixtures",
+    "test_page",
+}
 PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 

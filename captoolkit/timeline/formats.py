@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from captoolkit.errors import UsageError
+from captoolkit.support.keywords import documents
 from captoolkit.timeline.base import Format, FormatOptions
 from captoolkit.timeline.order import refuse_disorder
 
@@ -129,14 +130,16 @@ FORMATS: dict[str, Format] = {
 }
 
 
+@documents(FormatOptions)
 def render(timeline: Timeline, format_name: str, **options: Unpack[FormatOptions]) -> str:
     """Return the timeline as text, to be encoded as UTF-8.
+
+    A format ignores the options that only other formats have.
 
     Args:
         timeline: the timeline to write.
         format_name: one of the names in `FORMATS`.
-        **options: `spread` and `frame_rate`, see `FormatOptions`; a format ignores the options that
-            only other formats have.
+        **options: `FormatOptions`.
 
     Raises:
         UsageError: no format has that name, no format has that option, the entries are out of

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from captoolkit.errors import InputError, SourceNotFoundError
 from captoolkit.support import files
+from captoolkit.support.keywords import documents
 from captoolkit.timeline.base import FormatOptions
 from captoolkit.timeline.formats import format_of, parse, render_for
 
@@ -42,6 +43,7 @@ def load(path: str | os.PathLike[str]) -> Timeline:
         raise
 
 
+@documents(FormatOptions)
 def save(
     timeline: Timeline,
     path: str | os.PathLike[str],
@@ -57,7 +59,7 @@ def save(
         path: the file; its ending selects the format unless `format` does.
         format: one of the names in `captoolkit.timeline.FORMATS`.
         overwrite: replace an existing file.
-        **options: `spread` and `frame_rate`, as for `render`; see `FormatOptions`.
+        **options: `FormatOptions`, as for `render`.
 
     Raises:
         UsageError: no format has that name or ending, or the format cannot hold this timeline.

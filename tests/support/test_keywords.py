@@ -70,6 +70,8 @@ def test_every_option_is_described_where_it_is_typed() -> None:
     """Each key of the option types has a line in an `Attributes` section."""
     for verb, options in (
         (captoolkit.split, captoolkit.SplitOptions),
+        (captoolkit.render, captoolkit.FormatOptions),
+        (captoolkit.save, captoolkit.FormatOptions),
         (captoolkit.caption, captoolkit.CaptionOptions),
         (captoolkit.Conversation.__init__, captoolkit.ConversationOptions),
     ):
