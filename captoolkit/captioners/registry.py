@@ -106,7 +106,7 @@ def open_captioner(
     """Return the captioner called `name`; close it, or use it in a `with`.
 
     Args:
-        name: `acoustic`, `dashscope` or `openai`.
+        name: a name in `CAPTIONERS`, such as `acoustic`, `dashscope` or `openai`.
         target: the limits to keep; its first model is the default model. A target that Model
             Studio does not host needs a `base_url`. The local captioner ignores it.
         **options: `CaptionerOptions`; the local captioner takes none.
@@ -148,10 +148,13 @@ def service_of(
     """
     if isinstance(captioner, ServiceBacked):
         service = captioner.service
-        if target is None and region is None:
-            return service
         if target is None and service.has_known_limits:
             target = service.target
+        is_same_target = target is None or (
+            service.has_known_limits and target in (service.target, service.target.name)
+        )
+        if is_same_target and region in (None, service.region):
+            return service
         return resolve_service(
             service.info, service.endpoint, target=target, region=region or service.region
         )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from captoolkit.captioners.registry import CAPTIONERS, open_captioner
+from captoolkit.captioners.base import ServiceBacked
+from captoolkit.captioners.registry import CAPTIONERS, open_captioner, service_of
 from captoolkit.errors import KeyMissingError, ServiceConnectionError, ServiceError, UsageError
 from captoolkit.model import CaptionerInfo
 from captoolkit.services.regions import (
@@ -312,6 +313,31 @@ def test_a_missing_key_is_distinguished_from_a_wrong_key(
         ):
             captioner.caption(clip)
         assert caught.value.fix.startswith(fix)
+
+
+def test_a_service_is_resolved_once() -> None:
+    """The verbs get the service that the captioner was opened with, unless they name another."""
+    with open_captioner("dashscope", region="beijing", api_key=KEY) as captioner:
+        assert isinstance(captioner, ServiceBacked)
+        service = captioner.service
+        assert (service.region, service.target.name) == ("beijing", "qwen3-omni-captioner")
+        assert service_of(captioner) is service
+        assert service_of(captioner, target="qwen3-omni-captioner", region="beijing") is service
+        assert service_of(captioner, target="vllm").target.name == "vllm"
+        assert KEY not in repr(service)
+
+
+def test_the_service_of_an_own_captioner_follows_from_its_info() -> None:
+    """A captioner of the caller's own states its model and base URL; a region adds prices."""
+
+    class Own:
+        info = CaptionerInfo(name="own", model="qwen3-omni-30b-a3b-captioner")
+
+    own: Any = Own()
+    assert service_of(own).price is None
+    priced = service_of(own, region="singapore")
+    assert priced.price is not None
+    assert (priced.info, priced.endpoint, priced.may_cost) == (own.info, None, True)
 
 
 ECHO_MODULE = """
