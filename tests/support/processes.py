@@ -27,13 +27,18 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
-def has_children() -> bool:
-    """Return whether this process has a child, running or not yet reaped."""
+def own_children() -> set[int]:
+    """Return the children of this process, running or not yet reaped."""
     try:  # costs nothing where there is no child at all
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return False
-    return bool(children_of(os.getpid()))
+        return set()
+    return set(children_of(os.getpid()))
+
+
+def has_children() -> bool:
+    """Return whether this process has a child, running or not yet reaped."""
+    return bool(own_children())
 
 
 def has_ended(process: int) -> bool:
