@@ -106,7 +106,7 @@ def read_request(
         has_url=url is not None and fetchable_url(url) is not None,
         ways=ways,
     )
-    if parsed.format != "auto" or parsed.shape_the_sound:
+    if parsed.format != "auto" or parsed.has_encoding_options:
         fitting.candidates(MOST_CAPABLE_TRACK, target, parsed)
     return PlanRequest(target=target, vias=vias, options=parsed)
 
@@ -139,7 +139,7 @@ def plan_recording(recording: Recording, request: PlanRequest) -> Plan:
     may_cancel = mix is not None and bool(mix.reason)
     stream: elementary.ElementaryStream | str = ""
     if (
-        not options.shape_the_sound
+        not options.has_encoding_options
         and not may_cancel
         and elementary.is_accepted(track, request.target)
     ):

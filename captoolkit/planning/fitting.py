@@ -154,7 +154,7 @@ def _satisfying(options: ParsedOptions, track: Track, target: Target) -> Sequenc
     channels = _channels(options, track)
     if options.quality != "auto" or options.bit_rate is not None:
         return [_at_quality(options, track, channels)]
-    if target.full_sound and options.format == "auto" and not options.shape_the_sound:
+    if target.full_sound and options.format == "auto" and not options.has_encoding_options:
         wav = ENCODINGS["wav"]
         return [wav.encoding(sample_rate_hz=track.sample_rate_hz, channels=track.channels)]
     return _reshaped(ladder.rungs(options.format), options.sample_rate_hz, channels)

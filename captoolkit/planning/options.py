@@ -134,12 +134,12 @@ class ParsedOptions:
     skip_silence_s: Fraction | None = None
 
     @property
-    def shape_the_sound(self) -> bool:
+    def has_encoding_options(self) -> bool:
         """Whether the options name properties of the encoding, beside its format."""
-        return bool(self.shape_in_words)
+        return bool(self.encoding_options_text)
 
     @property
-    def shape_in_words(self) -> str:
+    def encoding_options_text(self) -> str:
         """The properties of the encoding that the options name, for a sentence; empty for none."""
         wanted = (
             (self.quality != "auto", f"{self.quality} quality"),

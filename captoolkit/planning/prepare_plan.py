@@ -175,8 +175,8 @@ def _causes(
     )
     if not is_format:
         causes.append(f"{options.format.upper()} is requested.")
-    elif options.shape_the_sound:
-        causes.append(f"{options.shape_in_words.capitalize()} is requested.")
+    elif options.has_encoding_options:
+        causes.append(f"{options.encoding_options_text.capitalize()} is requested.")
     for length_s in (options.segment_s, options.max_segment_s):
         if length_s is not None and duration_s > length_s:
             causes.append(f"Segments of {format_length(length_s)} are requested.")
@@ -267,7 +267,7 @@ def _copied(case: _Case, framing: frame_plan.Framing) -> Plan:
 def _why_not_copied(case: _Case, framing: frame_plan.Framing) -> str:
     """Why frames that could be copied are not, as a sentence; empty if they are."""
     options, mix = case.options, case.mix
-    if options.format not in ("auto", framing.format) or options.shape_the_sound:
+    if options.format not in ("auto", framing.format) or options.has_encoding_options:
         return "Its frames cannot be kept with the requested encoding."
     if mix.reason and not case.target.full_sound:
         return "Its frames cannot be kept with channels that cancel or are dead."

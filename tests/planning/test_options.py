@@ -93,7 +93,7 @@ def test_option_that_no_plan_can_satisfy_is_refused(options: dict[str, Any], mes
 
 def test_effort_alone_requires_no_encoding() -> None:
     """The effort applies only if the sound is encoded for another reason."""
-    assert not ParsedOptions(effort="best").shape_the_sound
+    assert not ParsedOptions(effort="best").has_encoding_options
 
 
 def test_the_literals_name_what_the_tables_have() -> None:
