@@ -14,8 +14,8 @@ from captoolkit.dsp.silence import HopLevelMeter, Levels
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
 from captoolkit.model import Envelope, Plan, Track
-from captoolkit.planning.cuts import places
-from captoolkit.planning.frame_cuts import movable
+from captoolkit.planning.cuts import find_cuts
+from captoolkit.planning.frame_cuts import movable_windows
 from captoolkit.units import rescale
 
 
@@ -42,14 +42,14 @@ def quiet_places(path: Path, plan: Plan) -> Mapping[int, int]:
         NotMediaError: the track cannot be decoded.
         ToolError: ffmpeg failed.
     """
-    track, windows = plan.track, movable(plan)
+    track, windows = plan.track, movable_windows(plan)
     if not windows:
         return {}
     source_hz = track.sample_rate_hz
     rate_hz = plan.encoding.sample_rate_hz if plan.encoding else MODEL_RATE_HZ
     heard = [one.at_rate(source_hz, rate_hz) for one in windows]
     with decode.TrackDecoder(path, track=track, rate_hz=rate_hz, mix=plan.mix) as decoder:
-        found = places(read_blocks(decoder, path), heard, rate_hz=rate_hz)
+        found = find_cuts(read_blocks(decoder, path), heard, rate_hz=rate_hz)
     return {
         one.balanced: rescale(at, rate_hz, source_hz)
         for one, at in zip(windows, found, strict=False)

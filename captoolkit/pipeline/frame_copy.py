@@ -28,7 +28,7 @@ from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.planning.cuts import Window, quietest_in
-from captoolkit.planning.frame_cuts import edges, movable, span_of
+from captoolkit.planning.frame_cuts import edges, movable_windows, span_of
 from captoolkit.services import limits
 from captoolkit.units import rescale
 
@@ -58,7 +58,7 @@ class FrameCopy:
         plan, stream = self._job.plan, self._open_stream()
         ahead = self._supervisor.jobs * AHEAD - 1
         places = self._supervisor.in_order(
-            lambda window: [self._quietest(stream, window)], movable(plan), ahead=ahead
+            lambda window: [self._quietest(stream, window)], movable_windows(plan), ahead=ahead
         )
         shares = edges(plan, stream, lambda window: next(places, window.balanced))
         segments = self._supervisor.in_order(

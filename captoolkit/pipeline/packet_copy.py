@@ -22,8 +22,8 @@ from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
-from captoolkit.planning.cuts import Window, places, quietest_in
-from captoolkit.planning.frame_cuts import Quiet, edges, movable, span_of
+from captoolkit.planning.cuts import Window, find_cuts, quietest_in
+from captoolkit.planning.frame_cuts import Quiet, edges, movable_windows, span_of
 from captoolkit.support import files
 from captoolkit.units import rescale
 
@@ -83,7 +83,7 @@ class PacketCopy:
     def _quiet(self, listed: packets.Packets) -> Quiet:
         """Return a function that gives the quietest sample of each window, in the plan's order."""
         plan = self._job.plan
-        windows = movable(plan)
+        windows = movable_windows(plan)
         if containers.of(plan.info.container).is_seekable and listed.gapless:
             late = round(listed.late_s * self._rate_hz)
             found = self._supervisor.in_order(
@@ -119,7 +119,7 @@ class PacketCopy:
         )
         with self._supervisor.watch(decoder):
             blocks = read_blocks(decoder, self._job.plan.info.path)
-            found = places(blocks, at_model_rate, rate_hz=MODEL_RATE_HZ)
+            found = find_cuts(blocks, at_model_rate, rate_hz=MODEL_RATE_HZ)
         return [rescale(at, MODEL_RATE_HZ, self._rate_hz) for at in found]
 
     # ----------------------------------------------------------------------------- copying

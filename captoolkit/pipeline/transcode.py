@@ -32,7 +32,7 @@ from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.writers import SegmentWriters
-from captoolkit.planning.cuts import cut, quietest_in, runs
+from captoolkit.planning.cuts import cut, group_runs, quietest_in
 from captoolkit.planning.layout import Layout, lay_out
 from captoolkit.units import rescale
 
@@ -93,7 +93,7 @@ class Transcode:
     def _runs(self) -> Iterator[Run]:
         """Yield the runs, each as soon as its end is decided."""
         spans, total = self._job.plan.spans, self._job.plan.track.duration_samples
-        groups = runs(spans) if self._seeks else (spans,)
+        groups = group_runs(spans) if self._seeks else (spans,)
         first, start = 1, spans[0].start_samples
         for group, following in itertools.zip_longest(groups, groups[1:]):
             end = group[-1].end_samples

@@ -72,7 +72,7 @@ def window(edge: int, reach: int) -> Window:
     return Window(earliest=max(0, edge - reach), balanced=edge, latest=edge + reach)
 
 
-def runs(spans: Sequence[Span]) -> tuple[tuple[Span, ...], ...]:
+def group_runs(spans: Sequence[Span]) -> tuple[tuple[Span, ...], ...]:
     """Return the segments in runs; one decoder decodes each run, in a worker of its own.
 
     A run ends before a skipped stretch, and is long enough to be worth a decoder. Runs depend on
@@ -125,7 +125,7 @@ def cut(
     yield from ((part, piece) for piece in held.take(held.frames))
 
 
-def places(blocks: Iterable[Block], windows: Iterable[Window], *, rate_hz: int) -> list[int]:
+def find_cuts(blocks: Iterable[Block], windows: Iterable[Window], *, rate_hz: int) -> list[int]:
     """Return the samples at which `cut` would cut a sound without a limit.
 
     A sound that ends early has fewer cuts than windows.

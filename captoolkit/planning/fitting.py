@@ -21,7 +21,7 @@ from captoolkit.bitstream.encodings import (
 )
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Target, Track
-from captoolkit.planning import ladder, sharing
+from captoolkit.planning import ladder, segmentation
 from captoolkit.planning.options import ParsedOptions
 
 
@@ -70,12 +70,12 @@ def choose(
         raise UsageError(
             "not even a second fits in one segment", fix="choose a longer segment or a lower rate"
         )
-    numbers = sharing.numbers(durations_s, most_s, options)
+    numbers = segmentation.count_segments(durations_s, most_s, options)
     stretches = tuple(zip(durations_s, numbers, strict=True))
     encoding, longest_s = next(
         (encoding, longest_s)
         for encoding, longest_s in choices
-        if all(sharing.fits(duration_s, number, longest_s) for duration_s, number in stretches)
+        if all(segmentation.fits(duration_s, number, longest_s) for duration_s, number in stretches)
     )
     return Fit(
         encoding=encoding,

@@ -51,7 +51,7 @@ def edges(plan: Plan, framed: Framed, quiet: Quiet) -> Iterator[tuple[int, int]]
         first = last
 
 
-def movable(plan: Plan) -> list[Window]:
+def movable_windows(plan: Plan) -> list[Window]:
     """Return the windows of all cuts that may move, in order."""
     pairs = itertools.pairwise(plan.spans)
     return [

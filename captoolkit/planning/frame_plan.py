@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream import containers
 from captoolkit.model import Span
-from captoolkit.planning import sharing
+from captoolkit.planning import segmentation
 from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.units import format_length
@@ -104,8 +104,8 @@ def share(
 ) -> Share:
     """Return how the frames of each stretch are divided into segments."""
     most_s = longest_s(framing, bounds)
-    numbers = sharing.numbers(durations_s, most_s, options)
-    reach_s = sharing.reach_s(durations_s, numbers, most_s)
+    numbers = segmentation.count_segments(durations_s, most_s, options)
+    reach_s = segmentation.reach_s(durations_s, numbers, most_s)
     return Share(numbers=numbers, longest_s=most_s, reach_s=reach_s)
 
 
@@ -115,7 +115,7 @@ def why_not(
     """Return why segments cannot consist of the frames, as a sentence; empty if they can."""
     most_s, whole_s = longest_s(framing, bounds), max(durations_s)
     if options.parts is not None:
-        are_kept = sharing.fits(whole_s, options.parts, most_s)
+        are_kept = segmentation.fits(whole_s, options.parts, most_s)
     elif options.segment_s is not None:
         are_kept = min(options.segment_s, whole_s) <= most_s
     else:

@@ -16,7 +16,7 @@ from captoolkit.bitstream.encodings import ENCODINGS, describe, file_bytes
 from captoolkit.dsp import downmix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
-from captoolkit.planning import fitting, frame_plan, sharing
+from captoolkit.planning import fitting, frame_plan, segmentation
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
 from captoolkit.planning.options import ParsedOptions, check_options
 from captoolkit.services import limits as targets
@@ -251,7 +251,7 @@ def _pass_through(case: _Case) -> Plan:
 def _copied(case: _Case, framing: frame_plan.Framing) -> Plan:
     """The plan that remuxes the frames, or copies them into segments."""
     share = frame_plan.share(framing, case.durations_s, case.bounds, case.options)
-    spans = sharing.shared_out(case.stretches, share.numbers)
+    spans = segmentation.balance(case.stretches, share.numbers)
     is_whole = share.numbers == (1,) and not case.skipped
     return case.plan(
         action=Action.REMUX if is_whole else Action.COPY,
@@ -291,8 +291,8 @@ def _encoded(case: _Case, unframed: str) -> Plan:
     if not is_mixed:
         causes = tuple(cause for cause in causes if cause != case.mix.reason)
     notes = (unframed, why_not_stereo(case.options, track))
-    reach_s = sharing.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
-    spans = sharing.shared_out(case.stretches, fit.numbers)
+    reach_s = segmentation.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
+    spans = segmentation.balance(case.stretches, fit.numbers)
     most_bytes = _encoded_bytes(encoding, fit.longest_s)
     return case.plan(
         action=Action.ENCODE,

@@ -15,7 +15,7 @@ from fractions import Fraction
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import describe
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track
-from captoolkit.planning import frame_plan, sharing
+from captoolkit.planning import frame_plan, segmentation
 from captoolkit.planning.options import SHORTEST_S, ParsedOptions, check_options
 from captoolkit.units import format_length, samples_at
 
@@ -85,9 +85,9 @@ def make_split(
         longest_s if method.encoding else max(longest_s - PACKETS_S, longest_s * frame_plan.NEARLY)
     )
     most_s = max(durations_s) if max(durations_s) <= kept_s else kept_s
-    numbers = sharing.numbers(durations_s, most_s, options)
-    reach_s = sharing.reach_s(durations_s, numbers, kept_s, encoding=method.encoding)
-    spans = sharing.shared_out(stretches, numbers)
+    numbers = segmentation.count_segments(durations_s, most_s, options)
+    reach_s = segmentation.reach_s(durations_s, numbers, kept_s, encoding=method.encoding)
+    spans = segmentation.balance(stretches, numbers)
     reasons = [frame_plan.segments_reason(spans, reach_s)] if len(spans) > 1 else []
     return Plan(
         info=info,

@@ -18,7 +18,7 @@ from captoolkit.planning.cuts import (
     Window,
     balanced_edges,
     cut,
-    runs,
+    group_runs,
     window,
 )
 from tests.support.sound import silence, tone
@@ -235,7 +235,7 @@ def test_runs_are_the_segments(segments: list[tuple[int, int]]) -> None:
     for length_s, gap_s in segments:
         spans.append(Span(start_samples=at, end_samples=at + length_s, rate_hz=1))
         at += length_s + gap_s
-    parted = runs(spans)
+    parted = group_runs(spans)
     assert list(itertools.chain(*parted)) == spans
     for run in parted:
         assert all(one.end_samples == two.start_samples for one, two in itertools.pairwise(run))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from captoolkit.model import Plan
 from captoolkit.planning.cuts import Window
-from captoolkit.planning.frame_cuts import edges, movable
+from captoolkit.planning.frame_cuts import edges, movable_windows
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
 from tests.support.media_values import media, track
@@ -89,5 +89,5 @@ def test_a_mark_is_met_by_the_nearest_boundary_and_not_listened_for() -> None:
     framed = Even(100, 300 * RATE_HZ)
     shares = list(edges(plan, framed, quiet))
     assert shares[1][0] == 423
-    assert asked == movable(plan)
+    assert asked == movable_windows(plan)
     assert len(asked) == len(plan.spans) - 2

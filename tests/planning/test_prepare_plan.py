@@ -16,7 +16,7 @@ from captoolkit.model import Action, MediaInfo, Picture, Plan, Span, Target, Tra
 from captoolkit.planning import ladder
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import largest_file_bytes, make_plan
-from captoolkit.planning.sharing import SLACK_S, SLACK_SHARE
+from captoolkit.planning.segmentation import SLACK_S, SLACK_SHARE
 from captoolkit.services.limits import max_bytes
 from captoolkit.services.price import audio_tokens
 from captoolkit.units import base64_length, format_clock

@@ -30,7 +30,7 @@ SLACK_S = Fraction(10)
 SLACK_SHARE = Fraction(1, 5)
 
 
-def numbers(
+def count_segments(
     durations_s: Sequence[Fraction], longest_s: Fraction, options: ParsedOptions
 ) -> tuple[int, ...]:
     """Return how many segments each stretch becomes: the fewest that options and limit allow.
@@ -138,8 +138,8 @@ def _most_held_s(encoding: Encoding | None) -> Fraction:
     return Fraction(max(LEAST_WINDOW_S, WINDOW_BYTES // second_bytes))
 
 
-def shared_out(stretches: Sequence[Span], segments: Sequence[int]) -> tuple[Span, ...]:
-    """Return the stretches in balanced segments, to the sample."""
+def balance(stretches: Sequence[Span], segments: Sequence[int]) -> tuple[Span, ...]:
+    """Return the balanced segments of the stretches, to the sample."""
     return tuple(
         Span(
             start_samples=stretch.start_samples + start,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Encoding, Span
-from captoolkit.planning import sharing
+from captoolkit.planning import segmentation
 from captoolkit.planning.options import ParsedOptions
 
 RATE_HZ = 44_100
@@ -38,7 +38,7 @@ def stretches_of(lengths: list[int], gap: int) -> list[Span]:
 def test_segments_tile_the_stretches(parts: list[tuple[int, int]], gap: int) -> None:
     """Each stretch is tiled to the sample by as many segments, alike to a sample."""
     stretches = stretches_of([length for length, _ in parts], gap)
-    segments = iter(sharing.shared_out(stretches, [number for _, number in parts]))
+    segments = iter(segmentation.balance(stretches, [number for _, number in parts]))
     for stretch, (_, number) in zip(stretches, parts, strict=True):
         own = list(itertools.islice(segments, number))
         assert own[0].start_samples == stretch.start_samples
@@ -55,9 +55,11 @@ def test_no_segment_is_too_long_wherever_it_is_cut(
     durations_s: list[Fraction], longest_s: Fraction, segment_s: Fraction | None
 ) -> None:
     """With both cuts moved apart as far as they may, a segment is within the limit."""
-    numbers = sharing.numbers(durations_s, longest_s, ParsedOptions(segment_s=segment_s))
-    reach_s = sharing.reach_s(durations_s, numbers, longest_s)
-    assert 0 <= reach_s <= sharing.MAX_REACH_S
+    numbers = segmentation.count_segments(
+        durations_s, longest_s, ParsedOptions(segment_s=segment_s)
+    )
+    reach_s = segmentation.reach_s(durations_s, numbers, longest_s)
+    assert 0 <= reach_s <= segmentation.MAX_REACH_S
     for duration_s, number in zip(durations_s, numbers, strict=True):
         balanced_s = duration_s / number
         moved_s = 2 * reach_s if number > 1 else 0
@@ -72,12 +74,14 @@ def test_one_segment_fewer_would_not_do(
     durations_s: list[Fraction], longest_s: Fraction, segment_s: Fraction | None
 ) -> None:
     """There are no more segments than limit, wish and room for the cuts demand."""
-    numbers = sharing.numbers(durations_s, longest_s, ParsedOptions(segment_s=segment_s))
+    numbers = segmentation.count_segments(
+        durations_s, longest_s, ParsedOptions(segment_s=segment_s)
+    )
     for duration_s, number in zip(durations_s, numbers, strict=True):
         fewer = number - 1
         assert (
             fewer == 0
-            or not sharing.fits(duration_s, fewer, longest_s)
+            or not segmentation.fits(duration_s, fewer, longest_s)
             or (segment_s is not None and duration_s / fewer > segment_s)
         )
 
@@ -86,17 +90,17 @@ def test_one_segment_fewer_would_not_do(
 @settings(deadline=None)
 def test_parts_are_as_many_as_asked(duration_s: Fraction, longest_s: Fraction, more: int) -> None:
     """A number of parts that fits is met exactly, and its cuts stay within the limit."""
-    (least,) = sharing.numbers([duration_s], longest_s, ParsedOptions())
+    (least,) = segmentation.count_segments([duration_s], longest_s, ParsedOptions())
     asked = ParsedOptions(parts=least + more)
     assume(least + more == 1 or duration_s >= least + more)
-    assert sharing.numbers([duration_s], longest_s, asked) == (least + more,)
-    assert sharing.reach_s([duration_s], [least + more], longest_s) >= 0
+    assert segmentation.count_segments([duration_s], longest_s, asked) == (least + more,)
+    assert segmentation.reach_s([duration_s], [least + more], longest_s) >= 0
 
 
 def test_parts_of_less_than_a_second_are_refused() -> None:
     """A service counts less than a second as one; so many parts are a slip of the finger."""
     with pytest.raises(UsageError, match="give at most 5"):
-        sharing.numbers([Fraction(5)], Fraction(100), ParsedOptions(parts=200))
+        segmentation.count_segments([Fraction(5)], Fraction(100), ParsedOptions(parts=200))
 
 
 # ------------------------------------------------------------------------------- examples
@@ -119,15 +123,15 @@ def test_room_decides(
 ) -> None:
     """Two cuts divide the room that a segment leaves, up to a fifth of it and half a minute."""
     durations_s, limit_s = [Fraction(duration_s)], Fraction(longest_s)
-    numbers = sharing.numbers(durations_s, limit_s, ParsedOptions())
+    numbers = segmentation.count_segments(durations_s, limit_s, ParsedOptions())
     assert numbers == (number,)
-    assert sharing.reach_s(durations_s, numbers, limit_s) == reach_s
+    assert segmentation.reach_s(durations_s, numbers, limit_s) == reach_s
 
 
 def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
     """Too few parts are refused, and the error names the smallest number."""
     with pytest.raises(UsageError) as raised:
-        sharing.numbers([Fraction(181)], Fraction(80), ParsedOptions(parts=2))
+        segmentation.count_segments([Fraction(181)], Fraction(80), ParsedOptions(parts=2))
     assert str(raised.value).startswith("parts=2 would each be longer than the 1:20 allowed")
     assert raised.value.fix == "give at least 3"
 
@@ -136,13 +140,13 @@ def test_parts_against_a_length_of_segments_name_that_length() -> None:
     """Where the limit allows so few parts, the error names the length that does not."""
     asked = ParsedOptions(parts=2, segment_s=Fraction(10))
     with pytest.raises(UsageError) as raised:
-        sharing.numbers([Fraction(60)], Fraction(2400), asked)
+        segmentation.count_segments([Fraction(60)], Fraction(2400), asked)
     assert str(raised.value).startswith(
         "parts=2 and segments of 10 s contradict each other for 1:00;"
     )
     assert raised.value.fix == "leave one of the two out, or give at least 6 parts"
     with pytest.raises(UsageError, match="longer than the 20 s allowed"):
-        sharing.numbers([Fraction(60)], Fraction(20), asked)
+        segmentation.count_segments([Fraction(60)], Fraction(20), asked)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +174,16 @@ def test_parts_that_only_just_do_not_fit_are_told_why(
 ) -> None:
     """No message says that 40:00 is longer than 40:00."""
     with pytest.raises(UsageError) as raised:
-        sharing.numbers([Fraction(duration_s)], longest_s, ParsedOptions(parts=parts))
+        segmentation.count_segments([Fraction(duration_s)], longest_s, ParsedOptions(parts=parts))
     assert str(raised.value) == told
 
 
 def test_parts_of_several_stretches_are_refused() -> None:
     """Where silences are left out, parts are nothing that can be counted."""
     with pytest.raises(UsageError, match="cannot be counted where silences are left out"):
-        sharing.numbers([Fraction(10), Fraction(10)], Fraction(100), ParsedOptions(parts=2))
+        segmentation.count_segments(
+            [Fraction(10), Fraction(10)], Fraction(100), ParsedOptions(parts=2)
+        )
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -194,9 +200,9 @@ def test_what_is_held_for_a_cut_has_a_bound(channels: int, rate_hz: int, sample_
         sample_type=sample_type,
     )
     hour_s = Fraction(3600)
-    reach_s = sharing.reach_s([hour_s], [2], hour_s, encoding=encoding)
+    reach_s = segmentation.reach_s([hour_s], [2], hour_s, encoding=encoding)
     second_bytes = rate_hz * channels * np.dtype(sample_type).itemsize
-    assert 2 * reach_s * second_bytes <= max(sharing.WINDOW_BYTES, 2 * second_bytes)
+    assert 2 * reach_s * second_bytes <= max(segmentation.WINDOW_BYTES, 2 * second_bytes)
     assert reach_s >= 1
     if second_bytes <= 44_100 * 4:
-        assert reach_s == sharing.MAX_REACH_S
+        assert reach_s == segmentation.MAX_REACH_S
