@@ -213,10 +213,22 @@ class ServiceConnectionError(ServiceError, ConnectionError):
         fix: str = "",
         path: object = None,
         status_code: int | None = None,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
         kind: ConnectionFailure | None = None,
-        **details: Any,
     ) -> None:
-        super().__init__(problem, fix=fix, path=path, status_code=status_code, **details)
+        super().__init__(
+            problem,
+            fix=fix,
+            path=path,
+            status_code=status_code,
+            code=code,
+            message=message,
+            request_id=request_id,
+            retry_after_s=retry_after_s,
+        )
         is_answered = status_code is not None
         self.kind = kind or (ConnectionFailure.CUT_OFF if is_answered else ConnectionFailure.BROKEN)
 

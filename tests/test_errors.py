@@ -28,8 +28,10 @@ FIELDS = {
     "stderr_tail": "Killed",
     "status_code": 429,
     "code": "Throttling.RateQuota",
+    "message": "Requests rate limit exceeded",
     "request_id": "b1946ac9",
     "retry_after_s": 2.5,
+    "kind": errors.ConnectionFailure.SILENT,
 }
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
