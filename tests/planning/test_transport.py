@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from typing import Any
 
 import pytest
 
 from captoolkit.errors import UsageError
-from captoolkit.model import Action, Plan, Target, Via
+from captoolkit.model import Action, Plan, Span, Target, Via
 from captoolkit.planning import transport
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
@@ -129,3 +130,24 @@ def test_no_way_asks_more_or_keeps_less_than_inline(target: Target, seconds: flo
     assert len(chosen.spans) <= len(inline.spans)
     if len(chosen.spans) == len(inline.spans) and chosen.encoding and inline.encoding:
         assert chosen.encoding.bit_rate >= inline.encoding.bit_rate
+
+
+@pytest.mark.parametrize("preferred", [(B, U), (U, B)])
+def test_auto_takes_the_fewest_requests_first(preferred: tuple[Via, Via]) -> None:
+    """One request with encoded sound comes before two requests with the frames of the source."""
+    one = planned(300, (B,))
+    assert (len(one.spans), one.action) == (1, Action.ENCODE)
+    halves = halves_of(one.spans[0])
+    two = dataclasses.replace(one, via=B, action=Action.COPY, encoding=None, spans=halves)
+    plans = {B: two, U: dataclasses.replace(one, via=U)}
+
+    assert transport.best(plans.__getitem__, preferred).via is U
+
+
+def halves_of(span: Span) -> tuple[Span, Span]:
+    """The two halves of a span."""
+    middle = (span.start_samples + span.end_samples) // 2
+    return (
+        dataclasses.replace(span, end_samples=middle),
+        dataclasses.replace(span, start_samples=middle),
+    )
