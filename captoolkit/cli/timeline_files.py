@@ -63,6 +63,11 @@ class TimelineFiles:
         **options: Unpack[FormatOptions],
     ) -> None:
         names = formats or (out and format_of(out)) or DEFAULT_FORMAT
+        if not formats and out and len(inputs) == 1 and _is_of_unknown_format(out):
+            raise UsageError(
+                f"the ending of {out} stands for no timeline format",
+                fix="pass -f, such as -f srt; or end the name in / for a folder",
+            )
         self._formats = list(dict.fromkeys(name.strip().lower() for name in names.split(",")))
         self._options = options
         for name in self._formats:
@@ -155,6 +160,12 @@ class TimelineFiles:
         return (
             out if self._is_single_file and not out.is_dir() and not ends_as_folder else out / name
         )
+
+
+def _is_of_unknown_format(out: str) -> bool:
+    """Return whether `-o` names a file with an ending that no format has."""
+    is_folder = out.endswith(("/", os.sep)) or Path(out).is_dir()
+    return bool(Path(out).suffix) and format_of(out) is None and not is_folder
 
 
 def read_timeline(name: str) -> Timeline:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from captoolkit.errors import InputError, SourceNotFoundError
+from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.support import files
 from captoolkit.support.keywords import documents
 from captoolkit.timeline.base import FormatOptions
@@ -15,7 +15,7 @@ from captoolkit.timeline.formats import format_of, parse, render_for
 if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
 
-DEFAULT_FORMAT = "json"
+DEFAULT_FORMAT = "json"  # of a file without an ending
 
 
 def load(path: str | os.PathLike[str]) -> Timeline:
@@ -56,7 +56,8 @@ def save(
 
     Args:
         timeline: the timeline to write.
-        path: the file; its ending selects the format unless `format` does.
+        path: the file; its ending selects the format unless `format` does. A name without an
+            ending is JSON.
         format: one of the names in `captoolkit.timeline.FORMATS`.
         overwrite: replace an existing file.
         **options: `FormatOptions`, as for `render`.
@@ -65,6 +66,12 @@ def save(
         UsageError: no format has that name or ending, or the format cannot hold this timeline.
         OutputExistsError, OutputError: the file exists already, or cannot be written.
     """
-    name = format or format_of(path) or DEFAULT_FORMAT
+    name = format or format_of(path)
+    if name is None and Path(path).suffix:
+        raise UsageError(
+            f"the ending {Path(path).suffix!r} stands for no timeline format",
+            fix="pass format, such as format='srt', or another ending",
+        )
+    name = name or DEFAULT_FORMAT
     text = render_for("save", timeline, name, options)
     files.write_whole(Path(path), text, overwrite=overwrite)

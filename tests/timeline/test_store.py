@@ -62,3 +62,15 @@ def test_the_package_offers_both() -> None:
     """`captoolkit.load` and `captoolkit.save` are these functions."""
     assert captoolkit.load is load
     assert captoolkit.save is save
+
+
+def test_an_unknown_ending_is_refused_and_no_ending_is_json(
+    timeline_of: TimelineOf, tmp_path: Path
+) -> None:
+    """A file `a.sub` never holds JSON by surprise; a name without an ending does."""
+    with pytest.raises(UsageError, match=r"the ending '\.sub' stands for no timeline format"):
+        save(timeline_of("a"), tmp_path / "a.sub")
+    assert not (tmp_path / "a.sub").exists()
+    save(timeline_of("a"), tmp_path / "a")
+    save(timeline_of("a"), tmp_path / "a.sub", format="srt")
+    assert load(tmp_path / "a") == timeline_of("a")
