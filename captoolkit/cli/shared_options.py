@@ -115,9 +115,9 @@ timeline_output = group(
         "-o",
         "out",
         metavar="PATH",
-        help="For one input and one format: a file, an existing folder, or - for standard output. "
-        "For several: a folder that receives STEM.json, STEM.srt, ...  [default: the current "
-        "folder]",
+        help="For one input and one format: a file, a folder (an existing one, or a new one with / "
+        "at its end), or - for standard output. For several: a folder that receives STEM.json, "
+        "STEM.srt, ...  [default: the current folder]",
     ),
     spread,
     click.option(
