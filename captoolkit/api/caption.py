@@ -320,7 +320,8 @@ def _refuse_unknown_price(budget: Budget | None, service: Service) -> None:
         raise UsageError(
             f"max_cost={budget.cap} cannot be kept: what {service.info.model} costs at "
             f"{service.info.base_url} is not known",
-            fix="leave it out; or give its row a price, and name the region (--region)",
+            fix="leave max_cost out, or name the region whose prices apply (--region); "
+            "`captoolkit targets NAME` shows the prices of a model",
         )
 
 

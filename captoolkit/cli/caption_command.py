@@ -40,7 +40,7 @@ TABLE_HEAD = (
     "segments",
     "requested",
     "from the ledger",
-    "holes",
+    "failed",
     "tokens",
     "cost",
     "written to",

@@ -383,9 +383,9 @@ def choose_track(info: MediaInfo, wanted: str | int | None) -> Track:
         language = (track.language or "").lower()
         if str(wanted) == str(track.number) or str(wanted).lower() == language:
             return track
-    names = (f"{t.number} ({t.language})" if t.language else str(t.number) for t in info.tracks)
+    names = [f"{t.number} ({t.language})" if t.language else str(t.number) for t in info.tracks]
     raise NoAudioError(
         f"it has no sound track {wanted}",
-        fix=f"choose from {', '.join(names)}",
+        fix=f"choose from {', '.join(names)}" if len(names) > 1 else f"its only one is {names[0]}",
         path=info.path,
     )

@@ -272,12 +272,12 @@ def _check_format(options: ParsedOptions) -> None:
     name, rates = spec.name.upper(), spec.all_bit_rates
     if options.bit_rate is not None and not rates:
         raise UsageError(
-            f"bit_rate={options.bit_rate} cannot be had of {name}: its sample rate decides",
-            fix="leave one of them out",
+            f"bit_rate={options.bit_rate} does nothing for {name}: its sample rate decides",
+            fix="leave out the bit rate or the format",
         )
     if len(rates) == 1 and options.bit_rate not in (None, *rates):
         raise UsageError(
-            f"bit_rate={options.bit_rate} cannot be had of {name}: it has "
+            f"bit_rate={options.bit_rate} is not the bit rate of {name}, which is always "
             f"{rates[0] / 1000:g} kbit/s",
             fix="leave the bit rate out, or take amr or mp3",
         )

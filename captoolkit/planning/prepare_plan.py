@@ -19,7 +19,7 @@ from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Tr
 from captoolkit.planning import fitting, frame_plan, segmentation
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
 from captoolkit.planning.options import ParsedOptions, check_options
-from captoolkit.services import limits as targets
+from captoolkit.services import limits
 from captoolkit.services.price import request_costs
 from captoolkit.units import format_length
 
@@ -166,7 +166,7 @@ def _causes(
     skipped: Sequence[Span],
 ) -> tuple[str, ...]:
     """Why the file cannot pass through, as sentences; none if it can."""
-    causes = list(targets.misfits(info, track, target, via))
+    causes = list(limits.misfits(info, track, target, via))
     if not info.true_header:  # a service may believe the header
         causes.append("Its header promises more sound than it holds, and is not passed on.")
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
@@ -176,7 +176,8 @@ def _causes(
     if not is_format:
         causes.append(f"{options.format.upper()} is requested.")
     elif options.has_encoding_options:
-        causes.append(f"{options.encoding_options_text.capitalize()} is requested.")
+        words = options.encoding_options_text
+        causes.append(f"{words[0].upper()}{words[1:]} is requested.")
     for length_s in (options.segment_s, options.max_segment_s):
         if length_s is not None and duration_s > length_s:
             causes.append(f"Segments of {format_length(length_s)} are requested.")
@@ -220,19 +221,22 @@ def _kept(track: Track, skipped: Sequence[Span]) -> tuple[Span, ...]:
 
 
 def _bounds(target: Target, via: Via, options: ParsedOptions) -> Bounds:
-    limits = (targets.longest_s(target), options.max_segment_s)
-    known = [limit for limit in limits if limit is not None]
+    longest = (limits.longest_s(target), options.max_segment_s)
+    known = [limit_s for limit_s in longest if limit_s is not None]
     return Bounds(
-        duration_s=min(known) if known else None, size_bytes=targets.max_bytes(target, via)
+        duration_s=min(known) if known else None, size_bytes=limits.max_bytes(target, via)
     )
 
 
 def _pass_through(case: _Case) -> Plan:
     info, track = case.info, case.track
     (length_s,) = case.durations_s
+    kind = info.container
+    if track.codec != kind:
+        kind = f"{kind} with {track.codec}"
     reason = (
-        f"It fits unchanged: {info.container} with {track.codec}, {format_length(length_s)}, "
-        f"{targets.sent_size(info.size_bytes, case.via)}."
+        f"It fits unchanged: {kind}, {format_length(length_s)}, "
+        f"{limits.sent_size(info.size_bytes, case.via)}."
     )
     return case.plan(
         action=Action.PASS_THROUGH,
@@ -337,7 +341,7 @@ def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fract
             f"Each is encoded as {encoding}.",
         ]
     if case.bounds.size_bytes is not None and not fit.is_best:
-        most = targets.sent_size(case.bounds.size_bytes, case.via)
+        most = limits.sent_size(case.bounds.size_bytes, case.via)
         reasons[-1] += f" No better encoding of that length stays within {most}."
     advised_s = case.target.limit("advised_duration_s")
     if advised_s is not None and longest_s > advised_s:

@@ -115,5 +115,6 @@ def title_losses(timeline: Timeline) -> list[str]:
     if not cut:
         return []
     return [
-        f"{cut} of {len(timeline.entries)} titles are only the beginning of a caption, with {MORE}."
+        f"Titles that hold only the beginning of their caption and end in {MORE}: {cut} of "
+        f"{len(timeline.entries)}."
     ]

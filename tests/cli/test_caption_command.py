@@ -123,7 +123,7 @@ def test_each_segment_is_one_request(
     assert timeline["usage"]["predicted_input_tokens"] == 563
     assert "hammering-mandarin.flac: 564 input tokens in 3 requests" in ran.err
     *_, head, row = ran.err.splitlines()
-    assert re.split("  +", head)[1:5] == ["segments", "requested", "from the ledger", "holes"]
+    assert re.split("  +", head)[1:5] == ["segments", "requested", "from the ledger", "failed"]
     assert row.split()[1:7] == ["3", "3", "0", "0", "1,677", "-"]
     assert "sk-test" not in text + ran.out + ran.err
 

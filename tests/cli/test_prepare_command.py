@@ -57,7 +57,7 @@ def test_nothing_is_overwritten_without_y(run: Run, fixtures: Path, tmp_path: Pa
     assert run(*argv).status == 0
     again = run(*argv)
     assert again.status == 1
-    assert "exists; choose another folder, or pass -y" in again.err
+    assert "exists; choose another name or folder, or pass -y" in again.err
     assert run(*argv, "-y").status == 0
 
 

@@ -47,7 +47,7 @@ def test_nothing_is_overwritten_without_y(run: Run, fixtures: Path, tmp_path: Pa
     """A second run is refused; with `-y` it replaces all files of the first."""
     argv = ("split", fixtures / "hammering-mandarin.flac", "-o", tmp_path)
     assert run(*argv, "--parts", "3").status == 0
-    assert "exists; choose another folder, or pass -y" in run(*argv, "--parts", "2").err
+    assert "exists; choose another name or folder, or pass -y" in run(*argv, "--parts", "2").err
     assert run(*argv, "--parts", "2", "-y").status == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "hammering-mandarin.001.flac",

@@ -65,8 +65,11 @@ def test_split_options_become_exact_values() -> None:
         ({"format": "gsm", "sample_rate_hz": 16_000}, "GSM is 8 kHz mono; leave the sample rate"),
         ({"format": "gsm", "channels": 2}, "GSM is 8 kHz mono; leave the sample rate"),
         ({"format": "amr", "channels": 2}, "AMR is 8 kHz mono; leave the sample rate"),
-        ({"format": "gsm", "bit_rate": 12_200}, "it has 13 kbit/s; leave the bit rate out"),
-        ({"format": "wav", "bit_rate": 64_000}, "cannot be had of WAV"),
+        (
+            {"format": "gsm", "bit_rate": 12_200},
+            "which is always 13 kbit/s; leave the bit rate out",
+        ),
+        ({"format": "wav", "bit_rate": 64_000}, "bit_rate=64000 does nothing for WAV"),
         (
             {"format": "ogg"},
             "format=ogg is not known; take auto, wav, mp3, aac, amr, gsm",

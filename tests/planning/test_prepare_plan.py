@@ -128,7 +128,7 @@ def test_untouched_says_so() -> None:
     """The reason for a pass-through names the format and the way."""
     info = mp3_file(2400, size_bytes=7_200_000)
     assert planned(info.tracks[0], info=info).reasons == (
-        "It fits unchanged: mp3 with mp3, 40:00, 9.60 MB as Base64 text.",
+        "It fits unchanged: mp3, 40:00, 9.60 MB as Base64 text.",
     )
 
 
@@ -315,7 +315,7 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
         ),
         ({"format": "amr", "sample_rate_hz": 16_000}, "AMR is 8 kHz mono; leave the sample rate"),
         ({"format": "amr", "channels": 2}, "AMR is 8 kHz mono; leave the sample rate"),
-        ({"format": "wav", "bit_rate": 64_000}, "bit_rate=64000 cannot be had of WAV: its"),
+        ({"format": "wav", "bit_rate": 64_000}, "bit_rate=64000 does nothing for WAV: its"),
         (
             {"format": "mp3", "sample_rate_hz": 11_025},
             "sample_rate_hz=11025 is not a sample rate of MP3; take one of",
@@ -573,3 +573,9 @@ def test_no_better_rung_would_do(sound: Track, target: Target, via: Via) -> None
         assert most is not None
         length_s = Fraction(samples, sound.sample_rate_hz)
         assert Fraction(most, encoding.sample_rate_hz) < length_s + room_s
+
+
+def test_a_requested_sample_rate_keeps_its_unit() -> None:
+    """The reason is a sentence that begins with a capital and still says Hz."""
+    reasons = planned(track(60), sample_rate_hz=12_345).reasons
+    assert "A sample rate of 12345 Hz is requested." in reasons
