@@ -28,7 +28,7 @@ from captoolkit.timeline.wording import one_line
 from captoolkit.units import format_clock, format_size
 
 MAX_EMBEDDED_BYTES = 20_000_000
-MOST_PARTS = 3  # the sentence on a missing sound names so many
+MOST_PARTS = 3  # how many the notice on the missing sound names
 
 
 def page(
@@ -92,7 +92,7 @@ def _recording(timeline: Timeline) -> tuple[MediaInfo, Track]:
 
 
 def _describe_parts(parts: Sequence[SourcePart]) -> str:
-    """The stretches of recordings and their places on the timeline; of many, the first."""
+    """The stretches of recordings and their places on the timeline; only the first of many."""
     texts = [_describe_part(part) for part in parts[:MOST_PARTS]]
     others = len(parts) - len(texts)
     return ", ".join([*texts, f"and {others} more"] if others else texts)

@@ -39,7 +39,7 @@ class MetadataBlock:
 
 
 def read_blocks(stream: BinaryIO) -> list[MetadataBlock]:
-    """Return the blocks behind the magic, at which the stream stands; none if no sound follows."""
+    """Return the blocks from the stream's place after the magic; none if no sound follows."""
     blocks: list[MetadataBlock] = []
     while len(blocks) < MAX_BLOCKS:
         head = stream.read(4)

@@ -4,7 +4,7 @@ Rules: `CAPTIONERS` is the only list of captioners; the command line's choices a
 made from it. Opening imports the captioner's module, so that the local captioner never loads an
 HTTP client. A wrong option, base URL or key is refused here, before anything is prepared or sent,
 and the service is resolved here, once: its target, host, region, dialect, price and rates are one
-`Service`.
+`Service`. The recipe for a new captioner is in `captioners/base.py`.
 """
 
 from __future__ import annotations

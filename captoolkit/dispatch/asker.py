@@ -158,7 +158,7 @@ class PaidAsker:
             self._context.scope.wait(wait_s)
 
     def _upload_if_needed(self, segment: ReadySegment) -> ReadySegment:
-        """Return the segment with the URL of its upload; an upload is no request and is free."""
+        """Return the segment with the URL of its upload; an upload costs nothing."""
         if segment.via is not Via.UPLOAD or not isinstance(
             self._captioner, ConversationalCaptioner
         ):

@@ -8,10 +8,10 @@ Quiet sound is not silence; in doubt, sound is kept. The rules:
   knock on the microphone is shorter than that.
 - *Silence* is more than 45 dB below the loud level and below -60 dBFS; everything below -90 dBFS is
   silence. A recording of nothing but soft rain is therefore kept, because nothing in it is louder.
-- A sound more than 10 dB above the *hush* (the silence around it) is not silence, such as a distant
-  owl in a quiet night.
+- A sound more than 10 dB above the *hush* (the silence around it), such as a distant owl in a quiet
+  night, is not silence.
 - A silence leaves half a second to the sound on either side, so that no onset and no decay is cut.
-  Nothing shorter than a second is kept or left out.
+  No stretch that is kept or left out is shorter than a second.
 - A recording that is silent throughout is kept whole, because there must be something to send.
 """
 
@@ -77,7 +77,7 @@ class HopLevelMeter:
             self._add(_sound(block[start : start + self._rate_hz]))
 
     def levels_db(self) -> Levels:
-        """Return the levels so far in dBFS, one per `HOP_S`, the last perhaps of a shorter hop.
+        """Return the levels so far in dBFS, one per `HOP_S`; the last hop may be shorter.
 
         A full-scale sine is at -3 dBFS. A hop is a tenth of a second at any rate, so levels
         measured at one rate are valid for the same sound at another.

@@ -182,7 +182,7 @@ class _Handlers:
         return self._respond(http, request, reply)
 
     async def _in_worker(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function that may block in one of the service's worker threads."""
+        """Call a function, which may block, in one of the service's worker threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._service.workers, function, *arguments)
 

@@ -1,9 +1,9 @@
 """The cuts of a stream: blocks of sound in, parts out that tile it without gap or overlap.
 
 Rules: each cut has a window around its balanced place and is made at the quietest point in it,
-independently of the other cuts. So several workers can cut a recording from any of its windows on,
-with the same result. Windows are so far apart that no part exceeds the limit. Only a window is held
-and analysed; the encoder already has all sound before it.
+independently of the other cuts. A worker can therefore begin at any window and finds the same cuts.
+Windows are so far apart that no part exceeds the limit. Only a window is held and analysed; the
+encoder already has all sound before it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from captoolkit.units import rescale
 
 Block = NDArray[Any]  # float32 or int16
 
-FORCED_REACH_S = 30  # how far before the limit a cut may be that only the limit requires
+FORCED_REACH_S = 30  # how far before the limit a forced cut may be
 UNLIMITED = 1 << 62
 RUN_S = 600  # short segments are decoded together in runs of about this length
 RUN_SEGMENTS = 32  # in a run at most
@@ -177,7 +177,7 @@ def quietest_in(sound: Block, window: Window, *, rate_hz: int, first: int) -> in
 
 
 def _context(rate_hz: int) -> int:
-    """How much sound before a window helps to judge its first points."""
+    """How much sound before a window is needed to judge its first points."""
     return rate_hz // 10
 
 

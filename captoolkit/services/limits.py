@@ -1,7 +1,8 @@
 """Does a file fit a service, and if not, why: the limits of a target, applied to a file.
 
-Rules: pure. `max_bytes` and `longest_s` are the only readers of the size and duration limits; the
-planner, the check of finished files and `captoolkit probe` all use them.
+Rules: pure. `max_bytes` and `longest_s` are the only readers of the size and duration limits. The
+planner stores the size limit in the plan (`Plan.max_segment_bytes`), and `media/encode.py` checks
+each finished file against it; `captoolkit probe` uses `misfits`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The tokens that a service counts for sound, and their price."""
+"""The tokens that a service counts for sound, and their price before the run.
+
+The cost of the answers that arrived is computed in `dispatch/budget.py`.
+"""
 
 from __future__ import annotations
 

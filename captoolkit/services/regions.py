@@ -201,7 +201,7 @@ def endpoint_of(base_url: str) -> Endpoint:
 
 
 def uploads_url(base_url: str) -> str:
-    """Return the base URL under which the service of another base URL takes uploads.
+    """Return the base URL for uploads to the service at another base URL.
 
     ```python
     >>> uploads_url("https://dashscope.aliyuncs.com/compatible-mode/v1")
@@ -240,7 +240,7 @@ def parse_base_url(text: str, interface: Interface) -> Endpoint:
 
 
 def _split(text: str) -> SplitResult:
-    """Split a URL, refusing every part that a base URL has no use for."""
+    """Split a URL; refuse a user, password, query or fragment, which no base URL has."""
     try:
         parts = urlsplit(text)
         is_valid = bool(_VISIBLE.fullmatch(text)) and bool(_HOST.fullmatch(parts.hostname or ""))

@@ -1,5 +1,7 @@
 """The table of timeline formats, and the functions that use it.
 
+The recipe for a new format is in `timeline/base.py`.
+
 Rules: `FORMATS` is a plain dict to which callers may add rows. `render` and `losses` refuse a
 timeline out of order before they pass it to a format.
 """
