@@ -386,6 +386,8 @@ def choose_track(info: MediaInfo, wanted: str | int | None) -> Track:
     names = [f"{t.number} ({t.language})" if t.language else str(t.number) for t in info.tracks]
     raise NoAudioError(
         f"it has no sound track {wanted}",
-        fix=f"choose from {', '.join(names)}" if len(names) > 1 else f"its only one is {names[0]}",
+        fix=f"choose from {', '.join(names)}"
+        if len(names) > 1
+        else f"take {names[0]}, the only one",
         path=info.path,
     )
