@@ -89,7 +89,7 @@ class PacketCopy:
             found = self._supervisor.in_order(
                 lambda window: [self._quietest_by_seeking(window, late)], windows
             )
-            return lambda _around: next(found)
+            return lambda around: next(found, around.balanced)  # no more come after `halt`
         quietest = dict(zip(windows, self._quietest_by_one_decode(windows), strict=False))
         return lambda around: quietest.get(around, around.balanced)
 

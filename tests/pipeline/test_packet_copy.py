@@ -10,7 +10,8 @@ import pytest
 from captoolkit import split
 from captoolkit.errors import LimitError, UsageError
 from captoolkit.media import packets
-from captoolkit.pipeline.packet_copy import MAX_PIECES
+from captoolkit.pipeline.packet_copy import MAX_PIECES, PacketCopy
+from captoolkit.planning.cuts import Window
 from tests.support.processes import has_children
 from tests.support.sound import Convert, noise, write_wav
 
@@ -86,4 +87,31 @@ def test_closing_in_another_thread_ends_the_copy(vorbis: Path) -> None:
     taker.join(30)
     assert not taker.is_alive()
     assert all(isinstance(error, UsageError) and "is closed" in str(error) for error in errors)
+    assert not has_children()
+
+
+def test_closing_while_cuts_are_searched_is_told_as_closed(
+    vorbis: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no further cut comes, the consumer gets a UsageError and not a generator's error."""
+    searching, halted = threading.Event(), threading.Event()
+    pieces = split(vorbis, segment="5s")
+
+    def search(_copy: PacketCopy, around: Window, _late: int) -> int:
+        searching.set()
+        assert halted.wait(30)
+        return around.balanced
+
+    def close() -> None:
+        assert searching.wait(30)
+        pieces._supervisor.halt()
+        halted.set()
+        pieces.close()
+
+    monkeypatch.setattr(PacketCopy, "_quietest_by_seeking", search)
+    closer = threading.Thread(target=close, daemon=True)
+    closer.start()
+    with pytest.raises(UsageError, match="is closed"):
+        list(pieces)
+    closer.join(30)
     assert not has_children()
