@@ -127,7 +127,7 @@ def _caption(
 ) -> FileSummary:
     """Caption one file, write its timeline and print its failures."""
     from captoolkit.api.caption import captions
-    from captoolkit.cli.timeline_files import rescue
+    from captoolkit.cli.timeline_files import print_paths, rescue
 
     paths = outputs.next_paths()
     progress = _progress(name, stream=stream)
@@ -144,6 +144,7 @@ def _caption(
     except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
         print_message(f"{name}: its timeline is kept in {rescue(timeline)}")
         raise
+    print_paths(paths)
     _print_failures(name, timeline)
     return FileSummary(
         name=display_source(name),

@@ -25,7 +25,7 @@ def command(
     debug: bool,
 ) -> int:
     """Write the timeline in TIMELINE.json in other formats; - reads standard input."""
-    from captoolkit.cli.timeline_files import TimelineFiles, read_timeline
+    from captoolkit.cli.timeline_files import TimelineFiles, print_paths, read_timeline
 
     outputs = TimelineFiles(
         formats,
@@ -40,5 +40,6 @@ def command(
     def write(name: str) -> None:
         paths = outputs.next_paths()
         outputs.write(read_timeline(name), paths)
+        print_paths(paths)
 
     return run_each([timeline], write, debug=debug)

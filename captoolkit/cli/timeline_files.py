@@ -122,7 +122,7 @@ class TimelineFiles:
             refuse_unembeddable(info)
 
     def write(self, timeline: Timeline, paths: Mapping[str, Path | None]) -> None:
-        """Write a timeline to its paths; print them, and the losses of each format.
+        """Write a timeline to its paths, and print the losses of each format.
 
         Nothing is written if one of the formats cannot hold the timeline at all.
         """
@@ -136,9 +136,6 @@ class TimelineFiles:
                 sys.stdout.buffer.flush()
             else:
                 files.write_whole(path, text, overwrite=self._overwrite)
-        for path in paths.values():
-            if path is not None:
-                print_line(display_path(path))
 
     def _text(self, timeline: Timeline, form: str, path: Path | None) -> str:
         """Return the timeline in a format; a page refers to its recording from its own folder."""
@@ -166,6 +163,13 @@ def _is_of_unknown_format(out: str) -> bool:
     """Return whether `-o` names a file with an ending that no format has."""
     is_folder = out.endswith(("/", os.sep)) or Path(out).is_dir()
     return bool(Path(out).suffix) and format_of(out) is None and not is_folder
+
+
+def print_paths(paths: Mapping[str, Path | None]) -> None:
+    """Print the paths of the files that were written."""
+    for path in paths.values():
+        if path is not None:
+            print_line(display_path(path))
 
 
 def read_timeline(name: str) -> Timeline:

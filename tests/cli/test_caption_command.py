@@ -187,6 +187,21 @@ def test_a_timeline_that_cannot_be_written_is_rescued(fixtures: Path, tmp_path: 
     assert json.loads(kept.read_text(encoding="utf-8"))["entries"][0]["text"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_timeline_that_was_written_is_not_rescued(fixtures: Path, tmp_path: Path) -> None:
+    """If its path cannot be printed, the file is there all the same, and no second copy of it."""
+    written = tmp_path / "speech.json"
+    argv = [sys.executable, "-m", "captoolkit", "caption", fixtures / "speech.amr", "-o", written]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 1
+    assert "standard output cannot be written (No space left on device)" in done.stderr
+    assert "is kept in" not in done.stderr
+    assert list(tmp_path.glob("captoolkit-rescued-*")) == []
+    assert json.loads(written.read_text(encoding="utf-8"))["entries"][0]["text"]
+
+
 def test_the_extension_of_o_sets_the_format(run: Run, fixtures: Path, tmp_path: Path) -> None:
     """`-o talk.srt` alone writes SRT; the case of a format's name does not matter."""
     assert run("caption", fixtures / "speech.amr", "-o", tmp_path / "talk.srt").status == 0
