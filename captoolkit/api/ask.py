@@ -77,8 +77,12 @@ class Conversation(Closing):
             self._captioner = _open(captioner, options)
         else:
             self._captioner = _refuse_options(captioner, options)
-        self._service = service_of(self._captioner, target=options.get("target"))
-        transport.candidates(str(self._via), has_url=True, ways=ways_to(self._captioner))
+        try:
+            self._service = service_of(self._captioner, target=options.get("target"))
+            transport.candidates(str(self._via), has_url=True, ways=ways_to(self._captioner))
+        except UsageError:
+            self.close()
+            raise
         self.messages: list[Message] = []
 
     def __repr__(self) -> str:

@@ -56,10 +56,15 @@ class Supervisor(Closing):
             end()
 
     def close(self) -> None:
-        """End everything that runs and wait for it; may be called twice."""
+        """End everything that runs and wait for it; may be called twice.
+
+        A worker thread, in which the garbage collector may call this, does not wait: it may hold a
+        lock that the others need to end.
+        """
         self.halt()
-        for thread in tuple(self._threads):
-            if thread is not threading.current_thread():
+        threads = tuple(self._threads)
+        if threading.current_thread() not in threads:
+            for thread in threads:
                 thread.join()
 
     @contextlib.contextmanager

@@ -13,6 +13,7 @@ from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
 from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Usage
+from captoolkit.net.client import Client
 
 if TYPE_CHECKING:
     from tests.support.recorder import Recorder
@@ -172,6 +173,17 @@ def test_open_captioner_stays_open(recorder: Recorder, fixtures: Path) -> None:
     ):
         captoolkit.Conversation(local)
     assert len(recorder.seen) == 2
+
+
+def test_refused_conversation_closes_its_captioner(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An option that is found invalid after the captioner is open leaves no connection open."""
+    closed: list[str] = []
+    monkeypatch.setattr(Client, "close", lambda client: closed.append(client.base_url))
+    with pytest.raises(UsageError, match="via=pigeon is not a way"):
+        conversation(recorder, via="pigeon")
+    assert closed == [f"{recorder.url}/api/v1"]
 
 
 def test_default_model_has_its_own_region() -> None:

@@ -182,6 +182,28 @@ def test_closing_in_a_worker_thread_does_not_wait_for_itself() -> None:
     assert closed.wait(LONG_S)
 
 
+def test_closing_in_a_worker_thread_does_not_wait_for_the_others() -> None:
+    """The garbage collector may strike where a worker holds a lock that another one waits for."""
+    supervisor, lock, closed = Supervisor(jobs=2), threading.Lock(), threading.Event()
+    held = threading.Event()
+
+    def work(item: int) -> list[int]:
+        if item:
+            assert held.wait(LONG_S)
+            with lock:
+                return [item]
+        with lock:
+            held.set()
+            time.sleep(0.05)  # the other worker waits by now
+            supervisor.close()
+        closed.set()
+        return [item]
+
+    taker = begun(lambda: list(supervisor.in_order(work, [0, 1])))
+    assert closed.wait(LONG_S)
+    assert ended(taker)
+
+
 def test_halt_may_interrupt_the_thread_that_holds_the_guard() -> None:
     """The guard is reentrant: a finalizer may call `halt` while `watch` registers a process."""
     supervisor = Supervisor(jobs=1)
