@@ -8,6 +8,7 @@ sizes are decimal: 10.00 MB is 10,000,000 bytes.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from fractions import Fraction
 from numbers import Rational, Real
 
@@ -52,7 +53,7 @@ def _number(length: object) -> Fraction | None:
     """A number as a fraction; a float counts as the shortest decimal that stands for it."""
     if isinstance(length, bool):
         return None
-    if isinstance(length, Rational):
+    if isinstance(length, Rational) or (isinstance(length, Decimal) and length.is_finite()):
         return Fraction(length)
     if isinstance(length, Real) and abs(float(length)) < float("inf"):
         return Fraction(repr(float(length)))

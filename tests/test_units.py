@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -82,14 +83,17 @@ def test_no_duration_is_refused(text: str) -> None:
         (1e-7, Fraction(1, 10**7)),
         (Fraction(1, 3), Fraction(1, 3)),
         (np.float64(0.1), Fraction(1, 10)),
+        (Decimal("0.1"), Fraction(1, 10)),
     ],
 )
-def test_duration_as_a_number(number: float | Fraction, seconds: Fraction) -> None:
+def test_duration_as_a_number(number: Any, seconds: Fraction) -> None:
     """A number counts seconds: a fraction exactly, a float as the decimal that Python prints."""
     assert parse_duration(number) == seconds
 
 
-@pytest.mark.parametrize("number", [0, -1, 0.0, True, float("nan"), float("inf"), None, b"90"])
+@pytest.mark.parametrize(
+    "number", [0, -1, 0.0, True, float("nan"), float("inf"), Decimal("NaN"), None, b"90"]
+)
 def test_number_that_is_no_duration_is_refused(number: Any) -> None:
     """A number that is not above zero, and a value of another type, raise the same error."""
     with pytest.raises(UsageError, match="is not a duration above zero; write 90, 40m"):

@@ -296,7 +296,11 @@ class Prepared(Closing):
             )
         folder = self._folder or self._open_folder(None)
         job = Job(plan=self.plan, source=self._source.path, folder=folder, stem=self._stem)
-        self._events.started()
+        self._is_making = True  # `on_event` may ask for a segment
+        try:
+            self._events.started()
+        finally:
+            self._is_making = False
         self._refuse_over()  # `on_event` may have closed it
         # Ends the work of an object that is dropped without `close`, before its folder is removed.
         weakref.finalize(self, self._supervisor.close)

@@ -191,7 +191,8 @@ def test_a_timeline_that_cannot_be_written_is_rescued(fixtures: Path, tmp_path: 
 def test_a_timeline_that_was_written_is_not_rescued(fixtures: Path, tmp_path: Path) -> None:
     """If its path cannot be printed, the file is there all the same, and no second copy of it."""
     written = tmp_path / "speech.json"
-    argv = [sys.executable, "-m", "captoolkit", "caption", fixtures / "speech.amr", "-o", written]
+    options = [str(fixtures / "speech.amr"), "-o", str(written)]
+    argv = [sys.executable, "-m", "captoolkit", "caption", *options]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)

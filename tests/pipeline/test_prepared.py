@@ -112,15 +112,16 @@ def test_several_threads_see_all_segments(mp3: Path, options: dict[str, Any]) ->
         assert len(ready) == len(work.segments) == len(work.plan.spans)
 
 
+@pytest.mark.parametrize("kind", [Started, Progressed])
 @pytest.mark.parametrize("options", [{}, {"format": "wav"}])
 def test_asking_for_a_segment_inside_an_event_does_not_hang(
-    mp3: Path, options: dict[str, Any]
+    mp3: Path, options: dict[str, Any], kind: type[Event]
 ) -> None:
     """A callback that waits for a segment is refused, because the worker waits for the callback."""
     works: list[Prepared] = []
 
     def greedy(event: Event) -> None:
-        if isinstance(event, Progressed):
+        if isinstance(event, kind):
             list(works[0])
 
     works.append(prepare(mp3, segment="4s", on_event=greedy, **options))
