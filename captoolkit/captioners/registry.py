@@ -146,7 +146,8 @@ def service_of(
     Raises:
         UsageError: the target is not known.
     """
-    if isinstance(captioner, ServiceBacked):
+    # A caller's own captioner may have another object under that name.
+    if isinstance(captioner, ServiceBacked) and isinstance(captioner.service, Service):
         service = captioner.service
         if target is None and service.has_known_limits:
             target = service.target

@@ -340,6 +340,17 @@ def test_the_service_of_an_own_captioner_follows_from_its_info() -> None:
     assert (priced.info, priced.endpoint, priced.may_cost) == (own.info, None, True)
 
 
+def test_an_own_captioner_may_have_a_service_of_its_own() -> None:
+    """An attribute `service` that is no resolved `Service`, such as an SDK's client, is ignored."""
+
+    class Own:
+        info = CaptionerInfo(name="own", model="own-model")
+        service = "an SDK's client"
+
+    own: Any = Own()
+    assert service_of(own).info == own.info
+
+
 ECHO_MODULE = """
 from captoolkit.captioners.base import CaptionerSettings, Clip
 from captoolkit.model import Caption
