@@ -99,7 +99,8 @@ def read_request(
     """
     parsed = parse_plan_options(options)
     if target is None:
-        target = catalogue.target(options.get("target") or catalogue.DEFAULT_TARGET)
+        chosen = options.get("target")
+        target = catalogue.target(catalogue.DEFAULT_TARGET if chosen is None else chosen)
     url = web_url(source)
     vias = transport.candidates(
         str(options.get("via", Via.BASE64)),

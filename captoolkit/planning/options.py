@@ -214,7 +214,8 @@ def _silence_s(length: Length | bool | None) -> Fraction | None:
     least_s = DEFAULT_SILENCE_S if length is True else parse_duration(length)
     if least_s < SHORTEST_SILENCE_S:
         raise UsageError(
-            f"skip_silence={length} is too short a silence", fix="ask for a second or more"
+            f"skip_silence={format_length(least_s)} is too short a silence",
+            fix="ask for a second or more",
         )
     return least_s
 

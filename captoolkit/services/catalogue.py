@@ -49,6 +49,8 @@ def target(name: str | Target) -> Target:
     if isinstance(name, Target):
         return name
     rows = targets()
+    if not isinstance(name, str):
+        raise UsageError(f"target={name!r} is neither a Target nor the name of one")
     if name in rows:
         return rows[name]
     for row in rows.values():

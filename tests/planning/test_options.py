@@ -103,3 +103,9 @@ def test_the_literals_name_what_the_tables_have() -> None:
     """Type checkers and the command line have the formats and the qualities of the tables."""
     assert get_args(FormatName) == ("auto", *ENCODINGS)
     assert get_args(QualityName) == ("auto", *QUALITIES)
+
+
+def test_a_silence_that_is_too_short_is_named_as_a_length() -> None:
+    """The command line parses lengths to fractions; the message shows seconds."""
+    with pytest.raises(UsageError, match=r"skip_silence=0\.1 s is too short"):
+        parse_plan_options({"skip_silence": Fraction(1, 10)})

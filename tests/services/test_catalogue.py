@@ -67,6 +67,13 @@ def test_an_unknown_target_is_refused() -> None:
         catalogue.target("qwen")
 
 
+@pytest.mark.parametrize("name", [[], {}, 0, False, b"vllm"])
+def test_a_target_of_another_type_is_refused(name: object) -> None:
+    """What is neither a `Target` nor a name is an invalid option."""
+    with pytest.raises(UsageError, match="is neither a Target nor the name of one"):
+        catalogue.limits_for("", name)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["qwen-audio", "mine"])
 def test_the_users_targets_replace_and_add(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
