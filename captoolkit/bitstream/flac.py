@@ -22,7 +22,7 @@ MAX_CONTENT_BYTES = 1 << 16  # read of each block: all comments, the head of a p
 FRAME_STARTS = (b"\xff\xf8", b"\xff\xf9")
 # Comments with a meaning for the sound: chapters, the places of channels, pictures.
 SPECIAL_COMMENTS = (b"CHAPTER", b"CHANNEL_MASK", b"METADATA_BLOCK_PICTURE", b"COVERART")
-# The first bytes of a picture, and ffmpeg's name of its codec, by the media type.
+# By media type: the first bytes of a picture, and ffmpeg's name of its codec.
 PICTURE_CODECS = {
     b"image/jpeg": (b"\xff\xd8\xff", "mjpeg"),
     b"image/png": (b"\x89PNG\r\n\x1a\n", "png"),

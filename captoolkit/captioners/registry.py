@@ -227,7 +227,7 @@ def _refuse_unhosted(rows: list[Target], model: str) -> None:
         raise UsageError(
             f"the server of {model} is not known: {rows[0].name} is not on Model Studio's hosts",
             fix="pass its base URL (--base-url), such as http://127.0.0.1:8000/v1; if it is on "
-            f'them, its row needs hosted_by = "{MODEL_STUDIO}"',
+            f'them, the target needs hosted_by = "{MODEL_STUDIO}"',
         )
 
 

@@ -1,4 +1,4 @@
-"""`captoolkit ledger`: the recorded answers of services."""
+"""`captoolkit ledger`: the stored answers of services."""
 
 from __future__ import annotations
 

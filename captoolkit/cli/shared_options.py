@@ -41,6 +41,12 @@ AUTO = "auto"
 BASE64 = str(Via.BASE64)
 
 
+class WholeNumber(click.IntRange):
+    """A bounded integer, with a name that a user understands in click's messages."""
+
+    name = "whole number"
+
+
 def parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
     """Return an option callback that parses the value; a refusal is wrong usage."""
 
@@ -81,7 +87,7 @@ as_json = click.option(
 debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 jobs = click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     help="Number of parallel jobs.  [default: one for each core]",
 )
@@ -170,9 +176,7 @@ lengths = group(
         metavar="LENGTH",
         help="Make no segment longer than this, such as 10m.",
     ),
-    click.option(
-        "--parts", type=click.IntRange(1), metavar="N", help="Make this number of segments."
-    ),
+    click.option("--parts", type=WholeNumber(1), metavar="N", help="Make this number of segments."),
 )
 track = click.option(
     "--track",
@@ -201,7 +205,7 @@ shape = group(
         type=click.Choice(get_args(QualityName)),
         default=AUTO,
         show_default=True,
-        help="Preset of the services' own guidance: voice is MP3 at 64k, podcast 128k, music 192k "
+        help="A preset that the services recommend: voice is MP3 at 64k, podcast 128k, music 192k "
         "(stereo if the source has two channels); auto takes the best that fits.",
     ),
     click.option(
@@ -209,7 +213,8 @@ shape = group(
         type=click.Choice(get_args(EffortName)),
         default="fast",
         show_default=True,
-        help="best takes the MP3 encoder's slower setting where it sounds better.",
+        help="best takes the MP3 encoder's slower setting at the bit rates where that sounds "
+        "better.",
     ),
     click.option(
         "--bitrate",
@@ -222,13 +227,13 @@ shape = group(
     click.option(
         "--sample-rate",
         "sample_rate_hz",
-        type=click.IntRange(1),
+        type=WholeNumber(1),
         metavar="HZ",
         help="Output sample rate.",
     ),
     click.option(
         "--channels",
-        type=click.IntRange(1, 2),
+        type=WholeNumber(1, 2),
         help="Output channels; 2 needs a source with two.",
     ),
     click.option(
@@ -310,13 +315,13 @@ question_captioner = group(
 ledger = click.option(
     "--ledger",
     metavar="PATH",
-    help="File of the recorded answers.  [default: CAPTOOLKIT_LEDGER, else a file in the user's "
+    help="File of the stored answers.  [default: CAPTOOLKIT_LEDGER, else a file in the user's "
     "cache folder]",
 )
 requests = group(
     click.option(
         "--concurrency",
-        type=click.IntRange(1),
+        type=WholeNumber(1),
         default=4,
         show_default=True,
         metavar="N",

@@ -1,7 +1,7 @@
 """Caption one segment: from the ledger if it has the answer, otherwise by requests with retries.
 
 Rules: the order is ledger, upload, budget, rate limiter, request. The ledger records the outcome
-before any event reports it, even if the caller's `on_event` fails meanwhile. An asker raises
+before any event reports it, so a failing `on_event` loses no answer. An asker raises
 nothing but cancellations and the caller's own exceptions: a segment without a caption becomes a
 failed entry with the reason. An error that all other segments would meet (an invalid key) ends the
 run.

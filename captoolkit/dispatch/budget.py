@@ -22,7 +22,7 @@ MICRO = Decimal("0.000001")
 
 
 class Budget:
-    """Money for requests, shared by all runs that get the same object; safe in several threads.
+    """A sum of money for requests; runs that get the same object share it. Thread-safe.
 
     Args:
         cap: the most that may be spent, in the currency of the service's region.
@@ -126,7 +126,7 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
     if mine.most is None:
         raise UsageError(
             f"max_cost cannot be kept: the longest answer of {target.name} is not known",
-            fix="add max_output_tokens to its row (`captoolkit targets` shows the rows)",
+            fix="add max_output_tokens to the target (`captoolkit targets` shows them)",
         )
     return mine.most
 

@@ -146,7 +146,7 @@ class Ledger(Closing):
     def claim(
         self, question: Question, scope: CancelScope, *, resume: bool = True
     ) -> Caption | None:
-        """Return the recorded answer; None if the caller has to send the request.
+        """Return the stored answer; None if the caller has to send the request.
 
         After None the caller must call `answer` or `fail`. While another living owner has the same
         request in flight, this waits for its end.
@@ -154,7 +154,7 @@ class Ledger(Closing):
         Args:
             question: the question.
             scope: ends the wait.
-            resume: whether to return a recorded answer.
+            resume: whether to return a stored answer.
 
         Raises:
             StoppedError, CaptoolkitError: the scope ended meanwhile.

@@ -282,12 +282,20 @@ def check(
 
 
 def fits(path: Path, max_bytes: int | None) -> bool:
-    """Return whether a finished segment is no larger than `max_bytes`; None is no limit."""
+    """Return whether a finished segment is small enough for its request.
+
+    This is where the Base64 limit is checked on the finished file.
+
+    Args:
+        path: the segment.
+        max_bytes: `Plan.max_segment_bytes`, in raw bytes: the limit of the text divided by 4/3, if
+            the sound travels as Base64 (`services.limits.max_bytes`); None is no limit.
+    """
     return max_bytes is None or path.stat().st_size <= max_bytes
 
 
 def refuse_too_large(path: Path, max_bytes: int | None) -> None:
-    """Raise for a finished segment that does not fit.
+    """Raise for a finished segment that does not fit; takes the same as `fits`.
 
     Raises:
         LimitError: it is larger than `max_bytes`.

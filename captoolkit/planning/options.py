@@ -245,7 +245,7 @@ def check_options(options: ParsedOptions) -> None:
         _check_count("track", options.track)
     if options.channels is not None and options.channels > MOST_CHANNELS:
         raise UsageError(
-            f"channels={options.channels} cannot be had",
+            f"channels={options.channels} is not possible",
             fix="take 1, or 2 of a source that has two channels",
         )
     _check_format(options)

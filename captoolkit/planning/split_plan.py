@@ -31,8 +31,8 @@ class SplitMethod:
     Attributes:
         suffix: the ending of the pieces' names.
         reason: the method as a sentence.
-        muxer: where ffmpeg copies packets, its muxer.
-        encoding: where samples are encoded losslessly, their encoding.
+        muxer: ffmpeg's muxer if it copies packets; empty otherwise.
+        encoding: the encoding if samples are encoded losslessly; None otherwise.
             With neither of these two, frames are copied as a raw stream.
     """
 

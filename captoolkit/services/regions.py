@@ -195,7 +195,7 @@ def region_endpoint(interface: Interface, region: str | None = None) -> Endpoint
 
 
 def endpoint_of(base_url: str) -> Endpoint:
-    """Return the endpoint of a base URL that captoolkit itself never sends anything to."""
+    """Return the endpoint of a base URL, unchecked: for a captioner that sends by itself."""
     parts = urlsplit(base_url)
     return Endpoint(base_url=base_url, host=parts.hostname or "", encrypted=parts.scheme == "https")
 

@@ -15,7 +15,7 @@ from tests.support.captioning import INFO
 
 
 def test_a_context_has_no_limits_by_default() -> None:
-    """No budget, no deadline, no streaming; recorded answers are used, and nothing can change."""
+    """No budget, no deadline, no streaming; stored answers are used, and nothing can change."""
     with Ledger(IN_MEMORY) as ledger:
         context = RunContext(
             ledger=ledger,

@@ -59,7 +59,7 @@ def test_a_failure_is_no_answer(ledger: Ledger) -> None:
 
 
 def test_a_new_request_replaces_the_answer(ledger: Ledger) -> None:
-    """Without `resume` a recorded answer is not returned."""
+    """Without `resume` a stored answer is not returned."""
     assert ledger.claim(question(), GO) is None
     ledger.answer(question(), CAPTION)
     assert ledger.claim(question(), GO, resume=False) is None

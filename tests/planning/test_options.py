@@ -82,7 +82,7 @@ def test_split_options_become_exact_values() -> None:
         ({"sample_rate_hz": 16e3}, "sample_rate_hz=16000.0 must be a whole number"),
         ({"parts": "2"}, "parts='2' must be a whole number"),
         ({"channels": True}, "channels=True must be a whole number"),
-        ({"channels": 3}, "channels=3 cannot be had; take 1, or 2 of a source that has two"),
+        ({"channels": 3}, "channels=3 is not possible; take 1, or 2 of a source that has two"),
         ({"track": 0}, "track=0 must be at least 1"),
         ({"track": 1.5}, "track=1.5 must be a whole number"),
     ],

@@ -324,7 +324,7 @@ def test_wishes_are_met(options: dict[str, Any], made: str) -> None:
             {"format": "aac", "sample_rate_hz": 9},
             "sample_rate_hz=9 is not a sample rate of AAC",
         ),
-        ({"channels": 6}, "channels=6 cannot be had; take 1, or 2"),
+        ({"channels": 6}, "channels=6 is not possible; take 1, or 2"),
         ({"channels": 0}, "channels=0 must be at least 1; leave it out"),
         ({"channels": -1}, "channels=-1 must be at least 1; leave it out"),
         ({"bit_rate": 0}, "bit_rate=0 must be at least 1; leave it out"),
