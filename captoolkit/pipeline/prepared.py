@@ -33,6 +33,8 @@ from captoolkit.planning.layout import ALIKE_S
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
+FAILED_BEFORE = "this preparation has failed before"
+
 
 class Prepared(Closing):
     """A recording's segments: iterate to get each as soon as it is ready; `save` keeps them.
@@ -248,6 +250,10 @@ class Prepared(Closing):
             raise _requested_inside_event()
         try:
             return number < len(self._segments) or self._make_another()
+        except BaseException:
+            if self._events.gate.error is not None:  # `on_event` has raised, perhaps in a worker
+                self._over = self._over or FAILED_BEFORE
+            raise
         finally:
             self._turn.release()
             if self._closed:
@@ -282,7 +288,7 @@ class Prepared(Closing):
             is_of_process = isinstance(error, CaptoolkitError | ValueError)
             if self._closed and is_of_process and error is not self._events.gate.error:
                 return None
-            self._over = self._over or "this preparation has failed before"
+            self._over = self._over or FAILED_BEFORE
             raise
         finally:
             self._is_making = False
