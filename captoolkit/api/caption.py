@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
@@ -40,7 +41,7 @@ from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock
-from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
+from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ def captions(
     """
     refuse_unknown_names("captions", options, KEYWORDS)
     jobs, run = parse_jobs(jobs), _read_run_options(options)
+    require_type("on_event", on_event, Callable, "a function of one event")
     with contextlib.ExitStack() as resources:
         opened = _open_captioner(captioner, options, resources)
         service = service_of(opened, target=options.get("target"), region=options.get("region"))
@@ -275,15 +277,19 @@ def _read_run_options(options: CaptionOptions) -> _RunOptions:
         UsageError: one is invalid.
     """
     concurrency = options.get("concurrency", DEFAULT_CONCURRENCY)
-    if not isinstance(concurrency, Integral) or concurrency < 1:
-        raise UsageError(f"concurrency={concurrency} must be at least 1")
+    if isinstance(concurrency, bool) or not isinstance(concurrency, Integral) or concurrency < 1:
+        raise UsageError(f"concurrency={concurrency!r} must be a whole number, at least 1")
     timeout_s = options.get("run_timeout_s")
-    if not isinstance(timeout_s, Real | None):
-        raise UsageError(f"run_timeout_s={timeout_s!r} must be a number of seconds")
-    policy = options.get("retry_policy")
-    if not isinstance(policy, RetryPolicy | None):
-        raise UsageError(f"retry_policy={policy!r} must be a RetryPolicy")
-    max_cost = options.get("max_cost")
+    require_type("run_timeout_s", timeout_s, Real | None, "a number of seconds")
+    if timeout_s is not None and not timeout_s >= 0:  # NaN is not
+        raise UsageError(f"run_timeout_s={timeout_s} must be at least 0")
+    policy, max_cost = options.get("retry_policy"), options.get("max_cost")
+    require_type("retry_policy", policy, RetryPolicy | None, "a RetryPolicy")
+    require_type("ledger", options.get("ledger"), str | Path | None, "a path")
+    require_type("clock", options.get("clock", CLOCK), Clock, "a Clock")
+    require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
+    for name in ("resume", "stream"):
+        require_type(name, options.get(name, False), bool, "True or False")
     return _RunOptions(
         concurrency=int(concurrency),
         budget=max_cost if isinstance(max_cost, Budget | None) else Budget(max_cost),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
 from captoolkit.api.plan import PlanRequest, plan_recording, read_request
@@ -10,7 +11,7 @@ from captoolkit.api.recording import open_recording
 from captoolkit.events import OnEvent, ignore
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
-from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
+from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
@@ -50,6 +51,7 @@ def prepare(
     """
     refuse_unknown_names("prepare", options, ("jobs", "on_event", *PlanOptions.__annotations__))
     jobs = parse_jobs(jobs)
+    require_type("on_event", on_event, Callable, "a function of one event")
     request = read_request(source, options)
     return open_prepared(source, request, jobs=jobs, on_event=on_event)
 

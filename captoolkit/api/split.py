@@ -7,6 +7,7 @@ losslessly where the codec cannot, and where the caller wants exact cuts.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -28,7 +29,7 @@ from captoolkit.planning.options import (
 )
 from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
 from captoolkit.support import files
-from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
+from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
@@ -71,6 +72,8 @@ def split(
     """
     refuse_unknown_names("split", options, ("jobs", "on_event", *SplitOptions.__annotations__))
     jobs = parse_jobs(jobs)
+    require_type("on_event", on_event, Callable, "a function of one event")
+    require_type("exact", options.get("exact", False), bool, "True or False")
     parsed = parse_split_options(options)
     exact, at_chapters = options.get("exact", False), options.get("at") == "chapters"
     with contextlib.ExitStack() as stack:

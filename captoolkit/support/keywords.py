@@ -70,6 +70,16 @@ def refuse_unknown_names(function: str, given: Iterable[str], names: Iterable[st
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
 
+def require_type(name: str, value: object, kind: Any, meaning: str) -> None:
+    """Raise for the value of an option that is of another type.
+
+    Raises:
+        UsageError: `value` is no instance of `kind`; the message says that it must be `meaning`.
+    """
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}={value!r} must be {meaning}")
+
+
 def parse_jobs(jobs: int | None) -> int:
     """Return how many stretches of a recording are processed in parallel; None is all cores.
 
