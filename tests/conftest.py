@@ -11,7 +11,9 @@ import imageio_ffmpeg
 import pytest
 from hypothesis import settings
 
+from captoolkit.media.ffmpeg import find
 from tests.support.clips import BytesClip
+from tests.support.older_ffmpeg import limit_of, limits_met
 from tests.support.paths import CORPUS, FIXTURES
 from tests.support.processes import own_children
 from tests.support.recorder import Recorder
@@ -46,6 +48,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     is_quick = collection_path.parent.name in QUICK_FOLDERS
     return True if not is_quick or collection_path.stem in SLOW_MODULES else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a test fail that meets a limit of an ffmpeg other than the tested release."""
+    if find().is_tested:
+        return
+    for item in items:
+        limit = limit_of(item.nodeid)
+        if limit is not None:
+            item.add_marker(pytest.mark.xfail(reason=limit, strict=False))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print one line for each limit of the ffmpeg in use."""
+    reports = terminalreporter.stats.get("xfailed", [])
+    for line in limits_met([report.wasxfail for report in reports]):
+        terminalreporter.write_line(f"ffmpeg {find().version} {line}")
 
 
 @pytest.fixture(scope="session")
