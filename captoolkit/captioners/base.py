@@ -15,9 +15,9 @@ How to add a captioner: one file and one row.
    with the key that may go to the endpoint. A captioner with a `service` attribute
    (`ServiceBacked`) keeps the resolved service for the verbs.
 2. Raise `ServiceError`, or a child of it, for a segment that gets no caption, with the reason in
-   one line; never return an empty caption for a failure. Requests over HTTP go through
-   `net/client.py`. Building requests and reading answers are pure functions on bytes, so that
-   tests need no network.
+   one line and the service's own words as `message=`, which the retry rules read; never return an
+   empty caption for a failure. Requests over HTTP go through `net/client.py`. Building requests
+   and reading answers are pure functions on bytes, so that tests need no network.
 3. Add a `CaptionerRow` to `CAPTIONERS` in `captioners/registry.py`: its name, one line for
    `--captioner`, the module, the default model and the options that it takes. The command line and
    its help texts are made from this table.
