@@ -37,5 +37,6 @@ def check_markers(name: str, read: Read) -> None:
 def check_losses(name: str) -> None:
     """Check that `losses` counts the shortened titles, and is empty without any."""
     (loss,) = losses(timeline_of("A dog barks. " * 20, "Rain."), name)
-    assert loss.startswith("1 of 2 titles")
+    assert loss.startswith("Titles that hold only the beginning")
+    assert loss.endswith("1 of 2.")
     assert losses(timeline_of("Rain."), name) == []
