@@ -50,6 +50,7 @@ LIMITS = {
     "test_probe_file.py::test_a_playlist_is_refused": MESSAGES,
     "test_probe_file.py::test_ambisonic_channels_are_counted": DECODING,
     "test_probe_file.py::test_joined_mp4s": PADDING,
+    "test_probe_file.py::test_real_recordings_last_as_long_as_their_decode": PADDING,
     "test_probe_file.py::test_the_fixtures_are_what_they_were_made_as": PADDING,
     "test_saving.py::test_full_disk_is_an_output_error": DISK,
     "test_split.py::test_a_lossless_codec_that_begins_at_few_packets_is_kept_as_flac": DECODING,
