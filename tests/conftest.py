@@ -32,7 +32,10 @@ SLOW_MODULES = {
     "test_corpus",
     "test_fidelity",
     "test_fixtures",
-    "test_page",
+    "test_html_in_browser",
+    "test_loudness",
+    "test_measure_house",
+    "test_sending",
 }
 PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
