@@ -37,6 +37,7 @@ HOUSE = (
     {"captioners"},
     {"dispatch", "emulator"},
     {"api"},
+    {"jobs"},
     {"cli"},
     {"__main__"},
 )
@@ -47,7 +48,9 @@ LIBRARIES = {
     "audioop": set[str](),
     "click": {"cli"},
     "ffmpeg": {"media/ffmpeg.py"},
+    "distributed": {"jobs/engine.py"},
     "filelock": {"dispatch/ledger_locks.py"},
+    "fsspec": {"jobs/store.py"},
     "httpx": {"net"},
     "imageio_ffmpeg": {"media/ffmpeg.py"},
     "jinja2": {"timeline/html"},
@@ -56,6 +59,7 @@ LIBRARIES = {
     "numpy": {"dsp", "bitstream", "planning", "media", "pipeline", "drawing", "captioners/acoustic"}
     | {"captioners/base.py"},
     "platformdirs": {"services/catalogue.py", "cli/view_command.py", "dispatch/ledger.py"},
+    "pyarrow": {"jobs"},
     "pydub": {"pipeline/segment.py"},
     "rich": {"cli/progress.py"},
     "soundfile": {"media"},

@@ -1,0 +1,1 @@
+"""Many recordings, on one machine or many: inputs, stores, chunks, engine, driver."""
