@@ -41,7 +41,7 @@ def command(
     Nothing is sent, and only the file of --picture is written.
     """
     from captoolkit.api.prepare import prepare
-    from captoolkit.cli.prepared_files import PictureFiles
+    from captoolkit.cli.prepared_files import PictureFiles, print_picture
 
     pictures = PictureFiles(picture, inputs=files, overwrite=overwrite)
     indices = itertools.count()
@@ -52,6 +52,7 @@ def command(
         with prepare(name, **options) as prepared:
             plan = prepared.plan
             pictures.write(prepared, path)
+        print_picture(path)
         if as_json:
             documents.append(_document(plan))
         else:

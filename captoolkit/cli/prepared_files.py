@@ -1,38 +1,32 @@
 """The files of `prepare` and `split`: several inputs at once, saved, printed in their order.
 
 Rules: an input that fails does not affect the others. The place of a picture is checked before any
-work starts. An interrupt ends every ffmpeg, stops each thread at its next event, waits until the
-threads have removed their files, and then propagates. A single input runs in the main thread, which
-an interrupt reaches directly.
+work starts.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from captoolkit.cli.app import run_all
 from captoolkit.cli.show import display_path, naming_path, print_line, print_message
 from captoolkit.errors import UsageError
-from captoolkit.events import Event, OnEvent
+from captoolkit.events import OnEvent
+from captoolkit.jobs.input_pool import InputPool
 from captoolkit.support import files
-from captoolkit.support.cancel import Closing
 
 if TYPE_CHECKING:
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.pipeline.segment import ReadySegment
 
 PICTURE_EXTENSION = ".svg"
-END_INTERVAL_S = 0.2  # between two rounds of ending ffmpegs while threads stop
-
-Result = TypeVar("Result")
 
 
 def save_each(
@@ -68,28 +62,30 @@ def save_each(
 
     pictures = PictureFiles(picture, inputs=inputs, overwrite=overwrite)
     stems = files.distinct_stems(map(naming_path, inputs))
+    work = SaveWork(
+        make=make, inputs=inputs, stems=stems, out=out, pictures=pictures, overwrite=overwrite
+    )
     manifests: list[str] = []
 
-    def save(index: int, share: int) -> tuple[ReadySegment, ...]:
-        name, picture_path = inputs[index], pictures.path(index)
-        with (
-            bars.following(name) as on_event,
-            make(name, jobs=share, on_event=pool.stopping(on_event)) as prepared,
-        ):
-            saved = prepared.save(out, stem=stems[index], overwrite=overwrite, spare=inputs)
-            pictures.write(prepared, picture_path)
-            return saved
-
-    def show(index: int, result: Callable[[], tuple[ReadySegment, ...]]) -> None:
-        segments = result()
+    def show(index: int, result: Callable[[], SavedFiles]) -> None:
+        saved = result()
         manifest = out / f"{stems[index]}.manifest.json"
         manifests.append(manifest.read_text(encoding="utf-8").rstrip())
+        print_picture(saved.picture)
         if not as_json:
-            for segment in segments:
+            for segment in saved.segments:
                 print_line(display_path(segment.path))
 
-    with bars_for(inputs) as bars, InputPool(len(inputs), jobs=jobs or count_cores()) as pool:
-        results = pool.run(save)
+    with (
+        bars_for(inputs) as bars,
+        InputPool(
+            work,
+            range(len(inputs)),
+            jobs=jobs or count_cores(),
+            following=lambda index: bars.following(inputs[index]),
+        ) as pool,
+    ):
+        results = pool.results()
         works = ((inputs[i], functools.partial(show, i, result)) for i, result in results)
         status = run_all(works, debug=debug)
     if as_json:
@@ -98,61 +94,40 @@ def save_each(
     return status
 
 
-class InputPool(Closing):
-    """Threads that work on several inputs at once; `close` ends all work that still runs.
-
-    Args:
-        inputs: the number of inputs.
-        jobs: the number of parallel jobs, over all inputs.
-    """
-
-    def __init__(self, inputs: int, *, jobs: int) -> None:
-        self._inputs = inputs
-        self._jobs = jobs
-        self._threads = min(jobs, inputs)
-        self._stop = threading.Event()
-        self._futures: list[Future[Any]] = []
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="captoolkit-input")
-
-    def run(self, work: Callable[[int, int], Result]) -> Iterator[tuple[int, Callable[[], Result]]]:
-        """Call `work(index, jobs)` for each input in threads; yield indices and result functions.
-
-        `jobs` is an input's share of all jobs; the last input gets all of them. A result function
-        waits for the result, and raises the exception of the work.
-        """
-        if self._inputs == 1:
-            yield 0, functools.partial(work, 0, self._jobs)
-            return
-        remaining = range(self._inputs, 0, -1)
-        shares = [self._jobs // min(self._threads, inputs) for inputs in remaining]
-        self._futures = [self._pool.submit(work, *each) for each in enumerate(shares)]
-        for index, future in enumerate(self._futures):
-            yield index, future.result
-
-    def stopping(self, on_event: OnEvent) -> OnEvent:
-        """Return an `on_event` that ends the work at its next event after `close`."""
-
-        def report(event: Event) -> None:
-            if self._stop.is_set():
-                raise _PoolClosedError
-            on_event(event)
-
-        return report
-
-    def close(self) -> None:
-        """End the work that still runs and wait for its threads; may be called twice."""
-        from captoolkit.media import ffmpeg
-
-        self._stop.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        running = [future for future in self._futures if not future.cancelled()]
-        while wait(running, timeout=END_INTERVAL_S).not_done:
-            ffmpeg.end_all()  # a thread that waits for one may be hours from its next event
-        self._pool.shutdown(wait=True)
+def print_picture(path: Path | None) -> None:
+    """Print the path of a picture, unless there is none."""
+    if path is not None:
+        print_message(f"picture: {display_path(path)}")
 
 
-class _PoolClosedError(Exception):
-    """Ends the work of a thread after `InputPool.close`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedFiles:
+    """The files that one input has become; `picture` is None without `--picture`."""
+
+    segments: tuple[ReadySegment, ...]
+    picture: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveWork:
+    """Makes and saves the segments of an input, by its index; any process can run a copy."""
+
+    make: Callable[..., Prepared]
+    inputs: Sequence[str]
+    stems: Sequence[str]
+    out: Path
+    pictures: PictureFiles
+    overwrite: bool
+
+    def __call__(self, index: int, jobs: int, on_event: OnEvent) -> SavedFiles:
+        """Make and save the segments, and the picture if there is one."""
+        picture = self.pictures.path(index)
+        with self.make(self.inputs[index], jobs=jobs, on_event=on_event) as prepared:
+            segments = prepared.save(
+                self.out, stem=self.stems[index], overwrite=self.overwrite, spare=self.inputs
+            )
+            self.pictures.write(prepared, picture)
+            return SavedFiles(segments=segments, picture=picture)
 
 
 class PictureFiles:
@@ -201,7 +176,6 @@ class PictureFiles:
         return path
 
     def write(self, prepared: Prepared, path: Path | None) -> None:
-        """Write the picture of a preparation, unless `path` is None, and print its path."""
+        """Write the picture of a preparation, unless `path` is None."""
         if path is not None:
             files.write_whole(path, prepared.picture(), overwrite=self._overwrite)
-            print_message(f"picture: {display_path(path)}")
