@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from captoolkit.api.split import split
     from captoolkit.captioners import CaptionerOptions
     from captoolkit.dispatch.budget import Budget
+    from captoolkit.dispatch.captions import Captions
     from captoolkit.dispatch.retry import RetryPolicy
-    from captoolkit.dispatch.run import Captions
     from captoolkit.errors import (
         CaptoolkitError,
         InputError,
@@ -116,7 +116,7 @@ _HOMES = {
     "Budget": "captoolkit.dispatch.budget",
     "CaptionOptions": "captoolkit.api.caption",
     "CaptionerOptions": "captoolkit.captioners",
-    "Captions": "captoolkit.dispatch.run",
+    "Captions": "captoolkit.dispatch.captions",
     "Clock": "captoolkit.support.cancel",
     "Conversation": "captoolkit.api.ask",
     "ConversationOptions": "captoolkit.api.ask",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,16 +29,16 @@ from captoolkit.captioners.base import (
     ways_to,
 )
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER, open_captioner, service_of
-from captoolkit.dispatch.asker import FreeAsker, PaidAsker
-from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
+from captoolkit.dispatch.asker import Ask, FreeAsker, PaidAsker
+from captoolkit.dispatch.budget import Budget
+from captoolkit.dispatch.captions import Captions
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RATE_LIMITERS
 from captoolkit.dispatch.retry import RetryPolicy
-from captoolkit.dispatch.run import Captions
+from captoolkit.dispatch.run import AskingRun
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
-from captoolkit.model import Plan
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
 from captoolkit.services.service import Service
@@ -207,35 +209,79 @@ def captions(
         UsageError, InputError, ToolError, OutputError, KeyMissingError, TypeError: as `caption`.
     """
     refuse_unknown_names("captions", options, KEYWORDS)
-    jobs, run = parse_jobs(jobs), _read_run_options(options)
+    jobs = parse_jobs(jobs)
+    with contextlib.ExitStack() as opened:
+        run = opened.enter_context(open_run(captioner, on_event=on_event, **options))
+        request = read_request(source, options, target=run.service.target, ways=run.ways)
+        prepared = open_prepared(source, request, jobs=jobs, on_event=run.gate)
+        opened.callback(prepared.close)
+        run.refuse_small_budget(prepared.plan)
+        opened.pop_all()  # closing the captions closes both
+        return Captions(prepared, run)
+
+
+def open_run(
+    captioner: str | Captioner,
+    *,
+    on_event: OnEvent = ignore,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    **options: Unpack[CaptionOptions],
+) -> AskingRun:
+    """Return a run of asking that many recordings may share.
+
+    The options of segments and delivery are those of the preparation; the run ignores them.
+
+    Args:
+        captioner: as for `caption`.
+        on_event: receives the events of all recordings, one at a time.
+        requests_per_minute: the rate limit; None for that of the service.
+        tokens_per_minute: the limit on input and output tokens; None for that of the service.
+        **options: `CaptionOptions`.
+
+    Raises:
+        UsageError, KeyMissingError: as `caption`.
+        OutputError: the ledger cannot be used.
+    """
+    settings = _read_run_options(options)
     require_type("on_event", on_event, Callable, "a function of one event")
+    gate = EventGate(on_event, settings.stop)
     with contextlib.ExitStack() as resources:
         opened = _open_captioner(captioner, options, resources)
         service = service_of(opened, target=options.get("target"), region=options.get("region"))
         service.require_known_limits()
-        request = read_request(source, options, target=service.target, ways=ways_to(opened))
-        ledger = None
+        service = dataclasses.replace(
+            service,
+            requests_per_minute=requests_per_minute or service.requests_per_minute,
+            tokens_per_minute=tokens_per_minute or service.tokens_per_minute,
+        )
+        asker_of: Callable[[str], Ask]
         if isinstance(opened, PaidCaptioner):
-            _refuse_unknown_price(run.budget, service)
-            ledger = resources.enter_context(Ledger(options.get("ledger"), clock=run.clock))
-        gate = EventGate(on_event, run.stop)
-        prepared = open_prepared(source, request, jobs=jobs, on_event=gate)
-        resources.callback(prepared.close)
-        ask = FreeAsker(opened).ask
-        if isinstance(opened, PaidCaptioner) and ledger is not None:
-            _refuse_small_budget(run.budget, prepared.plan, service)
-            context = run.context(service, ledger)
-            ask = PaidAsker(opened, context, path=prepared.plan.info.path, gate=gate).ask
-        return Captions(
-            prepared,
+            _refuse_unknown_price(settings.budget, service)
+            ledger = resources.enter_context(Ledger(options.get("ledger"), clock=settings.clock))
+            context = settings.context(service, ledger)
+            asker_of = functools.partial(_paid_asker, opened, context, gate)
+        else:
+            asker_of = functools.partial(_free_asker, opened)
+        return AskingRun(
+            asker_of,
             service=service,
-            ask=ask,
-            concurrency=run.concurrency,
-            is_paid=ledger is not None,
+            ways=ways_to(opened),
+            concurrency=settings.concurrency,
+            budget=settings.budget,
+            is_paid=isinstance(opened, PaidCaptioner),
             gate=gate,
-            stop=run.stop,
+            stop=settings.stop,
             release=resources.pop_all().close,
         )
+
+
+def _free_asker(captioner: Captioner, path: str) -> Ask:
+    return FreeAsker(captioner).ask
+
+
+def _paid_asker(captioner: PaidCaptioner, context: RunContext, gate: EventGate, path: str) -> Ask:
+    return PaidAsker(captioner, context, path=path, gate=gate).ask
 
 
 # ------------------------------------------------------------------------ read the options
@@ -329,13 +375,3 @@ def _refuse_unknown_price(budget: Budget | None, service: Service) -> None:
             fix="leave max_cost out, or name the region whose prices apply (--region); "
             "`captoolkit targets NAME` shows the prices of a model",
         )
-
-
-def _refuse_small_budget(budget: Budget | None, plan: Plan, service: Service) -> None:
-    """Refuse a budget that is too small for any request of a plan."""
-    price = service.price
-    if budget is None or price is None:
-        return
-    durations_s = {span.exact_s for span in plan.spans}
-    worst_cases = [worst_case(service.target, price, duration_s) for duration_s in durations_s]
-    refuse_too_small(budget, worst_cases, price)

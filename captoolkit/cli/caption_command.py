@@ -27,7 +27,7 @@ from captoolkit.errors import CaptoolkitError, UsageError
 if TYPE_CHECKING:
     from captoolkit.cli.progress import FileBars, StreamedCaptions
     from captoolkit.cli.timeline_files import TimelineFiles
-    from captoolkit.dispatch.run import Captions
+    from captoolkit.dispatch.captions import Captions
     from captoolkit.model import Cost, Usage
     from captoolkit.timeline.value import Timeline
 

@@ -127,6 +127,7 @@ class PaidAsker:
         context = self._context
         while True:
             context.scope.check()
+            self._raise_callback_error()
             try:
                 segment = self._upload_if_needed(segment)
                 return self._request(segment, attempts)

@@ -1,202 +1,248 @@
-"""Caption one recording: make its segments, ask about each, emit the entries, stitch the timeline.
+"""One run of asking: the worker pool, ledger, budget and rate limiter that many recordings share.
 
-Rules: a segment is sent as soon as it is finished, while later ones are made. Each segment becomes
-exactly one entry. An error that all segments would meet is raised if there is no caption yet;
-otherwise the remaining segments become failed entries.
+Rules: a run has one stop flag, one gate for the events of all its recordings, and a bounded number
+of unfinished segments over all of them. An error that every other request would meet is kept as
+`error`; the caller decides how the run ends.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
 
 from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.asker import Ask, Outcome, failed
-from captoolkit.dispatch.budget import cost_of, range_in
+from captoolkit.dispatch.budget import Budget, cost_of, refuse_too_small, worst_case
 from captoolkit.dispatch.workers import WorkerPool
-from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
+from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.events import EntryReady
-from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage
+from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage, Via
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.services.service import Service
-from captoolkit.support.cancel import Closing, StoppedError
+from captoolkit.support.cancel import Closing
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
 
 UNCOUNTED = Usage(input_tokens=0, output_tokens=0, total_tokens=0)  # of answers from the ledger
-AHEAD = 4  # unfinished segments for each request that may be in flight
 CLOSE_WAIT_S = 10.0  # for a local captioner; idle threads end at once
 LAST_ANSWERS_S = 30.0  # for requests in flight after an error that ends the run: they are paid for
 
 
-class Captions(Closing):
-    """The entries of one recording, in the order in which they finish; iterate once.
+class AskingRun(Closing):
+    """Asks one captioner about the segments of any number of recordings; thread-safe.
 
-    A context manager. Closing it cancels the run: no further request is sent, and `close` does not
-    wait for answers in flight. Answers that arrive while the program runs are written to the
-    ledger, where the next run finds them.
+    Closing it cancels the run: no further request is sent, and `close` does not wait for paid
+    answers in flight. Answers that arrive while the program runs are written to the ledger.
+
+    Args:
+        asker_of: returns the function that asks about the segments of the named input.
+        service: the captioner's service.
+        ways: the ways in which the captioner accepts sound.
+        concurrency: the largest number of requests in flight.
+        budget: the limit on the cost; None for no limit.
+        is_paid: whether the ledger records the answers, because they may cost money.
+        gate: receives the events of all recordings.
+        stop: cancels the run when it is set.
+        release: called once, after `close` and after the last request has ended.
 
     Attributes:
-        plan: the plan of the recording, known before the first request.
-        captioner: the captioner.
-        is_paid: whether the ledger records the answers, because they may cost money.
-        may_cost: whether the service is known to charge for its answers.
-        asked: the number of segments sent to the captioner so far; the others were in the ledger or
-            could not be sent.
+        asked: the number of segments sent to the captioner so far.
         recalled: the number of answers from the ledger so far.
-        usage: the usage of this run's requests so far; the timeline has the usage of all answers,
-            from this run and from earlier ones.
-        cost_range: the range of the cost, None if no price is known.
+        usage: the usage of the requests so far.
+        error: the first error that every other request would meet (an invalid key), None so far.
     """
 
     def __init__(
         self,
-        prepared: Prepared,
+        asker_of: Callable[[str], Ask],
         *,
         service: Service,
-        ask: Ask,
+        ways: frozenset[Via],
         concurrency: int,
+        budget: Budget | None,
         is_paid: bool,
         gate: EventGate,
         stop: threading.Event,
         release: Callable[[], None],
     ) -> None:
-        self.plan: Plan = prepared.plan
-        self.captioner = service.info
-        self.cost_range = range_in(prepared.plan, service.price)
+        self.service = service
+        self.ways = ways
+        self.concurrency = concurrency
         self.is_paid = is_paid
-        self.may_cost = is_paid and service.may_cost
+        self.gate = gate
+        self.stop = stop
+        self.asked = self.recalled = 0
+        self.usage = Usage()
+        self.error: ServiceError | None = None
+        self._asker_of = asker_of
+        self._budget = budget
+        self._counting = threading.Lock()
+        self._workers = WorkerPool(size=concurrency, stop=stop, release=release)
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether the service is known to charge for its answers."""
+        return self.is_paid and self.service.may_cost
+
+    @property
+    def cost(self) -> Cost | None:
+        """The cost of the requests so far, None if the price or the usage is unknown."""
+        return cost_of(self.usage, self.service.price)
+
+    @property
+    def limit(self) -> int:
+        """The largest number of unfinished segments: four for each request in flight."""
+        return self._workers.limit
+
+    @property
+    def unfinished(self) -> int:
+        """The number of segments that are reserved, wait, or are in flight."""
+        return self._workers.unfinished
+
+    def submit(self, segment: ReadySegment, *, path: str) -> Future[Outcome]:
+        """Ask about a segment; wait first while `limit` segments are unfinished.
+
+        Args:
+            segment: the segment; its file has to exist until the future is done.
+            path: the name of its input, for events.
+
+        Returns:
+            The future of its outcome. A segment without a caption has an outcome with an `error`.
+            The future itself raises `StoppedError` if the run was cancelled before, and exceptions
+            of `on_event`.
+
+        Raises:
+            StoppedError: the run was cancelled or closed.
+        """
+        self.reserve()
+        return self.submit_reserved(segment, path=path)
+
+    def reserve(self) -> None:
+        """Reserve the place of a segment before it is made; wait while `limit` are unfinished.
+
+        `submit_reserved` uses the place, `give_back` returns it.
+
+        Raises:
+            StoppedError: the run was cancelled or closed.
+        """
+        self._workers.reserve()
+
+    def give_back(self) -> None:
+        """Return a reserved place: there is no segment for it."""
+        self._workers.give_back()
+
+    def submit_reserved(self, segment: ReadySegment, *, path: str) -> Future[Outcome]:
+        """Ask about a segment as `submit` does, in a place that is reserved already."""
+        ask = self._asker_of(path)
+
+        def ask_and_count(segment: ReadySegment) -> Outcome:
+            outcome = ask(segment)
+            self._count(outcome)
+            return outcome
+
+        return self._workers.submit(segment, ask_and_count)
+
+    def refuse_small_budget(self, plan: Plan) -> None:
+        """Refuse a plan if the whole budget is too small for one of its requests.
+
+        Raises:
+            UsageError: the worst case of a request is larger than the budget.
+        """
+        price, target = self.service.price, self.service.target
+        if self._budget is not None and price is not None:
+            durations_s = {span.exact_s for span in plan.spans}
+            worst_cases = [worst_case(target, price, duration_s) for duration_s in durations_s]
+            refuse_too_small(self._budget, worst_cases, price)
+
+    def close(self) -> None:
+        """Cancel the run; may be called twice, and from another thread."""
+        self.stop.set()
+        # Inside `on_event` a thread to wait for may wait for this one.
+        is_abandoned = self.is_paid or self.gate.is_inside
+        self._workers.close(wait_s=0.0 if is_abandoned else CLOSE_WAIT_S)
+
+    def finish(self, *, wait_s: float = CLOSE_WAIT_S) -> None:
+        """End the run without cancelling it: wait at most `wait_s` for the requests in flight."""
+        self._workers.close(wait_s=wait_s)
+
+    def _count(self, outcome: Outcome) -> None:
+        with self._counting:
+            self.asked += outcome.asked
+            self.recalled += outcome.recalled
+            self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
+            if self.error is None:
+                self.error = error_of_all(outcome)
+
+
+def error_of_all(outcome: Outcome) -> ServiceError | None:
+    """Return the error of an outcome if every other request would meet it as well."""
+    error = outcome.error
+    if not isinstance(error, ServiceError) or rule_for(error).retry is not RetryKind.HALT:
+        return None
+    first = error.__cause__  # the error of another segment, if this one was never sent
+    return first if isinstance(first, ServiceError) else error
+
+
+class RecordingEntries:
+    """The entries of one recording so far; thread-safe.
+
+    Attributes:
+        asked, recalled, usage: as those of `AskingRun`, of this recording alone.
+    """
+
+    def __init__(self, prepared: Prepared, run: AskingRun) -> None:
         self.asked = self.recalled = 0
         self.usage = Usage()
         self._prepared = prepared
-        self._price = service.price
-        self._gate = gate
-        self._stop = stop
-        self._limit = AHEAD * concurrency
-        self._workers = WorkerPool(ask, size=concurrency, stop=stop, release=release)
+        self._service = run.service
+        self._gate = run.gate
         self._entries: list[Entry] = []
-        self._complete = False
-        self._work = self._results()
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Yield an entry for each segment."""
-        return self
-
-    def __next__(self) -> Entry:
-        """Return the next finished entry."""
-        try:
-            return next(self._work)
-        except StoppedError:
-            raise StopIteration from None
+        self._adding = threading.Lock()
 
     @property
     def cost(self) -> Cost | None:
         """The cost of this run's requests so far, None if the price or the usage is unknown."""
-        return cost_of(self.usage, self._price)
+        return cost_of(self.usage, self._service.price)
 
-    def timeline(self) -> Timeline:
-        """Wait for the remaining entries and return all as one timeline.
+    @property
+    def has_caption(self) -> bool:
+        """Whether one of the entries has a caption."""
+        with self._adding:
+            return any(entry.status is Status.OK for entry in self._entries)
 
-        Its usage and cost include the answers from the ledger, so the same job gives the same
-        timeline. `usage` and `cost` of this object are those of this run alone.
-
-        Raises:
-            UsageError: this was closed before the last entry.
-        """
-        for _ in self:
-            pass
-        if not self._complete:
-            raise UsageError("this captioning was cancelled", fix="begin another one")
-        usage = sum((entry.usage for entry in self._entries), Usage())
-        return stitch(
-            source=self._prepared.source,
-            captioner=self.captioner,
-            entries=self._entries,
-            skipped=self._prepared.skipped,
-            cost=cost_of(usage, self._price),
-        )
-
-    def close(self) -> None:
-        """Cancel the remaining work; may be called twice, and from another thread."""
-        if not self._complete:
-            self._stop.set()
-        try:
-            self._prepared.close()
-        finally:
-            is_abandoned = self.is_paid and not self._complete
-            self._workers.close(wait_s=0.0 if is_abandoned else CLOSE_WAIT_S)
-
-    def _results(self) -> Iterator[Entry]:
-        """Make segments, queue them for the workers, and yield entries in between."""
-        error = None
-        for segment in self._segments():
-            if isinstance(segment, CaptoolkitError):
-                error = segment
-                break
-            self._workers.put(segment)
-            # Unfinished segments take room on the disk, so their number is bounded.
-            while finished := self._workers.take(wait=self._workers.unfinished >= self._limit):
-                yield self._finish(*finished)
-        while self._workers.unfinished and (finished := self._workers.take(wait=True)):
-            yield self._finish(*finished)
-        if error is not None:
-            yield self._emit(_failed_rest(self._prepared, error))
-        self._complete = True
-        self.close()
-
-    def _segments(self) -> Iterator[ReadySegment | CaptoolkitError]:
-        """Yield each segment, and at last the error that ended the preparation, if one did.
-
-        Raises:
-            CaptoolkitError: the preparation failed before the first segment.
-        """
-        segments = iter(self._prepared)
-        while True:
-            try:
-                segment = next(segments, None)
-            except CaptoolkitError as error:
-                if self._stop.is_set():
-                    raise StoppedError from error
-                if not self._prepared.segments or error is self._gate.error:
-                    raise
-                yield error
-                return
-            if segment is None:
-                return
-            yield segment
-
-    def _finish(self, segment: ReadySegment, outcome: Outcome) -> Entry:
-        """Remove the segment's file; return its entry, or raise an error that ends the run."""
-        self._prepared.discard(segment)
-        error = outcome.error
-        ends_run = isinstance(error, ServiceError) and rule_for(error).retry is RetryKind.HALT
-        if ends_run and not any(entry.status is Status.OK for entry in self._entries):
-            assert error is not None
-            self._workers.close(wait_s=LAST_ANSWERS_S)
-            first = error.__cause__  # the error of another segment, if this one was never sent
-            raise first if isinstance(first, ServiceError) else error
-        return self._emit(outcome)
-
-    def _emit(self, outcome: Outcome) -> Entry:
+    def add(self, outcome: Outcome) -> Entry:
         """Count an outcome, emit its entry and return it."""
-        self._entries.append(outcome.entry)
-        self.asked += outcome.asked
-        self.recalled += outcome.recalled
-        self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
-        path = self.plan.info.path
+        with self._adding:
+            self._entries.append(outcome.entry)
+            self.asked += outcome.asked
+            self.recalled += outcome.recalled
+            self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
+        path = self._prepared.plan.info.path
         self._gate(EntryReady(path=path, entry=outcome.entry, recalled=outcome.recalled))
         return outcome.entry
 
+    def add_failed_rest(self, error: CaptoolkitError) -> Entry:
+        """Add a failed entry for the sound after the last finished segment."""
+        prepared = self._prepared
+        track, last = prepared.plan.track, prepared.segments[-1]
+        start = last.source_span.end_samples
+        span = Span(
+            start_samples=start,
+            end_samples=max(start + 1, track.duration_samples),
+            rate_hz=track.sample_rate_hz,
+        )
+        return self.add(failed(last.index + 1, span, error))
 
-def _failed_rest(prepared: Prepared, error: CaptoolkitError) -> Outcome:
-    """Return a failed entry for the sound after the last finished segment."""
-    track, last = prepared.plan.track, prepared.segments[-1]
-    start = last.source_span.end_samples
-    span = Span(
-        start_samples=start,
-        end_samples=max(start + 1, track.duration_samples),
-        rate_hz=track.sample_rate_hz,
-    )
-    return failed(last.index + 1, span, error)
+    def timeline(self) -> Timeline:
+        """Return all entries as one timeline, with the usage and cost of all answers."""
+        usage = sum((entry.usage for entry in self._entries), Usage())
+        return stitch(
+            source=self._prepared.source,
+            captioner=self._service.info,
+            entries=self._entries,
+            skipped=self._prepared.skipped,
+            cost=cost_of(usage, self._service.price),
+        )

@@ -1,0 +1,218 @@
+"""The captions of one recording: make its segments, ask about each, yield the entries.
+
+Rules: a segment is sent as soon as it is finished, while later ones are made. Each segment becomes
+exactly one entry. An error that all segments would meet is raised if there is no caption yet;
+otherwise the remaining segments become failed entries. An object that is dropped without `close`
+ends its threads and removes its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import queue
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+from captoolkit.dispatch.asker import Outcome
+from captoolkit.dispatch.budget import range_in
+from captoolkit.dispatch.run import LAST_ANSWERS_S, AskingRun, RecordingEntries, error_of_all
+from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.model import Cost, Entry, Plan, Usage
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.support.cancel import TICK_S, Closing, StoppedError
+from captoolkit.timeline.value import Timeline
+
+Finished = tuple[ReadySegment, Future[Outcome]]
+
+
+class Captions(Closing):
+    """The entries of one recording, in the order in which they finish; iterate once.
+
+    A context manager. Closing it cancels the run: no further request is sent, and `close` does not
+    wait for answers in flight. Answers that arrive while the program runs are written to the
+    ledger, where the next run finds them. After a cancellation the iteration raises `UsageError`.
+
+    Attributes:
+        plan: the plan of the recording, known before the first request.
+        captioner: the captioner.
+        is_paid: whether the ledger records the answers, because they may cost money.
+        may_cost: whether the service is known to charge for its answers.
+        cost_range: the range of the cost, None if no price is known.
+    """
+
+    def __init__(self, prepared: Prepared, run: AskingRun) -> None:
+        self.plan: Plan = prepared.plan
+        self.captioner = run.service.info
+        self.cost_range = range_in(prepared.plan, run.service.price)
+        self.is_paid = run.is_paid
+        self.may_cost = run.may_cost
+        self._prepared = prepared
+        self._run = run
+        self._entries = RecordingEntries(prepared, run)
+        self._segments = iter(prepared)
+        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._pending = 0  # segments that were submitted and have no entry yet
+        self._is_prepared = False
+        self._error: CaptoolkitError | None = None  # ended the preparation after some segments
+        self._complete = False
+        self._over = ""  # why there are no more entries, unless all are there
+        # No attribute refers to this object, so that it is finalized as soon as it is dropped.
+        self._finalizer = weakref.finalize(self, _abandon, prepared, run)
+        self._finalizer.atexit = False
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield an entry for each segment."""
+        return self
+
+    def __next__(self) -> Entry:
+        """Return the next finished entry.
+
+        Raises:
+            UsageError: the captioning was cancelled, or has failed before.
+        """
+        if self._complete:
+            raise StopIteration
+        if self._over:
+            raise UsageError(self._over, fix="begin another one")
+        try:
+            entry = self._next_entry()
+        except StoppedError:
+            self._over = "this captioning was cancelled"
+            raise UsageError(self._over, fix="begin another one") from None
+        except BaseException:
+            self._over = "this captioning has failed before"
+            raise
+        if entry is None:
+            self._complete = True
+            self.close()
+            raise StopIteration
+        return entry
+
+    @property
+    def asked(self) -> int:
+        """The number of segments sent to the captioner so far.
+
+        The others were in the ledger or could not be sent.
+        """
+        return self._entries.asked
+
+    @property
+    def recalled(self) -> int:
+        """The number of answers from the ledger so far."""
+        return self._entries.recalled
+
+    @property
+    def usage(self) -> Usage:
+        """The usage of this run's requests so far.
+
+        The timeline has the usage of all answers, from this run and from earlier ones.
+        """
+        return self._entries.usage
+
+    @property
+    def cost(self) -> Cost | None:
+        """The cost of this run's requests so far, None if the price or the usage is unknown."""
+        return self._entries.cost
+
+    def timeline(self) -> Timeline:
+        """Wait for the remaining entries and return all as one timeline.
+
+        Its usage and cost include the answers from the ledger, so the same job gives the same
+        timeline. `usage` and `cost` of this object are those of this run alone.
+
+        Raises:
+            UsageError: this was closed before the last entry.
+        """
+        for _ in self:
+            pass
+        return self._entries.timeline()
+
+    def close(self) -> None:
+        """Cancel the remaining work; may be called twice, and from another thread."""
+        self._finalizer.detach()
+        if not self._complete:
+            self._run.stop.set()
+        try:
+            self._prepared.close()
+        finally:
+            if self._complete:
+                self._run.finish()
+            else:
+                self._run.close()
+
+    def _next_entry(self) -> Entry | None:
+        """Make segments and submit them until there is an entry; None after the last one."""
+        while not self._is_prepared:
+            if (finished := self._take(wait=False)) is not None:
+                return self._finish(*finished)
+            self._submit_next()
+        while self._pending:
+            if (finished := self._take(wait=True)) is not None:
+                return self._finish(*finished)
+        if self._error is not None:
+            error, self._error = self._error, None
+            return self._entries.add_failed_rest(error)
+        return None
+
+    def _submit_next(self) -> None:
+        """Make the next segment and submit it, unless there is none."""
+        self._run.reserve()
+        segment = None
+        try:
+            segment = next(self._segments, None)
+        except CaptoolkitError as error:
+            if self._run.stop.is_set():
+                raise StoppedError from error
+            if not self._prepared.segments or error is self._run.gate.error:
+                raise
+            self._error = error
+        finally:
+            if segment is None:
+                self._run.give_back()
+        if segment is None:
+            self._is_prepared = True
+            return
+        future = self._run.submit_reserved(segment, path=self.plan.info.path)
+        future.add_done_callback(functools.partial(_put, self._finished, segment))
+        self._pending += 1
+
+    def _take(self, *, wait: bool) -> Finished | None:
+        """Return a finished segment; None if `wait` is False and none is finished.
+
+        Raises:
+            StoppedError: the run was cancelled.
+        """
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._finished.get(timeout=TICK_S if wait else 0)
+            if self._run.stop.is_set():
+                raise StoppedError
+            if not wait:
+                return None
+
+    def _finish(self, segment: ReadySegment, future: Future[Outcome]) -> Entry:
+        """Remove the segment's file; return its entry, or raise an error that ends the run."""
+        self._pending -= 1
+        self._prepared.discard(segment)
+        outcome = future.result()
+        error = error_of_all(outcome)
+        if error is not None and not self._entries.has_caption:
+            self._run.finish(wait_s=LAST_ANSWERS_S)
+            raise error
+        return self._entries.add(outcome)
+
+
+def _put(
+    finished: queue.SimpleQueue[Finished], segment: ReadySegment, future: Future[Outcome]
+) -> None:
+    finished.put((segment, future))
+
+
+def _abandon(prepared: Prepared, run: AskingRun) -> None:
+    """End the work of an object that was dropped without `close`."""
+    run.stop.set()
+    prepared.close()
+    run.finish(wait_s=0.0)
