@@ -64,7 +64,7 @@ LIBRARIES = {
     "rich": {"cli/progress.py"},
     "soundfile": {"media"},
     "starlette": {"emulator"},
-    "subprocess": {"media/ffmpeg.py"},
+    "subprocess": {"media/child_processes.py"},
     "uvicorn": {"emulator/server.py"},
 }
 

@@ -1,10 +1,9 @@
-"""Find ffmpeg, query its abilities, run it. The only module that starts a process.
+"""Find ffmpeg, query its abilities, run it.
 
 Rules: ffmpeg-python's `compile()` builds argument lists, which run without a shell. A source is an
 absolute `file:` URL, read under a protocol whitelist and a list of demuxers for media alone (no
 playlists, no scripts, no devices). Every wait for ffmpeg is bounded. Every child is reaped, also
-when the caller raises, and receives no signal of the terminal. captoolkit uses no ffprobe, because
-the bundled ffmpeg comes without it.
+when the caller raises. captoolkit uses no ffprobe, because the bundled ffmpeg comes without it.
 """
 
 from __future__ import annotations
@@ -17,9 +16,6 @@ import math
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -31,6 +27,7 @@ from typing import Any, TypeVar
 
 from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
+from captoolkit.media import child_processes
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
@@ -51,11 +48,6 @@ STDERR_TAIL_BYTES = 4096
 MAX_HEADER_BYTES = 1 << 20
 MAX_ALLOCATION_BYTES = 1 << 28  # one allocation inside ffmpeg; refuses hostile headers
 BOUNDS = ("-max_alloc", str(MAX_ALLOCATION_BYTES))
-# Variables that colour the header which is parsed here, or make ffmpeg write a log.
-UNWANTED_ENVIRONMENT = frozenset({"AV_LOG_FORCE_256COLOR", "AV_LOG_FORCE_COLOR", "FFREPORT"})
-# ffmpeg reads untrusted files, so it receives no keys.
-SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-
 PROTOCOLS = "file,pipe"
 # Demuxers of sound, by ffmpeg's names. Others are missing on purpose: hls, dash, imf, concat, sdp
 # and rtp open the addresses in a file's text; avisynth, sbg and lavfi run scripts; tty, image2 and
@@ -344,7 +336,10 @@ class Process(Closing):
         self._closing = threading.Lock()
         self._tail = bytearray()
         self._tail_bytes = tail_bytes
-        self._child = _start(argv, feed=feed)
+        try:
+            self._child = child_processes.start(argv, feed=feed)
+        except OSError as error:
+            raise ToolError(f"ffmpeg cannot be started ({error.strerror})", argv=argv) from error
         with _REGISTERING:
             _RUNNING.add(self)
         self._helpers = (
@@ -408,7 +403,7 @@ class Process(Closing):
         Raises:
             ToolTimeoutError: ffmpeg made no progress and was ended.
         """
-        status = self._run_watched(self._child.wait)
+        status = self._run_watched(lambda: child_processes.reap(self._child))
         self._helpers[0].join()
         return status
 
@@ -429,7 +424,7 @@ class Process(Closing):
             return
         if self._child.poll() is None:
             self.kill()
-        self._child.wait()
+        child_processes.reap(self._child)
         self._ended.set()
         for helper in self._helpers:
             helper.join()
@@ -473,11 +468,7 @@ class Process(Closing):
 
     def kill(self) -> None:
         """Kill the child and its own children: the program may be a wrapper script."""
-        if sys.platform == "win32":
-            self._child.kill()
-        elif self._child.poll() is None:  # the system may reuse the number of a reaped child
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+        child_processes.kill(self._child)
 
     def _drain_stderr(self) -> None:
         """Keep the last of stderr, so that the child never blocks on it. Runs in a thread."""
@@ -516,28 +507,6 @@ def end_all() -> None:
         process.kill()
 
 
-def _start(argv: Sequence[str], *, feed: bool) -> subprocess.Popen[bytes]:
-    try:
-        child = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=1 << 16,
-            env={name: value for name, value in os.environ.items() if not _is_unwanted(name)},
-            # Ctrl-C reaches captoolkit alone, which then ends the child and tidies up.
-            start_new_session=sys.platform != "win32",
-        )
-    except OSError as error:
-        raise ToolError(f"ffmpeg cannot be started ({error.strerror})", argv=argv) from error
-    if hasattr(os, "SCHED_BATCH"):
-        # ffmpeg's threads hand each other a few hundred samples at a time. As batch work they do
-        # not interrupt one another, which takes a sixth off the time to decode and encode.
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(child.pid, os.SCHED_BATCH, os.sched_param(0))
-    return child
-
-
 def _state(path: Path | None) -> list[tuple[str, int, int]]:
     """The size and time of a file, or of each file in a folder; they change while ffmpeg writes.
 
@@ -550,11 +519,6 @@ def _state(path: Path | None) -> list[tuple[str, int, int]]:
             found = place.stat()
             states.append((place.name, found.st_size, found.st_mtime_ns))
     return sorted(states)
-
-
-def _is_unwanted(name: str) -> bool:
-    """Whether a variable would change ffmpeg's output, or may hold a secret."""
-    return name in UNWANTED_ENVIRONMENT or any(word in name.upper() for word in SECRET_WORDS)
 
 
 def last_line(text: str) -> str:
