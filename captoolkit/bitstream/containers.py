@@ -20,11 +20,16 @@ added there by hand.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MATROSKA = "matroska"  # holds the packets of every codec
 MOV_TEXT = "mov_text"  # ffmpeg's codec of the subtitles in the MP4 family
+# First bytes of media that `Container.magics` does not list, or lists for more kinds than media.
+OTHER_MAGICS = (b"fLaC", b"ID3", b"#!AMR", b".snd", b"wvpk", b"MAC ", b"TTA1", b"tBaK", b"MPCK")
+AMBIGUOUS_FORMS = {b"RIFF": (b"WAVE", b"AVI "), b"FORM": (b"AIFF", b"AIFC")}
+PICTURE_BRANDS = (b"hei", b"hev", b"mif1", b"msf1", b"avi", b"crx", b"jxl")
 MP4_DEMUXER = "mov"  # ffmpeg's name for all of the MP4 family, which brands tell apart
 
 
@@ -476,6 +481,7 @@ def container_of_frames(codec: str) -> Container | None:
     return next(rows, None)
 
 
+@functools.cache
 def is_media_suffix(suffix: str) -> bool:
     """Return whether files of a container have an ending (without the dot, in small letters)."""
     return any(suffix in row.suffixes for row in CONTAINERS.values())
@@ -484,6 +490,25 @@ def is_media_suffix(suffix: str) -> bool:
 def magics() -> frozenset[bytes]:
     """Return the first four bytes of all containers that a stream of frames cannot begin with."""
     return frozenset(magic for row in CONTAINERS.values() for magic in row.magics)
+
+
+def begins_like_media(head: bytes) -> bool:
+    """Return whether the first bytes of a file are those of media, and not of a picture.
+
+    Streams of frames, such as MP3 without tags, are not recognized.
+
+    ```python
+    >>> begins_like_media(b"RIFF....WAVEfmt "), begins_like_media(b"RIFF....WEBPVP8 ")
+    (True, False)
+
+    ```
+    """
+    magic = head[:4]
+    if magic in AMBIGUOUS_FORMS:
+        return head[8:12] in AMBIGUOUS_FORMS[magic]
+    if head[4:8] == b"ftyp":
+        return not head[8:12].startswith(PICTURE_BRANDS)
+    return magic in magics() or head.startswith(OTHER_MAGICS)
 
 
 def captioned_containers() -> dict[str, tuple[Container, CaptionSupport]]:

@@ -18,6 +18,7 @@ from captoolkit.timeline.json import source_fields
 from captoolkit.units import base64_length
 
 FORMAT = "captoolkit.manifest/1"
+ENDING = ".manifest.json"
 
 
 def render(

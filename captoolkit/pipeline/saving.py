@@ -21,7 +21,7 @@ from captoolkit.support import files
 
 def manifest_path(out: Path, stem: str) -> Path:
     """Return the path of the manifest: `STEM.manifest.json`."""
-    return out / f"{stem}.manifest.json"
+    return out / f"{stem}{manifest.ENDING}"
 
 
 def refuse_stem(stem: str) -> None:

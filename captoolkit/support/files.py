@@ -117,6 +117,11 @@ def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
     remove_folder(aside)
 
 
+def absolute(path: str | Path) -> str:
+    """Return the absolute path without `.` and `..`; links stay as they are."""
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+
+
 def refuse_existing(paths: Iterable[Path]) -> None:
     """Refuse to replace existing files.
 
