@@ -126,7 +126,7 @@ class OpenSource:
             files.remove_folder(self._folder)
 
 
-def open_source(source: Source, *, fetch: Fetch | None = None) -> OpenSource:
+def open_source(source: Source | OpenSource, *, fetch: Fetch | None = None) -> OpenSource:
     """Return `source` as a file.
 
     Args:
@@ -138,6 +138,8 @@ def open_source(source: Source, *, fetch: Fetch | None = None) -> OpenSource:
         InputError: a stream broke while it was read. `fetch` raises its own errors.
         OutputError: the disk has no room for the temporary file.
     """
+    if isinstance(source, OpenSource):  # a batch has copied it from a store
+        return source
     if not isinstance(source, str | os.PathLike):
         return _write_temporary(lambda path: _spool(source, path), _name_of(source))
     text = os.fsdecode(source)

@@ -1,0 +1,114 @@
+"""Chunks: the recordings that a worker does in one task. Pure.
+
+Rules: a chunk is about 30 s of predicted work and at most 200 recordings, the longest first. Chunks
+are a function of the inputs and their order alone. Inputs are read in windows, so a listing of any
+length needs the memory of one window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from captoolkit.jobs.inputs import Input
+
+CHUNK_WORK_S = 30.0
+MOST_INPUTS = 200
+WINDOW = 10_000  # inputs that are sorted together
+
+# Seconds of sound that a core does in a second, measured on one core with 30 s segments.
+SPEEDS = {"probe": 4000.0, "prepare": 390.0, "split": 1500.0, "caption": 150.0}
+START_S = {"probe": 0.02, "prepare": 0.15, "split": 0.1, "caption": 0.2}  # for each recording
+# Bytes of one second of sound by the ending of the name; others are compressed sound.
+BYTES_PER_S = dict.fromkeys(["wav", "wave", "aif", "aiff", "w64", "rf64", "caf", "au"], 96_000)
+BYTES_PER_S |= dict.fromkeys(["flac", "alac", "ape", "wv", "tta"], 60_000)
+BYTES_PER_S |= dict.fromkeys(["mkv", "mp4", "mov", "avi", "webm", "ts", "mpg", "mxf"], 300_000)
+COMPRESSED_BYTES_PER_S = 16_000
+UNKNOWN_S = 600.0  # a recording of unknown length and size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Recordings that a worker does in one task.
+
+    Attributes:
+        id: a hash of the ids of its inputs.
+        inputs: the inputs, the longest first.
+        number: the place among the chunks of the listing, from 0; it names the file of the tar
+            layout.
+    """
+
+    id: str
+    inputs: tuple[Input, ...]
+    number: int = 0
+
+
+def predicted_duration_s(recording: Input) -> float:
+    """Return the length of a recording by its manifest, else a guess by its size."""
+    if recording.duration_s is not None:
+        return max(0.0, recording.duration_s)
+    if recording.size_bytes is None:
+        return UNKNOWN_S
+    ending = recording.relative.rpartition(".")[2].lower()
+    return recording.size_bytes / BYTES_PER_S.get(ending, COMPRESSED_BYTES_PER_S)
+
+
+def predicted_work_s(recording: Input, verb: str) -> float:
+    """Return the seconds that one core will take for a recording."""
+    return START_S[verb] + predicted_duration_s(recording) / SPEEDS[verb]
+
+
+def chunk_of(inputs: Iterable[Input], *, number: int = 0) -> Chunk:
+    """Return the chunk of these inputs."""
+    members = tuple(inputs)
+    text = "\n".join(each.id for each in members)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Chunk(id=digest[:16], inputs=members, number=number)
+
+
+def chunks_of(
+    inputs: Iterable[Input],
+    verb: str,
+    *,
+    work_s: float = CHUNK_WORK_S,
+    most: int = MOST_INPUTS,
+    window: int = WINDOW,
+) -> Iterator[Chunk]:
+    """Yield the chunks of a listing, as soon as a window of it has been read."""
+    numbers = itertools.count()
+    source = iter(inputs)
+    while members := list(itertools.islice(source, window)):
+        members.sort(key=lambda each: (-predicted_work_s(each, verb), each.id))
+        held: list[Input] = []
+        held_s = 0.0
+        for each in members:
+            own_s = predicted_work_s(each, verb)
+            if held and (held_s + own_s > work_s or len(held) == most):
+                yield chunk_of(held, number=next(numbers))
+                held, held_s = [], 0.0
+            held.append(each)
+            held_s += own_s
+        yield chunk_of(held, number=next(numbers))
+
+
+def split_chunk(chunk: Chunk) -> list[Chunk]:
+    """Return a chunk for each input of a chunk that ended its worker."""
+    return [chunk_of([each], number=chunk.number) for each in chunk.inputs]
+
+
+def is_in_shard(text: str, shard: tuple[int, int] | None) -> bool:
+    """Return whether an id belongs to shard I of N; without a shard every id does.
+
+    ```python
+    >>> [is_in_shard("talks/a.wav", (number, 3)) for number in range(3)]
+    [False, True, False]
+
+    ```
+    """
+    if shard is None:
+        return True
+    number, count = shard
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest, "big") % count == number

@@ -1,0 +1,332 @@
+"""The work of a worker: the recordings of one chunk, one after another, and a row for each.
+
+Rules: this module knows no engine and no key, and runs in any process. A recording that cannot be
+done is a failed row; a store that cannot be written ends the chunk, because the next recording
+would meet the same fault. Each recording has a temporary folder, which is removed. Its segments are
+written first and its manifest last, and only if there is none: a manifest that exists belongs to an
+earlier attempt or to another driver, and is used if it describes the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from captoolkit.api.caption import caption
+from captoolkit.api.prepare import prepare
+from captoolkit.api.probe import probe
+from captoolkit.api.split import split
+from captoolkit.errors import CaptoolkitError, InputError, UsageError
+from captoolkit.events import Event
+from captoolkit.jobs import result_names
+from captoolkit.jobs.chunks import Chunk
+from captoolkit.jobs.inputs import Input
+from captoolkit.jobs.opened_input import OpenedInput, open_input
+from captoolkit.jobs.recipe import Layout, Recipe
+from captoolkit.jobs.result_rows import manifest_row, probe_row, timeline_row
+from captoolkit.jobs.rows import Row, failed_row
+from captoolkit.jobs.store import open_store
+from captoolkit.media import ffmpeg
+from captoolkit.pipeline import saving
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.planning.options import PlanOptions, SplitOptions
+from captoolkit.support import files
+from captoolkit.support.cancel import StoppedError
+from captoolkit.timeline import render
+
+log = logging.getLogger("captoolkit")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a worker is given: URLs and options, and never a key. Can be pickled.
+
+    Attributes:
+        chunk: the recordings.
+        recipe: the verb and its options.
+        out: the path or URL of OUT.
+        asks_on_worker: with the verb `caption`: whether the worker asks the captioner itself, which
+            costs nothing. If not, the worker prepares the segments, and the driver asks.
+        is_redo: make the results again even if OUT holds those of the same recording.
+        try_number: the number of this attempt, from 1.
+    """
+
+    chunk: Chunk
+    recipe: Recipe
+    out: str
+    asks_on_worker: bool = True
+    is_redo: bool = False
+    try_number: int = 1
+
+
+def ignore_report(id: str) -> None:
+    """Report to nobody that the work on an input begins."""
+
+
+def work_on(
+    task: Task,
+    *,
+    report: Callable[[str], None] = ignore_report,
+    stop: threading.Event | None = None,
+) -> list[Row]:
+    """Do the recordings of a chunk, and return a row for each, in their order.
+
+    Args:
+        task: the chunk, the verb and the options.
+        report: is called with the id of each input when the work on it begins.
+        stop: ends the work when it is set.
+
+    Raises:
+        StoppedError: `stop` was set.
+        UsageError: this machine has another ffmpeg than the job, or an option is invalid.
+        OutputError: OUT cannot be written.
+        InputError: OUT cannot be read.
+    """
+    refuse_other_ffmpeg(task.recipe)
+    worker = Worker(task, stop or threading.Event())
+    if task.recipe.layout is Layout.TAR:
+        raise NotImplementedError
+    rows = []
+    for recording in task.chunk.inputs:
+        worker.check()
+        report(recording.id)
+        rows.append(worker.row_of(recording))
+    return rows
+
+
+def refuse_other_ffmpeg(recipe: Recipe) -> None:
+    """Refuse to work with another ffmpeg than that of the job: its files would differ.
+
+    Raises:
+        UsageError: the version is another.
+        ToolNotFoundError: this machine has no ffmpeg.
+    """
+    own = ffmpeg.find().version
+    if recipe.ffmpeg_version not in ("", own):
+        raise UsageError(
+            f"this worker has ffmpeg {own}, and the job was begun with {recipe.ffmpeg_version}",
+            fix="install the same version of captoolkit on each machine, or set CAPTOOLKIT_FFMPEG",
+        )
+
+
+class Worker:
+    """The work on the recordings of one task."""
+
+    def __init__(self, task: Task, stop: threading.Event) -> None:
+        self.task = task
+        self.store = open_store(task.out)
+        self._stop = stop
+
+    def check(self) -> None:
+        """Raise if the work was stopped.
+
+        Raises:
+            StoppedError: it was.
+        """
+        if self._stop.is_set():
+            raise StoppedError
+
+    def row_of(self, recording: Input) -> Row:
+        """Do one recording and return its row.
+
+        Raises:
+            StoppedError: the work was stopped.
+            OutputError, InputError: OUT cannot be written or read.
+        """
+        begun_s = time.monotonic()
+        verbs = {"probe": self._probe, "caption": self._caption}
+        do = verbs.get(self.task.recipe.verb, self._prepare)
+        with files.staging(self.store.staging_parent) as folder:
+            row = self.attempt(recording, lambda: do(recording, folder))
+        worker_s = round(time.monotonic() - begun_s, 3)
+        return dataclasses.replace(row, worker_s=worker_s, tries=self.task.try_number)
+
+    def attempt(self, recording: Input, call: Callable[[], Row]) -> Row:
+        """Return the row of `call`, or a failed row if the recording is at fault."""
+        try:
+            return call()
+        except StoppedError:
+            raise
+        except _OutFaultError as fault:
+            raise fault.error from None
+        except CaptoolkitError as error:
+            self.check()
+            return failed_row(recording, error)
+        except Exception as error:  # one recording must not end the others of its chunk
+            self.check()
+            log.exception("an error that captoolkit did not expect, on %s", recording.id)
+            return failed_row(recording, CaptoolkitError(f"{type(error).__name__}: {error}"))
+
+    # -------------------------------------------------------------------------- the verbs
+
+    def _probe(self, recording: Input, folder: Path) -> Row:
+        opened = open_input(recording, folder)
+        row = probe_row(opened.described(recording), probe(opened.source))
+        opened.refuse_changed()
+        return row
+
+    def _prepare(self, recording: Input, folder: Path) -> Row:
+        opened = open_input(recording, folder)
+        recording = opened.described(recording)
+        results = result_names.result_folder(recording)
+        name = result_names.manifest_name(recording)
+        document, is_ours = self._earlier(name, opened, recording)
+        if document is None:
+            manifest = self.save_segments(recording, opened, folder / "made")
+            document = self._commit(manifest, name, opened=opened, replaces=is_ours)
+        return manifest_row(recording, document, folder=results)
+
+    def save_segments(self, recording: Input, opened: OpenedInput, folder: Path) -> Path:
+        """Make the segments of a recording in `folder`, and return the path of the manifest.
+
+        Raises:
+            CaptoolkitError: the recording is at fault.
+        """
+        recipe, stem = self.task.recipe, result_names.result_stem(recording)
+        make: Callable[..., Prepared] = split if recipe.verb == "split" else prepare
+        names = SplitOptions if recipe.verb == "split" else PlanOptions
+        options = {n: v for n, v in recipe.options.items() if n in names.__annotations__}
+        with make(opened.source, jobs=1, on_event=self._on_event, **options) as prepared:
+            prepared.save(folder, stem=stem)
+        opened.refuse_changed()
+        return saving.manifest_path(folder, stem)
+
+    def _on_event(self, event: Event) -> None:
+        self.check()
+
+    def _caption(self, recording: Input, folder: Path) -> Row:
+        if not self.task.asks_on_worker:
+            return self._prepare(recording, folder)
+        opened = open_input(recording, folder)
+        recording = opened.described(recording)
+        name = result_names.timeline_name(recording)
+        document, is_ours = self._earlier(name, opened, recording)
+        if document is None:
+            options: dict[str, Any] = {**self.task.recipe.options}
+            timeline = caption(opened.source, jobs=1, on_event=self._on_event, **options)
+            opened.refuse_changed()
+            path = folder / name.rpartition("/")[2]
+            files.write_whole(path, render(timeline, "json"), overwrite=False)
+            document = self._commit(path, name, opened=opened, replaces=is_ours)
+        return timeline_row(recording, document)
+
+    # ------------------------------------------------------------------- results in OUT
+
+    def _earlier(
+        self, name: str, opened: OpenedInput, recording: Input
+    ) -> tuple[Document | None, bool]:
+        """Return the document of an earlier attempt, if there is one that can be used.
+
+        Args:
+            name: the name of the manifest or timeline.
+            opened: the recording.
+            recording: the recording, as its row describes it.
+
+        Returns:
+            The document, None if the results must be made; and whether OUT holds results of this
+            recording that are to be replaced.
+
+        Raises:
+            InputError: the name belongs to the results of another recording.
+        """
+        with _using_out():
+            if not self.store.exists(name):
+                return None, False
+            document = _parse(self.store.read(name), self.store.url_of(name))
+        source = document["source"]
+        if source["path"] != opened.name:
+            raise InputError(
+                f"{self.store.url_of(name)} describes another recording, {source['path']}",
+                fix="give the recordings distinct names, or choose another -o",
+                path=recording.url,
+            )
+        is_same = source["sha256"] == opened.sha256() and not self.task.is_redo
+        return (document if is_same and self._is_complete(document, name) else None), True
+
+    def _is_complete(self, document: Document, name: str) -> bool:
+        """Return whether OUT holds the segments of a manifest; an answered segment is removed."""
+        folder = name.rpartition("/")[0]
+        with _using_out():
+            return all(
+                self.store.exists(f"{folder}/{segment['file']}")
+                for segment in document.get("segments", ())
+            )
+
+    def _commit(
+        self, document: Path, name: str, *, opened: OpenedInput, replaces: bool
+    ) -> Document:
+        """Write the files that a document describes, then the document, and return it.
+
+        If another driver has written it meanwhile, that one is returned.
+        """
+        data = document.read_bytes()
+        parsed = _parse(data, str(document))
+        folder = name.rpartition("/")[0]
+        names = [segment["file"] for segment in parsed.get("segments", ())]
+        with _using_out():
+            stale = self._remove_document(name, keep=names) if replaces else []
+            for each in names:
+                self.store.write(f"{folder}/{each}", document.parent / each)
+            if not self.store.write_new(name, data):
+                there = _parse(self.store.read(name), self.store.url_of(name))
+                if there["source"] != parsed["source"]:
+                    raise InputError(
+                        f"{self.store.url_of(name)} was written by another run meanwhile",
+                        fix="run the same command again",
+                        path=opened.name,
+                    )
+                return there
+            for each in stale:
+                self.store.remove(f"{folder}/{each}")
+        return parsed
+
+    def _remove_document(self, name: str, *, keep: list[str]) -> list[str]:
+        """Remove a document before its files change; return the files that then belong to none."""
+        there = _parse(self.store.read(name), self.store.url_of(name))
+        self.store.remove(name)
+        return [
+            segment["file"] for segment in there.get("segments", ()) if segment["file"] not in keep
+        ]
+
+
+class _OutFaultError(Exception):
+    """Carries an error of OUT past the errors of a recording, which become rows."""
+
+    def __init__(self, error: CaptoolkitError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextlib.contextmanager
+def _using_out() -> Iterator[None]:
+    try:
+        yield
+    except CaptoolkitError as error:
+        raise _OutFaultError(error) from error
+
+
+def _parse(data: bytes, shown: str) -> Document:
+    """Return a manifest or a timeline of OUT.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        document = json.loads(data)
+        source = document["source"]
+        is_document = isinstance(source["path"], str) and isinstance(source["sha256"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        is_document = False
+    if not is_document:
+        raise InputError(f"{shown} is damaged", fix="remove it, or choose another -o", path=shown)
+    return dict(document)
