@@ -103,7 +103,7 @@ def is_in_shard(text: str, shard: tuple[int, int] | None) -> bool:
 
     ```python
     >>> [is_in_shard("talks/a.wav", (number, 3)) for number in range(3)]
-    [False, True, False]
+    [True, False, False]
 
     ```
     """
