@@ -47,6 +47,7 @@ FLOOR = {room: number for number, rooms in enumerate(HOUSE) for room in rooms}
 LIBRARIES = {
     "audioop": set[str](),
     "click": {"cli"},
+    "dask": {"jobs/engine.py"},
     "ffmpeg": {"media/ffmpeg.py"},
     "distributed": {"jobs/engine.py"},
     "filelock": {"dispatch/ledger_locks.py"},
