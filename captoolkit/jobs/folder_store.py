@@ -15,7 +15,7 @@ from pathlib import Path
 
 from captoolkit.jobs.base_store import Store, StoredFile
 from captoolkit.jobs.store_errors import read_error
-from captoolkit.support import files
+from captoolkit.support import files, staging_folders
 
 COPY_BYTES = 1 << 20
 
@@ -117,7 +117,7 @@ class FolderStore(Store):
         except OSError as error:
             raise read_error(self.url_of(parent), error) from error
         for name in names:
-            if not name.startswith(start) or name.startswith(files.STAGING_PREFIX):
+            if not name.startswith(start) or name.startswith(staging_folders.HIDDEN_PREFIX):
                 continue
             try:
                 status = (self.folder / parent / name).stat()

@@ -17,8 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from captoolkit.errors import OutputError, OutputExistsError
-
-STAGING_PREFIX = ".captoolkit-"
+from captoolkit.support import staging_folders
 
 
 def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
@@ -59,17 +58,14 @@ def make_staging(parent: Path | None) -> Path:
     Raises:
         OutputError: the folder cannot be created.
     """
-    if parent is None:
-        with writing(Path(tempfile.gettempdir())):
-            return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX[1:]))
-    with writing(parent):
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
+    place = Path(tempfile.gettempdir()) if parent is None else parent
+    with writing(place):
+        return staging_folders.make(place, is_hidden=parent is not None)
 
 
 def remove_folder(folder: Path) -> None:
     """Remove a staging folder and its contents; it may be missing."""
-    shutil.rmtree(folder, ignore_errors=True)
+    staging_folders.remove(folder)
 
 
 def copy(source: Path, path: Path) -> None:
@@ -92,7 +88,7 @@ def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
     Raises:
         OutputError: a file cannot be moved.
     """
-    aside = make_staging(out)
+    aside: Path | None = None
     # (from, to) in reverse order; noted before each move, because an interrupt may follow it.
     undo: list[tuple[Path, Path]] = []
     try:
@@ -101,6 +97,7 @@ def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
                 if (out / name).is_dir():
                     raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
                 if os.path.lexists(out / name):
+                    aside = aside or staging_folders.make_aside(out)
                     undo.append((aside / name, out / name))
                     (out / name).replace(aside / name)
                 if not (source / name).is_file():
@@ -111,10 +108,11 @@ def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
         for moved, home in reversed(undo):
             if os.path.lexists(moved) and not os.path.lexists(home):
                 moved.replace(home)
-        with contextlib.suppress(OSError):  # not empty: it keeps files that could not be restored
-            aside.rmdir()
+        if aside is not None:
+            staging_folders.remove_if_empty(aside)
         raise
-    remove_folder(aside)
+    if aside is not None:
+        remove_folder(aside)
 
 
 def absolute(path: str | Path) -> str:
