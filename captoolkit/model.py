@@ -175,7 +175,8 @@ class MediaInfo:
         tracks: the sound tracks; there is at least one.
         pictures: the video streams.
         plain_header: False for a WAV with an EXTENSIBLE, RF64 or similar header; else True.
-        true_header: False if the header promises more sound than the file holds.
+        misreadings: how some readers get other sound out of the unchanged file, as sentences;
+            such a file is not passed on.
         warnings: irregularities of the file, as sentences.
     """
 
@@ -185,7 +186,7 @@ class MediaInfo:
     tracks: tuple[Track, ...]
     pictures: tuple[Picture, ...] = ()
     plain_header: bool = True
-    true_header: bool = True
+    misreadings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -98,6 +98,7 @@ class Container:
             stream of frames holds no tags.
         raw_codecs: codecs that leave it as a stream of frames, not as packets.
         holds_samples: it is a header and PCM samples, so it can be cut at any sample.
+        read_by_libsndfile: libsndfile reads its files, and services may read them with it.
         in_libsndfile: libsndfile returns each sample that ffmpeg wrote into it.
         muxer_pads: ffmpeg's muxer pads the end and counts the padding as sound.
         muxer_options: options of ffmpeg's muxer where samples are kept.
@@ -137,6 +138,7 @@ class Container:
     tag_options: Mapping[str, str | int] = field(default_factory=dict)
     raw_codecs: frozenset[str] = frozenset()
     holds_samples: bool = False
+    read_by_libsndfile: bool = False
     in_libsndfile: bool = False
     muxer_pads: bool = False
     muxer_options: Mapping[str, str | int] = field(default_factory=dict)
@@ -188,6 +190,7 @@ _ROWS = (
         media_type="audio/wav",
         counts_frames=True,
         holds_samples=True,
+        read_by_libsndfile=True,
         in_libsndfile=True,
         muxer_options={"rf64": "auto"},
     ),
@@ -200,6 +203,7 @@ _ROWS = (
         muxer="w64",
         counts_frames=True,
         holds_samples=True,
+        read_by_libsndfile=True,
         in_libsndfile=True,
         muxer_pads=True,
     ),
@@ -212,6 +216,7 @@ _ROWS = (
         muxer="aiff",
         counts_frames=True,
         holds_samples=True,
+        read_by_libsndfile=True,
         in_libsndfile=True,
         muxer_options={"write_id3v2": 1},
     ),
@@ -224,6 +229,7 @@ _ROWS = (
         muxer="caf",
         counts_frames=True,
         holds_samples=True,
+        read_by_libsndfile=True,
         in_libsndfile=True,
     ),
     Container(
@@ -233,6 +239,7 @@ _ROWS = (
         codecs=("pcm_s16be", "pcm_mulaw"),
         muxer="au",
         holds_samples=True,
+        read_by_libsndfile=True,
         in_libsndfile=True,
     ),
     Container(
@@ -244,6 +251,7 @@ _ROWS = (
         media_type="audio/flac",
         counts_frames=True,
         end_unchecked=True,
+        read_by_libsndfile=True,
         in_libsndfile=True,
     ),
     Container(
@@ -259,6 +267,7 @@ _ROWS = (
         is_frame_stream=True,
         stream_title="a plain MP3",
         has_index_frame=True,
+        read_by_libsndfile=True,
         bare_options={"write_xing": 0, "id3v2_version": 0},
         # ID3v2.3, which every player reads.
         tag_options={"id3v2_version": 3, "write_xing": 0, "fflags": "+bitexact"},
@@ -375,6 +384,7 @@ _ROWS = (
         codec_suffixes={"opus": "opus", "speex": "spx"},
         moving_suffix="ogv",
         media_type="audio/ogg",
+        read_by_libsndfile=True,
         states_duration=False,  # ffmpeg reads it off the last time stamp
         packet_counted=frozenset({"vorbis", "opus"}),
         packets_vary=True,

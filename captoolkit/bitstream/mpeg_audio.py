@@ -49,11 +49,15 @@ VBRI_MAGIC, VBRI_OFFSET = b"VBRI\0\1", HEADER_BYTES + 32  # at the same offset i
 HAS_FRAMES, HAS_BYTES, HAS_PLACES, HAS_QUALITY = 1, 2, 4, 8  # Xing's flags
 PLACES = 100  # in the table: one place for each per cent of the duration
 XING_BYTES = 4 + 4 + 4 + 4 + PLACES  # as written here: magic, flags, frames, bytes, places
+LAME_BYTES = 36  # behind it: LAME's tag
+TAG_DELAY_AT = 21  # in LAME's tag: encoder delay and padding, 12 bits each
+MAX_TAG_SAMPLES = (1 << 12) - 1
 
 # Encoder delay.
 DECODER_DELAY_SAMPLES = 529  # every layer III decoder delays the sound by as much
 SEARCH_BYTES = 1 << 16  # how far behind the ID3 tags the first frame may begin
 TAGGERS = (b"LAME", b"Lavf", b"Lavc")
+WRITER = b"Lavf"  # readers believe the tag of these three alone
 
 
 # ------------------------------------------------------------------------------- headers
@@ -196,36 +200,85 @@ def information_frame(data: bytes) -> bytes:
     return frame if vbri.startswith(VBRI_MAGIC) and any(vbri[10:18]) else b""
 
 
-def xing_frame(header: bytes, sizes: NDArray[np.uint16]) -> bytes:
+def written_information_bytes(header: bytes) -> int:
+    """Return the size of the information frame that `write_information_frame` returns.
+
+    Args:
+        header: the four bytes that the first frame begins with.
+    """
+    return frame_bytes(_information_header(header))
+
+
+def write_information_frame(
+    header: bytes, sizes: NDArray[np.uint16], *, lead_samples: int = 0, tail_samples: int = 0
+) -> bytes:
     """Return an information frame for a stream of MP3 frames, to be written before them.
 
-    A stream of constant bit rate needs none. LAME's tag is left out: it states an encoder's delay,
-    and a segment from the middle of a recording has no delay of its own.
+    Readers take the number of frames from it: without one they estimate it from the first frames,
+    and libsndfile returns no more than that estimate. The frame is named `Info` at a constant bit
+    rate and `Xing` at any other. A segment that begins within a recording has no encoder delay, and
+    LAME's tag cannot state that, so such a segment gets no tag.
 
     Args:
         header: the four bytes that the first frame begins with.
         sizes: bytes of each frame, shape (frames,).
+        lead_samples: what a decoder returns before the recording begins.
+        tail_samples: what it returns after the recording's end.
 
     Returns:
-        A frame of silence of the same kind; empty where no bit rate makes one large enough.
+        A frame of silence of the same kind.
     """
+    head = _information_header(header)
+    size = frame_bytes(head)
+    content = _xing_header(size, sizes)
+    front = head + bytes(side_information_bytes(head)) + content
+    tag = _lame_tag(lead_samples, tail_samples)
+    if tag:
+        front += tag + _crc16(front + tag).to_bytes(2)
+    return front.ljust(size, b"\0")
+
+
+def _information_header(header: bytes) -> bytes:
+    """The header of a frame of the same kind, at the lowest bit rate that makes it large enough."""
     for rate_index in range(1, len(MPEG1_BIT_RATES) + 1):
         # No checksum, no padding; sample rate and mode stay.
         head = bytes([header[0], header[1] | 1, rate_index << 4 | header[2] & 0x0C, header[3]])
-        size, side_bytes = frame_bytes(head), side_information_bytes(head)
-        if size >= HEADER_BYTES + side_bytes + XING_BYTES:
-            return (head + bytes(side_bytes) + _xing_header(size, sizes)).ljust(size, b"\0")
-    return b""
+        if frame_bytes(head) >= (
+            HEADER_BYTES + side_information_bytes(head) + XING_BYTES + LAME_BYTES
+        ):
+            break
+    return head
 
 
 def _xing_header(own_bytes: int, sizes: NDArray[np.uint16]) -> bytes:
     """The header for frames of these sizes, behind an information frame of `own_bytes`."""
     import numpy as np
 
+    is_constant = np.ptp(sizes) <= 1  # a byte of padding comes and goes
     ends = own_bytes + np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     places = ends[np.arange(PLACES) * len(sizes) // PLACES] * 256 // ends[-1]
     numbers = (HAS_FRAMES | HAS_BYTES | HAS_PLACES, len(sizes), int(ends[-1]))
-    return b"Xing" + b"".join(number.to_bytes(4) for number in numbers) + bytes(places.tolist())
+    magic = b"Info" if is_constant else b"Xing"
+    return magic + b"".join(number.to_bytes(4) for number in numbers) + bytes(places.tolist())
+
+
+def _lame_tag(lead_samples: int, tail_samples: int) -> bytes:
+    """LAME's tag without its checksum; empty where it cannot state these numbers."""
+    delay, padding = lead_samples - DECODER_DELAY_SAMPLES, tail_samples + DECODER_DELAY_SAMPLES
+    if not (0 <= delay <= MAX_TAG_SAMPLES and 0 <= padding <= MAX_TAG_SAMPLES):
+        return b""
+    front = WRITER.ljust(TAG_DELAY_AT, b"\0") + (delay << 12 | padding).to_bytes(3)
+    return front.ljust(LAME_BYTES - 2, b"\0")
+
+
+def _crc16(data: bytes) -> int:
+    """The checksum of LAME's tag: CRC-16 with the reversed polynomial 0xA001."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc
 
 
 # ----------------------------------------------------------- encoder delay and padding
@@ -282,7 +335,7 @@ def read_encoder_delay(stream: BinaryIO) -> EncoderDelay | None:
     xing = None if start is None else _read_xing(data[start:])
     if xing is None or xing.extension[:4] not in TAGGERS:
         return None
-    packed = int.from_bytes(xing.extension[21:24])  # 12 bits each
+    packed = int.from_bytes(xing.extension[TAG_DELAY_AT : TAG_DELAY_AT + 3])
     kind = frame_kind(data[start:])
     assert kind is not None
     return EncoderDelay(

@@ -79,11 +79,13 @@ class Duration:
     Attributes:
         samples: at the stream's rate.
         counted: the samples were counted, because no header could be trusted.
+        is_steady: sample rate and channels stay the same throughout.
         oddities: peculiarities that a listener should know, each the rest of a sentence.
     """
 
     samples: int
     counted: bool = True
+    is_steady: bool = True
     oddities: tuple[str, ...] = ()
 
 
@@ -101,6 +103,8 @@ def measure(file: Path, stream: SoundStream) -> Duration:
         if frames is not None:
             return Duration(samples=frames, counted=False)
     if container.has_index_frame and stream.codec in container.codecs:
+        if read_frame_index(file) is None:  # it may change on the way, which no packet states
+            return _count_by_decoding(file, stream)
         samples = _count_mp3_frames(file, stream)
         if samples is not None:
             return Duration(samples=samples)
@@ -329,13 +333,19 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
                 path=file,
             ) from error
         log = process.stderr_tail
-    return Duration(samples=samples, oddities=_oddities(log, stream, samples))
+    oddities = _oddities(log, stream, samples)
+    return Duration(samples=samples, is_steady=not _changes(log, stream), oddities=oddities)
+
+
+def _changes(log: str, stream: SoundStream) -> list[str]:
+    """The rates and channels to which the stream changes, as ffmpeg's log reports them."""
+    return [shape for shape in _CHANGE_LINE.findall(log) if shape != stream.shape]
 
 
 def _oddities(log: str, stream: SoundStream, samples: int) -> tuple[str, ...]:
     """The peculiarities of the stream that ffmpeg's log reports."""
     found = []
-    changes = [shape for shape in _CHANGE_LINE.findall(log) if shape != stream.shape]
+    changes = _changes(log, stream)
     if changes:  # the last one: ffmpeg may report rate and channels of one change separately
         found.append(
             f"changes on the way, to {changes[-1]}; it is read as {stream.shape} throughout"

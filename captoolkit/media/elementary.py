@@ -18,6 +18,7 @@ import numpy as np
 from captoolkit.bitstream import containers, mpeg_audio
 from captoolkit.bitstream.containers import Container
 from captoolkit.bitstream.frames import FrameIndex
+from captoolkit.bitstream.mpeg_audio import DECODER_DELAY_SAMPLES
 from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg, tags
 from captoolkit.media.frame_index import read_frame_index
@@ -29,6 +30,7 @@ Watch = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
 
 CHUNK_BYTES = 1 << 20
 FRAMES_TO_TAG = 8  # more than a reader needs to recognise the stream
+MAX_TAIL_SAMPLES = mpeg_audio.MAX_TAG_SAMPLES - DECODER_DELAY_SAMPLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,13 +39,17 @@ class ElementaryStream:
 
     Attributes:
         lead_samples: samples that a decoder returns before the track's first one.
+        tail_samples: samples that it returns after the track's last one; 0 where that is unknown.
         total_samples: the duration of the track.
+        first_header: the first bytes of the first frame.
     """
 
     path: Path
     frames: FrameIndex
     lead_samples: int
+    tail_samples: int
     total_samples: int
+    first_header: bytes
 
     @property
     def framing(self) -> Framing:
@@ -54,7 +60,7 @@ class ElementaryStream:
             rate_hz=self.frames.rate_hz,
             frame_samples=self.frames.frame_samples,
             sizes=self.frames.sizes,
-            head_bytes=len(self.frames.head),
+            head_bytes=len(self.frames.head) + self._information_bytes,
             lead_samples=self.lead_samples,
         )
 
@@ -136,18 +142,37 @@ class ElementaryStream:
             path.unlink()
         return tag
 
-    def xing_frame(self, first: int, last: int) -> bytes:
+    def audible_samples(self, first: int, last: int) -> int:
+        """Return how many samples a decoder returns for a file of frames [first, last).
+
+        Such a file begins with the information frame of `information_frame`.
+        """
+        framed = (last - first) * self.frames.frame_samples
+        lead, tail = self._unheard_samples(first, last)
+        return framed - lead - tail
+
+    def information_frame(self, first: int, last: int) -> bytes:
         """Return the information frame (`mpeg_audio`) for frames [first, last) of an MP3.
 
-        Empty for other formats, and for a constant bit rate, at which players need none.
+        Empty for other formats.
         """
-        sizes = self.frames.sizes[first:last]
-        has_index_frame = containers.of(self.frames.format).has_index_frame
-        if not has_index_frame or np.ptp(sizes) <= 1:  # a byte of padding comes and goes
+        if not self._information_bytes:
             return b""
-        with self.path.open("rb") as stream:
-            stream.seek(int(self.frames.starts_of(first, first + 1)[0]))
-            return mpeg_audio.xing_frame(stream.read(4), sizes)
+        lead, tail = self._unheard_samples(first, last)
+        return mpeg_audio.write_information_frame(
+            self.first_header, self.frames.sizes[first:last], lead_samples=lead, tail_samples=tail
+        )
+
+    @property
+    def _information_bytes(self) -> int:
+        has_index_frame = containers.of(self.frames.format).has_index_frame
+        return mpeg_audio.written_information_bytes(self.first_header) if has_index_frame else 0
+
+    def _unheard_samples(self, first: int, last: int) -> tuple[int, int]:
+        """The samples before and after the sound that a file of frames [first, last) states."""
+        if not self._information_bytes or first or self.lead_samples < DECODER_DELAY_SAMPLES:
+            return 0, 0
+        return self.lead_samples, self.tail_samples if last == self.count else 0
 
     def _byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """The byte ranges [start, end) of all runs of adjacent frames."""
@@ -210,11 +235,16 @@ def extract_stream(
     lead_samples = _lead_samples(info, track, watch)
     if lead_samples is None:
         return f"It does not state where in its {codec} frames the sound begins."
+    with path.open("rb") as stream:
+        stream.seek(int(index.starts_of(0, 1)[0]))
+        first_header = stream.read(mpeg_audio.HEADER_BYTES)
     return ElementaryStream(
         path=path,
         frames=index,
         lead_samples=lead_samples,
+        tail_samples=_tail_samples(info, track, index, lead_samples),
         total_samples=track.duration_samples,
+        first_header=first_header,
     )
 
 
@@ -263,3 +293,17 @@ def _lead_samples(info: MediaInfo, track: Track, watch: Watch) -> int | None:
         return None
     up, down = map(int, base.split("/"))
     return max(0, -int(first[2])) * up * track.sample_rate_hz // down
+
+
+def _tail_samples(info: MediaInfo, track: Track, index: FrameIndex, lead_samples: int) -> int:
+    """The samples that a decoder of the stream returns after the track's last one.
+
+    0 where that is unknown: LAME's tag of a joined MP3 states the padding of its first part.
+    """
+    if containers.of(info.container).has_index_frame:
+        with Path(info.path).open("rb") as stream:
+            delay = mpeg_audio.read_encoder_delay(stream)
+        if delay is None or delay.frames != len(index.sizes):
+            return 0
+    tail_samples = index.duration_samples - lead_samples - track.duration_samples
+    return tail_samples if 0 <= tail_samples <= MAX_TAIL_SAMPLES else 0

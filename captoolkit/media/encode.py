@@ -278,6 +278,7 @@ def check(
         )
     if max_samples is not None and framed_samples(encoding, samples) > max_samples:
         raise _broken(path, f"it has {samples} samples, more than {max_samples} with its padding")
+    _check_second_reader(path, encoding, length)
     refuse_too_large(path, max_bytes)
 
 
@@ -334,6 +335,17 @@ def _read_by_ffmpeg(path: Path) -> tuple[Shape, int]:
     track = info.default_track
     shape = (info.container, track.codec, track.sample_rate_hz, track.channels)
     return shape, track.duration_samples
+
+
+def _check_second_reader(path: Path, encoding: Encoding, length: int) -> None:
+    """Raise if libsndfile knows the container and finds another length than ffmpeg."""
+    if not containers.of(encoding.format).read_by_libsndfile:
+        return
+    shape = sndfile.read_shape(path)
+    if shape is None:
+        raise _broken(path, "libsndfile cannot read it")
+    if abs(shape.frames - length) > sndfile.UNREAD_S * shape.rate_hz:
+        raise _broken(path, f"libsndfile finds {shape.frames} samples in it, not {length}")
 
 
 def _broken(path: Path, problem: str) -> LimitError:

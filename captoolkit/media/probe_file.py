@@ -19,13 +19,17 @@ from pathlib import Path
 
 from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
-from captoolkit.media import durations, ffmpeg
+from captoolkit.media import durations, ffmpeg, sndfile
 from captoolkit.media.probe_in_process import probe_in_process
 from captoolkit.media.source import refuse_url
 from captoolkit.model import MediaInfo, Picture, Track
 
 # Each track may be read from end to end; a hostile file with thousands would take a day.
 MAX_TRACKS = 64
+
+# Misreadings of a file by readers that believe its header, or read it by its first part alone.
+PROMISES_TOO_MUCH = "Its header promises more sound than it holds, and is not passed on."
+CHANGES = "Its sample rate or channels change on the way, which some readers do not follow."
 
 _PROMISE = re.compile(
     r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)(?:, start: (-?[\d.]+))?", re.MULTILINE
@@ -123,7 +127,7 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
             fix="give a file with at least one sound track",
             path=file,
         )
-    tracks, warnings = _tracks(file, container, sounds)
+    tracks, warnings, misreadings = _tracks(file, container, sounds)
     shortfall = _shortfall(text, file, container, tracks, pictures)
     return MediaInfo(
         path=str(file),
@@ -132,7 +136,11 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         tracks=tracks,
         pictures=pictures,
         plain_header=not containers.of(container).is_riff or riff.has_plain_header(file),
-        true_header=not shortfall,
+        misreadings=(
+            *((PROMISES_TOO_MUCH,) if shortfall else ()),
+            *misreadings,
+            *sndfile.misreadings(file, container, tracks),
+        ),
         warnings=(*shortfall, *warnings),
     )
 
@@ -303,31 +311,34 @@ def _failure_reason(text: str) -> str:
 
 def _tracks(
     file: Path, container: str, sounds: Sequence[re.Match[str]]
-) -> tuple[tuple[Track, ...], tuple[str, ...]]:
-    """The tracks that can be decoded, and warnings about odd tracks and those left out."""
+) -> tuple[tuple[Track, ...], tuple[str, ...], tuple[str, ...]]:
+    """The tracks that can be decoded, warnings about odd ones and those left out, misreadings."""
     tracks: list[Track] = []
     warnings: list[str] = []
+    misreadings: list[str] = []
     faults: list[InputError] = []
     for number, match in enumerate(sounds[:MAX_TRACKS], start=1):
         try:
-            track, oddities = _track(file, container, number, match)
+            track, duration = _track(file, container, number, match)
         except (NoAudioError, NotMediaError) as fault:
             faults.append(fault)
-            oddities = (f"is left out: {fault.problem}",)
+            oddities: tuple[str, ...] = (f"is left out: {fault.problem}",)
         else:
             tracks.append(track)
+            oddities = duration.oddities
+            misreadings += () if duration.is_steady else (CHANGES,)
         warnings += (f"Sound track {number} {oddity}." for oddity in oddities)
     if not tracks:
         raise faults[0]
     if len(sounds) > MAX_TRACKS:
         warnings.append(f"Of {len(sounds)} sound tracks only the first {MAX_TRACKS} are read.")
-    return tuple(tracks), tuple(warnings)
+    return tuple(tracks), tuple(warnings), tuple(misreadings)
 
 
 def _track(
     file: Path, container: str, number: int, match: re.Match[str]
-) -> tuple[Track, tuple[str, ...]]:
-    """A track, and the oddities of its sound."""
+) -> tuple[Track, durations.Duration]:
+    """A track, and how its sound was measured."""
     shape = _RATE.search(match["rest"])
     rate_hz, layout = (int(shape[1]), shape[2]) if shape else (0, "")
     channels = channel_layouts.channels(layout)
@@ -368,7 +379,7 @@ def _track(
         language=None if language in ("", "und") else language,
         default="(default)" in match["rest"],
     )
-    return track, duration.oddities
+    return track, duration
 
 
 def choose_track(info: MediaInfo, wanted: str | int | None) -> Track:

@@ -1,16 +1,72 @@
-"""Open files for libsndfile, which reads WAV, FLAC and some other formats inside this process."""
+"""libsndfile, which reads WAV, FLAC, MP3, Ogg and some other formats inside this process.
+
+captoolkit decodes with ffmpeg. Many services decode with libsndfile, so it is also the second
+reader of what captoolkit sends.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from captoolkit.bitstream import containers
+from captoolkit.model import Track
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
 # A descriptor belongs to a C library; on Windows libsndfile brings another one than Python's.
 SHARES_DESCRIPTORS = os.name != "nt"
+# By how much its length of a file may differ from ffmpeg's. It returns no sound past that length,
+# and estimates the length of an MP3 without an information frame, where a tag adds to the estimate.
+UNREAD_S = 0.05
+OVERREAD_S, OVERREAD_SHARE = 0.2, 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SndfileShape:
+    """A file as libsndfile's header reading describes it; of most MP3s `frames` is an estimate."""
+
+    rate_hz: int
+    channels: int
+    frames: int
+
+
+def read_shape(path: Path) -> SndfileShape | None:
+    """Return how libsndfile reads a file's header, None if it cannot read the file."""
+    import soundfile
+
+    try:
+        with open_file(path) as stream, sound_in(stream) as sound:
+            return SndfileShape(
+                rate_hz=sound.samplerate, channels=sound.channels, frames=int(sound.frames)
+            )
+    except (OSError, soundfile.SoundFileError):
+        return None
+
+
+def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str]:
+    """Return how libsndfile misreads a file with one track, as a sentence; none if it does not.
+
+    Args:
+        file: the file.
+        container: its container, as `probe` names it.
+        tracks: its tracks, with the duration of the sound that ffmpeg decodes.
+    """
+    if not containers.of(container).read_by_libsndfile or len(tracks) != 1:
+        return []
+    shape, track = read_shape(file), tracks[0]
+    if shape is None:
+        return ["Some readers (libsndfile) cannot read it."]
+    if shape.channels != track.channels:
+        return [f"Some readers (libsndfile) find {shape.channels} channels in it."]
+    read_s, held_s = shape.frames / shape.rate_hz, track.duration_s
+    if held_s - read_s <= UNREAD_S and read_s - held_s <= OVERREAD_S + OVERREAD_SHARE * held_s:
+        return []
+    return [f"Some readers (libsndfile) find {read_s:.3f} s of sound in it, not {held_s:.3f} s."]
 
 
 def open_file(path: Path) -> BinaryIO:

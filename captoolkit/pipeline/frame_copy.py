@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
+from captoolkit.bitstream.mpeg_audio import DECODER_DELAY_SAMPLES
 from captoolkit.errors import InputError, LimitError
-from captoolkit.media import decode, encode
+from captoolkit.media import decode, encode, sndfile
 from captoolkit.media.decode import read_all
 from captoolkit.media.elementary import ElementaryStream, extract_stream
 from captoolkit.media.frame_index import read_frame_index
@@ -118,7 +120,7 @@ class FrameCopy:
 
     def _make(self, stream: ElementaryStream, index: int, first: int, last: int) -> ReadySegment:
         """Write the frames [first, last) as a segment and check it. Runs in a worker thread."""
-        head = b"" if self._job.plan.target else self._head(stream, index, first, last)
+        head = self._head(stream, index, first, last)
         path = self._job.path(index)
         digest = stream.copy(first, last, path, head=head)
         span = span_of(stream, first, last, rate_hz=self._rate_hz)
@@ -129,13 +131,16 @@ class FrameCopy:
         return segment
 
     def _head(self, stream: ElementaryStream, index: int, first: int, last: int) -> bytes:
-        """Return the bytes before the frames of a file for players: its tags and its length."""
+        """Return the bytes before the frames: the file's tags, and an MP3's number of frames."""
+        information = stream.information_frame(first, last)
         tags = self._job.tags(index)
+        if not tags:  # a service needs none
+            return information
         with self._tagging:
             key = str(tags)
             if key not in self._tag_bytes:
                 self._tag_bytes[key] = stream.id3_tag(tags, self._job.folder.path)
-            return self._tag_bytes[key] + stream.xing_frame(first, last)
+            return self._tag_bytes[key] + information
 
     def _check(self, path: Path, stream: ElementaryStream, first: int, last: int) -> None:
         """Compare a finished segment's frames with the source's, and identify it with ffmpeg.
@@ -154,10 +159,25 @@ class FrameCopy:
             raise _broken(path, f"it cannot be read back ({error.problem})") from error
         if codec != plan.track.codec:
             raise _broken(path, f"it is read as {codec}")
+        self._check_second_reader(path, stream.audible_samples(first, last))
         longest_s = limits.longest_s(plan.target)
         framed = len(sizes) * stream.frames.frame_samples
         if longest_s is not None and framed > longest_s * self._rate_hz:
             raise _broken(path, f"it lasts {framed / self._rate_hz:.3f} s with its codec's delay")
+
+    def _check_second_reader(self, path: Path, samples: int) -> None:
+        """Compare what libsndfile finds in a finished segment with the samples of its frames.
+
+        Raises:
+            LimitError: it finds another length.
+        """
+        if not containers.of(self._job.plan.suffix).read_by_libsndfile:
+            return
+        shape = sndfile.read_shape(path)
+        if shape is None:
+            raise _broken(path, "libsndfile cannot read it")
+        if not 0 <= samples - shape.frames <= DECODER_DELAY_SAMPLES:
+            raise _broken(path, f"libsndfile finds {shape.frames} samples in it, not {samples}")
 
 
 def _broken(path: Path, problem: str) -> LimitError:

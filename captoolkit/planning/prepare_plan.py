@@ -167,8 +167,6 @@ def _causes(
 ) -> tuple[str, ...]:
     """Why the file cannot pass through, as sentences; none if it can."""
     causes = list(limits.misfits(info, track, target, via))
-    if not info.true_header:  # a service may believe the header
-        causes.append("Its header promises more sound than it holds, and is not passed on.")
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
     is_format = options.format == "auto" or ENCODINGS[options.format].is_found_in(
         info.container, track.codec

@@ -61,6 +61,7 @@ def _format_misfits(info: MediaInfo, track: Track, target: Target) -> list[str]:
         )
     elif not info.plain_header:
         sentences.append("It has an extended WAV header, which some readers do not understand.")
+    sentences += info.misreadings
     if any(not picture.is_cover for picture in info.pictures):
         sentences.append("It holds a video track.")
     if len(info.tracks) > 1:

@@ -174,7 +174,7 @@ def test_ffmpeg_reads_the_written_xing_frame(
     index = read_frame_index(bare)
     assert index is not None
     stream = bare.read_bytes()
-    written_frame = mpeg_audio.xing_frame(stream[:4], index.sizes)
+    written_frame = mpeg_audio.write_information_frame(stream[:4], index.sizes)
     whole = tmp_path / "whole.mp3"
     whole.write_bytes(written_frame + stream)
     found = read_frame_index(whole)
