@@ -51,7 +51,8 @@ class FrameIndex:
         id3_bytes: the size of the ID3v2 tags at the very front of the file.
         info: the information frame of an MP3 (`mpeg_audio`). It follows the ID3v2 tags and is not
             among the frames.
-        junk_bytes: bytes that are neither frame nor tag, anywhere in the file.
+        junk_bytes: bytes that are neither frame nor tag, before the last frame.
+        tail_bytes: bytes behind the last frame: tags, padding, junk.
         torn_bytes: bytes of a last frame that the end of the file cuts off. It is not among the
             frames.
     """
@@ -69,6 +70,7 @@ class FrameIndex:
     info: bytes
     junk_bytes: int
     torn_bytes: int
+    tail_bytes: int = 0
 
     @property
     def duration_samples(self) -> int:
@@ -111,7 +113,8 @@ def read_index(stream: BinaryIO) -> FrameIndex | None:
     kind, junk_bytes = first
     if kind.magic and id3_bytes:  # ffmpeg reads no AMR behind a tag
         return None
-    found = _Scan(kind=kind, file_bytes=file_bytes, junk_bytes=junk_bytes)
+    tags_at = file_bytes - (0 if kind.magic else id3.back_bytes(stream))
+    found = _Scan(kind=kind, file_bytes=file_bytes, tags_at=tags_at, junk_bytes=junk_bytes)
     found.follow(stream, id3_bytes + len(info) + junk_bytes + len(kind.magic))
     if not found.is_a_stream:
         return None
@@ -129,6 +132,7 @@ def read_index(stream: BinaryIO) -> FrameIndex | None:
         info=info,
         junk_bytes=found.junk_bytes,
         torn_bytes=found.torn_bytes,
+        tail_bytes=found.tail_bytes,
     )
 
 
@@ -161,16 +165,24 @@ def _kind_at(data: bytes, at: int) -> FrameKind | None:
 
 @dataclass(slots=True, kw_only=True)
 class _Scan:
-    """A stream's frames, followed through the file. The sizes take most of the memory."""
+    """A stream's frames, followed through the file. The sizes take most of the memory.
+
+    Attributes:
+        tags_at: the byte at which the tags behind the last frame begin, as their footers state.
+        stray_tail_bytes: bytes of the tail that are neither tag nor padding.
+    """
 
     kind: FrameKind
     file_bytes: int
+    tags_at: int
     sizes: array[int] = field(default_factory=lambda: array("H"))
     run_frames: array[int] = field(default_factory=lambda: array("q"))
     run_bytes: array[int] = field(default_factory=lambda: array("q"))
     frame_bytes: int = 0
     junk_bytes: int = 0
     torn_bytes: int = 0
+    tail_bytes: int = 0
+    stray_tail_bytes: int = 0
     holes: int = 0
     is_trusted: bool = True
 
@@ -183,7 +195,8 @@ class _Scan:
     @property
     def is_a_stream(self) -> bool:
         """Whether the file, all in all, is a stream of frames."""
-        is_clean = self.junk_bytes <= self.frame_bytes * MAX_JUNK_SHARE
+        stray_bytes = self.junk_bytes + self.stray_tail_bytes
+        is_clean = stray_bytes <= self.frame_bytes * MAX_JUNK_SHARE
         is_whole = self.is_trusted and len(self.sizes) >= MIN_FRAMES
         return is_whole and is_clean and not self.is_too_much
 
@@ -194,10 +207,14 @@ class _Scan:
             starts, end = _walk(data, self.kind)
             self._add_run(at, np.diff(starts, append=end))
             at += end
-            rest, is_last = data[end:], len(data) < WINDOW_BYTES
+            if at > self.tags_at:  # a footer with a wrong size: frames are in its tag's place
+                self.tags_at = self.file_bytes
+            rest = data[end:][: self.tags_at - at]
+            is_last = len(data) < WINDOW_BYTES or at + len(rest) == self.tags_at
             if not is_last and len(rest) < LOOKAHEAD_BYTES:
                 continue
             if not rest:
+                self.tail_bytes = self.file_bytes - at
                 return
             if self.kind.is_torn_in(rest):
                 self.torn_bytes = len(rest)
@@ -206,11 +223,26 @@ class _Scan:
             if not hole_bytes or at + hole_bytes > self.file_bytes:
                 hole_bytes = _junk_bytes(rest, self.kind, is_last=is_last)
                 if hole_bytes is None:
-                    self.is_trusted = False
+                    self.is_trusted = self._is_padded(stream, at)
+                    return
+                if is_last and hole_bytes == len(rest):
+                    self.tail_bytes = self.file_bytes - at
+                    self.stray_tail_bytes = 0 if _is_padding(rest) else hole_bytes
                     return
                 self.junk_bytes += hole_bytes
             self.holes += 1
             at += hole_bytes
+
+    def _is_padded(self, stream: BinaryIO, at: int) -> bool:
+        """Whether a file holds only padding from a byte on, however much; it is then the tail."""
+        end = at
+        while end < self.tags_at:
+            window = _read_window(stream, end)[: self.tags_at - end]
+            if not window or not _is_padding(window):
+                return False
+            end += len(window)
+        self.tail_bytes = self.file_bytes - at
+        return True
 
     def _add_run(self, start: int, sizes: NDArray[np.int64]) -> None:
         """Append a run of frames that starts at a byte of the file."""
@@ -220,6 +252,11 @@ class _Scan:
         self.run_bytes.append(start)
         self.sizes.frombytes(sizes.astype(np.uint16).tobytes())
         self.frame_bytes += int(sizes.sum())
+
+
+def _is_padding(data: bytes) -> bool:
+    """Whether bytes are all 0: recorders allocate files in advance."""
+    return data.count(0) == len(data)
 
 
 def _begins_frame(data: bytes) -> bool:

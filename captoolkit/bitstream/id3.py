@@ -1,19 +1,25 @@
-"""The sizes of ID3v2, ID3v1 and APE tags, which stand before, behind and between frames.
+"""The sizes of ID3, APE and Lyrics3 tags, which stand before, behind and between frames.
 
-Layouts: id3.org/id3v2.4.0-structure, id3.org/ID3v1, wiki.hydrogenaud.io/index.php?title=APEv2.
+Layouts: id3.org/id3v2.4.0-structure, id3.org/ID3v1, id3.org/Lyrics3, id3.org/Lyrics3v2,
+wiki.hydrogenaud.io/index.php?title=APEv2.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import BinaryIO
 
 ID3V1_BYTES = 128
 ID3V2_HEAD_BYTES = 10
-APE_HEAD_BYTES = 32
+ID3V1_EXTENSION_BYTES = 227  # "TAG+", before an ID3v1 tag
+APE_MAGIC, APE_HEAD_BYTES = b"APETAGEX", 32
 APE_IS_HEAD = 0x20  # in the last byte of the flags: set in the header, clear in the footer
-MAX_TAGS = 2000  # at the front of a file
+LYRICS_BEGIN, LYRICS_END = b"LYRICSBEGIN", (b"LYRICSEND", b"LYRICS200")
+LYRICS_SIZE_DIGITS = 6  # before the end of version 2
+MAX_LYRICS_BYTES = 5100  # of version 1, which states no size
+MAX_TAGS = 2000  # at the front of a file, and at its end
 
 
 def tag_bytes(data: bytes, *, is_frame: Callable[[bytes], bool]) -> int:
@@ -31,7 +37,7 @@ def tag_bytes(data: bytes, *, is_frame: Callable[[bytes], bool]) -> int:
         len(data) == ID3V1_BYTES or is_frame(following) or id3v2_bytes(following)
     ):
         return ID3V1_BYTES
-    is_ape = data.startswith(b"APETAGEX") and len(data) >= APE_HEAD_BYTES
+    is_ape = data.startswith(APE_MAGIC) and len(data) >= APE_HEAD_BYTES
     if is_ape and data[23] & APE_IS_HEAD:
         return APE_HEAD_BYTES + int.from_bytes(data[12:16], "little")
     return id3v2_bytes(data)
@@ -65,3 +71,41 @@ def front_bytes(stream: BinaryIO) -> int:
             break
         at += size
     return at
+
+
+def back_bytes(stream: BinaryIO) -> int:
+    """Return the size of all tags that a file ends with; their footers state it.
+
+    The tags are ID3v1 with its extension, APE, Lyrics3 of both versions, and ID3v2 with a footer.
+    """
+    end = file_bytes = stream.seek(0, os.SEEK_END)
+    for _ in range(MAX_TAGS):
+        stream.seek(max(0, end - MAX_LYRICS_BYTES))
+        data = stream.read(min(end, MAX_LYRICS_BYTES))
+        size = _closing_tag_bytes(data)
+        if not 0 < size <= end:
+            break
+        end -= size
+        if data[-APE_HEAD_BYTES:].startswith(APE_MAGIC):
+            stream.seek(max(0, end - APE_HEAD_BYTES))
+            end -= APE_HEAD_BYTES if stream.read(len(APE_MAGIC)) == APE_MAGIC else 0
+    return file_bytes - end
+
+
+def _closing_tag_bytes(data: bytes) -> int:
+    """The size of the tag that `data` ends with, 0 for no tag."""
+    if data[-ID3V1_BYTES:].startswith(b"TAG") and len(data) >= ID3V1_BYTES:
+        extension = data[:-ID3V1_BYTES][-ID3V1_EXTENSION_BYTES:]
+        return ID3V1_BYTES + (ID3V1_EXTENSION_BYTES if extension.startswith(b"TAG+") else 0)
+    footer = data[-APE_HEAD_BYTES:]
+    if footer.startswith(APE_MAGIC):
+        return int.from_bytes(footer[12:16], "little")  # without its header
+    if data.endswith(LYRICS_END[0]):
+        begin = data.rfind(LYRICS_BEGIN)
+        return len(data) - begin if begin >= 0 else 0
+    if data.endswith(LYRICS_END[1]):
+        digits = data[: -len(LYRICS_END[1])][-LYRICS_SIZE_DIGITS:]
+        is_size = len(digits) == LYRICS_SIZE_DIGITS and digits.isdigit()
+        return int(digits) + LYRICS_SIZE_DIGITS + len(LYRICS_END[1]) if is_size else 0
+    foot = data[-ID3V2_HEAD_BYTES:]
+    return id3v2_bytes(b"ID3" + foot[3:]) if foot.startswith(b"3DI") else 0

@@ -38,7 +38,8 @@ class ElementaryStream:
     """A file of frames, and their places in it.
 
     Attributes:
-        lead_samples: samples that a decoder returns before the track's first one.
+        lead_samples: samples that a decoder returns before the track's first one; negative where
+            the track begins before the frames.
         tail_samples: samples that it returns after the track's last one; 0 where that is unknown.
         total_samples: the duration of the track.
         first_header: the first bytes of the first frame.
@@ -84,7 +85,8 @@ class ElementaryStream:
             return 0
         if sample >= self.total_samples:
             return self.count
-        return min(self.count, round((sample + self.lead_samples) / self.frames.frame_samples))
+        nearest = round((sample + self.lead_samples) / self.frames.frame_samples)
+        return min(max(0, nearest), self.count)
 
     def copy(self, first: int, last: int, path: Path, *, head: bytes = b"") -> str:
         """Write frames [first, last) to a file.
@@ -235,6 +237,9 @@ def extract_stream(
     lead_samples = _lead_samples(info, track, watch)
     if lead_samples is None:
         return f"It does not state where in its {codec} frames the sound begins."
+    if index.info and not is_elementary(info):
+        # There it is a packet, which a decoder returns as a frame of silence.
+        lead_samples -= index.frame_samples
     with path.open("rb") as stream:
         stream.seek(int(index.starts_of(0, 1)[0]))
         first_header = stream.read(mpeg_audio.HEADER_BYTES)

@@ -49,6 +49,7 @@ class Run:
         first: index of the first segment, from 1.
         spans: as planned; the start of the first and the end of the last are final.
         open_ended: the run goes on to the end of the sound, even if that is later than promised.
+            Counted samples promise nothing: what a decoder returns behind them is padding or junk.
     """
 
     first: int
@@ -94,6 +95,7 @@ class Transcode:
         """Yield the runs, each as soon as its end is decided."""
         spans, total = self._job.plan.spans, self._job.plan.track.duration_samples
         groups = group_runs(spans) if self._seeks else (spans,)
+        is_counted = self._job.plan.track.counted
         first, start = 1, spans[0].start_samples
         for group, following in itertools.zip_longest(groups, groups[1:]):
             end = group[-1].end_samples
@@ -101,7 +103,8 @@ class Transcode:
             is_free = goes_on and end not in self._job.plan.marks
             end = self._quiet_place(end) if is_free else end
             decided = _between(group, start, end)
-            yield Run(first=first, spans=decided, open_ended=following is None and end == total)
+            is_last = following is None and end == total
+            yield Run(first=first, spans=decided, open_ended=is_last and not is_counted)
             first += len(group)
             start = end if goes_on or following is None else following[0].start_samples
 

@@ -38,7 +38,8 @@ class Framing:
         sizes: bytes of each frame with its header, shape (frames,).
         head_bytes: bytes at the beginning of every file.
         lead_samples: how many samples a decoder of the stream returns before the first one of the
-            track: the encoder's delay, which only a container states.
+            track: the encoder's delay, which only a container states. Negative where the track
+            begins before the frames.
     """
 
     format: str
@@ -56,8 +57,9 @@ class Framing:
 
     @property
     def framed_s(self) -> Fraction:
-        """How long all frames last, delay and padding included."""
-        return Fraction(len(self.sizes) * self.frame_samples, self.rate_hz)
+        """How long all frames last, delay, padding and sound before the frames included."""
+        samples = len(self.sizes) * self.frame_samples - min(0, self.lead_samples)
+        return Fraction(samples, self.rate_hz)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def longest_s(framing: Framing, bounds: Bounds) -> Fraction:
         limits.append(int(bounds.duration_s * framing.rate_hz) // framing.frame_samples)
     if min(limits) == frames:
         return framing.framed_s
-    spare = 2 + -(-framing.lead_samples // framing.frame_samples)
+    spare = 2 + -(-max(0, framing.lead_samples) // framing.frame_samples)
     return Fraction(max(0, min(limits) - spare) * framing.frame_samples, framing.rate_hz)
 
 

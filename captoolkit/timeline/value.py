@@ -10,6 +10,7 @@ clock is not the clock of one recording from its beginning (after `joined`, `shi
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ class Timeline:
     """Captions over a whole recording, on the recording's own clock.
 
     ```python
-    timeline = captoolkit.load("night.json")
+    timeline = captoolkit.load("night.json")  # or Timeline.load
     captoolkit.save(timeline.slice("1h", "2h").filtered(text="owl"), "owls.srt")
     ```
 
@@ -73,6 +74,13 @@ class Timeline:
     cost: Cost | None = None
     parts: tuple[SourcePart, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Timeline:
+        """Return the timeline in a `.json` file: the same as `captoolkit.load`."""
+        import captoolkit  # the front door imports the reader of files on first use
+
+        return captoolkit.load(path)
 
     # --------------------------------------------------------------------------- contents
 

@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from captoolkit.api.prepare import prepare
+from captoolkit.api.probe import probe
 from captoolkit.errors import (
     NoAudioError,
     NotMediaError,
 )
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Span
+from tests.support.frame_files import TAILS, indexed, with_information_packet
 from tests.support.preparations import (
     MP3_PIECES,
     PIECES,
@@ -26,6 +30,7 @@ from tests.support.preparations import (
     make_talk,
 )
 from tests.support.processes import has_children
+from tests.support.sound import Convert
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +113,35 @@ def test_url_is_downloaded_and_named_without_secrets(talk: Path, tmp_path: Path)
     assert web["segments"] == disk["segments"]
     assert web["source"]["path"] == url.partition("?")[0]
     assert "secret" not in manifests[0].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("tail", ["ape with a picture", "many zeros", "lyrics3v2", "text"])
+def test_what_follows_the_last_frame_is_not_encoded(
+    talk: Path, convert: Convert, tmp_path: Path, tail: str
+) -> None:
+    """An encoded segment ends with the recording, without a warning, also for libsndfile."""
+    path = convert(talk, tmp_path / "talk.mp3", ["-ar", "44100", "-id3v2_version", "0"])
+    path.write_bytes(path.read_bytes() + TAILS[tail])
+    with prepare(path, format="wav", sample_rate_hz=44_100) as prepared:
+        (segment,) = prepared
+        frames = soundfile.info(segment.path).frames
+    assert prepared.warnings == ()
+    assert frames == segment.source_span.samples == 24 * 44_100
+
+
+@pytest.mark.parametrize("ending", ["mka", "avi"])
+def test_an_information_packet_causes_no_cut(
+    talk: Path, convert: Convert, tmp_path: Path, ending: str
+) -> None:
+    """MP3 whose first packet is its Xing or Info frame stays one segment, with all its frames."""
+    plain = convert(talk, tmp_path / "talk.mp3", ["-b:a", "64k"])
+    path = with_information_packet(plain.read_bytes(), convert, tmp_path / f"packed.{ending}")
+    sizes = indexed(plain).sizes
+    with prepare(path) as prepared:
+        (segment,) = prepared
+        assert (indexed(segment.path).sizes == sizes).all()
+    with prepare(path, parts=2) as prepared:
+        pieces = [indexed(one.path).sizes for one in prepared]
+        ends = [one.source_span.end_s for one in prepared]
+    assert (np.concatenate(pieces) == sizes).all()
+    assert ends[-1] == probe(path).tracks[0].duration_s

@@ -269,6 +269,7 @@ def test_much_junk_is_not_indexed(
     path = written(tmp_path / "talk.mp3", made("mp3", "-b:a 64k"))
     cut = path.stat().st_size if frame is None else int(starts(indexed(path))[frame])
     data = path.read_bytes()
+    junk = junk if frame is not None else junk[:-1] + b"x"  # zeros at the end are padding
     assert read_frame_index(written(path, data[:cut], junk, data[cut:])) is None
 
 

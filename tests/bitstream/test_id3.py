@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from captoolkit.media.probe_file import probe
 from tests.support.frame_files import (
     APE,
     ID3V1,
+    TAILS,
     Listing,
     Made,
+    ape_frame,
     contents,
     id3v2,
     indexed,
@@ -45,3 +48,29 @@ def test_bytes_that_only_begin_like_a_tag_are_junk(
     written(path, *parts[:9], letters, *parts[9:])
     assert contents(path, indexed(path)) == parts
     assert indexed(path).junk_bytes == len(letters)
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+@pytest.mark.parametrize("options", ["", "-write_xing 0"], ids=["lame", "bare"])
+def test_no_byte_behind_the_last_frame_is_sound(
+    tmp_path: Path, made: Made, options: str, tail: bytes
+) -> None:
+    """Tags, padding and junk behind the sound change neither its frames nor its length."""
+    sound = made("mp3", f"-ar 44100 -id3v2_version 0 {options}")
+    clean, path = written(tmp_path / "clean", sound), written(tmp_path / "talk", sound, tail)
+    assert contents(path, indexed(path)) == contents(clean, indexed(clean))
+    assert (indexed(path).junk_bytes, indexed(path).tail_bytes) == (0, len(tail))
+    info = probe(path)
+    assert info.default_track.duration_samples == probe(clean).default_track.duration_samples
+    assert info.warnings == ()
+
+
+@pytest.mark.parametrize("size", [0, 5, 31, 4_000, 1 << 31])
+def test_a_footer_with_a_wrong_size_hides_no_frame(tmp_path: Path, made: Made, size: int) -> None:
+    """A size that points into the sound, or before the file, moves no frame out of the index."""
+    path = written(tmp_path / "talk", made("mp3", "-ar 44100"))
+    parts = contents(path, indexed(path))
+    footer = bytearray(ape_frame(0))
+    footer[12:16] = size.to_bytes(4, "little")
+    written(path, *parts, bytes(footer))
+    assert contents(path, indexed(path)) == parts

@@ -6,9 +6,10 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from captoolkit.bitstream import mpeg_audio
 from captoolkit.bitstream.frames import FrameIndex
 from captoolkit.media.frame_index import read_frame_index
-from tests.support.sound import starts
+from tests.support.sound import Convert, starts
 
 Packet = tuple[int, int]  # bytes, checksum
 
@@ -74,3 +75,53 @@ def packets_of(path: Path) -> list[Packet]:
 def patched(data: bytes, at: int, *values: int) -> bytes:
     """Return data with other bytes at an offset."""
     return data[:at] + bytes(values) + data[at + len(values) :]
+
+
+def ape_footer_alone(items: bytes) -> bytes:
+    """Return an APE tag that has a footer and no header."""
+    fields = (1000, len(items) + 32, 1, 0)
+    return items + b"APETAGEX" + b"".join(one.to_bytes(4, "little") for one in fields) + bytes(8)
+
+
+_LYRICS = b"LYRICSBEGININD00002" + b"00" + b"LYR00040" + b"[00:01]a line of text\r\n" * 20
+LYRICS3 = b"LYRICSBEGIN" + b"[00:01]a line of text\r\n" * 20 + b"LYRICSEND" + ID3V1
+LYRICS3_V2 = _LYRICS + f"{len(_LYRICS):06d}LYRICS200".encode() + ID3V1
+# Bytes that follow the last frame of an MP3.
+TAILS = {
+    "id3v1": ID3V1,
+    "extended id3v1": b"TAG+" + bytes(223) + ID3V1,
+    "id3v2 with a footer": id3v2(50, footer=True),
+    "lyrics3": LYRICS3,
+    "lyrics3v2": LYRICS3_V2,
+    "lyrics3v2 and ape": LYRICS3_V2[:-128] + APE + ID3V1,
+    "ape": APE + ID3V1,
+    "ape without a header": ape_footer_alone(APE_ITEMS),
+    "ape with a picture": ape_footer_alone(b"\0\0\0\0\0\0\0\0Cover\0" + bytes(range(256)) * 1200),
+    "few zeros": bytes(191),
+    "many zeros": bytes(300_000),
+    "text": b"a line of text\n" * 40,
+    "one byte": b"x",
+    "like a sync word": b"\xff\xfb" * 200,
+}
+
+
+def with_information_packet(sound: bytes, convert: Convert, path: Path) -> Path:
+    """Write an MP3 into a container whose first packet is the MP3's information frame.
+
+    Args:
+        sound: a whole MP3 of constant bit rate, as ffmpeg writes it.
+        convert: copies a file into another container.
+        path: the file to write.
+    """
+    size = int.from_bytes(sound[6:10])
+    start = 10 + sum((size >> 8 * at & 0x7F) << 7 * at for at in range(4))
+    kind = mpeg_audio.frame_bytes
+    first = start + kind(sound[start : start + 4])
+    frame = sound[first : first + kind(sound[first : first + 4])]
+    stream = path.with_suffix(".mp3")
+    stream.write_bytes(frame + sound[first:])  # of two equal frames one is then replaced
+    made = convert(stream, path, ["-c", "copy"]).read_bytes()
+    information = bytearray(sound[start:first].ljust(len(frame), b"\0"))
+    information[2] = frame[2]  # the same size
+    path.write_bytes(made.replace(frame, bytes(information), 1))
+    return path

@@ -6,7 +6,7 @@ import pytest
 
 import captoolkit
 from captoolkit.errors import InputError, OutputExistsError, SourceNotFoundError, UsageError
-from captoolkit.timeline import load, render, save
+from captoolkit.timeline import Timeline, load, render, save
 from tests.support.timelines import TimelineOf
 
 
@@ -16,7 +16,7 @@ def test_a_timeline_is_saved_and_loaded_again(timeline_of: TimelineOf, tmp_path:
     save(timeline, tmp_path / "a.json")
     save(timeline, tmp_path / "a.SRT")
     save(timeline, tmp_path / "a", format="vtt")
-    assert load(tmp_path / "a.json") == timeline
+    assert load(tmp_path / "a.json") == Timeline.load(tmp_path / "a.json") == timeline
     assert (tmp_path / "a.SRT").read_text(encoding="utf-8") == render(timeline, "srt")
     assert (tmp_path / "a").read_text(encoding="utf-8") == render(timeline, "vtt")
 
@@ -74,3 +74,10 @@ def test_an_unknown_ending_is_refused_and_no_ending_is_json(
     save(timeline_of("a"), tmp_path / "a")
     save(timeline_of("a"), tmp_path / "a.sub", format="srt")
     assert load(tmp_path / "a") == timeline_of("a")
+
+
+def test_nine_days_have_three_digits_for_the_hours(timeline_of: TimelineOf) -> None:
+    """SRT and WebVTT write the hours of a timeline that begins after 216 hours."""
+    later = timeline_of("Rain.").shifted("216h")
+    assert "216:00:00,000 --> " in render(later, "srt")
+    assert "216:00:00.000 --> " in render(later, "vtt")
