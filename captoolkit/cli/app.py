@@ -5,7 +5,7 @@ How to add a command, in three steps:
 1. Write `captoolkit/cli/NAME_command.py`. It defines `command`, decorated with
    `@click.command("NAME", short_help=COMMANDS["NAME"])`. Shared options are in `shared_options.py`,
    functions that print are in `show.py`. The function makes one library call and returns the exit
-   status; `run_each` turns the errors of inputs into error lines.
+   status; `run_inputs` turns the errors of inputs into error lines.
 2. Add a row to `COMMANDS` below: the name and the short help, one verb phrase.
 3. Write `tests/cli/test_NAME_command.py`, and run `scripts/make_reference.py`, which adds the
    command to the documentation.
@@ -29,12 +29,16 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from captoolkit import __version__
 from captoolkit.cli.show import display_source, print_error
 from captoolkit.errors import CaptoolkitError, UsageError
+
+if TYPE_CHECKING:
+    from captoolkit.jobs.inputs import Input
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 SKIP_SILENCE = "--skip-silence"
@@ -202,13 +206,19 @@ def _raise_interrupt(number: int, frame: object) -> None:
 # ----------------------------------------------------------------------------------- many inputs
 
 
-def run_each(names: Sequence[str], work: Callable[[str], None], *, debug: bool) -> int:
+def run_each(names: Iterable[str], work: Callable[[str], None], *, debug: bool) -> int:
     """Call `work` for each input; a failure is one error line, and the others still run.
 
     Returns:
         The exit status: USAGE only if every input failed by wrong usage.
     """
     return run_all(((name, functools.partial(work, name)) for name in names), debug=debug)
+
+
+def run_inputs(inputs: Iterable[Input], work: Callable[[Input], None], *, debug: bool) -> int:
+    """Call `work` for each input, as `run_each` does."""
+    works = ((each.url, functools.partial(work, each)) for each in inputs)
+    return run_all(works, debug=debug)
 
 
 def run_all(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, FAILED, run_each
+from captoolkit.cli.app import COMMANDS, FAILED, run_inputs
 from captoolkit.cli.show import (
     aligned,
     display_path,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from captoolkit.cli.progress import FileBars, StreamedCaptions
     from captoolkit.cli.timeline_files import TimelineFiles
     from captoolkit.dispatch.captions import Captions
+    from captoolkit.jobs.inputs import Input
     from captoolkit.model import Cost, Usage
     from captoolkit.timeline.value import Timeline
 
@@ -49,7 +50,7 @@ UNKNOWN = "-"
 
 
 @click.command("caption", short_help=COMMANDS["caption"])
-@shared.files
+@shared.inputs
 @shared.timeline_output
 @shared.embed_audio
 @shared.captioner
@@ -60,7 +61,7 @@ UNKNOWN = "-"
 @shared.overwrite
 @shared.debug
 def command(
-    files: tuple[str, ...],
+    inputs: list[Input],
     formats: str | None,
     out: str | None,
     spread: bool,
@@ -87,11 +88,13 @@ def command(
     from captoolkit.captioners.registry import open_captioner
     from captoolkit.cli.timeline_files import TimelineFiles
     from captoolkit.dispatch.budget import Budget
+    from captoolkit.jobs.output_names import output_stems
 
     outputs = TimelineFiles(
         formats,
         out,
-        inputs=files,
+        inputs=[each.url for each in inputs],
+        stems=output_stems(inputs),
         overwrite=overwrite,
         embed_audio=embed_audio,
         spread=spread,
@@ -103,9 +106,9 @@ def command(
         options = {key: value for key, value in options.items() if key not in NOT_FOR_CAPTIONS}
         options |= {"captioner": opened, "max_cost": budget}
         try:
-            status = run_each(
-                files,
-                lambda name: summaries.append(_caption(name, outputs, **options)),
+            status = run_inputs(
+                inputs,
+                lambda item: summaries.append(_caption(item, outputs, **options)),
                 debug=debug,
             )
         except KeyboardInterrupt:
@@ -117,7 +120,7 @@ def command(
 
 
 def _caption(
-    name: str,
+    item: Input,
     outputs: TimelineFiles,
     *,
     confirmed: bool,
@@ -129,10 +132,10 @@ def _caption(
     from captoolkit.api.caption import captions
     from captoolkit.cli.timeline_files import print_paths, rescue
 
-    paths = outputs.next_paths()
+    paths, name = outputs.next_paths(), display_source(item.url)
     progress = _progress(name, stream=stream)
     with captions(
-        name, on_event=progress.show, stream=stream, resume=not fresh, **options
+        item.source(), on_event=progress.show, stream=stream, resume=not fresh, **options
     ) as entries:
         outputs.refuse_unembeddable(entries.plan.info)
         if entries.is_paid:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from captoolkit.cli import shared_options as shared
@@ -25,12 +27,18 @@ def command(
     debug: bool,
 ) -> int:
     """Write the timeline in TIMELINE.json in other formats; - reads standard input."""
-    from captoolkit.cli.timeline_files import TimelineFiles, print_paths, read_timeline
+    from captoolkit.cli.timeline_files import (
+        STANDARD_INPUT,
+        TimelineFiles,
+        print_paths,
+        read_timeline,
+    )
 
     outputs = TimelineFiles(
         formats,
         out,
         inputs=[timeline],
+        stems=["timeline" if timeline == STANDARD_INPUT else Path(timeline).stem],
         overwrite=overwrite,
         embed_audio=embed_audio,
         spread=spread,

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.app import COMMANDS, run_inputs
 from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from captoolkit.jobs.inputs import Input
     from captoolkit.model import CostRange, Plan, Span
 
 MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 
 
 @click.command("plan", short_help=COMMANDS["plan"])
-@shared.files
+@shared.inputs
 @shared.target
 @shared.via_or_auto
 @shared.shape
@@ -29,7 +30,7 @@ MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 @shared.as_json
 @shared.debug
 def command(
-    files: tuple[str, ...],
+    inputs: list[Input],
     picture: str | None,
     overwrite: bool,
     as_json: bool,
@@ -42,23 +43,24 @@ def command(
     """
     from captoolkit.api.prepare import prepare
     from captoolkit.cli.prepared_files import PictureFiles, print_picture
+    from captoolkit.jobs.output_names import output_stems
 
-    pictures = PictureFiles(picture, inputs=files, overwrite=overwrite)
+    pictures = PictureFiles(picture, inputs=inputs, stems=output_stems(inputs), overwrite=overwrite)
     indices = itertools.count()
     documents = []
 
-    def show(name: str) -> None:
+    def show(item: Input) -> None:
         path = pictures.path(next(indices))
-        with prepare(name, **options) as prepared:
+        with prepare(item.source(), **options) as prepared:
             plan = prepared.plan
             pictures.write(prepared, path)
         print_picture(path)
         if as_json:
             documents.append(_document(plan))
         else:
-            print_plan(name, plan)
+            print_plan(item.url, plan)
 
-    status = run_each(files, show, debug=debug)
+    status = run_inputs(inputs, show, debug=debug)
     if as_json:
         print_json("plan", {"files": documents})
     return status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,12 @@ from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.prepared_files import save_each
 
+if TYPE_CHECKING:
+    from captoolkit.jobs.inputs import Input
+
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
-@shared.files
+@shared.inputs
 @shared.output_folder
 @shared.target
 @shared.via_or_auto
@@ -25,7 +28,7 @@ from captoolkit.cli.prepared_files import save_each
 @shared.as_json
 @shared.debug
 def command(
-    files: tuple[str, ...],
+    inputs: list[Input],
     out: Path,
     picture: str | None,
     jobs: int | None,
@@ -43,7 +46,7 @@ def command(
 
     return save_each(
         "prepare",
-        files,
+        inputs,
         partial(prepare, **options),
         out,
         picture=picture,

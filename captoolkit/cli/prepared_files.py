@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import click
 
 from captoolkit.cli.app import run_all
-from captoolkit.cli.show import display_path, naming_path, print_line, print_message
+from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent
 from captoolkit.jobs.input_pool import InputPool
 from captoolkit.support import files
 
 if TYPE_CHECKING:
+    from captoolkit.jobs.inputs import Input
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.pipeline.segment import ReadySegment
 
@@ -31,7 +32,7 @@ PICTURE_EXTENSION = ".svg"
 
 def save_each(
     command: str,
-    inputs: Sequence[str],
+    inputs: Sequence[Input],
     make: Callable[..., Prepared],
     out: Path,
     *,
@@ -45,8 +46,8 @@ def save_each(
 
     Args:
         command: the command's name; the format of the JSON document contains it.
-        inputs: the names on the command line.
-        make: called with a name, `jobs` and `on_event`.
+        inputs: the inputs.
+        make: called with a source, `jobs` and `on_event`.
         out: the folder that receives all files.
         picture: the value of `--picture`, None without it.
         jobs: the number of parallel jobs, over all inputs; None for one for each core.
@@ -58,10 +59,11 @@ def save_each(
         The exit status.
     """
     from captoolkit.cli.progress import bars_for
+    from captoolkit.jobs.output_names import output_stems
     from captoolkit.support.keywords import count_cores
 
-    pictures = PictureFiles(picture, inputs=inputs, overwrite=overwrite)
-    stems = files.distinct_stems(map(naming_path, inputs))
+    stems = output_stems(inputs)
+    pictures = PictureFiles(picture, inputs=inputs, stems=stems, overwrite=overwrite)
     work = SaveWork(
         make=make, inputs=inputs, stems=stems, out=out, pictures=pictures, overwrite=overwrite
     )
@@ -77,16 +79,16 @@ def save_each(
                 print_line(display_path(segment.path))
 
     with (
-        bars_for(inputs) as bars,
+        bars_for([each.url for each in inputs]) as bars,
         InputPool(
             work,
             range(len(inputs)),
             jobs=jobs or count_cores(),
-            following=lambda index: bars.following(inputs[index]),
+            following=lambda index: bars.following(inputs[index].url),
         ) as pool,
     ):
         results = pool.results()
-        works = ((inputs[i], functools.partial(show, i, result)) for i, result in results)
+        works = ((inputs[i].url, functools.partial(show, i, result)) for i, result in results)
         status = run_all(works, debug=debug)
     if as_json:
         documents = ",\n".join(manifests)
@@ -113,7 +115,7 @@ class SaveWork:
     """Makes and saves the segments of an input, by its index; any process can run a copy."""
 
     make: Callable[..., Prepared]
-    inputs: Sequence[str]
+    inputs: Sequence[Input]
     stems: Sequence[str]
     out: Path
     pictures: PictureFiles
@@ -122,9 +124,13 @@ class SaveWork:
     def __call__(self, index: int, jobs: int, on_event: OnEvent) -> SavedFiles:
         """Make and save the segments, and the picture if there is one."""
         picture = self.pictures.path(index)
-        with self.make(self.inputs[index], jobs=jobs, on_event=on_event) as prepared:
+        with self.make(self.inputs[index].source(), jobs=jobs, on_event=on_event) as prepared:
+            stem = Path(self.stems[index])
             segments = prepared.save(
-                self.out, stem=self.stems[index], overwrite=self.overwrite, spare=self.inputs
+                self.out / stem.parent,
+                stem=stem.name,
+                overwrite=self.overwrite,
+                spare=[each.url for each in self.inputs],
             )
             self.pictures.write(prepared, picture)
             return SavedFiles(segments=segments, picture=picture)
@@ -135,18 +141,26 @@ class PictureFiles:
 
     Args:
         picture: the value of the option, None without it.
-        inputs: the names on the command line.
+        inputs: the inputs.
+        stems: the paths of the pictures in a folder, without ending.
         overwrite: replace existing files, but never an input.
 
     Raises:
         UsageError: the option names one file for several inputs.
     """
 
-    def __init__(self, picture: str | None, *, inputs: Sequence[str], overwrite: bool) -> None:
+    def __init__(
+        self,
+        picture: str | None,
+        *,
+        inputs: Sequence[Input],
+        stems: Sequence[str],
+        overwrite: bool,
+    ) -> None:
         self._picture = picture
         self._inputs = inputs
         self._overwrite = overwrite
-        self._stems = files.distinct_stems(map(naming_path, inputs))
+        self._stems = stems
         is_folder = picture is not None and (
             Path(picture).is_dir() or picture.endswith(("/", os.sep))
         )
@@ -169,7 +183,7 @@ class PictureFiles:
             return None
         named = Path(self._picture).absolute()
         path = named if self._is_single_file else named / f"{self._stems[index]}{PICTURE_EXTENSION}"
-        files.refuse_inputs([path], self._inputs)
+        files.refuse_inputs([path], [each.url for each in self._inputs])
         if not self._overwrite:
             files.refuse_existing([path])
         files.refuse_unwritable_file(path)

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, run_each
-from captoolkit.cli.show import print_json, print_line, print_table
+from captoolkit.cli.app import COMMANDS, run_inputs
+from captoolkit.cli.show import display_source, print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from captoolkit.jobs.inputs import Input
     from captoolkit.model import MediaInfo, Target, Track
 
 
 @click.command("probe", short_help=COMMANDS["probe"])
-@shared.files
+@shared.inputs
 @shared.target
 @shared.via
 @shared.as_json
 @shared.debug
-def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug: bool) -> int:
+def command(inputs: list[Input], target: str, via: str, as_json: bool, debug: bool) -> int:
     """Show container, tracks, codec, sample rate, channels and exact duration of each FILE.
 
     Also shows the limits of the target that FILE exceeds. Nothing is written.
@@ -32,15 +33,15 @@ def command(files: tuple[str, ...], target: str, via: str, as_json: bool, debug:
 
     row, documents = catalogue.target(target), []
 
-    def show(name: str) -> None:
-        info = probe(name)
+    def show(item: Input) -> None:
+        info = probe(item.source())
         reasons = misfits(info, info.default_track, row, Via(via))
         if as_json:
             documents.append(_document(info, row, via, reasons))
         else:
-            _print(name, info, row, via, reasons)
+            _print(display_source(item.url), info, row, via, reasons)
 
-    status = run_each(files, show, debug=debug)
+    status = run_inputs(inputs, show, debug=debug)
     if as_json:
         print_json("probe", {"files": documents})
     return status

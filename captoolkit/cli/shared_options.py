@@ -70,7 +70,62 @@ def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 # -------------------------------------------------------------------------------- files in and out
 
-files = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+_input_options = (
+    click.argument("files", metavar="FILE...", nargs=-1),
+    click.option(
+        "--files-from",
+        metavar="FILE",
+        help="Read further names from this file, one a line; - is standard input.",
+    ),
+    click.option(
+        "-0",
+        "--null",
+        "is_null_separated",
+        is_flag=True,
+        help="The names in --files-from end in NUL, as `find -print0` writes them.",
+    ),
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Take only the files of a folder that match, such as '*.wav' or 'talks/**'. May be "
+        "repeated.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out the files and folders of a folder that match. May be repeated.",
+    ),
+)
+
+
+def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add FILE... and the options that name inputs; pass them as `inputs`, a list of `Input`."""
+
+    @functools.wraps(command)
+    def with_inputs(
+        *,
+        files: tuple[str, ...],
+        files_from: str | None,
+        is_null_separated: bool,
+        include: tuple[str, ...],
+        exclude: tuple[str, ...],
+        **options: Any,
+    ) -> Any:
+        from captoolkit.jobs.inputs import find_inputs
+
+        found = find_inputs(
+            files,
+            include=include,
+            exclude=exclude,
+            files_from=files_from,
+            is_null_separated=is_null_separated,
+        )
+        return command(inputs=found, **options)
+
+    return group(*_input_options)(with_inputs)
+
 
 output_folder = click.option(
     "-o",

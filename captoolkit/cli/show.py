@@ -30,6 +30,8 @@ def printable(text: str) -> str:
 
 def display_source(name: str) -> str:
     """Return an input's name for display: a path, or a URL without its secret parts."""
+    if name == "-":
+        return "standard input"
     from captoolkit.media.source import is_web_url, public_url
 
     try:
@@ -43,16 +45,6 @@ def display_path(path: str | Path) -> str:
     with contextlib.suppress(ValueError):
         return str(Path(path).relative_to(Path.cwd()))
     return str(path)
-
-
-def naming_path(name: str) -> Path:
-    """Return a path; its stem is the stem of the files that are made from the input."""
-    from captoolkit.media.source import is_web_url, stem_of
-
-    try:
-        return Path(f"{stem_of(name)}.url") if is_web_url(name) else Path(name)
-    except UsageError:  # reported when the input is opened
-        return Path("source")
 
 
 def print_line(text: str = "") -> None:

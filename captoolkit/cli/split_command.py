@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -13,9 +13,12 @@ from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.prepared_files import save_each
 from captoolkit.planning.options import CutMarks
 
+if TYPE_CHECKING:
+    from captoolkit.jobs.inputs import Input
+
 
 @click.command("split", short_help=COMMANDS["split"])
-@shared.files
+@shared.inputs
 @shared.output_folder
 @shared.lengths
 @click.option(
@@ -35,7 +38,7 @@ from captoolkit.planning.options import CutMarks
 @shared.as_json
 @shared.debug
 def command(
-    files: tuple[str, ...],
+    inputs: list[Input],
     out: Path,
     jobs: int | None,
     overwrite: bool,
@@ -54,5 +57,5 @@ def command(
 
     make = partial(split, **options)
     return save_each(
-        "split", files, make, out, jobs=jobs, overwrite=overwrite, as_json=as_json, debug=debug
+        "split", inputs, make, out, jobs=jobs, overwrite=overwrite, as_json=as_json, debug=debug
     )

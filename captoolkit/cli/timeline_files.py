@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from captoolkit.cli.show import display_path, naming_path, print_line, print_message
+from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.errors import InputError, UsageError
 from captoolkit.support import files
 from captoolkit.timeline import (
@@ -43,7 +43,8 @@ class TimelineFiles:
     Args:
         formats: names separated by commas; None: by the extension of `-o`, else JSON.
         out: the value of `-o`, None without it.
-        inputs: the names on the command line.
+        inputs: the paths of the inputs, which are never replaced.
+        stems: the beginning of the names of each input's files; may hold folders.
         overwrite: replace existing files, but never an input.
         embed_audio: embed the recording in the HTML page.
         **options: the options of `render`: `spread`, `frame_rate`.
@@ -58,6 +59,7 @@ class TimelineFiles:
         out: str | None,
         *,
         inputs: Sequence[str],
+        stems: Sequence[str],
         overwrite: bool,
         embed_audio: bool = False,
         **options: Unpack[FormatOptions],
@@ -88,8 +90,7 @@ class TimelineFiles:
             raise UsageError("-o - takes one input and one format", fix="name a folder for several")
         if out is not None and not self._is_single_file and Path(out).is_file():
             raise UsageError(f"{out} is a file", fix="several results need a folder")
-        stems = ("timeline" if name == STANDARD_INPUT else name for name in inputs)
-        self._stems = iter(files.distinct_stems(map(naming_path, stems)))
+        self._stems = iter(stems)
 
     def next_paths(self) -> Mapping[str, Path | None]:
         """Return the path of each format of the next input; None is standard output.

@@ -12,7 +12,7 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError, UsageError
@@ -52,6 +52,11 @@ class Input:
     def is_standard_input(self) -> bool:
         """Whether the recording is read from standard input."""
         return self.url == STANDARD_INPUT
+
+    @property
+    def stem(self) -> str:
+        """The name without folder and ending."""
+        return PurePosixPath(self.relative).stem
 
     def source(self) -> str | BinaryIO:
         """Return the source for the library: the path or URL, or the stream of standard input.

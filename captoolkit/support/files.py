@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from captoolkit.errors import OutputError, OutputExistsError
 from captoolkit.support import staging_folders
@@ -227,15 +227,15 @@ def disk_full(path: Path) -> OutputError:
     )
 
 
-def distinct_stems(paths: Iterable[Path]) -> list[str]:
-    """Return one stem for each path, with a number where two stems are alike.
+def distinct_stems(paths: Iterable[PurePath]) -> list[str]:
+    """Return one path without ending for each path, with a number where two are alike.
 
-    Stems that differ only in case, or in the encoding of an accent, are alike: some file systems do
+    Paths that differ only in case, or in the encoding of an accent, are alike: some file systems do
     not distinguish them.
 
     ```python
-    >>> distinct_stems([Path("a/talk.mkv"), Path("b/talk.wav"), Path("Talk")])
-    ['talk', 'talk-2', 'Talk-3']
+    >>> distinct_stems([Path("a/talk.mkv"), Path("b/talk.wav"), Path("b/Talk")])
+    ['a/talk', 'b/talk', 'b/Talk-2']
 
     ```
     """
@@ -243,10 +243,11 @@ def distinct_stems(paths: Iterable[Path]) -> list[str]:
     numbers: dict[str, int] = {}  # the last number by folded stem
     stems = []
     for path in paths:
-        stem, own = path.stem, _alike(path.stem)
+        plain = path.as_posix().removesuffix(path.suffix)
+        stem, own = plain, _alike(plain)
         while _alike(stem) in seen:
             numbers[own] = numbers.get(own, 1) + 1
-            stem = f"{path.stem}-{numbers[own]}"
+            stem = f"{plain}-{numbers[own]}"
         seen.add(_alike(stem))
         stems.append(stem)
     return stems

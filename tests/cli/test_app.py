@@ -101,24 +101,25 @@ NEW_COMMAND = '''
 import click
 
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.app import COMMANDS, run_inputs
 from captoolkit.cli.show import print_line
 
 
 @click.command("count", short_help=COMMANDS["count"])
-@shared.files
+@shared.inputs
 @shared.debug
-def command(files, debug):
+def command(inputs, debug):
     """Print the size of each FILE."""
     from pathlib import Path
     from captoolkit.errors import SourceNotFoundError
 
-    def count(name):
+    def count(item):
+        name = item.source()
         if not Path(name).exists():
             raise SourceNotFoundError("no such file", fix="check the name", path=name)
         print_line(str(Path(name).stat().st_size))
 
-    return run_each(files, count, debug=debug)
+    return run_inputs(inputs, count, debug=debug)
 '''
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.cli.show import display_path, display_source, naming_path, plural, print_error
+from captoolkit.cli.show import display_path, display_source, plural, print_error
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,6 @@ def test_a_path_inside_the_current_folder_is_relative(
     monkeypatch.chdir(tmp_path)
     assert display_path(tmp_path / "a" / "b.wav") == str(Path("a", "b.wav"))
     assert display_path(tmp_path.parent / "b.wav") == str(tmp_path.parent / "b.wav")
-
-
-def test_a_url_names_its_files_by_its_last_part() -> None:
-    """The stem of a URL is that of its path."""
-    assert naming_path("https://example.com/talks/night.wav?x=1").stem == "night"
-    assert naming_path("talks/night.wav").stem == "night"
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -229,11 +229,17 @@ def test_inputs_are_not_looked_at_where_nothing_would_be_replaced(tmp_path: Path
 @example(["\u00e9", "e\u0301", "E\u0301"])
 def test_names_are_distinct_on_any_file_system(stems: list[str]) -> None:
     """All names differ, also without case and with accents encoded in another way."""
-    paths = [Path("folder") / stem for stem in stems]
+    paths = [Path(stem) for stem in stems]
     made = files.distinct_stems(paths)
     for form in ("NFC", "NFD"):
         assert len({unicodedata.normalize(form, name).casefold() for name in made}) == len(paths)
     assert all(name.startswith(path.stem) for name, path in zip(made, paths, strict=True))
+
+
+def test_equal_names_in_different_folders_stay_as_they_are() -> None:
+    """The folder is part of the result, and only equal paths get a number."""
+    paths = [Path("a/talk.wav"), Path("b/talk.wav"), Path("b/Talk.mp3"), Path("b/talk.1.wav")]
+    assert files.distinct_stems(paths) == ["a/talk", "b/talk", "b/Talk-2", "b/talk.1"]
 
 
 @given(st.lists(STEMS, max_size=8, unique_by=lambda stem: unicodedata.normalize("NFD", stem[:1])))
