@@ -8,10 +8,11 @@ for entry in timeline.entries:
     print(entry.source_span.start_s, entry.text)
 ```
 
-The verbs are `probe`, `plan`, `prepare`, `split`, `caption`, `captions` and `acaption`; a
-`Conversation` asks a model questions about sound; `targets` lists the supported services; `render`
-and `parse` turn a timeline into text and back, `save` and `load` write and read it as a file,
-`page` makes an HTML page of it and its recording, and `embed` puts it into the media file.
+The verbs are `probe`, `plan`, `prepare`, `split`, `caption`, `captions`, `acaption` and, for many
+recordings, `caption_many`; a `Conversation` asks a model questions about sound; `targets` lists the
+supported services; `render` and `parse` turn a timeline into text and back, `save` and `load` write
+and read it as a file, `page` makes an HTML page of it and its recording, and `embed` puts it into
+the media file.
 
 The public names are those in `__all__` of this package, of `captoolkit.model`, `.events`,
 `.errors`, `.timeline`, `.captioners` and `.emulator`. Importing this package loads nothing else:
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from captoolkit.api.ask import Conversation, ConversationOptions
-    from captoolkit.api.caption import CaptionOptions, acaption, caption, captions
+    from captoolkit.api.asking_run import CaptionOptions
+    from captoolkit.api.caption import acaption, caption, caption_many, captions
     from captoolkit.api.embed import Embedded, embed
     from captoolkit.api.page import page
     from captoolkit.api.plan import plan
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from captoolkit.api.split import split
     from captoolkit.captioners import CaptionerOptions
     from captoolkit.dispatch.budget import Budget
+    from captoolkit.dispatch.caption_run import CaptionResult, CaptionRun
     from captoolkit.dispatch.captions import Captions
     from captoolkit.dispatch.retry import RetryPolicy
     from captoolkit.errors import (
@@ -66,6 +69,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Budget",
     "CaptionOptions",
+    "CaptionResult",
+    "CaptionRun",
     "CaptionerOptions",
     "Captions",
     "CaptoolkitError",
@@ -97,6 +102,7 @@ __all__ = [
     "UsageError",
     "acaption",
     "caption",
+    "caption_many",
     "captions",
     "embed",
     "load",
@@ -114,7 +120,9 @@ __all__ = [
 _ERRORS = "captoolkit.errors"
 _HOMES = {
     "Budget": "captoolkit.dispatch.budget",
-    "CaptionOptions": "captoolkit.api.caption",
+    "CaptionOptions": "captoolkit.api.asking_run",
+    "CaptionResult": "captoolkit.dispatch.caption_run",
+    "CaptionRun": "captoolkit.dispatch.caption_run",
     "CaptionerOptions": "captoolkit.captioners",
     "Captions": "captoolkit.dispatch.captions",
     "Clock": "captoolkit.support.cancel",
@@ -131,6 +139,7 @@ _HOMES = {
     "Timeline": "captoolkit.timeline",
     "acaption": "captoolkit.api.caption",
     "caption": "captoolkit.api.caption",
+    "caption_many": "captoolkit.api.caption",
     "captions": "captoolkit.api.caption",
     "embed": "captoolkit.api.embed",
     "load": "captoolkit.timeline",

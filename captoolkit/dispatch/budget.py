@@ -9,7 +9,8 @@ case stands. Answers from the ledger cost nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
@@ -85,6 +86,17 @@ def range_in(plan: Plan, price: Price | None) -> CostRange | None:
         if price and (cost.region, cost.currency) == (price.region, price.currency)
     )
     return next(found, None)
+
+
+def total_range(ranges: Sequence[CostRange]) -> CostRange:
+    """Return the sum of ranges of costs in one region and currency; there is at least one."""
+    mosts = [one.most for one in ranges]
+    known = [most for most in mosts if most is not None]
+    return replace(
+        ranges[0],
+        least=sum((one.least for one in ranges), Decimal(0)),
+        most=sum(known, Decimal(0)) if len(known) == len(mosts) else None,
+    )
 
 
 def cost_of(usage: Usage, price: Price | None) -> Cost | None:

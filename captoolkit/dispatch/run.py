@@ -224,16 +224,13 @@ class RecordingEntries:
         self._gate(EntryReady(path=path, entry=outcome.entry, recalled=outcome.recalled))
         return outcome.entry
 
-    def add_failed_rest(self, error: CaptoolkitError) -> Entry:
-        """Add a failed entry for the sound after the last finished segment."""
-        prepared = self._prepared
-        track, last = prepared.plan.track, prepared.segments[-1]
-        start = last.source_span.end_samples
-        span = Span(
-            start_samples=start,
-            end_samples=max(start + 1, track.duration_samples),
-            rate_hz=track.sample_rate_hz,
-        )
+    def add_failed_rest(self, error: CaptoolkitError) -> Entry | None:
+        """Add a failed entry for the sound after the last segment; None if there is none."""
+        track, last = self._prepared.plan.track, self._prepared.segments[-1]
+        start, end = last.source_span.end_samples, track.duration_samples
+        if start >= end:
+            return None
+        span = Span(start_samples=start, end_samples=end, rate_hz=track.sample_rate_hz)
         return self.add(failed(last.index + 1, span, error))
 
     def timeline(self) -> Timeline:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.api.caption import open_run
+from captoolkit.api.asking_run import open_run
 from captoolkit.captioners.base import Clip
 from captoolkit.dispatch.asker import Outcome
 from captoolkit.dispatch.ledger import IN_MEMORY

@@ -41,6 +41,9 @@ class Recorder:
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
+        self.most_at_once = 0  # the highest number of requests that were treated at one moment
+        self._at_once = 0
+        self._counting = threading.Lock()
         self.released = threading.Event()
         self._latest = threading.local()  # the request that a thread is treating
         self.pages: dict[str, Behaviour] = {}
@@ -61,8 +64,15 @@ class Recorder:
         seen = Seen(method=handler.command, path=handler.path, headers=headers, body=body)
         self.seen.append(seen)
         self._latest.seen = seen
-        with contextlib.suppress(OSError):  # the other side has left, as it should
-            self.pages.get(handler.path.partition("?")[0], self._behave)(handler)
+        with self._counting:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            with contextlib.suppress(OSError):  # the other side has left, as it should
+                self.pages.get(handler.path.partition("?")[0], self._behave)(handler)
+        finally:
+            with self._counting:
+                self._at_once -= 1
 
     def page(self, path: str, body: object, *, status: int = 200) -> None:
         """Answer at one path with bytes as they are, or with anything else as JSON."""
@@ -104,11 +114,23 @@ class Recorder:
         self._behave = behave
 
     def answer(
-        self, body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+        self,
+        body: object,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        after: Callable[[], object] | None = None,
     ) -> None:
-        """Answer with bytes as they are, or with anything else as JSON."""
+        """Answer with bytes as they are, or with anything else as JSON, once `after` returns."""
         raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-        self._behave = _answer(status, raw, {"Content-Type": "application/json", **(headers or {})})
+        answer = _answer(status, raw, {"Content-Type": "application/json", **(headers or {})})
+
+        def behave(handler: BaseHTTPRequestHandler) -> None:
+            if after is not None:
+                after()
+            answer(handler)
+
+        self._behave = behave
 
     def echo_authorization(self) -> None:
         """Refuse, repeating the key in body, headers and reason phrase."""

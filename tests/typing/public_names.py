@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -87,6 +88,26 @@ def caption_files(source: captoolkit.Source, options: captoolkit.CaptionOptions)
         for entry in entries:
             assert_type(entry, model.Entry)
         assert_type(entries.timeline(), captoolkit.Timeline)
+
+
+def caption_many_files(
+    sources: Sequence[Path], options: captoolkit.CaptionOptions
+) -> list[captoolkit.CaptionResult]:
+    """Use `caption_many`."""
+    captoolkit.caption_many((b"RIFF", "a.wav"), max_cost="5", jobs=2, on_event=events.ignore)
+    with captoolkit.caption_many(sources, captioner=Recogniser(), **options) as run:
+        assert_type(run, captoolkit.CaptionRun)
+        assert_type(run.plans(), tuple[model.Plan | captoolkit.CaptoolkitError, ...])
+        assert_type(run.cost_range(), model.CostRange | None)
+        for result in run:
+            assert_type(result, captoolkit.CaptionResult)
+            assert_type(result.index, int)
+            assert_type(result.timeline, captoolkit.Timeline | None)
+            assert_type(result.error, captoolkit.CaptoolkitError | None)
+            assert_type((result.asked, result.usage), tuple[int, model.Usage])
+            assert_type(result.cost, model.Cost | None)
+        assert_type((run.captioner, run.recalled), tuple[model.CaptionerInfo, int])
+        return list(run)
 
 
 async def caption_without_blocking(source: captoolkit.Source) -> captoolkit.Timeline:

@@ -1,0 +1,232 @@
+"""The captions of many recordings in one run: a result for each, in the order in which they finish.
+
+Rules: nothing starts before the first result or `plans` is requested. Each source has exactly one
+result, a timeline or an error, unless an error that every request would meet ends the run: then the
+recordings with a caption keep their timelines, and the iteration raises the error once, at its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from captoolkit.dispatch.budget import range_in, total_range
+from captoolkit.dispatch.preparers import PreparerPool, RunRecording
+from captoolkit.dispatch.run import AskingRun
+from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.model import CaptionerInfo, Cost, CostRange, Plan, Usage
+from captoolkit.support.cancel import Closing, StoppedError
+from captoolkit.timeline.value import Timeline
+
+if TYPE_CHECKING:
+    from captoolkit.media.source import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionResult:
+    """The result of one source: a timeline, or the error that prevented it.
+
+    Attributes:
+        index: the place of the source among the sources, from 0.
+        source: the source, as the caller gave it.
+        timeline: the captions; None if there is an `error`.
+        error: why there is no timeline; None if there is one. A timeline may have holes.
+        asked: the number of segments sent to the captioner in this run.
+        recalled: the number of answers from the ledger.
+        usage: the usage of this run's requests; the timeline has the usage of all answers.
+        cost: the cost of this run's requests; None if the price or the usage is unknown.
+    """
+
+    index: int
+    source: Source
+    timeline: Timeline | None = None
+    error: CaptoolkitError | None = None
+    asked: int = 0
+    recalled: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Cost | None = None
+
+
+class CaptionRun(Closing):
+    """The results of many sources, in the order in which they finish; iterate once.
+
+    A context manager. Closing it cancels the run: no further request is sent, and `close` does not
+    wait for answers in flight. Answers that arrive while the program runs are written to the
+    ledger, where the next run finds them. After a cancellation the iteration raises `UsageError`.
+
+    Attributes:
+        captioner: the captioner.
+        is_paid: whether the ledger records the answers, because they may cost money.
+        may_cost: whether the service is known to charge for its answers.
+    """
+
+    def __init__(self, run: AskingRun, preparers: PreparerPool) -> None:
+        self.captioner: CaptionerInfo = run.service.info
+        self.is_paid = run.is_paid
+        self.may_cost = run.may_cost
+        self._run = run
+        self._preparers = preparers
+        self._plans: tuple[Plan | CaptoolkitError, ...] | None = None
+        self._has_begun = False
+        self._is_complete = False
+        self._over = ""  # why there are no more results, unless all are there
+        self._finalizer = weakref.finalize(self, _abandon, preparers, run)
+        self._finalizer.atexit = False
+
+    def __iter__(self) -> Iterator[CaptionResult]:
+        """Yield a result for each source."""
+        return self
+
+    def __next__(self) -> CaptionResult:
+        """Return the next result.
+
+        Raises:
+            ServiceError: an error that every request would meet ended the run; raised after the
+                last result.
+            UsageError: the run was cancelled, or has failed before.
+            BaseException: `on_event` or the iterator of sources raised it.
+        """
+        if self._is_complete:
+            raise StopIteration
+        self._has_begun = True
+        self._preparers.start()
+        with self._ending_on_failure():
+            result = self._next_result()
+        if result is not None:
+            return result
+        self._is_complete = True
+        self.close()
+        if self._preparers.is_cut_short and self._run.error is not None:
+            raise self._run.error
+        raise StopIteration
+
+    @property
+    def asked(self) -> int:
+        """The number of segments sent to the captioner so far."""
+        return self._run.asked
+
+    @property
+    def recalled(self) -> int:
+        """The number of answers from the ledger so far."""
+        return self._run.recalled
+
+    @property
+    def usage(self) -> Usage:
+        """The usage of this run's requests so far."""
+        return self._run.usage
+
+    @property
+    def cost(self) -> Cost | None:
+        """The cost of this run's requests so far, None if the price or the usage is unknown."""
+        return self._run.cost
+
+    def plans(self) -> tuple[Plan | CaptoolkitError, ...]:
+        """Open all sources and return the plan of each, or the error that it will have as a result.
+
+        No segment is made and nothing is sent. All sources stay open, so this takes an iterable
+        that ends, and memory for each plan.
+
+        Raises:
+            UsageError: the first result was requested before; or the run was cancelled.
+            BaseException: the iterator of sources raised it.
+        """
+        if self._plans is None:
+            if self._has_begun:
+                raise UsageError("the captioning has begun", fix="request the plans first")
+            with self._ending_on_failure():
+                recordings = self._preparers.open_all()
+            self._plans = tuple(_plan_of(recording) for recording in recordings)
+        return self._plans
+
+    def cost_range(self) -> CostRange | None:
+        """Return the range of costs of all plans, None if no price is known; as `plans`."""
+        plans = [plan for plan in self.plans() if isinstance(plan, Plan)]
+        ranges = [range_in(plan, self._run.service.price) for plan in plans]
+        known = [one for one in ranges if one is not None]
+        return total_range(known) if known and len(known) == len(ranges) else None
+
+    def close(self) -> None:
+        """Cancel the remaining work; may be called twice, and from another thread."""
+        self._finalizer.detach()
+        if not self._is_complete:
+            self._run.stop.set()
+        try:
+            self._preparers.close()
+        finally:
+            if self._is_complete:
+                self._run.finish()
+            else:
+                self._run.close()
+
+    @contextlib.contextmanager
+    def _ending_on_failure(self) -> Iterator[None]:
+        """Refuse further work after a cancellation or a failure."""
+        if self._over:
+            raise UsageError(self._over, fix="begin another one")
+        try:
+            yield
+        except StoppedError:
+            self._over = "this captioning was cancelled"
+            raise UsageError(self._over, fix="begin another one") from None
+        except BaseException:
+            self._over = "this captioning has failed before"
+            raise
+
+    def _next_result(self) -> CaptionResult | None:
+        while (recording := self._preparers.next_ended()) is not None:
+            try:
+                result = self._result_of(recording)
+            finally:
+                self._preparers.release(recording)
+            if result is not None:
+                return result
+        return None
+
+    def _result_of(self, recording: RunRecording) -> CaptionResult | None:
+        """Return the result; None if only the error of the whole run prevented a caption."""
+        prepared, entries, error = recording.prepared, recording.entries, recording.error
+        if prepared is None or entries is None or (error is not None and not prepared.segments):
+            assert error is not None
+            if recording.is_halted:
+                self._preparers.is_cut_short = True
+                return None
+            return CaptionResult(index=recording.index, source=recording.source, error=error)
+        if recording.is_halted and not entries.has_caption:
+            self._preparers.is_cut_short = True
+            return None
+        timeline = None
+        try:
+            if error is not None:
+                entries.add_failed_rest(error)
+            timeline, error = entries.timeline(), None
+        except CaptoolkitError as failure:  # the source is gone
+            if failure is self._run.gate.error:
+                raise
+            error = failure
+        return CaptionResult(
+            index=recording.index,
+            source=recording.source,
+            timeline=timeline,
+            error=error,
+            asked=entries.asked,
+            recalled=entries.recalled,
+            usage=entries.usage,
+            cost=entries.cost,
+        )
+
+
+def _plan_of(recording: RunRecording) -> Plan | CaptoolkitError:
+    if recording.error is not None:
+        return recording.error
+    assert recording.prepared is not None
+    return recording.prepared.plan
+
+
+def _abandon(preparers: PreparerPool, run: AskingRun) -> None:
+    """End the work of an object that was dropped without `close`."""
+    run.stop.set()
+    preparers.close(wait_s=0.0)
+    run.finish(wait_s=0.0)

@@ -1,0 +1,323 @@
+"""The threads that prepare recordings for a run of asking, while others are asked about.
+
+Rules: a place in the run is reserved before each segment is made, so no more segments exist than
+the run allows. The number of open recordings is bounded by the same number: a slow consumer of
+results stops the threads. A recording that fails does not affect the others. After an error that
+every request would meet no further recording is begun. The threads are daemons.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from captoolkit.dispatch.asker import Outcome
+from captoolkit.dispatch.run import (
+    CLOSE_WAIT_S,
+    LAST_ANSWERS_S,
+    AskingRun,
+    RecordingEntries,
+    error_of_all,
+)
+from captoolkit.errors import CaptoolkitError
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.pipeline.segment import ReadySegment
+from captoolkit.support.cancel import TICK_S, StoppedError
+
+if TYPE_CHECKING:
+    from captoolkit.media.source import Source
+
+Open = Callable[["Source", int], Prepared]  # opens and plans a source, with its share of the jobs
+
+
+class RunRecording:
+    """One recording of a run.
+
+    Attributes:
+        index: its place among the sources, from 0.
+        source: the source, as the caller gave it.
+        prepared: its preparation; None before it is open, and if it could not be opened.
+        entries: its entries so far; None as long as `prepared` is.
+        error: the error that ended its preparation; None if there was none.
+        is_halted: whether it met the error that every other request would meet.
+    """
+
+    def __init__(self, index: int, source: Source) -> None:
+        self.index = index
+        self.source = source
+        self.prepared: Prepared | None = None
+        self.entries: RecordingEntries | None = None
+        self.error: CaptoolkitError | None = None
+        self.is_halted = False
+        self.pending = 1  # segments without an entry, and the preparation itself
+
+    def open(self, open_source: Open, jobs: int, run: AskingRun) -> None:
+        """Open and plan the source; an error of it is kept."""
+        try:
+            self.prepared = open_source(self.source, jobs)
+            self.entries = RecordingEntries(self.prepared, run)
+            run.refuse_small_budget(self.prepared.plan)
+        except CaptoolkitError as error:
+            self.error = error
+
+
+class PreparerPool:
+    """Threads that open recordings, make their segments and submit them to a run.
+
+    Args:
+        run: the run of asking.
+        sources: taken one after another, in the threads.
+        open_source: opens a source.
+        jobs: the number of threads, and of parallel jobs over all recordings.
+
+    Attributes:
+        failure: the first exception that ends the run: of the caller's `on_event`, of the iterator
+            of sources, or an error of captoolkit itself. None so far.
+        is_cut_short: whether recordings are left out after an error that every request would meet.
+    """
+
+    def __init__(
+        self, run: AskingRun, sources: Iterable[Source], *, open_source: Open, jobs: int
+    ) -> None:
+        self.failure: BaseException | None = None
+        self.is_cut_short = False
+        self._run = run
+        self._open_source = open_source
+        self._jobs = jobs
+        self._count = len(sources) if isinstance(sources, Sized) else None
+        self._threads_wanted = jobs if self._count is None else max(1, min(jobs, self._count))
+        self._limit = run.limit + self._threads_wanted
+        self._sources: Iterator[RunRecording] = (
+            RunRecording(index, source) for index, source in enumerate(sources)
+        )
+        self._changed = threading.Condition()
+        self._taking = threading.Lock()  # held while the caller's iterator runs
+        self._threads: list[threading.Thread] = []
+        self._open: dict[int, RunRecording] = {}
+        self._ended: deque[RunRecording] = deque()
+        self._is_planned = False
+        self._is_exhausted = False
+        self._closed = False
+
+    def open_all(self) -> list[RunRecording]:
+        """Open and plan all sources, before any segment is made; may be called before `start`.
+
+        Raises:
+            StoppedError: the run was cancelled.
+            BaseException: the iterator of sources raised it.
+        """
+        recordings = list(self._sources)
+        self._count = len(recordings)
+        self._sources = iter(recordings)
+        self._limit = len(recordings) + 1  # all are open already
+        self._is_planned = True
+        unopened = iter(recordings)
+
+        def open_each() -> None:
+            while not self._is_over and (recording := self._take(unopened)) is not None:
+                self._open_recording(recording)
+
+        threads = self._start_threads(open_each)
+        while any(thread.is_alive() for thread in threads):
+            threads[0].join(TICK_S)
+            threads = [thread for thread in threads if thread.is_alive()] or threads
+        self._raise_if_over()
+        self._threads.clear()
+        return recordings
+
+    def start(self) -> None:
+        """Start the threads, once."""
+        if not self._threads:
+            self._start_threads(self._prepare_each)
+
+    def next_ended(self) -> RunRecording | None:
+        """Wait for a recording whose entries are complete or that failed; None after the last one.
+
+        The caller calls `release` for it.
+
+        Raises:
+            StoppedError: the run was cancelled.
+            BaseException: the failure that ends the run.
+        """
+        halted_s: float | None = None
+        while True:
+            with self._changed:
+                self._raise_if_over()
+                if self._ended:
+                    return self._ended.popleft()
+                if self._is_exhausted and not self._open:
+                    return None
+                self._changed.wait(TICK_S)
+            if self._run.error is not None:
+                halted_s = halted_s or time.monotonic()
+                if time.monotonic() > halted_s + LAST_ANSWERS_S:
+                    self.is_cut_short = True
+                    return None
+
+    def release(self, recording: RunRecording) -> None:
+        """Close a recording, so that another one may be opened."""
+        try:
+            if recording.prepared is not None:
+                recording.prepared.close()
+        finally:
+            with self._changed:
+                self._open.pop(recording.index, None)
+                self._changed.notify_all()
+
+    def close(self, *, wait_s: float = CLOSE_WAIT_S) -> None:
+        """End the preparations and the threads; wait at most `wait_s`. May be called twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            recordings = list(self._open.values())
+        for recording in recordings:
+            if recording.prepared is not None:
+                recording.prepared.close()
+        if self._run.gate.is_inside:  # a thread to wait for may wait for this one
+            return
+        until_s = time.monotonic() + wait_s
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until_s - time.monotonic()))
+
+    # ------------------------------------------------------------------------- in the threads
+
+    @property
+    def _is_over(self) -> bool:
+        return self._closed or self._run.stop.is_set() or self.failure is not None
+
+    def _raise_if_over(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if self._is_over:
+            raise StoppedError
+
+    def _start_threads(self, work: Callable[[], None]) -> list[threading.Thread]:
+        self._threads = [
+            threading.Thread(target=work, name=f"captoolkit-prepare-{number}", daemon=True)
+            for number in range(self._threads_wanted)
+        ]
+        for thread in self._threads:
+            thread.start()
+        return list(self._threads)
+
+    def _take(self, recordings: Iterator[RunRecording]) -> RunRecording | None:
+        """Return the next recording; None after the last one, or after a failure."""
+        try:
+            with self._taking:
+                recording = next(recordings, None)
+                if recording is not None:
+                    with self._changed:
+                        self._open[recording.index] = recording
+                return recording
+        except BaseException as error:
+            self._fail(error)
+            return None
+
+    def _prepare_each(self) -> None:
+        """Prepare recordings until there are no more."""
+        while self._has_room():
+            recording = self._take(self._sources)
+            if recording is None:
+                break
+            if self._run.error is None:
+                self._prepare(recording)
+                continue
+            self.is_cut_short = True
+            self.release(recording)
+            if not self._is_planned:  # the caller's iterator may be endless
+                break
+        with self._changed:
+            self._is_exhausted = True
+            self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        """Wait until another recording may be opened; return False if the run is over."""
+        with self._changed:
+            while len(self._open) >= self._limit and not self._is_over:
+                self._changed.wait(TICK_S)
+            return not self._is_over
+
+    def _prepare(self, recording: RunRecording) -> None:
+        """Open a recording, make its segments and submit them."""
+        try:
+            if recording.prepared is None and recording.error is None:
+                self._open_recording(recording)
+            if recording.error is None and recording.prepared is not None:
+                self._submit_segments(recording, recording.prepared)
+        except StoppedError:
+            return
+        except CaptoolkitError as error:
+            if self._is_over or error is self._run.gate.error:
+                self._fail(error)
+                return
+            recording.error = error
+        except BaseException as error:
+            self._fail(error)
+            return
+        self._end_part(recording)
+
+    def _open_recording(self, recording: RunRecording) -> None:
+        remaining = self._threads_wanted
+        if self._count is not None:
+            remaining = min(remaining, self._count - recording.index)
+        recording.open(self._open_source, max(1, self._jobs // remaining), self._run)
+        if self._closed and recording.prepared is not None:
+            recording.prepared.close()
+
+    def _submit_segments(self, recording: RunRecording, prepared: Prepared) -> None:
+        segments = iter(prepared)
+        while True:
+            if self._run.error is not None:
+                recording.is_halted = True
+                raise self._run.error
+            self._run.reserve()
+            segment = None
+            try:
+                segment = next(segments, None)
+            finally:
+                if segment is None:
+                    self._run.give_back()
+            if segment is None:
+                return
+            with self._changed:
+                recording.pending += 1
+            outcome = self._run.submit_reserved(segment, path=prepared.plan.info.path)
+            outcome.add_done_callback(functools.partial(self._finish, recording, segment))
+
+    def _finish(
+        self, recording: RunRecording, segment: ReadySegment, future: Future[Outcome]
+    ) -> None:
+        """Remove a segment's file and add its entry. Runs in a thread of the worker pool."""
+        assert recording.prepared is not None
+        assert recording.entries is not None
+        try:
+            recording.prepared.discard(segment)
+            outcome = future.result()
+            recording.is_halted = recording.is_halted or error_of_all(outcome) is not None
+            recording.entries.add(outcome)
+        except StoppedError:
+            return
+        except BaseException as error:
+            self._fail(error)
+            return
+        self._end_part(recording)
+
+    def _end_part(self, recording: RunRecording) -> None:
+        """Count a finished segment, or the end of the preparation."""
+        with self._changed:
+            recording.pending -= 1
+            if not recording.pending:
+                self._ended.append(recording)
+                self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            if not self._is_over:
+                self.failure = error
+            self._changed.notify_all()

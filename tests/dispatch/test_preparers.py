@@ -1,0 +1,98 @@
+"""The threads that prepare recordings for a run of asking."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from captoolkit.api.asking_run import open_run
+from captoolkit.api.plan import read_request
+from captoolkit.api.prepare import open_prepared
+from captoolkit.dispatch.ledger import IN_MEMORY
+from captoolkit.dispatch.preparers import PreparerPool
+from captoolkit.dispatch.run import AskingRun
+from captoolkit.media.source import Source
+from captoolkit.pipeline.prepared import Prepared
+from captoolkit.support.cancel import StoppedError
+from tests.support.captioning import OwnCaptioner
+from tests.support.sound import tone, write_wav
+
+
+@pytest.fixture
+def run() -> Iterator[AskingRun]:
+    """A run with a captioner that names each file."""
+    captioner = OwnCaptioner(lambda clip: clip.path.name)
+    with open_run(captioner, ledger=IN_MEMORY, concurrency=1) as opened:
+        yield opened
+
+
+class Sources:
+    """Three recordings of a second, and the number of jobs with which each is opened."""
+
+    def __init__(self, folder: Path, run: AskingRun) -> None:
+        self.paths: list[Source] = [
+            write_wav(
+                folder / f"{n}.wav", tone(1, rate_hz=16_000, frequency_hz=200 + n), rate_hz=16_000
+            )
+            for n in range(3)
+        ]
+        self.jobs: dict[Source, int] = {}
+        self._run = run
+
+    def open(self, source: Source, jobs: int) -> Prepared:
+        """Open one of them."""
+        self.jobs[source] = jobs
+        return open_prepared(source, read_request(source, {}), jobs=jobs, on_event=self._run.gate)
+
+
+def test_files_share_the_jobs(tmp_path: Path, run: AskingRun) -> None:
+    """Each file gets its share of the jobs, and the last one gets all of them."""
+    sources = Sources(tmp_path, run)
+    pool = PreparerPool(run, sources.paths, open_source=sources.open, jobs=6)
+    pool.start()
+    indices = []
+    while (recording := pool.next_ended()) is not None:
+        indices.append(recording.index)
+        assert recording.entries is not None
+        assert recording.entries.has_caption
+        pool.release(recording)
+    assert sorted(indices) == [0, 1, 2]
+    assert [sources.jobs[path] for path in sources.paths] == [2, 3, 6]
+    pool.close()
+
+
+def test_opened_files_are_not_opened_again(tmp_path: Path, run: AskingRun) -> None:
+    """`open_all` opens each file once, and `start` continues with the same preparations."""
+    sources = Sources(tmp_path, run)
+    pool = PreparerPool(run, iter(sources.paths), open_source=sources.open, jobs=2)
+    opened = pool.open_all()
+    assert [recording.source for recording in opened] == sources.paths
+    sources.jobs.clear()
+    pool.start()
+    for _ in opened:
+        recording = pool.next_ended()
+        assert recording in opened
+        assert recording is not None
+        pool.release(recording)
+    assert pool.next_ended() is None
+    assert sources.jobs == {}
+    pool.close()
+
+
+def test_closing_closes_the_files_that_were_not_prepared(tmp_path: Path, run: AskingRun) -> None:
+    """Every file that is open is closed with the pool, and the pool refuses to go on."""
+    sources = Sources(tmp_path, run)
+    pool = PreparerPool(run, sources.paths, open_source=sources.open, jobs=1)
+    opened = pool.open_all()
+    pool.close()
+    for recording in opened:
+        assert recording.prepared is not None
+        with pytest.raises(ValueError, match="is closed"):
+            next(iter(recording.prepared))
+    with pytest.raises(StoppedError):
+        pool.next_ended()
+    names = [thread.name for thread in threading.enumerate()]
+    assert not any(name.startswith("captoolkit-prepare") for name in names)
