@@ -9,10 +9,10 @@ for entry in timeline.entries:
 ```
 
 The verbs are `probe`, `plan`, `prepare`, `split`, `caption`, `captions`, `acaption` and, for many
-recordings, `caption_many`; a `Conversation` asks a model questions about sound; `targets` lists the
-supported services; `render` and `parse` turn a timeline into text and back, `save` and `load` write
-and read it as a file, `page` makes an HTML page of it and its recording, and `embed` puts it into
-the media file.
+recordings, `caption_many`; `batch` applies a verb to any number of recordings, on one machine or
+many; a `Conversation` asks a model questions about sound; `targets` lists the supported services;
+`render` and `parse` turn a timeline into text and back, `save` and `load` write and read it as a
+file, `page` makes an HTML page of it and its recording, and `embed` puts it into the media file.
 
 The public names are those in `__all__` of this package, of `captoolkit.model`, `.events`,
 `.errors`, `.timeline`, `.captioners` and `.emulator`. Importing this package loads nothing else:
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
+    from captoolkit.jobs.batch import BatchOptions, batch
+    from captoolkit.jobs.summary import BatchSummary, FailureReason
     from captoolkit.media.source import Source
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.pipeline.segment import ReadySegment
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchOptions",
+    "BatchSummary",
     "Budget",
     "CaptionOptions",
     "CaptionResult",
@@ -78,6 +82,7 @@ __all__ = [
     "Conversation",
     "ConversationOptions",
     "Embedded",
+    "FailureReason",
     "FormatOptions",
     "InputError",
     "KeyMissingError",
@@ -101,6 +106,7 @@ __all__ = [
     "ToolTimeoutError",
     "UsageError",
     "acaption",
+    "batch",
     "caption",
     "caption_many",
     "captions",
@@ -119,6 +125,8 @@ __all__ = [
 
 _ERRORS = "captoolkit.errors"
 _HOMES = {
+    "BatchOptions": "captoolkit.jobs.batch",
+    "BatchSummary": "captoolkit.jobs.summary",
     "Budget": "captoolkit.dispatch.budget",
     "CaptionOptions": "captoolkit.api.asking_run",
     "CaptionResult": "captoolkit.dispatch.caption_run",
@@ -129,6 +137,7 @@ _HOMES = {
     "Conversation": "captoolkit.api.ask",
     "ConversationOptions": "captoolkit.api.ask",
     "Embedded": "captoolkit.api.embed",
+    "FailureReason": "captoolkit.jobs.summary",
     "FormatOptions": "captoolkit.timeline",
     "PlanOptions": "captoolkit.planning.options",
     "Prepared": "captoolkit.pipeline.prepared",
@@ -138,6 +147,7 @@ _HOMES = {
     "SplitOptions": "captoolkit.planning.options",
     "Timeline": "captoolkit.timeline",
     "acaption": "captoolkit.api.caption",
+    "batch": "captoolkit.jobs.batch",
     "caption": "captoolkit.api.caption",
     "caption_many": "captoolkit.api.caption",
     "captions": "captoolkit.api.caption",

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from captoolkit.model import Encoding, Entry, Plan, Segment
+from captoolkit.model import Cost, Encoding, Entry, Plan, Segment
 
 __all__ = [
+    "BatchProgressed",
     "EntryReady",
     "Event",
     "OnEvent",
@@ -103,8 +104,42 @@ class Warned:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgressed:
+    """The state of a batch, at most four times a second and at its end.
+
+    Attributes:
+        path: the place of the results.
+        total: the number of recordings to do; None while the listing is still being read.
+        done: the recordings of this run that are done, silent ones included.
+        failed: the recordings of this run that failed, are quarantined, or have holes.
+        kept: the recordings that an earlier run has done.
+        running: the tasks that are running.
+        waiting_segments: the segments that wait for an answer.
+        done_s: the length of the sound of all recordings that are done.
+        asked: the segments that were sent to the captioner.
+        recalled: the answers from the ledger.
+        spent: the cost of the requests so far; None where it is not known.
+        elapsed_s: the time since the start.
+    """
+
+    path: str
+    total: int | None
+    done: int
+    failed: int
+    kept: int
+    running: int
+    waiting_segments: int = 0
+    done_s: float = 0.0
+    asked: int = 0
+    recalled: int = 0
+    spent: Cost | None = None
+    elapsed_s: float = 0.0
+
+
 Event = (
-    Started
+    BatchProgressed
+    | Started
     | Progressed
     | SegmentReady
     | Replaced

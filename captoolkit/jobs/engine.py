@@ -21,7 +21,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,11 +35,12 @@ from captoolkit.support.keywords import count_cores
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+    Cluster = str | Client
+
 T = TypeVar("T")
 
 Report = Callable[[str], None]
 TaskFunction = Callable[[T, Report, threading.Event], Any]
-Cluster = "str | Client"
 
 REPORT_S = 1.0  # between two reports of a task
 CONNECT_S = 20  # the longest wait for a scheduler
@@ -76,12 +77,14 @@ class Finished:
         key: the key that it was submitted with.
         result: what its function returned.
         error: what its function raised.
+        worker: the address of the worker that ran it; empty if it is not known.
     """
 
     key: str
     ending: Ending
     result: Any = None
     error: BaseException | None = None
+    worker: str = ""
 
 
 class Engine(Closing):
@@ -90,10 +93,12 @@ class Engine(Closing):
     Attributes:
         name: a phrase for people, such as `2 workers on this machine`.
         dashboard_url: the address of the dashboard; None where there is none.
+        outlives_tasks: whether this process survives a task that ends its own process.
     """
 
     name: str
     dashboard_url: str | None = None
+    outlives_tasks = True
 
     @property
     @abstractmethod
@@ -123,8 +128,12 @@ class Engine(Closing):
     def end_task(self, key: str) -> None:
         """End a task, by force if need be; its end is never given by `take`."""
 
+    def refuse_worker(self, worker: str) -> bool:
+        """Send no further task to a worker; return whether there are others."""
+        return False
 
-def open_engine(cluster: str | Client = "local", *, memory_bytes: int | None = None) -> Engine:
+
+def open_engine(cluster: Cluster = "local", *, memory_bytes: int | None = None) -> Engine:
     """Return the engine that `cluster` names.
 
     Args:
@@ -170,6 +179,7 @@ class InProcessEngine(Engine):
     """Runs one task at a time, in a thread of this process; needs no library."""
 
     name = "this process"
+    outlives_tasks = False
 
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[tuple[str, Any, Any] | None] = queue.SimpleQueue()
@@ -260,6 +270,7 @@ class DaskEngine(Engine):
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._places: dict[str, tuple[str, float]] = {}
         self._workers: dict[str, str] = {}  # the worker of each task that has reported
+        self._refused: set[str] = set()
         self._slots, self._counted_s = 1, float("-inf")
         self._closed = False
         client.subscribe_topic(self._topic, self._receive)
@@ -281,7 +292,11 @@ class DaskEngine(Engine):
         own_key = f"{self._topic}-{key}-{number}"
         with self._cluster_errors():
             future = self._client.submit(
-                _run, function, task, key, self._topic, own_key, key=own_key, pure=False
+                _run,
+                *(function, task, key, self._topic, own_key),
+                key=own_key,
+                pure=False,
+                workers=self._accepted_workers() if self._refused else None,
             )
         self._futures[key] = future
         future.add_done_callback(lambda _: self._ended.put(key))
@@ -306,6 +321,7 @@ class DaskEngine(Engine):
             self._unbegun_deaths[key] = deaths + 1
             self.submit(key, *self._tasks[key])
             return None
+        finished = replace(finished, worker=self._workers.get(key, ""))
         self._forget(key)
         return finished
 
@@ -322,6 +338,15 @@ class DaskEngine(Engine):
                 future.cancel()
             if worker is not None:
                 self._client.restart_workers([worker], timeout=RESTART_S, raise_for_error=False)
+
+    def refuse_worker(self, worker: str) -> bool:
+        """Send no further task to a worker; return whether there are others."""
+        self._refused.add(worker)
+        return bool(worker and self._accepted_workers())
+
+    def _accepted_workers(self) -> list[str]:
+        with self._cluster_errors():
+            return [address for address in self._client.nthreads() if address not in self._refused]
 
     def close(self) -> None:
         """Cancel the unfinished tasks; end the cluster if it is embedded. May be called twice."""

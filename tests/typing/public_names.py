@@ -29,6 +29,29 @@ def sources() -> list[captoolkit.Source]:
 # ------------------------------------------------------------------------------- the verbs
 
 
+def batches(options: captoolkit.BatchOptions) -> captoolkit.FailureReason | None:
+    """Use `batch` on many recordings."""
+    summary = captoolkit.batch("prepare", ["talks", Path("a.wav")], out="ready", **options)
+    assert_type(summary, captoolkit.BatchSummary)
+    captoolkit.batch(
+        "caption",
+        ["s3://talks/**/*.wav"],
+        out="s3://captions",
+        cluster="tcp://scheduler:8786",
+        captioner="dashscope",
+        max_cost="5.00",
+        segment="30s",
+        shard="0/3",
+        redo="changed",
+        requests_per_minute=60,
+        file_timeout="10m",
+        on_event=print,
+    )
+    assert_type(summary.cost, model.Cost | None)
+    assert_type(summary.is_complete, bool)
+    return summary.reasons[0] if summary.reasons else None
+
+
 def prepare_files(source: captoolkit.Source, options: captoolkit.PlanOptions) -> None:
     """Use the verbs that make files."""
     assert_type(captoolkit.probe(source), model.MediaInfo)
@@ -192,6 +215,8 @@ def show(event: events.Event) -> None:
             print(wait_s, reason)
         case events.Warned(message=message):
             print(message)
+        case events.BatchProgressed(done=done, total=total):
+            print(done, total)
 
 
 HANDLER: events.OnEvent = show

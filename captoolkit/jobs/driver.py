@@ -1,0 +1,362 @@
+"""The driver of a batch: it hands chunks to an engine, keeps their rows, and isolates poison.
+
+Rules: a row is written as soon as the recordings of its chunk are done. A chunk that ended its
+worker is split to single recordings; a recording that does it `tries` times is quarantined, and so
+is one that takes longer than the time limit, by the driver's clock, that often. Deaths are counted
+in OUT, so a further run knows them. An engine that does not outlive its tasks gets the mark before
+the task begins, because this process may be the one that dies. A worker that cannot do any task
+(another ffmpeg) gets no further one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from captoolkit.errors import CaptoolkitError, OutputError, ToolError, UsageError
+from captoolkit.events import BatchProgressed, OnEvent, Warned
+from captoolkit.jobs.asking import Asking
+from captoolkit.jobs.base_store import Store
+from captoolkit.jobs.chunk_queue import ChunkQueue, Redo
+from captoolkit.jobs.chunks import Chunk, chunk_of, split_chunk
+from captoolkit.jobs.engine import Ending, Engine, Finished, Report
+from captoolkit.jobs.recipe import Recipe
+from captoolkit.jobs.rows import Row, RowStatus, failed_row, write_rows
+from captoolkit.jobs.summary import BatchSummary, Tally
+from captoolkit.jobs.work import Task, work_on
+from captoolkit.model import Usage
+from captoolkit.units import format_length
+
+TRIES = ".captoolkit/tries/"
+TURN_S = 0.2  # the longest wait for the end of a task, between two looks at the clock
+PROGRESS_S = 0.25
+ERRORS_OF_CHUNK = 2  # a chunk that could not be done as a whole is tried once more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSettings:
+    """How a batch treats faults.
+
+    Attributes:
+        tries: how often a recording may end its worker before it is quarantined.
+        file_timeout_s: the longest time for one recording on a worker.
+        max_failures: the run ends after more failures than this; None for no limit.
+        asks_on_worker: whether workers ask the captioner.
+        is_redo: whether results are made again even if OUT holds them.
+        retry_failed: whether deaths of earlier runs are forgotten.
+    """
+
+    tries: int = 2
+    file_timeout_s: float = 3600.0
+    max_failures: int | None = None
+    asks_on_worker: bool = True
+    is_redo: bool = False
+    retry_failed: bool = False
+
+
+def run_task(task: Task, report: Report, stop: threading.Event) -> list[Row]:
+    """Do the work of a task: the function that engines run."""
+    return work_on(task, report=report, stop=stop)
+
+
+def new_run_id() -> str:
+    """Return the name of a run; names sort in order of time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+class Driver:
+    """Runs a batch once.
+
+    Args:
+        store: OUT.
+        recipe: the verb and its options.
+        run_id: the name of the run.
+        engine: runs the tasks; the caller closes it.
+        chunks: the chunks to do.
+        settings: how faults are treated.
+        asking: asks about prepared segments; None if nothing is asked in this process.
+        on_event: receives `BatchProgressed` and `Warned`.
+        stop: ends the run when it is set.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        recipe: Recipe,
+        run_id: str,
+        engine: Engine,
+        chunks: ChunkQueue,
+        settings: DriverSettings,
+        asking: Asking | None,
+        on_event: OnEvent,
+        stop: threading.Event,
+    ) -> None:
+        self.run_id = run_id
+        self._store = store
+        self._recipe = recipe
+        self._engine = engine
+        self._chunks = chunks
+        self._settings = settings
+        self._asking = asking
+        self._on_event = on_event
+        self._stop = stop
+        self._tally = Tally()
+        self._begun_s = time.monotonic()
+        self._emitted_s = float("-inf")
+        self._retries: deque[Chunk] = deque()
+        self._running: dict[str, Chunk] = {}
+        self._errors: dict[str, int] = {}  # of whole chunks, by id
+        self._deaths = {} if settings.retry_failed else _read_deaths(store)
+        self._is_stopped = False
+
+    def run(self) -> BatchSummary:
+        """Do the chunks and return the summary.
+
+        Raises:
+            CaptoolkitError: OUT cannot be written, the listing cannot be read, the cluster is gone,
+                or the service refuses every request.
+        """
+        try:
+            while not self._is_over():
+                self._fill()
+                self._take_end()
+                self._end_late_tasks()
+                if self._asking is not None:
+                    for chunk, rows in self._asking.completed():
+                        self._keep(chunk, rows)
+                self._emit_progress()
+            self._emit_progress(is_last=True)
+            return self._summary()
+        finally:
+            for key in list(self._running):
+                self._unmark(key)
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left, or the run was stopped."""
+        if self._stop.is_set():
+            self._is_stopped = True
+        limit = self._settings.max_failures
+        if limit is not None and self._tally.failures > limit:
+            self._is_stopped = True
+        if self._is_stopped:
+            return True
+        if self._running or (self._asking is not None and self._asking.unanswered):
+            return False
+        return self._is_capped or (not self._retries and self._chunks.is_empty)
+
+    @property
+    def _is_capped(self) -> bool:
+        return self._asking is not None and self._asking.is_capped
+
+    # ------------------------------------------------------------------------------- chunks
+
+    def _fill(self) -> None:
+        """Submit chunks until the window is full."""
+        slots = self._engine.slots
+        window = slots + slots // 8
+        while len(self._running) < window and not self._is_capped:
+            if self._asking is not None and self._asking.is_full:
+                return
+            is_idle = not self._running and not self._retries
+            chunk = (
+                self._retries.popleft()
+                if self._retries
+                else self._chunks.take(timeout_s=TURN_S if is_idle else 0.0)
+            )
+            if chunk is None:
+                return
+            self._begin(chunk)
+
+    def _begin(self, chunk: Chunk) -> None:
+        """Submit a chunk, unless it has ended this process or its workers before."""
+        deaths = self._deaths.get(chunk.id, 0)
+        if deaths and len(chunk.inputs) > 1:
+            self._retries.extend(split_chunk(chunk))
+            return
+        if deaths >= self._settings.tries:
+            self._quarantine(chunk, "it ended its worker")
+            return
+        if not self._engine.outlives_tasks:
+            self._store.write_new(f"{TRIES}{chunk.id}-{deaths + 1}", b"")
+        task = Task(
+            chunk=chunk,
+            recipe=self._recipe,
+            out=self._store.url,
+            asks_on_worker=self._settings.asks_on_worker,
+            is_redo=self._settings.is_redo,
+            try_number=deaths + 1,
+        )
+        self._running[chunk.id] = chunk
+        self._engine.submit(chunk.id, run_task, task)
+
+    def _take_end(self) -> None:
+        """Wait for the end of a task, and for no longer than a turn."""
+        wait_s = TURN_S if self._running or self._asking is not None else 0.0
+        finished = self._engine.take(wait_s)
+        while finished is not None:
+            chunk = self._running.pop(finished.key)
+            if finished.ending is Ending.RETURNED:
+                self._unmark(chunk.id)
+                self._keep_prepared(chunk, finished.result)
+            elif finished.ending is Ending.DIED:
+                self._died(chunk, "it ended its worker")
+            else:
+                self._unmark(chunk.id)
+                self._failed(chunk, finished)
+            finished = self._engine.take(0.0)
+
+    def _end_late_tasks(self) -> None:
+        """End the tasks with a recording that takes longer than the limit."""
+        now_s = time.monotonic()
+        for key, (place, since_s) in self._engine.places().items():
+            chunk = self._running.get(key)
+            if chunk is None or now_s - since_s < self._settings.file_timeout_s:
+                continue
+            self._engine.end_task(key)
+            del self._running[key]
+            late = [each for each in chunk.inputs if each.id == place]
+            others = [each for each in chunk.inputs if each.id != place]
+            if late and others:
+                self._unmark(key)
+                self._retries.append(chunk_of(others, number=chunk.number))
+                chunk = chunk_of(late, number=chunk.number)
+            limit = format_length(self._settings.file_timeout_s)
+            self._died(chunk, f"it took longer than {limit}")
+
+    def _died(self, chunk: Chunk, problem: str) -> None:
+        """Count a death; try the recordings of the chunk again, one in each task."""
+        if len(chunk.inputs) > 1:
+            self._unmark(chunk.id)
+            self._retries.extend(split_chunk(chunk))
+            return
+        deaths = self._deaths[chunk.id] = self._deaths.get(chunk.id, 0) + 1
+        self._store.write_new(f"{TRIES}{chunk.id}-{deaths}", b"")
+        if deaths >= self._settings.tries:
+            self._quarantine(chunk, problem)
+        else:
+            self._retries.append(chunk)
+
+    def _quarantine(self, chunk: Chunk, problem: str) -> None:
+        """Write the row of a recording that is not tried again."""
+        deaths = self._deaths[chunk.id]
+        times = "once" if deaths == 1 else f"{deaths} times"
+        error = CaptoolkitError(
+            f"{problem} ({times})", fix="examine the recording, and pass --retry-failed"
+        )
+        row = failed_row(chunk.inputs[0], error, status=RowStatus.QUARANTINED)
+        self._keep(chunk, [dataclasses.replace(row, tries=deaths)])
+
+    def _failed(self, chunk: Chunk, finished: Finished) -> None:
+        """Try a chunk again after an error that concerns the whole of it, on another worker."""
+        error = finished.error
+        if isinstance(error, UsageError | ToolError | ImportError):
+            shown = CaptoolkitError(f"worker {finished.worker or 'in this process'}: {error}")
+            if not self._engine.refuse_worker(finished.worker):
+                raise error if isinstance(error, CaptoolkitError) else shown from error
+            self._on_event(Warned(path=self._store.url, message=f"{shown}; others go on"))
+            self._retries.appendleft(chunk)
+            return
+        count = self._errors[chunk.id] = self._errors.get(chunk.id, 0) + 1
+        if count < ERRORS_OF_CHUNK:
+            self._retries.append(chunk)
+            return
+        if isinstance(error, OutputError) and not self._tally.count:
+            raise error  # nothing can be written at all
+        if not isinstance(error, CaptoolkitError):
+            error = CaptoolkitError(f"{type(error).__name__}: {error}")
+        self._keep(chunk, [failed_row(each, error) for each in chunk.inputs])
+
+    # --------------------------------------------------------------------------------- rows
+
+    def _keep_prepared(self, chunk: Chunk, rows: list[Row]) -> None:
+        """Keep rows, or ask about their segments first."""
+        if self._asking is None:
+            self._keep(chunk, rows)
+            return
+        for complete, answered in self._asking.add(chunk, rows):
+            self._keep(complete, answered)
+
+    def _keep(self, chunk: Chunk, rows: Iterable[Row]) -> None:
+        """Write the rows of a chunk; then nothing of it is done again."""
+        kept = list(rows)
+        write_rows(self._store, self.run_id, chunk.id, kept)
+        if self._asking is not None:
+            self._asking.remove_segments(chunk, kept)
+        for row in kept:
+            self._tally.add(row)
+
+    def _unmark(self, chunk_id: str) -> None:
+        """Remove the mark of a task that did not end this process."""
+        if not self._engine.outlives_tasks:
+            self._store.remove(f"{TRIES}{chunk_id}-{self._deaths.get(chunk_id, 0) + 1}")
+
+    # ------------------------------------------------------------------------------ reports
+
+    def _emit_progress(self, *, is_last: bool = False) -> None:
+        now_s = time.monotonic()
+        if now_s - self._emitted_s < PROGRESS_S and not is_last:
+            return
+        self._emitted_s = now_s
+        run = self._asking.run if self._asking is not None else None
+        tally = self._tally
+        self._on_event(
+            BatchProgressed(
+                path=self._store.url,
+                total=self._chunks.total if self._chunks.is_read else None,
+                done=tally.done,
+                failed=tally.count - tally.done,
+                kept=self._chunks.selection.kept,
+                running=len(self._running),
+                waiting_segments=self._asking.unanswered if self._asking is not None else 0,
+                done_s=tally.duration_s,
+                asked=run.asked if run else 0,
+                recalled=run.recalled if run else 0,
+                spent=run.cost if run else None,
+                elapsed_s=now_s - self._begun_s,
+            )
+        )
+
+    def _summary(self) -> BatchSummary:
+        tally, selection = self._tally, self._chunks.selection
+        run = self._asking.run if self._asking is not None else None
+        return BatchSummary(
+            verb=self._recipe.verb,
+            out=self._store.url,
+            done=tally.statuses[RowStatus.DONE],
+            silent=tally.statuses[RowStatus.SILENT],
+            failed=tally.statuses[RowStatus.FAILED],
+            quarantined=tally.statuses[RowStatus.QUARANTINED],
+            holes=tally.statuses[RowStatus.HOLES],
+            kept=selection.kept,
+            changed=selection.changed if selection.redo is Redo.NONE else 0,
+            failed_before=selection.failed_before,
+            left=max(0, self._chunks.total - tally.count),
+            segments=tally.segments,
+            duration_s=tally.duration_s,
+            worker_s=tally.worker_s,
+            elapsed_s=time.monotonic() - self._begun_s,
+            asked=run.asked if run else 0,
+            recalled=run.recalled if run else 0,
+            usage=run.usage if run else Usage(),
+            cost=run.cost if run else None,
+            is_capped=self._is_capped,
+            is_stopped=self._is_stopped,
+            reasons=tally.reasons,
+        )
+
+
+def _read_deaths(store: Store) -> dict[str, int]:
+    """Return how often each chunk ended its worker, by its id, as earlier runs have noted."""
+    deaths: dict[str, int] = {}
+    for file in store.list(TRIES):
+        chunk_id, _, number = file.name.removeprefix(TRIES).rpartition("-")
+        if number.isdigit():
+            deaths[chunk_id] = max(deaths.get(chunk_id, 0), int(number))
+    return deaths

@@ -1,0 +1,286 @@
+"""Tests of `batch` in this process: options, resume, captions from a service."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import captoolkit
+from captoolkit import events
+from captoolkit.emulator import Emulator
+from captoolkit.errors import KeyMissingError, UsageError
+from captoolkit.jobs.rows import RowStatus, read_rows
+from captoolkit.jobs.store import open_store
+from tests.support.tones import write_tone, write_tones
+
+KEY = "sk-a-key-that-nothing-may-show"
+
+
+def run(verb: Any, inputs: Path, out: Path, **options: Any) -> captoolkit.BatchSummary:
+    """Run a batch in this process."""
+    return captoolkit.batch(verb, [inputs], out=out, **{"cluster": "none", **options})
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    """Return the results in a folder, without the state of the job."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and ".captoolkit" not in path.parts
+    }
+
+
+def test_a_batch_does_each_recording_and_a_second_run_does_none(tmp_path: Path) -> None:
+    """Good recordings are done, a bad one is a row, and the same call again keeps them all."""
+    write_tones(tmp_path / "in", 3)
+    (tmp_path / "in" / "bad.wav").write_bytes(b"no media")
+    seen: list[events.Event] = []
+    first = run("prepare", tmp_path / "in", tmp_path / "out", on_event=seen.append)
+    assert (first.done, first.failed, first.segments) == (3, 1, 3)
+    assert not first.is_complete
+    assert first.reasons[0].error_class == "NotMediaError"
+    assert first.reasons[0].example == "bad.wav"
+    last = seen[-1]
+    assert isinstance(last, events.BatchProgressed)
+    assert (last.total, last.done, last.failed) == (4, 3, 1)
+    before = files_of(tmp_path / "out")
+    second = run("prepare", tmp_path / "in", tmp_path / "out")
+    assert (second.done, second.kept, second.failed_before) == (0, 3, 1)
+    assert files_of(tmp_path / "out") == before
+
+
+def test_failed_recordings_are_tried_again_on_request(tmp_path: Path) -> None:
+    """`retry_failed` does them again, and then the batch is complete."""
+    bad = tmp_path / "in" / "a.wav"
+    bad.parent.mkdir()
+    bad.write_bytes(b"no media")
+    assert run("probe", tmp_path / "in", tmp_path / "out").failed == 1
+    write_tone(bad, 1)
+    again = run("probe", tmp_path / "in", tmp_path / "out", retry_failed=True, redo="changed")
+    assert again.done == 1
+    assert again.is_complete
+    assert [row.status for row in read_rows(open_store(str(tmp_path / "out")))] == [RowStatus.DONE]
+
+
+def test_a_changed_recording_is_named_and_done_again_on_request(tmp_path: Path) -> None:
+    """Without `redo` its results stay; with `changed` they are made again, and only they."""
+    first, _ = write_tones(tmp_path / "in", 2)
+    run("prepare", tmp_path / "in", tmp_path / "out")
+    before = files_of(tmp_path / "out")
+    write_tone(first, 7, seconds=2)
+    kept = run("prepare", tmp_path / "in", tmp_path / "out")
+    assert (kept.changed, kept.kept, kept.is_complete) == (1, 1, False)
+    assert files_of(tmp_path / "out") == before
+    redone = run("prepare", tmp_path / "in", tmp_path / "out", redo="changed")
+    assert (redone.done, redone.kept, redone.is_complete) == (1, 1, True)
+    after = files_of(tmp_path / "out")
+    assert after["t000/t000.001.wav"] != before["t000/t000.001.wav"]
+    assert after["t001/t001.001.wav"] == before["t001/t001.001.wav"]
+
+
+def test_the_identity_of_content_sees_a_change_that_keeps_size_and_time(tmp_path: Path) -> None:
+    """With `identity='content'` each recording is read and compared by its hash."""
+    path = write_tone(tmp_path / "in" / "a.wav", 1)
+    run("prepare", tmp_path / "in", tmp_path / "out")
+    before = files_of(tmp_path / "out")
+    status = path.stat()
+    write_tone(path, 2)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run("prepare", tmp_path / "in", tmp_path / "out").kept == 1
+    assert files_of(tmp_path / "out") == before
+    assert run("prepare", tmp_path / "in", tmp_path / "out", identity="content").done == 1
+    assert files_of(tmp_path / "out") != before
+
+
+def test_another_recipe_in_one_place_is_wrong_usage(tmp_path: Path) -> None:
+    """The message names the option that differs, and nothing changes."""
+    write_tones(tmp_path / "in", 1)
+    run("prepare", tmp_path / "in", tmp_path / "out")
+    with pytest.raises(UsageError, match="segment is not given there and 5s here"):
+        run("prepare", tmp_path / "in", tmp_path / "out", segment="5s")
+
+
+def test_shards_together_are_the_whole(tmp_path: Path) -> None:
+    """Three shards into one place give the bytes of one run."""
+    write_tones(tmp_path / "in", 7)
+    run("prepare", tmp_path / "in", tmp_path / "whole")
+    done = [
+        run("prepare", tmp_path / "in", tmp_path / "parts", shard=f"{number}/3").done
+        for number in range(3)
+    ]
+    assert sum(done) == 7
+    assert files_of(tmp_path / "parts") == files_of(tmp_path / "whole")
+
+
+def test_too_many_failures_end_the_run(tmp_path: Path) -> None:
+    """`max_failures` stops a run in which something is wrong with everything."""
+    for number in range(3):
+        (tmp_path / f"in{number}").mkdir()
+        (tmp_path / f"in{number}" / "bad.wav").write_bytes(b"no media")
+    summary = captoolkit.batch(
+        "probe",
+        [tmp_path / f"in{number}" for number in range(3)],
+        out=tmp_path / "out",
+        cluster="none",
+        max_failures=0,
+    )
+    assert summary.is_stopped
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "words"),
+    [
+        ("transcribe", {}, "verb=transcribe is not known"),
+        ("probe", {"segment": "5s"}, "batch probe takes no segment"),
+        ("split", {"format": "mp3"}, "batch split takes no format"),
+        ("prepare", {"bit_rate": "1k", "format": "wav"}, "does nothing for WAV"),
+        ("prepare", {"redo": "some"}, "redo='some' is not known"),
+        ("prepare", {"shard": "3/3"}, "shard=3/3"),
+        ("prepare", {"tries": 0}, "tries=0 must be a whole number, at least 1"),
+        ("prepare", {"layout": "zip"}, "layout=zip is not known"),
+        ("prepare", {"requests_per_minute": 0}, "must be more than 0"),
+        ("caption", {"captioner": "whisper"}, "whisper"),
+    ],
+)
+def test_an_invalid_option_is_found_before_anything_is_read(
+    tmp_path: Path, verb: str, options: dict[str, Any], words: str
+) -> None:
+    """No folder is made for the results of a call that cannot work."""
+    with pytest.raises(UsageError, match=words):
+        run(verb, tmp_path / "missing", tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_option_is_a_type_error(tmp_path: Path) -> None:
+    """The message suggests the option that was meant."""
+    with pytest.raises(TypeError, match="did you mean 'max_cost'"):
+        run("caption", tmp_path, tmp_path / "out", max_cots=1)
+
+
+# ---------------------------------------------------------------------------------- captions
+
+
+def test_a_local_captioner_writes_timelines(tmp_path: Path) -> None:
+    """The worker asks it, and the rows hold the texts."""
+    write_tones(tmp_path / "in", 2)
+    summary = run("caption", tmp_path / "in", tmp_path / "out")
+    assert (summary.done, summary.asked) == (2, 0)
+    assert set(files_of(tmp_path / "out")) == {
+        "t000/t000.timeline.json",
+        "t001/t001.timeline.json",
+    }
+    for row in read_rows(open_store(str(tmp_path / "out"))):
+        assert row.segments[0].text
+
+
+def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
+    """This process asks; the segments are removed, and a second run asks nothing."""
+    write_tones(tmp_path / "in", 3, seconds=4)
+    with Emulator() as emulator:
+        options: dict[str, Any] = {
+            "captioner": "dashscope",
+            "base_url": emulator.native_url,
+            "region": "singapore",
+            "api_key": KEY,
+            "segment": "2s",
+            "ledger": tmp_path / "ledger.sqlite3",
+            "max_cost": "1.00",
+        }
+        summary = run("caption", tmp_path / "in", tmp_path / "out", **options)
+        assert (summary.done, summary.segments, summary.asked) == (3, 6, 6)
+        assert summary.cost is not None
+        assert summary.cost.amount > 0
+        again = run("caption", tmp_path / "in", tmp_path / "out", **options)
+        assert (again.kept, again.asked) == (3, 0)
+        assert len(emulator.requests) == 6
+        assert len({request.audio_sha256 for request in emulator.requests}) == 6
+    assert set(files_of(tmp_path / "out")) == {f"t00{n}/t00{n}.timeline.json" for n in range(3)}
+    timeline = json.loads((tmp_path / "out" / "t000" / "t000.timeline.json").read_text("utf-8"))
+    assert [entry["status"] for entry in timeline["entries"]] == ["ok", "ok"]
+    for path in (tmp_path / "out").rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes()
+
+
+def test_a_cap_leaves_holes_that_the_next_run_fills(tmp_path: Path) -> None:
+    """The budget ends the run in time; with a larger one only the rest is asked."""
+    write_tones(tmp_path / "in", 6, seconds=2)
+    with Emulator() as emulator:
+        options: dict[str, Any] = {
+            "captioner": "dashscope",
+            "base_url": emulator.native_url,
+            "region": "singapore",
+            "api_key": KEY,
+            "ledger": tmp_path / "ledger.sqlite3",
+            "concurrency": 1,
+        }
+        capped = run("caption", tmp_path / "in", tmp_path / "out", max_cost="0.101", **options)
+        assert capped.is_capped
+        assert not capped.is_complete
+        asked = len(emulator.requests)
+        assert 0 < asked < 6
+        rest = run("caption", tmp_path / "in", tmp_path / "out", max_cost="5", **options)
+        assert rest.is_complete
+        assert len(emulator.requests) == 6
+
+
+def test_a_budget_below_one_request_is_wrong_usage(tmp_path: Path) -> None:
+    """Nothing is prepared for a run that could not send a single request."""
+    with Emulator() as emulator, pytest.raises(UsageError, match="is too small"):
+        run(
+            "caption",
+            tmp_path / "missing",
+            tmp_path / "out",
+            captioner="dashscope",
+            base_url=emulator.native_url,
+            region="singapore",
+            api_key=KEY,
+            ledger=":memory:",
+            max_cost="0.0001",
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_key_ends_the_run_with_one_error(tmp_path: Path) -> None:
+    """No row is written, so nothing has to be tried again by hand."""
+    write_tones(tmp_path / "in", 2)
+    with Emulator(faults=["key"]) as emulator, pytest.raises(captoolkit.ServiceError):
+        run(
+            "caption",
+            tmp_path / "in",
+            tmp_path / "out",
+            captioner="dashscope",
+            base_url=emulator.native_url,
+            api_key=KEY,
+            ledger=tmp_path / "ledger.sqlite3",
+        )
+    assert not list(read_rows(open_store(str(tmp_path / "out"))))
+
+
+def test_workers_do_not_ask_where_answers_cost_money(tmp_path: Path) -> None:
+    """`asks_on='workers'` is refused for a service with prices."""
+    with Emulator() as emulator, pytest.raises(UsageError, match="cost nothing"):
+        run(
+            "caption",
+            tmp_path / "in",
+            tmp_path / "out",
+            captioner="dashscope",
+            base_url=emulator.native_url,
+            region="singapore",
+            api_key=KEY,
+            ledger=":memory:",
+            asks_on="workers",
+        )
+
+
+def test_a_missing_key_is_found_before_the_listing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is prepared for a service that cannot be asked."""
+    monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
+    with pytest.raises(KeyMissingError):
+        run("caption", tmp_path / "missing", tmp_path / "out", captioner="dashscope")
+    assert not (tmp_path / "out").exists()
