@@ -219,6 +219,28 @@ def format_size(size_bytes: int) -> str:
     raise AssertionError
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)(i?)B?")
+
+
+def parse_size(text: str) -> int:
+    """Return a size in bytes: `10MB` is 10,000,000, `10MiB` is 10,485,760.
+
+    ```python
+    >>> parse_size("1.5GB"), parse_size("10MiB"), parse_size("4096")
+    (1500000000, 10485760, 4096)
+
+    ```
+
+    Raises:
+        UsageError: it is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise UsageError(f"{text!r} is not a size", fix="write one such as 2GB or 500MiB")
+    unit = (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " ")
+    return int(Fraction(match[1]) * unit)
+
+
 def base64_length(size_bytes: int) -> int:
     """Return the characters of `size_bytes` as Base64 text, padding included.
 

@@ -88,6 +88,19 @@ def commands() -> Iterator[str]:
         yield help_of(name, command)
         yield "```"
         yield ""
+        if isinstance(command, click.Group):
+            yield from subcommands(name, command)
+
+
+def subcommands(name: str, group: click.Group) -> Iterator[str]:
+    """Yield one section per command of a group with its help."""
+    for own, command in sorted(group.commands.items()):
+        yield f"### captoolkit {name} {own}"
+        yield ""
+        yield "```text"
+        yield help_of(f"{name} {own}", command)
+        yield "```"
+        yield ""
 
 
 def help_of(name: str, command: click.Command) -> str:

@@ -46,6 +46,7 @@ DEFAULT_SILENCE = f"{SKIP_SILENCE}=10s"
 
 COMMANDS = {
     "ask": "Ask a model questions about a file, in one conversation.",
+    "batch": "Do many recordings, on one machine or many.",
     "caption": "Caption files and write their timelines.",
     "doctor": "Check ffmpeg, the key, folders and versions.",
     "emulate": "Emulate the services on this machine, free of charge.",

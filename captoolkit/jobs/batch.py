@@ -8,9 +8,10 @@ decide the results; the others may differ between runs on one OUT.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -23,6 +24,7 @@ from captoolkit.api.plan import read_request
 from captoolkit.captioners.base import Captioner, CaptionerOptions, ServiceOptions
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER, row_of
 from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
+from captoolkit.dispatch.ledger import IN_MEMORY
 from captoolkit.dispatch.run import LAST_ANSWERS_S, AskingRun
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
@@ -31,6 +33,8 @@ from captoolkit.jobs.base_store import Store
 from captoolkit.jobs.chunk_queue import ChunkQueue, Redo, Selection
 from captoolkit.jobs.driver import Driver, DriverSettings, new_run_id
 from captoolkit.jobs.engine import open_engine
+from captoolkit.jobs.forecast import Forecast, forecast
+from captoolkit.jobs.inputs import Input
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.listings import list_inputs, parse_shard, slurm_shard
 from captoolkit.jobs.recipe import Layout, Recipe, open_job
@@ -38,13 +42,17 @@ from captoolkit.jobs.rows import RowIndex, read_rows
 from captoolkit.jobs.store import open_store
 from captoolkit.jobs.summary import BatchSummary
 from captoolkit.planning.options import (
+    MAX_DURATION_S,
     DeliveryOptions,
     Length,
     PlanOptions,
     SegmentOptions,
     SplitOptions,
+    parse_plan_options,
     parse_split_options,
 )
+from captoolkit.services import catalogue
+from captoolkit.support.cancel import TICK_S
 from captoolkit.support.keywords import documents, refuse_unknown_names, require_type
 from captoolkit.units import parse_duration
 
@@ -61,6 +69,8 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
     Attributes:
         include: patterns of the files that a search takes, such as `*.wav`.
         exclude: patterns of files and folders that a search leaves out.
+        files_from: a file that lists further names, one a line; `-` is standard input.
+        is_null_separated: the names in `files_from` end in NUL instead of a line break.
         column: the column of manifests that holds the path or URL; None finds it by its name.
         limit: the number of recordings after which the listing ends.
         shard: `I/N`: only shard I of N, from 0; None takes it from the variables of a SLURM job
@@ -87,6 +97,8 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
 
     include: Sequence[str]
     exclude: Sequence[str]
+    files_from: str | None
+    is_null_separated: bool
     column: str | None
     limit: int | None
     shard: str | None
@@ -124,6 +136,16 @@ OF_VERB: Mapping[str, frozenset[str]] = {
     "caption": frozenset([*PlanOptions.__annotations__, *CaptionerOptions.__annotations__]),
 }
 OF_VERBS = frozenset().union(*OF_VERB.values())
+# Values that say what leaving the option out says; a recipe holds none of them.
+DEFAULTS: Mapping[str, Any] = {
+    "target": catalogue.DEFAULT_TARGET,
+    "via": "base64",
+    "format": "auto",
+    "quality": "auto",
+    "effort": "fast",
+    "max_duration": MAX_DURATION_S,
+    "exact": False,
+}
 RUN_OPTIONS = ("concurrency", "max_cost", "ledger", "stop")
 
 
@@ -210,7 +232,71 @@ def batch(
             on_event=on_event,
             stop=stop,
         )
-        return driver.run()
+        try:
+            return driver.run()
+        except BaseException:
+            stop.set()  # answers in flight are not waited for
+            raise
+
+
+def forecast_batch(
+    verb: BatchVerb,
+    inputs: Iterable[str | os.PathLike[str]],
+    *,
+    out: str | os.PathLike[str],
+    workers: int,
+    captioner: str | Captioner = DEFAULT_CAPTIONER,
+    **options: Unpack[BatchOptions],
+) -> Forecast:
+    """Return the forecast of a batch; write nothing and ask nothing.
+
+    Args:
+        verb: as for `batch`.
+        inputs: as for `batch`.
+        out: as for `batch`; recordings that it has already are not counted.
+        workers: the number of workers.
+        captioner: as for `batch`.
+        **options: `BatchOptions`.
+
+    Raises:
+        UsageError, InputError, KeyMissingError: as `batch`.
+    """
+    settings = read_settings(verb, options, captioner=captioner)
+    with contextlib.ExitStack() as resources:
+        run = None
+        if verb == "caption" and not settings.driver.asks_on_worker:
+            asking_options = {**options, "ledger": IN_MEMORY}
+            run = resources.enter_context(
+                open_asking(captioner, cast("BatchOptions", asking_options), threading.Event())
+            )
+        recipe_of(verb, options, captioner=captioner, run=run)
+        chunks = resources.enter_context(
+            ChunkQueue(
+                settings.listing([os.fspath(each) for each in inputs]),
+                verb,
+                index=RowIndex(read_rows(open_store(os.fspath(out)))),
+                selection=settings.selection,
+            )
+        )
+        is_asked = run is not None
+        own = parse_plan_options(cast("PlanOptions", options)) if verb != "probe" else None
+        return dataclasses.replace(
+            forecast(
+                _inputs_of(chunks),
+                "prepare" if is_asked else verb,
+                cores=workers,
+                service=run.service if run is not None else None,
+                segment_s=own.segment_s if own else None,
+                max_segment_s=own.max_segment_s if own else None,
+            ),
+            kept=settings.selection.kept,
+        )
+
+
+def _inputs_of(chunks: ChunkQueue) -> Iterator[Input]:
+    while not chunks.is_empty:
+        chunk = chunks.take(timeout_s=TICK_S)
+        yield from chunk.inputs if chunk is not None else ()
 
 
 def open_asking(
@@ -261,7 +347,7 @@ def recipe_of(
     own: dict[str, Any] = {
         name: value
         for name, value in options.items()
-        if name in OF_VERB[verb] and value is not None
+        if name in OF_VERB[verb] and value is not None and value != DEFAULTS.get(name)
     }
     if verb == "caption":
         own["captioner"] = captioner if isinstance(captioner, str) else captioner.info.name
@@ -367,6 +453,8 @@ def read_settings(
         listing_options={
             "include": options.get("include", ()),
             "exclude": options.get("exclude", ()),
+            "files_from": options.get("files_from"),
+            "is_null_separated": options.get("is_null_separated", False),
             "column": options.get("column"),
             "limit": options.get("limit"),
             "shard": None if is_tar else parsed,

@@ -1,0 +1,475 @@
+"""`captoolkit batch`: a verb over many recordings, and the state and the rows of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from captoolkit.cli import shared_options as shared
+from captoolkit.cli.app import COMMANDS, FAILED
+from captoolkit.cli.show import plural, print_json, print_line, print_message, print_table
+from captoolkit.errors import CaptoolkitError
+from captoolkit.units import format_length, parse_size
+
+if TYPE_CHECKING:
+    from captoolkit.jobs.batch import BatchVerb
+    from captoolkit.jobs.forecast import Forecast
+    from captoolkit.jobs.summary import BatchSummary
+
+MOST_REASONS = 5  # that the summary shows
+ROUNDED_S = 3600
+
+LIMITS = {
+    "cores": "the cores",
+    "requests": "the requests a minute",
+    "tokens": "the tokens a minute",
+}
+
+
+@click.group("batch", short_help=COMMANDS["batch"])
+def command() -> None:
+    """Probe, prepare, split or caption many recordings, on one machine or many.
+
+    Each recording gets a row in OUT. The same command again does the recordings that are left: a
+    killed run loses nothing that is finished, and pays for nothing twice. A recording that ends its
+    worker, or takes too long, is tried again alone and then quarantined; the others go on.
+
+    Exit status: 0 all recordings are done; 1 some failed, are quarantined or have holes, or the
+    budget was reached; 2 wrong usage, or OUT holds the results of other options; 130 interrupted.
+    """
+
+
+_run_options = shared.group(
+    click.argument("names", metavar="INPUT...", nargs=-1),
+    click.option(
+        "-o",
+        "out",
+        required=True,
+        metavar="OUT",
+        help="The folder or URL of the results, such as s3://bucket/ready; it is created if "
+        "necessary.",
+    ),
+    click.option(
+        "--cluster",
+        default="local",
+        show_default=True,
+        metavar="NAME",
+        help="Where the work is done: local (a process for each core), local:N, none (this "
+        "process), tcp://HOST:8786 (a Dask scheduler), or the path of its scheduler file.",
+    ),
+    click.option(
+        "--files-from",
+        metavar="FILE",
+        help="Read further names from this file, one a line; - is standard input.",
+    ),
+    click.option(
+        "-0",
+        "--null",
+        "is_null_separated",
+        is_flag=True,
+        help="The names in --files-from end in NUL.",
+    ),
+    click.option(
+        "--include", multiple=True, metavar="GLOB", help="Take only the files that match."
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out what matches."),
+    click.option(
+        "--column",
+        metavar="NAME",
+        help="The column of manifests with the path or URL.  [default: found by its name]",
+    ),
+    click.option(
+        "--limit", type=shared.WholeNumber(1), metavar="N", help="Stop after N recordings."
+    ),
+    click.option(
+        "--shard",
+        metavar="I/N",
+        help="Do only shard I of N, from 0; needs no cluster.  [default: from "
+        "SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT, if they are set]",
+    ),
+    click.option(
+        "--identity",
+        type=click.Choice(("version", "content")),
+        default="version",
+        show_default=True,
+        help="When a recording is the same: by size and etag or time of change, or by its bytes.",
+    ),
+    click.option(
+        "--redo",
+        type=click.Choice(("changed", "all")),
+        help="Do changed, or all, finished recordings again.",
+    ),
+    click.option(
+        "--retry-failed", is_flag=True, help="Try failed and quarantined recordings again."
+    ),
+    click.option(
+        "--tries",
+        type=shared.WholeNumber(1),
+        default=2,
+        show_default=True,
+        metavar="N",
+        help="Quarantine a recording that has ended its worker N times.",
+    ),
+    click.option(
+        "--file-timeout",
+        default="1h",
+        show_default=True,
+        metavar="LENGTH",
+        help="The longest time for one recording on a worker.",
+    ),
+    click.option(
+        "--worker-memory",
+        callback=shared.parsed_by(parse_size),
+        metavar="SIZE",
+        help="The most memory of each worker on this machine, such as 2GB.",
+    ),
+    click.option(
+        "--max-failures",
+        type=shared.WholeNumber(0),
+        metavar="N",
+        help="End the run after more than N failures.",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Show recordings, hours, tokens, price and time; write nothing.",
+    ),
+    shared.as_json,
+    shared.debug,
+)
+_layout = click.option(
+    "--layout",
+    type=click.Choice(("files", "tar")),
+    default="files",
+    show_default=True,
+    help="files: REL/STEM/STEM.001.wav; tar: shard-000001.tar, for WebDataset.",
+)
+
+
+@command.command("probe", short_help="Measure recordings: codec, rate, channels, exact length.")
+@_run_options
+def probe(**options: Any) -> int:
+    """Measure each INPUT; the rows in OUT hold codec, rate, channels and exact length."""
+    return _run("probe", **options)
+
+
+@command.command("prepare", short_help="Make files that fit the target.")
+@_run_options
+@_layout
+@shared.target
+@shared.via_or_auto
+@shared.shape
+def prepare(**options: Any) -> int:
+    """Make files that the target takes from each INPUT, with a manifest, in OUT."""
+    return _run("prepare", **options)
+
+
+@command.command("split", short_help="Split recordings in their own codec.")
+@_run_options
+@_layout
+@shared.lengths
+@click.option("--exact", is_flag=True, help="Cut at the exact sample instead of between frames.")
+@click.option("--at", type=click.Choice(("chapters",)), help="Cut at the chapter marks.")
+@shared.track
+@shared.max_duration
+def split(**options: Any) -> int:
+    """Split each INPUT into pieces in its own codec, in OUT."""
+    return _run("split", **options)
+
+
+@command.command("caption", short_help="Caption recordings.")
+@_run_options
+@shared.captioner
+@shared.target_of_model
+@shared.via
+@shared.shape
+@click.option(
+    "--concurrency",
+    type=shared.WholeNumber(1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Number of simultaneous requests.",
+)
+@click.option(
+    "--max-cost",
+    metavar="AMOUNT",
+    help="Spend at most this amount, such as 50, in the currency of the region's prices.",
+)
+@click.option(
+    "--rpm",
+    "requests_per_minute",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Requests a minute.  [default: the service's limit]",
+)
+@click.option(
+    "--tpm",
+    "tokens_per_minute",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Tokens a minute.  [default: the service's limit]",
+)
+@click.option(
+    "--ask",
+    "asks_on",
+    type=click.Choice(("driver", "on-workers")),
+    default="driver",
+    show_default=True,
+    help="Which process asks the service. on-workers is for servers that cost nothing.",
+)
+@click.option("--yes", "confirmed", is_flag=True, help="Skip the cost confirmation.")
+@shared.ledger
+def caption(**options: Any) -> int:
+    """Caption each INPUT: OUT receives a timeline of each, and rows with the texts.
+
+    Workers prepare the segments; this process alone asks the service, with one key, one ledger, one
+    budget and one rate limit. The segments are removed when they are answered.
+    """
+    options["asks_on"] = "workers" if options["asks_on"] == "on-workers" else "driver"
+    return _run("caption", **options)
+
+
+@command.command("status", short_help="Show how far a batch is.")
+@click.argument("out", metavar="OUT")
+@shared.as_json
+@shared.debug
+def status(out: str, as_json: bool, debug: bool) -> int:
+    """Show the options of the batch in OUT, and how many recordings have which state."""
+    from captoolkit.jobs.recipe import read_job
+    from captoolkit.jobs.rows import read_rows
+    from captoolkit.jobs.store import open_store
+    from captoolkit.jobs.summary import Tally
+
+    store = open_store(out)
+    recipe = read_job(store)
+    tally = Tally()
+    for row in read_rows(store):
+        tally.add(row)
+    counts = {state.value: count for state, count in sorted(tally.statuses.items())}
+    if as_json:
+        print_json(
+            "batch-status",
+            {
+                "out": store.url,
+                "verb": recipe.verb,
+                "options": dict(recipe.options),
+                "recordings": counts,
+                "segments": tally.segments,
+                "duration_s": round(tally.duration_s, 6),
+                "worker_s": round(tally.worker_s, 3),
+                "reasons": [dataclasses.asdict(reason) for reason in tally.reasons],
+            },
+        )
+        return 0
+    shown = " ".join(f"{name}={value}" for name, value in recipe.options.items())
+    print_line(f"{recipe.verb} {shown}".rstrip())
+    print_table([(state, f"{count:,}") for state, count in counts.items()], indent="  ")
+    print_line(
+        f"  {plural(tally.segments, 'segment')}, {tally.duration_s / ROUNDED_S:,.2f} h of sound"
+    )
+    for line in _reason_lines(tally.reasons):
+        print_line(line)
+    return 0
+
+
+@command.command("rows", short_help="Write the rows of a batch as a table.")
+@click.argument("out", metavar="OUT")
+@click.option(
+    "-o", "path", default="-", metavar="PATH", help="The file to write.  [default: standard output]"
+)
+@click.option("--failed", is_flag=True, help="Only recordings that are not done.")
+@shared.debug
+def rows(out: str, path: str, failed: bool, debug: bool) -> int:
+    """Write the rows of the batch in OUT, a line of JSON for each recording."""
+    from captoolkit.jobs.recipe import read_job
+    from captoolkit.jobs.rows import read_rows, render_row
+    from captoolkit.jobs.store import open_store
+
+    store = open_store(out)
+    read_job(store)
+    with click.open_file(path, "w", encoding="utf-8") as stream:
+        for row in read_rows(store):
+            if not (failed and row.is_finished):
+                stream.write(render_row(row))
+    return 0
+
+
+# ---------------------------------------------------------------------------------- a run
+
+
+def _run(
+    verb: BatchVerb,
+    *,
+    names: tuple[str, ...],
+    out: str,
+    cluster: str,
+    dry_run: bool,
+    as_json: bool,
+    debug: bool,
+    confirmed: bool = False,
+    **options: Any,
+) -> int:
+    """Run a verb, or show its forecast."""
+    from captoolkit.cli.batch_progress import BatchBar
+    from captoolkit.jobs.batch import batch, forecast_batch, read_settings
+
+    options = {name: value for name, value in options.items() if value is not None}
+    if dry_run:
+        expected = forecast_batch(verb, names, out=out, workers=_workers(cluster), **options)
+        _print_forecast(verb, expected, as_json=as_json)
+        return 0
+    own_captioner = options.get("captioner", "acoustic")
+    is_asked = (
+        verb == "caption"
+        and not read_settings(
+            verb, _without_captioner(options), captioner=own_captioner
+        ).driver.asks_on_worker
+    )
+    if is_asked and not confirmed and sys.stdin.isatty() and sys.stderr.isatty():
+        expected = forecast_batch(verb, names, out=out, workers=_workers(cluster), **options)
+        _confirm(expected)
+    bar = BatchBar(verb)
+    try:
+        with bar:
+            summary = batch(verb, names, out=out, cluster=cluster, on_event=bar.show, **options)
+    except KeyboardInterrupt:
+        if bar.last is not None:
+            done = plural(bar.last.done, "recording")
+            print_message(f"{done} of this run are done; run the same command again to continue.")
+        raise
+    if as_json:
+        print_json("batch", {**dataclasses.asdict(summary), "complete": summary.is_complete})
+    else:
+        _print_summary(summary)
+    return 0 if summary.is_complete else FAILED
+
+
+def _without_captioner(options: dict[str, Any]) -> Any:
+    return {name: value for name, value in options.items() if name != "captioner"}
+
+
+def _workers(cluster: str) -> int:
+    """Return the number of workers that a forecast counts with."""
+    from captoolkit.support.keywords import count_cores
+
+    number = cluster.removeprefix("local:")
+    if number.isdigit():
+        return max(1, int(number))
+    return 1 if cluster == "none" else count_cores()
+
+
+def _confirm(expected: Forecast) -> None:
+    """Show the price of a run and ask for confirmation.
+
+    Raises:
+        CaptoolkitError: the user declined.
+    """
+    for line in _forecast_lines("caption", expected):
+        print_message(line)
+    if not click.confirm(f"Send at most {plural(expected.requests, 'request')}?", err=True):
+        raise CaptoolkitError("not confirmed; nothing was sent", fix="pass --yes to skip this")
+
+
+def _print_forecast(verb: str, expected: Forecast, *, as_json: bool) -> None:
+    if not as_json:
+        for line in _forecast_lines(verb, expected):
+            print_line(line)
+        return
+    print_json(
+        "batch-forecast",
+        {
+            "verb": verb,
+            "recordings": expected.inputs,
+            "kept": expected.kept,
+            "bytes": expected.size_bytes,
+            "duration_s": round(expected.duration_s, 3),
+            "sampled": expected.sampled,
+            "requests": expected.requests,
+            "input_tokens": expected.input_tokens,
+            "cost": expected.cost and dataclasses.asdict(expected.cost),
+            "times_s": {limit.value: round(s, 1) for limit, s in expected.times_s.items()},
+            "binding": expected.binding.value,
+        },
+    )
+
+
+def _forecast_lines(verb: str, expected: Forecast) -> list[str]:
+    """Return a forecast in words."""
+    from captoolkit.cli.plan_command import describe_price
+    from captoolkit.units import format_size
+
+    about = f" (lengths estimated from {expected.sampled} of them)" if expected.sampled else ""
+    kept = f"; {expected.kept:,} are done already" if expected.kept else ""
+    lines = [
+        f"{verb}: {plural(expected.inputs, 'recording')}, {format_size(expected.size_bytes)}, "
+        f"{expected.duration_s / ROUNDED_S:,.2f} h of sound{about}{kept}"
+    ]
+    if expected.requests:
+        price = describe_price(expected.cost) if expected.cost else "the price is not known"
+        tokens = plural(expected.input_tokens, "input token")
+        lines.append(f"{plural(expected.requests, 'request')}, {tokens}: {price}")
+    for limit, time_s in sorted(expected.times_s.items(), key=lambda item: -item[1]):
+        lines.append(f"at least {_about(time_s)} by {LIMITS[limit.value]}")
+    if expected.advice:
+        lines.append(f"{LIMITS[expected.binding.value]} decide: {expected.advice}")
+    return lines
+
+
+def _about(seconds: float) -> str:
+    """Return a time without needless digits."""
+    return format_length(round(seconds) if seconds >= 1 else round(seconds, 1))
+
+
+def _print_summary(summary: BatchSummary) -> None:
+    """Print the summary to standard error, and the place of the results to standard output."""
+    counts = (
+        (summary.done, "done"),
+        (summary.silent, "silent"),
+        (summary.kept, "kept from earlier runs"),
+        (summary.failed, "failed"),
+        (summary.quarantined, "quarantined"),
+        (summary.holes, "with missing captions"),
+        (summary.changed, "changed since they were done (--redo changed)"),
+        (summary.failed_before, "failed in an earlier run (--retry-failed)"),
+        (summary.left, "left"),
+    )
+    words = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
+    print_message(f"{summary.verb}: {words}")
+    if summary.done:
+        print_message(
+            f"{plural(summary.segments, 'segment')}, {summary.duration_s / ROUNDED_S:,.2f} h of "
+            f"sound in {_about(summary.elapsed_s)}"
+        )
+    if summary.asked or summary.recalled:
+        cost = summary.cost
+        price = f", {cost.currency} {cost.amount:.4f}" if cost is not None else ""
+        tokens = plural(summary.usage.total_tokens or 0, "token")
+        print_message(
+            f"{plural(summary.asked, 'request')}, {summary.recalled:,} answers from the ledger, "
+            f"{tokens}{price}"
+        )
+    for line in _reason_lines(summary.reasons):
+        print_message(line)
+    if summary.is_capped:
+        print_message("the budget is used up: run it again with a larger --max-cost")
+    if summary.is_stopped:
+        print_message("the run was ended early")
+    if summary.left or summary.holes or summary.is_capped or summary.is_stopped:
+        print_message("run the same command again to continue")
+    elif summary.failed or summary.quarantined:
+        print_message("--retry-failed tries the failed ones again")
+    print_line(summary.out)
+
+
+def _reason_lines(reasons: Any) -> list[str]:
+    """Return the most frequent reasons of failures as lines."""
+    lines = [
+        f"  {reason.count:,} x {reason.error} (such as {reason.example})"
+        for reason in reasons[:MOST_REASONS]
+    ]
+    others = len(reasons) - MOST_REASONS
+    return [*lines, f"  and {others:,} other reasons"] if others > 0 else lines
