@@ -12,13 +12,14 @@ import contextlib
 import errno
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from captoolkit.errors import CaptoolkitError, SourceNotFoundError, UsageError
 from captoolkit.jobs.base_store import Store, StoredFile, public_url, scheme_of
 from captoolkit.jobs.folder_store import FolderStore
-from captoolkit.jobs.store_errors import http_status, read_error, retry, write_error
+from captoolkit.jobs.store_errors import http_status, read_error, retry, s3_code, write_error
 
 Result = TypeVar("Result")
 
@@ -42,7 +43,7 @@ def open_store(url: str) -> Store:
             f"{public_url(url)} can be read and not written or listed",
             fix="give a folder, or a bucket such as s3://BUCKET/PREFIX",
         )
-    _file_system(scheme)
+    _find_library(scheme)
     return RemoteStore(url.rstrip("/") if not url.endswith("://") else url)
 
 
@@ -108,7 +109,9 @@ class RemoteStore(Store):
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
-        return bytes(self._reading(name, lambda: self._files.cat_file(self._path(name))))
+        options = {"max_concurrency": 1} if self._is_s3 else {}  # one request
+        call = functools.partial(self._files.cat_file, self._path(name), **options)
+        return bytes(self._reading(name, call))
 
     def fetch(self, name: str, path: Path) -> None:
         """Copy a file to a local path."""
@@ -203,22 +206,21 @@ class RemoteStore(Store):
             raise write_error(self.url_of(name), error) from error
 
 
-@functools.cache
-def _file_system(scheme: str) -> Any:
-    """Return fsspec's file system for a scheme.
+def _find_library(scheme: str) -> Any:
+    """Return fsspec's class for a scheme; it is not opened, which may search for credentials.
 
     Raises:
         UsageError: the scheme is not known, or its library is not installed.
     """
-    extra = EXTRAS.get(scheme, "cluster")
     try:
         import fsspec
 
-        return fsspec.filesystem(scheme, use_listings_cache=False)
+        return fsspec.get_filesystem_class(scheme)
     except ImportError as error:
+        extra = EXTRAS.get(scheme, "cluster" if error.name == "fsspec" else "")
         raise UsageError(
             f"{scheme}: URLs need a library that is not installed ({error.name or error})",
-            fix=f"pip install 'captoolkit[{extra}]'",
+            fix=f"pip install 'captoolkit[{extra}]'" if extra else "install it",
         ) from error
     except ValueError as error:
         raise UsageError(
@@ -226,13 +228,31 @@ def _file_system(scheme: str) -> Any:
         ) from error
 
 
+@functools.cache
+def _file_system(scheme: str) -> Any:
+    """Return fsspec's file system for a scheme; one for each process."""
+    opened = _find_library(scheme)(use_listings_cache=False)
+    if hasattr(opened, "retries"):
+        opened.retries = 1  # s3fs: botocore retries below it, and `store_errors.retry` above it
+    return opened
+
+
+def forget_file_systems() -> None:
+    """Open the file systems again when they are next used: the credentials have changed."""
+    for scheme in ("s3", "gs"):
+        with contextlib.suppress(UsageError):
+            _find_library(scheme).clear_instance_cache()
+    _file_system.cache_clear()
+
+
 def _version_of(info: Mapping[str, Any]) -> str | None:
     for name in ("ETag", "etag"):
         if info.get(name):
             return f"etag:{str(info[name]).strip(chr(34))}"
     for name in ("mtime", "modified", "LastModified", "updated", "created"):
-        if info.get(name):
-            return f"mtime:{info[name]}"
+        value = info.get(name)
+        if value:
+            return f"mtime:{value.timestamp() if isinstance(value, datetime) else value}"
     return None
 
 
@@ -242,8 +262,6 @@ def _bytes_of(data: bytes | Path) -> bytes:
 
 def _is_precondition(error: OSError) -> bool:
     """Whether a create-only write was refused because the name exists."""
-    response = getattr(error.__cause__, "response", None) or {}
-    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-    return code in ("PreconditionFailed", "412", "ConditionalRequestConflict") or (
+    return s3_code(error) in ("PreconditionFailed", "412", "ConditionalRequestConflict") or (
         http_status(error) == 412
     )

@@ -32,6 +32,8 @@ _TRANSIENT_NUMBERS = {
 _TRANSIENT_CLASSES = {  # of botocore, aiohttp and fsspec, which have no common builtin base
     "EndpointConnectionError",
     "HTTPClientError",
+    "IncompleteRead",
+    "ResponseParserError",
     "ClientConnectionError",
     "ClientPayloadError",
     "ServerDisconnectedError",
@@ -85,6 +87,13 @@ def http_status(error: Exception) -> int:
         return 0
 
 
+def s3_code(error: Exception) -> str:
+    """The code of an error of S3; empty for any other error."""
+    response = getattr(error.__cause__, "response", None)
+    is_answer = isinstance(response, dict) and isinstance(response.get("Error"), dict)
+    return str(response["Error"].get("Code", "")) if is_answer and response else ""
+
+
 def read_error(url: str, error: Exception) -> InputError | OutputError:
     """Return the error for a file or a listing that cannot be read."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -106,12 +115,8 @@ def _reason(error: Exception) -> tuple[str, str]:
     if _classes(error) & _CREDENTIAL_CLASSES:
         return "no credentials were found", "set those of the store, such as AWS_ACCESS_KEY_ID"
     if isinstance(error, FileNotFoundError):
-        is_bucket = "bucket" in str(error).lower()
-        return (
-            ("there is no such bucket", "check its name")
-            if is_bucket
-            else ("there is no such file", "check the name")
-        )
+        what = "bucket" if s3_code(error) == "NoSuchBucket" else "file"
+        return f"there is no such {what}", "check the name"
     if isinstance(error, PermissionError) or http_status(error) in (401, 403):
         return "permission is denied", "give the key the permission, or check the name"
     if _is_transient(error):
