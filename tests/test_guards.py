@@ -62,7 +62,7 @@ LIBRARIES = {
     "platformdirs": {"services/catalogue.py", "cli/view_command.py", "dispatch/ledger.py"},
     "pyarrow": {"jobs"},
     "pydub": {"pipeline/segment.py"},
-    "rich": {"cli/progress.py", "cli/batch_progress.py"},
+    "rich": {"cli/progress.py", "cli/batch_progress.py", "cli/caption_progress.py"},
     "soundfile": {"media"},
     "starlette": {"emulator"},
     "subprocess": {"media/child_processes.py"},

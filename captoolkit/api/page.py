@@ -7,6 +7,7 @@ or changed recording is not an error: the page explains it and shows everything 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 from collections.abc import Sequence
 from fractions import Fraction
@@ -139,14 +140,18 @@ def _link(path: Path, folder: str | os.PathLike[str] | None) -> str:
     return path.as_uri()
 
 
-def refuse_unembeddable(info: MediaInfo) -> None:
-    """Refuse a recording that cannot be embedded in a page, before it is captioned.
+def refuse_unembeddable(path: Path | None) -> None:
+    """Refuse a recording that cannot be embedded in a page, before it is opened and captioned.
+
+    Args:
+        path: its path; None for a recording that is no file on a disk.
 
     Raises:
         UsageError: the recording is no file on a disk, or has more than `MAX_EMBEDDED_BYTES`.
     """
     try:
-        _refuse_unembeddable(info)
+        with contextlib.suppress(OSError):  # opening the recording reports it
+            _refuse_unembeddable(path, 0 if path is None else path.stat().st_size)
     except UsageError as error:
         raise _embedding_error(error) from error
 
@@ -158,18 +163,19 @@ def _embedding_error(error: CaptoolkitError) -> UsageError:
     )
 
 
-def _refuse_unembeddable(info: MediaInfo) -> None:
-    if not Path(info.path).is_absolute():
+def _refuse_unembeddable(path: Path | None, size_bytes: int) -> None:
+    if path is None:
         raise UsageError("the recording was no file on a disk")
-    if info.size_bytes > MAX_EMBEDDED_BYTES:
+    if size_bytes > MAX_EMBEDDED_BYTES:
         raise UsageError(
-            f"it has {format_size(info.size_bytes)}, and at most "
+            f"it has {format_size(size_bytes)}, and at most "
             f"{format_size(MAX_EMBEDDED_BYTES)} go into a page"
         )
 
 
 def _embedded(info: MediaInfo) -> str:
     """The file as a `data:` URL."""
-    _refuse_unembeddable(info)
+    path = Path(info.path)
+    _refuse_unembeddable(path if path.is_absolute() else None, info.size_bytes)
     kind = containers.of(info.container).media_type or f"audio/{info.container}"
-    return f"data:{kind};base64,{base64.b64encode(Path(info.path).read_bytes()).decode()}"
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import click
 
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, FAILED, run_inputs
-from captoolkit.cli.show import (
-    aligned,
-    display_path,
-    display_source,
-    plural,
-    print_error,
-    print_message,
-)
-from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.cli.app import COMMANDS, FAILED, run_all
+from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
+from captoolkit.cli.show import display_source, plural, print_error, print_message
+from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 
 if TYPE_CHECKING:
-    from captoolkit.cli.progress import FileBars, StreamedCaptions
+    from captoolkit.cli.caption_progress import CaptionDisplay
     from captoolkit.cli.timeline_files import TimelineFiles
-    from captoolkit.dispatch.captions import Captions
+    from captoolkit.dispatch.caption_run import CaptionResult, CaptionRun
     from captoolkit.jobs.inputs import Input
-    from captoolkit.model import Cost, Usage
     from captoolkit.timeline.value import Timeline
 
-CAPTIONER_OPTIONS = ("target", "model", "region", "base_url", "prompt", "system")
-NOT_FOR_CAPTIONS = ("model", "base_url", "prompt", "system")
 CUT_OFF = "the caption reached the model's length limit and is cut off"
-
-TABLE_HEAD = (
-    "file",
-    "segments",
-    "requested",
-    "from the ledger",
-    "failed",
-    "tokens",
-    "cost",
-    "written to",
-)
-UNKNOWN = "-"
 
 
 @click.command("caption", short_help=COMMANDS["caption"])
@@ -67,8 +46,6 @@ def command(
     spread: bool,
     frame_rate: str | None,
     embed_audio: bool,
-    captioner: str,
-    max_cost: str | None,
     overwrite: bool,
     debug: bool,
     **options: Any,
@@ -84,10 +61,7 @@ def command(
     segments without an answer. On a terminal, a paid run shows tokens and price range and asks for
     confirmation; --yes skips it.
     """
-    from captoolkit.captioners.base import PaidCaptioner
-    from captoolkit.captioners.registry import open_captioner
     from captoolkit.cli.timeline_files import TimelineFiles
-    from captoolkit.dispatch.budget import Budget
     from captoolkit.jobs.output_names import output_stems
 
     outputs = TimelineFiles(
@@ -100,89 +74,138 @@ def command(
         spread=spread,
         frame_rate=frame_rate,
     )
-    budget = None if max_cost is None else Budget(max_cost)  # one for all files
-    summaries: list[FileSummary] = []
-    with open_captioner(captioner, **{name: options[name] for name in CAPTIONER_OPTIONS}) as opened:
-        options = {key: value for key, value in options.items() if key not in NOT_FOR_CAPTIONS}
-        options |= {"captioner": opened, "max_cost": budget}
-        try:
-            status = run_inputs(
-                inputs,
-                lambda item: summaries.append(_caption(item, outputs, **options)),
-                debug=debug,
-            )
-        except KeyboardInterrupt:
-            if isinstance(opened, PaidCaptioner):
-                print_message("The ledger has the answers so far; run it again to continue.")
-            raise
-    print_summary(summaries)
-    return FAILED if any(summary.timeline.holes for summary in summaries) else status
-
-
-def _caption(
-    item: Input,
-    outputs: TimelineFiles,
-    *,
-    confirmed: bool,
-    fresh: bool,
-    stream: bool,
-    **options: Any,
-) -> FileSummary:
-    """Caption one file, write its timeline and print its failures."""
-    from captoolkit.api.caption import captions
-    from captoolkit.cli.timeline_files import print_paths, rescue
-
-    paths, name = outputs.next_paths(), display_source(item.url)
-    progress = _progress(name, stream=stream)
-    with captions(
-        item.source(), on_event=progress.show, stream=stream, resume=not fresh, **options
-    ) as entries:
-        outputs.refuse_unembeddable(entries.plan.info)
-        if entries.is_paid:
-            _confirm(name, entries, confirmed=confirmed, fresh=fresh)
-        with progress:
-            timeline = entries.timeline()
+    files = CaptionedFiles(inputs, outputs)
     try:
-        outputs.write(timeline, paths)
-    except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
-        print_message(f"{name}: its timeline is kept in {rescue(timeline)}")
+        with contextlib.closing(files.works(**options)) as works:
+            status = run_all(works, debug=debug)
+    except KeyboardInterrupt:
+        if files.is_paid:
+            print_message("The ledger has the answers so far; run it again to continue.")
         raise
-    print_paths(paths)
-    _print_failures(name, timeline)
-    return FileSummary(
-        name=display_source(name),
-        timeline=timeline,
-        requested=entries.asked,
-        recalled=entries.recalled,
-        usage=entries.usage,
-        cost=entries.cost,
-        paths=tuple(paths.values()),
-    )
+    finally:
+        summaries = [files.summaries[index] for index in sorted(files.summaries)]
+        print_summary(summaries)
+    return FAILED if any(each.failed for each in summaries) else status
 
 
-def _progress(name: str, *, stream: bool) -> FileBars | StreamedCaptions:
-    from captoolkit.cli.progress import FileBars, StreamedCaptions
+class CaptionedFiles:
+    """Captions files in one run, and writes the timeline of each as soon as it is complete.
 
-    return StreamedCaptions(name) if stream else FileBars(name, captions=True)
+    Args:
+        inputs: the recordings.
+        outputs: the files to write, for each input in turn.
 
-
-def _confirm(name: str, entries: Captions, *, confirmed: bool, fresh: bool) -> None:
-    """Print tokens and price range and, on a terminal, ask for confirmation.
-
-    Raises:
-        CaptoolkitError: the user declined.
+    Attributes:
+        summaries: of the files with a timeline so far, by the place of the file.
+        is_paid: whether the ledger records the answers.
     """
-    from captoolkit.cli.plan_command import describe_price, describe_tokens
 
-    cost = entries.cost_range
-    price = describe_price(cost) if cost else "The price is not known"
-    ledger = "" if fresh else "; answers in the ledger cost nothing"
-    print_message(f"{display_source(name)}: {describe_tokens(entries.plan)} {price}{ledger}.")
-    if entries.may_cost and not confirmed and sys.stdin.isatty() and sys.stderr.isatty():
-        requests = plural(len(entries.plan.spans), "request")
-        number = requests if fresh else f"at most {requests}"
-        if not click.confirm(f"Send {number} to {entries.captioner.base_url}?", err=True):
-            raise CaptoolkitError("no request was sent", fix="answer yes, or pass --yes")
+    def __init__(self, inputs: Sequence[Input], outputs: TimelineFiles) -> None:
+        self.summaries: dict[int, FileSummary] = {}
+        self.is_paid = False
+        self._outputs = outputs
+        self._inputs: list[Input] = []
+        self._sources: list[str | BinaryIO] = []
+        self._paths: list[Mapping[str, Path | None]] = []
+        self._refused: list[tuple[str, CaptoolkitError]] = []
+        for each in inputs:
+            try:
+                paths, source = outputs.next_paths(), each.source()
+                outputs.refuse_unembeddable(each.url)
+            except CaptoolkitError as error:
+                self._refused.append((each.url, error))
+            else:
+                self._inputs.append(each)
+                self._sources.append(source)
+                self._paths.append(paths)
+
+    def works(
+        self, *, confirmed: bool, fresh: bool, stream: bool, **options: Any
+    ) -> Generator[tuple[str, Callable[[], None]]]:
+        """Yield the name of each input as it is done, and a function that writes its timeline.
+
+        The function raises the error of the input instead.
+        """
+        from captoolkit.api.caption import caption_many
+        from captoolkit.cli.caption_progress import CaptionBars, StreamedFiles
+
+        names = [display_source(each.url) for each in self._inputs]
+        display = StreamedFiles(names) if stream else CaptionBars(names)
+        with caption_many(
+            self._sources, on_event=display.show, stream=stream, resume=not fresh, **options
+        ) as run:
+            for name, error in self._refused:
+                yield name, functools.partial(_raise, error)
+            self.is_paid = run.is_paid
+            if run.is_paid and self._inputs:
+                self._confirm(run, confirmed=confirmed, fresh=fresh)
+            with display:
+                yield from self._results(run, display)
+
+    def _results(
+        self, run: CaptionRun, display: CaptionDisplay
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Yield the works of the files in the order in which they finish."""
+        left = len(self._inputs)
+        try:
+            for result in run:
+                left -= 1
+                display.finish(result.path)
+                yield self._inputs[result.index].url, functools.partial(self._write, result)
+        except ServiceError as error:  # every request would meet it
+            name = self._inputs[0].url if len(self._inputs) == 1 else f"{plural(left, 'file')} left"
+            yield name, functools.partial(_raise, error)
+
+    def _confirm(self, run: CaptionRun, *, confirmed: bool, fresh: bool) -> None:
+        """Print tokens and price range and, on a terminal, ask for confirmation.
+
+        Many files are not opened in advance without that question: their number and price stay
+        unknown, and the first request is sent at once.
+
+        Raises:
+            CaptoolkitError: the user declined.
+        """
+        from captoolkit.cli.plan_command import describe_price, describe_tokens
+        from captoolkit.model import Plan
+
+        is_asked = run.may_cost and not confirmed and sys.stdin.isatty() and sys.stderr.isatty()
+        if len(self._inputs) > MAX_ROWS and not is_asked:
+            return
+        if len(self._inputs) > MAX_ROWS:
+            number = plural(len(self._inputs), "file")
+            print_message(f"Reading {number} to predict the price; --yes skips this.")
+        plans = [plan for plan in run.plans() if isinstance(plan, Plan)]
+        if not plans:  # their errors are results
+            return
+        cost = run.cost_range()
+        price = describe_price(cost) if cost else "The price is not known"
+        ledger = "" if fresh else "; answers in the ledger cost nothing"
+        name = display_source(self._inputs[0].url)
+        if len(self._inputs) > 1:
+            name = plural(len(plans), "file")
+        print_message(f"{name}: {describe_tokens(*plans)} {price}{ledger}.")
+        if is_asked:
+            requests = plural(sum(len(plan.spans) for plan in plans), "request")
+            number = requests if fresh else f"at most {requests}"
+            if not click.confirm(f"Send {number} to {run.captioner.base_url}?", err=True):
+                raise CaptoolkitError("no request was sent", fix="answer yes, or pass --yes")
+
+    def _write(self, result: CaptionResult) -> None:
+        """Write the timeline of a file, and print its paths and failures; raise its error."""
+        from captoolkit.cli.timeline_files import print_paths, rescue
+
+        if result.timeline is None:
+            _raise(result.error)
+        name, paths = display_source(self._inputs[result.index].url), self._paths[result.index]
+        try:
+            self._outputs.write(result.timeline, paths)
+        except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
+            print_message(f"{name}: its timeline is kept in {rescue(result.timeline)}")
+            raise
+        summary = FileSummary.of(name, result, result.timeline, list(paths.values()))
+        self.summaries[result.index] = summary
+        print_paths(paths)
+        _print_failures(name, result.timeline)
 
 
 def _print_failures(name: str, timeline: Timeline) -> None:
@@ -199,85 +222,6 @@ def _print_failures(name: str, timeline: Timeline) -> None:
             print_message(f"warning: {display_source(name)}: segment {entry.index}: {CUT_OFF}")
 
 
-# -------------------------------------------------------------------------- the table at the end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSummary:
-    """The result of one file. Tokens and cost are those of this run.
-
-    Attributes:
-        requested: segments that were requested in this run.
-        recalled: segments with an answer in the ledger; they cost nothing.
-        usage: the tokens that the service counted in this run.
-        cost: the cost of this run; None if no price is known.
-        paths: the paths of the timeline; None is standard output.
-    """
-
-    name: str
-    timeline: Timeline
-    requested: int
-    recalled: int
-    usage: Usage
-    cost: Cost | None
-    paths: tuple[Path | None, ...]
-
-    @property
-    def counts(self) -> tuple[int, int, int, int]:
-        """The numbers of segments: all, requested, recalled, without a caption."""
-        from captoolkit.model import Status
-
-        entries = self.timeline.entries
-        segments = sum(entry.status is not Status.SILENT for entry in entries)
-        return segments, self.requested, self.recalled, len(self.timeline.holes)
-
-
-def print_summary(summaries: Sequence[FileSummary]) -> None:
-    """Write the table to standard error, unless no file was captioned."""
-    if not summaries:
-        return
-    rows = [TABLE_HEAD, *map(_row, summaries)]
-    if len(summaries) > 1:
-        rows.append(_total(summaries))
-    for line in aligned(rows):
-        print_message(line)
-
-
-def _row(summary: FileSummary) -> tuple[str, ...]:
-    cost = summary.cost
-    return (
-        summary.name,
-        *map(_number, summary.counts),
-        _number(summary.usage.total_tokens),
-        f"{cost.currency} {cost.amount}" if cost else UNKNOWN,
-        _folder_or_file(summary.paths),
-    )
-
-
-def _total(summaries: Sequence[FileSummary]) -> tuple[str, ...]:
-    counts = map(sum, zip(*(summary.counts for summary in summaries), strict=True))
-    tokens = [summary.usage.total_tokens for summary in summaries]
-    known = [number for number in tokens if number is not None]
-    costs = [summary.cost for summary in summaries if summary.cost]
-    amount = sum((cost.amount for cost in costs), Decimal(0))
-    return (
-        "total",
-        *map(_number, counts),
-        _number(sum(known) if known else None),
-        f"{costs[0].currency} {amount}" if costs else UNKNOWN,
-        "",
-    )
-
-
-def _number(count: int | None) -> str:
-    return UNKNOWN if count is None else f"{count:,}"
-
-
-def _folder_or_file(paths: tuple[Path | None, ...]) -> str:
-    """Return the file, or the folder of several files."""
-    files = [path for path in paths if path is not None]
-    if not files:
-        return "standard output"
-    if len(files) == 1:
-        return display_path(files[0])
-    return display_path(files[0].parent) + "/"
+def _raise(error: CaptoolkitError | None) -> NoReturn:
+    assert error is not None
+    raise error

@@ -112,13 +112,14 @@ def _others_row(spans: Sequence[Span]) -> list[tuple[str, ...]]:
     return [(f"and {others:,} more", "", "")] if others > 0 else []
 
 
-def describe_tokens(plan: Plan) -> str:
-    """Return the token counts in words."""
-    service = plan.target.name if plan.target else "no service"
-    return (
-        f"{plural(plan.input_tokens, 'input token')} in {plural(len(plan.spans), 'request')} "
-        f"to {service}, {plan.audio_tokens:,} of them audio."
-    )
+def describe_tokens(*plans: Plan) -> str:
+    """Return the token counts of plans for one service in words."""
+    target = plans[0].target
+    tokens = plural(sum(plan.input_tokens for plan in plans), "input token")
+    requests = plural(sum(len(plan.spans) for plan in plans), "request")
+    audio_tokens = sum(plan.audio_tokens for plan in plans)
+    service = target.name if target else "no service"
+    return f"{tokens} in {requests} to {service}, {audio_tokens:,} of them audio."
 
 
 def describe_price(cost: CostRange) -> str:

@@ -1,8 +1,6 @@
-"""Progress on standard error, driven by the library's events: bars, and captions as they arrive.
+"""Bars on standard error, driven by the library's events.
 
-Rules: bars appear only on a terminal, and only then rich is imported. Several segments are
-captioned at once, but text is shown for one segment at a time: the first without a complete
-caption. The text of later segments is kept until their turn.
+Rules: bars appear only on a terminal, and only then rich is imported.
 """
 
 from __future__ import annotations
@@ -15,22 +13,17 @@ from typing import TYPE_CHECKING, Self
 
 from captoolkit.cli.show import display_source, print_message, printable
 from captoolkit.events import (
-    EntryReady,
     Event,
     OnEvent,
     Progressed,
-    RetryScheduled,
     Started,
-    TextArrived,
     Warned,
 )
-from captoolkit.model import Status
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 MAX_NAME = 28  # characters of a file's name next to its bar
-NO_CAPTION = "(no caption)"
 
 
 def bars_for(names: Sequence[str]) -> FileBars | FilesBar:
@@ -39,31 +32,30 @@ def bars_for(names: Sequence[str]) -> FileBars | FilesBar:
 
 
 class FileBars:
-    """One bar for preparing a file and, if it is captioned, one for its captions.
+    """One bar for preparing a file. A context manager; `show` is an `on_event`."""
 
-    A context manager; `show` is an `on_event`.
-    """
-
-    def __init__(self, name: str, *, captions: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self._name = printable(display_source(name))
-        self._captions = captions
         self._lock = threading.Lock()
         self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._task: TaskID | None = None
 
     def show(self, event: Event) -> None:
-        """Update the bars; print a warning above them."""
+        """Update the bar; print a warning above it."""
         with self._lock:
             if isinstance(event, Warned):
                 print_above(self._progress, f"warning: {self._name}: {printable(event.message)}")
-            elif self._progress is not None:
-                self._draw(self._progress, event)
+            elif self._progress is not None and self._task is not None:
+                if isinstance(event, Started):
+                    self._progress.update(self._task, total=event.plan.track.duration_s)
+                elif isinstance(event, Progressed):
+                    self._progress.update(self._task, completed=event.done_s, total=event.total_s)
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            self._progress = _progress()
+            self._progress = new_progress()
             self._progress.start()
-            self._tasks["prepare"] = self._add(self._progress, "prepare", None)
+            self._task = self._progress.add_task(f"prepare  {short_name(self._name)}", total=None)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -74,22 +66,6 @@ class FileBars:
     def following(self, name: str) -> Iterator[OnEvent]:
         """Yield the `on_event` for the work on the file."""
         yield self.show
-
-    def _draw(self, progress: Progress, event: Event) -> None:
-        if isinstance(event, Started):
-            plan = event.plan
-            progress.update(self._tasks["prepare"], total=plan.track.duration_s)
-            if self._captions:
-                self._tasks["caption"] = self._add(progress, "caption", len(plan.spans))
-        elif isinstance(event, Progressed):
-            progress.update(self._tasks["prepare"], completed=event.done_s, total=event.total_s)
-        elif isinstance(event, EntryReady):
-            progress.advance(self._tasks["caption"])
-
-    def _add(self, progress: Progress, verb: str, total: float | None) -> TaskID:
-        name = self._name
-        short = name if len(name) <= MAX_NAME else f"...{name[3 - MAX_NAME :]}"
-        return progress.add_task(f"{verb}  {short}", total=total)
 
 
 class FilesBar:
@@ -105,7 +81,7 @@ class FilesBar:
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            self._progress = _progress()
+            self._progress = new_progress()
             self._progress.start()
             self._task = self._progress.add_task(self._description(), total=self._files)
         return self
@@ -149,68 +125,9 @@ class FilesBar:
         return f"{self._finished} of {self._files} files"
 
 
-class StreamedCaptions:
-    """Writes the text of captions as it arrives. A context manager; `show` is an `on_event`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = printable(display_source(name))
-        self._current = 1  # the index of the segment on display
-        self._texts: dict[int, str] = {}
-        self._ended: set[int] = set()
-        self._written = 0  # characters of the current segment's text
-
-    def show(self, event: Event) -> None:
-        """Write the event's text, or keep it until its segment's turn."""
-        match event:
-            case TextArrived(index=index, text=text):
-                self._texts[index] = self._texts.get(index, "") + text
-                self._write()
-            case RetryScheduled(index=index, reason=reason):
-                self._texts.pop(index, None)
-                if index == self._current:
-                    self._end_line()
-                print_message(f"{self._name}: segment {index} is requested again: {reason}")
-            case EntryReady(entry=entry):
-                if entry.status is Status.OK:
-                    self._texts.setdefault(entry.index, entry.text)
-                else:  # text that arrived before the failure is no caption
-                    self._texts[entry.index] = NO_CAPTION
-                    if entry.index == self._current:
-                        self._end_line()
-                self._ended.add(entry.index)
-                self._write()
-            case Warned(message=message):
-                if self._written:
-                    sys.stderr.write("\n")
-                print_message(f"warning: {self._name}: {message}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._end_line()
-
-    def _write(self) -> None:
-        """Write the new text of the current segment, and of those after it as segments end."""
-        while True:
-            text = self._texts.get(self._current, "")
-            if text and not self._written:
-                sys.stderr.write(f"[{self._current}] ")
-            new_text = text[self._written :]
-            sys.stderr.write("\n".join(printable(line) for line in new_text.split("\n")))
-            sys.stderr.flush()
-            self._written = len(text)
-            if self._current not in self._ended:
-                return
-            self._end_line()
-            self._texts.pop(self._current, None)
-            self._ended.discard(self._current)
-            self._current += 1
-
-    def _end_line(self) -> None:
-        if self._written:
-            sys.stderr.write("\n")
-        self._written = 0
+def short_name(name: str) -> str:
+    """Return a name for a bar: its end, if it is too long."""
+    return name if len(name) <= MAX_NAME else f"...{name[3 - MAX_NAME :]}"
 
 
 def print_above(progress: Progress | None, text: str) -> None:
@@ -221,7 +138,8 @@ def print_above(progress: Progress | None, text: str) -> None:
         progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _progress() -> Progress:
+def new_progress() -> Progress:
+    """Return a display of bars on standard error, which is not shown yet."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft

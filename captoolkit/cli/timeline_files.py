@@ -29,7 +29,6 @@ from captoolkit.timeline import (
 )
 
 if TYPE_CHECKING:
-    from captoolkit.model import MediaInfo
     from captoolkit.timeline.value import Timeline
 
 STANDARD_INPUT = STANDARD_OUTPUT = "-"
@@ -69,6 +68,10 @@ class TimelineFiles:
             raise UsageError(
                 f"the ending of {out} stands for no timeline format",
                 fix="pass -f, such as -f srt; or end the name in / for a folder",
+            )
+        if not all(name.strip() for name in names.split(",")):
+            raise UsageError(
+                f"-f {names} has a comma without a format", fix="write them as in -f json,srt"
             )
         self._formats = list(dict.fromkeys(name.strip().lower() for name in names.split(",")))
         self._options = options
@@ -111,7 +114,7 @@ class TimelineFiles:
             files.refuse_unwritable_file(path)
         return paths
 
-    def refuse_unembeddable(self, info: MediaInfo) -> None:
+    def refuse_unembeddable(self, name: str) -> None:
         """Refuse a recording that `--embed-audio` cannot embed, before it is captioned.
 
         Raises:
@@ -119,8 +122,10 @@ class TimelineFiles:
         """
         if self._embed_audio:
             from captoolkit.api.page import refuse_unembeddable
+            from captoolkit.media.source import is_web_url
 
-            refuse_unembeddable(info)
+            is_file = name != STANDARD_INPUT and not is_web_url(name)
+            refuse_unembeddable(Path(name) if is_file else None)
 
     def write(self, timeline: Timeline, paths: Mapping[str, Path | None]) -> None:
         """Write a timeline to its paths, and print the losses of each format.

@@ -32,6 +32,7 @@ class CaptionResult:
     Attributes:
         index: the place of the source among the sources, from 0.
         source: the source, as the caller gave it.
+        path: the name of the source in events; empty if it could not be opened.
         timeline: the captions; None if there is an `error`.
         error: why there is no timeline; None if there is one. A timeline may have holes.
         asked: the number of segments sent to the captioner in this run.
@@ -42,6 +43,7 @@ class CaptionResult:
 
     index: int
     source: Source
+    path: str = ""
     timeline: Timeline | None = None
     error: CaptoolkitError | None = None
     asked: int = 0
@@ -188,27 +190,26 @@ class CaptionRun(Closing):
     def _result_of(self, recording: RunRecording) -> CaptionResult | None:
         """Return the result; None if only the error of the whole run prevented a caption."""
         prepared, entries, error = recording.prepared, recording.entries, recording.error
-        if prepared is None or entries is None or (error is not None and not prepared.segments):
-            assert error is not None
-            if recording.is_halted:
-                self._preparers.is_cut_short = True
-                return None
-            return CaptionResult(index=recording.index, source=recording.source, error=error)
-        if recording.is_halted and not entries.has_caption:
+        if recording.is_halted and not (entries and entries.has_caption):
             self._preparers.is_cut_short = True
             return None
+        source, index = recording.source, recording.index
+        if prepared is None or entries is None:
+            return CaptionResult(index=index, source=source, error=error)
         timeline = None
-        try:
-            if error is not None:
-                entries.add_failed_rest(error)
-            timeline, error = entries.timeline(), None
-        except CaptoolkitError as failure:  # the source is gone
-            if failure is self._run.gate.error:
-                raise
-            error = failure
+        if error is None or prepared.segments:
+            try:
+                if error is not None:
+                    entries.add_failed_rest(error)
+                timeline, error = entries.timeline(), None
+            except CaptoolkitError as failure:  # the source is gone
+                if failure is self._run.gate.error:
+                    raise
+                error = failure
         return CaptionResult(
-            index=recording.index,
-            source=recording.source,
+            index=index,
+            source=source,
+            path=prepared.plan.info.path,
             timeline=timeline,
             error=error,
             asked=entries.asked,

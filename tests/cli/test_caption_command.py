@@ -6,15 +6,18 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Run
+from tests.support.command_line import Run, run_on_terminal, start_captoolkit, wait_for
 from tests.support.model_studio import ANSWER
 from tests.support.recorder import Recorder
+from tests.support.sound import tone, write_wav
 
 PLAIN_HTTP = "http://dashscope.aliyuncs.com/api/v1"
 
@@ -296,3 +299,134 @@ def test_wrong_format_options_are_refused_before_a_request(
     assert (ran.status, len(ran.err.splitlines())) == (2, 1)
     assert problem in ran.err
     assert not (tmp_path / "out").exists()
+
+
+# ----------------------------------------------------------------------------------- many files
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Ten recordings of two seconds."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-test-0123456789")
+    return [
+        write_wav(
+            tmp_path / f"{index}.wav",
+            tone(1, rate_hz=16_000, frequency_hz=200 + index),
+            tone(1, rate_hz=16_000, frequency_hz=300 + index),
+            rate_hz=16_000,
+        )
+        for index in range(10)
+    ]
+
+
+def at(recorder: Recorder) -> tuple[str, ...]:
+    """The options that send requests to a recorder."""
+    url = f"{recorder.url}/api/v1"
+    return ("--captioner", "dashscope", "--base-url", url, "--region", "singapore")
+
+
+def test_concurrency_is_reached_across_files(
+    run: Run, recordings: list[Path], tmp_path: Path, recorder: Recorder
+) -> None:
+    """Ten files of one segment: eight requests are in flight at the same moment."""
+    eight = threading.Event()
+
+    def wait_for_eight() -> None:
+        if recorder.most_at_once >= 8:
+            eight.set()
+        eight.wait(30)
+
+    recorder.answer(ANSWER, after=wait_for_eight)
+    ran = run("caption", *recordings, *at(recorder), "-o", tmp_path / "out", "--concurrency", "8")
+    assert ran.status == 0
+    assert recorder.most_at_once == 8
+    assert len(recorder.seen) == 10
+    assert len(list((tmp_path / "out").glob("*.json"))) == 10
+    assert "10 files: 330 input tokens in 10 requests" in ran.err
+    rows = [line.split() for line in ran.err.splitlines()[-11:]]
+    assert [row[0] for row in rows[:-1]] == [str(path) for path in recordings]
+    assert rows[-1][:5] == ["total", "10", "10", "0", "0"]
+
+
+def test_a_refused_key_is_one_error_line(
+    run: Run, recordings: list[Path], tmp_path: Path, recorder: Recorder
+) -> None:
+    """The run ends once, and not once for each file."""
+    recorder.answer({"code": "InvalidApiKey", "message": "Invalid API-key provided."}, status=401)
+    ran = run("caption", *recordings, *at(recorder), "-o", tmp_path / "out", "--concurrency", "2")
+    assert ran.status == 1
+    errors = [line for line in ran.err.splitlines() if line.startswith("error")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: 10 files left: the service answered HTTP 401 InvalidApiKey")
+    assert len(recorder.seen) <= 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_fails_does_not_end_the_others(
+    run: Run, recordings: list[Path], fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """Each failing file is one error line; an existing timeline is no request."""
+    recorder.answer(ANSWER)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "0.json").write_text("mine")
+    files = [*recordings[:3], fixtures / "not-media.wav", tmp_path / "none.wav"]
+    ran = run("caption", *files, *at(recorder), "-o", out)
+    assert ran.status == 1
+    errors = [line for line in ran.err.splitlines() if line.startswith("error")]
+    assert len(errors) == 3
+    assert sorted(path.name for path in out.iterdir()) == ["0.json", "1.json", "2.json"]
+    assert (out / "0.json").read_text() == "mine"
+    assert len(recorder.seen) == 2
+
+
+@pytest.mark.parametrize(("typed", "status", "requests"), [(b"y\n", 0, 10), (b"n\n", 1, 0)])
+def test_a_terminal_is_asked_once_for_all_files(
+    recordings: list[Path],
+    tmp_path: Path,
+    recorder: Recorder,
+    typed: bytes,
+    status: int,
+    requests: int,
+) -> None:
+    """The question has the sum of all files; a no sends nothing."""
+    recorder.answer(ANSWER)
+    argv = ("caption", *recordings, *at(recorder), "-o", tmp_path / "out")
+    ended, screen = run_on_terminal(*argv, typed=typed)
+    assert ended == status
+    assert screen.count("[y/N]") == 1
+    assert "10 files: 330 input tokens in 10 requests" in screen
+    assert "USD 0.0013 for the input" in screen
+    assert "Send at most 10 requests to" in screen
+    assert len(recorder.seen) == requests
+
+
+def test_an_interrupt_keeps_and_lists_finished_files(
+    recordings: list[Path], tmp_path: Path, recorder: Recorder
+) -> None:
+    """The table has the files that are finished; the next run continues."""
+
+    def three_answers() -> None:
+        if len(recorder.seen) > 3:
+            recorder.released.wait(30)
+
+    recorder.answer(ANSWER, after=three_answers)
+    out = tmp_path / "out"
+    argv = ("caption", *recordings, *at(recorder), "-o", out, "--concurrency", "1")
+    with start_captoolkit(*argv) as process:
+        wait_for(lambda: len(list(out.glob("*.json"))) == 3 and len(recorder.seen) == 4)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert len(list(out.iterdir())) == 3
+    assert "The ledger has the answers so far; run it again to continue." in err
+    assert re.search(r"^total +3 +3 +0 +0", err, re.MULTILINE)
+
+
+def test_a_comma_without_a_format_is_explained(run: Run, fixtures: Path) -> None:
+    """The message shows the option as it was typed."""
+    ran = run("caption", fixtures / "speech.amr", "-f", "json,,srt")
+    assert ran.status == 2
+    assert ran.err == (
+        "error: -f json,,srt has a comma without a format; write them as in -f json,srt\n"
+    )

@@ -1,4 +1,4 @@
-"""Tests of progress: bars on a terminal, and captions as they arrive."""
+"""Tests of the bars on a terminal."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 import captoolkit
-from captoolkit.cli.progress import FileBars, StreamedCaptions
-from captoolkit.events import EntryReady, Event, RetryScheduled, SegmentReady, TextArrived, Warned
-from captoolkit.model import Entry, Span, Status
+from captoolkit.cli.progress import FileBars
+from captoolkit.events import Event, SegmentReady
 from tests.support.command_line import run_on_terminal
 from tests.support.sound import silence, tone, write_wav
 
@@ -74,60 +73,3 @@ def test_one_file_has_a_bar_of_its_own(fixtures: Path, tmp_path: Path) -> None:
     assert "hammering-mandarin.flac" in screen
     assert "100%" in screen
     assert len(names.read_text(encoding="utf-8").splitlines()) == 1
-
-
-# --------------------------------------------------------------------- captions as they arrive
-
-SPAN = Span(start_samples=0, end_samples=1, rate_hz=1)
-
-
-def piece(index: int, text: str) -> TextArrived:
-    """Return an event with text of a segment."""
-    return TextArrived(path="a.wav", index=index, text=text)
-
-
-def end(index: int, text: str = "", status: Status = Status.OK) -> EntryReady:
-    """Return the event that ends a segment."""
-    entry = Entry(index=index, source_span=SPAN, status=status, text=text)
-    return EntryReady(path="a.wav", entry=entry)
-
-
-def test_segments_are_written_in_order(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """The text of the first segment is written as it arrives; later text is kept."""
-    with StreamedCaptions("a.wav") as screen:
-        screen.show(piece(2, "rain"))
-        screen.show(piece(1, "A "))
-        assert capsys.readouterr().err == "[1] A "
-        screen.show(piece(2, " falls"))
-        screen.show(Warned(path="a.wav", message="odd"))
-        screen.show(piece(1, "dog"))
-        screen.show(end(2, "rain falls"))
-        assert capsys.readouterr().err == "\nwarning: a.wav: odd\ndog"
-        screen.show(end(1, "A dog"))
-        assert capsys.readouterr().err == "\n[2] rain falls\n"
-        screen.show(end(3, status=Status.FAILED))
-        screen.show(end(4, "known already\n\x1b[31mred"))
-    assert capsys.readouterr().err == "[3] (no caption)\n[4] known already\n?[31mred\n"
-
-
-def test_a_failed_segment_has_no_caption(capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure after some text is marked, whether the text was written or not."""
-    with StreamedCaptions("a.wav") as screen:
-        screen.show(piece(1, "A do"))
-        screen.show(piece(2, "Ra"))
-        screen.show(end(2, status=Status.FAILED))
-        screen.show(end(1, status=Status.FAILED))
-    assert capsys.readouterr().err == "[1] A do\n[1] (no caption)\n[2] (no caption)\n"
-
-
-def test_a_repeated_request_starts_a_new_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """The earlier text is void, and the reason is printed."""
-    with StreamedCaptions("a.wav") as screen:
-        screen.show(piece(1, "A do"))
-        screen.show(RetryScheduled(path="a.wav", index=1, wait_s=1, reason="it broke"))
-        screen.show(piece(1, "A cat"))
-        screen.show(end(1, "A cat"))
-    expected = "[1] A do\na.wav: segment 1 is requested again: it broke\n[1] A cat\n"
-    assert capsys.readouterr().err == expected
