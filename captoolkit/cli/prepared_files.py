@@ -85,6 +85,7 @@ def save_each(
             range(len(inputs)),
             jobs=jobs or count_cores(),
             following=lambda index: bars.following(inputs[index].url),
+            inputs=inputs,
         ) as pool,
     ):
         results = pool.results()

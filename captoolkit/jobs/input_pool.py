@@ -1,31 +1,56 @@
 """A pool that works on several recordings at once, with one total of parallel jobs.
 
 Rules: an input that fails does not affect the others. `close` (after an interrupt, for example)
-ends every ffmpeg, stops each thread at its next event, and waits until the threads have removed
-their files. A single input runs in the caller's thread, which an interrupt reaches directly.
+ends every ffmpeg, stops the work on each input at its next event, and waits until it has removed
+its files. A single input runs in the caller's thread, which an interrupt reaches directly. Several
+inputs run in threads; where they are many short ones, each thread has a process that does its work
+(`are_many_short`).
 """
 
 from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar
+from typing import Generic
 
 from captoolkit.events import Event, OnEvent
+from captoolkit.jobs.inputs import Input
+from captoolkit.jobs.worker_process import (
+    END_INTERVAL_S,
+    END_S,
+    Item,
+    Result,
+    Work,
+    WorkerProcess,
+)
 from captoolkit.support.cancel import Closing, StoppedError
 
-END_INTERVAL_S = 0.2  # between two rounds of ending ffmpegs while threads stop
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-# Works on one item: called with the item, its share of the jobs, and an `on_event`.
-Work = Callable[[Item, int, OnEvent], Result]
 # Yields the `on_event` for the work on one item; on exit the work has ended.
 Following = Callable[[Item], AbstractContextManager[OnEvent]]
+
+SHORT_BYTES = 20_000_000  # about two minutes of WAV, or twenty of MP3
+LEAST_PER_WORKER = 25
+
+
+def are_many_short(inputs: Sequence[Input], *, workers: int) -> bool:
+    """Return whether processes work on these inputs sooner than threads do.
+
+    Python holds its lock for a quarter of the work on a short file, and threads wait for it. A
+    process costs its start and its memory, which pays from some dozens of short files on. ffmpeg
+    does the work on long files, in processes of its own.
+
+    Args:
+        inputs: all inputs; one without a known size counts as long.
+        workers: the number of inputs that are worked on at once.
+    """
+    if workers == 1 or any(each.is_standard_input for each in inputs):
+        return False
+    short = sum(each.size_bytes is not None and each.size_bytes <= SHORT_BYTES for each in inputs)
+    return short >= LEAST_PER_WORKER * workers and 2 * short > len(inputs)
 
 
 class InputPool(Closing, Generic[Item, Result]):
@@ -35,7 +60,9 @@ class InputPool(Closing, Generic[Item, Result]):
         work: the work on one item. It, the items and the results must be picklable.
         items: the inputs.
         jobs: the number of parallel jobs, over all inputs.
-        following: returns the receiver of the events of one item.
+        following: returns the receiver of the events of one item; it is called in a thread of the
+            pool, in this process.
+        inputs: the inputs that the items stand for, for `are_many_short`; empty for threads.
     """
 
     def __init__(
@@ -45,15 +72,19 @@ class InputPool(Closing, Generic[Item, Result]):
         *,
         jobs: int,
         following: Following[Item],
+        inputs: Sequence[Input] = (),
     ) -> None:
         self._work = work
         self._items = items
         self._jobs = jobs
         self._following = following
         self._threads = max(1, min(jobs, len(items)))
+        self._has_processes = are_many_short(inputs, workers=self._threads)
         self._stop = threading.Event()
-        self._futures: list[Future[Any]] = []
+        self._futures: list[Future[Result]] = []
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="captoolkit-input")
+        self._guard = threading.Lock()
+        self._workers: dict[int, WorkerProcess[Item, Result]] = {}  # by thread
 
     def results(self) -> Iterator[tuple[Item, Callable[[], Result]]]:
         """Start the work; yield each item, in order, with a function that returns its result.
@@ -74,20 +105,46 @@ class InputPool(Closing, Generic[Item, Result]):
             yield item, future.result
 
     def close(self) -> None:
-        """End the work that still runs and wait for its threads; may be called twice."""
+        """End the work that still runs and wait for its end; may be called twice."""
         from captoolkit.media import ffmpeg
 
-        self._stop.set()
+        with self._guard:
+            self._stop.set()
+            workers = tuple(self._workers.values())
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.stop()
         running = [future for future in self._futures if not future.cancelled()]
+        until = time.monotonic() + END_S
         while wait(running, timeout=END_INTERVAL_S).not_done:
             ffmpeg.end_all()  # a thread that waits for one may be hours from its next event
+            if time.monotonic() > until:
+                for worker in workers:
+                    worker.kill()
         self._pool.shutdown(wait=True)
+        for worker in workers:
+            worker.close()
 
     def _do(self, item: Item, share: int) -> Result:
         """Do the work on one item. Runs in a thread of the pool."""
         with self._following(item) as on_event:
-            return self._work(item, share, self._stopping(on_event))
+            report = self._stopping(on_event)
+            if not self._has_processes:
+                return self._work(item, share, report)
+            return self._worker().call(item, share, report)
+
+    def _worker(self) -> WorkerProcess[Item, Result]:
+        """Return the worker process of this thread; start one if there is none that lives."""
+        thread = threading.get_ident()
+        worker = self._workers.get(thread)
+        if worker is None or not worker.is_alive:
+            if worker is not None:
+                worker.close()
+            with self._guard:
+                if self._stop.is_set():
+                    raise StoppedError
+                worker = self._workers[thread] = WorkerProcess(self._work)
+        return worker
 
     def _stopping(self, on_event: OnEvent) -> OnEvent:
         """Return an `on_event` that ends the work at its next event after `close`."""

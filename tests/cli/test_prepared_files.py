@@ -1,11 +1,41 @@
-"""Tests of the files of `prepare` and `split`: pictures."""
+"""Tests of the files of `prepare` and `split`: many short inputs, pictures."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from tests.support.command_line import Run
+from tests.support.command_line import Run, start_captoolkit, wait_for
+from tests.support.processes import has_ended, members_of_session, posix
+
+
+@posix
+def test_ctrl_c_ends_many_short_inputs_at_once(fixtures: Path, tmp_path: Path) -> None:
+    """A terminal sends it to all processes: one line, status 130, nothing left but whole files."""
+    (tmp_path / "in").mkdir()
+    for number in range(200):
+        shutil.copy(fixtures / "tones-and-silences.wav", tmp_path / "in" / f"{number}.wav")
+    out = tmp_path / "out"
+    command = ("prepare", tmp_path / "in", "-o", out, "--jobs", "2")
+    program = start_captoolkit(*command, start_new_session=True)
+    wait_for(lambda: len(list(out.glob("*.manifest.json"))) > 1)
+    members = members_of_session(program.pid)
+    assert len(members) >= 4  # the program, the server of workers, two workers
+    os.killpg(program.pid, signal.SIGINT)
+    _, err_text = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert "error: interrupted" in err_text
+    assert "Traceback" not in err_text
+    names = {path.name for path in out.iterdir()}
+    stems = {name.partition(".")[0] for name in names}
+    assert names == {f"{stem}.{rest}" for stem in stems for rest in ("001.wav", "manifest.json")}
+    assert len(stems) < 200
+    for member in members:
+        wait_for(partial(has_ended, member))
 
 
 def test_plan_and_prepare_draw_pictures(run: Run, fixtures: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,10 +14,12 @@ from typing import Any
 import pytest
 
 from captoolkit import prepare
-from captoolkit.errors import InputError
+from captoolkit.errors import InputError, ToolError
 from captoolkit.events import OnEvent, Warned, ignore
-from captoolkit.jobs.input_pool import InputPool
+from captoolkit.jobs.input_pool import InputPool, are_many_short
+from captoolkit.jobs.inputs import Input
 from captoolkit.media import ffmpeg
+from captoolkit.support import files
 from tests.support.processes import has_children
 
 TIMEOUT_S = 30.0
@@ -140,4 +144,91 @@ def test_closing_removes_the_files_of_a_preparation(fixtures: Path, tmp_path: Pa
         next(pool.results())
         assert runs.wait(TIMEOUT_S)
     assert not [one for one in (tmp_path / "out").iterdir() if one.name.startswith(".")]
+    assert not has_children()
+
+
+# ---------------------------------------------------------------------- processes or threads
+
+
+def inputs_of(*sizes_bytes: int | None) -> list[Input]:
+    """Return inputs of these sizes."""
+    return [
+        Input(id=str(number), url=f"{number}.wav", relative=f"{number}.wav", size_bytes=size)
+        for number, size in enumerate(sizes_bytes)
+    ]
+
+
+SHORT, LONG = 1_000_000, 500_000_000
+
+
+@pytest.mark.parametrize(
+    ("inputs", "workers", "expected"),
+    [
+        (inputs_of(*[SHORT] * 100), 2, True),
+        (inputs_of(*[SHORT] * 100), 1, False),  # one job
+        (inputs_of(*[SHORT] * 20), 2, False),  # few
+        (inputs_of(*[LONG] * 100), 2, False),
+        (inputs_of(*[None] * 100), 2, False),  # URLs
+        (inputs_of(*[SHORT] * 80, *[LONG] * 20), 2, True),
+        (inputs_of(*[SHORT] * 80, *[LONG] * 200), 2, False),
+        ([*inputs_of(*[SHORT] * 99), Input(id="-", url="-", relative="stdin")], 2, False),
+    ],
+)
+def test_many_short_inputs_have_processes(
+    inputs: list[Input], workers: int, expected: bool
+) -> None:
+    """Few inputs, long ones, and standard input have threads."""
+    assert are_many_short(inputs, workers=workers) == expected
+
+
+def die_or_return(item: int, share: int, on_event: OnEvent) -> tuple[int, int]:
+    """Kill the process for one item; return the others with the number of the process."""
+    on_event(Warned(path=str(item), message="begun"))
+    if item == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item, os.getpid()
+
+
+def test_an_input_that_kills_its_process_is_one_error() -> None:
+    """Another process takes its place; all others are done, in order, with their events."""
+    followed: list[str] = []
+
+    @contextlib.contextmanager
+    def following(item: int) -> Iterator[OnEvent]:
+        yield lambda event: followed.append(event.path)
+
+    many = inputs_of(*[SHORT] * 60)
+    with InputPool(die_or_return, range(60), jobs=2, following=following, inputs=many) as pool:
+        results = dict(pool.results())
+        with pytest.raises(ToolError, match="SIGKILL"):
+            results.pop(3)()
+        made = [result() for result in results.values()]
+    assert [item for item, _ in made] == [item for item in range(60) if item != 3]
+    processes = {process for _, process in made}
+    assert os.getpid() not in processes
+    assert len(processes) == 3
+    assert {*followed} | {"3"} == {str(item) for item in range(60)}  # its own may be lost
+
+
+def sleep_in_process(item: str, share: int, on_event: OnEvent) -> None:
+    """Make a file in a staging folder, and wait for a program."""
+    with files.staging(Path(item)) as folder, ffmpeg.Process(["/bin/sleep", "600"]) as process:
+        (folder / "half").touch()
+        on_event(AN_EVENT)
+        process.read(1)
+
+
+def test_closing_ends_the_processes(tmp_path: Path) -> None:
+    """Their programs end and their files are removed."""
+    runs = threading.Event()
+
+    @contextlib.contextmanager
+    def following(item: str) -> Iterator[OnEvent]:
+        yield lambda event: runs.set()
+
+    items, many = [str(tmp_path)] * 60, inputs_of(*[SHORT] * 60)
+    with InputPool(sleep_in_process, items, jobs=2, following=following, inputs=many) as pool:
+        next(pool.results())
+        assert runs.wait(TIMEOUT_S)
+    assert list(tmp_path.iterdir()) == []
     assert not has_children()

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+# Processes that the multiprocessing module keeps for the next worker.
+PYTHON_HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
+
 posix = pytest.mark.skipif(os.name != "posix", reason="stand-in programs are shell scripts")
 
 
 def children_of(parent: int) -> list[int]:
-    """The processes that `parent` has started and not reaped, Python's own helper left out."""
+    """The processes that `parent` has started and not reaped, Python's own helpers left out."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -22,9 +25,22 @@ def children_of(parent: int) -> list[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         is_child = int(status.rpartition(")")[2].split()[1]) == parent
-        if is_child and b"multiprocessing.resource_tracker" not in command:
+        if is_child and not any(helper in command for helper in PYTHON_HELPERS):
             found.append(int(entry.name))
     return found
+
+
+def members_of_session(session: int) -> list[int]:
+    """The processes of a session, which a terminal's Ctrl-C reaches."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session:
+            members.append(int(entry.parent.name))
+    return members
 
 
 def own_children() -> set[int]:
