@@ -97,6 +97,14 @@ class Span:
         """The number of samples."""
         return self.end_samples - self.start_samples
 
+    def shifted(self, by_samples: int) -> Span:
+        """Return the stretch that is later by `by_samples`."""
+        return Span(
+            start_samples=self.start_samples + by_samples,
+            end_samples=self.end_samples + by_samples,
+            rate_hz=self.rate_hz,
+        )
+
     @property
     def start_s(self) -> float:
         """The start in seconds, for display."""
@@ -122,6 +130,21 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Discontinuity:
+    """A place where a track's time stamps do not follow from its sound.
+
+    Attributes:
+        at_samples: the decoded sample at which it is, at the track's rate.
+        samples: the length of the gap, which counts as silence before that sample; for an overlap
+            minus the number of decoded samples that are dropped from there on, because their time
+            has been heard already.
+    """
+
+    at_samples: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
     """One sound track of a media file.
 
@@ -130,7 +153,12 @@ class Track:
         stream_index: the position among all streams of the file, from 0, as in ffmpeg.
         codec: ffmpeg's name of the codec (`aac`, `pcm_s16le`, `amr_nb`).
         layout: ffmpeg's name of the channel layout (`mono`, `stereo`, `5.1`).
-        duration_samples: the exact length of the decoded sound, at `sample_rate_hz`.
+        duration_samples: the exact length of the sound, at `sample_rate_hz`: the decoded samples,
+            with the silence of gaps in the time stamps and without overlaps.
+        start_samples: how much later than the file's clock the sound begins; 0 for most files.
+        discontinuities: gaps and overlaps in the time stamps, in order.
+        is_edited: True if an edit list cuts sound away that the packets still hold, so that copied
+            packets would bring it back.
         counted: True if the samples were counted because the header is not reliable.
         bit_rate: bits per second as the header states them; None if it states none.
         language: the ISO 639 code in the tags; None if there is none.
@@ -144,6 +172,9 @@ class Track:
     channels: int
     layout: str
     duration_samples: int
+    start_samples: int = 0
+    discontinuities: tuple[Discontinuity, ...] = ()
+    is_edited: bool = False
     counted: bool = False
     bit_rate: int | None = None
     language: str | None = None
@@ -153,6 +184,15 @@ class Track:
     def duration_s(self) -> float:
         """The length in seconds, for display."""
         return self.duration_samples / self.sample_rate_hz
+
+    @property
+    def end_samples(self) -> int:
+        """The end of the sound on the file's clock."""
+        return self.start_samples + self.duration_samples
+
+    def on_file_clock(self, span: Span) -> Span:
+        """Return a stretch of the track as the file's clock counts it."""
+        return span.shifted(self.start_samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +243,9 @@ class SourceInfo:
         sha256: in hexadecimal; empty if it is unknown.
         codec, sample_rate_hz, channels: those of the track.
         track: the number of the track, from 1.
-        duration_samples: the length of the track, at `sample_rate_hz`.
+        duration_samples: the end of the track on the file's clock, at `sample_rate_hz`.
+        start_samples: the start of the track on that clock: later than 0 where the sound begins
+            later than the picture.
     """
 
     path: str
@@ -215,10 +257,11 @@ class SourceInfo:
     channels: int
     track: int
     duration_samples: int
+    start_samples: int = 0
 
     @property
     def span(self) -> Span:
-        """The whole track."""
+        """The whole recording, from the beginning of its clock."""
         return Span(start_samples=0, end_samples=self.duration_samples, rate_hz=self.sample_rate_hz)
 
 
@@ -386,8 +429,9 @@ class Plan:
         muxer: ffmpeg's name of the container into which packets are copied; empty if frames become
             an elementary stream, and if nothing is copied.
         mix: for each output channel one weight for each input channel; None keeps the channels.
-        spans: the segments, balanced, on the source's clock. `prepare` moves each edge between two
-            segments to the quietest point within `reach_samples`, at the track's rate.
+        spans: the segments, balanced, on the track's clock, which begins with its first sample
+            (`Track.on_file_clock`). `prepare` moves each edge between two segments to the quietest
+            point within `reach_samples`, at the track's rate.
         skipped: the silences that lie in no segment.
         marks: samples of the source where two segments meet and the edge does not move.
         tags: names and values of the tags of each file.

@@ -2,8 +2,9 @@
 
 Rules: every other stream is copied packet by packet; tags and cover art are kept; the new file
 appears complete or not at all, and the source is only read. ffmpeg reads the timeline from the
-formats `srt` (or `vtt`) and `ffmetadata`. A timeline's clock starts at the first sample of its
-sound track; `embed` moves the times to the container's clock, on which a track may begin late.
+formats `srt` (or `vtt`) and `ffmetadata`. A timeline's clock is that of its source, and its source
+states when the sound begins on it; `embed` moves the times if the sound of the media file begins at
+another time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from captoolkit.bitstream.containers import (
 )
 from captoolkit.errors import InputError, ToolError, UsageError
 from captoolkit.media import ffmpeg, probe_file
+from captoolkit.media.player_clock import LONGEST_GAP_S
 from captoolkit.media.probe_file import MediaStream, MediaStreams
 from captoolkit.support import files
 from captoolkit.timeline import load, losses, render
@@ -91,7 +94,7 @@ def embed(
         files.refuse_existing([place])
     loaded = timeline if isinstance(timeline, Timeline) else load(timeline)
     source = probe_file.probe_streams(media)
-    shown = loaded.shifted(source.late_s(loaded.source.track))
+    shown = _on_clock_of(source, loaded)
     _refuse_too_many(container, captions, shown)
     _refuse_long_texts(captions, shown.spread() if spread else shown)
     with files.staging(place.parent) as folder:
@@ -103,6 +106,7 @@ def embed(
             captions=captions,
             texts=texts,
             clock_hz=_clock_hz(shown),
+            before_s=source.before_s,
             staged=staged,
         )
         left_out = _mux(job, source)
@@ -112,6 +116,19 @@ def embed(
     return Embedded(
         path=place, subtitles=captions.subtitles, chapters=len(shown.entries), notes=notes
     )
+
+
+def _on_clock_of(media: MediaStreams, timeline: Timeline) -> Timeline:
+    """The timeline on the clock of the media file.
+
+    Its own clock is that of a file in which the sound begins at another time, if the timeline was
+    made of an extract of the sound.
+    """
+    own_s = Fraction(timeline.source.start_samples, timeline.source.sample_rate_hz)
+    later_s = media.before_s + media.late_s(timeline.source.track) - own_s
+    if later_s < 0:
+        return timeline.slice(-later_s, from_zero=True)
+    return timeline.shifted(later_s)
 
 
 def _container(place: Path) -> tuple[Container, CaptionSupport]:
@@ -187,6 +204,7 @@ class _Job:
     captions: CaptionSupport
     texts: dict[str, Path]
     clock_hz: int
+    before_s: Fraction
     staged: Path
 
 
@@ -221,7 +239,8 @@ def _run(job: _Job, kept: list[MediaStream]) -> None:
     """Run ffmpeg: copy every stream, append the subtitles as the last one, set the chapters."""
     captions = job.captions
     covers = [stream for stream in kept if stream.is_cover] if captions.attaches_covers else []
-    media = ffmpeg.source(job.media)
+    # ffmpeg lets the first stream begin at zero; this keeps the time before it.
+    media = ffmpeg.source(job.media, **({"itsoffset": float(job.before_s)} if job.before_s else {}))
     nodes = [media[str(stream.index)] for stream in kept if stream not in covers]
     options: dict[str, Any] = {"c": "copy", **captions.muxer_options}
     if captions.subtitles == MOV_TEXT:
@@ -240,6 +259,7 @@ def _run(job: _Job, kept: list[MediaStream]) -> None:
         nodes,
         job.staged,
         f=job.muxer,
+        dts_delta_threshold=LONGEST_GAP_S,  # ffmpeg would close longer gaps of a transport stream
         map_metadata=0,
         map_chapters=2 if captions.subtitles else 1,
         fflags="+bitexact",

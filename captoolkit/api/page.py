@@ -82,7 +82,7 @@ def _recording(timeline: Timeline) -> tuple[MediaInfo, Track]:
         raise UsageError("the recording was no file on a disk")
     info = probe(source.path)
     track = choose_track(info, source.track)
-    lasts_s, lasted_s = track.duration_s, source.span.duration_s
+    lasts_s, lasted_s = track.end_samples / track.sample_rate_hz, source.span.duration_s
     if abs(lasts_s - lasted_s) > ALIKE_S:
         raise UsageError(
             f"another recording has its name now: it lasts {format_clock(lasts_s, decimals=3)}, "

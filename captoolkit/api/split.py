@@ -124,17 +124,30 @@ def _ending(name: str, info: MediaInfo, track: Track) -> str:
     return container.suffix_of(track.codec, is_moving=is_moving)
 
 
+def _why_not_copied(track: Track) -> str:
+    """Why a track's packets cannot be kept, as a sentence; empty if they can.
+
+    Pieces with time stamps keep a gap between them.
+    """
+    if track.is_edited:
+        return f"Its edit list removes sound that its {track.codec} packets still hold."
+    if any(one.samples < 0 for one in track.discontinuities):
+        return f"Some of its {track.codec} packets overlap in time."
+    return ""
+
+
 def _method(info: MediaInfo, track: Track, *, exact: bool) -> SplitMethod:
     """The way to make pieces of a track that changes least."""
     container = packets.container_of(info)
-    if exact or not lossless.is_cut_between_packets(container, track.codec):
+    obstacle = _why_not_copied(track)
+    if exact or obstacle or not lossless.is_cut_between_packets(container, track.codec):
         sample_type, depth_bits = sample_format(Path(info.path), track)
         kept = lossless.keeping_samples(
             track, container, sample_type=sample_type, depth_bits=depth_bits
         )
         return SplitMethod(
             suffix=containers.of(kept.format).suffix_of(kept.codec),
-            reason=split_plan.samples_reason(kept, track.codec),
+            reason=" ".join(filter(None, [obstacle, split_plan.samples_reason(kept, track.codec)])),
             encoding=kept,
         )
     if elementary.is_elementary(info) or track.codec in containers.of(container).raw_codecs:

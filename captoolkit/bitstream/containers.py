@@ -87,6 +87,8 @@ class Container:
         packet_counted: codecs with packets that state their exact length in samples.
         packets_vary: packets of unequal length are usual, and all of them are heard.
         is_seekable: time stamps lead a reader near a packet without reading all before it.
+        has_time_stamps: it stores times, and a gap between them is one that a player shows.
+        starts_at_zero: its clock begins at zero even where all its streams begin later.
         hides_delay: it states the encoder's delay outside the packets, so that the time stamps of a
             sound that begins late do not show it.
 
@@ -129,6 +131,8 @@ class Container:
     packet_counted: frozenset[str] = frozenset()
     packets_vary: bool = False
     is_seekable: bool = False
+    has_time_stamps: bool = False
+    starts_at_zero: bool = False
     hides_delay: bool = False
 
     is_frame_stream: bool = False
@@ -307,6 +311,8 @@ _ROWS = (
         media_type="audio/mp4",
         packet_counted=_MP4_COUNTED,
         is_seekable=True,
+        has_time_stamps=True,
+        starts_at_zero=True,
         captions=_mp4_captions("m4a", "m4b"),
     ),
     Container(
@@ -319,6 +325,8 @@ _ROWS = (
         media_type="video/mp4",
         packet_counted=_MP4_COUNTED,
         is_seekable=True,
+        has_time_stamps=True,
+        starts_at_zero=True,
         captions=_mp4_captions("mp4", "m4v"),
     ),
     Container(
@@ -330,6 +338,8 @@ _ROWS = (
         muxer="mov",
         packet_counted=_MP4_COUNTED,
         is_seekable=True,
+        has_time_stamps=True,
+        starts_at_zero=True,
         captions=_mp4_captions("mov"),
     ),
     Container(
@@ -340,6 +350,8 @@ _ROWS = (
         brands=("3gp", "3ge"),
         muxer="3gp",
         is_seekable=True,
+        has_time_stamps=True,
+        starts_at_zero=True,
     ),
     Container(
         name="3g2",
@@ -349,6 +361,8 @@ _ROWS = (
         brands=("3g2",),
         muxer="3g2",
         is_seekable=True,
+        has_time_stamps=True,
+        starts_at_zero=True,
     ),
     Container(
         name=MATROSKA,
@@ -361,6 +375,7 @@ _ROWS = (
         media_type="video/webm",
         duration_from_zero=True,
         is_seekable=True,
+        has_time_stamps=True,
         hides_delay=True,
         # Players would take the delay that Matroska states for MP3 off every piece.
         raw_codecs=frozenset({"mp3"}),
@@ -389,6 +404,7 @@ _ROWS = (
         packet_counted=frozenset({"vorbis", "opus"}),
         packets_vary=True,
         is_seekable=True,
+        has_time_stamps=True,
     ),
     Container(
         name="mpeg-ts",
@@ -398,6 +414,7 @@ _ROWS = (
         demuxers=("mpegts",),
         muxer="mpegts",
         states_duration=False,
+        has_time_stamps=True,
     ),
     Container(
         name="mpeg-ps",
@@ -407,6 +424,7 @@ _ROWS = (
         demuxers=("mpeg",),
         magics=(b"\0\0\1\xba",),
         states_duration=False,
+        has_time_stamps=True,
     ),
     Container(
         name="wma",
@@ -418,6 +436,7 @@ _ROWS = (
         muxer="asf",
         moving_suffix="wmv",
         duration_from_zero=True,
+        has_time_stamps=True,
     ),
     Container(name="avi", title="AVI", suffixes=("avi",), codecs=("mp3", "pcm_s16le"), muxer="avi"),
     Container(
@@ -427,6 +446,7 @@ _ROWS = (
         codecs=("aac", "mp3"),
         magics=(b"FLV\1",),
         muxer="flv",
+        has_time_stamps=True,
     ),
     Container(name="ac3", title="AC-3", suffixes=("ac3",), codecs=("ac3",), muxer="ac3"),
     Container(name="eac3", title="E-AC-3", suffixes=("eac3",), codecs=("eac3",), muxer="eac3"),

@@ -88,7 +88,7 @@ def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
     spans = plan.spans[:MAX_ROWS]
     sizes = [sent_size(largest_file_bytes(plan, span), plan.via) for span in spans]
     rows = [
-        (f"segment {index}", _times(span), f"at most {size}")
+        (f"segment {index}", _times(plan, span), f"at most {size}")
         for index, (span, size) in enumerate(zip(spans, sizes, strict=True), start=1)
     ]
     return rows + _others_row(plan.spans)
@@ -96,13 +96,15 @@ def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
 
 def _skipped_rows(plan: Plan) -> list[tuple[str, ...]]:
     """Return the times of the first silences that are left out."""
-    rows = [("silence", _times(span), "") for span in plan.skipped[:MAX_ROWS]]
+    rows = [("silence", _times(plan, span), "") for span in plan.skipped[:MAX_ROWS]]
     return rows + _others_row(plan.skipped)
 
 
-def _times(span: Span) -> str:
+def _times(plan: Plan, span: Span) -> str:
+    """Return the start and the end of a stretch on the file's clock."""
     from captoolkit.units import format_clock
 
+    span = plan.track.on_file_clock(span)
     return f"{format_clock(span.start_s, decimals=3)} - {format_clock(span.end_s, decimals=3)}"
 
 
@@ -148,14 +150,14 @@ def _document(plan: Plan) -> dict[str, Any]:
                 "end_s": seconds(span.end_samples, span.rate_hz),
                 "max_bytes": largest_file_bytes(plan, span),
             }
-            for index, span in enumerate(plan.spans, start=1)
+            for index, span in enumerate(map(plan.track.on_file_clock, plan.spans), start=1)
         ],
         "skipped": [
             {
                 "start_s": seconds(span.start_samples, span.rate_hz),
                 "end_s": seconds(span.end_samples, span.rate_hz),
             }
-            for span in plan.skipped
+            for span in map(plan.track.on_file_clock, plan.skipped)
         ],
         "cut_reach_s": seconds(plan.reach_samples, plan.track.sample_rate_hz),
         "tokens": {"audio": plan.audio_tokens, "input": plan.input_tokens},

@@ -67,7 +67,9 @@ def _print(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str
 def _track_row(track: Track) -> tuple[str, ...]:
     from captoolkit.units import format_clock
 
+    late = f"begins at {format_clock(track.start_samples / track.sample_rate_hz, decimals=3)}"
     notes = [track.language or "", "default" if track.default else ""]
+    notes += [late] if track.start_samples else []
     return (
         f"sound {track.number}",
         track.codec,
@@ -78,29 +80,33 @@ def _track_row(track: Track) -> tuple[str, ...]:
     )
 
 
-def _document(info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> dict[str, Any]:
+def _track_fields(track: Track) -> dict[str, Any]:
     from captoolkit.support.exact_json import seconds
 
+    fields: dict[str, Any] = {
+        "number": track.number,
+        "codec": track.codec,
+        "sample_rate_hz": track.sample_rate_hz,
+        "channels": track.channels,
+        "layout": track.layout,
+        "bit_rate": track.bit_rate,
+        "language": track.language,
+        "default": track.default,
+        "duration_s": seconds(track.duration_samples, track.sample_rate_hz),
+        "duration_samples": track.duration_samples,
+        "counted": track.counted,
+    }
+    if track.start_samples:
+        fields["start_s"] = seconds(track.start_samples, track.sample_rate_hz)
+    return fields
+
+
+def _document(info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> dict[str, Any]:
     return {
         "path": info.path,
         "bytes": info.size_bytes,
         "container": info.container,
-        "tracks": [
-            {
-                "number": track.number,
-                "codec": track.codec,
-                "sample_rate_hz": track.sample_rate_hz,
-                "channels": track.channels,
-                "layout": track.layout,
-                "bit_rate": track.bit_rate,
-                "language": track.language,
-                "default": track.default,
-                "duration_s": seconds(track.duration_samples, track.sample_rate_hz),
-                "duration_samples": track.duration_samples,
-                "counted": track.counted,
-            }
-            for track in info.tracks
-        ],
+        "tracks": [_track_fields(track) for track in info.tracks],
         "pictures": [
             {"codec": picture.codec, "cover": picture.is_cover} for picture in info.pictures
         ],

@@ -227,7 +227,7 @@ class RecordingEntries:
     def add_failed_rest(self, error: CaptoolkitError) -> Entry | None:
         """Add a failed entry for the sound after the last segment; None if there is none."""
         track, last = self._prepared.plan.track, self._prepared.segments[-1]
-        start, end = last.source_span.end_samples, track.duration_samples
+        start, end = last.source_span.end_samples, track.end_samples
         if start >= end:
             return None
         span = Span(start_samples=start, end_samples=end, rate_hz=track.sample_rate_hz)

@@ -18,9 +18,10 @@ from captoolkit.bitstream import containers
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg, sndfile
+from captoolkit.media.player_clock import follow_clock, trimmed
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support.cancel import Closing
-from captoolkit.units import format_seconds
+from captoolkit.units import format_seconds, rescale
 
 BLOCK_S = 1.0
 # The types of samples in blocks, and ffmpeg's names for them.
@@ -81,8 +82,12 @@ class TrackDecoder(Closing):
         is_kept = dtype != "float32" and mix is None and self.rate_hz == track.sample_rate_hz
         filters = [GATHER] if steady else []
         filters += [] if is_kept else mix_filters(self.rate_hz, track, mix)
+        self._track = track
         span = (start_samples, end_samples)
-        if not seek and span != (0, None):
+        # Beyond a jump the gaps and overlaps of the sound before it no longer count.
+        self._follows_clock = bool(track.discontinuities) and (not seek or span == (0, None))
+        self._span = span if self._follows_clock else (0, None)
+        if not seek and span != self._span:
             until = "" if end_samples is None else f":end_sample={end_samples}"
             filters.insert(0, f"atrim=start_sample={start_samples}{until},asetpts=N/SR/TB")
         source = track_source(path, track, *(span if seek else (0, None)), roughly=roughly)
@@ -97,11 +102,22 @@ class TrackDecoder(Closing):
         self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield blocks of about a second.
+        """Yield blocks of about a second, with silence in the gaps of the track's time stamps.
 
         Raises:
             ToolError: ffmpeg could not decode the rest of the track.
         """
+        if not self._follows_clock:
+            yield from self._decoded()
+            return
+        own_hz, (start, end) = self._track.sample_rate_hz, self._span
+        blocks = follow_clock(
+            self._decoded(), self._track.discontinuities, source_hz=own_hz, rate_hz=self.rate_hz
+        )
+        until = None if end is None else rescale(end, own_hz, self.rate_hz)
+        yield from trimmed(blocks, rescale(start, own_hz, self.rate_hz), until)
+
+    def _decoded(self) -> Iterator[Block]:
         frame_bytes = self._dtype.itemsize * self.channels
         block_bytes = int(self.rate_hz * BLOCK_S) * frame_bytes
         while data := self._process.read(block_bytes):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -27,15 +27,20 @@ from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError
 from captoolkit.media import ffmpeg, sndfile
 from captoolkit.media.frame_index import read_frame_index
+from captoolkit.media.packets import PRIMING_FRAMES, holds_removed_sound, is_discarded
+from captoolkit.media.player_clock import RISING, read_frames
+from captoolkit.media.player_clock import oddities as discontinuities
+from captoolkit.model import Discontinuity
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
+# Codecs with packets that are copied out of an MP4 although it does not state their lengths.
+COPIED_CODECS = frozenset({"mp3", "mp2", "ac3", "eac3", "amr_nb", "amr_wb", "dts"})
 SMALLEST_MP3_FRAME_BYTES = 48  # a decoder may drop a last frame that is cut off below it
 NEGATIVE_TICKS = 1 << 31  # ffmpeg prints a packet's negative length unsigned, from here on
 
 TAIL_FRAMES = 1 << 16  # read at the end of a FLAC to prove that the end is there
-READ_BYTES = 1 << 20
 LOG_BYTES = 1 << 16  # kept of ffmpeg's log while it decodes
 
 # ffmpeg's log, with the module and the level of each line: `[flac @ 0x55] [error] invalid
@@ -81,12 +86,15 @@ class Duration:
         counted: the samples were counted, because no header could be trusted.
         is_steady: sample rate and channels stay the same throughout.
         oddities: peculiarities that a listener should know, each the rest of a sentence.
+        discontinuities, is_edited: as in `Track`.
     """
 
     samples: int
     counted: bool = True
     is_steady: bool = True
     oddities: tuple[str, ...] = ()
+    discontinuities: tuple[Discontinuity, ...] = ()
+    is_edited: bool = False
 
 
 def measure(file: Path, stream: SoundStream) -> Duration:
@@ -109,8 +117,12 @@ def measure(file: Path, stream: SoundStream) -> Duration:
         if samples is not None:
             return Duration(samples=samples)
     if stream.codec in container.packet_counted:
-        return _count_packets(file, stream) or _count_by_decoding(file, stream)
-    return _count_by_decoding(file, stream)
+        return _count_packets(file, stream)
+    duration = _count_by_decoding(file, stream)
+    if container.starts_at_zero and stream.codec in COPIED_CODECS:
+        is_edited = holds_removed_sound(file, stream.index, stream.codec)
+        return replace(duration, is_edited=is_edited)
+    return duration
 
 
 MISSING_S = 0.2  # headers are rounded, and codecs pad: a smaller shortfall is normal
@@ -208,6 +220,7 @@ class _PacketSum:
         gapless: each packet begins where the one before it ends.
         even: all but the last have the same length.
         last, before_last: the fields of the last two; empty where there are fewer.
+        is_edited: some packets after the first heard one are not heard.
     """
 
     base: Fraction
@@ -218,14 +231,15 @@ class _PacketSum:
     even: bool
     last: list[bytes]
     before_last: list[bytes]
+    is_edited: bool
 
     def samples(self, ticks: int, rate_hz: int) -> int:
         """Convert ticks to samples."""
         return round(ticks * self.base * rate_hz)
 
 
-def _count_packets(file: Path, stream: SoundStream) -> Duration | None:
-    """Count a stream's packets; None where a decoder may return something else."""
+def _count_packets(file: Path, stream: SoundStream) -> Duration:
+    """Count a stream's packets; decode them where a decoder may return something else."""
     node = ffmpeg.source(file)[str(stream.index)].output(
         "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+error"
     )
@@ -233,16 +247,21 @@ def _count_packets(file: Path, stream: SoundStream) -> Duration | None:
         packets = _sum_packets(process.lines())
         process.wait()  # a truncated file ends with an error after its last whole packet
         log = process.stderr_tail
+    priming_ticks = PRIMING_FRAMES.get(stream.codec, 0) * packets.first_ticks
+    has_edits = containers.of(stream.container).starts_at_zero
+    is_edited = has_edits and (packets.is_edited or -packets.first_pts > priming_ticks)
     samples = _audible_samples(file, stream, packets)
     if samples is None:
-        return None
-    return Duration(samples=samples, oddities=_oddities(log, stream, samples))
+        return replace(_count_by_decoding(file, stream), is_edited=is_edited)
+    oddities = _oddities(log, stream, samples)
+    return Duration(samples=samples, oddities=oddities, is_edited=is_edited)
 
 
 def _sum_packets(lines: Iterable[bytes]) -> _PacketSum:
     """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
     base, ticks, first_pts, first_ticks, before_ticks, end = Fraction(0), 0, 0, 0, 0, 0
     gapless = even = True
+    is_heard = is_edited = False
     last, before_last = b"", b""
     for line in lines:
         if line.startswith(b"#tb 0:"):
@@ -254,6 +273,10 @@ def _sum_packets(lines: Iterable[bytes]) -> _PacketSum:
                 first_pts, first_ticks, before_ticks, end = pts, length, length, pts
             gapless = gapless and pts == end
             even = even and before_ticks == first_ticks
+            if b"F=" in line and is_discarded(line.split(b",")):
+                is_edited = is_edited or is_heard
+            else:
+                is_heard = True
             ticks += length
             end, before_ticks = pts + length, length
             last, before_last = line, last
@@ -266,6 +289,7 @@ def _sum_packets(lines: Iterable[bytes]) -> _PacketSum:
         even=even,
         last=last.split(b","),
         before_last=before_last.split(b","),
+        is_edited=is_edited,
     )
 
 
@@ -309,21 +333,25 @@ def _hides_its_end(packets: _PacketSum, codec: str) -> bool:
 
 
 def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
-    """Decode all of a stream to bytes, one for each sample, and count them."""
+    """Decode all of a stream, and count the samples of its frames and of the gaps between them."""
+    # `copyts`: ffmpeg would close the gaps of a transport stream itself.
     node = ffmpeg.source(file)[str(stream.index)].output(
         "pipe:1",
-        f="u8",
+        f="framecrc",
         acodec="pcm_u8",
         ar=stream.rate_hz,
-        af="aformat=sample_fmts=u8:channel_layouts=mono",
+        af=f"aformat=sample_fmts=u8:sample_rates={stream.rate_hz}:channel_layouts=mono,{RISING}",
         loglevel="level+info",
         nostats=None,
+        copyts=None,
+        flush_packets=0,
     )
-    samples = 0
+    has_time_stamps = containers.of(stream.container).has_time_stamps
     with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
         try:
-            while data := process.read(READ_BYTES):
-                samples += len(data)
+            sound = read_frames(
+                process.lines(), rate_hz=stream.rate_hz, has_time_stamps=has_time_stamps
+            )
             process.finish()
         except ToolError as error:
             reason = ffmpeg.last_line("\n".join(_ERROR_LINE.findall(error.stderr_tail)))
@@ -333,8 +361,15 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
                 path=file,
             ) from error
         log = process.stderr_tail
-    oddities = _oddities(log, stream, samples)
-    return Duration(samples=samples, is_steady=not _changes(log, stream), oddities=oddities)
+    return Duration(
+        samples=sound.clock_samples,
+        is_steady=not _changes(log, stream),
+        oddities=(
+            *_oddities(log, stream, sound.samples),
+            *discontinuities(sound, rate_hz=stream.rate_hz),
+        ),
+        discontinuities=sound.discontinuities,
+    )
 
 
 def _changes(log: str, stream: SoundStream) -> list[str]:

@@ -22,6 +22,7 @@ from captoolkit.bitstream.mpeg_audio import DECODER_DELAY_SAMPLES
 from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg, tags
 from captoolkit.media.frame_index import read_frame_index
+from captoolkit.media.player_clock import TOLERANCE_S
 from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.frame_plan import Framing
 from captoolkit.support import files
@@ -221,6 +222,8 @@ def extract_stream(
     container = containers.container_of_frames(codec)
     if container is None:
         return f"Frames of {codec} have no elementary stream."
+    if track.is_edited:
+        return f"Its edit list removes sound that its {codec} frames still hold."
     path = Path(info.path)
     if not is_elementary(info):
         path = folder / f"stream.{container.name}"
@@ -240,6 +243,12 @@ def extract_stream(
     if index.info and not is_elementary(info):
         # There it is a packet, which a decoder returns as a frame of silence.
         lead_samples -= index.frame_samples
+    # Frames that a decoder rejects leave gaps in its sound; the frames themselves have none.
+    held_samples = len(index.sizes) * index.frame_samples - lead_samples
+    if track.discontinuities and abs(held_samples - track.duration_samples) > (
+        TOLERANCE_S * track.sample_rate_hz
+    ):
+        return f"Its {codec} frames without their time stamps would lose its gaps and overlaps."
     with path.open("rb") as stream:
         stream.seek(int(index.starts_of(0, 1)[0]))
         first_header = stream.read(mpeg_audio.HEADER_BYTES)

@@ -13,6 +13,7 @@ from captoolkit.dsp.envelope import EnvelopeMeter
 from captoolkit.dsp.silence import HopLevelMeter, Levels
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
+from captoolkit.media.player_clock import silent_blocks
 from captoolkit.model import Envelope, Plan, Track
 from captoolkit.planning.cuts import find_cuts
 from captoolkit.planning.frame_cuts import movable_windows
@@ -57,13 +58,15 @@ def quiet_places(path: Path, plan: Plan) -> Mapping[int, int]:
 
 
 def envelope(path: Path, track: Track) -> Envelope:
-    """Return the envelope of a track, measured at its own rate and in all its channels.
+    """Return the envelope of a track at its own rate, in all its channels, on the file's clock.
 
     Raises:
         NotMediaError: the track cannot be decoded.
         ToolError: ffmpeg failed.
     """
     meter = EnvelopeMeter(track.sample_rate_hz)
+    for block in silent_blocks(track.start_samples, track.channels):
+        meter.feed(block)
     with decode.TrackDecoder(path, track=track) as decoder:
         for block in read_blocks(decoder, path):
             meter.feed(block)

@@ -8,7 +8,7 @@ because a decoder returns the sound of packets without gaps.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,11 +18,16 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream.containers import MATROSKA
 from captoolkit.media import ffmpeg
+from captoolkit.media.player_clock import on_clock
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support.cancel import Closing
 
 # How far a time stamp may be off from where the packet before it ends: containers round them.
 ROUNDED_S = Fraction(2, 1000)
+# The frames that an encoder's delay takes at most; a decoder drops them. An edit list that drops
+# more drops sound. (AAC encoders state up to 2624 samples, of 1024 a frame; Opus states 80 ms.)
+PRIMING_FRAMES = {"aac": 3, "mp3": 2, "opus": 4, "ac3": 1, "eac3": 1, "amr_nb": 1, "amr_wb": 1}
+DISCARD = 4  # ffmpeg's flag of a packet that is decoded, and not heard
 HEAD_BYTES = 64  # of a Matroska file, with the name of its kind
 
 
@@ -90,12 +95,14 @@ def list_packets(contents: PacketListing, track: Track) -> Packets | None:
         return None
     late, scale = max(0, lead), base * track.sample_rate_hz
     samples = np.frombuffer(starts, np.int64)  # of a day there are millions: worked on in place
+    jumps = track.discontinuities
+    decoded_samples = track.duration_samples - sum(one.samples for one in jumps)
     samples -= late
     samples *= 2 * scale.numerator
     samples += scale.denominator
     samples //= 2 * scale.denominator
     return Packets(
-        starts=samples.clip(0, track.duration_samples, out=samples),
+        starts=on_clock(samples.clip(0, decoded_samples, out=samples), jumps),
         late_s=late * base,
         gapless=gapless,
         total_samples=track.duration_samples,
@@ -128,6 +135,29 @@ class PacketListing(Closing):
     def close(self) -> None:
         """End ffmpeg; may be called twice."""
         self._process.close()
+
+
+def is_discarded(fields: Sequence[bytes]) -> bool:
+    """Return whether a packet is decoded and not heard, by the fields of its line in a listing."""
+    flags = next((field for field in fields[6:7] if field.strip().startswith(b"F=")), b"F=0x0")
+    return bool(int(flags.strip()[2:], 16) & DISCARD)
+
+
+def holds_removed_sound(path: Path, stream_index: int, codec: str) -> bool:
+    """Return whether an edit list removes sound that the packets of a stream still hold."""
+    lead_ticks = length = 0
+    is_heard = False
+    with PacketListing(path, stream_index) as listing:
+        for line in listing.lines():
+            if line.startswith(b"#"):
+                continue
+            fields = line.split(b",")
+            if is_discarded(fields) and is_heard:
+                return True
+            if not length:
+                lead_ticks, length = -int(fields[2]), int(fields[3])
+            is_heard = is_heard or not is_discarded(fields)
+    return lead_ticks > PRIMING_FRAMES.get(codec, 0) * length
 
 
 def container_of(info: MediaInfo) -> str:

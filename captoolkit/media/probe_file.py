@@ -20,9 +20,11 @@ from pathlib import Path
 from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.media import durations, ffmpeg, sndfile
+from captoolkit.media.player_clock import TOLERANCE_S, is_fragmented
 from captoolkit.media.probe_in_process import probe_in_process
 from captoolkit.media.source import refuse_url
 from captoolkit.model import MediaInfo, Picture, Track
+from captoolkit.units import samples_at
 
 # Each track may be read from end to end; a hostile file with thousands would take a day.
 MAX_TRACKS = 64
@@ -127,7 +129,8 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
             fix="give a file with at least one sound track",
             path=file,
         )
-    tracks, warnings, misreadings = _tracks(file, container, sounds)
+    zero_s = _zero_s(text, file, container)
+    tracks, warnings, misreadings = _tracks(file, container, sounds, zero_s=zero_s)
     shortfall = _shortfall(text, file, container, tracks, pictures)
     return MediaInfo(
         path=str(file),
@@ -163,12 +166,14 @@ class MediaStreams:
 
     Attributes:
         start_s: the start of the first stream on the container's clock.
+        zero_s: the zero of a player's clock on the container's clock.
         duration_s: the stated duration of the longest stream; None without a statement.
     """
 
     container: str
     streams: tuple[MediaStream, ...]
     start_s: Fraction
+    zero_s: Fraction
     duration_s: Fraction | None
     has_chapters: bool
 
@@ -177,6 +182,11 @@ class MediaStreams:
         starts_s = [stream.start_s for stream in self.streams if stream.kind == "Audio"]
         own_s = starts_s[number - 1] if number <= len(starts_s) else self.start_s
         return max(Fraction(0), own_s - self.start_s)
+
+    @property
+    def before_s(self) -> Fraction:
+        """How long after the zero of a player's clock the first stream begins."""
+        return self.start_s - self.zero_s
 
 
 def probe_streams(path: str | os.PathLike[str]) -> MediaStreams:
@@ -197,21 +207,41 @@ def probe_streams(path: str | os.PathLike[str]) -> MediaStreams:
         container=container,
         streams=tuple(map(_stream, _streams(text))),
         start_s=start_s,
+        zero_s=_zero_s(text, file, container),
         duration_s=_promised_s(promise) if promise else None,
         has_chapters="\n  Chapters:\n" in text,
     )
 
 
 def _stream(match: re.Match[str]) -> MediaStream:
-    start, tag = _START.search(match["rest"]), _TAG.search(match["rest"])
+    tag = _TAG.search(match["rest"])
     return MediaStream(
         index=int(match["index"]),
         kind=match["kind"],
         codec=match["codec"],
         tag=tag[1] if tag else "",
-        start_s=Fraction(start[1]) if start else Fraction(0),  # ffmpeg prints no zero
+        start_s=_start_s(match),
         is_cover=_COVER in match["rest"],
     )
+
+
+def _start_s(stream: re.Match[str]) -> Fraction:
+    """The start of a stream on the container's clock."""
+    start = _START.search(stream["rest"])
+    return Fraction(start[1]) if start else Fraction(0)  # ffmpeg prints no zero
+
+
+def _zero_s(text: str, file: Path, container: str) -> Fraction:
+    """The zero of a player's clock on the container's clock: where its first stream begins.
+
+    An MP4 has a clock of its own, on which all streams may begin late. A part of a live stream
+    keeps the clock of the whole stream, which no player shows.
+    """
+    promise = _PROMISE.search(text)
+    start_s = Fraction(promise[4] or 0) if promise else Fraction(0)
+    if start_s >= TOLERANCE_S and containers.of(container).starts_at_zero:
+        return start_s if is_fragmented(file) else Fraction(0)
+    return start_s
 
 
 def _promised_s(promise: re.Match[str]) -> Fraction:
@@ -238,7 +268,7 @@ def _shortfall(
     promised_s = float(_promised_s(promise))
     if containers.of(container).duration_from_zero:
         promised_s -= max(0.0, float(promise[4] or 0))
-    held_s = tracks[0].duration_s
+    held_s = tracks[0].end_samples / tracks[0].sample_rate_hz
     if not durations.is_shortfall(promised_s=promised_s, held_s=held_s):
         return []
     return [durations.shortfall_warning(promised_s=promised_s, held_s=held_s)]
@@ -310,7 +340,7 @@ def _failure_reason(text: str) -> str:
 
 
 def _tracks(
-    file: Path, container: str, sounds: Sequence[re.Match[str]]
+    file: Path, container: str, sounds: Sequence[re.Match[str]], *, zero_s: Fraction
 ) -> tuple[tuple[Track, ...], tuple[str, ...], tuple[str, ...]]:
     """The tracks that can be decoded, warnings about odd ones and those left out, misreadings."""
     tracks: list[Track] = []
@@ -319,7 +349,7 @@ def _tracks(
     faults: list[InputError] = []
     for number, match in enumerate(sounds[:MAX_TRACKS], start=1):
         try:
-            track, duration = _track(file, container, number, match)
+            track, duration = _track(file, container, number, match, zero_s=zero_s)
         except (NoAudioError, NotMediaError) as fault:
             faults.append(fault)
             oddities: tuple[str, ...] = (f"is left out: {fault.problem}",)
@@ -336,7 +366,7 @@ def _tracks(
 
 
 def _track(
-    file: Path, container: str, number: int, match: re.Match[str]
+    file: Path, container: str, number: int, match: re.Match[str], *, zero_s: Fraction
 ) -> tuple[Track, durations.Duration]:
     """A track, and how its sound was measured."""
     shape = _RATE.search(match["rest"])
@@ -365,6 +395,7 @@ def _track(
             path=file,
         )
     bit_rate = _BIT_RATE.search(match["rest"])
+    late_s = _start_s(match) - zero_s
     language = match["language"]
     track = Track(
         number=number,
@@ -374,6 +405,9 @@ def _track(
         channels=channels,
         layout=stream.layout,
         duration_samples=duration.samples,
+        start_samples=samples_at(late_s, stream.rate_hz) if late_s >= TOLERANCE_S else 0,
+        discontinuities=duration.discontinuities,
+        is_edited=duration.is_edited,
         counted=duration.counted,
         bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
         language=None if language in ("", "und") else language,

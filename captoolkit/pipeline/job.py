@@ -54,11 +54,11 @@ class Job:
         return dict(self.plan.tags) | ({"title": titles[0]} if any(titles) else {})
 
     def describe(self, index: int, span: Span) -> ReadySegment:
-        """Return the value that describes a finished segment."""
+        """Return the value that describes a finished segment; `span` is on the track's clock."""
         path = self.path(index)
         return ReadySegment(
             index=index,
-            source_span=span,
+            source_span=self.plan.track.on_file_clock(span),
             file=path.name,
             size_bytes=path.stat().st_size,
             sha256=files.sha256(path),

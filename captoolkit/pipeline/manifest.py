@@ -39,7 +39,7 @@ def render(
             "action": plan.action.value,
             "encoding": _encoding(plan),
             "segments": [_segment(segment) for segment in segments],
-            "skipped": [_skipped(span) for span in skipped],
+            "skipped": [_skipped(span, source) for span in skipped],
             "tokens": {"audio": plan.audio_tokens},
             "reasons": [*plan.reasons, *warnings],
         }
@@ -79,11 +79,12 @@ def _encoding(plan: Plan) -> dict[str, Any]:
     return encoding_fields(made)
 
 
-def _skipped(span: Span) -> dict[str, Any]:
+def _skipped(span: Span, source: SourceInfo) -> dict[str, Any]:
+    is_before = span.end_samples <= source.start_samples
     return {
         "start_s": seconds(span.start_samples, span.rate_hz),
         "end_s": seconds(span.end_samples, span.rate_hz),
-        "reason": "silence",
+        "reason": "the sound begins later" if is_before else "silence",
     }
 
 

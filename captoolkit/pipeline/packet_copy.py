@@ -18,6 +18,7 @@ from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import InputError, LimitError
 from captoolkit.media import decode, ffmpeg, packets, tags
 from captoolkit.media.decode import read_all, read_blocks
+from captoolkit.media.player_clock import LONGEST_GAP_S
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
@@ -168,7 +169,13 @@ class PacketCopy:
     def _options(self) -> dict[str, Any]:
         language = self._job.plan.track.language
         tagged = {"metadata:s:a:0": f"language={language}"} if language else {}
-        return {"acodec": "copy", "flush_packets": 0, **tagged}
+        return {
+            "acodec": "copy",
+            "flush_packets": 0,
+            # ffmpeg would close longer gaps of a transport stream.
+            "dts_delta_threshold": LONGEST_GAP_S,
+            **tagged,
+        }
 
     def _finish(self, process: ffmpeg.Process) -> None:
         with ffmpeg.output_errors(self._job.folder.path):

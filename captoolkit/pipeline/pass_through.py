@@ -38,7 +38,7 @@ class PassThrough:
         self._events.progressed(span.duration_s)
         yield ReadySegment(
             index=1,
-            source_span=span,
+            source_span=plan.track.on_file_clock(span),
             file=path.name,
             size_bytes=size_bytes,
             sha256=sha256,

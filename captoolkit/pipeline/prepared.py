@@ -110,12 +110,14 @@ class Prepared(Closing):
 
     @property
     def skipped(self) -> tuple[Span, ...]:
-        """The silent spans between the segments finished so far.
+        """The silent spans between the segments finished so far, on the file's clock.
+
+        The first may be the time before the sound begins.
 
         Copied frames end at frame boundaries, so the spans may be slightly shorter or longer than
         planned.
         """
-        if not self.plan.skipped:
+        if not self.plan.skipped and not self.plan.track.start_samples:
             return ()
         rate_hz = self.plan.track.sample_rate_hz
         spans = [segment.source_span for segment in self._segments]
@@ -153,7 +155,8 @@ class Prepared(Closing):
             sample_rate_hz=track.sample_rate_hz,
             channels=track.channels,
             track=track.number,
-            duration_samples=self._found_samples if ended else track.duration_samples,
+            duration_samples=self._found_samples if ended else track.end_samples,
+            start_samples=track.start_samples,
         )
 
     def save(
@@ -219,7 +222,8 @@ class Prepared(Closing):
         path = self._source.path
         levels_db = measure_file.levels_db(path, self.plan.track)
         if self._complete:
-            spans = [segment.source_span for segment in self._segments]
+            late = self.plan.track.start_samples
+            spans = [segment.source_span.shifted(-late) for segment in self._segments]
             return plan_svg.draw(self.plan, levels_db, segments=spans)
         quiet_places = measure_file.quiet_places(path, self.plan)
         return plan_svg.draw(self.plan, levels_db, quiet_places=quiet_places)
@@ -324,7 +328,7 @@ class Prepared(Closing):
             )
         self._complete = True
         track = self.plan.track
-        found_s = self._found_samples / track.sample_rate_hz
+        found_s = (self._found_samples - track.start_samples) / track.sample_rate_hz
         if abs(found_s - track.duration_s) > ALIKE_S:
             self._events.warned(
                 durations.shortfall_warning(promised_s=track.duration_s, held_s=found_s)
@@ -332,10 +336,11 @@ class Prepared(Closing):
 
     @property
     def _found_samples(self) -> int:
-        """The real length of the sound; silence that is skipped at its end counts."""
+        """The real end of the sound on the file's clock; silence skipped at its end counts."""
         last, promised = self._segments[-1].source_span.end_samples, self.plan.track
         skipped = max((span.end_samples for span in self.plan.skipped), default=0)
-        return promised.duration_samples if skipped > last else last
+        is_skipped = skipped + promised.start_samples > last
+        return promised.end_samples if is_skipped else last
 
     # ------------------------------------------------------------------ saving and closing
 

@@ -5,7 +5,8 @@ six decimals, which identify one sample at any rate up to 768 kHz. Money keeps i
 stays readable UTF-8; characters that could harm a terminal, break a line in another reader, or not
 be encoded at all (control characters, U+2028, lone surrogates) are written `\uXXXX`. `parse`
 refuses a file with a missing, unknown or wrong field, and a number with more than `MOST_DIGITS`
-digits, written out or by its exponent. `parts` and `notes` are written only if there are any.
+digits, written out or by its exponent. `parts`, `notes` and the `start_s` of a source are written
+only if there are any.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _part(part: SourcePart) -> dict[str, object]:
 
 def source_fields(source: SourceInfo) -> dict[str, object]:
     """Return the `source` object that manifests and timelines share."""
-    return {
+    fields: dict[str, object] = {
         "path": source.path,
         "sha256": source.sha256,
         "bytes": source.size_bytes,
@@ -93,6 +94,9 @@ def source_fields(source: SourceInfo) -> dict[str, object]:
         "track": source.track,
         "duration_s": exact_json.seconds(source.duration_samples, source.sample_rate_hz),
     }
+    if source.start_samples:
+        fields["start_s"] = exact_json.seconds(source.start_samples, source.sample_rate_hz)
+    return fields
 
 
 def entry_fields(entry: Entry) -> dict[str, object]:
@@ -139,6 +143,7 @@ class _SourceShape(_Exact, frozen=True, kw_only=True):
     channels: _Positive
     track: _Positive
     duration_s: _Seconds
+    start_s: _Seconds = 0.0
 
 
 class _CaptionerShape(_Exact, frozen=True, kw_only=True):
@@ -297,9 +302,12 @@ def _where(text: str, path: str) -> str:
 
 def _read_source(shape: _SourceShape, raw: dict[str, Any]) -> SourceInfo:
     fields: dict[str, Any] = msgspec.structs.asdict(shape)
-    del fields["duration_s"]
-    samples = samples_at(Fraction(raw["duration_s"]), shape.sample_rate_hz)
-    return SourceInfo(**fields, duration_samples=samples)
+    del fields["duration_s"], fields["start_s"]
+    return SourceInfo(
+        **fields,
+        duration_samples=samples_at(Fraction(raw["duration_s"]), shape.sample_rate_hz),
+        start_samples=samples_at(Fraction(raw.get("start_s", 0)), shape.sample_rate_hz),
+    )
 
 
 def _read_span(raw: dict[str, Any], rate_hz: int) -> Span:

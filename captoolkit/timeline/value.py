@@ -208,6 +208,8 @@ class Timeline:
             merged, self.source, rate_hz=rate_hz, duration_samples=duration_samples
         )
         is_whole = merged == (SourcePart.whole(source),)
+        if not is_whole:
+            source = replace(source, start_samples=0)
         return replace(self, source=source, entries=entries, parts=() if is_whole else merged)
 
     @classmethod

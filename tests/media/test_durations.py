@@ -94,6 +94,9 @@ SECOND_S = 1.7  # of the second file; libFLAC mistakes one as long as the first 
 STOPS = "cannot be read past 3.217 s ("  # ffmpeg's reason follows
 
 
+RESTARTS = "sets its clock anew once, first after "
+
+
 JOINED = {
     "ADTS": Joined(suffix=".aac", options="-c:a aac"),
     "ADTS, another rate": Joined(
@@ -117,13 +120,15 @@ JOINED = {
     "AC-3, another rate": Joined(
         suffix=".ac3", options="", rate_hz=48_000, second_rate_hz=32_000, warning=CHANGES
     ),
-    "Vorbis": Joined(suffix=".ogg", options="-c:a libvorbis"),
+    "Vorbis": Joined(suffix=".ogg", options="-c:a libvorbis", warning=RESTARTS),
     "Vorbis, another rate": Joined(
         suffix=".ogg", options="-c:a libvorbis", second_rate_hz=22_050, warning=STOPS
     ),
-    "Opus": Joined(suffix=".opus", options="", rate_hz=48_000, second_rate_hz=48_000),
+    "Opus": Joined(
+        suffix=".opus", options="", rate_hz=48_000, second_rate_hz=48_000, warning=RESTARTS
+    ),
     "Opus, another input rate": Joined(
-        suffix=".opus", options="", rate_hz=48_000, second_rate_hz=16_000
+        suffix=".opus", options="", rate_hz=48_000, second_rate_hz=16_000, warning=RESTARTS
     ),
     "Opus, other channels": Joined(
         suffix=".opus",
@@ -140,7 +145,7 @@ JOINED = {
     "FLAC, another rate": Joined(
         suffix=".flac", options="", second_rate_hz=22_050, warning=CHANGES
     ),
-    "Matroska": Joined(suffix=".mka", options="-c:a aac"),
+    "Matroska": Joined(suffix=".mka", options="-c:a aac", warning=RESTARTS),
 }
 
 
