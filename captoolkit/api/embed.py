@@ -89,7 +89,7 @@ def embed(
     place = Path(os.path.abspath(out))  # noqa: PTH100 - keeps links as they are
     container, captions = _container(place)
     inputs = [Path(media)] if isinstance(timeline, Timeline) else [Path(media), Path(timeline)]
-    files.refuse_inputs([place], inputs)
+    files.FileSet(inputs).refuse([place])
     if not overwrite:
         files.refuse_existing([place])
     loaded = timeline if isinstance(timeline, Timeline) else load(timeline)

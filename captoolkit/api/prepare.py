@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Unpack
 from captoolkit.api.plan import PlanRequest, plan_recording, read_request
 from captoolkit.api.recording import open_recording
 from captoolkit.events import OnEvent, ignore
+from captoolkit.model import Via
+from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.prepared import Prepared
-from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
+from captoolkit.planning.options import (
+    DeliveryOptions,
+    PlanOptions,
+    SegmentOptions,
+    option_values,
+    parse_plan_options,
+)
+from captoolkit.services import catalogue
 from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
 
 if TYPE_CHECKING:
@@ -53,16 +62,33 @@ def prepare(
     jobs = parse_jobs(jobs)
     require_type("on_event", on_event, Callable, "a function of one event")
     request = read_request(source, options)
-    return open_prepared(source, request, jobs=jobs, on_event=on_event)
+    provenance = prepare_provenance(options)
+    return open_prepared(source, request, jobs=jobs, on_event=on_event, provenance=provenance)
+
+
+def prepare_provenance(options: PlanOptions) -> Provenance:
+    """Return how `prepare` makes files with these options; raises as `prepare`."""
+    target = options.get("target")
+    row = catalogue.target(catalogue.DEFAULT_TARGET if target is None else target)
+    values = option_values(parse_plan_options(options))
+    values |= {"target": row.name, "via": str(options.get("via", Via.BASE64))}
+    return Provenance(verb="prepare", options=values)
 
 
 def open_prepared(
-    source: Source, request: PlanRequest, *, jobs: int, on_event: OnEvent
+    source: Source,
+    request: PlanRequest,
+    *,
+    jobs: int,
+    on_event: OnEvent,
+    provenance: Provenance | None = None,
 ) -> Prepared:
     """Open a source, plan it, and return its segments, made on demand."""
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(source, request.options))
         plan = plan_recording(recording, request)
-        prepared = Prepared(plan, recording.source, jobs=jobs, on_event=on_event)
+        prepared = Prepared(
+            plan, recording.source, jobs=jobs, on_event=on_event, provenance=provenance
+        )
         stack.pop_all()  # closing `prepared` closes the source
         return prepared

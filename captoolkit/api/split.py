@@ -19,12 +19,14 @@ from captoolkit.events import OnEvent, ignore
 from captoolkit.media import elementary, packets, tags
 from captoolkit.media.probe_file import sample_format
 from captoolkit.model import Action, MediaInfo, Plan, Track
+from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning import split_plan
 from captoolkit.planning.options import (
     ParsedOptions,
     SegmentOptions,
     SplitOptions,
+    option_values,
     parse_split_options,
 )
 from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
@@ -79,9 +81,22 @@ def split(
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(source, parsed))
         plan = _plan_pieces(recording, parsed, exact=exact, at_chapters=at_chapters)
-        prepared = Prepared(plan, recording.source, jobs=jobs, on_event=on_event)
+        provenance = split_provenance(options)
+        prepared = Prepared(
+            plan, recording.source, jobs=jobs, on_event=on_event, provenance=provenance
+        )
         stack.pop_all()  # closing `prepared` closes the source
         return prepared
+
+
+def split_provenance(options: SplitOptions) -> Provenance:
+    """Return how `split` makes files with these options; raises as `split`."""
+    values = option_values(parse_split_options(options))
+    if options.get("exact"):
+        values["exact"] = True
+    if (at := options.get("at")) is not None:
+        values["at"] = at
+    return Provenance(verb="split", options=values)
 
 
 def _plan_pieces(

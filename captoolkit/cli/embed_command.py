@@ -38,7 +38,7 @@ def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, 
     loaded: list[Timeline] = []
 
     def write(name: str) -> None:
-        files.refuse_inputs([Path(out)], [timeline])
+        files.FileSet([timeline]).refuse([Path(out)])
         made = embed(name, loaded[0], out, overwrite=overwrite, spread=spread)
         print_line(display_path(made.path))
         track = f", subtitles as {made.subtitles}" if made.subtitles else ""

@@ -159,7 +159,7 @@ class PictureFiles:
         overwrite: bool,
     ) -> None:
         self._picture = picture
-        self._inputs = inputs
+        self._inputs = files.FileSet(each.url for each in inputs)
         self._overwrite = overwrite
         self._stems = stems
         is_folder = picture is not None and (
@@ -184,7 +184,7 @@ class PictureFiles:
             return None
         named = Path(self._picture).absolute()
         path = named if self._is_single_file else named / f"{self._stems[index]}{PICTURE_EXTENSION}"
-        files.refuse_inputs([path], [each.url for each in self._inputs])
+        self._inputs.refuse([path])
         if not self._overwrite:
             files.refuse_existing([path])
         files.refuse_unwritable_file(path)

@@ -82,7 +82,7 @@ class TimelineFiles:
             raise UsageError(
                 f"--spread does nothing for {names}", fix=f"it is for {with_cues}; leave it out"
             )
-        self._inputs = inputs
+        self._inputs = files.FileSet(inputs)
         self._overwrite = overwrite
         self._embed_audio = embed_audio
         if embed_audio and PAGE not in self._formats:
@@ -107,7 +107,7 @@ class TimelineFiles:
             return {self._formats[0]: None}
         with files.writing(Path(self._out or ".")):
             paths = {form: self._path(stem, form) for form in self._formats}
-        files.refuse_inputs(paths.values(), self._inputs)
+        self._inputs.refuse(paths.values())
         if not self._overwrite:
             files.refuse_existing(paths.values())
         for path in paths.values():

@@ -57,7 +57,7 @@ def _write_page(name: str, out: Path | None, *, embed_audio: bool, overwrite: bo
     from captoolkit.support import files
 
     path = _cache_path(name) if out is None else out.absolute()
-    files.refuse_inputs([path], [name])
+    files.FileSet([name]).refuse([path])
     replaces = overwrite or out is None
     if not replaces:
         files.refuse_existing([path])

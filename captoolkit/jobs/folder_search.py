@@ -20,6 +20,7 @@ from pathlib import Path
 from captoolkit.bitstream.containers import begins_like_media, is_media_suffix
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError
 from captoolkit.pipeline import manifest
+from captoolkit.pipeline.segment_names import MANIFEST_ENDING
 
 HEAD_BYTES = 512
 
@@ -158,7 +159,7 @@ def _made_by_captoolkit(entries: Iterable[os.DirEntry[str]]) -> set[str]:
     """Return the names of the segments that the manifests of a folder describe."""
     made: set[str] = set()
     for entry in entries:
-        if entry.name.endswith(manifest.ENDING):
+        if entry.name.endswith(MANIFEST_ENDING):
             try:
                 made |= manifest.hashes(Path(entry.path).read_text(encoding="utf-8")).keys()
             except (OSError, UnicodeDecodeError):

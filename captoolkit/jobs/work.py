@@ -35,8 +35,8 @@ from captoolkit.jobs.result_rows import manifest_row, probe_row, timeline_row
 from captoolkit.jobs.rows import Row, failed_row
 from captoolkit.jobs.store import open_store
 from captoolkit.media import ffmpeg
-from captoolkit.pipeline import saving
 from captoolkit.pipeline.prepared import Prepared
+from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.planning.options import PlanOptions, SplitOptions
 from captoolkit.support import files
 from captoolkit.support.cancel import StoppedError
@@ -199,7 +199,7 @@ class Worker:
         with make(opened.source, jobs=1, on_event=self._on_event, **options) as prepared:
             prepared.save(folder, stem=stem)
         opened.refuse_changed()
-        return saving.manifest_path(folder, stem)
+        return folder / SegmentNames.of(stem).manifest
 
     def _on_event(self, event: Event) -> None:
         self.check()

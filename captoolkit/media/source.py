@@ -112,6 +112,14 @@ class OpenSource:
         self._folder = folder
 
     @property
+    def modified_ns(self) -> int | None:
+        """When the file was last changed; None for a temporary file, which is no one's source."""
+        try:
+            return self.path.stat().st_mtime_ns if str(self.path) == self.name else None
+        except OSError:
+            return None
+
+    @property
     def stem(self) -> str:
         """The beginning of the names of all files made from the source."""
         return stem_of(self.name)

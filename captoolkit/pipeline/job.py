@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from captoolkit.errors import SourceNotFoundError
 from captoolkit.media import encode
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.services import limits
 from captoolkit.support import files
 
-MIN_NUMBER_WIDTH = 3  # talk.001.mp3
 CHUNK_BYTES = 1 << 20
 
 
@@ -26,12 +25,12 @@ class Job:
     plan: Plan
     source: Path
     folder: Folder
-    stem: str
+    names: SegmentNames
 
     def path(self, index: int) -> Path:
         """Return the path at which a segment is made."""
         suffix = f".{self.plan.suffix}"
-        return self.folder.path / segment_name(self.stem, index, len(self.plan.spans), suffix)
+        return self.folder.path / self.names.segment(index, len(self.plan.spans), suffix)
 
     def check(self, index: int, encoding: Encoding, *, samples: int, tolerance: int = 0) -> None:
         """Read a finished segment back and compare everything but its size with the plan.
@@ -64,24 +63,6 @@ class Job:
             sha256=files.sha256(path),
             folder=self.folder,
         )
-
-
-def segment_name(stem: str, index: int, segments: int, suffix: str) -> str:
-    """Return the name of a finished segment: `talk.001.mp3`."""
-    width = max(MIN_NUMBER_WIDTH, len(str(segments)))
-    return f"{stem}.{index:0{width}d}{suffix}"
-
-
-def is_segment_name(name: str, stem: str) -> bool:
-    """Return whether `segment_name` makes `name` from `stem`.
-
-    ```python
-    >>> is_segment_name("talk.001.mp3", "talk"), is_segment_name("talk.docx", "talk")
-    (True, False)
-
-    ```
-    """
-    return re.fullmatch(rf"{re.escape(stem)}\.\d{{{MIN_NUMBER_WIDTH},}}\.\w+", name) is not None
 
 
 class Hashing:

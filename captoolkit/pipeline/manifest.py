@@ -7,7 +7,9 @@ enough to identify each sample.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,100 @@ from captoolkit.timeline.json import source_fields
 from captoolkit.units import base64_length
 
 FORMAT = "captoolkit.manifest/1"
-ENDING = ".manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """How files were made: the verb, and the options that decide the result.
+
+    Attributes:
+        options: the values that differ from the defaults, as JSON values, by their keywords.
+    """
+
+    verb: str
+    options: Mapping[str, str | int | float | bool]
+
+    def difference(self, other: Provenance) -> str:
+        """Return how these files differ from those that `other` would make; empty for alike."""
+        if self.verb != other.verb:
+            return f"was made by {self.verb}, not by {other.verb}"
+        mine, theirs = self.options, other.options
+        names = [
+            name for name in dict.fromkeys([*mine, *theirs]) if mine.get(name) != theirs.get(name)
+        ]
+        if not names:
+            return ""
+        return f"was made with {_values(names, mine)}, not with {_values(names, theirs)}"
+
+
+def _values(names: Sequence[str], options: Mapping[str, object]) -> str:
+    return ", ".join(
+        f"{name}={options[name]}" if name in options else f"no {name}" for name in names
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedManifest:
+    """The contents of a manifest.
+
+    Attributes:
+        provenance: None in manifests of captoolkit before 1.3.
+        modified_ns: when the source was last changed, if it was a file.
+        audio_tokens: the tokens that the service counts for the sound; None without a service.
+    """
+
+    source: SourceInfo
+    segments: tuple[Segment, ...]
+    provenance: Provenance | None
+    modified_ns: int | None
+    audio_tokens: int | None
+
+
+def read(text: str) -> SavedManifest | None:
+    """Return the contents of a manifest of any version; None for any other text."""
+    try:
+        document = json.loads(text, parse_float=Fraction)
+        source, made_by = document["source"], document.get("made_by")
+        rate_hz = int(source["sample_rate_hz"])
+        segments = tuple(_read_segment(row, rate_hz) for row in document["segments"])
+        return SavedManifest(
+            source=SourceInfo(
+                path=str(source["path"]),
+                sha256=str(source["sha256"]),
+                size_bytes=int(source["bytes"]),
+                container=str(source["container"]),
+                codec=str(source["codec"]),
+                sample_rate_hz=rate_hz,
+                channels=int(source["channels"]),
+                track=int(source["track"]),
+                duration_samples=round(source["duration_s"] * rate_hz),
+            ),
+            segments=segments,
+            provenance=made_by and _read_provenance(made_by),
+            modified_ns=source.get("modified_ns"),
+            audio_tokens=document["tokens"]["audio"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _read_segment(row: Mapping[str, Any], rate_hz: int) -> Segment:
+    start, end = (round(row[name] * rate_hz) for name in ("start_s", "end_s"))
+    return Segment(
+        index=int(row["index"]),
+        source_span=Span(start_samples=start, end_samples=end, rate_hz=rate_hz),
+        file=str(row["file"]),
+        size_bytes=int(row["bytes"]),
+        sha256=str(row["sha256"]),
+    )
+
+
+def _read_provenance(made_by: Mapping[str, Any]) -> Provenance:
+    options = {
+        name: float(value) if isinstance(value, Fraction) else value
+        for name, value in made_by["options"].items()
+    }
+    return Provenance(verb=made_by["verb"], options=options)
 
 
 def render(
@@ -28,12 +123,18 @@ def render(
     *,
     skipped: Sequence[Span] = (),
     warnings: Sequence[str] = (),
+    provenance: Provenance | None = None,
+    modified_ns: int | None = None,
 ) -> str:
-    """Return the manifest of a finished preparation as JSON text."""
+    """Return the manifest of a finished preparation as JSON text.
+
+    `modified_ns` is the time of the source's last change; None for a source that is no file.
+    """
+    made_by = provenance and {"verb": provenance.verb, "options": dict(provenance.options)}
     return render_json(
         {
             "format": FORMAT,
-            "source": source_fields(source),
+            "source": source_fields(source) | {"modified_ns": modified_ns},
             "target": plan.target.name if plan.target else None,
             "via": plan.via.value if plan.via else None,
             "action": plan.action.value,
@@ -42,6 +143,7 @@ def render(
             "skipped": [_skipped(span, source) for span in skipped],
             "tokens": {"audio": plan.audio_tokens},
             "reasons": [*plan.reasons, *warnings],
+            "made_by": made_by,
         }
     )
 

@@ -10,23 +10,31 @@ from __future__ import annotations
 import dataclasses
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from captoolkit.drawing import plan_svg
-from captoolkit.errors import CaptoolkitError, NoAudioError, SourceNotFoundError, UsageError
+from captoolkit.errors import (
+    CaptoolkitError,
+    NoAudioError,
+    OutputExistsError,
+    SourceNotFoundError,
+    UsageError,
+)
 from captoolkit.events import OnEvent, SegmentReady, ignore
 from captoolkit.media import durations, measure_file
 from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Plan, SourceInfo, Span, Via
-from captoolkit.pipeline import manifest, saving
+from captoolkit.pipeline import earlier_run, manifest, saving
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.frame_copy import FrameCopy
 from captoolkit.pipeline.job import Hashing, Job
+from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.packet_copy import PacketCopy
 from captoolkit.pipeline.pass_through import PassThrough
 from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.pipeline.segment_names import NameTemplate, SegmentNames
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.transcode import Transcode
 from captoolkit.planning.layout import ALIKE_S
@@ -52,7 +60,13 @@ class Prepared(Closing):
     """
 
     def __init__(
-        self, plan: Plan, source: OpenSource, *, jobs: int = 1, on_event: OnEvent = ignore
+        self,
+        plan: Plan,
+        source: OpenSource,
+        *,
+        jobs: int = 1,
+        on_event: OnEvent = ignore,
+        provenance: Provenance | None = None,
     ) -> None:
         self.plan = plan
         self._segments: list[ReadySegment] = []
@@ -60,7 +74,9 @@ class Prepared(Closing):
         self._jobs = jobs
         self._events = PrepareEvents(plan, on_event)
         self._supervisor = Supervisor(jobs=jobs)
-        self._stem = source.stem
+        self._provenance = provenance
+        self._modified_ns = source.modified_ns
+        self._names = SegmentNames(before=f"{source.stem}.", manifest_stem=source.stem)
         self._folder: Folder | None = None
         self._work: Iterator[ReadySegment] | None = None
         self._hashing: Hashing | None = None
@@ -77,18 +93,23 @@ class Prepared(Closing):
         """Return the state of a copy: all segments if they are saved, otherwise only the plan."""
         is_saved = self._complete and self._folder is None
         return {
-            "begun_with": (self.plan, self._source, self._jobs, self._events.gate.on_event),
+            "begun_with": (self.plan, self._source),
+            "keywords": {
+                "jobs": self._jobs,
+                "on_event": self._events.gate.on_event,
+                "provenance": self._provenance,
+            },
             "over": self._over if not is_saved else "",
-            "stem": self._stem,
+            "names": self._names,
             "segments": self.segments if is_saved else (),
             "described": self.source if is_saved else None,
             "sentences": (self._events.warnings, self._events.remarks) if is_saved else None,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        plan, source, jobs, on_event = state["begun_with"]
-        Prepared.__init__(self, plan, source, jobs=jobs, on_event=on_event)
-        self._over, self._stem, self._described = state["over"], state["stem"], state["described"]
+        Prepared.__init__(self, *state["begun_with"], **state["keywords"])
+        self._over, self._names = state["over"], state["names"]
+        self._described = state["described"]
         self._segments = [*state["segments"]]
         self._complete = self._described is not None
         if state["sentences"]:
@@ -164,8 +185,10 @@ class Prepared(Closing):
         out: str | Path,
         *,
         stem: str | None = None,
+        name: str | SegmentNames | None = None,
         overwrite: bool = False,
-        spare: Iterable[str | Path] = (),
+        skip_existing: bool = False,
+        spare: Iterable[str | Path] | files.FileSet = (),
     ) -> tuple[ReadySegment, ...]:
         """Make all segments and keep them in the folder `out` with `STEM.manifest.json`.
 
@@ -174,26 +197,31 @@ class Prepared(Closing):
         Args:
             out: the folder; created if it does not exist.
             stem: the beginning of all names; the source's name without its suffix if None.
+            name: a template of the names below `out`, such as `{parent}/{stem}-{index:04}`.
             overwrite: replace the files of an earlier run that have these names.
+            skip_existing: keep the files of an earlier run if the same verb and options made them
+                from the same source and they have not changed since; nothing is made then. Other
+                files of these names are refused, or replaced with `overwrite`.
             spare: files that are never replaced; the source never is.
 
         Returns:
             The segments, whose `path` is now in `out`.
 
         Raises:
-            UsageError: `stem` is no plain name; or this is closed, or has failed before; or a
-                segment was discarded.
+            UsageError: `stem` is no plain name, or `name` no template; or this is closed, or has
+                failed before; or a segment was discarded.
             OutputExistsError: a file of that name exists and `overwrite` is false.
             OutputError: the folder cannot be written, or its disk is full.
         """
-        if stem is not None:
-            saving.refuse_stem(stem)
+        folder, names = self._names_for(stem, name)
         self._refuse_over()
         self._refuse_discarded()
-        out = Path(out).absolute()
-        self._stem = stem if stem is not None else self._stem
+        out = Path(out).absolute() / folder
+        self._names = names
+        if skip_existing and self._keep(out, overwrite=overwrite):
+            return self.segments
         if not overwrite:
-            files.refuse_existing([saving.manifest_path(out, self._stem)])
+            files.refuse_existing([out / names.manifest])
         try:
             if self._work is None:
                 self._open_folder(out)
@@ -202,7 +230,7 @@ class Prepared(Closing):
             with self._turn:
                 self._refuse_over()
                 self._refuse_discarded()
-                self._commit(out, overwrite=overwrite, spare=[self._source.path, *spare])
+                self._commit(out, overwrite=overwrite, spare=spare)
         except BaseException:
             self.close()  # the caller may drop this without closing it
             raise
@@ -305,7 +333,7 @@ class Prepared(Closing):
                 path=self.plan.info.path,
             )
         folder = self._folder or self._open_folder(None)
-        job = Job(plan=self.plan, source=self._source.path, folder=folder, stem=self._stem)
+        job = Job(plan=self.plan, source=self._source.path, folder=folder, names=self._names)
         self._is_making = True  # `on_event` may ask for a segment
         try:
             self._events.started()
@@ -348,21 +376,60 @@ class Prepared(Closing):
         self._folder = Folder.staging(parent)
         return self._folder
 
-    def _commit(self, out: Path, *, overwrite: bool, spare: Sequence[str | Path]) -> None:
+    def _names_for(
+        self, stem: str | None, name: str | SegmentNames | None
+    ) -> tuple[str, SegmentNames]:
+        """Return the folder below the output folder, and the names of the files in it."""
+        if isinstance(name, SegmentNames):
+            return "", name
+        usual = self._names if stem is None else SegmentNames.of(stem)
+        if name is None:
+            return "", usual
+        stem = self._source.stem if stem is None else stem
+        is_path = str(self._source.path) == self._source.name
+        parent = self._source.path.parent.name if is_path else ""
+        template, values = NameTemplate(name), {"stem": stem, "path": stem, "parent": parent}
+        return template.folder(**values), template.names(**values)
+
+    def _keep(self, out: Path, *, overwrite: bool) -> bool:
+        """Take over the files of an earlier run, if this preparation would make the same files."""
+        if self._provenance is None:
+            return False
+        try:
+            saved = earlier_run.find_saved(out, self._names, self._provenance, self._source.path)
+        except OutputExistsError:
+            if overwrite:
+                return False
+            raise
+        if saved is None:
+            return False
+        via = self.plan.via or Via.BASE64
+        self._segments = earlier_run.ready_segments(saved, out, via=via)
+        self._described, self._complete = saved.source, True
+        return True
+
+    def _commit(
+        self, out: Path, *, overwrite: bool, spare: Iterable[str | Path] | files.FileSet
+    ) -> None:
         """Stage all segments in `out` and move them to their names, with the manifest."""
         staged, self._segments = self._stage_in(out)
         names = [segment.file for segment in self._segments]
-        described = saving.manifest_path(out, self._stem)
-        saving.refuse_outputs(out, [*names, described.name], overwrite=overwrite, inputs=spare)
+        others = spare if isinstance(spare, files.FileSet) else files.FileSet(spare)
+        spared = files.FileSet([self._source.path], others=others)
+        saving.refuse_outputs(
+            out, [*names, self._names.manifest], overwrite=overwrite, inputs=spared
+        )
         text = manifest.render(
             self.plan,
             self.source,
             self._segments,
             skipped=self.skipped,
             warnings=[*self._events.remarks, *self._events.warnings],
+            provenance=self._provenance,
+            modified_ns=self._modified_ns,
         )
         self._refuse_over()  # after `close` the hash may not be that of the whole source
-        saving.commit(staged.path, out, stem=self._stem, names=names, text=text, spare=spare)
+        saving.commit(staged.path, out, names=self._names, segments=names, text=text, spare=spared)
         staged.remove()
         staged.path = out
         self._folder = None  # saved segments are neither discarded nor moved
@@ -376,7 +443,7 @@ class Prepared(Closing):
         try:
             source = self._source.path
             return folder, saving.gather(
-                self.plan, self._segments, folder, stem=self._stem, source=source
+                self.plan, self._segments, folder, names=self._names, source=source
             )
         finally:
             if before is not None and before is not folder:

@@ -10,7 +10,7 @@ names the values that can be had. `planning.fitting` chooses the encodings that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from numbers import Integral
 from typing import Literal, TypedDict, get_args
@@ -148,6 +148,27 @@ class ParsedOptions:
             (self.channels is not None, {1: "mono", 2: "stereo"}.get(self.channels or 0, "sound")),
         )
         return " and ".join(words for is_wanted, words in wanted if is_wanted)
+
+
+def option_values(options: ParsedOptions) -> dict[str, str | int | float | bool]:
+    """Return the options that decide the result and differ from the defaults, by their keywords.
+
+    Lengths are seconds. The greatest length of a recording does not decide the result.
+
+    ```python
+    >>> option_values(ParsedOptions(segment_s=Fraction(30), channels=1))
+    {'channels': 1, 'segment': 30}
+
+    ```
+    """
+    values = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value != field.default and field.name != "max_duration_s":
+            if isinstance(value, Fraction):
+                value = int(value) if value.denominator == 1 else float(value)
+            values[field.name.removesuffix("_s")] = value
+    return values
 
 
 # -------------------------------------------------------------------------------- reading

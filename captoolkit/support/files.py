@@ -135,28 +135,44 @@ def refuse_existing(paths: Iterable[Path]) -> None:
             )
 
 
-def refuse_inputs(paths: Iterable[Path], inputs: Iterable[str | Path]) -> None:
-    """Refuse to replace inputs.
+class FileSet:
+    """Files that must not be replaced. They are identified once, when it first matters.
 
-    Raises:
-        OutputError: one of `paths` is the same file as an input, even under another name.
+    Args:
+        paths: the files; names that are no files are ignored.
+        others: further files.
     """
-    for path in among(paths, inputs):
-        raise OutputError(
-            f"{path} is an input and is not replaced", fix="choose another folder or name"
-        )
 
+    def __init__(self, paths: Iterable[str | Path], *, others: FileSet | None = None) -> None:
+        self._paths = list(paths)
+        self._others = others
+        self._identities: set[tuple[int, int]] | None = None
 
-def among(paths: Iterable[Path], others: Iterable[str | Path]) -> list[Path]:
-    """Return those of `paths` that are the same files as some of `others`, even under other names.
+    def among(self, paths: Iterable[Path]) -> list[Path]:
+        """Return those of `paths` that are files of this set, even under other names.
 
-    If none of `paths` exists, which is usual, it does not look at the others.
-    """
-    existing = {path: identity for path in paths if (identity := _identity(path))}
-    if not existing:
-        return []
-    identities = set(map(_identity, others))
-    return [path for path, identity in existing.items() if identity in identities]
+        If none of `paths` exists, which is usual, it does not look at the files of the set.
+        """
+        existing = {path: identity for path in paths if (identity := _identity(path))}
+        return [path for path, identity in existing.items() if self._has(identity)]
+
+    def refuse(self, paths: Iterable[Path]) -> None:
+        """Refuse to replace files of this set.
+
+        Raises:
+            OutputError: one of `paths` is such a file, even under another name.
+        """
+        for path in self.among(paths):
+            raise OutputError(
+                f"{path} is an input and is not replaced", fix="choose another folder or name"
+            )
+
+    def _has(self, identity: tuple[int, int]) -> bool:
+        if self._identities is None:
+            self._identities = set(filter(None, map(_identity, self._paths)))
+        if identity in self._identities:
+            return True
+        return self._others is not None and self._others._has(identity)
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:

@@ -134,8 +134,10 @@ def test_manifest_agrees_with_the_files(clicks: Path, tmp_path: Path) -> None:
     assert manifest["source"] == {
         "path": str(clicks), "sha256": digest(clicks), "bytes": clicks.stat().st_size,
         "container": "flac", "codec": "flac", "sample_rate_hz": RATE_HZ, "channels": 2,
-        "track": 1, "duration_s": 30.0,
+        "track": 1, "duration_s": 30.0, "modified_ns": clicks.stat().st_mtime_ns,
     }  # fmt: skip
+    options = {"format": "mp3", "segment": 6, "target": "qwen3-omni-captioner", "via": "base64"}
+    assert manifest["made_by"] == {"verb": "prepare", "options": options}
     assert (manifest["action"], manifest["via"]) == ("encode", "base64")
     assert manifest["tokens"] == {"audio": tokens}
     assert manifest["encoding"]["format"] == "mp3"

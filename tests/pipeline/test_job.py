@@ -9,8 +9,9 @@ import pytest
 
 from captoolkit.errors import SourceNotFoundError
 from captoolkit.model import Span
-from captoolkit.pipeline.job import CHUNK_BYTES, Hashing, Job, is_segment_name, segment_name
+from captoolkit.pipeline.job import CHUNK_BYTES, Hashing, Job
 from captoolkit.pipeline.segment import Folder
+from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
@@ -22,56 +23,18 @@ def hashing_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "captoolkit-hash"]
 
 
-@pytest.mark.parametrize(
-    ("index", "segments", "name"),
-    [
-        (1, 1, "talk.001.mp3"),
-        (12, 999, "talk.012.mp3"),
-        (12, 1_000, "talk.0012.mp3"),
-        (1_234, 12_345, "talk.01234.mp3"),
-        (1_000, 999, "talk.1000.mp3"),
-    ],
-)
-def test_names_sort_as_their_numbers(index: int, segments: int, name: str) -> None:
-    """All numbers have as many digits as the last one, at least three."""
-    assert segment_name("talk", index, segments, ".mp3") == name
-
-
-@pytest.mark.parametrize("stem", ["talk", "a.b", "会议 %d", "(x|y)+", "-i"])
-@pytest.mark.parametrize("index", [1, 999, 1_000, 12_345])
-def test_segment_names_are_recognised(stem: str, index: int) -> None:
-    """The stem is matched literally."""
-    assert is_segment_name(segment_name(stem, index, 20, ".mp3"), stem)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "talk.mp3",
-        "talk.01.mp3",
-        "talk.001",
-        "talk.001.",
-        "talk.001.mp3.bak",
-        "xtalk.001.mp3",
-        "talkx001.mp3",
-        "talk.manifest.json",
-        "a/talk.001.mp3",
-        "talk.0x1.mp3",
-        "talk.001.mp3\n",
-    ],
-)
-def test_other_names_are_not_recognised(name: str) -> None:
-    """Names of other forms are not segments."""
-    assert not is_segment_name(name, "talk")
-
-
 def test_a_job_names_and_describes_segments(tmp_path: Path) -> None:
     """Name, path, size and digest are those of the file."""
     sound = track(6)
     plan = make_plan(
         media(sound), sound, CAPTIONER, options=ParsedOptions(format="mp3", segment_s=Fraction(1))
     )
-    job = Job(plan=plan, source=tmp_path / "a.flac", folder=Folder(tmp_path), stem="talk")
+    job = Job(
+        plan=plan,
+        source=tmp_path / "a.flac",
+        folder=Folder(tmp_path),
+        names=SegmentNames.of("talk"),
+    )
     span = Span(start_samples=3, end_samples=5, rate_hz=44_100)
     job.path(2).write_bytes(b"sound")
 

@@ -77,7 +77,7 @@ def test_manifest_has_the_agreed_form() -> None:
     segments = document.pop("segments")
     assert list(document) == [
         *("format", "source", "target", "via", "action", "encoding"),
-        *("skipped", "tokens", "reasons"),
+        *("skipped", "tokens", "reasons", "made_by"),
     ]
     assert document == {
         "format": "captoolkit.manifest/1",
@@ -91,6 +91,7 @@ def test_manifest_has_the_agreed_form() -> None:
             "channels": 1,
             "track": 1,
             "duration_s": Decimal("2460.000000"),
+            "modified_ns": None,
         },
         "target": "qwen3-omni-captioner",
         "via": "base64",
@@ -105,6 +106,7 @@ def test_manifest_has_the_agreed_form() -> None:
         "skipped": [],
         "tokens": {"audio": 30_750},
         "reasons": [*plan.reasons, "It was longer."],
+        "made_by": None,
     }
     assert segments[1] == {
         "index": 2,

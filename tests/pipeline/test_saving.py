@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.errors import InputError, OutputError, OutputExistsError, UsageError
+from captoolkit.errors import InputError, OutputError, OutputExistsError
 from captoolkit.model import Plan, Span
 from captoolkit.pipeline import saving
 from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
 from captoolkit.support import files
@@ -23,6 +24,9 @@ def plan() -> Plan:
     sound = track(6)
     options = ParsedOptions(format="mp3", segment_s=Fraction(1))
     return make_plan(media(sound), sound, CAPTIONER, options=options)
+
+
+TALK = SegmentNames.of("talk")
 
 
 def written(folder: Path, name: str, content: bytes, *, index: int = 1) -> ReadySegment:
@@ -44,14 +48,6 @@ def manifest_of(*segments: ReadySegment) -> str:
     return json.dumps({"segments": rows})
 
 
-@pytest.mark.parametrize("stem", ["", ".", "..", "a/b", "/", "a\0b"])
-def test_a_stem_is_a_plain_name(stem: str) -> None:
-    """Anything else could lead out of the folder."""
-    with pytest.raises(UsageError, match="must be a plain name"):
-        saving.refuse_stem(stem)
-    saving.refuse_stem("会议 %d")
-
-
 def test_segments_elsewhere_are_copied(plan: Plan, tmp_path: Path) -> None:
     """A segment of another folder or another name is copied; one in its place is not touched."""
     folder, elsewhere = Folder(tmp_path / "in"), tmp_path / "out"
@@ -61,7 +57,7 @@ def test_segments_elsewhere_are_copied(plan: Plan, tmp_path: Path) -> None:
     there = dataclasses.replace(
         written(folder.path, "talk.002.mp3", b"there", index=2), folder=folder
     )
-    gathered = saving.gather(plan, [away, there], folder, stem="talk", source=Path("a.wav"))
+    gathered = saving.gather(plan, [away, there], folder, names=TALK, source=Path("a.wav"))
     assert [one.path for one in gathered] == [
         folder.path / "talk.001.mp3",
         folder.path / "talk.002.mp3",
@@ -77,7 +73,7 @@ def test_a_changed_file_is_not_copied(plan: Plan, tmp_path: Path) -> None:
     away = written(tmp_path, "source.mp3", b"away")
     away.path.write_bytes(b"changed")
     with pytest.raises(InputError, match="it changed") as caught:
-        saving.gather(plan, [away], folder, stem="talk", source=Path("a.wav"))
+        saving.gather(plan, [away], folder, names=TALK, source=Path("a.wav"))
     assert caught.value.path == "a.wav"
 
 
@@ -86,10 +82,12 @@ def test_inputs_and_existing_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "talk.001.mp3").write_bytes(b"x")
     names = ["talk.001.mp3", "talk.manifest.json"]
     with pytest.raises(OutputExistsError):
-        saving.refuse_outputs(tmp_path, names, overwrite=False, inputs=[])
-    saving.refuse_outputs(tmp_path, names, overwrite=True, inputs=[])
+        saving.refuse_outputs(tmp_path, names, overwrite=False, inputs=files.FileSet([]))
+    saving.refuse_outputs(tmp_path, names, overwrite=True, inputs=files.FileSet([]))
     with pytest.raises(OutputError, match="is an input"):
-        saving.refuse_outputs(tmp_path, names, overwrite=True, inputs=[tmp_path / "talk.001.mp3"])
+        saving.refuse_outputs(
+            tmp_path, names, overwrite=True, inputs=files.FileSet([tmp_path / "talk.001.mp3"])
+        )
 
 
 def test_only_unchanged_segments_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
@@ -99,13 +97,13 @@ def test_only_unchanged_segments_of_an_earlier_run_are_removed(tmp_path: Path) -
     staged.mkdir()
     names = ["talk.001.mp3", "talk.002.mp3", "talk.003.mp3", "talk.004.mp3", "notes.txt"]
     earlier = [written(out, name, name.encode()) for name in names]
-    saving.manifest_path(out, "talk").write_text(manifest_of(*earlier), encoding="utf-8")
+    (out / TALK.manifest).write_text(manifest_of(*earlier), encoding="utf-8")
     (out / "talk.003.mp3").write_bytes(b"edited")
     new = written(staged, "talk.001.mp3", b"new")
 
     text = manifest_of(new)
-    spare = [out / "talk.004.mp3"]
-    saving.commit(staged, out, stem="talk", names=["talk.001.mp3"], text=text, spare=spare)
+    spare = files.FileSet([out / "talk.004.mp3"])
+    saving.commit(staged, out, names=TALK, segments=["talk.001.mp3"], text=text, spare=spare)
 
     assert sorted(path.name for path in out.iterdir()) == [
         "notes.txt",
@@ -115,7 +113,7 @@ def test_only_unchanged_segments_of_an_earlier_run_are_removed(tmp_path: Path) -
         "talk.manifest.json",
     ]
     assert (out / "talk.001.mp3").read_bytes() == b"new"
-    assert saving.manifest_path(out, "talk").read_text(encoding="utf-8") == text
+    assert (out / TALK.manifest).read_text(encoding="utf-8") == text
 
 
 def test_a_move_that_fails_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
@@ -124,12 +122,12 @@ def test_a_move_that_fails_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
     out.mkdir()
     staged.mkdir()
     earlier = written(out, "talk.001.mp3", b"earlier")
-    described = saving.manifest_path(out, "talk")
+    described = out / TALK.manifest
     described.write_text(manifest_of(earlier), encoding="utf-8")
     written(staged, "talk.001.mp3", b"new")
     names = ["talk.001.mp3", "talk.002.mp3"]
     with pytest.raises(OutputError):
-        saving.commit(staged, out, stem="talk", names=names, text="{}", spare=[])
+        saving.commit(staged, out, names=TALK, segments=names, text="{}", spare=files.FileSet([]))
     assert earlier.path.read_bytes() == b"earlier"
     assert described.read_text(encoding="utf-8") == manifest_of(earlier)
     assert sorted(path.name for path in out.iterdir()) == ["talk.001.mp3", "talk.manifest.json"]

@@ -14,6 +14,7 @@ from captoolkit.errors import LimitError, OutputError
 from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import Folder
+from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.pipeline.writers import Remake, SegmentWriters
 from captoolkit.planning.layout import lay_out
 from captoolkit.planning.options import ParsedOptions
@@ -66,7 +67,9 @@ def open_writers(
     """Segment writers in a folder for a run of those spans, by default six seconds."""
     spans = spans or seconds(6)
     plan = dataclasses.replace(plan or planned(), suffix=encoding.format)
-    job = Job(plan=plan, source=folder / "talk.flac", folder=Folder(folder), stem="talk")
+    job = Job(
+        plan=plan, source=folder / "talk.flac", folder=Folder(folder), names=SegmentNames.of("talk")
+    )
     layout = lay_out(
         spans,
         begins_at=spans[0].start_samples,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -202,23 +202,25 @@ def test_one_file_has_many_names(tmp_path: Path) -> None:
     soft.symlink_to(source)
     (tmp_path / "none").mkdir()
     missing = tmp_path / "missing"
-    assert files.among([hard, other, soft, detour, missing], [missing, str(source)]) == [
-        hard,
-        soft,
-        detour,
-    ]
+    sources = files.FileSet([missing, str(source)])
+    paths = [hard, other, soft, detour, missing]
+    assert sources.among(paths) == [hard, soft, detour]
+    assert files.FileSet([other], others=sources).among(paths) == [hard, other, soft, detour]
     with pytest.raises(OutputError, match="soft is an input"):
-        files.refuse_inputs([other, soft], [source])
+        files.FileSet([source]).refuse([other, soft])
 
 
-def test_inputs_are_not_looked_at_where_nothing_would_be_replaced(tmp_path: Path) -> None:
-    """A thousand new files and a thousand inputs do not take a million look-ups."""
-
-    def inputs() -> Iterator[Path]:
-        raise AssertionError
-        yield tmp_path
-
-    assert files.among([tmp_path / "new"], inputs()) == []
+def test_inputs_are_identified_once_and_only_where_something_would_be_replaced(
+    tmp_path: Path,
+) -> None:
+    """A thousand outputs and a thousand inputs do not take a million look-ups."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    inputs = files.FileSet([first, second])
+    assert inputs.among([first]) == []  # no such file: the inputs were not looked at
+    first.touch()
+    assert inputs.among([first]) == [first]
+    second.touch()
+    assert inputs.among([second]) == []
 
 
 # ----------------------------------------------------------------------------------- names

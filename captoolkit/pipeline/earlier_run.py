@@ -1,0 +1,112 @@
+"""The files that an earlier run left under the same names: kept, refused or removed.
+
+Rules: files are kept only if the manifest proves them: the same verb and options made them from the
+same source, and each file has the hash that the manifest states. A manifest is not trusted: a file
+counts only if its name is one of these segments'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from captoolkit.errors import OutputExistsError
+from captoolkit.model import Segment, Via
+from captoolkit.pipeline import manifest
+from captoolkit.pipeline.manifest import Provenance, SavedManifest
+from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.pipeline.segment_names import SegmentNames
+from captoolkit.support import files
+
+FIX = "choose another name or folder, or pass -y (overwrite=True) to replace it"
+
+
+def find_saved(
+    out: Path, names: SegmentNames, provenance: Provenance, source: Path
+) -> SavedManifest | None:
+    """Return the manifest of an earlier run that made the same files; None if there is no manifest.
+
+    The hash of the source is computed only if its path or its time of change differ from the
+    manifest's.
+
+    Raises:
+        OutputExistsError: the files were made otherwise, from another source, or have changed; the
+            message names the reason.
+    """
+    path = out / names.manifest
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    saved = manifest.read(text)
+    if saved is None:
+        reason = "is no manifest of captoolkit"
+    elif saved.provenance is None:
+        reason = "does not record the options that it was made with"
+    else:
+        reason = (
+            saved.provenance.difference(provenance)
+            or _difference_of_source(saved, source)
+            or _damage(out, names, saved.segments)
+        )
+    if reason:
+        raise OutputExistsError(f"{path} exists and {reason}", fix=FIX, path=path)
+    return saved
+
+
+def ready_segments(saved: SavedManifest, out: Path, *, via: Via) -> list[ReadySegment]:
+    """Return the segments of a manifest in its folder."""
+    folder = Folder(out)
+    return [
+        ReadySegment(
+            **{each.name: getattr(segment, each.name) for each in dataclasses.fields(segment)},
+            folder=folder,
+            via=via,
+        )
+        for segment in saved.segments
+    ]
+
+
+def _difference_of_source(saved: SavedManifest, source: Path) -> str:
+    """Return how the source differs from that of the manifest; empty if it is the same."""
+    status = source.stat()
+    is_same_path = str(source) == saved.source.path
+    if status.st_size == saved.source.size_bytes and (
+        (is_same_path and status.st_mtime_ns == saved.modified_ns)
+        or files.sha256(source) == saved.source.sha256
+    ):
+        return ""
+    if is_same_path:
+        return "was made before its source changed"
+    return f"was made from {saved.source.path}"
+
+
+def _damage(out: Path, names: SegmentNames, segments: Sequence[Segment]) -> str:
+    """Return which segment is missing or has changed; empty if all are as they were made."""
+    for segment in segments:
+        path = out / segment.file
+        if not names.is_segment(segment.file) or not path.is_file():
+            return f"its file {segment.file} is missing"
+        if path.stat().st_size != segment.size_bytes or files.sha256(path) != segment.sha256:
+            return f"its file {segment.file} has changed since"
+    return ""
+
+
+def stale_segments(out: Path, names: SegmentNames, new: Sequence[str]) -> list[str]:
+    """Return the names of an earlier run's segments, unchanged since, that `new` does not hold."""
+    try:
+        hashes = manifest.hashes((out / names.manifest).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):  # `files.move_all` reports the obstacle
+        return []
+    kept = set(new)
+    return [
+        name
+        for name, sha256 in hashes.items()
+        if name not in kept
+        and names.is_segment(name)
+        and (out / name).is_file()
+        and files.sha256(out / name) == sha256
+    ]
