@@ -59,7 +59,7 @@ LIBRARIES = {
     "opentimelineio": {"timeline/otio.py"},
     "numpy": {"dsp", "bitstream", "planning", "media", "pipeline", "drawing", "captioners/acoustic"}
     | {"captioners/base.py"},
-    "platformdirs": {"services/catalogue.py", "cli/view_command.py", "dispatch/ledger.py"},
+    "platformdirs": {"services/catalogue.py", "cli/view_command.py", "dispatch/ledger_place.py"},
     "pyarrow": {"jobs"},
     "pydub": {"pipeline/segment.py"},
     "rich": {"cli/progress.py", "cli/batch_progress.py", "cli/caption_progress.py"},

@@ -119,6 +119,7 @@ def open_run(
             requests_per_minute=requests_per_minute or service.requests_per_minute,
             tokens_per_minute=tokens_per_minute or service.tokens_per_minute,
         )
+        ledger: Ledger | None = None
         asker_of: Callable[[str], Ask]
         if isinstance(opened, PaidCaptioner):
             _refuse_unknown_price(settings.budget, service)
@@ -133,7 +134,7 @@ def open_run(
             ways=ways_to(opened),
             concurrency=settings.concurrency,
             budget=settings.budget,
-            is_paid=isinstance(opened, PaidCaptioner),
+            ledger=ledger,
             gate=gate,
             stop=settings.stop,
             release=resources.pop_all().close,

@@ -26,7 +26,7 @@ def command(as_json: bool) -> int:
     both it is the one on PATH. The key itself is never shown. The exit status is 1 if a part is
     not usable.
     """
-    from captoolkit.dispatch.ledger import default_path
+    from captoolkit.dispatch.ledger_place import default_path
     from captoolkit.errors import ToolError, UsageError
     from captoolkit.services import catalogue
 

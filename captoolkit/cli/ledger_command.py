@@ -60,20 +60,32 @@ def parse_age(text: str) -> Fraction:
     metavar="AGE",
     help="Delete records that are older than this, such as 30d, 12h or all.",
 )
-def command(ledger: str | None, as_lines: bool, older_than_s: Fraction | None) -> int:
+@click.option(
+    "--backup",
+    metavar="FILE",
+    help="Copy the ledger to FILE, also while other runs use it; a copy by other programs may miss "
+    "the last answers.",
+)
+def command(
+    ledger: str | None, as_lines: bool, older_than_s: Fraction | None, backup: str | None
+) -> int:
     """List the requests to services, with their answers.
 
     With the ledger a repeated run is free. Deleted answers would be requested, and paid for, again.
     The ledger holds captions and prompts, but no keys and no audio.
     """
-    from captoolkit.dispatch.ledger import Ledger, default_path
+    from captoolkit.dispatch.ledger import Ledger
+    from captoolkit.dispatch.ledger_place import default_path
 
     path = Path(ledger) if ledger is not None else default_path()
     if not path.exists():
         print_message(f"({path}: no request is recorded yet)")
         return 0
     with Ledger(ledger) as opened:
-        if older_than_s is not None:
+        if backup is not None:
+            opened.backup(backup)
+            print_message(f"{opened.path}: copied to {backup}")
+        elif older_than_s is not None:
             deleted = opened.prune(older_than_s)
             print_message(f"{opened.path}: {plural(deleted, 'record')} deleted")
         elif as_lines:

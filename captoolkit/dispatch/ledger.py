@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,15 +24,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from captoolkit.captioners.base import PaidCaptioner
 from captoolkit.dispatch.ledger_locks import Owners
-from captoolkit.errors import OutputError
+from captoolkit.dispatch.ledger_place import default_path, refuse_network_file_system
+from captoolkit.errors import OutputError, UsageError
 from captoolkit.model import Caption, CaptionerInfo, Usage
+from captoolkit.support import files
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock, Closing
 
-ENVIRONMENT_VARIABLE = "CAPTOOLKIT_LEDGER"
 IN_MEMORY = ":memory:"
 VERSION = 1
 APPLICATION_ID = 0x63617074  # "capt"
@@ -106,14 +107,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self).decode()
 
 
-def default_path() -> Path:
-    """Return the file that `CAPTOOLKIT_LEDGER` names, otherwise one in the user's cache folder."""
-    named = os.environ.get(ENVIRONMENT_VARIABLE)
-    if named:
-        return Path(named)
-    return Path(platformdirs.user_cache_dir("captoolkit", appauthor=False)) / "ledger.sqlite3"
-
-
 class Ledger(Closing):
     """The ledger in one file; safe to use from several threads.
 
@@ -122,7 +115,8 @@ class Ledger(Closing):
         clock: the clock.
 
     Raises:
-        OutputError: the file cannot be opened, is not a ledger, or is damaged.
+        OutputError: the file cannot be opened, is not a ledger, is damaged, or is on a network file
+            system.
     """
 
     def __init__(self, path: str | Path | None = None, *, clock: Clock = CLOCK) -> None:
@@ -134,6 +128,8 @@ class Ledger(Closing):
         self._asking: dict[tuple[str, str], str] = {}  # start times of own requests
         self._unwritten: dict[tuple[str, str], Caption] = {}  # answers that could not be written
         with self._translating_errors():
+            if self._is_shared:
+                refuse_network_file_system(self.path)
             self._refuse_foreign()
             with self._opening():
                 self._db = self._connect()
@@ -237,6 +233,34 @@ class Ledger(Closing):
                 )
             self._db.execute("VACUUM")  # removes the deleted text from the file
             return done.rowcount
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the ledger to another file, which is replaced, while runs may use the ledger.
+
+        A copy of the file alone could miss the last answers, which SQLite keeps in a second file.
+
+        Raises:
+            UsageError: `path` is the ledger itself.
+            OutputError: the ledger cannot be read, or the copy cannot be written.
+        """
+        path = Path(path)
+        if self._is_shared and path.exists() and path.samefile(self.path):
+            raise UsageError(f"{path} is the ledger itself", fix="name another file for the copy")
+        with files.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+                part = Path(folder) / path.name
+                try:
+                    with contextlib.closing(sqlite3.connect(part)) as copy, self._guard:
+                        self._db.backup(copy)
+                except sqlite3.Error as error:
+                    raise OutputError(
+                        f"the ledger {self.path} cannot be copied to {path} ({error})",
+                        fix="check that the disk has room and that the ledger can be read",
+                        path=path,
+                    ) from error
+                part.chmod(0o600)
+                part.replace(path)
 
     def close(self) -> None:
         """Close the file; may be called twice."""

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.asker import Ask, Outcome, failed
 from captoolkit.dispatch.budget import Budget, cost_of, refuse_too_small, worst_case
+from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.workers import WorkerPool
 from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.events import EntryReady
@@ -43,7 +44,7 @@ class AskingRun(Closing):
         ways: the ways in which the captioner accepts sound.
         concurrency: the largest number of requests in flight.
         budget: the limit on the cost; None for no limit.
-        is_paid: whether the ledger records the answers, because they may cost money.
+        ledger: records the answers, because they may cost money; None for a free captioner.
         gate: receives the events of all recordings.
         stop: cancels the run when it is set.
         release: called once, after `close` and after the last request has ended.
@@ -63,7 +64,7 @@ class AskingRun(Closing):
         ways: frozenset[Via],
         concurrency: int,
         budget: Budget | None,
-        is_paid: bool,
+        ledger: Ledger | None,
         gate: EventGate,
         stop: threading.Event,
         release: Callable[[], None],
@@ -71,7 +72,7 @@ class AskingRun(Closing):
         self.service = service
         self.ways = ways
         self.concurrency = concurrency
-        self.is_paid = is_paid
+        self.ledger = ledger
         self.gate = gate
         self.stop = stop
         self.asked = self.recalled = 0
@@ -81,6 +82,11 @@ class AskingRun(Closing):
         self._budget = budget
         self._counting = threading.Lock()
         self._workers = WorkerPool(size=concurrency, stop=stop, release=release)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the answers may cost money."""
+        return self.ledger is not None
 
     @property
     def may_cost(self) -> bool:

@@ -208,3 +208,14 @@ def test_ctrl_c_does_not_wait_for_an_answer(
     assert "interrupted" in err
     assert "The ledger has the answers so far; run it again to continue." in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_copies_the_ledger(run: Run, asked: tuple[object, ...], tmp_path: Path) -> None:
+    """`--backup` writes a ledger with the same answers."""
+    copy = tmp_path / "copy.sqlite3"
+    ran = run("ledger", "--backup", copy)
+    assert ran.status == 0
+    assert f"copied to {copy}" in ran.err
+    exported = run("ledger", "--ledger", copy, "--export").out
+    assert exported == run("ledger", "--export").out
+    assert len(exported.splitlines()) == 3

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.dispatch.ledger import Ledger
-from captoolkit.errors import CaptoolkitError, OutputError
+from captoolkit.errors import CaptoolkitError, OutputError, UsageError
 from captoolkit.model import Caption
 from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
 from tests.support.captioning import CAPTION, InstantClock, question
@@ -311,3 +311,29 @@ def test_in_memory_nothing_is_kept() -> None:
         assert ledger.claim(question(), GO) == CAPTION
     with Ledger(":memory:") as ledger:
         assert ledger.claim(question(), GO) is None
+
+
+def test_a_backup_has_all_answers_while_the_ledger_is_used(
+    ledger: Ledger, path: Path, tmp_path: Path
+) -> None:
+    """The copy is one whole file, only for its owner; a second backup replaces it."""
+    copy = tmp_path / "copies" / "ledger.sqlite3"
+    for audio in ("a" * 64, "b" * 64):
+        assert ledger.claim(question(audio), GO) is None
+        ledger.answer(question(audio), CAPTION)
+        ledger.backup(copy)
+    assert [file.name for file in copy.parent.iterdir()] == ["ledger.sqlite3"]
+    assert stat.S_IMODE(copy.stat().st_mode) & 0o077 == 0
+    with Ledger(copy) as opened:
+        assert [record.state for record in opened.records()] == ["answered"] * 2
+        assert opened.claim(question("b" * 64), GO) == CAPTION
+    with pytest.raises(UsageError, match="is the ledger itself"):
+        ledger.backup(path)
+
+
+def test_a_backup_that_cannot_be_written_is_an_error(ledger: Ledger, tmp_path: Path) -> None:
+    """The error names the copy; the ledger stays as it is."""
+    (tmp_path / "a-file").write_text("mine")
+    with pytest.raises(OutputError, match="a-file"):
+        ledger.backup(tmp_path / "a-file" / "copy.sqlite3")
+    assert ledger.claim(question(), GO) is None
