@@ -210,7 +210,7 @@ def batch(
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
         chunks = resources.enter_context(
             ChunkQueue(
-                settings.listing([os.fspath(each) for each in inputs]),
+                settings.listing([os.fspath(each) for each in inputs], out=store.url),
                 verb,
                 index=RowIndex(read_rows(store)),
                 selection=settings.selection,
@@ -262,6 +262,7 @@ def forecast_batch(
         UsageError, InputError, KeyMissingError: as `batch`.
     """
     settings = read_settings(verb, options, captioner=captioner)
+    store = open_store(os.fspath(out))
     with contextlib.ExitStack() as resources:
         run = None
         if verb == "caption" and not settings.driver.asks_on_worker:
@@ -272,9 +273,9 @@ def forecast_batch(
         recipe_of(verb, options, captioner=captioner, run=run)
         chunks = resources.enter_context(
             ChunkQueue(
-                settings.listing([os.fspath(each) for each in inputs]),
+                settings.listing([os.fspath(each) for each in inputs], out=store.url),
                 verb,
-                index=RowIndex(read_rows(open_store(os.fspath(out)))),
+                index=RowIndex(read_rows(store)),
                 selection=settings.selection,
             )
         )
@@ -395,9 +396,9 @@ class BatchSettings:
     shard: tuple[int, int] | None
     listing_options: Mapping[str, Any]
 
-    def listing(self, names: Sequence[str]) -> Iterable[Any]:
-        """Return the listing of the recordings."""
-        return list_inputs(names, **self.listing_options)
+    def listing(self, names: Sequence[str], *, out: str | None = None) -> Iterable[Input]:
+        """Return the listing of the recordings; those in `out` are results."""
+        return list_inputs(names, out=out, **self.listing_options)
 
 
 def read_settings(

@@ -9,6 +9,7 @@ sorted by their paths.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import stat
@@ -88,6 +89,22 @@ class FolderSearch:
                     if status is not None:
                         waiting.append(FoundFile(path=entry.path, relative=relative, status=status))
 
+    def takes_name(self, relative: str) -> bool:
+        """Return whether the search takes a file of a bucket: by its path, it is not opened."""
+        if any(part.startswith(".") for part in relative.split("/")) or self.excludes(relative):
+            return False
+        if self._include:
+            matching = [pattern for pattern in self._include if pattern.matches(relative)]
+            if not matching or any(pattern.states_ending for pattern in matching):
+                return bool(matching)
+        return has_media_ending(relative)
+
+    def excludes(self, relative: str) -> bool:
+        """Return whether a path or one of its folders is left out."""
+        parts = relative.split("/") if self._exclude else ()
+        paths = itertools.accumulate(parts, lambda folder, name: f"{folder}/{name}")
+        return any(pattern.matches(path) for path in paths for pattern in self._exclude)
+
     def nothing_found(self) -> InputError:
         """Return the error for a folder in which the search found nothing."""
         if self._include or self._exclude:
@@ -107,6 +124,12 @@ class FolderSearch:
         if is_media_suffix(ending) or RARE_MEDIA.fullmatch(ending):
             return True
         return not NOT_MEDIA.fullmatch(ending) and begins_like_media(_head(entry))
+
+
+def has_media_ending(path: str) -> bool:
+    """Return whether a path has an ending that media have."""
+    ending = path.rpartition("/")[2].rpartition(".")[2].lower()
+    return is_media_suffix(ending) or RARE_MEDIA.fullmatch(ending) is not None
 
 
 class Pattern:

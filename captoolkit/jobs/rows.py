@@ -16,8 +16,9 @@ from enum import StrEnum
 from typing import Any
 
 from captoolkit.errors import CaptoolkitError
-from captoolkit.jobs.base_store import Store
+from captoolkit.jobs.base_store import Store, scheme_of
 from captoolkit.jobs.inputs import Input
+from captoolkit.support import files
 
 ROWS = ".captoolkit/rows/"
 KEY_BYTES = 16  # of a digest; 10^6 ids collide with a probability of 10^-27
@@ -277,7 +278,7 @@ class RowIndex:
         self._table = DigestTable(8)
         for row in rows:
             number = _STATUSES.index(row.status)
-            self._table.add(row.id, bytes([number]) + _version(row.size_bytes, row.version))
+            self._table.add(row.id, bytes([number]) + _version(row))
 
     def __len__(self) -> int:
         """Return the number of recordings with a row."""
@@ -288,12 +289,14 @@ class RowIndex:
         value = self._table.get(recording.id)
         if value is None:
             return RowState.NEW
-        if value[1:] != _version(recording.size_bytes, recording.version):
+        if value[1:] != _version(recording):
             return RowState.CHANGED
         status = _STATUSES[value[0]]
         return RowState.FINISHED if status in FINISHED else RowState(status.value)
 
 
-def _version(size_bytes: int | None, version: str | None) -> bytes:
-    text = f"{size_bytes} {version}"
+def _version(each: Row | Input) -> bytes:
+    """A hash of the place, the size and the version of a recording."""
+    place = each.url if scheme_of(each.url) else files.absolute(each.url)
+    text = f"{place} {each.size_bytes} {each.version}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest()

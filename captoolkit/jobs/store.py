@@ -57,6 +57,7 @@ class RemoteStore(Store):
         super().__init__(url)
         self._scheme = scheme_of(url) or ""
         self._is_s3 = self._scheme in ("s3", "s3a")
+        self._base = url.partition("://")[2].strip("/")
 
     @property
     def _files(self) -> Any:
@@ -64,8 +65,7 @@ class RemoteStore(Store):
 
     def _path(self, name: str) -> str:
         """The path that fsspec expects: with the bucket, without the scheme."""
-        base = self.url.partition("://")[2].rstrip("/")
-        return f"{base}/{name}" if base and name else base or f"/{name}"
+        return f"{self._base}/{name}" if self._base and name else self._base or f"/{name}"
 
     def url_of(self, name: str) -> str:
         """Return the URL of a file, with its scheme."""
@@ -136,7 +136,7 @@ class RemoteStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[StoredFile]:
         """Yield the files whose names begin with `prefix`; one page of names is in memory."""
-        start = len(self._path("")) + 1 if self._path("") else 0
+        start = len(self._base) + 1 if self._base else 0
         pages = self._s3_pages if self._is_s3 else self._folder_pages
         for page in pages(prefix):
             for info in page:
