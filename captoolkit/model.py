@@ -28,6 +28,7 @@ __all__ = [
     "Entry",
     "Envelope",
     "Fact",
+    "LoudnessTarget",
     "MediaInfo",
     "Picture",
     "Plan",
@@ -288,6 +289,8 @@ class Envelope:
 
 # --------------------------------------------------------------- encodings, targets, plans
 
+DEFAULT_TRUE_PEAK_DBTP = -1.0  # EBU R 128
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
@@ -363,6 +366,20 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoudnessTarget:
+    """A loudness to bring a recording to, after ITU-R BS.1770.
+
+    Attributes:
+        lufs: the integrated loudness.
+        true_peak_dbtp: the largest true peak; where it is reached first, the recording stays
+            quieter.
+    """
+
+    lufs: float
+    true_peak_dbtp: float = DEFAULT_TRUE_PEAK_DBTP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A service model: the files that it accepts, its limits and its prices.
 
@@ -378,6 +395,7 @@ class Target:
         hosted_by: the provider on whose hosts prices and rates hold; empty if they hold anywhere.
         region: the default region; empty for the provider's usual one.
         protocols: the captioners that can reach the model there; empty if all can.
+        loudness: the loudness that the service prefers; None if it states none.
     """
 
     name: str
@@ -394,6 +412,7 @@ class Target:
     hosted_by: str = ""
     region: str = ""
     protocols: tuple[str, ...] = ()
+    loudness: LoudnessTarget | None = None
 
     def limit(self, name: str) -> Fraction | None:
         """Return the value of the fact called `name`; None if it is unknown."""
@@ -429,6 +448,7 @@ class Plan:
         muxer: ffmpeg's name of the container into which packets are copied; empty if frames become
             an elementary stream, and if nothing is copied.
         mix: for each output channel one weight for each input channel; None keeps the channels.
+        gain_db: the gain of the whole recording; 0 where its level stays.
         spans: the segments, balanced, on the track's clock, which begins with its first sample
             (`Track.on_file_clock`). `prepare` moves each edge between two segments to the quietest
             point within `reach_samples`, at the track's rate.
@@ -454,6 +474,7 @@ class Plan:
     suffix: str
     muxer: str = ""
     mix: tuple[tuple[float, ...], ...] | None = None
+    gain_db: float = 0.0
     spans: tuple[Span, ...]
     skipped: tuple[Span, ...] = ()
     marks: tuple[int, ...] = ()

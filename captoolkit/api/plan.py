@@ -7,6 +7,7 @@ decision itself is made in `planning/`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Unpack
 
 from captoolkit.api.recording import Recording, open_recording, web_url
 from captoolkit.dsp import downmix, silence
+from captoolkit.dsp.peaks import in_db
 from captoolkit.media import decode, elementary, measure_file
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.source import fetchable_url
 from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
-from captoolkit.planning import fitting, transport
+from captoolkit.planning import fitting, gain, transport
 from captoolkit.planning.options import (
     DeliveryOptions,
     ParsedOptions,
@@ -107,6 +109,8 @@ def read_request(
         has_url=url is not None and fetchable_url(url) is not None,
         ways=ways,
     )
+    if options.get("normalize") is None and parsed.gain_db is None:
+        parsed = dataclasses.replace(parsed, normalize=target.loudness)
     if parsed.format != "auto" or parsed.has_encoding_options:
         fitting.candidates(MOST_CAPABLE_TRACK, target, parsed)
     return PlanRequest(target=target, vias=vias, options=parsed)
@@ -157,7 +161,30 @@ def plan_recording(recording: Recording, request: PlanRequest) -> Plan:
         unframed=stream if isinstance(stream, str) else "",
         skipped=skipped,
     )
-    return recording.named(transport.best(lambda via: make(via=via), request.vias))
+    planned = transport.best(lambda via: make(via=via), request.vias)
+    return recording.named(_with_gain(planned, Path(info.path), options))
+
+
+def _with_gain(plan: Plan, path: Path, options: ParsedOptions) -> Plan:
+    """Return the plan with the gain of its recording, measured in a decode where it has to be."""
+    if plan.encoding is None:
+        return plan
+    info, choice = plan.info, gain.GainChoice()
+    if decode.may_hold_nan(plan.track):
+        own = measure_file.peak(path, plan.track)
+        if own.not_numbers:
+            warning = gain.not_numbers_warning(own.not_numbers, own.samples)
+            info = dataclasses.replace(info, warnings=(*info.warnings, warning))
+        if own.peak > 1 and options.gain == gain.AUTO and options.normalize is None:
+            # Mixing and resampling change the peak.
+            choice = gain.fitting_gain(measure_file.peak_as_planned(path, plan).peak_db)
+    if options.gain_db is not None:
+        choice = gain.requested_gain(options.gain_db)
+    elif options.normalize is not None:
+        lufs, true_peak = measure_file.loudness_as_planned(path, plan)
+        choice = gain.normalizing_gain(lufs, in_db(true_peak), options.normalize)
+    reasons = (*plan.reasons, *filter(None, [choice.reason]))
+    return dataclasses.replace(plan, info=info, gain_db=choice.gain_db, reasons=reasons)
 
 
 def _measure_mix(info: MediaInfo, track: Track, request: PlanRequest) -> downmix.Mix | None:

@@ -143,6 +143,7 @@ def _document(plan: Plan) -> dict[str, Any]:
         "track": plan.track.number,
         "action": plan.action.value,
         "encoding": encoding and encoding_fields(encoding),
+        "gain_db": plan.gain_db,
         "segments": [
             {
                 "index": index,

@@ -23,6 +23,7 @@ from captoolkit.captioners.registry import (
 )
 from captoolkit.errors import UsageError
 from captoolkit.model import Via
+from captoolkit.planning.gain import checked_normalize, parse_gain
 from captoolkit.planning.options import (
     MAX_DURATION_S,
     EffortName,
@@ -290,6 +291,22 @@ shape = group(
         "--channels",
         type=WholeNumber(1, 2),
         help="Output channels; 2 needs a source with two.",
+    ),
+    click.option(
+        "--gain",
+        default=AUTO,
+        show_default=True,
+        callback=parsed_by(parse_gain),
+        metavar="auto|none|DB",
+        help="Gain of the whole FILE: auto turns floating-point sound above full scale down until "
+        "its peak fits, none clips it, and a number of dB, such as -6 or 12, is applied to any.",
+    ),
+    click.option(
+        "--normalize",
+        callback=parsed_by(checked_normalize),
+        metavar="LUFS[,DBTP]",
+        help="Bring FILE to this loudness by one gain for its whole length, such as -23; the true "
+        "peak stays below DBTP, -1 if it is not given. This decodes FILE once more.",
     ),
     click.option(
         "--skip-silence",

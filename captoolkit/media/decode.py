@@ -48,6 +48,7 @@ class TrackDecoder(Closing):
         rate_hz: resample to this rate; None keeps the track's own.
         mix: for each channel of the blocks, one weight per channel of the track; None keeps the
             track's channels.
+        gain_db: multiply the samples.
         start_samples: begin at this sample of the track.
         end_samples: end before this sample of the track; None decodes to the end.
         seek: jump to the start, which is as exact as the format allows (see `seeks_exactly`). False
@@ -67,6 +68,7 @@ class TrackDecoder(Closing):
         track: Track,
         rate_hz: int | None = None,
         mix: Mix | None = None,
+        gain_db: float = 0.0,
         start_samples: int = 0,
         end_samples: int | None = None,
         seek: bool = True,
@@ -80,8 +82,9 @@ class TrackDecoder(Closing):
         sample_format = SAMPLE_FORMATS[dtype]
         # A filter in floating point would change samples of another type.
         is_kept = dtype != "float32" and mix is None and self.rate_hz == track.sample_rate_hz
+        is_kept = is_kept and not gain_db
         filters = [GATHER] if steady else []
-        filters += [] if is_kept else mix_filters(self.rate_hz, track, mix)
+        filters += [] if is_kept else mix_filters(self.rate_hz, track, mix, gain_db)
         self._track = track
         span = (start_samples, end_samples)
         # Beyond a jump the gaps and overlaps of the sound before it no longer count.
@@ -197,12 +200,14 @@ def track_source(
     return ffmpeg.source(path, **options)[str(track.stream_index)]
 
 
-def mix_filters(rate_hz: int, track: Track, mix: Mix | None) -> list[str]:
-    """Return ffmpeg's filters that mix a track and resample it, in floating point."""
+def mix_filters(rate_hz: int, track: Track, mix: Mix | None, gain_db: float = 0.0) -> list[str]:
+    """Return ffmpeg's filters that mix a track, apply a gain and resample, in floating point."""
     # Where the layout changes on the way, ffmpeg converts it to the one that the weights are for.
     is_named = mix is not None and re.fullmatch(r"[\w.()-]+", track.layout)
     layouts = f":channel_layouts={track.layout}" if is_named else ""
     filters = [f"aformat=sample_fmts=flt|fltp{layouts}"]
+    if gain_db:
+        filters.append(f"volume={gain_db:.4f}dB:precision=float")
     if mix is not None:
         layout = {1: "mono", 2: "stereo"}.get(len(mix), f"{len(mix)}c")
         terms = (
@@ -231,6 +236,12 @@ def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:
         starts, length = [0], track.duration_samples
     read = _by_libsndfile if is_in_libsndfile(track.codec) else _by_ffmpeg
     yield from read(Path(path), track, starts, length)
+
+
+def whole(path: str | Path, *, track: Track) -> Iterator[Block]:
+    """Yield all of a track, as `excerpts` does some of it."""
+    read = _by_libsndfile if is_in_libsndfile(track.codec) else _by_ffmpeg
+    yield from read(Path(path), track, [0], track.duration_samples)
 
 
 def _by_ffmpeg(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:

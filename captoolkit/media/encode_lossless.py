@@ -1,8 +1,8 @@
 """The lossless writer: samples that keep every bit, and the read-back that proves it.
 
 Rules: a finished file decodes to the written samples, bit by bit; a float that is not a number
-stays one. A lossy decoder's output beyond full scale arrives clipped, because no integer holds it,
-and `clipped` counts it. A file carries its recording's tags.
+stays one. A lossy decoder's output beyond full scale arrives clipped, because no integer holds it.
+A file carries its recording's tags.
 """
 
 from __future__ import annotations
@@ -148,18 +148,6 @@ class LosslessWriter:
         except soundfile.SoundFileError:
             return b""
         return digest.digest()
-
-
-def clipped(block: Block) -> int:
-    """Return how many samples of a lossy decoder's block are at full scale.
-
-    Samples that were clipped have the smallest or the largest value of the type.
-
-    Args:
-        block: shape (frames, channels), whole numbers.
-    """
-    limits = np.iinfo(block.dtype)
-    return int(np.count_nonzero((block == limits.min) | (block == limits.max)))
 
 
 def _rounded(block: Block, encoding: Encoding) -> Block:

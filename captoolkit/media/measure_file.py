@@ -1,4 +1,4 @@
-"""Measure a track in one decode: its levels, its quiet places and its envelope.
+"""Measure a track in one decode: its levels, quiet places, envelope, peak and loudness.
 
 Rules: block by block, so that memory does not grow with the recording; nothing is written.
 """
@@ -10,7 +10,10 @@ from pathlib import Path
 
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.dsp.envelope import EnvelopeMeter
+from captoolkit.dsp.loudness import LoudnessMeter
+from captoolkit.dsp.peaks import PeakMeter, TruePeakMeter
 from captoolkit.dsp.silence import HopLevelMeter, Levels
+from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.player_clock import silent_blocks
@@ -71,3 +74,62 @@ def envelope(path: Path, track: Track) -> Envelope:
         for block in read_blocks(decoder, path):
             meter.feed(block)
     return meter.envelope()
+
+
+def peak(path: Path, track: Track) -> PeakMeter:
+    """Return the peak of a track's own samples; PCM is read in this process.
+
+    Raises:
+        NotMediaError: the track cannot be decoded.
+        ToolError: ffmpeg failed.
+    """
+    meter = PeakMeter()
+    for block in read_blocks(decode.whole(path, track=track), path):
+        meter.feed(block)
+    return meter
+
+
+def peak_as_planned(path: Path, plan: Plan) -> PeakMeter:
+    """Return the peak of the sound that a plan encodes: mixed and resampled, without its gain.
+
+    Raises:
+        NotMediaError: the track cannot be decoded.
+        ToolError: ffmpeg failed.
+    """
+    meter = PeakMeter()
+    with _decoder_as_planned(path, plan) as decoder:
+        for block in read_blocks(decoder, path):
+            meter.feed(block)
+    return meter
+
+
+def loudness_as_planned(path: Path, plan: Plan) -> tuple[float | None, float]:
+    """Return the integrated loudness in LUFS and the true peak of the sound that a plan encodes.
+
+    The loudness is None where no 0.4 s of the sound reach -70 LUFS; the true peak is an amplitude,
+    1.0 is full scale.
+
+    Raises:
+        NotMediaError: the track cannot be decoded.
+        ToolError: ffmpeg failed.
+    """
+    with _decoder_as_planned(path, plan) as decoder:
+        grid = HopGrid(decoder.rate_hz)
+        tiler = Tiler(channels=decoder.channels, tile_samples=grid.tile_samples)
+        loudness = LoudnessMeter(channels=decoder.channels, grid=grid)
+        true_peak = TruePeakMeter(channels=decoder.channels)
+        for block in read_blocks(decoder, path):
+            for tile in tiler.push(block):
+                zero_faulty_samples(tile)
+                loudness.feed(tile)
+                true_peak.feed(tile.T)
+        rest = tiler.rest()
+        zero_faulty_samples(rest)
+        loudness.feed(rest)
+        true_peak.feed(rest.T)
+    return loudness.result().integrated_lufs, true_peak.peak
+
+
+def _decoder_as_planned(path: Path, plan: Plan) -> decode.TrackDecoder:
+    rate_hz = plan.encoding.sample_rate_hz if plan.encoding else MODEL_RATE_HZ
+    return decode.TrackDecoder(path, track=plan.track, rate_hz=rate_hz, mix=plan.mix)

@@ -37,7 +37,7 @@ class Transcoder(Closing):
         encoding: the encoding; one for which `can_transcode` is true.
         track: the track to decode.
         span: the stretch of the track.
-        mix: as for `Decoder`.
+        mix, gain_db: as for `TrackDecoder`.
     """
 
     def __init__(
@@ -49,8 +49,9 @@ class Transcoder(Closing):
         track: Track,
         span: Span,
         mix: decode.Mix | None,
+        gain_db: float = 0.0,
     ) -> None:
-        filters = decode.mix_filters(encoding.sample_rate_hz, track, mix)
+        filters = decode.mix_filters(encoding.sample_rate_hz, track, mix, gain_db)
         node = decode.track_source(source, track, span.start_samples, span.end_samples).output(
             ffmpeg.file_url(path),
             af=",".join([*filters, "aformat=sample_fmts=s32p"]),

@@ -139,6 +139,7 @@ def render(
             "via": plan.via.value if plan.via else None,
             "action": plan.action.value,
             "encoding": _encoding(plan),
+            "gain_db": plan.gain_db,
             "segments": [_segment(segment) for segment in segments],
             "skipped": [_skipped(span, source) for span in skipped],
             "tokens": {"audio": plan.audio_tokens},

@@ -21,17 +21,18 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream.encodings import spec_of
 from captoolkit.bitstream.lossless import is_lossless
+from captoolkit.dsp.peaks import LOWEST_PEAK_DB, PeakMeter
 from captoolkit.errors import LimitError, ToolError
 from captoolkit.media import decode, encode
 from captoolkit.media.decode import read_blocks
-from captoolkit.media.encode_lossless import clipped
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
-from captoolkit.model import Encoding, Span, Track
+from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.writers import SegmentWriters
+from captoolkit.planning import gain
 from captoolkit.planning.cuts import cut, group_runs, quietest_in
 from captoolkit.planning.layout import Layout, lay_out
 from captoolkit.units import rescale
@@ -74,20 +75,62 @@ class Transcode:
         self._encoding = encoding
         self._events = events
         self._supervisor = supervisor
-        # A lossy decoder gives floats that 32-bit integers may have to clip.
-        self._may_clip = encoding.sample_type == "int32" and not is_lossless(job.plan.track.codec)
-        self._clipped = 0
-        self._counting = threading.Lock()
+        # A lossy decoder, a file of floats and a gain give floats above full scale.
+        codec = job.plan.track.codec
+        is_float = not is_lossless(codec) or decode.may_hold_nan(job.plan.track)
+        self._may_clip = (
+            encoding.sample_type == "int32" and not is_lossless(codec)
+            if encoding.sample_type
+            else is_float or job.plan.gain_db > 0
+        )
+        self._is_measured = True
+        self._measured = PeakMeter()
+        self._measuring = threading.Lock()
         self._seeks = decode.seeks_exactly(job.plan.info, job.plan.track)
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments, while workers make the runs after theirs."""
+        self._is_measured = self._needs_measuring()
         yield from self._supervisor.in_order(self._make, self._runs())
-        if self._clipped:
-            self._events.warned(
-                f"{self._clipped:,} of its samples are louder than {self._encoding.codec} can hold "
-                "and are clipped; without --exact its packets are kept as they are."
+        for warning in self._warnings():
+            self._events.warned(warning)
+
+    def _warnings(self) -> Iterator[str]:
+        """Yield what the samples showed while they were encoded, as sentences."""
+        measured, encoding = self._measured, self._encoding
+        if encoding.sample_type:
+            if self._may_clip and measured.clipped:
+                yield (
+                    f"{measured.clipped:,} of its samples are louder than {encoding.codec} can "
+                    "hold and are clipped; without --exact its packets are kept as they are."
+                )
+            return
+        plan = self._job.plan
+        gain_db = plan.gain_db
+        if self._may_clip and measured.clipped:
+            sentence = gain.clipping_warning(
+                measured.clipped, measured.samples, peak_db=measured.peak_db, gain_db=gain_db
             )
+            # The rule for a lossy codec: clipping a few samples is inaudible next to its own noise.
+            is_minor = measured.clipped < gain.MINOR_SHARE * measured.samples
+            if is_minor and not is_lossless(plan.track.codec) and gain_db <= 0:
+                self._events.remarks.append(sentence)
+            else:
+                yield sentence
+        if self._is_measured and LOWEST_PEAK_DB < measured.peak_db < gain.QUIET_BELOW_DB:
+            yield gain.quietness_warning(measured.peak_db, gain_db=gain_db)
+
+    def _needs_measuring(self) -> bool:
+        """Return whether captoolkit has to see each sample, to report clipping or a low level."""
+        job, track = self._job, self._job.plan.track
+        if not self._seeks or not can_transcode(track, self._encoding) or job.plan.gain_db > 0:
+            return True
+        loudest = PeakMeter()
+        for block in read_blocks(decode.excerpts(job.source, track=track), job.plan.info.path):
+            loudest.feed(block)
+            if loudest.peak_db >= gain.QUIET_BELOW_DB:
+                return False
+        return True
 
     # ------------------------------------------------------------------ runs and their edges
 
@@ -142,8 +185,7 @@ class Transcode:
 
     def _is_decided(self, run: Run) -> bool:
         """Return whether one ffmpeg can make the run: one segment with both ends decided."""
-        track = self._job.plan.track
-        return len(run.spans) == 1 and self._seeks and can_transcode(track, self._encoding)
+        return len(run.spans) == 1 and not self._is_measured
 
     def _transcode(self, run: Run) -> ReadySegment | None:
         """Make a run's only segment with one ffmpeg; None if the file is not as planned.
@@ -159,6 +201,7 @@ class Transcode:
             track=job.plan.track,
             span=span,
             mix=job.plan.mix,
+            gain_db=job.plan.gain_db,
         )
         samples = rescale(span.samples, span.rate_hz, encoding.sample_rate_hz)
         try:
@@ -188,17 +231,16 @@ class Transcode:
         ):
             blocks = self._reported(decoder)
             for part, block in cut(blocks, layout.windows, rate_hz=rate_hz, longest=longest):
-                if self._may_clip:
-                    self._count_clipped(block)
+                self._measure(block)
                 writers.write(part, block)
                 yield from writers.finished(wait=False)
             if not self._supervisor.is_halted:
                 yield from writers.finished(wait=True)
 
-    def _count_clipped(self, block: Block) -> None:
-        number = clipped(block)
-        with self._counting:
-            self._clipped += number
+    def _measure(self, block: Block) -> None:
+        if self._may_clip or not self._encoding.sample_type:
+            with self._measuring:
+                self._measured.feed(block)
 
     def _layout(self, run: Run) -> Layout:
         plan = self._job.plan
@@ -248,11 +290,12 @@ class Transcode:
             track=plan.track,
             rate_hz=encoding.sample_rate_hz,
             mix=plan.mix,
+            gain_db=plan.gain_db,
             start_samples=start,
             end_samples=end,
             seek=self._seeks,
             steady=self._seeks,
-            dtype=_sample_type(encoding, plan.track),
+            dtype=_sample_type(encoding, plan),
         )
 
     def _reported(self, decoder: decode.TrackDecoder) -> Iterator[Block]:
@@ -269,11 +312,12 @@ class Transcode:
             yield block
 
 
-def _sample_type(encoding: Encoding, track: Track) -> str:
+def _sample_type(encoding: Encoding, plan: Plan) -> str:
     """Return the decoder's dtype: that of the file to be written, where the decoder can give it."""
     if encoding.sample_type:
         return encoding.sample_type
-    return "float32" if decode.may_hold_nan(track) else spec_of(encoding).input_type
+    may_exceed = decode.may_hold_nan(plan.track) or plan.gain_db > 0
+    return "float32" if may_exceed else spec_of(encoding).input_type
 
 
 def _between(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:

@@ -17,7 +17,8 @@ from typing import Literal, TypedDict, get_args
 
 from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import UsageError
-from captoolkit.model import Target, Via
+from captoolkit.model import LoudnessTarget, Target, Via
+from captoolkit.planning import gain as gains
 from captoolkit.planning import ladder
 from captoolkit.units import format_length, parse_bit_rate, parse_duration
 
@@ -82,6 +83,11 @@ class PlanOptions(DeliveryOptions, SegmentOptions, total=False):
         channels: 1, or 2 if the source has two.
         effort: `fast` (the default), or `best` for the slower settings of the MP3 encoder at bit
             rates where they sound better.
+        gain: `auto` (the default) turns floating-point sound above full scale down until its peak
+            fits; `none` leaves it to be clipped; a number of dB is applied to any recording.
+        normalize: the loudness in LUFS, or (LUFS, largest true peak in dBTP), to which one gain
+            brings the whole recording; None is the loudness that the target's row prefers, if it
+            states one, and `none` leaves the loudness alone.
         skip_silence: leave out silences of at least this length; True is ten seconds. Times stay
             on the clock of the source.
     """
@@ -92,6 +98,8 @@ class PlanOptions(DeliveryOptions, SegmentOptions, total=False):
     sample_rate_hz: int | None
     channels: Literal[1, 2] | None
     effort: EffortName
+    gain: str | float
+    normalize: str | float | tuple[float, float] | LoudnessTarget | None
     skip_silence: Length | bool | None
 
 
@@ -117,6 +125,8 @@ class ParsedOptions:
         max_segment_s: the greatest length of a segment.
         track: the number or the language of a sound track.
         max_duration_s: the greatest length of a recording.
+        gain: `auto`, `none`, or a number of dB.
+        normalize: the loudness to bring the recording to.
         skip_silence_s: the least length of a silence that is left out.
     """
 
@@ -131,7 +141,14 @@ class ParsedOptions:
     parts: int | None = None
     track: int | str | None = None
     max_duration_s: Fraction = MAX_DURATION_S
+    gain: str | float = gains.AUTO
+    normalize: LoudnessTarget | None = None
     skip_silence_s: Fraction | None = None
+
+    @property
+    def gain_db(self) -> float | None:
+        """The gain that the caller states; None where the plan chooses it."""
+        return self.gain if isinstance(self.gain, float) and self.gain else None
 
     @property
     def has_encoding_options(self) -> bool:
@@ -141,10 +158,13 @@ class ParsedOptions:
     @property
     def encoding_options_text(self) -> str:
         """The properties of the encoding that the options name, for a sentence; empty for none."""
+        lufs = self.normalize.lufs if self.normalize else 0
         wanted = (
             (self.quality != "auto", f"{self.quality} quality"),
             (self.bit_rate is not None, f"{(self.bit_rate or 0) / 1000:g} kbit/s"),
             (self.sample_rate_hz is not None, f"a sample rate of {self.sample_rate_hz} Hz"),
+            (self.gain_db is not None, f"a gain of {self.gain_db or 0:+g} dB"),
+            (self.normalize is not None, f"a loudness of {lufs:g} LUFS"),
             (self.channels is not None, {1: "mono", 2: "stereo"}.get(self.channels or 0, "sound")),
         )
         return " and ".join(words for is_wanted, words in wanted if is_wanted)
@@ -193,6 +213,8 @@ def parse_plan_options(options: PlanOptions) -> ParsedOptions:
         parts=options.get("parts"),
         track=options.get("track"),
         max_duration_s=parse_duration(options.get("max_duration", MAX_DURATION_S)),
+        gain=gains.parse_gain(options.get("gain", gains.AUTO)),
+        normalize=gains.parse_normalize(options.get("normalize")),
         skip_silence_s=_silence_s(options.get("skip_silence")),
     )
     check_options(parsed)
@@ -268,6 +290,10 @@ def check_options(options: ParsedOptions) -> None:
         raise UsageError(
             f"channels={options.channels} is not possible",
             fix="take 1, or 2 of a source that has two channels",
+        )
+    if options.normalize is not None and options.gain_db is not None:
+        raise UsageError(
+            "gain and normalize both set the level", fix="leave one of the two options out"
         )
     _check_format(options)
 

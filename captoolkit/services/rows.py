@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from captoolkit.errors import UsageError
-from captoolkit.model import Fact, Price, Target
+from captoolkit.model import DEFAULT_TRUE_PEAK_DBTP, Fact, LoudnessTarget, Price, Target
 
 Row = TypeVar("Row")
 
@@ -63,11 +63,18 @@ class _Price(_Row, frozen=True):
     source: str
 
 
+class _Loudness(_Row, frozen=True):
+    lufs: int | float
+    source: str
+    true_peak_dbtp: int | float = DEFAULT_TRUE_PEAK_DBTP
+
+
 class _Target(_Row, frozen=True):
     title: str
     models: tuple[str, ...]
     accepts: dict[str, tuple[str, ...]]
     limits: dict[str, Any]
+    loudness: Any = None
     prices: tuple[Any, ...] = ()
     on_exceed: str = "error"
     full_sound: bool = False
@@ -135,7 +142,21 @@ def _target(name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source]) -
         hosted_by=row.hosted_by,
         region=row.region,
         protocols=row.protocols,
+        loudness=_loudness(name, row.loudness, sources),
     )
+
+
+def _loudness(name: str, raw: object, sources: Mapping[str, _Source]) -> LoudnessTarget | None:
+    if raw is None:
+        return None
+    place = f"{name}.loudness"
+    row = _read(place, raw, _Loudness)
+    _source(place, row.source, sources)
+    if not (-70 <= row.lufs <= 0 and -20 <= row.true_peak_dbtp <= 0):
+        raise ValueError(
+            f"targets.{place}: lufs must be from -70 to 0, true_peak_dbtp from -20 to 0"
+        )
+    return LoudnessTarget(lufs=float(row.lufs), true_peak_dbtp=float(row.true_peak_dbtp))
 
 
 def _fact(place: str, raw: object, sources: Mapping[str, _Source]) -> Fact:

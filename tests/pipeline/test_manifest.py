@@ -76,7 +76,7 @@ def test_manifest_has_the_agreed_form() -> None:
     document = rendered(plan, warnings=["It was longer."])
     segments = document.pop("segments")
     assert list(document) == [
-        *("format", "source", "target", "via", "action", "encoding"),
+        *("format", "source", "target", "via", "action", "encoding", "gain_db"),
         *("skipped", "tokens", "reasons", "made_by"),
     ]
     assert document == {
@@ -103,6 +103,7 @@ def test_manifest_has_the_agreed_form() -> None:
             "channels": 1,
             "bit_rate": 48_000,
         },
+        "gain_db": 0.0,
         "skipped": [],
         "tokens": {"audio": 30_750},
         "reasons": [*plan.reasons, "It was longer."],

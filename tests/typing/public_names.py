@@ -175,6 +175,9 @@ def describe_media(info: model.MediaInfo, plan: model.Plan) -> None:
     costs: tuple[model.CostRange, ...] = plan.costs
     assert plan.target is not None
     fact: model.Fact = plan.target.facts["max_duration_s"]
+    loudness: model.LoudnessTarget | None = plan.target.loudness
+    assert loudness is None
+    assert_type(plan.gain_db, float)
     price: model.Price = plan.target.prices[0]
     print(pictures, costs, fact.value, price.currency)
 
