@@ -11,7 +11,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import plural, print_message, print_table
+from captoolkit.cli.show import display_path, plural, print_line, print_message, print_table
 from captoolkit.errors import UsageError
 from captoolkit.units import parse_duration
 
@@ -84,7 +84,7 @@ def command(
     with Ledger(ledger) as opened:
         if backup is not None:
             opened.backup(backup)
-            print_message(f"{opened.path}: copied to {backup}")
+            print_line(display_path(backup))
         elif older_than_s is not None:
             deleted = opened.prune(older_than_s)
             print_message(f"{opened.path}: {plural(deleted, 'record')} deleted")

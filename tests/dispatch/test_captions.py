@@ -343,6 +343,49 @@ def test_the_end_of_the_iteration_releases_everything(minute: Path) -> None:
     assert len(entries.timeline().entries) == 6
 
 
+def test_dropped_captions_end_their_threads_and_remove_their_files(
+    minute: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captions that are dropped half-way, without `close`, leave nothing."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    before = threading.active_count()
+    entries = captoolkit.captions(minute, captioner=OwnCaptioner(said), segment="10s")
+    next(entries)
+    assert list((tmp_path / "scratch").iterdir())
+    del entries
+    until_s = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_closed_captions_refuse_to_go_on(minute: Path) -> None:
+    """They do not look as if there were no more entries; complete ones just end."""
+    with captoolkit.captions(minute, captioner=OwnCaptioner(said), segment="10s") as entries:
+        next(entries)
+    with pytest.raises(UsageError, match="this captioning was cancelled"):
+        next(entries)
+    with captoolkit.captions(minute, captioner=OwnCaptioner(said), segment="10s") as entries:
+        assert len(list(entries)) == 6
+    assert list(entries) == []
+    assert len(entries.timeline().entries) == 6
+
+
+def test_captions_that_failed_say_so(minute: Path) -> None:
+    """After an error the next request for an entry is an error as well."""
+
+    def refuse(clip: Clip) -> str:
+        raise ServiceError("no such key", status_code=401)
+
+    with captoolkit.captions(minute, captioner=OwnCaptioner(refuse), segment="10s") as entries:
+        with pytest.raises(ServiceError, match="no such key"):
+            next(entries)
+        with pytest.raises(UsageError, match="has failed before"):
+            entries.timeline()
+
+
 def test_answers_in_flight_are_recorded_before_the_error(minute: Path) -> None:
     """Answers in flight are paid for: the ledger has them before the error is raised."""
     under_way, told = threading.Event(), threading.Event()
