@@ -203,8 +203,13 @@ def caption_many(
             run. The errors of a source are in its result.
     """
     refuse_unknown_names("caption_many", options, KEYWORDS)
-    if isinstance(sources, str | bytes | os.PathLike) or not isinstance(sources, Iterable):
-        raise UsageError(f"sources={sources!r} must be a list or another iterable of sources")
+    is_one = isinstance(sources, str | bytes | os.PathLike)
+    is_one = is_one or hasattr(sources, "read") or hasattr(sources, "raw_data")  # iterable, too
+    if is_one or not isinstance(sources, Iterable):
+        raise UsageError(
+            f"sources={sources!r} must be a list or another iterable of sources",
+            fix="pass [source], or use caption for a single one",
+        )
     jobs = parse_jobs(jobs)
     with contextlib.ExitStack() as opened:
         run = opened.enter_context(open_run(captioner, on_event=on_event, **options))

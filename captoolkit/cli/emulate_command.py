@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import click
 
+from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import print_line, print_message
 from captoolkit.emulator.fault_injection import MEANINGS
+from captoolkit.units import parse_duration
 
 _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items())
 
@@ -47,7 +51,16 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
     metavar="N",
     help="A different number selects different requests for the faults with a share.",
 )
-def command(port: int, log: str | None, faults: tuple[str, ...], seed: int) -> int:
+@click.option(
+    "--latency",
+    "latency_s",
+    callback=shared.parsed_by(parse_duration),
+    metavar="LENGTH",
+    help="Delay each caption by this time, such as 1s.",
+)
+def command(
+    port: int, log: str | None, faults: tuple[str, ...], seed: int, latency_s: Fraction | None
+) -> int:
     """Answer requests on this machine as Model Studio does, until interrupted, free of charge.
 
     The first line on standard output is the server's URL: /api/v1 below it is the native protocol,
@@ -56,7 +69,9 @@ def command(port: int, log: str | None, faults: tuple[str, ...], seed: int) -> i
     """
     from captoolkit.emulator import Emulator
 
-    with Emulator(port=port, log=log, faults=faults, seed=seed) as emulator:
+    with Emulator(
+        port=port, log=log, faults=faults, seed=seed, latency_s=float(latency_s or 0)
+    ) as emulator:
         print_line(emulator.url)
         print_message("listening until interrupted (Ctrl-C)")
         emulator.wait()

@@ -119,8 +119,11 @@ class PreparerPool:
         unopened = iter(recordings)
 
         def open_each() -> None:
-            while not self._is_over and (recording := self._take(unopened)) is not None:
-                self._open_recording(recording)
+            try:
+                while not self._is_over and (recording := self._take(unopened)) is not None:
+                    self._open_recording(recording)
+            except BaseException as error:
+                self._fail(error)
 
         threads = self._start_threads(open_each)
         while any(thread.is_alive() for thread in threads):
@@ -265,7 +268,7 @@ class PreparerPool:
     def _open_recording(self, recording: RunRecording) -> None:
         remaining = self._threads_wanted
         if self._count is not None:
-            remaining = min(remaining, self._count - recording.index)
+            remaining = max(1, min(remaining, self._count - recording.index))
         recording.open(self._open_source, max(1, self._jobs // remaining), self._run)
         if self._closed and recording.prepared is not None:
             recording.prepared.close()

@@ -65,8 +65,14 @@ class EmulatedService(Closing):
     """The served models, the storage, the faults, the journal, and the worker threads."""
 
     def __init__(
-        self, *, faults: Iterable[str] = (), seed: int = 0, log: Path | None = None
+        self,
+        *,
+        faults: Iterable[str] = (),
+        seed: int = 0,
+        latency_s: float = 0.0,
+        log: Path | None = None,
     ) -> None:
+        self.latency_s = latency_s
         self.faults = FaultSchedule(faults, seed=seed)
         self.stop = Event()
         rows = [row for row in catalogue.targets().values() if row.name not in NOT_SERVED]

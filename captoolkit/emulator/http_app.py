@@ -95,10 +95,12 @@ class _Handlers:
     async def caption(self, http: Request) -> EmulatedResponse:
         """Reply to a request for a caption."""
         fault = self._service.faults.next(CAPTION_KINDS)
-        async with self._bodies:
-            protocol = CAPTION_PATHS[http.url.path]
-            request = _received(http, protocol, fault, await _read_body(http))
-            reply = await self._in_worker(self._service.reply, request)
+        with self._service.journal.in_flight():
+            async with self._bodies:
+                protocol = CAPTION_PATHS[http.url.path]
+                request = _received(http, protocol, fault, await _read_body(http))
+                reply = await self._in_worker(self._service.reply, request)
+            await asyncio.sleep(self._service.latency_s)
         return self._respond(http, request, reply)
 
     async def policy(self, http: Request) -> EmulatedResponse:

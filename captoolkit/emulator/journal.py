@@ -5,9 +5,11 @@ Rules: a line is written and flushed before the first byte of the reply. No key 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +44,15 @@ class RecordedRequest:
 
 
 class RequestJournal(Closing):
-    """Keeps the recorded requests; reading and adding are thread-safe."""
+    """Keeps the recorded requests; reading and adding are thread-safe.
+
+    Attributes:
+        most_in_flight: the highest number of requests inside `in_flight` at one moment.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
+        self.most_in_flight = 0
+        self._in_flight = 0
         self._requests: deque[RecordedRequest] = deque(maxlen=MAX_IN_MEMORY)
         self._lock = threading.Lock()
         self._stream = None
@@ -57,6 +65,18 @@ class RequestJournal(Closing):
         """The requests so far, in the order of their replies."""
         with self._lock:
             return list(self._requests)
+
+    @contextlib.contextmanager
+    def in_flight(self) -> Iterator[None]:
+        """Count a request that is being answered."""
+        with self._lock:
+            self._in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight -= 1
 
     def add(self, request: RecordedRequest) -> None:
         """Record a request."""

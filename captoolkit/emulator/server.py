@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable
+from math import inf
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,13 @@ class Emulator(Closing):
         faults: faults to inject, each `KIND[=COUNT or SHARE]` (see `fault_injection`). The first
             fault that selects a request applies to it.
         seed: a different number selects different requests for the faults with a share.
+        latency_s: the time by which each caption is delayed, to rehearse with the speed of a
+            service.
         log: a file that receives one JSON line for each request: `path`, `model`, `audio_sha256`,
             `status`, `request_id`, `fault`.
 
     Raises:
-        UsageError: the port is not free, or a fault is unknown.
+        UsageError: the port is not free, a fault is unknown, or `latency_s` is no length of time.
         OutputError: the log cannot be written.
     """
 
@@ -54,12 +57,18 @@ class Emulator(Closing):
         port: int = 0,
         faults: Iterable[str] = (),
         seed: int = 0,
+        latency_s: float = 0.0,
         log: str | PathLike[str] | None = None,
     ) -> None:
+        if not 0 <= latency_s < inf:
+            raise UsageError(f"latency_s={latency_s} must be at least 0")
         listener = _listen(port)
         try:
             self._service = EmulatedService(
-                faults=faults, seed=seed, log=None if log is None else Path(log)
+                faults=faults,
+                seed=seed,
+                latency_s=latency_s,
+                log=None if log is None else Path(log),
             )
         except BaseException:
             listener.close()
@@ -94,6 +103,11 @@ class Emulator(Closing):
     def requests(self) -> list[RecordedRequest]:
         """The requests so far, in the order of their replies."""
         return self._service.journal.requests
+
+    @property
+    def most_in_flight(self) -> int:
+        """The highest number of captions that were requested and not yet answered at one moment."""
+        return self._service.journal.most_in_flight
 
     def wait(self) -> None:
         """Block until the server ends; it ends only on `close` or an interrupt."""

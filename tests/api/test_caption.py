@@ -274,6 +274,26 @@ def test_segments_do_not_pile_up_before_a_slow_captioner(tmp_path: Path) -> None
     assert most <= 8
 
 
+def test_a_single_source_is_no_list_of_sources(fixtures: Path) -> None:
+    """A path, bytes or a file object could be iterated, but that is never meant."""
+    path = fixtures / "speech.amr"
+    with path.open("rb") as stream:
+        for source in (str(path), path, b"RIFF", stream, 3):
+            with pytest.raises(UsageError, match=r"sources=.*pass \[source\]"):
+                captoolkit.caption_many(source)  # type: ignore[arg-type]
+
+
+def test_options_of_a_run_are_checked_before_any_source(fixtures: Path) -> None:
+    """An invalid option is an error of the call, and not of each source."""
+    path = fixtures / "speech.amr"
+    with pytest.raises(UsageError, match="concurrency=0"):
+        captoolkit.caption_many([path], concurrency=0)
+    with pytest.raises(UsageError, match="segment"):
+        captoolkit.caption_many([path], segment="soon")
+    with pytest.raises(TypeError, match="did you mean 'concurrency'"):
+        captoolkit.caption_many([path], concurency=3)  # type: ignore[call-arg]
+
+
 # ------------------------------------------------------------------------------- asyncio
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -62,6 +63,18 @@ def test_wrong_arguments_are_refused_before_the_server_starts(tmp_path: Path) ->
     with pytest.raises(OutputError):
         Emulator(log=tmp_path / "none" / "log")
     assert threading.active_count() == threads
+
+
+def test_a_latency_keeps_requests_in_flight(start: StartEmulator) -> None:
+    """With a latency two requests overlap, and the emulator counts them."""
+    emulator = start(latency_s=1.0)
+    body = native_body({"audio": data_uri(beep())})
+    with ThreadPoolExecutor(2) as clients:
+        answers = [clients.submit(post_native, emulator, body) for _ in range(2)]
+        assert [answer.result().status_code for answer in answers] == [200, 200]
+    assert emulator.most_in_flight == 2
+    with pytest.raises(UsageError, match="latency_s=-1"):
+        Emulator(latency_s=-1)
 
 
 def test_closing_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

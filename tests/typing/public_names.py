@@ -325,6 +325,7 @@ def use_captioners(options: captoolkit.CaptionerOptions, clip: captioners.Clip) 
 
 def rehearse() -> list[emulator.RecordedRequest]:
     """Use the emulator."""
-    with emulator.Emulator(faults=["429"]) as server:
+    with emulator.Emulator(faults=["429"], latency_s=1.5) as server:
+        assert_type(server.most_in_flight, int)
         captoolkit.caption("talk.mkv", captioner="dashscope", base_url=server.native_url)
         return list(server.requests)
