@@ -191,6 +191,18 @@ class Track:
         """The end of the sound on the file's clock."""
         return self.start_samples + self.duration_samples
 
+    @property
+    def gaps(self) -> tuple[Span, ...]:
+        """The gaps in the time stamps, on the track's clock, which begins with its first sample."""
+        passed, gaps = 0, []
+        for one in self.discontinuities:
+            start = one.at_samples + passed
+            passed += one.samples
+            if one.samples > 0:
+                end = one.at_samples + passed
+                gaps.append(Span(start_samples=start, end_samples=end, rate_hz=self.sample_rate_hz))
+        return tuple(gaps)
+
     def on_file_clock(self, span: Span) -> Span:
         """Return a stretch of the track as the file's clock counts it."""
         return span.shifted(self.start_samples)

@@ -80,6 +80,10 @@ class ElementaryStream:
         at = frame * self.frames.frame_samples - self.lead_samples
         return min(max(0, at), self.total_samples)
 
+    def end_of(self, frame: int) -> int:
+        """Return the track's sample at which the frame before another one ends."""
+        return self.sample_of(frame)
+
     def boundary_at(self, sample: int) -> int:
         """Return the frame that begins nearest to a sample of the track."""
         if sample <= 0:

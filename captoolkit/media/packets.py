@@ -1,12 +1,13 @@
 """A track's packets inside their container: their places, sizes and checksums.
 
 Rules: nothing is decoded here; ffmpeg lists the packets line by line, and they are never held. A
-time stamp counts where it follows from the one before it; elsewhere a packet's own length counts,
-because a decoder returns the sound of packets without gaps.
+time stamp counts where it follows from the one before it, and in a track with gaps; elsewhere a
+packet's own length counts, because a decoder returns the sound of packets without gaps.
 """
 
 from __future__ import annotations
 
+import bisect
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream.containers import MATROSKA
 from captoolkit.media import ffmpeg
-from captoolkit.media.player_clock import on_clock
-from captoolkit.model import MediaInfo, Track
+from captoolkit.media.player_clock import LONGEST_GAP_S
+from captoolkit.model import MediaInfo, Span, Track
 from captoolkit.support.cancel import Closing
 
 # How far a time stamp may be off from where the packet before it ends: containers round them.
@@ -41,12 +42,14 @@ class Packets:
         late_s: how much later than the file the track begins.
         gapless: each packet begins where the one before it ends.
         total_samples: the length of the track.
+        gaps: the gaps in the track's time stamps.
     """
 
     starts: NDArray[np.int64]
     late_s: Fraction
     gapless: bool
     total_samples: int
+    gaps: tuple[Span, ...] = ()
 
     @property
     def count(self) -> int:
@@ -59,8 +62,19 @@ class Packets:
             return 0
         return int(self.starts[packet]) if packet < self.count else self.total_samples
 
+    def end_of(self, packet: int) -> int:
+        """Return the sample at which the packet before another one ends, so before a gap."""
+        start = self.sample_of(packet)
+        at = bisect.bisect_right(self.gaps, start, key=_middle) - 1
+        if at < 0 or packet <= 0 or self.sample_of(packet - 1) >= _middle(self.gaps[at]):
+            return start
+        return self.gaps[at].start_samples
+
     def boundary_at(self, sample: int) -> int:
-        """Return the packet that begins nearest to a sample."""
+        """Return the packet that begins nearest to a sample; in a gap, the one after it."""
+        at = bisect.bisect_right(self.gaps, sample, key=lambda gap: gap.start_samples) - 1
+        if at >= 0 and sample < self.gaps[at].end_samples:
+            return int(np.searchsorted(self.starts, _middle(self.gaps[at])))
         after = int(np.searchsorted(self.starts, sample))
         if after == 0 or after == self.count:
             return after
@@ -68,9 +82,14 @@ class Packets:
         return after - 1 if before_is_nearer else after
 
 
+def _middle(gap: Span) -> int:
+    """A sample inside a gap; its ends may be some samples away from those of packets."""
+    return (gap.start_samples + gap.end_samples) // 2
+
+
 def list_packets(contents: PacketListing, track: Track) -> Packets | None:
     """Return the places of a track's packets; None where it has none."""
-    starts, gapless = array("q"), True
+    starts, gapless, gaps = array("q"), True, track.gaps
     base, near, lead, ticks, due, length = Fraction(0), Fraction(0), 0, 0, 0, 0
     for line in contents.lines():
         if line.startswith(b"#tb 0:"):
@@ -85,7 +104,7 @@ def list_packets(contents: PacketListing, track: Track) -> Packets | None:
         follows = abs(pts - due) <= near
         gapless = gapless and follows
         # `ticks` is the start of the packet before this one, `length` its length.
-        ticks += length + (pts - due if follows else 0)
+        ticks += length + (pts - due if follows or gaps else 0)
         length = int(fields[3])
         if not starts and track.codec == "vorbis":  # the first only prepares the second
             ticks -= length
@@ -95,17 +114,17 @@ def list_packets(contents: PacketListing, track: Track) -> Packets | None:
         return None
     late, scale = max(0, lead), base * track.sample_rate_hz
     samples = np.frombuffer(starts, np.int64)  # of a day there are millions: worked on in place
-    jumps = track.discontinuities
-    decoded_samples = track.duration_samples - sum(one.samples for one in jumps)
     samples -= late
     samples *= 2 * scale.numerator
     samples += scale.denominator
     samples //= 2 * scale.denominator
+    np.maximum.accumulate(samples, out=samples)
     return Packets(
-        starts=on_clock(samples.clip(0, decoded_samples, out=samples), jumps),
+        starts=samples.clip(0, track.duration_samples, out=samples),
         late_s=late * base,
         gapless=gapless,
         total_samples=track.duration_samples,
+        gaps=gaps,
     )
 
 
@@ -117,7 +136,11 @@ class PacketListing(Closing):
 
     def __init__(self, path: str | Path, stream_index: int = 0) -> None:
         node = ffmpeg.source(path)[str(stream_index)].output(
-            "pipe:1", f="framecrc", acodec="copy", flush_packets=0
+            "pipe:1",
+            f="framecrc",
+            acodec="copy",
+            flush_packets=0,
+            dts_delta_threshold=LONGEST_GAP_S,  # ffmpeg would close longer gaps of a stream
         )
         self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
 

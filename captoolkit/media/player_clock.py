@@ -187,20 +187,6 @@ def is_fragmented(file: Path) -> bool:
 # ------------------------------------------------------------------------- in what is decoded
 
 
-def on_clock(samples: NDArray[np.int64], found: Sequence[Discontinuity]) -> NDArray[np.int64]:
-    """Return decoded samples as the player's clock counts them, shape and order unchanged."""
-    if not found:
-        return samples
-    moved = samples.copy()
-    for one in found:
-        after = samples - one.at_samples
-        if one.samples > 0:
-            moved += np.where(after >= 0, one.samples, 0)
-        else:
-            moved -= after.clip(0, -one.samples)
-    return moved
-
-
 def follow_clock(
     blocks: Iterable[Block], found: Sequence[Discontinuity], *, source_hz: int, rate_hz: int
 ) -> Iterator[Block]:

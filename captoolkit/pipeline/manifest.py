@@ -87,6 +87,7 @@ def read(text: str) -> SavedManifest | None:
                 channels=int(source["channels"]),
                 track=int(source["track"]),
                 duration_samples=round(source["duration_s"] * rate_hz),
+                start_samples=round(source.get("start_s", 0) * rate_hz),
             ),
             segments=segments,
             provenance=made_by and _read_provenance(made_by),
@@ -130,6 +131,7 @@ def render(
 
     `modified_ns` is the time of the source's last change; None for a source that is no file.
     """
+    gaps = [] if plan.encoding else [plan.track.on_file_clock(gap) for gap in plan.track.gaps]
     made_by = provenance and {"verb": provenance.verb, "options": dict(provenance.options)}
     return render_json(
         {
@@ -140,8 +142,8 @@ def render(
             "action": plan.action.value,
             "encoding": _encoding(plan),
             "gain_db": plan.gain_db,
-            "segments": [_segment(segment) for segment in segments],
-            "skipped": [_skipped(span, source) for span in skipped],
+            "segments": [_segment(segment, gaps) for segment in segments],
+            "skipped": [_skipped(span, source, gaps) for span in skipped],
             "tokens": {"audio": plan.audio_tokens},
             "reasons": [*plan.reasons, *warnings],
             "made_by": made_by,
@@ -182,27 +184,40 @@ def _encoding(plan: Plan) -> dict[str, Any]:
     return encoding_fields(made)
 
 
-def _skipped(span: Span, source: SourceInfo) -> dict[str, Any]:
-    is_before = span.end_samples <= source.start_samples
+def _times(span: Span) -> dict[str, Any]:
     return {
         "start_s": seconds(span.start_samples, span.rate_hz),
         "end_s": seconds(span.end_samples, span.rate_hz),
-        "reason": "the sound begins later" if is_before else "silence",
     }
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def _skipped(span: Span, source: SourceInfo, gaps: Sequence[Span]) -> dict[str, Any]:
+    reason = "silence"
+    if span.end_samples <= source.start_samples:
+        reason = "the sound begins later"
+    elif any(gap.start_samples <= span.start_samples < gap.end_samples for gap in gaps):
+        reason = "a gap in its time stamps"
+    return {**_times(span), "reason": reason}
+
+
+def _segment(segment: Segment, gaps: Sequence[Span]) -> dict[str, Any]:
+    """Return the object of a segment; a file of copied packets lacks the sound of its gaps."""
     span = segment.source_span
-    return {
+    inside = [
+        _times(gap)
+        for gap in gaps
+        if span.start_samples <= gap.start_samples and gap.end_samples <= span.end_samples
+    ]
+    fields = {
         "index": segment.index,
         "file": segment.file,
-        "start_s": seconds(span.start_samples, span.rate_hz),
-        "end_s": seconds(span.end_samples, span.rate_hz),
+        **_times(span),
         "duration_s": seconds(span.samples, span.rate_hz),
         "bytes": segment.size_bytes,
         "base64_bytes": base64_length(segment.size_bytes),
         "sha256": segment.sha256,
     }
+    return fields | ({"gaps": inside} if inside else {})
 
 
 def encoding_fields(encoding: Encoding) -> dict[str, object]:

@@ -133,14 +133,15 @@ class Prepared(Closing):
     def skipped(self) -> tuple[Span, ...]:
         """The silent spans between the segments finished so far, on the file's clock.
 
-        The first may be the time before the sound begins.
+        The first may be the time before the sound begins. Where packets are copied, a gap in the
+        time stamps may lie between two segments.
 
         Copied frames end at frame boundaries, so the spans may be slightly shorter or longer than
         planned.
         """
-        if not self.plan.skipped and not self.plan.track.start_samples:
+        track, rate_hz = self.plan.track, self.plan.track.sample_rate_hz
+        if not (self.plan.skipped or track.start_samples or track.gaps):
             return ()
-        rate_hz = self.plan.track.sample_rate_hz
         spans = [segment.source_span for segment in self._segments]
         starts = [0, *(span.end_samples for span in spans)]
         ends = [span.start_samples for span in spans]

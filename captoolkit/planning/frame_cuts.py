@@ -29,6 +29,10 @@ class Framed(Protocol):
         """Return the sample of the track that a frame begins with."""
         ...
 
+    def end_of(self, frame: int) -> int:
+        """Return the sample of the track at which the frame before another one ends."""
+        ...
+
     def boundary_at(self, sample: int) -> int:
         """Return the frame that begins nearest to a sample of the track."""
         ...
@@ -77,5 +81,5 @@ def _boundary(framed: Framed, around: Window, quiet: Quiet) -> int:
 def span_of(framed: Framed, first: int, last: int, *, rate_hz: int) -> Span:
     """Return where in the source frames [first, last) lie."""
     return Span(
-        start_samples=framed.sample_of(first), end_samples=framed.sample_of(last), rate_hz=rate_hz
+        start_samples=framed.sample_of(first), end_samples=framed.end_of(last), rate_hz=rate_hz
     )

@@ -33,6 +33,10 @@ class Even:
         """Where one begins."""
         return min(frame * self.held, self.total)
 
+    def end_of(self, frame: int) -> int:
+        """Where the one before it ends."""
+        return self.sample_of(frame)
+
     def boundary_at(self, sample: int) -> int:
         """The nearest beginning."""
         return min(round(sample / self.held), self.count)
