@@ -17,6 +17,7 @@ import contextlib
 import logging
 import queue
 import re
+import signal
 import threading
 import time
 from abc import abstractmethod
@@ -337,7 +338,8 @@ class DaskEngine(Engine):
             if future is not None:
                 future.cancel()
             if worker is not None:
-                self._client.restart_workers([worker], timeout=RESTART_S, raise_for_error=False)
+                with contextlib.suppress(KeyError):  # it is gone already
+                    self._client.restart_workers([worker], timeout=RESTART_S, raise_for_error=False)
 
     def refuse_worker(self, worker: str) -> bool:
         """Send no further task to a worker; return whether there are others."""
@@ -444,7 +446,8 @@ def _open_local(workers: int, memory_bytes: int | None) -> DaskEngine:
     has_dashboard = find_spec("bokeh") is not None
     with contextlib.ExitStack() as resources:
         resources.enter_context(dask.config.set(SETTINGS))
-        cluster = LocalCluster(
+        cluster = _start(
+            LocalCluster,
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
@@ -466,6 +469,28 @@ def _open_local(workers: int, memory_bytes: int | None) -> DaskEngine:
             name=f"{workers} {plural} on this machine",
             release=resources.pop_all().close,
         )
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from the processes and threads that start meanwhile, and from their own.
+
+    A terminal sends Ctrl-C to all processes; the driver alone ends the run. A Ctrl-C during the
+    start is delivered afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(kind: Any, **options: Any) -> Any:
+    with _interrupts_blocked():
+        return kind(**options)
 
 
 def _connect(name: str, **where: str) -> DaskEngine:
