@@ -56,7 +56,8 @@ if TYPE_CHECKING:
         ToolTimeoutError,
         UsageError,
     )
-    from captoolkit.jobs.batch import BatchOptions, batch
+    from captoolkit.jobs.batch import batch
+    from captoolkit.jobs.batch_options import BatchOptions
     from captoolkit.jobs.summary import BatchSummary, FailureReason
     from captoolkit.media.source import Source
     from captoolkit.pipeline.prepared import Prepared
@@ -125,7 +126,7 @@ __all__ = [
 
 _ERRORS = "captoolkit.errors"
 _HOMES = {
-    "BatchOptions": "captoolkit.jobs.batch",
+    "BatchOptions": "captoolkit.jobs.batch_options",
     "BatchSummary": "captoolkit.jobs.summary",
     "Budget": "captoolkit.dispatch.budget",
     "CaptionOptions": "captoolkit.api.asking_run",

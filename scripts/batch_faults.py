@@ -267,9 +267,8 @@ def caption_trials(
             out = f"s3://{server.create_bucket()}/out"
             begun_s = time.monotonic()
             arguments = caption_arguments(source, out, emulator, folder / f"ledger-{seed}.sqlite3")
-            act = after(
-                out, 0.9 * randomness.random(), count, lambda c, r=randomness: c.kill_worker(r)
-            )
+            kill = partial(_swapped, Command.kill_worker, randomness)
+            act = after(out, 0.9 * randomness.random(), count, kill)
             runs, problem = until_complete(arguments, out, count, act)
             problem = problem or paid_twice(emulator, count)
             yield (

@@ -15,7 +15,7 @@ from captoolkit.errors import CaptoolkitError
 from captoolkit.units import format_length, parse_size
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.batch import BatchVerb
+    from captoolkit.jobs.batch_options import BatchVerb
     from captoolkit.jobs.forecast import Forecast
     from captoolkit.jobs.summary import BatchSummary
 
@@ -315,7 +315,8 @@ def _run(
 ) -> int:
     """Run a verb, or show its forecast."""
     from captoolkit.cli.batch_progress import BatchBar
-    from captoolkit.jobs.batch import batch, forecast_batch, read_settings
+    from captoolkit.jobs.batch import batch, forecast_batch
+    from captoolkit.jobs.batch_options import read_settings
 
     options = {name: value for name, value in options.items() if value is not None}
     if dry_run:

@@ -1,0 +1,317 @@
+"""The options of a batch: their types and meanings, and how they are read.
+
+Rules: reading opens no recording and starts no worker. A recipe holds the options that decide the
+results, without those that say what leaving them out says; the others may differ between runs on
+one OUT.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from captoolkit.api.asking_run import CaptionOptions, open_run
+from captoolkit.api.plan import read_request
+from captoolkit.captioners.base import Captioner, CaptionerOptions, ServiceOptions
+from captoolkit.captioners.registry import DEFAULT_CAPTIONER, row_of
+from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
+from captoolkit.dispatch.run import AskingRun
+from captoolkit.errors import UsageError
+from captoolkit.events import OnEvent, ignore
+from captoolkit.jobs.chunk_queue import Redo, Selection
+from captoolkit.jobs.driver import DriverSettings
+from captoolkit.jobs.inputs import Input
+from captoolkit.jobs.listings import list_inputs, parse_shard, slurm_shard
+from captoolkit.jobs.recipe import Recipe
+from captoolkit.planning.options import (
+    MAX_DURATION_S,
+    DeliveryOptions,
+    Length,
+    PlanOptions,
+    SegmentOptions,
+    SplitOptions,
+    parse_split_options,
+)
+from captoolkit.services import catalogue
+from captoolkit.support.keywords import require_type
+from captoolkit.units import parse_duration
+
+BatchVerb = Literal["probe", "prepare", "split", "caption"]
+
+
+class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
+    """The keyword arguments of `batch` beyond those of its verb.
+
+    Attributes:
+        include: patterns of the files that a search takes, such as `*.wav`.
+        exclude: patterns of files and folders that a search leaves out.
+        files_from: a file that lists further names, one a line; `-` is standard input.
+        is_null_separated: the names in `files_from` end in NUL instead of a line break.
+        column: the column of manifests that holds the path or URL; None finds it by its name.
+        limit: the number of recordings after which the listing ends.
+        shard: `I/N`: only shard I of N, from 0; None takes it from the variables of a SLURM job
+            array, if there is one.
+        layout: `files` (the default), or `tar` for WebDataset.
+        identity: `version` (the default) takes a recording for the same if size and etag or time
+            of change are the same; `content` reads it and compares its hash.
+        redo: `changed` makes the results of changed recordings again, `all` those of all.
+        retry_failed: try recordings again that failed or are quarantined.
+        tries: how often a recording may end its worker, or take too long, before it is quarantined;
+            2 if it is not given.
+        file_timeout: the longest time for one recording on a worker, an hour if it is not given.
+        worker_memory: the most memory of each worker on this machine, in bytes.
+        max_failures: end the run after more failures than this.
+        asks_on: `driver` (the default): this process asks the service. `workers`: each worker asks,
+            which is refused where answers cost money.
+        requests_per_minute: the rate limit; None for that of the service.
+        tokens_per_minute: the limit on input and output tokens; None for that of the service.
+        concurrency: as for `caption`.
+        max_cost: as for `caption`.
+        ledger: as for `caption`.
+        stop: ends the run when it is set.
+    """
+
+    include: Sequence[str]
+    exclude: Sequence[str]
+    files_from: str | None
+    is_null_separated: bool
+    column: str | None
+    limit: int | None
+    shard: str | None
+    layout: Literal["files", "tar"]
+    identity: Literal["version", "content"]
+    redo: Literal["none", "changed", "all"]
+    retry_failed: bool
+    tries: int
+    file_timeout: Length
+    worker_memory: int | None
+    max_failures: int | None
+    asks_on: Literal["driver", "workers"]
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    concurrency: int
+    max_cost: Budget | Decimal | float | str | None
+    ledger: str | Path | None
+    stop: threading.Event | None
+
+
+OPTION_TYPES = (
+    DeliveryOptions,
+    SegmentOptions,
+    PlanOptions,
+    SplitOptions,
+    ServiceOptions,
+    CaptionerOptions,
+    BatchOptions,
+)
+KEYWORDS = ("out", "cluster", "captioner", "on_event", *BatchOptions.__annotations__)
+OF_VERB: Mapping[str, frozenset[str]] = {
+    "probe": frozenset(),
+    "prepare": frozenset(PlanOptions.__annotations__),
+    "split": frozenset(SplitOptions.__annotations__),
+    "caption": frozenset([*PlanOptions.__annotations__, *CaptionerOptions.__annotations__]),
+}
+OF_VERBS = frozenset().union(*OF_VERB.values())
+# Values that say what leaving the option out says; a recipe holds none of them.
+DEFAULTS: Mapping[str, Any] = {
+    "target": catalogue.DEFAULT_TARGET,
+    "via": "base64",
+    "format": "auto",
+    "quality": "auto",
+    "effort": "fast",
+    "max_duration": MAX_DURATION_S,
+    "exact": False,
+}
+LENGTHS = frozenset({"segment", "max_segment", "max_duration"})
+RUN_OPTIONS = ("concurrency", "max_cost", "ledger", "stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """The options of a batch that do not belong to its verb, read.
+
+    Attributes:
+        driver: how faults are treated.
+        selection: which recordings with a row are done again.
+        shard: I and N.
+    """
+
+    driver: DriverSettings
+    selection: Selection
+    shard: tuple[int, int] | None
+    listing_options: Mapping[str, Any]
+
+    def listing(self, names: Sequence[str], *, out: str | None = None) -> Iterable[Input]:
+        """Return the listing of the recordings; those in `out` are results."""
+        return list_inputs(names, out=out, **self.listing_options)
+
+
+def read_settings(
+    verb: str, options: BatchOptions, *, captioner: str | Captioner = DEFAULT_CAPTIONER
+) -> BatchSettings:
+    """Return the options of a batch that do not belong to its verb, read and checked.
+
+    Raises:
+        UsageError: one is invalid, or belongs to another verb.
+    """
+    if verb not in OF_VERB:
+        raise UsageError(f"verb={verb} is not known", fix=f"take {', '.join(OF_VERB)}")
+    for name, value in options.items():
+        if name in OF_VERBS - OF_VERB[verb] and value is not None:
+            raise UsageError(f"batch {verb} takes no {name}", fix="leave it out")
+    for name, choices in (
+        ("redo", tuple(Redo)),
+        ("identity", ("version", "content")),
+        ("asks_on", ("driver", "workers")),
+    ):
+        if options.get(name, choices[0]) not in choices:
+            raise UsageError(
+                f"{name}={options[name]!r} is not known",  # type: ignore[literal-required]
+                fix=f"take {', '.join(choices)}",
+            )
+    for name, least in (("limit", 1), ("tries", 1), ("max_failures", 0), ("worker_memory", 1)):
+        _check_count(name, options.get(name), least)
+    for name in ("requests_per_minute", "tokens_per_minute"):
+        value = options.get(name)
+        require_type(name, value, Real | None, "a number")
+        if value is not None and not cast("float", value) > 0:
+            raise UsageError(f"{name}={value} must be more than 0")
+    timeout_s = float(parse_duration(options.get("file_timeout", 3600)))
+    shard = options.get("shard")
+    parsed = parse_shard(shard) if shard is not None else slurm_shard(os.environ)
+    is_tar = options.get("layout") == "tar"
+    redo = Redo(options.get("redo", Redo.NONE))
+    return BatchSettings(
+        driver=DriverSettings(
+            tries=options.get("tries", 2),
+            file_timeout_s=timeout_s,
+            max_failures=options.get("max_failures"),
+            asks_on_worker=verb != "caption" or _asks_on_worker(captioner, options),
+            is_redo=redo is Redo.ALL,
+            retry_failed=options.get("retry_failed", False),
+        ),
+        selection=Selection(
+            redo=redo,
+            retry_failed=options.get("retry_failed", False),
+            verifies_content=options.get("identity") == "content",
+        ),
+        shard=parsed,
+        listing_options={
+            "include": options.get("include", ()),
+            "exclude": options.get("exclude", ()),
+            "files_from": options.get("files_from"),
+            "is_null_separated": options.get("is_null_separated", False),
+            "column": options.get("column"),
+            "limit": options.get("limit"),
+            "shard": None if is_tar else parsed,
+        },
+    )
+
+
+def _asks_on_worker(captioner: str | Captioner, options: BatchOptions) -> bool:
+    """Return whether workers ask the captioner: a local one, or one that costs nothing.
+
+    Raises:
+        UsageError: the caller wants workers to ask where answers may cost money.
+    """
+    if not isinstance(captioner, str):
+        return False
+    if row_of(captioner).interface is None:
+        return True
+    if options.get("asks_on", "driver") == "driver":
+        return False
+    with open_asking(captioner, options, threading.Event()) as run:
+        if run.may_cost or options.get("max_cost") is not None:
+            raise UsageError(
+                "asks_on='workers' is for servers that cost nothing: only one process can keep a "
+                "budget and pay for each answer once",
+                fix="leave it out",
+            )
+    return True
+
+
+def _length_text(length: Length) -> str:
+    """Return a length in seconds, in one form for all forms that say the same."""
+    seconds = parse_duration(length)
+    return str(seconds.numerator) if seconds.denominator == 1 else repr(float(seconds))
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise UsageError(f"{name}={value!r} must be a whole number, at least {least}")
+
+
+def open_asking(
+    captioner: str | Captioner,
+    options: BatchOptions,
+    stop: threading.Event,
+    on_event: OnEvent = ignore,
+) -> AskingRun:
+    """Return the run that asks about the segments of a batch.
+
+    Raises:
+        UsageError, KeyMissingError, OutputError: as `batch`.
+    """
+    names = ("target", *CaptionerOptions.__annotations__, *RUN_OPTIONS)
+    own = {name: options[name] for name in names if name in options}  # type: ignore[literal-required]
+    max_cost = options.get("max_cost")
+    budget = max_cost if isinstance(max_cost, Budget | None) else Budget(max_cost)
+    run = open_run(
+        captioner,
+        on_event=on_event,
+        requests_per_minute=options.get("requests_per_minute"),
+        tokens_per_minute=options.get("tokens_per_minute"),
+        **cast("CaptionOptions", own | {"stop": stop, "max_cost": budget}),
+    )
+    service = run.service
+    if budget is not None and service.price is not None:
+        try:
+            least = worst_case(service.target, service.price, Fraction(1))
+            refuse_too_small(budget, [least], service.price)
+        except UsageError:
+            run.close()
+            raise
+    return run
+
+
+def recipe_of(
+    verb: str,
+    options: BatchOptions,
+    *,
+    captioner: str | Captioner = DEFAULT_CAPTIONER,
+    run: AskingRun | None = None,
+) -> Recipe:
+    """Return the recipe of a batch: everything but the recordings that decides its results.
+
+    Raises:
+        UsageError: an option is invalid, or is none of the verb.
+    """
+    own: dict[str, Any] = {
+        name: value
+        for name, value in options.items()
+        if name in OF_VERB[verb] and value is not None and value != DEFAULTS.get(name)
+    }
+    for name in LENGTHS & own.keys():
+        own[name] = _length_text(own[name])
+    if verb == "caption":
+        own["captioner"] = captioner if isinstance(captioner, str) else captioner.info.name
+    if run is not None:
+        own["target"] = run.service.target.name
+        own["model"] = run.service.info.model
+    require_type("target", own.get("target"), str | None, "the name of a target")
+    if verb in ("prepare", "caption"):
+        request = cast("PlanOptions", {n: own[n] for n in OF_VERB["prepare"] if n in own})
+        ways = run.ways if run is not None else None
+        read_request("recording.wav", request, ways=ways)
+    if verb == "split":
+        parse_split_options(cast("SplitOptions", own))
+    return Recipe.of(verb, own, layout=options.get("layout", "files"))
