@@ -188,4 +188,4 @@ class ChunkQueue(Closing):
                 if len(rest) == len(chunk.inputs):
                     yield chunk
                 elif rest:
-                    yield chunk_of(rest, number=chunk.number)
+                    yield chunk_of(rest, number=chunk.number, is_part=True)

@@ -38,11 +38,13 @@ class Chunk:
         inputs: the inputs, the longest first.
         number: the place among the chunks of the listing, from 0; it names the file of the tar
             layout.
+        is_part: whether it is a part of that chunk of the listing.
     """
 
     id: str
     inputs: tuple[Input, ...]
     number: int = 0
+    is_part: bool = False
 
 
 def predicted_duration_s(recording: Input) -> float:
@@ -60,12 +62,12 @@ def predicted_work_s(recording: Input, verb: str) -> float:
     return START_S[verb] + predicted_duration_s(recording) / SPEEDS[verb]
 
 
-def chunk_of(inputs: Iterable[Input], *, number: int = 0) -> Chunk:
+def chunk_of(inputs: Iterable[Input], *, number: int = 0, is_part: bool = False) -> Chunk:
     """Return the chunk of these inputs."""
     members = tuple(inputs)
     text = "\n".join(each.id for each in members)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Chunk(id=digest[:16], inputs=members, number=number)
+    return Chunk(id=digest[:16], inputs=members, number=number, is_part=is_part)
 
 
 def chunks_of(
@@ -95,7 +97,7 @@ def chunks_of(
 
 def split_chunk(chunk: Chunk) -> list[Chunk]:
     """Return a chunk for each input of a chunk that ended its worker."""
-    return [chunk_of([each], number=chunk.number) for each in chunk.inputs]
+    return [chunk_of([each], number=chunk.number, is_part=True) for each in chunk.inputs]
 
 
 def is_in_shard(text: str, shard: tuple[int, int] | None) -> bool:

@@ -225,8 +225,8 @@ class Driver:
             others = [each for each in chunk.inputs if each.id != place]
             if late and others:
                 self._unmark(key)
-                self._retries.append(chunk_of(others, number=chunk.number))
-                chunk = chunk_of(late, number=chunk.number)
+                self._retries.append(chunk_of(others, number=chunk.number, is_part=True))
+                chunk = chunk_of(late, number=chunk.number, is_part=True)
             limit = format_length(self._settings.file_timeout_s)
             self._died(chunk, f"it took longer than {limit}")
 

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from captoolkit.api.probe import probe
 from captoolkit.api.split import split
 from captoolkit.errors import CaptoolkitError, InputError, UsageError
 from captoolkit.events import Event
-from captoolkit.jobs import result_names
+from captoolkit.jobs import result_names, tar_layout
 from captoolkit.jobs.chunks import Chunk
 from captoolkit.jobs.inputs import Input
 from captoolkit.jobs.opened_input import OpenedInput, open_input
@@ -79,7 +80,7 @@ def work_on(
     report: Callable[[str], None] = ignore_report,
     stop: threading.Event | None = None,
 ) -> list[Row]:
-    """Do the recordings of a chunk, and return a row for each, in their order.
+    """Do the recordings of a chunk, and return a row for each.
 
     Args:
         task: the chunk, the verb and the options.
@@ -95,7 +96,7 @@ def work_on(
     refuse_other_ffmpeg(task.recipe)
     worker = Worker(task, stop or threading.Event())
     if task.recipe.layout is Layout.TAR:
-        raise NotImplementedError
+        return worker.pack(report)
     rows = []
     for recording in task.chunk.inputs:
         worker.check()
@@ -143,9 +144,11 @@ class Worker:
             StoppedError: the work was stopped.
             OutputError, InputError: OUT cannot be written or read.
         """
-        begun_s = time.monotonic()
         verbs = {"probe": self._probe, "caption": self._caption}
-        do = verbs.get(self.task.recipe.verb, self._prepare)
+        return self._timed(recording, verbs.get(self.task.recipe.verb, self._prepare))
+
+    def _timed(self, recording: Input, do: Callable[[Input, Path], Row]) -> Row:
+        begun_s = time.monotonic()
         with files.staging(self.store.staging_parent) as folder:
             row = self.attempt(recording, lambda: do(recording, folder))
         worker_s = round(time.monotonic() - begun_s, 3)
@@ -166,6 +169,40 @@ class Worker:
             self.check()
             log.exception("an error that captoolkit did not expect, on %s", recording.id)
             return failed_row(recording, CaptoolkitError(f"{type(error).__name__}: {error}"))
+
+    # ----------------------------------------------------------------------- the tar layout
+
+    def pack(self, report: Callable[[str], None]) -> list[Row]:
+        """Do the recordings of the chunk, and write their segments as one tar file."""
+        chunk = self.task.chunk
+        part = chunk.id if chunk.is_part else ""
+        name, rows_name = result_names.tar_names(chunk.number, chunk_id=part)
+        if not self.task.is_redo and self.store.exists(rows_name):
+            rows = tar_layout.parse_rows(self.store.read(rows_name))
+            is_same = {row.id for row in rows} == {each.id for each in chunk.inputs}
+            if is_same and all(row.is_finished for row in rows):
+                return rows
+        rows = []
+        with files.staging(self.store.staging_parent) as folder:
+            path = folder / name
+            with tar_layout.TarShard(path, name=name) as shard:
+                for recording in tar_layout.in_order(chunk.inputs):
+                    self.check()
+                    report(recording.id)
+                    rows.append(self._timed(recording, partial(self._pack_one, shard)))
+            if shard.members:
+                self.store.write(name, path)
+            self.store.write(rows_name, tar_layout.render_rows(rows))
+        return rows
+
+    def _pack_one(self, shard: tar_layout.TarShard, recording: Input, folder: Path) -> Row:
+        opened = open_input(recording, folder)
+        recording = opened.described(recording)
+        manifest = self.save_segments(recording, opened, folder / "made")
+        document = _parse(manifest.read_bytes(), str(manifest))
+        row = manifest_row(recording, document, folder="")
+        with _using_out(), files.writing(manifest):
+            return shard.add(recording, document, manifest.parent, row)
 
     # -------------------------------------------------------------------------- the verbs
 

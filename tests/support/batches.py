@@ -1,0 +1,52 @@
+"""Recordings and tasks for the tests of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from captoolkit.jobs.chunks import chunk_of
+from captoolkit.jobs.inputs import Input
+from captoolkit.jobs.listings import list_inputs
+from captoolkit.jobs.recipe import Recipe
+from captoolkit.jobs.rows import Row
+from captoolkit.jobs.work import Task, work_on
+from tests.support.sound import tone, write_wav
+
+RATE_HZ = 16_000
+
+
+def write_recordings(folder: Path, names: Iterable[str], *, seconds: float = 2.0) -> Path:
+    """Write a short WAV of its own pitch under each name."""
+    for number, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_wav(
+            path, tone(seconds, rate_hz=RATE_HZ, frequency_hz=200 + 50 * number), rate_hz=RATE_HZ
+        )
+    return folder
+
+
+def listed(*names: str | Path) -> list[Input]:
+    """The inputs of a listing."""
+    return list(list_inputs([str(name) for name in names]))
+
+
+def task_of(
+    inputs: Iterable[Input],
+    out: str | Path,
+    *,
+    verb: str = "prepare",
+    layout: str = "files",
+    options: dict[str, Any] | None = None,
+    **facts: Any,
+) -> Task:
+    """The task of a chunk with these inputs."""
+    recipe = Recipe.of(verb, options or {}, layout=layout)
+    return Task(chunk=chunk_of(inputs), recipe=recipe, out=str(out), **facts)
+
+
+def rows_of(task: Task) -> dict[str, Row]:
+    """Do a task, and return its rows by id."""
+    return {row.id: row for row in work_on(task)}
