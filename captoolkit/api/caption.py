@@ -173,8 +173,8 @@ def caption_many(
     """Return the timelines of many recordings one after another, each when it is finished.
 
     All recordings share one run: `concurrency`, `max_cost`, the rate limits and `run_timeout_s`
-    hold for all together. While some are asked about, others are prepared; at most four times
-    `concurrency` prepared segments wait.
+    hold for all together. captoolkit prepares the next recordings while the captioner answers; at
+    most four times `concurrency` prepared segments wait.
 
     ```python
     with caption_many(Path("talks").glob("*.mp3"), concurrency=16) as results:

@@ -1,9 +1,9 @@
 """The captions of one recording: make its segments, ask about each, yield the entries.
 
-Rules: a segment is sent as soon as it is finished, while later ones are made. Each segment becomes
-exactly one entry. An error that all segments would meet is raised if there is no caption yet;
-otherwise the remaining segments become failed entries. An object that is dropped without `close`
-ends its threads and removes its files.
+Rules: each finished segment is sent at once, while captoolkit makes later ones. Each segment
+becomes exactly one entry. An error that all segments would meet is raised if there is no caption
+yet; otherwise the remaining segments become failed entries. An object that is dropped without
+`close` ends its threads and removes its files.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Captions(Closing):
         return None
 
     def _submit_next(self) -> None:
-        """Make the next segment and submit it, unless there is none."""
+        """Make the next segment and submit it, or note that all are made."""
         self._run.reserve()
         segment = None
         try:

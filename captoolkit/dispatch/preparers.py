@@ -1,4 +1,4 @@
-"""The threads that prepare recordings for a run of asking, while others are asked about.
+"""The threads that prepare recordings for a run of asking, while the captioner answers.
 
 Rules: a place in the run is reserved before each segment is made, so no more segments exist than
 the run allows. The number of open recordings is bounded by the same number: a slow consumer of
@@ -57,7 +57,7 @@ class RunRecording:
         self.pending = 1  # segments without an entry, and the preparation itself
 
     def open(self, open_source: Open, jobs: int, run: AskingRun) -> None:
-        """Open and plan the source; an error of it is kept."""
+        """Open and plan the source; keep its error if that fails."""
         try:
             self.prepared = open_source(self.source, jobs)
             self.entries = RecordingEntries(self.prepared, run)
@@ -139,7 +139,7 @@ class PreparerPool:
             self._start_threads(self._prepare_each)
 
     def next_ended(self) -> RunRecording | None:
-        """Wait for a recording whose entries are complete or that failed; None after the last one.
+        """Wait for a recording that is complete or has failed; None after the last one.
 
         The caller calls `release` for it.
 

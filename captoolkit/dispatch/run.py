@@ -231,7 +231,7 @@ class RecordingEntries:
         return outcome.entry
 
     def add_failed_rest(self, error: CaptoolkitError) -> Entry | None:
-        """Add a failed entry for the sound after the last segment; None if there is none."""
+        """Add a failed entry for the sound after the last segment; None if all has an entry."""
         track, last = self._prepared.plan.track, self._prepared.segments[-1]
         start, end = last.source_span.end_samples, track.end_samples
         if start >= end:
