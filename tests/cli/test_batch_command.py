@@ -1,0 +1,149 @@
+"""Tests of `captoolkit batch`: exit statuses, summary, forecast, status and rows."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from captoolkit.cli.batch_progress import BatchBar, describe
+from captoolkit.emulator import Emulator
+from captoolkit.events import BatchProgressed
+from tests.support.command_line import Run, run_on_terminal, start_captoolkit
+from tests.support.tones import write_tones
+
+
+def test_a_batch_says_what_is_done_and_where(run: Run, tmp_path: Path) -> None:
+    """The place of the results is data, the summary is a message; the second run keeps all."""
+    write_tones(tmp_path / "in", 3)
+    argv = ("batch", "prepare", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none")
+    first = run(*argv)
+    assert (first.status, first.out) == (0, f"{tmp_path / 'out'}\n")
+    assert first.err.splitlines()[0] == "prepare: 3 done"
+    assert first.err.splitlines()[1].startswith("3 segments, 0.00 h of sound in ")
+    second = run(*argv)
+    assert (second.status, second.err) == (0, "prepare: 3 kept from earlier runs\n")
+
+
+def test_a_failed_recording_is_exit_status_1(run: Run, tmp_path: Path) -> None:
+    """The reason is shown once with the number of recordings, and the way to try them again."""
+    write_tones(tmp_path / "in", 1)
+    for name in ("bad.wav", "worse.wav"):
+        (tmp_path / "in" / name).write_bytes(b"no media")
+    argv = ("batch", "probe", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none")
+    first = run(*argv)
+    assert first.status == 1
+    assert first.err.splitlines()[0] == "probe: 1 done, 2 failed"
+    assert "2 x not a media file" in first.err
+    assert "--retry-failed" in first.err
+    assert run(*argv).status == 1
+    status = run("batch", "status", tmp_path / "out")
+    assert [line.split() for line in status.out.splitlines()[1:3]] == [
+        ["done", "1"],
+        ["failed", "2"],
+    ]
+    document = json.loads(run("batch", "status", tmp_path / "out", "--json").out)
+    assert document["recordings"] == {"done": 1, "failed": 2}
+    rows = run("batch", "rows", tmp_path / "out", "--failed").out.splitlines()
+    assert {json.loads(line)["id"] for line in rows} == {"bad.wav", "worse.wav"}
+
+
+def test_another_recipe_is_exit_status_2(run: Run, tmp_path: Path) -> None:
+    """The line names the option that differs."""
+    write_tones(tmp_path / "in", 1)
+    argv = ("batch", "prepare", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none")
+    assert run(*argv).status == 0
+    other = run(*argv, "--segment", "5s")
+    assert other.status == 2
+    assert other.err.count("\n") == 1
+    assert "--segment is not given there and 5 here" in other.err
+
+
+def test_a_place_without_a_batch_has_no_status(run: Run, tmp_path: Path) -> None:
+    """One line says so."""
+    status = run("batch", "status", tmp_path)
+    assert status.status == 1
+    assert status.err.startswith("error: ")
+    assert status.err.count("\n") == 1
+
+
+def test_the_forecast_says_what_binds(run: Run, tmp_path: Path) -> None:
+    """Recordings, hours, requests, tokens, price, and the advice; nothing is written."""
+    (tmp_path / "list.jsonl").write_text(
+        "".join(
+            json.dumps({"audio_filepath": f"/data/{number}.wav", "duration": 3600}) + "\n"
+            for number in range(60)
+        )
+    )
+    with Emulator() as emulator:
+        argv = (
+            *("batch", "caption", tmp_path / "list.jsonl", "-o", tmp_path / "out", "--dry-run"),
+            *("--captioner", "dashscope", "--base-url", emulator.native_url),
+            *("--region", "singapore", "--segment", "30s", "--rpm", "60", "--tpm", "100000"),
+        )
+        shown = run(*argv)
+        document = json.loads(run(*argv, "--json").out)
+        assert not emulator.requests
+    assert shown.status == 0
+    lines = shown.out.splitlines()
+    assert lines[0].startswith("caption: 60 recordings, ")
+    assert "60.00 h of sound" in lines[0]
+    assert lines[1].startswith("7,200 requests, ")
+    assert lines[-1].startswith("the requests a minute decide: longer segments make it faster")
+    assert document["binding"] == "requests"
+    assert document["times_s"]["requests"] == 7200.0
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_paid_batch_asks_for_confirmation_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `--yes` nothing is sent before the answer."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-any")
+    write_tones(tmp_path / "in", 1, seconds=2)
+    with Emulator() as emulator:
+        argv = (
+            *("batch", "caption", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none"),
+            *("--captioner", "dashscope", "--base-url", emulator.native_url),
+            *("--region", "singapore", "--ledger", tmp_path / "ledger.sqlite3"),
+        )
+        status, screen = run_on_terminal(*argv, typed=b"n\n")
+        assert status == 1
+        assert "Send at most 1 request?" in screen
+        assert not emulator.requests
+        status, screen = run_on_terminal(*argv, "--yes")
+        assert status == 0, screen
+        assert "caption: 1 done" in screen
+        assert len(emulator.requests) == 1
+
+
+@pytest.mark.slow
+def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
+    """Exit status 130, in one line, and no process is left; the next run continues."""
+    write_tones(tmp_path / "in", 400)
+    argv = ("batch", "prepare", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "local:1")
+    with start_captoolkit(*argv) as process:
+        until_s = time.monotonic() + 60
+        while not list((tmp_path / "out").rglob("*.manifest.json")):
+            assert time.monotonic() < until_s
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "error: interrupted; unfinished files are removed"
+    assert "Traceback" not in errors
+
+
+def test_the_bar_shows_rate_and_cost(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal nothing is drawn, and the last progress is kept for the end."""
+    progress = BatchProgressed(
+        path="out", total=None, done=12, failed=0, kept=0, running=2, asked=30, recalled=1
+    )
+    assert describe(progress) == "12, 30 requests"
+    with BatchBar("caption") as bar:
+        bar.show(progress)
+    assert bar.last is progress
+    assert capfd.readouterr() == ("", "")
