@@ -161,6 +161,8 @@ class Track:
         is_edited: True if an edit list cuts sound away that the packets still hold, so that copied
             packets would bring it back.
         counted: True if the samples were counted because the header is not reliable.
+        reading: options with which ffmpeg reads the samples by their place in the file, where the
+            header is missing or misleads ffmpeg; empty as a rule.
         bit_rate: bits per second as the header states them; None if it states none.
         language: the ISO 639 code in the tags; None if there is none.
         default: True for the track that a player selects by default.
@@ -177,6 +179,7 @@ class Track:
     discontinuities: tuple[Discontinuity, ...] = ()
     is_edited: bool = False
     counted: bool = False
+    reading: tuple[tuple[str, str | int], ...] = ()
     bit_rate: int | None = None
     language: str | None = None
     default: bool = False

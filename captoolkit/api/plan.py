@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Unpack
 from captoolkit.api.recording import Recording, open_recording, web_url
 from captoolkit.dsp import downmix, silence
 from captoolkit.dsp.peaks import in_db
-from captoolkit.media import decode, elementary, measure_file
+from captoolkit.media import decode, elementary, measure_file, samples_by_place
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.source import fetchable_url
 from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
@@ -159,6 +159,7 @@ def plan_recording(recording: Recording, request: PlanRequest) -> Plan:
         mix=mix,
         framing=stream.framing if isinstance(stream, elementary.ElementaryStream) else None,
         unframed=stream if isinstance(stream, str) else "",
+        pcm=samples_by_place.layout_of(Path(info.path)),
         skipped=skipped,
     )
     planned = transport.best(lambda via: make(via=via), request.vias)

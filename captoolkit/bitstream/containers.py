@@ -100,6 +100,8 @@ class Container:
             stream of frames holds no tags.
         raw_codecs: codecs that leave it as a stream of frames, not as packets.
         holds_samples: it is a header and PCM samples, so it can be cut at any sample.
+        byte_order: the order in which captoolkit writes samples of several bytes: `le` or `be`;
+            empty for any.
         read_by_libsndfile: libsndfile reads its files, and services may read them with it.
         in_libsndfile: libsndfile returns each sample that ffmpeg wrote into it.
         muxer_pads: ffmpeg's muxer pads the end and counts the padding as sound.
@@ -142,6 +144,7 @@ class Container:
     tag_options: Mapping[str, str | int] = field(default_factory=dict)
     raw_codecs: frozenset[str] = frozenset()
     holds_samples: bool = False
+    byte_order: str = ""
     read_by_libsndfile: bool = False
     in_libsndfile: bool = False
     muxer_pads: bool = False
@@ -194,6 +197,7 @@ _ROWS = (
         media_type="audio/wav",
         counts_frames=True,
         holds_samples=True,
+        byte_order="le",
         read_by_libsndfile=True,
         in_libsndfile=True,
         muxer_options={"rf64": "auto"},
@@ -207,6 +211,7 @@ _ROWS = (
         muxer="w64",
         counts_frames=True,
         holds_samples=True,
+        byte_order="le",
         read_by_libsndfile=True,
         in_libsndfile=True,
         muxer_pads=True,
@@ -220,6 +225,7 @@ _ROWS = (
         muxer="aiff",
         counts_frames=True,
         holds_samples=True,
+        byte_order="be",
         read_by_libsndfile=True,
         in_libsndfile=True,
         muxer_options={"write_id3v2": 1},
@@ -243,6 +249,7 @@ _ROWS = (
         codecs=("pcm_s16be", "pcm_mulaw"),
         muxer="au",
         holds_samples=True,
+        byte_order="be",
         read_by_libsndfile=True,
         in_libsndfile=True,
     ),

@@ -114,6 +114,8 @@ def keeping_samples(track: Track, container: str, *, sample_type: str, depth_bit
     home = containers.container_of_packets(container, codec).name
     if pcm is not None:
         sample_type, depth_bits = pcm
+        if codec.endswith(("le", "be")):
+            codec = codec[:-2] + (containers.of(home).byte_order or codec[-2:])
     elif row is None or not row.is_written:
         codec = home = "flac"
         # FLAC holds whole numbers; rounding a lossy decoder's output to 24 bits is inaudible.

@@ -322,21 +322,62 @@ class EncoderDelay:
         return max(0, min(framed_samples, end) - self.lead_samples)
 
 
+def _first_frame(stream: BinaryIO) -> tuple[int, bytes]:
+    """The place of an MP3's first frame, and the bytes from there on; none without a frame."""
+    begin = id3.front_bytes(stream)
+    stream.seek(begin)
+    data = stream.read(SEARCH_BYTES)
+    headers = (data[at : at + HEADER_BYTES] for at in range(len(data)))
+    start = next((at for at, header in enumerate(headers) if frame_bytes(header)), len(data))
+    return begin + start, data[start:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedLength:
+    """The length that an information frame states.
+
+    Attributes:
+        samples: what a reader returns that believes it.
+        is_sized: it also states the size of the file, to one per cent.
+    """
+
+    samples: int
+    is_sized: bool
+
+
+def read_stated_length(stream: BinaryIO) -> StatedLength | None:
+    """Return the length that an MP3's Xing or Info frame states; None without such a number.
+
+    Args:
+        stream: the file, opened for reading; its position changes.
+    """
+    file_bytes = stream.seek(0, 2)
+    start, data = _first_frame(stream)
+    xing, kind = (_read_xing(data), frame_kind(data)) if data else (None, None)
+    if xing is None or kind is None or not xing.frames:
+        return None
+    framed = xing.frames * kind.frame_samples
+    delay = read_encoder_delay(stream)
+    audible = framed if delay is None else delay.audible_samples(framed)
+    held_bytes = file_bytes - start
+    return StatedLength(
+        samples=framed if audible is None else audible,
+        is_sized=abs(xing.size_bytes - held_bytes) <= held_bytes / 100,
+    )
+
+
 def read_encoder_delay(stream: BinaryIO) -> EncoderDelay | None:
     """Return the encoder's delay and padding of an MP3 file, None without a LAME tag.
 
     Args:
         stream: the file, opened for reading; its position changes.
     """
-    stream.seek(id3.front_bytes(stream))
-    data = stream.read(SEARCH_BYTES)
-    headers = (data[at : at + HEADER_BYTES] for at in range(len(data)))
-    start = next((at for at, header in enumerate(headers) if frame_bytes(header)), None)
-    xing = None if start is None else _read_xing(data[start:])
+    _, data = _first_frame(stream)
+    xing = _read_xing(data) if data else None
     if xing is None or xing.extension[:4] not in TAGGERS:
         return None
     packed = int.from_bytes(xing.extension[TAG_DELAY_AT : TAG_DELAY_AT + 3])
-    kind = frame_kind(data[start:])
+    kind = frame_kind(data)
     assert kind is not None
     return EncoderDelay(
         frames=xing.frames,

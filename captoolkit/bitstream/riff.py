@@ -86,6 +86,36 @@ def missing_bytes(file: Path) -> int:
     return max(0, promised + len(head) - size - PADDING_BYTES)
 
 
+def plain_header(codec: str, *, rate_hz: int, channels: int, size_bytes: int) -> bytes:
+    """Return the header of a plain WAV, to be written before samples.
+
+    Args:
+        codec: ffmpeg's name of a PCM codec in `PCM_CODECS`.
+        rate_hz: the sample rate.
+        channels: the number of channels.
+        size_bytes: the size of all samples.
+    """
+    tag, bits = next(shape for shape, name in PCM_CODECS.items() if name == codec)
+    frame_bytes = channels * bits // 8
+    shape = struct.pack("<HHIIHH", tag, channels, rate_hz, rate_hz * frame_bytes, frame_bytes, bits)
+    body = b"WAVEfmt " + struct.pack("<I", len(shape)) + shape + b"data"
+    padding = size_bytes % 2
+    riff_bytes = len(body) + 4 + size_bytes + padding
+    return b"RIFF" + struct.pack("<I", riff_bytes) + body + struct.pack("<I", size_bytes)
+
+
+PLAIN_HEADER_BYTES = len(plain_header("pcm_s16le", rate_hz=8000, channels=1, size_bytes=0))
+
+
+def states_its_size(file: Path) -> bool:
+    """Return whether a RIFF header states the size of the file, give or take a byte of padding."""
+    with file.open("rb") as stream:
+        head = stream.read(8)
+        size = stream.seek(0, 2)
+    promised = int.from_bytes(head[4:8], "little") + len(head)
+    return abs(promised - size) <= PADDING_BYTES
+
+
 def has_plain_header(file: Path) -> bool:
     """Return whether the file is a RIFF WAV with a plain header."""
     with file.open("rb") as stream:
@@ -102,7 +132,7 @@ def plain_pcm(file: Path) -> Pcm | None:
     Its chunks fill it to the last byte, each occurs once, and none but the sound holds a fact that
     `probe` reports.
     """
-    if missing_bytes(file):
+    if not states_its_size(file):
         return None
     with file.open("rb") as stream:
         chunks = list(_chunks(stream))

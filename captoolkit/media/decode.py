@@ -192,7 +192,9 @@ def track_source(
     decoder would hand each other every frame. For `roughly` see `TrackDecoder`.
     """
     rate_hz = track.sample_rate_hz  # times to the microsecond identify a sample
-    options: dict[str, Any] = {"threads": 1}
+    options: dict[str, Any] = {"threads": 1, **dict(track.reading)}
+    if track.reading and end is None:  # other bytes may follow the samples
+        end = track.duration_samples
     options |= {"ss": format_seconds(start, rate_hz)} if start else {}
     options |= {"fflags": "+fastseek"} if roughly else {}
     if end is not None:

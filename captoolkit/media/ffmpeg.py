@@ -218,11 +218,17 @@ def _output(argv: Sequence[str]) -> str:
 
 
 def source(path: str | Path, **options: Any) -> Any:
-    """Return ffmpeg-python's input node for an untrusted media file, inside the fence."""
+    """Return ffmpeg-python's input node for an untrusted media file, inside the fence.
+
+    Args:
+        path: the file.
+        **options: options of the input. A demuxer (`f`) is one of raw samples, which open nothing.
+    """
     import ffmpeg
 
+    demuxers = options.get("f", DEMUXERS)
     return ffmpeg.input(
-        file_url(path), protocol_whitelist=PROTOCOLS, format_whitelist=DEMUXERS, **options
+        file_url(path), protocol_whitelist=PROTOCOLS, format_whitelist=demuxers, **options
     )
 
 

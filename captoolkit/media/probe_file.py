@@ -19,7 +19,7 @@ from pathlib import Path
 
 from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
-from captoolkit.media import durations, ffmpeg, sndfile
+from captoolkit.media import durations, ffmpeg, samples_by_place, sndfile
 from captoolkit.media.player_clock import TOLERANCE_S, is_fragmented
 from captoolkit.media.probe_in_process import probe_in_process
 from captoolkit.media.source import refuse_url
@@ -110,9 +110,22 @@ def sample_format(path: Path, track: Track) -> tuple[str, int]:
 
 def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
     """Return the contents of an existing file by ffmpeg; raises as `probe`."""
+    pcm = samples_by_place.layout_of(file)
+    if pcm is not None and pcm.is_wrapped:  # ffmpeg would look for chunks in gigabytes of samples
+        return samples_by_place.info_by_place(file, pcm, size_bytes=size_bytes)
     text = ffmpeg.header(file)
+    streams = _streams(text) if _INPUT.search(text) else []
+    if pcm is not None:
+        first = next((one for one in streams if one["kind"] == "Audio"), None)
+        codec, rest = (first["codec"], first["rest"]) if first else ("", "")
+        codec = codec.removeprefix("none")  # ffmpeg knows no such codec
+        if pcm.is_misread_as(codec):
+            shape = _RATE.search(rest)
+            channel_layout = shape[2] if shape else ""
+            return samples_by_place.info_by_place(
+                file, pcm, size_bytes=size_bytes, codec=codec, channel_layout=channel_layout
+            )
     container = _container(text, file)
-    streams = _streams(text)
     pictures = tuple(
         Picture(
             stream_index=int(match["index"]),
@@ -140,11 +153,11 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         pictures=pictures,
         plain_header=not containers.of(container).is_riff or riff.has_plain_header(file),
         misreadings=(
-            *((PROMISES_TOO_MUCH,) if shortfall else ()),
+            *((PROMISES_TOO_MUCH,) if shortfall else samples_by_place.misreadings(pcm)),
             *misreadings,
             *sndfile.misreadings(file, container, tracks),
         ),
-        warnings=(*shortfall, *warnings),
+        warnings=(*shortfall, *samples_by_place.warnings(pcm), *warnings),
     )
 
 

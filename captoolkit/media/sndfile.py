@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from captoolkit.bitstream import containers
+from captoolkit.bitstream import containers, mpeg_audio
 from captoolkit.model import Track
 
 if TYPE_CHECKING:
@@ -58,12 +58,24 @@ def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str
     """
     if not containers.of(container).read_by_libsndfile or len(tracks) != 1:
         return []
-    shape, track = read_shape(file), tracks[0]
+    track = tracks[0]
+    if containers.of(container).has_index_frame:
+        with file.open("rb") as stream:
+            stated = mpeg_audio.read_stated_length(stream)
+        # libsndfile takes this number, and prints a warning where the size is wrong.
+        if stated is not None and not stated.is_sized:
+            return _other_length(stated.samples / track.sample_rate_hz, track)
+    shape = read_shape(file)
     if shape is None:
         return ["Some readers (libsndfile) cannot read it."]
     if shape.channels != track.channels:
         return [f"Some readers (libsndfile) find {shape.channels} channels in it."]
-    read_s, held_s = shape.frames / shape.rate_hz, track.duration_s
+    return _other_length(shape.frames / shape.rate_hz, track)
+
+
+def _other_length(read_s: float, track: Track) -> list[str]:
+    """The sentence about another length than that of a track; none where the two are alike."""
+    held_s = track.duration_s
     if held_s - read_s <= UNREAD_S and read_s - held_s <= OVERREAD_S + OVERREAD_SHARE * held_s:
         return []
     return [f"Some readers (libsndfile) find {read_s:.3f} s of sound in it, not {held_s:.3f} s."]

@@ -29,6 +29,7 @@ from captoolkit.model import Action, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import earlier_run, manifest, saving
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.frame_copy import FrameCopy
+from captoolkit.pipeline.header_correction import HeaderCorrection
 from captoolkit.pipeline.job import Hashing, Job
 from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.packet_copy import PacketCopy
@@ -476,13 +477,15 @@ class Prepared(Closing):
 
 def _carry_out(
     job: Job, events: PrepareEvents, supervisor: Supervisor
-) -> PassThrough | FrameCopy | PacketCopy | Transcode:
+) -> PassThrough | HeaderCorrection | FrameCopy | PacketCopy | Transcode:
     """Return the segments of a plan in the way that its action asks for."""
     plan = job.plan
     if plan.action is Action.PASS_THROUGH:
         return PassThrough(job, events)
     if plan.muxer:
         return PacketCopy(job, events, supervisor)
+    if plan.encoding is None and plan.suffix == HeaderCorrection.SUFFIX:
+        return HeaderCorrection(job, events)
     if plan.encoding is None:
         return FrameCopy(job, events, supervisor)
     return Transcode(job, plan.encoding, events, supervisor)

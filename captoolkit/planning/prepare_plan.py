@@ -13,6 +13,8 @@ from fractions import Fraction
 
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import ENCODINGS, describe, file_bytes
+from captoolkit.bitstream.pcm_layout import PcmLayout
+from captoolkit.bitstream.riff import PCM_CODECS, PLAIN_HEADER_BYTES
 from captoolkit.dsp import downmix
 from captoolkit.errors import UsageError
 from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Track, Via
@@ -23,6 +25,8 @@ from captoolkit.services import limits
 from captoolkit.services.price import request_costs
 from captoolkit.units import format_length
 
+MAX_RIFF_BYTES = 2**32 - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
@@ -31,6 +35,7 @@ class _Case:
     Attributes:
         causes: why the file cannot pass through, as sentences.
         stretches: the parts of the track that are kept.
+        pcm: the place of the samples, if the file is a header and samples.
     """
 
     info: MediaInfo
@@ -40,6 +45,7 @@ class _Case:
     options: ParsedOptions
     mix: downmix.Mix
     bounds: Bounds
+    pcm: PcmLayout | None
     skipped: tuple[Span, ...]
     stretches: tuple[Span, ...]
     causes: tuple[str, ...]
@@ -97,6 +103,7 @@ def make_plan(
     mix: downmix.Mix | None = None,
     framing: frame_plan.Framing | None = None,
     unframed: str = "",
+    pcm: PcmLayout | None = None,
     skipped: Sequence[Span] = (),
 ) -> Plan:
     """Return the plan that makes files of one track which `target` takes.
@@ -110,6 +117,7 @@ def make_plan(
         mix: the downmix of the track's channels to one; the plain average if None.
         framing: the track's frames, if they can be copied; None if they cannot.
         unframed: why they cannot, as a sentence; empty where a reader expects no copy.
+        pcm: the place of the samples, if the file is a header and samples; None if it is not.
         skipped: silent stretches of the track that are left out.
 
     Raises:
@@ -126,6 +134,7 @@ def make_plan(
         options=options,
         mix=mix,
         bounds=_bounds(target, via, options),
+        pcm=pcm,
         skipped=tuple(skipped),
         stretches=_kept(track, skipped),
         causes=_causes(info, track, target, via, options, mix, skipped),
@@ -146,6 +155,9 @@ def _with_least_change(case: _Case, framing: frame_plan.Framing | None, unframed
     """The plan that changes the file least."""
     if not case.causes:
         return _pass_through(case)
+    header_corrected = _with_true_header(case)
+    if header_corrected is not None:
+        return header_corrected
     if framing is not None:
         unframed = _why_not_copied(case, framing)
         if not unframed:
@@ -244,6 +256,35 @@ def _pass_through(case: _Case) -> Plan:
         max_segment_samples=track.duration_samples,
         max_segment_bytes=case.bounds.size_bytes or info.size_bytes,
         reasons=(reason,),
+    )
+
+
+def _with_true_header(case: _Case) -> Plan | None:
+    """The plan that keeps the samples and corrects their header; None if that is not enough."""
+    pcm, track = case.pcm, case.track
+    if pcm is None or pcm.codec != track.codec:
+        return None
+    if pcm.codec not in PCM_CODECS.values() or case.info.pictures:
+        return None
+    size_bytes = PLAIN_HEADER_BYTES + pcm.size_bytes + pcm.size_bytes % 2
+    if pcm.frames != track.duration_samples or size_bytes > MAX_RIFF_BYTES:
+        return None
+    wav = replace(
+        case.info, container="wav", plain_header=True, misreadings=(), size_bytes=size_bytes
+    )
+    if _causes(wav, track, case.target, case.via, case.options, case.mix, case.skipped):
+        return None
+    return case.plan(
+        action=Action.REMUX,
+        suffix=containers.of("wav").suffix_of(track.codec),
+        spans=case.stretches,
+        reach_samples=0,
+        max_segment_samples=track.duration_samples,
+        max_segment_bytes=case.bounds.size_bytes or size_bytes,
+        reasons=(
+            *case.causes,
+            "Header corrected: its samples are kept unchanged, behind a plain WAV header.",
+        ),
     )
 
 

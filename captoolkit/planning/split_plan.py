@@ -162,7 +162,9 @@ def _causes(
         causes.append(f"Pieces of {format_length(options.segment_s)} are requested.")
     if options.parts is not None and options.parts > 1:
         causes.append(f"{options.parts} parts are requested.")
-    causes += info.misreadings
+    container = containers.of(info.container)
+    if container.has_index_frame or container.holds_samples:  # pieces then state their true length
+        causes += info.misreadings
     if track_is_chosen and len(info.tracks) > 1:
         causes.append(f"Sound track {track.number} is requested.")
     if causes and len(info.tracks) > 1 and not track_is_chosen:
