@@ -171,6 +171,8 @@ def _interrupted() -> int:
         sys.stdout.flush()
         if "captoolkit.media.ffmpeg" in sys.modules:  # also ends ffmpegs that threads just started
             sys.modules["captoolkit.media.ffmpeg"].end_all()
+        if "captoolkit.support.staging_folders" in sys.modules:
+            sys.modules["captoolkit.support.staging_folders"].remove_all()
         os._exit(INTERRUPTED)
     return INTERRUPTED
 

@@ -11,6 +11,7 @@ signals of a terminal are left to the parent. A worker that dies is one error of
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import os
@@ -30,11 +31,13 @@ from typing import Any, Generic, TypeVar
 from captoolkit.errors import ToolError
 from captoolkit.events import Event, OnEvent
 from captoolkit.media import ffmpeg
+from captoolkit.support import files
 from captoolkit.support.cancel import Closing, StoppedError
 
 END_INTERVAL_S = 0.2  # between two rounds of ending ffmpegs while the work stops
 END_S = 10.0  # a worker that does not stop within this time is killed
 BATCH_S = 0.1  # events wait at most this long for others, or for the next event
+MAX_SOCKET_FOLDER_BYTES = 80  # a socket's path has at most 103 bytes on some systems
 TERMINAL_SIGNALS = ("SIGINT", "SIGHUP")
 # Modules that the server of workers imports; most are imported late elsewhere.
 PRELOADED = (
@@ -79,9 +82,17 @@ class WorkerProcess(Closing, Generic[Item, Result]):
             name="captoolkit-worker",
             daemon=True,
         )
-        with _terminal_signals_blocked():  # until the worker ignores them
-            self._process.start()
-        theirs.close()
+        try:
+            with _terminal_signals_blocked():  # until the worker ignores them
+                self._process.start()
+        except OSError as error:
+            self._connection.close()
+            raise ToolError(
+                f"a worker process cannot be started ({error.strerror or error})",
+                fix="pass --jobs 1",
+            ) from error
+        finally:
+            theirs.close()
 
     @property
     def is_alive(self) -> bool:
@@ -155,6 +166,14 @@ class WorkerProcess(Closing, Generic[Item, Result]):
 def _context(module: str) -> SpawnContext | ForkServerContext:
     """Return the way to start workers for work that a module defines."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    # The server's socket lies in a folder of ours, which the next run removes after SIGKILL.
+    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    if "tempdir" not in config:
+        folder = files.make_staging(None)
+        atexit.register(files.remove_folder, folder)
+        config["tempdir"] = str(folder)
+    if len(os.fsencode(config["tempdir"])) > MAX_SOCKET_FOLDER_BYTES:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([module, *PRELOADED])

@@ -31,12 +31,15 @@ from captoolkit.media.packets import PRIMING_FRAMES, holds_removed_sound, is_dis
 from captoolkit.media.player_clock import RISING, read_frames
 from captoolkit.media.player_clock import oddities as discontinuities
 from captoolkit.model import Discontinuity
+from captoolkit.support.recent_files import RecentFiles, state_of
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
 # Codecs with packets that are copied out of an MP4 although it does not state their lengths.
 COPIED_CODECS = frozenset({"mp3", "mp2", "ac3", "eac3", "amr_nb", "amr_wb", "dts"})
+# By stream: the unit of its time stamps in seconds, and the first one.
+FIRST_PACKETS: RecentFiles[tuple[Fraction, int]] = RecentFiles(64)
 SMALLEST_MP3_FRAME_BYTES = 48  # a decoder may drop a last frame that is cut off below it
 NEGATIVE_TICKS = 1 << 31  # ffmpeg prints a packet's negative length unsigned, from here on
 
@@ -243,10 +246,13 @@ def _count_packets(file: Path, stream: SoundStream) -> Duration:
     node = ffmpeg.source(file)[str(stream.index)].output(
         "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+error"
     )
+    state = state_of(file)
     with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
         packets = _sum_packets(process.lines())
         process.wait()  # a truncated file ends with an error after its last whole packet
         log = process.stderr_tail
+    if packets.last != [b""]:
+        FIRST_PACKETS.put(state, stream.index, (packets.base, packets.first_pts))
     priming_ticks = PRIMING_FRAMES.get(stream.codec, 0) * packets.first_ticks
     has_edits = containers.of(stream.container).starts_at_zero
     is_edited = has_edits and (packets.is_edited or -packets.first_pts > priming_ticks)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,19 @@ from captoolkit.bitstream.frames import FrameIndex
 from captoolkit.bitstream.mpeg_audio import DECODER_DELAY_SAMPLES
 from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg, tags
+from captoolkit.media.durations import FIRST_PACKETS
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.player_clock import TOLERANCE_S
 from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.frame_plan import Framing
 from captoolkit.support import files
+from captoolkit.support.recent_files import RecentFiles, state_of
 
 Watch = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
 
+# The small streams that were copied last: a plan reads them, and is then carried out with them.
+MAX_RECENT_BYTES = 2 << 20
+_COPIES: RecentFiles[bytes] = RecentFiles(8)
 CHUNK_BYTES = 1 << 20
 FRAMES_TO_TAG = 8  # more than a reader needs to recognise the stream
 MAX_TAIL_SAMPLES = mpeg_audio.MAX_TAG_SAMPLES - DECODER_DELAY_SAMPLES
@@ -270,6 +276,12 @@ def _copy_packets(
     info: MediaInfo, track: Track, path: Path, container: Container, watch: Watch
 ) -> bool:
     """Copy the track's packets to a file; False where ffmpeg cannot write them as frames."""
+    state, key = state_of(info.path), (track.stream_index, container.name)
+    recent = _COPIES.get(state, key)
+    if recent is not None:
+        with files.writing(path):
+            path.write_bytes(recent)
+        return True
     copied = {"acodec": "copy", "map_metadata": -1, "flush_packets": 0}
     node = ffmpeg.source(info.path)[str(track.stream_index)].output(
         ffmpeg.file_url(path), f=container.muxer, **copied, **container.bare_options
@@ -282,7 +294,11 @@ def _copy_packets(
     except ToolError:  # for any cause (even a full disk): decoding may still succeed
         path.unlink(missing_ok=True)
         return False
-    return path.is_file()
+    if not path.is_file():
+        return False
+    if path.stat().st_size <= MAX_RECENT_BYTES:
+        _COPIES.put(state, key, path.read_bytes())
+    return True
 
 
 def _lead_samples(info: MediaInfo, track: Track, watch: Watch) -> int | None:
@@ -297,20 +313,34 @@ def _lead_samples(info: MediaInfo, track: Track, watch: Watch) -> int | None:
         return 0 if delay is None else delay.lead_samples
     if is_elementary(info):
         return 0
-    node = ffmpeg.source(info.path)[str(track.stream_index)].output(
+    first = _first_packet(Path(info.path), track, watch)
+    if first is None:
+        return 0
+    base, pts = first
+    if pts > 0 and containers.of(info.container).hides_delay:
+        return None
+    return int(max(0, -pts) * base * track.sample_rate_hz)
+
+
+def _first_packet(path: Path, track: Track, watch: Watch) -> tuple[Fraction, int] | None:
+    """The unit of the track's time stamps in seconds and the first one; None without a packet."""
+    state = state_of(path)
+    recent = FIRST_PACKETS.get(state, track.stream_index)
+    if recent is not None:
+        return recent
+    node = ffmpeg.source(path)[str(track.stream_index)].output(
         "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}
     )
     with watch(ffmpeg.Process(ffmpeg.compile_argv(node))) as process:
         lines = process.read_all(ffmpeg.MAX_HEADER_BYTES).decode().splitlines()
         process.wait()
     base = next((line[6:].strip() for line in lines if line.startswith("#tb 0:")), "1/1")
-    first = next((line.split(",") for line in lines if line[:1].isdigit()), None)
-    if first is None:
-        return 0
-    if int(first[2]) > 0 and containers.of(info.container).hides_delay:
+    packet = next((line.split(",") for line in lines if line[:1].isdigit()), None)
+    if packet is None:
         return None
-    up, down = map(int, base.split("/"))
-    return max(0, -int(first[2])) * up * track.sample_rate_hz // down
+    first = (Fraction(base), int(packet[2]))
+    FIRST_PACKETS.put(state, track.stream_index, first)
+    return first
 
 
 def _tail_samples(info: MediaInfo, track: Track, index: FrameIndex, lead_samples: int) -> int:

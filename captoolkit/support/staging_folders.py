@@ -3,9 +3,9 @@
 Rules: a process owns the staging folders that it makes, and removes them. It proves that it lives
 by an owner file next to them: it holds a lock on it (`flock`) that the system releases when the
 process ends for any reason. The first staging folder that a process makes inside a folder removes
-those of dead owners there, for example of a run that SIGKILL ended. It never removes a folder of a
-living owner, a folder of another user, a folder with another name, or a folder that keeps replaced
-files (`make_aside`) and is not empty.
+those of dead owners there and in the temporary folder, for example of a run that SIGKILL ended. It
+never removes a folder of a living owner, a folder of another user, a folder with another name, or a
+folder that keeps replaced files (`make_aside`) and is not empty.
 
 A lock counts only on the machine that took it, because file systems on a network may not pass it
 on: the folders of an owner on another machine, and those without an owner file, are removed after
@@ -79,6 +79,17 @@ def remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
     _disown(folder)
+
+
+def remove_all() -> None:
+    """Remove the staging folders of this process, before it ends without a chance to."""
+    with _STATE.guard:
+        folders = [folder for owner in _STATE.owners.values() for folder in owner.folders]
+    for folder in folders:
+        if ASIDE in folder.name:
+            remove_if_empty(folder)
+        else:
+            remove(folder)
 
 
 def sweep(parent: Path) -> None:
@@ -163,11 +174,11 @@ def _make(parent: Path, *, is_hidden: bool, kind: str) -> Path:
     with _STATE.guard:
         if any(parent in owner.folders for owner in _STATE.owners.values()):
             return Path(tempfile.mkdtemp(dir=parent))  # owned with the folder that it is in
-        if parent not in _STATE.swept:
+        for place in {parent, Path(tempfile.gettempdir()).absolute()} - _STATE.swept:
             if len(_STATE.swept) >= MAX_SWEPT:
                 _STATE.swept.clear()
-            _STATE.swept.add(parent)
-            sweep(parent)
+            _STATE.swept.add(place)
+            sweep(place)
         while True:
             owner = _STATE.owners.get(parent) or _Owner(parent, is_hidden=is_hidden)
             _STATE.owners[parent] = owner

@@ -21,7 +21,9 @@ def test_ctrl_c_ends_many_short_inputs_at_once(fixtures: Path, tmp_path: Path) -
         shutil.copy(fixtures / "tones-and-silences.wav", tmp_path / "in" / f"{number}.wav")
     out = tmp_path / "out"
     command = ("prepare", tmp_path / "in", "-o", out, "--jobs", "2")
-    program = start_captoolkit(*command, start_new_session=True)
+    (tmp_path / "temporary").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    program = start_captoolkit(*command, start_new_session=True, env=environment)
     wait_for(lambda: len(list(out.glob("*.manifest.json"))) > 1)
     members = members_of_session(program.pid)
     assert len(members) >= 4  # the program, the server of workers, two workers
@@ -36,6 +38,7 @@ def test_ctrl_c_ends_many_short_inputs_at_once(fixtures: Path, tmp_path: Path) -
     assert len(stems) < 200
     for member in members:
         wait_for(partial(has_ended, member))
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_plan_and_prepare_draw_pictures(run: Run, fixtures: Path, tmp_path: Path) -> None:
