@@ -319,7 +319,10 @@ def _notes(
     if captions.subtitles:
         yield from losses(timeline, captions.text, spread=spread)
     length_s, media_s = timeline.source.span.exact_s, source.duration_s
-    if media_s is not None and abs(length_s - media_s) > ALIKE_S + ALIKE_SHARE * media_s:
+    # An MP4's duration counts the time before its first stream only sometimes.
+    if media_s is not None and min(
+        abs(length_s - media_s), abs(length_s - media_s - source.before_s)
+    ) > (ALIKE_S + ALIKE_SHARE * media_s):
         yield (
             f"The timeline is {float(length_s):.1f} s long and the media file "
             f"{float(media_s):.1f} s: they may not belong together."
