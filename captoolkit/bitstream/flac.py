@@ -1,17 +1,22 @@
-"""The metadata blocks of a FLAC: sample rate, channels, pictures, and the blocks for ffmpeg alone.
+"""FLAC: sample rate, channels, pictures, the blocks for ffmpeg alone, and the last frame.
 
 Rules: bytes in, values out. Anything unusual has no value here, so that the caller lets ffmpeg read
-the file.
+the file. The number in the last frame gives the length of a FLAC that states none; a frame counts
+only if both its checksums are right.
 
-Layout: RFC 9639, section 8.
+Layout: RFC 9639, sections 8 and 9.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
+
+from captoolkit.bitstream import id3
 
 MAGIC = b"fLaC"
 # Numbers of blocks; any other up to 6 is padding, an application's data or a seek table.
@@ -22,6 +27,15 @@ MAX_CONTENT_BYTES = 1 << 16  # read of each block: all comments, the head of a p
 FRAME_STARTS = (b"\xff\xf8", b"\xff\xf9")
 # Comments with a meaning for the sound: chapters, the places of channels, pictures.
 SPECIAL_COMMENTS = (b"CHAPTER", b"CHANNEL_MASK", b"METADATA_BLOCK_PICTURE", b"COVERART")
+# The largest frame: 65,535 samples of 8 channels, stored as they are in 32 bits.
+MAX_FRAME_BYTES = 1 << 21
+MAX_HEADER_BYTES = 16
+CHECKPOINTS = 8  # places in a file at which the numbers of frames are read
+WINDOW_BYTES = 1 << 20
+# By the code in a frame's header; 0 is reserved, and 6 and 7 announce the number behind the header.
+BLOCK_SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}} | {
+    code: 1 << code for code in range(8, 16)
+}
 # By media type: the first bytes of a picture, and ffmpeg's name of its codec.
 PICTURE_CODECS = {
     b"image/jpeg": (b"\xff\xd8\xff", "mjpeg"),
@@ -62,6 +76,12 @@ def rate_and_channels(blocks: Sequence[MetadataBlock]) -> tuple[int, int] | None
     return packed >> 12, (packed >> 9 & 7) + 1
 
 
+def states_length(blocks: Sequence[MetadataBlock]) -> bool:
+    """Return whether a STREAMINFO states the number of samples, in 36 bits that may be 0."""
+    content = blocks[0].content
+    return bool(int.from_bytes(content[13:18]) & (1 << 36) - 1)
+
+
 def needs_ffmpeg(blocks: Sequence[MetadataBlock]) -> bool:
     """Return whether blocks hold chapters, or anything else that only ffmpeg reads here."""
     for block in blocks:
@@ -94,3 +114,221 @@ def _picture_codec(block: MetadataBlock) -> str | None:
     magic, codec = PICTURE_CODECS.get(content[8:type_end], (b"", None))
     is_whole = start + int.from_bytes(content[start - 4 : start]) == block.size
     return codec if is_whole and content[start:].startswith(magic) else None
+
+
+# --------------------------------------------------------------------------------- frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameHeader:
+    """The header of a frame.
+
+    Attributes:
+        number: of the frame, or of its first sample where `is_variable`.
+        is_variable: the frames have different lengths, so that samples are numbered.
+        samples: the length of the frame.
+        channels: the number of channels.
+        rate_code: the code of the sample rate; 0 is that of STREAMINFO.
+        size: bytes of the header.
+    """
+
+    number: int
+    is_variable: bool
+    samples: int
+    channels: int
+    rate_code: int
+    size: int
+
+
+def frame_header(data: bytes, at: int = 0) -> FrameHeader | None:
+    """Return the header of the frame at an offset of `data`, None for any other bytes.
+
+    The bytes must have the sync word, no reserved value, and the right CRC-8.
+    """
+    head = data[at : at + MAX_HEADER_BYTES]
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8 or head[3] & 1:
+        return None
+    size_code, rate_code = head[2] >> 4, head[2] & 15
+    assignment, depth_code = head[3] >> 4, head[3] >> 1 & 7
+    if not size_code or rate_code == 15 or assignment > 10 or depth_code == 3:
+        return None
+    number, place = _coded_number(head)
+    if number is None:
+        return None
+    if size_code in (6, 7):
+        samples = int.from_bytes(head[place : place + size_code - 5]) + 1
+        place += size_code - 5
+    else:
+        samples = BLOCK_SIZES[size_code]
+    place += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    if place >= len(head) or _crc8(head[:place]) != head[place]:
+        return None
+    return FrameHeader(
+        number=number,
+        is_variable=bool(head[1] & 1),
+        samples=samples,
+        channels=assignment + 1 if assignment < 8 else 2,
+        rate_code=rate_code,
+        size=place + 1,
+    )
+
+
+def _coded_number(head: bytes) -> tuple[int | None, int]:
+    """The number behind the first four bytes of a header, coded like UTF-8, and its end."""
+    first = head[4]
+    if first < 0x80:
+        return first, 5
+    length = 8 - (first ^ 0xFF).bit_length()  # the ones in front
+    rest = head[5 : 4 + length]
+    if not 2 <= length <= 7 or len(rest) < length - 1 or any(byte >> 6 != 2 for byte in rest):
+        return None, 0
+    number = first & (0x7F >> length)
+    for byte in rest:
+        number = number << 6 | byte & 0x3F
+    return number, 4 + length
+
+
+def samples_by_last_frame(stream: BinaryIO) -> int | None:
+    """Return the length of a FLAC that states none, in samples, by the number in its last frame.
+
+    None for any other file, and in any doubt: the file does not end with a whole frame (tags may
+    follow it), it holds another FLAC, the numbers of its frames do not ascend, or rate or channels
+    change.
+
+    Args:
+        stream: the file, opened for reading; its position changes.
+    """
+    front_bytes = id3.front_bytes(stream)
+    stream.seek(front_bytes)
+    blocks = read_blocks(stream) if stream.read(len(MAGIC)) == MAGIC else []
+    shape = rate_and_channels(blocks)
+    if shape is None or states_length(blocks):
+        return None
+    first_at = front_bytes + len(MAGIC) + sum(4 + block.size for block in blocks)
+    end = stream.seek(0, os.SEEK_END) - id3.back_bytes(stream)
+    first = _header_at(stream, first_at)
+    found = _last_frame(stream, first_at, end)
+    if first is None or found is None:
+        return None
+    last_at, last = found
+    marks = [first, *_headers_between(stream, first, first_at, last_at), last]
+    if last_at > first_at:
+        before = _last_frame(stream, first_at, last_at)
+        if before is None or _end(before[1], first) != _place(last, first):
+            return None
+    places = [_place(one, first) for one in marks]
+    is_ascending = all(one < other for one, other in itertools.pairwise(places))
+    is_one = is_ascending or first_at == last_at
+    is_alike = all(
+        (one.channels, one.rate_code, one.is_variable)
+        == (shape[1], first.rate_code, first.is_variable)
+        for one in marks
+    )
+    if not is_one or not is_alike or first.number or _holds_another(stream, first_at):
+        return None
+    return _end(last, first)
+
+
+def _end(frame: FrameHeader, first: FrameHeader) -> int:
+    """The sample of the stream with which a frame ends."""
+    return _place(frame, first) + frame.samples
+
+
+def _place(frame: FrameHeader, first: FrameHeader) -> int:
+    """The sample of the stream with which a frame begins."""
+    return frame.number if frame.is_variable else frame.number * first.samples
+
+
+def _header_at(stream: BinaryIO, at: int) -> FrameHeader | None:
+    stream.seek(at)
+    return frame_header(stream.read(MAX_HEADER_BYTES))
+
+
+def _last_frame(stream: BinaryIO, start: int, end: int) -> tuple[int, FrameHeader] | None:
+    """The frame that ends at a byte of the file, and where it begins."""
+    begin = max(start, end - MAX_FRAME_BYTES)
+    stream.seek(begin)
+    data = stream.read(end - begin)
+    at = len(data)
+    while (at := _previous_sync(data, at)) >= 0:
+        header = frame_header(data, at)
+        if header is not None and _crc16(data[at:]) == 0:  # the checksum itself included
+            return begin + at, header
+    return None
+
+
+def _previous_sync(data: bytes, before: int) -> int:
+    """The last offset before `before` at which a frame may begin, -1 for none."""
+    return max(data.rfind(start, 0, before + 1) for start in FRAME_STARTS)
+
+
+def _headers_between(
+    stream: BinaryIO, first: FrameHeader, start: int, end: int
+) -> Iterator[FrameHeader]:
+    """Yield a header of a frame at each of some places between two bytes of the file.
+
+    Bytes of the sound may look like a header, checksum included, but rarely twice in a row with
+    neighbouring numbers.
+    """
+    step = (end - start) // (CHECKPOINTS + 1)
+    for place in range(1, CHECKPOINTS + 1):
+        stream.seek(start + place * step)
+        data = stream.read(min(step, WINDOW_BYTES))
+        found = [
+            header
+            for at in _syncs(data)
+            if (header := frame_header(data, at)) and header.is_variable == first.is_variable
+        ]
+        for one, other in itertools.pairwise(found):
+            if other.number == one.number + (one.samples if one.is_variable else 1):
+                yield one
+                break
+
+
+def _syncs(data: bytes) -> Iterator[int]:
+    """Yield each offset at which a frame may begin."""
+    at = -1
+    while (at := data.find(b"\xff", at + 1)) >= 0:
+        if data[at : at + 2] in FRAME_STARTS:
+            yield at
+
+
+def _holds_another(stream: BinaryIO, start: int) -> bool:
+    """Whether another FLAC, with its STREAMINFO, stands behind a byte of the file."""
+    stream.seek(start)
+    overlap = b""
+    while chunk := stream.read(WINDOW_BYTES):
+        data, at = overlap + chunk, -1
+        while (at := data.find(MAGIC, at + 1)) >= 0:
+            head = data[at + 4 : at + 8]
+            if len(head) == 4 and head[0] & 0x7F == STREAMINFO and head[3] == STREAMINFO_BYTES:
+                return True
+        overlap = data[-7:]
+    return False
+
+
+def _crc8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value = _crc_table(0x07, 8)[value ^ byte]
+    return value
+
+
+def _crc16(data: bytes) -> int:
+    table, value = _crc_table(0x8005, 16), 0
+    for byte in data:
+        value = (value << 8 & 0xFFFF) ^ table[value >> 8 ^ byte]
+    return value
+
+
+@functools.cache
+def _crc_table(polynomial: int, bits: int) -> tuple[int, ...]:
+    """The checksum of each byte, for a polynomial without its highest bit."""
+    table = []
+    for byte in range(256):
+        value = byte << bits - 8
+        for _ in range(8):
+            value = value << 1 ^ (polynomial if value >> bits - 1 else 0)
+            value &= (1 << bits) - 1
+        table.append(value)
+    return tuple(table)

@@ -263,8 +263,9 @@ def _by_libsndfile(path: Path, track: Track, starts: Sequence[int], length: int)
     block = int(track.sample_rate_hz * BLOCK_S)
     try:
         with sndfile.open_file(path) as stream, sndfile.sound_in(stream) as sound:
-            found = (sound.samplerate, sound.channels, sound.frames)
-            if found == (track.sample_rate_hz, track.channels, track.duration_samples):
+            found = (sound.samplerate, sound.channels)
+            is_whole = sound.frames in (track.duration_samples, sndfile.UNKNOWN_FRAMES)
+            if is_whole and found == (track.sample_rate_hz, track.channels):
                 for start in starts:
                     sound.seek(start)
                     yield from sound.blocks(block, frames=length, dtype="float32", always_2d=True)

@@ -4,7 +4,8 @@ A duration in a header is a claim, so `measure` counts samples wherever the head
 cheaply. The result is always the number of samples that `decode.TrackDecoder` yields at the track's
 own rate. In this order:
 
-1. PCM and FLAC in plain containers: the frame count of libsndfile, checked against the file.
+1. PCM and FLAC in plain containers: the frame count of libsndfile, checked against the file; of a
+   FLAC that states no length, the number in its last frame.
 2. MP3 files: the samples of all frames, without the encoder's delay and padding.
 3. Containers whose packets state their exact length: the sum over all packets, by ffmpeg.
 4. Everything else, and every file that a cheaper way does not understand: a full decode.
@@ -22,7 +23,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from captoolkit.bitstream import containers, mpeg_audio
+from captoolkit.bitstream import containers, flac, mpeg_audio
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError
 from captoolkit.media import ffmpeg, sndfile
@@ -113,6 +114,10 @@ def measure(file: Path, stream: SoundStream) -> Duration:
         frames = count_frames_in_process(file, container=stream.container, rate_hz=stream.rate_hz)
         if frames is not None:
             return Duration(samples=frames, counted=False)
+        if stream.container == stream.codec == "flac":
+            frames = count_flac_samples(file)
+            if frames is not None:
+                return Duration(samples=frames)
     if container.has_index_frame and stream.codec in container.codecs:
         if read_frame_index(file) is None:  # it may change on the way, which no packet states
             return _count_by_decoding(file, stream)
@@ -171,6 +176,12 @@ def count_frames_in_process(file: Path, *, container: str, rate_hz: int) -> int 
             return frames if is_checked or _ends_with_the_file(sound, stream, file) else None
     except soundfile.SoundFileError:
         return None
+
+
+def count_flac_samples(file: Path) -> int | None:
+    """Return the samples of a FLAC that states no length, by its last frame; None in any doubt."""
+    with file.open("rb") as stream:
+        return flac.samples_by_last_frame(stream)
 
 
 def _ends_with_the_file(sound: SoundFile, stream: BinaryIO, file: Path) -> bool:

@@ -60,6 +60,9 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
     if channels not in LAYOUTS:
         return None
     frames = durations.count_frames_in_process(file, container="flac", rate_hz=rate_hz)
+    is_counted = frames is None
+    if frames is None:
+        frames = durations.count_flac_samples(file)
     if frames is None:
         return None
     return MediaInfo(
@@ -68,7 +71,12 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
         container="flac",
         tracks=(
             _only_track(
-                codec="flac", rate_hz=rate_hz, channels=channels, frames=frames, bit_rate=None
+                codec="flac",
+                rate_hz=rate_hz,
+                channels=channels,
+                frames=frames,
+                bit_rate=None,
+                counted=is_counted,
             ),
         ),
         pictures=tuple(
@@ -79,7 +87,13 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
 
 
 def _only_track(
-    *, codec: str, rate_hz: int, channels: int, frames: int, bit_rate: int | None
+    *,
+    codec: str,
+    rate_hz: int,
+    channels: int,
+    frames: int,
+    bit_rate: int | None,
+    counted: bool = False,
 ) -> Track:
     return Track(
         number=1,
@@ -89,5 +103,6 @@ def _only_track(
         channels=channels,
         layout=LAYOUTS[channels],
         duration_samples=frames,
+        counted=counted,
         bit_rate=bit_rate,
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # A descriptor belongs to a C library; on Windows libsndfile brings another one than Python's.
 SHARES_DESCRIPTORS = os.name != "nt"
+UNKNOWN_FRAMES = (1 << 63) - 1  # its length of a FLAC that states none
 # By how much its length of a file may differ from ffmpeg's. It returns no sound past that length,
 # and estimates the length of an MP3 without an information frame, where a tag adds to the estimate.
 UNREAD_S = 0.05
