@@ -62,11 +62,11 @@ def prepare(
     jobs = parse_jobs(jobs)
     require_type("on_event", on_event, Callable, "a function of one event")
     request = read_request(source, options)
-    provenance = prepare_provenance(options)
+    provenance = prepare_provenance(**options)
     return open_prepared(source, request, jobs=jobs, on_event=on_event, provenance=provenance)
 
 
-def prepare_provenance(options: PlanOptions) -> Provenance:
+def prepare_provenance(**options: Unpack[PlanOptions]) -> Provenance:
     """Return how `prepare` makes files with these options; raises as `prepare`."""
     target = options.get("target")
     row = catalogue.target(catalogue.DEFAULT_TARGET if target is None else target)

@@ -81,7 +81,7 @@ def split(
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(source, parsed))
         plan = _plan_pieces(recording, parsed, exact=exact, at_chapters=at_chapters)
-        provenance = split_provenance(options)
+        provenance = split_provenance(**options)
         prepared = Prepared(
             plan, recording.source, jobs=jobs, on_event=on_event, provenance=provenance
         )
@@ -89,7 +89,7 @@ def split(
         return prepared
 
 
-def split_provenance(options: SplitOptions) -> Provenance:
+def split_provenance(**options: Unpack[SplitOptions]) -> Provenance:
     """Return how `split` makes files with these options; raises as `split`."""
     values = option_values(parse_split_options(options))
     if options.get("exact"):

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 import click
 
 from captoolkit import __version__
-from captoolkit.cli.show import display_source, print_error
+from captoolkit.cli.show import configure, display_source, print_error
 from captoolkit.errors import CaptoolkitError, UsageError
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def run(argv: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):  # a console without some character shows the others
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    configure()
     with _signals_as_interrupts():
         try:
             arguments = expand_skip_silence(argv)

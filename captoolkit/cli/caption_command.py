@@ -62,13 +62,14 @@ def command(
     confirmation; --yes skips it.
     """
     from captoolkit.cli.timeline_files import TimelineFiles
-    from captoolkit.jobs.output_names import output_stems
+    from captoolkit.jobs.output_names import output_names
 
+    names = output_names(inputs, has_index=False)
     outputs = TimelineFiles(
         formats,
         out,
         inputs=[each.url for each in inputs],
-        stems=output_stems(inputs),
+        stems=[str(Path(each.folder, each.stem)) for each in names],
         overwrite=overwrite,
         embed_audio=embed_audio,
         spread=spread,

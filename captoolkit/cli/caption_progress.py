@@ -13,8 +13,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.progress import new_progress, print_above, short_name
-from captoolkit.cli.show import display_path, display_source, print_message, printable
+from captoolkit.cli.progress import new_progress, short_name
+from captoolkit.cli.show import (
+    display_path,
+    display_source,
+    has_bars,
+    print_message,
+    print_warning,
+    printable,
+)
 from captoolkit.events import (
     EntryReady,
     Event,
@@ -73,8 +80,8 @@ class CaptionBars(CaptionDisplay):
         with self._lock:
             match event:
                 case Warned(path=path, message=message):
-                    name = printable(display_path(display_source(path)))
-                    print_above(self._progress, f"warning: {name}: {printable(message)}")
+                    name = display_path(display_source(path))
+                    print_warning(path, name, message)
                 case Started(plan=plan):
                     self._lengths_s.append(plan.track.duration_s)
                 case Progressed(done_s=done_s, total_s=total_s) if len(self._names) == 1:
@@ -90,7 +97,7 @@ class CaptionBars(CaptionDisplay):
             self._update_captions()
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if has_bars():
             self._progress = new_progress()
             self._progress.start()
             if len(self._names) == 1:

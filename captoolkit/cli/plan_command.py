@@ -42,10 +42,17 @@ def command(
     Nothing is sent, and only the file of --picture is written.
     """
     from captoolkit.api.prepare import prepare
-    from captoolkit.cli.prepared_files import PictureFiles, print_picture
-    from captoolkit.jobs.output_names import output_stems
+    from captoolkit.cli.prepared_files import print_picture
+    from captoolkit.jobs.output_names import output_names
+    from captoolkit.jobs.save_work import PictureFiles
+    from captoolkit.support.files import FileSet
 
-    pictures = PictureFiles(picture, inputs=inputs, stems=output_stems(inputs), overwrite=overwrite)
+    pictures = PictureFiles(
+        picture,
+        inputs=FileSet(each.url for each in inputs),
+        names=output_names(inputs),
+        overwrite=overwrite,
+    )
     indices = itertools.count()
     documents = []
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 @shared.shape
 @shared.picture
 @shared.jobs
+@shared.name
+@shared.stdin_stem
 @shared.overwrite
+@shared.skip_existing
+@shared.report
 @shared.as_json
 @shared.debug
 def command(
@@ -32,7 +36,11 @@ def command(
     out: Path,
     picture: str | None,
     jobs: int | None,
+    name: str | None,
+    stdin_stem: str | None,
     overwrite: bool,
+    skip_existing: bool,
+    report: Path | None,
     as_json: bool,
     debug: bool,
     **options: Any,
@@ -42,16 +50,21 @@ def command(
     Writes DIR/STEM.001.EXT, ... and DIR/STEM.manifest.json; prints the names of the segments. The
     files of one FILE appear together, after each has been read back and checked, or not at all.
     """
-    from captoolkit.api.prepare import prepare
+    from captoolkit.api.prepare import prepare, prepare_provenance
 
     return save_each(
         "prepare",
         inputs,
         partial(prepare, **options),
-        out,
-        picture=picture,
-        jobs=jobs,
+        prepare_provenance(**options),
+        out=out,
+        name=name,
+        stdin_stem=stdin_stem,
         overwrite=overwrite,
+        skip_existing=skip_existing,
+        report=report,
+        jobs=jobs,
         as_json=as_json,
         debug=debug,
+        picture=picture,
     )

@@ -1,61 +1,50 @@
-"""Bars on standard error, driven by the library's events.
+"""Progress on standard error, driven by the library's events: a bar, or JSON objects.
 
-Rules: bars appear only on a terminal, and only then rich is imported.
+Rules: bars appear only on a terminal, and only then rich is imported. The bar counts seconds of
+sound, so the time left does not depend on the number of files.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.show import display_source, print_message, printable
-from captoolkit.events import (
-    Event,
-    OnEvent,
-    Progressed,
-    Started,
-    Warned,
-)
+from captoolkit.cli import show
+from captoolkit.cli.show import display_source, printable
+from captoolkit.events import Event, OnEvent, Progressed, Started, Warned
+from captoolkit.jobs.sound_left import SoundLeft
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from captoolkit.jobs.inputs import Input
+
 MAX_NAME = 28  # characters of a file's name next to its bar
+REPORT_INTERVAL_S = 1.0  # between two progress objects of an input
 
 
-def bars_for(names: Sequence[str]) -> FileBars | FilesBar:
-    """Return the bars of one file, by its length, or the bar of several files, by their number."""
-    return FileBars(names[0]) if len(names) == 1 else FilesBar(len(names))
+class InputsProgress:
+    """The progress of the work on some inputs. A context manager.
 
+    Args:
+        inputs: all inputs.
+    """
 
-class FileBars:
-    """One bar for preparing a file. A context manager; `show` is an `on_event`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = printable(display_source(name))
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self._inputs = inputs
+        self._sound = SoundLeft([each.size_bytes for each in inputs])
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
-    def show(self, event: Event) -> None:
-        """Update the bar; print a warning above it."""
-        with self._lock:
-            if isinstance(event, Warned):
-                print_above(self._progress, f"warning: {self._name}: {printable(event.message)}")
-            elif self._progress is not None and self._task is not None:
-                if isinstance(event, Started):
-                    self._progress.update(self._task, total=event.plan.track.duration_s)
-                elif isinstance(event, Progressed):
-                    self._progress.update(self._task, completed=event.done_s, total=event.total_s)
-
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if show.has_bars():
             self._progress = new_progress()
             self._progress.start()
-            self._task = self._progress.add_task(f"prepare  {short_name(self._name)}", total=None)
+            self._task = self._progress.add_task(self._description(), total=None)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -63,66 +52,50 @@ class FileBars:
             self._progress.stop()
 
     @contextlib.contextmanager
-    def following(self, name: str) -> Iterator[OnEvent]:
-        """Yield the `on_event` for the work on the file."""
-        yield self.show
+    def following(self, item: Input) -> Iterator[OnEvent]:
+        """Yield the `on_event` for the work on one input; on exit the input counts as finished."""
+        key = object()  # the same file may be given twice
+        name, reported_s = display_source(item.url), 0.0
 
-
-class FilesBar:
-    """One bar for several files: the number of finished files plus the shares of running ones."""
-
-    def __init__(self, files: int) -> None:
-        self._files = files
-        self._lock = threading.Lock()
-        self._finished = 0
-        self._shares: dict[object, float] = {}
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            self._progress = new_progress()
-            self._progress.start()
-            self._task = self._progress.add_task(self._description(), total=self._files)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    @contextlib.contextmanager
-    def following(self, name: str) -> Iterator[OnEvent]:
-        """Yield the `on_event` for the work on one file; on exit the file counts as finished."""
-        key = object()  # the same name may be given twice
-
-        def show(event: Event) -> None:
-            if isinstance(event, Warned):
-                line = f"warning: {printable(display_source(name))}: {printable(event.message)}"
-                with self._lock:
-                    print_above(self._progress, line)
-            elif isinstance(event, Progressed) and event.total_s > 0:
-                self._update(key, event.done_s / event.total_s)
+        def receive(event: Event) -> None:
+            nonlocal reported_s
+            match event:
+                case Warned(message=message):
+                    show.print_warning(item.id, name, message)
+                case Started(plan=plan):
+                    duration_s = round(plan.track.duration_s, 6)
+                    show.print_event("started", input=item.id, duration_s=duration_s)
+                    self._update(key, item, 0.0, duration_s)
+                case Progressed(done_s=done_s, total_s=total_s):
+                    self._update(key, item, done_s, total_s)
+                    if show.is_json() and time.monotonic() - reported_s >= REPORT_INTERVAL_S:
+                        reported_s = time.monotonic()
+                        figures = {"done_s": round(done_s, 3), "total_s": round(total_s, 3)}
+                        show.print_event("progress", input=item.id, **figures)
 
         try:
-            yield show
+            yield receive
         finally:
-            self._update(key, None)
+            with self._lock:
+                self._sound.finish(key, item.size_bytes)
+                self._draw()
 
-    def _update(self, key: object, share: float | None) -> None:
-        """Set the finished share of a running file; None if its work has ended."""
+    def _update(self, key: object, item: Input, done_s: float, total_s: float) -> None:
         with self._lock:
-            self._shares.pop(key, None)
-            if share is None:
-                self._finished += 1
-            else:
-                self._shares[key] = share
-            if self._progress is not None and self._task is not None:
-                completed = self._finished + sum(self._shares.values())
-                description = self._description()
-                self._progress.update(self._task, completed=completed, description=description)
+            self._sound.update(key, item.size_bytes, done_s=done_s, total_s=total_s)
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._progress is not None and self._task is not None:
+            done_s, total_s = self._sound.done_s, self._sound.total_s
+            self._progress.update(
+                self._task, completed=done_s, total=total_s, description=self._description()
+            )
 
     def _description(self) -> str:
-        return f"{self._finished} of {self._files} files"
+        if len(self._inputs) == 1:
+            return f"prepare  {short_name(printable(display_source(self._inputs[0].url)))}"
+        return f"{self._sound.finished:,} of {len(self._inputs):,} files"
 
 
 def short_name(name: str) -> str:
@@ -130,27 +103,32 @@ def short_name(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"...{name[3 - MAX_NAME :]}"
 
 
-def print_above(progress: Progress | None, text: str) -> None:
-    """Write a line to standard error, above the bars if there are any."""
-    if progress is None:
-        print_message(text)
-    else:
-        progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def new_progress() -> Progress:
-    """Return a display of bars on standard error, which is not shown yet."""
+    """Return a display of bars on standard error; while it is shown, lines are printed above it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
 
-    return Progress(
+    class BarsBelow(Progress):
+        def start(self) -> None:
+            self._lines = contextlib.ExitStack()
+            self._lines.enter_context(show.bars_below(self._print_above))
+            super().start()
+
+        def stop(self) -> None:
+            super().stop()
+            self._lines.close()
+
+        def _print_above(self, line: str) -> None:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    return BarsBelow(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeLeft(compact=True, elapsed_when_finished=True),
         console=Console(stderr=True),
         transient=True,
-        # Data on the terminal is printed above the bar; elsewhere it is not touched.
-        redirect_stdout=sys.stdout.isatty(),
+        redirect_stdout=False,
+        redirect_stderr=False,
     )

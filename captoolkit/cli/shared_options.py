@@ -21,6 +21,7 @@ from captoolkit.captioners.registry import (
     names_that_answer,
     row_of,
 )
+from captoolkit.cli import show
 from captoolkit.errors import UsageError
 from captoolkit.model import Via
 from captoolkit.planning.gain import checked_normalize, parse_gain
@@ -71,6 +72,55 @@ def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 # -------------------------------------------------------------------------------- files in and out
 
+output_folder = click.option(
+    "-o",
+    "out",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the files into this folder; it is created if necessary.",
+)
+skip_existing = click.option(
+    "--skip-existing",
+    is_flag=True,
+    help="Keep the files of an earlier run if the same options made them from the same FILE and "
+    "they have not changed; other existing files are named and not replaced.",
+)
+name = click.option(
+    "--name",
+    metavar="TEMPLATE",
+    help="Names of the files in DIR, without ending, from the fields {stem}, {parent}, {path} and "
+    "{index}.  [default: {path}.{index:03}]",
+)
+stdin_stem = click.option(
+    "--stem",
+    "stdin_stem",
+    metavar="NAME",
+    help="Beginning of the names for a recording on standard input.  [default: stdin]",
+)
+report = click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a JSON object a line for each FILE as it ends: status, segments, reason.",
+)
+overwrite = click.option("-y", "--overwrite", is_flag=True, help="Replace existing files.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+)
+messages = group(
+    click.option("-q", "--quiet", is_flag=True, help="Print only errors on standard error."),
+    click.option("-v", "--verbose", is_flag=True, help="Print a line for each FILE as it ends."),
+    click.option(
+        "--progress",
+        type=click.Choice(("auto", "json", "off")),
+        default="auto",
+        show_default=True,
+        help="auto: bars on a terminal. json: each message on standard error is a JSON object on a "
+        "line of its own.",
+    ),
+)
+debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _input_options = (
     click.argument("files", metavar="FILE...", nargs=-1),
     click.option(
@@ -112,9 +162,14 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         is_null_separated: bool,
         include: tuple[str, ...],
         exclude: tuple[str, ...],
+        quiet: bool,
+        verbose: bool,
+        progress: str,
         **options: Any,
     ) -> Any:
         from captoolkit.jobs.inputs import find_inputs
+
+        show.configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
 
         found = find_inputs(
             files,
@@ -125,22 +180,9 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         return command(inputs=found, **options)
 
-    return group(*_input_options)(with_inputs)
+    return group(*_input_options, messages)(with_inputs)
 
 
-output_folder = click.option(
-    "-o",
-    "out",
-    required=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Write the files into this folder; it is created if necessary.",
-)
-overwrite = click.option("-y", "--overwrite", is_flag=True, help="Replace existing files.")
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
-)
-debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 jobs = click.option(
     "--jobs",
     type=WholeNumber(1),

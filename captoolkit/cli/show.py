@@ -7,7 +7,12 @@ shown without its login and its query.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +52,70 @@ def display_path(path: str | Path) -> str:
     return str(path)
 
 
+def configure(*, is_quiet: bool = False, is_verbose: bool = False, progress: str = "auto") -> None:
+    """Set how messages are shown, for the command that begins."""
+    context = click.get_current_context(silent=True)
+    parameters = context.command.params if context else []
+    _settings.options = {
+        each.name: each.opts[0]
+        for each in parameters
+        if each.name and isinstance(each, click.Option)
+    }
+    _settings.is_quiet = is_quiet
+    _settings.is_verbose = is_verbose
+    _settings.progress = "off" if is_quiet and progress == "auto" else progress
+
+
+def has_bars() -> bool:
+    """Whether progress is shown as bars."""
+    return _settings.progress == "auto" and sys.stderr.isatty()
+
+
+def is_json() -> bool:
+    """Whether messages are JSON objects."""
+    return _settings.progress == "json"
+
+
+@contextlib.contextmanager
+def bars_below(print_above: Callable[[str], None]) -> Iterator[None]:
+    """Let all lines for the terminal be printed by `print_above`, while bars are drawn."""
+    before, _settings.print_above = _settings.print_above, print_above
+    try:
+        yield
+    finally:
+        _settings.print_above = before
+
+
+@dataclass(slots=True)
+class _Settings:
+    """How this process shows messages."""
+
+    is_quiet: bool = False
+    is_verbose: bool = False
+    progress: str = "auto"
+    print_above: Callable[[str], None] | None = None
+    options: Mapping[str, str] = field(default_factory=dict)  # by the library's keyword
+
+
+_settings = _Settings()
+
+
+def _is_one_terminal() -> bool:
+    """Whether standard output and standard error are the same terminal."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return False
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except OSError:
+        return False
+
+
 def print_line(text: str = "") -> None:
     """Write one line of data to standard output."""
-    click.echo(printable(text))
+    if _settings.print_above is not None and _is_one_terminal():
+        _settings.print_above(printable(text))
+    else:
+        click.echo(printable(text))
 
 
 def print_text(text: str) -> None:
@@ -71,13 +137,59 @@ def print_json(command: str, fields: Mapping[str, Any]) -> None:
 
 
 def print_message(text: str) -> None:
-    """Write one line to standard error."""
-    click.echo(printable(text), err=True)
+    """Write one line to standard error, unless the user wants errors only."""
+    if is_json():
+        print_event("message", text=text)
+    elif not _settings.is_quiet:
+        _print_on_error_stream(text)
+
+
+def print_detail(text: str) -> None:
+    """Write one line to standard error if the user wants details (-v)."""
+    if _settings.is_verbose and not is_json():
+        _print_on_error_stream(text)
 
 
 def print_error(problem: str, *, request_id: str | None = None) -> None:
     """Write one error line to standard error; the request id is for the service's support."""
-    print_message(f"error: {problem}" + (f" [request id {request_id}]" if request_id else ""))
+    problem = name_options(problem)
+    if is_json():
+        print_event("error", text=problem, request_id=request_id)
+        return
+    suffix = f" [request id {request_id}]" if request_id else ""
+    _print_on_error_stream(f"error: {problem}{suffix}")
+
+
+def print_warning(input_id: str, name: str, message: str) -> None:
+    """Write a warning about an input to standard error."""
+    if is_json():
+        print_event("warning", input=input_id, text=message)
+    else:
+        print_message(f"warning: {name}: {message}")
+
+
+def name_options(text: str) -> str:
+    """Return a message of the library with the options of the command instead of keywords."""
+    text = text.replace(" (overwrite=True)", "")
+
+    def replace(match: re.Match[str]) -> str:
+        option = _settings.options.get(match[1])
+        return f"{option} {match[2]}" if option else match[0]
+
+    return re.sub(r"\b([a-z_]+)=([^\s,;]+)", replace, text)
+
+
+def print_event(event: str, **fields: Any) -> None:
+    """Write a JSON object as one line to standard error, with `--progress json`."""
+    if is_json():
+        click.echo(json.dumps({"event": event, **fields}, ensure_ascii=False), err=True)
+
+
+def _print_on_error_stream(text: str) -> None:
+    if _settings.print_above is not None:
+        _settings.print_above(printable(text))
+    else:
+        click.echo(printable(text), err=True)
 
 
 def aligned(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:

@@ -34,14 +34,22 @@ if TYPE_CHECKING:
 @shared.track
 @shared.max_duration
 @shared.jobs
+@shared.name
+@shared.stdin_stem
 @shared.overwrite
+@shared.skip_existing
+@shared.report
 @shared.as_json
 @shared.debug
 def command(
     inputs: list[Input],
     out: Path,
     jobs: int | None,
+    name: str | None,
+    stdin_stem: str | None,
     overwrite: bool,
+    skip_existing: bool,
+    report: Path | None,
     as_json: bool,
     debug: bool,
     **options: Any,
@@ -53,9 +61,20 @@ def command(
     DIR/STEM.manifest.json; prints the names of the pieces. A FILE that needs no cut is copied, even
     with --exact. --segment and --parts lift the 40 minutes, --max-segment sets another length.
     """
-    from captoolkit.api.split import split
+    from captoolkit.api.split import split, split_provenance
 
-    make = partial(split, **options)
     return save_each(
-        "split", inputs, make, out, jobs=jobs, overwrite=overwrite, as_json=as_json, debug=debug
+        "split",
+        inputs,
+        partial(split, **options),
+        split_provenance(**options),
+        out=out,
+        name=name,
+        stdin_stem=stdin_stem,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        report=report,
+        jobs=jobs,
+        as_json=as_json,
+        debug=debug,
     )

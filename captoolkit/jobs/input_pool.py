@@ -9,7 +9,9 @@ inputs run in threads; where they are many short ones, each thread has a process
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -83,26 +85,39 @@ class InputPool(Closing, Generic[Item, Result]):
         self._stop = threading.Event()
         self._futures: list[Future[Result]] = []
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="captoolkit-input")
+        self._ended: queue.SimpleQueue[tuple[Item, Future[Result]]] = queue.SimpleQueue()
         self._guard = threading.Lock()
         self._workers: dict[int, WorkerProcess[Item, Result]] = {}  # by thread
 
     def results(self) -> Iterator[tuple[Item, Callable[[], Result]]]:
-        """Start the work; yield each item, in order, with a function that returns its result.
+        """Start the work; return each item as it ends, with a function that returns its result.
 
         An item's share of the jobs is a whole number; the last item gets all jobs. A result
-        function waits for the result, and raises the exception of the work.
+        function raises the exception of the work. The only item is returned before its work, which
+        its function does.
         """
         if len(self._items) == 1:
             (item,) = self._items
-            yield item, functools.partial(self._do, item, self._jobs)
-            return
+            return iter([(item, functools.partial(self._do, item, self._jobs))])
         remaining = range(len(self._items), 0, -1)
         shares = [self._jobs // min(self._threads, items) for items in remaining]
-        self._futures = [
-            self._pool.submit(self._do, *each) for each in zip(self._items, shares, strict=True)
-        ]
-        for item, future in zip(self._items, self._futures, strict=True):
-            yield item, future.result
+        for item, share in zip(self._items, shares, strict=True):
+            future = self._pool.submit(self._do, item, share)
+            self._futures.append(future)
+            future.add_done_callback(functools.partial(self._note_end, item))
+        ended = (self._ended.get() for _ in self._items)
+        return ((item, future.result) for item, future in ended)
+
+    def finished(self) -> Iterator[tuple[Item, Callable[[], Result]]]:
+        """Yield, after `close`, the items that were done but not yet yielded by `results`."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item, future = self._ended.get_nowait()
+                if not future.cancelled() and future.exception() is None:
+                    yield item, future.result
+
+    def _note_end(self, item: Item, future: Future[Result]) -> None:
+        self._ended.put((item, future))
 
     def close(self) -> None:
         """End the work that still runs and wait for its end; may be called twice."""

@@ -126,6 +126,11 @@ class Prepared(Closing):
             number += 1
 
     @property
+    def is_kept(self) -> bool:
+        """Whether `save` has kept the files of an earlier run."""
+        return self._described is not None and self._work is None and self._complete
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Oddities of the source, and differences between the plan and the result."""
         return tuple(self._events.warnings)

@@ -74,9 +74,10 @@ def test_an_unwritable_picture_is_refused_before_the_work(
 def test_the_picture_of_one_input_has_the_given_name(
     run: Run, fixtures: Path, tmp_path: Path
 ) -> None:
-    """Any extension works; an existing folder receives the file; standard error has its path."""
+    """An existing folder receives the file; standard error has its path; a PNG is refused."""
     source = fixtures / "speech.amr"
-    named = tmp_path / "plan.png"
+    assert run("plan", source, "--picture", tmp_path / "plan.png").status == 2
+    named = tmp_path / "plan.drawing"
     result = run("plan", source, "--picture", named)
     assert result.status == 0
     assert named.read_text().startswith("<svg")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import captoolkit
-from captoolkit.cli.progress import FileBars
+from captoolkit.cli.progress import InputsProgress
 from captoolkit.events import Event, SegmentReady
-from tests.support.command_line import run_on_terminal
+from captoolkit.jobs.inputs import find_inputs
+from tests.support.command_line import run_on_terminal, screen_of_terminal
 from tests.support.sound import silence, tone, write_wav
 
 
@@ -29,11 +30,33 @@ def test_many_files_have_one_bar(fixtures: Path, tmp_path: Path) -> None:
     assert [Path(name).name.split(".")[0] for name in made] == [path.stem for path in good]
 
 
-def drawn(bars: FileBars, event: Event) -> float:
-    """Return the position of the bar after an event."""
-    bars.show(event)
+def test_results_and_errors_stand_above_the_bar(fixtures: Path, tmp_path: Path) -> None:
+    """On a terminal each name has a line of its own, and no part of a bar stays."""
+    source = fixtures / "speech.amr"
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"{number}.amr").write_bytes(source.read_bytes())
+    (folder / "broken.amr").write_bytes(b"no sound")
+    out = tmp_path / "out"
+    lines = screen_of_terminal("prepare", folder, "-o", out, "-v", columns=300)
+    assert [line for line in lines if line.endswith(".001.amr")] == [
+        str(out / f"{number}.001.amr") for number in range(6)
+    ]
+    starts = tuple(map(str, (out, folder, "error: ", "6 made, 1 failed;", "  1 failed:")))
+    assert all(line.startswith(starts) for line in lines)
+    assert len(lines) == 6 + 6 + 1 + 2  # names, details of -v, the error, the summary
+
+
+def drawn(bars: InputsProgress, events: list[Event]) -> list[float]:
+    """Return the position of the bar after each event."""
+    reached = []
     assert bars._progress is not None
-    return bars._progress.tasks[0].completed
+    with bars.following(bars._inputs[0]) as on_event:
+        for event in events:
+            on_event(event)
+            reached.append(bars._progress.tasks[0].completed)
+    return reached
 
 
 def test_a_bar_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,8 +70,8 @@ def test_a_bar_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     controller, terminal_fd = pty.openpty()
     with os.fdopen(terminal_fd, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        with FileBars("long.wav") as bars:
-            reached = [drawn(bars, event) for event in events]
+        with InputsProgress(find_inputs([str(source)])) as bars:
+            reached = drawn(bars, events)
         monkeypatch.undo()
     os.close(controller)
     assert any(isinstance(event, SegmentReady) for event in events)

@@ -17,6 +17,7 @@ from typing import IO, Any
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.screen import Screen
 
 # A shell without job control ignores SIGINT for its background jobs, and children inherit that.
 # This small program restores the default action, then becomes captoolkit, with the same process id.
@@ -83,6 +84,24 @@ def run_on_terminal(
                 screen += block
     os.close(controller)
     return program.returncode, TERMINAL_CONTROL.sub("", screen.decode())
+
+
+def screen_of_terminal(*argv: object, columns: int = 100) -> list[str]:
+    """Run `captoolkit` with a terminal as all its streams; return the lines on the screen."""
+    pty = pytest.importorskip("pty", reason="this platform has no pseudo-terminals")
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "captoolkit", *map(str, argv)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    screen, written = Screen(columns), bytearray()
+    with subprocess.Popen(command, env=environment, **streams):
+        os.close(terminal)
+        with contextlib.suppress(OSError):  # Linux reports a closed terminal as an error
+            while block := os.read(controller, 1 << 16):
+                written += block
+    os.close(controller)
+    screen.write(written.decode())
+    return screen.lines
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -1,0 +1,70 @@
+"""The end of a run over several inputs: the rows of `--report`, and the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from captoolkit.cli.show import display_source, is_json, print_detail, print_event, print_message
+from captoolkit.errors import CaptoolkitError
+from captoolkit.jobs.outcomes import Outcome, OutcomeStatus, OutcomeSummary, ReportFile
+from captoolkit.units import format_clock, format_size
+
+if TYPE_CHECKING:
+    from captoolkit.jobs.inputs import Input
+
+
+class RunReport:
+    """Collects the outcomes of inputs; on exit, also by an interrupt, it prints the summary.
+
+    Args:
+        inputs: all inputs.
+        out: the place of the files, for display.
+        report: the file of `--report`, None without it.
+        overwrite: replace a file that is no report.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        *,
+        out: str,
+        report: Path | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.summary = OutcomeSummary()
+        self._inputs = len(inputs)
+        self._out = out
+        self._file = ReportFile(report, overwrite=overwrite, spare=[each.url for each in inputs])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._file.close()
+        left = self._inputs - self.summary.counts.total()
+        if kind is not None and not issubclass(kind, KeyboardInterrupt):
+            return
+        if self._inputs > 1 and not is_json():
+            for line in self.summary.lines(out=self._out, left=left):
+                print_message(line)
+        print_event("summary", **self.summary.fields(out=self._out, left=left))
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome, write its row, and print it with -v."""
+        self.summary.add(outcome)
+        self._file.add(outcome)
+        print_event("finished", **outcome.row())
+        if outcome.status is OutcomeStatus.FAILED:
+            return  # the error line has it
+        end = "kept" if outcome.status is OutcomeStatus.KEPT else "done"
+        print_detail(
+            f"{display_source(outcome.path)}: {end}, {outcome.segments:,} segments, "
+            f"{format_clock(outcome.duration_s or 0)}, {format_size(outcome.size_bytes)} "
+            f"in {outcome.seconds:.1f} s"
+        )
+
+    def add_failure(self, item: Input, error: CaptoolkitError) -> None:
+        """Count an input that failed."""
+        self.add(Outcome.failure(item, display_source(item.url), error))
