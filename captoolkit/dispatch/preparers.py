@@ -163,10 +163,11 @@ class PreparerPool:
                     return None
 
     def release(self, recording: RunRecording) -> None:
-        """Close a recording, so that another one may be opened."""
+        """Close a recording and drop its entries, so that another one may be opened."""
+        prepared, recording.prepared, recording.entries = recording.prepared, None, None
         try:
-            if recording.prepared is not None:
-                recording.prepared.close()
+            if prepared is not None:
+                prepared.close()
         finally:
             with self._changed:
                 self._open.pop(recording.index, None)
