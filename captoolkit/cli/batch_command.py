@@ -11,7 +11,7 @@ import click
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.show import plural, print_json, print_line, print_message, print_table
-from captoolkit.errors import CaptoolkitError
+from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_length, parse_size
 
 if TYPE_CHECKING:
@@ -279,22 +279,41 @@ def status(out: str, as_json: bool, debug: bool) -> int:
 @command.command("rows", short_help="Write the rows of a batch as a table.")
 @click.argument("out", metavar="OUT")
 @click.option(
-    "-o", "path", default="-", metavar="PATH", help="The file to write.  [default: standard output]"
+    "-o",
+    "path",
+    default="-",
+    metavar="PATH",
+    help="The file to write: .jsonl, .jsonl.gz or .parquet.  [default: JSON lines on standard "
+    "output]",
 )
-@click.option("--failed", is_flag=True, help="Only recordings that are not done.")
+@click.option(
+    "--columns",
+    type=click.Choice(("table", "nemo", "lhotse", "huggingface")),
+    default="table",
+    show_default=True,
+    help="The columns: those of NeMo and Hugging Face with all facts, or those of one tool. With "
+    "lhotse, X.jsonl becomes X.recordings.jsonl and X.supervisions.jsonl.",
+)
+@click.option("--failed", is_flag=True, help="Only recordings that are not done, with the reason.")
+@shared.overwrite
 @shared.debug
-def rows(out: str, path: str, failed: bool, debug: bool) -> int:
-    """Write the rows of the batch in OUT, a line of JSON for each recording."""
+def rows(out: str, path: str, columns: str, failed: bool, overwrite: bool, debug: bool) -> int:
+    """Write the rows of the batch in OUT: a line for each segment, or for each failed recording."""
+    from captoolkit.jobs.datasets import export_rows, render_line, table_lines
     from captoolkit.jobs.recipe import read_job
-    from captoolkit.jobs.rows import read_rows, render_row
     from captoolkit.jobs.store import open_store
 
     store = open_store(out)
     read_job(store)
-    with click.open_file(path, "w", encoding="utf-8") as stream:
-        for row in read_rows(store):
-            if not (failed and row.is_finished):
-                stream.write(render_row(row))
+    if path != "-":
+        made = export_rows(store, path, columns=columns, failed=failed, overwrite=overwrite)
+        for each, count in zip(made.paths, made.lines, strict=True):
+            print_line(f"{each}: {plural(count, 'line')}")
+        return 0
+    if columns == "lhotse" and not failed:
+        raise UsageError("the columns of lhotse need two files", fix="pass -o X.jsonl")
+    for line in table_lines(store, columns=columns, failed=failed):
+        click.echo(render_line(line), nl=False)
     return 0
 
 

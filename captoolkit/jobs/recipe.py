@@ -22,6 +22,7 @@ import captoolkit
 from captoolkit.errors import InputError, UsageError
 from captoolkit.jobs.base_store import Store
 from captoolkit.media import ffmpeg
+from captoolkit.support.exact_json import escape
 
 FORMAT = "captoolkit.batch/1"
 JOB = ".captoolkit/job.json"
@@ -91,7 +92,7 @@ class Recipe:
     def render(self) -> str:
         """Return the text of `job.json`."""
         document = {"format": FORMAT, **self._fields(), "recipe_sha256": self.hash}
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return escape(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
     @classmethod
     def parse(cls, data: bytes, *, path: str) -> Recipe:

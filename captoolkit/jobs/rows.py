@@ -19,6 +19,7 @@ from captoolkit.errors import CaptoolkitError
 from captoolkit.jobs.base_store import Store, scheme_of
 from captoolkit.jobs.inputs import Input
 from captoolkit.support import files
+from captoolkit.support.exact_json import escape
 
 ROWS = ".captoolkit/rows/"
 KEY_BYTES = 16  # of a digest; 10^6 ids collide with a probability of 10^-27
@@ -143,7 +144,7 @@ def render_row(row: Row) -> str:
     fields = _without_defaults(row)
     if row.segments:
         fields["segments"] = [_without_defaults(segment) for segment in row.segments]
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return escape(json.dumps(fields, ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
 def parse_row(line: bytes | str) -> Row:
@@ -198,7 +199,7 @@ def read_rows(store: Store) -> Iterator[Row]:
     seen = DigestTable(0)
     names = sorted((file.name for file in store.list(ROWS)), reverse=True)
     for _, data in store.read_many(names):
-        for row in reversed(list(_rows_in(data))):
+        for row in _rows_in(data):
             if seen.add(row.id, b""):
                 yield row
 

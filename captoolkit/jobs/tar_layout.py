@@ -24,6 +24,7 @@ from captoolkit.jobs.inputs import Input
 from captoolkit.jobs.result_names import tar_key
 from captoolkit.jobs.rows import Row, parse_row, render_row
 from captoolkit.support.cancel import Closing
+from captoolkit.support.exact_json import escape
 
 MEMBER_MARK = "#"  # between the name of the tar file and that of the member
 
@@ -60,7 +61,7 @@ class TarShard(Closing):
             stem = f"{key}_{each['index']:0{width}d}"
             facts = {"id": row.id, "url": row.url, "index": each["index"]}
             facts |= {name: each[name] for name in ("start_s", "end_s", "duration_s", "sha256")}
-            text = json.dumps(facts, ensure_ascii=False).encode()
+            text = escape(json.dumps(facts, ensure_ascii=False)).encode()
             self._add(f"{stem}.json", io.BytesIO(text), len(text))
             path = folder / each["file"]
             member = f"{stem}{path.suffix}"

@@ -84,12 +84,17 @@ def _written(value: object, margin: str) -> str:
         case Decimal():
             return f"{value:f}"
         case _:
-            return _UNREADABLE.sub(_escaped, json.dumps(value, ensure_ascii=False))
+            return escape(json.dumps(value, ensure_ascii=False))
 
 
 def _block(opening: str, items: Iterable[str], closing: str, margin: str) -> str:
     body = ",\n".join(f"{margin}  {item}" for item in items)
     return f"{opening}\n{body}\n{margin}{closing}" if body else opening + closing
+
+
+def escape(text: str) -> str:
+    """Return JSON text with escapes for the characters that harm a terminal or a reader."""
+    return _UNREADABLE.sub(_escaped, text)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from captoolkit.errors import OutputError, UsageError
 from captoolkit.jobs.base_store import Store
 from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.rows import Row, RowStatus
+from captoolkit.jobs.rows import Row, RowStatus, read_rows, write_rows
 from captoolkit.jobs.store import open_store
 from captoolkit.jobs.work import work_on
 from captoolkit.support import files
@@ -150,7 +151,7 @@ def test_a_recording_that_cannot_be_done_is_a_row(recordings: Path, tmp_path: Pa
     assert rows["line"].error == "no path"
 
 
-@pytest.mark.parametrize("verb", ["prepare", "probe", "caption"])
+@pytest.mark.parametrize("verb", ["prepare", "caption"])
 def test_a_recording_that_changes_while_it_is_read_is_a_failed_row(
     recordings: Path, tmp_path: Path, verb: str
 ) -> None:
@@ -239,6 +240,19 @@ def test_paid_captions_are_only_prepared(recordings: Path, tmp_path: Path) -> No
     (row,) = rows_of(task).values()
     assert row.segments[0].file == "b/b.001.wav"
     assert row.segments[0].text is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("layout", ["files", "tar"])
+def test_a_name_that_is_no_utf8_is_a_name(recordings: Path, tmp_path: Path, layout: str) -> None:
+    """A recording with any name is done, and its row is written."""
+    name = os.fsdecode(b"caf\xe9 \x1b[31m\n.wav")
+    (recordings / "b.wav").rename(recordings / name)
+    rows = rows_of(task_of(listed(recordings), tmp_path / "out", layout=layout))
+    assert rows[name].is_finished
+    store = open_store(str(tmp_path / "out"))
+    write_rows(store, "1", "a", rows.values())
+    assert {row.id for row in read_rows(store)} == set(rows)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
