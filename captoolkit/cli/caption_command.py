@@ -37,6 +37,8 @@ CUT_OFF = "the caption reached the model's length limit and is cut off"
 @shared.target_of_model
 @shared.via_or_auto
 @shared.shape
+@shared.file_name
+@shared.stdin_stem
 @shared.overwrite
 @shared.debug
 def command(
@@ -46,6 +48,8 @@ def command(
     spread: bool,
     frame_rate: str | None,
     embed_audio: bool,
+    name: str | None,
+    stdin_stem: str | None,
     overwrite: bool,
     debug: bool,
     **options: Any,
@@ -64,7 +68,7 @@ def command(
     from captoolkit.cli.timeline_files import TimelineFiles
     from captoolkit.jobs.output_names import output_names
 
-    names = output_names(inputs, has_index=False)
+    names = output_names(inputs, name, stdin_stem=stdin_stem, has_index=False)
     outputs = TimelineFiles(
         formats,
         out,

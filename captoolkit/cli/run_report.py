@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.show import display_source, is_json, print_detail, print_event, print_message
+from captoolkit.cli.show import (
+    display_source,
+    is_json,
+    plural,
+    print_detail,
+    print_event,
+    print_message,
+)
 from captoolkit.errors import CaptoolkitError
 from captoolkit.jobs.outcomes import Outcome, OutcomeStatus, OutcomeSummary, ReportFile
 from captoolkit.units import format_clock, format_size
@@ -60,7 +67,7 @@ class RunReport:
             return  # the error line has it
         end = "kept" if outcome.status is OutcomeStatus.KEPT else "done"
         print_detail(
-            f"{display_source(outcome.path)}: {end}, {outcome.segments:,} segments, "
+            f"{display_source(outcome.path)}: {end}, {plural(outcome.segments, 'segment')}, "
             f"{format_clock(outcome.duration_s or 0)}, {format_size(outcome.size_bytes)} "
             f"in {outcome.seconds:.1f} s"
         )

@@ -61,6 +61,16 @@ def parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
     return callback
 
 
+class Place(click.Path):
+    """A path that is not empty: a shell makes an empty one of a variable that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or refuse it."""
+        if str(value) == "":
+            self.fail("it is empty; name a place, or . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Return one decorator of several options; the help lists them in this order."""
 
@@ -77,7 +87,7 @@ output_folder = click.option(
     "out",
     required=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     help="Write the files into this folder; it is created if necessary.",
 )
 skip_existing = click.option(
@@ -91,6 +101,12 @@ name = click.option(
     metavar="TEMPLATE",
     help="Names of the files in DIR, without ending, from the fields {stem}, {parent}, {path} and "
     "{index}.  [default: {path}.{index:03}]",
+)
+file_name = click.option(
+    "--name",
+    metavar="TEMPLATE",
+    help="Names of the timelines in the folder of -o, without ending, from the fields {stem}, "
+    "{parent} and {path}.  [default: {path}]",
 )
 stdin_stem = click.option(
     "--stem",
@@ -219,9 +235,10 @@ timeline_output = group(
         "-o",
         "out",
         metavar="PATH",
-        help="For one input and one format: a file, a folder (an existing one, or a new one with / "
-        "at its end), or - for standard output. For several: a folder that receives STEM.json, "
-        "STEM.srt, ...  [default: the current folder]",
+        type=Place(),
+        help="For one input and one format: a file, a folder (an existing one, or a new name "
+        "without an ending), or - for standard output. For several: a folder that receives "
+        "STEM.json, STEM.srt, ...  [default: the current folder]",
     ),
     spread,
     click.option(

@@ -159,16 +159,19 @@ class TimelineFiles:
         if self._out is None:
             return Path.cwd() / name
         out = Path(os.path.abspath(self._out))  # noqa: PTH100 - keeps links as they are
-        ends_as_folder = self._out.endswith(("/", os.sep))
-        return (
-            out if self._is_single_file and not out.is_dir() and not ends_as_folder else out / name
-        )
+        return out if self._is_single_file and not _is_folder(self._out) else out / name
 
 
 def _is_of_unknown_format(out: str) -> bool:
     """Return whether `-o` names a file with an ending that no format has."""
-    is_folder = out.endswith(("/", os.sep)) or Path(out).is_dir()
-    return bool(Path(out).suffix) and format_of(out) is None and not is_folder
+    return not os.path.lexists(out) and format_of(out) is None and not _is_folder(out)
+
+
+def _is_folder(out: str) -> bool:
+    """Return whether `-o` names a folder: one that exists, or a new name without an ending."""
+    if os.path.lexists(out):
+        return Path(out).is_dir()
+    return out.endswith(("/", os.sep)) or not Path(out).suffix
 
 
 def print_paths(paths: Mapping[str, Path | None]) -> None:
