@@ -21,7 +21,7 @@ from captoolkit.media.probe_file import sample_format
 from captoolkit.model import Action, MediaInfo, Plan, Track
 from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.prepared import Prepared
-from captoolkit.planning import split_plan
+from captoolkit.planning import frame_plan, split_plan
 from captoolkit.planning.options import (
     ParsedOptions,
     SegmentOptions,
@@ -145,7 +145,7 @@ def _why_not_copied(track: Track) -> str:
     Pieces with time stamps keep a gap between them.
     """
     if track.is_edited:
-        return f"Its edit list removes sound that its {track.codec} packets still hold."
+        return frame_plan.edits_reason(track)
     if any(one.samples < 0 for one in track.discontinuities):
         return f"Some of its {track.codec} packets overlap in time."
     return ""

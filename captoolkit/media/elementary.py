@@ -26,7 +26,7 @@ from captoolkit.media.durations import FIRST_PACKETS
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.player_clock import TOLERANCE_S
 from captoolkit.model import MediaInfo, Target, Track
-from captoolkit.planning.frame_plan import Framing
+from captoolkit.planning.frame_plan import Framing, edits_reason
 from captoolkit.support import files
 from captoolkit.support.recent_files import RecentFiles, state_of
 
@@ -233,7 +233,7 @@ def extract_stream(
     if container is None:
         return f"Frames of {codec} have no elementary stream."
     if track.is_edited:
-        return f"Its edit list removes sound that its {codec} frames still hold."
+        return edits_reason(track)
     path = Path(info.path)
     if not is_elementary(info):
         path = folder / f"stream.{container.name}"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.bitstream import containers
-from captoolkit.model import Span
+from captoolkit.model import Span, Track
 from captoolkit.planning import segmentation
 from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.options import ParsedOptions
@@ -126,6 +126,11 @@ def why_not(
     if are_kept:
         return ""
     return f"Copied frames would make segments of only {format_length(most_s)}."
+
+
+def edits_reason(track: Track) -> str:
+    """Return that an edit list removes sound which the packets still hold, as a sentence."""
+    return f"Its edit list removes sound that its {track.codec} frames still hold."
 
 
 def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[str]:

@@ -179,6 +179,8 @@ def _causes(
 ) -> tuple[str, ...]:
     """Why the file cannot pass through, as sentences; none if it can."""
     causes = list(limits.misfits(info, track, target, via))
+    if track.is_edited:  # a service may ignore the edit list
+        causes.append(frame_plan.edits_reason(track))
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
     is_format = options.format == "auto" or ENCODINGS[options.format].is_found_in(
         info.container, track.codec
@@ -349,7 +351,7 @@ def _encoded(case: _Case, unframed: str) -> Plan:
         max_segment_bytes=case.bounds.size_bytes or most_bytes,
         reasons=(
             *causes,
-            *(note for note in notes if note),
+            *(note for note in notes if note and note not in causes),
             *_choice_reasons(case, fit, spans, reach_s),
         ),
     )
