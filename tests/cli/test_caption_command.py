@@ -233,7 +233,7 @@ def test_the_model_sets_the_limits(
     [
         (
             ("--captioner", "dashscope", "--via", "url"),
-            "via=url: the source is no URL that a service",
+            "--via url: the source is no URL that a service",
         ),
         (("--captioner", "openai", "--via", "upload"), "the captioner takes no sound that way"),
         (("--captioner", "acoustic", "--via", "upload"), "the captioner takes no sound that"),
@@ -287,7 +287,7 @@ def test_a_file_that_is_cut_off_gets_a_warning(run: Run, fixtures: Path, tmp_pat
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["-f", "json,edl", "--frame-rate", "31"], "frame_rate=31"),
+        (["-f", "json,edl", "--frame-rate", "31"], "--frame-rate 31"),
         (["-f", "json", "--spread"], "--spread does nothing for json"),
     ],
 )

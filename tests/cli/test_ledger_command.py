@@ -107,7 +107,7 @@ def test_costs_are_shown_and_capped(
     sources = (fixtures / "hammering-mandarin.flac", fixtures / "speech.amr")
     small = run("caption", *sources, *argv, "--max-cost", "0.05")
     assert small.status == 2
-    assert "max_cost=0.05 is too small: one request may cost USD 0.1" in small.err
+    assert "--max-cost 0.05 is too small: one request may cost USD 0.1" in small.err
     assert recorder.seen == []
     ran = run("caption", *sources, *argv, "--max-cost", "0.1020")
     assert ran.status == 1
