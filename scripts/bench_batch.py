@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Measure what a batch costs beyond the work itself: overhead, start, memory, resume.
+
+    .venv/bin/python scripts/bench_batch.py                    the figures of docs/guides/batch.md
+    .venv/bin/python scripts/bench_batch.py --files 200 --listed 100000 --resumed 1000 --rounds 1
+
+The overhead compares the CPU time of `captoolkit batch prepare --cluster local:1` with that of
+`captoolkit prepare --jobs 1` on the same short files, processes included, in turn. The memory is
+the peak (PSS) of driver and scheduler with a listing of a million recordings that are all done but
+one. The resume is a second run over finished recordings; it starts no ffmpeg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from captoolkit.jobs.batch_options import recipe_of  # noqa: E402
+from captoolkit.jobs.inputs import Input  # noqa: E402
+from captoolkit.jobs.listings import list_inputs  # noqa: E402
+from captoolkit.jobs.recipe import open_job  # noqa: E402
+from captoolkit.jobs.rows import Row, RowStatus, write_rows  # noqa: E402
+from captoolkit.jobs.store import open_store  # noqa: E402
+from tests.support.tones import write_tone, write_tones  # noqa: E402
+
+POLL_S = 0.1
+ROWS_OF_FILE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a command took."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float  # of the first process, which is driver and scheduler
+
+
+def measure(*argv: object) -> Cost:
+    """Run `captoolkit` and return what it took, with all its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun_s = time.monotonic()
+    command = [sys.executable, "-m", "captoolkit", *map(str, argv)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    peak_mb = 0.0
+    while process.poll() is None:
+        peak_mb = max(peak_mb, pss_mb(process.pid))
+        time.sleep(POLL_S)
+    if process.returncode not in (0, 1):
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(time.monotonic() - begun_s, cpu_s, peak_mb)
+
+
+def pss_mb(process_id: int) -> float:
+    """Return the proportional set size of a process; 0 when it has ended."""
+    try:
+        text = Path(f"/proc/{process_id}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    line = next((each for each in text.splitlines() if each.startswith("Pss:")), "Pss: 0 kB")
+    return int(line.split()[1]) / 1000
+
+
+def overhead(folder: Path, files: int, rounds: int) -> None:
+    """Print the CPU time of the batch and of the plain command, and their ratio."""
+    write_tones(folder / "in", files, seconds=5)
+    plain, batch = [], []
+    for number in range(rounds):
+        out = folder / f"out{number}"
+        plain.append(measure("prepare", folder / "in", "-o", out / "p", "--jobs", "1").cpu_s)
+        batch.append(
+            measure(
+                "batch", "prepare", folder / "in", "-o", out / "b", "--cluster", "local:1"
+            ).cpu_s
+        )
+        shutil.rmtree(out)
+    ratio = statistics.median(b / p for b, p in zip(batch, plain, strict=True))
+    print(
+        f"{files} files of 5 s, CPU: plain {statistics.median(plain):.1f} s, batch "
+        f"{statistics.median(batch):.1f} s, ratio {ratio:.3f}",
+        flush=True,
+    )
+
+
+def start(folder: Path) -> None:
+    """Print the time of a batch of one short file, with a worker for each core."""
+    write_tone(folder / "one" / "a.wav", 1)
+    cost = measure("batch", "probe", folder / "one", "-o", folder / "start")
+    print(f"start and end of a cluster: {cost.wall_s:.1f} s, {cost.cpu_s:.1f} s CPU", flush=True)
+
+
+def finished_batch(folder: Path, name: str, count: int) -> tuple[Path, Path]:
+    """Write the manifest and the rows of a batch of `count` recordings that are done."""
+    listing, out = folder / f"{name}.jsonl", folder / name
+    store = open_store(str(out))
+    open_job(store, recipe_of("probe", {}))
+    with listing.open("w") as stream:
+        for number in range(count):
+            stream.write(manifest_line(number))
+    rows: list[Row] = []
+    for number, each in enumerate(list_inputs([str(listing)])):
+        rows.append(row_of(each))
+        if len(rows) == ROWS_OF_FILE:
+            write_rows(store, "20260101T000000Z-bench", f"{number:016x}", rows)
+            rows = []
+    write_rows(store, "20260101T000000Z-bench", "last", rows)
+    return listing, out
+
+
+def manifest_line(number: int) -> str:
+    """Return the line of a recording in a manifest."""
+    path = f"/data/{number // 1000:04}/recording-{number:07}.wav"
+    return json.dumps({"id": path[6:], "audio_filepath": path, "duration": 30.0}) + "\n"
+
+
+def row_of(recording: Input) -> Row:
+    """Return the row of a recording that is done."""
+    return Row(
+        id=recording.id,
+        url=recording.url,
+        size_bytes=recording.size_bytes,
+        version=recording.version,
+        status=RowStatus.DONE,
+        duration_s=30.0,
+    )
+
+
+def resume(folder: Path, count: int) -> None:
+    """Print the time of a run over finished recordings."""
+    listing, out = finished_batch(folder, "resumed", count)
+    cost = measure("batch", "probe", listing, "-o", out)
+    print(
+        f"resume of {count} finished recordings: {cost.wall_s:.1f} s, {cost.cpu_s:.1f} s CPU",
+        flush=True,
+    )
+
+
+def memory(folder: Path, count: int) -> None:
+    """Print the peak memory of driver and scheduler with a long listing."""
+    listing, out = finished_batch(folder, "listed", count // 2)
+    with listing.open("a") as stream:  # the second half is still to do, and fails at once
+        for number in range(count // 2, count):
+            stream.write(manifest_line(number))
+    cost = measure(
+        *("batch", "probe", listing, "-o", out, "--cluster", "local:1", "--max-failures", "2000")
+    )
+    print(
+        f"driver and scheduler at {count} recordings, half of them done: {cost.peak_mb:.0f} MB, "
+        f"{cost.wall_s:.0f} s",
+        flush=True,
+    )
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--files", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--resumed", type=int, default=10_000)
+    parser.add_argument("--listed", type=int, default=1_000_000)
+    options = parser.parse_args()
+    print(f"{platform.platform()}, {os.cpu_count()} cores", flush=True)
+    with tempfile.TemporaryDirectory(prefix="captoolkit-bench-") as name:
+        folder = Path(name)
+        start(folder)
+        resume(folder, options.resumed)
+        memory(folder, options.listed)
+        overhead(folder, options.files, options.rounds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
