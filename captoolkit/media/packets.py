@@ -29,6 +29,7 @@ ROUNDED_S = Fraction(2, 1000)
 # more drops sound. (AAC encoders state up to 2624 samples, of 1024 a frame; Opus states 80 ms.)
 PRIMING_FRAMES = {"aac": 3, "mp3": 2, "opus": 4, "ac3": 1, "eac3": 1, "amr_nb": 1, "amr_wb": 1}
 DISCARD = 4  # ffmpeg's flag of a packet that is decoded, and not heard
+WRONG_SHARE = Fraction(2, 100)  # of a track; lengths that are further off are not trusted
 HEAD_BYTES = 64  # of a Matroska file, with the name of its kind
 
 
@@ -115,6 +116,8 @@ def list_packets(contents: PacketListing, track: Track) -> Packets | None:
     late, scale = max(0, lead), base * track.sample_rate_hz
     samples = np.frombuffer(starts, np.int64)  # of a day there are millions: worked on in place
     samples -= late
+    if not gaps:
+        scale *= _correction((ticks + length - late) * scale, track.duration_samples)
     samples *= 2 * scale.numerator
     samples += scale.denominator
     samples //= 2 * scale.denominator
@@ -126,6 +129,18 @@ def list_packets(contents: PacketListing, track: Track) -> Packets | None:
         total_samples=track.duration_samples,
         gaps=gaps,
     )
+
+
+def _correction(stated_samples: Fraction, held_samples: int) -> Fraction:
+    """The factor from stated lengths to real ones; 1 where they nearly agree.
+
+    Some recorders state another length than packets decode to, in ASF as a rule the same wrong one
+    for each. The pieces are compared with their decode afterwards.
+    """
+    off_by = abs(stated_samples - held_samples)
+    if stated_samples <= 0 or off_by <= held_samples * WRONG_SHARE:
+        return Fraction(1)
+    return Fraction(held_samples) / stated_samples
 
 
 class PacketListing(Closing):

@@ -1,9 +1,9 @@
 """Copy packets unchanged into a container of the same kind, cut between packets where it is quiet.
 
 Rules: one ffmpeg copies all packets and begins a new file at given packet numbers. captoolkit reads
-each file back and compares the size and checksum of each packet with the source's. Only the sound
-around the cuts is decoded, several cuts at once, where the container's time stamps lead to it;
-otherwise the whole track is decoded once.
+each file back, compares the size and checksum of each packet with the source's, and the length of
+its sound with the piece's span. Only the sound around the cuts is decoded, several cuts at once,
+where the container's time stamps lead to it; otherwise the whole track is decoded once.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import InputError, LimitError
-from captoolkit.media import decode, ffmpeg, packets, tags
+from captoolkit.media import decode, ffmpeg, packets, probe_file, tags
 from captoolkit.media.decode import read_all, read_blocks
 from captoolkit.media.player_clock import LONGEST_GAP_S
+from captoolkit.model import Span
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
@@ -28,6 +29,8 @@ from captoolkit.planning.frame_cuts import Quiet, edges, movable_windows, span_o
 from captoolkit.support import files
 from captoolkit.units import rescale
 
+# By how much a piece may decode to more or less than its span: the codec's delay and a packet.
+PIECE_TOLERANCE_S = 0.2
 MAX_PIECES = 3_000  # their packet numbers are one argument of ffmpeg; Windows allows 32 KB
 NAME = "piece.%d"  # ffmpeg fills in the number; a name of the user's might hold a %
 
@@ -72,8 +75,8 @@ class PacketCopy:
             pieces = self._copy_all([first for first, _ in shares])
             for index, ((first, last), piece) in enumerate(zip(shares, pieces, strict=False), 1):
                 self._name_piece(piece, index)
-                self._check(index, itertools.islice(expected, last - first))
                 span = span_of(listed, first, last, rate_hz=self._rate_hz)
+                self._check(index, itertools.islice(expected, last - first), span)
                 self._events.progressed(span.duration_s)
                 yield self._job.describe(index, span)
         if index < len(shares):
@@ -191,17 +194,27 @@ class PacketCopy:
         self._copy(ffmpeg.source(piece)["a:0"], path, own_tags)
         piece.unlink()
 
-    def _check(self, index: int, expected: Iterator[bytes]) -> None:
+    def _check(self, index: int, expected: Iterator[bytes], span: Span) -> None:
         """Read a finished file back.
 
         Raises:
-            LimitError: its packets differ from the source's.
+            LimitError: its packets differ from the source's, or it lasts another time than planned.
         """
         path = self._job.path(index)
         with self._supervisor.watch(packets.PacketListing(path)) as written:
             pairs = itertools.zip_longest(written, expected)
             if not all(one == other for one, other in pairs):
                 raise _broken(path, "its packets differ from those of the source")
+        if self._supervisor.is_halted:
+            return
+        try:
+            held_s = probe_file.probe(path).default_track.duration_s
+        except InputError as error:
+            raise _broken(path, f"it cannot be read back ({error.problem})") from error
+        if abs(held_s - span.duration_s) > PIECE_TOLERANCE_S:
+            raise _broken(
+                path, f"it decodes to {held_s:.3f} s of sound, not to {span.duration_s:.3f} s"
+            )
 
 
 def _broken(path: Path, problem: str) -> LimitError:

@@ -605,3 +605,47 @@ def test_real_recordings(corpus: Path, packets: Listed, decoded: Decoded, name: 
             assert [one for piece in pieces for one in packets(piece.path)] == packets(source)
         else:
             assert b"".join(decoded(piece.path) for piece in pieces) == decoded(source)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_wrong_packet_lengths_are_corrected_by_the_decode(
+    convert: Convert, decoded: Decoded, sound: NDArray[np.float32], tmp_path: Path, factor: int
+) -> None:
+    """Pieces of a WMA whose packets jitter and state too short a sound last as long as stated."""
+    master = write_wav(tmp_path / "master.wav", sound, rate_hz=RATE_HZ)
+    options = ["-ac", "1", "-ar", "16000", "-c:a", "wmav2", "-b:a", "24k"]
+    plain = convert(master, tmp_path / "plain.wma", options)
+    jitter = ["-c", "copy", "-bsf:a", r"setts=ts=TS+mod(N\,3)*7"]
+    path = convert(plain, tmp_path / "talk.wma", jitter)
+    data = bytearray(path.read_bytes())
+    # The format of the stream: WMA 2, one channel, 16 kHz, then the bytes of a second.
+    at = data.index(bytes.fromhex("61010100803e0000")) + 8
+    rate = int.from_bytes(data[at : at + 4], "little") * factor
+    data[at : at + 4] = rate.to_bytes(4, "little")
+    path.write_bytes(data)
+    with captoolkit.split(path, parts=2) as prepared:
+        pieces = [(one.source_span.duration_s, len(decoded(one.path)) / 64_000) for one in prepared]
+    assert len(pieces) == 2
+    assert all(abs(stated_s - held_s) < 0.1 for stated_s, held_s in pieces), pieces
+    assert min(held_s for _, held_s in pieces) > 0.3 * LENGTH_S
+
+
+def test_a_piece_that_decodes_to_another_length_is_refused(
+    convert: Convert, sound: NDArray[np.float32], tmp_path: Path
+) -> None:
+    """Pieces of an Opus recording that drop a second each are refused with the way out."""
+    master = write_wav(tmp_path / "master.wav", sound, rate_hz=RATE_HZ)
+    options = ["-c:a", "libopus", "-ar", "48000", "-b:a", "32k"]
+    path = convert(master, tmp_path / "talk.mka", options)
+    data = path.read_bytes()
+    at = data.index(b"OpusHead") + 10  # the samples that a decoder drops at the start
+    delay = (312 * 1_000_000_000 // 48_000).to_bytes(3)
+    assert data.count(delay) == 1
+    data = data[:at] + (65_535).to_bytes(2, "little") + data[at + 2 :]
+    longer = (65_535 * 1_000_000_000 // 48_000).to_bytes(4)
+    path.write_bytes(data.replace(b"\x56\xaa\x83" + delay, b"\x56\xaa\x84" + longer))
+    with (
+        captoolkit.split(path, parts=2) as prepared,
+        pytest.raises(LimitError, match=r"it decodes to .*--exact"),
+    ):
+        list(prepared)
