@@ -6,6 +6,7 @@ rows of the report appear as inputs end. After an interrupt the finished inputs 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,6 +71,7 @@ def save_each(
     from captoolkit.support.files import FileSet
     from captoolkit.support.keywords import count_cores
 
+    is_new = not out.exists()
     names = output_names(inputs, name, stdin_stem=stdin_stem)
     spare = FileSet(each.url for each in inputs)
     work = SaveWork(
@@ -114,6 +116,9 @@ def save_each(
                 status = run_all(works, debug=debug)
             except KeyboardInterrupt:
                 pool.close()
+                if is_new:
+                    with contextlib.suppress(OSError):  # not empty
+                        out.rmdir()
                 for index, result in pool.finished():
                     show(index, result)
                 printer.end()

@@ -12,9 +12,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-import unicodedata
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from captoolkit.errors import OutputError, OutputExistsError
 from captoolkit.support import staging_folders
@@ -241,36 +240,6 @@ def disk_full(path: Path) -> OutputError:
         fix="free some, or choose a folder on another disk",
         path=path,
     )
-
-
-def distinct_stems(paths: Iterable[PurePath]) -> list[str]:
-    """Return one path without ending for each path, with a number where two are alike.
-
-    Paths that differ only in case, or in the encoding of an accent, are alike: some file systems do
-    not distinguish them.
-
-    ```python
-    >>> distinct_stems([Path("a/talk.mkv"), Path("b/talk.wav"), Path("b/Talk")])
-    ['a/talk', 'b/talk', 'b/Talk-2']
-
-    ```
-    """
-    seen: set[str] = set()
-    numbers: dict[str, int] = {}  # the last number by folded stem
-    stems = []
-    for path in paths:
-        plain = path.as_posix().removesuffix(path.suffix)
-        stem, own = plain, _alike(plain)
-        while _alike(stem) in seen:
-            numbers[own] = numbers.get(own, 1) + 1
-            stem = f"{plain}-{numbers[own]}"
-        seen.add(_alike(stem))
-        stems.append(stem)
-    return stems
-
-
-def _alike(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def sha256(path: Path) -> str:

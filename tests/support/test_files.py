@@ -2,19 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from captoolkit.errors import OutputError, OutputExistsError
 from captoolkit.support import files
 
 # Letters that differ in case, in how an accent is encoded, and what numbering may run into.
-STEMS = st.text(st.sampled_from("aAéÉe\u0301ßs-23. "), min_size=1, max_size=4)
 FULL_DEVICE = Path("/dev/full")
 
 
@@ -221,34 +217,6 @@ def test_inputs_are_identified_once_and_only_where_something_would_be_replaced(
     assert inputs.among([first]) == [first]
     second.touch()
     assert inputs.among([second]) == []
-
-
-# ----------------------------------------------------------------------------------- names
-
-
-@given(st.lists(STEMS, max_size=8))
-@example(["talk", "Talk", "talk-2"])
-@example(["\u00e9", "e\u0301", "E\u0301"])
-def test_names_are_distinct_on_any_file_system(stems: list[str]) -> None:
-    """All names differ, also without case and with accents encoded in another way."""
-    paths = [Path(stem) for stem in stems]
-    made = files.distinct_stems(paths)
-    for form in ("NFC", "NFD"):
-        assert len({unicodedata.normalize(form, name).casefold() for name in made}) == len(paths)
-    assert all(name.startswith(path.stem) for name, path in zip(made, paths, strict=True))
-
-
-def test_equal_names_in_different_folders_stay_as_they_are() -> None:
-    """The folder is part of the result, and only equal paths get a number."""
-    paths = [Path("a/talk.wav"), Path("b/talk.wav"), Path("b/Talk.mp3"), Path("b/talk.1.wav")]
-    assert files.distinct_stems(paths) == ["a/talk", "b/talk", "b/Talk-2", "b/talk.1"]
-
-
-@given(st.lists(STEMS, max_size=8, unique_by=lambda stem: unicodedata.normalize("NFD", stem[:1])))
-def test_first_keeps_its_name(stems: list[str]) -> None:
-    """A name that differs from all before it does not change."""
-    paths = [Path(f"{index}{stem}") for index, stem in enumerate(stems)]
-    assert files.distinct_stems(paths) == [path.stem for path in paths]
 
 
 def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
