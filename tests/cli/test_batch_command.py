@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.cli.batch_progress import BatchBar, describe
 from captoolkit.emulator import Emulator
-from captoolkit.events import BatchProgressed
 from tests.support.command_line import Run, run_on_terminal, start_captoolkit
 from tests.support.tones import write_tones
 
@@ -135,15 +133,3 @@ def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "error: interrupted; unfinished files are removed"
     assert "Traceback" not in errors
-
-
-def test_the_bar_shows_rate_and_cost(capfd: pytest.CaptureFixture[str]) -> None:
-    """Without a terminal nothing is drawn, and the last progress is kept for the end."""
-    progress = BatchProgressed(
-        path="out", total=None, done=12, failed=0, kept=0, running=2, asked=30, recalled=1
-    )
-    assert describe(progress) == "12, 30 requests"
-    with BatchBar("caption") as bar:
-        bar.show(progress)
-    assert bar.last is progress
-    assert capfd.readouterr() == ("", "")

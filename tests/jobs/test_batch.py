@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 
 import captoolkit
 from captoolkit import events
-from captoolkit.dispatch.ledger import Ledger
 from captoolkit.emulator import Emulator
 from captoolkit.errors import KeyMissingError, UsageError
 from captoolkit.jobs.rows import RowStatus, read_rows
@@ -148,59 +146,6 @@ def test_a_local_captioner_writes_timelines(tmp_path: Path) -> None:
         assert row.segments[0].text
 
 
-def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
-    """This process asks; the segments are removed, and a second run asks nothing."""
-    write_tones(tmp_path / "in", 3, seconds=4)
-    with Emulator() as emulator:
-        options: dict[str, Any] = {
-            "captioner": "dashscope",
-            "base_url": emulator.native_url,
-            "region": "singapore",
-            "api_key": KEY,
-            "segment": "2s",
-            "ledger": tmp_path / "ledger.sqlite3",
-            "max_cost": "1.00",
-        }
-        summary = run("caption", tmp_path / "in", tmp_path / "out", **options)
-        assert (summary.done, summary.segments, summary.asked) == (3, 6, 6)
-        assert summary.cost is not None
-        assert summary.cost.amount > 0
-        (copy,) = (tmp_path / "out" / ".captoolkit").glob("ledger-*.sqlite3")
-        with Ledger(copy) as ledger:
-            assert len(list(ledger.records())) == 6
-        again = run("caption", tmp_path / "in", tmp_path / "out", **options)
-        assert (again.kept, again.asked) == (3, 0)
-        assert len(emulator.requests) == 6
-        assert len({request.audio_sha256 for request in emulator.requests}) == 6
-    assert set(files_of(tmp_path / "out")) == {f"t00{n}/t00{n}.timeline.json" for n in range(3)}
-    timeline = json.loads((tmp_path / "out" / "t000" / "t000.timeline.json").read_text("utf-8"))
-    assert [entry["status"] for entry in timeline["entries"]] == ["ok", "ok"]
-    for path in tmp_path.rglob("*"):
-        assert not path.is_file() or KEY.encode() not in path.read_bytes()
-
-
-def test_a_cap_leaves_holes_that_the_next_run_fills(tmp_path: Path) -> None:
-    """The budget ends the run in time; with a larger one only the rest is asked."""
-    write_tones(tmp_path / "in", 6, seconds=2)
-    with Emulator() as emulator:
-        options: dict[str, Any] = {
-            "captioner": "dashscope",
-            "base_url": emulator.native_url,
-            "region": "singapore",
-            "api_key": KEY,
-            "ledger": tmp_path / "ledger.sqlite3",
-            "concurrency": 1,
-        }
-        capped = run("caption", tmp_path / "in", tmp_path / "out", max_cost="0.101", **options)
-        assert capped.is_capped
-        assert not capped.is_complete
-        asked = len(emulator.requests)
-        assert 0 < asked < 6
-        rest = run("caption", tmp_path / "in", tmp_path / "out", max_cost="5", **options)
-        assert rest.is_complete
-        assert len(emulator.requests) == 6
-
-
 def test_a_budget_below_one_request_is_wrong_usage(tmp_path: Path) -> None:
     """Nothing is prepared for a run that could not send a single request."""
     with Emulator() as emulator, pytest.raises(UsageError, match="is too small"):
@@ -216,22 +161,6 @@ def test_a_budget_below_one_request_is_wrong_usage(tmp_path: Path) -> None:
             max_cost="0.0001",
         )
     assert not (tmp_path / "out").exists()
-
-
-def test_a_wrong_key_ends_the_run_with_one_error(tmp_path: Path) -> None:
-    """No row is written, so nothing has to be tried again by hand."""
-    write_tones(tmp_path / "in", 2)
-    with Emulator(faults=["key"]) as emulator, pytest.raises(captoolkit.ServiceError):
-        run(
-            "caption",
-            tmp_path / "in",
-            tmp_path / "out",
-            captioner="dashscope",
-            base_url=emulator.native_url,
-            api_key=KEY,
-            ledger=tmp_path / "ledger.sqlite3",
-        )
-    assert not list(read_rows(open_store(str(tmp_path / "out"))))
 
 
 def test_workers_do_not_ask_where_answers_cost_money(tmp_path: Path) -> None:
