@@ -42,6 +42,7 @@ COPIED_CODECS = frozenset({"mp3", "mp2", "ac3", "eac3", "amr_nb", "amr_wb", "dts
 # By stream: the unit of its time stamps in seconds, and the first one.
 FIRST_PACKETS: RecentFiles[tuple[Fraction, int]] = RecentFiles(64)
 SMALLEST_MP3_FRAME_BYTES = 48  # a decoder may drop a last frame that is cut off below it
+SMALLEST_AAC_BYTES = 8  # a smaller packet may hold no channel, and decodes to nothing at the start
 NEGATIVE_TICKS = 1 << 31  # ffmpeg prints a packet's negative length unsigned, from here on
 
 TAIL_FRAMES = 1 << 16  # read at the end of a FLAC to prove that the end is there
@@ -231,6 +232,7 @@ class _PacketSum:
         ticks: the length of all packets together.
         first_pts: the start of the first one; negative before the first audible sample.
         first_ticks: the length of the first one.
+        first_bytes: its size.
         gapless: each packet begins where the one before it ends.
         even: all but the last have the same length.
         last, before_last: the fields of the last two; empty where there are fewer.
@@ -241,6 +243,7 @@ class _PacketSum:
     ticks: int
     first_pts: int
     first_ticks: int
+    first_bytes: int
     gapless: bool
     even: bool
     last: list[bytes]
@@ -277,6 +280,7 @@ def _count_packets(file: Path, stream: SoundStream) -> Duration:
 def _sum_packets(lines: Iterable[bytes]) -> _PacketSum:
     """Read a `framecrc` listing: `stream, dts, pts, duration, size, checksum, side data`."""
     base, ticks, first_pts, first_ticks, before_ticks, end = Fraction(0), 0, 0, 0, 0, 0
+    first_bytes = 0
     gapless = even = True
     is_heard = is_edited = False
     last, before_last = b"", b""
@@ -288,6 +292,7 @@ def _sum_packets(lines: Iterable[bytes]) -> _PacketSum:
             pts, length = int(fields[2]), int(fields[3])
             if not last:
                 first_pts, first_ticks, before_ticks, end = pts, length, length, pts
+                first_bytes = int(fields[4].partition(b",")[0])
             gapless = gapless and pts == end
             even = even and before_ticks == first_ticks
             if b"F=" in line and is_discarded(line.split(b",")):
@@ -302,6 +307,7 @@ def _sum_packets(lines: Iterable[bytes]) -> _PacketSum:
         ticks=ticks,
         first_pts=first_pts,
         first_ticks=first_ticks,
+        first_bytes=first_bytes,
         gapless=gapless,
         even=even,
         last=last.split(b","),
@@ -325,6 +331,8 @@ def _audible_samples(file: Path, stream: SoundStream, packets: _PacketSum) -> in
     if not packets.gapless or not (containers.of(stream.container).packets_vary or packets.even):
         return None
     if _hides_its_end(packets, stream.codec):
+        return None
+    if stream.codec == "aac" and packets.first_bytes < SMALLEST_AAC_BYTES:
         return None
     skipped = max(0, -packets.first_pts)
     if stream.codec == "vorbis":  # the first packet only prepares the second

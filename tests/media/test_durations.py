@@ -13,7 +13,7 @@ from captoolkit.errors import NoAudioError
 from captoolkit.media import decode
 from captoolkit.media.probe_file import probe
 from tests.support.media_files import MediaMaker
-from tests.support.sound import Count, noise
+from tests.support.sound import Convert, Count, noise
 
 ANY_LENGTH = {
     "a.wav": ("-c:a pcm_s16le", (8_000, 12_345, 44_100, 192_000), (1, 2, 6), 1),
@@ -172,3 +172,27 @@ def test_joined_files(bench: MediaMaker, tmp_path: Path, one: Joined) -> None:
     assert [warning[: len(told) + 14] for warning in info.warnings] == (
         [f"Sound track 1 {told}"] if told else []
     )
+
+
+@pytest.mark.parametrize("content", [b"\xe0", b"\xc2\0\xe0"], ids=["empty", "padding"])
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "mov"])
+def test_an_aac_packet_without_a_channel_is_no_sound(
+    bench: MediaMaker,
+    tmp_path: Path,
+    convert: Convert,
+    decoded_samples: Count,
+    content: bytes,
+    suffix: str,
+) -> None:
+    """A first packet that decodes to nothing does not count."""
+    sound = tmp_path / "sound.aac"
+    bench.encode("-c:a aac", 44_100, 1, sound)
+    data = sound.read_bytes()
+    size = 7 + len(content)
+    head = bytearray(data[:7])
+    head[3:6] = head[3] & 0xFC | size >> 11, size >> 3 & 0xFF, head[5] & 0x1F | (size & 7) << 5
+    sound.write_bytes(bytes(head) + content + data)
+    path = convert(sound, tmp_path / f"talk.{suffix}", ["-c", "copy"])
+    info = probe(path)
+    assert info.default_track.duration_samples == decoded_samples(path)
+    assert info.warnings == ()
