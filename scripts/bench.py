@@ -5,11 +5,13 @@
     .venv/bin/python scripts/bench.py --hours 1 --rounds 1  a quick look
     .venv/bin/python scripts/bench.py --sound talk.flac     on a recording of your own
     .venv/bin/python scripts/bench.py --long --many 1000    and 10 and 24 hours, a thousand files
+    .venv/bin/python scripts/bench.py --formats wav,flac,m4a --many 1000
+                                                            only short files, with one job and more
     .venv/bin/python scripts/bench.py --folder DIR          keep the made sounds for the next time
 
 All ways run in turn on the same machine in each round; every other round goes backwards. Each
 writes into a folder of its own, which is removed. What is printed are medians over the rounds:
-time on the wall, CPU time of the process and its children, time per second of sound as a ratio to
+time on the wall, CPU time of the process and all below it, time per second of sound as a ratio to
 the reference of the table, and the peak memory of the whole process tree, sampled every 50 ms.
 
 The made sound is FLAC, 44.1 kHz, stereo, 16 bits: a voice with pauses, then plucked notes, looped.
@@ -20,10 +22,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import importlib.util
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -50,6 +54,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # ------------------------------------------------------------------------- the memory of a tree
 
 SAMPLE_S = 0.05
+PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37  # linux/prctl.h
 PROC = Path("/proc")
 
 
@@ -175,7 +180,7 @@ class Run:
 
     @property
     def cpu_s(self) -> float:
-        """CPU time of the process and of all children it has waited for."""
+        """CPU time of the process and of all processes below it."""
         return self.user_s + self.system_s
 
 
@@ -197,6 +202,7 @@ def run(way: Way, *, number: int, scratch: Path, measure: str | None) -> Run:
         with PeakMemory(process.pid, measure) as memory:
             _, status, usage = os.wait4(process.pid, 0)
             wall_s = time.perf_counter() - begun_s
+        usages = [usage, *adopted()]
         process.returncode = os.waitstatus_to_exitcode(status)  # it is reaped already
         messages.seek(0)
         return Run(
@@ -205,12 +211,30 @@ def run(way: Way, *, number: int, scratch: Path, measure: str | None) -> Run:
             round=number,
             amount=way.amount,
             wall_s=wall_s,
-            user_s=usage.ru_utime,
-            system_s=usage.ru_stime,
+            user_s=sum(one.ru_utime for one in usages),
+            system_s=sum(one.ru_stime for one in usages),
             peak_bytes=memory.peak_bytes,
             files=sum(path.suffix != ".json" for path in Path(folder).iterdir()),
             problem=problem(process.returncode, messages.read()),
         )
+
+
+def adopt_orphans() -> None:
+    """Let processes that outlive their parent become children of this one (on Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def adopted() -> Iterator[resource.struct_rusage]:
+    """Wait for the processes that a program has left, such as the server of its workers."""
+    adopts = ctypes.c_int()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts), 0, 0, 0)
+    if not adopts.value:  # nothing is left to this process, which may have children of its own
+        return
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            yield os.wait4(-1, 0)[2]
 
 
 def problem(status: int, messages: bytes) -> str | None:
@@ -240,6 +264,13 @@ NOTE_S = 2.0
 SEED = 20_262
 PIECE_S = 5
 MP3_BIT_RATE = "128k"
+PIECE_FORMATS = {
+    "wav": ("-c:a", "pcm_s16le"),
+    "flac": ("-c:a", "flac", "-sample_fmt", "s16"),
+    "m4a": ("-c:a", "aac", "-b:a", "128k"),
+    "opus": ("-c:a", "libopus", "-ar", "48000"),
+    "mp3": ("-c:a", "libmp3lame", "-b:a", MP3_BIT_RATE),
+}
 
 
 def envelope(rng: np.random.Generator, frames: int) -> tuple[Samples, NDArray[np.intp]]:
@@ -341,6 +372,18 @@ class Sounds:
             part.rename(folder)
         return sorted(folder.iterdir())[:count]
 
+    def pieces_of(self, form: str, count: int) -> list[Path]:
+        """Return so many short files of one format."""
+        folder = self.folder / f"{self.tag}{form}-{count}"
+        if not folder.exists():
+            part = folder.with_name(f"{folder.name}.part")
+            part.mkdir(exist_ok=True)
+            loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{PIECE_S * count}")
+            cut = ("-f", "segment", "-segment_time", f"{PIECE_S}", "-map", "0:a:0")
+            run_ffmpeg(*loop, *cut, *PIECE_FORMATS[form], f"{part}/%05d.{form}")
+            part.rename(folder)
+        return sorted(folder.iterdir())[:count]
+
     def _made(self, name: str, source: Sequence[str], options: Sequence[str]) -> Path:
         path = self.folder / name
         if not path.exists():
@@ -380,6 +423,7 @@ def sounds_for(options: argparse.Namespace, folder: Path) -> tuple[Sounds, Path,
 WHOLE = "A long recording"
 COPIED = f"From an MP3 of it ({MP3_BIT_RATE}), whose frames can be copied"
 MANY = f"Many files of {PIECE_S} seconds, in one call"
+BY_FORMAT = f"Many files of {PIECE_S} seconds, of one format"
 GROWTH = "How time and memory grow with the length"
 GROWTH_S = (600.0, 3600.0)
 LONG_S = (36_000.0, 86_400.0)
@@ -486,6 +530,17 @@ def many_ways(pieces: Sequence[Path]) -> list[Way]:
     return [*table_of(MANY, commands, len(paths)), start]
 
 
+def format_ways(sounds: Sounds, forms: Sequence[str], count: int) -> list[Way]:
+    """Return captoolkit on many short files of each format, with one job and one for each core."""
+    commands = {}
+    for form in forms:
+        paths = [f"{piece}" for piece in sounds.pieces_of(form, count)]
+        for jobs in sorted({1, cores()}):
+            name = f"captoolkit prepare --jobs {jobs}, {len(paths)} files, {form}"
+            commands[name] = (*PREPARE, *paths, "-o", OUT, "--jobs", f"{jobs}")
+    return table_of(BY_FORMAT, commands, count)
+
+
 def table_of(table: str, commands: dict[str, tuple[str, ...]], amount: float) -> list[Way]:
     """Return the ways of a table; the first is its reference."""
     return [
@@ -528,6 +583,10 @@ def growth_ways(sounds: Sounds, path: Path, duration_s: float, *, long: bool) ->
 
 def chosen(options: argparse.Namespace, folder: Path) -> list[Way]:
     """Return all ways that are asked for; the sounds they need are made."""
+    if options.formats:
+        options.hours = min(UNIT_S, PIECE_S * options.many) / 3600
+        sounds, _, _ = sounds_for(options, folder)
+        return format_ways(sounds, options.formats, options.many)
     sounds, path, duration_s = sounds_for(options, folder)
     ways = whole_ways(path, duration_s)
     if options.pydub:
@@ -619,7 +678,11 @@ def row_cells(row: Row, reference: Row | None) -> list[str]:
         f"{row.wall_s:.2f} s",
         f"{row.cpu_s:.2f} s",
         f"{row.each_s / reference.each_s:.2f}" if reference else "",
-        f"{row.each_s:.4f} s a file" if many else f"{1 / row.each_s:.0f} x real time",
+        f"{row.cpu_s / row.way.amount * 1000:.1f} ms of CPU a file"
+        if row.way.table == BY_FORMAT
+        else f"{row.each_s:.4f} s a file"
+        if many
+        else f"{1 / row.each_s:.0f} x real time",
         "" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f} MB",
         f"{row.files:.0f}",
     ]
@@ -669,6 +732,13 @@ def command_line() -> argparse.ArgumentParser:
     sound.add_argument("--sound", type=Path, metavar="FILE", help="a recording to take instead")
     parser.add_argument("--rounds", type=whole, default=3, help="how often each way runs (3)")
     parser.add_argument("--many", type=whole, default=100, help="short files in one call (100)")
+    parser.add_argument(
+        "--formats",
+        type=formats,
+        default=(),
+        metavar="FORMAT,...",
+        help=f"only short files of these formats: {', '.join(PIECE_FORMATS)}",
+    )
     parser.add_argument("--long", action="store_true", help="10 and 24 hours too, for growth")
     parser.add_argument("--no-pydub", dest="pydub", action="store_false", help="leave pydub out")
     parser.add_argument(
@@ -677,6 +747,14 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where made sounds are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="receives all raw figures")
     return parser
+
+
+def formats(text: str) -> tuple[str, ...]:
+    """Return names of formats."""
+    names = tuple(text.split(","))
+    if not set(names) <= set(PIECE_FORMATS):
+        raise ValueError
+    return names
 
 
 def positive(text: str) -> float:
@@ -734,4 +812,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    adopt_orphans()
     sys.exit(main())

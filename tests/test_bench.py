@@ -115,3 +115,12 @@ def test_all_ways_run_on_a_short_sound(tmp_path: Path, capsys: pytest.CaptureFix
     runs = json.loads(raw.read_text(encoding="utf-8"))["runs"]
     assert len(runs) == 11 + ("VAD split" in text)
     assert all(one["files"] for one in runs if "does nothing" not in one["way"])
+
+
+def test_short_files_of_one_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each format has a row for one job, with the CPU time of all processes."""
+    arguments = ["--formats", "m4a", "--many", "2", "--rounds", "1"]
+    assert bench.main([*arguments, "--folder", f"{tmp_path}"]) == 0
+    text = capsys.readouterr().out
+    assert "| captoolkit prepare --jobs 1, 2 files, m4a | " in text
+    assert " ms of CPU a file | " in text
