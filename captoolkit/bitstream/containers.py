@@ -88,6 +88,8 @@ class Container:
         packets_vary: packets of unequal length are usual, and all of them are heard.
         is_seekable: time stamps lead a reader near a packet without reading all before it.
         has_time_stamps: it stores times, and a gap between them is one that a player shows.
+        untimed_codecs: codecs whose time stamps ffmpeg does not read right: it lets a FLAC in Ogg that
+            begins late begin at zero, and jump after its first page.
         starts_at_zero: its clock begins at zero even where all its streams begin later.
         hides_delay: it states the encoder's delay outside the packets, so that the time stamps of a
             sound that begins late do not show it.
@@ -134,6 +136,7 @@ class Container:
     packets_vary: bool = False
     is_seekable: bool = False
     has_time_stamps: bool = False
+    untimed_codecs: frozenset[str] = frozenset()
     starts_at_zero: bool = False
     hides_delay: bool = False
 
@@ -412,6 +415,7 @@ _ROWS = (
         packets_vary=True,
         is_seekable=True,
         has_time_stamps=True,
+        untimed_codecs=frozenset({"flac"}),
     ),
     Container(
         name="mpeg-ts",

@@ -371,7 +371,8 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
         copyts=None,
         flush_packets=0,
     )
-    has_time_stamps = containers.of(stream.container).has_time_stamps
+    container = containers.of(stream.container)
+    has_time_stamps = container.has_time_stamps and stream.codec not in container.untimed_codecs
     with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
         try:
             sound = read_frames(
