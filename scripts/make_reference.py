@@ -21,6 +21,7 @@ import click
 
 from captoolkit.bitstream.containers import CONTAINERS, Container, container_of_frames
 from captoolkit.bitstream.encodings import ENCODINGS, EncodingSpec
+from captoolkit.bitstream.riff import PCM_CODECS
 from captoolkit.cli.app import COMMANDS, app
 from captoolkit.emulator.fault_injection import MEANINGS
 from captoolkit.model import Action, Target, Via
@@ -175,7 +176,9 @@ def inputs() -> Iterator[str]:
     """Yield the table of containers, with the action that `prepare` takes for each codec."""
     target = next(targets())
     head = ("container", "files", "passes through", "frames moved", "encoded")
-    yield from table(*head, body=(input_cells(row, target) for row in CONTAINERS.values()))
+    yield from table(
+        *head, body=(input_cells(row, target) for row in CONTAINERS.values() if row.codecs)
+    )
 
 
 def input_cells(row: Container, target: Target) -> list[str]:
@@ -193,6 +196,8 @@ def action_of(row: Container, codec: str, target: Target) -> Action:
         return Action.PASS_THROUGH
     frames = container_of_frames(codec)
     moves = frames is not None and codec in target.accepts.get(frames.name, ())
+    if row.holds_samples and codec in PCM_CODECS.values():  # behind the header of a WAV
+        moves = codec in target.accepts.get("wav", ())
     return Action.REMUX if moves else Action.ENCODE
 
 

@@ -159,7 +159,7 @@ def plan_recording(recording: Recording, request: PlanRequest) -> Plan:
         mix=mix,
         framing=stream.framing if isinstance(stream, elementary.ElementaryStream) else None,
         unframed=stream if isinstance(stream, str) else "",
-        pcm=samples_by_place.layout_of(Path(info.path)),
+        pcm=samples_by_place.layout_of(Path(info.path), options.raw),
         skipped=skipped,
     )
     planned = transport.best(lambda via: make(via=via), request.vias)

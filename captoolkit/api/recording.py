@@ -10,8 +10,9 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
-from captoolkit.errors import InputError
-from captoolkit.media import probe_file
+from captoolkit.bitstream import containers
+from captoolkit.errors import CaptoolkitError, InputError
+from captoolkit.media import packets, probe_file, samples_by_place
 from captoolkit.media.source import OpenSource, is_web_url, open_source
 from captoolkit.model import MediaInfo, Plan, Track
 from captoolkit.support.cancel import Closing
@@ -40,6 +41,13 @@ class Recording(Closing):
         """Remove the temporary file, if there is one; may be called twice."""
         self.source.close()
 
+    def __exit__(self, *error: object) -> None:
+        """Close the recording; an error that leaves names the source as the caller does."""
+        for part in error:
+            if isinstance(part, CaptoolkitError):
+                self.source.name_in(part)
+        self.close()
+
     def named(self, plan: Plan) -> Plan:
         """Return the plan with the caller's name of the source instead of a temporary path."""
         return dataclasses.replace(plan, info=dataclasses.replace(plan.info, path=self.source.name))
@@ -56,7 +64,11 @@ def open_recording(source: Source, options: ParsedOptions) -> Recording:
     """
     opened = open_file(source)
     try:
-        info = probe_file.probe(opened.path)
+        info = probe_opened(opened, options.raw)
+        opened.add_ending(ending_of(opened.name, info, info.default_track))
+        info = dataclasses.replace(
+            info, path=str(opened.path) if opened.is_temporary else info.path
+        )
         track = probe_file.choose_track(info, options.track)
         if track.duration_s > options.max_duration_s:
             raise InputError(
@@ -65,10 +77,32 @@ def open_recording(source: Source, options: ParsedOptions) -> Recording:
                 fix="raise the limit (--max-duration) if that is what it is",
                 path=opened.path,
             )
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, CaptoolkitError):
+            opened.name_in(error)
         opened.close()
         raise
     return Recording(opened, info, track)
+
+
+def probe_opened(opened: OpenSource, raw: str | None) -> MediaInfo:
+    """Return the content of an open source, whose samples `raw` describes if it has no header."""
+    if raw is not None:
+        return samples_by_place.raw_info(opened.path, raw)
+    return probe_file.probe(opened.path)
+
+
+def ending_of(name: str, info: MediaInfo, track: Track) -> str:
+    """Return the ending for a temporary file: that of the source's name, else the container's.
+
+    Only endings of media are taken from a name, and not `.php`, for example.
+    """
+    own = name.rpartition("/")[2].rpartition(".")[2].lower()
+    if containers.is_media_suffix(own):
+        return own
+    is_moving = any(not picture.is_cover for picture in info.pictures)
+    container = containers.of(packets.container_of(info))
+    return container.suffix_of(track.codec, is_moving=is_moving)
 
 
 def open_file(source: Source) -> OpenSource:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from captoolkit.api.recording import Recording, open_recording
+from captoolkit.api.recording import Recording, ending_of, open_recording
 from captoolkit.bitstream import containers, lossless
 from captoolkit.errors import InputError
 from captoolkit.events import OnEvent, ignore
@@ -114,7 +114,7 @@ def _plan_pieces(
         track_is_chosen=options.track is not None,
     )
     if plan.action is Action.PASS_THROUGH and str(opened.path) != opened.name:
-        plan = replace(plan, suffix=_ending(opened.name, info, track))
+        plan = replace(plan, suffix=ending_of(opened.name, info, track))
     if plan.action is not Action.PASS_THROUGH:
         plan = replace(plan, info=replace(info, warnings=(*info.warnings, *own_tags.notes)))
     return recording.named(plan)
@@ -124,19 +124,6 @@ def _chapters(own_tags: tags.RecordingTags, info: MediaInfo) -> tuple[Chapter, .
     if not own_tags.chapters:
         raise InputError("it has no chapters", fix="split it without --at chapters", path=info.path)
     return own_tags.chapters
-
-
-def _ending(name: str, info: MediaInfo, track: Track) -> str:
-    """The ending for a temporary file: that of the source's name, else that of the container.
-
-    Only endings of media are taken from a name, and not `.php`, for example.
-    """
-    own = name.rpartition("/")[2].rpartition(".")[2].lower()
-    if containers.is_media_suffix(own):
-        return own
-    is_moving = any(not picture.is_cover for picture in info.pictures)
-    container = containers.of(packets.container_of(info))
-    return container.suffix_of(track.codec, is_moving=is_moving)
 
 
 def _why_not_copied(track: Track) -> str:

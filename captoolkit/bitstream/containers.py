@@ -24,6 +24,9 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from captoolkit.bitstream.pcm_layout import RAW_FORMATS
+
+RAW = "raw"  # samples without a header, which only the caller can describe
 MATROSKA = "matroska"  # holds the packets of every codec
 MOV_TEXT = "mov_text"  # ffmpeg's codec of the subtitles in the MP4 family
 # First bytes of media that `Container.magics` does not list, or lists for more kinds than media.
@@ -255,6 +258,15 @@ _ROWS = (
         byte_order="be",
         read_by_libsndfile=True,
         in_libsndfile=True,
+    ),
+    Container(
+        name=RAW,
+        title="raw PCM",
+        suffixes=("pcm",),
+        sound_alone=("wav", frozenset(f"pcm_{name}" for name in RAW_FORMATS)),
+        states_duration=False,
+        counts_frames=True,
+        holds_samples=True,
     ),
     Container(
         name="flac",

@@ -68,6 +68,8 @@ PCM_SAMPLES = {
     "s8": ("int16", 8),
     "u8": ("int16", 8),
 }
+# By the order of bytes in a container: the codec of its samples of 8 bits.
+EIGHT_BITS = {"le": "pcm_u8", "be": "pcm_s8"}
 
 
 def is_lossless(codec: str) -> bool:
@@ -114,8 +116,11 @@ def keeping_samples(track: Track, container: str, *, sample_type: str, depth_bit
     home = containers.container_of_packets(container, codec).name
     if pcm is not None:
         sample_type, depth_bits = pcm
-        if codec.endswith(("le", "be")):
-            codec = codec[:-2] + (containers.of(home).byte_order or codec[-2:])
+        order = containers.of(home).byte_order
+        if order and codec.endswith(("le", "be")):
+            codec = codec[:-2] + order
+        elif order and codec in EIGHT_BITS.values():
+            codec = EIGHT_BITS[order]
     elif row is None or not row.is_written:
         codec = home = "flac"
         # FLAC holds whole numbers; rounding a lossy decoder's output to 24 bits is inaudible.

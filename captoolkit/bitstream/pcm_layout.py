@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from captoolkit.bitstream import channel_layouts
 from captoolkit.bitstream.riff import EXTENSIBLE, PLAIN_GUID_TAIL
-from captoolkit.errors import NotMediaError
+from captoolkit.errors import NotMediaError, UsageError
 
 PCM, FLOAT, ALAW, MULAW = 1, 3, 6, 7  # format tags of a WAV
 W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the GUIDs that name W64's chunks
@@ -43,6 +44,12 @@ CAF_FLOAT, CAF_LITTLE = 1, 2  # flags
 SAMPLE_BYTES = {
     "u8": 1, "s8": 1, "alaw": 1, "mulaw": 1, "s16": 2, "s24": 3, "s32": 4, "f32": 4, "f64": 8
 }  # fmt: skip
+# Formats of samples without a header, by ffmpeg's names.
+RAW_FORMATS = tuple(
+    f"{name}{order}"
+    for name, size in SAMPLE_BYTES.items()
+    for order in (("",) if size == 1 else ("le", "be"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,22 @@ class PcmLayout:
     unread_bytes: int = 0
     has_tail: bool = False
     has_true_sizes: bool = True
+
+    @classmethod
+    def of_raw(cls, text: str, file_bytes: int) -> PcmLayout:
+        """Return the layout of a file without a header, as `parse_raw` reads it."""
+        codec, rate_hz, channels = parse_raw(text)
+        frame_bytes = sample_bytes(codec) * channels
+        size_bytes = file_bytes // frame_bytes * frame_bytes
+        return cls(
+            container="raw",
+            codec=codec,
+            rate_hz=rate_hz,
+            channels=channels,
+            start_bytes=0,
+            size_bytes=size_bytes,
+            stated_bytes=size_bytes,
+        )
 
     @property
     def frame_bytes(self) -> int:
@@ -102,6 +125,40 @@ class PcmLayout:
 def sample_bytes(codec: str) -> int:
     """Return the size of a sample of a PCM codec."""
     return SAMPLE_BYTES[codec.removeprefix("pcm_").removesuffix("le").removesuffix("be")]
+
+
+def parse_raw(text: str) -> tuple[str, int, int]:
+    """Return codec, sample rate and channels of samples without a header.
+
+    Args:
+        text: `FORMAT:RATE:CHANNELS`; a format is one of `RAW_FORMATS`.
+
+    Raises:
+        UsageError: it is not of that form.
+
+    ```python
+    >>> parse_raw("s16le:16000:1")
+    ('pcm_s16le', 16000, 1)
+
+    ```
+    """
+    parts = text.split(":")
+    name, numbers = parts[0].lower(), parts[1:]
+    if len(numbers) != 2 or not all(one.isascii() and one.isdecimal() for one in numbers):
+        raise UsageError(
+            f"raw={text} does not describe samples", fix="write FORMAT:RATE:CHANNELS: s16le:16000:1"
+        )
+    if name not in RAW_FORMATS:
+        raise UsageError(
+            f"raw={text}: there is no format {name}", fix=f"take one of {', '.join(RAW_FORMATS)}"
+        )
+    rate_hz, channels = map(int, numbers)
+    fault = channel_layouts.excess(rate_hz=rate_hz, channels=channels)
+    if fault or not rate_hz or not channels:
+        raise UsageError(
+            f"raw={text} {fault or 'has no samples'}", fix="check the rate and the channels"
+        )
+    return f"pcm_{name}", rate_hz, channels
 
 
 def read_layout(stream: BinaryIO) -> PcmLayout | None:

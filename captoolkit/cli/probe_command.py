@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 @shared.inputs
 @shared.target
 @shared.via
+@shared.raw
 @shared.as_json
 @shared.debug
-def command(inputs: list[Input], target: str, via: str, as_json: bool, debug: bool) -> int:
+def command(
+    inputs: list[Input], target: str, via: str, raw: str | None, as_json: bool, debug: bool
+) -> int:
     """Show container, tracks, codec, sample rate, channels and exact duration of each FILE.
 
     Also shows the limits of the target that FILE exceeds. Nothing is written.
@@ -34,7 +37,7 @@ def command(inputs: list[Input], target: str, via: str, as_json: bool, debug: bo
     row, documents = catalogue.target(target), []
 
     def show(item: Input) -> None:
-        info = probe(item.source())
+        info = probe(item.source(), raw=raw)
         reasons = misfits(info, info.default_track, row, Via(via))
         if as_json:
             documents.append(_document(info, row, via, reasons))

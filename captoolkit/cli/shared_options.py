@@ -31,6 +31,7 @@ from captoolkit.planning.options import (
     FormatName,
     QualityName,
     ViaName,
+    checked_raw,
 )
 from captoolkit.services.catalogue import DEFAULT_TARGET
 from captoolkit.services.regions import DEFAULT_REGION, REGIONS
@@ -307,6 +308,12 @@ max_duration = click.option(
     metavar="LENGTH",
     help="Refuse a FILE that is longer.",
 )
+raw = click.option(
+    "--raw",
+    callback=parsed_by(checked_raw),
+    metavar="FORMAT:RATE:CHANNELS",
+    help="FILE has no header and holds samples of this kind, such as s16le:16000:1.",
+)
 shape = group(
     click.option(
         "--format",
@@ -378,6 +385,7 @@ shape = group(
     lengths,
     track,
     max_duration,
+    raw,
 )
 
 # ---------------------------------------------------------------------- captioners, models, costs

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 )
 @shared.track
 @shared.max_duration
+@shared.raw
 @shared.jobs
 @shared.name
 @shared.stdin_stem

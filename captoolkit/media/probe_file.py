@@ -18,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from captoolkit.bitstream import channel_layouts, containers, riff
+from captoolkit.bitstream.pcm_layout import RAW_FORMATS
 from captoolkit.errors import InputError, NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.media import durations, ffmpeg, samples_by_place, sndfile
 from captoolkit.media.player_clock import TOLERANCE_S, is_fragmented
@@ -33,6 +34,9 @@ MAX_TRACKS = 64
 PROMISES_TOO_MUCH = "Its header promises more sound than it holds, and is not passed on."
 CHANGES = "Its sample rate or channels change on the way, which some readers do not follow."
 
+CHECK_FILE = "check that it is sound or video, and complete"
+STATE_RAW = "if it holds samples without a header, describe them: --raw s16le:16000:1"
+
 _PROMISE = re.compile(
     r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)(?:, start: (-?[\d.]+))?", re.MULTILINE
 )
@@ -47,6 +51,12 @@ _STREAM = re.compile(
 # Streams of a group are indented by two more; a tag could only pretend to be in a group.
 _GROUP = re.compile(r"^  Stream group #[^\n]*\n((?:    [^\n]*(?:\n|\Z))*)", re.MULTILINE)
 _COVER = "(attached pic)"
+UNKNOWN_CODEC = "none"  # ffmpeg's name of a codec that it does not know
+# By ffmpeg's name, and by the tag in the MP4 family that an older ffmpeg prints.
+UNREAD_CODECS = dict.fromkeys(
+    ("apple_apac", "apac"), "APAC (Apple Positional Audio Codec, the spatial sound of an iPhone)"
+)
+RAW_SUFFIXES = frozenset({".pcm", ".raw", ".s16", ".sw", *(f".{name}" for name in RAW_FORMATS)})
 _TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)")
 _START = re.compile(r", start (-?[\d.]+)")
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
@@ -118,7 +128,7 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
     if pcm is not None:
         first = next((one for one in streams if one["kind"] == "Audio"), None)
         codec, rest = (first["codec"], first["rest"]) if first else ("", "")
-        codec = codec.removeprefix("none")  # ffmpeg knows no such codec
+        codec = codec.removeprefix(UNKNOWN_CODEC)
         if pcm.is_misread_as(codec):
             shape = _RATE.search(rest)
             channel_layout = shape[2] if shape else ""
@@ -333,7 +343,7 @@ def _container(text: str, file: Path) -> str:
         reason = _failure_reason(text)
         raise NotMediaError(
             f"not a media file that can be read ({reason})",
-            fix="check that it is sound or video, and complete",
+            fix=STATE_RAW if file.suffix.lower() in RAW_SUFFIXES else CHECK_FILE,
             path=file,
         )
     brand = _BRAND.search(text)
@@ -386,6 +396,16 @@ def _track(
     rate_hz, layout = (int(shape[1]), shape[2]) if shape else (0, "")
     channels = channel_layouts.channels(layout)
     excess = channel_layouts.excess(rate_hz=rate_hz, channels=channels)
+    tag = _TAG.search(match["rest"])
+    unread = UNREAD_CODECS.get(match["codec"])
+    if match["codec"] == UNKNOWN_CODEC:
+        unread = UNREAD_CODECS.get(tag[1], f"of the kind {tag[1]}") if tag else "of no known kind"
+    if unread:
+        raise NoAudioError(
+            f"sound track {number} is {unread}, which ffmpeg cannot decode",
+            fix="export the recording with AAC sound first",
+            path=file,
+        )
     if excess or not rate_hz or not channels:
         raise NoAudioError(
             f"sound track {number} ({match['codec']}) {excess or 'cannot be decoded'}",

@@ -10,24 +10,50 @@ from pathlib import Path
 
 from captoolkit.bitstream import channel_layouts
 from captoolkit.bitstream.pcm_layout import PcmLayout, read_layout
-from captoolkit.errors import NoAudioError, NotMediaError
+from captoolkit.errors import NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.model import MediaInfo, Track
 
 LAYOUTS = {1: "mono", 2: "stereo"}
 SIZES_ARE_WRONG = "The sizes in its header are not those of the file."
 
 
-def layout_of(file: Path) -> PcmLayout | None:
+def layout_of(file: Path, raw: str | None = None) -> PcmLayout | None:
     """Return the place of a file's samples; None for any other file.
+
+    Args:
+        file: the file.
+        raw: the samples of a file without a header, as `pcm_layout.parse_raw` reads them.
 
     Raises:
         NotMediaError: the header contradicts itself.
     """
+    if raw is not None:
+        return PcmLayout.of_raw(raw, file.stat().st_size)
     with file.open("rb") as stream:
         try:
             return read_layout(stream)
         except NotMediaError as error:
             raise NotMediaError(error.problem, fix=error.fix, path=file) from None
+
+
+def raw_info(file: Path, raw: str) -> MediaInfo:
+    """Return the content of a file of samples without a header.
+
+    Args:
+        file: the file.
+        raw: the samples, as `pcm_layout.parse_raw` reads them.
+
+    Raises:
+        SourceNotFoundError: the file cannot be read.
+        NoAudioError: it holds no sample.
+    """
+    try:
+        size_bytes = file.stat().st_size
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"it cannot be read ({error.strerror})", fix="check the name", path=file
+        ) from error
+    return info_by_place(file, PcmLayout.of_raw(raw, size_bytes), size_bytes=size_bytes)
 
 
 def misreadings(layout: PcmLayout | None) -> list[str]:

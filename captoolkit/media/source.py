@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from captoolkit.bitstream.channel_layouts import MAX_CHANNELS, MAX_RATE_HZ
-from captoolkit.errors import InputError, UsageError
+from captoolkit.errors import CaptoolkitError, InputError, UsageError
 from captoolkit.support import files
 
 if TYPE_CHECKING:
@@ -123,6 +123,27 @@ class OpenSource:
     def stem(self) -> str:
         """The beginning of the names of all files made from the source."""
         return stem_of(self.name)
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the file is a temporary one, whose path the caller does not know."""
+        return self._folder is not None
+
+    def add_ending(self, ending: str) -> None:
+        """Give a temporary file an ending (without the dot), as recordings have it."""
+        if self._folder is not None:
+            self.path = self.path.rename(self._folder / f"{NAMELESS}.{ending}")
+
+    def name_in(self, error: CaptoolkitError) -> None:
+        """Replace the path of a temporary file in an error by the caller's name of the source."""
+        if self._folder is None:
+            return
+        for path in (str(self.path), str(self._folder / NAMELESS)):
+            error.problem = error.problem.replace(path, self.name)
+            error.fix = error.fix.replace(path, self.name)
+        error.args = (error.problem,)
+        if error.path is not None and error.path.startswith(str(self._folder)):
+            error.path = self.name
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy in another process may read the file, and does not own it."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captoolkit.bitstream import riff
+from captoolkit.bitstream.containers import RAW
 from captoolkit.bitstream.pcm_layout import PcmLayout
 from captoolkit.errors import InputError, LimitError
 from captoolkit.media import encode, samples_by_place, sndfile
@@ -46,7 +47,7 @@ class HeaderCorrection:
     def _layout(self) -> PcmLayout:
         source, track = self._job.source, self._job.plan.track
         try:
-            layout = samples_by_place.layout_of(source)
+            layout = samples_by_place.layout_of(source, self._raw())
         except OSError as error:
             raise unreadable(source, error) from error
         if layout is None or (layout.codec, layout.frames) != (track.codec, track.duration_samples):
@@ -56,6 +57,13 @@ class HeaderCorrection:
                 path=source,
             )
         return layout
+
+    def _raw(self) -> str | None:
+        """The samples of a source without a header, as its track was planned."""
+        track = self._job.plan.track
+        name = track.codec.removeprefix("pcm_")
+        is_raw = self._job.plan.info.container == RAW
+        return f"{name}:{track.sample_rate_hz}:{track.channels}" if is_raw else None
 
     def _write(self, layout: PcmLayout, path: Path) -> None:
         header = riff.plain_header(

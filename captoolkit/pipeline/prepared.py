@@ -324,6 +324,8 @@ class Prepared(Closing):
             self._is_making = True
             return next(work, None)
         except BaseException as error:
+            if isinstance(error, CaptoolkitError):
+                self._source.name_in(error)
             is_of_process = isinstance(error, CaptoolkitError | ValueError)
             if self._closed and is_of_process and error is not self._events.gate.error:
                 return None

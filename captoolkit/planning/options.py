@@ -15,6 +15,7 @@ from fractions import Fraction
 from numbers import Integral
 from typing import Literal, TypedDict, get_args
 
+from captoolkit.bitstream import pcm_layout
 from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import UsageError
 from captoolkit.model import LoudnessTarget, Target, Via
@@ -61,6 +62,7 @@ class SegmentOptions(TypedDict, total=False):
         track: the number of a sound track, from 1, or its language; None is the default track.
         max_duration: the greatest length of a recording, 48 hours if it is not given; a longer
             recording raises `InputError`.
+        raw: the samples of a file without a header, as `FORMAT:RATE:CHANNELS`: `s16le:16000:1`.
     """
 
     segment: Length | None
@@ -68,6 +70,7 @@ class SegmentOptions(TypedDict, total=False):
     parts: int | None
     track: int | str | None
     max_duration: Length
+    raw: str | None
 
 
 class PlanOptions(DeliveryOptions, SegmentOptions, total=False):
@@ -125,6 +128,7 @@ class ParsedOptions:
         max_segment_s: the greatest length of a segment.
         track: the number or the language of a sound track.
         max_duration_s: the greatest length of a recording.
+        raw: the samples of a file without a header, as `pcm_layout.parse_raw` reads them.
         gain: `auto`, `none`, or a number of dB.
         normalize: the loudness to bring the recording to.
         skip_silence_s: the least length of a silence that is left out.
@@ -141,6 +145,7 @@ class ParsedOptions:
     parts: int | None = None
     track: int | str | None = None
     max_duration_s: Fraction = MAX_DURATION_S
+    raw: str | None = None
     gain: str | float = gains.AUTO
     normalize: LoudnessTarget | None = None
     skip_silence_s: Fraction | None = None
@@ -213,6 +218,7 @@ def parse_plan_options(options: PlanOptions) -> ParsedOptions:
         parts=options.get("parts"),
         track=options.get("track"),
         max_duration_s=parse_duration(options.get("max_duration", MAX_DURATION_S)),
+        raw=None if options.get("raw") is None else checked_raw(str(options.get("raw"))),
         gain=gains.parse_gain(options.get("gain", gains.AUTO)),
         normalize=gains.parse_normalize(options.get("normalize")),
         skip_silence_s=_silence_s(options.get("skip_silence")),
@@ -241,9 +247,20 @@ def parse_split_options(options: SplitOptions) -> ParsedOptions:
         parts=parts,
         track=options.get("track"),
         max_duration_s=parse_duration(options.get("max_duration", MAX_DURATION_S)),
+        raw=None if options.get("raw") is None else checked_raw(str(options.get("raw"))),
     )
     check_options(parsed)
     return parsed
+
+
+def checked_raw(text: str) -> str:
+    """Return the description of samples without a header.
+
+    Raises:
+        UsageError: it is none.
+    """
+    pcm_layout.parse_raw(text)
+    return text
 
 
 def _optional_length(length: Length | None) -> Fraction | None:

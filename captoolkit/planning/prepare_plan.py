@@ -266,7 +266,8 @@ def _with_true_header(case: _Case) -> Plan | None:
     pcm, track = case.pcm, case.track
     if pcm is None or pcm.codec != track.codec:
         return None
-    if pcm.codec not in PCM_CODECS.values() or case.info.pictures:
+    # A plain header names no speakers, and services mix more than two channels each in its way.
+    if pcm.codec not in PCM_CODECS.values() or track.channels > 2 or case.info.pictures:
         return None
     size_bytes = PLAIN_HEADER_BYTES + pcm.size_bytes + pcm.size_bytes % 2
     if pcm.frames != track.duration_samples or size_bytes > MAX_RIFF_BYTES:

@@ -85,6 +85,8 @@ def test_each_container_has_a_demuxer_behind_the_fence() -> None:
     """Ffmpeg may open every container that has a row."""
     allowed = set(DEMUXERS.split(","))
     for row in CONTAINERS.values():
+        if row.name == containers.RAW:  # its demuxers read samples alone, and open nothing else
+            continue
         names = row.demuxers or ((containers.MP4_DEMUXER,) if row.brands else (row.name,))
         assert allowed.issuperset(names), row.name
 

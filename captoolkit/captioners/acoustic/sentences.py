@@ -254,6 +254,8 @@ def _tonality(measured: Measurements) -> str:
     if measured.character is None:
         if measured.loudness is None:
             return ""
+        if measured.has_sparse_events and measured.loudest_db >= SOUNDING_DB:
+            return "The events are too short to say what they are like."
         return f"Too little reaches {whole(SOUNDING_DB)} dBFS to say what it is like."
     subject = "The events are" if measured.has_sparse_events else "The sound is"
     return f"{subject} {_tonal_or_not(measured.character)}."
