@@ -57,18 +57,20 @@ def test_jobs_are_shared_out(inputs: int, jobs: int, shares: list[int]) -> None:
 
 def test_results_come_as_they_end() -> None:
     """The second input finishes before the first, and comes first."""
-    second_is_done = threading.Event()
+    second_has_come = threading.Event()
 
     def work(index: int, share: int, on_event: OnEvent) -> str:
         if index == 0:
-            assert second_is_done.wait(TIMEOUT_S)
-        else:
-            second_is_done.set()
+            assert second_has_come.wait(TIMEOUT_S)
         return f"{index} of {share}"
 
     with pool_of(work, 2, jobs=2) as pool:
-        results = [(index, get()) for index, get in pool.results()]
-    assert results == [(1, "1 of 2"), (0, "0 of 1")]
+        results = pool.results()
+        second, get_second = next(results)
+        second_has_come.set()
+        first, get_first = next(results)
+        assert (second, get_second()) == (1, "1 of 2")
+        assert (first, get_first()) == (0, "0 of 1")
 
 
 def test_a_failing_input_does_not_affect_the_others() -> None:
