@@ -69,6 +69,15 @@ def test_a_night_above_the_threshold_of_silence_tells_of_its_events() -> None:
     assert "Between the events, the sound is noise-like" in text
 
 
+@pytest.mark.parametrize("length_s", [0.02, 0.05, 0.1, 0.15])
+def test_a_short_loud_event_is_not_called_faint(length_s: float) -> None:
+    """A knock above a quiet background is short, and never too faint to describe."""
+    sound = noise(30.0, level_db=-45.0)
+    knock = tone(length_s, rate_hz=RATE, frequency_hz=1000.0, amplitude=0.45)
+    sound[12 * RATE : 12 * RATE + len(knock), :1] += knock
+    assert "Too little reaches" not in caption_of(sound)
+
+
 def test_a_single_event_has_its_place() -> None:
     """One event is in the singular, with its start and end."""
     sound = night(hush_db=-48.0)[: 120 * RATE]
