@@ -94,6 +94,8 @@ def _plain(part: str) -> str:
     """A name that names no parent folder, fits into every file system, and differs if cut off."""
     name = _UNFIT.sub("_", part)
     name = "_" if name in ("", ".", "..") else name
+    if len(name) <= MAX_STEM_BYTES // 4:
+        return name
     data = name.encode("utf-8", "surrogateescape")
     if len(data) <= MAX_STEM_BYTES:
         return name

@@ -232,25 +232,28 @@ class DigestTable:
     def get(self, text: str) -> bytes | None:
         """Return the value of a text, None if it has none."""
         key = _digest(text)
-        bucket, at = self._bucket(key), -1
-        while (at := bucket.find(key, at + 1)) >= 0:
-            if at % self._record_bytes == 0:
-                return bytes(bucket[at + KEY_BYTES : at + self._record_bytes])
-        return None
+        return self._find(self._bucket(key), key)
 
     def add(self, text: str, value: bytes) -> bool:
         """Set the value of a text that has none; return False if it has one, which stays."""
-        if self.get(text) is not None:
-            return False
         key = _digest(text)
         bucket = self._bucket(key)
-        bucket += key
-        bucket += value
+        if self._find(bucket, key) is not None:
+            return False
+        bucket += key + value
         self._count += 1
         return True
 
+    def _find(self, bucket: bytearray, key: bytes) -> bytes | None:
+        at = bucket.find(key)
+        while at >= 0:
+            if at % self._record_bytes == 0:
+                return bytes(bucket[at + KEY_BYTES : at + self._record_bytes])
+            at = bucket.find(key, at + 1)
+        return None
+
     def _bucket(self, key: bytes) -> bytearray:
-        return self._buckets[int.from_bytes(key[:2], "big") % BUCKETS]
+        return self._buckets[(key[0] << 8 | key[1]) % BUCKETS]
 
 
 def _digest(text: str) -> bytes:
