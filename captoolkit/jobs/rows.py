@@ -263,9 +263,9 @@ def _digest(text: str) -> bytes:
 class RowState(StrEnum):
     """What the rows of a job say about an input."""
 
-    NEW = "new"  # there is no row
+    NEW = "new"  # there is no row, or that of a failure of another version of the input
     FINISHED = "finished"
-    CHANGED = "changed"  # there is a row of another version of the input
+    CHANGED = "changed"  # there are results of another version of the input
     FAILED = "failed"
     QUARANTINED = "quarantined"
     HOLES = "holes"
@@ -291,11 +291,12 @@ class RowIndex:
     def state_of(self, recording: Input) -> RowState:
         """Return what the rows say about an input."""
         value = self._table.get(recording.id)
-        if value is None:
+        if value is None or recording.error is not None:
             return RowState.NEW
-        if value[1:] != _version(recording):
-            return RowState.CHANGED
         status = _STATUSES[value[0]]
+        if value[1:] != _version(recording):  # a damaged recording may have been repaired
+            has_results = status in FINISHED or status is RowStatus.HOLES
+            return RowState.CHANGED if has_results else RowState.NEW
         return RowState.FINISHED if status in FINISHED else RowState(status.value)
 
 

@@ -100,6 +100,7 @@ def test_the_last_row_of_a_recording_counts(store: Store) -> None:
         (input_of("done"), RowState.FINISHED),
         (input_of("done", "etag:2"), RowState.CHANGED),
         (input_of("failed"), RowState.FAILED),
+        (input_of("failed", "etag:2"), RowState.NEW),
         (input_of("holes"), RowState.HOLES),
         (input_of("other"), RowState.NEW),
         (
