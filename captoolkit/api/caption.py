@@ -24,8 +24,11 @@ from captoolkit.dispatch.preparers import PreparerPool
 from captoolkit.dispatch.run import AskingRun
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
+from captoolkit.model import Via
 from captoolkit.pipeline.prepared import Prepared
+from captoolkit.planning.options import option_values, parse_plan_options
 from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
+from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
@@ -154,6 +157,7 @@ def captions(
     with contextlib.ExitStack() as opened:
         run = opened.enter_context(open_run(captioner, on_event=on_event, **options))
         request = read_request(source, options, target=run.service.target, ways=run.ways)
+        run.made_by = _provenance(run, options)
         prepared = open_prepared(source, request, jobs=jobs, on_event=run.gate)
         opened.callback(prepared.close)
         run.refuse_small_budget(prepared.plan)
@@ -168,6 +172,8 @@ def caption_many(
     captioner: str | Captioner = DEFAULT_CAPTIONER,
     jobs: int | None = None,
     on_event: OnEvent = ignore,
+    existing: Iterable[str | os.PathLike[str] | None] = (),
+    overwrite: bool = False,
     **options: Unpack[CaptionOptions],
 ) -> CaptionRun:
     """Return the timelines of many recordings one after another, each when it is finished.
@@ -185,6 +191,9 @@ def caption_many(
                 print(result.source, result.error)
     ```
 
+    A later run keeps the timelines that an earlier one has finished: `existing` names their JSON
+    files. A timeline with failed segments is not finished; its recording is captioned again.
+
     Args:
         sources: the recordings, each as for `plan`; an iterator is advanced as they are needed, on
             another thread. A source that fails does not affect the others.
@@ -192,6 +201,11 @@ def caption_many(
         jobs: how many recordings, and stretches of them, are prepared in parallel; None is one for
             each core.
         on_event: as for `caption`; it receives the events of all recordings, one at a time.
+        existing: for each source the JSON timeline of an earlier run, which need not exist; None
+            for a source without one. If the same options made it from the same source and no
+            segment failed, the result is this timeline, and the source is neither prepared nor
+            sent. A timeline that was made otherwise is the error `OutputExistsError` of its source.
+        overwrite: caption a source again if its existing timeline was made otherwise.
         **options: `CaptionOptions`.
 
     Returns:
@@ -214,10 +228,38 @@ def caption_many(
     with contextlib.ExitStack() as opened:
         run = opened.enter_context(open_run(captioner, on_event=on_event, **options))
         read_request(ANY_URL, options, target=run.service.target, ways=run.ways)
+        run.made_by = _provenance(run, options)
         open_source = functools.partial(_open_source, options, run)
-        preparers = PreparerPool(run, sources, open_source=open_source, jobs=jobs)
+        preparers = PreparerPool(
+            run,
+            sources,
+            open_source=open_source,
+            jobs=jobs,
+            existing=existing,
+            is_redo=overwrite,
+        )
         opened.pop_all()  # closing the result closes the run
         return CaptionRun(run, preparers)
+
+
+def _provenance(run: AskingRun, options: CaptionOptions) -> Provenance:
+    """Return how this run makes timelines: the options that decide them, and the captioner."""
+    info, region = run.service.info, run.service.region
+    values = option_values(parse_plan_options(options))
+    values |= {
+        "target": run.service.target.name,
+        "via": str(options.get("via", Via.BASE64)),
+        "captioner": info.name,
+        "model": info.model,
+    }
+    others = {
+        "base_url": info.base_url,
+        "region": region,
+        "prompt": options.get("prompt"),
+        "system": options.get("system"),
+    }
+    values |= {name: value for name, value in others.items() if value is not None}
+    return Provenance(verb="caption", options=values)
 
 
 def _open_source(options: CaptionOptions, run: AskingRun, source: Source, jobs: int) -> Prepared:

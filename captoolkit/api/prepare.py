@@ -10,7 +10,6 @@ from captoolkit.api.plan import PlanRequest, plan_recording, read_request
 from captoolkit.api.recording import open_recording
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Via
-from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning.options import (
     DeliveryOptions,
@@ -21,6 +20,7 @@ from captoolkit.planning.options import (
 )
 from captoolkit.services import catalogue
 from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
+from captoolkit.support.provenance import Provenance
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source

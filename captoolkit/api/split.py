@@ -19,7 +19,6 @@ from captoolkit.events import OnEvent, ignore
 from captoolkit.media import elementary, packets, tags
 from captoolkit.media.probe_file import sample_format
 from captoolkit.model import Action, MediaInfo, Plan, Track
-from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning import frame_plan, split_plan
 from captoolkit.planning.options import (
@@ -32,6 +31,7 @@ from captoolkit.planning.options import (
 from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
 from captoolkit.support import files
 from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
+from captoolkit.support.provenance import Provenance
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source

@@ -21,8 +21,8 @@ from captoolkit.errors import CaptoolkitError
 if TYPE_CHECKING:
     from captoolkit.jobs.inputs import Input
     from captoolkit.jobs.save_work import SavedFiles
-    from captoolkit.pipeline.manifest import Provenance
     from captoolkit.pipeline.prepared import Prepared
+    from captoolkit.support.provenance import Provenance
 
 
 def save_each(

@@ -8,6 +8,7 @@ recordings with a caption keep their timelines, and the iteration raises the err
 from __future__ import annotations
 
 import contextlib
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -35,10 +36,12 @@ class CaptionResult:
         path: the name of the source in events; empty if it could not be opened.
         timeline: the captions; None if there is an `error`.
         error: why there is no timeline; None if there is one. A timeline may have holes.
+        is_kept: whether the timeline is the existing one of an earlier run.
         asked: the number of segments sent to the captioner in this run.
         recalled: the number of answers from the ledger.
         usage: the usage of this run's requests; the timeline has the usage of all answers.
         cost: the cost of this run's requests; None if the price or the usage is unknown.
+        seconds: the time from the opening of the source to the result.
     """
 
     index: int
@@ -50,6 +53,8 @@ class CaptionResult:
     recalled: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Cost | None = None
+    is_kept: bool = False
+    seconds: float = 0.0
 
 
 class CaptionRun(Closing):
@@ -71,7 +76,7 @@ class CaptionRun(Closing):
         self.may_cost = run.may_cost
         self._run = run
         self._preparers = preparers
-        self._plans: tuple[Plan | CaptoolkitError, ...] | None = None
+        self._plans: tuple[Plan | CaptoolkitError | None, ...] | None = None
         self._has_begun = False
         self._is_complete = False
         self._over = ""  # why there are no more results, unless all are there
@@ -125,11 +130,11 @@ class CaptionRun(Closing):
         """The cost of this run's requests so far, None if the price or the usage is unknown."""
         return self._run.cost
 
-    def plans(self) -> tuple[Plan | CaptoolkitError, ...]:
+    def plans(self) -> tuple[Plan | CaptoolkitError | None, ...]:
         """Open all sources and return the plan of each, or the error that it will have as a result.
 
-        No segment is made and nothing is sent. All sources stay open, so this takes an iterable
-        that ends, and memory for each plan.
+        A source with a kept timeline has None. No segment is made and nothing is sent. All sources
+        stay open, so this takes an iterable that ends, and memory for each plan.
 
         Raises:
             UsageError: the first result was requested before; or the run was cancelled.
@@ -190,12 +195,22 @@ class CaptionRun(Closing):
     def _result_of(self, recording: RunRecording) -> CaptionResult | None:
         """Return the result; None if only the error of the whole run prevented a caption."""
         prepared, entries, error = recording.prepared, recording.entries, recording.error
+        seconds = time.monotonic() - recording.begun_s
+        if recording.kept is not None:
+            return CaptionResult(
+                index=recording.index,
+                source=recording.source,
+                path=recording.kept.source.path,
+                timeline=recording.kept,
+                is_kept=True,
+                seconds=seconds,
+            )
         if recording.is_halted and not (entries and entries.has_caption):
             self._preparers.is_cut_short = True
             return None
         source, index = recording.source, recording.index
         if prepared is None or entries is None:
-            return CaptionResult(index=index, source=source, error=error)
+            return CaptionResult(index=index, source=source, error=error, seconds=seconds)
         timeline = None
         if error is None or prepared.segments:
             try:
@@ -216,11 +231,12 @@ class CaptionRun(Closing):
             recalled=entries.recalled,
             usage=entries.usage,
             cost=entries.cost,
+            seconds=seconds,
         )
 
 
-def _plan_of(recording: RunRecording) -> Plan | CaptoolkitError:
-    if recording.error is not None:
+def _plan_of(recording: RunRecording) -> Plan | CaptoolkitError | None:
+    if recording.error is not None or recording.kept is not None:
         return recording.error
     assert recording.prepared is not None
     return recording.prepared.plan

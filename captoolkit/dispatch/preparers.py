@@ -9,14 +9,18 @@ every request would meet no further recording is begun. The threads are daemons.
 from __future__ import annotations
 
 import functools
+import itertools
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captoolkit.dispatch.asker import Outcome
+from captoolkit.dispatch.earlier_timeline import find_finished
 from captoolkit.dispatch.run import (
     CLOSE_WAIT_S,
     LAST_ANSWERS_S,
@@ -24,13 +28,15 @@ from captoolkit.dispatch.run import (
     RecordingEntries,
     error_of_all,
 )
-from captoolkit.errors import CaptoolkitError
+from captoolkit.errors import CaptoolkitError, OutputExistsError
+from captoolkit.media.source import local_file
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.support.cancel import TICK_S, StoppedError
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
+    from captoolkit.timeline.value import Timeline
 
 Open = Callable[["Source", int], Prepared]  # opens and plans a source, with its share of the jobs
 
@@ -43,27 +49,58 @@ class RunRecording:
         source: the source, as the caller gave it.
         prepared: its preparation; None before it is open, and if it could not be opened.
         entries: its entries so far; None as long as `prepared` is.
+        kept: the finished timeline of an earlier run; None if there is none.
         error: the error that ended its preparation; None if there was none.
         is_halted: whether it met the error that every other request would meet.
     """
 
-    def __init__(self, index: int, source: Source) -> None:
+    def __init__(
+        self, index: int, source: Source, existing: str | os.PathLike[str] | None = None
+    ) -> None:
         self.index = index
         self.source = source
+        self.existing = None if existing is None else Path(existing)
+        self.begun_s = 0.0  # on `time.monotonic()`
+        self.kept: Timeline | None = None
         self.prepared: Prepared | None = None
         self.entries: RecordingEntries | None = None
         self.error: CaptoolkitError | None = None
         self.is_halted = False
         self.pending = 1  # segments without an entry, and the preparation itself
 
-    def open(self, open_source: Open, jobs: int, run: AskingRun) -> None:
-        """Open and plan the source; keep its error if that fails."""
+    def open(self, open_source: Open, jobs: int, run: AskingRun, *, is_redo: bool = False) -> None:
+        """Open and plan the source, unless its timeline is finished; keep the error of a failure.
+
+        Args:
+            open_source: opens the source.
+            jobs: the parallel jobs for this recording.
+            run: the run of asking.
+            is_redo: caption it again if its existing timeline was made otherwise.
+        """
+        self.begun_s = time.monotonic()
         try:
+            if self._keep(local_file(self.source), run, is_redo=is_redo):
+                return
             self.prepared = open_source(self.source, jobs)
+            if local_file(self.source) is None and self._keep(
+                self.prepared.file, run, is_redo=is_redo
+            ):
+                return
             self.entries = RecordingEntries(self.prepared, run)
             run.refuse_small_budget(self.prepared.plan)
         except CaptoolkitError as error:
             self.error = error
+
+    def _keep(self, file: Path | None, run: AskingRun, *, is_redo: bool) -> bool:
+        """Keep the timeline of an earlier run if it is the one that this run would make."""
+        if self.existing is None or run.made_by is None or file is None:
+            return False
+        try:
+            self.kept = find_finished(self.existing, run.made_by, file)
+        except OutputExistsError:
+            if not is_redo:
+                raise
+        return self.kept is not None
 
 
 class PreparerPool:
@@ -74,6 +111,8 @@ class PreparerPool:
         sources: taken one after another, in the threads.
         open_source: opens a source.
         jobs: the number of threads, and of parallel jobs over all recordings.
+        existing: for each source the timeline of an earlier run, None for a source without one.
+        is_redo: caption a source again if its existing timeline was made otherwise.
 
     Attributes:
         failure: the first exception that ends the run: of the caller's `on_event`, of the iterator
@@ -82,18 +121,29 @@ class PreparerPool:
     """
 
     def __init__(
-        self, run: AskingRun, sources: Iterable[Source], *, open_source: Open, jobs: int
+        self,
+        run: AskingRun,
+        sources: Iterable[Source],
+        *,
+        open_source: Open,
+        jobs: int,
+        existing: Iterable[str | os.PathLike[str] | None] = (),
+        is_redo: bool = False,
     ) -> None:
         self.failure: BaseException | None = None
         self.is_cut_short = False
         self._run = run
         self._open_source = open_source
+        self._is_redo = is_redo
         self._jobs = jobs
         self._count = len(sources) if isinstance(sources, Sized) else None
         self._threads_wanted = jobs if self._count is None else max(1, min(jobs, self._count))
         self._limit = run.limit + self._threads_wanted
         self._sources: Iterator[RunRecording] = (
-            RunRecording(index, source) for index, source in enumerate(sources)
+            RunRecording(index, source, path)
+            for index, (source, path) in enumerate(
+                zip(sources, itertools.chain(existing, itertools.repeat(None)), strict=False)
+            )
         )
         self._changed = threading.Condition()
         self._taking = threading.Lock()  # held while the caller's iterator runs
@@ -250,9 +300,10 @@ class PreparerPool:
     def _prepare(self, recording: RunRecording) -> None:
         """Open a recording, make its segments and submit them."""
         try:
-            if recording.prepared is None and recording.error is None:
+            if not recording.begun_s:
                 self._open_recording(recording)
-            if recording.error is None and recording.prepared is not None:
+            if recording.error is None and recording.kept is None:
+                assert recording.prepared is not None
                 self._submit_segments(recording, recording.prepared)
         except StoppedError:
             return
@@ -270,7 +321,8 @@ class PreparerPool:
         remaining = self._threads_wanted
         if self._count is not None:
             remaining = max(1, min(remaining, self._count - recording.index))
-        recording.open(self._open_source, max(1, self._jobs // remaining), self._run)
+        jobs = max(1, self._jobs // remaining)
+        recording.open(self._open_source, jobs, self._run, is_redo=self._is_redo)
         if self._closed and recording.prepared is not None:
             recording.prepared.close()
 

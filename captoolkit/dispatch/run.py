@@ -24,6 +24,7 @@ from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
+from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
 
@@ -54,6 +55,7 @@ class AskingRun(Closing):
         recalled: the number of answers from the ledger so far.
         usage: the usage of the requests so far.
         error: the first error that every other request would meet (an invalid key), None so far.
+        made_by: the verb and options that the timelines record; None records nothing.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class AskingRun(Closing):
         self.asked = self.recalled = 0
         self.usage = Usage()
         self.error: ServiceError | None = None
+        self.made_by: Provenance | None = None
         self._asker_of = asker_of
         self._budget = budget
         self._counting = threading.Lock()
@@ -205,6 +208,7 @@ class RecordingEntries:
         self._prepared = prepared
         self._service = run.service
         self._gate = run.gate
+        self._made_by = run.made_by
         self._entries: list[Entry] = []
         self._adding = threading.Lock()
 
@@ -248,4 +252,6 @@ class RecordingEntries:
             entries=self._entries,
             skipped=self._prepared.skipped,
             cost=cost_of(usage, self._service.price),
+            made_by=self._made_by,
+            modified_ns=self._prepared.modified_ns,
         )

@@ -15,9 +15,9 @@ from captoolkit.jobs.outcomes import Outcome, OutcomeStatus
 from captoolkit.jobs.output_names import OutputNames
 from captoolkit.media.source import is_web_url, public_url
 from captoolkit.pipeline import earlier_run, manifest
-from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.support import files
+from captoolkit.support.provenance import Provenance
 
 PICTURE_EXTENSION = ".svg"
 RASTER_EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".bmp", ".tif", ".tiff")

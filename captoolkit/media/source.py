@@ -193,6 +193,14 @@ def _write_temporary(write: Callable[[Path], None], name: str) -> OpenSource:
     return OpenSource(path, name=name, folder=folder)
 
 
+def local_file(source: Source) -> Path | None:
+    """Return the absolute path of a source that is an existing file; None for any other source."""
+    if not isinstance(source, str | os.PathLike) or is_web_url(os.fsdecode(source)):
+        return None
+    path = Path(files.absolute(os.fsdecode(source)))
+    return path if path.is_file() else None
+
+
 # ------------------------------------------------------------------------- URLs and names
 
 

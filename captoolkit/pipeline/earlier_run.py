@@ -14,10 +14,11 @@ from pathlib import Path
 from captoolkit.errors import OutputExistsError
 from captoolkit.model import Segment, Via
 from captoolkit.pipeline import manifest
-from captoolkit.pipeline.manifest import Provenance, SavedManifest
+from captoolkit.pipeline.manifest import SavedManifest
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.support import files
+from captoolkit.support.provenance import Provenance, source_difference
 
 FIX = "choose another name or folder, or pass -y (overwrite=True) to replace it"
 
@@ -49,7 +50,13 @@ def find_saved(
     else:
         reason = (
             saved.provenance.difference(provenance)
-            or _difference_of_source(saved, source)
+            or source_difference(
+                source,
+                path=saved.source.path,
+                sha256=saved.source.sha256,
+                size_bytes=saved.source.size_bytes,
+                modified_ns=saved.modified_ns,
+            )
             or _damage(out, names, saved.segments)
         )
     if reason:
@@ -68,20 +75,6 @@ def ready_segments(saved: SavedManifest, out: Path, *, via: Via) -> list[ReadySe
         )
         for segment in saved.segments
     ]
-
-
-def _difference_of_source(saved: SavedManifest, source: Path) -> str:
-    """Return how the source differs from that of the manifest; empty if it is the same."""
-    status = source.stat()
-    is_same_path = str(source) == saved.source.path
-    if status.st_size == saved.source.size_bytes and (
-        (is_same_path and status.st_mtime_ns == saved.modified_ns)
-        or files.sha256(source) == saved.source.sha256
-    ):
-        return ""
-    if is_same_path:
-        return "was made before its source changed"
-    return f"was made from {saved.source.path}"
 
 
 def _damage(out: Path, names: SegmentNames, segments: Sequence[Segment]) -> str:

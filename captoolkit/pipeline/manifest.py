@@ -16,40 +16,11 @@ from typing import Any
 from captoolkit.model import Encoding, Plan, Segment, SourceInfo, Span
 from captoolkit.support.exact_json import render as render_json
 from captoolkit.support.exact_json import seconds
+from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.json import source_fields
 from captoolkit.units import base64_length
 
 FORMAT = "captoolkit.manifest/1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """How files were made: the verb, and the options that decide the result.
-
-    Attributes:
-        options: the values that differ from the defaults, as JSON values, by their keywords.
-    """
-
-    verb: str
-    options: Mapping[str, str | int | float | bool]
-
-    def difference(self, other: Provenance) -> str:
-        """Return how these files differ from those that `other` would make; empty for alike."""
-        if self.verb != other.verb:
-            return f"was made by {self.verb}, not by {other.verb}"
-        mine, theirs = self.options, other.options
-        names = [
-            name for name in dict.fromkeys([*mine, *theirs]) if mine.get(name) != theirs.get(name)
-        ]
-        if not names:
-            return ""
-        return f"was made with {_values(names, mine)}, not with {_values(names, theirs)}"
-
-
-def _values(names: Sequence[str], options: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name}={options[name]}" if name in options else f"no {name}" for name in names
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +103,6 @@ def render(
     `modified_ns` is the time of the source's last change; None for a source that is no file.
     """
     gaps = [] if plan.encoding else [plan.track.on_file_clock(gap) for gap in plan.track.gaps]
-    made_by = provenance and {"verb": provenance.verb, "options": dict(provenance.options)}
     return render_json(
         {
             "format": FORMAT,
@@ -146,7 +116,7 @@ def render(
             "skipped": [_skipped(span, source, gaps) for span in skipped],
             "tokens": {"audio": plan.audio_tokens},
             "reasons": [*plan.reasons, *warnings],
-            "made_by": made_by,
+            "made_by": provenance and provenance.fields(),
         }
     )
 

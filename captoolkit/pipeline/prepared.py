@@ -31,7 +31,6 @@ from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.frame_copy import FrameCopy
 from captoolkit.pipeline.header_correction import HeaderCorrection
 from captoolkit.pipeline.job import Hashing, Job
-from captoolkit.pipeline.manifest import Provenance
 from captoolkit.pipeline.packet_copy import PacketCopy
 from captoolkit.pipeline.pass_through import PassThrough
 from captoolkit.pipeline.segment import Folder, ReadySegment
@@ -41,6 +40,7 @@ from captoolkit.pipeline.transcode import Transcode
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
+from captoolkit.support.provenance import Provenance
 
 FAILED_BEFORE = "this preparation has failed before"
 
@@ -58,6 +58,7 @@ class Prepared(Closing):
 
     Attributes:
         plan: the plan that is carried out, with its reasons.
+        modified_ns: when the source was last changed, if it is a file.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Prepared(Closing):
         self._events = PrepareEvents(plan, on_event)
         self._supervisor = Supervisor(jobs=jobs)
         self._provenance = provenance
-        self._modified_ns = source.modified_ns
+        self.modified_ns = source.modified_ns
         self._names = SegmentNames(before=f"{source.stem}.", manifest_stem=source.stem)
         self._folder: Folder | None = None
         self._work: Iterator[ReadySegment] | None = None
@@ -124,6 +125,11 @@ class Prepared(Closing):
                 return
             yield self._segments[number]
             number += 1
+
+    @property
+    def file(self) -> Path:
+        """The file that is read: the source, or its temporary copy."""
+        return self._source.path
 
     @property
     def is_kept(self) -> bool:
@@ -435,7 +441,7 @@ class Prepared(Closing):
             skipped=self.skipped,
             warnings=[*self._events.remarks, *self._events.warnings],
             provenance=self._provenance,
-            modified_ns=self._modified_ns,
+            modified_ns=self.modified_ns,
         )
         self._refuse_over()  # after `close` the hash may not be that of the whole source
         saving.commit(staged.path, out, names=self._names, segments=names, text=text, spare=spared)

@@ -5,8 +5,8 @@ six decimals, which identify one sample at any rate up to 768 kHz. Money keeps i
 stays readable UTF-8; characters that could harm a terminal, break a line in another reader, or not
 be encoded at all (control characters, U+2028, lone surrogates) are written `\uXXXX`. `parse`
 refuses a file with a missing, unknown or wrong field, and a number with more than `MOST_DIGITS`
-digits, written out or by its exponent. `parts`, `notes` and the `start_s` of a source are written
-only if there are any.
+digits, written out or by its exponent. `parts`, `notes`, `made_by` and the `start_s` of a source
+are written only if there are any; with `made_by`, the source has `modified_ns`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from captoolkit.model import (
     Usage,
 )
 from captoolkit.support import exact_json
+from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.editing import SourcePart
 from captoolkit.timeline.order import find_fault_and_place
 from captoolkit.timeline.value import Timeline
@@ -68,6 +69,9 @@ def render(timeline: Timeline) -> str:
         document["parts"] = [_part(part) for part in timeline.parts]
     if timeline.notes:
         document["notes"] = list(timeline.notes)
+    if timeline.made_by is not None:
+        document["source"] = source_fields(timeline.source) | {"modified_ns": timeline.modified_ns}
+        document["made_by"] = timeline.made_by.fields()
     return exact_json.render(document)
 
 
@@ -146,6 +150,15 @@ class _SourceShape(_Exact, frozen=True, kw_only=True):
     start_s: _Seconds = 0.0
 
 
+class _MainSourceShape(_SourceShape, frozen=True, kw_only=True):
+    modified_ns: int | None = None
+
+
+class _MadeByShape(_Exact, frozen=True, kw_only=True):
+    verb: str
+    options: dict[str, str | bool | int | float]
+
+
 class _CaptionerShape(_Exact, frozen=True, kw_only=True):
     name: str
     model: str
@@ -187,13 +200,14 @@ class _PartShape(_Exact, frozen=True, kw_only=True):
 
 class _TimelineShape(_Exact, frozen=True, kw_only=True):
     format: str
-    source: _SourceShape
+    source: _MainSourceShape
     captioner: _CaptionerShape
     entries: list[_EntryShape]
     usage: _UsageShape  # the sum over the entries; written for readers, not read back
     cost: _CostShape | None
     parts: list[_PartShape] = []
     notes: list[str] = []
+    made_by: _MadeByShape | None = None
 
 
 def parse(text: str) -> Timeline:
@@ -207,7 +221,7 @@ def parse(text: str) -> Timeline:
     document = _document(text)
     shape = _shape(document, text)
     source = _read_source(shape.source, document["source"])
-    rate_hz = source.sample_rate_hz
+    rate_hz, made_by = source.sample_rate_hz, shape.made_by
     entries = tuple(map(_read_entry, shape.entries, document["entries"], itertools.repeat(rate_hz)))
     fault, place = find_fault_and_place(entries, source=source)
     if fault:
@@ -223,6 +237,8 @@ def parse(text: str) -> Timeline:
             for number, part in enumerate(shape.parts)
         ),
         notes=tuple(shape.notes),
+        made_by=None if made_by is None else Provenance(**msgspec.structs.asdict(made_by)),
+        modified_ns=shape.source.modified_ns,
     )
 
 
@@ -302,7 +318,8 @@ def _where(text: str, path: str) -> str:
 
 def _read_source(shape: _SourceShape, raw: dict[str, Any]) -> SourceInfo:
     fields: dict[str, Any] = msgspec.structs.asdict(shape)
-    del fields["duration_s"], fields["start_s"]
+    for name in ("duration_s", "start_s", "modified_ns"):
+        fields.pop(name, None)
     return SourceInfo(
         **fields,
         duration_samples=samples_at(Fraction(raw["duration_s"]), shape.sample_rate_hz),

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status
+from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.order import find_fault, find_gap
 from captoolkit.timeline.value import Timeline
 
@@ -23,6 +24,8 @@ def stitch(
     entries: Iterable[Entry],
     skipped: Iterable[Span] = (),
     cost: Cost | None = None,
+    made_by: Provenance | None = None,
+    modified_ns: int | None = None,
 ) -> Timeline:
     """Return one timeline over the whole source, entries in time order and numbered from 1.
 
@@ -32,6 +35,8 @@ def stitch(
         entries: one for each segment, in any order and with any numbers.
         skipped: the silent stretches that were not sent to the captioner.
         cost: the price of the answers, None if unknown.
+        made_by: the verb and options of the run, None if unknown.
+        modified_ns: when the source was last changed, None if it was no file.
 
     Raises:
         UsageError: the spans overlap, leave a gap, lie outside the source or count at another rate.
@@ -42,4 +47,11 @@ def stitch(
     if fault:
         raise UsageError(fault, fix="cover each sample of the source once, by an entry or skipped")
     numbered = tuple(replace(entry, index=index) for index, entry in enumerate(ordered, 1))
-    return Timeline(source=source, captioner=captioner, entries=numbered, cost=cost)
+    return Timeline(
+        source=source,
+        captioner=captioner,
+        entries=numbered,
+        cost=cost,
+        made_by=made_by,
+        modified_ns=modified_ns,
+    )

@@ -16,9 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usage
+from captoolkit.support.provenance import Provenance
 from captoolkit.timeline import editing
 from captoolkit.timeline.editing import SourcePart
 from captoolkit.units import parse_time, samples_at
@@ -66,6 +68,10 @@ class Timeline:
         cost: the price of the answers at the region's rates, None if unknown.
         parts: the recordings that `source` consists of; empty if it is one, from its beginning.
         notes: remarks on the times or the words for readers of every format, as sentences.
+        made_by: the verb and options of the run that made this timeline; None if it is unknown, and
+            after an operation that changed it.
+        modified_ns: when the source was last changed, as that run found it; None if the source was
+            no file.
     """
 
     source: SourceInfo
@@ -74,6 +80,8 @@ class Timeline:
     cost: Cost | None = None
     parts: tuple[SourcePart, ...] = ()
     notes: tuple[str, ...] = ()
+    made_by: Provenance | None = None
+    modified_ns: int | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Timeline:
@@ -167,7 +175,12 @@ class Timeline:
         """The timeline with fewer entries; its cost is known only for all of them."""
         selected = tuple(entries)
         cost = self.cost if selected == self.entries else None
-        return replace(self, entries=selected, cost=cost)
+        return self._edited(entries=selected, cost=cost)
+
+    def _edited(self, **changes: Any) -> Timeline:
+        """The timeline with changes; no run has made a timeline that has changed."""
+        edited = replace(self, **changes)
+        return edited if edited == self else replace(edited, made_by=None, modified_ns=None)
 
     # --------------------------------------------------------------------- changing clocks
 
@@ -210,7 +223,7 @@ class Timeline:
         is_whole = merged == (SourcePart.whole(source),)
         if not is_whole:
             source = replace(source, start_samples=0)
-        return replace(self, source=source, entries=entries, parts=() if is_whole else merged)
+        return self._edited(source=source, entries=entries, parts=() if is_whole else merged)
 
     @classmethod
     def joined(cls, timelines: Iterable[Timeline]) -> Timeline:
@@ -255,7 +268,7 @@ class Timeline:
         """
         at_samples = self._sample(time)
         pieces = (piece for entry in self.entries for piece in editing.split(entry, at_samples))
-        return replace(self, entries=editing.numbered(pieces))
+        return self._edited(entries=editing.numbered(pieces))
 
     def merged(self, first: int, last: int) -> Timeline:
         """Return the timeline with entries `first` to `last` (by `index`) merged, numbered from 1.
@@ -272,7 +285,7 @@ class Timeline:
         low, high = numbers.index(first), numbers.index(last) + 1
         merged = editing.merged(self.entries[low:high])
         entries = (*self.entries[:low], merged, *self.entries[high:])
-        return replace(self, entries=editing.numbered(entries))
+        return self._edited(entries=editing.numbered(entries))
 
     def spread(self) -> Timeline:
         """Return the timeline with an entry for each sentence of a caption, numbered from 1.
@@ -284,7 +297,7 @@ class Timeline:
         if len(pieces) == len(self.entries):
             return self
         notes = tuple(dict.fromkeys([*self.notes, SPREAD_NOTE]))
-        return replace(self, entries=editing.numbered(pieces), notes=notes)
+        return self._edited(entries=editing.numbered(pieces), notes=notes)
 
     # ------------------------------------------------------------------------------- times
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -281,6 +282,52 @@ def test_a_single_source_is_no_list_of_sources(fixtures: Path) -> None:
         for source in (str(path), path, b"RIFF", stream, 3):
             with pytest.raises(UsageError, match=r"sources=.*pass \[source\]"):
                 captoolkit.caption_many(source)  # type: ignore[arg-type]
+
+
+def test_finished_timelines_of_an_earlier_run_are_kept(fixtures: Path, tmp_path: Path) -> None:
+    """Unchanged ones are results, without a request; others are errors, or captioned again."""
+    sources = [fixtures / "speech.amr", fixtures / "raw.aac", fixtures / "tones-and-silences.wav"]
+    paths = [tmp_path / f"{source.stem}.json" for source in sources]
+
+    def caption_all(**options: Any) -> dict[str, str]:
+        ends = {}
+        with captoolkit.caption_many(sources, existing=paths[:2], **options) as run:
+            for result in run:
+                ends[Path(str(result.source)).stem] = (
+                    "kept" if result.is_kept else str(result.error) if result.error else "made"
+                )
+                if result.timeline is not None and not result.is_kept:
+                    captoolkit.save(result.timeline, paths[result.index], overwrite=True)
+        return ends
+
+    assert caption_all() == {"speech": "made", "raw": "made", "tones-and-silences": "made"}
+    made = paths[0].read_bytes()
+    paths[1].unlink()
+    assert caption_all() == {"speech": "kept", "raw": "made", "tones-and-silences": "made"}
+    assert paths[0].read_bytes() == made
+    refused = caption_all(segment="2s")
+    assert "was made with no segment, not with segment=2" in refused["speech"]
+    assert caption_all(segment="2s", overwrite=True)["speech"] == "made"
+    with sources[0].open("rb") as stream:
+        streams = captoolkit.caption_many([stream], existing=paths, segment="2s")
+        with streams as run:
+            assert run.plans() == (None,)
+            assert [result.is_kept for result in run] == [True]
+
+
+def test_a_timeline_records_its_options_and_no_key(fixtures: Path) -> None:
+    """The options that decide the captions are in `made_by`; the same call gives it again."""
+    source = fixtures / "speech.amr"
+    captioner = OwnCaptioner(lambda clip: "a caption")
+    first, second = (
+        captoolkit.caption(source, captioner=captioner, segment=s, api_key="sk-secret", prompt="?")
+        for s in ("2s", 2)
+    )
+    assert first == second
+    assert first.made_by is not None
+    assert first.made_by.verb == "caption"
+    assert first.made_by.options.items() >= {"segment": 2, "prompt": "?", "via": "base64"}.items()
+    assert "sk-secret" not in captoolkit.timeline.render(first, "json")
 
 
 def test_options_of_a_run_are_checked_before_any_source(fixtures: Path) -> None:

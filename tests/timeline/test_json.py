@@ -12,6 +12,7 @@ from hypothesis import given
 
 from captoolkit.errors import InputError
 from captoolkit.model import Cost, Usage
+from captoolkit.support.provenance import OptionValue, Provenance
 from captoolkit.timeline import parse, render
 from captoolkit.timeline.value import Timeline
 from tests.support.timelines import TimelineOf, timelines
@@ -237,6 +238,33 @@ def test_parts_and_notes_are_written_only_where_there_are_any(timeline_of: Timel
     assert [part["at_s"] for part in shifted["parts"]] == [1.0]
     with pytest.raises(InputError, match=r"\$\.parts\[0\]\.at_s"):
         parse(json.dumps(shifted | {"parts": [shifted["parts"][0] | {"at_s": -1}]}))
+
+
+def test_the_run_that_made_a_timeline_is_recorded(timeline_of: TimelineOf) -> None:
+    """`made_by` survives the JSON file, older files lack it, and an edit removes it."""
+    timeline = timeline_of("one", "two", "three")
+    options: dict[str, OptionValue] = {
+        "segment": 2.5,
+        "captioner": "acoustic",
+        "exact": True,
+        "track": 2,
+    }
+    made_by = Provenance(verb="caption", options=options)
+    made = replace(timeline, made_by=made_by, modified_ns=1_795_915_369_531_186_391)
+    document = json.loads(render(made, "json"))
+    assert document.pop("made_by") == {"verb": "caption", "options": options}
+    assert document["source"].pop("modified_ns") == made.modified_ns
+    assert document == json.loads(render(timeline, "json"))
+    parsed = parse(render(made, "json"))
+    assert parsed == made
+    assert parsed.made_by is not None
+    assert [type(value) for value in parsed.made_by.options.values()] == [float, str, bool, int]
+    assert render(made, "otio") == render(timeline, "otio")
+    assert made.slice() == made
+    for edited in (made.slice(0, 1), made.shifted(1), made.merged(1, 2), made.filtered(text="one")):
+        assert (edited.made_by, edited.modified_ns) == (None, None)
+    with pytest.raises(InputError, match=r"at \$\.made_by"):
+        parse(broken(made, "made_by", "verb"))
 
 
 def test_a_byte_order_mark_is_no_obstacle(timeline_of: TimelineOf) -> None:

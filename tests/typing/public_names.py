@@ -120,7 +120,7 @@ def caption_many_files(
     captoolkit.caption_many((b"RIFF", "a.wav"), max_cost="5", jobs=2, on_event=events.ignore)
     with captoolkit.caption_many(sources, captioner=Recogniser(), **options) as run:
         assert_type(run, captoolkit.CaptionRun)
-        assert_type(run.plans(), tuple[model.Plan | captoolkit.CaptoolkitError, ...])
+        assert_type(run.plans(), tuple[model.Plan | captoolkit.CaptoolkitError | None, ...])
         assert_type(run.cost_range(), model.CostRange | None)
         for result in run:
             assert_type(result, captoolkit.CaptionResult)
