@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     )
     from captoolkit.jobs.batch import batch
     from captoolkit.jobs.batch_options import BatchOptions
-    from captoolkit.jobs.summary import BatchSummary, FailureReason
+    from captoolkit.jobs.results.summary import BatchSummary, FailureReason
     from captoolkit.media.source import Source
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.pipeline.segment import ReadySegment
@@ -127,7 +127,7 @@ __all__ = [
 _ERRORS = "captoolkit.errors"
 _HOMES = {
     "BatchOptions": "captoolkit.jobs.batch_options",
-    "BatchSummary": "captoolkit.jobs.summary",
+    "BatchSummary": "captoolkit.jobs.results.summary",
     "Budget": "captoolkit.dispatch.budget",
     "CaptionOptions": "captoolkit.api.asking_run",
     "CaptionResult": "captoolkit.dispatch.caption_run",
@@ -138,7 +138,7 @@ _HOMES = {
     "Conversation": "captoolkit.api.ask",
     "ConversationOptions": "captoolkit.api.ask",
     "Embedded": "captoolkit.api.embed",
-    "FailureReason": "captoolkit.jobs.summary",
+    "FailureReason": "captoolkit.jobs.results.summary",
     "FormatOptions": "captoolkit.timeline",
     "PlanOptions": "captoolkit.planning.options",
     "Prepared": "captoolkit.pipeline.prepared",

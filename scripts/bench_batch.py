@@ -30,11 +30,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from captoolkit.jobs.batch_options import recipe_of  # noqa: E402
-from captoolkit.jobs.inputs import Input  # noqa: E402
-from captoolkit.jobs.listings import list_inputs  # noqa: E402
-from captoolkit.jobs.recipe import open_job  # noqa: E402
-from captoolkit.jobs.rows import Row, RowStatus, write_rows  # noqa: E402
-from captoolkit.jobs.store import open_store  # noqa: E402
+from captoolkit.jobs.listing.inputs import Input  # noqa: E402
+from captoolkit.jobs.listing.listings import list_inputs  # noqa: E402
+from captoolkit.jobs.results.recipe import open_job  # noqa: E402
+from captoolkit.jobs.results.rows import Row, RowStatus, write_rows  # noqa: E402
+from captoolkit.jobs.stores.store import open_store  # noqa: E402
 from tests.support.tones import write_tone, write_tones  # noqa: E402
 
 POLL_S = 0.1

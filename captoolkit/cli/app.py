@@ -38,7 +38,7 @@ from captoolkit.cli.show import configure, display_source, print_error
 from captoolkit.errors import CaptoolkitError, UsageError
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 SKIP_SILENCE = "--skip-silence"

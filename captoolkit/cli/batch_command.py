@@ -17,7 +17,7 @@ from captoolkit.units import format_length, parse_size
 if TYPE_CHECKING:
     from captoolkit.jobs.batch_options import BatchVerb
     from captoolkit.jobs.forecast import Forecast
-    from captoolkit.jobs.summary import BatchSummary
+    from captoolkit.jobs.results.summary import BatchSummary
 
 MOST_REASONS = 5  # that the summary shows
 ROUNDED_S = 3600
@@ -239,10 +239,10 @@ def caption(**options: Any) -> int:
 @shared.debug
 def status(out: str, as_json: bool, debug: bool) -> int:
     """Show the options of the batch in OUT, and how many recordings have which state."""
-    from captoolkit.jobs.recipe import read_job
-    from captoolkit.jobs.rows import read_rows
-    from captoolkit.jobs.store import open_store
-    from captoolkit.jobs.summary import Tally
+    from captoolkit.jobs.results.recipe import read_job
+    from captoolkit.jobs.results.rows import read_rows
+    from captoolkit.jobs.results.summary import Tally
+    from captoolkit.jobs.stores.store import open_store
 
     store = open_store(out)
     recipe = read_job(store)
@@ -299,9 +299,9 @@ def status(out: str, as_json: bool, debug: bool) -> int:
 @shared.debug
 def rows(out: str, path: str, columns: str, failed: bool, overwrite: bool, debug: bool) -> int:
     """Write the rows of the batch in OUT: a line for each segment, or for each failed recording."""
-    from captoolkit.jobs.datasets import export_rows, render_line, table_lines
-    from captoolkit.jobs.recipe import read_job
-    from captoolkit.jobs.store import open_store
+    from captoolkit.jobs.results.datasets import export_rows, render_line, table_lines
+    from captoolkit.jobs.results.recipe import read_job
+    from captoolkit.jobs.stores.store import open_store
 
     store = open_store(out)
     read_job(store)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from captoolkit.cli.caption_progress import CaptionDisplay
     from captoolkit.cli.timeline_files import TimelineFiles
     from captoolkit.dispatch.caption_run import CaptionResult, CaptionRun
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
     from captoolkit.timeline.value import Timeline
 
 CUT_OFF = "the caption reached the model's length limit and is cut off"
@@ -66,7 +66,7 @@ def command(
     confirmation; --yes skips it.
     """
     from captoolkit.cli.timeline_files import TimelineFiles
-    from captoolkit.jobs.output_names import output_names
+    from captoolkit.jobs.commands.output_names import output_names
 
     names = output_names(inputs, name, stdin_stem=stdin_stem, has_index=False)
     outputs = TimelineFiles(

@@ -14,7 +14,7 @@ from captoolkit.cli.app import COMMANDS, run_inputs
 from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
     from captoolkit.model import CostRange, Plan, Span
 
 MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
@@ -43,8 +43,8 @@ def command(
     """
     from captoolkit.api.prepare import prepare
     from captoolkit.cli.prepared_files import print_picture
-    from captoolkit.jobs.output_names import output_names
-    from captoolkit.jobs.save_work import PictureFiles
+    from captoolkit.jobs.commands.output_names import output_names
+    from captoolkit.jobs.commands.save_work import PictureFiles
     from captoolkit.support.files import FileSet
 
     pictures = PictureFiles(

@@ -13,7 +13,7 @@ from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.prepared_files import save_each
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
 
 
 @click.command("prepare", short_help=COMMANDS["prepare"])

@@ -19,8 +19,8 @@ from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.errors import CaptoolkitError
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.inputs import Input
-    from captoolkit.jobs.save_work import SavedFiles
+    from captoolkit.jobs.commands.save_work import SavedFiles
+    from captoolkit.jobs.listing.inputs import Input
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.support.provenance import Provenance
 
@@ -65,9 +65,9 @@ def save_each(
     """
     from captoolkit.cli.progress import InputsProgress
     from captoolkit.cli.run_report import RunReport
-    from captoolkit.jobs.input_pool import InputPool
-    from captoolkit.jobs.output_names import output_names
-    from captoolkit.jobs.save_work import PictureFiles, SaveWork
+    from captoolkit.jobs.commands.input_pool import InputPool
+    from captoolkit.jobs.commands.output_names import output_names
+    from captoolkit.jobs.commands.save_work import PictureFiles, SaveWork
     from captoolkit.support.files import FileSet
     from captoolkit.support.keywords import count_cores
 

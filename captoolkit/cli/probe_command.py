@@ -11,7 +11,7 @@ from captoolkit.cli.app import COMMANDS, run_inputs
 from captoolkit.cli.show import display_source, print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
     from captoolkit.model import MediaInfo, Target, Track
 
 

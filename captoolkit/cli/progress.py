@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Self
 from captoolkit.cli import show
 from captoolkit.cli.show import display_source, printable
 from captoolkit.events import Event, OnEvent, Progressed, Started, Warned
-from captoolkit.jobs.sound_left import SoundLeft
+from captoolkit.jobs.commands.sound_left import SoundLeft
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
 
 MAX_NAME = 28  # characters of a file's name next to its bar
 REPORT_INTERVAL_S = 1.0  # between two progress objects of an input

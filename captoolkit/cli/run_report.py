@@ -15,11 +15,11 @@ from captoolkit.cli.show import (
     print_message,
 )
 from captoolkit.errors import CaptoolkitError
-from captoolkit.jobs.outcomes import Outcome, OutcomeStatus, OutcomeSummary, ReportFile
+from captoolkit.jobs.commands.outcomes import Outcome, OutcomeStatus, OutcomeSummary, ReportFile
 from captoolkit.units import format_clock, format_size
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
 
 
 class RunReport:

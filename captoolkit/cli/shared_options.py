@@ -184,7 +184,7 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         progress: str,
         **options: Any,
     ) -> Any:
-        from captoolkit.jobs.inputs import find_inputs
+        from captoolkit.jobs.listing.inputs import find_inputs
 
         show.configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
 

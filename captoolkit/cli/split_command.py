@@ -14,7 +14,7 @@ from captoolkit.cli.prepared_files import save_each
 from captoolkit.planning.options import CutMarks
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.inputs import Input
+    from captoolkit.jobs.listing.inputs import Input
 
 
 @click.command("split", short_help=COMMANDS["split"])

@@ -25,13 +25,13 @@ from captoolkit.dispatch.asker import Outcome
 from captoolkit.dispatch.budget import cost_of
 from captoolkit.dispatch.run import AskingRun
 from captoolkit.errors import CaptoolkitError, InputError, ServiceError
-from captoolkit.jobs import result_names
-from captoolkit.jobs.base_store import Store
 from captoolkit.jobs.chunks import Chunk
-from captoolkit.jobs.inputs import Input
 from captoolkit.jobs.lease import Lease
-from captoolkit.jobs.result_rows import timeline_row
-from captoolkit.jobs.rows import Row, RowStatus, failed_row
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.results import result_names
+from captoolkit.jobs.results.result_rows import timeline_row
+from captoolkit.jobs.results.rows import Row, RowStatus, failed_row
+from captoolkit.jobs.stores.base_store import Store
 from captoolkit.model import Entry, SourceInfo, Span, Usage, Via
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.support.cancel import Closing

@@ -23,7 +23,6 @@ from captoolkit.dispatch.run import LAST_ANSWERS_S
 from captoolkit.errors import CaptoolkitError
 from captoolkit.events import OnEvent, Warned, ignore
 from captoolkit.jobs.asking import Asking
-from captoolkit.jobs.base_store import Store
 from captoolkit.jobs.batch_options import (
     KEYWORDS,
     OPTION_TYPES,
@@ -37,12 +36,13 @@ from captoolkit.jobs.chunk_queue import ChunkQueue
 from captoolkit.jobs.driver import Driver, new_run_id
 from captoolkit.jobs.engine import open_engine
 from captoolkit.jobs.forecast import Forecast, forecast
-from captoolkit.jobs.inputs import Input
 from captoolkit.jobs.lease import Lease
-from captoolkit.jobs.recipe import Layout, open_job
-from captoolkit.jobs.rows import RowIndex, read_rows
-from captoolkit.jobs.store import open_store
-from captoolkit.jobs.summary import BatchSummary
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.results.recipe import Layout, open_job
+from captoolkit.jobs.results.rows import RowIndex, read_rows
+from captoolkit.jobs.results.summary import BatchSummary
+from captoolkit.jobs.stores.base_store import Store
+from captoolkit.jobs.stores.store import open_store
 from captoolkit.planning.options import (
     PlanOptions,
     parse_plan_options,

@@ -27,9 +27,9 @@ from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.jobs.chunk_queue import Redo, Selection
 from captoolkit.jobs.driver import DriverSettings
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.listings import list_inputs, parse_shard, slurm_shard
-from captoolkit.jobs.recipe import Recipe
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.listing.listings import list_inputs, parse_shard, slurm_shard
+from captoolkit.jobs.results.recipe import Recipe
 from captoolkit.planning.options import (
     MAX_DURATION_S,
     DeliveryOptions,

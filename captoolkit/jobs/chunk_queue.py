@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from captoolkit.jobs.chunks import Chunk, chunk_of, chunks_of
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.recipe import Layout
-from captoolkit.jobs.rows import RowIndex, RowState
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.results.recipe import Layout
+from captoolkit.jobs.results.rows import RowIndex, RowState
 from captoolkit.support.cancel import Closing
 
 

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from captoolkit.jobs.inputs import Input
+from captoolkit.jobs.listing.inputs import Input
 
 CHUNK_WORK_S = 30.0
 MOST_INPUTS = 200

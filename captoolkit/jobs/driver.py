@@ -22,13 +22,13 @@ from datetime import UTC, datetime
 from captoolkit.errors import CaptoolkitError, OutputError, ToolError, UsageError
 from captoolkit.events import BatchProgressed, OnEvent, Warned
 from captoolkit.jobs.asking import Asking
-from captoolkit.jobs.base_store import Store
 from captoolkit.jobs.chunk_queue import ChunkQueue, Redo
 from captoolkit.jobs.chunks import Chunk, chunk_of, split_chunk
 from captoolkit.jobs.engine import Ending, Engine, Finished, Report
-from captoolkit.jobs.recipe import Recipe
-from captoolkit.jobs.rows import Row, RowStatus, failed_row, write_rows
-from captoolkit.jobs.summary import BatchSummary, Tally
+from captoolkit.jobs.results.recipe import Recipe
+from captoolkit.jobs.results.rows import Row, RowStatus, failed_row, write_rows
+from captoolkit.jobs.results.summary import BatchSummary, Tally
+from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.work import Task, work_on
 from captoolkit.model import Usage
 from captoolkit.units import format_length

@@ -21,8 +21,8 @@ from math import ceil
 from captoolkit.api.probe import probe
 from captoolkit.errors import CaptoolkitError
 from captoolkit.jobs.chunks import SPEEDS, START_S, predicted_duration_s
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.opened_input import open_input
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.listing.opened_input import open_input
 from captoolkit.model import CostRange
 from captoolkit.services.price import MILLION, audio_tokens
 from captoolkit.services.service import Service

@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from captoolkit.errors import CaptoolkitError, InputError, OutputError
-from captoolkit.jobs.base_store import Store
+from captoolkit.jobs.stores.base_store import Store
 from captoolkit.support.cancel import Closing
 
 LEASES = ".captoolkit/leases/"

@@ -27,14 +27,14 @@ from captoolkit.api.probe import probe
 from captoolkit.api.split import split
 from captoolkit.errors import CaptoolkitError, InputError, UsageError
 from captoolkit.events import Event
-from captoolkit.jobs import result_names, tar_layout
 from captoolkit.jobs.chunks import Chunk
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.opened_input import OpenedInput, open_input
-from captoolkit.jobs.recipe import Layout, Recipe
-from captoolkit.jobs.result_rows import manifest_row, probe_row, timeline_row
-from captoolkit.jobs.rows import Row, failed_row
-from captoolkit.jobs.store import open_store
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.listing.opened_input import OpenedInput, open_input
+from captoolkit.jobs.results import result_names, tar_layout
+from captoolkit.jobs.results.recipe import Layout, Recipe
+from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
+from captoolkit.jobs.results.rows import Row, failed_row
+from captoolkit.jobs.stores.store import open_store
 from captoolkit.media import ffmpeg
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment_names import SegmentNames

@@ -11,7 +11,7 @@ import pytest
 import captoolkit
 from captoolkit.cli.progress import InputsProgress
 from captoolkit.events import Event, SegmentReady
-from captoolkit.jobs.inputs import find_inputs
+from captoolkit.jobs.listing.inputs import find_inputs
 from tests.support.command_line import run_on_terminal, screen_of_terminal
 from tests.support.sound import silence, tone, write_wav
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from captoolkit.jobs import store
+from captoolkit.jobs.stores import store
 from tests.support.object_store import FaultyProxy, ObjectStore
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from captoolkit.errors import InputError
 from captoolkit.jobs.chunk_queue import ChunkQueue, Redo, Selection
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.recipe import Layout
-from captoolkit.jobs.rows import Row, RowIndex, RowStatus
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.results.recipe import Layout
+from captoolkit.jobs.results.rows import Row, RowIndex, RowStatus
 
 
 def recording(number: int, *, size_bytes: int = 1000) -> Input:

@@ -10,7 +10,7 @@ from captoolkit.jobs.chunks import (
     predicted_duration_s,
     predicted_work_s,
 )
-from captoolkit.jobs.inputs import Input
+from captoolkit.jobs.listing.inputs import Input
 
 LENGTHS = st.lists(st.none() | st.floats(0, 1e5), max_size=300)
 

@@ -16,8 +16,8 @@ import captoolkit
 from captoolkit.emulator import Emulator
 from captoolkit.errors import CaptoolkitError
 from captoolkit.jobs.lease import Lease
-from captoolkit.jobs.rows import Row, RowStatus, read_rows
-from captoolkit.jobs.store import open_store
+from captoolkit.jobs.results.rows import Row, RowStatus, read_rows
+from captoolkit.jobs.stores.store import open_store
 from tests.support import poison
 from tests.support.tones import write_tone, write_tones
 

@@ -9,8 +9,8 @@ import pytest
 
 from captoolkit.captioners.registry import open_captioner, service_of
 from captoolkit.jobs.forecast import Forecast, Limit, forecast
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.listings import list_inputs
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.listing.listings import list_inputs
 from captoolkit.services.service import Service
 from tests.support.tones import write_tones
 

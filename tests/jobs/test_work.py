@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from captoolkit.errors import OutputError, UsageError
-from captoolkit.jobs.base_store import Store
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.rows import Row, RowStatus, read_rows, write_rows
-from captoolkit.jobs.store import open_store
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.results.rows import Row, RowStatus, read_rows, write_rows
+from captoolkit.jobs.stores.base_store import Store
+from captoolkit.jobs.stores.store import open_store
 from captoolkit.jobs.work import work_on
 from captoolkit.support import files
 from captoolkit.support.cancel import StoppedError

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from captoolkit.jobs.chunks import chunk_of
-from captoolkit.jobs.inputs import Input
-from captoolkit.jobs.listings import list_inputs
-from captoolkit.jobs.recipe import Recipe
-from captoolkit.jobs.rows import Row
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.listing.listings import list_inputs
+from captoolkit.jobs.results.recipe import Recipe
+from captoolkit.jobs.results.rows import Row
 from captoolkit.jobs.work import Task, work_on
 from tests.support.sound import tone, write_wav
 

@@ -1,0 +1,1 @@
+"""Many recordings in one plain command: processes, outcomes, names, time left."""

@@ -1,0 +1,207 @@
+"""The outcome of the work on each input, and the summary of all of them.
+
+An outcome is a row of `--report` and an object of `--progress json`; `docs/reference/reports.md`
+describes both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from captoolkit.errors import CaptoolkitError, OutputExistsError
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.support import files
+from captoolkit.units import format_clock, format_size
+
+MAX_REASONS = 10  # reasons of failures that a summary lists
+_ROW_START = '{"input":'
+
+
+class OutcomeStatus(StrEnum):
+    """The end of the work on an input."""
+
+    DONE = "done"
+    KEPT = "kept"  # an earlier run had done it
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of the work on one input.
+
+    Attributes:
+        input: the id of the input.
+        path: its path or URL, for display.
+        status: done, kept or failed.
+        segments: the number of its segments.
+        duration_s: the length of its sound; None if it is not known.
+        size_bytes: the size of the files made from it.
+        tokens: the tokens that the service counts; None if it counts none.
+        out: the manifest or timeline that describes the result.
+        seconds: the time that the work took.
+        error: the reason of a failure.
+    """
+
+    input: str
+    path: str
+    status: OutcomeStatus
+    segments: int = 0
+    duration_s: float | None = None
+    size_bytes: int = 0
+    tokens: int | None = None
+    out: str | None = None
+    seconds: float = 0.0
+    error: CaptoolkitError | None = None
+
+    @classmethod
+    def failure(cls, item: Input, path: str, error: CaptoolkitError) -> Outcome:
+        """Return the outcome of an input that failed."""
+        return cls(input=item.id, path=path, status=OutcomeStatus.FAILED, error=error)
+
+    def row(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        error = self.error
+        return {
+            "input": self.input,
+            "path": self.path,
+            "status": self.status.value,
+            "segments": self.segments,
+            "duration_s": None if self.duration_s is None else round(self.duration_s, 6),
+            "bytes": self.size_bytes,
+            "tokens": self.tokens,
+            "out": self.out,
+            "seconds": round(self.seconds, 3),
+            "error": error and {"class": type(error).__name__, **_parts(error)},
+        }
+
+
+def _parts(error: CaptoolkitError) -> Mapping[str, str]:
+    return {"problem": error.problem, "fix": error.fix}
+
+
+@dataclass(slots=True)
+class OutcomeSummary:
+    """The sums of many outcomes."""
+
+    counts: Counter[OutcomeStatus] = field(default_factory=Counter)
+    segments: int = 0
+    duration_s: float = 0.0
+    size_bytes: int = 0
+    tokens: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome."""
+        self.counts[outcome.status] += 1
+        self.segments += outcome.segments
+        self.duration_s += outcome.duration_s or 0.0
+        self.size_bytes += outcome.size_bytes
+        self.tokens += outcome.tokens or 0
+        if outcome.error is not None:
+            reason = outcome.error.problem
+            for name in (outcome.error.path, outcome.path):  # the same reason for many files
+                reason = reason.replace(name, "FILE") if name else reason
+            self.reasons[reason] += 1
+            self.examples.setdefault(reason, outcome.path)
+
+    def lines(self, *, out: str, left: int = 0) -> list[str]:
+        """Return the summary as sentences.
+
+        Args:
+            out: the place of the files, for display.
+            left: the number of inputs that were not finished.
+        """
+        counts = [
+            f"{self.counts[status]:,} {word}"
+            for status, word in (
+                (OutcomeStatus.DONE, "made"),
+                (OutcomeStatus.KEPT, "kept from an earlier run"),
+                (OutcomeStatus.FAILED, "failed"),
+            )
+            if self.counts[status] or status is OutcomeStatus.DONE
+        ]
+        counts += [f"{left:,} not finished"] if left else []
+        figures = [
+            f"{self.segments:,} segment{'' if self.segments == 1 else 's'}",
+            f"{format_clock(self.duration_s)} of sound",
+            format_size(self.size_bytes),
+        ]
+        figures += [f"{self.tokens:,} audio tokens"] if self.tokens else []
+        lines = [", ".join(counts) + f"; {', '.join(figures)}; in {out}"]
+        for reason, count in self.reasons.most_common(MAX_REASONS):
+            lines.append(f"  {count:,} failed: {reason} ({self.examples[reason]})")
+        others = len(self.reasons) - MAX_REASONS
+        return lines + ([f"  and {others:,} more reasons"] if others > 0 else [])
+
+    def fields(self, *, out: str, left: int = 0) -> dict[str, Any]:
+        """Return the summary as JSON values."""
+        return {
+            **{status.value: self.counts[status] for status in OutcomeStatus},
+            "not_finished": left,
+            "segments": self.segments,
+            "duration_s": round(self.duration_s, 6),
+            "bytes": self.size_bytes,
+            "tokens": self.tokens,
+            "out": out,
+            "reasons": [
+                {"problem": reason, "count": count, "example": self.examples[reason]}
+                for reason, count in self.reasons.most_common()
+            ],
+        }
+
+
+class ReportFile:
+    """The file of `--report`: a JSON object a line, for each input as it ends.
+
+    Args:
+        path: the file; None writes nothing. A report of an earlier run is replaced.
+        overwrite: replace a file that is no report as well.
+        spare: files that are never replaced.
+
+    Raises:
+        OutputExistsError: the file exists and is no report.
+        OutputError: it cannot be written.
+    """
+
+    def __init__(
+        self, path: Path | None, *, overwrite: bool = False, spare: Iterable[str] = ()
+    ) -> None:
+        self._path = path
+        self._stream: IO[str] | None = None
+        if path is None:
+            return
+        files.FileSet(spare).refuse([path])
+        with files.writing(path):
+            if path.exists() and not overwrite and not _is_report(path):
+                raise OutputExistsError(
+                    f"{path} exists and is no report",
+                    fix="choose another name, or pass -y to replace it",
+                    path=path,
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = path.open("w", encoding="utf-8", newline="\n")
+
+    def add(self, outcome: Outcome) -> None:
+        """Write a row; it is on the disk when this returns."""
+        if self._stream is not None and self._path is not None:
+            with files.writing(self._path):
+                self._stream.write(json.dumps(outcome.row(), ensure_ascii=False) + "\n")
+                self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as stream:
+        start = stream.read(len(_ROW_START))
+    return start in (b"", _ROW_START.encode())

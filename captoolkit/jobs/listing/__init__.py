@@ -1,0 +1,1 @@
+"""The recordings to work on: names, folders, listings, buckets, manifests of data sets."""

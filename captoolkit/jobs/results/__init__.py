@@ -1,0 +1,1 @@
+"""What a batch writes: recipe, rows, names, tar files, tables."""

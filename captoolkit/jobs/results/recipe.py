@@ -1,0 +1,200 @@
+"""The recipe of a job: the verb, its options and the versions that decide the results in OUT.
+
+Rules: `.captoolkit/job.json` is created by the first run and never replaced. A later run with
+another recipe is refused: its results would differ from those that OUT holds. A recipe holds no
+key, and no option that leaves the results as they are, such as the number of workers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+import captoolkit
+from captoolkit.errors import InputError, UsageError
+from captoolkit.jobs.stores.base_store import Store
+from captoolkit.media import ffmpeg
+from captoolkit.support.exact_json import escape
+
+FORMAT = "captoolkit.batch/1"
+JOB = ".captoolkit/job.json"
+VERBS = ("probe", "prepare", "split", "caption")
+SECRET_OPTIONS = frozenset({"api_key"})
+
+
+class Layout(StrEnum):
+    """How the results lie in OUT."""
+
+    FILES = "files"  # REL/STEM/STEM.001.wav
+    TAR = "tar"  # shard-000123.tar, for WebDataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything but the recordings that decides the results.
+
+    Attributes:
+        verb: `probe`, `prepare`, `split` or `caption`.
+        options: the keyword arguments of the verb, as JSON values; without None and without keys.
+        layout: how the results lie in OUT.
+        captoolkit_version: the version of captoolkit.
+        ffmpeg_version: the version of ffmpeg, the same on each worker.
+    """
+
+    verb: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    layout: Layout = Layout.FILES
+    captoolkit_version: str = captoolkit.__version__
+    ffmpeg_version: str = ""
+
+    @classmethod
+    def of(
+        cls, verb: str, options: Mapping[str, Any], *, layout: str | Layout = Layout.FILES
+    ) -> Recipe:
+        """Return the recipe of a call on this machine.
+
+        Raises:
+            UsageError: the verb or the layout is not known, or does not go with the other.
+        """
+        if verb not in VERBS:
+            raise UsageError(f"verb={verb} is not known", fix=f"take {', '.join(VERBS)}")
+        if layout not in tuple(Layout):
+            raise UsageError(f"layout={layout} is not known", fix=f"take {', '.join(Layout)}")
+        if layout == Layout.TAR and verb not in ("prepare", "split"):
+            raise UsageError(
+                f"{verb} writes no tar files", fix="leave --layout out, or prepare the recordings"
+            )
+        return cls(
+            verb=verb,
+            options={
+                name: _json_value(value)
+                for name, value in sorted(options.items())
+                if value is not None and name not in SECRET_OPTIONS
+            },
+            layout=Layout(layout),
+            ffmpeg_version=ffmpeg.find().version,
+        )
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of the recipe, in hexadecimal."""
+        text = json.dumps(self._fields(), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    def render(self) -> str:
+        """Return the text of `job.json`."""
+        document = {"format": FORMAT, **self._fields(), "recipe_sha256": self.hash}
+        return escape(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
+
+    @classmethod
+    def parse(cls, data: bytes, *, path: str) -> Recipe:
+        """Return the recipe in a `job.json`.
+
+        Raises:
+            InputError: it is no `job.json` of this format.
+        """
+        try:
+            document = json.loads(data)
+            if document["format"] != FORMAT:
+                raise ValueError(document["format"])
+            return cls(
+                verb=str(document["verb"]),
+                options=dict(document["options"]),
+                layout=Layout(document["layout"]),
+                captoolkit_version=str(document["captoolkit"]),
+                ffmpeg_version=str(document["ffmpeg"]),
+            )
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{path} describes no batch of this version of captoolkit",
+                fix="choose another folder or prefix for the results",
+                path=path,
+            ) from error
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "verb": self.verb,
+            "options": dict(self.options),
+            "layout": self.layout.value,
+            "captoolkit": self.captoolkit_version,
+            "ffmpeg": self.ffmpeg_version,
+        }
+
+    def differences(self, other: Recipe) -> list[str]:
+        """Return what differs, as clauses such as `segment is 20s here and 30s there`."""
+        own, theirs = self._fields(), other._fields()
+        own |= {f"--{name}": value for name, value in own.pop("options").items()}
+        theirs |= {f"--{name}": value for name, value in theirs.pop("options").items()}
+        return [
+            f"{name} is {_shown(theirs.get(name))} there and {_shown(own.get(name))} here"
+            for name in sorted({*own, *theirs})
+            if own.get(name) != theirs.get(name)
+        ]
+
+
+def open_job(store: Store, recipe: Recipe) -> None:
+    """Begin a job in a store, or continue the one that it holds.
+
+    Raises:
+        UsageError: the store holds the results of another recipe; the message names the
+            differences.
+        InputError, OutputError: the store cannot be read or written.
+    """
+    if store.write_new(JOB, recipe.render().encode()):
+        return
+    there = read_job(store)
+    if there.hash != recipe.hash:
+        raise UsageError(
+            f"{store.url} holds the results of other options: "
+            f"{'; '.join(recipe.differences(there))}",
+            fix="pass the same options, or choose another place with -o",
+        )
+
+
+def read_job(store: Store) -> Recipe:
+    """Return the recipe of the job in a store.
+
+    Raises:
+        InputError: the store holds no job, or cannot be read.
+    """
+    return Recipe.parse(store.read(JOB), path=store.url_of(JOB))
+
+
+def _shown(value: object) -> str:
+    return "not given" if value is None else str(value)
+
+
+@functools.singledispatch
+def _json_value(value: Any) -> Any:
+    """Return an option's value as JSON; numbers that JSON has not are written as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _json_value(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_json_value(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): _json_value(item) for name, item in value.items()}
+    return str(value)
+
+
+@_json_value.register(StrEnum)
+def _(value: StrEnum) -> str:
+    return value.value
+
+
+@_json_value.register(Fraction)
+@_json_value.register(Decimal)
+def _(value: Fraction | Decimal) -> str:
+    return str(value)

@@ -1,0 +1,1 @@
+"""Where a batch writes: a folder, or the objects of a store."""

@@ -1,0 +1,236 @@
+"""Tests of the pool of inputs: shares, order, failures, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from captoolkit import prepare
+from captoolkit.errors import InputError, ToolError
+from captoolkit.events import OnEvent, Warned, ignore
+from captoolkit.jobs.commands.input_pool import InputPool, are_many_short
+from captoolkit.jobs.listing.inputs import Input
+from captoolkit.media import ffmpeg
+from captoolkit.support import files
+from tests.support.processes import has_children
+
+TIMEOUT_S = 30.0
+AN_EVENT = Warned(path="a.wav", message="odd")
+
+
+@contextlib.contextmanager
+def unfollowed(item: object) -> Iterator[OnEvent]:
+    """Ignore the events of every item."""
+    yield ignore
+
+
+def pool_of(work: Callable[[int, int, OnEvent], Any], items: int, jobs: int) -> InputPool[int, Any]:
+    """Return a pool for the items 0, 1, ..."""
+    return InputPool(work, range(items), jobs=jobs, following=unfollowed)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "jobs", "shares"),
+    [
+        (1, 1, [1]),
+        (1, 4, [4]),
+        (2, 4, [2, 4]),
+        (5, 2, [1, 1, 1, 1, 2]),
+        (3, 8, [2, 4, 8]),
+        (3, 1, [1, 1, 1]),
+    ],
+)
+def test_jobs_are_shared_out(inputs: int, jobs: int, shares: list[int]) -> None:
+    """All inputs together keep to the number of jobs; the last one gets all of them."""
+    with pool_of(lambda index, share, on_event: share, inputs, jobs) as pool:
+        made = [get() for _, get in pool.results()]
+    assert made == shares
+
+
+def test_results_come_as_they_end() -> None:
+    """The second input finishes before the first, and comes first."""
+    second_has_come = threading.Event()
+
+    def work(index: int, share: int, on_event: OnEvent) -> str:
+        if index == 0:
+            assert second_has_come.wait(TIMEOUT_S)
+        return f"{index} of {share}"
+
+    with pool_of(work, 2, jobs=2) as pool:
+        results = pool.results()
+        second, get_second = next(results)
+        second_has_come.set()
+        first, get_first = next(results)
+        assert (second, get_second()) == (1, "1 of 2")
+        assert (first, get_first()) == (0, "0 of 1")
+
+
+def test_a_failing_input_does_not_affect_the_others() -> None:
+    """Its result function raises; the others return."""
+
+    def work(index: int, share: int, on_event: OnEvent) -> int:
+        if index == 1:
+            raise InputError("it is no media")
+        return index
+
+    with pool_of(work, 3, jobs=2) as pool:
+        (_, first), (_, second), (_, third) = pool.results()
+        assert (first(), third()) == (0, 2)
+        with pytest.raises(InputError, match="it is no media"):
+            second()
+
+
+def test_closing_ends_running_work_and_starts_no_more() -> None:
+    """Work ends at its next event; inputs that have not started never start."""
+    started: list[int] = []
+    runs = threading.Event()
+
+    def work(index: int, share: int, on_event: OnEvent) -> None:
+        started.append(index)
+        while True:
+            on_event(AN_EVENT)
+            runs.set()
+
+    with pool_of(work, 9, jobs=1) as pool:
+        pool.results()
+        assert runs.wait(TIMEOUT_S)
+    assert started == [0]
+
+
+def test_closing_ends_work_that_waits_for_a_program() -> None:
+    """Work that reports no event ends with the program that it waits for."""
+    waits = threading.Event()
+
+    def work(index: int, share: int, on_event: OnEvent) -> None:
+        silent = [sys.executable, "-c", "import time; time.sleep(600)"]
+        with ffmpeg.Process(silent) as process:
+            waits.set()
+            process.read(1)
+            process.finish()
+
+    with pool_of(work, 3, jobs=2) as pool:
+        pool.results()
+        assert waits.wait(TIMEOUT_S)
+    assert not has_children()
+
+
+def test_a_single_input_runs_in_the_callers_thread() -> None:
+    """An interrupt reaches the work directly."""
+    with pool_of(lambda index, share, on_event: threading.current_thread(), 1, jobs=4) as pool:
+        ((_, get),) = pool.results()
+        assert get() is threading.main_thread()
+
+
+def test_closing_removes_the_files_of_a_preparation(fixtures: Path, tmp_path: Path) -> None:
+    """An unfinished file is removed, and its ffmpeg ends."""
+    runs = threading.Event()
+
+    def work(index: int, share: int, on_event: OnEvent) -> None:
+        source = fixtures / "hammering-mandarin.flac"
+        with prepare(source, segment="1s", on_event=on_event) as prepared:
+            prepared.save(tmp_path / "out")
+
+    @contextlib.contextmanager
+    def following(item: int) -> Iterator[OnEvent]:
+        yield lambda event: runs.set()
+
+    with InputPool(work, range(50), jobs=2, following=following) as pool:
+        pool.results()
+        assert runs.wait(TIMEOUT_S)
+    assert not [one for one in (tmp_path / "out").iterdir() if one.name.startswith(".")]
+    assert not has_children()
+
+
+# ---------------------------------------------------------------------- processes or threads
+
+
+def inputs_of(*sizes_bytes: int | None) -> list[Input]:
+    """Return inputs of these sizes."""
+    return [
+        Input(id=str(number), url=f"{number}.wav", relative=f"{number}.wav", size_bytes=size)
+        for number, size in enumerate(sizes_bytes)
+    ]
+
+
+SHORT, LONG = 1_000_000, 500_000_000
+
+
+@pytest.mark.parametrize(
+    ("inputs", "workers", "expected"),
+    [
+        (inputs_of(*[SHORT] * 100), 2, True),
+        (inputs_of(*[SHORT] * 100), 1, False),  # one job
+        (inputs_of(*[SHORT] * 20), 2, False),  # few
+        (inputs_of(*[LONG] * 100), 2, False),
+        (inputs_of(*[None] * 100), 2, False),  # URLs
+        (inputs_of(*[SHORT] * 80, *[LONG] * 20), 2, True),
+        (inputs_of(*[SHORT] * 80, *[LONG] * 200), 2, False),
+        ([*inputs_of(*[SHORT] * 99), Input(id="-", url="-", relative="stdin")], 2, False),
+    ],
+)
+def test_many_short_inputs_have_processes(
+    inputs: list[Input], workers: int, expected: bool
+) -> None:
+    """Few inputs, long ones, and standard input have threads."""
+    assert are_many_short(inputs, workers=workers) == expected
+
+
+def die_or_return(item: int, share: int, on_event: OnEvent) -> tuple[int, int]:
+    """Kill the process for one item; return the others with the number of the process."""
+    on_event(Warned(path=str(item), message="begun"))
+    if item == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item, os.getpid()
+
+
+def test_an_input_that_kills_its_process_is_one_error() -> None:
+    """Another process takes its place; all others are done, with their events."""
+    followed: list[str] = []
+
+    @contextlib.contextmanager
+    def following(item: int) -> Iterator[OnEvent]:
+        yield lambda event: followed.append(event.path)
+
+    many = inputs_of(*[SHORT] * 60)
+    with InputPool(die_or_return, range(60), jobs=2, following=following, inputs=many) as pool:
+        results = dict(pool.results())
+        with pytest.raises(ToolError, match="SIGKILL"):
+            results.pop(3)()
+        made = [result() for result in results.values()]
+    assert {item for item, _ in made} == set(range(60)) - {3}
+    processes = {process for _, process in made}
+    assert os.getpid() not in processes
+    assert len(processes) == 3
+    assert {*followed} | {"3"} == {str(item) for item in range(60)}  # its own may be lost
+
+
+def sleep_in_process(item: str, share: int, on_event: OnEvent) -> None:
+    """Make a file in a staging folder, and wait for a program."""
+    with files.staging(Path(item)) as folder, ffmpeg.Process(["/bin/sleep", "600"]) as process:
+        (folder / "half").touch()
+        on_event(AN_EVENT)
+        process.read(1)
+
+
+def test_closing_ends_the_processes(tmp_path: Path) -> None:
+    """Their programs end and their files are removed."""
+    runs = threading.Event()
+
+    @contextlib.contextmanager
+    def following(item: str) -> Iterator[OnEvent]:
+        yield lambda event: runs.set()
+
+    items, many = [str(tmp_path)] * 60, inputs_of(*[SHORT] * 60)
+    with InputPool(sleep_in_process, items, jobs=2, following=following, inputs=many) as pool:
+        pool.results()
+        assert runs.wait(TIMEOUT_S)
+    assert list(tmp_path.iterdir()) == []
+    assert not has_children()

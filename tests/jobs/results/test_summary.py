@@ -1,0 +1,42 @@
+"""Tests of the summary: counts of rows, and the reasons of failures."""
+
+from __future__ import annotations
+
+import pytest
+
+from captoolkit.jobs.results.rows import Row, RowSegment, RowStatus
+from captoolkit.jobs.results.summary import BatchSummary, FailureReason, Tally
+
+
+def row(id: str, status: RowStatus, *, error: str = "", holes: tuple[str, ...] = ()) -> Row:
+    """Return a row with a reason, or with segments that have one each."""
+    segments = tuple(
+        RowSegment(file=None, start_s=0, end_s=1, duration_s=1, status="failed", error=reason)
+        for reason in holes
+    )
+    return Row(id=id, url=id, status=status, error=error, duration_s=2.0, segments=segments)
+
+
+def test_equal_reasons_are_counted_together() -> None:
+    """The most frequent reason comes first, with an example; a hole counts once a recording."""
+    tally = Tally()
+    tally.add(row("a", RowStatus.DONE))
+    tally.add(row("b", RowStatus.FAILED, error="no media"))
+    tally.add(row("c", RowStatus.HOLES, holes=("refused", "refused")))
+    tally.add(row("d", RowStatus.FAILED, error="no media"))
+    assert tally.reasons == (
+        FailureReason(error_class="", error="no media", count=2, example="b"),
+        FailureReason(error_class="", error="refused", count=1, example="c"),
+    )
+    assert (tally.count, tally.done, tally.failures) == (4, 1, 2)
+    assert tally.duration_s == 8.0
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["failed", "quarantined", "holes", "changed", "failed_before", "left"],
+)
+def test_a_batch_with_a_missing_result_is_not_complete(missing: str) -> None:
+    """Finished and kept recordings alone make it complete."""
+    assert BatchSummary(verb="probe", out="out", done=1, silent=1, kept=3).is_complete
+    assert not BatchSummary(verb="probe", out="out", done=1, **{missing: 1}).is_complete  # type: ignore[arg-type]
