@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
@@ -15,11 +14,12 @@ import click
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED, run_all
 from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
-from captoolkit.cli.show import display_source, plural, print_error, print_message
+from captoolkit.cli.show import display_source, is_json, plural, print_error, print_message
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 
 if TYPE_CHECKING:
     from captoolkit.cli.caption_progress import CaptionDisplay
+    from captoolkit.cli.run_report import RunReport
     from captoolkit.cli.timeline_files import TimelineFiles
     from captoolkit.dispatch.caption_run import CaptionResult, CaptionRun
     from captoolkit.jobs.listing.inputs import Input
@@ -40,6 +40,8 @@ CUT_OFF = "the caption reached the model's length limit and is cut off"
 @shared.file_name
 @shared.stdin_stem
 @shared.overwrite
+@shared.skip_existing
+@shared.report
 @shared.debug
 def command(
     inputs: list[Input],
@@ -51,6 +53,8 @@ def command(
     name: str | None,
     stdin_stem: str | None,
     overwrite: bool,
+    skip_existing: bool,
+    report: Path | None,
     debug: bool,
     **options: Any,
 ) -> int:
@@ -65,6 +69,7 @@ def command(
     segments without an answer. On a terminal, a paid run shows tokens and price range and asks for
     confirmation; --yes skips it.
     """
+    from captoolkit.cli.run_report import RunReport
     from captoolkit.cli.timeline_files import TimelineFiles
     from captoolkit.jobs.commands.output_names import output_names
 
@@ -76,20 +81,26 @@ def command(
         stems=[str(Path(each.folder, each.stem)) for each in names],
         overwrite=overwrite,
         embed_audio=embed_audio,
+        skip_existing=skip_existing,
         spread=spread,
         frame_rate=frame_rate,
     )
-    files = CaptionedFiles(inputs, outputs)
-    try:
-        with contextlib.closing(files.works(**options)) as works:
-            status = run_all(works, debug=debug)
-    except KeyboardInterrupt:
-        if files.is_paid:
-            print_message("The ledger has the answers so far; run it again to continue.")
-        raise
-    finally:
-        summaries = [files.summaries[index] for index in sorted(files.summaries)]
-        print_summary(summaries)
+    files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing)
+    with (
+        files.open_run(overwrite=overwrite, **options) as run,
+        RunReport(inputs, out=out or ".", report=report, overwrite=overwrite) as reporter,
+    ):
+        try:
+            with run:
+                status = run_all(files.works(run, reporter), debug=debug)
+        except KeyboardInterrupt:
+            if run.is_paid:
+                print_message("The ledger has the answers so far; run it again to continue.")
+            raise
+        finally:
+            summaries = [files.summaries[index] for index in sorted(files.summaries)]
+            if not is_json():
+                print_summary(summaries)
     return FAILED if any(each.failed for each in summaries) else status
 
 
@@ -100,68 +111,90 @@ class CaptionedFiles:
         inputs: the recordings.
         outputs: the files to write, for each input in turn.
 
+        skip_existing: keep the timelines of an earlier run that this run would make again.
+
     Attributes:
-        summaries: of the files with a timeline so far, by the place of the file.
-        is_paid: whether the ledger records the answers.
+        summaries: of the files with a new timeline so far, by the place of the file.
     """
 
-    def __init__(self, inputs: Sequence[Input], outputs: TimelineFiles) -> None:
+    def __init__(
+        self, inputs: Sequence[Input], outputs: TimelineFiles, *, skip_existing: bool = False
+    ) -> None:
         self.summaries: dict[int, FileSummary] = {}
-        self.is_paid = False
         self._outputs = outputs
+        self._skip_existing = skip_existing
         self._inputs: list[Input] = []
         self._sources: list[str | BinaryIO] = []
         self._paths: list[Mapping[str, Path | None]] = []
-        self._refused: list[tuple[str, CaptoolkitError]] = []
+        self._refused: list[tuple[Input, CaptoolkitError]] = []
+        self._display: CaptionDisplay
+        self._is_confirmed = self._is_fresh = False
         for each in inputs:
             try:
                 paths, source = outputs.next_paths(), each.source()
                 outputs.refuse_unembeddable(each.url)
             except CaptoolkitError as error:
-                self._refused.append((each.url, error))
+                self._refused.append((each, error))
             else:
                 self._inputs.append(each)
                 self._sources.append(source)
                 self._paths.append(paths)
 
+    def open_run(
+        self, *, confirmed: bool, fresh: bool, stream: bool, overwrite: bool, **options: Any
+    ) -> CaptionRun:
+        """Return the run over all files; nothing has begun.
+
+        Raises:
+            CaptoolkitError: an option is invalid, or the key is missing.
+        """
+        from captoolkit.api.caption import caption_many
+        from captoolkit.cli.caption_progress import CaptionBars, CaptionObjects, StreamedFiles
+
+        names = [display_source(each.url) for each in self._inputs]
+        if is_json():
+            self._display = CaptionObjects(self._inputs)
+        else:
+            self._display = StreamedFiles(names) if stream else CaptionBars(names)
+        self._is_confirmed, self._is_fresh = confirmed, fresh
+        return caption_many(
+            self._sources,
+            on_event=self._display.show,
+            existing=[each.get("json") for each in self._paths] if self._skip_existing else (),
+            overwrite=overwrite,
+            stream=stream,
+            resume=not fresh,
+            **options,
+        )
+
     def works(
-        self, *, confirmed: bool, fresh: bool, stream: bool, **options: Any
-    ) -> Generator[tuple[str, Callable[[], None]]]:
+        self, run: CaptionRun, reporter: RunReport
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
         """Yield the name of each input as it is done, and a function that writes its timeline.
 
         The function raises the error of the input instead.
         """
-        from captoolkit.api.caption import caption_many
-        from captoolkit.cli.caption_progress import CaptionBars, StreamedFiles
-
-        names = [display_source(each.url) for each in self._inputs]
-        display = StreamedFiles(names) if stream else CaptionBars(names)
-        with caption_many(
-            self._sources, on_event=display.show, stream=stream, resume=not fresh, **options
-        ) as run:
-            for name, error in self._refused:
-                yield name, functools.partial(_raise, error)
-            self.is_paid = run.is_paid
-            if run.is_paid and self._inputs:
-                self._confirm(run, confirmed=confirmed, fresh=fresh)
-            with display:
-                yield from self._results(run, display)
-
-    def _results(
-        self, run: CaptionRun, display: CaptionDisplay
-    ) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Yield the works of the files in the order in which they finish."""
+        for item, error in self._refused:
+            reporter.add_failure(item, error)
+            yield item.url, functools.partial(_raise, error)
+        if run.is_paid and self._inputs:
+            self._confirm(run)
         left = len(self._inputs)
-        try:
-            for result in run:
-                left -= 1
-                display.finish(result.path)
-                yield self._inputs[result.index].url, functools.partial(self._write, result)
-        except ServiceError as error:  # every request would meet it
-            name = self._inputs[0].url if len(self._inputs) == 1 else f"{plural(left, 'file')} left"
-            yield name, functools.partial(_raise, error)
+        with self._display:
+            try:
+                for result in run:
+                    left -= 1
+                    self._display.finish(result.path, is_kept=result.is_kept)
+                    name = self._inputs[result.index].url
+                    yield name, functools.partial(self._finish, result, reporter)
+            except ServiceError as error:  # every request would meet it
+                name = f"{plural(left, 'file')} left"
+                if len(self._inputs) == 1:
+                    name = self._inputs[0].url
+                    reporter.add_failure(self._inputs[0], error)
+                yield name, functools.partial(_raise, error)
 
-    def _confirm(self, run: CaptionRun, *, confirmed: bool, fresh: bool) -> None:
+    def _confirm(self, run: CaptionRun) -> None:
         """Print tokens and price range and, on a terminal, ask for confirmation.
 
         Many files are not opened in advance without that question: their number and price stay
@@ -173,7 +206,8 @@ class CaptionedFiles:
         from captoolkit.cli.plan_command import describe_price, describe_tokens
         from captoolkit.model import Plan
 
-        is_asked = run.may_cost and not confirmed and sys.stdin.isatty() and sys.stderr.isatty()
+        is_asked = run.may_cost and not self._is_confirmed
+        is_asked = is_asked and sys.stdin.isatty() and sys.stderr.isatty()
         if len(self._inputs) > MAX_ROWS and not is_asked:
             return
         if len(self._inputs) > MAX_ROWS:
@@ -184,33 +218,62 @@ class CaptionedFiles:
             return
         cost = run.cost_range()
         price = describe_price(cost) if cost else "The price is not known"
-        ledger = "" if fresh else "; answers in the ledger cost nothing"
+        ledger = "" if self._is_fresh else "; answers in the ledger cost nothing"
         name = display_source(self._inputs[0].url)
         if len(self._inputs) > 1:
             name = plural(len(plans), "file")
         print_message(f"{name}: {describe_tokens(*plans)} {price}{ledger}.")
         if is_asked:
             requests = plural(sum(len(plan.spans) for plan in plans), "request")
-            number = requests if fresh else f"at most {requests}"
+            number = requests if self._is_fresh else f"at most {requests}"
             if not click.confirm(f"Send {number} to {run.captioner.base_url}?", err=True):
                 raise CaptoolkitError("no request was sent", fix="answer yes, or pass --yes")
 
-    def _write(self, result: CaptionResult) -> None:
+    def _finish(self, result: CaptionResult, reporter: RunReport) -> None:
         """Write the timeline of a file, and print its paths and failures; raise its error."""
-        from captoolkit.cli.timeline_files import print_paths, rescue
+        from captoolkit.cli.timeline_files import print_paths
+        from captoolkit.jobs.commands.outcomes import Outcome
+
+        item, paths = self._inputs[result.index], self._paths[result.index]
+        try:
+            is_kept = self._write(result, paths)
+        except CaptoolkitError as error:
+            reporter.add_failure(item, error)
+            raise
+        timeline = result.timeline
+        assert timeline is not None
+        name, written = display_source(item.url), [path for path in paths.values() if path]
+        if not is_kept:
+            summary = FileSummary.of(name, result, timeline, list(paths.values()))
+            self.summaries[result.index] = summary
+        outcome = Outcome.captioned(
+            item,
+            name,
+            timeline,
+            out=paths.get("json") or next(iter(written), None),
+            size_bytes=sum(path.stat().st_size for path in written),
+            seconds=result.seconds,
+            is_kept=is_kept,
+        )
+        reporter.add(outcome)
+        print_paths(paths)
+        _print_failures(name, timeline)
+
+    def _write(self, result: CaptionResult, paths: Mapping[str, Path | None]) -> bool:
+        """Write the files of a result; return whether it is kept and all its files existed."""
+        from captoolkit.cli.timeline_files import rescue
 
         if result.timeline is None:
             _raise(result.error)
-        name, paths = display_source(self._inputs[result.index].url), self._paths[result.index]
+        if result.is_kept:
+            return not self._outputs.complete(result.timeline, paths)
         try:
             self._outputs.write(result.timeline, paths)
         except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
+            name = display_source(self._inputs[result.index].url)
             print_message(f"{name}: its timeline is kept in {rescue(result.timeline)}")
             raise
-        summary = FileSummary.of(name, result, result.timeline, list(paths.values()))
-        self.summaries[result.index] = summary
-        print_paths(paths)
-        _print_failures(name, result.timeline)
+        return False
 
 
 def _print_failures(name: str, timeline: Timeline) -> None:

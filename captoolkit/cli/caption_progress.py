@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.progress import new_progress, short_name
+from captoolkit.cli.progress import REPORT_INTERVAL_S, new_progress, short_name
 from captoolkit.cli.show import (
     display_path,
     display_source,
     has_bars,
+    print_event,
     print_message,
     print_warning,
     printable,
@@ -31,10 +35,14 @@ from captoolkit.events import (
     TextArrived,
     Warned,
 )
+from captoolkit.media.source import is_web_url
 from captoolkit.model import Status
+from captoolkit.support import files
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from captoolkit.jobs.listing.inputs import Input
 
 NO_CAPTION = "(no caption)"
 
@@ -47,8 +55,8 @@ class CaptionDisplay(ABC):
         """Show an event of one of the files."""
 
     @abstractmethod
-    def finish(self, path: str) -> None:
-        """Show that a file has its result."""
+    def finish(self, path: str, *, is_kept: bool = False) -> None:
+        """Show that a file has its result, perhaps that of an earlier run."""
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -71,7 +79,7 @@ class CaptionBars(CaptionDisplay):
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._finished = 0
+        self._finished = self._kept = 0
         self._lengths_s: list[float] = []  # of the files that are open so far
         self._done_s = 0.0
 
@@ -90,10 +98,11 @@ class CaptionBars(CaptionDisplay):
                     self._done_s += entry.source_span.samples / entry.source_span.rate_hz
                     self._update_captions()
 
-    def finish(self, path: str) -> None:
+    def finish(self, path: str, *, is_kept: bool = False) -> None:
         """Count a finished file."""
         with self._lock:
             self._finished += 1
+            self._kept += is_kept
             self._update_captions()
 
     def __enter__(self) -> Self:
@@ -111,7 +120,8 @@ class CaptionBars(CaptionDisplay):
     def _update_captions(self) -> None:
         """Draw the captioned sound; the files that are not open count with the mean length."""
         if self._lengths_s:
-            total_s = sum(self._lengths_s) / len(self._lengths_s) * len(self._names)
+            made = max(len(self._names) - self._kept, len(self._lengths_s))
+            total_s = sum(self._lengths_s) / len(self._lengths_s) * made
             self._update("caption", min(self._done_s, total_s), total_s)
 
     def _update(self, verb: str, completed_s: float, total_s: float | None) -> None:
@@ -128,6 +138,61 @@ class CaptionBars(CaptionDisplay):
             total=total_s,
             description=f"{verb}  {shown}",
         )
+
+
+class CaptionObjects(CaptionDisplay):
+    """Writes the objects of `--progress json`.
+
+    Args:
+        inputs: the files.
+    """
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self._lock = threading.Lock()
+        self._only = inputs[0].id if len(inputs) == 1 else None
+        self._ids = {_event_path(each.url): each.id for each in reversed(inputs)}
+        self._total_s: dict[str, float] = {}
+        self._done_s: defaultdict[str, float] = defaultdict(float)
+        self._reported_s: dict[str, float] = {}
+
+    def show(self, event: Event) -> None:
+        """Write an object for the event, unless one was written for its file just before."""
+        name = self._only or self._ids.get(event.path, event.path)
+        with self._lock:
+            match event:
+                case Warned(message=message):
+                    print_warning(name, name, message)
+                case Started(plan=plan):
+                    self._total_s[name] = round(plan.track.duration_s, 6)
+                    print_event("started", input=name, duration_s=self._total_s[name])
+                case TextArrived(index=index, text=text):
+                    print_event("text", input=name, segment=index, text=text)
+                case EntryReady(entry=entry):
+                    self._done_s[name] += entry.source_span.samples / entry.source_span.rate_hz
+                    self._report(name)
+
+    def _report(self, name: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._reported_s.get(name, -inf) >= REPORT_INTERVAL_S:
+            self._reported_s[name] = now_s
+            figures = {
+                "done_s": round(self._done_s[name], 3),
+                "total_s": self._total_s.get(name),
+            }
+            print_event("progress", input=name, **figures)
+
+    def finish(self, path: str, *, is_kept: bool = False) -> None:
+        """Forget a finished file; `RunReport` writes its end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def _event_path(url: str) -> str:
+    """Return the path of an input in events."""
+    return display_source(url) if is_web_url(url) else files.absolute(url)
 
 
 class StreamedFiles(CaptionDisplay):
@@ -154,7 +219,7 @@ class StreamedFiles(CaptionDisplay):
                 kept.append(event)
             self._show_next()
 
-    def finish(self, path: str) -> None:
+    def finish(self, path: str, *, is_kept: bool = False) -> None:
         """End a file: its turn ends after its last caption."""
         with self._lock:
             if path in self._kept:

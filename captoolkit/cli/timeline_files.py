@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from captoolkit.cli.show import display_path, print_line, print_message
-from captoolkit.errors import InputError, UsageError
+from captoolkit.errors import InputError, OutputExistsError, UsageError
 from captoolkit.support import files
 from captoolkit.timeline import (
     FORMATS,
@@ -46,10 +46,12 @@ class TimelineFiles:
         stems: the beginning of the names of each input's files; may hold folders.
         overwrite: replace existing files, but never an input.
         embed_audio: embed the recording in the HTML page.
+        skip_existing: allow the files of an earlier run that its JSON timeline proves.
         **options: the options of `render`: `spread`, `frame_rate`.
 
     Raises:
-        UsageError: a format is unknown, or `-o` cannot hold all files.
+        UsageError: a format is unknown, or `-o` cannot hold all files, or there is no JSON timeline
+            to prove existing files.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class TimelineFiles:
         stems: Sequence[str],
         overwrite: bool,
         embed_audio: bool = False,
+        skip_existing: bool = False,
         **options: Unpack[FormatOptions],
     ) -> None:
         names = formats or (out and format_of(out)) or DEFAULT_FORMAT
@@ -93,13 +96,23 @@ class TimelineFiles:
             raise UsageError("-o - takes one input and one format", fix="name a folder for several")
         if out is not None and not self._is_single_file and Path(out).is_file():
             raise UsageError(f"{out} is a file", fix="several results need a folder")
+        if skip_existing and (DEFAULT_FORMAT not in self._formats or out == STANDARD_OUTPUT):
+            raise UsageError(
+                "--skip-existing needs a JSON timeline, which records how it was made",
+                fix=f"pass -f {','.join([DEFAULT_FORMAT, *self._formats])}"
+                if out != STANDARD_OUTPUT
+                else "write it to a file",
+            )
+        self._skip_existing = skip_existing
+        self._replaceable: set[Path] = set()  # without `overwrite`
         self._stems = iter(stems)
 
     def next_paths(self) -> Mapping[str, Path | None]:
         """Return the path of each format of the next input; None is standard output.
 
         Raises:
-            OutputExistsError: a file exists.
+            OutputExistsError: a file exists; with `skip_existing` only if the timeline next to it
+                does not prove it. The JSON timeline itself is not read.
             OutputError: a file cannot be written, or is an input.
         """
         stem = next(self._stems)
@@ -108,11 +121,55 @@ class TimelineFiles:
         with files.writing(Path(self._out or ".")):
             paths = {form: self._path(stem, form) for form in self._formats}
         self._inputs.refuse(paths.values())
-        if not self._overwrite:
+        if not self._overwrite and not self._skip_existing:
             files.refuse_existing(paths.values())
+        elif not self._overwrite:
+            self._refuse_unproven(paths)
         for path in paths.values():
             files.refuse_unwritable_file(path)
         return paths
+
+    def _refuse_unproven(self, paths: Mapping[str, Path]) -> None:
+        """Refuse existing files that are not what the existing JSON timeline is in their format.
+
+        A page takes time to make; it is compared only if it may be replaced.
+        """
+        own = paths[DEFAULT_FORMAT]
+        existing = {form: path for form, path in paths.items() if path.exists() and path != own}
+        if not own.exists():
+            files.refuse_existing(existing.values())
+            return
+        self._replaceable |= {own, *existing.values()}
+        try:
+            timeline = load(own) if existing else None
+        except InputError:  # the reason is reported with the timeline
+            return
+        for form, path in existing.items():
+            assert timeline is not None
+            if form == PAGE and not timeline.holes:
+                continue
+            if not self._is_alike(timeline, form, path):
+                raise OutputExistsError(
+                    f"{path} exists and is not {display_path(own)} in this format",
+                    fix="choose another name or folder, or pass -y to replace it",
+                    path=path,
+                )
+
+    def _is_alike(self, timeline: Timeline, form: str, path: Path) -> bool:
+        with files.writing(path):
+            return path.read_bytes() == self._text(timeline, form, path).encode()
+
+    def complete(self, timeline: Timeline, paths: Mapping[str, Path | None]) -> bool:
+        """Write the files of a kept timeline that are missing; return whether there were any."""
+        missing = {
+            form: path
+            for form, path in paths.items()
+            if path is not None
+            and form != DEFAULT_FORMAT
+            and not (path.exists() and (form == PAGE or self._is_alike(timeline, form, path)))
+        }
+        self.write(timeline, missing)
+        return bool(missing)
 
     def refuse_unembeddable(self, name: str) -> None:
         """Refuse a recording that `--embed-audio` cannot embed, before it is captioned.
@@ -130,9 +187,11 @@ class TimelineFiles:
     def write(self, timeline: Timeline, paths: Mapping[str, Path | None]) -> None:
         """Write a timeline to its paths, and print the losses of each format.
 
-        Nothing is written if one of the formats cannot hold the timeline at all.
+        Nothing is written if one of the formats cannot hold the timeline at all. The JSON timeline
+        is written first: it proves the other files.
         """
-        texts = {form: self._text(timeline, form, path) for form, path in paths.items()}
+        first = sorted(paths.items(), key=lambda item: item[0] != DEFAULT_FORMAT)
+        texts = {form: self._text(timeline, form, path) for form, path in first}
         for form, text in texts.items():
             for loss in losses(timeline, form, **self._options):
                 print_message(f"{form}: {loss}")
@@ -141,7 +200,8 @@ class TimelineFiles:
                 sys.stdout.buffer.write(text.encode())
                 sys.stdout.buffer.flush()
             else:
-                files.write_whole(path, text, overwrite=self._overwrite)
+                is_replaced = self._overwrite or path in self._replaceable
+                files.write_whole(path, text, overwrite=is_replaced)
 
     def _text(self, timeline: Timeline, form: str, path: Path | None) -> str:
         """Return the timeline in a format; a page refers to its recording from its own folder."""

@@ -343,7 +343,9 @@ def test_concurrency_is_reached_across_files(
     assert len(recorder.seen) == 10
     assert len(list((tmp_path / "out").glob("*.json"))) == 10
     assert "10 files: 330 input tokens in 10 requests" in ran.err
-    rows = [line.split() for line in ran.err.splitlines()[-11:]]
+    *lines, summary = ran.err.splitlines()
+    assert summary.startswith("10 made; 10 segments, ")
+    rows = [line.split() for line in lines[-11:]]
     assert [row[0] for row in rows[:-1]] == [str(path) for path in recordings]
     assert rows[-1][:5] == ["total", "10", "10", "0", "0"]
 
@@ -430,3 +432,74 @@ def test_a_comma_without_a_format_is_explained(run: Run, fixtures: Path) -> None
     assert ran.err == (
         "error: -f json,,srt has a comma without a format; write them as in -f json,srt\n"
     )
+
+
+def outcome_of(report: Path) -> dict[str, str]:
+    """The status of each file in a report, by its name without ending."""
+    rows = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    return {Path(row["input"]).stem: row["status"] for row in rows}
+
+
+def test_a_second_run_keeps_finished_timelines(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Missing formats are written from the timeline; other files are named and stay."""
+    out, report = tmp_path / "out", tmp_path / "report.jsonl"
+    sources = [fixtures / "speech.amr", fixtures / "raw.aac"]
+    command = ("caption", *sources, "-o", out, "--skip-existing", "--report", report)
+    assert run(*command).status == 0
+    assert outcome_of(report) == {"speech": "done", "raw": "done"}
+    made = {path: path.read_bytes() for path in out.iterdir()}
+    times = {path: path.stat().st_mtime_ns for path in made}
+
+    again = run(*command)
+    assert (again.status, len(again.out.splitlines())) == (0, 2)
+    assert outcome_of(report) == {"speech": "kept", "raw": "kept"}
+    assert "0 made, 2 kept from an earlier run; 2 segments" in again.err
+
+    more = run(*command, "-f", "srt,json")
+    assert "2 made; 2 segments" in more.err
+    assert (out / "raw.srt").is_file()
+    (out / "raw.srt").write_text("corrected by hand")
+    refused = run(*command, "-f", "srt,json")
+    assert (refused.status, outcome_of(report)) == (1, {"raw": "failed", "speech": "kept"})
+    assert "raw.srt exists and is not " in refused.err
+    other = run(*command, "--segment", "2s")
+    assert other.err.count("was made with no segment, not with --segment 2; choose another") == 2
+    assert times == {path: path.stat().st_mtime_ns for path in made}
+    assert (out / "raw.srt").read_text() == "corrected by hand"
+
+    assert run(*command, "--segment", "2s", "-y", "-f", "json,srt").status == 0
+    assert run(*command, "-y", "-f", "json,srt").status == 0
+    assert made == {path: path.read_bytes() for path in made}
+    assert (out / "raw.srt").read_text() != "corrected by hand"
+    assert run(*command, "-f", "srt").status == 2
+
+
+def test_a_timeline_with_failed_segments_is_made_again(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """The next run requests it and replaces its files; the one after that requests nothing."""
+    report = tmp_path / "report.jsonl"
+    command = ("caption", fixtures / "speech.amr", *at(recorder), "-f", "json,srt,html")
+    command = (*command, "-o", tmp_path / "out", "--skip-existing", "--report", report)
+    recorder.answer({"code": "DataInspectionFailed", "message": "try another"}, status=400)
+    assert run(*command).status == 1
+    assert outcome_of(report) == {"speech": "holes"}
+    recorder.answer(ANSWER)
+    assert run(*command).status == 0
+    assert outcome_of(report) == {"speech": "done"}
+    assert "一个人说" in (tmp_path / "out/speech.srt").read_text(encoding="utf-8")
+    assert "一个人说" in (tmp_path / "out/speech.html").read_text(encoding="utf-8")
+    asked = len(recorder.seen)
+    assert run(*command).status == 0
+    assert outcome_of(report) == {"speech": "kept"}
+    assert len(recorder.seen) == asked
+
+
+def test_progress_as_objects(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """Each line on standard error is JSON; each file begins, goes on, and ends."""
+    sources = [fixtures / name for name in ("speech.amr", "not-media.wav")]
+    ran = run("caption", *sources, "-o", tmp_path, "--segment", "2s", "--progress", "json")
+    events = [json.loads(line) for line in ran.err.splitlines()]
+    own = [event["event"] for event in events if event.get("input") == str(sources[0])]
+    assert own == ["started", "progress", "finished"]
+    assert (events[-1]["event"], events[-1]["done"], events[-1]["failed"]) == ("summary", 1, 1)

@@ -16,7 +16,9 @@ from typing import IO, Any
 
 from captoolkit.errors import CaptoolkitError, OutputExistsError
 from captoolkit.jobs.listing.inputs import Input
+from captoolkit.model import Status
 from captoolkit.support import files
+from captoolkit.timeline.value import Timeline
 from captoolkit.units import format_clock, format_size
 
 MAX_REASONS = 10  # reasons of failures that a summary lists
@@ -28,6 +30,7 @@ class OutcomeStatus(StrEnum):
 
     DONE = "done"
     KEPT = "kept"  # an earlier run had done it
+    HOLES = "holes"  # the timeline has failed segments
     FAILED = "failed"
 
 
@@ -38,7 +41,7 @@ class Outcome:
     Attributes:
         input: the id of the input.
         path: its path or URL, for display.
-        status: done, kept or failed.
+        status: done, kept, holes or failed.
         segments: the number of its segments.
         duration_s: the length of its sound; None if it is not known.
         size_bytes: the size of the files made from it.
@@ -63,6 +66,42 @@ class Outcome:
     def failure(cls, item: Input, path: str, error: CaptoolkitError) -> Outcome:
         """Return the outcome of an input that failed."""
         return cls(input=item.id, path=path, status=OutcomeStatus.FAILED, error=error)
+
+    @classmethod
+    def captioned(
+        cls,
+        item: Input,
+        path: str,
+        timeline: Timeline,
+        *,
+        out: Path | None,
+        size_bytes: int,
+        seconds: float,
+        is_kept: bool,
+    ) -> Outcome:
+        """Return the outcome of an input with a timeline.
+
+        Args:
+            item: the input.
+            path: its path or URL, for display.
+            timeline: its captions.
+            out: the JSON timeline, or the first of other files; None for standard output.
+            size_bytes: the size of its files.
+            seconds: the time that the work took.
+            is_kept: whether an earlier run has made it.
+        """
+        status = OutcomeStatus.HOLES if timeline.holes else OutcomeStatus.DONE
+        return cls(
+            input=item.id,
+            path=path,
+            status=OutcomeStatus.KEPT if is_kept else status,
+            segments=sum(entry.status is not Status.SILENT for entry in timeline.entries),
+            duration_s=timeline.source.span.duration_s,
+            size_bytes=size_bytes,
+            tokens=timeline.usage.audio_tokens,
+            out=None if out is None else str(out),
+            seconds=seconds,
+        )
 
     def row(self) -> dict[str, Any]:
         """Return the outcome as JSON values."""
@@ -123,6 +162,7 @@ class OutcomeSummary:
             for status, word in (
                 (OutcomeStatus.DONE, "made"),
                 (OutcomeStatus.KEPT, "kept from an earlier run"),
+                (OutcomeStatus.HOLES, "with failed segments"),
                 (OutcomeStatus.FAILED, "failed"),
             )
             if self.counts[status] or status is OutcomeStatus.DONE
