@@ -8,6 +8,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.option_types import complete_path
 from captoolkit.cli.show import plural, print_line, print_message, print_text
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("ask", short_help=COMMANDS["ask"])
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete_path)
 @click.argument("questions", metavar="[QUESTION]...", nargs=-1)
 @shared.question_captioner
 @shared.target_of_model

@@ -10,6 +10,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
+from captoolkit.cli.option_types import WholeNumber, complete_path, parsed_by
 from captoolkit.cli.show import plural, print_json, print_line, print_message, print_table
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_length, parse_size
@@ -43,12 +44,13 @@ def command() -> None:
 
 
 _run_options = shared.group(
-    click.argument("names", metavar="INPUT...", nargs=-1),
+    click.argument("names", metavar="INPUT...", nargs=-1, shell_complete=complete_path),
     click.option(
         "-o",
         "out",
         required=True,
         metavar="OUT",
+        shell_complete=complete_path,
         help="The folder or URL of the results, such as s3://bucket/ready; it is created if "
         "necessary.",
     ),
@@ -63,6 +65,7 @@ _run_options = shared.group(
     click.option(
         "--files-from",
         metavar="FILE",
+        shell_complete=complete_path,
         help="Read further names from this file, one a line; - is standard input.",
     ),
     click.option(
@@ -81,9 +84,7 @@ _run_options = shared.group(
         metavar="NAME",
         help="The column of manifests with the path or URL.  [default: found by its name]",
     ),
-    click.option(
-        "--limit", type=shared.WholeNumber(1), metavar="N", help="Stop after N recordings."
-    ),
+    click.option("--limit", type=WholeNumber(1), metavar="N", help="Stop after N recordings."),
     click.option(
         "--shard",
         metavar="I/N",
@@ -107,7 +108,7 @@ _run_options = shared.group(
     ),
     click.option(
         "--tries",
-        type=shared.WholeNumber(1),
+        type=WholeNumber(1),
         default=2,
         show_default=True,
         metavar="N",
@@ -122,13 +123,13 @@ _run_options = shared.group(
     ),
     click.option(
         "--worker-memory",
-        callback=shared.parsed_by(parse_size),
+        callback=parsed_by(parse_size),
         metavar="SIZE",
         help="The most memory of each worker on this machine, such as 2GB.",
     ),
     click.option(
         "--max-failures",
-        type=shared.WholeNumber(0),
+        type=WholeNumber(0),
         metavar="N",
         help="End the run after more than N failures.",
     ),
@@ -188,7 +189,7 @@ def split(**options: Any) -> int:
 @shared.shape
 @click.option(
     "--concurrency",
-    type=shared.WholeNumber(1),
+    type=WholeNumber(1),
     default=4,
     show_default=True,
     metavar="N",
@@ -234,7 +235,7 @@ def caption(**options: Any) -> int:
 
 
 @command.command("status", short_help="Show how far a batch is.")
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", shell_complete=complete_path)
 @shared.as_json
 @shared.debug
 def status(out: str, as_json: bool, debug: bool) -> int:
@@ -277,7 +278,7 @@ def status(out: str, as_json: bool, debug: bool) -> int:
 
 
 @command.command("rows", short_help="Write the rows of a batch as a table.")
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", shell_complete=complete_path)
 @click.option(
     "-o",
     "path",

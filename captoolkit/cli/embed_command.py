@@ -8,18 +8,20 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.option_types import complete_path
 from captoolkit.cli.show import display_path, plural, print_line, print_message
 from captoolkit.support import files
 
 
 @click.command("embed", short_help=COMMANDS["embed"])
-@click.argument("media", metavar="MEDIA")
-@click.argument("timeline", metavar="TIMELINE.json")
+@click.argument("media", metavar="MEDIA", shell_complete=complete_path)
+@click.argument("timeline", metavar="TIMELINE.json", shell_complete=complete_path)
 @click.option(
     "-o",
     "out",
     required=True,
     metavar="FILE",
+    shell_complete=complete_path,
     help="Write this file. Its extension sets the container: mp4, m4v, mov, m4a, m4b, mkv, mka and "
     "webm hold subtitles and chapters; mp3 holds chapters.",
 )

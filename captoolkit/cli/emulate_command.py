@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import click
 
-from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
+from captoolkit.cli.option_types import parsed_by
 from captoolkit.cli.show import print_line, print_message
 from captoolkit.emulator.fault_injection import MEANINGS
 from captoolkit.units import parse_duration
@@ -54,7 +54,7 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
 @click.option(
     "--latency",
     "latency_s",
-    callback=shared.parsed_by(parse_duration),
+    callback=parsed_by(parse_duration),
     metavar="LENGTH",
     help="Delay each caption by this time, such as 1s.",
 )

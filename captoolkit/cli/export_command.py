@@ -8,10 +8,11 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.option_types import complete_path
 
 
 @click.command("export", short_help=COMMANDS["export"])
-@click.argument("timeline", metavar="TIMELINE.json")
+@click.argument("timeline", metavar="TIMELINE.json", shell_complete=complete_path)
 @shared.timeline_output
 @shared.embed_audio
 @shared.overwrite

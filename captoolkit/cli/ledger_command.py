@@ -11,6 +11,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
+from captoolkit.cli.option_types import parsed_by
 from captoolkit.cli.show import display_path, plural, print_line, print_message, print_table
 from captoolkit.errors import UsageError
 from captoolkit.units import parse_duration
@@ -56,7 +57,7 @@ def parse_age(text: str) -> Fraction:
 @click.option(
     "--prune",
     "older_than_s",
-    callback=shared.parsed_by(parse_age),
+    callback=parsed_by(parse_age),
     metavar="AGE",
     help="Delete records that are older than this, such as 30d, 12h or all.",
 )

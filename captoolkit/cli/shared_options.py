@@ -22,7 +22,13 @@ from captoolkit.captioners.registry import (
     row_of,
 )
 from captoolkit.cli import show
-from captoolkit.errors import UsageError
+from captoolkit.cli.option_types import (
+    Place,
+    WholeNumber,
+    complete_from,
+    complete_path,
+    parsed_by,
+)
 from captoolkit.model import Via
 from captoolkit.planning.gain import checked_normalize, parse_gain
 from captoolkit.planning.options import (
@@ -42,34 +48,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 AUTO = "auto"
 BASE64 = str(Via.BASE64)
-
-
-class WholeNumber(click.IntRange):
-    """A bounded integer, with a name that a user understands in click's messages."""
-
-    name = "whole number"
-
-
-def parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
-    """Return an option callback that parses the value; a refusal is wrong usage."""
-
-    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
-        try:
-            return None if value is None else parse(value)
-        except UsageError as error:
-            raise click.BadParameter(str(error), ctx, param) from error
-
-    return callback
-
-
-class Place(click.Path):
-    """A path that is not empty: a shell makes an empty one of a variable that is not set."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path, or refuse it."""
-        if str(value) == "":
-            self.fail("it is empty; name a place, or . for the current folder", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -139,10 +117,11 @@ messages = group(
 )
 debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _input_options = (
-    click.argument("files", metavar="FILE...", nargs=-1),
+    click.argument("files", metavar="FILE...", nargs=-1, shell_complete=complete_path),
     click.option(
         "--files-from",
         metavar="FILE",
+        shell_complete=complete_path,
         help="Read further names from this file, one a line; - is standard input.",
     ),
     click.option(
@@ -209,6 +188,7 @@ jobs = click.option(
 picture = click.option(
     "--picture",
     metavar="SVG",
+    shell_complete=complete_path,
     help="Draw the loudness and the cuts of FILE as SVG, into this file or an existing folder; for "
     "several FILEs, into a folder. This decodes FILE once more.",
 )
@@ -428,6 +408,7 @@ captioner = group(
         metavar="NAME",
         default=DEFAULT_CAPTIONER,
         show_default=True,
+        shell_complete=complete_from(CAPTIONERS),
         help=f"The captioner. {_captioner_help(CAPTIONERS)}",
     ),
     _model("the target's, else Qwen3-Omni-Captioner"),
@@ -454,6 +435,7 @@ question_captioner = group(
 ledger = click.option(
     "--ledger",
     metavar="PATH",
+    shell_complete=complete_path,
     help="File of the stored answers.  [default: CAPTOOLKIT_LEDGER, else a file in the user's "
     "cache folder]",
 )

@@ -9,13 +9,14 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.option_types import complete_path
 from captoolkit.cli.show import display_path, print_line, print_message
 
 MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of 255 bytes
 
 
 @click.command("view", short_help=COMMANDS["view"])
-@click.argument("timeline", metavar="TIMELINE.json")
+@click.argument("timeline", metavar="TIMELINE.json", shell_complete=complete_path)
 @click.option(
     "-o",
     "out",

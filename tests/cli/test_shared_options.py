@@ -11,10 +11,8 @@ import pytest
 from captoolkit.captioners.registry import CAPTIONERS
 from captoolkit.cli import shared_options
 from captoolkit.cli.app import COMMANDS, app
-from captoolkit.cli.shared_options import parsed_by
 from captoolkit.planning.options import FormatName
 from captoolkit.timeline import FORMATS
-from captoolkit.units import parse_duration
 
 
 def option(command: str, name: str) -> click.Option:
@@ -42,16 +40,6 @@ def test_options_in_the_help_have_the_order_of_the_group() -> None:
     names = [one.opts[0] for one in split.params if isinstance(one, click.Option)]
     lengths = [names.index(name) for name in ("--segment", "--max-segment", "--parts")]
     assert lengths == sorted(lengths)
-
-
-def test_a_value_that_cannot_be_parsed_is_wrong_usage() -> None:
-    """The library's refusal becomes click's, which has status 2."""
-    callback = parsed_by(parse_duration)
-    context, parameter = click.Context(app), option("split", "--segment")
-    assert callback(context, parameter, None) is None
-    assert callback(context, parameter, "1m30s") == 90
-    with pytest.raises(click.BadParameter, match="is not a duration"):
-        callback(context, parameter, "soon")
 
 
 def test_the_decorators_have_no_branches() -> None:

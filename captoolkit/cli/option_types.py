@@ -1,0 +1,59 @@
+"""How options read their values, and how the shell completes them. This loads only click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from captoolkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class WholeNumber(click.IntRange):
+    """A bounded integer, with a name that a user understands in click's messages."""
+
+    name = "whole number"
+
+
+def parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """Return an option callback that parses the value; a refusal is wrong usage."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except UsageError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
+
+
+class Place(click.Path):
+    """A path that is not empty: a shell makes an empty one of a variable that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or refuse it."""
+        if str(value) == "":
+            self.fail("it is empty; name a place, or . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def complete_path(
+    context: click.Context, parameter: click.Parameter, beginning: str
+) -> list[CompletionItem]:
+    """Let the shell complete the name of a file or folder."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(beginning, type="file")]
+
+
+def complete_from(names: Iterable[str]) -> Callable[..., list[str]]:
+    """Return a completion of these names."""
+
+    def complete(context: click.Context, parameter: click.Parameter, beginning: str) -> list[str]:
+        return [name for name in names if name.startswith(beginning)]
+
+    return complete
