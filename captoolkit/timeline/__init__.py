@@ -7,6 +7,7 @@ turn it into text and back, `save` and `load` do the same with files. Everything
 
 from __future__ import annotations
 
+from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.base import Format, FormatOptions
 from captoolkit.timeline.formats import (
     FORMATS,
@@ -25,6 +26,7 @@ __all__ = [
     "FORMATS",
     "Format",
     "FormatOptions",
+    "Provenance",
     "Timeline",
     "check",
     "extension_of",

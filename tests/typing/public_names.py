@@ -118,6 +118,7 @@ def caption_many_files(
 ) -> list[captoolkit.CaptionResult]:
     """Use `caption_many`."""
     captoolkit.caption_many((b"RIFF", "a.wav"), max_cost="5", jobs=2, on_event=events.ignore)
+    captoolkit.caption_many(sources, existing=[Path("a.json"), "b.json", None], overwrite=True)
     with captoolkit.caption_many(sources, captioner=Recogniser(), **options) as run:
         assert_type(run, captoolkit.CaptionRun)
         assert_type(run.plans(), tuple[model.Plan | captoolkit.CaptoolkitError | None, ...])
@@ -127,6 +128,9 @@ def caption_many_files(
             assert_type(result.index, int)
             assert_type(result.timeline, captoolkit.Timeline | None)
             assert_type(result.error, captoolkit.CaptoolkitError | None)
+            assert_type((result.is_kept, result.seconds), tuple[bool, float])
+            if result.timeline is not None:
+                assert_type(result.timeline.made_by, timeline.Provenance | None)
             assert_type((result.asked, result.usage), tuple[int, model.Usage])
             assert_type(result.cost, model.Cost | None)
         assert_type((run.captioner, run.recalled), tuple[model.CaptionerInfo, int])
