@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from itertools import groupby
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, run_inputs
+from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from captoolkit.jobs.commands.outcomes import Outcome
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.model import CostRange, Plan, Span
 
@@ -27,22 +31,26 @@ MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 @shared.shape
 @shared.picture
 @shared.overwrite
+@shared.report
 @shared.as_json
 @shared.debug
 def command(
     inputs: list[Input],
     picture: str | None,
     overwrite: bool,
+    report: Path | None,
     as_json: bool,
     debug: bool,
     **options: Any,
 ) -> int:
     """Show how each FILE would be prepared, and why: segments, sizes, tokens, price range.
 
-    Nothing is sent, and only the file of --picture is written.
+    Nothing is sent, and only the files of --picture and --report are written.
     """
     from captoolkit.api.prepare import prepare
     from captoolkit.cli.prepared_files import print_picture
+    from captoolkit.cli.run_report import RunReport
+    from captoolkit.jobs.commands.outcomes import Outcome
     from captoolkit.jobs.commands.output_names import output_names
     from captoolkit.jobs.commands.save_work import PictureFiles
     from captoolkit.support.files import FileSet
@@ -56,7 +64,7 @@ def command(
     indices = itertools.count()
     documents = []
 
-    def show(item: Input) -> None:
+    def show(item: Input) -> Outcome:
         path = pictures.path(next(indices))
         with prepare(item.source(), **options) as prepared:
             plan = prepared.plan
@@ -66,8 +74,13 @@ def command(
             documents.append(_document(plan))
         else:
             print_plan(item.url, plan)
+        outcome = Outcome.of_source(item, display_source(item.url), plan.info, plan.track)
+        return dataclasses.replace(outcome, segments=len(plan.spans), tokens=plan.audio_tokens)
 
-    status = run_inputs(inputs, show, debug=debug)
+    with RunReport(
+        inputs, out=None, done="planned", report=report, overwrite=overwrite
+    ) as reporter:
+        status = reporter.run(inputs, show, debug=debug)
     if as_json:
         print_json("plan", {"files": documents})
     return status

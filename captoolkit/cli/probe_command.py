@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, run_inputs
+from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import display_source, print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from captoolkit.jobs.commands.outcomes import Outcome
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.model import MediaInfo, Target, Track
 
@@ -20,31 +23,42 @@ if TYPE_CHECKING:
 @shared.target
 @shared.via
 @shared.raw
+@shared.report
 @shared.as_json
 @shared.debug
 def command(
-    inputs: list[Input], target: str, via: str, raw: str | None, as_json: bool, debug: bool
+    inputs: list[Input],
+    target: str,
+    via: str,
+    raw: str | None,
+    report: Path | None,
+    as_json: bool,
+    debug: bool,
 ) -> int:
     """Show container, tracks, codec, sample rate, channels and exact duration of each FILE.
 
-    Also shows the limits of the target that FILE exceeds. Nothing is written.
+    Also shows the limits of the target that FILE exceeds. Only the file of --report is written.
     """
     from captoolkit.api.probe import probe
+    from captoolkit.cli.run_report import RunReport
+    from captoolkit.jobs.commands.outcomes import Outcome
     from captoolkit.model import Via
     from captoolkit.services import catalogue
     from captoolkit.services.limits import misfits
 
     row, documents = catalogue.target(target), []
 
-    def show(item: Input) -> None:
+    def show(item: Input) -> Outcome:
         info = probe(item.source(), raw=raw)
         reasons = misfits(info, info.default_track, row, Via(via))
         if as_json:
             documents.append(_document(info, row, via, reasons))
         else:
             _print(display_source(item.url), info, row, via, reasons)
+        return Outcome.of_source(item, display_source(item.url), info, info.default_track)
 
-    status = run_inputs(inputs, show, debug=debug)
+    with RunReport(inputs, out=None, done="probed", report=report) as reporter:
+        status = reporter.run(inputs, show, debug=debug)
     if as_json:
         print_json("probe", {"files": documents})
     return status

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from captoolkit.cli.app import run_inputs
 from captoolkit.cli.show import (
     display_source,
     is_json,
@@ -21,13 +24,17 @@ from captoolkit.units import format_clock, format_size
 if TYPE_CHECKING:
     from captoolkit.jobs.listing.inputs import Input
 
+MANY = 20  # inputs of a command that makes no files
+
 
 class RunReport:
     """Collects the outcomes of inputs; on exit, also by an interrupt, it prints the summary.
 
     Args:
         inputs: all inputs.
-        out: the place of the files, for display.
+        out: the place of the files, for display; None for a command that makes no files: it has a
+            summary in text for more than `MANY` inputs.
+        done: the word for inputs that are done.
         report: the file of `--report`, None without it.
         overwrite: replace a file that is no report.
     """
@@ -36,13 +43,15 @@ class RunReport:
         self,
         inputs: Sequence[Input],
         *,
-        out: str,
+        out: str | None,
+        done: str = "made",
         report: Path | None = None,
         overwrite: bool = False,
     ) -> None:
         self.summary = OutcomeSummary()
         self._inputs = len(inputs)
         self._out = out
+        self._done = done
         self._file = ReportFile(report, overwrite=overwrite, spare=[each.url for each in inputs])
 
     def __enter__(self) -> Self:
@@ -53,8 +62,8 @@ class RunReport:
         left = self._inputs - self.summary.counts.total()
         if kind is not None and not issubclass(kind, KeyboardInterrupt):
             return
-        if self._inputs > 1 and not is_json():
-            for line in self.summary.lines(out=self._out, left=left):
+        if self._inputs > (MANY if self._out is None else 1) and not is_json():
+            for line in self.summary.lines(out=self._out, left=left, done=self._done):
                 print_message(line)
         print_event("summary", **self.summary.fields(out=self._out, left=left))
 
@@ -66,11 +75,30 @@ class RunReport:
         if outcome.status is OutcomeStatus.FAILED:
             return  # the error line has it
         end = "kept" if outcome.status is OutcomeStatus.KEPT else "done"
+        segments = f"{plural(outcome.segments, 'segment')}, " if outcome.segments else ""
         print_detail(
-            f"{display_source(outcome.path)}: {end}, {plural(outcome.segments, 'segment')}, "
+            f"{display_source(outcome.path)}: {end}, {segments}"
             f"{format_clock(outcome.duration_s or 0)}, {format_size(outcome.size_bytes)} "
             f"in {outcome.seconds:.1f} s"
         )
+
+    def run(self, inputs: Iterable[Input], work: Callable[[Input], Outcome], *, debug: bool) -> int:
+        """Call `work` for each input, and add the outcome that it returns, or its failure.
+
+        Returns:
+            The exit status, as `run_each` does.
+        """
+
+        def work_and_add(item: Input) -> None:
+            begun_s = time.monotonic()
+            try:
+                outcome = work(item)
+            except CaptoolkitError as error:
+                self.add_failure(item, error)
+                raise
+            self.add(dataclasses.replace(outcome, seconds=time.monotonic() - begun_s))
+
+        return run_inputs(inputs, work_and_add, debug=debug)
 
     def add_failure(self, item: Input, error: CaptoolkitError) -> None:
         """Count an input that failed."""

@@ -48,11 +48,11 @@ def test_json_has_exact_times(run: Run, fixtures: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        (("--target", "nobody"), "target=nobody"),
+        (("--target", "nobody"), "--target nobody"),
         (("--segment", "soon"), "'soon' is not a duration"),
         (("--bitrate", "quick"), "'quick' is not a bit rate"),
         (("--format", "flac"), "flac"),
-        (("--format", "mp3", "--bitrate", "17k"), "bit_rate=17000"),
+        (("--format", "mp3", "--bitrate", "17k"), "--bitrate 17000"),
         (("--via", "pigeon"), "pigeon"),
         (("--max-segment", "0"), "'0' is not a duration"),
     ],

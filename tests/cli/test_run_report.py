@@ -72,3 +72,23 @@ def test_messages_can_be_silent_detailed_or_objects(run: Run, folder: Path, tmp_
     kinds = [event["event"] for event in events]
     assert (kinds.count("started"), kinds.count("finished"), kinds[-1]) == (3, 4, "summary")
     assert (events[-1]["done"], events[-1]["failed"]) == (3, 1)
+
+
+@pytest.mark.parametrize("command", ["probe", "plan"])
+def test_commands_that_make_no_files_report_as_well(
+    run: Run, folder: Path, tmp_path: Path, command: str
+) -> None:
+    """A row for each input; a summary in text only for many inputs."""
+    report = tmp_path / "report.jsonl"
+    ran = run(command, folder, "--report", report)
+    assert (ran.status, len(ran.err.splitlines())) == (1, 1)
+    rows = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    assert [row["status"] for row in rows] == ["done", "failed", "done", "done"]
+    assert (rows[0]["duration_s"], rows[0]["bytes"], rows[0]["out"]) == (4.52, 7238, None)
+    for number in range(20):
+        shutil.copy(folder / "a.amr", folder / f"{number}.amr")
+    many = run(command, folder)
+    done = {"probe": "probed", "plan": "planned"}[command]
+    assert f"23 {done}, 1 failed; " in many.err
+    assert "  1 failed: not a media file" in many.err
+    assert run(command, folder / "a.amr", "--report", folder / "notes.txt").status == 1

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from captoolkit.errors import CaptoolkitError, OutputExistsError
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.model import Status
+from captoolkit.model import MediaInfo, Status, Track
 from captoolkit.support import files
 from captoolkit.timeline.value import Timeline
 from captoolkit.units import format_clock, format_size
@@ -66,6 +66,17 @@ class Outcome:
     def failure(cls, item: Input, path: str, error: CaptoolkitError) -> Outcome:
         """Return the outcome of an input that failed."""
         return cls(input=item.id, path=path, status=OutcomeStatus.FAILED, error=error)
+
+    @classmethod
+    def of_source(cls, item: Input, path: str, info: MediaInfo, track: Track) -> Outcome:
+        """Return the outcome of an input that was only read: the length and size of the source."""
+        return cls(
+            input=item.id,
+            path=path,
+            status=OutcomeStatus.DONE,
+            duration_s=track.duration_s,
+            size_bytes=info.size_bytes,
+        )
 
     @classmethod
     def captioned(
@@ -150,17 +161,18 @@ class OutcomeSummary:
             self.reasons[reason] += 1
             self.examples.setdefault(reason, outcome.path)
 
-    def lines(self, *, out: str, left: int = 0) -> list[str]:
+    def lines(self, *, out: str | None, left: int = 0, done: str = "made") -> list[str]:
         """Return the summary as sentences.
 
         Args:
-            out: the place of the files, for display.
+            out: the place of the files, for display; None if there are no files.
             left: the number of inputs that were not finished.
+            done: the word for inputs that are done.
         """
         counts = [
             f"{self.counts[status]:,} {word}"
             for status, word in (
-                (OutcomeStatus.DONE, "made"),
+                (OutcomeStatus.DONE, done),
                 (OutcomeStatus.KEPT, "kept from an earlier run"),
                 (OutcomeStatus.HOLES, "with failed segments"),
                 (OutcomeStatus.FAILED, "failed"),
@@ -174,13 +186,14 @@ class OutcomeSummary:
             format_size(self.size_bytes),
         ]
         figures += [f"{self.tokens:,} audio tokens"] if self.tokens else []
-        lines = [", ".join(counts) + f"; {', '.join(figures)}; in {out}"]
+        place = "" if out is None else f"; in {out}"
+        lines = [", ".join(counts) + f"; {', '.join(figures)}{place}"]
         for reason, count in self.reasons.most_common(MAX_REASONS):
             lines.append(f"  {count:,} failed: {reason} ({self.examples[reason]})")
         others = len(self.reasons) - MAX_REASONS
         return lines + ([f"  and {others:,} more reasons"] if others > 0 else [])
 
-    def fields(self, *, out: str, left: int = 0) -> dict[str, Any]:
+    def fields(self, *, out: str | None, left: int = 0) -> dict[str, Any]:
         """Return the summary as JSON values."""
         return {
             **{status.value: self.counts[status] for status in OutcomeStatus},
