@@ -160,6 +160,7 @@ class Track:
         discontinuities: gaps and overlaps in the time stamps, in order.
         is_edited: True if an edit list cuts sound away that the packets still hold, so that copied
             packets would bring it back.
+        is_steady: False if sample rate or channels change on the way.
         counted: True if the samples were counted because the header is not reliable.
         reading: options with which ffmpeg reads the samples by their place in the file, where the
             header is missing or misleads ffmpeg; empty as a rule.
@@ -178,6 +179,7 @@ class Track:
     start_samples: int = 0
     discontinuities: tuple[Discontinuity, ...] = ()
     is_edited: bool = False
+    is_steady: bool = True
     counted: bool = False
     reading: tuple[tuple[str, str | int], ...] = ()
     bit_rate: int | None = None

@@ -32,6 +32,8 @@ MAX_FRAME_BYTES = 1 << 21
 MAX_HEADER_BYTES = 16
 CHECKPOINTS = 8  # places in a file at which the numbers of frames are read
 WINDOW_BYTES = 1 << 20
+MARK_BYTES = 1 << 17  # read at a checkpoint of a large file that states its length
+SEARCHED_BYTES = 1 << 24  # the largest file that is searched for another FLAC throughout
 # By the code in a frame's header; 0 is reserved, and 6 and 7 announce the number behind the header.
 BLOCK_SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}} | {
     code: 1 << code for code in range(8, 16)
@@ -229,6 +231,30 @@ def samples_by_last_frame(stream: BinaryIO) -> int | None:
     return _end(last, first)
 
 
+def holds_another(stream: BinaryIO) -> bool:
+    """Return whether a FLAC is followed by another one that a seek may take for a part of it.
+
+    A file of up to SEARCHED_BYTES is searched throughout. In a larger one the numbers of frames
+    must ascend at CHECKPOINTS places.
+
+    Args:
+        stream: the file, opened for reading; its position changes.
+    """
+    front_bytes = id3.front_bytes(stream)
+    start = front_bytes + len(MAGIC)
+    size = stream.seek(0, os.SEEK_END)
+    if size <= SEARCHED_BYTES:
+        return _holds_another(stream, start)
+    stream.seek(start)
+    first_at = start + sum(4 + block.size for block in read_blocks(stream))
+    first = _header_at(stream, first_at)
+    if first is None:
+        return False
+    marks = _headers_between(stream, first, first_at, size, window_bytes=MARK_BYTES)
+    places = [_place(one, first) for one in marks]
+    return any(one >= other for one, other in itertools.pairwise(places))
+
+
 def _end(frame: FrameHeader, first: FrameHeader) -> int:
     """The sample of the stream with which a frame ends."""
     return _place(frame, first) + frame.samples
@@ -263,7 +289,12 @@ def _previous_sync(data: bytes, before: int) -> int:
 
 
 def _headers_between(
-    stream: BinaryIO, first: FrameHeader, start: int, end: int
+    stream: BinaryIO,
+    first: FrameHeader,
+    start: int,
+    end: int,
+    *,
+    window_bytes: int = WINDOW_BYTES,
 ) -> Iterator[FrameHeader]:
     """Yield a header of a frame at each of some places between two bytes of the file.
 
@@ -273,7 +304,7 @@ def _headers_between(
     step = (end - start) // (CHECKPOINTS + 1)
     for place in range(1, CHECKPOINTS + 1):
         stream.seek(start + place * step)
-        data = stream.read(min(step, WINDOW_BYTES))
+        data = stream.read(min(step, window_bytes))
         found = [
             header
             for at in _syncs(data)

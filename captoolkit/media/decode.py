@@ -84,11 +84,17 @@ class TrackDecoder(Closing):
         is_kept = dtype != "float32" and mix is None and self.rate_hz == track.sample_rate_hz
         is_kept = is_kept and not gain_db
         filters = [GATHER] if steady else []
-        filters += [] if is_kept else mix_filters(self.rate_hz, track, mix, gain_db)
+        if is_kept:
+            layout = "" if track.is_steady else _layout_option(track)
+            filters += [f"aformat={layout}"] if layout else []
+        else:
+            filters += mix_filters(self.rate_hz, track, mix, gain_db)
         self._track = track
         span = (start_samples, end_samples)
         # Beyond a jump the gaps and overlaps of the sound before it no longer count.
-        self._follows_clock = bool(track.discontinuities) and (not seek or span == (0, None))
+        is_whole = not seek or span == (0, None)
+        # A change of rate or channels sets ffmpeg's filters anew, so that none can count samples.
+        self._follows_clock = is_whole and bool(track.discontinuities or not track.is_steady)
         self._span = span if self._follows_clock else (0, None)
         if not seek and span != self._span:
             until = "" if end_samples is None else f":end_sample={end_samples}"
@@ -205,24 +211,31 @@ def track_source(
 def mix_filters(rate_hz: int, track: Track, mix: Mix | None, gain_db: float = 0.0) -> list[str]:
     """Return ffmpeg's filters that mix a track, apply a gain and resample, in floating point."""
     # Where the layout changes on the way, ffmpeg converts it to the one that the weights are for.
-    is_named = mix is not None and re.fullmatch(r"[\w.()-]+", track.layout)
-    layouts = f":channel_layouts={track.layout}" if is_named else ""
-    filters = [f"aformat=sample_fmts=flt|fltp{layouts}"]
+    is_stated = mix is not None or not track.is_steady
+    layout = _layout_option(track) if is_stated else ""
+    filters = ["aformat=" + ":".join(filter(None, ["sample_fmts=flt|fltp", layout]))]
     if gain_db:
         filters.append(f"volume={gain_db:.4f}dB:precision=float")
     if mix is not None:
-        layout = {1: "mono", 2: "stereo"}.get(len(mix), f"{len(mix)}c")
+        mixed = {1: "mono", 2: "stereo"}.get(len(mix), f"{len(mix)}c")
         terms = (
             "+".join(f"{weight:.9f}*c{channel}" for channel, weight in enumerate(row))
             for row in mix
         )
         rows = (f"c{out}={sum_}" for out, sum_ in enumerate(terms))
-        filters.append(f"pan={layout}|{'|'.join(rows)}")
+        filters.append(f"pan={mixed}|{'|'.join(rows)}")
     if rate_hz != track.sample_rate_hz:
-        # soxr's band is flat up to 7.6 kHz at 16 kHz; the ladder was measured with it.
-        resampler = "soxr" if ffmpeg.find().has_soxr else "swr"
+        # soxr's band is flat up to 7.6 kHz at 16 kHz; the ladder was measured with it. Where rate
+        # or channels change, ffmpeg drops the samples within a resampler: 30 ms in soxr, 1 in swr.
+        resampler = "soxr" if track.is_steady and ffmpeg.find().has_soxr else "swr"
         filters.append(f"aresample={rate_hz}:resampler={resampler}")
     return filters
+
+
+def _layout_option(track: Track) -> str:
+    """The option of ffmpeg's `aformat` for a track's layout; empty for one without a name."""
+    is_named = re.fullmatch(r"[\w.()-]+", track.layout)
+    return f"channel_layouts={track.layout}" if is_named else ""
 
 
 def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:

@@ -57,6 +57,7 @@ _CHANGE_LINE = re.compile(
     r"(\d+ Hz, [\w .()+]+), \w+$",
     re.MULTILINE,
 )
+_DEPTH_CHANGE = "switching bps mid-stream"  # of the FLAC decoder
 _STOPPED = "Error during demuxing"  # the rest of the file is lost, although ffmpeg exits with 0
 
 
@@ -90,6 +91,8 @@ class Duration:
         samples: at the stream's rate.
         counted: the samples were counted, because no header could be trusted.
         is_steady: sample rate and channels stay the same throughout.
+        is_as_stated: they are those of the header, apart from the start of an AAC: parametric
+            stereo begins as mono.
         oddities: peculiarities that a listener should know, each the rest of a sentence.
         discontinuities, is_edited: as in `Track`.
     """
@@ -97,6 +100,7 @@ class Duration:
     samples: int
     counted: bool = True
     is_steady: bool = True
+    is_as_stated: bool = True
     oddities: tuple[str, ...] = ()
     discontinuities: tuple[Discontinuity, ...] = ()
     is_edited: bool = False
@@ -186,15 +190,19 @@ def count_flac_samples(file: Path) -> int | None:
 
 
 def _ends_with_the_file(sound: SoundFile, stream: BinaryIO, file: Path) -> bool:
-    """Whether a FLAC's last frames exist and end the file.
+    """Whether a FLAC's last frames exist and end the file, and no other FLAC precedes them.
 
     libFLAC reads some KB ahead. Bytes that it has not read by then are no tag, but may be another
-    FLAC.
+    FLAC. It may also find the last frames in another FLAC of the same length.
     """
     tail = min(int(sound.frames), TAIL_FRAMES)
     sound.seek(sound.frames - tail)
     is_whole = len(sound.read(tail, dtype="int16")) == tail
-    return is_whole and stream.tell() == file.stat().st_size
+    is_at_end = is_whole and stream.tell() == file.stat().st_size
+    if not is_at_end:
+        return False
+    with file.open("rb") as other:
+        return not flac.holds_another(other)
 
 
 # ------------------------------------------------------------------------ by MP3 frames
@@ -387,9 +395,12 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
                 path=file,
             ) from error
         log = process.stderr_tail
+    if stream.codec == "flac":
+        _refuse_mixed_flac(log, stream, file)
     return Duration(
         samples=sound.clock_samples,
-        is_steady=not _changes(log, stream),
+        is_steady=not _CHANGE_LINE.search(log),
+        is_as_stated=not _changes(log, stream),
         oddities=(
             *_oddities(log, stream, sound.samples),
             *discontinuities(sound, rate_hz=stream.rate_hz),
@@ -398,9 +409,30 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
     )
 
 
+def _refuse_mixed_flac(log: str, stream: SoundStream, file: Path) -> None:
+    """Refuse joined FLACs that ffmpeg decodes wrong.
+
+    It loses the sound after a change of the bit depth, and places frames wrongly where rate and
+    channels change together. It follows a change of only one of the two.
+    """
+    own_rate, own_layout = stream.shape.split(", ")
+    changes = [shape.split(", ") for shape in _changes(log, stream)]
+    is_both = {rate for rate, _ in changes} - {own_rate} and {layout for _, layout in changes} - {
+        own_layout
+    }
+    if is_both or any(_DEPTH_CHANGE in line for line in _ERROR_LINE.findall(log)):
+        raise NotMediaError(
+            "it holds FLAC sound of several formats (bit depths, or sample rates and channels), "
+            "which is not decoded reliably past the first change",
+            fix="separate the joined files, or convert each to one format before joining them",
+            path=file,
+        )
+
+
 def _changes(log: str, stream: SoundStream) -> list[str]:
     """The rates and channels to which the stream changes, as ffmpeg's log reports them."""
-    return [shape for shape in _CHANGE_LINE.findall(log) if shape != stream.shape]
+    shapes: list[str] = _CHANGE_LINE.findall(log)
+    return [shape for shape in shapes if shape != stream.shape or stream.codec != "aac"]
 
 
 def _oddities(log: str, stream: SoundStream, samples: int) -> tuple[str, ...]:
@@ -408,9 +440,10 @@ def _oddities(log: str, stream: SoundStream, samples: int) -> tuple[str, ...]:
     found = []
     changes = _changes(log, stream)
     if changes:  # the last one: ffmpeg may report rate and channels of one change separately
-        found.append(
-            f"changes on the way, to {changes[-1]}; it is read as {stream.shape} throughout"
-        )
+        change = f"changes on the way, to {changes[-1]}"
+        if {*changes} == {stream.shape}:
+            change = "begins with another sample rate or other channels"
+        found.append(f"{change}; it is read as {stream.shape} throughout")
     errors = _ERROR_LINE.findall(log)
     if any(error.startswith(_STOPPED) for error in errors):
         cause = ffmpeg.last_line(errors[0])

@@ -379,7 +379,7 @@ def _tracks(
         else:
             tracks.append(track)
             oddities = duration.oddities
-            misreadings += () if duration.is_steady else (CHANGES,)
+            misreadings += () if duration.is_as_stated else (CHANGES,)
         warnings += (f"Sound track {number} {oddity}." for oddity in oddities)
     if not tracks:
         raise faults[0]
@@ -441,6 +441,7 @@ def _track(
         start_samples=samples_at(late_s, stream.rate_hz) if late_s >= TOLERANCE_S else 0,
         discontinuities=duration.discontinuities,
         is_edited=duration.is_edited,
+        is_steady=duration.is_steady,
         counted=duration.counted,
         bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
         language=None if language in ("", "und") else language,

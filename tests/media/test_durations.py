@@ -88,7 +88,7 @@ class Joined:
 CHANGES = "changes on the way, to {second}; it is read as {first} throughout."
 
 
-SECOND_S = 1.7  # of the second file; libFLAC mistakes one as long as the first for a part of it
+SECOND_S = 1.7  # of the second file
 
 
 STOPS = "cannot be read past 3.217 s ("  # ffmpeg's reason follows
@@ -142,6 +142,7 @@ JOINED = {
         suffix=".oga", options="-c:a flac", second_rate_hz=22_050, warning=CHANGES
     ),
     "FLAC": Joined(suffix=".flac", options=""),
+    "FLAC, other channels": Joined(suffix=".flac", options="", second_channels=1, warning=CHANGES),
     "FLAC, another rate": Joined(
         suffix=".flac", options="", second_rate_hz=22_050, warning=CHANGES
     ),
