@@ -36,8 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from captoolkit.emulator import Emulator  # noqa: E402
-from captoolkit.jobs.results.rows import RowStatus, read_rows  # noqa: E402
-from captoolkit.jobs.stores.store import open_store  # noqa: E402
+from captoolkit.jobs.results.recording_rows import RowStatus, read_rows  # noqa: E402
+from captoolkit.jobs.stores.object_store import open_store  # noqa: E402
 from tests.support.object_store import ObjectStore  # noqa: E402
 from tests.support.tones import write_tones  # noqa: E402
 

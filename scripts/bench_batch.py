@@ -33,8 +33,8 @@ from captoolkit.jobs.batch_options import recipe_of  # noqa: E402
 from captoolkit.jobs.listing.inputs import Input  # noqa: E402
 from captoolkit.jobs.listing.listings import list_inputs  # noqa: E402
 from captoolkit.jobs.results.recipe import open_job  # noqa: E402
-from captoolkit.jobs.results.rows import Row, RowStatus, write_rows  # noqa: E402
-from captoolkit.jobs.stores.store import open_store  # noqa: E402
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, write_rows  # noqa: E402
+from captoolkit.jobs.stores.object_store import open_store  # noqa: E402
 from tests.support.tones import write_tone, write_tones  # noqa: E402
 
 POLL_S = 0.1
@@ -115,7 +115,7 @@ def finished_batch(folder: Path, name: str, count: int) -> tuple[Path, Path]:
     with listing.open("w") as stream:
         for number in range(count):
             stream.write(manifest_line(number))
-    rows: list[Row] = []
+    rows: list[RecordingRow] = []
     for number, each in enumerate(list_inputs([str(listing)])):
         rows.append(row_of(each))
         if len(rows) == ROWS_OF_FILE:
@@ -131,9 +131,9 @@ def manifest_line(number: int) -> str:
     return json.dumps({"id": path[6:], "audio_filepath": path, "duration": 30.0}) + "\n"
 
 
-def row_of(recording: Input) -> Row:
+def row_of(recording: Input) -> RecordingRow:
     """Return the row of a recording that is done."""
-    return Row(
+    return RecordingRow(
         id=recording.id,
         url=recording.url,
         size_bytes=recording.size_bytes,

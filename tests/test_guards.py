@@ -51,7 +51,7 @@ LIBRARIES = {
     "ffmpeg": {"media/ffmpeg.py"},
     "distributed": {"jobs/engine.py"},
     "filelock": {"dispatch/ledger_locks.py"},
-    "fsspec": {"jobs/stores/store.py"},
+    "fsspec": {"jobs/stores/object_store.py"},
     "httpx": {"net"},
     "imageio_ffmpeg": {"media/ffmpeg.py"},
     "jinja2": {"timeline/html"},

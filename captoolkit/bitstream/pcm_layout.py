@@ -185,7 +185,7 @@ def read_layout(stream: BinaryIO) -> PcmLayout | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Chunk:
+class _HeaderChunk:
     """A chunk's name, and the place and stated size of its content."""
 
     name: bytes
@@ -515,7 +515,7 @@ def _is_high(stream: BinaryIO, start: int, *, low_byte: int) -> bool:
 # ------------------------------------------------------------------------------------ chunks
 
 
-def _chunks(stream: BinaryIO, at: int, form: str, *, pads: bool = True) -> Iterator[_Chunk]:
+def _chunks(stream: BinaryIO, at: int, form: str, *, pads: bool = True) -> Iterator[_HeaderChunk]:
     """The chunks from an offset on, at most `MAX_CHUNKS`."""
     head_bytes = struct.calcsize(form)
     for _ in range(MAX_CHUNKS):
@@ -524,13 +524,13 @@ def _chunks(stream: BinaryIO, at: int, form: str, *, pads: bool = True) -> Itera
         if len(head) < head_bytes:
             return
         name, size = struct.unpack(form, head)
-        yield _Chunk(name=name, start=at + head_bytes, size=size)
+        yield _HeaderChunk(name=name, start=at + head_bytes, size=size)
         if size < 0:
             return
         at += head_bytes + size + (size % 2 if pads else 0)
 
 
-def _content(stream: BinaryIO, chunk: _Chunk, most_bytes: int) -> bytes:
+def _content(stream: BinaryIO, chunk: _HeaderChunk, most_bytes: int) -> bytes:
     stream.seek(chunk.start)
     return stream.read(min(chunk.size, most_bytes))
 

@@ -241,9 +241,9 @@ def caption(**options: Any) -> int:
 def status(out: str, as_json: bool, debug: bool) -> int:
     """Show the options of the batch in OUT, and how many recordings have which state."""
     from captoolkit.jobs.results.recipe import read_job
-    from captoolkit.jobs.results.rows import read_rows
+    from captoolkit.jobs.results.recording_rows import read_rows
     from captoolkit.jobs.results.summary import Tally
-    from captoolkit.jobs.stores.store import open_store
+    from captoolkit.jobs.stores.object_store import open_store
 
     store = open_store(out)
     recipe = read_job(store)
@@ -302,7 +302,7 @@ def rows(out: str, path: str, columns: str, failed: bool, overwrite: bool, debug
     """Write the rows of the batch in OUT: a line for each segment, or for each failed recording."""
     from captoolkit.jobs.results.datasets import export_rows, render_line, table_lines
     from captoolkit.jobs.results.recipe import read_job
-    from captoolkit.jobs.stores.store import open_store
+    from captoolkit.jobs.stores.object_store import open_store
 
     store = open_store(out)
     read_job(store)

@@ -232,7 +232,7 @@ class CaptionedFiles:
     def _finish(self, result: CaptionResult, reporter: RunReport) -> None:
         """Write the timeline of a file, and print its paths and failures; raise its error."""
         from captoolkit.cli.timeline_files import print_paths
-        from captoolkit.jobs.commands.outcomes import Outcome
+        from captoolkit.jobs.commands.outcomes import InputOutcome
 
         item, paths = self._inputs[result.index], self._paths[result.index]
         try:
@@ -246,7 +246,7 @@ class CaptionedFiles:
         if not is_kept:
             summary = FileSummary.of(name, result, timeline, list(paths.values()))
             self.summaries[result.index] = summary
-        outcome = Outcome.captioned(
+        outcome = InputOutcome.captioned(
             item,
             name,
             timeline,

@@ -17,7 +17,7 @@ from captoolkit.cli.show import display_source, plural, print_json, print_line, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from captoolkit.jobs.commands.outcomes import Outcome
+    from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.model import CostRange, Plan, Span
 
@@ -50,7 +50,7 @@ def command(
     from captoolkit.api.prepare import prepare
     from captoolkit.cli.prepared_files import print_picture
     from captoolkit.cli.run_report import RunReport
-    from captoolkit.jobs.commands.outcomes import Outcome
+    from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.jobs.commands.output_names import output_names
     from captoolkit.jobs.commands.save_work import PictureFiles
     from captoolkit.support.files import FileSet
@@ -64,7 +64,7 @@ def command(
     indices = itertools.count()
     documents = []
 
-    def show(item: Input) -> Outcome:
+    def show(item: Input) -> InputOutcome:
         path = pictures.path(next(indices))
         with prepare(item.source(), **options) as prepared:
             plan = prepared.plan
@@ -74,7 +74,7 @@ def command(
             documents.append(_document(plan))
         else:
             print_plan(item.url, plan)
-        outcome = Outcome.of_source(item, display_source(item.url), plan.info, plan.track)
+        outcome = InputOutcome.of_source(item, display_source(item.url), plan.info, plan.track)
         return dataclasses.replace(outcome, segments=len(plan.spans), tokens=plan.audio_tokens)
 
     with RunReport(

@@ -13,7 +13,7 @@ from captoolkit.cli.show import display_source, print_json, print_line, print_ta
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from captoolkit.jobs.commands.outcomes import Outcome
+    from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.model import MediaInfo, Target, Track
 
@@ -41,21 +41,21 @@ def command(
     """
     from captoolkit.api.probe import probe
     from captoolkit.cli.run_report import RunReport
-    from captoolkit.jobs.commands.outcomes import Outcome
+    from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.model import Via
     from captoolkit.services import catalogue
     from captoolkit.services.limits import misfits
 
     row, documents = catalogue.target(target), []
 
-    def show(item: Input) -> Outcome:
+    def show(item: Input) -> InputOutcome:
         info = probe(item.source(), raw=raw)
         reasons = misfits(info, info.default_track, row, Via(via))
         if as_json:
             documents.append(_document(info, row, via, reasons))
         else:
             _print(display_source(item.url), info, row, via, reasons)
-        return Outcome.of_source(item, display_source(item.url), info, info.default_track)
+        return InputOutcome.of_source(item, display_source(item.url), info, info.default_track)
 
     with RunReport(inputs, out=None, done="probed", report=report) as reporter:
         status = reporter.run(inputs, show, debug=debug)

@@ -12,13 +12,19 @@ from captoolkit.cli.app import run_inputs
 from captoolkit.cli.show import (
     display_source,
     is_json,
+    name_options,
     plural,
     print_detail,
     print_event,
     print_message,
 )
 from captoolkit.errors import CaptoolkitError
-from captoolkit.jobs.commands.outcomes import Outcome, OutcomeStatus, OutcomeSummary, ReportFile
+from captoolkit.jobs.commands.outcomes import (
+    InputOutcome,
+    OutcomeStatus,
+    OutcomeSummary,
+    ReportFile,
+)
 from captoolkit.units import format_clock, format_size
 
 if TYPE_CHECKING:
@@ -64,10 +70,10 @@ class RunReport:
             return
         if self._inputs > (MANY if self._out is None else 1) and not is_json():
             for line in self.summary.lines(out=self._out, left=left, done=self._done):
-                print_message(line)
+                print_message(name_options(line))
         print_event("summary", **self.summary.fields(out=self._out, left=left))
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: InputOutcome) -> None:
         """Count an outcome, write its row, and print it with -v."""
         self.summary.add(outcome)
         self._file.add(outcome)
@@ -82,7 +88,9 @@ class RunReport:
             f"in {outcome.seconds:.1f} s"
         )
 
-    def run(self, inputs: Iterable[Input], work: Callable[[Input], Outcome], *, debug: bool) -> int:
+    def run(
+        self, inputs: Iterable[Input], work: Callable[[Input], InputOutcome], *, debug: bool
+    ) -> int:
         """Call `work` for each input, and add the outcome that it returns, or its failure.
 
         Returns:
@@ -102,4 +110,4 @@ class RunReport:
 
     def add_failure(self, item: Input, error: CaptoolkitError) -> None:
         """Count an input that failed."""
-        self.add(Outcome.failure(item, display_source(item.url), error))
+        self.add(InputOutcome.failure(item, display_source(item.url), error))

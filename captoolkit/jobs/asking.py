@@ -29,8 +29,8 @@ from captoolkit.jobs.chunks import Chunk
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.results import result_names
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, failed_row
 from captoolkit.jobs.results.result_rows import timeline_row
-from captoolkit.jobs.results.rows import Row, RowStatus, failed_row
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.model import Entry, SourceInfo, Span, Usage, Via
 from captoolkit.pipeline.segment import Folder, ReadySegment
@@ -47,7 +47,7 @@ class _Recording:
     """A recording with segments that wait for answers."""
 
     input: Input
-    row: Row
+    row: RecordingRow
     source: SourceInfo
     skipped: tuple[Span, ...]
     segments: tuple[ReadySegment, ...]
@@ -63,7 +63,7 @@ class _ChunkRows:
     """The rows of a chunk; those of its recordings that wait are None."""
 
     chunk: Chunk
-    rows: list[Row | None]
+    rows: list[RecordingRow | None]
 
     @property
     def is_complete(self) -> bool:
@@ -122,7 +122,9 @@ class Asking(Closing):
         """Whether so many segments wait that no further chunk should be prepared."""
         return self._unanswered >= self.run.limit
 
-    def add(self, chunk: Chunk, rows: Iterable[Row]) -> Iterator[tuple[Chunk, list[Row]]]:
+    def add(
+        self, chunk: Chunk, rows: Iterable[RecordingRow]
+    ) -> Iterator[tuple[Chunk, list[RecordingRow]]]:
         """Ask about the segments of a prepared chunk; yield it if nothing has to be asked."""
         waiting = _ChunkRows(chunk=chunk, rows=list(rows))
         inputs = {each.id: each for each in chunk.inputs}
@@ -143,7 +145,7 @@ class Asking(Closing):
         if waiting.is_complete:
             yield chunk, [row for row in waiting.rows if row is not None]
 
-    def completed(self) -> Iterator[tuple[Chunk, list[Row]]]:
+    def completed(self) -> Iterator[tuple[Chunk, list[RecordingRow]]]:
         """Take the answers so far; yield each chunk with its rows when all have arrived.
 
         Raises:
@@ -166,7 +168,7 @@ class Asking(Closing):
             if chunk.is_complete:
                 yield chunk.chunk, [row for row in chunk.rows if row is not None]
 
-    def remove_segments(self, chunk: Chunk, rows: Iterable[Row]) -> None:
+    def remove_segments(self, chunk: Chunk, rows: Iterable[RecordingRow]) -> None:
         """Remove the segments of captioned recordings, after their rows are written."""
         inputs = {each.id: each for each in chunk.inputs}
         for row in rows:
@@ -190,7 +192,7 @@ class Asking(Closing):
 
     # ------------------------------------------------------------------------------ inside
 
-    def _recording(self, recording: Input, row: Row) -> _Recording:
+    def _recording(self, recording: Input, row: RecordingRow) -> _Recording:
         """Return the segments of a prepared recording, as its manifest describes them."""
         name = result_names.manifest_name(recording)
         document = json.loads(self._store.read(name), parse_float=Decimal)
@@ -275,7 +277,7 @@ class Asking(Closing):
         if not is_sent and not isinstance(outcome.error, ServiceError | InputError):
             self.is_capped = True
 
-    def _finish(self, recording: _Recording) -> Row:
+    def _finish(self, recording: _Recording) -> RecordingRow:
         """Write the timeline of a recording, and return its row."""
         usage = sum((entry.usage for entry in recording.entries), Usage())
         timeline = stitch(

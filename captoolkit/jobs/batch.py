@@ -38,11 +38,11 @@ from captoolkit.jobs.engine import open_engine
 from captoolkit.jobs.forecast import Forecast, forecast
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.recipe import Layout, open_job
-from captoolkit.jobs.results.rows import RowIndex, read_rows
+from captoolkit.jobs.results.recipe import ResultLayout, open_job
+from captoolkit.jobs.results.recording_rows import RowIndex, read_rows
 from captoolkit.jobs.results.summary import BatchSummary
 from captoolkit.jobs.stores.base_store import Store
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.planning.options import (
     PlanOptions,
     parse_plan_options,
@@ -122,7 +122,7 @@ def batch(
                 index=RowIndex(read_rows(store)),
                 selection=settings.selection,
                 layout=recipe.layout,
-                shard=settings.shard if recipe.layout is Layout.TAR else None,
+                shard=settings.shard if recipe.layout is ResultLayout.TAR else None,
             )
         )
         memory_bytes = options.get("worker_memory")

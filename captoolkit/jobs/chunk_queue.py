@@ -16,8 +16,8 @@ from enum import StrEnum
 
 from captoolkit.jobs.chunks import Chunk, chunk_of, chunks_of
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.recipe import Layout
-from captoolkit.jobs.results.rows import RowIndex, RowState
+from captoolkit.jobs.results.recipe import ResultLayout
+from captoolkit.jobs.results.recording_rows import RowIndex, RowState
 from captoolkit.support.cancel import Closing
 
 
@@ -85,7 +85,7 @@ class ChunkQueue(Closing):
         *,
         index: RowIndex,
         selection: Selection,
-        layout: Layout = Layout.FILES,
+        layout: ResultLayout = ResultLayout.FILES,
         shard: tuple[int, int] | None = None,
     ) -> None:
         self.selection = selection
@@ -96,7 +96,7 @@ class ChunkQueue(Closing):
         self._is_read = False
         self._is_taken = False
         self._closed = threading.Event()
-        chunks = self._chunks_of_all if layout is Layout.TAR else self._chunks_of_rest
+        chunks = self._chunks_of_all if layout is ResultLayout.TAR else self._chunks_of_rest
         self._thread = threading.Thread(
             target=self._read, args=(chunks, inputs, verb, shard), daemon=True
         )

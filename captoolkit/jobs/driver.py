@@ -26,7 +26,7 @@ from captoolkit.jobs.chunk_queue import ChunkQueue, Redo
 from captoolkit.jobs.chunks import Chunk, chunk_of, split_chunk
 from captoolkit.jobs.engine import Ending, Engine, Finished, Report
 from captoolkit.jobs.results.recipe import Recipe
-from captoolkit.jobs.results.rows import Row, RowStatus, failed_row, write_rows
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, failed_row, write_rows
 from captoolkit.jobs.results.summary import BatchSummary, Tally
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.work import Task, work_on
@@ -60,7 +60,7 @@ class DriverSettings:
     retry_failed: bool = False
 
 
-def run_task(task: Task, report: Report, stop: threading.Event) -> list[Row]:
+def run_task(task: Task, report: Report, stop: threading.Event) -> list[RecordingRow]:
     """Do the work of a task: the function that engines run."""
     return work_on(task, report=report, stop=stop)
 
@@ -275,7 +275,7 @@ class Driver:
 
     # --------------------------------------------------------------------------------- rows
 
-    def _keep_prepared(self, chunk: Chunk, rows: list[Row]) -> None:
+    def _keep_prepared(self, chunk: Chunk, rows: list[RecordingRow]) -> None:
         """Keep rows, or ask about their segments first."""
         if self._asking is None:
             self._keep(chunk, rows)
@@ -283,7 +283,7 @@ class Driver:
         for complete, answered in self._asking.add(chunk, rows):
             self._keep(complete, answered)
 
-    def _keep(self, chunk: Chunk, rows: Iterable[Row]) -> None:
+    def _keep(self, chunk: Chunk, rows: Iterable[RecordingRow]) -> None:
         """Write the rows of a chunk; then nothing of it is done again."""
         kept = list(rows)
         write_rows(self._store, self.run_id, chunk.id, kept)

@@ -31,10 +31,10 @@ from captoolkit.jobs.chunks import Chunk
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.opened_input import OpenedInput, open_input
 from captoolkit.jobs.results import result_names, tar_layout
-from captoolkit.jobs.results.recipe import Layout, Recipe
+from captoolkit.jobs.results.recipe import Recipe, ResultLayout
+from captoolkit.jobs.results.recording_rows import RecordingRow, failed_row
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
-from captoolkit.jobs.results.rows import Row, failed_row
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media import ffmpeg
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment_names import SegmentNames
@@ -79,7 +79,7 @@ def work_on(
     *,
     report: Callable[[str], None] = ignore_report,
     stop: threading.Event | None = None,
-) -> list[Row]:
+) -> list[RecordingRow]:
     """Do the recordings of a chunk, and return a row for each.
 
     Args:
@@ -95,7 +95,7 @@ def work_on(
     """
     refuse_other_ffmpeg(task.recipe)
     worker = Worker(task, stop or threading.Event())
-    if task.recipe.layout is Layout.TAR:
+    if task.recipe.layout is ResultLayout.TAR:
         return worker.pack(report)
     rows = []
     for recording in task.chunk.inputs:
@@ -137,7 +137,7 @@ class Worker:
         if self._stop.is_set():
             raise StoppedError
 
-    def row_of(self, recording: Input) -> Row:
+    def row_of(self, recording: Input) -> RecordingRow:
         """Do one recording and return its row.
 
         Raises:
@@ -147,14 +147,14 @@ class Worker:
         verbs = {"probe": self._probe, "caption": self._caption}
         return self._timed(recording, verbs.get(self.task.recipe.verb, self._prepare))
 
-    def _timed(self, recording: Input, do: Callable[[Input, Path], Row]) -> Row:
+    def _timed(self, recording: Input, do: Callable[[Input, Path], RecordingRow]) -> RecordingRow:
         begun_s = time.monotonic()
         with files.staging(self.store.staging_parent) as folder:
             row = self.attempt(recording, lambda: do(recording, folder))
         worker_s = round(time.monotonic() - begun_s, 3)
         return dataclasses.replace(row, worker_s=worker_s, tries=self.task.try_number)
 
-    def attempt(self, recording: Input, call: Callable[[], Row]) -> Row:
+    def attempt(self, recording: Input, call: Callable[[], RecordingRow]) -> RecordingRow:
         """Return the row of `call`, or a failed row if the recording is at fault."""
         try:
             return call()
@@ -172,7 +172,7 @@ class Worker:
 
     # ----------------------------------------------------------------------- the tar layout
 
-    def pack(self, report: Callable[[str], None]) -> list[Row]:
+    def pack(self, report: Callable[[str], None]) -> list[RecordingRow]:
         """Do the recordings of the chunk, and write their segments as one tar file."""
         chunk = self.task.chunk
         part = chunk.id if chunk.is_part else ""
@@ -195,7 +195,7 @@ class Worker:
             self.store.write(rows_name, tar_layout.render_rows(rows))
         return rows
 
-    def _pack_one(self, shard: tar_layout.TarShard, recording: Input, folder: Path) -> Row:
+    def _pack_one(self, shard: tar_layout.TarShard, recording: Input, folder: Path) -> RecordingRow:
         opened = open_input(recording, folder)
         recording = opened.described(recording)
         manifest = self.save_segments(recording, opened, folder / "made")
@@ -206,13 +206,13 @@ class Worker:
 
     # -------------------------------------------------------------------------- the verbs
 
-    def _probe(self, recording: Input, folder: Path) -> Row:
+    def _probe(self, recording: Input, folder: Path) -> RecordingRow:
         opened = open_input(recording, folder)
         row = probe_row(opened.described(recording), probe(opened.source))
         opened.refuse_changed()
         return row
 
-    def _prepare(self, recording: Input, folder: Path) -> Row:
+    def _prepare(self, recording: Input, folder: Path) -> RecordingRow:
         opened = open_input(recording, folder)
         recording = opened.described(recording)
         results = result_names.result_folder(recording)
@@ -241,7 +241,7 @@ class Worker:
     def _on_event(self, event: Event) -> None:
         self.check()
 
-    def _caption(self, recording: Input, folder: Path) -> Row:
+    def _caption(self, recording: Input, folder: Path) -> RecordingRow:
         if not self.task.asks_on_worker:
             return self._prepare(recording, folder)
         opened = open_input(recording, folder)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from captoolkit.jobs.stores import store
+from captoolkit.jobs.stores import object_store
 from tests.support.object_store import FaultyProxy, ObjectStore
 
 
@@ -24,7 +24,7 @@ def s3(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     yield f"s3://{s3_server.create_bucket()}"
-    store.forget_file_systems()
+    object_store.forget_file_systems()
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def faulty(
     proxy = FaultyProxy(s3_server.port)
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    store.forget_file_systems()
+    object_store.forget_file_systems()
     yield proxy
-    store.forget_file_systems()
+    object_store.forget_file_systems()
     proxy.close()

@@ -11,8 +11,8 @@ import pytest
 import captoolkit
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.emulator import Emulator
-from captoolkit.jobs.results.rows import read_rows
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.results.recording_rows import read_rows
+from captoolkit.jobs.stores.object_store import open_store
 from tests.support.tones import write_tones
 
 KEY = "sk-a-key-that-nothing-may-show"

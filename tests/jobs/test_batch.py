@@ -12,8 +12,8 @@ import captoolkit
 from captoolkit import events
 from captoolkit.emulator import Emulator
 from captoolkit.errors import KeyMissingError, UsageError
-from captoolkit.jobs.results.rows import RowStatus, read_rows
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.results.recording_rows import RowStatus, read_rows
+from captoolkit.jobs.stores.object_store import open_store
 from tests.support.tones import write_tone, write_tones
 
 KEY = "sk-a-key-that-nothing-may-show"

@@ -9,8 +9,8 @@ import pytest
 from captoolkit.errors import InputError
 from captoolkit.jobs.chunk_queue import ChunkQueue, Redo, Selection
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.recipe import Layout
-from captoolkit.jobs.results.rows import Row, RowIndex, RowStatus
+from captoolkit.jobs.results.recipe import ResultLayout
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowIndex, RowStatus
 
 
 def recording(number: int, *, size_bytes: int = 1000) -> Input:
@@ -19,10 +19,10 @@ def recording(number: int, *, size_bytes: int = 1000) -> Input:
     return Input(id=name, url=f"/in/{name}", relative=name, size_bytes=size_bytes, version="v")
 
 
-def row(number: int, status: RowStatus) -> Row:
+def row(number: int, status: RowStatus) -> RecordingRow:
     """Return the row of an input."""
     each = recording(number)
-    return Row(
+    return RecordingRow(
         id=each.id, url=each.url, size_bytes=each.size_bytes, version=each.version, status=status
     )
 
@@ -80,7 +80,7 @@ def test_chunks_of_tar_files_keep_their_numbers() -> None:
     """A chunk is a part of the whole listing, whatever is done and whichever shard this is."""
     listing = [recording(number) for number in range(500)]
     whole = ChunkQueue(
-        listing, "prepare", index=RowIndex([]), selection=Selection(), layout=Layout.TAR
+        listing, "prepare", index=RowIndex([]), selection=Selection(), layout=ResultLayout.TAR
     )
     with whole:
         assert whole.has_chunks()
@@ -95,7 +95,7 @@ def test_chunks_of_tar_files_keep_their_numbers() -> None:
             "prepare",
             index=RowIndex([]),
             selection=Selection(),
-            layout=Layout.TAR,
+            layout=ResultLayout.TAR,
             shard=(shard, 2),
         ) as queue:
             while not queue.is_empty:

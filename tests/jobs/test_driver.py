@@ -16,8 +16,8 @@ import captoolkit
 from captoolkit.emulator import Emulator
 from captoolkit.errors import CaptoolkitError
 from captoolkit.jobs.lease import Lease
-from captoolkit.jobs.results.rows import Row, RowStatus, read_rows
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, read_rows
+from captoolkit.jobs.stores.object_store import open_store
 from tests.support import poison
 from tests.support.tones import write_tone, write_tones
 
@@ -34,7 +34,7 @@ def poisonous() -> Iterator[None]:
         yield
 
 
-def rows_of(out: Path) -> dict[str, Row]:
+def rows_of(out: Path) -> dict[str, RecordingRow]:
     """Return the last row of each recording."""
     return {row.id: row for row in read_rows(open_store(str(out)))}
 

@@ -13,7 +13,7 @@ import pytest
 
 from captoolkit.errors import CaptoolkitError
 from captoolkit.jobs.lease import EXPIRES_S, LEASES, Lease
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 
 
 def write_lease(folder: Path, number: int, **fields: object) -> None:
@@ -63,7 +63,7 @@ def test_the_lease_of_a_dead_process_of_this_machine_is_free(tmp_path: Path) -> 
     """After SIGKILL of a driver the next run needs not wait."""
     code = (
         "import sys, os, signal; from captoolkit.jobs.lease import Lease; "
-        "from captoolkit.jobs.stores.store import open_store; "
+        "from captoolkit.jobs.stores.object_store import open_store; "
         "Lease(open_store(sys.argv[1]), 'run'); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -12,9 +12,9 @@ import pytest
 
 from captoolkit.errors import OutputError, UsageError
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.rows import Row, RowStatus, read_rows, write_rows
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, read_rows, write_rows
 from captoolkit.jobs.stores.base_store import Store
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.jobs.work import work_on
 from captoolkit.support import files
 from captoolkit.support.cancel import StoppedError
@@ -26,7 +26,7 @@ def names_in(store: Store) -> list[str]:
     return sorted(file.name for file in store.list())
 
 
-def without_time(row: Row) -> Row:
+def without_time(row: RecordingRow) -> RecordingRow:
     """A row without what differs between runs."""
     return dataclasses.replace(row, worker_s=0.0)
 

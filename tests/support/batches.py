@@ -10,7 +10,7 @@ from captoolkit.jobs.chunks import chunk_of
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.listings import list_inputs
 from captoolkit.jobs.results.recipe import Recipe
-from captoolkit.jobs.results.rows import Row
+from captoolkit.jobs.results.recording_rows import RecordingRow
 from captoolkit.jobs.work import Task, work_on
 from tests.support.sound import tone, write_wav
 
@@ -47,6 +47,6 @@ def task_of(
     return Task(chunk=chunk_of(inputs), recipe=recipe, out=str(out), **facts)
 
 
-def rows_of(task: Task) -> dict[str, Row]:
+def rows_of(task: Task) -> dict[str, RecordingRow]:
     """Do a task, and return its rows by id."""
     return {row.id: row for row in work_on(task)}

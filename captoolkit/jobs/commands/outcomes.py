@@ -35,7 +35,7 @@ class OutcomeStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class InputOutcome:
     """The end of the work on one input.
 
     Attributes:
@@ -63,12 +63,12 @@ class Outcome:
     error: CaptoolkitError | None = None
 
     @classmethod
-    def failure(cls, item: Input, path: str, error: CaptoolkitError) -> Outcome:
+    def failure(cls, item: Input, path: str, error: CaptoolkitError) -> InputOutcome:
         """Return the outcome of an input that failed."""
         return cls(input=item.id, path=path, status=OutcomeStatus.FAILED, error=error)
 
     @classmethod
-    def of_source(cls, item: Input, path: str, info: MediaInfo, track: Track) -> Outcome:
+    def of_source(cls, item: Input, path: str, info: MediaInfo, track: Track) -> InputOutcome:
         """Return the outcome of an input that was only read: the length and size of the source."""
         return cls(
             input=item.id,
@@ -89,7 +89,7 @@ class Outcome:
         size_bytes: int,
         seconds: float,
         is_kept: bool,
-    ) -> Outcome:
+    ) -> InputOutcome:
         """Return the outcome of an input with a timeline.
 
         Args:
@@ -147,7 +147,7 @@ class OutcomeSummary:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: InputOutcome) -> None:
         """Count an outcome."""
         self.counts[outcome.status] += 1
         self.segments += outcome.segments
@@ -241,7 +241,7 @@ class ReportFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = path.open("w", encoding="utf-8", newline="\n")
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: InputOutcome) -> None:
         """Write a row; it is on the disk when this returns."""
         if self._stream is not None and self._path is not None:
             with files.writing(self._path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from captoolkit.errors import OutputExistsError, UsageError
 from captoolkit.events import OnEvent
-from captoolkit.jobs.commands.outcomes import Outcome, OutcomeStatus
+from captoolkit.jobs.commands.outcomes import InputOutcome, OutcomeStatus
 from captoolkit.jobs.commands.output_names import OutputNames
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.media.source import is_web_url, public_url
@@ -27,7 +27,7 @@ RASTER_EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".bmp", "
 class SavedFiles:
     """The files that one input has become; `picture` is None without `--picture`."""
 
-    outcome: Outcome
+    outcome: InputOutcome
     manifest: Path
     segments: tuple[Path, ...]
     picture: Path | None
@@ -84,7 +84,7 @@ class SaveWork:
             status = OutcomeStatus.KEPT
         saved = manifest.read(path.read_text(encoding="utf-8"))
         assert saved is not None
-        outcome = Outcome(
+        outcome = InputOutcome(
             input=item.id,
             path=public_url(item.url) if is_web_url(item.url) else item.url,
             status=status,

@@ -20,10 +20,10 @@ from captoolkit.jobs.chunks import is_in_shard
 from captoolkit.jobs.listing.dataset_manifests import is_manifest, read_manifest
 from captoolkit.jobs.listing.folder_search import FolderSearch, Pattern, has_media_ending
 from captoolkit.jobs.listing.inputs import STANDARD_INPUT, Input, find_inputs, read_listing
+from captoolkit.jobs.results.recording_rows import DigestTable
 from captoolkit.jobs.results.result_names import result_folder, short_hash
-from captoolkit.jobs.results.rows import DigestTable
 from captoolkit.jobs.stores.base_store import Store, StoredFile, public_url, scheme_of, split_url
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media.source import is_web_url
 from captoolkit.support import files
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from captoolkit.errors import InputError, UsageError
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.stores.base_store import Store, StoredFile, public_url, scheme_of, split_url
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media.source import OpenSource, is_web_url
 from captoolkit.support import files
 from captoolkit.support.files import absolute

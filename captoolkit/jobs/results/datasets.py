@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from captoolkit.errors import UsageError
-from captoolkit.jobs.results.rows import Row, RowSegment, RowStatus, read_rows
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowSegment, RowStatus, read_rows
 from captoolkit.jobs.results.tar_layout import MEMBER_MARK
 from captoolkit.jobs.stores.base_store import Store, scheme_of
 from captoolkit.support import files
@@ -150,7 +150,7 @@ def table_lines(
                 yield {name: facts[name] for name in fields if facts.get(name) is not None}
 
 
-def _segment_lines(row: Row, store: Store) -> Iterator[Line]:
+def _segment_lines(row: RecordingRow, store: Store) -> Iterator[Line]:
     """Yield all facts of each segment that has sound or a text."""
     if not row.segments and row.status is RowStatus.DONE:
         duration = {"offset": 0.0, "duration": row.duration_s}
@@ -160,7 +160,7 @@ def _segment_lines(row: Row, store: Store) -> Iterator[Line]:
             yield _facts_of(row) | _facts_of_segment(segment, index, row, store)
 
 
-def _facts_of(row: Row) -> Line:
+def _facts_of(row: RecordingRow) -> Line:
     return {
         "id": row.id,
         "url": row.url,
@@ -179,7 +179,7 @@ def _facts_of(row: Row) -> Line:
     }
 
 
-def _facts_of_segment(segment: RowSegment, index: int, row: Row, store: Store) -> Line:
+def _facts_of_segment(segment: RowSegment, index: int, row: RecordingRow, store: Store) -> Line:
     name, _, member = (segment.file or "").partition(MEMBER_MARK)
     shard = _SHARD_NUMBER.match(name) if member else None
     usage: Mapping[str, Any] = segment.usage or {}
@@ -215,7 +215,7 @@ def _export_lhotse(store: Store, path: Path, *, overwrite: bool) -> ExportedRows
         raise UsageError(
             f"{path.name} is no name for the columns of lhotse", fix="end it in .jsonl or .jsonl.gz"
         )
-    kinds: tuple[tuple[str, Callable[[Row, Store], Iterator[Line]]], ...] = (
+    kinds: tuple[tuple[str, Callable[[RecordingRow, Store], Iterator[Line]]], ...] = (
         ("recordings", _recordings_of),
         ("supervisions", _supervisions_of),
     )
@@ -231,7 +231,7 @@ def _export_lhotse(store: Store, path: Path, *, overwrite: bool) -> ExportedRows
     return ExportedRows(paths=tuple(paths), lines=tuple(counts))
 
 
-def _recordings_of(row: Row, store: Store) -> Iterator[Line]:
+def _recordings_of(row: RecordingRow, store: Store) -> Iterator[Line]:
     """Yield a Recording for each file: the segments, or the source of captions without files."""
     if row.segments[0].file is None:
         yield _recording(row, row.id, row.url, row.duration_s or 0.0)
@@ -247,7 +247,7 @@ def _recordings_of(row: Row, store: Store) -> Iterator[Line]:
             yield _recording(row, own_id, place, segment.duration_s)
 
 
-def _recording(row: Row, id: str, place: str, duration_s: float) -> Line:
+def _recording(row: RecordingRow, id: str, place: str, duration_s: float) -> Line:
     channels, rate_hz = list(range(row.channels or 1)), row.sample_rate_hz or 0
     kind = "url" if scheme_of(place) else "file"
     samples = _samples(row, duration_s)
@@ -261,7 +261,7 @@ def _recording(row: Row, id: str, place: str, duration_s: float) -> Line:
     }
 
 
-def _supervisions_of(row: Row, store: Store) -> Iterator[Line]:
+def _supervisions_of(row: RecordingRow, store: Store) -> Iterator[Line]:
     """Yield a SupervisionSegment for each caption, on the clock of its recording."""
     channels = list(range(row.channels or 1))
     for index, segment in enumerate(row.segments, 1):
@@ -279,17 +279,17 @@ def _supervisions_of(row: Row, store: Store) -> Iterator[Line]:
             }
 
 
-def _samples(row: Row, duration_s: float) -> int:
+def _samples(row: RecordingRow, duration_s: float) -> int:
     return round(duration_s * (row.sample_rate_hz or 0))
 
 
-def _exact_s(row: Row, duration_s: float) -> float:
+def _exact_s(row: RecordingRow, duration_s: float) -> float:
     """A length as whole samples give it; a row has six decimals."""
     rate_hz = row.sample_rate_hz
     return _samples(row, duration_s) / rate_hz if rate_hz else duration_s
 
 
-def _segment_id(row: Row, index: int) -> str:
+def _segment_id(row: RecordingRow, index: int) -> str:
     return f"{row.id}-{index:03d}"
 
 

@@ -30,7 +30,7 @@ VERBS = ("probe", "prepare", "split", "caption")
 SECRET_OPTIONS = frozenset({"api_key"})
 
 
-class Layout(StrEnum):
+class ResultLayout(StrEnum):
     """How the results lie in OUT."""
 
     FILES = "files"  # REL/STEM/STEM.001.wav
@@ -51,13 +51,17 @@ class Recipe:
 
     verb: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    layout: Layout = Layout.FILES
+    layout: ResultLayout = ResultLayout.FILES
     captoolkit_version: str = captoolkit.__version__
     ffmpeg_version: str = ""
 
     @classmethod
     def of(
-        cls, verb: str, options: Mapping[str, Any], *, layout: str | Layout = Layout.FILES
+        cls,
+        verb: str,
+        options: Mapping[str, Any],
+        *,
+        layout: str | ResultLayout = ResultLayout.FILES,
     ) -> Recipe:
         """Return the recipe of a call on this machine.
 
@@ -66,9 +70,9 @@ class Recipe:
         """
         if verb not in VERBS:
             raise UsageError(f"verb={verb} is not known", fix=f"take {', '.join(VERBS)}")
-        if layout not in tuple(Layout):
-            raise UsageError(f"layout={layout} is not known", fix=f"take {', '.join(Layout)}")
-        if layout == Layout.TAR and verb not in ("prepare", "split"):
+        if layout not in tuple(ResultLayout):
+            raise UsageError(f"layout={layout} is not known", fix=f"take {', '.join(ResultLayout)}")
+        if layout == ResultLayout.TAR and verb not in ("prepare", "split"):
             raise UsageError(
                 f"{verb} writes no tar files", fix="leave --layout out, or prepare the recordings"
             )
@@ -79,7 +83,7 @@ class Recipe:
                 for name, value in sorted(options.items())
                 if value is not None and name not in SECRET_OPTIONS
             },
-            layout=Layout(layout),
+            layout=ResultLayout(layout),
             ffmpeg_version=ffmpeg.find().version,
         )
 
@@ -108,7 +112,7 @@ class Recipe:
             return cls(
                 verb=str(document["verb"]),
                 options=dict(document["options"]),
-                layout=Layout(document["layout"]),
+                layout=ResultLayout(document["layout"]),
                 captoolkit_version=str(document["captoolkit"]),
                 ffmpeg_version=str(document["ffmpeg"]),
             )

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.rows import Row, RowSegment, RowStatus
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowSegment, RowStatus
 from captoolkit.model import MediaInfo, Status
 
 
-def probe_row(recording: Input, info: MediaInfo) -> Row:
+def probe_row(recording: Input, info: MediaInfo) -> RecordingRow:
     """Return the row of a recording that was probed."""
     track = info.default_track
-    return Row(
+    return RecordingRow(
         id=recording.id,
         url=recording.url,
         size_bytes=info.size_bytes,
@@ -30,7 +30,7 @@ def probe_row(recording: Input, info: MediaInfo) -> Row:
     )
 
 
-def manifest_row(recording: Input, document: Mapping[str, Any], *, folder: str) -> Row:
+def manifest_row(recording: Input, document: Mapping[str, Any], *, folder: str) -> RecordingRow:
     """Return the row of a recording that was prepared or split.
 
     Args:
@@ -52,7 +52,7 @@ def manifest_row(recording: Input, document: Mapping[str, Any], *, folder: str) 
         )
         for segment in document["segments"]
     )
-    return Row(
+    return RecordingRow(
         id=recording.id,
         url=recording.url,
         size_bytes=recording.size_bytes,
@@ -67,7 +67,7 @@ def manifest_row(recording: Input, document: Mapping[str, Any], *, folder: str) 
     )
 
 
-def timeline_row(recording: Input, document: Mapping[str, Any]) -> Row:
+def timeline_row(recording: Input, document: Mapping[str, Any]) -> RecordingRow:
     """Return the row of a recording that was captioned; its segments are parts of the source.
 
     Raises:
@@ -89,7 +89,7 @@ def timeline_row(recording: Input, document: Mapping[str, Any]) -> Row:
     )
     states = {segment.status for segment in segments}
     status = RowStatus.DONE if Status.OK in states else RowStatus.SILENT
-    return Row(
+    return RecordingRow(
         id=recording.id,
         url=recording.url,
         size_bytes=recording.size_bytes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from captoolkit.jobs.results.rows import Row, RowStatus
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus
 from captoolkit.model import Cost, Usage
 
 MOST_REASONS = 1000  # distinct reasons that are counted apart
@@ -96,7 +96,7 @@ class Tally:
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._examples: dict[tuple[str, str], str] = {}
 
-    def add(self, row: Row) -> None:
+    def add(self, row: RecordingRow) -> None:
         """Count a row."""
         self.statuses[row.status] += 1
         self.segments += len(row.segments)
@@ -136,7 +136,7 @@ class Tally:
         )
 
 
-def _reasons_of(row: Row) -> set[tuple[str, str]]:
+def _reasons_of(row: RecordingRow) -> set[tuple[str, str]]:
     """The error of a row, or those of its segments."""
     if row.status is not RowStatus.HOLES:
         return {(row.error_class, row.error)}

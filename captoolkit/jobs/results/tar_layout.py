@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.results.recording_rows import RecordingRow, parse_row, render_row
 from captoolkit.jobs.results.result_names import tar_key
-from captoolkit.jobs.results.rows import Row, parse_row, render_row
 from captoolkit.support.cancel import Closing
 from captoolkit.support.exact_json import escape
 
@@ -46,7 +46,9 @@ class TarShard(Closing):
         """Complete the file."""
         self._tar.close()
 
-    def add(self, recording: Input, document: Mapping[str, Any], folder: Path, row: Row) -> Row:
+    def add(
+        self, recording: Input, document: Mapping[str, Any], folder: Path, row: RecordingRow
+    ) -> RecordingRow:
         """Add the segments of a recording, and return its row with their members.
 
         Args:
@@ -83,13 +85,13 @@ def in_order(inputs: Iterable[Input]) -> list[Input]:
     return sorted(inputs, key=lambda each: f"{tar_key(each)}_")
 
 
-def render_rows(rows: Iterable[Row]) -> bytes:
+def render_rows(rows: Iterable[RecordingRow]) -> bytes:
     """Return the rows of a tar file without what differs between runs."""
     return "".join(
         render_row(dataclasses.replace(row, worker_s=0.0, tries=1)) for row in rows
     ).encode()
 
 
-def parse_rows(data: bytes) -> list[Row]:
+def parse_rows(data: bytes) -> list[RecordingRow]:
     """Return the rows of a tar file."""
     return [parse_row(line) for line in data.splitlines() if line]

@@ -10,7 +10,7 @@ import pytest
 from captoolkit.errors import InputError, OutputError, OutputExistsError
 from captoolkit.jobs.commands.outcomes import (
     MAX_REASONS,
-    Outcome,
+    InputOutcome,
     OutcomeStatus,
     OutcomeSummary,
     ReportFile,
@@ -18,18 +18,18 @@ from captoolkit.jobs.commands.outcomes import (
 from captoolkit.jobs.listing.inputs import Input
 
 
-def done(name: str, status: OutcomeStatus = OutcomeStatus.DONE) -> Outcome:
+def done(name: str, status: OutcomeStatus = OutcomeStatus.DONE) -> InputOutcome:
     """An input of a minute in two segments."""
-    return Outcome(
+    return InputOutcome(
         input=name, path=name, status=status, segments=2, duration_s=60.0, size_bytes=1_000_000,
         tokens=750, out=f"out/{name}", seconds=1.5,
     )  # fmt: skip
 
 
-def failed(name: str, problem: str) -> Outcome:
+def failed(name: str, problem: str) -> InputOutcome:
     """An input that failed."""
     error = InputError(problem, fix="check it", path=name)
-    return Outcome.failure(Input(id=name, url=name, relative=name), name, error)
+    return InputOutcome.failure(Input(id=name, url=name, relative=name), name, error)
 
 
 def test_a_summary_groups_the_reasons() -> None:

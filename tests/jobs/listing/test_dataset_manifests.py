@@ -11,7 +11,7 @@ from pyarrow import parquet
 from captoolkit.errors import InputError, UsageError
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.listings import list_inputs
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 
 NEMO = {"audio_filepath": "a.wav", "duration": 3.5, "text": "words"}
 HUGGING_FACE = {"file_name": "a.wav", "text": "words"}

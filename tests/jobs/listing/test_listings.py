@@ -12,7 +12,7 @@ from captoolkit.jobs.chunks import is_in_shard
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.listings import list_inputs, parse_shard, slurm_shard
 from captoolkit.jobs.results.result_names import result_folder
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 
 NAMES = ("b.wav", "talks/a.wav", "talks/deep/c.MP3", "talks/notes.txt", ".hidden/d.wav")
 

@@ -12,14 +12,20 @@ from captoolkit.errors import CaptoolkitError, OutputExistsError, UsageError
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.listings import list_inputs
 from captoolkit.jobs.results.datasets import export_rows
-from captoolkit.jobs.results.rows import Row, RowSegment, RowStatus, failed_row, write_rows
+from captoolkit.jobs.results.recording_rows import (
+    RecordingRow,
+    RowSegment,
+    RowStatus,
+    failed_row,
+    write_rows,
+)
 from captoolkit.jobs.stores.base_store import Store
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.jobs.work import work_on
 from tests.support.batches import listed, task_of, write_recordings
 
 SOUND: dict[str, Any] = {"codec": "pcm_s16le", "sample_rate_hz": 16000, "channels": 1}
-CAPTIONED = Row(
+CAPTIONED = RecordingRow(
     id="talks/a.wav",
     url="s3://bucket/talks/a.wav",
     status=RowStatus.HOLES,

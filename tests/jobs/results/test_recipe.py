@@ -9,7 +9,7 @@ import pytest
 
 from captoolkit.errors import InputError, UsageError
 from captoolkit.jobs.results.recipe import JOB, Recipe, open_job, read_job
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.model import Via
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from captoolkit.jobs.results.rows import Row, RowSegment, RowStatus
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowSegment, RowStatus
 from captoolkit.jobs.results.summary import BatchSummary, FailureReason, Tally
 
 
-def row(id: str, status: RowStatus, *, error: str = "", holes: tuple[str, ...] = ()) -> Row:
+def row(
+    id: str, status: RowStatus, *, error: str = "", holes: tuple[str, ...] = ()
+) -> RecordingRow:
     """Return a row with a reason, or with segments that have one each."""
     segments = tuple(
         RowSegment(file=None, start_s=0, end_s=1, duration_s=1, status="failed", error=reason)
         for reason in holes
     )
-    return Row(id=id, url=id, status=status, error=error, duration_s=2.0, segments=segments)
+    return RecordingRow(
+        id=id, url=id, status=status, error=error, duration_s=2.0, segments=segments
+    )
 
 
 def test_equal_reasons_are_counted_together() -> None:

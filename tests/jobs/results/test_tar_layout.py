@@ -12,8 +12,8 @@ import pytest
 
 from captoolkit.jobs.chunks import chunk_of, chunks_of, split_chunk
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.rows import Row, RowStatus
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.jobs.work import Task, work_on
 from captoolkit.support import files
 from tests.support.batches import listed, rows_of, task_of, write_recordings
@@ -29,7 +29,7 @@ def recordings(tmp_path: Path) -> Path:
     return write_recordings(tmp_path / "in", NAMES)
 
 
-def packed(inputs: list[Input], out: str | Path, **facts: object) -> list[Row]:
+def packed(inputs: list[Input], out: str | Path, **facts: object) -> list[RecordingRow]:
     """Do a chunk with the tar layout, in segments of a second."""
     task = task_of(inputs, out, layout="tar", options={"segment": "1s"})
     return work_on(dataclasses.replace(task, **facts))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import pytest
 
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
 from captoolkit.jobs.stores.base_store import Store
-from captoolkit.jobs.stores.store import forget_file_systems, open_store
+from captoolkit.jobs.stores.object_store import forget_file_systems, open_store
 from tests.support.object_store import FaultyProxy, ObjectStore
 
 KINDS = ("folder", "s3", "memory")
@@ -159,7 +159,7 @@ def test_a_folder_needs_no_library() -> None:
     """Folders work where fsspec is not installed, and a bucket says what to install."""
     code = (
         "import sys; sys.modules['fsspec'] = None\n"
-        "from captoolkit.jobs.stores.store import open_store\n"
+        "from captoolkit.jobs.stores.object_store import open_store\n"
         "open_store('somewhere')\n"
         "try:\n    open_store('s3://bucket')\n"
         "except Exception as error: print(error)"

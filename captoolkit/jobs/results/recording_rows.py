@@ -68,7 +68,7 @@ class RowSegment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RecordingRow:
     """The result of one recording.
 
     Attributes:
@@ -113,9 +113,9 @@ class Row:
 
 def failed_row(
     recording: Input, error: CaptoolkitError, *, status: RowStatus = RowStatus.FAILED
-) -> Row:
+) -> RecordingRow:
     """Return the row of an input that cannot be done."""
-    return Row(
+    return RecordingRow(
         id=recording.id,
         url=recording.url,
         size_bytes=recording.size_bytes,
@@ -129,7 +129,7 @@ def failed_row(
 # -------------------------------------------------------------------------- write and read
 
 
-def write_rows(store: Store, run_id: str, chunk_id: str, rows: Iterable[Row]) -> bool:
+def write_rows(store: Store, run_id: str, chunk_id: str, rows: Iterable[RecordingRow]) -> bool:
     """Write the rows of a chunk; return False if this run has written them already.
 
     Raises:
@@ -139,7 +139,7 @@ def write_rows(store: Store, run_id: str, chunk_id: str, rows: Iterable[Row]) ->
     return store.write_new(f"{ROWS}{run_id}-{chunk_id}.jsonl", text.encode())
 
 
-def render_row(row: Row) -> str:
+def render_row(row: RecordingRow) -> str:
     """Return a row as one line of JSON."""
     fields = _without_defaults(row)
     if row.segments:
@@ -147,7 +147,7 @@ def render_row(row: Row) -> str:
     return escape(json.dumps(fields, ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
-def parse_row(line: bytes | str) -> Row:
+def parse_row(line: bytes | str) -> RecordingRow:
     """Return the row in a line of JSON; fields of later versions are left out.
 
     Raises:
@@ -159,10 +159,10 @@ def parse_row(line: bytes | str) -> Row:
         for item in fields.pop("segments", ())
     )
     own = {name: fields[name] for name in _ROW_FIELDS if name in fields}
-    return Row(**own | {"status": RowStatus(fields["status"])}, segments=segments)
+    return RecordingRow(**own | {"status": RowStatus(fields["status"])}, segments=segments)
 
 
-def _without_defaults(value: Row | RowSegment) -> dict[str, Any]:
+def _without_defaults(value: RecordingRow | RowSegment) -> dict[str, Any]:
     """The fields of a row that say something."""
     return {
         field.name: getattr(value, field.name)
@@ -171,14 +171,14 @@ def _without_defaults(value: Row | RowSegment) -> dict[str, Any]:
     }
 
 
-_ROW_FIELDS = {field.name for field in dataclasses.fields(Row)} - {"segments"}
+_ROW_FIELDS = {field.name for field in dataclasses.fields(RecordingRow)} - {"segments"}
 _SEGMENT_FIELDS: dict[str, Any] = {
     field.name: None if field.default is dataclasses.MISSING else field.default
     for field in dataclasses.fields(RowSegment)
 }
 
 
-def read_all_rows(store: Store) -> Iterator[Row]:
+def read_all_rows(store: Store) -> Iterator[RecordingRow]:
     """Yield every row of a store in the order of the runs, also rows that later ones replace.
 
     Lines that a reader of another version cannot read are skipped.
@@ -190,7 +190,7 @@ def read_all_rows(store: Store) -> Iterator[Row]:
         yield from _rows_in(data)
 
 
-def read_rows(store: Store) -> Iterator[Row]:
+def read_rows(store: Store) -> Iterator[RecordingRow]:
     """Yield the last row of each recording, the newest run first; memory holds 16 bytes a row.
 
     Raises:
@@ -204,7 +204,7 @@ def read_rows(store: Store) -> Iterator[Row]:
                 yield row
 
 
-def _rows_in(data: bytes) -> Iterator[Row]:
+def _rows_in(data: bytes) -> Iterator[RecordingRow]:
     for line in data.split(b"\n"):
         if line:
             yield parse_row(line)
@@ -277,7 +277,7 @@ _STATUSES = tuple(RowStatus)
 class RowIndex:
     """The state of each recording of a job; 24 bytes for a row."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[RecordingRow]) -> None:
         """Read rows, the last one of each recording."""
         self._table = DigestTable(8)
         for row in rows:
@@ -300,7 +300,7 @@ class RowIndex:
         return RowState.FINISHED if status in FINISHED else RowState(status.value)
 
 
-def _version(each: Row | Input) -> bytes:
+def _version(each: RecordingRow | Input) -> bytes:
     """A hash of the place, the size and the version of a recording."""
     place = each.url if scheme_of(each.url) else files.absolute(each.url)
     text = f"{place} {each.size_bytes} {each.version}"

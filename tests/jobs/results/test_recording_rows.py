@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.rows import (
+from captoolkit.jobs.results.recording_rows import (
     DigestTable,
-    Row,
+    RecordingRow,
     RowIndex,
     RowSegment,
     RowState,
@@ -20,7 +20,7 @@ from captoolkit.jobs.results.rows import (
     write_rows,
 )
 from captoolkit.jobs.stores.base_store import Store
-from captoolkit.jobs.stores.store import open_store
+from captoolkit.jobs.stores.object_store import open_store
 
 ANY_NAME = st.characters()  # also the surrogates of names that are no UTF-8
 SECONDS = st.floats(0, 1e6, allow_nan=False)
@@ -37,7 +37,7 @@ SEGMENTS = st.builds(
     | st.dictionaries(st.sampled_from(["audio_tokens"]), st.integers(0), min_size=1),
 )
 ROWS = st.builds(
-    Row,
+    RecordingRow,
     id=st.text(ANY_NAME),
     url=st.text(ANY_NAME),
     size_bytes=st.none() | st.integers(0, 2**63),
@@ -50,9 +50,9 @@ ROWS = st.builds(
 )
 
 
-def row_of(id: str, status: RowStatus = RowStatus.DONE, version: str = "etag:1") -> Row:
+def row_of(id: str, status: RowStatus = RowStatus.DONE, version: str = "etag:1") -> RecordingRow:
     """A row with an id and a version."""
-    return Row(id=id, url=f"s3://b/{id}", size_bytes=1, version=version, status=status)
+    return RecordingRow(id=id, url=f"s3://b/{id}", size_bytes=1, version=version, status=status)
 
 
 def input_of(id: str, version: str = "etag:1") -> Input:
@@ -67,7 +67,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @given(ROWS)
-def test_a_row_is_one_line_and_is_read_back(row: Row) -> None:
+def test_a_row_is_one_line_and_is_read_back(row: RecordingRow) -> None:
     """Any text survives; a line break in it does not end the line."""
     text = render_row(row)
     assert text.count("\n") == 1
@@ -122,7 +122,7 @@ def test_a_path_is_the_same_from_every_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A relative and an absolute path name the same recording."""
-    row = Row(id="a", url=str(tmp_path / "a.wav"), status=RowStatus.DONE)
+    row = RecordingRow(id="a", url=str(tmp_path / "a.wav"), status=RowStatus.DONE)
     monkeypatch.chdir(tmp_path)
     assert RowIndex([row]).state_of(Input(id="a", url="a.wav", relative="a.wav")) == "finished"
 
