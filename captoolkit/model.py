@@ -158,8 +158,8 @@ class Track:
             with the silence of gaps in the time stamps and without overlaps.
         start_samples: how much later than the file's clock the sound begins; 0 for most files.
         discontinuities: gaps and overlaps in the time stamps, in order.
-        is_edited: True if an edit list cuts sound away that the packets still hold, so that copied
-            packets would bring it back.
+        is_edited: True if an edit list (of an Opus also a long pre-skip) cuts sound away that the
+            packets still hold, so that copied packets would bring it back.
         is_steady: False if sample rate or channels change on the way.
         counted: True if the samples were counted because the header is not reliable.
         reading: options with which ffmpeg reads the samples by their place in the file, where the

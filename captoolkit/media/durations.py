@@ -277,7 +277,9 @@ def _count_packets(file: Path, stream: SoundStream) -> Duration:
         FIRST_PACKETS.put(state, stream.index, (packets.base, packets.first_pts))
     priming_ticks = PRIMING_FRAMES.get(stream.codec, 0) * packets.first_ticks
     has_edits = containers.of(stream.container).starts_at_zero
-    is_edited = has_edits and (packets.is_edited or -packets.first_pts > priming_ticks)
+    is_edited = has_edits and packets.is_edited
+    if has_edits or stream.codec == "opus":  # each piece would state the same pre-skip
+        is_edited = is_edited or -packets.first_pts > priming_ticks
     samples = _audible_samples(file, stream, packets)
     if samples is None:
         return replace(_count_by_decoding(file, stream), is_edited=is_edited)

@@ -129,8 +129,9 @@ def why_not(
 
 
 def edits_reason(track: Track) -> str:
-    """Return that an edit list removes sound which the packets still hold, as a sentence."""
-    return f"Its edit list removes sound that its {track.codec} frames still hold."
+    """Return that the file removes sound which the packets still hold, as a sentence."""
+    remover = "pre-skip or edit list" if track.codec == "opus" else "edit list"
+    return f"Its {remover} removes sound that its {track.codec} frames still hold."
 
 
 def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
