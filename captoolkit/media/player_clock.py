@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,7 @@ class _ClockReader:
         """Judge the last time stamps of a sound of `total` samples."""
         while self._waiting:
             self._judge(*self._waiting.popleft())
-        self.found = [
-            replace(one, samples=max(one.samples, one.at_samples - total)) for one in self.found
-        ]
+        self.found = list(_effective(self.found, self.restarts, total))
 
     def _judge(self, stamp: int, decoded: int) -> None:
         """Take note of a discontinuity before a frame, if the frames after it agree."""
@@ -115,6 +113,27 @@ class _ClockReader:
             self.restarts.append(decoded)
         else:
             self.found.append(Discontinuity(at_samples=decoded, samples=step))
+
+
+def _effective(
+    found: Iterable[Discontinuity], restarts: Iterable[int], total: int
+) -> Iterator[Discontinuity]:
+    """Yield the gaps that become silence and the overlaps that are dropped, in order.
+
+    No overlap reaches beyond the next discontinuity. An overlap that is longer than the sound up to
+    there continues behind it: another overlap adds to the rest, a gap shortens it. The rest ends
+    with the track, and where the clock was set anew.
+    """
+    steps: list[tuple[int, int | None]] = [(one.at_samples, one.samples) for one in found]
+    steps = sorted([*steps, *((at, None) for at in restarts)], key=lambda one: one[0])
+    ends = [*(at for at, _ in steps[1:]), total]
+    repeated = 0  # samples of an overlap that are not dropped yet
+    for (at, step), end in zip(steps, ends, strict=False):
+        ahead = 0 if step is None else step - repeated
+        samples = max(ahead, at - end)
+        repeated = samples - ahead
+        if samples:
+            yield Discontinuity(at_samples=at, samples=samples)
 
 
 def read_frames(lines: Iterable[bytes], *, rate_hz: int, has_time_stamps: bool) -> DecodedSound:
@@ -194,7 +213,7 @@ def follow_clock(
 
     Args:
         blocks: all decoded samples of the track, shape (frames, channels), at `rate_hz`.
-        found: the discontinuities, at `source_hz`.
+        found: the discontinuities, at `source_hz`, as `read_frames` returns them.
         source_hz: the track's own rate.
         rate_hz: the rate of the blocks; the edges are rounded to its samples without drift.
     """

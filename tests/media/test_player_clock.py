@@ -115,6 +115,54 @@ def test_an_overlap_ends_with_the_sound() -> None:
     assert read(stamps(505, (500, -8 * SECOND))) == (jump(500, -5 * FRAME),)
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    first=st.integers(2200, 2400),  # frames; all overlaps together do not lead to the beginning
+    parts=st.lists(
+        st.tuples(
+            st.integers(5000, 9 * SECOND) | st.integers(-9 * SECOND, -5000), st.integers(40, 500)
+        ),
+        max_size=4,
+    ),
+)
+def test_the_length_on_the_clock_is_the_length_that_is_decoded(
+    first: int, parts: list[tuple[int, int]]
+) -> None:
+    """Overlaps may follow each other, and gaps may follow them, before they have ended."""
+    jumps, frames, at, latest = [], first, first * FRAME, first * FRAME
+    for step, length in parts:
+        jumps.append((frames, step))
+        frames += length
+        at += step + length * FRAME
+        latest = max(latest, at)
+
+    sound = read_frames(listing(stamps(frames, *jumps)), rate_hz=RATE_HZ, has_time_stamps=True)
+    blocks = [np.ones((frames * FRAME, 1), np.int8)]
+    kept = follow_clock(blocks, sound.discontinuities, source_hz=RATE_HZ, rate_hz=RATE_HZ)
+
+    assert sound.clock_samples == sum(map(len, kept)) == latest
+
+
+def test_the_rest_of_an_overlap_grows_with_the_next_one_and_shrinks_with_a_gap() -> None:
+    """Eight seconds back and soon eight more drop all that follows; a gap adds less silence."""
+    end = 100 * SECOND // FRAME
+    five_s = 5 * SECOND // FRAME
+    rest = 8 * SECOND - five_s * FRAME
+
+    again = read(stamps(end + five_s + 300, (end, -8 * SECOND), (end + five_s, -8 * SECOND)))
+    gap = read(stamps(end + five_s + 300, (end, -8 * SECOND), (end + five_s, 4 * SECOND)))
+
+    assert again == (jump(end, -five_s * FRAME), jump(end + five_s, -300 * FRAME))
+    assert gap == (jump(end, -five_s * FRAME), jump(end + five_s, 4 * SECOND - rest))
+
+
+def test_the_rest_of_an_overlap_ends_where_the_clock_is_set_anew() -> None:
+    """Another recording begins there, and none of its sound is dropped."""
+    found = stamps(1000, (600, -8 * SECOND), (700, -11 * SECOND))
+
+    assert read(found) == (jump(600, -100 * FRAME),)
+
+
 def test_containers_without_time_stamps_have_no_gaps() -> None:
     """Ffmpeg makes their time stamps up."""
     assert read(stamps(500, (100, 7 * SECOND)), has_time_stamps=False) == ()
@@ -126,7 +174,7 @@ def test_containers_without_time_stamps_have_no_gaps() -> None:
 @settings(deadline=None, max_examples=60)
 @given(
     data=st.data(),
-    total=st.integers(1, 3000),
+    total=st.integers(2, 3000),
     rates=st.sampled_from([(48_000, 48_000), (44_100, 16_000), (8_000, 16_000)]),
 )
 def test_decoded_sound_follows_the_clock(
