@@ -19,6 +19,9 @@ from captoolkit.support.cancel import Closing
 from captoolkit.units import format_clock
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+    from pathlib import Path
+
     from captoolkit.media.source import Source
     from captoolkit.planning.options import ParsedOptions
 
@@ -70,19 +73,34 @@ def open_recording(source: Source, options: ParsedOptions) -> Recording:
             info, path=str(opened.path) if opened.is_temporary else info.path
         )
         track = probe_file.choose_track(info, options.track)
-        if track.duration_s > options.max_duration_s:
-            raise InputError(
-                f"it lasts {format_clock(track.duration_s)}, longer than the "
-                f"{format_clock(options.max_duration_s)} allowed",
-                fix="raise the limit (--max-duration) if that is what it is",
-                path=opened.path,
-            )
+        _refuse_too_long(track, options.max_duration_s, opened.path)
     except BaseException as error:
         if isinstance(error, CaptoolkitError):
             opened.name_in(error)
         opened.close()
         raise
     return Recording(opened, info, track)
+
+
+def _refuse_too_long(track: Track, longest_s: Fraction, path: Path) -> None:
+    """Raise an InputError if a track lasts too long, or ends too late on the file's clock."""
+    rate_hz, allowed = track.sample_rate_hz, f"the {format_clock(longest_s)} allowed"
+    if track.duration_samples > longest_s * rate_hz:
+        problem = f"it lasts {format_clock(track.duration_s)}, longer than {allowed}"
+        fix = "raise the limit (--max-duration) if that is what it is"
+    elif track.end_samples > longest_s * rate_hz:
+        begins_s, ends_s = track.start_samples / rate_hz, track.end_samples / rate_hz
+        problem = (
+            f"its sound begins at {format_clock(begins_s)} on the file's clock and ends at "
+            f"{format_clock(ends_s)}, later than {allowed}"
+        )
+        fix = (
+            "extract the sound track, for example to WAV, if that time is wrong; else raise the "
+            "limit (--max-duration)"
+        )
+    else:
+        return
+    raise InputError(problem, fix=fix, path=path)
 
 
 def probe_opened(opened: OpenSource, raw: str | None) -> MediaInfo:

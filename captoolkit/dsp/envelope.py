@@ -48,6 +48,15 @@ class EnvelopeMeter:
             while len(self._peaks) > MOST_STEPS:
                 self._halve()
 
+    def feed_silence(self, samples: int) -> None:
+        """Measure a number of silent samples, in the same time for any number."""
+        self._samples += samples
+        while -(-self._samples // self._step) > MOST_STEPS:
+            self._halve()
+        steps = np.zeros(-(-self._samples // self._step) - len(self._peaks))
+        self._peaks = np.append(self._peaks, steps)
+        self._energies = np.append(self._energies, steps)
+
     def envelope(self) -> Envelope:
         """Return the envelope of all blocks so far."""
         lengths = np.full(len(self._peaks), self._step)
@@ -76,10 +85,11 @@ class EnvelopeMeter:
 
     def _halve(self) -> None:
         """Merge each two steps into one."""
-        firsts = np.arange(0, len(self._peaks), 2)
-        self._peaks = np.maximum.reduceat(self._peaks, firsts)
-        self._energies = np.add.reduceat(self._energies, firsts)
         self._step *= 2
+        if len(self._peaks):
+            firsts = np.arange(0, len(self._peaks), 2)
+            self._peaks = np.maximum.reduceat(self._peaks, firsts)
+            self._energies = np.add.reduceat(self._energies, firsts)
 
 
 def _magnitudes(block: NDArray[Any]) -> NDArray[np.float64]:

@@ -16,7 +16,6 @@ from captoolkit.dsp.silence import HopLevelMeter, Levels
 from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
-from captoolkit.media.player_clock import silent_blocks
 from captoolkit.model import Envelope, Plan, Track
 from captoolkit.planning.cuts import find_cuts
 from captoolkit.planning.frame_cuts import movable_windows
@@ -68,8 +67,7 @@ def envelope(path: Path, track: Track) -> Envelope:
         ToolError: ffmpeg failed.
     """
     meter = EnvelopeMeter(track.sample_rate_hz)
-    for block in silent_blocks(track.start_samples, track.channels):
-        meter.feed(block)
+    meter.feed_silence(track.start_samples)
     with decode.TrackDecoder(path, track=track) as decoder:
         for block in read_blocks(decoder, path):
             meter.feed(block)

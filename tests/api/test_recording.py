@@ -14,6 +14,7 @@ import captoolkit
 from captoolkit.api.recording import open_file, open_recording
 from captoolkit.errors import CaptoolkitError, InputError, NoAudioError, UsageError
 from captoolkit.planning.options import ParsedOptions
+from tests.support.clocked_files import ClockedFiles
 from tests.support.sound import tone, write_wav
 from tests.support.web import Web
 
@@ -163,6 +164,14 @@ def test_temporary_file_goes_when_the_recording_closes(temporary: Path, tmp_path
     with pytest.raises(InputError, match="it lasts 0:02, longer than the 0:01 allowed"):
         open_recording(data, ParsedOptions(max_duration_s=1))  # type: ignore[arg-type]
     assert list(temporary.iterdir()) == []
+
+
+def test_sound_may_not_begin_later_than_a_recording_may_last(tmp_path: Path, ffmpeg: str) -> None:
+    """The limit holds for the end of the sound on the file's clock, which a header may misstate."""
+    late = ClockedFiles(tmp_path, ffmpeg).with_edits("late.m4a", [(11 * 3600, None), (5, 0)])
+    with pytest.raises(InputError, match=r"begins at 11:00:00 .* and ends at 11:00:05, later than"):
+        captoolkit.prepare(late, max_duration="11h")
+    assert captoolkit.plan(late).track.duration_s == pytest.approx(5, abs=0.1)
 
 
 def test_path_is_opened_in_place(tmp_path: Path) -> None:

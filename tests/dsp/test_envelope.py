@@ -67,3 +67,22 @@ def test_how_the_sound_is_parted_makes_no_difference(lengths: list[int], seed: i
     for block in np.split(sound, np.cumsum(lengths)[:-1]) if lengths else []:
         parts.feed(block)
     assert parts.envelope() == whole.envelope()
+
+
+@pytest.mark.parametrize("before", [0, 1, 319, 320, 70_001])
+@pytest.mark.parametrize("silent", [0, 1, 320, 100_000, MOST_STEPS * 320 + 1])
+def test_silence_without_samples_counts_as_silent_samples(before: int, silent: int) -> None:
+    """The envelope is the same; a million years cost no more time than a second."""
+    sound = np.full((before, 1), 0.5, np.float32)
+    numbered, sampled = EnvelopeMeter(RATE_HZ), EnvelopeMeter(RATE_HZ)
+    numbered.feed(sound)
+    sampled.feed(sound)
+
+    numbered.feed_silence(silent)
+    sampled.feed(np.zeros((silent, 1), np.float32))
+    numbered.feed(sound)
+    sampled.feed(sound)
+
+    assert numbered.envelope() == sampled.envelope()
+    numbered.feed_silence(31_557_600 * 10**6 * RATE_HZ)
+    assert len(numbered.envelope().peaks) <= MOST_STEPS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,16 @@ def test_an_envelope_is_as_long_as_the_track(tmp_path: Path) -> None:
     middle = len(loudness) // 2
     assert loudness[middle] < loudness[0]
     assert loudness[middle] < loudness[-1]
+
+
+def test_an_envelope_begins_on_the_clock_of_the_file(tmp_path: Path) -> None:
+    """A late start is silence, however late a header claims it."""
+    path = spoken(tmp_path / "talk.wav", 1)
+    years = 10 * 365 * 86_400 * RATE_HZ
+    track = dataclasses.replace(probe(path).default_track, start_samples=years)
+    envelope = measure_file.envelope(path, track)
+    assert envelope.duration_samples == years + RATE_HZ
+    assert envelope.loudness[0] == 0 < envelope.loudness[-1]
 
 
 def test_cuts_move_to_the_pauses(tmp_path: Path) -> None:
