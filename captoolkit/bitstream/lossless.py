@@ -102,6 +102,9 @@ def pcm_samples(codec: str) -> tuple[str, int] | None:
     return PCM_SAMPLES.get(kind) if codec.startswith(PCM) else None
 
 
+FLAC_BITS = 24  # the most that every reader decodes
+
+
 def keeping_samples(track: Track, container: str, *, sample_type: str, depth_bits: int) -> Encoding:
     """Return the encoding that keeps each sample of a track: its own codec's where that can be.
 
@@ -121,6 +124,8 @@ def keeping_samples(track: Track, container: str, *, sample_type: str, depth_bit
             codec = codec[:-2] + order
         elif order and codec in EIGHT_BITS.values():
             codec = EIGHT_BITS[order]
+    elif codec == "flac" and depth_bits > FLAC_BITS:  # which libsndfile does not read
+        codec, home, sample_type = "pcm_s32le", "wav", "int32"
     elif row is None or not row.is_written:
         codec = home = "flac"
         # FLAC holds whole numbers; rounding a lossy decoder's output to 24 bits is inaudible.
