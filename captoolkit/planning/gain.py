@@ -158,17 +158,19 @@ def normalizing_gain(lufs: float | None, true_peak_db: float, wanted: LoudnessTa
         return GainChoice(reason="It has no loudness to normalize: it is silent or too short.")
     room_db = wanted.true_peak_dbtp - true_peak_db
     gain_db = math.floor(min(wanted.lufs - lufs, room_db) * 100) / 100
-    if abs(gain_db) < NEGLIGIBLE_DB:
+    is_bounded = room_db < wanted.lufs - lufs
+    bound = f"{wanted.lufs:g} LUFS would take its true peak above {wanted.true_peak_dbtp:g} dBTP"
+    if abs(wanted.lufs - lufs) < NEGLIGIBLE_DB and abs(gain_db) < NEGLIGIBLE_DB:
         return GainChoice(reason=f"Its loudness is {lufs:.1f} LUFS already.")
+    if abs(gain_db) < NEGLIGIBLE_DB:
+        return GainChoice(reason=f"Its loudness stays at {lufs:.1f} LUFS: {bound}.")
     verb = "up" if gain_db > 0 else "down"
     reason = (
         f"All of it is turned {verb} by {abs(gain_db):.2f} dB, from {lufs:.1f} to "
         f"{lufs + gain_db:.1f} LUFS"
     )
-    if room_db < wanted.lufs - lufs:
-        reason += (
-            f"; {wanted.lufs:g} LUFS would take its true peak above {wanted.true_peak_dbtp:g} dBTP"
-        )
+    if is_bounded:
+        reason += f"; {bound}"
     return GainChoice(gain_db=gain_db, reason=f"{reason}.")
 
 
@@ -193,23 +195,29 @@ def clipping_warning(clipped: int, samples: int, *, peak_db: float, gain_db: flo
         gain_db: the gain that was applied.
     """
     avoiding_db = math.floor((gain_db - (peak_db or UNKNOWN_EXCESS_DB)) * 10) / 10
+    # `auto` may turn a recording down by more than a caller may state.
+    avoiding = AUTO if avoiding_db < -MOST_GAIN_DB else f"{avoiding_db:g}"
     return (
         f"{clipped:,} of its samples ({_share(clipped, samples)}) are above full scale and are "
-        f"clipped; --gain {avoiding_db:g} would avoid that."
+        f"clipped; --gain {avoiding} would avoid that."
     )
 
 
 def quietness_warning(peak_db: float, *, gain_db: float) -> str:
-    """Return the warning for a very quiet recording, with the gain that would help.
+    """Return the warning for a very quiet recording, with the gain that would help, if one would.
 
     Args:
         peak_db: the peak of the encoded sound.
         gain_db: the gain that was applied.
     """
-    more_db = math.floor(TARGET_PEAK_DB - peak_db)
+    more_db = min(math.floor(TARGET_PEAK_DB - peak_db), MOST_GAIN_DB - gain_db)
+    sentence = (
+        f"It is very quiet, its peak is {peak_db:.1f} dBFS: codecs of low bit rates may lose it"
+    )
+    if more_db < 1:
+        return f"{sentence}."
     return (
-        f"It is very quiet, its peak is {peak_db:.1f} dBFS: codecs of low bit rates may lose it; "
-        f"--gain {gain_db + more_db:g} would raise it to {peak_db + more_db:.1f} dBFS."
+        f"{sentence}; --gain {gain_db + more_db:g} would raise it to {peak_db + more_db:.1f} dBFS."
     )
 
 

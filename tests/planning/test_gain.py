@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from captoolkit.errors import UsageError
@@ -61,6 +63,9 @@ def test_what_fits_stays(peak_db: float) -> None:
         (-10.0, 0.0, -13.0, "turned down by 13.00 dB"),
         (-30.0, -4.0, 3.0, "-23 LUFS would take its true peak above -1 dBTP"),
         (-23.0, -5.0, 0.0, "already"),
+        (-30.0, -1.02, 0.0, "stays at -30.0 LUFS: -23 LUFS would take its true peak above -1 dBTP"),
+        (-22.98, -0.5, -0.5, "-23 LUFS would take its true peak above -1 dBTP"),
+        (-22.97, -9.0, 0.0, "already"),
         (None, -200.0, 0.0, "silent or too short"),
     ],
 )
@@ -80,3 +85,31 @@ def test_the_advice_counts_from_the_gain_that_was_applied() -> None:
     assert "--gain -4 would" in gain.clipping_warning(5, 100, peak_db=0.0, gain_db=0.0)
     assert "--gain 49 would raise it to -1.0" in gain.quietness_warning(-50.0, gain_db=0.0)
     assert "--gain 59 would raise it to -1.0" in gain.quietness_warning(-50.0, gain_db=10.0)
+
+
+@pytest.mark.parametrize("gain_db", [0.0, 3.5, -110.0, 100.0, 119.5, 120.0])
+@pytest.mark.parametrize("peak_db", [-199.0, -139.2, -121.0, -40.1, 3.0, 119.9, 500.0])
+def test_the_advice_is_a_gain_that_is_accepted(peak_db: float, gain_db: float) -> None:
+    """The option takes each suggested value, and the suggested gain has the stated effect."""
+    sentence = gain.quietness_warning(peak_db, gain_db=gain_db)
+    if found := re.search(r"--gain (\S+) would raise it to (\S+) dBFS", sentence):
+        advised_db = gain.parse_gain(found[1])
+        assert isinstance(advised_db, float)
+        assert advised_db > gain_db
+        assert float(found[2]) == pytest.approx(peak_db + advised_db - gain_db, abs=0.051)
+    else:
+        assert sentence.endswith("may lose it.")
+
+
+@pytest.mark.parametrize("gain_db", [0.0, 3.5, -110.0, 120.0])
+@pytest.mark.parametrize("peak_db", [0.004, 3.0, 119.9, 500.0])
+def test_the_advice_against_clipping_is_a_gain_that_is_accepted(
+    peak_db: float, gain_db: float
+) -> None:
+    """A peak that no number of dB would bring down is left to `auto`."""
+    sentence = gain.clipping_warning(5, 100, peak_db=peak_db, gain_db=gain_db)
+    advised = gain.parse_gain(sentence.partition("--gain ")[2].partition(" ")[0])
+    if advised == gain.AUTO:
+        assert gain_db - peak_db < -119.8
+    else:
+        assert float(advised) <= gain_db - peak_db
