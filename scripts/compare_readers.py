@@ -33,7 +33,7 @@ from captoolkit.pipeline.prepared import Prepared
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 LENGTH_S = 3.0
-TONES_S = (0.4, 1.2, 2.1)
+TONES_S = (0.3, 0.95, 2.1)
 TONE_S = 0.3
 TONE_HZ = 440
 LOUD = 0.08

@@ -145,10 +145,9 @@ class _LossMeter:
 
     def feed(self, block: Block, *, rate_hz: int) -> None:
         """Measure an excerpt, shape (frames, channels)."""
-        channels = np.ascontiguousarray(block.T)
-        sound = np.nan_to_num(channels, nan=0.0, posinf=0.0, neginf=0.0).clip(
-            -FAULTY_ABOVE, FAULTY_ABOVE
-        )
+        sound = np.array(block.T, order="C")
+        np.nan_to_num(sound, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        sound.clip(-FAULTY_ABOVE, FAULTY_ABOVE, out=sound)
         half = _half_of(sound, rate_hz)
         mixed = np.sum(half * np.array(self.weights, np.float32)[:, np.newaxis], axis=0)
         candidates = np.stack([*half, mixed])

@@ -38,12 +38,17 @@ def mel_power(
     if samples.shape[-1] < size:
         return np.zeros((*samples.shape[:-1], 0, BANDS))
     frames = np.lib.stride_tricks.sliding_window_view(samples, size, axis=-1)[..., ::hop, :]
-    spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1])
+    spectrum = np.fft.rfft(frames * _hann(size))
     power = spectrum.real**2 + spectrum.imag**2
     # Band by band, because a band is a few bins wide. One product of whole matrices would start the
     # threads of the linear algebra library, which spin while other threads need the cores.
     triangles = _triangles(size, rate_hz)
     return np.stack([power[..., at : at + len(row)] @ row for at, row in triangles], axis=-1)
+
+
+@functools.lru_cache(maxsize=8)
+def _hann(size: int) -> NDArray[np.float64]:
+    return np.hanning(size + 1)[:-1]
 
 
 @functools.lru_cache(maxsize=8)
