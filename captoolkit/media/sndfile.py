@@ -25,6 +25,9 @@ UNKNOWN_FRAMES = (1 << 63) - 1  # its length of a FLAC that states none
 # and estimates the length of an MP3 without an information frame, where a tag adds to the estimate.
 UNREAD_S = 0.05
 OVERREAD_S, OVERREAD_SHARE = 0.2, 0.002
+# The rate of an AIFF may have a fraction, which one reader rounds and the other cuts off.
+RATE_SHARE = 0.001
+RATELESS = ("opus",)  # decodes to any of five rates; libsndfile takes that of the original sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,12 @@ def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str
         return ["Some readers (libsndfile) cannot read it."]
     if shape.channels != track.channels:
         return [f"Some readers (libsndfile) find {shape.channels} channels in it."]
+    difference_hz = abs(shape.rate_hz - track.sample_rate_hz)
+    if difference_hz > RATE_SHARE * track.sample_rate_hz and track.codec not in RATELESS:
+        return [
+            f"Some readers (libsndfile) find a rate of {shape.rate_hz} Hz in it, not "
+            f"{track.sample_rate_hz} Hz."
+        ]
     return _other_length(shape.frames / shape.rate_hz, track)
 
 

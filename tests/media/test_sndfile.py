@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from captoolkit.media import sndfile
-from tests.support.sound import noise, write_wav
+from captoolkit.media.probe_file import probe
+from tests.support.sound import Convert, noise, write_wav
 
 RATE_HZ = 16_000
 
@@ -33,3 +37,43 @@ def test_the_file_is_open_as_long_as_its_stream(tmp_path: Path) -> None:
             pass
         stream.seek(0)
         assert stream.read(4) == b"RIFF"
+
+
+def test_another_rate_of_the_same_length_is_a_misreading(tmp_path: Path) -> None:
+    """The sound would be slower or faster, or hold other frequencies."""
+    sound = noise(1, rate_hz=RATE_HZ, channels=1)
+    path = write_wav(tmp_path / "a.wav", sound, rate_hz=RATE_HZ)
+    track = probe(path).default_track
+    other = dataclasses.replace(track, sample_rate_hz=8_000, duration_samples=8_000)
+
+    assert sndfile.misreadings(path, "wav", [track]) == []
+    (sentence,) = sndfile.misreadings(path, "wav", [other])
+    assert "find a rate of 16000 Hz in it, not 8000 Hz" in sentence
+
+
+def test_opus_has_no_rate_of_its_own(tmp_path: Path, convert: Convert) -> None:
+    """Libsndfile decodes it at the rate of the original sound, ffmpeg at 48 kHz."""
+    wav = write_wav(tmp_path / "a.wav", noise(1, rate_hz=RATE_HZ, channels=1), rate_hz=RATE_HZ)
+    path = convert(wav, tmp_path / "a.opus", ["-c:a", "libopus"])
+
+    shape = sndfile.read_shape(path)
+
+    assert shape is not None
+    assert shape.rate_hz == RATE_HZ
+    assert probe(path).misreadings == ()
+
+
+def test_a_rate_with_a_fraction_is_the_same_rate(tmp_path: Path) -> None:
+    """Old AIFF files have 22,254.5 Hz, which readers round or cut off."""
+    path = tmp_path / "a.aiff"
+    soundfile.write(path, noise(1, rate_hz=22_254, channels=1), 22_254)
+    data = bytearray(path.read_bytes())
+    rate_at = data.find(b"COMM") + 16  # an 80-bit float: exponent, then 64 bits of the fraction
+    data[rate_at : rate_at + 10] = struct.pack(">HQ", 0x3FFF + 14, round(22_254.6 * (1 << 49)))
+    path.write_bytes(data)
+
+    shape = sndfile.read_shape(path)
+
+    assert shape is not None
+    assert shape.rate_hz != probe(path).default_track.sample_rate_hz
+    assert probe(path).misreadings == ()
