@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
-# Processes that the multiprocessing module keeps for the next worker.
-PYTHON_HELPERS = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
+# Processes that stay for later tests: those that the multiprocessing module keeps for the next
+# worker, and the S3 server.
+LASTING = (
+    b"multiprocessing.resource_tracker",
+    b"multiprocessing.forkserver",
+    b"ThreadedMotoServer",
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="stand-in programs are shell scripts")
 
 
 def children_of(parent: int) -> list[int]:
-    """The processes that `parent` has started and not reaped, Python's own helpers left out."""
+    """The processes that `parent` has started and not reaped, without those that stay."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -25,7 +30,7 @@ def children_of(parent: int) -> list[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         is_child = int(status.rpartition(")")[2].split()[1]) == parent
-        if is_child and not any(helper in command for helper in PYTHON_HELPERS):
+        if is_child and not any(helper in command for helper in LASTING):
             found.append(int(entry.name))
     return found
 
