@@ -126,7 +126,7 @@ class FrameCopy:
         span = span_of(stream, first, last, rate_hz=self._rate_hz)
         segment = self._job.describe(index, span)
         if segment.sha256 != digest:
-            raise _broken(path, "its bytes are not those that were written")
+            raise self._broken(path, "its bytes are not those that were written")
         self._check(path, stream, first, last)
         return segment
 
@@ -151,19 +151,21 @@ class FrameCopy:
         plan, sizes = self._job.plan, stream.frames.sizes[first:last]
         written = read_frame_index(path) if last - first > 1 else None
         if last - first > 1 and (written is None or not np.array_equal(written.sizes, sizes)):
-            raise _broken(path, "its frames differ from those of the source")
+            raise self._broken(path, "its frames differ from those of the source")
         encode.refuse_too_large(path, plan.max_segment_bytes)
         try:
             codec = first_codec(path)
         except InputError as error:
-            raise _broken(path, f"it cannot be read back ({error.problem})") from error
+            raise self._broken(path, f"it cannot be read back ({error.problem})") from error
         if codec != plan.track.codec:
-            raise _broken(path, f"it is read as {codec}")
+            raise self._broken(path, f"it is read as {codec}")
         self._check_second_reader(path, stream.audible_samples(first, last))
         longest_s = limits.longest_s(plan.target)
         framed = len(sizes) * stream.frames.frame_samples
         if longest_s is not None and framed > longest_s * self._rate_hz:
-            raise _broken(path, f"it lasts {framed / self._rate_hz:.3f} s with its codec's delay")
+            raise self._broken(
+                path, f"it lasts {framed / self._rate_hz:.3f} s with its codec's delay"
+            )
 
     def _check_second_reader(self, path: Path, samples: int) -> None:
         """Compare what libsndfile finds in a finished segment with the samples of its frames.
@@ -175,14 +177,14 @@ class FrameCopy:
             return
         shape = sndfile.read_shape(path)
         if shape is None:
-            raise _broken(path, "libsndfile cannot read it")
+            raise self._broken(path, "libsndfile cannot read it")
         if not 0 <= samples - shape.frames <= DECODER_DELAY_SAMPLES:
-            raise _broken(path, f"libsndfile finds {shape.frames} samples in it, not {samples}")
+            raise self._broken(
+                path, f"libsndfile finds {shape.frames} samples in it, not {samples}"
+            )
 
-
-def _broken(path: Path, problem: str) -> LimitError:
-    return LimitError(
-        f"a copied segment was refused: {problem}",
-        fix="take another --format, which encodes it",
-        path=path,
-    )
+    def _broken(self, path: Path, problem: str) -> LimitError:
+        fix = "take another --format, which encodes it"
+        if self._job.plan.target is None:  # `split`, which keeps the format
+            fix = "use --exact, which keeps the sound and not the frames"
+        return LimitError(f"a copied segment was refused: {problem}", fix=fix, path=path)
