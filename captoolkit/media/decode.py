@@ -52,9 +52,10 @@ class TrackDecoder(Closing):
         start_samples: begin at this sample of the track.
         end_samples: end before this sample of the track; None decodes to the end.
         seek: jump to the start, which is as exact as the format allows (see `seeks_exactly`). False
-            decodes and drops the samples before the start, which is always exact.
-        roughly: jump near the start only. In formats without an index an exact jump reads
-            everything before it.
+            decodes and drops the samples before the start, which is always exact. A track with
+            discontinuities, or one that is not steady, is always decoded from its beginning.
+        roughly: jump near the start only, in any track. In formats without an index an exact jump
+            reads everything before it.
         steady: rate and layout never change, so that frames can be joined to longer ones. Where
             they do change, the samples of the joined frame are lost.
         dtype: of the blocks: `float32` or `float64`, nominally in [-1, 1], `int16` or `int32` at
@@ -91,10 +92,11 @@ class TrackDecoder(Closing):
             filters += mix_filters(self.rate_hz, track, mix, gain_db)
         self._track = track
         span = (start_samples, end_samples)
-        # Beyond a jump the gaps and overlaps of the sound before it no longer count.
-        is_whole = not seek or span == (0, None)
-        # A change of rate or channels sets ffmpeg's filters anew, so that none can count samples.
-        self._follows_clock = is_whole and bool(track.discontinuities or not track.is_steady)
+        # A jump would lose the gaps and overlaps before it. A change of rate or channels sets
+        # ffmpeg's filters anew, so that none can count samples.
+        is_uneven = bool(track.discontinuities) or not track.is_steady
+        seek = seek and (roughly or not is_uneven)
+        self._follows_clock = is_uneven and (not seek or span == (0, None))
         self._span = span if self._follows_clock else (0, None)
         if not seek and span != self._span:
             until = "" if end_samples is None else f":end_sample={end_samples}"
@@ -173,11 +175,12 @@ def seeks_exactly(info: MediaInfo, track: Track) -> bool:
     True where each sample's place in the file is known and no sample depends on earlier ones. A
     FLAC without a length in its header may be several in one file.
     """
-    may_change = track.codec == "flac" and track.counted
+    may_change = (track.codec == "flac" and track.counted) or not track.is_steady
     return (
         containers.of(info.container).counts_frames
         and is_in_libsndfile(track.codec)
         and not may_change
+        and not track.discontinuities
     )
 
 
@@ -263,7 +266,7 @@ def _by_ffmpeg(path: Path, track: Track, starts: Sequence[int], length: int) -> 
     for start in starts:
         end = start + length
         excerpt = TrackDecoder(
-            path, track=track, start_samples=start, end_samples=end, roughly=True
+            path, track=track, start_samples=start, end_samples=end, roughly=start > 0
         )
         with excerpt as decoder:
             yield from decoder

@@ -106,7 +106,7 @@ class FrameCopy:
         """Decode the frames [first, last) at the model's rate, all channels."""
         path = self._job.folder.path / f"around.{first}.{stream.frames.format}"
         stream.copy(first, last, path)
-        track = dataclasses.replace(self._job.plan.track, stream_index=0)
+        track = dataclasses.replace(self._job.plan.track, stream_index=0, discontinuities=())
         decoder = decode.TrackDecoder(path, track=track, rate_hz=MODEL_RATE_HZ)
         with self._supervisor.watch(decoder):
             sound = read_all(decoder, self._job.plan.info.path)

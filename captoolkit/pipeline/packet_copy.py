@@ -88,7 +88,8 @@ class PacketCopy:
         """Return a function that gives the quietest sample of each window, in the plan's order."""
         plan = self._job.plan
         windows = movable_windows(plan)
-        if containers.of(plan.info.container).is_seekable and listed.gapless:
+        is_even = listed.gapless and plan.track.is_steady and not plan.track.discontinuities
+        if containers.of(plan.info.container).is_seekable and is_even:
             late = round(listed.late_s * self._rate_hz)
             found = self._supervisor.in_order(
                 lambda window: [self._quietest_by_seeking(window, late)], windows

@@ -10,6 +10,7 @@ from captoolkit.errors import ToolError
 from captoolkit.media import decode
 from captoolkit.media.probe_file import probe
 from captoolkit.units import rescale
+from tests.support.clocked_files import ClockedFiles
 from tests.support.processes import has_children
 from tests.support.sound import Convert, Sound, level_dbfs, noise, tone, write_wav
 
@@ -294,3 +295,39 @@ def test_a_layout_that_changes_on_the_way_keeps_its_level(tmp_path: Path, conver
     mixed = decoded(joined, mix=[[0.5, 0.5]])
     before, after = mixed[44_100 : 2 * 44_100], mixed[-2 * 44_100 : -44_100]
     assert level_dbfs(after) == pytest.approx(level_dbfs(before), abs=0.3)
+
+
+@pytest.mark.parametrize("kind", ["gap", "overlap"])
+def test_a_span_is_on_the_clock_of_an_uneven_track(tmp_path: Path, ffmpeg: str, kind: str) -> None:
+    """The gaps and overlaps before a span count, although a decoder may jump to it."""
+    files = ClockedFiles(tmp_path, ffmpeg)
+    if kind == "gap":
+        path = files.with_gap("gap.mka", "aac", 4.0, 6.0)
+    else:
+        path = files.joined_stream("overlap.ts", 8.0, 5.0, 6.0)
+    track = probe(path).default_track
+    assert [one.samples > 0 for one in track.discontinuities] == [kind == "gap"]
+
+    def heard(start_s: int, end_s: int | None) -> Sound:
+        start, end = start_s * 48_000, None if end_s is None else end_s * 48_000
+        with decode.TrackDecoder(
+            path, track=track, rate_hz=16_000, start_samples=start, end_samples=end
+        ) as decoder:
+            return np.concatenate(list(decoder))
+
+    whole = heard(0, None)
+    np.testing.assert_array_equal(heard(0, 7), whole[: 7 * 16_000])
+    np.testing.assert_array_equal(heard(3, 9), whole[3 * 16_000 : 9 * 16_000])
+    np.testing.assert_array_equal(heard(7, None), whole[7 * 16_000 :])
+
+
+def test_a_rough_excerpt_jumps_in_a_track_with_gaps(tmp_path: Path, ffmpeg: str) -> None:
+    """An excerpt may come from a place nearby; the beginning is exact."""
+    path = ClockedFiles(tmp_path, ffmpeg).with_gap("gap.mka", "aac", 4.0, 6.0)
+    track = probe(path).default_track
+    span = {"start_samples": 9 * 48_000, "end_samples": 10 * 48_000}
+
+    rough = decoded(path, roughly=True, **span)
+
+    assert len(rough) == pytest.approx(48_000, abs=2_000)
+    assert sum(map(len, decode.whole(path, track=track))) == track.duration_samples
