@@ -26,7 +26,7 @@ from tests.support.paths import ROOT
 PUBLIC_MODULES = ("model", "events", "errors", "timeline", "captioners", "emulator")
 README_BYTES = 8_000
 PATH = re.compile(
-    r"(?:scripts|captoolkit|fixtures|docs|tests)/[\w./-]+\w|`([\w]+/[\w/]+\.(?:py|toml))`"
+    r"(?<!\.)(?:scripts|captoolkit|fixtures|docs|tests)/[\w./-]+\w|`([\w]+/[\w/]+\.(?:py|toml))`"
 )
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[\w-]+)?\)")
 

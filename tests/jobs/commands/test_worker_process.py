@@ -108,7 +108,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from captoolkit.jobs.commands.worker_process import WorkerProcess\n"
-        "from tests.jobs.test_worker_process import work_on\n"
+        "from tests.jobs.commands.test_worker_process import work_on\n"
         "show = lambda event: print(event.message, flush=True)\n"
         "WorkerProcess(work_on).call(sys.argv[1], 1, show)\n"
     )
