@@ -181,7 +181,8 @@ class Asking(Closing):
             made = [each["file"] for each in json.loads(self._store.read(name))["segments"]]
             self._store.remove(name)
             for file in made:
-                self._store.remove(f"{folder}/{file}")
+                if result_names.is_segment(file, name):
+                    self._store.remove(f"{folder}/{file}")
 
     def close(self) -> None:
         """End the threads that feed the run; close the run before. May be called twice."""
@@ -197,6 +198,10 @@ class Asking(Closing):
         name = result_names.manifest_name(recording)
         document = json.loads(self._store.read(name), parse_float=Decimal)
         try:
+            if not all(
+                result_names.is_segment(each["file"], name) for each in document["segments"]
+            ):
+                raise ValueError("a file of the manifest is no segment")
             source = _source_of(document["source"])
             folder = Folder(Path(result_names.result_folder(recording)))
             via = Via(document["via"] or Via.BASE64)

@@ -295,7 +295,8 @@ class Worker:
         folder = name.rpartition("/")[0]
         with _using_out():
             return all(
-                self.store.exists(f"{folder}/{segment['file']}")
+                result_names.is_segment(segment["file"], name)
+                and self.store.exists(f"{folder}/{segment['file']}")
                 for segment in document.get("segments", ())
             )
 
@@ -332,7 +333,9 @@ class Worker:
         there = _parse(self.store.read(name), self.store.url_of(name))
         self.store.remove(name)
         return [
-            segment["file"] for segment in there.get("segments", ()) if segment["file"] not in keep
+            segment["file"]
+            for segment in there.get("segments", ())
+            if segment["file"] not in keep and result_names.is_segment(segment["file"], name)
         ]
 
 

@@ -261,3 +261,21 @@ def test_a_recording_without_permission_is_a_row(recordings: Path, tmp_path: Pat
     (recordings / "b.wav").chmod(0)
     rows = rows_of(task_of(listed(recordings), tmp_path / "out"))
     assert rows["b.wav"].status is RowStatus.FAILED
+
+
+def test_a_planted_manifest_removes_nothing_outside_its_folder(
+    recordings: Path, tmp_path: Path
+) -> None:
+    """A manifest in OUT is not trusted: only segments of its own stem are removed."""
+    victim = tmp_path / "victim.txt"
+    victim.write_text("private")
+    task = task_of(listed(recordings / "b.wav"), tmp_path / "out")
+    rows_of(task)
+    manifest = tmp_path / "out" / "b" / "b.manifest.json"
+    document = json.loads(manifest.read_text("utf-8"))
+    document["segments"][0]["file"] = "../../victim.txt"
+    manifest.write_text(json.dumps(document))
+    (row,) = rows_of(task).values()
+    assert row.is_finished
+    assert row.segments[0].file == "b/b.001.wav"
+    assert victim.read_text() == "private"

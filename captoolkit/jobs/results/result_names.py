@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.media.source import MAX_STEM_BYTES, NAMELESS
+from captoolkit.pipeline.segment_names import MANIFEST_ENDING, SegmentNames
 
 _UNFIT = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 _STATE_FOLDER = ".captoolkit"
@@ -50,6 +51,21 @@ def result_stem(recording: Input) -> str:
 def manifest_name(recording: Input) -> str:
     """Return the name of a recording's manifest in OUT."""
     return f"{result_folder(recording)}/{result_stem(recording)}.manifest.json"
+
+
+def is_segment(file: object, manifest: str) -> bool:
+    """Return whether a file that a manifest names is a segment next to it, and no other file.
+
+    ```python
+    >>> is_segment("a.001.wav", "talks/a/a.manifest.json")
+    True
+    >>> is_segment("../../a.001.wav", "talks/a/a.manifest.json")
+    False
+
+    ```
+    """
+    stem = manifest.rpartition("/")[2].removesuffix(MANIFEST_ENDING)
+    return isinstance(file, str) and SegmentNames.of(stem).is_segment(file)
 
 
 def timeline_name(recording: Input) -> str:

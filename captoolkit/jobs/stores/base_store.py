@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from captoolkit.errors import SourceNotFoundError
+from captoolkit.errors import InputError, SourceNotFoundError
 
 READ_AHEAD = 16  # files read at the same time by `read_many`
 
@@ -154,6 +154,16 @@ class Store(ABC):
             finally:
                 for _, future in ahead:
                     future.cancel()
+
+
+def refuse_outside(name: str, url: str) -> None:
+    """Refuse to write or remove a file by a name that leaves the store.
+
+    Raises:
+        InputError: the name is absolute or holds `..`.
+    """
+    if name.startswith("/") or ".." in name.replace("\\", "/").split("/"):
+        raise InputError(f"the name {name!r} leaves {url}", fix="give a name below it")
 
 
 def scheme_of(url: str) -> str | None:

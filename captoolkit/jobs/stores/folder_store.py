@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from captoolkit.jobs.stores.base_store import Store, StoredFile
+from captoolkit.jobs.stores.base_store import Store, StoredFile, refuse_outside
 from captoolkit.jobs.stores.store_errors import read_error
 from captoolkit.support import files, staging_folders
 
@@ -42,6 +42,7 @@ class FolderStore(Store):
 
     def write_new(self, name: str, data: bytes | Path) -> bool:
         """Create a file; return False if the name exists."""
+        refuse_outside(name, self.url)
         path = self.folder / name
         if os.path.lexists(path):
             return False
@@ -58,6 +59,7 @@ class FolderStore(Store):
 
     def write(self, name: str, data: bytes | Path) -> None:
         """Create or replace a file."""
+        refuse_outside(name, self.url)
         path = self.folder / name
         with self._staged(path, data) as staged:
             staged.replace(path)
@@ -130,6 +132,7 @@ class FolderStore(Store):
 
     def remove(self, name: str) -> None:
         """Remove a file, which may be missing."""
+        refuse_outside(name, self.url)
         path = self.folder / name
         with files.writing(path):
             path.unlink(missing_ok=True)

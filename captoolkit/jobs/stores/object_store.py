@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from captoolkit.errors import CaptoolkitError, SourceNotFoundError, UsageError
-from captoolkit.jobs.stores.base_store import Store, StoredFile, public_url, scheme_of
+from captoolkit.jobs.stores.base_store import (
+    Store,
+    StoredFile,
+    public_url,
+    refuse_outside,
+    scheme_of,
+)
 from captoolkit.jobs.stores.folder_store import FolderStore
 from captoolkit.jobs.stores.store_errors import http_status, read_error, retry, s3_code, write_error
 
@@ -96,6 +102,7 @@ class RemoteStore(Store):
         self._writing(name, lambda: self._put(name, data, mode="overwrite"))
 
     def _put(self, name: str, data: bytes | Path, *, mode: str) -> None:
+        refuse_outside(name, self.url)
         path = self._path(name)
         try:
             if isinstance(data, bytes):
@@ -182,6 +189,7 @@ class RemoteStore(Store):
 
     def remove(self, name: str) -> None:
         """Remove a file, which may be missing."""
+        refuse_outside(name, self.url)
 
         def remove() -> None:
             with contextlib.suppress(FileNotFoundError):

@@ -235,3 +235,14 @@ def test_a_key_that_is_missing_is_named(
     forget_file_systems()
     with pytest.raises(InputError, match=r"no credentials were found; set .*AWS_ACCESS_KEY_ID"):
         open_store(s3).read("a.txt")
+
+
+@pytest.mark.parametrize("name", ["../a.txt", "b/../../a.txt", "/a.txt"])
+def test_a_name_outside_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    """No file outside the folder is written or removed."""
+    (tmp_path / "a.txt").write_text("private")
+    store = open_store(str(tmp_path / "out"))
+    for call in (store.remove, lambda each: store.write(each, b"")):
+        with pytest.raises(InputError, match="leaves"):
+            call(name)
+    assert (tmp_path / "a.txt").read_text() == "private"
