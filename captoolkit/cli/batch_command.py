@@ -10,7 +10,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
-from captoolkit.cli.option_types import WholeNumber, complete_path, parsed_by
+from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
 from captoolkit.cli.show import plural, print_json, print_line, print_message, print_table
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_length, parse_size
@@ -50,6 +50,7 @@ _run_options = shared.group(
         "out",
         required=True,
         metavar="OUT",
+        type=FolderPlace(),
         shell_complete=complete_path,
         help="The folder or URL of the results, such as s3://bucket/ready; it is created if "
         "necessary.",

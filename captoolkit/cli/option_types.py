@@ -41,6 +41,17 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
+class FolderPlace(Place):
+    """A folder for results; `-` is refused, because results are several files."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or refuse it."""
+        if str(value) == "-":
+            problem = "- is standard output, and the results are files in a folder"
+            self.fail(f"{problem}; name a folder (one called - is ./-)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def complete_path(
     context: click.Context, parameter: click.Parameter, beginning: str
 ) -> list[CompletionItem]:

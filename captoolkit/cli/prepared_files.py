@@ -16,7 +16,7 @@ import click
 
 from captoolkit.cli.app import run_all
 from captoolkit.cli.show import display_path, print_line, print_message
-from captoolkit.errors import CaptoolkitError
+from captoolkit.errors import CaptoolkitError, OutputExistsError
 
 if TYPE_CHECKING:
     from captoolkit.jobs.commands.save_work import SavedFiles
@@ -92,6 +92,8 @@ def save_each(
             try:
                 saved = result()
             except CaptoolkitError as error:
+                if isinstance(error, OutputExistsError) and not skip_existing:
+                    error.fix += ", or --skip-existing to keep finished files"
                 reporter.add_failure(inputs[index], error)
                 printer.skip(index)
                 raise

@@ -68,6 +68,8 @@ def _print(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str
     from captoolkit.units import format_clock, format_size
 
     length = format_clock(info.default_track.duration_s, decimals=3)
+    if any(not picture.is_cover for picture in info.pictures):  # the video may be longer
+        length = f"{length} of sound"
     print_line(f"{name}: {info.container}, {length}, {format_size(info.size_bytes)}")
     tracks = [_track_row(track) for track in info.tracks]
     print_table(tracks, indent="  ")

@@ -23,6 +23,7 @@ from captoolkit.captioners.registry import (
 )
 from captoolkit.cli import show
 from captoolkit.cli.option_types import (
+    FolderPlace,
     Place,
     WholeNumber,
     complete_from,
@@ -66,7 +67,7 @@ output_folder = click.option(
     "out",
     required=True,
     metavar="DIR",
-    type=Place(path_type=Path),
+    type=FolderPlace(path_type=Path),
     help="Write the files into this folder; it is created if necessary.",
 )
 skip_existing = click.option(

@@ -180,7 +180,7 @@ class NameTemplate:
                     continue
                 if field not in FIELDS or conversion:
                     shown = field + (f"!{conversion}" if conversion else "")
-                    fields = ", ".join(f"{{{each}}}" for each in FIELDS)
+                    fields = ", ".join(f"{{{each}}}" for each in (*TEXT_FIELDS, "index"))
                     raise self._error(f"has an unknown field {{{shown}}}", f"take {fields}")
                 if field == "ext":
                     raise self._error("has {ext} before its end", "leave it out: it is added")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from captoolkit.support import files
@@ -69,4 +69,8 @@ def source_difference(
         (is_same_path and status.st_mtime_ns == modified_ns) or files.sha256(source) == sha256
     ):
         return ""
-    return "was made before its source changed" if is_same_path else f"was made from {path}"
+    if is_same_path:
+        return "was made before its source changed"
+    if PurePath(path).name == path:  # a pipe or an array has no place
+        return "was made from another recording (standard input or sound in memory)"
+    return f"was made from {path}"

@@ -58,7 +58,16 @@ def test_nothing_is_overwritten_without_y(run: Run, fixtures: Path, tmp_path: Pa
     again = run(*argv)
     assert again.status == 1
     assert "exists; choose another name or folder, or pass -y" in again.err
+    assert "--skip-existing to keep finished files" in again.err
     assert run(*argv, "-y").status == 0
+
+
+def test_standard_output_is_no_folder(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`-o -` is wrong usage for the commands that write a folder."""
+    for argv in (("prepare",), ("split", "--parts", "2"), ("batch", "prepare")):
+        refused = run(*argv, fixtures / "speech.amr", "-o", "-")
+        assert refused.status == 2
+        assert "name a folder" in refused.err
 
 
 def test_stale_segments_are_removed(run: Run, fixtures: Path, tmp_path: Path) -> None:
