@@ -13,7 +13,7 @@ from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
 from captoolkit.cli.show import plural, print_json, print_line, print_message, print_table
 from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.units import format_length, parse_size
+from captoolkit.units import format_clock, format_length, parse_size
 
 if TYPE_CHECKING:
     from captoolkit.jobs.batch_options import BatchVerb
@@ -270,9 +270,7 @@ def status(out: str, as_json: bool, debug: bool) -> int:
     shown = " ".join(f"{name}={value}" for name, value in recipe.options.items())
     print_line(f"{recipe.verb} {shown}".rstrip())
     print_table([(state, f"{count:,}") for state, count in counts.items()], indent="  ")
-    print_line(
-        f"  {plural(tally.segments, 'segment')}, {tally.duration_s / ROUNDED_S:,.2f} h of sound"
-    )
+    print_line(f"  {plural(tally.segments, 'segment')}, {_sound_text(tally.duration_s)} of sound")
     for line in _reason_lines(tally.reasons):
         print_line(line)
     return 0
@@ -428,7 +426,7 @@ def _forecast_lines(verb: str, expected: Forecast) -> list[str]:
     kept = f"; {expected.kept:,} are done already" if expected.kept else ""
     lines = [
         f"{verb}: {plural(expected.inputs, 'recording')}, {format_size(expected.size_bytes)}, "
-        f"{expected.duration_s / ROUNDED_S:,.2f} h of sound{about}{kept}"
+        f"{_sound_text(expected.duration_s)} of sound{about}{kept}"
     ]
     if expected.requests:
         price = describe_price(expected.cost) if expected.cost else "the price is not known"
@@ -439,6 +437,11 @@ def _forecast_lines(verb: str, expected: Forecast) -> list[str]:
     if expected.advice:
         lines.append(f"{LIMITS[expected.binding.value]} decide: {expected.advice}")
     return lines
+
+
+def _sound_text(seconds: float) -> str:
+    """Return a length of sound: as a clock shows it below one hour, in hours from there on."""
+    return format_clock(seconds) if seconds < ROUNDED_S else f"{seconds / ROUNDED_S:,.2f} h"
 
 
 def _about(seconds: float) -> str:
@@ -463,7 +466,7 @@ def _print_summary(summary: BatchSummary) -> None:
     print_message(f"{summary.verb}: {words}")
     if summary.done:
         print_message(
-            f"{plural(summary.segments, 'segment')}, {summary.duration_s / ROUNDED_S:,.2f} h of "
+            f"{plural(summary.segments, 'segment')}, {_sound_text(summary.duration_s)} of "
             f"sound in {_about(summary.elapsed_s)}"
         )
     if summary.asked or summary.recalled:

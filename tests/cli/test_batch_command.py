@@ -21,7 +21,7 @@ def test_a_batch_says_what_is_done_and_where(run: Run, tmp_path: Path) -> None:
     first = run(*argv)
     assert (first.status, first.out) == (0, f"{tmp_path / 'out'}\n")
     assert first.err.splitlines()[0] == "prepare: 3 done"
-    assert first.err.splitlines()[1].startswith("3 segments, 0.00 h of sound in ")
+    assert first.err.splitlines()[1].startswith("3 segments, 0:0")
     second = run(*argv)
     assert (second.status, second.err) == (0, "prepare: 3 kept from earlier runs\n")
 
@@ -57,7 +57,7 @@ def test_another_recipe_is_exit_status_2(run: Run, tmp_path: Path) -> None:
     other = run(*argv, "--segment", "5s")
     assert other.status == 2
     assert other.err.count("\n") == 1
-    assert "--segment is not given there and 5 here" in other.err
+    assert "--segment is not given there and 5s here" in other.err
 
 
 def test_a_place_without_a_batch_has_no_status(run: Run, tmp_path: Path) -> None:
@@ -133,3 +133,11 @@ def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "error: interrupted; unfinished files are removed"
     assert "Traceback" not in errors
+
+
+def test_the_status_of_a_folder_without_a_batch(run: Run, tmp_path: Path) -> None:
+    """The error names the folder and its remedy."""
+    (tmp_path / "out").mkdir()
+    result = run("batch", "status", tmp_path / "out")
+    assert result.status != 0
+    assert "out holds no batch; pass the folder" in result.err

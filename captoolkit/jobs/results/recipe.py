@@ -19,10 +19,12 @@ from fractions import Fraction
 from typing import Any
 
 import captoolkit
-from captoolkit.errors import InputError, UsageError
+from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.media import ffmpeg
 from captoolkit.support.exact_json import escape
+
+LENGTH_NAMES = frozenset({"--segment", "--max-segment", "--max-duration"})  # kept in seconds
 
 FORMAT = "captoolkit.batch/1"
 JOB = ".captoolkit/job.json"
@@ -135,10 +137,11 @@ class Recipe:
     def differences(self, other: Recipe) -> list[str]:
         """Return what differs, as clauses such as `segment is 20s here and 30s there`."""
         own, theirs = self._fields(), other._fields()
-        own |= {f"--{name}": value for name, value in own.pop("options").items()}
-        theirs |= {f"--{name}": value for name, value in theirs.pop("options").items()}
+        own |= {_option_name(name): value for name, value in own.pop("options").items()}
+        theirs |= {_option_name(name): value for name, value in theirs.pop("options").items()}
         return [
-            f"{name} is {_shown(theirs.get(name))} there and {_shown(own.get(name))} here"
+            f"{name} is {_shown(name, theirs.get(name))} there "
+            f"and {_shown(name, own.get(name))} here"
             for name in sorted({*own, *theirs})
             if own.get(name) != theirs.get(name)
         ]
@@ -169,11 +172,26 @@ def read_job(store: Store) -> Recipe:
     Raises:
         InputError: the store holds no job, or cannot be read.
     """
-    return Recipe.parse(store.read(JOB), path=store.url_of(JOB))
+    try:
+        data = store.read(JOB)
+    except SourceNotFoundError as error:
+        raise SourceNotFoundError(
+            f"{store.url} holds no batch",
+            fix="pass the folder or URL that -o of `captoolkit batch` names",
+            path=store.url,
+        ) from error
+    return Recipe.parse(data, path=store.url_of(JOB))
 
 
-def _shown(value: object) -> str:
-    return "not given" if value is None else str(value)
+def _option_name(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None:
+        return "not given"
+    is_seconds = name in LENGTH_NAMES and str(value)[-1:].isdigit()
+    return f"{value}s" if is_seconds else str(value)
 
 
 @functools.singledispatch

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus
-from captoolkit.model import Cost, Usage
+from captoolkit.model import Cost, Status, Usage
 
 MOST_REASONS = 1000  # distinct reasons that are counted apart
 
@@ -99,7 +99,7 @@ class Tally:
     def add(self, row: RecordingRow) -> None:
         """Count a row."""
         self.statuses[row.status] += 1
-        self.segments += len(row.segments)
+        self.segments += sum(each.status != Status.SILENT for each in row.segments)
         self.duration_s += row.duration_s or 0.0
         self.worker_s += row.worker_s
         if row.is_finished:

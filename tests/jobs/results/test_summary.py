@@ -44,3 +44,12 @@ def test_a_batch_with_a_missing_result_is_not_complete(missing: str) -> None:
     """Finished and kept recordings alone make it complete."""
     assert BatchSummary(verb="probe", out="out", done=1, silent=1, kept=3).is_complete
     assert not BatchSummary(verb="probe", out="out", done=1, **{missing: 1}).is_complete  # type: ignore[arg-type]
+
+
+def test_silent_entries_of_a_caption_are_no_segments() -> None:
+    """The count agrees with that of the plain caption command."""
+    silent = RowSegment(file=None, start_s=0.0, end_s=1.0, duration_s=1.0, status="silent")
+    spoken = RowSegment(file=None, start_s=1.0, end_s=2.0, duration_s=1.0, status="ok", text="a")
+    tally = Tally()
+    tally.add(RecordingRow(id="a", url="a", status=RowStatus.DONE, segments=(silent, spoken)))
+    assert tally.segments == 1
