@@ -32,7 +32,7 @@ from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.opened_input import OpenedInput, open_input
 from captoolkit.jobs.results import result_names, tar_layout
 from captoolkit.jobs.results.recipe import Recipe, ResultLayout
-from captoolkit.jobs.results.recording_rows import RecordingRow, failed_row
+from captoolkit.jobs.results.recording_rows import RecordingRow, failed_row, is_same_version
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media import ffmpeg
@@ -175,13 +175,13 @@ class Worker:
     def pack(self, report: Callable[[str], None]) -> list[RecordingRow]:
         """Do the recordings of the chunk, and write their segments as one tar file."""
         chunk = self.task.chunk
-        part = chunk.id if chunk.is_part else ""
-        name, rows_name = result_names.tar_names(chunk.number, chunk_id=part)
-        if not self.task.is_redo and self.store.exists(rows_name):
-            rows = tar_layout.parse_rows(self.store.read(rows_name))
-            is_same = {row.id for row in rows} == {each.id for each in chunk.inputs}
-            if is_same and all(row.is_finished for row in rows):
-                return rows
+        name, rows_name, earlier = self._find_shard()
+        inputs = {each.id: each for each in chunk.inputs}
+        is_usable = earlier and all(
+            row.is_finished and is_same_version(row, inputs[row.id]) for row in earlier
+        )
+        if is_usable and not self.task.is_redo:
+            return earlier
         rows = []
         with files.staging(self.store.staging_parent) as folder:
             path = folder / name
@@ -190,10 +190,38 @@ class Worker:
                     self.check()
                     report(recording.id)
                     rows.append(self._timed(recording, partial(self._pack_one, shard)))
+            if earlier:  # a tar file without rows is incomplete, and is replaced
+                self.store.remove(rows_name)
             if shard.members:
                 self.store.write(name, path)
             self.store.write(rows_name, tar_layout.render_rows(rows))
         return rows
+
+    def _find_shard(self) -> tuple[str, str, list[RecordingRow]]:
+        """Return the names of the chunk's tar file and rows, and the rows of an earlier attempt.
+
+        A complete tar file with other recordings keeps its name: the chunk gets a name with its id.
+        """
+        chunk = self.task.chunk
+        if not chunk.is_part:
+            name, rows_name = result_names.tar_names(chunk.number)
+            if not self.store.exists(rows_name):
+                return name, rows_name, []
+            if rows := self._rows_of_chunk(rows_name):
+                return name, rows_name, rows
+        name, rows_name = result_names.tar_names(chunk.number, chunk_id=chunk.id)
+        return name, rows_name, self._rows_of_chunk(rows_name)
+
+    def _rows_of_chunk(self, rows_name: str) -> list[RecordingRow]:
+        """Return the rows of a tar file; none if they are not those of the chunk's recordings."""
+        if not self.store.exists(rows_name):
+            return []
+        try:
+            rows = tar_layout.parse_rows(self.store.read(rows_name))
+        except (ValueError, KeyError, TypeError):  # another program wrote the file
+            return []
+        is_same = {row.id for row in rows} == {each.id for each in self.task.chunk.inputs}
+        return rows if is_same else []
 
     def _pack_one(self, shard: tar_layout.TarShard, recording: Input, folder: Path) -> RecordingRow:
         opened = open_input(recording, folder)

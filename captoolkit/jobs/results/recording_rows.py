@@ -300,6 +300,11 @@ class RowIndex:
         return RowState.FINISHED if status in FINISHED else RowState(status.value)
 
 
+def is_same_version(row: RecordingRow, recording: Input) -> bool:
+    """Return whether a row describes an input with this place, size and version."""
+    return _version(row) == _version(recording)
+
+
 def _version(each: RecordingRow | Input) -> bytes:
     """A hash of the place, the size and the version of a recording."""
     place = each.url if scheme_of(each.url) else files.absolute(each.url)

@@ -134,3 +134,31 @@ def test_parts_of_a_chunk_keep_its_number(recordings: Path) -> None:
     parts = split_chunk(chunk)
     assert [part.inputs[0] for part in parts] == list(chunk.inputs)
     assert {(part.number, part.is_part) for part in parts} == {(7, True)}
+
+
+def test_a_later_run_keeps_the_tar_file_of_other_recordings(tmp_path: Path) -> None:
+    """A name that holds other recordings is not replaced: the chunk's id is added."""
+    out = tmp_path / "out"
+    (first,) = packed(listed(write_recordings(tmp_path / "a", ["a.wav"])), out)
+    before = (out / "shard-000000.tar").read_bytes()
+    inputs = listed(write_recordings(tmp_path / "b", ["b.wav"]))
+    (second,) = packed(inputs, out)
+    id = chunk_of(inputs).id
+    assert (out / "shard-000000.tar").read_bytes() == before
+    assert first.segments[0].file == "shard-000000.tar#a_001.wav"
+    assert second.segments[0].file == f"shard-000000-{id}.tar#b_001.wav"
+    assert (out / f"shard-000000-{id}.jsonl").exists()
+    written_ns = (out / f"shard-000000-{id}.tar").stat().st_mtime_ns
+    (again,) = packed(inputs, out)
+    assert again.segments == second.segments
+    assert (out / f"shard-000000-{id}.tar").stat().st_mtime_ns == written_ns
+
+
+def test_a_changed_recording_is_packed_again(tmp_path: Path) -> None:
+    """Earlier rows count only for recordings of the same size and version."""
+    folder, out = write_recordings(tmp_path / "in", ["a.wav"]), tmp_path / "out"
+    packed(listed(folder), out)
+    write_recordings(folder, ["a.wav"], seconds=3.0)
+    (row,) = packed(listed(folder), out)
+    assert (row.duration_s, len(row.segments)) == (3.0, 3)
+    assert len(members_of((out / "shard-000000.tar").read_bytes())) == 6
