@@ -29,6 +29,16 @@ ROUNDED_S = Fraction(2, 1000)
 # more drops sound. (AAC encoders state up to 2624 samples, of 1024 a frame; Opus states 80 ms.)
 PRIMING_FRAMES = {"aac": 3, "mp3": 2, "opus": 4, "ac3": 1, "eac3": 1, "amr_nb": 1, "amr_wb": 1}
 DISCARD = 4  # ffmpeg's flag of a packet that is decoded, and not heard
+# The lengths that all packets of a track may have, in samples. AAC with band replication has twice
+# as many.
+PACKET_SAMPLES = {
+    "aac": (1024, 2048, 960, 1920),
+    "ac3": (1536,),
+    "eac3": (1536, 768, 512, 256),
+    "mp2": (1152,),
+    "mp3": (1152, 576),
+}
+CONFIRMED_PACKETS = 4  # by which their sum may differ from the decoded length: delay and padding
 WRONG_SHARE = Fraction(2, 100)  # of a track; lengths that are further off are not trusted
 HEAD_BYTES = 64  # of a Matroska file, with the name of its kind
 
@@ -81,6 +91,23 @@ class Packets:
             return after
         before_is_nearer = sample - self.starts[after - 1] <= self.starts[after] - sample
         return after - 1 if before_is_nearer else after
+
+
+def fixed_packet_samples(listed: Packets, track: Track) -> int | None:
+    """Return the length of each packet of a track in samples; None where packets differ.
+
+    The codec gives them one length, and the decoded length of the track confirms it.
+    """
+    if not listed.gapless or not track.is_steady or track.discontinuities or track.is_edited:
+        return None
+    return next(
+        (
+            samples
+            for samples in PACKET_SAMPLES.get(track.codec, ())
+            if abs(listed.count * samples - track.duration_samples) <= CONFIRMED_PACKETS * samples
+        ),
+        None,
+    )
 
 
 def _middle(gap: Span) -> int:

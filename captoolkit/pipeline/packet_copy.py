@@ -2,7 +2,8 @@
 
 Rules: one ffmpeg copies all packets and begins a new file at given packet numbers. captoolkit reads
 each file back, compares the size and checksum of each packet with the source's, and the length of
-its sound with the piece's span. Only the sound around the cuts is decoded, several cuts at once,
+its sound with the piece's span. Where all packets have one length, packets are counted for that and
+only the first piece is decoded. Only the sound around the cuts is decoded, several cuts at once,
 where the container's time stamps lead to it; otherwise the whole track is decoded once.
 """
 
@@ -66,6 +67,7 @@ class PacketCopy:
             listed = packets.list_packets(contents, plan.track)
         if listed is None:
             raise InputError("its packets cannot be read", fix="use --exact", path=source)
+        packet_samples = packets.fixed_packet_samples(listed, plan.track)
         shares = list(edges(plan, listed, self._quiet(listed)))
         index = 0
         with self._supervisor.watch(
@@ -76,7 +78,8 @@ class PacketCopy:
             for index, ((first, last), piece) in enumerate(zip(shares, pieces, strict=False), 1):
                 self._name_piece(piece, index)
                 span = span_of(listed, first, last, rate_hz=self._rate_hz)
-                self._check(index, itertools.islice(expected, last - first), span)
+                counted = packet_samples * (last - first) if packet_samples and first else None
+                self._check(index, itertools.islice(expected, last - first), span, counted)
                 self._events.progressed(span.duration_s)
                 yield self._job.describe(index, span)
         if index < len(shares):
@@ -195,8 +198,10 @@ class PacketCopy:
         self._copy(ffmpeg.source(piece)["a:0"], path, own_tags)
         piece.unlink()
 
-    def _check(self, index: int, expected: Iterator[bytes], span: Span) -> None:
-        """Read a finished file back.
+    def _check(
+        self, index: int, expected: Iterator[bytes], span: Span, counted_samples: int | None
+    ) -> None:
+        """Read a finished file back; it is decoded unless its packets give the length.
 
         Raises:
             LimitError: its packets differ from the source's, or it lasts another time than planned.
@@ -208,6 +213,10 @@ class PacketCopy:
                 raise _broken(path, "its packets differ from those of the source")
         if self._supervisor.is_halted:
             return
+        if counted_samples is not None:
+            counted_s = counted_samples / self._rate_hz
+            if abs(counted_s - span.duration_s) <= PIECE_TOLERANCE_S:
+                return
         try:
             held_s = probe_file.probe(path).default_track.duration_s
         except InputError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from captoolkit.media import packets
 from captoolkit.media.packets import Packets
 from captoolkit.media.probe_file import probe
-from tests.support.sound import Convert
+from tests.support.sound import Convert, noise, write_wav
 
 # Codec, and how many samples one of its packets holds.
 KINDS = {
@@ -76,3 +77,28 @@ def test_copies_hold_the_same_packets(stereo: Path, convert: Convert, tmp_path: 
         with packets.PacketListing(path) as found:
             contents.append(list(found))
     assert contents[0] == contents[1] != contents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "samples"),
+    [
+        ("a.mka", ["-c:a", "aac"], 1024),
+        ("a.ts", ["-c:a", "aac"], 1024),
+        ("a.mka", ["-c:a", "ac3"], 1536),
+        ("a.mka", ["-c:a", "libmp3lame", "-ar", "16000"], 576),
+        ("a.mka", ["-c:a", "libvorbis"], None),
+    ],
+)
+def test_packets_of_one_length_are_confirmed_by_the_decode(
+    tmp_path: Path, convert: Convert, name: str, options: list[str], samples: int | None
+) -> None:
+    """Another decoded length, or a gap, leaves it unknown."""
+    wav = write_wav(tmp_path / "a.wav", noise(8, rate_hz=32_000), rate_hz=32_000)
+    path = convert(wav, tmp_path / name, options)
+    track, found = probe(path).default_track, listed(path)
+    shorter = dataclasses.replace(track, duration_samples=track.duration_samples * 3 // 4)
+    gaping = dataclasses.replace(found, gapless=False)
+
+    assert packets.fixed_packet_samples(found, track) == samples
+    assert packets.fixed_packet_samples(found, shorter) is None
+    assert packets.fixed_packet_samples(gaping, track) is None
