@@ -30,6 +30,9 @@ SPECIAL_COMMENTS = (b"CHAPTER", b"CHANNEL_MASK", b"METADATA_BLOCK_PICTURE", b"CO
 # The largest frame: 65,535 samples of 8 channels, stored as they are in 32 bits.
 MAX_FRAME_BYTES = 1 << 21
 MAX_HEADER_BYTES = 16
+# Of the search for the last frame: headers that are read, those whose frame is checked throughout,
+# and the bytes of all these frames.
+MAX_SYNCS, MAX_CANDIDATES, MAX_CHECKED_BYTES = 1 << 14, 8, 1 << 22
 CHECKPOINTS = 8  # places in a file at which the numbers of frames are read
 WINDOW_BYTES = 1 << 20
 MARK_BYTES = 1 << 17  # read at a checkpoint of a large file that states its length
@@ -271,21 +274,31 @@ def _header_at(stream: BinaryIO, at: int) -> FrameHeader | None:
 
 
 def _last_frame(stream: BinaryIO, start: int, end: int) -> tuple[int, FrameHeader] | None:
-    """The frame that ends at a byte of the file, and where it begins."""
+    """The frame that ends at a byte of the file, and where it begins; None beyond the limits."""
     begin = max(start, end - MAX_FRAME_BYTES)
     stream.seek(begin)
     data = stream.read(end - begin)
-    at = len(data)
-    while (at := _previous_sync(data, at)) >= 0:
+    candidates = checked_bytes = 0
+    for at in itertools.islice(_syncs_from_end(data), MAX_SYNCS):
         header = frame_header(data, at)
-        if header is not None and _crc16(data[at:]) == 0:  # the checksum itself included
+        if header is None:
+            continue
+        candidates += 1
+        checked_bytes += len(data) - at
+        if candidates > MAX_CANDIDATES or checked_bytes > MAX_CHECKED_BYTES:
+            break
+        if _crc16(data[at:]) == 0:  # the checksum itself included
             return begin + at, header
     return None
 
 
-def _previous_sync(data: bytes, before: int) -> int:
-    """The last offset before `before` at which a frame may begin, -1 for none."""
-    return max(data.rfind(start, 0, before + 1) for start in FRAME_STARTS)
+def _syncs_from_end(data: bytes) -> Iterator[int]:
+    """Yield each offset at which a frame may begin, the last one first."""
+    places = {start: data.rfind(start) for start in FRAME_STARTS}
+    while (at := max(places.values())) >= 0:
+        yield at
+        start = data[at : at + 2]
+        places[start] = data.rfind(start, 0, at + 1)
 
 
 def _headers_between(

@@ -11,7 +11,6 @@ Smaller differences, and those that last for a moment only, are the jitter of ti
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ RISE = 4096
 RISING = f"asetpts=PTS+N*{RISE}"
 
 SILENT_BLOCK_SAMPLES = 1 << 16
+MAX_BOXES = 4096  # of an MP4, in front of its first fragment
 
 Block = NDArray[Any]
 
@@ -190,16 +190,22 @@ def _listed(noun: str, found: Sequence[Discontinuity], rate_hz: int) -> str:
 
 
 def is_fragmented(file: Path) -> bool:
-    """Return whether an MP4 consists of fragments, as live streams and their parts do."""
+    """Return whether an MP4 consists of fragments, as live streams and their parts do.
+
+    A box that reaches beyond the file, and more than `MAX_BOXES` without a fragment, count as none.
+    """
+    at, file_bytes = 0, file.stat().st_size
     with file.open("rb") as stream:
-        while len(header := stream.read(16)) >= 8:
-            size, kind = int.from_bytes(header[:4]), header[4:8]
-            if kind == b"moof":
+        for _ in range(MAX_BOXES):
+            stream.seek(at)
+            header = stream.read(16)
+            if header[4:8] == b"moof":
                 return True
+            size = int.from_bytes(header[:4])
             size = int.from_bytes(header[8:]) if size == 1 else size
-            if size < 8:  # 0: the last box reaches to the end
+            at += size
+            if len(header) < 8 or size < 8 or at >= file_bytes:  # 0: the last box
                 return False
-            stream.seek(size - len(header), os.SEEK_CUR)
     return False
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,14 @@ def test_no_bytes_are_too_hostile_for_the_last_frame(content: bytes, at: int) ->
     for data in (content, WHOLE[:at] + content + WHOLE[at:], WHOLE[:at] + content):
         found = flac.samples_by_last_frame(io.BytesIO(data))
         assert found is None or found >= 0
+
+
+@pytest.mark.parametrize(
+    "unit", [frame(0, 4096)[:6], b"\xff\xf8", b"\xff", frame(0, 4096)], ids=range(4)
+)
+def test_the_search_for_the_last_frame_is_bounded(unit: bytes) -> None:
+    """A file that is cut off, or made of headers, has no last frame after a short search."""
+    begun_s = time.process_time()
+    data = WHOLE + unit * ((1 << 21) // len(unit)) + b"x"
+    assert flac.samples_by_last_frame(io.BytesIO(data)) is None
+    assert time.process_time() - begun_s < 3

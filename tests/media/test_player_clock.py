@@ -245,6 +245,9 @@ def test_gaps_are_on_the_clock_of_the_track() -> None:
         (b"\0\0\0\x01wide\0\0\0\0\0\0\0\x14\0\0\0\0" + b"\0\0\0\x08moof", True),
         (b"\0\0\0\x0cftypisom" + b"\0\0\0\x08moov" + b"\0\0\0\0mdat", False),
         (b"\0\0\0\x03ftypisom", False),
+        (b"\0\0\0\x01free" + b"\xff" * 8 + b"\0\0\0\x08moof", False),
+        (b"\0\0\0\x01free" + b"\x7f" + b"\xff" * 7 + b"\0\0\0\x08moof", False),
+        (b"\0\0\0\x08free" * 100_000 + b"\0\0\0\x08moof", False),
         (b"", False),
     ],
 )
