@@ -36,6 +36,7 @@ from captoolkit.jobs.results.recording_rows import RecordingRow, failed_row, is_
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media import ffmpeg
+from captoolkit.model import Status
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.planning.options import PlanOptions, SplitOptions
@@ -319,7 +320,9 @@ class Worker:
         return (document if is_same and self._is_complete(document, name) else None), True
 
     def _is_complete(self, document: Document, name: str) -> bool:
-        """Return whether OUT holds the segments of a manifest; an answered segment is removed."""
+        """Return whether OUT holds the segments of a manifest, or all captions of a timeline."""
+        if any(entry["status"] == Status.FAILED for entry in document.get("entries", ())):
+            return False
         folder = name.rpartition("/")[0]
         with _using_out():
             return all(

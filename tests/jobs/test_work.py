@@ -279,3 +279,22 @@ def test_a_planted_manifest_removes_nothing_outside_its_folder(
     assert row.is_finished
     assert row.segments[0].file == "b/b.001.wav"
     assert victim.read_text() == "private"
+
+
+def test_a_timeline_with_failed_captions_is_made_again(recordings: Path, tmp_path: Path) -> None:
+    """A caption that failed earlier is a hole that the next attempt fills."""
+    task = task_of(
+        listed(recordings / "b.wav"),
+        tmp_path / "out",
+        verb="caption",
+        options={"captioner": "acoustic"},
+    )
+    rows_of(task)
+    path = tmp_path / "out" / "b" / "b.timeline.json"
+    document = json.loads(path.read_text("utf-8"))
+    document["entries"][0] |= {"status": "failed", "text": "", "error": "the server was down"}
+    path.write_text(json.dumps(document))
+    (row,) = rows_of(task).values()
+    assert row.is_finished
+    assert row.segments[0].text
+    assert json.loads(path.read_text("utf-8"))["entries"][0]["status"] == "ok"
