@@ -38,6 +38,7 @@ from captoolkit.jobs.engine import open_engine
 from captoolkit.jobs.forecast import Forecast, forecast
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.listing.inputs import Input
+from captoolkit.jobs.listing.listings import refuse_missing
 from captoolkit.jobs.results.recipe import ResultLayout, open_job
 from captoolkit.jobs.results.recording_rows import RowIndex, read_rows
 from captoolkit.jobs.results.summary import BatchSummary
@@ -101,6 +102,7 @@ def batch(
     refuse_unknown_names("batch", options, KEYWORDS)
     require_type("on_event", on_event, Callable, "a function of one event")
     settings = read_settings(verb, options, captioner=captioner)
+    names = [os.fspath(each) for each in inputs]
     store = open_store(os.fspath(out))
     run_id = new_run_id()
     stop = options.get("stop") or threading.Event()
@@ -109,6 +111,7 @@ def batch(
         if verb == "caption" and not settings.driver.asks_on_worker:
             run = resources.enter_context(open_asking(captioner, options, stop, on_event))
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
+        refuse_missing(names)
         open_job(store, recipe)
         asking = None
         if run is not None:
@@ -117,7 +120,7 @@ def batch(
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
         chunks = resources.enter_context(
             ChunkQueue(
-                settings.listing([os.fspath(each) for each in inputs], out=store.url),
+                settings.listing(names, out=store.url),
                 verb,
                 index=RowIndex(read_rows(store)),
                 selection=settings.selection,
@@ -169,6 +172,7 @@ def forecast_batch(
         UsageError, InputError, KeyMissingError: as `batch`.
     """
     settings = read_settings(verb, options, captioner=captioner)
+    names = [os.fspath(each) for each in inputs]
     store = open_store(os.fspath(out))
     with contextlib.ExitStack() as resources:
         run = None
@@ -178,9 +182,10 @@ def forecast_batch(
                 open_asking(captioner, cast("BatchOptions", asking_options), threading.Event())
             )
         recipe_of(verb, options, captioner=captioner, run=run)
+        refuse_missing(names)
         chunks = resources.enter_context(
             ChunkQueue(
-                settings.listing([os.fspath(each) for each in inputs], out=store.url),
+                settings.listing(names, out=store.url),
                 verb,
                 index=RowIndex(read_rows(store)),
                 selection=settings.selection,

@@ -141,3 +141,12 @@ def test_the_status_of_a_folder_without_a_batch(run: Run, tmp_path: Path) -> Non
     result = run("batch", "status", tmp_path / "out")
     assert result.status != 0
     assert "out holds no batch; pass the folder" in result.err
+
+
+@pytest.mark.parametrize("option", ["--cluster=none", "--dry-run"])
+def test_a_named_input_that_does_not_exist(run: Run, tmp_path: Path, option: str) -> None:
+    """A typo is wrong usage, and OUT is not created."""
+    result = run("batch", "prepare", tmp_path / "tlak.wav", "-o", tmp_path / "out", option)
+    assert result.status == 2
+    assert "tlak.wav does not exist" in result.err
+    assert not (tmp_path / "out").exists()

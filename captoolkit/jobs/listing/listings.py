@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -73,6 +74,18 @@ def list_inputs(
     for each in itertools.islice(_distinct(found), limit):
         if is_in_shard(each.id, shard):
             yield each
+
+
+def refuse_missing(names: Iterable[str]) -> None:
+    """Refuse names of local files that do not exist; the names in a listing are not examined.
+
+    Raises:
+        UsageError: a name stands for no file, no folder and no pattern.
+    """
+    for name in names:
+        is_local = name != STANDARD_INPUT and not is_web_url(name) and scheme_of(name) is None
+        if is_local and not _GLOB.search(name) and not os.path.lexists(name):
+            raise UsageError(f"{name} does not exist", fix="check the name")
 
 
 class _Listing:
