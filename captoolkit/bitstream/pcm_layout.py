@@ -26,6 +26,7 @@ UNKNOWN_SIZES = frozenset({0, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1})
 WRAP_BYTES = 1 << 32
 MAX_TAIL_BYTES = 1 << 16  # of tags behind the samples
 MAX_CHUNKS = 64
+MAX_OFFSET_BYTES = (1 << 63) - 1  # that a file can be read at
 PEEK_BYTES = 1 << 16
 HEAD_BYTES = 4096
 # AIFF-C's compression types: codec, or the byte order of whole numbers.
@@ -266,6 +267,8 @@ def _read_w64(stream: BinaryIO, file_bytes: int) -> PcmLayout | None:
     riff_bytes = int.from_bytes(stream.read(8), "little")
     at = 40
     for _ in range(MAX_CHUNKS):
+        if at > file_bytes:
+            return None
         stream.seek(at)
         head = stream.read(24)
         if len(head) < 24:
@@ -506,10 +509,15 @@ LOUDER = 100.0  # in power: 20 dB
 
 
 def _is_high(stream: BinaryIO, start: int, *, low_byte: int) -> bool:
-    """Whether words of four bytes hold their number in the high three: the low one is always 0."""
+    """Whether words of four bytes hold their number in the high three: the low one is always 0.
+
+    Digital silence at the beginning is no evidence; the first sound after it is.
+    """
     stream.seek(start)
-    data = stream.read(PEEK_BYTES)
-    return not any(data[low_byte::4])
+    while data := stream.read(PEEK_BYTES):
+        if data.count(0) < len(data):
+            return not any(data[low_byte::4])
+    return True
 
 
 # ------------------------------------------------------------------------------------ chunks
@@ -519,6 +527,8 @@ def _chunks(stream: BinaryIO, at: int, form: str, *, pads: bool = True) -> Itera
     """The chunks from an offset on, at most `MAX_CHUNKS`."""
     head_bytes = struct.calcsize(form)
     for _ in range(MAX_CHUNKS):
+        if at > MAX_OFFSET_BYTES:
+            return
         stream.seek(at)
         head = stream.read(head_bytes)
         if len(head) < head_bytes:
@@ -532,7 +542,7 @@ def _chunks(stream: BinaryIO, at: int, form: str, *, pads: bool = True) -> Itera
 
 def _content(stream: BinaryIO, chunk: _HeaderChunk, most_bytes: int) -> bytes:
     stream.seek(chunk.start)
-    return stream.read(min(chunk.size, most_bytes))
+    return stream.read(max(0, min(chunk.size, most_bytes)))
 
 
 def _unread(problem: str) -> NotMediaError:

@@ -246,6 +246,8 @@ class Worker:
         recording = opened.described(recording)
         results = result_names.result_folder(recording)
         name = result_names.manifest_name(recording)
+        if self.task.recipe.verb == "caption":
+            self._refuse_other(result_names.timeline_name(recording), opened, recording)
         document, is_ours = self._earlier(name, opened, recording)
         if document is None:
             manifest = self.save_segments(recording, opened, folder / "made")
@@ -310,14 +312,31 @@ class Worker:
                 return None, False
             document = _parse(self.store.read(name), self.store.url_of(name))
         source = document["source"]
-        if source["path"] != opened.name:
+        self._refuse_path(source["path"], name, opened, recording)
+        is_same = source["sha256"] == opened.sha256() and not self.task.is_redo
+        return (document if is_same and self._is_complete(document, name) else None), True
+
+    def _refuse_other(self, name: str, opened: OpenedInput, recording: Input) -> None:
+        """Refuse to replace the timeline of another recording, before its captions are paid for.
+
+        The segments and the manifest of a captioned recording are removed, its timeline stays.
+
+        Raises:
+            InputError: the timeline belongs to another recording, or is damaged.
+        """
+        with _using_out():
+            data = self.store.read(name) if self.store.exists(name) else None
+        if data is not None:
+            document = _parse(data, self.store.url_of(name))
+            self._refuse_path(document["source"]["path"], name, opened, recording)
+
+    def _refuse_path(self, path: str, name: str, opened: OpenedInput, recording: Input) -> None:
+        if path != opened.name:
             raise InputError(
-                f"{self.store.url_of(name)} describes another recording, {source['path']}",
+                f"{self.store.url_of(name)} describes another recording, {path}",
                 fix="give the recordings distinct names, or choose another -o",
                 path=recording.url,
             )
-        is_same = source["sha256"] == opened.sha256() and not self.task.is_redo
-        return (document if is_same and self._is_complete(document, name) else None), True
 
     def _is_complete(self, document: Document, name: str) -> bool:
         """Return whether OUT holds the segments of a manifest, or all captions of a timeline."""

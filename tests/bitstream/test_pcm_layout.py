@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,12 @@ def test_torn_headers_are_no_fault(kind: Kind) -> None:
         except NotMediaError:
             continue
         assert layout is None or layout.size_bytes <= length
+
+
+@pytest.mark.parametrize("stated", [(1 << 63) - 1, (1 << 64) - 1])
+def test_chunk_larger_than_any_file_is_no_fault(stated: int) -> None:
+    """A size that no file has ends the search for samples in W64 and CAF."""
+    w64 = b"riff" + bytes(36) + b"junk" + bytes(12) + struct.pack("<Q", stated)
+    caf = b"caff\x00\x01\x00\x00" + b"free" + struct.pack(">Q", stated)
+    for data in (w64 + bytes(64), caf + bytes(64)):
+        assert read_layout(io.BytesIO(data)) is None
