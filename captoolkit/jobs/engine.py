@@ -14,6 +14,7 @@ reaches a scheduler can run code on it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import queue
 import re
@@ -183,8 +184,10 @@ class InProcessEngine(Engine):
     outlives_tasks = False
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[tuple[str, Any, Any] | None] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        # The event that stops a task also tells it from an earlier task with the same key.
+        self._waiting: queue.SimpleQueue[tuple[str, Any, Any, threading.Event] | None]
+        self._waiting = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[Finished, threading.Event]] = queue.SimpleQueue()
         self._places: dict[str, tuple[str, float]] = {}
         self._stops: dict[str, threading.Event] = {}
         self._thread = threading.Thread(target=self._work, name="captoolkit-task", daemon=True)
@@ -197,15 +200,16 @@ class InProcessEngine(Engine):
 
     def submit(self, key: str, function: TaskFunction[T], task: T) -> None:
         """Queue a task."""
-        self._stops[key] = threading.Event()
-        self._waiting.put((key, function, task))
+        stop = self._stops[key] = threading.Event()
+        self._waiting.put((key, function, task, stop))
 
     def take(self, timeout_s: float) -> Finished | None:
         """Return the end of a task; None if none ends within `timeout_s`."""
         with contextlib.suppress(queue.Empty):
-            finished = self._finished.get(timeout=max(0.0, timeout_s))
-            self._places.pop(finished.key, None)
-            if self._stops.pop(finished.key, None) is not None:
+            finished, stop = self._finished.get(timeout=max(0.0, timeout_s))
+            if self._stops.get(finished.key) is stop:
+                del self._stops[finished.key]
+                self._places.pop(finished.key, None)
                 return finished
         return None
 
@@ -218,6 +222,7 @@ class InProcessEngine(Engine):
         stop = self._stops.pop(key, None)
         if stop is not None:
             stop.set()
+        self._places.pop(key, None)
 
     def close(self) -> None:
         """Stop the running task and wait for its end."""
@@ -229,13 +234,13 @@ class InProcessEngine(Engine):
 
     def _work(self) -> None:
         while (item := self._waiting.get()) is not None:
-            key, function, task = item
-            stop = self._stops.get(key)
-            if stop is None or stop.is_set():
+            key, function, task, stop = item
+            if stop.is_set():
                 continue
 
-            def report(value: str, key: str = key) -> None:
-                self._places[key] = (value, time.monotonic())
+            def report(value: str, key: str = key, stop: threading.Event = stop) -> None:
+                if self._stops.get(key) is stop:
+                    self._places[key] = (value, time.monotonic())
 
             try:
                 result = function(task, report, stop)
@@ -244,7 +249,7 @@ class InProcessEngine(Engine):
                 finished = Finished(key=key, ending=Ending.DIED)
             except BaseException as error:
                 finished = Finished(key=key, ending=Ending.RAISED, error=error)
-            self._finished.put(finished)
+            self._finished.put((finished, stop))
 
 
 # --------------------------------------------------------------------------------------- Dask
@@ -265,10 +270,12 @@ class DaskEngine(Engine):
         self._client = client
         self._release = release
         self._topic = f"captoolkit-{id(self):x}-{time.time_ns():x}"
-        self._futures: dict[str, Future[Any]] = {}
+        # By the task's key, under the key of its last submission: ends of earlier ones are ignored.
+        self._futures: dict[str, tuple[str, Future[Any]]] = {}
+        self._submissions = itertools.count()
         self._tasks: dict[str, tuple[TaskFunction[Any], Any]] = {}
         self._unbegun_deaths: dict[str, int] = {}
-        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._places: dict[str, tuple[str, float]] = {}
         self._workers: dict[str, str] = {}  # the worker of each task that has reported
         self._refused: set[str] = set()
@@ -289,8 +296,7 @@ class DaskEngine(Engine):
     def submit(self, key: str, function: TaskFunction[T], task: T) -> None:
         """Send a task to the scheduler."""
         self._tasks[key] = (function, task)
-        number = self._unbegun_deaths.get(key, 0)  # a key of its own for each submission
-        own_key = f"{self._topic}-{key}-{number}"
+        own_key = f"{self._topic}-{key}-{next(self._submissions)}"
         with self._cluster_errors():
             future = self._client.submit(
                 _run,
@@ -299,20 +305,20 @@ class DaskEngine(Engine):
                 pure=False,
                 workers=self._accepted_workers() if self._refused else None,
             )
-        self._futures[key] = future
-        future.add_done_callback(lambda _: self._ended.put(key))
+        self._futures[key] = own_key, future
+        future.add_done_callback(lambda _: self._ended.put((key, own_key)))
 
     def take(self, timeout_s: float) -> Finished | None:
         """Return the end of a task; None if none ends within `timeout_s`."""
         try:
-            key = self._ended.get(timeout=max(0.0, timeout_s))
+            key, own_key = self._ended.get(timeout=max(0.0, timeout_s))
         except queue.Empty:
             if self._client.status not in ("running", "connecting"):
                 raise _cluster_gone(self.name) from None
             return None
-        future = self._futures.pop(key, None)
-        if future is None:  # ended by `end_task`
+        if not self._is_current(key, own_key):  # ended by `end_task`
             return None
+        _, future = self._futures.pop(key)
         try:
             finished = self._end_of(key, future)
         finally:
@@ -332,11 +338,11 @@ class DaskEngine(Engine):
 
     def end_task(self, key: str) -> None:
         """Cancel a task and restart its worker, if the task has begun."""
-        future, worker = self._futures.pop(key, None), self._workers.get(key)
+        submission, worker = self._futures.pop(key, None), self._workers.get(key)
         self._forget(key)
         with self._cluster_errors():
-            if future is not None:
-                future.cancel()
+            if submission is not None:
+                submission[1].cancel()
             if worker is not None:
                 with contextlib.suppress(KeyError):  # it is gone already
                     self._client.restart_workers([worker], timeout=RESTART_S, raise_for_error=False)
@@ -358,7 +364,7 @@ class DaskEngine(Engine):
         try:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 self._client.unsubscribe_topic(self._topic)
-                self._client.cancel(list(self._futures.values()))
+                self._client.cancel([future for _, future in self._futures.values()])
         finally:
             self._futures.clear()
             self._release()
@@ -367,11 +373,14 @@ class DaskEngine(Engine):
         for by_key in (self._tasks, self._places, self._workers, self._unbegun_deaths):
             by_key.pop(key, None)
 
+    def _is_current(self, key: str, own_key: str) -> bool:
+        return key in self._futures and self._futures[key][0] == own_key
+
     def _receive(self, event: tuple[float, Any]) -> None:
         """Keep a report. Runs in the client's own thread."""
         message = event[1]
         key = message["key"]
-        if key in self._futures:
+        if self._is_current(key, message["own_key"]):
             self._workers[key] = message["worker"]
             self._places[key] = (message["place"], time.monotonic() - message["age_s"])
 
@@ -419,8 +428,9 @@ def _run(function: TaskFunction[Any], task: Any, key: str, topic: str, own_key: 
         while True:
             if places and places[-1] is not sent:
                 sent = places[-1]
-                message = {"key": key, "place": sent[0], "age_s": time.monotonic() - sent[1]}
-                worker.log_event(topic, {**message, "worker": worker.address})
+                message = {"key": key, "own_key": own_key, "worker": worker.address}
+                age_s = time.monotonic() - sent[1]
+                worker.log_event(topic, {**message, "place": sent[0], "age_s": age_s})
             if ended.wait(REPORT_S):
                 return
             state = worker.state.tasks.get(own_key)

@@ -76,7 +76,36 @@ def test_a_task_in_this_process_ends_when_it_is_stopped() -> None:
         assert ends_of(engine, 1)["b"].result == 8
 
 
+def test_a_late_end_is_not_the_end_of_the_second_attempt() -> None:
+    """After `end_task`, a task that is submitted again under its key has its own result."""
+    with open_engine("none") as engine:
+        engine.submit("a", engine_tasks.slow, "first")
+        submit_again(engine, "a")
+        assert ends_of(engine, 1)["a"].result == "second"
+        assert engine.take(0.1) is None
+
+
+def submit_again(engine: Engine, key: str) -> None:
+    """End a running task, and submit another one under its key while it may still run."""
+    until_s = time.monotonic() + 20
+    while key not in engine.places():
+        assert time.monotonic() < until_s
+        engine.take(0.01)
+    engine.end_task(key)
+    assert key not in engine.places()
+    engine.submit(key, engine_tasks.slow, "second")
+
+
 # ----------------------------------------------------------------------------------- on a cluster
+
+
+def test_a_late_end_on_a_worker_is_not_the_end_of_the_second_attempt() -> None:
+    """After `end_task`, the second attempt on a cluster ends once, with its own result."""
+    with open_engine("local:1", memory_bytes=MEMORY_BYTES) as engine:
+        engine.submit("late", engine_tasks.slow, "first")
+        submit_again(engine, "late")
+        assert ends_of(engine, 1)["late"].result == "second"
+        assert engine.take(0.5) is None
 
 
 def test_tasks_run_on_all_workers(cluster: Engine) -> None:

@@ -55,6 +55,13 @@ def endless(task: str, report: Report, stop: threading.Event) -> None:
         time.sleep(0.05)
 
 
+def slow(task: str, report: Report, stop: threading.Event) -> str:
+    """Return the task after a second, and take no notice of `stop`."""
+    report(task)
+    time.sleep(1.0)
+    return task
+
+
 def until_stopped(task: str, report: Report, stop: threading.Event) -> None:
     """End as soon as `stop` is set."""
     report(task)
