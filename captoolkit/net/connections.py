@@ -182,13 +182,15 @@ class Connections(Closing):
         traced = {"trace": watchdog.trace}
         request = self._http.build_request(method, url, extensions=traced, **content)
         request.url = _QuietURL(request.url)
+        failed: httpx.RequestError | None = None
         try:
             response = self._http.send(request, stream=True, auth=login)
         except httpx.RequestError as error:
-            raise make_error(self._failure(error, watchdog)) from cause_of(error)
+            failed = error
         except httpx.InvalidURL:  # of a redirect: httpx maps only some to its own error
-            malformed = httpx.RemoteProtocolError("Invalid URL in location header")
-            raise make_error(self._failure(malformed, watchdog)) from None
+            failed = httpx.RemoteProtocolError("Invalid URL in location header")
+        if failed is not None:  # raised here, the error has no context that repeats the answer
+            raise make_error(self._failure(failed, watchdog)) from cause_of(failed)
         with contextlib.closing(response):
             watchdog.watch(response.extensions["network_stream"])
             following = response.next_request
@@ -206,10 +208,13 @@ class Connections(Closing):
         self, response: httpx.Response, watchdog: Watchdog, make_error: MakeError
     ) -> Iterator[bytes]:
         status_code = response.status_code
+        failed: httpx.RequestError | None = None
         try:
             yield from response.iter_raw()
         except httpx.RequestError as error:
-            raise make_error(self._failure(error, watchdog, status_code)) from cause_of(error)
+            failed = error
+        if failed is not None:
+            raise make_error(self._failure(failed, watchdog, status_code)) from cause_of(failed)
         if watchdog.is_late:  # a body without a length looks complete where its connection ends
             raise make_error(self._lateness(watchdog, status_code))
 

@@ -162,7 +162,12 @@ def fill_in(
 
 
 def cause_of(error: httpx.RequestError) -> httpx.RequestError | None:
-    """Return the exception to show under captoolkit's own; None for one that repeats the answer."""
+    """Return the exception to show under captoolkit's own; None for one that repeats the answer.
+
+    Its request is replaced: it holds the key and the whole URL, and programs that use tblib, as
+    dask.distributed does, pickle an error with its causes.
+    """
+    error.request = httpx.Request("GET", "")
     return None if isinstance(error, httpx.ProtocolError) else error
 
 

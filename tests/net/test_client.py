@@ -10,6 +10,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import distributed.utils  # noqa: F401 - it lets pickles of errors hold their causes
 import pytest
 
 from captoolkit.captioners import dashscope

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import distributed.utils  # noqa: F401 - it lets pickles of errors hold their causes
 import pytest
 
 from captoolkit import __version__
