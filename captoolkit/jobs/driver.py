@@ -67,7 +67,7 @@ def run_task(task: Task, report: Report, stop: threading.Event) -> list[Recordin
 
 def new_run_id() -> str:
     """Return the name of a run; names sort in order of time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
 
 
 class Driver:
