@@ -591,7 +591,7 @@ class Entry:
 
     Attributes:
         index: its number, from 1.
-        error: the reason for a missing caption; None if there is none missing.
+        error: the reason for a missing caption; None with a caption.
     """
 
     index: int

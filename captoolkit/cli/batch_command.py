@@ -63,23 +63,7 @@ _run_options = shared.group(
         help="Where the work is done: local (a process for each core), local:N, none (this "
         "process), tcp://HOST:8786 (a Dask scheduler), or the path of its scheduler file.",
     ),
-    click.option(
-        "--files-from",
-        metavar="FILE",
-        shell_complete=complete_path,
-        help="Read further names from this file, one a line; - is standard input.",
-    ),
-    click.option(
-        "-0",
-        "--null",
-        "is_null_separated",
-        is_flag=True,
-        help="The names in --files-from end in NUL.",
-    ),
-    click.option(
-        "--include", multiple=True, metavar="GLOB", help="Take only the files that match."
-    ),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out what matches."),
+    shared.listing,
     click.option(
         "--column",
         metavar="NAME",
@@ -173,8 +157,7 @@ def prepare(**options: Any) -> int:
 @_run_options
 @_layout
 @shared.lengths
-@click.option("--exact", is_flag=True, help="Cut at the exact sample instead of between frames.")
-@click.option("--at", type=click.Choice(("chapters",)), help="Cut at the chapter marks.")
+@shared.cuts
 @shared.track
 @shared.max_duration
 def split(**options: Any) -> int:
@@ -188,19 +171,7 @@ def split(**options: Any) -> int:
 @shared.target_of_model
 @shared.via
 @shared.shape
-@click.option(
-    "--concurrency",
-    type=WholeNumber(1),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="Number of simultaneous requests.",
-)
-@click.option(
-    "--max-cost",
-    metavar="AMOUNT",
-    help="Spend at most this amount, such as 50, in the currency of the region's prices.",
-)
+@shared.budget
 @click.option(
     "--rpm",
     "requests_per_minute",
@@ -223,8 +194,6 @@ def split(**options: Any) -> int:
     show_default=True,
     help="Which process asks the service. on-workers is for servers that cost nothing.",
 )
-@click.option("--yes", "confirmed", is_flag=True, help="Skip the cost confirmation.")
-@shared.ledger
 def caption(**options: Any) -> int:
     """Caption each INPUT: OUT receives a timeline of each, and rows with the texts.
 

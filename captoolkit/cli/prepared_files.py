@@ -10,7 +10,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,10 +19,16 @@ from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.errors import CaptoolkitError, OutputExistsError
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.commands.save_work import SavedFiles
+    from captoolkit.cli.run_report import RunReport
+    from captoolkit.jobs.commands.save_work import SavedFiles, SaveWork
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.support.provenance import Provenance
+
+SAVING = (
+    *("out", "jobs", "name", "stdin_stem", "overwrite"),
+    *("skip_existing", "report", "as_json", "debug"),
+)
 
 
 def save_each(
@@ -63,9 +69,7 @@ def save_each(
     Returns:
         The exit status.
     """
-    from captoolkit.cli.progress import InputsProgress
     from captoolkit.cli.run_report import RunReport
-    from captoolkit.jobs.commands.input_pool import InputPool
     from captoolkit.jobs.commands.output_names import output_names
     from captoolkit.jobs.commands.save_work import PictureFiles, SaveWork
     from captoolkit.support.files import FileSet
@@ -87,49 +91,71 @@ def save_each(
     )
     with RunReport(inputs, out=display_path(out), report=report, overwrite=overwrite) as reporter:
         printer = _OrderedPrinter(len(inputs), as_json=as_json)
-
-        def show(index: int, result: Callable[[], SavedFiles]) -> None:
-            try:
-                saved = result()
-            except CaptoolkitError as error:
-                if isinstance(error, OutputExistsError) and not skip_existing:
-                    error.fix += ", or --skip-existing to keep finished files"
-                reporter.add_failure(inputs[index], error)
-                printer.skip(index)
-                raise
-            reporter.add(saved.outcome)
-            printer.add(index, saved)
-
-        with (
-            InputsProgress(inputs) as bars,
-            InputPool(
-                work,
-                range(len(inputs)),
-                jobs=jobs or count_cores(),
-                following=lambda index: bars.following(inputs[index]),
-                inputs=inputs,
-            ) as pool,
-        ):
-            try:
-                works = (
-                    (inputs[i].url, functools.partial(show, i, result))
-                    for i, result in pool.results()
-                )
-                status = run_all(works, debug=debug)
-            except KeyboardInterrupt:
-                pool.close()
-                if is_new:
-                    with contextlib.suppress(OSError):  # not empty
-                        out.rmdir()
-                for index, result in pool.finished():
-                    show(index, result)
-                printer.end()
-                raise
+        status = _work_on_all(
+            work, reporter, printer, jobs=jobs or count_cores(), is_new=is_new, debug=debug
+        )
         printer.end()
         if as_json:
             documents = ",\n".join(printer.manifests)
             click.echo(f'{{"format": "captoolkit.{command}/1", "files": [\n{documents}\n]}}')
     return status
+
+
+def take_saving(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the parameters of `shared.saving` and the folder from `options`, and return them."""
+    return {name: options.pop(name) for name in SAVING}
+
+
+def _work_on_all(
+    work: SaveWork,
+    reporter: RunReport,
+    printer: _OrderedPrinter,
+    *,
+    jobs: int,
+    is_new: bool,
+    debug: bool,
+) -> int:
+    """Carry out the work on all inputs; report each as it ends, also after an interrupt."""
+    from captoolkit.cli.progress import InputsProgress
+    from captoolkit.jobs.commands.input_pool import InputPool
+
+    inputs = work.inputs
+
+    def show(index: int, result: Callable[[], SavedFiles]) -> None:
+        try:
+            saved = result()
+        except CaptoolkitError as error:
+            if isinstance(error, OutputExistsError) and not work.skip_existing:
+                error.fix += ", or --skip-existing to keep finished files"
+            reporter.add_failure(inputs[index], error)
+            printer.skip(index)
+            raise
+        reporter.add(saved.outcome)
+        printer.add(index, saved)
+
+    with (
+        InputsProgress(inputs) as bars,
+        InputPool(
+            work,
+            range(len(inputs)),
+            jobs=jobs,
+            following=lambda index: bars.following(inputs[index]),
+            inputs=inputs,
+        ) as pool,
+    ):
+        try:
+            results = pool.results()
+            works = ((inputs[i].url, functools.partial(show, i, result)) for i, result in results)
+            return run_all(works, debug=debug)
+        except KeyboardInterrupt:
+            pool.close()
+            if is_new:
+                with contextlib.suppress(OSError):  # not empty
+                    work.out.rmdir()
+            for index, result in pool.finished():
+                show(index, result)
+            printer.end()
+            raise
 
 
 class _OrderedPrinter:

@@ -34,6 +34,7 @@ from captoolkit.model import Via
 from captoolkit.planning.gain import checked_normalize, parse_gain
 from captoolkit.planning.options import (
     MAX_DURATION_S,
+    CutMarks,
     EffortName,
     FormatName,
     QualityName,
@@ -117,8 +118,7 @@ messages = group(
     ),
 )
 debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-_input_options = (
-    click.argument("files", metavar="FILE...", nargs=-1, shell_complete=complete_path),
+listing = group(
     click.option(
         "--files-from",
         metavar="FILE",
@@ -177,15 +177,34 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         return command(inputs=found, **options)
 
-    return group(*_input_options, messages)(with_inputs)
+    files_argument = click.argument(
+        "files", metavar="FILE...", nargs=-1, shell_complete=complete_path
+    )
+    return group(files_argument, listing, messages)(with_inputs)
 
 
+cuts = group(
+    click.option(
+        "--exact",
+        is_flag=True,
+        help="Cut at the exact sample instead of between frames; sound of a lossy codec becomes "
+        "FLAC.",
+    ),
+    click.option(
+        "--at",
+        type=click.Choice(get_args(CutMarks)),
+        help="Cut at the chapter marks of FILE; chapters that are too long are cut further.",
+    ),
+)
 jobs = click.option(
     "--jobs",
     type=WholeNumber(1),
     metavar="N",
     help="Number of parallel jobs.  [default: one for each core]",
 )
+saving = group(
+    jobs, name, stdin_stem, overwrite, skip_existing, report, as_json, debug
+)  # the parameters of `save_each`
 picture = click.option(
     "--picture",
     metavar="SVG",
@@ -440,7 +459,7 @@ ledger = click.option(
     help="File of the stored answers.  [default: CAPTOOLKIT_LEDGER, else a file in the user's "
     "cache folder]",
 )
-requests = group(
+budget = group(
     click.option(
         "--concurrency",
         type=WholeNumber(1),
@@ -452,11 +471,14 @@ requests = group(
     click.option(
         "--max-cost",
         metavar="AMOUNT",
-        help="Spend at most this amount, such as 0.50, on all FILEs together, in the currency of "
-        "the region's prices. The timeline marks the segments beyond it.",
+        help="Spend at most this amount, such as 0.50, on all recordings together, in the currency "
+        "of the region's prices. The timeline marks the segments beyond it.",
     ),
     click.option("--yes", "confirmed", is_flag=True, help="Skip the cost confirmation."),
     ledger,
+)
+requests = group(
+    budget,
     click.option(
         "--no-resume",
         "fresh",

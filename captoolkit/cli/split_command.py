@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.prepared_files import save_each
-from captoolkit.planning.options import CutMarks
+from captoolkit.cli.prepared_files import save_each, take_saving
 
 if TYPE_CHECKING:
     from captoolkit.jobs.listing.inputs import Input
@@ -21,40 +19,12 @@ if TYPE_CHECKING:
 @shared.inputs
 @shared.output_folder
 @shared.lengths
-@click.option(
-    "--exact",
-    is_flag=True,
-    help="Cut at the exact sample instead of between frames; sound of a lossy codec becomes FLAC.",
-)
-@click.option(
-    "--at",
-    type=click.Choice(get_args(CutMarks)),
-    help="Cut at the chapter marks of FILE; chapters that are too long are cut further.",
-)
+@shared.cuts
 @shared.track
 @shared.max_duration
 @shared.raw
-@shared.jobs
-@shared.name
-@shared.stdin_stem
-@shared.overwrite
-@shared.skip_existing
-@shared.report
-@shared.as_json
-@shared.debug
-def command(
-    inputs: list[Input],
-    out: Path,
-    jobs: int | None,
-    name: str | None,
-    stdin_stem: str | None,
-    overwrite: bool,
-    skip_existing: bool,
-    report: Path | None,
-    as_json: bool,
-    debug: bool,
-    **options: Any,
-) -> int:
+@shared.saving
+def command(inputs: list[Input], **options: Any) -> int:
     """Split each FILE into pieces of at most 40 minutes, in its own codec, cut in quiet places.
 
     Frames are copied without change where the codec allows it; WAV, AIFF and FLAC are encoded
@@ -64,18 +34,11 @@ def command(
     """
     from captoolkit.api.split import split, split_provenance
 
+    saving = take_saving(options)
     return save_each(
         "split",
         inputs,
         partial(split, **options),
         split_provenance(**options),
-        out=out,
-        name=name,
-        stdin_stem=stdin_stem,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        report=report,
-        jobs=jobs,
-        as_json=as_json,
-        debug=debug,
+        **saving,
     )

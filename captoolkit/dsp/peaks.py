@@ -1,4 +1,4 @@
-"""Peaks: the largest sample of a recording, its true peak, and what lies above full scale.
+"""Peaks: the largest sample of a recording, its true peak, its samples above full scale.
 
 Rules: blocks have the shape (frames, channels) and hold floats, 1.0 is full scale, or whole numbers
 at the full scale of their type. NaN and infinity are no numbers: they are counted and have no part

@@ -27,6 +27,7 @@ from captoolkit.jobs.batch_options import (
     KEYWORDS,
     OPTION_TYPES,
     BatchOptions,
+    BatchSettings,
     BatchVerb,
     open_asking,
     read_settings,
@@ -118,16 +119,7 @@ def batch(
             lease = resources.enter_context(Lease(store, run_id))
             asking = Asking(store, run, lease)
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
-        chunks = resources.enter_context(
-            ChunkQueue(
-                settings.listing(names, out=store.url),
-                verb,
-                index=RowIndex(read_rows(store)),
-                selection=settings.selection,
-                layout=recipe.layout,
-                shard=settings.shard if recipe.layout is ResultLayout.TAR else None,
-            )
-        )
+        chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
         memory_bytes = options.get("worker_memory")
         wanted = cluster if chunks.has_chunks() else "none"  # no worker starts for nothing
         engine = resources.enter_context(open_engine(wanted, memory_bytes=memory_bytes))
@@ -181,16 +173,9 @@ def forecast_batch(
             run = resources.enter_context(
                 open_asking(captioner, cast("BatchOptions", asking_options), threading.Event())
             )
-        recipe_of(verb, options, captioner=captioner, run=run)
+        recipe = recipe_of(verb, options, captioner=captioner, run=run)
         refuse_missing(names)
-        chunks = resources.enter_context(
-            ChunkQueue(
-                settings.listing(names, out=store.url),
-                verb,
-                index=RowIndex(read_rows(store)),
-                selection=settings.selection,
-            )
-        )
+        chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
         is_asked = run is not None
         own = parse_plan_options(cast("PlanOptions", options)) if verb != "probe" else None
         return dataclasses.replace(
@@ -204,6 +189,20 @@ def forecast_batch(
             ),
             kept=settings.selection.kept,
         )
+
+
+def _open_chunks(
+    verb: BatchVerb, settings: BatchSettings, names: list[str], store: Store, layout: ResultLayout
+) -> ChunkQueue:
+    """Return the chunks of the recordings that are left to do."""
+    return ChunkQueue(
+        settings.listing(names, out=store.url),
+        verb,
+        index=RowIndex(read_rows(store)),
+        selection=settings.selection,
+        layout=layout,
+        shard=settings.shard if layout is ResultLayout.TAR else None,
+    )
 
 
 def _inputs_of(chunks: ChunkQueue) -> Iterator[Input]:

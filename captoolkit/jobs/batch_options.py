@@ -119,7 +119,7 @@ OF_VERB: Mapping[str, frozenset[str]] = {
     "caption": frozenset([*PlanOptions.__annotations__, *CaptionerOptions.__annotations__]),
 }
 OF_VERBS = frozenset().union(*OF_VERB.values())
-# Values that say what leaving the option out says; a recipe holds none of them.
+# Values that are the defaults of their options; a recipe holds none of them.
 DEFAULTS: Mapping[str, Any] = {
     "target": catalogue.DEFAULT_TARGET,
     "via": "base64",

@@ -77,8 +77,8 @@ class Finished:
 
     Attributes:
         key: the key that it was submitted with.
-        result: what its function returned.
-        error: what its function raised.
+        result: the value that its function returned.
+        error: the exception that its function raised.
         worker: the address of the worker that ran it; empty if it is not known.
     """
 
@@ -94,7 +94,7 @@ class Engine(Closing):
 
     Attributes:
         name: a phrase for people, such as `2 workers on this machine`.
-        dashboard_url: the address of the dashboard; None where there is none.
+        dashboard_url: the address of the dashboard; None without a dashboard.
         outlives_tasks: whether this process survives a task that ends its own process.
     """
 

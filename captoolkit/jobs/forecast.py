@@ -42,7 +42,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a batch will do.
+    """The forecast of a batch.
 
     Attributes:
         inputs: the recordings that are left to do.
@@ -116,7 +116,7 @@ def forecast(
         verb: the verb.
         cores: the number of workers.
         kept: the number of recordings that OUT has already.
-        service: the service that is asked; None for none.
+        service: the service of the requests; None for none.
         segment_s: the length of a segment, roughly; None leaves it to the limits.
         max_segment_s: the greatest length of a segment.
     """

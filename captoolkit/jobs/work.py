@@ -51,7 +51,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a worker is given: URLs and options, and never a key. Can be pickled.
+    """The work of one worker: URLs and options, and never a key. Can be pickled.
 
     Attributes:
         chunk: the recordings.
@@ -409,7 +409,7 @@ def _parse(data: bytes, shown: str) -> Document:
     """Return a manifest or a timeline of OUT.
 
     Raises:
-        InputError: it is none.
+        InputError: the data are neither.
     """
     try:
         document = json.loads(data)

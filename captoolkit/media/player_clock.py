@@ -209,7 +209,7 @@ def is_fragmented(file: Path) -> bool:
     return False
 
 
-# ------------------------------------------------------------------------- in what is decoded
+# ----------------------------------------------------------------------------- in decoded sound
 
 
 def follow_clock(

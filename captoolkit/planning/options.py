@@ -257,7 +257,7 @@ def checked_raw(text: str) -> str:
     """Return the description of samples without a header.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text has another form.
     """
     pcm_layout.parse_raw(text)
     return text

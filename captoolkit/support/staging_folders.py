@@ -47,7 +47,7 @@ FOREIGN_AGE_S = 7 * 86_400.0
 MAX_OWNER_BYTES = 4096
 MAX_SWEPT = 10_000  # folders that a process remembers having swept
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# What `make` and `make_aside` make: the run, and the rest of the name.
+# Names that `make` and `make_aside` give: the run, and the rest of the name.
 _NAME = re.compile(
     rf"(?P<run>\.?{PREFIX}[0-9a-f]{{12}})"
     rf"(?:(?P<owner>{re.escape(OWNER_SUFFIX)})|-(?P<aside>{ASIDE})?[a-z0-9_]{{8}})"

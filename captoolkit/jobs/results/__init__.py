@@ -1,1 +1,1 @@
-"""What a batch writes: recipe, rows, names, tar files, tables."""
+"""The files of a batch: recipe, rows, names, tar files, tables."""

@@ -210,7 +210,7 @@ def _rows_in(data: bytes) -> Iterator[RecordingRow]:
             yield parse_row(line)
 
 
-# --------------------------------------------------------------------------- what is done
+# ------------------------------------------------------------------------------- finished rows
 
 
 class DigestTable:

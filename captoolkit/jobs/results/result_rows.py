@@ -1,7 +1,7 @@
 """Rows made from what OUT holds: the manifest or the timeline of a recording. Pure.
 
-Rules: a row says what the document says, so the row of a result that is found again is that of the
-result when it was made.
+Rules: a row depends on the document alone, so a result that a later run finds has the same row as
+when it was made.
 """
 
 from __future__ import annotations

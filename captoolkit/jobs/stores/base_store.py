@@ -1,4 +1,4 @@
-"""What every store offers: files by name, read, listed, and written whole or not at all.
+"""The interface of every store: files by name, read, listed, and written whole or not at all.
 
 Names are separated by `/` and hold no scheme; `Store.url_of` returns the whole path or URL. A store
 holds its URL and no credentials, and can be pickled. `jobs.store.open_store` opens one.

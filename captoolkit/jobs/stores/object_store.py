@@ -134,7 +134,7 @@ class RemoteStore(Store):
         return StoredFile(name=name, size_bytes=info.get("size"), version=_version_of(info))
 
     def _info(self, name: str) -> dict[str, Any]:
-        """Return what the store says about a file; on S3 in one request."""
+        """Return the size and the version of a file; on S3 by one request."""
         if not self._is_s3:
             return dict(self._files.info(self._path(name)))
         bucket, _, key = self._path(name).partition("/")
