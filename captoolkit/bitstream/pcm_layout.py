@@ -10,6 +10,7 @@ Rules: bytes in, values out. A header without a row here has no layout, and is l
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +65,8 @@ class PcmLayout:
         size_bytes: how many bytes they have, whole frames only.
         stated_bytes: how many the header states.
         unread_bytes: bytes behind them that belong to no chunk.
-        has_tail: tags follow that a reader takes for sound which reads to the end of the file.
+        has_other_chunks: a reader that reads from the first `data` chunk to the end of the file
+            takes other chunks for samples.
         has_true_sizes: the header states the sizes of the file.
     """
 
@@ -76,7 +78,7 @@ class PcmLayout:
     size_bytes: int
     stated_bytes: int
     unread_bytes: int = 0
-    has_tail: bool = False
+    has_other_chunks: bool = False
     has_true_sizes: bool = True
 
     @classmethod
@@ -120,7 +122,7 @@ class PcmLayout:
         if codec and not codec.startswith("pcm_"):
             return False
         is_short = self.stated_bytes // self.frame_bytes < self.frames
-        return codec != self.codec or is_short or self.has_tail
+        return codec != self.codec or is_short or self.has_other_chunks
 
 
 def sample_bytes(codec: str) -> int:
@@ -199,7 +201,8 @@ class _HeaderChunk:
 
 def _read_wav(stream: BinaryIO, file_bytes: int, head: bytes) -> PcmLayout | None:
     order = ">" if head[:4] == b"RIFX" else "<"
-    shape, stated, riff_bytes = b"", 0, struct.unpack(f"{order}I", head[4:8])[0]
+    layout, shape, stated = None, b"", 0
+    riff_bytes = struct.unpack(f"{order}I", head[4:8])[0]
     is_64 = head[:4] in (b"RF64", b"BW64")
     for chunk in _chunks(stream, 12, f"{order}4sI"):
         if chunk.name == b"ds64" and is_64:
@@ -214,7 +217,8 @@ def _read_wav(stream: BinaryIO, file_bytes: int, head: bytes) -> PcmLayout | Non
                 return None
             channels, rate_hz = struct.unpack(f"{order}HI", shape[2:8])
             is_whole = 0 <= riff_bytes + 8 - file_bytes <= 1 or riff_bytes + 8 == file_bytes - 1
-            return _measured(
+            is_first = layout is None
+            layout = _measured(
                 stream,
                 file_bytes,
                 PcmLayout(
@@ -225,11 +229,14 @@ def _read_wav(stream: BinaryIO, file_bytes: int, head: bytes) -> PcmLayout | Non
                     start_bytes=chunk.start,
                     size_bytes=0,
                     stated_bytes=size,
-                    has_true_sizes=is_whole,
+                    has_other_chunks=not is_first,
+                    has_true_sizes=is_whole and is_first,
                 ),
                 form=f"{order}4sI",
             )
-    return None
+            if layout is None or layout.frames or chunk.size:
+                return layout
+    return layout
 
 
 def _wav_codec(shape: bytes, order: str, stream: BinaryIO, start: int) -> str | None:
@@ -406,71 +413,96 @@ def _measured(
     """The layout with its size; `form` is that of the head of a chunk.
 
     A recorder that could not write the size leaves 0 or the largest number; 32 bits wrap beyond
-    4 GiB. Then the samples reach to the end of the file, except for tags behind them. Where other
-    bytes follow the stated end, they count as samples only if they continue the sound.
+    4 GiB. Then the samples reach to the end of the file, except for tags behind them; a file whose
+    rest is chunks and nothing else has no samples. Where other bytes follow the stated end, they
+    count as samples only if they continue the sound.
     """
-    available, stated = file_bytes - layout.start_bytes, layout.stated_bytes
+    start, stated = layout.start_bytes, layout.stated_bytes
+    available = file_bytes - start
     if available <= 0:
         return None
     size, unread, is_true = stated, 0, layout.has_true_sizes
-    if stated in UNKNOWN_SIZES or stated > available:
+    is_unknown = stated in UNKNOWN_SIZES
+    if is_unknown and _count_chunks(stream, start, file_bytes, form):
+        size, is_true = 0, False
+    elif is_unknown or stated > available:
         size, is_true = available, False
-        size -= _tail_bytes(stream, file_bytes, form) if stated <= available else 0
-    elif not _are_chunks(stream, layout.start_bytes + stated, file_bytes, form):
-        tail = _tail_bytes(stream, file_bytes, form)
-        behind = available - stated - tail
-        is_true = False
-        if behind % WRAP_BYTES == 0 or _continues(stream, layout, available - tail):
-            size = available - tail
+        size -= _tail_bytes(stream, start, file_bytes, form) if is_unknown else 0
+    elif _count_chunks(stream, start + stated, file_bytes, form) is None:
+        wrapped = range(stated + WRAP_BYTES, available, WRAP_BYTES)
+        ends = (one for one in wrapped if _count_chunks(stream, start + one, file_bytes, form))
+        end = next(ends, 0) or available - _tail_bytes(stream, start + stated, file_bytes, form)
+        is_true, behind = False, end - stated
+        if behind % WRAP_BYTES == 0 or _continues(stream, layout, end):
+            size = end
         else:
             unread = behind
     whole = size // layout.frame_bytes * layout.frame_bytes
-    is_unknown = stated in UNKNOWN_SIZES
     return replace(
         layout,
         size_bytes=whole,
         unread_bytes=unread,
-        has_tail=is_unknown and available - size >= layout.frame_bytes,
+        has_other_chunks=layout.has_other_chunks
+        or (is_unknown and available - size >= layout.frame_bytes),
         has_true_sizes=is_true,
     )
 
 
-def _are_chunks(stream: BinaryIO, at: int, file_bytes: int, form: str) -> bool:
-    """Whether the file goes on with chunks to its end, or with a few bytes of padding."""
+def _count_chunks(
+    stream: BinaryIO, at: int, file_bytes: int, form: str, *, padding_bytes: int | None = None
+) -> int | None:
+    """Return how many whole chunks fill the file from an offset to its end.
+
+    None where other bytes do. A name is printable. A few bytes of padding may follow the last
+    chunk, by default as many as the head of a chunk has.
+    """
     head_bytes = struct.calcsize(form)
-    for _ in range(MAX_CHUNKS):
-        if file_bytes - at <= head_bytes:
-            return True
+    is_w64 = "Q" in form
+    most_padding = head_bytes if padding_bytes is None else padding_bytes
+    for count in range(MAX_CHUNKS):
+        if file_bytes - at <= most_padding:
+            return count
         stream.seek(at)
-        head = stream.read(head_bytes + 1)
-        if not head[:4].isascii() or not head[:4].decode("ascii").isprintable():
-            stream.seek(at + 1)  # a chunk of odd length may be padded
+        head = stream.read(head_bytes)
+        if not _is_printable(head[:4]):
+            at = -(-at // 8) * 8 if is_w64 else at + 1  # where a writer pads the chunk before
+            stream.seek(at)
             head = stream.read(head_bytes)
-            at += 1
-            if not head[:4].isascii() or not head[:4].decode("ascii").isprintable():
-                return False
-        name_and_size = struct.unpack(form, head[:head_bytes])
-        size = name_and_size[-1] - (head_bytes if "Q" in form else 0)
-        if size < 0:
-            return False
+        if len(head) < head_bytes or not _is_printable(head[:4]):
+            return None
+        size = struct.unpack(form, head)[-1] - (head_bytes if is_w64 else 0)
         at += head_bytes + size
-        if at > file_bytes + 1:
-            return False
-    return False
+        if size < 0 or at > file_bytes + 1:
+            return None
+    return None
+
+
+def _is_printable(name: bytes) -> bool:
+    return name.isascii() and name.decode("ascii").isprintable()
 
 
 TAGS = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"cue ", b"afsp", b"iXML", b"_PMX", b"PAD ", b"JUNK")
+NAMES = re.compile(rb"(?=([ -~]{4}))")
 
 
-def _tail_bytes(stream: BinaryIO, file_bytes: int, form: str) -> int:
-    """The bytes of the chunks of tags at the end of the file."""
-    begin = max(0, file_bytes - MAX_TAIL_BYTES)
+def _tail_bytes(stream: BinaryIO, start: int, file_bytes: int, form: str) -> int:
+    """The bytes of the chunks at the end of the file, not before `start`.
+
+    Samples may look like the name of a chunk. So a chunk of an unusual name must not be empty, and
+    the chunks must end where the file ends.
+    """
+    begin = max(start, file_bytes - MAX_TAIL_BYTES)
     stream.seek(begin)
     tail = stream.read(MAX_TAIL_BYTES)
-    places = sorted(tail.find(name) for name in TAGS if name in tail)
-    for at in places:
-        if _are_chunks(stream, begin + at, file_bytes, form) and file_bytes - begin - at > 8:
-            return file_bytes - begin - at
+    head_bytes = struct.calcsize(form)
+    for match in NAMES.finditer(tail, 0, max(0, len(tail) - head_bytes)):
+        at, is_usual = match.start(), match[1] in TAGS
+        size = struct.unpack_from(form, tail, at)[-1]
+        if not (0 if is_usual else 1) <= size <= len(tail) - at:
+            continue
+        padding = None if is_usual else 1
+        if _count_chunks(stream, begin + at, file_bytes, form, padding_bytes=padding):
+            return len(tail) - at
     return 0
 
 

@@ -121,7 +121,8 @@ def sample_format(path: Path, track: Track) -> tuple[str, int]:
 def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
     """Return the contents of an existing file by ffmpeg; raises as `probe`."""
     pcm = samples_by_place.layout_of(file)
-    if pcm is not None and pcm.is_wrapped:  # ffmpeg would look for chunks in gigabytes of samples
+    # ffmpeg would look for chunks in gigabytes of samples, and take other chunks for samples.
+    if pcm is not None and (pcm.is_wrapped or not pcm.frames):
         return samples_by_place.info_by_place(file, pcm, size_bytes=size_bytes)
     text = ffmpeg.header(file)
     streams = _streams(text) if _INPUT.search(text) else []

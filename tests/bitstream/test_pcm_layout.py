@@ -102,6 +102,58 @@ def test_other_bytes_behind_the_stated_end_are_no_sound(behind: bytes) -> None:
     assert not layout.has_true_sizes
 
 
+def chunk(name: bytes, size: int) -> bytes:
+    """Return a chunk of smooth bytes, which would pass for sound."""
+    content = packed(truth(1), 16, 2) * 2
+    return name + struct.pack("<I", size) + content[:size] + bytes(size % 2)
+
+
+BEHIND = {
+    "smpl": chunk(b"smpl", 36_000),
+    "LIST": chunk(b"LIST", 100),
+    "odd": chunk(b"id3 ", 99_999),
+    "two": chunk(b"cue ", 28) + chunk(b"ABCD", 4_000),
+    "large": chunk(b"PEAK", 120_000) + chunk(b"LIST", 26),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+@pytest.mark.parametrize("stated", [0, 0xFFFFFFFF])
+def test_chunks_without_samples_are_no_sound(name: str, stated: int) -> None:
+    """Chunks that fill the rest of the file behind an empty `data` chunk hold no samples."""
+    made = wav(fmt(1, 16, 2, 1), b"", data_bytes=stated, behind=BEHIND[name])
+    layout = layout_of(made)
+    assert (layout.frames, layout.unread_bytes) == (0, 0)
+
+
+def test_second_chunk_of_samples_is_read() -> None:
+    """An empty `data` chunk before the one with the samples changes nothing."""
+    sound = packed(truth(1), 16, 2)
+    behind = b"data" + struct.pack("<I", len(sound)) + sound
+    made = wav(fmt(1, 16, 2, 1), b"", behind=behind)
+    layout = layout_of(made)
+    assert made[layout.start_bytes :][: layout.size_bytes] == sound
+    assert layout.is_misread_as("pcm_s16le")
+
+
+@pytest.mark.parametrize("name", [*list(BEHIND)[:2], "two"])
+def test_chunks_behind_sound_of_unknown_size_are_no_sound(name: str) -> None:
+    """Chunks that end with the file are left out, under any name, and where names occur before."""
+    sound = packed(truth(1), 16, 2) + b"LIST" + packed(truth(1), 16, 2)[:2000]
+    for stated in (0, 0xFFFFFFFF):
+        made = wav(fmt(1, 16, 2, 1), sound, data_bytes=stated, behind=BEHIND[name])
+        layout = layout_of(made)
+        assert layout.size_bytes == len(sound)
+        assert layout.has_other_chunks
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 9])
+def test_last_samples_are_no_padding(count: int) -> None:
+    """Very short sound of an unknown size is sound, and not the padding behind chunks."""
+    made = wav(fmt(1, 16, 2, 1), b"\x41\x42" * count, data_bytes=0)
+    assert layout_of(made).frames == count
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_sound_behind_the_stated_end_is_read(share: float) -> None:
     """Samples that go on behind the stated end belong to the sound."""
@@ -126,6 +178,21 @@ def test_size_that_wrapped_is_the_size_of_the_file(tmp_path: Path, rounds: int) 
     assert layout is not None
     assert layout.is_wrapped
     assert layout.size_bytes == size
+
+
+def test_large_tags_behind_a_size_that_wrapped_are_no_sound(tmp_path: Path) -> None:
+    """The size that wrapped tells where the sound ends, however large the tags behind it are."""
+    path, size = tmp_path / "long.wav", 2**32 + 96_000
+    header = wav(fmt(1, 16, 2, 1), b"", riff_bytes=size + 36, data_bytes=size)
+    with path.open("wb") as stream:
+        stream.write(header)
+        stream.truncate(len(header) + size)
+        stream.seek(0, 2)
+        stream.write(BEHIND["large"])
+    with path.open("rb") as stream:
+        layout = read_layout(stream)
+    assert layout is not None
+    assert (layout.size_bytes, layout.unread_bytes) == (size, 0)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.channels == 1], ids=name_of)

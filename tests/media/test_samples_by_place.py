@@ -15,7 +15,7 @@ from captoolkit import plan, prepare, probe, split
 from captoolkit.bitstream.pcm_layout import RAW_FORMATS, parse_raw
 from captoolkit.errors import CaptoolkitError, NoAudioError, NotMediaError, UsageError
 from captoolkit.model import Action
-from scripts.compare_headers import RATE_HZ, alaw, floats, mulaw, packed, truth, verdict
+from scripts.compare_headers import RATE_HZ, alaw, floats, fmt, mulaw, packed, truth, verdict, wav
 from tests.support.sound import Convert
 from tests.support.two_readers import read_by_both
 
@@ -79,6 +79,17 @@ def test_wrong_description_is_wrong_usage(raw: str) -> None:
     for verb in (plan, prepare, split):
         with pytest.raises(UsageError, match="raw="):
             verb("missing.pcm", raw=raw)
+
+
+@pytest.mark.parametrize("verb", [probe, plan, prepare, split])
+@pytest.mark.parametrize("name", [b"smpl", b"LIST", b"id3 "])
+def test_chunks_are_no_sound(tmp_path: Path, verb: Verb, name: bytes) -> None:
+    """A WAV with other chunks in the place of samples is refused: it holds no sound."""
+    other = name + (36_000).to_bytes(4, "little") + raw_bytes("s16le", 1)[:36_000]
+    path = tmp_path / "empty.wav"
+    path.write_bytes(wav(fmt(1, 16, 2, 1), b"", behind=other))
+    with pytest.raises(NoAudioError, match="holds no sound"):
+        verb(path)
 
 
 @pytest.mark.parametrize("verb", [prepare, split])
