@@ -18,8 +18,6 @@ from typing import Any
 
 import click
 
-from captoolkit.errors import UsageError
-
 
 def printable(text: str) -> str:
     r"""Return `text` with `?` in place of every character that a terminal could obey.
@@ -37,12 +35,9 @@ def display_source(name: str) -> str:
     """Return an input's name for display: a path, or a URL without its secret parts."""
     if name == "-":
         return "standard input"
-    from captoolkit.media.source import is_web_url, public_url
+    from captoolkit.media.source import public_url
 
-    try:
-        return public_url(name) if is_web_url(name) else name
-    except UsageError:  # even an invalid URL may hold a password
-        return "the URL"
+    return public_url(name)
 
 
 def display_path(path: str | Path) -> str:

@@ -335,7 +335,7 @@ class Worker:
             raise InputError(
                 f"{self.store.url_of(name)} describes another recording, {path}",
                 fix="give the recordings distinct names, or choose another -o",
-                path=recording.url,
+                path=recording.public_url,
             )
 
     def _is_complete(self, document: Document, name: str) -> bool:

@@ -173,8 +173,9 @@ def open_source(source: Source | OpenSource, *, fetch: Fetch | None = None) -> O
         return _write_temporary(lambda path: _spool(source, path), _name_of(source))
     text = os.fsdecode(source)
     if fetch is not None and is_web_url(text):
+        url = fetchable_url(text)
         opened = _write_temporary(lambda path: fetch(text, path), public_url(text))
-        opened.url = fetchable_url(text)
+        opened.url = url
         return opened
     refuse_url(text)
     path = Path(os.path.abspath(text))  # noqa: PTH100 - keeps links as they are
@@ -217,19 +218,33 @@ def is_web_url(text: str) -> bool:
 
 
 def public_url(url: str) -> str:
-    """Return a web address without user, password, query and fragment.
+    """Return a URL without the parts that may be secrets; a path is returned unchanged.
 
-    Raises:
-        UsageError: the URL is malformed.
+    These parts are user and password, and of a web address query and fragment as well: elsewhere
+    `?` and `#` belong to the name. Of a malformed web address only the scheme remains.
 
     ```python
     >>> public_url("https://me:secret@example.com/talk.mp3?signature=secret#t=10")
     'https://example.com/talk.mp3'
+    >>> public_url("ftp://me:secret@host/a.wav"), public_url("s3://bucket/a@b#1.wav")
+    ('ftp://host/a.wav', 's3://bucket/a@b#1.wav')
+    >>> public_url("https://me:sec/ret@example.com/"), public_url("talks/a.wav")
+    ('https://(malformed)', 'talks/a.wav')
 
     ```
     """
-    parts = _split(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    if is_web_url(url):
+        try:
+            parts = _split(url)
+        except UsageError:
+            return f"{url.partition('://')[0].lower()}://(malformed)"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    elsewhere = _ELSEWHERE.match(url)
+    if elsewhere is None or elsewhere[1] is None or elsewhere[1].lower() == "memory":
+        return url
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def fetchable_url(url: str) -> str | None:
@@ -317,7 +332,7 @@ def _name_of(source: object) -> str:
     name = getattr(source, "name", None)
     if not isinstance(name, str) or not name or name.startswith("<"):
         return NAMELESS
-    return public_url(name) if is_web_url(name) else name
+    return public_url(name)
 
 
 # ------------------------------------------------------------------ memory and streams

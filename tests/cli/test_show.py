@@ -14,11 +14,11 @@ from captoolkit.cli.show import display_path, display_source, plural, print_erro
     [
         ("talk.wav", "talk.wav"),
         ("https://user:secret@example.com/a.wav?token=1", "https://example.com/a.wav"),
-        ("https://user:secret@[::1/a.wav", "the URL"),
+        ("https://user:secret@[::1/a.wav", "https://(malformed)"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(name: str, expected: str) -> None:
-    """Login and query are left out; an invalid URL is not shown at all."""
+    """Login and query are left out; of an invalid URL only the scheme is shown."""
     assert display_source(name) == expected
 
 

@@ -12,9 +12,11 @@ import captoolkit
 from captoolkit import events
 from captoolkit.emulator import Emulator
 from captoolkit.errors import KeyMissingError, UsageError
+from captoolkit.jobs.results.datasets import export_rows
 from captoolkit.jobs.results.recording_rows import RowStatus, read_rows
 from captoolkit.jobs.stores.object_store import open_store
 from tests.support.tones import write_tone, write_tones
+from tests.support.web import serving
 
 KEY = "sk-a-key-that-nothing-may-show"
 
@@ -50,6 +52,29 @@ def test_a_batch_does_each_recording_and_a_second_run_does_none(tmp_path: Path) 
     second = run("prepare", tmp_path / "in", tmp_path / "out")
     assert (second.done, second.kept, second.failed_before) == (0, 3, 1)
     assert files_of(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("layout", ["files", "tar"])
+def test_secrets_of_urls_do_not_reach_out(tmp_path: Path, layout: str) -> None:
+    """Rows, tar files and tables hold the public URL; a URL that is signed again is kept."""
+    write_tones(tmp_path / "in", 1)
+    manifest, out = tmp_path / "list.csv", tmp_path / "out"
+    with serving(tmp_path / "in") as host:
+        for kept, signature in enumerate(("SIGNATURE", "SIGNED-AGAIN")):
+            names = [f"http://u:PASSW@{host}/{name}" for name in ("t000.wav", "gone.wav")]
+            urls = [*names, "http://u:PASSW/@host/a.wav"]
+            manifest.write_text("\n".join(["url", *(f"{url}?sig={signature}" for url in urls)]))
+            summary = run("prepare", manifest, out, layout=layout)
+            assert (summary.done, summary.kept, summary.changed) == (1 - kept, kept, 0)
+    export_rows(open_store(str(out)), tmp_path / "out" / "rows.jsonl", failed=True)
+    export_rows(open_store(str(out)), tmp_path / "out" / "failed.jsonl")
+    rows = list(read_rows(open_store(str(out))))
+    assert f"http://{host}/t000.wav" in {row.url for row in rows}
+    for path in out.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        for secret in ("PASSW", "SIGNATURE", "SIGNED-AGAIN"):
+            assert secret not in str(path)
+            assert secret.encode() not in data, path
 
 
 def test_failed_recordings_are_tried_again_on_request(tmp_path: Path) -> None:

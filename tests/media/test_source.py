@@ -345,6 +345,10 @@ def test_a_drive_is_no_scheme() -> None:
         ("https://host/a/b/talk.mp3?sig=x", "https://host/a/b/talk.mp3"),
         ("HTTPS://me:s@e@Host:8443/talk.mp3#x", "https://Host:8443/talk.mp3"),
         ("http://me@[::1]:80?x", "http://[::1]:80"),
+        ("https://me:pass/word@host/a.wav?sig=x", "https://(malformed)"),
+        ("s3://key:secret@bucket/a#1@2.wav", "s3://bucket/a#1@2.wav"),
+        ("memory://a@b.wav", "memory://a@b.wav"),
+        ("talks/me@host.wav", "talks/me@host.wav"),
     ],
 )
 def test_the_name_of_a_url_holds_no_secret(url: str, name: str) -> None:

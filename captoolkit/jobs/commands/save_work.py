@@ -13,7 +13,7 @@ from captoolkit.events import OnEvent
 from captoolkit.jobs.commands.outcomes import InputOutcome, OutcomeStatus
 from captoolkit.jobs.commands.output_names import OutputNames
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.media.source import is_web_url, public_url
+from captoolkit.media.source import is_web_url
 from captoolkit.pipeline import earlier_run, manifest
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.support import files
@@ -86,7 +86,7 @@ class SaveWork:
         assert saved is not None
         outcome = InputOutcome(
             input=item.id,
-            path=public_url(item.url) if is_web_url(item.url) else item.url,
+            path=item.public_url,
             status=status,
             segments=len(saved.segments),
             duration_s=saved.source.span.duration_s,

@@ -26,6 +26,7 @@ from typing import IO, Any
 from captoolkit.errors import InputError, UsageError
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.stores.base_store import scheme_of, split_url
+from captoolkit.media.source import public_url
 
 ENDINGS = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet")
 PATH_COLUMNS = (
@@ -70,27 +71,29 @@ def read_manifest(path: Path, *, url: str, column: str | None = None) -> Iterato
         UsageError: there is no such column, or Parquet cannot be read on this machine.
         InputError: the manifest cannot be read.
     """
-    name = url.lower()
+    name, shown = url.lower(), public_url(url)
     if name.endswith(".parquet"):
-        lines = _parquet_lines(path, url, column)
+        lines = _parquet_lines(path, shown, column)
     elif name.endswith((".csv", ".tsv")):
-        lines = _csv_lines(path, url, column, delimiter="\t" if name.endswith(".tsv") else ",")
+        lines = _csv_lines(path, shown, column, delimiter="\t" if name.endswith(".tsv") else ",")
     else:
-        lines = _json_lines(path, url)
+        lines = _json_lines(path)
     try:
         for number, line in lines:
             yield _input_of(line, number, url=url, column=column)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"the manifest {url} cannot be read ({reason})", fix="check how it was made", path=url
+            f"the manifest {shown} cannot be read ({reason})",
+            fix="check how it was made",
+            path=shown,
         ) from error
 
 
 # -------------------------------------------------------------------------------- the formats
 
 
-def _json_lines(path: Path, url: str) -> Iterator[tuple[int, Line | str]]:
+def _json_lines(path: Path) -> Iterator[tuple[int, Line | str]]:
     with path.open("rb") as stream:
         is_gzip = stream.read(2) == b"\x1f\x8b"
     open_text: Callable[..., IO[str]] = gzip.open if is_gzip else Path.open
@@ -170,17 +173,19 @@ def _input_of(line: Line | str, number: int, *, url: str, column: str | None) ->
     """Return the recording of a line; with an error if it names none."""
     path, problem = ("", line) if isinstance(line, str) else _path_in(line, column)
     if isinstance(line, str) or problem:
+        shown = public_url(url)
         error = InputError(
-            f"line {number} of {url} {problem}", fix="correct it, or name a --column", path=url
+            f"line {number} of {shown} {problem}", fix="correct it, or name a --column", path=shown
         )
-        place = f"{url}:{number}"
+        place = f"{shown}:{number}"
         return Input(id=place, url=place, relative=f"line-{number}", error=error)
     cut = line.get("recording")
     own_id = (cut if isinstance(cut, dict) else line).get("id")  # cuts of one recording share it
+    shown = public_url(path)
     return Input(
-        id=str(own_id) if isinstance(own_id, str | int) and own_id != "" else path,
+        id=str(own_id) if isinstance(own_id, str | int) and own_id != "" else shown,
         url=_whole(path, url),
-        relative=path.partition("://")[2] if scheme_of(path) else path,
+        relative=shown.partition("://")[2] if scheme_of(path) else path,
         duration_s=_duration_s(line),
     )
 

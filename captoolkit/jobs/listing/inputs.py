@@ -31,7 +31,8 @@ class Input:
     Attributes:
         id: distinct within a run and stable: the path below the folder that was searched, the path
             as given for a named file.
-        url: the path as given, a URL with its scheme, or `-` for standard input.
+        url: the path as given, a URL with its scheme, or `-` for standard input. A URL may hold
+            secrets: rows, names and messages take `public_url`.
         relative: the path below the folder that was searched, separated by `/`, with its ending;
             the name alone for a named file.
         size_bytes: the size, None if it is not known.
@@ -52,6 +53,11 @@ class Input:
     def is_standard_input(self) -> bool:
         """Whether the recording is read from standard input."""
         return self.url == STANDARD_INPUT
+
+    @property
+    def public_url(self) -> str:
+        """The path, or the URL without user, password, query and fragment."""
+        return public_url(self.url)
 
     @property
     def stem(self) -> str:

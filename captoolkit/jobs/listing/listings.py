@@ -23,9 +23,9 @@ from captoolkit.jobs.listing.folder_search import FolderSearch, Pattern, has_med
 from captoolkit.jobs.listing.inputs import STANDARD_INPUT, Input, find_inputs, read_listing
 from captoolkit.jobs.results.recording_rows import DigestTable
 from captoolkit.jobs.results.result_names import result_folder, short_hash
-from captoolkit.jobs.stores.base_store import Store, StoredFile, public_url, scheme_of, split_url
+from captoolkit.jobs.stores.base_store import Store, StoredFile, scheme_of, split_url
 from captoolkit.jobs.stores.object_store import open_store
-from captoolkit.media.source import is_web_url
+from captoolkit.media.source import is_web_url, public_url
 from captoolkit.support import files
 
 _GLOB = re.compile(r"[*?\[{]")
@@ -159,7 +159,7 @@ class _Listing:
         if _GLOB.search(name):
             folder, pattern = _split_pattern(name)
             prefix = f"{folder}/" if folder else ""
-            yield from self._matching(store, prefix, pattern, url, url)
+            yield from self._matching(store, prefix, pattern, public_url(url), url)
             return
         if name and not name.endswith("/"):
             try:
@@ -206,10 +206,8 @@ class _Listing:
             if not self._is_result(store.url_of(file.name), root):
                 yield _of_store(store, file, relative=relative, id=relative)
         if not count:
-            error = InputError(
-                f"{public_url(shown)} matches no file", fix="check the pattern", path=shown
-            )
-            yield _unusable(public_url(shown), error)
+            error = InputError(f"{shown} matches no file", fix="check the pattern", path=shown)
+            yield _unusable(shown, error)
 
     def _is_result(self, path: str, searched: str) -> bool:
         """Return whether a file is in the place of the results, and that in a searched place."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from captoolkit.errors import InputError, UsageError
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.stores.base_store import Store, StoredFile, public_url, scheme_of, split_url
+from captoolkit.jobs.stores.base_store import Store, StoredFile, scheme_of, split_url
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media.source import OpenSource, is_web_url
 from captoolkit.support import files
@@ -79,7 +79,7 @@ def open_input(recording: Input, folder: Path) -> OpenedInput:
     if recording.is_standard_input:
         raise UsageError("a batch reads no standard input", fix="give a file, a folder or a URL")
     if is_web_url(recording.url):
-        return OpenedInput(source=recording.url, name=public_url(recording.url))
+        return OpenedInput(source=recording.url, name=recording.public_url)
     if scheme_of(recording.url) is None:
         return _open_file(recording)
     return _fetch(recording, folder)
@@ -104,7 +104,7 @@ def _open_file(recording: Input) -> OpenedInput:
 def _fetch(recording: Input, folder: Path) -> OpenedInput:
     root, name = split_url(recording.url)
     store = open_store(root)
-    shown = public_url(recording.url)
+    shown = recording.public_url
     path = folder / "source"
     before = StoredFile(name=name, size_bytes=recording.size_bytes, version=recording.version)
     if before.size_bytes is None or before.version is None:

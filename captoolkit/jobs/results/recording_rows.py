@@ -18,6 +18,7 @@ from typing import Any
 from captoolkit.errors import CaptoolkitError
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.stores.base_store import Store, scheme_of
+from captoolkit.media.source import public_url
 from captoolkit.support import files
 from captoolkit.support.exact_json import escape
 
@@ -73,7 +74,7 @@ class RecordingRow:
 
     Attributes:
         id: the id of the input.
-        url: the path or URL of the input, with its scheme.
+        url: the path of the input, or its URL with its scheme and without secrets.
         size_bytes: the size of the input when it was read.
         version: the version of the input when it was read, as in `Input`.
         status: the state.
@@ -115,14 +116,15 @@ def failed_row(
     recording: Input, error: CaptoolkitError, *, status: RowStatus = RowStatus.FAILED
 ) -> RecordingRow:
     """Return the row of an input that cannot be done."""
+    text = str(error).replace(recording.url, recording.public_url)
     return RecordingRow(
         id=recording.id,
-        url=recording.url,
+        url=recording.public_url,
         size_bytes=recording.size_bytes,
         version=recording.version,
         status=status,
         error_class=type(error).__name__,
-        error=" ".join(str(error).split()),
+        error=" ".join(text.split()),
     )
 
 
@@ -306,7 +308,10 @@ def is_same_version(row: RecordingRow, recording: Input) -> bool:
 
 
 def _version(each: RecordingRow | Input) -> bytes:
-    """A hash of the place, the size and the version of a recording."""
-    place = each.url if scheme_of(each.url) else files.absolute(each.url)
+    """A hash of the place, the size and the version of a recording.
+
+    A URL that was signed again is the same place.
+    """
+    place = public_url(each.url) if scheme_of(each.url) else files.absolute(each.url)
     text = f"{place} {each.size_bytes} {each.version}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest()

@@ -19,7 +19,7 @@ def probe_row(recording: Input, info: MediaInfo) -> RecordingRow:
     track = info.default_track
     return RecordingRow(
         id=recording.id,
-        url=recording.url,
+        url=recording.public_url,
         size_bytes=info.size_bytes,
         version=recording.version,
         status=RowStatus.DONE,
@@ -54,7 +54,7 @@ def manifest_row(recording: Input, document: Mapping[str, Any], *, folder: str) 
     )
     return RecordingRow(
         id=recording.id,
-        url=recording.url,
+        url=recording.public_url,
         size_bytes=recording.size_bytes,
         version=recording.version,
         status=RowStatus.DONE if segments else RowStatus.SILENT,
@@ -91,7 +91,7 @@ def timeline_row(recording: Input, document: Mapping[str, Any]) -> RecordingRow:
     status = RowStatus.DONE if Status.OK in states else RowStatus.SILENT
     return RecordingRow(
         id=recording.id,
-        url=recording.url,
+        url=recording.public_url,
         size_bytes=recording.size_bytes,
         version=recording.version,
         status=RowStatus.HOLES if Status.FAILED in states else status,

@@ -179,23 +179,6 @@ def scheme_of(url: str) -> str | None:
     return match[1].lower() if match else None
 
 
-def public_url(url: str) -> str:
-    """Return a URL without user, password and query, which may be secrets.
-
-    ```python
-    >>> public_url("ftp://me:secret@host/a.wav"), public_url("s3://bucket/a@b.wav")
-    ('ftp://host/a.wav', 's3://bucket/a@b.wav')
-
-    ```
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    host, slash, path = rest.partition("/")
-    path = path.partition("?")[0] if scheme.lower() in ("http", "https") else path
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
 def split_url(url: str) -> tuple[str, str]:
     """Return the store that holds the file at a URL, and the file's name in it.
 

@@ -20,12 +20,12 @@ from captoolkit.errors import CaptoolkitError, SourceNotFoundError, UsageError
 from captoolkit.jobs.stores.base_store import (
     Store,
     StoredFile,
-    public_url,
     refuse_outside,
     scheme_of,
 )
 from captoolkit.jobs.stores.folder_store import FolderStore
 from captoolkit.jobs.stores.store_errors import http_status, read_error, retry, s3_code, write_error
+from captoolkit.media.source import public_url
 
 Result = TypeVar("Result")
 
