@@ -6,13 +6,15 @@ before their end, the track gets `reading`: the options with which ffmpeg reads 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from captoolkit.bitstream import channel_layouts
+from captoolkit.bitstream import channel_layouts, containers
 from captoolkit.bitstream.pcm_layout import PcmLayout, read_layout
 from captoolkit.errors import NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.model import MediaInfo, Track
 
+HEAD_BYTES = 16  # that identify a container
 LAYOUTS = {1: "mono", 2: "stereo"}
 SIZES_ARE_WRONG = "The sizes in its header are not those of the file."
 
@@ -45,15 +47,29 @@ def raw_info(file: Path, raw: str) -> MediaInfo:
 
     Raises:
         SourceNotFoundError: the file cannot be read.
+        NotMediaError: it begins as compressed sound.
         NoAudioError: it holds no sample.
     """
     try:
         size_bytes = file.stat().st_size
+        with file.open("rb") as stream:
+            begun = containers.by_signature(stream.read(HEAD_BYTES))
     except OSError as error:
         raise SourceNotFoundError(
             f"it cannot be read ({error.strerror})", fix="check the name", path=file
         ) from error
-    return info_by_place(file, PcmLayout.of_raw(raw, size_bytes), size_bytes=size_bytes)
+    title = begun.title.partition(",")[0] if begun else ""
+    if begun and not begun.holds_samples:
+        raise NotMediaError(
+            f"it begins as {title}, not as samples without a header",
+            fix="leave out --raw",
+            path=file,
+        )
+    info = info_by_place(file, PcmLayout.of_raw(raw, size_bytes), size_bytes=size_bytes)
+    if begun is None:
+        return info
+    warning = f"It begins as {title}, and its header becomes sound; leave out --raw."
+    return replace(info, warnings=(*info.warnings, warning))
 
 
 def misreadings(layout: PcmLayout | None) -> list[str]:

@@ -69,6 +69,46 @@ def test_raw_file_is_named_as_one(tmp_path: Path, name: str) -> None:
         probe(path)
 
 
+@pytest.mark.parametrize("verb", [probe, plan, prepare, split])
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [
+        (b"OggS\0\2\0\0", "Ogg"),
+        (b"fLaC\0\0\0\x22", "FLAC"),
+        (b"ID3\4\0\0\0\0", "MP3"),
+        (b"\0\0\0\x20ftypisom", "MP4"),
+        (b"\0\0\0\x20ftypM4A ", "M4A"),
+        (b"\x1aE\xdf\xa3\1\0\0\0", "MKV"),
+        (b"RIFF\0\0\0\0AVI LIST", "AVI"),
+        (b"#!AMR\n", "AMR"),
+    ],
+)
+def test_container_is_not_read_as_samples(
+    tmp_path: Path, verb: Verb, head: bytes, title: str
+) -> None:
+    """`--raw` is refused for a file that begins as a container of compressed sound."""
+    path = tmp_path / "talk.raw"
+    path.write_bytes(head + raw_bytes("s16le", 1))
+    with pytest.raises(NotMediaError, match=f"begins as {title}, .*; leave out --raw"):
+        verb(path, raw=f"s16le:{RATE_HZ}:1")
+
+
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [(wav(fmt(1, 16, 2, 1), b""), "WAV"), (b"FORM\0\0\0\0AIFF", "AIFF"), (b".snd", "AU")],
+)
+def test_header_that_becomes_sound_warns(tmp_path: Path, head: bytes, title: str) -> None:
+    """`--raw` on samples with a header reads all bytes as sound, and warns about the header."""
+    path, data = tmp_path / "talk.wav", raw_bytes("s16le", 1)
+    path.write_bytes(head + data)
+    info = probe(path, raw=f"s16le:{RATE_HZ}:1")
+    assert info.default_track.duration_samples == (len(head) + len(data)) // 2
+    (warning,) = info.warnings
+    assert warning == f"It begins as {title}, and its header becomes sound; leave out --raw."
+    path.write_bytes(data)
+    assert probe(path, raw=f"s16le:{RATE_HZ}:1").warnings == ()
+
+
 @pytest.mark.parametrize(
     "raw", ["s16le", "s16le:16000", "s16:16000:1", "s16le:0:1", "s16le:16000:0", "s16le:-1:1", ""]
 )

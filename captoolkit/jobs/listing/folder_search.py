@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from captoolkit.bitstream.containers import begins_like_media, is_media_suffix
+from captoolkit.bitstream.containers import by_signature, is_media_suffix
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError
 from captoolkit.pipeline import manifest
 from captoolkit.pipeline.segment_names import MANIFEST_ENDING
@@ -120,10 +120,10 @@ class FolderSearch:
         ending = entry.name.rpartition(".")[2].lower() if "." in entry.name else ""
         if AMBIGUOUS.fullmatch(ending):
             head = _head(entry)
-            return begins_like_media(head) or not _is_text(head)
+            return by_signature(head) is not None or not _is_text(head)
         if is_media_suffix(ending) or RARE_MEDIA.fullmatch(ending):
             return True
-        return not NOT_MEDIA.fullmatch(ending) and begins_like_media(_head(entry))
+        return not NOT_MEDIA.fullmatch(ending) and by_signature(_head(entry)) is not None
 
 
 def has_media_ending(path: str) -> bool:
