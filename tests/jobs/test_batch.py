@@ -212,3 +212,17 @@ def test_a_missing_key_is_found_before_the_listing_is_read(
     with pytest.raises(KeyMissingError):
         run("caption", tmp_path / "missing", tmp_path / "out", captioner="dashscope")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recording_is_the_same_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative and an absolute name of one recording are one recording in OUT."""
+    write_tone(tmp_path / "in" / "a.wav", 1)
+    monkeypatch.chdir(tmp_path)
+    assert run("prepare", Path("in"), tmp_path / "out").done == 1
+    monkeypatch.chdir("/")
+    again = run("prepare", tmp_path / "in", tmp_path / "out")
+    assert (again.kept, again.changed) == (1, 0)
+    [row] = read_rows(open_store(str(tmp_path / "out")))
+    assert row.url == str(tmp_path / "in" / "a.wav")

@@ -73,7 +73,14 @@ def list_inputs(
     found = itertools.chain.from_iterable(map(listing.inputs_of, every))
     for each in itertools.islice(_distinct(found), limit):
         if is_in_shard(each.id, shard):
-            yield each
+            yield _with_place(each)
+
+
+def _with_place(recording: Input) -> Input:
+    """Return the input with an absolute path: a worker, or a later run, has another folder."""
+    if scheme_of(recording.url) is not None or is_web_url(recording.url):
+        return recording
+    return dataclasses.replace(recording, url=files.absolute(recording.url))
 
 
 def refuse_missing(names: Iterable[str]) -> None:
