@@ -46,6 +46,12 @@ class Chunk:
     number: int = 0
     is_part: bool = False
 
+    @property
+    def mark(self) -> str:
+        """The name of its deaths: the id, and a hash of the versions of its inputs."""
+        versions = hash_lines(f"{each.size_bytes} {each.version}" for each in self.inputs)
+        return f"{self.id}-{versions}"
+
 
 def predicted_duration_s(recording: Input) -> float:
     """Return the length of a recording by its manifest, else a guess by its size."""
@@ -65,9 +71,14 @@ def predicted_work_s(recording: Input, verb: str) -> float:
 def chunk_of(inputs: Iterable[Input], *, number: int = 0, is_part: bool = False) -> Chunk:
     """Return the chunk of these inputs."""
     members = tuple(inputs)
-    text = "\n".join(each.id for each in members)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Chunk(id=digest[:16], inputs=members, number=number, is_part=is_part)
+    id = hash_lines(each.id for each in members)
+    return Chunk(id=id, inputs=members, number=number, is_part=is_part)
+
+
+def hash_lines(lines: Iterable[str]) -> str:
+    """Return 16 hexadecimal digits that identify lines of text; of ids, the id of their chunk."""
+    data = "\n".join(lines).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def chunks_of(

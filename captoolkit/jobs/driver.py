@@ -3,14 +3,16 @@
 Rules: a row is written as soon as the recordings of its chunk are done. A chunk that ended its
 worker is split to single recordings; a recording that does it `tries` times is quarantined, and so
 is one that takes longer than the time limit, by the driver's clock, that often. Deaths are counted
-in OUT, so a further run knows them. An engine that does not outlive its tasks gets the mark before
-the task begins, because this process may be the one that dies. A worker that cannot do any task
-(another ffmpeg) gets no further one.
+by marks in OUT, so a further run knows them; a mark counts for one version of the recording, and
+the marks of a finished recording are removed. An engine that does not outlive its tasks gets the
+mark before the task begins, because this process may be the one that dies. A worker that cannot do
+any task (another ffmpeg) gets no further one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import secrets
 import threading
 import time
@@ -23,7 +25,7 @@ from captoolkit.errors import CaptoolkitError, OutputError, ToolError, UsageErro
 from captoolkit.events import BatchProgressed, OnEvent, Warned
 from captoolkit.jobs.asking import Asking
 from captoolkit.jobs.chunk_queue import ChunkQueue, Redo
-from captoolkit.jobs.chunks import Chunk, chunk_of, split_chunk
+from captoolkit.jobs.chunks import Chunk, chunk_of, hash_lines, split_chunk
 from captoolkit.jobs.engine import Ending, Engine, Finished, Report
 from captoolkit.jobs.results.recipe import Recipe
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, failed_row, write_rows
@@ -113,7 +115,8 @@ class Driver:
         self._retries: deque[Chunk] = deque()
         self._running: dict[str, Chunk] = {}
         self._errors: dict[str, int] = {}  # of whole chunks, by id
-        self._deaths = {} if settings.retry_failed else _read_deaths(store)
+        self._marks = _read_marks(store)
+        self._deaths = {} if settings.retry_failed else _count_deaths(self._marks)
         self._is_stopped = False
 
     def run(self) -> BatchSummary:
@@ -135,8 +138,8 @@ class Driver:
             self._emit_progress(is_last=True)
             return self._summary()
         finally:
-            for key in list(self._running):
-                self._unmark(key)
+            for chunk in self._running.values():
+                self._unmark(chunk)
 
     def _is_over(self) -> bool:
         """Whether nothing is left, or the run was stopped."""
@@ -176,7 +179,7 @@ class Driver:
 
     def _begin(self, chunk: Chunk) -> None:
         """Submit a chunk, unless it has ended this process or its workers before."""
-        deaths = self._deaths.get(chunk.id, 0)
+        deaths = self._deaths.get(chunk.mark, 0)
         if deaths and len(chunk.inputs) > 1:
             self._retries.extend(split_chunk(chunk))
             return
@@ -184,7 +187,7 @@ class Driver:
             self._quarantine(chunk, "it ended its worker")
             return
         if not self._engine.outlives_tasks:
-            self._store.write_new(f"{TRIES}{chunk.id}-{deaths + 1}", b"")
+            self._store.write_new(f"{TRIES}{chunk.mark}-{deaths + 1}", b"")
         task = Task(
             chunk=chunk,
             recipe=self._recipe,
@@ -203,12 +206,12 @@ class Driver:
         while finished is not None:
             chunk = self._running.pop(finished.key)
             if finished.ending is Ending.RETURNED:
-                self._unmark(chunk.id)
+                self._unmark(chunk)
                 self._keep_prepared(chunk, finished.result)
             elif finished.ending is Ending.DIED:
                 self._died(chunk, "it ended its worker")
             else:
-                self._unmark(chunk.id)
+                self._unmark(chunk)
                 self._failed(chunk, finished)
             finished = self._engine.take(0.0)
 
@@ -224,7 +227,7 @@ class Driver:
             late = [each for each in chunk.inputs if each.id == place]
             others = [each for each in chunk.inputs if each.id != place]
             if late and others:
-                self._unmark(key)
+                self._unmark(chunk)
                 self._retries.append(chunk_of(others, number=chunk.number, is_part=True))
                 chunk = chunk_of(late, number=chunk.number, is_part=True)
             limit = format_length(self._settings.file_timeout_s)
@@ -233,11 +236,13 @@ class Driver:
     def _died(self, chunk: Chunk, problem: str) -> None:
         """Count a death; try the recordings of the chunk again, one in each task."""
         if len(chunk.inputs) > 1:
-            self._unmark(chunk.id)
+            self._unmark(chunk)
             self._retries.extend(split_chunk(chunk))
             return
-        deaths = self._deaths[chunk.id] = self._deaths.get(chunk.id, 0) + 1
-        self._store.write_new(f"{TRIES}{chunk.id}-{deaths}", b"")
+        deaths = self._deaths[chunk.mark] = self._deaths.get(chunk.mark, 0) + 1
+        mark = f"{TRIES}{chunk.mark}-{deaths}"
+        self._store.write_new(mark, b"")
+        self._marks.setdefault(chunk.id, set()).add(mark)
         if deaths >= self._settings.tries:
             self._quarantine(chunk, problem)
         else:
@@ -245,7 +250,7 @@ class Driver:
 
     def _quarantine(self, chunk: Chunk, problem: str) -> None:
         """Write the row of a recording that is not tried again."""
-        deaths = self._deaths[chunk.id]
+        deaths = self._deaths[chunk.mark]
         times = "once" if deaths == 1 else f"{deaths} times"
         error = CaptoolkitError(
             f"{problem} ({times})", fix="examine the recording, and pass --retry-failed"
@@ -291,11 +296,14 @@ class Driver:
             self._asking.remove_segments(chunk, kept)
         for row in kept:
             self._tally.add(row)
+            if row.is_finished and self._marks:
+                for mark in self._marks.pop(hash_lines([row.id]), ()):
+                    self._store.remove(mark)
 
-    def _unmark(self, chunk_id: str) -> None:
+    def _unmark(self, chunk: Chunk) -> None:
         """Remove the mark of a task that did not end this process."""
         if not self._engine.outlives_tasks:
-            self._store.remove(f"{TRIES}{chunk_id}-{self._deaths.get(chunk_id, 0) + 1}")
+            self._store.remove(f"{TRIES}{chunk.mark}-{self._deaths.get(chunk.mark, 0) + 1}")
 
     # ------------------------------------------------------------------------------ reports
 
@@ -352,11 +360,19 @@ class Driver:
         )
 
 
-def _read_deaths(store: Store) -> dict[str, int]:
-    """Return how often each chunk ended its worker, by its id, as earlier runs have noted."""
-    deaths: dict[str, int] = {}
+def _read_marks(store: Store) -> dict[str, set[str]]:
+    """Return the names of the marks that earlier runs have left, by the id of their chunk."""
+    marks: dict[str, set[str]] = {}
     for file in store.list(TRIES):
-        chunk_id, _, number = file.name.removeprefix(TRIES).rpartition("-")
+        marks.setdefault(file.name.removeprefix(TRIES).partition("-")[0], set()).add(file.name)
+    return marks
+
+
+def _count_deaths(marks: dict[str, set[str]]) -> dict[str, int]:
+    """Return how often each chunk ended its worker, by `Chunk.mark`."""
+    deaths: dict[str, int] = {}
+    for name in itertools.chain.from_iterable(marks.values()):
+        mark, _, number = name.removeprefix(TRIES).rpartition("-")
         if number.isdigit():
-            deaths[chunk_id] = max(deaths.get(chunk_id, 0), int(number))
+            deaths[mark] = max(deaths.get(mark, 0), int(number))
     return deaths

@@ -15,10 +15,13 @@ import pytest
 import captoolkit
 from captoolkit.emulator import Emulator
 from captoolkit.errors import CaptoolkitError
+from captoolkit.jobs.chunks import chunk_of
+from captoolkit.jobs.driver import TRIES
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, read_rows
 from captoolkit.jobs.stores.object_store import open_store
 from tests.support import poison
+from tests.support.batches import listed
 from tests.support.tones import write_tone, write_tones
 
 KEY = "sk-a-key-that-nothing-may-show"
@@ -74,6 +77,21 @@ def test_poison_is_quarantined_and_the_rest_is_done(tmp_path: Path) -> None:
     assert rows["poison-segv.wav"].error.startswith("it ended its worker (2 times)")
     again = captoolkit.batch("prepare", [tmp_path / "in"], **options)
     assert (again.done, again.kept, again.failed_before) == (0, 7, 4)
+
+
+def test_deaths_count_for_one_version_of_a_recording(tmp_path: Path) -> None:
+    """A recording that was repaired is tried again; when it is done, its marks are removed."""
+    store = open_store(str(tmp_path / "out"))
+    recording = write_tone(tmp_path / "in" / "a.wav", 1)
+    mark = chunk_of(listed(tmp_path / "in")).mark
+    for number in (1, 2):
+        store.write_new(f"{TRIES}{mark}-{number}", b"")
+    options: dict[str, Any] = {"out": tmp_path / "out", "cluster": "none"}
+    assert captoolkit.batch("prepare", [tmp_path / "in"], **options).quarantined == 1
+    write_tone(recording, 2, seconds=2)
+    write_tone(tmp_path / "in" / "b.wav", 3)
+    assert captoolkit.batch("prepare", [tmp_path / "in"], **options).done == 2
+    assert not list(store.list(TRIES))
 
 
 @pytest.mark.slow
