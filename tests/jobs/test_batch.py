@@ -54,6 +54,17 @@ def test_a_batch_does_each_recording_and_a_second_run_does_none(tmp_path: Path) 
     assert files_of(tmp_path / "out") == before
 
 
+def test_a_bucket_recording_of_a_manifest_is_kept_by_the_next_run(s3: str, tmp_path: Path) -> None:
+    """The manifest states no size and no version, and the row those that were read."""
+    (recording,) = write_tones(tmp_path / "in", 1)
+    open_store(s3).write("in/a.wav", recording.read_bytes())
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(f"url\n{s3}/in/a.wav\n")
+    assert run("prepare", manifest, tmp_path / "out").done == 1
+    again = run("prepare", manifest, tmp_path / "out")
+    assert (again.done, again.kept, again.changed) == (0, 1, 0)
+
+
 @pytest.mark.parametrize("layout", ["files", "tar"])
 def test_secrets_of_urls_do_not_reach_out(tmp_path: Path, layout: str) -> None:
     """Rows, tar files and tables hold the public URL; a URL that is signed again is kept."""

@@ -25,6 +25,7 @@ from captoolkit.support.exact_json import escape
 ROWS = ".captoolkit/rows/"
 KEY_BYTES = 16  # of a digest; 10^6 ids collide with a probability of 10^-27
 BUCKETS = 4096
+HASH_BYTES = 6  # of a place or a version; it is compared with that of one row
 
 
 class RowStatus(StrEnum):
@@ -277,14 +278,17 @@ _STATUSES = tuple(RowStatus)
 
 
 class RowIndex:
-    """The state of each recording of a job; 24 bytes for a row."""
+    """The state of each recording of a job; 29 bytes for a row.
+
+    An input without a size and a version, as a URL of a manifest is, has the version of its row.
+    """
 
     def __init__(self, rows: Iterable[RecordingRow]) -> None:
         """Read rows, the last one of each recording."""
-        self._table = DigestTable(8)
+        self._table = DigestTable(1 + 2 * HASH_BYTES)
         for row in rows:
             number = _STATUSES.index(row.status)
-            self._table.add(row.id, bytes([number]) + _version(row))
+            self._table.add(row.id, bytes([number]) + _place_hash(row) + _version_hash(row))
 
     def __len__(self) -> int:
         """Return the number of recordings with a row."""
@@ -295,23 +299,29 @@ class RowIndex:
         value = self._table.get(recording.id)
         if value is None or recording.error is not None:
             return RowState.NEW
-        status = _STATUSES[value[0]]
-        if value[1:] != _version(recording):  # a damaged recording may have been repaired
-            has_results = status in FINISHED or status is RowStatus.HOLES
-            return RowState.CHANGED if has_results else RowState.NEW
-        return RowState.FINISHED if status in FINISHED else RowState(status.value)
+        status, place, version = _STATUSES[value[0]], value[1:-HASH_BYTES], value[-HASH_BYTES:]
+        if status is RowStatus.HOLES:  # it is done in any case
+            return RowState.HOLES
+        has_version = recording.size_bytes is not None or recording.version is not None
+        is_same = place == _place_hash(recording) and (
+            not has_version or version == _version_hash(recording)
+        )
+        if status in FINISHED:
+            return RowState.FINISHED if is_same else RowState.CHANGED
+        return RowState(status.value) if is_same else RowState.NEW  # it may have been repaired
 
 
 def is_same_version(row: RecordingRow, recording: Input) -> bool:
     """Return whether a row describes an input with this place, size and version."""
-    return _version(row) == _version(recording)
+    hashes = _place_hash(row), _version_hash(row)
+    return hashes == (_place_hash(recording), _version_hash(recording))
 
 
-def _version(each: RecordingRow | Input) -> bytes:
-    """A hash of the place, the size and the version of a recording.
-
-    A URL that was signed again is the same place.
-    """
+def _place_hash(each: RecordingRow | Input) -> bytes:
+    """A hash of the place of a recording; a URL that was signed again is the same place."""
     place = public_url(each.url) if scheme_of(each.url) else files.absolute(each.url)
-    text = f"{place} {each.size_bytes} {each.version}"
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest()
+    return _digest(place)[:HASH_BYTES]
+
+
+def _version_hash(each: RecordingRow | Input) -> bytes:
+    return _digest(f"{each.size_bytes} {each.version}")[:HASH_BYTES]

@@ -102,6 +102,10 @@ def test_the_last_row_of_a_recording_counts(store: Store) -> None:
         (input_of("failed"), RowState.FAILED),
         (input_of("failed", "etag:2"), RowState.NEW),
         (input_of("holes"), RowState.HOLES),
+        (input_of("holes", "etag:2"), RowState.HOLES),
+        (Input(id="done", url="s3://b/done", relative="done"), RowState.FINISHED),
+        (Input(id="done", url="s3://c/done", relative="done"), RowState.CHANGED),
+        (Input(id="failed", url="s3://b/failed", relative="failed"), RowState.FAILED),
         (input_of("other"), RowState.NEW),
         (
             Input(id="done", url="s3://c/done", relative="x", size_bytes=1, version="etag:1"),
