@@ -11,6 +11,9 @@ Rules:
 - A step is *flat* if no channel changes within it: digital silence.
 - Samples are clipped if at least `CLIP_RUN_SAMPLES` in a row of one channel are at full scale, the
   rule of audio editors. Full scale is the highest value of 16 bits.
+- Floats hold sound above full scale, and a gain turns it down unharmed. So a run that exceeds full
+  scale is clipped only if it has a flat top: at least `CLIP_RUN_SAMPLES` of its samples, and
+  `FLAT_TOP_SHARE` of them, have its largest value.
 - The relations between channels are computed from their covariance with the mean of each step
   removed. A channel is dead below `DEAD_BELOW_DB` while another is above `ALIVE_ABOVE_DB`. The
   correlation is defined for two channels that both change.
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 CLIP_AT = 32766.5 / 32768
 CLIP_RUN_SAMPLES = 3
+# At +8 dBFS a sine that was clipped by 0.1 dB has 13 %, and a sine of 12 bits, amplified, 2 %.
+FLAT_TOP_SHARE = 1 / 8
 DEAD_BELOW_DB = -90.0
 ALIVE_ABOVE_DB = -60.0
 LOWEST_DB = -200.0
@@ -137,66 +142,91 @@ class SampleMeter:
         self.samples += tile.shape[1]
 
 
+# A run of samples at full scale or above; `at_peak` of them have its largest value.
+RUN = np.dtype([("start", "i8"), ("samples", "i8"), ("peak", "f4"), ("at_peak", "i8")])
+
+
 class ClippingMeter:
-    """Counts the runs of samples at full scale, also across tiles.
+    """Counts the samples above full scale and the clipped runs, also across tiles.
 
     Attributes:
-        runs: the number of runs of at least `CLIP_RUN_SAMPLES`, over all channels.
-        clipped: the number of samples in them, over all channels.
+        above: the number of samples above full scale, over all channels.
+        runs: the number of clipped runs, over all channels.
+        clipped: the number of clipped samples, over all channels.
         first_sample: the frame at which the first run begins; meaningless without runs.
         last_sample: the frame at which the last run begins.
     """
 
     def __init__(self, *, channels: int) -> None:
+        self.above = 0
         self.runs = 0
         self.clipped = 0
         self.first_sample = 0
         self.last_sample = 0
         self._position = 0
-        self._open_samples = [0] * channels
+        self._open = [np.zeros(0, RUN)] * channels
 
     def feed(self, tile: NDArray[np.float32]) -> None:
         """Measure a tile of shape (channels, frames)."""
-        for channel, samples in enumerate(tile):
-            self._feed_channel(channel, np.abs(samples) >= CLIP_AT)
+        for channel, samples in enumerate(np.abs(tile)):
+            self._feed_channel(channel, samples)
         self._position += tile.shape[1]
 
     def finish(self) -> None:
         """Count the runs that reach the end."""
-        for length in self._open_samples:
-            self._count(np.array([self._position - length]), np.array([length]))
+        for run in self._open:
+            self._count(run)
 
-    def _feed_channel(self, channel: int, full: NDArray[np.bool_]) -> None:
-        open_samples, self._open_samples[channel] = self._open_samples[channel], 0
-        if not open_samples and not full.any():
+    def _feed_channel(self, channel: int, levels: NDArray[np.float32]) -> None:
+        full = levels >= CLIP_AT
+        begun, self._open[channel] = self._open[channel], np.zeros(0, RUN)
+        if not len(begun) and not full.any():
             return
-        starts, ends = true_runs(full)
-        starts, ends = _resumed(starts, ends, open_samples=open_samples)
-        if len(ends) and ends[-1] == len(full):
-            self._open_samples[channel] = int(ends[-1] - starts[-1])
-            starts, ends = starts[:-1], ends[:-1]
-        self._count(starts + self._position, ends - starts)
+        self.above += int(np.count_nonzero(levels > 1))
+        runs = _find_runs(levels, full, position=self._position)
+        if len(begun) and full[0]:
+            begun, runs = _join(begun, runs[:1]), runs[1:]
+        runs = np.concatenate([begun, runs])
+        if full[-1]:
+            self._open[channel], runs = runs[-1:], runs[:-1]
+        self._count(runs)
 
-    def _count(self, starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> None:
-        starts, lengths = starts[lengths >= CLIP_RUN_SAMPLES], lengths[lengths >= CLIP_RUN_SAMPLES]
-        if not len(starts):
+    def _count(self, runs: NDArray[np.void]) -> None:
+        flat = np.where(runs["peak"] > 1, runs["at_peak"], runs["samples"])
+        is_clipped = (flat >= CLIP_RUN_SAMPLES) & (flat >= FLAT_TOP_SHARE * runs["samples"])
+        if not is_clipped.any():
             return
+        starts = runs["start"][is_clipped]
         first = int(starts[0])
         self.first_sample = min(self.first_sample, first) if self.runs else first
         self.last_sample = max(self.last_sample, int(starts[-1]))
         self.runs += len(starts)
-        self.clipped += int(lengths.sum())
+        self.clipped += int(flat[is_clipped].sum())
 
 
-def _resumed(
-    starts: NDArray[np.intp], ends: NDArray[np.intp], *, open_samples: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The runs of a tile with the run that was open before it: continued in it, or ended at 0."""
-    if not open_samples:
-        return starts, ends
-    if len(starts) and starts[0] == 0:
-        return np.append(-open_samples, starts[1:]), ends
-    return np.append(-open_samples, starts), np.append(0, ends)
+def _find_runs(
+    levels: NDArray[np.float32], full: NDArray[np.bool_], *, position: int
+) -> NDArray[np.void]:
+    """The runs of a tile that begins at a position; `full` are its samples at full scale."""
+    starts, ends = true_runs(full)
+    runs = np.zeros(len(starts), RUN)
+    if len(runs):
+        lengths = ends - starts
+        begins = np.cumsum(lengths) - lengths
+        loud = levels[full]
+        peaks = np.maximum.reduceat(loud, begins)
+        runs["start"], runs["samples"], runs["peak"] = position + starts, lengths, peaks
+        runs["at_peak"] = np.add.reduceat(loud == np.repeat(peaks, lengths), begins, dtype=np.int64)
+    return runs
+
+
+def _join(begun: NDArray[np.void], rest: NDArray[np.void]) -> NDArray[np.void]:
+    """The run that begins in one tile and goes on in the next, shape (1,)."""
+    both = np.concatenate([begun, rest])
+    run = begun.copy()
+    run["samples"], run["peak"] = both["samples"].sum(), both["peak"].max()
+    run["at_peak"] = both["at_peak"][both["peak"] == run["peak"]].sum()
+    return run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,17 @@ def test_silences_are_told_with_their_places() -> None:
     ) in text
 
 
+def test_sound_above_full_scale_is_not_called_clipped() -> None:
+    """Floats above full scale have their share, and are clipped only where their top is flat."""
+    sound = tone(10.0, rate_hz=RATE, amplitude=2.5, frequency_hz=403.0)
+    text = caption_of(sound)
+    assert "Sample peak 8.0 dBFS" in text
+    assert "; 74% of the samples are above full scale; nothing is clipped." in text
+    text = caption_of(sound.clip(-2, 2))
+    assert "74% of the samples are above full scale; clipped in 8,060 places (41% of the" in text
+    assert "; clipped in 8,060 places (74% of the samples)" in caption_of(sound.clip(-1, 1))
+
+
 def test_clipping_is_told_with_number_share_and_place() -> None:
     """The sentence on clipping has the number, the share and the places."""
     sound = tone(10.0, rate_hz=RATE, amplitude=0.5)

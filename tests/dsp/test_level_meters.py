@@ -65,6 +65,48 @@ def test_a_full_scale_sine_is_not_clipped() -> None:
     assert measured(tone(2.0, rate_hz=RATE, amplitude=1.0, frequency_hz=440.0)).clipping.runs == 0
 
 
+@pytest.mark.parametrize("gain_db", [0.2, 1.0, 8.0, 30.0])
+@pytest.mark.parametrize("frequency_hz", [50.0, 400.0])
+def test_floats_above_full_scale_are_not_clipped(gain_db: float, frequency_hz: float) -> None:
+    """A sine with its peak above full scale is above full scale and keeps its round top."""
+    amplitude = 10 ** (gain_db / 20)
+    sound = tone(2.0, rate_hz=RATE, amplitude=amplitude, frequency_hz=frequency_hz)
+    clipping = measured(sound).clipping
+    assert (clipping.runs, clipping.share) == (0, 0)
+    assert clipping.above_share == pytest.approx(np.mean(np.abs(sound) > 1), abs=1e-6)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_coarse_steps_are_no_flat_top(bits: int) -> None:
+    """Quiet whole numbers that are amplified above full scale have equal neighbours, unclipped."""
+    steps = np.rint(tone(2.0, rate_hz=RATE, amplitude=2 ** (bits - 5), frequency_hz=60.0))
+    assert measured(2.5 * steps / steps.max()).clipping.runs == 0
+
+
+@pytest.mark.parametrize("over_db", [0.2, 3.0, 20.0])
+@pytest.mark.parametrize("ceiling", [1.0, 2.5])
+def test_flat_tops_of_floats_are_clipped(ceiling: float, over_db: float) -> None:
+    """Floats that were cut off at one value are clipped, at full scale or above it."""
+    amplitude = ceiling * 10 ** (over_db / 20)
+    sound = tone(2.0, rate_hz=RATE, amplitude=amplitude, frequency_hz=100.0)
+    clipping = measured(sound.clip(-ceiling, ceiling)).clipping
+    assert clipping.runs == 400
+    assert clipping.share == pytest.approx(np.mean(np.abs(sound) >= ceiling), abs=1e-3)
+    assert (clipping.above_share > 0) is (ceiling > 1)
+
+
+@pytest.mark.parametrize("first", [0, 31_990, 31_999, 32_000, 63_995])
+def test_flat_tops_are_found_across_tiles(first: int) -> None:
+    """A flat top counts once, and a larger sample in another tile makes it none."""
+    sound = noise(4.0, level_db=-40.0)
+    sound[first : first + 5] = 2.0
+    clipping = measured(sound).clipping
+    assert (clipping.runs, clipping.first_sample, clipping.last_sample) == (1, first, first)
+    assert clipping.share == pytest.approx(5 / len(sound))
+    sound[first + 4] = 3.0
+    assert measured(sound).clipping.runs == 0
+
+
 def test_what_is_left_over_at_the_end_counts() -> None:
     """A sound in the last, incomplete step is measured."""
     found = measured(silence(1.0, rate_hz=RATE), tone(0.06, rate_hz=RATE))

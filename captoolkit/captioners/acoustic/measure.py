@@ -44,12 +44,21 @@ SPARSE_EVENTS_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clipping:
-    """Runs of samples at full scale, over all channels; positions in samples of the clip."""
+    """Clipping over all channels; positions in samples of the clip.
+
+    Attributes:
+        runs: the number of clipped runs of samples.
+        share: the share of the samples that are in them, 0 to 1.
+        first_sample: where the first of them begins; meaningless without runs.
+        last_sample: where the last of them begins.
+        above_share: the share of the samples above full scale, clipped or not, 0 to 1.
+    """
 
     runs: int
     share: float
     first_sample: int
     last_sample: int
+    above_share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +217,7 @@ class Measurer:
             share=meter.clipped / max(1, samples),
             first_sample=meter.first_sample,
             last_sample=meter.last_sample,
+            above_share=meter.above / max(1, samples),
         )
 
     def _channels(self) -> Channels:

@@ -164,14 +164,17 @@ def _peak(measured: Measurements) -> str:
 
 def _clipped(measured: Measurements) -> str:
     clipping = measured.clipping
+    above = ""
+    if clipping.above_share:
+        above = f"{small_percent(clipping.above_share)} of the samples are above full scale; "
     if not clipping.runs:
-        return "nothing is clipped"
+        return f"{above}nothing is clipped"
     first, last = (
         at_sample(measured, place) for place in (clipping.first_sample, clipping.last_sample)
     )
     where = f"at {first}" if first == last else f"between {first} and {last}"
     share = small_percent(clipping.share)
-    return f"clipped in {count(clipping.runs, 'place')} ({share} of the samples), {where}"
+    return f"{above}clipped in {count(clipping.runs, 'place')} ({share} of the samples), {where}"
 
 
 def _background(measured: Measurements) -> str:

@@ -117,9 +117,11 @@ TERMS = {
     ),
     "background with events": f"the events fill less than {measure.SPARSE_EVENTS_SHARE:.0%}",
     "clipped": (
-        f"{level_meters.CLIP_RUN_SAMPLES} or more samples of a channel in a row "
-        "at 16-bit full scale"
+        f"{level_meters.CLIP_RUN_SAMPLES} or more samples of a channel in a row at 16-bit full "
+        "scale; where such a run exceeds full scale, as floats can, that many samples and "
+        f"{level_meters.FLAT_TOP_SHARE:.1%} of the run have its largest value"
     ),
+    "above full scale": "samples of floats, or of a lossy codec, that a gain brings into range",
     "onset": (
         f"the spectrum rises by {onsets.RISE_DB} dB or more, as a mean over its bands, against the "
         "second around it"
