@@ -161,28 +161,7 @@ def read_settings(
     Raises:
         UsageError: one is invalid, or belongs to another verb.
     """
-    if verb not in OF_VERB:
-        raise UsageError(f"verb={verb} is not known", fix=f"take {', '.join(OF_VERB)}")
-    for name, value in options.items():
-        if name in OF_VERBS - OF_VERB[verb] and value is not None:
-            raise UsageError(f"batch {verb} takes no {name}", fix="leave it out")
-    for name, choices in (
-        ("redo", tuple(Redo)),
-        ("identity", ("version", "content")),
-        ("asks_on", ("driver", "workers")),
-    ):
-        if options.get(name, choices[0]) not in choices:
-            raise UsageError(
-                f"{name}={options[name]!r} is not known",  # type: ignore[literal-required]
-                fix=f"take {', '.join(choices)}",
-            )
-    for name, least in (("limit", 1), ("tries", 1), ("max_failures", 0), ("worker_memory", 1)):
-        _check_count(name, options.get(name), least)
-    for name in ("requests_per_minute", "tokens_per_minute"):
-        value = options.get(name)
-        require_type(name, value, Real | None, "a number")
-        if value is not None and not cast("float", value) > 0:
-            raise UsageError(f"{name}={value} must be more than 0")
+    _refuse_invalid(verb, options)
     timeout_s = float(parse_duration(options.get("file_timeout", 3600)))
     shard = options.get("shard")
     parsed = parse_shard(shard) if shard is not None else slurm_shard(os.environ)
@@ -213,6 +192,32 @@ def read_settings(
             "shard": None if is_tar else parsed,
         },
     )
+
+
+def _refuse_invalid(verb: str, options: BatchOptions) -> None:
+    """Refuse an option with a value of the wrong kind, or of another verb."""
+    if verb not in OF_VERB:
+        raise UsageError(f"verb={verb} is not known", fix=f"take {', '.join(OF_VERB)}")
+    for name, value in options.items():
+        if name in OF_VERBS - OF_VERB[verb] and value is not None:
+            raise UsageError(f"batch {verb} takes no {name}", fix="leave it out")
+    for name, choices in (
+        ("redo", tuple(Redo)),
+        ("identity", ("version", "content")),
+        ("asks_on", ("driver", "workers")),
+    ):
+        if options.get(name, choices[0]) not in choices:
+            raise UsageError(
+                f"{name}={options[name]!r} is not known",  # type: ignore[literal-required]
+                fix=f"take {', '.join(choices)}",
+            )
+    for name, least in (("limit", 1), ("tries", 1), ("max_failures", 0), ("worker_memory", 1)):
+        _check_count(name, options.get(name), least)
+    for name in ("requests_per_minute", "tokens_per_minute"):
+        value = options.get(name)
+        require_type(name, value, Real | None, "a number")
+        if value is not None and not cast("float", value) > 0:
+            raise UsageError(f"{name}={value} must be more than 0")
 
 
 def _asks_on_worker(captioner: str | Captioner, options: BatchOptions) -> bool:

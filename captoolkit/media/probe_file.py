@@ -393,6 +393,45 @@ def _track(
     file: Path, container: str, number: int, match: re.Match[str], *, zero_s: Fraction
 ) -> tuple[Track, durations.Duration]:
     """A track, and how its sound was measured."""
+    stream = _sound_stream(file, container, number, match)
+    duration = durations.measure(file, stream)
+    if duration.samples < 1:
+        raise NoAudioError(
+            f"sound track {number} holds no sound",
+            fix="choose another track, or check how the file was made",
+            path=file,
+        )
+    bit_rate = _BIT_RATE.search(match["rest"])
+    late_s = _start_s(match) - zero_s
+    language = match["language"]
+    track = Track(
+        number=number,
+        stream_index=stream.index,
+        codec=stream.codec,
+        sample_rate_hz=stream.rate_hz,
+        channels=channel_layouts.channels(stream.layout),
+        layout=stream.layout,
+        duration_samples=duration.samples,
+        start_samples=samples_at(late_s, stream.rate_hz) if late_s >= TOLERANCE_S else 0,
+        discontinuities=duration.discontinuities,
+        is_edited=duration.is_edited,
+        is_steady=duration.is_steady,
+        counted=duration.counted,
+        bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
+        language=None if language in ("", "und") else language,
+        default="(default)" in match["rest"],
+    )
+    return track, duration
+
+
+def _sound_stream(
+    file: Path, container: str, number: int, match: re.Match[str]
+) -> durations.SoundStream:
+    """Return the stream that a line of ffmpeg's report describes.
+
+    Raises:
+        NoAudioError: ffmpeg, or captoolkit's bounds, do not let it be decoded.
+    """
     shape = _RATE.search(match["rest"])
     rate_hz, layout = (int(shape[1]), shape[2]) if shape else (0, "")
     channels = channel_layouts.channels(layout)
@@ -413,7 +452,7 @@ def _track(
             fix="choose another track, or convert the file first",
             path=file,
         )
-    stream = durations.SoundStream(
+    return durations.SoundStream(
         container=container,
         codec=match["codec"],
         rate_hz=rate_hz,
@@ -421,34 +460,6 @@ def _track(
         index=int(match["index"]),
         is_first_sound=number == 1,
     )
-    duration = durations.measure(file, stream)
-    if duration.samples < 1:
-        raise NoAudioError(
-            f"sound track {number} holds no sound",
-            fix="choose another track, or check how the file was made",
-            path=file,
-        )
-    bit_rate = _BIT_RATE.search(match["rest"])
-    late_s = _start_s(match) - zero_s
-    language = match["language"]
-    track = Track(
-        number=number,
-        stream_index=stream.index,
-        codec=stream.codec,
-        sample_rate_hz=stream.rate_hz,
-        channels=channels,
-        layout=stream.layout,
-        duration_samples=duration.samples,
-        start_samples=samples_at(late_s, stream.rate_hz) if late_s >= TOLERANCE_S else 0,
-        discontinuities=duration.discontinuities,
-        is_edited=duration.is_edited,
-        is_steady=duration.is_steady,
-        counted=duration.counted,
-        bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
-        language=None if language in ("", "und") else language,
-        default="(default)" in match["rest"],
-    )
-    return track, duration
 
 
 def choose_track(info: MediaInfo, wanted: str | int | None) -> Track:
