@@ -126,7 +126,9 @@ class Asking(Closing):
         self, chunk: Chunk, rows: Iterable[RecordingRow]
     ) -> Iterator[tuple[Chunk, list[RecordingRow]]]:
         """Ask about the segments of a prepared chunk; yield it if nothing has to be asked."""
-        waiting = _ChunkRows(chunk=chunk, rows=list(rows))
+        prepared = list(rows)
+        chunk = _named_as_prepared(chunk, prepared)
+        waiting = _ChunkRows(chunk=chunk, rows=[*prepared])
         inputs = {each.id: each for each in chunk.inputs}
         begun = []
         for place, row in enumerate(waiting.rows):
@@ -300,6 +302,13 @@ class Asking(Closing):
         )
         row = timeline_row(described, json.loads(text))
         return dataclasses.replace(row, tries=prepared.tries, worker_s=prepared.worker_s)
+
+
+def _named_as_prepared(chunk: Chunk, rows: Iterable[RecordingRow]) -> Chunk:
+    """Return a chunk with the names under which workers have written the segments."""
+    files = {row.id: row.segments[0].file or "" for row in rows if row.segments}
+    inputs = (result_names.named_by_file(each, files.get(each.id, "")) for each in chunk.inputs)
+    return dataclasses.replace(chunk, inputs=tuple(inputs))
 
 
 def _source_of(fields: dict[str, Any]) -> SourceInfo:

@@ -4,7 +4,8 @@ Rules: this module knows no engine and no key, and runs in any process. A record
 done is a failed row; a store that cannot be written ends the chunk, because the next recording
 would meet the same fault. Each recording has a temporary folder, which is removed. Its segments are
 written first and its manifest last, and only if there is none: a manifest that exists belongs to an
-earlier attempt or to another driver, and is used if it describes the same bytes.
+earlier attempt or to another driver, and is used if it describes the same bytes. A recording whose
+name another one of an earlier run has gets a name with a hash.
 """
 
 from __future__ import annotations
@@ -244,15 +245,13 @@ class Worker:
     def _prepare(self, recording: Input, folder: Path) -> RecordingRow:
         opened = open_input(recording, folder)
         recording = opened.described(recording)
-        results = result_names.result_folder(recording)
+        recording, documents = self._find_names(recording, opened)
         name = result_names.manifest_name(recording)
-        if self.task.recipe.verb == "caption":
-            self._refuse_other(result_names.timeline_name(recording), opened, recording)
-        document, is_ours = self._earlier(name, opened, recording)
+        document, is_ours = self._usable(documents, name, opened)
         if document is None:
             manifest = self.save_segments(recording, opened, folder / "made")
             document = self._commit(manifest, name, opened=opened, replaces=is_ours)
-        return manifest_row(recording, document, folder=results)
+        return manifest_row(recording, document, folder=result_names.result_folder(recording))
 
     def save_segments(self, recording: Input, opened: OpenedInput, folder: Path) -> Path:
         """Make the segments of a recording in `folder`, and return the path of the manifest.
@@ -277,8 +276,9 @@ class Worker:
             return self._prepare(recording, folder)
         opened = open_input(recording, folder)
         recording = opened.described(recording)
+        recording, documents = self._find_names(recording, opened)
         name = result_names.timeline_name(recording)
-        document, is_ours = self._earlier(name, opened, recording)
+        document, is_ours = self._usable(documents, name, opened)
         if document is None:
             options: dict[str, Any] = {**self.task.recipe.options}
             timeline = caption(opened.source, jobs=1, on_event=self._on_event, **options)
@@ -290,53 +290,52 @@ class Worker:
 
     # ------------------------------------------------------------------- results in OUT
 
-    def _earlier(
-        self, name: str, opened: OpenedInput, recording: Input
-    ) -> tuple[Document | None, bool]:
-        """Return the document of an earlier attempt, if there is one that can be used.
+    def _find_names(
+        self, recording: Input, opened: OpenedInput
+    ) -> tuple[Input, dict[str, Document]]:
+        """Return a recording under a name that no other recording has, and its earlier results.
 
-        Args:
-            name: the name of the manifest or timeline.
-            opened: the recording.
-            recording: the recording, as its row describes it.
+        The name without a hash is taken if it is free and the listing gives it, or if OUT holds
+        results of this recording under it.
 
         Returns:
-            The document, None if the results must be made; and whether OUT holds results of this
-            recording that are to be replaced.
+            The recording; and its manifest and its timeline by name, if OUT holds them.
 
         Raises:
-            InputError: the name belongs to the results of another recording.
+            InputError: both names belong to other recordings, or a document is damaged.
         """
-        with _using_out():
-            if not self.store.exists(name):
-                return None, False
-            document = _parse(self.store.read(name), self.store.url_of(name))
-        source = document["source"]
-        self._refuse_path(source["path"], name, opened, recording)
-        is_same = source["sha256"] == opened.sha256() and not self.task.is_redo
-        return (document if is_same and self._is_complete(document, name) else None), True
+        names = [result_names.manifest_name]
+        if self.task.recipe.verb == "caption":  # the segments are removed, the timeline stays
+            names.append(result_names.timeline_name)
+        plain = result_names.plain_named(recording)
+        for each in (plain, result_names.hash_named(plain)):
+            documents = {name_of(each): self._read_document(name_of(each)) for name_of in names}
+            there = {name: document for name, document in documents.items() if document}
+            owners = {document["source"]["path"] for document in there.values()}
+            is_free = not owners and (each != plain or recording == plain)
+            if is_free or owners == {opened.name}:
+                return each, there
+        other = min(owners - {opened.name})
+        raise InputError(
+            f"{self.store.url_of(next(iter(there)))} describes another recording, {other}",
+            fix="give the recordings distinct names, or choose another -o",
+            path=recording.public_url,
+        )
 
-    def _refuse_other(self, name: str, opened: OpenedInput, recording: Input) -> None:
-        """Refuse to replace the timeline of another recording, before its captions are paid for.
-
-        The segments and the manifest of a captioned recording are removed, its timeline stays.
-
-        Raises:
-            InputError: the timeline belongs to another recording, or is damaged.
-        """
+    def _read_document(self, name: str) -> Document | None:
         with _using_out():
             data = self.store.read(name) if self.store.exists(name) else None
-        if data is not None:
-            document = _parse(data, self.store.url_of(name))
-            self._refuse_path(document["source"]["path"], name, opened, recording)
+        return None if data is None else _parse(data, self.store.url_of(name))
 
-    def _refuse_path(self, path: str, name: str, opened: OpenedInput, recording: Input) -> None:
-        if path != opened.name:
-            raise InputError(
-                f"{self.store.url_of(name)} describes another recording, {path}",
-                fix="give the recordings distinct names, or choose another -o",
-                path=recording.public_url,
-            )
+    def _usable(
+        self, documents: dict[str, Document], name: str, opened: OpenedInput
+    ) -> tuple[Document | None, bool]:
+        """Return a document of an earlier attempt if it can be used, and whether there is one."""
+        document = documents.get(name)
+        if document is None:
+            return None, False
+        is_same = document["source"]["sha256"] == opened.sha256() and not self.task.is_redo
+        return (document if is_same and self._is_complete(document, name) else None), True
 
     def _is_complete(self, document: Document, name: str) -> bool:
         """Return whether OUT holds the segments of a manifest, or all captions of a timeline."""

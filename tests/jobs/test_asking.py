@@ -12,8 +12,9 @@ import captoolkit
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.emulator import Emulator
 from captoolkit.jobs.results.recording_rows import read_rows
+from captoolkit.jobs.results.result_names import short_hash
 from captoolkit.jobs.stores.object_store import open_store
-from tests.support.tones import write_tones
+from tests.support.tones import write_tone, write_tones
 
 KEY = "sk-a-key-that-nothing-may-show"
 
@@ -61,6 +62,30 @@ def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
     assert [entry["status"] for entry in timeline["entries"]] == ["ok", "ok"]
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
+
+
+def test_a_recording_that_is_added_later_has_a_timeline_of_its_own(tmp_path: Path) -> None:
+    """The name of an earlier recording stays its own; the segments of both are removed."""
+    write_tones(tmp_path / "in", 1)
+    with Emulator() as emulator:
+        options: dict[str, Any] = {
+            "captioner": "dashscope",
+            "base_url": emulator.native_url,
+            "region": "singapore",
+            "api_key": KEY,
+            "ledger": tmp_path / "ledger.sqlite3",
+        }
+        assert run("caption", tmp_path / "in", tmp_path / "out", **options).done == 1
+        before = (tmp_path / "out" / "t000" / "t000.timeline.json").read_bytes()
+        write_tone(tmp_path / "in" / "t000.aiff", 2)
+        added = run("caption", tmp_path / "in", tmp_path / "out", **options)
+        assert (added.done, added.kept, added.asked) == (1, 1, 1)
+    assert (tmp_path / "out" / "t000" / "t000.timeline.json").read_bytes() == before
+    stem = f"t000-{short_hash('t000.aiff')}"
+    assert files_of(tmp_path / "out") == {
+        "t000/t000.timeline.json",
+        f"{stem}/{stem}.timeline.json",
+    }
 
 
 def test_a_cap_leaves_holes_that_the_next_run_fills(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import os
 import pickle
 import sys
 import threading
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from captoolkit.errors import OutputError, UsageError
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, read_rows, write_rows
+from captoolkit.jobs.results.result_names import hash_named
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.jobs.work import work_on
@@ -124,17 +125,47 @@ def test_a_changed_recording_is_made_again(recordings: Path, out: str) -> None:
     assert json.loads(store.read("b/b.manifest.json"))["source"]["sha256"] == row.sha256
 
 
+@pytest.mark.parametrize(("verb", "kind"), [("prepare", "manifest"), ("caption", "timeline")])
 def test_the_results_of_another_recording_are_not_replaced(
-    recordings: Path, tmp_path: Path
+    recordings: Path, tmp_path: Path, verb: str, kind: str
 ) -> None:
-    """A name that belongs to another recording is a failed row."""
-    rows_of(task_of(listed(recordings / "b.wav"), tmp_path / "out"))
-    before = (tmp_path / "out/b/b.manifest.json").read_bytes()
-    write_recordings(tmp_path / "other", ["b.wav"], seconds=1.0)
-    (row,) = rows_of(task_of(listed(tmp_path / "other" / "b.wav"), tmp_path / "out")).values()
+    """A recording that is added later gets a name with a hash, and the first one keeps its own."""
+    out, options = tmp_path / "out", {"captioner": "acoustic"} if verb == "caption" else {}
+    first = rows_of(task_of(listed(recordings / "b.wav"), out, verb=verb, options=options))
+    before = (out / f"b/b.{kind}.json").read_bytes()
+    (recordings / "b.flac").write_bytes((recordings / "talks" / "a.wav").read_bytes())
+    both = listed(recordings / "b.flac", recordings / "b.wav")
+    assert both[0].relative == "b.flac"
+    task = task_of(both, out, verb=verb, options=options)
+    rows = rows_of(task)
+    assert all(row.is_finished for row in rows.values())
+    assert without_time(rows[both[1].id]) == without_time(*first.values())
+    assert (out / f"b/b.{kind}.json").read_bytes() == before
+    (name,) = {path.name for path in out.iterdir()} - {"b"}
+    assert name == PurePosixPath(hash_named(both[0]).relative).stem
+    again = rows_of(task)
+    assert [*map(without_time, again.values())] == [*map(without_time, rows.values())]
+
+
+def test_a_name_that_two_others_have_is_a_failed_row(recordings: Path, tmp_path: Path) -> None:
+    """Neither the name of a recording nor that with a hash is taken from another one."""
+    for folder in ("one", "two", "three"):
+        write_recordings(tmp_path / folder, ["b.wav"])
+        recording = Input(id="b", url=str(tmp_path / folder / "b.wav"), relative="b.wav")
+        (row,) = rows_of(task_of([recording], tmp_path / "out")).values()
     assert row.status is RowStatus.FAILED
     assert "describes another recording" in row.error
-    assert (tmp_path / "out/b/b.manifest.json").read_bytes() == before
+    assert len(list((tmp_path / "out").rglob("*.manifest.json"))) == 2
+
+
+def test_a_damaged_manifest_is_a_row(recordings: Path, tmp_path: Path) -> None:
+    """The other recordings of the chunk are done."""
+    task = task_of(listed(recordings), tmp_path / "out")
+    rows_of(task)
+    (tmp_path / "out/b/b.manifest.json").write_text("{}")
+    rows = rows_of(task)
+    assert "is damaged; remove it" in rows["b.wav"].error
+    assert rows["talks/a.wav"].is_finished
 
 
 def test_a_recording_that_cannot_be_done_is_a_row(recordings: Path, tmp_path: Path) -> None:

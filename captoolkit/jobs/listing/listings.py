@@ -22,7 +22,7 @@ from captoolkit.jobs.listing.dataset_manifests import is_manifest, read_manifest
 from captoolkit.jobs.listing.folder_search import FolderSearch, Pattern, has_media_ending
 from captoolkit.jobs.listing.inputs import STANDARD_INPUT, Input, find_inputs, read_listing
 from captoolkit.jobs.results.recording_rows import DigestTable
-from captoolkit.jobs.results.result_names import result_folder, short_hash
+from captoolkit.jobs.results.result_names import hash_named, result_folder, short_hash
 from captoolkit.jobs.stores.base_store import Store, StoredFile, scheme_of, split_url
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media.source import is_web_url, public_url
@@ -308,9 +308,7 @@ def _distinct(inputs: Iterable[Input]) -> Iterator[Input]:
                 each = dataclasses.replace(each, id=f"{each.id}#{short_hash(each.url)}")
         folder = result_folder(each).casefold()
         if not folders.add(folder, b""):
-            path = PurePosixPath(each.relative)
-            name = f"{path.stem}-{short_hash(each.id)}{path.suffix}"
-            each = dataclasses.replace(each, relative=str(path.with_name(name)))
+            each = hash_named(each)
             folders.add(result_folder(each).casefold(), b"")
         yield each
 

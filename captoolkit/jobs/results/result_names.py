@@ -8,6 +8,7 @@ shard-000123.tar  shard-000123.jsonl
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from pathlib import PurePosixPath
@@ -41,6 +42,39 @@ def result_folder(recording: Input) -> str:
     if parts and parts[0] == _STATE_FOLDER:
         parts[0] = f"_{_STATE_FOLDER}"
     return "/".join([*parts, _plain(PurePosixPath(name).stem or NAMELESS)])
+
+
+def plain_named(recording: Input) -> Input:
+    """Return a recording without the hash that `hash_named` has added to its name."""
+    path, ending = PurePosixPath(recording.relative), f"-{short_hash(recording.id)}"
+    if not path.stem.endswith(ending):
+        return recording
+    name = f"{path.stem.removesuffix(ending)}{path.suffix}"
+    return dataclasses.replace(recording, relative=str(path.with_name(name)))
+
+
+def hash_named(recording: Input) -> Input:
+    """Return a recording with a hash of its id in the name, for a name that another one has.
+
+    ```python
+    >>> talk = Input(id="talk.mp3", url="in/talk.mp3", relative="talk.mp3")
+    >>> hash_named(talk).relative, plain_named(hash_named(talk)) == talk
+    ('talk-8185cc95.mp3', True)
+
+    ```
+    """
+    path = PurePosixPath(recording.relative)
+    name = f"{path.stem}-{short_hash(recording.id)}{path.suffix}"
+    return dataclasses.replace(recording, relative=str(path.with_name(name)))
+
+
+def named_by_file(recording: Input, file: str) -> Input:
+    """Return a recording under that of its two names to which a file of its results belongs."""
+    folder = file.rpartition("/")[0]
+    if not file or folder == result_folder(recording):
+        return recording
+    names = plain_named(recording), hash_named(recording)
+    return next((each for each in names if result_folder(each) == folder), recording)
 
 
 def result_stem(recording: Input) -> str:
