@@ -28,11 +28,11 @@ if kind == "aside":
 else:
     folder = staging_folders.make(parent, is_hidden=True)
     (folder / "half.mp3").write_text("half")
-if kind == "forks" and os.fork() == 0:
-    sys.stdin.read()
-    os._exit(0)
-print(folder, flush=True)
+is_fork = kind == "forks" and os.fork() == 0
+if is_fork or kind != "forks":  # the fork has given up its parent's lock by then
+    print(folder, flush=True)
 sys.stdin.read()
+os._exit(0)
 """
 
 

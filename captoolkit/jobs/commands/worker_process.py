@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Generic, TypeVar
@@ -186,6 +187,8 @@ def _terminal_signals_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    # It starts with the first process, and leaves these signals unblocked when it does.
+    resource_tracker.ensure_running()
     numbers = [getattr(signal, name) for name in TERMINAL_SIGNALS]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:

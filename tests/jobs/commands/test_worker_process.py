@@ -17,7 +17,7 @@ from captoolkit.events import Event, OnEvent, Warned, ignore
 from captoolkit.jobs.commands.worker_process import WorkerProcess
 from captoolkit.media import ffmpeg
 from captoolkit.support import files
-from tests.support.processes import has_ended
+from tests.support.processes import has_ended, posix
 
 SLEEPER = ("/bin/sleep", "600")
 
@@ -123,3 +123,24 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     assert len(numbers) == 2
     assert all(map(has_ended, numbers))
     assert list(tmp_path.iterdir()) == []
+
+
+FIRST_PROCESS = """
+import multiprocessing, signal
+from captoolkit.jobs.commands import worker_process
+if __name__ == "__main__":
+    with worker_process._terminal_signals_blocked():
+        process = multiprocessing.get_context("spawn").Process(target=len, args=("",))
+        process.start()
+        print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    process.join()
+"""
+
+
+@posix
+def test_the_first_worker_begins_without_the_signals_of_the_terminal(tmp_path: Path) -> None:
+    """Python's own helper process, which starts with the first worker, does not unblock them."""
+    program = tmp_path / "program.py"
+    program.write_text(FIRST_PROCESS)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
