@@ -229,6 +229,7 @@ def status(out: str, as_json: bool, debug: bool) -> int:
                 "verb": recipe.verb,
                 "options": dict(recipe.options),
                 "recordings": counts,
+                "warned": tally.warned,
                 "segments": tally.segments,
                 "duration_s": round(tally.duration_s, 6),
                 "worker_s": round(tally.worker_s, 3),
@@ -240,6 +241,8 @@ def status(out: str, as_json: bool, debug: bool) -> int:
     print_line(f"{recipe.verb} {shown}".rstrip())
     print_table([(state, f"{count:,}") for state, count in counts.items()], indent="  ")
     print_line(f"  {plural(tally.segments, 'segment')}, {_sound_text(tally.duration_s)} of sound")
+    if tally.warned:
+        print_line(f"  {_warned_text(tally.warned)}")
     for line in _reason_lines(tally.reasons):
         print_line(line)
     return 0
@@ -446,6 +449,8 @@ def _print_summary(summary: BatchSummary) -> None:
             f"{plural(summary.asked, 'request')}, {summary.recalled:,} answers from the ledger, "
             f"{tokens}{price}"
         )
+    if summary.warned:
+        print_message(_warned_text(summary.warned))
     for line in _reason_lines(summary.reasons):
         print_message(line)
     if summary.is_capped:
@@ -457,6 +462,10 @@ def _print_summary(summary: BatchSummary) -> None:
     elif summary.failed or summary.quarantined:
         print_message("--retry-failed tries the failed ones again")
     print_line(summary.out)
+
+
+def _warned_text(count: int) -> str:
+    return f"{plural(count, 'recording')} with warnings (`batch rows` has the sentences)"
 
 
 def _reason_lines(reasons: Any) -> list[str]:

@@ -254,6 +254,7 @@ class CaptionedFiles:
             size_bytes=sum(path.stat().st_size for path in written),
             seconds=result.seconds,
             is_kept=is_kept,
+            warnings=result.warnings,
         )
         reporter.add(outcome)
         print_paths(paths)

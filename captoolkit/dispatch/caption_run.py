@@ -42,6 +42,7 @@ class CaptionResult:
         usage: the usage of this run's requests; the timeline has the usage of all answers.
         cost: the cost of this run's requests; None if the price or the usage is unknown.
         seconds: the time from the opening of the source to the result.
+        warnings: those of the preparation, as in `Prepared`; none if `is_kept`.
     """
 
     index: int
@@ -55,6 +56,7 @@ class CaptionResult:
     cost: Cost | None = None
     is_kept: bool = False
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
 
 
 class CaptionRun(Closing):
@@ -232,6 +234,7 @@ class CaptionRun(Closing):
             usage=entries.usage,
             cost=entries.cost,
             seconds=seconds,
+            warnings=prepared.warnings,
         )
 
 

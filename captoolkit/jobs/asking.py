@@ -301,7 +301,8 @@ class Asking(Closing):
             recording.input, size_bytes=prepared.size_bytes, version=prepared.version
         )
         row = timeline_row(described, json.loads(text))
-        return dataclasses.replace(row, tries=prepared.tries, worker_s=prepared.worker_s)
+        kept = {name: getattr(prepared, name) for name in ("tries", "worker_s", "warnings")}
+        return dataclasses.replace(row, **kept)
 
 
 def _named_as_prepared(chunk: Chunk, rows: Iterable[RecordingRow]) -> Chunk:

@@ -346,6 +346,7 @@ class Driver:
             changed=selection.changed if selection.redo is Redo.NONE else 0,
             failed_before=selection.failed_before,
             left=max(0, self._chunks.total - tally.count),
+            warned=tally.warned,
             segments=tally.segments,
             duration_s=tally.duration_s,
             worker_s=tally.worker_s,

@@ -27,7 +27,7 @@ from captoolkit.api.prepare import prepare
 from captoolkit.api.probe import probe
 from captoolkit.api.split import split
 from captoolkit.errors import CaptoolkitError, InputError, UsageError
-from captoolkit.events import Event
+from captoolkit.events import Event, Warned
 from captoolkit.jobs.chunks import Chunk
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.opened_input import OpenedInput, open_input
@@ -279,14 +279,24 @@ class Worker:
         recording, documents = self._find_names(recording, opened)
         name = result_names.timeline_name(recording)
         document, is_ours = self._usable(documents, name, opened)
-        if document is None:
+        warnings: list[str] = []
+
+        def on_event(event: Event) -> None:
+            self.check()
+            if isinstance(event, Warned):
+                warnings.append(event.message)
+
+        if document is not None:  # a timeline holds no warnings
+            warnings += probe(opened.source).warnings
+        else:
             options: dict[str, Any] = {**self.task.recipe.options}
-            timeline = caption(opened.source, jobs=1, on_event=self._on_event, **options)
+            timeline = caption(opened.source, jobs=1, on_event=on_event, **options)
             opened.refuse_changed()
             path = folder / name.rpartition("/")[2]
             files.write_whole(path, render(timeline, "json"), overwrite=False)
             document = self._commit(path, name, opened=opened, replaces=is_ours)
-        return timeline_row(recording, document)
+        row = timeline_row(recording, document)
+        return dataclasses.replace(row, warnings=tuple(warnings))
 
     # ------------------------------------------------------------------- results in OUT
 

@@ -31,6 +31,7 @@ class SavedManifest:
         provenance: None in manifests of captoolkit before 1.3.
         modified_ns: when the source was last changed, if it was a file.
         audio_tokens: the tokens that the service counts for the sound; None without a service.
+        warnings: as in `Prepared`; empty if the manifest has no such field.
     """
 
     source: SourceInfo
@@ -38,6 +39,7 @@ class SavedManifest:
     provenance: Provenance | None
     modified_ns: int | None
     audio_tokens: int | None
+    warnings: tuple[str, ...] = ()
 
 
 def read(text: str) -> SavedManifest | None:
@@ -64,6 +66,7 @@ def read(text: str) -> SavedManifest | None:
             provenance=made_by and _read_provenance(made_by),
             modified_ns=source.get("modified_ns"),
             audio_tokens=document["tokens"]["audio"],
+            warnings=tuple(map(str, document.get("warnings", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -94,6 +97,7 @@ def render(
     segments: Sequence[Segment],
     *,
     skipped: Sequence[Span] = (),
+    remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
     provenance: Provenance | None = None,
     modified_ns: int | None = None,
@@ -115,7 +119,8 @@ def render(
             "segments": [_segment(segment, gaps) for segment in segments],
             "skipped": [_skipped(span, source, gaps) for span in skipped],
             "tokens": {"audio": plan.audio_tokens},
-            "reasons": [*plan.reasons, *warnings],
+            "reasons": [*plan.reasons, *remarks, *warnings],
+            "warnings": [*warnings],
             "made_by": provenance and provenance.fields(),
         }
     )

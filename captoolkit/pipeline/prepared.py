@@ -439,7 +439,8 @@ class Prepared(Closing):
             self.source,
             self._segments,
             skipped=self.skipped,
-            warnings=[*self._events.remarks, *self._events.warnings],
+            remarks=self._events.remarks,
+            warnings=self._events.warnings,
             provenance=self._provenance,
             modified_ns=self.modified_ns,
         )

@@ -49,6 +49,26 @@ def test_a_failed_recording_is_exit_status_1(run: Run, tmp_path: Path) -> None:
     assert {json.loads(line)["id"] for line in rows} == {"bad.wav", "worse.wav"}
 
 
+def test_recordings_with_warnings_are_counted(run: Run, tmp_path: Path) -> None:
+    """The summary and the status show how many there are, and the rows hold the sentences."""
+    path, _ = write_tones(tmp_path / "in", 2)
+    path.write_bytes(path.read_bytes()[:-1000])
+    argv = (tmp_path / "in", "-o", tmp_path / "out")
+    made = run("batch", "prepare", *argv, "--cluster", "none")
+    assert "1 recording with warnings" in made.err
+    assert "1 recording with warnings" in run("batch", "status", tmp_path / "out").out
+    assert json.loads(run("batch", "status", tmp_path / "out", "--json").out)["warned"] == 1
+    rows = map(json.loads, run("batch", "rows", tmp_path / "out").out.splitlines())
+    warnings = {row["id"]: row.get("warnings", "") for row in rows}
+    assert "that its header promises are missing." in warnings["t000.wav"]
+    assert not warnings["t001.wav"]
+    for verb in ("prepare", "split", "caption", "probe"):
+        out = () if verb == "probe" else ("-o", tmp_path / verb)
+        report = tmp_path / f"{verb}.jsonl"
+        assert run(verb, path, *out, "--report", report).status == 0
+        assert len(json.loads(report.read_text("utf-8"))["warnings"]) == 1
+
+
 def test_another_recipe_is_exit_status_2(run: Run, tmp_path: Path) -> None:
     """The line names the option that differs."""
     write_tones(tmp_path / "in", 1)

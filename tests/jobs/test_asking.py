@@ -88,6 +88,23 @@ def test_a_recording_that_is_added_later_has_a_timeline_of_its_own(tmp_path: Pat
     }
 
 
+def test_a_captioned_row_holds_the_warnings_of_its_preparation(tmp_path: Path) -> None:
+    """The worker knows them, and this process writes the row; the summary counts the recording."""
+    (path,) = write_tones(tmp_path / "in", 1)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with Emulator() as emulator:
+        options: dict[str, Any] = {
+            "captioner": "dashscope",
+            "base_url": emulator.native_url,
+            "region": "singapore",
+            "api_key": KEY,
+            "ledger": tmp_path / "ledger.sqlite3",
+        }
+        summary = run("caption", tmp_path / "in", tmp_path / "out", **options)
+    (row,) = read_rows(open_store(str(tmp_path / "out")))
+    assert (summary.done, summary.warned, len(row.warnings)) == (1, 1, 1)
+
+
 def test_a_cap_leaves_holes_that_the_next_run_fills(tmp_path: Path) -> None:
     """The budget ends the run in time; with a larger one only the rest is asked."""
     write_tones(tmp_path / "in", 6, seconds=2)

@@ -94,6 +94,18 @@ def test_a_second_attempt_uses_the_first(recordings: Path, out: str, verb: str) 
     assert {name: store.stat(name) for name in names_in(store)} == before
 
 
+@pytest.mark.parametrize("verb", ["probe", "prepare", "split", "caption"])
+def test_a_row_holds_the_warnings(recordings: Path, tmp_path: Path, verb: str) -> None:
+    """The sentences are in the row, also in that of results that are found again."""
+    path = recordings / "b.wav"
+    path.write_bytes(path.read_bytes()[:-1000])
+    task = task_of(listed(path), tmp_path / "out", verb=verb)
+    (row,) = rows_of(task).values()
+    assert len(row.warnings) == 1
+    assert "its header promises" in row.warnings[0]
+    assert [*map(without_time, rows_of(task).values())] == [without_time(row)]
+
+
 def test_an_attempt_that_ended_before_its_manifest_is_completed(recordings: Path, out: str) -> None:
     """Without a manifest the segments are made again."""
     task, store = task_of(listed(recordings / "b.wav"), out), open_store(out)

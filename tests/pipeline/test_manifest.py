@@ -73,11 +73,11 @@ def rendered(plan: Plan, **options: Any) -> dict[str, Any]:
 def test_manifest_has_the_agreed_form() -> None:
     """Every agreed field is there, in its place, and no other."""
     plan = planned(2460)
-    document = rendered(plan, warnings=["It was longer."])
+    document = rendered(plan, remarks=["It was large."], warnings=["It was longer."])
     segments = document.pop("segments")
     assert list(document) == [
         *("format", "source", "target", "via", "action", "encoding", "gain_db"),
-        *("skipped", "tokens", "reasons", "made_by"),
+        *("skipped", "tokens", "reasons", "warnings", "made_by"),
     ]
     assert document == {
         "format": "captoolkit.manifest/1",
@@ -106,7 +106,8 @@ def test_manifest_has_the_agreed_form() -> None:
         "gain_db": 0.0,
         "skipped": [],
         "tokens": {"audio": 30_750},
-        "reasons": [*plan.reasons, "It was longer."],
+        "reasons": [*plan.reasons, "It was large.", "It was longer."],
+        "warnings": ["It was longer."],
         "made_by": None,
     }
     assert segments[1] == {

@@ -48,6 +48,7 @@ class InputOutcome:
         tokens: the tokens that the service counts; None if it counts none.
         out: the manifest or timeline that describes the result.
         seconds: the time that the work took.
+        warnings: oddities of the input, and differences between the plan and the result.
         error: the reason of a failure.
     """
 
@@ -60,6 +61,7 @@ class InputOutcome:
     tokens: int | None = None
     out: str | None = None
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
     error: CaptoolkitError | None = None
 
     @classmethod
@@ -76,6 +78,7 @@ class InputOutcome:
             status=OutcomeStatus.DONE,
             duration_s=track.duration_s,
             size_bytes=info.size_bytes,
+            warnings=info.warnings,
         )
 
     @classmethod
@@ -89,6 +92,7 @@ class InputOutcome:
         size_bytes: int,
         seconds: float,
         is_kept: bool,
+        warnings: tuple[str, ...] = (),
     ) -> InputOutcome:
         """Return the outcome of an input with a timeline.
 
@@ -100,6 +104,7 @@ class InputOutcome:
             size_bytes: the size of its files.
             seconds: the time that the work took.
             is_kept: whether an earlier run has made it.
+            warnings: those of its preparation; a timeline that is kept has none.
         """
         status = OutcomeStatus.HOLES if timeline.holes else OutcomeStatus.DONE
         return cls(
@@ -112,6 +117,7 @@ class InputOutcome:
             tokens=timeline.usage.audio_tokens,
             out=None if out is None else str(out),
             seconds=seconds,
+            warnings=warnings,
         )
 
     def row(self) -> dict[str, Any]:
@@ -127,6 +133,7 @@ class InputOutcome:
             "tokens": self.tokens,
             "out": self.out,
             "seconds": round(self.seconds, 3),
+            "warnings": [*self.warnings],
             "error": error and {"class": type(error).__name__, **_parts(error)},
         }
 

@@ -94,6 +94,7 @@ class SaveWork:
             tokens=saved.audio_tokens,
             out=str(path),
             seconds=time.monotonic() - begun,
+            warnings=saved.warnings,
         )
         segments = tuple(folder / segment.file for segment in saved.segments)
         return SavedFiles(outcome=outcome, manifest=path, segments=segments, picture=picture)

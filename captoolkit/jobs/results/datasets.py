@@ -75,6 +75,7 @@ TYPES = {
     "recording_s": "float64",
     "recording_sha256": "string",
     "worker_s": "float64",
+    "warnings": "string",
 }
 FIELDS = {
     Columns.TABLE: tuple(TYPES),
@@ -176,6 +177,7 @@ def _facts_of(row: RecordingRow) -> Line:
         "recording_s": row.duration_s,
         "recording_sha256": row.sha256 or None,
         "worker_s": row.worker_s,
+        "warnings": " ".join(row.warnings) or None,
     }
 
 

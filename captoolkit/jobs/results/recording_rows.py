@@ -89,6 +89,8 @@ class RecordingRow:
         sample_rate_hz: their sample rate.
         channels: their channels.
         segments: the segments, in order.
+        warnings: oddities of the recording, and differences between the plan and the result, as
+            sentences.
     """
 
     id: str
@@ -106,6 +108,7 @@ class RecordingRow:
     sample_rate_hz: int | None = None
     channels: int | None = None
     segments: tuple[RowSegment, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -162,7 +165,8 @@ def parse_row(line: bytes | str) -> RecordingRow:
         for item in fields.pop("segments", ())
     )
     own = {name: fields[name] for name in _ROW_FIELDS if name in fields}
-    return RecordingRow(**own | {"status": RowStatus(fields["status"])}, segments=segments)
+    own |= {"status": RowStatus(fields["status"]), "warnings": tuple(fields.get("warnings", ()))}
+    return RecordingRow(**own, segments=segments)
 
 
 def _without_defaults(value: RecordingRow | RowSegment) -> dict[str, Any]:

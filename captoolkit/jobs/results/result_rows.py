@@ -27,6 +27,7 @@ def probe_row(recording: Input, info: MediaInfo) -> RecordingRow:
         codec=track.codec,
         sample_rate_hz=track.sample_rate_hz,
         channels=track.channels,
+        warnings=info.warnings,
     )
 
 
@@ -64,6 +65,7 @@ def manifest_row(recording: Input, document: Mapping[str, Any], *, folder: str) 
         sample_rate_hz=made["sample_rate_hz"],
         channels=made["channels"],
         segments=segments,
+        warnings=tuple(map(str, document.get("warnings", ()))),
     )
 
 

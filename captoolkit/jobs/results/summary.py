@@ -43,6 +43,7 @@ class BatchSummary:
         changed: the recordings that have changed since an earlier run did them, and are kept.
         failed_before: the recordings that failed in an earlier run, and were not tried again.
         left: the recordings that were not begun, because the run ended before.
+        warned: the recordings of this run with warnings in their rows.
         segments: the number of segments of the recordings of this run.
         duration_s: the length of their sound.
         worker_s: the time that workers took for them.
@@ -67,6 +68,7 @@ class BatchSummary:
     changed: int = 0
     failed_before: int = 0
     left: int = 0
+    warned: int = 0
     segments: int = 0
     duration_s: float = 0.0
     worker_s: float = 0.0
@@ -91,7 +93,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.statuses: Counter[RowStatus] = Counter()
-        self.segments = 0
+        self.segments = self.warned = 0
         self.duration_s = self.worker_s = 0.0
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._examples: dict[tuple[str, str], str] = {}
@@ -102,6 +104,7 @@ class Tally:
         self.segments += sum(each.status != Status.SILENT for each in row.segments)
         self.duration_s += row.duration_s or 0.0
         self.worker_s += row.worker_s
+        self.warned += bool(row.warnings)
         if row.is_finished:
             return
         for reason in sorted(_reasons_of(row)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def failed(name: str, problem: str) -> InputOutcome:
     """An input that failed."""
     error = InputError(problem, fix="check it", path=name)
     return InputOutcome.failure(Input(id=name, url=name, relative=name), name, error)
+
+
+def test_a_row_holds_the_warnings() -> None:
+    """A report names the oddities of each input; most have none."""
+    assert done("a").row()["warnings"] == []
+    odd = dataclasses.replace(done("a"), warnings=("It is odd.",))
+    assert odd.row()["warnings"] == ["It is odd."]
 
 
 def test_a_summary_groups_the_reasons() -> None:

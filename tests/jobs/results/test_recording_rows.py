@@ -47,6 +47,7 @@ ROWS = st.builds(
     tries=st.integers(1, 9),
     duration_s=st.none() | SECONDS,
     segments=st.lists(SEGMENTS, max_size=3).map(tuple),
+    warnings=st.lists(st.text(), max_size=2).map(tuple),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowSegment, RowStatus
@@ -34,6 +36,14 @@ def test_equal_reasons_are_counted_together() -> None:
     )
     assert (tally.count, tally.done, tally.failures) == (4, 1, 2)
     assert tally.duration_s == 8.0
+
+
+def test_recordings_with_warnings_are_counted() -> None:
+    """A recording counts once, with any number of warnings."""
+    tally = Tally()
+    tally.add(row("a", RowStatus.DONE))
+    tally.add(dataclasses.replace(row("b", RowStatus.DONE), warnings=("It is odd.", "Very.")))
+    assert (tally.done, tally.warned) == (2, 1)
 
 
 @pytest.mark.parametrize(
