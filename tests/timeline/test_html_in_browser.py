@@ -200,6 +200,33 @@ def test_a_click_on_the_waveform_or_on_a_time_seeks(opened: Visit) -> None:
     opened.until("document.querySelector('#sound').currentTime === 2")
 
 
+def test_a_film_longer_than_its_sound_has_the_ruler_of_the_captions(
+    visit: Open, recorded: Timeline
+) -> None:
+    """The marks of the ruler and the click places are those of the timeline, not of the film."""
+    path = Path(recorded.source.path)
+    text = page(recorded, folder=path.parent)
+    write_wav(path, tone(16, rate_hz=RATE_HZ), rate_hz=RATE_HZ)  # as long as such a film
+    one = visit(text)
+    one.until("document.querySelector('#sound').duration > 15")
+    one.page.click("#wider")
+    one.page.click("#narrower")
+    marks = one.page.evaluate(
+        """() => {
+            const root = document.querySelector('#wave div:last-child').shadowRoot;
+            const wave = document.querySelector('#wave').getBoundingClientRect();
+            return [...root.querySelectorAll('[part~=timeline-notch]')]
+                .filter(mark => mark.textContent)
+                .map(mark => [mark.textContent,
+                    (mark.getBoundingClientRect().left - wave.left) / wave.width]);
+        }"""
+    )
+    total_s = float(recorded.source.span.duration_s)
+    places = {text: share * total_s for text, share in marks}
+    assert places["0:02"] == pytest.approx(2, abs=0.1)
+    assert places["0:06"] == pytest.approx(6, abs=0.1)
+
+
 def test_every_key_does_what_the_page_says(opened: Visit) -> None:
     """The keys j, k, arrows, Home, End, zoom, times, theme and help work."""
     keyboard = opened.page.keyboard

@@ -123,6 +123,8 @@ const wave = WaveSurfer.create({
   plugins: [regions],
   ...colours(),
 });
+// A film may last longer than its sound: all places on the waveform are shares of the timeline.
+wave.getDuration = () => total;
 
 wave.on("ready", () => {
   if (marker) return;
