@@ -566,11 +566,15 @@ class Caption:
     """The answer of a captioner about one segment.
 
     Attributes:
+        text: the caption itself, which every format of a timeline shows.
+        details: paragraphs that support the text, such as figures. Pages, documents and data show
+            them; subtitles, chapters and markers leave them out. The ledger does not keep them.
         finish_reason: the service's reason for the end of the text; `length` if it was cut off.
         request_id: the service's number of the request, for its support.
     """
 
     text: str
+    details: str = ""
     finish_reason: str | None = None
     request_id: str | None = None
     usage: Usage = field(default_factory=Usage)
@@ -591,6 +595,8 @@ class Entry:
 
     Attributes:
         index: its number, from 1.
+        details: paragraphs that support the text, such as figures; empty without any. Subtitles,
+            chapters and markers leave them out.
         error: the reason for a missing caption; None with a caption.
     """
 
@@ -598,6 +604,7 @@ class Entry:
     source_span: Span
     status: Status
     text: str = ""
+    details: str = ""
     finish_reason: str | None = None
     request_id: str | None = None
     error: str | None = None

@@ -245,6 +245,7 @@ def _entry(segment: ReadySegment, caption: Caption) -> Entry:
         source_span=segment.source_span,
         status=Status.OK,
         text=caption.text,
+        details=caption.details,
         finish_reason=caption.finish_reason,
         request_id=caption.request_id,
         usage=caption.usage,

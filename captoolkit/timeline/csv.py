@@ -14,7 +14,17 @@ from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import plain
 from captoolkit.units import format_seconds
 
-HEADER = ("index", "start_s", "end_s", "status", "text", "error", "finish_reason", "request_id")
+HEADER = (
+    "index",
+    "start_s",
+    "end_s",
+    "status",
+    "text",
+    "error",
+    "finish_reason",
+    "request_id",
+    "details",
+)
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
@@ -30,7 +40,7 @@ def render(timeline: Timeline) -> str:
 def _row(entry: Entry) -> list[str]:
     span = entry.source_span
     times = (format_seconds(n, span.rate_hz) for n in (span.start_samples, span.end_samples))
-    words = (entry.text, entry.error, entry.finish_reason, entry.request_id)
+    words = (entry.text, entry.error, entry.finish_reason, entry.request_id, entry.details)
     return [str(entry.index), *times, entry.status.value, *(_cell(word or "") for word in words)]
 
 

@@ -208,7 +208,7 @@ def spread(entry: Entry) -> list[Entry]:
 
 
 def _pieces(entry: Entry, texts: Sequence[str], edges: Sequence[int]) -> list[Entry]:
-    """The entry in pieces; its tokens stay with the first."""
+    """The entry in pieces; its details and tokens stay with the first."""
     span = entry.source_span
     spans = pairwise([span.start_samples, *edges, span.end_samples])
     return [
@@ -216,6 +216,7 @@ def _pieces(entry: Entry, texts: Sequence[str], edges: Sequence[int]) -> list[En
             entry,
             text=text,
             source_span=replace(span, start_samples=start, end_samples=end),
+            details="" if number else entry.details,
             usage=Usage() if number else entry.usage,
         )
         for number, (text, (start, end)) in enumerate(zip(texts, spans, strict=True))
@@ -251,6 +252,7 @@ def merged(entries: Sequence[Entry]) -> Entry:
         source_span=replace(first.source_span, end_samples=last.source_span.end_samples),
         status=_merged_status({entry.status for entry in entries}),
         text=text,
+        details="\n\n".join(entry.details for entry in entries if entry.details),
         finish_reason=_joined_or_none([entry.finish_reason for entry in entries]),
         request_id=_joined_or_none([entry.request_id for entry in entries]),
         error=_joined_or_none([entry.error for entry in entries]),

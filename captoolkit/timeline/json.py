@@ -5,8 +5,9 @@ six decimals, which identify one sample at any rate up to 768 kHz. Money keeps i
 stays readable UTF-8; characters that could harm a terminal, break a line in another reader, or not
 be encoded at all (control characters, U+2028, lone surrogates) are written `\uXXXX`. `parse`
 refuses a file with a missing, unknown or wrong field, and a number with more than `MOST_DIGITS`
-digits, written out or by its exponent. `parts`, `notes`, `made_by` and the `start_s` of a source
-are written only if there are any; with `made_by`, the source has `modified_ns`.
+digits, written out or by its exponent. `parts`, `notes`, `made_by`, the `details` of an entry and
+the `start_s` of a source are written only if there are any; with `made_by`, the source has
+`modified_ns`.
 """
 
 from __future__ import annotations
@@ -106,17 +107,21 @@ def source_fields(source: SourceInfo) -> dict[str, object]:
 def entry_fields(entry: Entry) -> dict[str, object]:
     """Return the object of one entry."""
     span = entry.source_span
-    return {
+    fields: dict[str, object] = {
         "index": entry.index,
         "start_s": exact_json.seconds(span.start_samples, span.rate_hz),
         "end_s": exact_json.seconds(span.end_samples, span.rate_hz),
         "status": entry.status.value,
         "text": entry.text,
+        "details": entry.details,
         "finish_reason": entry.finish_reason,
         "request_id": entry.request_id,
         "error": entry.error,
         "usage": _usage(entry.usage),
     }
+    if not entry.details:
+        del fields["details"]
+    return fields
 
 
 def _usage(usage: Usage) -> dict[str, object]:
@@ -184,6 +189,7 @@ class _EntryShape(_Exact, frozen=True, kw_only=True):
     request_id: str | None
     error: str | None
     usage: _UsageShape
+    details: str = ""
 
 
 class _CostShape(_Exact, frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 Text stays text: every character that CommonMark or GitHub's dialect would read as emphasis, code, a
 link, HTML, a table, a formula, a heading or a list gets a backslash before it, which both dialects
-remove. Lines stay lines (each but the last ends in a backslash), paragraphs stay paragraphs.
+remove. Lines stay lines (each but the last ends in a backslash), paragraphs stay paragraphs. The
+details of an entry are a quotation below its text.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import PurePath
 from captoolkit.model import CaptionerInfo
 from captoolkit.timeline.cues import Cue, cues
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import one_line, paragraphs
+from captoolkit.timeline.wording import detail_paragraphs, one_line, paragraphs
 
 _ANYWHERE = re.compile(r"[\\`*_\[\]<>&~|$#@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _LINE_START = re.compile(r"^(\d{1,9}(?=[.)])|(?=[-+=:]))")
@@ -44,5 +45,8 @@ def _captioner(captioner: CaptionerInfo) -> str:
 
 
 def _section(cue: Cue) -> str:
-    texts = ("\\\n".join(map(escape, lines)) for lines in paragraphs(cue.entry))
+    texts = ["\\\n".join(map(escape, lines)) for lines in paragraphs(cue.entry)]
+    details = ["\\\n> ".join(map(escape, lines)) for lines in detail_paragraphs(cue.entry)]
+    if details:
+        texts.append("> " + "\n>\n> ".join(details))
     return "\n\n".join([f"## {cue.times}", *texts]) + "\n"

@@ -136,8 +136,8 @@ class Timeline:
 
         Args:
             status: `ok`, `failed`, `silent`, or several of them; any status if None.
-            text: words to find in the caption, ignoring case, character width and line ends, or a
-                compiled pattern to search for; any text if None.
+            text: words to find in the caption or in its details, ignoring case, character width and
+                line ends, or a compiled pattern to search for; any text if None.
 
         Raises:
             UsageError: `status` names no status.
@@ -145,7 +145,9 @@ class Timeline:
         statuses = editing.read_statuses(status)
         matches = editing.text_matcher(text)
         return self._with_entries(
-            entry for entry in self.entries if entry.status in statuses and matches(entry.text)
+            entry
+            for entry in self.entries
+            if entry.status in statuses and any(map(matches, (entry.text, entry.details)))
         )
 
     def slice(

@@ -35,16 +35,26 @@ def paragraphs(entry: Entry) -> list[list[str]]:
 
     ```
     """
-    lines = [line.strip() for line in plain(entry.text).split("\n")]
-    texts = [list(group) for is_filled, group in groupby(lines, key=bool) if is_filled]
+    texts = _filled_paragraphs(entry.text)
     if entry.status is Status.OK:
         return texts or [[EMPTY_CAPTION]]
     return [[_marker(entry)], *texts]
 
 
+def detail_paragraphs(entry: Entry) -> list[list[str]]:
+    """Return the paragraphs of an entry's details, each a list of lines; empty without details."""
+    return _filled_paragraphs(entry.details)
+
+
+def _filled_paragraphs(text: str) -> list[list[str]]:
+    lines = [line.strip() for line in plain(text).split("\n")]
+    return [list(group) for is_filled, group in groupby(lines, key=bool) if is_filled]
+
+
 def full_text(entry: Entry) -> str:
-    """Return the paragraphs of an entry with a blank line between them."""
-    return "\n\n".join("\n".join(lines) for lines in paragraphs(entry))
+    """Return the paragraphs of an entry and of its details with a blank line between them."""
+    shown = [*paragraphs(entry), *detail_paragraphs(entry)]
+    return "\n\n".join("\n".join(lines) for lines in shown)
 
 
 def text_in_one_line(entry: Entry) -> str:

@@ -99,7 +99,7 @@ def test_cuts_fall_into_the_silences_and_the_captions_know_their_tone(minute: Pa
     """The local captioner describes each tone in its own segment."""
     timeline = captoolkit.caption(minute, segment="10s")
     for entry, hertz in zip(timeline.entries, (220, 330, 440, 550, 660, 770), strict=True):
-        assert f"{hertz} Hz" in entry.text
+        assert f"{hertz} Hz" in entry.details
 
 
 def test_concurrency_limits_parallel_requests(minute: Path) -> None:

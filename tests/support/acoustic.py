@@ -70,7 +70,8 @@ def caption_of(*parts: NDArray[np.floating], rate_hz: int = RATE) -> str:
     """What the captioner says of arrays of shape (frames, channels), one after another."""
     sound = np.concatenate(parts).astype(np.float32)
     with AcousticCaptioner() as captioner:
-        return captioner.caption(ArrayClip(sound, rate_hz)).text
+        caption = captioner.caption(ArrayClip(sound, rate_hz))
+        return "\n\n".join(filter(None, (caption.text, caption.details)))
 
 
 def summary_of(*parts: NDArray[np.floating], rate_hz: int = RATE) -> str:

@@ -16,7 +16,7 @@ def test_a_table_runs_nothing(timeline_of: TimelineOf) -> None:
 def test_a_row_has_the_times_the_status_and_the_texts(timeline_of: TimelineOf) -> None:
     """The header names the columns, and every line ends in CRLF."""
     assert render(timeline_of("A dog, a cat.", holes=("timed out",)), "csv") == (
-        "index,start_s,end_s,status,text,error,finish_reason,request_id\r\n"
-        '1,0.000000,1.000000,ok,"A dog, a cat.",,,\r\n'
-        "2,1.000000,2.000000,failed,,timed out,,\r\n"
+        "index,start_s,end_s,status,text,error,finish_reason,request_id,details\r\n"
+        '1,0.000000,1.000000,ok,"A dog, a cat.",,,,\r\n'
+        "2,1.000000,2.000000,failed,,timed out,,,\r\n"
     )

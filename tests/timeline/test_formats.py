@@ -10,6 +10,7 @@ import re
 import tempfile
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -351,3 +352,19 @@ def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> Non
 def test_a_formula_or_a_field_mark_is_only_text(name: str, timeline_of: TimelineOf) -> None:
     """Every format keeps text that is a formula in a table or a field mark in an EDL."""
     assert "SUM(A1" in render(timeline_of("=SUM(A1|B2)\tx"), name).replace("\\", "")
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_details_stand_in_documents_and_data_but_not_in_cues(
+    name: str, timeline_of: TimelineOf
+) -> None:
+    """Details follow the text in documents and data; subtitles, chapters and markers omit them."""
+    plain = timeline_of("A dog barks.", "Rain.")
+    details = "Figures: <loud>.\n\nOthers."
+    first = replace(plain.entries[0], details=details)
+    detailed = replace(plain, entries=(first, *plain.entries[1:]))
+    shows = name in {"csv", "html", "json", "jsonl", "md", "otio", "txt"}
+    assert ("Figures" in render(detailed, name)) is shows
+    assert "<loud>" not in render(detailed, "html")
+    if not shows:
+        assert render(detailed, name) == render(plain, name)

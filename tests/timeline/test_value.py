@@ -356,3 +356,14 @@ def test_a_stitched_timeline_can_be_hashed_and_compared(timeline_of: TimelineOf)
     assert isinstance(again.entries[0], Entry)
     assert isinstance(again.source, SourceInfo)
     assert isinstance(again.captioner, CaptionerInfo)
+
+
+def test_details_stay_with_the_first_piece_and_are_found(timeline_of: TimelineOf) -> None:
+    """A split keeps details with its first piece, a merge joins them, and a search reads them."""
+    first, second = timeline_of("A dog. A cat.", "Rain.").entries
+    entries = (replace(first, details="Figures."), replace(second, details="More."))
+    timeline = replace(timeline_of("A dog. A cat.", "Rain."), entries=entries)
+    assert parse(render(timeline, "json")) == timeline
+    assert [entry.details for entry in timeline.spread().entries] == ["Figures.", "", "More."]
+    assert timeline.merged(1, 2).entries[0].details == "Figures.\n\nMore."
+    assert [entry.index for entry in timeline.filtered(text="more").entries] == [2]

@@ -52,7 +52,8 @@ class AcousticCaptioner(Closing):
             )
             for block in samples:
                 measurer.feed(block)
-        return Caption(text=describe(measurer.finish()), finish_reason="stop")
+        text, _, details = describe(measurer.finish()).partition("\n\n")
+        return Caption(text=text, details=details, finish_reason="stop")
 
     def close(self) -> None:
         """Do nothing: there are no resources to close."""

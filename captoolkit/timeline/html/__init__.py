@@ -37,7 +37,7 @@ from captoolkit.model import Envelope, Status
 from captoolkit.timeline import json
 from captoolkit.timeline.cues import Cue, cues
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import one_line, paragraphs
+from captoolkit.timeline.wording import detail_paragraphs, one_line, paragraphs
 from captoolkit.units import format_clock, format_size
 
 LIBRARY = ("vendor/wavesurfer.min.js", "vendor/regions.min.js", "vendor/timeline.min.js")
@@ -50,6 +50,7 @@ class Row:
 
     cue: Cue
     paragraphs: list[list[str]]
+    details: list[list[str]]
 
     @property
     def start(self) -> str:
@@ -94,7 +95,14 @@ def render(
         path=one_line(source.path),
         facts=_facts(timeline),
         counts={status: statuses.count(status) for status in Status},
-        rows=[Row(cue=cue, paragraphs=paragraphs(cue.entry)) for cue in cues(timeline)],
+        rows=[
+            Row(
+                cue=cue,
+                paragraphs=paragraphs(cue.entry),
+                details=detail_paragraphs(cue.entry),
+            )
+            for cue in cues(timeline)
+        ],
         audio=audio,
         remarks=[*timeline.notes, *remarks],
         nonce=nonce,
