@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 
 __all__ = [
     "USAGE_FIELDS",
@@ -24,6 +25,7 @@ __all__ = [
     "CaptionerInfo",
     "Cost",
     "CostRange",
+    "Dialect",
     "Encoding",
     "Entry",
     "Envelope",
@@ -55,6 +57,18 @@ class Action(StrEnum):
     REMUX = "remux"
     COPY = "copy"
     ENCODE = "encode"
+
+
+class Dialect(StrEnum):
+    """How a chat completion carries sound.
+
+    `MODEL_STUDIO` is an `input_audio` part with a data URI or a URL, `AUDIO_URL` an `audio_url`
+    part with the same, `OPENAI` an `input_audio` part with bare Base64 text and a format's name.
+    """
+
+    MODEL_STUDIO = "model-studio"
+    AUDIO_URL = "audio-url"
+    OPENAI = "openai"
 
 
 class Via(StrEnum):
@@ -345,6 +359,8 @@ class Price:
 
     Attributes:
         currency: the ISO 4217 code.
+        input_per_million: of text, and of sound if that has no price of its own.
+        audio_input_per_million: of sound; None if it costs as much as text.
         source: the title of the page with the price.
         checked: the day on which the page was read, as YYYY-MM-DD.
     """
@@ -355,6 +371,7 @@ class Price:
     output_per_million: Decimal
     source: str
     checked: str
+    audio_input_per_million: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,6 +430,19 @@ class Target:
         region: the default region; empty for the provider's usual one.
         protocols: the captioners that can reach the model there; empty if all can.
         loudness: the loudness that the service prefers; None if it states none.
+        dialect: how a chat completion carries sound there; None if the base URL decides.
+        base_url: where requests go if the caller names no base URL; empty if that is unknown.
+        hosts: further hosts of the service, such as `*.openai.azure.com`.
+        key_variable: the environment variable of the key; empty for `DASHSCOPE_API_KEY`.
+        key_header: the header that holds the key alone; empty for `Authorization: Bearer KEY`.
+        headers, query: names and values that each request has.
+        body: the members that each request body has besides model and messages.
+        max_tokens_name: the name of the member that limits the answer's tokens.
+        default_prompt: the question about each segment if the caller gives none.
+        must_stream: whether the service answers only requests for a stream.
+        has_format: whether `input_audio` names the format in the dialect `model-studio`, too.
+        timeout_s: the longest time of a request; None for captoolkit's own.
+        silence_s: the longest time without a byte of the answer; None for captoolkit's own.
     """
 
     name: str
@@ -430,6 +460,20 @@ class Target:
     region: str = ""
     protocols: tuple[str, ...] = ()
     loudness: LoudnessTarget | None = None
+    dialect: Dialect | None = None
+    base_url: str = ""
+    hosts: tuple[str, ...] = ()
+    key_variable: str = ""
+    key_header: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    max_tokens_name: str = "max_tokens"
+    default_prompt: str = ""
+    must_stream: bool = False
+    has_format: bool = False
+    timeout_s: float | None = None
+    silence_s: float | None = None
 
     def limit(self, name: str) -> Fraction | None:
         """Return the value of the fact called `name`; None if it is unknown."""

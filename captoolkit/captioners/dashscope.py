@@ -8,7 +8,8 @@ Source: Model Studio, "Audio understanding (Qwen3-Omni-Captioner)" and "Audio un
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -24,7 +25,12 @@ from captoolkit.captioners.answers import (
 )
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message
-from captoolkit.captioners.service_captioner import ServiceCaptioner, WireProtocol
+from captoolkit.captioners.service_captioner import (
+    NO_PARAMETERS,
+    ServiceCaptioner,
+    WireProtocol,
+)
+from captoolkit.model import Via
 from captoolkit.net.http_messages import ServiceRequest
 from captoolkit.services.regions import NATIVE
 from captoolkit.services.service import Service
@@ -41,7 +47,11 @@ STREAMED = {
 
 
 def build_request(
-    model: str, messages: Sequence[Message], *, streamed: bool = False
+    model: str,
+    messages: Sequence[Message],
+    *,
+    streamed: bool = False,
+    parameters: Mapping[str, Any] = NO_PARAMETERS,
 ) -> ServiceRequest:
     """Return the request for some messages.
 
@@ -62,7 +72,7 @@ def build_request(
         "input": {
             "messages": [{"role": one.role.value, "content": _content(one)} for one in messages]
         },
-        "parameters": {"incremental_output": True} if streamed else {},
+        "parameters": {**parameters, **({"incremental_output": True} if streamed else {})},
     }
     return ServiceRequest(
         path=NATIVE.request_path,
@@ -99,7 +109,7 @@ def _output(document: JsonObject) -> JsonObject:
 
 
 PROTOCOL = WireProtocol(
-    name=NATIVE.name, build=build_request, read_part=read_part, cumulates=True, has_uploads=True
+    name=NATIVE.name, build=build_request, read_part=read_part, cumulates=True, ways=frozenset(Via)
 )
 
 

@@ -7,8 +7,10 @@ that both protocols share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -24,18 +26,18 @@ from captoolkit.captioners.answers import (
 )
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message, Role
-from captoolkit.captioners.service_captioner import ServiceCaptioner, WireProtocol
+from captoolkit.captioners.service_captioner import (
+    NO_PARAMETERS,
+    ServiceCaptioner,
+    WireProtocol,
+)
+from captoolkit.model import Dialect, Via
 from captoolkit.net.http_messages import ServiceRequest
 from captoolkit.services.regions import COMPATIBLE
-from captoolkit.services.service import Dialect, Service
+from captoolkit.services.service import Service
 
-# Model Studio takes a data URI where OpenAI takes bare Base64, and no `format` key (Model Studio,
-# "Audio understanding (Qwen3-Omni-Captioner)"). vLLM and SGLang put a prefix of their own before
-# the content of `input_audio`; their `audio_url` takes the unchanged data URI.
-PARTS: dict[Dialect, Callable[[str], JsonObject]] = {
-    Dialect.MODEL_STUDIO: lambda audio: {"type": "input_audio", "input_audio": {"data": audio}},
-    Dialect.AUDIO_URL: lambda audio: {"type": "audio_url", "audio_url": {"url": audio}},
-}
+DATA_URI = re.compile(r"data:(?:audio/(?P<format>[a-z0-9.+-]+))?;base64,")
+RIFF = "UklGR"  # the beginning of a WAV file as Base64
 
 
 def build_request(
@@ -43,9 +45,19 @@ def build_request(
     messages: Sequence[Message],
     *,
     streamed: bool = False,
+    parameters: Mapping[str, Any] = NO_PARAMETERS,
     dialect: Dialect = Dialect.MODEL_STUDIO,
+    has_format: bool = False,
 ) -> ServiceRequest:
     """Return the request for some messages.
+
+    Args:
+        model: the service's name of the model.
+        messages: the messages, the last of them a question.
+        streamed: whether the answer arrives piece by piece.
+        parameters: the other members of the body.
+        dialect: how a message carries sound.
+        has_format: whether the dialect `model-studio` names the format of the sound.
 
     ```python
     >>> sound = Message(role=Role.USER, audio="data:;base64,AA==")
@@ -57,21 +69,49 @@ def build_request(
     body: JsonObject = {
         "model": model,
         "messages": [
-            {"role": one.role.value, "content": _content(one, dialect)} for one in messages
+            {"role": one.role.value, "content": _content(one, dialect, has_format)}
+            for one in messages
         ],
+        **parameters,
     }
     if streamed:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return ServiceRequest(path=COMPATIBLE.request_path, body=msgspec.json.encode(body))
 
 
-def _content(message: Message, dialect: Dialect) -> str | list[JsonObject]:
+def _content(message: Message, dialect: Dialect, has_format: bool) -> str | list[JsonObject]:
     """Return a user's message in parts, others as a string: every server accepts that."""
     if message.role is not Role.USER:
         return message.text or ""
-    parts = [] if message.audio is None else [PARTS[dialect](message.audio)]
+    parts = [] if message.audio is None else [audio_part(message.audio, dialect, has_format)]
     words = [] if message.text is None else [{"type": "text", "text": message.text}]
     return [*parts, *words]
+
+
+def audio_part(audio: str, dialect: Dialect, has_format: bool = False) -> JsonObject:
+    """Return the part of a message that carries sound: a data URI, or a URL.
+
+    Model Studio takes a data URI where OpenAI takes bare Base64 text, and its captioner no `format`
+    (Model Studio, "Audio understanding (Qwen3-Omni-Captioner)"). vLLM and SGLang put a prefix of
+    their own before the content of `input_audio`; their `audio_url` takes the unchanged data URI.
+
+    ```python
+    >>> audio_part("data:audio/mp3;base64,SUQz", Dialect.OPENAI)
+    {'type': 'input_audio', 'input_audio': {'data': 'SUQz', 'format': 'mp3'}}
+
+    ```
+    """
+    uri = DATA_URI.match(audio)
+    text = audio[uri.end() :] if uri else audio
+    if dialect is Dialect.AUDIO_URL:
+        url = f"data:;base64,{text}" if uri else audio
+        return {"type": "audio_url", "audio_url": {"url": url}}
+    content = {"data": text}
+    if dialect is Dialect.MODEL_STUDIO and uri:
+        content["data"] = f"data:;base64,{text}"
+    if dialect is Dialect.OPENAI or has_format:
+        content["format"] = (uri and uri["format"]) or ("wav" if text.startswith(RIFF) else "mp3")
+    return {"type": "input_audio", "input_audio": content}
 
 
 def read_part(document: JsonObject) -> AnswerPart:
@@ -92,17 +132,21 @@ def read_part(document: JsonObject) -> AnswerPart:
     )
 
 
-def protocol(dialect: Dialect) -> WireProtocol:
+def protocol(dialect: Dialect, *, has_format: bool = False) -> WireProtocol:
     """Return the wire protocol in a dialect."""
+    ways = {Via.BASE64} if dialect is Dialect.OPENAI else {Via.BASE64, Via.URL}
     return WireProtocol(
         name=COMPATIBLE.name,
-        build=partial(build_request, dialect=dialect),
+        build=partial(build_request, dialect=dialect, has_format=has_format),
         read_part=read_part,
         cumulates=False,
-        has_uploads=dialect is Dialect.MODEL_STUDIO,
+        ways=frozenset(ways | ({Via.UPLOAD} if dialect is Dialect.MODEL_STUDIO else set())),
+        has_media_type=dialect is Dialect.OPENAI or has_format,
     )
 
 
 def open_captioner(service: Service, settings: CaptionerSettings) -> ServiceCaptioner:
     """Return a captioner that asks a service in OpenAI's protocol."""
-    return ServiceCaptioner.open(protocol(service.dialect), service, settings)
+    has_format = service.row is not None and service.row.has_format
+    wire = protocol(service.dialect, has_format=has_format)
+    return ServiceCaptioner.open(wire, service, settings)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from captoolkit.captioners.answer_stream import ignore_text, read
 from captoolkit.captioners.answers import ReadPart
@@ -26,12 +27,19 @@ from captoolkit.services.keys import KEY_VARIABLE
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
+NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
+
 
 class BuildRequest(Protocol):
     """Encodes messages as a request."""
 
     def __call__(
-        self, model: str, messages: Sequence[Message], *, streamed: bool
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        streamed: bool,
+        parameters: Mapping[str, Any],
     ) -> ServiceRequest:
         """Return the request to `model`; its answer arrives piece by piece if `streamed`."""
         ...
@@ -46,14 +54,16 @@ class WireProtocol:
         build: encodes messages as a request.
         read_part: reads one document of an answer.
         cumulates: whether the pieces of a stream may each hold all the text so far.
-        has_uploads: whether its hosts take uploads.
+        ways: the ways in which it carries sound.
+        has_media_type: whether the media type of sound is known to `build`.
     """
 
     name: str
     build: BuildRequest
     read_part: ReadPart
     cumulates: bool
-    has_uploads: bool
+    ways: frozenset[Via]
+    has_media_type: bool = False
 
 
 class ServiceCaptioner(Closing):
@@ -78,13 +88,12 @@ class ServiceCaptioner(Closing):
     ) -> None:
         self._protocol = protocol
         self._transport = transport
-        self._prompt = prompt or None
+        self._prompt = prompt or service.default_prompt
         self._system = system or None
         self._lacks_key = lacks_key  # at a host to which the environment's key would go
         self.service = service
         self.info = service.info
-        uploads = {Via.UPLOAD} if protocol.has_uploads else set[Via]()
-        self.ways = frozenset({Via.BASE64, Via.URL} | uploads)
+        self.ways = protocol.ways
         self.recipe = self._recipe()
         self.check_messages([self._question("")])
 
@@ -139,7 +148,12 @@ class ServiceCaptioner(Closing):
         """
         self.check_messages(messages)
         messages = self._with_system_message(messages)
-        request = self._protocol.build(self.info.model, messages, streamed=on_text is not None)
+        request = self._protocol.build(
+            self.info.model,
+            messages,
+            streamed=on_text is not None or self.service.must_stream,
+            parameters=self.service.parameters,
+        )
         if any(message.audio and message.audio.startswith(OSS_SCHEME) for message in messages):
             request = dataclasses.replace(request, headers={**request.headers, **RESOLVE})
         with self._explaining_a_missing_key(), self._transport.open(request) as response:
@@ -179,6 +193,8 @@ class ServiceCaptioner(Closing):
                 raise UsageError(
                     "via=url: the sound has no URL", fix="give the URL itself, or use via=base64"
                 )
+            case _ if self._protocol.has_media_type:
+                return clip.data_uri(f"audio/{clip.path.suffix.lower().lstrip('.')}")
             case _:
                 return clip.data_uri()
 
@@ -212,6 +228,6 @@ class ServiceCaptioner(Closing):
             "model": self.info.model,
             "prompt": self._prompt,
             "system": self._system,
-            "parameters": {},
+            "parameters": dict(self.service.parameters),
         }
         return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from captoolkit.errors import UsageError
-from captoolkit.model import DEFAULT_TRUE_PEAK_DBTP, Fact, LoudnessTarget, Price, Target
+from captoolkit.model import DEFAULT_TRUE_PEAK_DBTP, Dialect, Fact, LoudnessTarget, Price, Target
 
 Row = TypeVar("Row")
 
@@ -61,6 +61,7 @@ class _Price(_Row, frozen=True):
     input_per_million: str
     output_per_million: str
     source: str
+    audio_input_per_million: str | None = None
 
 
 class _Loudness(_Row, frozen=True):
@@ -84,6 +85,20 @@ class _Target(_Row, frozen=True):
     hosted_by: str = ""
     region: str = ""
     protocols: tuple[str, ...] = ()
+    dialect: Dialect | None = None
+    base_url: str = ""
+    hosts: tuple[str, ...] = ()
+    key_variable: str = ""
+    key_header: str = ""
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    body: dict[str, Any] = {}
+    max_tokens_name: str = "max_tokens"
+    default_prompt: str = ""
+    must_stream: bool = False
+    has_format: bool = False
+    timeout_s: int | float | None = None
+    silence_s: int | float | None = None
 
 
 class _File(_Row, frozen=True):
@@ -143,6 +158,20 @@ def _target(name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source]) -
         region=row.region,
         protocols=row.protocols,
         loudness=_loudness(name, row.loudness, sources),
+        dialect=row.dialect,
+        base_url=row.base_url,
+        hosts=row.hosts,
+        key_variable=row.key_variable,
+        key_header=row.key_header,
+        headers=row.headers,
+        query=row.query,
+        body=row.body,
+        max_tokens_name=row.max_tokens_name,
+        default_prompt=row.default_prompt,
+        must_stream=row.must_stream,
+        has_format=row.has_format,
+        timeout_s=row.timeout_s,
+        silence_s=row.silence_s,
     )
 
 
@@ -172,6 +201,7 @@ def _price(name: str, raw: object, sources: Mapping[str, _Source]) -> Price:
     place = f"{name}.prices"
     row = _read(place, raw, _Price)
     source = _source(place, row.source, sources)
+    audio = row.audio_input_per_million
     return Price(
         region=row.region,
         currency=row.currency,
@@ -179,6 +209,9 @@ def _price(name: str, raw: object, sources: Mapping[str, _Source]) -> Price:
         output_per_million=_money(f"{place}.output_per_million", row.output_per_million),
         source=source.title,
         checked=source.checked,
+        audio_input_per_million=(
+            None if audio is None else _money(f"{place}.audio_input_per_million", audio)
+        ),
     )
 
 

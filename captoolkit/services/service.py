@@ -6,21 +6,15 @@ and the budget read it and decide nothing of this themselves. It holds no key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from captoolkit.errors import UsageError
-from captoolkit.model import CaptionerInfo, Price, Target
+from captoolkit.model import CaptionerInfo, Dialect, Price, Target
 from captoolkit.services import catalogue
 from captoolkit.services.price import price_in
 from captoolkit.services.regions import Endpoint
-
-
-class Dialect(StrEnum):
-    """How a chat completion carries sound."""
-
-    MODEL_STUDIO = "model-studio"  # `input_audio` with a data URI or a URL
-    AUDIO_URL = "audio-url"  # `audio_url` with a data URI or a URL: vLLM, SGLang
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +27,13 @@ class Service:
         region: the Model Studio region for prices; None without prices.
         dialect: how a chat completion carries sound there.
         target: the limits to keep.
-        model_row: the first target that serves the model; None for an unknown model.
+        row: the target that states how to ask: the one that the caller names, else the model's;
+            None for neither.
+        model_row: the target that serves the model; None for an unknown model.
         has_known_limits: False where `target` is only the default, for want of a better one.
         price: in `region`; None where it is unknown.
         requests_per_minute, tokens_per_minute: the service's rate limits; None where unknown.
+        parameters: the members of each request's body besides model and messages.
     """
 
     info: CaptionerInfo
@@ -44,11 +41,23 @@ class Service:
     region: str | None
     dialect: Dialect
     target: Target
+    row: Target | None
     model_row: Target | None
     has_known_limits: bool
     price: Price | None
     requests_per_minute: float | None
     tokens_per_minute: float | None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def must_stream(self) -> bool:
+        """Whether the service answers only requests for a stream."""
+        return self.row is not None and self.row.must_stream
+
+    @property
+    def default_prompt(self) -> str | None:
+        """The question about each segment if the caller gives none; None without one."""
+        return (self.row.default_prompt or None) if self.row is not None else None
 
     @property
     def is_model_studio(self) -> bool:
@@ -88,6 +97,8 @@ def resolve_service(
     *,
     target: str | Target | None = None,
     region: str | None = None,
+    dialect: Dialect | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Service:
     """Return the service that a captioner asks, with everything that is known about it.
 
@@ -97,11 +108,16 @@ def resolve_service(
         target: the limits to keep; those of the model if None, else the default target's.
         region: the region for prices if the base URL names none. Rates hold at Model Studio's own
             hosts only.
+        dialect: how a chat completion carries sound; None for that of the row, else of the base
+            URL.
+        parameters: the members of each request's body; None for those of the row.
 
     Raises:
         UsageError: the target is not known.
     """
     rows = catalogue.rows_of(info.model)
+    chosen = None if target is None else catalogue.target(target)
+    row = chosen or next(iter(rows), None)
     limits = catalogue.limits_for(info.model, target)
     at_model_studio = endpoint is not None and endpoint.is_model_studio
     region = (endpoint.region if endpoint else None) or region
@@ -114,20 +130,22 @@ def resolve_service(
         info=info,
         endpoint=endpoint,
         region=region,
-        dialect=dialect_of(endpoint),
+        dialect=dialect or (row and row.dialect) or dialect_of(endpoint),
         target=limits,
-        model_row=rows[0] if rows else None,
+        row=row,
+        model_row=chosen if chosen in rows else next(iter(rows), None),
         has_known_limits=target is not None or bool(rows),
         price=price_in(limits, region) if info.model in limits.models else None,
         requests_per_minute=float(requests) if requests else None,
         tokens_per_minute=float(tokens) if tokens else None,
+        parameters=dict(row.body if row else {}) if parameters is None else parameters,
     )
 
 
 def dialect_of(endpoint: Endpoint | None) -> Dialect:
-    """Return the dialect at an endpoint: Model Studio's at its hosts and its paths.
+    """Return the dialect at an endpoint where no row states one.
 
-    The path counts too, because gateways in front of Model Studio keep it.
+    It is Model Studio's at its hosts and its paths, because gateways in front of it keep them.
     """
     if endpoint is None or endpoint.speaks_compatible_mode:
         return Dialect.MODEL_STUDIO

@@ -13,13 +13,12 @@ from captoolkit.captioners import dashscope, openai_chat
 from captoolkit.captioners.answer_stream import StreamedText, read
 from captoolkit.captioners.service_captioner import WireProtocol
 from captoolkit.errors import ServiceConnectionError, ServiceError
-from captoolkit.model import Caption, Usage
+from captoolkit.model import Caption, Dialect, Usage
 from captoolkit.net.client import Client
 from captoolkit.net.connections import HttpLimits
 from captoolkit.net.http_messages import StreamingResponse
 from captoolkit.services.regions import NATIVE as NATIVE_INTERFACE
 from captoolkit.services.regions import parse_base_url
-from captoolkit.services.service import Dialect
 from tests.support.model_studio import NATIVE_EVENTS as NATIVE
 from tests.support.model_studio import native_event as native
 from tests.support.services import captioner_with

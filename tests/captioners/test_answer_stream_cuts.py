@@ -16,9 +16,8 @@ from captoolkit.captioners.answer_stream import read
 from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.captioners.service_captioner import WireProtocol
 from captoolkit.errors import ServiceConnectionError
-from captoolkit.model import Caption
+from captoolkit.model import Caption, Dialect
 from captoolkit.net.http_messages import StreamingResponse
-from captoolkit.services.service import Dialect
 from tests.support.model_studio import NATIVE_EVENTS as NATIVE
 from tests.support.model_studio import native_event as native
 from tests.support.streamed_answers import CHAT, DONE, chunk, failure, streamed

@@ -13,9 +13,8 @@ from captoolkit.captioners import openai_chat
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import CAPTIONERS, open_captioner
 from captoolkit.errors import ServiceError
-from captoolkit.model import Caption, Usage
+from captoolkit.model import Caption, Dialect, Usage
 from captoolkit.net.http_messages import Response
-from captoolkit.services.service import Dialect
 from tests.support.services import read_reply
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from captoolkit.errors import UsageError
-from captoolkit.model import CaptionerInfo
+from captoolkit.model import CaptionerInfo, Dialect
 from captoolkit.services.regions import COMPATIBLE, endpoint_of, parse_base_url
-from captoolkit.services.service import Dialect, Service, dialect_of, resolve_service
+from captoolkit.services.service import Service, dialect_of, resolve_service
 
 SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
 MODEL = "qwen3-omni-30b-a3b-captioner"

@@ -180,7 +180,9 @@ def describe_media(info: model.MediaInfo, plan: model.Plan) -> None:
     assert plan.target is not None
     fact: model.Fact = plan.target.facts["max_duration_s"]
     loudness: model.LoudnessTarget | None = plan.target.loudness
+    dialect: model.Dialect | None = plan.target.dialect
     assert loudness is None
+    assert dialect is not model.Dialect.OPENAI
     assert_type(plan.gain_db, float)
     price: model.Price = plan.target.prices[0]
     print(pictures, costs, fact.value, price.currency)
