@@ -49,6 +49,7 @@ def command(
     out: str | None,
     spread: bool,
     frame_rate: str | None,
+    csv_bom: bool,
     embed_audio: bool,
     name: str | None,
     stdin_stem: str | None,
@@ -84,6 +85,7 @@ def command(
         skip_existing=skip_existing,
         spread=spread,
         frame_rate=frame_rate,
+        csv_bom=csv_bom,
     )
     files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing)
     with (
@@ -236,13 +238,14 @@ class CaptionedFiles:
 
         item, paths = self._inputs[result.index], self._paths[result.index]
         try:
-            is_kept = self._write(result, paths)
+            is_kept, refused = self._write(result, paths)
         except CaptoolkitError as error:
             reporter.add_failure(item, error)
             raise
         timeline = result.timeline
         assert timeline is not None
-        name, written = display_source(item.url), [path for path in paths.values() if path]
+        name = display_source(item.url)
+        written = [path for form, path in paths.items() if path and form not in refused]
         if not is_kept:
             summary = FileSummary.of(name, result, timeline, list(paths.values()))
             self.summaries[result.index] = summary
@@ -257,24 +260,33 @@ class CaptionedFiles:
             warnings=result.warnings,
         )
         reporter.add(outcome)
-        print_paths(paths)
         _print_failures(name, timeline)
+        print_paths(paths, refused)
 
-    def _write(self, result: CaptionResult, paths: Mapping[str, Path | None]) -> bool:
-        """Write the files of a result; return whether it is kept and all its files existed."""
+    def _write(
+        self, result: CaptionResult, paths: Mapping[str, Path | None]
+    ) -> tuple[bool, Mapping[str, UsageError]]:
+        """Write the files of a result.
+
+        Returns whether it is kept and all its files existed, and the errors of the formats that
+        cannot hold it.
+        """
         from captoolkit.cli.timeline_files import rescue
 
         if result.timeline is None:
             _raise(result.error)
         if result.is_kept:
-            return not self._outputs.complete(result.timeline, paths)
+            is_completed, refused = self._outputs.complete(result.timeline, paths)
+            return not is_completed, refused
+        kept = f"{display_source(self._inputs[result.index].url)}: its timeline is kept in"
         try:
-            self._outputs.write(result.timeline, paths)
+            refused = self._outputs.write(result.timeline, paths)
         except (OSError, UsageError):  # the disk is full, or a format cannot hold so much
-            name = display_source(self._inputs[result.index].url)
-            print_message(f"{name}: its timeline is kept in {rescue(result.timeline)}")
+            print_message(f"{kept} {rescue(result.timeline)}")
             raise
-        return False
+        if refused and "json" not in paths:
+            print_message(f"{kept} {rescue(result.timeline)}")
+        return False, refused
 
 
 def _print_failures(name: str, timeline: Timeline) -> None:

@@ -23,6 +23,7 @@ def command(
     out: str | None,
     spread: bool,
     frame_rate: str | None,
+    csv_bom: bool,
     embed_audio: bool,
     overwrite: bool,
     debug: bool,
@@ -44,11 +45,11 @@ def command(
         embed_audio=embed_audio,
         spread=spread,
         frame_rate=frame_rate,
+        csv_bom=csv_bom,
     )
 
     def write(name: str) -> None:
         paths = outputs.next_paths()
-        outputs.write(read_timeline(name), paths)
-        print_paths(paths)
+        print_paths(paths, outputs.write(read_timeline(name), paths))
 
     return run_each([timeline], write, debug=debug)

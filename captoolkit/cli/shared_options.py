@@ -247,6 +247,11 @@ timeline_output = group(
         metavar="FPS",
         help="Frames per second of the editor's timeline, for edl and fcpxml.  [default: 25]",
     ),
+    click.option(
+        "--csv-bom/--no-csv-bom",
+        default=True,
+        help="Begin a CSV file with a byte order mark, which Excel needs.  [default: with it]",
+    ),
 )
 
 # --------------------------------------------------------------------------- how files are prepared

@@ -11,10 +11,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack
 
 from captoolkit.cli.show import display_path, print_line, print_message
-from captoolkit.errors import InputError, OutputExistsError, UsageError
+from captoolkit.errors import InputError, OutputError, OutputExistsError, UsageError
 from captoolkit.support import files
 from captoolkit.timeline import (
     FORMATS,
@@ -47,7 +48,7 @@ class TimelineFiles:
         overwrite: replace existing files, but never an input.
         embed_audio: embed the recording in the HTML page.
         skip_existing: allow the files of an earlier run that its JSON timeline proves.
-        **options: the options of `render`: `spread`, `frame_rate`.
+        **options: the options of `render`: `spread`, `frame_rate`, `csv_bom`.
 
     Raises:
         UsageError: a format is unknown, or `-o` cannot hold all files, or there is no JSON timeline
@@ -159,8 +160,13 @@ class TimelineFiles:
         with files.writing(path):
             return path.read_bytes() == self._text(timeline, form, path).encode()
 
-    def complete(self, timeline: Timeline, paths: Mapping[str, Path | None]) -> bool:
-        """Write the files of a kept timeline that are missing; return whether there were any."""
+    def complete(
+        self, timeline: Timeline, paths: Mapping[str, Path | None]
+    ) -> tuple[bool, Mapping[str, UsageError]]:
+        """Write the files of a kept timeline that are missing.
+
+        Returns whether there were any, and the same errors as `write`.
+        """
         missing = {
             form: path
             for form, path in paths.items()
@@ -168,8 +174,7 @@ class TimelineFiles:
             and form != DEFAULT_FORMAT
             and not (path.exists() and (form == PAGE or self._is_alike(timeline, form, path)))
         }
-        self.write(timeline, missing)
-        return bool(missing)
+        return bool(missing), self.write(timeline, missing)
 
     def refuse_unembeddable(self, name: str) -> None:
         """Refuse a recording that `--embed-audio` cannot embed, before it is captioned.
@@ -184,14 +189,29 @@ class TimelineFiles:
             is_file = name != STANDARD_INPUT and not is_web_url(name)
             refuse_unembeddable(Path(name) if is_file else None)
 
-    def write(self, timeline: Timeline, paths: Mapping[str, Path | None]) -> None:
+    def write(
+        self, timeline: Timeline, paths: Mapping[str, Path | None]
+    ) -> Mapping[str, UsageError]:
         """Write a timeline to its paths, and print the losses of each format.
 
-        Nothing is written if one of the formats cannot hold the timeline at all. The JSON timeline
-        is written first: it proves the other files.
+        The JSON timeline is written first: it proves the other files.
+
+        Returns:
+            The errors of the formats that cannot hold the timeline; their files are not written.
+
+        Raises:
+            UsageError: none of the formats can hold the timeline.
         """
         first = sorted(paths.items(), key=lambda item: item[0] != DEFAULT_FORMAT)
-        texts = {form: self._text(timeline, form, path) for form, path in first}
+        texts: dict[str, str] = {}
+        refused: dict[str, UsageError] = {}
+        for form, path in first:
+            try:
+                texts[form] = self._text(timeline, form, path)
+            except UsageError as error:
+                refused[form] = error
+        if refused and not texts:
+            raise next(iter(refused.values()))
         for form, text in texts.items():
             for loss in losses(timeline, form, **self._options):
                 print_message(f"{form}: {loss}")
@@ -202,6 +222,7 @@ class TimelineFiles:
             else:
                 is_replaced = self._overwrite or path in self._replaceable
                 files.write_whole(path, text, overwrite=is_replaced)
+        return refused
 
     def _text(self, timeline: Timeline, form: str, path: Path | None) -> str:
         """Return the timeline in a format; a page refers to its recording from its own folder."""
@@ -234,11 +255,19 @@ def _is_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or not Path(out).suffix
 
 
-def print_paths(paths: Mapping[str, Path | None]) -> None:
-    """Print the paths of the files that were written."""
-    for path in paths.values():
-        if path is not None:
+def print_paths(
+    paths: Mapping[str, Path | None], refused: Mapping[str, UsageError] = MappingProxyType({})
+) -> None:
+    """Print the paths of the files that were written: all but those of the refused formats.
+
+    Raises:
+        OutputError: a format was refused.
+    """
+    for form, path in paths.items():
+        if path is not None and form not in refused:
             print_line(display_path(path))
+    for form, error in refused.items():
+        raise OutputError(f"{form} is not written: {error.problem}", fix=error.fix) from error
 
 
 def read_timeline(name: str) -> Timeline:

@@ -42,10 +42,12 @@ class FormatOptions(TypedDict, total=False):
             measured it, and the file notes that if the format has comments.
         frame_rate: frames per second of the editing program, for formats that count frames: 23.976,
             24, 25, 29.97, 30, 48, 50, 59.94 or 60; 25 if None.
+        csv_bom: begin a CSV file with a byte order mark, which Excel needs; True if None.
     """
 
     spread: bool
     frame_rate: Fraction | float | str | None
+    csv_bom: bool | None
 
 
 class FormatModule(Protocol):

@@ -1,13 +1,16 @@
 r"""CSV after RFC 4180: a header, a row for each entry, lines that end in CRLF.
 
-Line ends inside a text stay. A spreadsheet would run a text that begins with `=`, `+`, `-` or `@`
-as a formula, so captoolkit writes a space before it.
+The file begins with a byte order mark by default, because Excel reads a file without one in the
+code page of its system. Line ends inside a text stay. A spreadsheet would run a text that begins
+with `=`, `+`, `-` or `@`, or with their full-width forms, as a formula, also behind line ends, so
+captoolkit writes a space before it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 
 from captoolkit.model import Entry
 from captoolkit.timeline.value import Timeline
@@ -25,12 +28,15 @@ HEADER = (
     "request_id",
     "details",
 )
-FORMULA_STARTS = ("=", "+", "-", "@")
+BYTE_ORDER_MARK = "\ufeff"
+_FORMULA_START = re.compile(r"[\n=+\-@＝＋－＠]")  # source: OWASP, CSV Injection
 
 
-def render(timeline: Timeline) -> str:
-    """Return the timeline as CSV."""
+def render(timeline: Timeline, *, csv_bom: bool = True) -> str:
+    """Return the timeline as CSV, with a byte order mark unless `csv_bom` is False."""
     table = io.StringIO(newline="")
+    if csv_bom:
+        table.write(BYTE_ORDER_MARK)
     rows = csv.writer(table, lineterminator="\r\n")
     rows.writerow(HEADER)
     rows.writerows(map(_row, timeline.entries))
@@ -46,4 +52,4 @@ def _row(entry: Entry) -> list[str]:
 
 def _cell(text: str) -> str:
     shown = plain(text)
-    return f" {shown}" if shown.startswith(FORMULA_STARTS) else shown
+    return f" {shown}" if _FORMULA_START.match(shown) else shown

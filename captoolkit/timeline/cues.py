@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from captoolkit.model import Entry
 from captoolkit.timeline.breaking import MORE, shortened, wrapped
@@ -19,7 +20,9 @@ from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import paragraphs, text_in_one_line
 from captoolkit.units import format_clock, samples_at
 
+_TIME = re.compile(r"\d{1,2}:\d{1,2}:\d{1,2}[.,]\d{1,3}")
 _NUMBER_ALONE = re.compile(r"-?\d+\.?\d*")
+TICKS_HZ = 1000  # of a cue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +56,28 @@ def ticks(timeline: Timeline, ticks_hz: int | Fraction) -> Iterator[tuple[int, i
         yield start, reached, entry
 
 
+def short_entry_losses(timeline: Timeline, ticks_hz: int | Fraction, *, unit: str) -> list[str]:
+    """Return a sentence on the entries that `ticks` extends to one tick; an empty list if none."""
+    short = sum(
+        entry.source_span.samples * ticks_hz < entry.source_span.rate_hz
+        for entry in timeline.entries
+    )
+    if not short:
+        return []
+    return [
+        f"Entries shorter than one {unit}, which last one {unit} here and may delay the next: "
+        f"{short} of {len(timeline.entries)}."
+    ]
+
+
+def millisecond_losses(timeline: Timeline) -> list[str]:
+    """Return a sentence on the entries that `cues` extends to a millisecond."""
+    return short_entry_losses(timeline, TICKS_HZ, unit="millisecond")
+
+
 def cues(timeline: Timeline) -> Iterator[Cue]:
     """Yield one cue for each entry, in time order."""
-    for start_ms, end_ms, entry in ticks(timeline, 1000):
+    for start_ms, end_ms, entry in ticks(timeline, TICKS_HZ):
         yield Cue(start_ms=start_ms, end_ms=end_ms, entry=entry)
 
 
@@ -97,6 +119,22 @@ def cue_lines(entry: Entry) -> list[str]:
         else:
             lines.append(line)
     return lines
+
+
+def one_time_per_line(line: str) -> list[str]:
+    """Return a line broken before each time stamp but the first.
+
+    Some readers take two time stamps in one line for the times of a cue, even without an arrow.
+
+    ```python
+    >>> one_time_per_line("from 00:00:01.000 until 00:00:02.500")
+    ['from 00:00:01.000 until', '00:00:02.500']
+
+    ```
+    """
+    starts = [found.start() for found in _TIME.finditer(line)][1:]
+    edges = [0, *starts, len(line)]
+    return [line[a:b].strip() for a, b in pairwise(edges)]
 
 
 def entry_title(entry: Entry) -> str:

@@ -58,10 +58,10 @@ def check(*, frame_rate: Fraction | float | str | None = None) -> None:
 
 
 def losses(timeline: Timeline, *, frame_rate: Fraction | float | str | None = None) -> list[str]:
-    """Return sentences on rounded times, the first timecode and too many events."""
+    """Return sentences on rounded and extended times, the first timecode and too many events."""
     many = f"There are more than {MOST_EVENTS} events, which some readers do not take."
     return [
-        markers.rounding_note(markers.read_frame_rate(frame_rate)),
+        *markers.frame_losses(timeline, markers.read_frame_rate(frame_rate)),
         "The recording begins at 01:00:00:00, as timelines in DaVinci Resolve do.",
         *([many] if len(timeline.entries) > MOST_EVENTS else []),
     ]

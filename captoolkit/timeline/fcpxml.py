@@ -27,7 +27,6 @@ from captoolkit.units import samples_at
 
 HEADER = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n'
 VERSION = "1.9"
-_NOT_XML = str.maketrans({0xFFFE: "\ufffd", 0xFFFF: "\ufffd"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ def render(timeline: Timeline, *, frame_rate: Fraction | float | str | None = No
         lead, element = placed[bisect_right(starts, start) - 1]
         _add_marker(element, entry, (start + lead, end + lead), cue.times, rate)
     ET.indent(root)
-    return HEADER + ET.tostring(root, encoding="unicode").translate(_NOT_XML) + "\n"
+    return HEADER + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def check(*, frame_rate: Fraction | float | str | None = None) -> None:
@@ -84,8 +83,8 @@ def check(*, frame_rate: Fraction | float | str | None = None) -> None:
 
 
 def losses(timeline: Timeline, *, frame_rate: Fraction | float | str | None = None) -> list[str]:
-    """Return a sentence on rounded times."""
-    return [markers.rounding_note(markers.read_frame_rate(frame_rate))]
+    """Return sentences on rounded times and on entries shorter than a frame."""
+    return markers.frame_losses(timeline, markers.read_frame_rate(frame_rate))
 
 
 def _format_name(rate: FrameRate) -> str:

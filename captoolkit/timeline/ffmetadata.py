@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from captoolkit.timeline.cues import Cue, cues, entry_title, title_losses
+from captoolkit.timeline.cues import Cue, cues, entry_title, millisecond_losses, title_losses
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 
@@ -25,8 +25,8 @@ def render(timeline: Timeline) -> str:
 
 
 def losses(timeline: Timeline) -> list[str]:
-    """Return a sentence on shortened titles."""
-    return title_losses(timeline)
+    """Return sentences on shortened titles and very short entries."""
+    return [*title_losses(timeline), *millisecond_losses(timeline)]
 
 
 def _chapter(cue: Cue) -> str:

@@ -87,6 +87,7 @@ FORMATS: dict[str, Format] = {
             extension="csv",
             title="a table for spreadsheets (RFC 4180)",
             module="captoolkit.timeline.csv",
+            options=("csv_bom",),
         ),
         Format(
             name="audacity",

@@ -12,7 +12,7 @@ import re
 from pathlib import PurePath
 
 from captoolkit.model import CaptionerInfo
-from captoolkit.timeline.cues import Cue, cues
+from captoolkit.timeline.cues import Cue, cues, millisecond_losses
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import detail_paragraphs, one_line, paragraphs
 
@@ -26,6 +26,11 @@ def render(timeline: Timeline) -> str:
     title = f"# {escape(one_line(PurePath(path).name or path))}\n"
     credit = f"Captions by {_captioner(timeline.captioner)}.\n"
     return "\n".join([title, credit, *(_section(cue) for cue in cues(timeline))])
+
+
+def losses(timeline: Timeline) -> list[str]:
+    """Return a sentence on very short entries."""
+    return millisecond_losses(timeline)
 
 
 def escape(line: str) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Entry, SourceInfo, Status
+from captoolkit.timeline.cues import short_entry_losses
 from captoolkit.timeline.editing import SourcePart
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import text_in_one_line
@@ -99,9 +100,12 @@ def track_items(timeline: Timeline) -> Iterator[tuple[int, int, SourcePart | Non
         yield reached, timeline.source.duration_samples, None
 
 
-def rounding_note(rate: FrameRate) -> str:
-    """Return a sentence on the rounding of times."""
-    return f"Times are rounded to frames of a timeline at {rate.name} frames a second."
+def frame_losses(timeline: Timeline, rate: FrameRate) -> list[str]:
+    """Return sentences on the rounding of times and on entries shorter than a frame."""
+    return [
+        f"Times are rounded to frames of a timeline at {rate.name} frames a second.",
+        *short_entry_losses(timeline, rate.frames_per_s, unit="frame"),
+    ]
 
 
 def marker_note(entry: Entry, times: str) -> str:

@@ -10,15 +10,21 @@ paragraph becomes a line (see `cues.cue_lines`). There are no comments, so notes
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
-from captoolkit.timeline.cues import Cue, cue_lines, cues, exceeds_hours, timestamp
+from captoolkit.timeline.cues import (
+    Cue,
+    cue_lines,
+    cues,
+    exceeds_hours,
+    millisecond_losses,
+    one_time_per_line,
+    timestamp,
+)
 from captoolkit.timeline.value import Timeline
 
 _TWINS = str.maketrans("<>{}\\", "＜＞｛｝＼")
 _MARKUP = re.compile(r"-->|<(?=\s*/?\s*[A-Za-z])|[{}]|\\(?=[Nnh])")
 MOST_HOURS = 100
-_TIME = re.compile(r"\d{1,2}:\d{1,2}:\d{1,2}[.,]\d{1,3}")
 
 
 def render(timeline: Timeline) -> str:
@@ -27,24 +33,19 @@ def render(timeline: Timeline) -> str:
 
 
 def losses(timeline: Timeline) -> list[str]:
-    """Return a sentence on hours that many players do not read."""
+    """Return sentences on very short entries and on hours that many players do not read."""
+    short = millisecond_losses(timeline)
     if not exceeds_hours(timeline, MOST_HOURS):
-        return []
-    return ["After 99:59:59 the hours have three digits, which many players do not read."]
+        return short
+    return [*short, "After 99:59:59 the hours have three digits, which many players do not read."]
 
 
 def _block(number: int, cue: Cue) -> str:
     times = f"{timestamp(cue.start_ms, mark=',')} --> {timestamp(cue.end_ms, mark=',')}"
-    lines = (_one_time_per_line(without_markup(line)) for line in cue_lines(cue.entry))
+    lines = ("\n".join(one_time_per_line(without_markup(line))) for line in cue_lines(cue.entry))
     return "\n".join([str(number), times, *lines, ""])
 
 
 def without_markup(line: str) -> str:
     """Return a line with full-width twins for markup: it looks the same, and NFKC undoes it."""
     return _MARKUP.sub(lambda found: found[0].translate(_TWINS), line)
-
-
-def _one_time_per_line(line: str) -> str:
-    starts = [found.start() for found in _TIME.finditer(line)][1:]
-    edges = [0, *starts, len(line)]
-    return "\n".join(line[a:b].strip() for a, b in pairwise(edges))

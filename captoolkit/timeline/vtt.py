@@ -1,7 +1,8 @@
 """WebVTT: numbered cues, `HH:MM:SS.mmm` with as many digits for the hours as they need.
 
 `&`, `<` and `>` are written with WebVTT's own escapes, so text cannot contain `-->`. An empty line
-would end the cue, so a paragraph becomes a line (see `cues.cue_lines`). Notes are NOTE blocks.
+would end the cue, so a paragraph becomes a line (see `cues.cue_lines`), and a line with two time
+stamps becomes two (see `cues.one_time_per_line`). Notes are NOTE blocks.
 WebVTT allows more than two digits for the hours; some players do not read them.
 """
 
@@ -9,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from captoolkit.timeline.cues import Cue, cue_lines, cues, exceeds_hours, timestamp
+from captoolkit.timeline.cues import (
+    Cue,
+    cue_lines,
+    cues,
+    exceeds_hours,
+    millisecond_losses,
+    one_time_per_line,
+    timestamp,
+)
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 
@@ -24,10 +33,11 @@ def render(timeline: Timeline) -> str:
 
 
 def losses(timeline: Timeline) -> list[str]:
-    """Return a sentence on hours that some players do not read."""
+    """Return sentences on very short entries and on hours that some players do not read."""
+    short = millisecond_losses(timeline)
     if not exceeds_hours(timeline, MOST_HOURS):
-        return []
-    return ["After 99:59:59 the hours have three digits, which some players do not read."]
+        return short
+    return [*short, "After 99:59:59 the hours have three digits, which some players do not read."]
 
 
 def render_cues(
@@ -40,8 +50,9 @@ def render_cues(
 
 
 def _block(number: int, cue: Cue, lines: Sequence[str]) -> str:
+    shown = (part for line in lines for part in one_time_per_line(line))
     times = f"{timestamp(cue.start_ms, mark='.')} --> {timestamp(cue.end_ms, mark='.')}"
-    return "\n".join([str(number), times, *map(_escaped, lines), ""])
+    return "\n".join([str(number), times, *map(_escaped, shown), ""])
 
 
 def _escaped(line: str) -> str:

@@ -1,6 +1,7 @@
-"""WebVTT chapters: one for each entry, its title on a single line.
+"""WebVTT chapters: one for each entry, its title on one line.
 
-A title is the whole caption if that is short, else its beginning, followed by `…`.
+A title is the whole caption if that is short, else its beginning, followed by `…`. A title with two
+time stamps has two lines (see `cues.one_time_per_line`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@ r"""The text of an entry, safe to show: the same in every format that people rea
 
 Rules: words and their order never change. Every kind of line end becomes `\n`, and so do the
 separators at which other readers break lines (U+2028, form feed, ...). A tab becomes a space. Other
-control characters and lone surrogates become U+FFFD, the replacement that WebVTT and CommonMark
-themselves specify: visible, and harmless in a terminal.
+control characters, lone surrogates, U+FFFE and U+FFFF become U+FFFD, the replacement that WebVTT
+and CommonMark themselves specify: visible, and harmless in a terminal. XML forbids the last two,
+and players drop a cue that has one of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ SILENCE = "[silence]"
 EMPTY_CAPTION = "[empty caption]"
 NO_REASON = "reason unknown"
 
-_UNSHOWABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSHOWABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def paragraphs(entry: Entry) -> list[list[str]]:

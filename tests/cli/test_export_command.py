@@ -106,14 +106,25 @@ def test_wrong_usage_is_one_error_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_if_one_format_fails_none_is_written(run: Run, timeline: Path, tmp_path: Path) -> None:
-    """An EDL ends at 24 hours; the subtitles of the same run are not written either."""
+def test_if_one_format_fails_the_others_are_written(
+    run: Run, timeline: Path, tmp_path: Path
+) -> None:
+    """An EDL ends at 24 hours; the subtitles of the same run are written, and the status is 1."""
     late = tmp_path / "late.json"
     save(load(timeline).shifted("23h"), late)
     ran = run("export", late, "-f", "srt,edl,vtt", "-o", tmp_path / "out")
-    assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert (ran.status, len(ran.out.splitlines()), len(ran.err.splitlines())) == (1, 2, 1)
+    assert ran.err.startswith(f"error: {late}: edl is not written: entry 1 ends at 23:00:")
     assert "use otio or fcpxml" in ran.err
-    assert not list(tmp_path.glob("out/*"))
+    assert sorted(path.name for path in tmp_path.glob("out/*")) == ["late.srt", "late.vtt"]
+    assert run("export", late, "-f", "edl", "-o", tmp_path / "out").status == 2
+
+
+def test_a_byte_order_mark_is_for_excel(run: Run, timeline: Path) -> None:
+    """A CSV file begins with one, unless `--no-csv-bom` is passed."""
+    assert run("export", timeline, "-f", "csv", "-o", "-").out.startswith("\ufeffindex,")
+    ran = run("export", timeline, "-f", "csv", "--no-csv-bom", "-o", "-")
+    assert ran.out.startswith("index,")
 
 
 def test_a_manifest_is_recognized(run: Run, fixtures: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ NASTY = {
     "a whole cue": "before\n\n7\n00:00:01,000 --> 00:00:02,000\nafter",
     "a whole VTT cue": "before\n\n7\n00:00:01.000 --> 00:00:02.000 align:start\nafter",
     "two times": "from 00:00:01,000 until 00:00:02,500 and 00:00:03,000 there is hum",
+    "two VTT times": "from 00:00:01.000 until 00:00:02.500 hum",
     "loose arrow": "00:00:01,000 -- > 00:00:02,000",
     "VTT keywords": "WEBVTT\n\nNOTE nothing\n\nSTYLE\n::cue {}\n\nREGION\nid:a",
     "ampersands": "Q&A, AT&T; &amp; &lt;b&gt; &nbsp; &#65;",
@@ -44,6 +45,7 @@ NASTY = {
     "long": LONG,
     "one long word": "x" * 20_000,
     "surrogate": "half \ud83d of one",
+    "noncharacters": "a \ufffe b \uffff c",
     "byte order mark": "\ufeffa\ufeffb",
 }
 
@@ -61,4 +63,5 @@ def shown_words(text: str) -> list[str]:
 def _shown(character: str) -> str:
     if character.isspace() and character != "\x1f":  # a space for Python, a control for others
         return " "
-    return "\ufffd" if unicodedata.category(character) in {"Cc", "Cs"} else character
+    is_dropped = unicodedata.category(character) in {"Cc", "Cs"} or character in "\ufffe\uffff"
+    return "\ufffd" if is_dropped else character

@@ -32,3 +32,9 @@ def test_hours_of_two_digits_are_a_loss() -> None:
     """Aegisub reads one digit for the hours: `losses` reports a longer timeline."""
     assert losses(hours_of(10), "ass") == []
     assert "do not read" in losses(hours_of(11), "ass")[0]
+
+
+def test_the_direction_of_text_is_found_by_the_renderer(timeline_of: TimelineOf) -> None:
+    """Encoding -1 sets no direction, so that an Arabic full stop stands at the left."""
+    styles = pysubs2.SSAFile.from_string(render(timeline_of("صوت."), "ass"), format_="ass").styles
+    assert styles["Default"].encoding == -1

@@ -117,3 +117,18 @@ def test_other_readers_find_the_times_past_99_hours() -> None:
     assert list(srt.parse(render(hours_of(101), "srt")))[-1].start.total_seconds() == 360_000
     ass = pysubs2.SSAFile.from_string(render(hours_of(99), "ass"), format_="ass")
     assert ass[-1].start == 98 * 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("name", "ticks_hz"),
+    [("srt", 1000), ("vtt", 1000), ("md", 1000), ("ass", 100), ("edl", 25), ("fcpxml", 25)],
+)
+def test_entries_shorter_than_a_tick_are_a_loss(
+    name: str, ticks_hz: int, timeline_of: TimelineOf
+) -> None:
+    """`losses` counts the entries that a format extends to one tick."""
+    rate_hz = 48_000
+    for samples, count in [(rate_hz // ticks_hz, 0), (rate_hz // ticks_hz - 1, 2)]:
+        timeline = tiled(timeline_of(), [samples, rate_hz, samples], rate_hz)
+        found = [loss for loss in losses(timeline, name) if "shorter than one" in loss]
+        assert [loss.endswith(f"the next: {count} of 3.") for loss in found] == [True] * bool(count)

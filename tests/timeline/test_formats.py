@@ -123,7 +123,7 @@ def read_ass(text: str) -> list[str]:
 
 def read_csv(text: str) -> list[str]:
     """Return the text of each row."""
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
     return [row["text"] for row in rows]
 
 
@@ -342,7 +342,7 @@ def test_a_timeline_without_entries_still_makes_a_file_of_its_kind(
 def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> None:
     """An unknown option is an error that names the function; another format's option is ignored."""
     with pytest.raises(
-        UsageError, match=r"render\(\) takes no option 'fps'; use frame_rate, spread"
+        UsageError, match=r"render\(\) takes no option 'fps'; use csv_bom, frame_rate, spread"
     ):
         render(timeline_of("Rain."), "edl", fps=24)  # type: ignore[call-arg]
     assert render(timeline_of("Rain."), "srt", frame_rate=24) == render(timeline_of("Rain."), "srt")

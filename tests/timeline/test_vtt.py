@@ -28,3 +28,13 @@ def test_pysubs2_reads_the_cues_too(timeline_of: TimelineOf) -> None:
     captions = ("雨声。\n\n“滴答”", "They count:\n42", "a & b")
     found = pysubs2.SSAFile.from_string(render(timeline_of(*captions), "vtt"), format_="vtt")
     assert [cue.plaintext for cue in found] == ["雨声。\n“滴答”", "They count: 42", "a &amp; b"]
+
+
+def test_two_time_stamps_in_a_line_are_no_cue_times(timeline_of: TimelineOf) -> None:
+    """Pysubs2 takes a line with two time stamps for the times of a cue."""
+    text = render(timeline_of("from 00:00:07.000 until 00:00:09.000", "b"), "vtt")
+    found = pysubs2.SSAFile.from_string(text, format_="vtt")
+    assert [(cue.start, cue.end, cue.plaintext) for cue in found] == [
+        (0, 1000, "from 00:00:07.000 until\n00:00:09.000"),
+        (1000, 2000, "b"),
+    ]
