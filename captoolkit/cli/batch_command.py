@@ -173,6 +173,14 @@ def split(**options: Any) -> int:
 @shared.shape
 @shared.budget
 @click.option(
+    "-f",
+    "formats",
+    metavar="FORMAT,...",
+    callback=parsed_by(lambda names: names.split(",")),
+    help="Formats of each timeline, separated by commas, such as json,srt,vtt; JSON is always "
+    "written.  [default: json]",
+)
+@click.option(
     "--rpm",
     "requests_per_minute",
     type=click.FloatRange(0, min_open=True),
@@ -210,7 +218,7 @@ def caption(**options: Any) -> int:
 @shared.debug
 def status(out: str, as_json: bool, debug: bool) -> int:
     """Show the options of the batch in OUT, and how many recordings have which state."""
-    from captoolkit.jobs.results.recipe import read_job
+    from captoolkit.jobs.results.recipe import read_job, show_value
     from captoolkit.jobs.results.recording_rows import read_rows
     from captoolkit.jobs.results.summary import Tally
     from captoolkit.jobs.stores.object_store import open_store
@@ -237,8 +245,8 @@ def status(out: str, as_json: bool, debug: bool) -> int:
             },
         )
         return 0
-    shown = " ".join(f"{name}={value}" for name, value in recipe.options.items())
-    print_line(f"{recipe.verb} {shown}".rstrip())
+    shown = [f"{name}={show_value(name, value)}" for name, value in recipe.options.items()]
+    print_line(" ".join([recipe.verb, *shown]))
     print_table([(state, f"{count:,}") for state, count in counts.items()], indent="  ")
     print_line(f"  {plural(tally.segments, 'segment')}, {_sound_text(tally.duration_s)} of sound")
     if tally.warned:

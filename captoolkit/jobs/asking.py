@@ -31,6 +31,7 @@ from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.results import result_names
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, failed_row
 from captoolkit.jobs.results.result_rows import timeline_row
+from captoolkit.jobs.results.timeline_formats import write_formats
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.model import Entry, SourceInfo, Span, Usage, Via
 from captoolkit.pipeline.segment import Folder, ReadySegment
@@ -87,18 +88,22 @@ class Asking(Closing):
         store: OUT.
         run: the run of asking; the caller closes it.
         lease: the lease of OUT.
+        formats: the formats of the timelines beside JSON.
 
     Attributes:
         begun_s: when it began, on `time.monotonic()`.
         is_capped: whether a segment was not sent because of the budget or the time limit.
     """
 
-    def __init__(self, store: Store, run: AskingRun, lease: Lease) -> None:
+    def __init__(
+        self, store: Store, run: AskingRun, lease: Lease, *, formats: Iterable[str] = ()
+    ) -> None:
         self.run = run
         self.is_capped = False
         self.begun_s = time.monotonic()
         self._store = store
         self._lease = lease
+        self._formats = tuple(formats)
         self._waiting: queue.SimpleQueue[
             tuple[_ChunkRows, int, _Recording, ReadySegment] | None
         ] = queue.SimpleQueue()
@@ -295,14 +300,20 @@ class Asking(Closing):
             cost=cost_of(usage, self.run.service.price),
         )
         text = render(timeline, "json")
-        self._store.write(result_names.timeline_name(recording.input), text.encode())
+        name = result_names.timeline_name(recording.input)
+        warnings = write_formats(self._store, timeline, self._formats, name=name)
+        self._store.write(name, text.encode())
         prepared = recording.row
         described = dataclasses.replace(
             recording.input, size_bytes=prepared.size_bytes, version=prepared.version
         )
         row = timeline_row(described, json.loads(text))
-        kept = {name: getattr(prepared, name) for name in ("tries", "worker_s", "warnings")}
-        return dataclasses.replace(row, **kept)
+        return dataclasses.replace(
+            row,
+            tries=prepared.tries,
+            worker_s=prepared.worker_s,
+            warnings=(*prepared.warnings, *warnings),
+        )
 
 
 def _named_as_prepared(chunk: Chunk, rows: Iterable[RecordingRow]) -> Chunk:

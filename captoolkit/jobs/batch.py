@@ -117,7 +117,7 @@ def batch(
         asking = None
         if run is not None:
             lease = resources.enter_context(Lease(store, run_id))
-            asking = Asking(store, run, lease)
+            asking = Asking(store, run, lease, formats=recipe.options.get("formats", ()))
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
         chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
         memory_bytes = options.get("worker_memory")

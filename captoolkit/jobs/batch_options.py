@@ -41,6 +41,7 @@ from captoolkit.planning.options import (
 )
 from captoolkit.services import catalogue
 from captoolkit.support.keywords import require_type
+from captoolkit.timeline import check
 from captoolkit.units import parse_duration
 
 BatchVerb = Literal["probe", "prepare", "split", "caption"]
@@ -70,6 +71,7 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
         max_failures: end the run after more failures than this.
         asks_on: `driver` (the default): this process asks the service. `workers`: each worker asks,
             which is refused where answers cost money.
+        formats: formats of each timeline beside JSON, such as `("srt", "vtt")`; not `html`.
         requests_per_minute: the rate limit; None for that of the service.
         tokens_per_minute: the limit on input and output tokens; None for that of the service.
         concurrency: as for `caption`.
@@ -94,6 +96,7 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
     worker_memory: int | None
     max_failures: int | None
     asks_on: Literal["driver", "workers"]
+    formats: Sequence[str]
     requests_per_minute: float | None
     tokens_per_minute: float | None
     concurrency: int
@@ -116,7 +119,9 @@ OF_VERB: Mapping[str, frozenset[str]] = {
     "probe": frozenset(),
     "prepare": frozenset(PlanOptions.__annotations__),
     "split": frozenset(SplitOptions.__annotations__),
-    "caption": frozenset([*PlanOptions.__annotations__, *CaptionerOptions.__annotations__]),
+    "caption": frozenset(
+        [*PlanOptions.__annotations__, *CaptionerOptions.__annotations__, "formats"]
+    ),
 }
 OF_VERBS = frozenset().union(*OF_VERB.values())
 # Values that are the defaults of their options; a recipe holds none of them.
@@ -242,6 +247,24 @@ def _asks_on_worker(captioner: str | Captioner, options: BatchOptions) -> bool:
     return True
 
 
+def further_formats(names: Sequence[str]) -> list[str]:
+    """Return the formats of a timeline beside JSON, in one order for all orders of `names`.
+
+    Raises:
+        UsageError: one is unknown, cannot be written here, or needs the recording.
+    """
+    require_type("formats", names, list | tuple, "a list of names")
+    wanted = sorted({name.strip().lower() for name in names} - {"json"})
+    if "html" in wanted:
+        raise UsageError(
+            "a batch writes no pages: a page plays the recording, and OUT holds none",
+            fix="pass -f html to `captoolkit export` with the timelines that need a page",
+        )
+    for name in wanted:
+        check(name)
+    return wanted
+
+
 def _length_text(length: Length) -> str:
     """Return a length in seconds, in one form for all forms that say the same."""
     seconds = parse_duration(length)
@@ -305,6 +328,10 @@ def recipe_of(
         for name, value in options.items()
         if name in OF_VERB[verb] and value is not None and value != DEFAULTS.get(name)
     }
+    if formats := further_formats(options.get("formats", ())):
+        own["formats"] = formats
+    else:
+        own.pop("formats", None)
     for name in LENGTHS & own.keys():
         own[name] = _length_text(own[name])
     if verb == "caption":

@@ -35,6 +35,7 @@ from captoolkit.jobs.results import result_names, tar_layout
 from captoolkit.jobs.results.recipe import Recipe, ResultLayout
 from captoolkit.jobs.results.recording_rows import RecordingRow, failed_row, is_same_version
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
+from captoolkit.jobs.results.timeline_formats import write_formats
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media import ffmpeg
 from captoolkit.model import Status
@@ -290,10 +291,13 @@ class Worker:
             warnings += probe(opened.source).warnings
         else:
             options: dict[str, Any] = {**self.task.recipe.options}
+            formats = options.pop("formats", ())
             timeline = caption(opened.source, jobs=1, on_event=on_event, **options)
             opened.refuse_changed()
             path = folder / name.rpartition("/")[2]
             files.write_whole(path, render(timeline, "json"), overwrite=False)
+            with _using_out():
+                warnings += write_formats(self.store, timeline, formats, name=name)
             document = self._commit(path, name, opened=opened, replaces=is_ours)
         row = timeline_row(recording, document)
         return dataclasses.replace(row, warnings=tuple(warnings))

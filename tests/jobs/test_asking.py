@@ -45,6 +45,7 @@ def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
             "segment": "2s",
             "ledger": tmp_path / "ledger.sqlite3",
             "max_cost": "1.00",
+            "formats": ["srt"],
         }
         summary = run("caption", tmp_path / "in", tmp_path / "out", **options)
         assert (summary.done, summary.segments, summary.asked) == (3, 6, 6)
@@ -57,7 +58,9 @@ def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
         assert (again.kept, again.asked) == (3, 0)
         assert len(emulator.requests) == 6
         assert len({request.audio_sha256 for request in emulator.requests}) == 6
-    assert files_of(tmp_path / "out") == {f"t00{n}/t00{n}.timeline.json" for n in range(3)}
+    assert files_of(tmp_path / "out") == {
+        f"t00{n}/t00{n}.{ending}" for n in range(3) for ending in ("timeline.json", "srt")
+    }
     timeline = json.loads((tmp_path / "out" / "t000" / "t000.timeline.json").read_text("utf-8"))
     assert [entry["status"] for entry in timeline["entries"]] == ["ok", "ok"]
     for path in tmp_path.rglob("*"):

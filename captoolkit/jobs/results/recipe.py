@@ -140,8 +140,8 @@ class Recipe:
         own |= {_option_name(name): value for name, value in own.pop("options").items()}
         theirs |= {_option_name(name): value for name, value in theirs.pop("options").items()}
         return [
-            f"{name} is {_shown(name, theirs.get(name))} there "
-            f"and {_shown(name, own.get(name))} here"
+            f"{name} is {show_value(name, theirs.get(name))} there "
+            f"and {show_value(name, own.get(name))} here"
             for name in sorted({*own, *theirs})
             if own.get(name) != theirs.get(name)
         ]
@@ -184,12 +184,15 @@ def read_job(store: Store) -> Recipe:
 
 
 def _option_name(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return "-f" if name == "formats" else f"--{name.replace('_', '-')}"
 
 
-def _shown(name: str, value: object) -> str:
+def show_value(name: str, value: object) -> str:
+    """Return the value of an option as a user would write it."""
     if value is None:
         return "not given"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
     is_seconds = name in LENGTH_NAMES and str(value)[-1:].isdigit()
     return f"{value}s" if is_seconds else str(value)
 

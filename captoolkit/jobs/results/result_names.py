@@ -107,6 +107,18 @@ def timeline_name(recording: Input) -> str:
     return f"{result_folder(recording)}/{result_stem(recording)}.timeline.json"
 
 
+def format_name(timeline: str, extension: str) -> str:
+    """Return the name of a timeline in a further format, from that of the timeline as JSON.
+
+    ```python
+    >>> format_name("talks/a/a.timeline.json", "srt")
+    'talks/a/a.srt'
+
+    ```
+    """
+    return f"{timeline.removesuffix('.timeline.json')}.{extension}"
+
+
 def tar_key(recording: Input) -> str:
     """Return the beginning of the keys of a recording's segments in a tar file.
 
