@@ -36,6 +36,7 @@ from captoolkit.jobs.results.recipe import Recipe, ResultLayout
 from captoolkit.jobs.results.recording_rows import RecordingRow, failed_row, is_same_version
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
 from captoolkit.jobs.results.timeline_formats import write_formats
+from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media import ffmpeg
 from captoolkit.model import Status
@@ -97,15 +98,17 @@ def work_on(
         InputError: OUT cannot be read.
     """
     refuse_other_ffmpeg(task.recipe)
-    worker = Worker(task, stop or threading.Event())
-    if task.recipe.layout is ResultLayout.TAR:
-        return worker.pack(report)
-    rows = []
-    for recording in task.chunk.inputs:
-        worker.check()
-        report(recording.id)
-        rows.append(worker.row_of(recording))
-    return rows
+    store = open_store(task.out)
+    with files.staging(store.staging_parent) as folder:
+        worker = Worker(task, store, folder, stop or threading.Event())
+        if task.recipe.layout is ResultLayout.TAR:
+            return worker.pack(report)
+        rows = []
+        for recording in task.chunk.inputs:
+            worker.check()
+            report(recording.id)
+            rows.append(worker.row_of(recording))
+        return rows
 
 
 def refuse_other_ffmpeg(recipe: Recipe) -> None:
@@ -124,11 +127,19 @@ def refuse_other_ffmpeg(recipe: Recipe) -> None:
 
 
 class Worker:
-    """The work on the recordings of one task."""
+    """The work on the recordings of one task.
 
-    def __init__(self, task: Task, stop: threading.Event) -> None:
+    Args:
+        task: the work.
+        store: OUT.
+        folder: a staging folder for this work.
+        stop: ends the work when it is set.
+    """
+
+    def __init__(self, task: Task, store: Store, folder: Path, stop: threading.Event) -> None:
         self.task = task
-        self.store = open_store(task.out)
+        self.store = store
+        self._staging = folder
         self._stop = stop
 
     def check(self) -> None:
@@ -152,7 +163,7 @@ class Worker:
 
     def _timed(self, recording: Input, do: Callable[[Input, Path], RecordingRow]) -> RecordingRow:
         begun_s = time.monotonic()
-        with files.staging(self.store.staging_parent) as folder:
+        with files.staging(self._staging) as folder:
             row = self.attempt(recording, lambda: do(recording, folder))
         worker_s = round(time.monotonic() - begun_s, 3)
         return dataclasses.replace(row, worker_s=worker_s, tries=self.task.try_number)
@@ -186,18 +197,17 @@ class Worker:
         if is_usable and not self.task.is_redo:
             return earlier
         rows = []
-        with files.staging(self.store.staging_parent) as folder:
-            path = folder / name
-            with tar_layout.TarShard(path, name=name) as shard:
-                for recording in tar_layout.in_order(chunk.inputs):
-                    self.check()
-                    report(recording.id)
-                    rows.append(self._timed(recording, partial(self._pack_one, shard)))
-            if earlier:  # a tar file without rows is incomplete, and is replaced
-                self.store.remove(rows_name)
-            if shard.members:
-                self.store.write(name, path)
-            self.store.write(rows_name, tar_layout.render_rows(rows))
+        path = self._staging / name
+        with tar_layout.TarShard(path, name=name) as shard:
+            for recording in tar_layout.in_order(chunk.inputs):
+                self.check()
+                report(recording.id)
+                rows.append(self._timed(recording, partial(self._pack_one, shard)))
+        if earlier:  # a tar file without rows is incomplete, and is replaced
+            self.store.remove(rows_name)
+        if shard.members:
+            self.store.write(name, path)
+        self.store.write(rows_name, tar_layout.render_rows(rows))
         return rows
 
     def _find_shard(self) -> tuple[str, str, list[RecordingRow]]:
@@ -378,7 +388,7 @@ class Worker:
             stale = self._remove_document(name, keep=names) if replaces else []
             for each in names:
                 self.store.write(f"{folder}/{each}", document.parent / each)
-            if not self.store.write_new(name, data):
+            if not self.store.write_new(name, document):
                 there = _parse(self.store.read(name), self.store.url_of(name))
                 if there["source"] != parsed["source"]:
                     raise InputError(

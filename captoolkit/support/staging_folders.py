@@ -172,7 +172,7 @@ def _make(parent: Path, *, is_hidden: bool, kind: str) -> Path:
     parent = parent.absolute()
     parent.mkdir(parents=True, exist_ok=True)
     with _STATE.guard:
-        if any(parent in owner.folders for owner in _STATE.owners.values()):
+        if _is_owned(parent):
             return Path(tempfile.mkdtemp(dir=parent))  # owned with the folder that it is in
         for place in {parent, Path(tempfile.gettempdir()).absolute()} - _STATE.swept:
             if len(_STATE.swept) >= MAX_SWEPT:
@@ -189,6 +189,16 @@ def _make(parent: Path, *, is_hidden: bool, kind: str) -> Path:
             if _STATE.owners.pop(parent, None) is owner:
                 owner.leave()
             remove(folder)
+
+
+def _is_owned(folder: Path) -> bool:
+    """Return whether a folder is one of this process's staging folders, or is inside one."""
+    name = str(folder) + os.sep
+    return any(
+        name.startswith(f"{each}{os.sep}")
+        for owner in _STATE.owners.values()
+        for each in owner.folders
+    )
 
 
 def _disown(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """A folder of this machine as a store; it needs no library.
 
-Rules: a file is written to a hidden staging folder next to its place, flushed, and linked or moved
-to its name, so that it appears whole or not at all, also for another process.
+Rules: a file is written to a hidden staging folder of the store, flushed, and linked or moved to
+its name, so that it appears whole or not at all, also for another process.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class FolderStore(Store):
             if isinstance(data, Path) and data.stat().st_dev == path.parent.stat().st_dev:
                 yield data
                 return
-            with files.staging(path.parent) as folder:
+            # One place for all files: the first staging folder in a place costs an owner file.
+            is_one_disk = self.folder.stat().st_dev == path.parent.stat().st_dev
+            with files.staging(self.folder if is_one_disk else path.parent) as folder:
                 staged = folder / path.name
                 with staged.open("wb") as stream:
                     if isinstance(data, bytes):
