@@ -318,6 +318,23 @@ class Envelope:
     loudness: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spectrogram:
+    """The power of a recording in mel bands up to 8 kHz, in at most some thousand columns.
+
+    Attributes:
+        bands: the number of bands; the first is the lowest.
+        column_samples: the length of a column, at `rate_hz`; the last column may be shorter.
+        levels: one byte for each band of each column, column by column: 31 is the level of the
+            loudest, each step below is 2.5 dB.
+    """
+
+    bands: int
+    rate_hz: int
+    column_samples: int
+    levels: bytes
+
+
 # --------------------------------------------------------------- encodings, targets, plans
 
 DEFAULT_TRUE_PEAK_DBTP = -1.0  # EBU R 128

@@ -158,7 +158,9 @@ def captions(
         run = opened.enter_context(open_run(captioner, on_event=on_event, **options))
         request = read_request(source, options, target=run.service.target, ways=run.ways)
         run.made_by = _provenance(run, options)
-        prepared = open_prepared(source, request, jobs=jobs, on_event=run.gate)
+        prepared = open_prepared(
+            source, request, jobs=jobs, on_event=run.gate, measures_envelope=True
+        )
         opened.callback(prepared.close)
         run.refuse_small_budget(prepared.plan)
         opened.pop_all()  # closing the captions closes both
@@ -264,4 +266,4 @@ def _provenance(run: AskingRun, options: CaptionOptions) -> Provenance:
 
 def _open_source(options: CaptionOptions, run: AskingRun, source: Source, jobs: int) -> Prepared:
     request = read_request(source, options, target=run.service.target, ways=run.ways)
-    return open_prepared(source, request, jobs=jobs, on_event=run.gate)
+    return open_prepared(source, request, jobs=jobs, on_event=run.gate, measures_envelope=True)

@@ -1,7 +1,8 @@
 """`page`: a timeline as an HTML page with the waveform and the sound of its recording.
 
-Rules: the recording is only read; it is decoded once, block by block, for its waveform. A missing
-or changed recording is not an error: the page explains it and shows everything else.
+Rules: the recording is only read. A timeline that holds an envelope needs no decode; otherwise the
+recording is decoded once, block by block, for its waveform. A missing or changed recording is not
+an error: the page explains it and shows everything else.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path, PurePath
 from urllib.parse import quote
@@ -29,23 +31,35 @@ from captoolkit.timeline.wording import one_line
 from captoolkit.units import format_clock, format_size
 
 MAX_EMBEDDED_BYTES = 20_000_000
+MOST_TAIL = 3  # folders of a moved recording's path that are compared
+MOST_UP = 3  # folders that a relative link goes up
 MOST_PARTS = 3  # how many the notice on the missing sound names
 
 
 def page(
-    timeline: Timeline, *, folder: str | os.PathLike[str] | None = None, embed_audio: bool = False
+    timeline: Timeline,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    timeline_folder: str | os.PathLike[str] | None = None,
+    embed_audio: bool = False,
+    spectrogram: bool = False,
 ) -> str:
     """Return a timeline as an HTML page with the waveform of its recording, if that is available.
 
-    The recording is read from the path in the timeline. If it is missing, has changed (its bytes
-    are compared) or cannot be decoded, or if the timeline consists of stretches of recordings
-    (`parts`), the page says so and has no waveform and no sound.
+    The recording is read from the path in the timeline, or, if it is not there, from `folder` or
+    `timeline_folder`. If it is missing, has changed (its bytes are compared) or cannot be decoded,
+    or if the timeline consists of stretches of recordings (`parts`), the page says so and has no
+    sound. It then has a waveform if the timeline holds the envelope of its recording.
 
     Args:
         timeline: the timeline to show.
-        folder: the folder of the page. The link to a recording in or below it is relative, so that
-            both can be moved together; the link to any other recording is absolute.
+        folder: the folder of the page. The page looks for the recording at its path relative to
+            this folder first, then in this folder, then at its absolute path, so that page and
+            recording can be moved together.
+        timeline_folder: the folder of the timeline's file, in which a recording that was moved
+            together with it is looked for.
         embed_audio: put the bytes of the recording into the page.
+        spectrogram: show a spectrogram below the waveform; the recording is decoded for it.
 
     Raises:
         UsageError: the entries are out of order; or `embed_audio` is set and the recording is not
@@ -55,18 +69,43 @@ def page(
 
     refuse_disorder(timeline)
     try:
-        info, track = _recording(timeline)
-        audio = _embedded(info) if embed_audio else _link(Path(info.path), folder)
-        envelope = measure_file.envelope(Path(info.path), track)
+        info, track = _recording(timeline, [one for one in (timeline_folder, folder) if one])
+        places = [_embedded(info)] if embed_audio else _places(Path(info.path), folder)
+        envelope = timeline.envelope or measure_file.envelope(Path(info.path), track)
+        picture = measure_file.spectrogram(Path(info.path), track) if spectrogram else None
     except CaptoolkitError as error:
         if embed_audio:
             raise _embedding_error(error) from error
-        remark = f"There is no waveform and no sound, because {error.problem}."
+        missing = "sound" if timeline.envelope else "waveform and no sound"
+        remark = f"There is no {missing}, because {error.problem}."
         return html.render(timeline, remarks=[remark])
-    return html.render(timeline, envelope=envelope, audio=audio, remarks=_remarks(info, track))
+    return html.render(
+        timeline,
+        envelope=envelope,
+        spectrogram=picture,
+        places=places,
+        is_film=any(not one.is_cover for one in info.pictures),
+        remarks=_remarks(info, track),
+    )
 
 
-def _recording(timeline: Timeline) -> tuple[MediaInfo, Track]:
+def with_envelope(timeline: Timeline) -> Timeline:
+    """Return the timeline with the envelope of its recording, measured if it holds none.
+
+    Without its recording, the timeline is returned unchanged.
+    """
+    if timeline.envelope is not None:
+        return timeline
+    try:
+        info, track = _recording(timeline, [])
+        return replace(timeline, envelope=measure_file.envelope(Path(info.path), track))
+    except CaptoolkitError:
+        return timeline
+
+
+def _recording(
+    timeline: Timeline, folders: Sequence[str | os.PathLike[str]]
+) -> tuple[MediaInfo, Track]:
     """The recording of a timeline and its captioned track, if it is unchanged.
 
     Raises:
@@ -80,7 +119,33 @@ def _recording(timeline: Timeline) -> tuple[MediaInfo, Track]:
         raise UsageError(f"the timeline's clock is no recording's own: {places}")
     if is_web_url(source.path) or not Path(source.path).is_absolute():
         raise UsageError("the recording was no file on a disk")
-    info = probe(source.path)
+    try:
+        return _unchanged(Path(source.path), source)
+    except CaptoolkitError as error:
+        for path in _moved_places(Path(source.path), folders):
+            with contextlib.suppress(CaptoolkitError):  # a file of the same name
+                return _unchanged(path, source)
+        raise error
+
+
+def _moved_places(path: Path, folders: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Yield existing files that may be a moved recording, nearest first.
+
+    A recording that was moved together with a folder above it still has the end of its path: below
+    the folder itself, or below one of the folders above it.
+    """
+    tails = [Path(*path.parts[-length:]) for length in range(1, min(MOST_TAIL, len(path.parts)))]
+    for folder in map(_absolute, folders):
+        for base in (folder, *list(folder.parents)[:MOST_TAIL]):
+            for tail in tails:
+                candidate = base / tail
+                if candidate != path and candidate.is_file():
+                    yield candidate
+
+
+def _unchanged(path: Path, source: SourceInfo) -> tuple[MediaInfo, Track]:
+    """A file and its captioned track, if its bytes are those that were captioned."""
+    info = probe(path)
     track = choose_track(info, source.track)
     lasts_s, lasted_s = track.end_samples / track.sample_rate_hz, source.span.duration_s
     if abs(lasts_s - lasted_s) > ALIKE_S:
@@ -131,13 +196,28 @@ def _remarks(info: MediaInfo, track: Track) -> Sequence[str]:
     )
 
 
-def _link(path: Path, folder: str | os.PathLike[str] | None) -> str:
-    """The URL of a file for a page in that folder."""
-    if folder is not None:
-        place = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links as they are
-        if path.is_relative_to(place):
-            return quote(os.fsencode(path.relative_to(place).as_posix()))
-    return path.as_uri()
+def _places(path: Path, folder: str | os.PathLike[str] | None) -> list[str]:
+    """The URLs at which a page in that folder looks for a recording, in order."""
+    if folder is None:
+        return [path.as_uri()]
+    place = _absolute(folder)
+    beside = place / path.name
+    places = []
+    if path.anchor == place.anchor:
+        relative = Path(os.path.relpath(path, place))
+        if relative.parts.count("..") <= MOST_UP:
+            places.append(_relative_url(relative))
+    if not beside.exists():  # otherwise it is another file
+        places.append(_relative_url(Path(path.name)))
+    return list(dict.fromkeys([*places, path.as_uri()]))
+
+
+def _absolute(folder: str | os.PathLike[str]) -> Path:
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links as they are
+
+
+def _relative_url(path: Path) -> str:
+    return quote(os.fsencode(path.as_posix()))
 
 
 def refuse_unembeddable(path: Path | None) -> None:

@@ -82,13 +82,19 @@ def open_prepared(
     jobs: int,
     on_event: OnEvent,
     provenance: Provenance | None = None,
+    measures_envelope: bool = False,
 ) -> Prepared:
     """Open a source, plan it, and return its segments, made on demand."""
     with contextlib.ExitStack() as stack:
         recording = stack.enter_context(open_recording(source, request.options))
         plan = plan_recording(recording, request)
         prepared = Prepared(
-            plan, recording.source, jobs=jobs, on_event=on_event, provenance=provenance
+            plan,
+            recording.source,
+            jobs=jobs,
+            on_event=on_event,
+            provenance=provenance,
+            measures_envelope=measures_envelope,
         )
         stack.pop_all()  # closing `prepared` closes the source
         return prepared

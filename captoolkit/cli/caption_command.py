@@ -32,6 +32,7 @@ CUT_OFF = "the caption reached the model's length limit and is cut off"
 @shared.inputs
 @shared.timeline_output
 @shared.embed_audio
+@shared.spectrogram
 @shared.captioner
 @shared.requests
 @shared.target_of_model
@@ -51,6 +52,7 @@ def command(
     frame_rate: str | None,
     csv_bom: bool,
     embed_audio: bool,
+    spectrogram: bool,
     name: str | None,
     stdin_stem: str | None,
     overwrite: bool,
@@ -82,6 +84,7 @@ def command(
         stems=[str(Path(each.folder, each.stem)) for each in names],
         overwrite=overwrite,
         embed_audio=embed_audio,
+        spectrogram=spectrogram,
         skip_existing=skip_existing,
         spread=spread,
         frame_rate=frame_rate,

@@ -15,6 +15,7 @@ from captoolkit.cli.option_types import complete_path
 @click.argument("timeline", metavar="TIMELINE.json", shell_complete=complete_path)
 @shared.timeline_output
 @shared.embed_audio
+@shared.spectrogram
 @shared.overwrite
 @shared.debug
 def command(
@@ -25,6 +26,7 @@ def command(
     frame_rate: str | None,
     csv_bom: bool,
     embed_audio: bool,
+    spectrogram: bool,
     overwrite: bool,
     debug: bool,
 ) -> int:
@@ -43,6 +45,8 @@ def command(
         stems=["timeline" if timeline == STANDARD_INPUT else Path(timeline).stem],
         overwrite=overwrite,
         embed_audio=embed_audio,
+        spectrogram=spectrogram,
+        timeline_folder=None if timeline == STANDARD_INPUT else Path(timeline).parent,
         spread=spread,
         frame_rate=frame_rate,
         csv_bom=csv_bom,

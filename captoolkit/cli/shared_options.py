@@ -215,8 +215,13 @@ picture = click.option(
 embed_audio = click.option(
     "--embed-audio",
     is_flag=True,
-    help="Embed the recording in the HTML page, up to 20 MB. Otherwise the page plays the file at "
-    "its path.",
+    help="Embed the recording in the HTML page, up to 20 MB. Otherwise the page plays the file: "
+    "at its path relative to the page, in the page's folder, or at its absolute path.",
+)
+spectrogram = click.option(
+    "--spectrogram",
+    is_flag=True,
+    help="Show a spectrogram in the HTML page: one more decode of FILE, and up to 180 kB.",
 )
 spread = click.option(
     "--spread",

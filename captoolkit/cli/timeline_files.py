@@ -47,6 +47,9 @@ class TimelineFiles:
         stems: the beginning of the names of each input's files; may hold folders.
         overwrite: replace existing files, but never an input.
         embed_audio: embed the recording in the HTML page.
+        spectrogram: show a spectrogram in the HTML page.
+        timeline_folder: the folder of the timeline that is exported, where a recording that was
+            moved together with it is looked for.
         skip_existing: allow the files of an earlier run that its JSON timeline proves.
         **options: the options of `render`: `spread`, `frame_rate`, `csv_bom`.
 
@@ -64,6 +67,8 @@ class TimelineFiles:
         stems: Sequence[str],
         overwrite: bool,
         embed_audio: bool = False,
+        spectrogram: bool = False,
+        timeline_folder: Path | None = None,
         skip_existing: bool = False,
         **options: Unpack[FormatOptions],
     ) -> None:
@@ -89,8 +94,12 @@ class TimelineFiles:
         self._inputs = files.FileSet(inputs)
         self._overwrite = overwrite
         self._embed_audio = embed_audio
+        self._spectrogram = spectrogram
+        self._timeline_folder = timeline_folder
         if embed_audio and PAGE not in self._formats:
             raise UsageError("--embed-audio needs an HTML page", fix="add -f html, or leave it out")
+        if spectrogram and PAGE not in self._formats:
+            raise UsageError("--spectrogram needs an HTML page", fix="add -f html, or leave it out")
         self._is_single_file = len(self._formats) == 1 and len(inputs) == 1
         self._out = out
         if out == STANDARD_OUTPUT and not self._is_single_file:
@@ -202,6 +211,10 @@ class TimelineFiles:
         Raises:
             UsageError: none of the formats can hold the timeline.
         """
+        if PAGE in paths:
+            from captoolkit.api.page import with_envelope
+
+            timeline = with_envelope(timeline)  # measured once for the page and the JSON
         first = sorted(paths.items(), key=lambda item: item[0] != DEFAULT_FORMAT)
         texts: dict[str, str] = {}
         refused: dict[str, UsageError] = {}
@@ -233,7 +246,13 @@ class TimelineFiles:
         folder = path and path.parent
         if self._options.get("spread"):
             timeline = timeline.spread()
-        return page(timeline, folder=folder, embed_audio=self._embed_audio)
+        return page(
+            timeline,
+            folder=folder,
+            timeline_folder=self._timeline_folder,
+            embed_audio=self._embed_audio,
+            spectrogram=self._spectrogram,
+        )
 
     def _path(self, stem: str, form: str) -> Path:
         name = f"{stem}.{extension_of(form)}"

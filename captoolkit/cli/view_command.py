@@ -31,40 +31,46 @@ MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of
     help="Open the page in the browser, or only write it.",
 )
 @shared.embed_audio
+@shared.spectrogram
 @shared.overwrite
 @shared.debug
 def command(
-    timeline: str, out: Path | None, opens: bool, embed_audio: bool, overwrite: bool, debug: bool
+    timeline: str,
+    out: Path | None,
+    opens: bool,
+    embed_audio: bool,
+    spectrogram: bool,
+    overwrite: bool,
+    debug: bool,
 ) -> int:
     """Show the timeline in TIMELINE.json as a page in the browser; - reads standard input.
 
-    The page shows the waveform and plays the recording, if it is still at its path. Prints the path
-    of the page.
+    The page shows the waveform and plays the recording, if it is still at its path or was moved
+    together with TIMELINE.json. Prints the path of the page.
     """
+    from captoolkit.api.page import page
+    from captoolkit.cli.timeline_files import STANDARD_INPUT, read_timeline
+    from captoolkit.support import files
 
     def show(name: str) -> None:
-        path = _write_page(name, out, embed_audio=embed_audio, overwrite=overwrite)
+        path = out.absolute() if out else _cache_path(name)
+        replaces = overwrite or out is None
+        files.FileSet([name]).refuse([path])
+        if not replaces:
+            files.refuse_existing([path])
+        text = page(
+            read_timeline(name),
+            folder=path.parent if out else None,
+            timeline_folder=None if name == STANDARD_INPUT else Path(name).parent,
+            embed_audio=embed_audio,
+            spectrogram=spectrogram,
+        )
+        files.write_whole(path, text, overwrite=replaces)
         print_line(display_path(path))
         if opens:
             _open(path)
 
     return run_each([timeline], show, debug=debug)
-
-
-def _write_page(name: str, out: Path | None, *, embed_audio: bool, overwrite: bool) -> Path:
-    """Write the page of a timeline and return its path."""
-    from captoolkit.api.page import page
-    from captoolkit.cli.timeline_files import read_timeline
-    from captoolkit.support import files
-
-    path = _cache_path(name) if out is None else out.absolute()
-    files.FileSet([name]).refuse([path])
-    replaces = overwrite or out is None
-    if not replaces:
-        files.refuse_existing([path])
-    text = page(read_timeline(name), folder=path.parent, embed_audio=embed_audio)
-    files.write_whole(path, text, overwrite=replaces)
-    return path
 
 
 def _cache_path(name: str) -> Path:

@@ -254,4 +254,5 @@ class RecordingEntries:
             cost=cost_of(usage, self._service.price),
             made_by=self._made_by,
             modified_ns=self._prepared.modified_ns,
+            envelope=self._prepared.envelope,
         )

@@ -7,6 +7,7 @@ its details, and ten hours need no more memory.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ BLOCK_FRAMES = 1 << 16  # a longer block is converted in pieces
 
 
 class EnvelopeMeter:
-    """Measures the envelope of a running sound.
+    """Measures the envelope of a running sound of unknown length.
 
     Args:
         rate_hz: the rate of the sound.
@@ -90,6 +91,88 @@ class EnvelopeMeter:
             firsts = np.arange(0, len(self._peaks), 2)
             self._peaks = np.maximum.reduceat(self._peaks, firsts)
             self._energies = np.add.reduceat(self._energies, firsts)
+
+
+class StretchedEnvelopeMeter:
+    """Measures the envelope of a sound of known length from stretches in any order.
+
+    The result does not depend on the order of the stretches or on their number. Samples that are
+    never fed count as silent. Several threads may feed one meter.
+
+    Args:
+        rate_hz: the rate of the sound.
+        duration_samples: its length; the envelope grows if there are more samples.
+    """
+
+    def __init__(self, rate_hz: int, duration_samples: int) -> None:
+        self._rate_hz = rate_hz
+        self._step = max(1, rate_hz // SHORTEST_STEPS_PER_S)
+        while -(-duration_samples // self._step) > MOST_STEPS:
+            self._step *= 2
+        self._samples = duration_samples
+        self._peaks = np.zeros(-(-duration_samples // self._step))
+        self._energies = np.zeros(len(self._peaks))
+        self._lock = threading.Lock()
+
+    def feed(self, at_samples: int, block: NDArray[Any]) -> None:
+        """Measure a block that begins at `at_samples`; as `EnvelopeMeter.feed`."""
+        for start in range(0, len(block), BLOCK_FRAMES):
+            piece = block[start : start + BLOCK_FRAMES]
+            first = at_samples + start
+            begun = first % self._step
+            starts = np.maximum(np.arange(-begun, len(piece), self._step), 0)
+            peaks, energies = _peaks_and_energies(piece, starts)
+            self._merge(first // self._step, peaks, energies, end=first + len(piece))
+
+    def envelope(self, *, gain_db: float = 0.0) -> Envelope:
+        """Return the envelope, without the gain that was applied to the sound before."""
+        lengths = np.full(len(self._peaks), self._step)
+        if self._samples % self._step:
+            lengths[-1] = self._samples % self._step
+        return Envelope(
+            rate_hz=self._rate_hz,
+            step_samples=self._step,
+            duration_samples=self._samples,
+            peaks=_encoded(20 * _log10(self._peaks) - gain_db),
+            loudness=_encoded(10 * _log10(self._energies / lengths) - gain_db),
+        )
+
+    def _merge(
+        self,
+        first: int,
+        peaks: NDArray[np.float64],
+        energies: NDArray[np.float64],
+        *,
+        end: int,
+    ) -> None:
+        last = first + len(peaks)
+        with self._lock:
+            missing = max(0, last - len(self._peaks))
+            if missing:
+                self._peaks = np.append(self._peaks, np.zeros(missing))
+                self._energies = np.append(self._energies, np.zeros(missing))
+            self._samples = max(self._samples, end)
+            np.maximum(self._peaks[first:last], peaks, out=self._peaks[first:last])
+            self._energies[first:last] += energies
+
+
+def _peaks_and_energies(
+    block: NDArray[Any], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The peak of each step in any channel, and its sum of squares averaged over the channels.
+
+    The sums of 16-bit samples are exact, so that they do not depend on where a block begins.
+    """
+    if block.dtype != np.int16:
+        magnitudes = _magnitudes(block)
+        peaks = np.maximum.reduceat(magnitudes.max(axis=1), starts)
+        return peaks, np.add.reduceat(np.square(magnitudes).mean(axis=1), starts)
+    full_scale = np.iinfo(np.int16).max + 1
+    highest = np.maximum.reduceat(block.max(axis=1), starts).astype(np.float64)
+    lowest = np.minimum.reduceat(block.min(axis=1), starts).astype(np.float64)
+    squares = np.square(block, dtype=np.int64).sum(axis=1)
+    energies = np.add.reduceat(squares, starts) / (block.shape[1] * float(full_scale) ** 2)
+    return np.maximum(highest, -lowest) / full_scale, energies
 
 
 def _magnitudes(block: NDArray[Any]) -> NDArray[np.float64]:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
-from captoolkit.dsp.envelope import EnvelopeMeter
+from captoolkit.dsp.envelope import BLOCK_FRAMES, EnvelopeMeter
 from captoolkit.dsp.loudness import LoudnessMeter
 from captoolkit.dsp.peaks import PeakMeter, TruePeakMeter
 from captoolkit.dsp.silence import HopLevelMeter, Levels
+from captoolkit.dsp.spectrogram import SpectrogramMeter
 from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
-from captoolkit.model import Envelope, Plan, Track
+from captoolkit.model import Envelope, Plan, Spectrogram, Track
 from captoolkit.planning.cuts import find_cuts
 from captoolkit.planning.frame_cuts import movable_windows
 from captoolkit.units import rescale
@@ -72,6 +75,24 @@ def envelope(path: Path, track: Track) -> Envelope:
         for block in read_blocks(decoder, path):
             meter.feed(block)
     return meter.envelope()
+
+
+def spectrogram(path: Path, track: Track) -> Spectrogram:
+    """Return the spectrogram of a track in all its channels, on the file's clock.
+
+    Raises:
+        NotMediaError: the track cannot be decoded.
+        ToolError: ffmpeg failed.
+    """
+    late = rescale(track.start_samples, track.sample_rate_hz, MODEL_RATE_HZ)
+    with decode.TrackDecoder(path, track=track, rate_hz=MODEL_RATE_HZ) as decoder:
+        meter = SpectrogramMeter(MODEL_RATE_HZ, channels=decoder.channels)
+        for start in range(0, late, BLOCK_FRAMES):
+            frames = min(BLOCK_FRAMES, late - start)
+            meter.feed(np.zeros((frames, decoder.channels), dtype=np.float32))
+        for block in read_blocks(decoder, path):
+            meter.feed(block)
+    return meter.spectrogram()
 
 
 def peak(path: Path, track: Track) -> PeakMeter:

@@ -25,7 +25,7 @@ from captoolkit.errors import (
 from captoolkit.events import OnEvent, SegmentReady, ignore
 from captoolkit.media import durations, measure_file
 from captoolkit.media.source import OpenSource
-from captoolkit.model import Action, Plan, SourceInfo, Span, Via
+from captoolkit.model import Action, Envelope, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import earlier_run, manifest, saving
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.frame_copy import FrameCopy
@@ -69,6 +69,7 @@ class Prepared(Closing):
         jobs: int = 1,
         on_event: OnEvent = ignore,
         provenance: Provenance | None = None,
+        measures_envelope: bool = False,
     ) -> None:
         self.plan = plan
         self._segments: list[ReadySegment] = []
@@ -77,10 +78,12 @@ class Prepared(Closing):
         self._events = PrepareEvents(plan, on_event)
         self._supervisor = Supervisor(jobs=jobs)
         self._provenance = provenance
+        self._measures_envelope = measures_envelope
         self.modified_ns = source.modified_ns
         self._names = SegmentNames(before=f"{source.stem}.", manifest_stem=source.stem)
         self._folder: Folder | None = None
         self._work: Iterator[ReadySegment] | None = None
+        self._transcode: Transcode | None = None
         self._hashing: Hashing | None = None
         self._described: SourceInfo | None = None  # a copy keeps the original's description
         self._complete = False
@@ -100,6 +103,7 @@ class Prepared(Closing):
                 "jobs": self._jobs,
                 "on_event": self._events.gate.on_event,
                 "provenance": self._provenance,
+                "measures_envelope": self._measures_envelope,
             },
             "over": self._over if not is_saved else "",
             "names": self._names,
@@ -168,6 +172,15 @@ class Prepared(Closing):
     def segments(self) -> tuple[ReadySegment, ...]:
         """The segments finished so far."""
         return tuple(self._segments)
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """The envelope of the recording, if all segments are finished and it was measured.
+
+        It is measured on request, from the samples that are decoded for the segments. None if
+        nothing was decoded, because packets or frames were copied.
+        """
+        return self._transcode.envelope if self._complete and self._transcode else None
 
     @property
     def source(self) -> SourceInfo:
@@ -358,7 +371,9 @@ class Prepared(Closing):
         # Ends the work of an object that is dropped without `close`, before its folder is removed.
         weakref.finalize(self, self._supervisor.close)
         self._hashing = Hashing(self._source.path, self._supervisor)
-        self._work = iter(_carry_out(job, self._events, self._supervisor))
+        work = _carry_out(job, self._events, self._supervisor, self._measures_envelope)
+        self._transcode = work if isinstance(work, Transcode) else None
+        self._work = iter(work)
         return self._work
 
     def _end(self) -> None:
@@ -490,7 +505,7 @@ class Prepared(Closing):
 
 
 def _carry_out(
-    job: Job, events: PrepareEvents, supervisor: Supervisor
+    job: Job, events: PrepareEvents, supervisor: Supervisor, measures_envelope: bool
 ) -> PassThrough | HeaderCorrection | FrameCopy | PacketCopy | Transcode:
     """Return the segments of a plan in the way that its action asks for."""
     plan = job.plan
@@ -502,7 +517,7 @@ def _carry_out(
         return HeaderCorrection(job, events)
     if plan.encoding is None:
         return FrameCopy(job, events, supervisor)
-    return Transcode(job, plan.encoding, events, supervisor)
+    return Transcode(job, plan.encoding, events, supervisor, measures_envelope=measures_envelope)
 
 
 def _requested_inside_event() -> UsageError:

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream.encodings import spec_of
 from captoolkit.bitstream.lossless import is_lossless
+from captoolkit.dsp.envelope import StretchedEnvelopeMeter
 from captoolkit.dsp.peaks import LOWEST_PEAK_DB, PeakMeter
 from captoolkit.errors import LimitError, ToolError
 from captoolkit.media import decode, encode
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
-from captoolkit.model import Encoding, Plan, Span
+from captoolkit.model import Encoding, Envelope, Plan, Span
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
@@ -66,10 +67,17 @@ class Transcode:
         encoding: the encoding of the segments.
         events: receives progress, replaced segments and warnings.
         supervisor: owns the worker threads and the processes; each worker makes one run at a time.
+        measures_envelope: measure the envelope of the sound while it is decoded.
     """
 
     def __init__(
-        self, job: Job, encoding: Encoding, events: PrepareEvents, supervisor: Supervisor
+        self,
+        job: Job,
+        encoding: Encoding,
+        events: PrepareEvents,
+        supervisor: Supervisor,
+        *,
+        measures_envelope: bool = False,
     ) -> None:
         self._job = job
         self._encoding = encoding
@@ -87,6 +95,11 @@ class Transcode:
         self._measured = PeakMeter()
         self._measuring = threading.Lock()
         self._seeks = decode.seeks_exactly(job.plan.info, job.plan.track)
+        self._meter: StretchedEnvelopeMeter | None = None
+        if measures_envelope:
+            rate_hz, track = encoding.sample_rate_hz, job.plan.track
+            end = rescale(track.end_samples, track.sample_rate_hz, rate_hz)
+            self._meter = StretchedEnvelopeMeter(rate_hz, end)
 
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments, while workers make the runs after theirs."""
@@ -94,6 +107,12 @@ class Transcode:
         yield from self._supervisor.in_order(self._make, self._runs())
         for warning in self._warnings():
             self._events.warned(warning)
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """The envelope of the segments made so far on the file's clock; None if not measured."""
+        gain_db = self._job.plan.gain_db
+        return None if self._meter is None else self._meter.envelope(gain_db=gain_db)
 
     def _warnings(self) -> Iterator[str]:
         """Yield what the samples showed while they were encoded, as sentences."""
@@ -123,7 +142,12 @@ class Transcode:
     def _needs_measuring(self) -> bool:
         """Return whether captoolkit has to see each sample, to report clipping or a low level."""
         job, track = self._job, self._job.plan.track
-        if not self._seeks or not can_transcode(track, self._encoding) or job.plan.gain_db > 0:
+        if (
+            self._meter is not None
+            or not self._seeks
+            or not can_transcode(track, self._encoding)
+            or job.plan.gain_db > 0
+        ):
             return True
         loudest = PeakMeter()
         for block in read_blocks(decode.excerpts(job.source, track=track), job.plan.info.path):
@@ -229,7 +253,7 @@ class Transcode:
             self._supervisor.watch(self._decoder(layout.begins_at, end, encoding)) as decoder,
             self._supervisor.watch(writers, halt=writers.abort),
         ):
-            blocks = self._reported(decoder)
+            blocks = self._reported(decoder, layout.begins_at)
             for part, block in cut(blocks, layout.windows, rate_hz=rate_hz, longest=longest):
                 self._measure(block)
                 writers.write(part, block)
@@ -298,10 +322,15 @@ class Transcode:
             dtype=_sample_type(encoding, plan),
         )
 
-    def _reported(self, decoder: decode.TrackDecoder) -> Iterator[Block]:
-        """Yield the decoder's blocks and report each as progress."""
+    def _reported(self, decoder: decode.TrackDecoder, begins_at: int) -> Iterator[Block]:
+        """Yield the decoder's blocks; report each as progress, and measure its envelope."""
+        track = self._job.plan.track
+        at = rescale(track.start_samples + begins_at, track.sample_rate_hz, decoder.rate_hz)
         for block in self._blocks(decoder):
             self._events.progressed(len(block) / decoder.rate_hz)
+            if self._meter is not None:
+                self._meter.feed(at, block)
+            at += len(block)
             yield block
 
     def _blocks(self, decoder: decode.TrackDecoder) -> Iterator[Block]:

@@ -5,13 +5,14 @@ six decimals, which identify one sample at any rate up to 768 kHz. Money keeps i
 stays readable UTF-8; characters that could harm a terminal, break a line in another reader, or not
 be encoded at all (control characters, U+2028, lone surrogates) are written `\uXXXX`. `parse`
 refuses a file with a missing, unknown or wrong field, and a number with more than `MOST_DIGITS`
-digits, written out or by its exponent. `parts`, `notes`, `made_by`, the `details` of an entry and
-the `start_s` of a source are written only if there are any; with `made_by`, the source has
-`modified_ns`.
+digits, written out or by its exponent. `parts`, `notes`, `made_by`, `envelope`, the `details` of an
+entry and the `start_s` of a source are written only if there are any; with `made_by`, the source
+has `modified_ns`. The levels of `envelope` are Base64, one byte a step as in `model.Envelope`.
 """
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 from decimal import Decimal
@@ -26,6 +27,7 @@ from captoolkit.model import (
     CaptionerInfo,
     Cost,
     Entry,
+    Envelope,
     SourceInfo,
     Span,
     Status,
@@ -73,7 +75,19 @@ def render(timeline: Timeline) -> str:
     if timeline.made_by is not None:
         document["source"] = source_fields(timeline.source) | {"modified_ns": timeline.modified_ns}
         document["made_by"] = timeline.made_by.fields()
+    if timeline.envelope is not None:
+        document["envelope"] = _envelope(timeline.envelope)
     return exact_json.render(document)
+
+
+def _envelope(envelope: Envelope) -> dict[str, object]:
+    return {
+        "sample_rate_hz": envelope.rate_hz,
+        "step_samples": envelope.step_samples,
+        "duration_samples": envelope.duration_samples,
+        "peaks": base64.b64encode(envelope.peaks).decode(),
+        "loudness": base64.b64encode(envelope.loudness).decode(),
+    }
 
 
 def _part(part: SourcePart) -> dict[str, object]:
@@ -204,6 +218,14 @@ class _PartShape(_Exact, frozen=True, kw_only=True):
     at_s: _Seconds
 
 
+class _EnvelopeShape(_Exact, frozen=True, kw_only=True):
+    sample_rate_hz: _Positive
+    step_samples: _Positive
+    duration_samples: _Whole
+    peaks: bytes  # msgspec decodes Base64
+    loudness: bytes
+
+
 class _TimelineShape(_Exact, frozen=True, kw_only=True):
     format: str
     source: _MainSourceShape
@@ -214,6 +236,7 @@ class _TimelineShape(_Exact, frozen=True, kw_only=True):
     parts: list[_PartShape] = []
     notes: list[str] = []
     made_by: _MadeByShape | None = None
+    envelope: _EnvelopeShape | None = None
 
 
 def parse(text: str) -> Timeline:
@@ -245,6 +268,7 @@ def parse(text: str) -> Timeline:
         notes=tuple(shape.notes),
         made_by=None if made_by is None else Provenance(**msgspec.structs.asdict(made_by)),
         modified_ns=shape.source.modified_ns,
+        envelope=_read_envelope(shape.envelope, text),
     )
 
 
@@ -354,6 +378,22 @@ def _read_part(shape: _PartShape, raw: dict[str, Any], rate_hz: int) -> SourcePa
         source=_read_source(shape.source, raw["source"]),
         source_span=_read_span(raw, rate_hz),
         at_samples=samples_at(Fraction(raw["at_s"]), rate_hz),
+    )
+
+
+def _read_envelope(shape: _EnvelopeShape | None, text: str) -> Envelope | None:
+    if shape is None:
+        return None
+    steps = -(-shape.duration_samples // shape.step_samples)
+    if not steps == len(shape.peaks) == len(shape.loudness):
+        where = _where(text, "$.envelope")
+        raise InputError(f"the envelope has not {steps} levels as its length says, {where}")
+    return Envelope(
+        rate_hz=shape.sample_rate_hz,
+        step_samples=shape.step_samples,
+        duration_samples=shape.duration_samples,
+        peaks=shape.peaks,
+        loudness=shape.loudness,
     )
 
 

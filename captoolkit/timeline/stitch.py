@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from captoolkit.errors import UsageError
-from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Span, Status
+from captoolkit.model import CaptionerInfo, Cost, Entry, Envelope, SourceInfo, Span, Status
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.order import find_fault, find_gap
 from captoolkit.timeline.value import Timeline
@@ -26,6 +26,7 @@ def stitch(
     cost: Cost | None = None,
     made_by: Provenance | None = None,
     modified_ns: int | None = None,
+    envelope: Envelope | None = None,
 ) -> Timeline:
     """Return one timeline over the whole source, entries in time order and numbered from 1.
 
@@ -37,6 +38,7 @@ def stitch(
         cost: the price of the answers, None if unknown.
         made_by: the verb and options of the run, None if unknown.
         modified_ns: when the source was last changed, None if it was no file.
+        envelope: the levels of the recording, None if they were not measured.
 
     Raises:
         UsageError: the spans overlap, leave a gap, lie outside the source or count at another rate.
@@ -54,4 +56,5 @@ def stitch(
         cost=cost,
         made_by=made_by,
         modified_ns=modified_ns,
+        envelope=envelope,
     )

@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Any
 
 from captoolkit.errors import UsageError
-from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usage
+from captoolkit.model import CaptionerInfo, Cost, Entry, Envelope, SourceInfo, Status, Usage
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline import editing
 from captoolkit.timeline.editing import SourcePart
@@ -72,6 +72,8 @@ class Timeline:
             after an operation that changed it.
         modified_ns: when the source was last changed, as that run found it; None if the source was
             no file.
+        envelope: the levels of the recording from its beginning, for the waveform of a page; None
+            if they were not measured, and if the clock is no recording's own.
     """
 
     source: SourceInfo
@@ -82,6 +84,7 @@ class Timeline:
     notes: tuple[str, ...] = ()
     made_by: Provenance | None = None
     modified_ns: int | None = None
+    envelope: Envelope | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Timeline:
@@ -225,7 +228,12 @@ class Timeline:
         is_whole = merged == (SourcePart.whole(source),)
         if not is_whole:
             source = replace(source, start_samples=0)
-        return self._edited(source=source, entries=entries, parts=() if is_whole else merged)
+        return self._edited(
+            source=source,
+            entries=entries,
+            parts=() if is_whole else merged,
+            envelope=self.envelope if is_whole else None,
+        )
 
     @classmethod
     def joined(cls, timelines: Iterable[Timeline]) -> Timeline:

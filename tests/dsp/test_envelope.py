@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.dsp.envelope import MOST_STEPS, EnvelopeMeter
+from captoolkit.dsp.envelope import MOST_STEPS, EnvelopeMeter, StretchedEnvelopeMeter
 from tests.support.sound import silence, tone
 
 RATE_HZ = 16_000
@@ -86,3 +88,30 @@ def test_silence_without_samples_counts_as_silent_samples(before: int, silent: i
     assert numbered.envelope() == sampled.envelope()
     numbered.feed_silence(31_557_600 * 10**6 * RATE_HZ)
     assert len(numbered.envelope().peaks) <= MOST_STEPS
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_stretches_in_any_order_have_the_envelope_of_the_whole(kind: type, channels: int) -> None:
+    """Stretches of any length, fed in any order, give the envelope of a running sound."""
+    generator = np.random.default_rng(1)
+    sound = (generator.normal(0, 3000, (50_000, channels))).astype(np.int16)
+    sound = sound if kind is np.int16 else (sound / 32768).astype(kind)
+    running = EnvelopeMeter(RATE_HZ)
+    running.feed(sound)
+    edges = [0, 1, 319, 320, 7777, 20_000, 49_999, 50_000]
+    stretches = [*itertools.pairwise(edges)]
+    for order in (stretches, stretches[::-1]):
+        meter = StretchedEnvelopeMeter(RATE_HZ, 40_000)  # 10,000 fewer than there are
+        for start, end in order:
+            meter.feed(start, sound[start:end])
+        assert meter.envelope() == running.envelope()
+
+
+def test_a_gain_is_taken_back_and_a_gap_is_silent() -> None:
+    """The envelope has the level before the gain, and no level where nothing was fed."""
+    meter = StretchedEnvelopeMeter(RATE_HZ, 3 * RATE_HZ)
+    meter.feed(2 * RATE_HZ, np.full((RATE_HZ, 1), 0.5, np.float32))
+    found = meter.envelope(gain_db=6.0206)
+    assert levels_db(found.peaks[100:]) == pytest.approx([-12.0] * 50, abs=0.2)
+    assert found.loudness[:100] == bytes(100)

@@ -60,7 +60,7 @@ def test_the_nonce_depends_on_everything_the_page_tells(timeline_of: TimelineOf)
             render(timeline_of("A cat.")),
             render(timeline_of("A dog.", holes=("why",))),
             render(timeline_of("A dog."), remarks=["A remark."]),
-            render(timeline_of("A dog."), audio="a.wav"),
+            render(timeline_of("A dog."), places=["a.wav"]),
         )
     }
     assert len(nonces) == 5

@@ -25,6 +25,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -33,7 +34,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from captoolkit.model import Envelope, Status
+from captoolkit.model import Envelope, Spectrogram, Status
 from captoolkit.timeline import json
 from captoolkit.timeline.cues import Cue, cues
 from captoolkit.timeline.value import Timeline
@@ -42,6 +43,7 @@ from captoolkit.units import format_clock, format_size
 
 LIBRARY = ("vendor/wavesurfer.min.js", "vendor/regions.min.js", "vendor/timeline.min.js")
 NO_RECORDING = "This page was made without its recording: there is no waveform and no sound."
+NO_SOUND = "This page was made without its recording: there is no sound."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +74,31 @@ def render(
     timeline: Timeline,
     *,
     envelope: Envelope | None = None,
-    audio: str = "",
-    remarks: Sequence[str] = (NO_RECORDING,),
+    spectrogram: Spectrogram | None = None,
+    places: Sequence[str] = (),
+    is_film: bool = False,
+    remarks: Sequence[str] | None = None,
 ) -> str:
     """Return the timeline as a page.
 
     Args:
         timeline: the timeline to show.
-        envelope: the loudness of the recording over its length; None if it was not measured.
-        audio: the URL of the sound: relative, `file:` or `data:`; empty if there is no sound.
-        remarks: sentences about the recording for the reader.
+        envelope: the loudness of the recording over its length; None takes the timeline's own.
+        spectrogram: the spectrogram of the recording; None if the page has none.
+        places: the URLs at which the page looks for the recording, in order: relative, `file:` or
+            `data:`; empty if there is no sound.
+        is_film: whether the recording has a moving picture.
+        remarks: sentences about the recording for the reader; None says that it is missing.
     """
+    envelope = envelope or timeline.envelope
+    if remarks is None:
+        remarks = [NO_RECORDING if envelope is None else NO_SOUND]
     source = timeline.source
     name = one_line(PurePath(source.path).name or source.path)
     style = _asset("page.css")
     scripts = [*(_asset(script) for script in LIBRARY), _asset("page.js")]
     scripts[0] = f"/*! {_asset('vendor/VERSION')}{_asset('vendor/LICENSE')}*/\n{scripts[0]}"
-    nonce = _nonce(timeline, audio, *remarks)
+    nonce = _nonce(timeline, *places, *remarks)
     statuses = [entry.status for entry in timeline.entries]
     page: str = _template().render(
         name=name,
@@ -103,13 +113,14 @@ def render(
             )
             for cue in cues(timeline)
         ],
-        audio=audio,
+        places=places,
+        is_film=is_film,
         remarks=[*timeline.notes, *remarks],
         nonce=nonce,
         style=style,
         scripts=scripts,
         policy=_policy(style, scripts, nonce),
-        data=_data(timeline, envelope),
+        data=_data(timeline, envelope, spectrogram, places),
     )
     return page.rstrip("\n") + "\n"
 
@@ -138,7 +149,12 @@ def _channels(number: int) -> str:
     return {1: "mono", 2: "stereo"}.get(number, f"{number} channels")
 
 
-def _data(timeline: Timeline, envelope: Envelope | None) -> dict[str, Any]:
+def _data(
+    timeline: Timeline,
+    envelope: Envelope | None,
+    spectrogram: Spectrogram | None,
+    places: Sequence[str],
+) -> dict[str, Any]:
     """The data for the page's script; times are samples on the recording's clock."""
     spans = [entry.source_span for entry in timeline.entries]
     return {
@@ -151,7 +167,21 @@ def _data(timeline: Timeline, envelope: Envelope | None) -> dict[str, Any]:
             "peaks": base64.b64encode(envelope.peaks).decode(),
             "loudness": base64.b64encode(envelope.loudness).decode(),
         },
+        "spectrogram": spectrogram
+        and {
+            "bands": spectrogram.bands,
+            "column_s": spectrogram.column_samples / spectrogram.rate_hz,
+            "levels": _deflated(spectrogram.levels),
+        },
+        "places": list(places),
+        "timeline": _deflated(json.render(timeline).encode()),
+        "stem": PurePath(one_line(PurePath(timeline.source.path).name)).stem or "timeline",
     }
+
+
+def _deflated(data: bytes) -> str:
+    """Data as the page's script inflates it: zlib, in Base64."""
+    return base64.b64encode(zlib.compress(data, 9)).decode()
 
 
 # ------------------------------------------------------------------------------- security
