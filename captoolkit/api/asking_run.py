@@ -15,7 +15,7 @@ from decimal import Decimal
 from math import inf
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Unpack, cast
+from typing import TypedDict, Unpack, cast
 
 from captoolkit.captioners.base import (
     Captioner,
@@ -41,35 +41,43 @@ from captoolkit.support.cancel import CLOCK, CancelScope, Clock
 from captoolkit.support.keywords import require_type
 
 
-class CaptionOptions(PlanOptions, CaptionerOptions, total=False):
-    """The keyword arguments of `caption`, `captions`, `acaption`, `caption_many`: those of a run.
+class AskingOptions(TypedDict, total=False):
+    """The keyword arguments of everything that asks a service: `caption` and `Conversation`.
 
     Attributes:
-        concurrency: how many requests run in parallel; 4 if it is not given.
         max_cost: the most that may be spent, such as `"0.50"`, in the currency of the region's
-            prices; several calls may share one `Budget`. Segments beyond it become holes in the
-            timeline. Answers from the ledger cost nothing.
+            prices; several calls may share one `Budget`. Requests beyond it are not sent: the
+            timeline has a hole there, and a question raises. Answers from the ledger cost nothing.
         ledger: the SQLite file that keeps the answers of paid services; None is a file in the
             user's cache folder, `:memory:` keeps nothing.
-        resume: take answers from the ledger (the default); False requests every caption again and
-            keeps the new answers.
-        stream: report captions piece by piece, as `TextArrived`; False if it is not given.
-        retry_policy: how long a segment is retried after transient errors.
-        run_timeout_s: the time after which no further request is sent; the segments that are left
-            become holes.
+        resume: take answers from the ledger (the default); False requests every answer again and
+            keeps the new ones.
+        retry_policy: how long a request is retried after transient errors.
         clock: the source of time.
         stop: cancels the run when it is set, as closing does.
     """
 
-    concurrency: int
     max_cost: Budget | Decimal | float | str | None
     ledger: str | Path | None
     resume: bool
-    stream: bool
     retry_policy: RetryPolicy | None
-    run_timeout_s: float | None
     clock: Clock
     stop: threading.Event | None
+
+
+class CaptionOptions(PlanOptions, CaptionerOptions, AskingOptions, total=False):
+    """The keyword arguments of `caption`, `captions`, `acaption`, `caption_many`: those of a run.
+
+    Attributes:
+        concurrency: how many requests run in parallel; 4 if it is not given.
+        stream: report captions piece by piece, as `TextArrived`; False if it is not given.
+        run_timeout_s: the time after which no further request is sent; the segments that are left
+            become holes.
+    """
+
+    concurrency: int
+    stream: bool
+    run_timeout_s: float | None
 
 
 OPTION_TYPES = (
@@ -78,6 +86,7 @@ OPTION_TYPES = (
     PlanOptions,
     ServiceOptions,
     CaptionerOptions,
+    AskingOptions,
     CaptionOptions,
 )
 KEYWORDS = ("captioner", "jobs", "on_event", *CaptionOptions.__annotations__)
@@ -107,7 +116,7 @@ def open_run(
         UsageError, KeyMissingError: as `caption`.
         OutputError: the ledger cannot be used.
     """
-    settings = _read_run_options(options)
+    settings = read_run_options(options)
     require_type("on_event", on_event, Callable, "a function of one event")
     gate = EventGate(on_event, settings.stop)
     with contextlib.ExitStack() as resources:
@@ -122,7 +131,7 @@ def open_run(
         ledger: Ledger | None = None
         asker_of: Callable[[str], Ask]
         if isinstance(opened, PaidCaptioner):
-            _refuse_unknown_price(settings.budget, service)
+            refuse_unknown_price(settings.budget, service)
             ledger = resources.enter_context(Ledger(options.get("ledger"), clock=settings.clock))
             context = settings.context(service, ledger)
             asker_of = functools.partial(_paid_asker, opened, context, gate)
@@ -153,7 +162,7 @@ def _paid_asker(captioner: PaidCaptioner, context: RunContext, gate: EventGate, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _RunOptions:
+class RunOptions:
     """The options of a run, read."""
 
     concurrency: int
@@ -181,7 +190,7 @@ class _RunOptions:
         )
 
 
-def _read_run_options(options: CaptionOptions) -> _RunOptions:
+def read_run_options(options: CaptionOptions) -> RunOptions:
     """Return the options of a run.
 
     Raises:
@@ -201,7 +210,7 @@ def _read_run_options(options: CaptionOptions) -> _RunOptions:
     require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
     for name in ("resume", "stream"):
         require_type(name, options.get(name, False), bool, "True or False")
-    return _RunOptions(
+    return RunOptions(
         concurrency=int(concurrency),
         budget=max_cost if isinstance(max_cost, Budget | None) else Budget(max_cost),
         resume=options.get("resume", True),
@@ -231,7 +240,7 @@ def _open_captioner(
     return captioner
 
 
-def _refuse_unknown_price(budget: Budget | None, service: Service) -> None:
+def refuse_unknown_price(budget: Budget | None, service: Service) -> None:
     """Refuse a budget that cannot be kept because the prices are unknown."""
     if budget is not None and service.price is None:
         raise UsageError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,63 +12,173 @@ from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
 from captoolkit.cli.show import plural, print_line, print_message, print_text
+from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
     from captoolkit.api.ask import Conversation
-    from captoolkit.model import Caption
+    from captoolkit.events import Event
+    from captoolkit.model import Cost
 
 
 @click.command("ask", short_help=COMMANDS["ask"])
-@click.argument("file", metavar="FILE", shell_complete=complete_path)
-@click.argument("questions", metavar="[QUESTION]...", nargs=-1)
+@click.argument("arguments", metavar="[FILE] [QUESTION]...", nargs=-1, shell_complete=complete_path)
+@click.option(
+    "--continue",
+    "saved",
+    metavar="CONVERSATION.json",
+    type=click.Path(dir_okay=False, path_type=Path),
+    shell_complete=complete_path,
+    help="Continue the conversation in this file, and write it there after each answer; begin one "
+    "if there is no such file. The file holds no key and no sound.",
+)
 @shared.question_captioner
 @shared.target_of_model
 @shared.via_or_auto
+@shared.question_requests
 @shared.debug
 def command(
-    file: str,
-    questions: tuple[str, ...],
-    captioner: str,
-    debug: bool,
-    **options: Any,
+    arguments: tuple[str, ...], saved: Path | None, debug: bool, fresh: bool, **options: Any
 ) -> int:
     """Ask a model about FILE. Each QUESTION is a turn; the model receives all earlier turns too.
 
-    The answers are written to standard output as they arrive. Without a QUESTION the sound is the
-    question (voice chat; use --model qwen-audio-turbo-latest). FILE must not be longer than the
-    model hears at a time; captoolkit prepares it if necessary. Model Studio's captioner takes no
-    questions, so captoolkit refuses them before it sends anything.
+    The answers are written to standard output, on a terminal as they arrive. Without a QUESTION the
+    sound is the question (voice chat; use --model qwen-audio-turbo-latest). FILE must not be longer
+    than the model hears at a time; captoolkit prepares it if necessary. Model Studio's captioner
+    takes no questions, so captoolkit refuses them before it sends anything.
+
+    Transient errors are retried, and the ledger answers a question that was asked before in the
+    same conversation.
+
+    With --continue, FILE may be left out: the conversation knows its sounds. Another FILE, if the
+    first argument is an existing file or a URL, is a further sound.
     """
+    options["resume"] = not fresh
+    is_begun = saved is not None and saved.exists()
+    file, questions = _file_and_questions(arguments, is_begun=is_begun)
+    name = file or str(saved)
+    return run_each([name], lambda _: _converse(file, questions, saved, options), debug=debug)
+
+
+def _file_and_questions(
+    arguments: tuple[str, ...], *, is_begun: bool
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the sound of the first question, None without one, and the questions.
+
+    Raises:
+        UsageError: nothing is asked.
+    """
+    from captoolkit.media.source import is_web_url
+
+    if not arguments:
+        raise UsageError("there is nothing to ask", fix="give a FILE, and a QUESTION about it")
+    if is_begun and not is_web_url(arguments[0]) and not Path(arguments[0]).is_file():
+        return None, arguments
+    return arguments[0], arguments[1:] or ("",)
+
+
+def _converse(
+    file: str | None, questions: tuple[str, ...], saved: Path | None, options: dict[str, Any]
+) -> None:
+    """Ask all questions, and write the conversation after each answer."""
     from captoolkit.api.ask import Conversation
 
-    def converse(name: str) -> None:
-        with Conversation(captioner, **options) as conversation:
-            answers = [
-                _ask(conversation, question, audio=None if number else name, number=number)
-                for number, question in enumerate(questions or ("",))
-            ]
-        tokens = sum(answer.usage.total_tokens or 0 for answer in answers)
-        print_message(f"{plural(len(answers), 'answer')}, {plural(tokens, 'token')}")
+    display = _AnswerDisplay()
+    captioner = options.pop("captioner")
+    if saved is not None and saved.exists():
+        given = {name: value for name, value in options.items() if _is_given(name)}
+        opened = Conversation.load(saved, on_event=display.show_event, **given)
+    else:
+        opened = Conversation(captioner, on_event=display.show_event, **options)
+    with opened as conversation:
+        before = conversation.usage.total_tokens or 0, conversation.cost
+        for number, question in enumerate(questions):
+            audio = None if _knows(conversation, file) else file
+            display.answer(conversation, question, audio=audio, is_first=not number)
+            if saved is not None:
+                conversation.save(saved)
+        print_message(_summary(conversation, *before))
 
-    return run_each([file], converse, debug=debug)
+
+def _is_given(name: str) -> bool:
+    """Return whether the user gave an option, so that it replaces the conversation's own."""
+    source = click.get_current_context().get_parameter_source(name)
+    return name == "resume" or source is click.core.ParameterSource.COMMANDLINE
 
 
-def _ask(conversation: Conversation, question: str, *, audio: str | None, number: int) -> Caption:
-    """Ask one question and write its answer as it arrives, after a blank line if not the first."""
-    has_text = False
+def _knows(conversation: Conversation, file: str | None) -> bool:
+    """Return whether the conversation has a sound already: it is sent with each question."""
+    from captoolkit.media.source import is_web_url, public_url
+    from captoolkit.support import files
 
-    def show(text: str) -> None:
-        nonlocal has_text
-        if number and not has_text:
+    if file is None:
+        return True
+    place = public_url(file) if is_web_url(file) else files.absolute(file)
+    return any(message.audio == place for message in conversation.messages)
+
+
+def _summary(conversation: Conversation, tokens_before: int, cost_before: Cost | None) -> str:
+    """Return the line at the end: answers, tokens and cost of this command."""
+    answers = conversation.asked + conversation.recalled
+    recalled = f" ({conversation.recalled} from the ledger)" if conversation.recalled else ""
+    tokens = (conversation.usage.total_tokens or 0) - tokens_before
+    line = f"{plural(answers, 'answer')}{recalled}, {plural(tokens, 'token')}"
+    cost = conversation.cost
+    if cost is not None:
+        amount = cost.amount - (cost_before.amount if cost_before else 0)
+        line += f", {amount:.6f} {cost.currency}"
+    return line
+
+
+class _AnswerDisplay:
+    """Writes answers to standard output: on a terminal as they arrive, otherwise whole.
+
+    An answer that breaks off is requested again and begins again; a file or a pipe must not hold
+    its first part twice.
+    """
+
+    def __init__(self) -> None:
+        self._is_live = sys.stdout.isatty()
+        self._is_open_line = False
+        self._is_separated = True
+
+    def answer(
+        self, conversation: Conversation, question: str, *, audio: str | None, is_first: bool
+    ) -> None:
+        """Ask one question and write its answer, after a blank line if it is not the first."""
+        self._is_separated = is_first
+        try:
+            answer = conversation.ask(question, audio=audio, on_text=self._show_piece)
+            if not self._is_open_line:
+                self._write(answer.text)
+        finally:
+            self._end_line()
+        if answer.finish_reason == "length":
+            print_message("warning: the answer reached the model's length limit and is cut off")
+
+    def show_event(self, event: Event) -> None:
+        """Announce that a question is asked again, and show warnings."""
+        from captoolkit.events import RetryScheduled, Warned
+
+        match event:
+            case RetryScheduled(reason=reason):
+                self._end_line()
+                print_message(f"asking again: {reason}")
+            case Warned(message=message):
+                self._end_line()
+                print_message(f"warning: {message}")
+
+    def _show_piece(self, text: str) -> None:
+        if self._is_live:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        if not self._is_separated:
             print_line()
-        has_text = True
+            self._is_separated = True
+        self._is_open_line = True
         print_text(text)
 
-    try:
-        answer = conversation.ask(question, audio=audio, on_text=show)
-    finally:
-        if has_text:
+    def _end_line(self) -> None:
+        if self._is_open_line:
             print_line()
-    if answer.finish_reason == "length":
-        print_message("warning: the answer reached the model's length limit and is cut off")
-    return answer
+        self._is_open_line = False

@@ -487,6 +487,21 @@ budget = group(
     click.option("--yes", "confirmed", is_flag=True, help="Skip the cost confirmation."),
     ledger,
 )
+question_requests = group(
+    click.option(
+        "--max-cost",
+        metavar="AMOUNT",
+        help="Spend at most this amount, such as 0.50, on all questions together, in the currency "
+        "of the region's prices.",
+    ),
+    ledger,
+    click.option(
+        "--no-resume",
+        "fresh",
+        is_flag=True,
+        help="Ask every question again, even one with an answer in the ledger.",
+    ),
+)
 requests = group(
     budget,
     click.option(

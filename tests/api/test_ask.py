@@ -11,9 +11,11 @@ import pytest
 import captoolkit
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
-from captoolkit.errors import ServiceError, UsageError
+from captoolkit.errors import CaptoolkitError, InputError, ServiceError, UsageError
+from captoolkit.events import Event, RetryScheduled
 from captoolkit.model import Usage
 from captoolkit.net.client import Client
+from tests.support.captioning import InstantClock
 
 if TYPE_CHECKING:
     from tests.support.recorder import Recorder
@@ -35,7 +37,8 @@ def answering(recorder: Recorder, text: str) -> None:
 
 def conversation(recorder: Recorder, **options: Any) -> captoolkit.Conversation:
     """Return a conversation with the recorder."""
-    return captoolkit.Conversation(base_url=f"{recorder.url}/api/v1", **{"api_key": KEY, **options})
+    settings = {"api_key": KEY, "clock": InstantClock(), "base_url": f"{recorder.url}/api/v1"}
+    return captoolkit.Conversation(**{**settings, **options})
 
 
 def sent(recorder: Recorder) -> list[list[tuple[str, list[str], str | None]]]:
@@ -104,7 +107,7 @@ def test_an_answer_comes_piece_by_piece(recorder: Recorder, fixtures: Path) -> N
 def test_failed_question_is_not_recorded(recorder: Recorder, fixtures: Path) -> None:
     """A failed question can be repeated, and the failed turn is not sent."""
     with conversation(recorder) as talk:
-        recorder.answer({"code": "InternalError", "message": "later"}, status=500)
+        recorder.answer({"code": "InvalidParameter", "message": "no"}, status=400)
         with pytest.raises(ServiceError):
             talk.ask("What is it?", audio=fixtures / "speech.amr")
         assert talk.messages == []
@@ -215,3 +218,125 @@ def test_a_conversation_over_the_other_protocol(recorder: Recorder, fixtures: Pa
         {"role": "assistant", "content": "Rain."},
         {"role": "user", "content": [{"type": "text", "text": "How?"}]},
     ]
+
+
+# ------------------------------------------------------------------------ ledger, retries, budget
+
+
+def test_repeated_question_is_answered_from_the_ledger(recorder: Recorder, fixtures: Path) -> None:
+    """The same questions about the same sound are not sent twice; another order is another one."""
+    answering(recorder, "Rain.")
+    for _ in range(2):
+        with conversation(recorder) as talk:
+            first = talk.ask("What is it?", audio=fixtures / "speech.amr")
+            second = talk.ask("How hard?")
+            assert (first.text, second.text) == ("Rain.", "Rain.")
+            numbers = (talk.asked, talk.recalled, talk.usage.total_tokens)
+    assert numbers == (0, 2, None)
+    assert len(recorder.seen) == 2
+    with conversation(recorder) as talk:
+        talk.ask("How hard?", audio=fixtures / "speech.amr")
+    with conversation(recorder, resume=False) as talk:
+        talk.ask("How hard?", audio=fixtures / "speech.amr")
+        assert (talk.asked, talk.usage.total_tokens) == (1, 128)
+    assert len(recorder.seen) == 4
+
+
+def test_transient_error_is_retried(recorder: Recorder, fixtures: Path) -> None:
+    """A throttled question is sent again, and an event announces it."""
+    recorder.answer({"code": "Throttling", "message": "slow"}, status=429)
+    events: list[Event] = []
+
+    def recover(event: Event) -> None:
+        events.append(event)
+        answering(recorder, "Rain.")
+
+    with conversation(recorder, on_event=recover) as talk:
+        assert talk.ask("What is it?", audio=fixtures / "speech.amr").text == "Rain."
+    assert [type(event) for event in events] == [RetryScheduled]
+    assert len(recorder.seen) == 2
+
+
+def test_invalid_key_fails_one_question_and_not_the_next(
+    recorder: Recorder, fixtures: Path
+) -> None:
+    """A conversation can go on after an error that ends a captioning run."""
+    recorder.answer({"code": "InvalidApiKey", "message": "no"}, status=401)
+    with conversation(recorder) as talk:
+        with pytest.raises(ServiceError, match="InvalidApiKey"):
+            talk.ask("What is it?", audio=fixtures / "speech.amr")
+        answering(recorder, "Rain.")
+        assert talk.ask("What is it?", audio=fixtures / "speech.amr").text == "Rain."
+
+
+def test_budget_counts_all_turns(recorder: Recorder, fixtures: Path) -> None:
+    """A question that may cost more than the rest of the budget is not sent."""
+    answering(recorder, "Rain.")
+    options = {"model": "qwen3-omni-30b-a3b-captioner", "region": "singapore"}
+    with conversation(recorder, max_cost="0.2", **options) as talk:
+        talk.ask(audio=fixtures / "speech.amr")
+        assert talk.cost is not None
+        assert 0 < talk.cost.amount < 0.01
+    with (
+        conversation(recorder, max_cost="0.1", **options) as talk,
+        pytest.raises(CaptoolkitError, match="not sent"),
+    ):
+        talk.ask(audio=fixtures / "raw.aac")
+    assert len(recorder.seen) == 1
+    with pytest.raises(UsageError, match="max_cost=1 cannot be kept"):
+        conversation(recorder, max_cost=1)
+
+
+# ------------------------------------------------------------------------------- save and resume
+
+
+def test_saved_conversation_goes_on(recorder: Recorder, fixtures: Path, tmp_path: Path) -> None:
+    """The file holds no key and no sound; the next question is sent with everything before it."""
+    answering(recorder, "Rain.")
+    file = tmp_path / "talk.json"
+    with conversation(recorder, system="Be brief.", region="singapore") as talk:
+        talk.ask("What is it?", audio=fixtures / "speech.amr")
+        talk.save(file)
+    text = file.read_text()
+    assert KEY not in text
+    assert "base64," not in text
+    assert json.loads(text)["options"] == {"region": "singapore", "system": "Be brief."}
+    answering(recorder, "Hard.")
+    with captoolkit.Conversation.load(file, api_key=KEY, clock=InstantClock()) as talk:
+        assert talk.to_json() == text
+        assert talk.ask("How hard?").text == "Hard."
+        assert [message.text for message in talk.messages][2:] == ["How hard?", "Hard."]
+        assert talk.usage.total_tokens == 256
+        talk.save(file)
+    first, second = recorder.seen
+    assert second.json["input"]["messages"][:2] == first.json["input"]["messages"]
+    assert len(json.loads(file.read_text())["turns"]) == 2
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_changed_or_missing_sound_is_noticed(
+    recorder: Recorder, fixtures: Path, tmp_path: Path
+) -> None:
+    """The answers of a saved conversation are about the bytes that the file had."""
+    answering(recorder, "Rain.")
+    sound = tmp_path / "sound.amr"
+    sound.write_bytes((fixtures / "speech.amr").read_bytes())
+    with conversation(recorder) as talk:
+        talk.ask("What is it?", audio=sound)
+        document = talk.to_json()
+    sound.write_bytes((fixtures / "raw.aac").read_bytes())
+    with pytest.raises(InputError, match="has changed since the conversation was saved"):
+        captoolkit.Conversation.from_json(document)
+    sound.unlink()
+    with pytest.raises(InputError, match="is gone"):
+        captoolkit.Conversation.from_json(document)
+
+
+def test_sound_in_memory_cannot_be_saved(recorder: Recorder, fixtures: Path) -> None:
+    """Nothing can refer to it later."""
+    answering(recorder, "Rain.")
+    with conversation(recorder) as talk:
+        talk.ask("What is it?", audio=(fixtures / "speech.amr").read_bytes())
+        assert talk.messages[0].audio == "in memory"
+        with pytest.raises(UsageError, match="in memory"):
+            talk.to_json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,31 +54,77 @@ def test_control_characters_of_an_answer_are_replaced(
     ("argv", "status", "expected"),
     [
         (("speech.amr", "A", "B", "--model", "qwen3-omni-30b-a3b-captioner"), 2, "not take a"),
-        (("speech.amr", "", "B", "--model", "qwen3-omni-30b-a3b-captioner"), 1, "Throttling"),
+        (("speech.amr", "", "B", "--model", "qwen3-omni-30b-a3b-captioner"), 1, "InvalidApiKey"),
         (("hammering-mandarin.flac", "What?"), 2, "hears 30 s at a time"),
         (("missing.wav", "What?"), 1, "no such file"),
         (("speech.amr", "What?", "--via", "url"), 2, "via=url"),
         (("speech.amr", "What?", "--target", "nonsense"), 2, "not known"),
-        (("speech.amr", "What?"), 1, "Throttling"),
+        (("speech.amr", "What?"), 1, "InvalidApiKey"),
+        ((), 2, "there is nothing to ask"),
     ],
 )
 def test_bad_input_is_one_error_line(
     run: Run, fixtures: Path, recorder: Recorder, argv: tuple[str, ...], status: int, expected: str
 ) -> None:
     """Wrong usage is refused before a request; a service's refusal keeps its wording."""
-    recorder.answer({"code": "Throttling", "message": "slow"}, status=429)
-    name, *rest = argv
-    ran = run("ask", fixtures / name, *rest, "--base-url", f"{recorder.url}/api/v1")
+    recorder.answer({"code": "InvalidApiKey", "message": "no"}, status=401)
+    arguments = [fixtures / argv[0], *argv[1:]] if argv else []
+    ran = run("ask", *arguments, "--base-url", f"{recorder.url}/api/v1")
     assert (ran.status, ran.out) == (status, "")
     assert expected in ran.err
     assert len(ran.err.splitlines()) == 1
-    assert bool(recorder.seen) == (expected == "Throttling")
+    assert bool(recorder.seen) == (expected == "InvalidApiKey")
 
 
-def test_a_broken_answer_ends_its_line(run: Run, fixtures: Path, recorder: Recorder) -> None:
-    """The text so far is shown, and the error has its own line."""
+def test_a_broken_answer_is_not_written(
+    run: Run, fixtures: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe gets whole answers only; the question is asked again, and the error has one line."""
+    monkeypatch.setattr("captoolkit.support.cancel.Clock.wait", lambda *arguments: None)
     recorder.stream(*NATIVE_EVENTS[:2], ending="cut")
     ran = run("ask", fixtures / "speech.amr", "What?", "--base-url", f"{recorder.url}/api/v1")
-    assert (ran.status, ran.out) == (1, "这段音频\n")
-    assert ran.err.startswith("error: ")
-    assert "broke off" in ran.err
+    assert (ran.status, ran.out) == (1, "")
+    *retries, error = ran.err.splitlines()
+    assert all(line.startswith("asking again: ") for line in retries)
+    assert len(retries) == len(recorder.seen) - 1 > 0
+    assert error.startswith("error: ")
+    assert "broke off" in error
+
+
+def test_a_conversation_is_continued(
+    run: Run, fixtures: Path, recorder: Recorder, tmp_path: Path
+) -> None:
+    """The file is written after each answer; the second command needs no FILE and no options."""
+    recorder.stream(*NATIVE_EVENTS)
+    talk = tmp_path / "talk.json"
+    place = ("--base-url", f"{recorder.url}/api/v1", "--system", "Be brief.")
+    began = run("ask", "--continue", talk, fixtures / "speech.amr", "What is it?", *place)
+    assert began.status == 0, began.err
+    saved = json.loads(talk.read_text())
+    assert [turn["question"] for turn in saved["turns"]] == ["What is it?"]
+    went_on = run("ask", "--continue", talk, "How hard?", "Since when?")
+    assert (went_on.status, went_on.err) == (0, "2 answers, 256 tokens\n")
+    roles = [one["role"] for one in recorder.seen[-1].json["input"]["messages"]]
+    assert roles == ["system", *["user", "assistant"] * 2, "user"]
+    same = run("ask", "--continue", talk, fixtures / "speech.amr", "And now?")
+    assert same.status == 0, same.err
+    audios = [
+        "audio" in part
+        for one in recorder.seen[-1].json["input"]["messages"]
+        for part in one["content"]
+    ]
+    assert audios.count(True) == 1
+    assert list(tmp_path.iterdir()) == [talk]
+
+
+def test_a_repeated_question_costs_nothing(run: Run, fixtures: Path, recorder: Recorder) -> None:
+    """The answer is written from the ledger, and the last line says so."""
+    recorder.stream(*NATIVE_EVENTS)
+    place = ("--base-url", f"{recorder.url}/api/v1")
+    for _ in range(2):
+        ran = run("ask", fixtures / "speech.amr", "What is it?", *place)
+    assert ran.out == "这段音频'\n"
+    assert ran.err == "1 answer (1 from the ledger), 0 tokens\n"
+    assert len(recorder.seen) == 1
+    run("ask", fixtures / "speech.amr", "What is it?", "--no-resume", *place)
+    assert len(recorder.seen) == 2

@@ -149,6 +149,11 @@ def ask_questions(options: captoolkit.ConversationOptions) -> list[captioners.Me
     with captoolkit.Conversation("dashscope", **options) as conversation:
         answer = conversation.ask("What is being said?", audio="welcome.mp3", on_text=print)
         assert_type(answer, model.Caption)
+        assert_type(conversation.usage, model.Usage)
+        assert_type(conversation.cost, model.Cost | None)
+        conversation.save("welcome.json")
+    with captoolkit.Conversation.load("welcome.json", max_cost="0.10") as conversation:
+        assert_type(conversation.to_json(), str)
         return conversation.messages
 
 
