@@ -23,9 +23,9 @@ from captoolkit.bitstream.containers import (
     captioned_containers,
 )
 from captoolkit.errors import InputError, ToolError, UsageError
-from captoolkit.media import ffmpeg, probe_file
+from captoolkit.media import ffmpeg, probe_by_ffmpeg
 from captoolkit.media.player_clock import LONGEST_GAP_S
-from captoolkit.media.probe_file import MediaStream, MediaStreams
+from captoolkit.media.probe_by_ffmpeg import MediaStream, MediaStreams
 from captoolkit.support import files
 from captoolkit.timeline import load, losses, render
 from captoolkit.timeline.cues import cues
@@ -93,7 +93,7 @@ def embed(
     if not overwrite:
         files.refuse_existing([place])
     loaded = timeline if isinstance(timeline, Timeline) else load(timeline)
-    source = probe_file.probe_streams(media)
+    source = probe_by_ffmpeg.probe_streams(media)
     shown = _on_clock_of(source, loaded)
     _refuse_too_many(container, captions, shown)
     _refuse_long_texts(captions, shown.spread() if spread else shown)

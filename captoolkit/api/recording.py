@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from captoolkit.bitstream import containers
 from captoolkit.errors import CaptoolkitError, InputError
-from captoolkit.media import packets, probe_file, samples_by_place
+from captoolkit.media import probe_file, samples_by_place
 from captoolkit.media.source import OpenSource, is_web_url, open_source
 from captoolkit.model import MediaInfo, Plan, Track
 from captoolkit.support.cancel import Closing
@@ -118,6 +118,8 @@ def ending_of(name: str, info: MediaInfo, track: Track) -> str:
     own = name.rpartition("/")[2].rpartition(".")[2].lower()
     if containers.is_media_suffix(own):
         return own
+    from captoolkit.media import packets
+
     is_moving = any(not picture.is_cover for picture in info.pictures)
     container = containers.of(packets.container_of(info))
     return container.suffix_of(track.codec, is_moving=is_moving)

@@ -17,7 +17,7 @@ from captoolkit.bitstream import containers, lossless
 from captoolkit.errors import InputError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.media import elementary, packets, tags
-from captoolkit.media.probe_file import sample_format
+from captoolkit.media.probe_by_ffmpeg import sample_format
 from captoolkit.model import Action, MediaInfo, Plan, Track
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning import frame_plan, split_plan

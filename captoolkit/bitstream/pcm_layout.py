@@ -3,7 +3,7 @@
 captoolkit reads these headers itself, because readers disagree about some: about samples with fewer
 valid bits than they have room for, about the byte order, and about sizes that a recorder never
 wrote or that 32 bits cannot hold (`scripts/compare_headers.py` prints the table). Where ffmpeg
-takes the samples for another codec, `media.probe_file` lets it read them by their place.
+takes the samples for another codec, `media.probe_by_ffmpeg` lets it read them by their place.
 
 Rules: bytes in, values out. A header without a row here has no layout, and is left to ffmpeg.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -53,6 +53,7 @@ class Pcm:
 
     Attributes:
         bits: of one sample.
+        frames: the number of samples in each channel.
         plain_header: the codec is not hidden in a GUID.
     """
 
@@ -61,6 +62,7 @@ class Pcm:
     channels: int
     bits: int
     plain_header: bool
+    frames: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,9 @@ def plain_pcm(file: Path) -> Pcm | None:
         pcm = _pcm(_content(stream, shape, 40))
         if pcm is None or sound.size % (pcm.channels * pcm.bits // 8):
             return None
-        return None if pcm.bits == 16 and _is_disguised(stream, sound) else pcm
+        if pcm.bits == 16 and _is_disguised(stream, sound):
+            return None
+        return replace(pcm, frames=sound.size // (pcm.channels * pcm.bits // 8))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[_Chunk]:

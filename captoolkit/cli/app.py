@@ -3,9 +3,9 @@
 How to add a command, in three steps:
 
 1. Write `captoolkit/cli/NAME_command.py`. It defines `command`, decorated with
-   `@click.command("NAME", short_help=COMMANDS["NAME"])`. Shared options are in `shared_options.py`,
-   functions that print are in `show.py`. The function makes one library call and returns the exit
-   status; `run_inputs` turns the errors of inputs into error lines.
+   `@click.command("NAME", short_help=COMMANDS["NAME"])`. Shared options are in `basic_options.py`
+   and `shared_options.py`, functions that print are in `show.py`. The function makes one library
+   call and returns the exit status; `run_inputs` turns the errors of inputs into error lines.
 2. Add a row to `COMMANDS` below: the name and the short help, one verb phrase.
 3. Write `tests/cli/test_NAME_command.py`, and run `scripts/make_reference.py`, which adds the
    command to the documentation.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @shared.target_of_model
 @shared.via_or_auto
 @shared.question_requests
-@shared.debug
+@basic.debug
 def command(
     arguments: tuple[str, ...], saved: Path | None, debug: bool, fresh: bool, **options: Any
 ) -> int:

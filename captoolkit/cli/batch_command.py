@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
@@ -43,7 +44,7 @@ def command() -> None:
     """
 
 
-_run_options = shared.group(
+_run_options = basic.group(
     click.argument("names", metavar="INPUT...", nargs=-1, shell_complete=complete_path),
     click.option(
         "-o",
@@ -63,7 +64,7 @@ _run_options = shared.group(
         help="Where the work is done: local (a process for each core), local:N, none (this "
         "process), tcp://HOST:8786 (a Dask scheduler), or the path of its scheduler file.",
     ),
-    shared.listing,
+    basic.listing,
     click.option(
         "--column",
         metavar="NAME",
@@ -123,8 +124,8 @@ _run_options = shared.group(
         is_flag=True,
         help="Show recordings, hours, tokens, price and time; write nothing.",
     ),
-    shared.as_json,
-    shared.debug,
+    basic.as_json,
+    basic.debug,
 )
 _layout = click.option(
     "--layout",
@@ -145,7 +146,7 @@ def probe(**options: Any) -> int:
 @command.command("prepare", short_help="Make files that fit the target.")
 @_run_options
 @_layout
-@shared.target
+@basic.target
 @shared.via_or_auto
 @shared.shape
 def prepare(**options: Any) -> int:
@@ -169,7 +170,7 @@ def split(**options: Any) -> int:
 @_run_options
 @shared.captioner
 @shared.target_of_model
-@shared.via
+@basic.via
 @shared.shape
 @shared.budget
 @click.option(
@@ -214,8 +215,8 @@ def caption(**options: Any) -> int:
 
 @command.command("status", short_help="Show how far a batch is.")
 @click.argument("out", metavar="OUT", shell_complete=complete_path)
-@shared.as_json
-@shared.debug
+@basic.as_json
+@basic.debug
 def status(out: str, as_json: bool, debug: bool) -> int:
     """Show the options of the batch in OUT, and how many recordings have which state."""
     from captoolkit.jobs.results.recipe import read_job, show_value
@@ -275,8 +276,8 @@ def status(out: str, as_json: bool, debug: bool) -> int:
     "lhotse, X.jsonl becomes X.recordings.jsonl and X.supervisions.jsonl.",
 )
 @click.option("--failed", is_flag=True, help="Only recordings that are not done, with the reason.")
-@shared.overwrite
-@shared.debug
+@basic.overwrite
+@basic.debug
 def rows(out: str, path: str, columns: str, failed: bool, overwrite: bool, debug: bool) -> int:
     """Write the rows of the batch in OUT: a line for each segment, or for each failed recording."""
     from captoolkit.jobs.results.datasets import export_rows, render_line, table_lines

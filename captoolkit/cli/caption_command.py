@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED, run_all
 from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
@@ -29,7 +30,7 @@ CUT_OFF = "the caption reached the model's length limit and is cut off"
 
 
 @click.command("caption", short_help=COMMANDS["caption"])
-@shared.inputs
+@basic.inputs
 @shared.timeline_output
 @shared.embed_audio
 @shared.spectrogram
@@ -40,10 +41,10 @@ CUT_OFF = "the caption reached the model's length limit and is cut off"
 @shared.shape
 @shared.file_name
 @shared.stdin_stem
-@shared.overwrite
+@basic.overwrite
 @shared.skip_existing
-@shared.report
-@shared.debug
+@basic.report
+@basic.debug
 def command(
     inputs: list[Input],
     formats: str | None,

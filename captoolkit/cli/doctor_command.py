@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from captoolkit import __version__
-from captoolkit.cli import shared_options as shared
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.show import print_error, print_json, print_table
 from captoolkit.services.keys import KEY_VARIABLE
@@ -18,7 +18,7 @@ LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "
 
 
 @click.command("doctor", short_help=COMMANDS["doctor"])
-@shared.as_json
+@basic.as_json
 def command(as_json: bool) -> int:
     """Check ffmpeg and its encoders, the key, folders and versions.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
@@ -26,8 +27,8 @@ from captoolkit.support import files
     "webm hold subtitles and chapters; mp3 holds chapters.",
 )
 @shared.spread
-@shared.overwrite
-@shared.debug
+@basic.overwrite
+@basic.debug
 def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, debug: bool) -> int:
     """Write a copy of MEDIA with the timeline as a subtitle track and as chapters.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
@@ -16,8 +17,8 @@ from captoolkit.cli.option_types import complete_path
 @shared.timeline_output
 @shared.embed_audio
 @shared.spectrogram
-@shared.overwrite
-@shared.debug
+@basic.overwrite
+@basic.debug
 def command(
     timeline: str,
     formats: str | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
@@ -25,15 +26,15 @@ MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 
 
 @click.command("plan", short_help=COMMANDS["plan"])
-@shared.inputs
-@shared.target
+@basic.inputs
+@basic.target
 @shared.via_or_auto
 @shared.shape
 @shared.picture
-@shared.overwrite
-@shared.report
-@shared.as_json
-@shared.debug
+@basic.overwrite
+@basic.report
+@basic.as_json
+@basic.debug
 def command(
     inputs: list[Input],
     picture: str | None,

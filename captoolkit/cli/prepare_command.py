@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.prepared_files import save_each, take_saving
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command("prepare", short_help=COMMANDS["prepare"])
-@shared.inputs
+@basic.inputs
 @shared.output_folder
-@shared.target
+@basic.target
 @shared.via_or_auto
 @shared.shape
 @shared.picture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from captoolkit.cli import shared_options as shared
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import display_source, print_json, print_line, print_table
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command("probe", short_help=COMMANDS["probe"])
-@shared.inputs
-@shared.target
-@shared.via
-@shared.raw
-@shared.report
-@shared.as_json
-@shared.debug
+@basic.inputs
+@basic.target
+@basic.via
+@basic.raw
+@basic.report
+@basic.as_json
+@basic.debug
 def command(
     inputs: list[Input],
     target: str,

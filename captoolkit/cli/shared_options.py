@@ -7,10 +7,9 @@ other choices from the `Literal` types of the options. Importing this module loa
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 
@@ -21,7 +20,15 @@ from captoolkit.captioners.registry import (
     names_that_answer,
     row_of,
 )
-from captoolkit.cli import show
+from captoolkit.cli.basic_options import (
+    BASE64,
+    as_json,
+    debug,
+    group,
+    overwrite,
+    raw,
+    report,
+)
 from captoolkit.cli.option_types import (
     FolderPlace,
     Place,
@@ -30,7 +37,6 @@ from captoolkit.cli.option_types import (
     complete_path,
     parsed_by,
 )
-from captoolkit.model import Via
 from captoolkit.planning.gain import checked_normalize, parse_gain
 from captoolkit.planning.options import (
     MAX_DURATION_S,
@@ -39,26 +45,12 @@ from captoolkit.planning.options import (
     FormatName,
     QualityName,
     ViaName,
-    checked_raw,
 )
-from captoolkit.services.catalogue import DEFAULT_TARGET
 from captoolkit.services.regions import DEFAULT_REGION, REGIONS
 from captoolkit.timeline import FORMATS
 from captoolkit.units import parse_bit_rate, parse_duration
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 AUTO = "auto"
-BASE64 = str(Via.BASE64)
-
-
-def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """Return one decorator of several options; the help lists them in this order."""
-
-    def decorate(command: Command) -> Command:
-        return functools.reduce(lambda made, option: option(made), reversed(options), command)
-
-    return decorate
 
 
 # -------------------------------------------------------------------------------- files in and out
@@ -95,94 +87,6 @@ stdin_stem = click.option(
     metavar="NAME",
     help="Beginning of the names for a recording on standard input.  [default: stdin]",
 )
-report = click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write a JSON object a line for each FILE as it ends: status, segments, reason.",
-)
-overwrite = click.option("-y", "--overwrite", is_flag=True, help="Replace existing files.")
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
-)
-messages = group(
-    click.option("-q", "--quiet", is_flag=True, help="Print only errors on standard error."),
-    click.option("-v", "--verbose", is_flag=True, help="Print a line for each FILE as it ends."),
-    click.option(
-        "--progress",
-        type=click.Choice(("auto", "json", "off")),
-        default="auto",
-        show_default=True,
-        help="auto: bars on a terminal. json: each message on standard error is a JSON object on a "
-        "line of its own.",
-    ),
-)
-debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-listing = group(
-    click.option(
-        "--files-from",
-        metavar="FILE",
-        shell_complete=complete_path,
-        help="Read further names from this file, one a line; - is standard input.",
-    ),
-    click.option(
-        "-0",
-        "--null",
-        "is_null_separated",
-        is_flag=True,
-        help="The names in --files-from end in NUL, as `find -print0` writes them.",
-    ),
-    click.option(
-        "--include",
-        multiple=True,
-        metavar="GLOB",
-        help="Take only the files of a folder that match, such as '*.wav' or 'talks/**'. May be "
-        "repeated.",
-    ),
-    click.option(
-        "--exclude",
-        multiple=True,
-        metavar="GLOB",
-        help="Leave out the files and folders of a folder that match. May be repeated.",
-    ),
-)
-
-
-def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add FILE... and the options that name inputs; pass them as `inputs`, a list of `Input`."""
-
-    @functools.wraps(command)
-    def with_inputs(
-        *,
-        files: tuple[str, ...],
-        files_from: str | None,
-        is_null_separated: bool,
-        include: tuple[str, ...],
-        exclude: tuple[str, ...],
-        quiet: bool,
-        verbose: bool,
-        progress: str,
-        **options: Any,
-    ) -> Any:
-        from captoolkit.jobs.listing.inputs import find_inputs
-
-        show.configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
-
-        found = find_inputs(
-            files,
-            include=include,
-            exclude=exclude,
-            files_from=files_from,
-            is_null_separated=is_null_separated,
-        )
-        return command(inputs=found, **options)
-
-    files_argument = click.argument(
-        "files", metavar="FILE...", nargs=-1, shell_complete=complete_path
-    )
-    return group(files_argument, listing, messages)(with_inputs)
-
-
 cuts = group(
     click.option(
         "--exact",
@@ -261,25 +165,11 @@ timeline_output = group(
 
 # --------------------------------------------------------------------------- how files are prepared
 
-target = click.option(
-    "--target",
-    default=DEFAULT_TARGET,
-    show_default=True,
-    metavar="NAME",
-    help="The service or model whose limits the files keep; `captoolkit targets` lists them.",
-)
 target_of_model = click.option(
     "--target",
     metavar="NAME",
     help="The service or model whose limits the segments keep; `captoolkit targets` lists them.  "
     "[default: the target of the model]",
-)
-via = click.option(
-    "--via",
-    type=click.Choice(tuple(map(str, Via))),
-    default=BASE64,
-    show_default=True,
-    help="How the files are sent; each way has its own size limit.",
 )
 via_or_auto = click.option(
     "--via",
@@ -317,12 +207,6 @@ max_duration = click.option(
     show_default=True,
     metavar="LENGTH",
     help="Refuse a FILE that is longer.",
-)
-raw = click.option(
-    "--raw",
-    callback=parsed_by(checked_raw),
-    metavar="FORMAT:RATE:CHANNELS",
-    help="FILE has no header and holds samples of this kind, such as s16le:16000:1.",
 )
 shape = group(
     click.option(

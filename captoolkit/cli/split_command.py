@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.prepared_files import save_each, take_saving
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command("split", short_help=COMMANDS["split"])
-@shared.inputs
+@basic.inputs
 @shared.output_folder
 @shared.lengths
 @shared.cuts
 @shared.track
 @shared.max_duration
-@shared.raw
+@basic.raw
 @shared.saving
 def command(inputs: list[Input], **options: Any) -> int:
     """Split each FILE into pieces of at most 40 minutes, in its own codec, cut in quiet places.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from captoolkit.cli import shared_options as shared
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.show import print_json, print_line, print_table
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("targets", short_help=COMMANDS["targets"])
 @click.argument("name", required=False)
-@shared.as_json
+@basic.as_json
 def command(name: str | None, as_json: bool) -> int:
     """List the known services; with NAME show all limits of one, with sources and dates."""
     from captoolkit.services import catalogue

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
@@ -32,8 +33,8 @@ MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of
 )
 @shared.embed_audio
 @shared.spectrogram
-@shared.overwrite
-@shared.debug
+@basic.overwrite
+@basic.debug
 def command(
     timeline: str,
     out: Path | None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import importlib.resources
+import importlib.util
 import math
 import os
 import re
@@ -173,11 +173,11 @@ def _bundled() -> str | None:
 
     `imageio_ffmpeg.get_ffmpeg_exe()` would also return the program on PATH, and start it.
     """
-    try:
-        programs = importlib.resources.files("imageio_ffmpeg.binaries").iterdir()
-    except ModuleNotFoundError:  # a distribution's package of captoolkit may leave the wheel out
+    wheel = importlib.util.find_spec("imageio_ffmpeg")
+    if wheel is None or wheel.origin is None:  # a distribution's package may leave the wheel out
         return None
-    return next((str(one) for one in programs if one.name.startswith("ffmpeg-")), None)
+    programs = Path(wheel.origin).with_name("binaries").glob("ffmpeg-*")
+    return next(map(str, sorted(programs)), None)
 
 
 @functools.cache

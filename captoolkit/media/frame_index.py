@@ -6,9 +6,10 @@ import functools
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from captoolkit.bitstream import frames
-from captoolkit.bitstream.frames import FrameIndex
+if TYPE_CHECKING:
+    from captoolkit.bitstream.frames import FrameIndex
 
 CACHED_INDICES = 4  # of the files read last
 SETTLED_NS = 2_000_000_000  # file systems round times by as much
@@ -36,5 +37,7 @@ def _cached(path: str, _identity: tuple[int, int, int, int]) -> FrameIndex | Non
 
 
 def _read(path: str | os.PathLike[str]) -> FrameIndex | None:
+    from captoolkit.bitstream import frames
+
     with Path(path).open("rb") as stream:
         return frames.read_index(stream)

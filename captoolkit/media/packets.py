@@ -13,15 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from captoolkit.bitstream.containers import MATROSKA
 from captoolkit.media import ffmpeg
 from captoolkit.media.player_clock import LONGEST_GAP_S
 from captoolkit.model import MediaInfo, Span, Track
 from captoolkit.support.cancel import Closing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # How far a time stamp may be off from where the packet before it ends: containers round them.
 ROUNDED_S = Fraction(2, 1000)
@@ -85,8 +87,8 @@ class Packets:
         """Return the packet that begins nearest to a sample; in a gap, the one after it."""
         at = bisect.bisect_right(self.gaps, sample, key=lambda gap: gap.start_samples) - 1
         if at >= 0 and sample < self.gaps[at].end_samples:
-            return int(np.searchsorted(self.starts, _middle(self.gaps[at])))
-        after = int(np.searchsorted(self.starts, sample))
+            return int(self.starts.searchsorted(_middle(self.gaps[at])))
+        after = int(self.starts.searchsorted(sample))
         if after == 0 or after == self.count:
             return after
         before_is_nearer = sample - self.starts[after - 1] <= self.starts[after] - sample
@@ -117,6 +119,8 @@ def _middle(gap: Span) -> int:
 
 def list_packets(contents: PacketListing, track: Track) -> Packets | None:
     """Return the places of a track's packets; None where it has none."""
+    import numpy as np
+
     starts, gapless, gaps = array("q"), True, track.gaps
     base, near, lead, ticks, due, length = Fraction(0), Fraction(0), 0, 0, 0, 0
     for line in contents.lines():

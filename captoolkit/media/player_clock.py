@@ -16,10 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from captoolkit.model import Discontinuity
 from captoolkit.units import rescale
@@ -44,7 +41,10 @@ RISING = f"asetpts=PTS+N*{RISE}"
 SILENT_BLOCK_SAMPLES = 1 << 16
 MAX_BOXES = 4096  # of an MP4, in front of its first fragment
 
-Block = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Block: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,8 +260,10 @@ def trimmed(blocks: Iterable[Block], start: int, end: int | None) -> Iterator[Bl
             return
 
 
-def silent_blocks(samples: int, channels: int, dtype: Any = np.float32) -> Iterator[Block]:
+def silent_blocks(samples: int, channels: int, dtype: Any = "float32") -> Iterator[Block]:
     """Yield blocks of silence, shape (frames, channels)."""
+    import numpy as np
+
     while samples > 0:
         length = min(samples, SILENT_BLOCK_SAMPLES)
         yield np.zeros((length, channels), dtype)

@@ -7,21 +7,49 @@ implausible rates, truncated files.
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from captoolkit.bitstream import channel_layouts, flac, riff
-from captoolkit.media import durations
+from captoolkit.bitstream import channel_layouts, riff
+from captoolkit.errors import InputError, NotMediaError, SourceNotFoundError
 from captoolkit.model import MediaInfo, Picture, Track
 
+FLAC_MAGIC = b"fLaC"
 LAYOUTS = {1: "mono", 2: "stereo"}
+
+
+def readable_size(file: Path) -> int:
+    """Return the size of a file, which must be regular, readable and not empty.
+
+    Raises:
+        SourceNotFoundError: the file does not exist or cannot be read.
+        NotMediaError: it is empty.
+    """
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise InputError("it is not a regular file", fix="copy it to a file first", path=file)
+        with file.open("rb") as stream:
+            stream.read(1)
+    except FileNotFoundError:
+        raise SourceNotFoundError("no such file", fix="check the name", path=file) from None
+    except IsADirectoryError:
+        raise InputError("it is a folder", fix="give the files in it", path=file) from None
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"it cannot be read ({error.strerror})", fix="check its permissions", path=file
+        ) from error
+    if not status.st_size:
+        raise NotMediaError("the file is empty", fix="check how it was made", path=file)
+    return status.st_size
 
 
 def probe_in_process(file: Path, *, size_bytes: int) -> MediaInfo | None:
     """Return the contents of a plain WAV or FLAC, None for any other file."""
     with file.open("rb") as stream:
         magic = stream.read(4)
-        if magic == flac.MAGIC:
+        if magic == FLAC_MAGIC:
             return _probe_flac(file, stream, size_bytes)
     return _probe_wav(file, size_bytes) if magic == b"RIFF" else None
 
@@ -30,8 +58,7 @@ def _probe_wav(file: Path, size_bytes: int) -> MediaInfo | None:
     pcm = riff.plain_pcm(file)
     if pcm is None or channel_layouts.excess(rate_hz=pcm.rate_hz, channels=pcm.channels):
         return None
-    frames = durations.count_frames_in_process(file, container="wav", rate_hz=pcm.rate_hz)
-    if frames is None:
+    if not pcm.frames:
         return None
     bits_per_s = pcm.rate_hz * pcm.channels * pcm.bits
     return MediaInfo(
@@ -43,7 +70,7 @@ def _probe_wav(file: Path, size_bytes: int) -> MediaInfo | None:
                 codec=pcm.codec,
                 rate_hz=pcm.rate_hz,
                 channels=pcm.channels,
-                frames=frames,
+                frames=pcm.frames,
                 bit_rate=bits_per_s // 1000 * 1000,  # ffmpeg prints whole kbit/s
             ),
         ),
@@ -52,6 +79,9 @@ def _probe_wav(file: Path, size_bytes: int) -> MediaInfo | None:
 
 
 def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | None:
+    from captoolkit.bitstream import flac
+    from captoolkit.media import durations
+
     blocks = flac.read_blocks(stream)
     shape, pictures = flac.rate_and_channels(blocks), flac.picture_codecs(blocks)
     if shape is None or pictures is None or flac.needs_ffmpeg(blocks):

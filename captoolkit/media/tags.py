@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from captoolkit.errors import ToolError
-from captoolkit.media import ffmpeg, probe_file
+from captoolkit.media import ffmpeg, probe_by_ffmpeg
 from captoolkit.model import MediaInfo, Track
 from captoolkit.planning.split_plan import Chapter
 from captoolkit.support import files
@@ -71,7 +71,9 @@ def read(info: MediaInfo, track: Track) -> RecordingTags:
             found |= {name: value for name, value in fields.items() if _is_kept(name, value)}
     tags = _merged(found)
     long = sorted(name for name, value in tags.items() if len(value) > MAX_TAG_CHARS)
-    late_s = probe_file.probe_streams(info.path).late_s(track.number) if chapters else Fraction(0)
+    late_s = (
+        probe_by_ffmpeg.probe_streams(info.path).late_s(track.number) if chapters else Fraction(0)
+    )
     moved = (replace(one, start_s=max(Fraction(0), one.start_s - late_s)) for one in chapters)
     return RecordingTags(
         tags={name: value for name, value in tags.items() if name not in long},

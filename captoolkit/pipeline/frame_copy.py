@@ -24,7 +24,7 @@ from captoolkit.media import decode, encode, sndfile
 from captoolkit.media.decode import read_all
 from captoolkit.media.elementary import ElementaryStream, extract_stream
 from captoolkit.media.frame_index import read_frame_index
-from captoolkit.media.probe_file import first_codec
+from captoolkit.media.probe_by_ffmpeg import first_codec
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment

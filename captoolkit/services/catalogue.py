@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,7 +24,7 @@ def targets() -> dict[str, Target]:
     Raises:
         UsageError: the user's file cannot be read or holds a mistake; the error names the place.
     """
-    ours = resources.files("captoolkit.services").joinpath("targets.toml")
+    ours = Path(__file__).with_name("targets.toml")
     rows = _parsed(ours.read_text(encoding="utf-8"), "targets.toml")
     file = user_file()
     own = _parsed(_read(file), str(file)) if file is not None else {}

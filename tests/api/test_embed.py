@@ -28,7 +28,7 @@ from captoolkit.errors import (
     UsageError,
 )
 from captoolkit.media import ffmpeg as tool
-from captoolkit.media import probe_file
+from captoolkit.media import probe_by_ffmpeg, probe_file
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
 from captoolkit.timeline import Timeline, save
 from tests.support.processes import posix, script
@@ -231,7 +231,7 @@ def test_a_cameras_timecode_comes_along_or_is_told(
     """MOV keeps a data stream; for Matroska, which cannot hold it, a note reports it."""
     options = ["-map", "0", "-c", "copy", "-timecode", "01:00:00:00"]
     media = convert(fixtures / "two-languages.mp4", tmp_path / "camera.mov", options)
-    assert [stream.kind for stream in probe_file.probe_streams(media).streams] == [
+    assert [stream.kind for stream in probe_by_ffmpeg.probe_streams(media).streams] == [
         "Video",
         "Audio",
         "Audio",

@@ -100,14 +100,14 @@ def test_adding_a_command_is_one_file_and_one_row(
 NEW_COMMAND = '''
 import click
 
-from captoolkit.cli import shared_options as shared
+from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS, run_inputs
 from captoolkit.cli.show import print_line
 
 
 @click.command("count", short_help=COMMANDS["count"])
-@shared.inputs
-@shared.debug
+@basic.inputs
+@basic.debug
 def command(inputs, debug):
     """Print the size of each FILE."""
     from pathlib import Path

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.media import probe_file
+from captoolkit.media import probe_by_ffmpeg
 from tests.support.command_line import Run
 
 
@@ -26,13 +26,13 @@ def test_it_prints_the_new_file_and_its_content(
     ran = run("embed", fixtures / "two-languages.mp4", timeline, "-o", out)
     assert (ran.status, ran.out) == (0, f"{out}\n")
     assert "1 chapter, subtitles as subrip" in ran.err
-    assert [stream.kind for stream in probe_file.probe_streams(out).streams] == [
+    assert [stream.kind for stream in probe_by_ffmpeg.probe_streams(out).streams] == [
         "Video",
         "Audio",
         "Audio",
         "Subtitle",
     ]
-    assert probe_file.probe_streams(out).has_chapters
+    assert probe_by_ffmpeg.probe_streams(out).has_chapters
 
 
 def test_an_existing_file_is_replaced_only_with_y(

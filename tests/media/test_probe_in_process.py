@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captoolkit.media.probe_file import probe_by_ffmpeg
+from captoolkit.media.probe_by_ffmpeg import probe_by_ffmpeg
 from captoolkit.media.probe_in_process import probe_in_process
 from tests.support.media_files import KINDS, Kind, MediaMaker
 from tests.support.sound import noise

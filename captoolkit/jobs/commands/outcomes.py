@@ -12,14 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from captoolkit.errors import CaptoolkitError, OutputExistsError
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.model import MediaInfo, Status, Track
 from captoolkit.support import files
-from captoolkit.timeline.value import Timeline
 from captoolkit.units import format_clock, format_size
+
+if TYPE_CHECKING:
+    from captoolkit.timeline.value import Timeline
 
 MAX_REASONS = 10  # reasons of failures that a summary lists
 _ROW_START = '{"input":'

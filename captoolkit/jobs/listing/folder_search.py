@@ -20,8 +20,6 @@ from pathlib import Path
 
 from captoolkit.bitstream.containers import by_signature, is_media_suffix
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError
-from captoolkit.pipeline import manifest
-from captoolkit.pipeline.segment_names import MANIFEST_ENDING
 
 HEAD_BYTES = 512
 
@@ -180,6 +178,9 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 def _made_by_captoolkit(entries: Iterable[os.DirEntry[str]]) -> set[str]:
     """Return the names of the segments that the manifests of a folder describe."""
+    from captoolkit.pipeline import manifest
+    from captoolkit.pipeline.segment_names import MANIFEST_ENDING
+
     made: set[str] = set()
     for entry in entries:
         if entry.name.endswith(MANIFEST_ENDING):

@@ -1,0 +1,151 @@
+"""Options of nearly every command: recordings, messages, forms of output. Each is a decorator.
+
+Rules: there are no branches here. The parameter's name is the library's keyword. Importing this
+module loads only click and the modules that `probe` of a WAV needs: a command that prepares or
+captions takes its further options from `shared_options`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from captoolkit.cli import show
+from captoolkit.cli.option_types import complete_path, parsed_by
+from captoolkit.model import Via
+from captoolkit.services.catalogue import DEFAULT_TARGET
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+BASE64 = str(Via.BASE64)
+
+
+def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return one decorator of several options; the help lists them in this order."""
+
+    def decorate(command: Command) -> Command:
+        return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+    return decorate
+
+
+report = click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a JSON object a line for each FILE as it ends: status, segments, reason.",
+)
+overwrite = click.option("-y", "--overwrite", is_flag=True, help="Replace existing files.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+)
+messages = group(
+    click.option("-q", "--quiet", is_flag=True, help="Print only errors on standard error."),
+    click.option("-v", "--verbose", is_flag=True, help="Print a line for each FILE as it ends."),
+    click.option(
+        "--progress",
+        type=click.Choice(("auto", "json", "off")),
+        default="auto",
+        show_default=True,
+        help="auto: bars on a terminal. json: each message on standard error is a JSON object on a "
+        "line of its own.",
+    ),
+)
+debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+listing = group(
+    click.option(
+        "--files-from",
+        metavar="FILE",
+        shell_complete=complete_path,
+        help="Read further names from this file, one a line; - is standard input.",
+    ),
+    click.option(
+        "-0",
+        "--null",
+        "is_null_separated",
+        is_flag=True,
+        help="The names in --files-from end in NUL, as `find -print0` writes them.",
+    ),
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        help="Take only the files of a folder that match, such as '*.wav' or 'talks/**'. May be "
+        "repeated.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out the files and folders of a folder that match. May be repeated.",
+    ),
+)
+
+
+def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add FILE... and the options that name inputs; pass them as `inputs`, a list of `Input`."""
+
+    @functools.wraps(command)
+    def with_inputs(
+        *,
+        files: tuple[str, ...],
+        files_from: str | None,
+        is_null_separated: bool,
+        include: tuple[str, ...],
+        exclude: tuple[str, ...],
+        quiet: bool,
+        verbose: bool,
+        progress: str,
+        **options: Any,
+    ) -> Any:
+        from captoolkit.jobs.listing.inputs import find_inputs
+
+        show.configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
+
+        found = find_inputs(
+            files,
+            include=include,
+            exclude=exclude,
+            files_from=files_from,
+            is_null_separated=is_null_separated,
+        )
+        return command(inputs=found, **options)
+
+    files_argument = click.argument(
+        "files", metavar="FILE...", nargs=-1, shell_complete=complete_path
+    )
+    return group(files_argument, listing, messages)(with_inputs)
+
+
+target = click.option(
+    "--target",
+    default=DEFAULT_TARGET,
+    show_default=True,
+    metavar="NAME",
+    help="The service or model whose limits the files keep; `captoolkit targets` lists them.",
+)
+via = click.option(
+    "--via",
+    type=click.Choice(tuple(map(str, Via))),
+    default=BASE64,
+    show_default=True,
+    help="How the files are sent; each way has its own size limit.",
+)
+
+
+def _checked_raw(text: str) -> str:
+    from captoolkit.planning.options import checked_raw
+
+    return checked_raw(text)
+
+
+raw = click.option(
+    "--raw",
+    callback=parsed_by(_checked_raw),
+    metavar="FORMAT:RATE:CHANNELS",
+    help="FILE has no header and holds samples of this kind, such as s16le:16000:1.",
+)
