@@ -186,3 +186,16 @@ def test_the_versions_of_ffmpeg_are_those_of_the_code() -> None:
 def test_the_readme_is_short() -> None:
     """README.md has at most 8 kB; everything else is in docs/."""
     assert len(PAGES["README.md"].encode()) <= README_BYTES
+
+
+def test_the_tests_that_the_documentation_names_exist() -> None:
+    """Each test in the list of odd recordings is in the tests."""
+    text = (ROOT / "docs" / "design" / "exactness.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", text))
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 20
+    assert named <= defined
