@@ -66,7 +66,7 @@ LIBRARIES = {
     "pydub": {"pipeline/segment.py"},
     "rich": {"cli/progress.py", "cli/batch_progress.py", "cli/caption_progress.py"},
     "soundfile": {"media"},
-    "soxr": {"media"},
+    "soxr": {"media", "dsp/model_band.py", "captioners/acoustic/hearing.py"},
     "starlette": {"emulator"},
     "subprocess": {"media/child_processes.py"},
     "uvicorn": {"emulator/server.py"},

@@ -21,6 +21,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,10 +49,12 @@ class LevelCurve:
 
     Attributes:
         power: mean square of each step in its loudest channel, shape (steps,), 1.0 is full scale.
+        summed_power: the sum over the channels, each with its weight, of the complete steps.
         flat: the steps in which no sample changes, shape (steps,).
     """
 
     power: NDArray[np.float32]
+    summed_power: NDArray[np.float32]
     flat: NDArray[np.bool_]
 
     def level_db(self, *, floor_db: float) -> NDArray[np.float32]:
@@ -62,29 +65,42 @@ class LevelCurve:
 class LevelMeter:
     """Measures the level of each step, and the covariance of the channels."""
 
-    def __init__(self, *, channels: int, step_samples: int) -> None:
+    def __init__(
+        self, *, channels: int, step_samples: int, weights: Sequence[float] | None = None
+    ) -> None:
         self._step_samples = step_samples
+        self._weights = np.array((1.0,) * channels if weights is None else weights, np.float32)
+        self._summed: list[NDArray[np.float32]] = []
         self._recent = np.zeros((channels, 0), np.float32)
         self._incomplete_samples = 0
         self._power: list[NDArray[np.float32]] = []
         self._flat: list[NDArray[np.bool_]] = []
         self.covariance = np.zeros((channels, channels))
 
-    def feed(self, tile: NDArray[np.float32]) -> None:
-        """Measure a tile of shape (channels, frames)."""
-        centred = self._measure(_in_steps(tile, self._step_samples)).reshape(len(tile), -1)
-        self.covariance += centred @ centred.T
+    def feed(self, tile: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Measure a tile of shape (channels, frames); return its covariance, summed over it."""
+        centred, power = self._measure(_in_steps(tile, self._step_samples))
+        self._summed.append(self._weights @ power)
+        flat = centred.reshape(len(tile), -1)
+        covariance = (flat @ flat.T).astype(np.float64)
+        self.covariance += covariance
         self._incomplete_samples = tile.shape[1] % self._step_samples
         recent = np.concatenate([self._recent, tile[:, -self._step_samples :]], axis=1)
         self._recent = recent[:, -self._step_samples :].copy()
+        return covariance
 
-    def _measure(self, steps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Store the levels of (channels, steps, samples); return the samples without their mean."""
+    def _measure(
+        self, steps: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Store the levels of (channels, steps, samples).
+
+        Return the samples without the mean of their step, and the power of each channel and step.
+        """
         centred: NDArray[np.float32] = steps - steps.mean(axis=2, keepdims=True)
         power = np.einsum("csn,csn->cs", centred, centred) / np.float32(self._step_samples)
         self._power.append(power.max(axis=0))
         self._flat.append(_flat_steps(steps, power.max(axis=0)))
-        return centred
+        return centred, power
 
     def finish(self) -> LevelCurve:
         """Return the level of every step; do not feed the meter after this."""
@@ -92,6 +108,7 @@ class LevelMeter:
             self._measure(self._recent[:, None, :])
         return LevelCurve(
             power=np.concatenate([np.zeros(0, np.float32), *self._power]),
+            summed_power=np.concatenate([np.zeros(0, np.float32), *self._summed]),
             flat=np.concatenate([np.zeros(0, bool), *self._flat]),
         )
 

@@ -6,8 +6,11 @@ Rules:
   designs them at the rate of the clip from the analogue filters behind those coefficients
   (B. De Man, "Evaluation of Implementations of the EBU R128 Loudness Measurement", AES 145, 2018),
   which gives the standard's own coefficients at 48 kHz.
-- The filters are applied to each tile as a product of spectra (overlap-save). A tile needs 0.1 s of
-  the tile before it: by then the impulse response has fallen by 200 dB.
+- `LoudnessMeter` applies the filters to each tile as a product of spectra (overlap-save). A tile
+  needs 0.1 s of the tile before it: by then the impulse response has fallen by 200 dB.
+- `estimate_loudness` multiplies the power of each step by the share that the weighting leaves of
+  the spectra of its frames, which other meters have anyway. It costs nothing and stays within 0.3
+  LU of the meter (see its tests).
 - The gate leaves out blocks below -70 LUFS, then blocks more than 10 LU below the mean of the rest.
 - Every channel has weight 1, except in six and eight channels, which count as 5.1 and 7.1 in the
   order of WAV files: the fourth has weight 0, the surrounds at the sides 1.41. One channel counts
@@ -34,6 +37,8 @@ BLOCK_S = 0.4
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 SURROUND = 1.41
+ABOVE_BAND_GAIN = 10**0.4
+"""The weighting raises power above 8 kHz by 4 dB."""
 WEIGHTS = {
     6: (1.0, 1.0, 1.0, 0.0, SURROUND, SURROUND),
     8: (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, SURROUND, SURROUND),
@@ -64,7 +69,7 @@ class LoudnessMeter:
         self._step_samples = grid.step_samples
         self._fft_samples = fast_fft_length(grid.step_samples + grid.tile_samples)
         self._gain = k_weighting(grid.rate_hz, fft_samples=self._fft_samples)
-        self._weights = np.array(WEIGHTS.get(channels, (1.0,) * channels), np.float32)
+        self._weights = np.array(channel_weights(channels), np.float32)
         self._buffer = np.zeros((channels, self._fft_samples), np.float32)
         self._power: list[NDArray[np.float32]] = []
 
@@ -83,6 +88,25 @@ class LoudnessMeter:
     def result(self) -> Loudness:
         """Return the loudness of all tiles so far."""
         return gated_loudness(np.concatenate([np.zeros(0, np.float32), *self._power]))
+
+
+def channel_weights(channels: int) -> tuple[float, ...]:
+    """Return the weight of each channel."""
+    return WEIGHTS.get(channels, (1.0,) * channels)
+
+
+def estimate_loudness(
+    step_power: NDArray[np.float32], share: NDArray[np.float32], band_share: NDArray[np.float32]
+) -> Loudness:
+    """Return the loudness for powers without weighting.
+
+    Args:
+        step_power: the power of each step summed over the weighted channels, shape (steps,).
+        share: what the weighting leaves of the power below 8 kHz of each step, shape (steps,).
+        band_share: the share of the power of each step below 8 kHz, 0 to 1, shape (steps,).
+    """
+    above = np.float32(ABOVE_BAND_GAIN) * (1 - band_share)
+    return gated_loudness(step_power * (share * band_share + above))
 
 
 def gated_loudness(step_power: NDArray[np.float32]) -> Loudness:

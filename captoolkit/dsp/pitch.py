@@ -33,8 +33,8 @@ KEY_PEAK = 0.9
 LIKE_PITCH = 0.1
 """Neighbouring frames within a tenth of each other (less than two semitones) have like pitch."""
 POWER_SHARE_BELOW_TOP = 0.5
-FINENESS = 4
-"""Points of the autocorrelation per period of `TOP_HZ`: twice the minimum for sampling it."""
+FINENESS = 3
+"""Points of the autocorrelation per period of `TOP_HZ`: 1.5 times the minimum for sampling it."""
 
 
 class PitchFinder:

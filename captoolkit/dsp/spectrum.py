@@ -1,9 +1,9 @@
 """Spectral figures of each frame, and the character of the sounding frames of a clip.
 
-A frame is 50 ms under a Hann window; one begins with every hop (20 ms). Its power spectrum is the
-mean over the channels, so that channels of opposite sign do not cancel, and the sum of the spectrum
-is the mean square of the samples. The rise is measured in every frame, the other figures in every
-second one. Bins below `LOWEST_BIN_HZ` are left out.
+The spectra are those of one channel, the mix of `model_band`. A frame is 50 ms under a Hann window;
+one begins with every hop (20 ms). The sum of its power spectrum is the mean square of the samples.
+The rise and the K-weighted share (see `loudness`) are measured in every frame, the other figures in
+every second one. Bins below `LOWEST_BIN_HZ` are left out.
 
 Rules for a frame:
 
@@ -31,6 +31,8 @@ Rules for a clip:
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAME_S = 0.05
-FFT_S = 0.0725
+FFT_S = 0.072
 """The window plus the longest period, so that the autocorrelation does not wrap around."""
 LOWEST_BIN_HZ = 26.0
 SOUNDING_DB = -60.0
@@ -62,6 +64,10 @@ NOISE_DB = -5.0
 FEWEST_FRAMES = 5
 PITCH_SHARE = 0.2
 """If fewer of the sounding frames are periodic, the clip has no pitch."""
+
+
+# The complex gain at each bin of a real transform, by the rate and the length of the transform.
+Weighting = Callable[[int, int], "NDArray[np.complex64]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,57 +91,67 @@ class FrameFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rises:
-    """The rise of every frame and its level, shape (frames,), in dB."""
+    """Figures of every frame, shape (frames,): rise and level in dB, and weighted share.
+
+    The weighted share is the power after a weighting by frequency, divided by the power.
+    """
 
     rise_db: NDArray[np.float32]
     level_db: NDArray[np.float32]
+    weighted_share: NDArray[np.float32]
 
 
 class SpectrumMeter:
     """Cuts tiles into frames and stores the figures of each, not the spectra."""
 
-    def __init__(self, *, grid: HopGrid, channels: int) -> None:
+    def __init__(self, *, grid: HopGrid, weighting: Weighting | None = None) -> None:
         self._hop = grid.hop_samples
         self._window = np.hanning(round(FRAME_S * grid.rate_hz) + 1)[:-1].astype(np.float32)
         self._fft_samples = fast_fft_length(round(FFT_S * grid.rate_hz))
         self._bin_hz = grid.rate_hz / self._fft_samples
-        energy = float((self._window**2).sum()) * self._fft_samples * channels / 2
+        energy = float((self._window**2).sum()) * self._fft_samples / 2
         self._scale = np.float32(1 / energy)
         self._pitch = PitchFinder(self._window, rate_hz=grid.rate_hz, fft_samples=self._fft_samples)
         self._edges = _band_edges(self._bin_hz, self._fft_samples // 2 + 1)
-        self._waiting = np.zeros((channels, 0), np.float32)
+        gain = weighting(grid.rate_hz, self._fft_samples) if weighting else np.ones(1, np.float32)
+        self._weights = (abs(gain) ** 2).astype(np.float32)
+        self._waiting = np.zeros(0, np.float32)
         self._recent = np.zeros((0, len(self._edges) - 1), np.float32)
         self._frames_so_far = 0
         self._rises: list[NDArray[np.float32]] = []
         self._figures: list[NDArray[np.float32]] = []
 
-    def feed(self, tile: NDArray[np.float32]) -> None:
-        """Measure a tile of shape (channels, frames)."""
-        samples = np.concatenate([self._waiting, tile], axis=1)
-        count = max(0, (samples.shape[1] - len(self._window)) // self._hop + 1)
-        self._waiting = samples[:, count * self._hop :].copy()
+    def feed(self, samples: NDArray[np.float32], *, gain: float = 1.0) -> None:
+        """Measure the next samples, shape (frames,).
+
+        Args:
+            samples: of one channel.
+            gain: the power of these frames is multiplied by it; their shapes do not depend on it.
+        """
+        samples = np.concatenate([self._waiting, samples])
+        count = max(0, (len(samples) - len(self._window)) // self._hop + 1)
+        self._waiting = samples[count * self._hop :].copy()
         if count:
-            self._measure(self._spectra(samples, count))
+            self._measure(self._spectra(samples, count), gain)
             self._frames_so_far += count
 
     def _spectra(self, samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         """Return the power spectra of the first frames, shape (count, bins)."""
-        total = np.zeros((count, self._fft_samples // 2 + 1), np.float32)
-        for channel in samples:
-            frames = np.lib.stride_tricks.sliding_window_view(channel, len(self._window))
-            frames = frames[: count * self._hop : self._hop] * self._window
-            spectra = np.fft.rfft(frames, n=self._fft_samples)
-            total += spectra.real**2
-            total += spectra.imag**2
-        total *= self._scale
-        total[:, : round(LOWEST_BIN_HZ / self._bin_hz)] = 0.0
-        return total
+        frames = np.lib.stride_tricks.sliding_window_view(samples, len(self._window))
+        frames = frames[: count * self._hop : self._hop] * self._window
+        spectra = np.fft.rfft(frames, n=self._fft_samples)
+        power: NDArray[np.float32] = np.square(spectra.real)
+        power += np.square(spectra.imag)
+        power *= self._scale
+        power[:, : round(LOWEST_BIN_HZ / self._bin_hz)] = 0.0
+        return power
 
-    def _measure(self, power: NDArray[np.float32]) -> None:
-        level_db = 10 * np.log10(power.sum(axis=1) + TINY)
-        self._rises.append(np.stack([self._rise_db(power), level_db]))
+    def _measure(self, power: NDArray[np.float32], gain: float) -> None:
+        total = power.sum(axis=1)
+        share = power @ self._weights / (total + TINY)
+        self._rises.append(np.stack([self._rise_db(power), 10 * np.log10(total + TINY), share]))
         chosen = power[self._frames_so_far % 2 :: 2]
-        total = chosen.sum(axis=1)
+        total = total[self._frames_so_far % 2 :: 2] * np.float32(gain)
         pitch_hz = np.zeros(len(chosen), np.float32)
         pitch_hz[total >= SOUNDING_POWER] = self._pitch.find(chosen[total >= SOUNDING_POWER])
         self._figures.append(
@@ -172,8 +188,10 @@ class SpectrumMeter:
 
     def rises(self) -> Rises:
         """Return the rise and the level of every frame so far."""
-        rise_db, level_db = np.concatenate([np.zeros((2, 0), np.float32), *self._rises], axis=1)
-        return Rises(rise_db=rise_db, level_db=level_db)
+        rise_db, level_db, weighted = np.concatenate(
+            [np.zeros((3, 0), np.float32), *self._rises], axis=1
+        )
+        return Rises(rise_db=rise_db, level_db=level_db, weighted_share=weighted)
 
 
 def _band_edges(bin_hz: float, bins: int) -> NDArray[np.intp]:
@@ -203,7 +221,8 @@ def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.floa
     cut = power[:, first : first + bands * width].reshape(len(power), bands, width) + TINY
     tilt = np.arange(first, first + bands * width, dtype=np.float32).reshape(bands, width)
     level = cut * tilt
-    band_db = 10 * (np.log10(level).mean(axis=2) - np.log10(level.mean(axis=2)))
+    ratio = np.log(level).mean(axis=2) - np.log(level.mean(axis=2))
+    band_db = (10 / math.log(10)) * ratio
     weight = cut.sum(axis=2)
     weighted: NDArray[np.float32] = (band_db * weight).sum(axis=1) / weight.sum(axis=1)
     return weighted

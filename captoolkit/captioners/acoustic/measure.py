@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from captoolkit.captioners.acoustic.band_meter import BandFigures, BandMeter
 from captoolkit.dsp.level_meters import (
     Channels,
     ClippingMeter,
@@ -20,9 +21,9 @@ from captoolkit.dsp.level_meters import (
     SampleMeter,
     describe_channels,
 )
-from captoolkit.dsp.loudness import LOWEST_RATE_HZ, Loudness, LoudnessMeter
+from captoolkit.dsp.loudness import LOWEST_RATE_HZ, Loudness, channel_weights
 from captoolkit.dsp.onsets import Onsets, describe_onsets, find_onsets
-from captoolkit.dsp.spectrum import Character, FrameFigures, SpectrumMeter, describe_frames
+from captoolkit.dsp.spectrum import Character, describe_frames
 from captoolkit.dsp.stretches import (
     FLOOR_DB,
     Background,
@@ -32,7 +33,7 @@ from captoolkit.dsp.stretches import (
     mask_of,
     near_silences,
 )
-from captoolkit.dsp.tiles import HOPS_PER_STEP, HopGrid, Tiler, zero_faulty_samples
+from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -145,7 +146,9 @@ class Measurer:
     ```
     """
 
-    def __init__(self, *, rate_hz: int, channels: int, start_s: float = 0.0) -> None:
+    def __init__(
+        self, *, rate_hz: int, channels: int, start_s: float = 0.0, hears: bool = False
+    ) -> None:
         self._start_s = start_s
         if rate_hz < 1 or channels < 1:
             raise UsageError(f"{rate_hz=} and {channels=} must be at least 1")
@@ -154,30 +157,31 @@ class Measurer:
         self._tiler = Tiler(channels=channels, tile_samples=grid.tile_samples)
         self._samples = SampleMeter(channels=channels)
         self._clipped = ClippingMeter(channels=channels)
-        self._levels = LevelMeter(channels=channels, step_samples=grid.step_samples)
+        self._levels = LevelMeter(
+            channels=channels, step_samples=grid.step_samples, weights=channel_weights(channels)
+        )
         has_spectrum = rate_hz >= LOWEST_RATE_HZ
-        self._loudness = LoudnessMeter(grid=grid, channels=channels) if has_spectrum else None
-        self._spectrum = SpectrumMeter(grid=grid, channels=channels) if has_spectrum else None
+        self._band = (
+            BandMeter(rate_hz=rate_hz, channels=channels, hears=hears) if has_spectrum else None
+        )
 
     def feed(self, block: NDArray[np.float32]) -> None:
         """Measure the next block of shape (frames, channels)."""
         for tile in self._tiler.push(block):
             self._add(tile)
 
-    def _add(self, tile: NDArray[np.float32]) -> None:
+    def _add(self, tile: NDArray[np.float32], *, is_last: bool = False) -> None:
         self._faulty += zero_faulty_samples(tile)
-        self._samples.feed(tile)
-        self._clipped.feed(tile)
-        self._levels.feed(tile)
-        if self._loudness and self._spectrum:
-            self._loudness.feed(tile)
-            self._spectrum.feed(tile)
+        if tile.shape[1]:
+            self._samples.feed(tile)
+            self._clipped.feed(tile)
+        covariance = self._levels.feed(tile)
+        if self._band:
+            self._band.feed(tile, covariance, is_last=is_last)
 
     def finish(self) -> Measurements:
         """Return the figures; do not feed the meter after this."""
-        rest = self._tiler.rest()
-        if rest.shape[1]:
-            self._add(rest)
+        self._add(self._tiler.rest(), is_last=True)
         self._clipped.finish()
         return self._measurements(self._levels.finish())
 
@@ -187,7 +191,9 @@ class Measurer:
         steps_per_s = grid.rate_hz / grid.step_samples
         level = background(level_db, steps_per_s=steps_per_s)
         silences = near_silences(level_db, steps_per_s=steps_per_s)
-        character, between = self._characters(level, steps=len(level_db))
+        band = self._band.figures() if self._band else None
+        step_s = grid.step_samples / grid.rate_hz
+        character, between = _characters(band, level, step_s=step_s, steps=len(level_db))
         return Measurements(
             rate_hz=grid.rate_hz,
             start_s=self._start_s,
@@ -204,8 +210,8 @@ class Measurer:
             near_silences=silences,
             flat_steps=int((curve.flat & mask_of(silences, steps=len(level_db))).sum()),
             background=level,
-            loudness=self._loudness.result() if self._loudness else None,
-            onsets=self._onsets(),
+            loudness=band.loudness(curve.summed_power, step_s=step_s) if band else None,
+            onsets=_onsets(band) if band else None,
             character=character,
             character_between=between,
         )
@@ -229,30 +235,19 @@ class Measurer:
             identical=self._samples.identical,
         )
 
-    def _onsets(self) -> Onsets | None:
-        if not self._spectrum:
-            return None
-        frame_s = self._grid.hop_samples / self._grid.rate_hz
-        return describe_onsets(find_onsets(self._spectrum.rises()), frame_s=frame_s)
 
-    def _characters(
-        self, background: Background | None, *, steps: int
-    ) -> tuple[Character | None, Character | None]:
-        """Return the characters of the events and of the rest, or of the whole clip and None."""
-        if not self._spectrum:
-            return None, None
-        frames = self._spectrum.frames()
-        if background is None or not has_sparse_events(background, steps=steps):
-            return describe_frames(frames, chosen=np.ones(len(frames.power), bool)), None
-        in_events = _frames_in_events(frames, background, steps=steps)
-        return describe_frames(frames, chosen=in_events), describe_frames(frames, chosen=~in_events)
+def _onsets(band: BandFigures) -> Onsets:
+    return describe_onsets(find_onsets(band.rises), frame_s=band.hop_s)
 
 
-def _frames_in_events(
-    frames: FrameFigures, background: Background, *, steps: int
-) -> NDArray[np.bool_]:
-    """Return a mask of the measured frames with their middle in an event, shape (frames,)."""
+def _characters(
+    band: BandFigures | None, background: Background | None, *, step_s: float, steps: int
+) -> tuple[Character | None, Character | None]:
+    """Return the characters of the events and of the rest, or of the whole clip and None."""
+    if band is None:
+        return None, None
+    if background is None or not has_sparse_events(background, steps=steps):
+        return describe_frames(band.frames, chosen=np.ones(len(band.frames.power), bool)), None
     in_events = mask_of([event.stretch for event in background.events], steps=steps)
-    # Every second hop is measured, and a frame is two and a half hops long.
-    middle_step = (2 * np.arange(len(frames.power)) + 1) // HOPS_PER_STEP
-    return in_events[np.minimum(middle_step, steps - 1)]
+    chosen = in_events[band.frame_steps(step_s=step_s, steps=steps)]
+    return describe_frames(band.frames, chosen=chosen), describe_frames(band.frames, chosen=~chosen)
