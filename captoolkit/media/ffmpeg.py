@@ -19,7 +19,7 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import ToolError, ToolNotFoundError, ToolTimeoutError
-from captoolkit.media import child_processes
+from captoolkit.media import child_processes, tool_cache
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
@@ -109,7 +109,7 @@ class Tool:
 
 
 def find() -> Tool:
-    """Return the ffmpeg that captoolkit runs; each program is queried once per process.
+    """Return the ffmpeg that captoolkit runs; each program is queried once.
 
     The order is: the program that `CAPTOOLKIT_FFMPEG` names; the one that imageio-ffmpeg brings,
     because the tests ran on it; where the wheel brings none, the one on PATH.
@@ -182,7 +182,14 @@ def _bundled() -> str | None:
 
 @functools.cache
 def _query(path: str, origin: Origin) -> Tool | None:
-    """Query the program at `path` for its version and encoders; None when it is no ffmpeg."""
+    """Query the program at `path` for its version and encoders; None when it is no ffmpeg.
+
+    The answer of an earlier process counts while the program is the same (`tool_cache`).
+    """
+    facts = tool_cache.read(path)
+    with contextlib.suppress(KeyError, TypeError, ValueError):  # written by another version
+        if facts is not None:
+            return _tool(path, origin, facts)
     try:
         version = _output([path, "-hide_banner", "-version"])
         listing = _output([path, "-hide_banner", "-encoders"])
@@ -194,16 +201,26 @@ def _query(path: str, origin: Origin) -> Tool | None:
         return None
     rows = (line.split(None, 2) for line in listing.splitlines())
     # The legend looks like a row: `A..... = Audio`.
-    encoders = frozenset(
-        row[1] for row in rows if len(row) == 3 and row[0][0] in "AVS" and row[1] != "="
-    )
+    encoders = {row[1] for row in rows if len(row) == 3 and row[0][0] in "AVS" and row[1] != "="}
+    facts = {
+        "version": words[2],
+        "avutil": [int(avutil[1]), int(avutil[2])],
+        "encoders": sorted(encoders),
+        "has_soxr": "--enable-libsoxr" in version,
+    }
+    tool_cache.write(path, facts)
+    return _tool(path, origin, facts)
+
+
+def _tool(path: str, origin: Origin, facts: Mapping[str, Any]) -> Tool:
+    major, minor = facts["avutil"]
     return Tool(
         path=path,
         origin=origin,
-        version=words[2],
-        avutil=(int(avutil[1]), int(avutil[2])),
-        encoders=encoders,
-        has_soxr="--enable-libsoxr" in version,
+        version=str(facts["version"]),
+        avutil=(int(major), int(minor)),
+        encoders=frozenset(facts["encoders"]),
+        has_soxr=bool(facts["has_soxr"]),
     )
 
 
