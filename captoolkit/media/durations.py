@@ -37,6 +37,8 @@ from captoolkit.support.recent_files import RecentFiles, state_of
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
+    from captoolkit.bitstream.frames import FrameIndex
+
 # Codecs with packets that are copied out of an MP4 although it does not state their lengths.
 COPIED_CODECS = frozenset({"mp3", "mp2", "ac3", "eac3", "amr_nb", "amr_wb", "dts"})
 # By stream: the unit of its time stamps in seconds, and the first one.
@@ -220,6 +222,15 @@ def _count_mp3_frames(file: Path, stream: SoundStream) -> int | None:
     if not is_same or index.sizes[-1] < SMALLEST_MP3_FRAME_BYTES:
         return None
     return _without_delay(file, index.duration_samples)
+
+
+def frame_samples(file: Path, index: FrameIndex) -> int | None:
+    """Return the samples that a decoder returns for the frames of an MP3, ADTS or AMR file.
+
+    None for several MP3s in one file.
+    """
+    samples = index.duration_samples
+    return _without_delay(file, samples) if containers.of(index.format).has_index_frame else samples
 
 
 def _without_delay(file: Path, framed_samples: int) -> int | None:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from captoolkit.bitstream import containers, riff
 from captoolkit.bitstream.encodings import ENCODINGS, Writer, framed_samples, spec_of
 from captoolkit.errors import InputError, LimitError
-from captoolkit.media import ffmpeg, probe_file, sndfile
+from captoolkit.media import durations, ffmpeg, probe_file, sndfile
 from captoolkit.media.encode_lossless import LosslessWriter
+from captoolkit.media.frame_index import read_frame_index
 from captoolkit.model import Encoding
 from captoolkit.support import files
 from captoolkit.units import format_seconds
@@ -31,6 +32,7 @@ Block = NDArray[np.float32 | np.int16]
 Shape = tuple[str, str, int, int]  # container, codec, sample rate in Hz, channels
 
 FULL_SCALE = 32768  # of 16-bit samples
+LEAST_FRAMES = 8  # more than any reader needs to recognize a stream of frames
 
 
 class SegmentWriter(Protocol):
@@ -264,7 +266,7 @@ def check(
     if spec is not None and spec.sndfile_subtype:
         found, length = _read_by_libsndfile(path)
     else:
-        found, length = _read_by_ffmpeg(path)
+        found, length = _read_frames(path) or _read_by_ffmpeg(path)
     wanted = (encoding.format, encoding.codec, encoding.sample_rate_hz, encoding.channels)
     if found != wanted:
         raise _broken(path, f"it is {found}, not {wanted}")
@@ -324,6 +326,20 @@ def _read_by_libsndfile(path: Path) -> tuple[Shape, int]:
     if shape[0] == "wav" and not riff.has_plain_header(path):
         raise _broken(path, "it lacks the plain header of a WAV")
     return shape, length
+
+
+def _read_frames(path: Path) -> tuple[Shape, int] | None:
+    """The shape and length of an MP3, ADTS or AMR file by its frames, which starts no process.
+
+    None for other files, for few frames, and where anything but frames is in the file.
+    """
+    index = read_frame_index(path)
+    if index is None or len(index.sizes) < LEAST_FRAMES or index.junk_bytes or index.torn_bytes:
+        return None
+    length = durations.frame_samples(path, index)
+    if length is None:
+        return None
+    return (index.format, index.codec, index.rate_hz, index.channels), length
 
 
 def _read_by_ffmpeg(path: Path) -> tuple[Shape, int]:

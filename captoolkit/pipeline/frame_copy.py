@@ -143,7 +143,9 @@ class FrameCopy:
             return self._tag_bytes[key] + information
 
     def _check(self, path: Path, stream: ElementaryStream, first: int, last: int) -> None:
-        """Compare a finished segment's frames with the source's, and identify it with ffmpeg.
+        """Compare a finished segment's frames with the source's, and identify it.
+
+        ffmpeg identifies a segment of few frames, which it might take for another format.
 
         Raises:
             LimitError: its frames differ from the source's, or it breaks a limit.
@@ -153,8 +155,9 @@ class FrameCopy:
         if last - first > 1 and (written is None or not np.array_equal(written.sizes, sizes)):
             raise self._broken(path, "its frames differ from those of the source")
         encode.refuse_too_large(path, plan.max_segment_bytes)
+        codec = written.codec if written and len(sizes) >= encode.LEAST_FRAMES else ""
         try:
-            codec = first_codec(path)
+            codec = codec or first_codec(path)
         except InputError as error:
             raise self._broken(path, f"it cannot be read back ({error.problem})") from error
         if codec != plan.track.codec:
