@@ -7,6 +7,7 @@ to fewer channels is always stated as weights, because ffmpeg's own mix adds cha
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
-from captoolkit.media import ffmpeg, sndfile
+from captoolkit.media import convert, decode_in_process, ffmpeg, sndfile
 from captoolkit.media.player_clock import follow_clock, trimmed
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support.cancel import Closing
@@ -38,9 +39,10 @@ Mix = Sequence[Sequence[float]]
 
 
 class TrackDecoder(Closing):
-    """One track, decoded by ffmpeg while it is read.
+    """One track, decoded while it is read: in this process where that is cheaper, else by ffmpeg.
 
-    A context manager that iterates over blocks. `rate_hz` and `channels` are those of the blocks.
+    The samples are the same on both ways. A context manager that iterates over blocks. `rate_hz`
+    and `channels` are those of the blocks.
 
     Args:
         path: the media file.
@@ -79,29 +81,62 @@ class TrackDecoder(Closing):
     ) -> None:
         self.rate_hz = rate_hz or track.sample_rate_hz
         self.channels = track.channels if mix is None else len(mix)
-        self._dtype = np.dtype(dtype).newbyteorder("<")
-        sample_format = SAMPLE_FORMATS[dtype]
-        # A filter in floating point would change samples of another type.
-        is_kept = dtype != "float32" and mix is None and self.rate_hz == track.sample_rate_hz
-        is_kept = is_kept and not gain_db
-        filters = [GATHER] if steady else []
-        if is_kept:
-            layout = "" if track.is_steady else _layout_option(track)
-            filters += [f"aformat={layout}"] if layout else []
-        else:
-            filters += mix_filters(self.rate_hz, track, mix, gain_db)
+        self._path = Path(path)
         self._track = track
-        span = (start_samples, end_samples)
+        self._mix = mix
+        self._gain_db = gain_db
+        self._dtype = np.dtype(dtype).newbyteorder("<")
+        self._asked = (start_samples, end_samples)
         # A jump would lose the gaps and overlaps before it. A change of rate or channels sets
         # ffmpeg's filters anew, so that none can count samples.
         is_uneven = bool(track.discontinuities) or not track.is_steady
-        seek = seek and (roughly or not is_uneven)
-        self._follows_clock = is_uneven and (not seek or span == (0, None))
-        self._span = span if self._follows_clock else (0, None)
-        if not seek and span != self._span:
+        self._seeks = seek and (roughly or not is_uneven)
+        self._roughly = roughly
+        self._steady = steady
+        whole = self._asked == (0, None)
+        self._follows_clock = is_uneven and (not self._seeks or whole)
+        self._span = self._asked if self._follows_clock else (0, None)
+        self._own: decode_in_process.SndfileDecoder | None = None
+        self._process: ffmpeg.Process | None = None
+        self._closed = False
+        self._guard = threading.Lock()
+        can_convert = convert.can_convert(channels=track.channels, mix=mix, dtype=dtype)
+        if can_convert and not roughly:
+            self._own = self._open_in_process(dtype)
+        if self._own is None:
+            self._process = self._start_ffmpeg(dtype)
+
+    def _open_in_process(self, dtype: str) -> decode_in_process.SndfileDecoder | None:
+        """Return the decoder in this process; None where ffmpeg decodes."""
+        start, end = self._asked
+        own = decode_in_process.open_sndfile(
+            self._path, self._track, start=start, end=end, rest=self._rest_by_ffmpeg
+        )
+        # Without a filter ffmpeg makes 16 bits of more bits in its own way.
+        if own is not None and dtype == "int16" and self._is_kept(dtype) and not own.has_16_bits:
+            own.close()
+            return None
+        return own
+
+    def _is_kept(self, dtype: str) -> bool:
+        """Whether samples keep their type: a filter in floating point would change them."""
+        is_shaped = self._mix is not None or self.rate_hz != self._track.sample_rate_hz
+        return dtype != "float32" and not is_shaped and not self._gain_db
+
+    def _start_ffmpeg(self, dtype: str) -> ffmpeg.Process:
+        track, (start_samples, end_samples) = self._track, self._asked
+        sample_format = SAMPLE_FORMATS[dtype]
+        filters = [GATHER] if self._steady else []
+        if self._is_kept(dtype):
+            layout = "" if track.is_steady else _layout_option(track)
+            filters += [f"aformat={layout}"] if layout else []
+        else:
+            filters += mix_filters(self.rate_hz, track, self._mix, self._gain_db)
+        if not self._seeks and self._asked != self._span:
             until = "" if end_samples is None else f":end_sample={end_samples}"
             filters.insert(0, f"atrim=start_sample={start_samples}{until},asetpts=N/SR/TB")
-        source = track_source(path, track, *(span if seek else (0, None)), roughly=roughly)
+        span = self._asked if self._seeks else (0, None)
+        source = track_source(self._path, track, *span, roughly=self._roughly)
         node = source.output(
             "pipe:1",
             f=sample_format,
@@ -110,7 +145,19 @@ class TrackDecoder(Closing):
             flush_packets=0,
             **({"af": ",".join(filters)} if filters else {}),
         )
-        self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
+        return ffmpeg.Process(ffmpeg.compile_argv(node))
+
+    def _rest_by_ffmpeg(self, start: int) -> Iterator[Block]:
+        """Yield the samples from one on, at the track's own rate and channels, by ffmpeg."""
+        with self._guard:
+            if self._closed:
+                return
+            track, end = self._track, self._asked[1]
+            node = track_source(self._path, track, start, end).output(
+                "pipe:1", f="f32le", acodec="pcm_f32le", ar=track.sample_rate_hz, flush_packets=0
+            )
+            self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
+        yield from _piped(self._process, np.dtype("<f4"), track.sample_rate_hz, track.channels)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks of about a second, with silence in the gaps of the track's time stamps.
@@ -129,16 +176,37 @@ class TrackDecoder(Closing):
         yield from trimmed(blocks, rescale(start, own_hz, self.rate_hz), until)
 
     def _decoded(self) -> Iterator[Block]:
-        frame_bytes = self._dtype.itemsize * self.channels
-        block_bytes = int(self.rate_hz * BLOCK_S) * frame_bytes
-        while data := self._process.read(block_bytes):
-            whole = len(data) - len(data) % frame_bytes
-            yield np.frombuffer(data[:whole], self._dtype).reshape(-1, self.channels)
-        self._process.finish()
+        if self._own is not None:
+            return convert.converted(
+                self._own,
+                source_hz=self._track.sample_rate_hz,
+                rate_hz=self.rate_hz,
+                mix=self._mix,
+                gain_db=self._gain_db,
+                dtype=self._dtype.name,
+            )
+        assert self._process is not None
+        return _piped(self._process, self._dtype, self.rate_hz, self.channels)
 
     def close(self) -> None:
-        """End the decoding ffmpeg; may be called twice."""
-        self._process.close()
+        """End the decoding; may be called twice."""
+        with self._guard:
+            self._closed = True
+        for decoder in (self._own, self._process):
+            if decoder is not None:
+                decoder.close()
+
+
+def _piped(
+    process: ffmpeg.Process, dtype: np.dtype[Any], rate_hz: int, channels: int
+) -> Iterator[Block]:
+    """Yield the samples that an ffmpeg writes, in blocks of about a second."""
+    frame_bytes = dtype.itemsize * channels
+    block_bytes = int(rate_hz * BLOCK_S) * frame_bytes
+    while data := process.read(block_bytes):
+        whole = len(data) - len(data) % frame_bytes
+        yield np.frombuffer(data[:whole], dtype).reshape(-1, channels)
+    process.finish()
 
 
 def read_blocks(blocks: Iterable[Block], path: object) -> Iterator[Block]:

@@ -524,6 +524,7 @@ _REGISTERING = threading.Lock()
 
 def end_all() -> None:
     """End every ffmpeg of this process; the threads that wait for one get a ToolError."""
+    child_processes.forget_last_words()
     with _REGISTERING:
         running = tuple(_RUNNING)
     for process in running:

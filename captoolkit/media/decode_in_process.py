@@ -1,0 +1,155 @@
+"""Decode a WAV, a FLAC or a short track in this process, which takes less time than an ffmpeg.
+
+Rules: libsndfile reads PCM and FLAC whose length it finds as `probe` did; every other file is left
+to ffmpeg. A file in which it meets a fault is left to ffmpeg from that second on. Memory holds a
+second of sound. libsndfile is C code that reads a stranger's file: while it does, a watcher holds
+the line that is printed if the process dies of it. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from captoolkit.bitstream.lossless import is_in_libsndfile
+from captoolkit.media import child_processes, sndfile
+from captoolkit.model import Track
+from captoolkit.support.cancel import Closing
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
+
+ENVIRONMENT_VARIABLE = "CAPTOOLKIT_DECODER"
+FFMPEG = "ffmpeg"
+BLOCK_S = 1.0
+FLOATS = ("pcm_f", "wavpack")  # may hold what is no number
+SIXTEEN_BITS = frozenset({"PCM_16"})
+SUBTYPES = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"})
+
+Block = NDArray[Any]
+# Decodes the samples from one on by ffmpeg, at the track's own rate and channels.
+Rest = Callable[[int], Iterator[Block]]
+
+
+def is_allowed() -> bool:
+    """Return whether the user lets captoolkit decode in this process."""
+    return os.environ.get(ENVIRONMENT_VARIABLE, "") != FFMPEG
+
+
+class SndfileDecoder(Closing):
+    """Samples [start, end) of a track, read by libsndfile; iterate once.
+
+    Attributes:
+        has_16_bits: the samples have 16 bits, and blocks are int16; otherwise they are float32.
+
+    Args:
+        stream: the open file; closed by `close`.
+        sound: the sound in it.
+        name: the file's name, for the line that is printed if this process dies.
+        start: the first sample.
+        end: one past the last sample.
+        rest: yields the samples from one on by another decoder, where libsndfile meets a fault.
+    """
+
+    def __init__(
+        self, stream: Any, sound: SoundFile, *, name: str, start: int, end: int, rest: Rest
+    ) -> None:
+        self.has_16_bits = sound.subtype in SIXTEEN_BITS
+        self._stream = stream
+        self._sound = sound
+        self._name = name
+        self._span = (start, end)
+        self._rest = rest
+        self._closed = False
+        self._reading = threading.Lock()
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield blocks of a second."""
+        import soundfile
+
+        at, end = self._span
+        step = max(1, int(self._sound.samplerate * BLOCK_S))
+        dtype = "int16" if self.has_16_bits else "float32"
+        with child_processes.last_words(_last_words(self._name)):
+            try:
+                self._seek(at)
+                while at < end:
+                    block = self._read(min(step, end - at), dtype)
+                    if block is None:
+                        return
+                    if len(block) < min(step, end - at):
+                        break
+                    at += len(block)
+                    yield block
+            except (OSError, soundfile.SoundFileError):  # ffmpeg finds out what can be heard
+                pass
+        if at < end and not self._closed:
+            yield from self._rest(at)
+
+    def close(self) -> None:
+        """Stop reading; may be called twice, and by another thread."""
+        self._closed = True
+        with self._reading:
+            self._sound.close()
+            self._stream.close()
+
+    def _seek(self, at: int) -> None:
+        with self._reading:
+            if not self._closed and at:
+                self._sound.seek(at)
+
+    def _read(self, frames: int, dtype: str) -> Block | None:
+        """The next samples; None after `close`."""
+        with self._reading:
+            if self._closed:
+                return None
+            block: Block = self._sound.read(frames, dtype=dtype, always_2d=True)
+            return block
+
+
+def open_sndfile(
+    path: Path, track: Track, *, start: int, end: int | None, rest: Rest
+) -> SndfileDecoder | None:
+    """Return a decoder of samples [start, end) of a track; None where only ffmpeg may decode it."""
+    import soundfile
+
+    is_plain = is_in_libsndfile(track.codec) and not track.codec.startswith(FLOATS)
+    if not is_plain or track.counted or track.reading or not is_allowed():
+        return None
+    if track.discontinuities or not track.is_steady:
+        return None
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = stack.enter_context(sndfile.open_file(path))
+            sound = stack.enter_context(sndfile.sound_in(stream))
+        except (OSError, soundfile.SoundFileError):  # another container, or a damaged file
+            return None
+        found = (sound.samplerate, sound.channels, sound.frames)
+        if found != (track.sample_rate_hz, track.channels, track.duration_samples):
+            return None
+        if sound.subtype not in SUBTYPES:
+            return None
+        stack.pop_all()
+    until = track.duration_samples if end is None else min(end, track.duration_samples)
+    return SndfileDecoder(stream, sound, name=str(path), start=start, end=until, rest=rest)
+
+
+def _last_words(name: str) -> str:
+    shown = "".join(char if char.isprintable() else "?" for char in name)
+    return (
+        f"error: {shown}: captoolkit ended abruptly while libsndfile decoded it; if that happens "
+        f"again, set {ENVIRONMENT_VARIABLE}={FFMPEG}"
+    )
+
+
+def in_blocks(samples: Block, rate_hz: int) -> Iterator[Block]:
+    """Yield samples in blocks of a second."""
+    step = max(1, int(rate_hz * BLOCK_S))
+    for start in range(0, len(samples), step):
+        yield samples[start : start + step]
