@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -378,6 +379,7 @@ class Price:
         currency: the ISO 4217 code.
         input_per_million: of text, and of sound if that has no price of its own.
         audio_input_per_million: of sound; None if it costs as much as text.
+        until: the last day on which the price holds; None if the page states none.
         source: the title of the page with the price.
         checked: the day on which the page was read, as YYYY-MM-DD.
     """
@@ -389,6 +391,7 @@ class Price:
     source: str
     checked: str
     audio_input_per_million: Decimal | None = None
+    until: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -445,7 +445,7 @@ def _open(
         resources.callback(opened.close)
         return _require_answers(opened)
     for name, value in own.items():
-        if value is not None:
+        if value not in (None, False):
             raise UsageError(
                 f"{name} cannot be given to a captioner that is open already",
                 fix="open the captioner with it",

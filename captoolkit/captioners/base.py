@@ -32,12 +32,12 @@ questions (`ConversationalCaptioner`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, runtime_checkable
 
 from captoolkit.model import Caption, CaptionerInfo, Target, Via
 
@@ -96,6 +96,10 @@ class Clip(Protocol):
         ...
 
 
+# Seconds, or a text that `units.parse_duration` reads; two of them are silence and total.
+Timeout = str | float | tuple[str | float, str | float]
+
+
 class ServiceOptions(TypedDict, total=False):
     """The options of a captioner that asks a service: which model, and where.
 
@@ -106,9 +110,24 @@ class ServiceOptions(TypedDict, total=False):
             With a `base_url` it names the region for prices.
         base_url: another server, with the ending that the services' SDKs use: `.../api/v1` for
             `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.
-        api_key: the key for the server of `base_url` or `region`. If None, `DASHSCOPE_API_KEY` is
-            sent to Model Studio's own hosts and to this machine, and to no other host.
+        api_key: the key for the server of `base_url` or `region`. If None, the variable of the
+            target (`DASHSCOPE_API_KEY` for Model Studio) is read, and its key is sent to the
+            target's own hosts and to this machine, and to no other host.
         system: the system message, for a model that takes one.
+        dialect: how a chat completion carries sound: `model-studio`, `audio-url` or `openai`; None
+            is the target's, else the one that the base URL suggests.
+        max_tokens: the most tokens of an answer; None leaves it to the service. A smaller number
+            lowers the worst case that `max_cost` reserves.
+        temperature, top_p: the sampling of the answer; None leaves it to the service.
+        seed: for answers that repeat, where the service can do that.
+        parameters: further members of the request, by name, as JSON values; they replace those of
+            the target, and None leaves one out.
+        timeout: the longest time without a byte of the answer, and in total: one duration for both
+            (`"1h"`), or two (`"60s,10m"`); None is the target's, else 300 s and 900 s.
+        insecure_http: allow plain http to a private address, such as a server in the local network.
+        send_key: send the key of the target's variable to the server of `base_url`, even if the
+            target does not name its host; with `insecure_http`, even unencrypted.
+        workspace: the id of the Model Studio workspace that requests count for.
     """
 
     model: str | None
@@ -116,6 +135,16 @@ class ServiceOptions(TypedDict, total=False):
     base_url: str | None
     api_key: str | None
     system: str | None
+    dialect: str | None
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    seed: int | None
+    parameters: Mapping[str, Any] | None
+    timeout: Timeout | None
+    insecure_http: bool | None
+    send_key: bool | None
+    workspace: str | None
 
 
 class CaptionerOptions(ServiceOptions, total=False):
@@ -139,6 +168,16 @@ class CaptionerSettings:
     api_key: str | None = field(default=None, repr=False)
     prompt: str | None = None
     system: str | None = None
+    dialect: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    parameters: Mapping[str, Any] | None = None
+    timeout: Timeout | None = None
+    insecure_http: bool | None = None
+    send_key: bool | None = None
+    workspace: str | None = None
 
 
 class Captioner(Protocol):

@@ -114,6 +114,45 @@ def audio_part(audio: str, dialect: Dialect, has_format: bool = False) -> JsonOb
     return {"type": "input_audio", "input_audio": content}
 
 
+# Refusals that name the form of a message's content. Sources: OpenAI ("Invalid value: 'audio_url'.
+# Supported values are: ...", "Content blocks are expected to be either text or image_url type"),
+# vLLM and SGLang (the fields of their schemas; "Incorrect padding"), LiteLLM ("Invalid user
+# message"), Model Studio ("The provided URL does not appear to be valid"; "content must be ...").
+_FORM = re.compile(
+    r"\bcontent (?:blocks?|part|type|of a message)\b|\bcontent(?: field)? must\b|\bcontent\W{1,3}\d"
+    r"|input_audio|audio_url|invalid user message|url does not appear to be valid"
+    r"|incorrect padding|invalid base64|base64.{0,20}(?:invalid|decod)|decod.{0,20}base64"
+)
+
+
+def advise_dialect(message: str, sent: Dialect) -> str | None:
+    """Return advice for a refusal that names the form of the content; None for any other.
+
+    Args:
+        message: the server's own words.
+        sent: the dialect of the request.
+
+    ```python
+    >>> advise_dialect("Invalid value: 'audio_url'.", Dialect.AUDIO_URL)
+    'sound was sent in the dialect audio-url: try --dialect openai, or model-studio'
+    >>> advise_dialect("The audio is too long", Dialect.OPENAI)
+
+    ```
+    """
+    words = message.lower()
+    if _FORM.search(words) is None:
+        return None
+    others = [
+        one for one in (Dialect.OPENAI, Dialect.MODEL_STUDIO, Dialect.AUDIO_URL) if one != sent
+    ]
+    # A server that knows `audio_url` names it, and one that wants a URL calls the data no URL.
+    if sent is Dialect.OPENAI and "url does not" not in words:
+        others.reverse()
+    if sent is Dialect.MODEL_STUDIO and "audio_url" in words:
+        others.reverse()
+    return f"sound was sent in the dialect {sent}: try --dialect {others[0]}, or {others[1]}"
+
+
 def read_part(document: JsonObject) -> AnswerPart:
     """Return the content of one document: a complete answer, or the new text of a stream."""
     choice = first_choice(document)
@@ -142,6 +181,7 @@ def protocol(dialect: Dialect, *, has_format: bool = False) -> WireProtocol:
         cumulates=False,
         ways=frozenset(ways | ({Via.UPLOAD} if dialect is Dialect.MODEL_STUDIO else set())),
         has_media_type=dialect is Dialect.OPENAI or has_format,
+        advise=partial(advise_dialect, sent=dialect),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Unpack
@@ -22,19 +23,22 @@ from captoolkit.captioners.base import (
     ServiceBacked,
     ServiceOptions,
 )
+from captoolkit.captioners.request_options import read_parameters
 from captoolkit.errors import UsageError
-from captoolkit.model import CaptionerInfo, Target
+from captoolkit.model import CaptionerInfo, Dialect, Target
 from captoolkit.services import catalogue
-from captoolkit.services.keys import check_secrecy, choose_key
+from captoolkit.services.keys import check_secrecy, choose_key, is_home
 from captoolkit.services.regions import (
     COMPATIBLE,
     MODEL_STUDIO,
     NATIVE,
+    REGIONS,
     Endpoint,
     Interface,
     endpoint_of,
     parse_base_url,
     region_endpoint,
+    split_query,
 )
 from captoolkit.services.service import Service, resolve_service
 from captoolkit.support.keywords import documents, refuse_unknown_names
@@ -127,7 +131,13 @@ def open_captioner(
         service = _hosted_service(row, row.interface, settings)
     if service.endpoint is not None:
         check_secrecy(service.endpoint)
-        key = choose_key(service.endpoint, given=settings.api_key, environment=os.environ)
+        key = choose_key(
+            service.endpoint,
+            given=settings.api_key,
+            environment=os.environ,
+            row=service.row,
+            send_key=bool(settings.send_key),
+        )
         settings = dataclasses.replace(settings, api_key=key)
     opened: Captioner = import_module(row.module).open_captioner(service, settings)
     return opened
@@ -151,13 +161,20 @@ def service_of(
         service = captioner.service
         if target is None and service.has_known_limits:
             target = service.target
+        name = target.name if isinstance(target, Target) else target
         is_same_target = target is None or (
-            service.has_known_limits and target in (service.target, service.target.name)
+            service.has_known_limits and name == service.target.name
         )
         if is_same_target and region in (None, service.region):
             return service
         return resolve_service(
-            service.info, service.endpoint, target=target, region=region or service.region
+            service.info,
+            service.endpoint,
+            target=target,
+            region=region or service.region,
+            dialect=service.dialect,
+            parameters=service.parameters,
+            query=service.query,
         )
     info = captioner.info
     endpoint = endpoint_of(info.base_url) if info.base_url else None
@@ -189,7 +206,7 @@ def _refuse_options(row: CaptionerRow, settings: CaptionerSettings) -> None:
         UsageError: it has no use for one of the settings.
     """
     for option in SERVICE_OPTIONS - row.options:
-        if getattr(settings, option) is not None:
+        if getattr(settings, option) not in (None, False):
             taken = ", ".join(sorted(row.options)) or "no options"
             raise UsageError(
                 f"the {row.name} captioner takes {taken}, and {option} was given",
@@ -204,59 +221,115 @@ def _hosted_service(
     target = None if settings.target is None else catalogue.target(settings.target)
     model = settings.model
     if model is None:
-        model = row.model if target is None else target.models[0]
+        model = _default_model(row, target)
     if not model.strip():
         raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {row.model}")
-    rows = catalogue.rows_of(model)
-    if settings.base_url is None:
-        _refuse_unhosted(rows if target is None else [target], model)
-    home = next((one.region for one in rows if one.region), None)
-    endpoint = _endpoint(interface, settings, home=home)
-    _refuse_other_interface(interface, endpoint, rows, model)
-    info = CaptionerInfo(name=row.name, model=model, base_url=endpoint.base_url)
-    return resolve_service(info, endpoint, target=target, region=settings.region)
+    rows = catalogue.rows_of(model) if target is None else [target]
+    home = rows[0] if rows else None
+    endpoint, query = _endpoint(interface, settings, home, model)
+    _refuse_other_interface(interface, endpoint, home, model)
+    return resolve_service(
+        CaptionerInfo(name=row.name, model=model, base_url=endpoint.base_url),
+        endpoint,
+        target=target,
+        region=settings.region,
+        dialect=_dialect(interface, settings.dialect),
+        parameters=read_parameters(settings, home),
+        query=query,
+    )
 
 
-def _refuse_unhosted(rows: list[Target], model: str) -> None:
+def _default_model(row: CaptionerRow, target: Target | None) -> str:
+    if target is None:
+        return row.model
+    if not target.models:
+        raise UsageError(
+            f"{target.name} states no model", fix="name the one that the server has (--model)"
+        )
+    return target.models[0]
+
+
+def _dialect(interface: Interface, name: str | None) -> Dialect | None:
+    """Return the dialect with a name.
+
+    Raises:
+        UsageError: there is no such dialect, or the interface has none.
+    """
+    if name is None:
+        return None
+    if interface is not COMPATIBLE:
+        raise UsageError(
+            f"dialect={name} is for chat completions, and {interface.name} is another protocol",
+            fix=f"leave it out, or take --captioner {COMPATIBLE.name}",
+        )
+    if name not in tuple(Dialect):
+        raise UsageError(f"dialect={name!r} is not known", fix=f"take {', '.join(Dialect)}")
+    return Dialect(name)
+
+
+def _endpoint(
+    interface: Interface, settings: CaptionerSettings, home: Target | None, model: str
+) -> tuple[Endpoint, Mapping[str, str]]:
+    """Return the endpoint and the query of its requests.
+
+    The caller's base URL goes before the row's, and that before the region's.
+    """
+    is_elsewhere = home is not None and home.hosted_by != MODEL_STUDIO
+    if settings.base_url is None and not (is_elsewhere and home and home.base_url):
+        _refuse_unhosted(home, model)
+        region = settings.region or ((home and home.region) or None)
+        return region_endpoint(interface, region, workspace=settings.workspace), {}
+    text = settings.base_url or (home.base_url if home else "")
+    base_url, query = split_query(text, home.query if home else {})
+    endpoint = parse_base_url(base_url, interface)
+    if settings.insecure_http and not endpoint.keeps_secrets and endpoint.is_private:
+        endpoint = dataclasses.replace(endpoint, allows_plain_http=True)
+    _refuse_other_region(endpoint, settings.region, home)
+    return endpoint, query
+
+
+def _refuse_other_region(endpoint: Endpoint, region: str | None, home: Target | None) -> None:
+    """Refuse a region that neither the base URL nor the prices of the target can mean."""
+    if region is None:
+        return
+    own = {price.region for price in home.prices} if home else set()
+    if region not in REGIONS and region not in own:
+        raise UsageError(
+            f"region={region!r} is not known", fix=f"pass {' or '.join(sorted({*REGIONS, *own}))}"
+        )
+    if endpoint.region not in {None, region}:
+        raise UsageError(
+            f"base_url={endpoint.base_url} is not in region={region!r}", fix="pass one of the two"
+        )
+
+
+def _refuse_unhosted(home: Target | None, model: str) -> None:
     """Refuse to send sound and key to Model Studio for a model that is hosted elsewhere.
 
     Raises:
-        UsageError: none of the rows is Model Studio's.
+        UsageError: the row of the model is not Model Studio's.
     """
-    if rows and not any(row.hosted_by == MODEL_STUDIO for row in rows):
+    if home is not None and home.hosted_by != MODEL_STUDIO:
         raise UsageError(
-            f"the server of {model} is not known: {rows[0].name} is not on Model Studio's hosts",
+            f"the server of {model} is not known: {home.name} is not on Model Studio's hosts",
             fix="pass its base URL (--base-url), such as http://127.0.0.1:8000/v1; if it is on "
             f'them, the target needs hosted_by = "{MODEL_STUDIO}"',
         )
 
 
 def _refuse_other_interface(
-    interface: Interface, endpoint: Endpoint, rows: list[Target], model: str
+    interface: Interface, endpoint: Endpoint, home: Target | None, model: str
 ) -> None:
-    """Refuse an interface of Model Studio's that does not have the model.
+    """Refuse an interface that the service does not have for the model.
 
     Raises:
         UsageError: the model's row names other interfaces.
     """
-    names = next((row.protocols for row in rows if row.hosted_by == MODEL_STUDIO), ())
-    if endpoint.is_model_studio and names and interface.name not in names:
+    if home is None or not home.protocols or not is_home(endpoint, home):
+        return
+    if interface.name not in home.protocols:
+        place = "Model Studio" if endpoint.is_model_studio else endpoint.host
         raise UsageError(
-            f"Model Studio does not answer {interface.name!r} for {model}",
-            fix=f"take --captioner {' or '.join(names)}",
+            f"{place} does not answer {interface.name!r} for {model}",
+            fix=f"take --captioner {' or '.join(home.protocols)}",
         )
-
-
-def _endpoint(interface: Interface, settings: CaptionerSettings, *, home: str | None) -> Endpoint:
-    """Return the endpoint: the base URL before the region, unless the two contradict."""
-    if settings.base_url is None:
-        return region_endpoint(interface, settings.region or home)
-    endpoint = parse_base_url(settings.base_url, interface)
-    if settings.region is None:
-        return endpoint
-    if endpoint.region not in {None, region_endpoint(interface, settings.region).region}:
-        raise UsageError(
-            f"base_url={endpoint.base_url} is not in region={settings.region!r}",
-            fix="pass one of the two",
-        )
-    return endpoint

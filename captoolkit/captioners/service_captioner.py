@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -18,15 +18,19 @@ from captoolkit.captioners.answer_stream import ignore_text, read
 from captoolkit.captioners.answers import ReadPart
 from captoolkit.captioners.base import CaptionerSettings, Clip, OnText
 from captoolkit.captioners.messages import Message, Role, check_messages
+from captoolkit.captioners.request_options import read_timeouts
 from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE, upload
 from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, Via
 from captoolkit.net.client import Client
+from captoolkit.net.connections import DEFAULT_LIMITS, HttpLimits
 from captoolkit.net.http_messages import ServiceRequest, Transport
-from captoolkit.services.keys import KEY_VARIABLE
+from captoolkit.services.keys import key_variable
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
+WORKSPACE = "X-DashScope-WorkSpace"  # Model Studio, "DashScope API reference"
+CONTENT_REFUSED = frozenset({400, 415, 422, 500})
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -55,7 +59,8 @@ class WireProtocol:
         read_part: reads one document of an answer.
         cumulates: whether the pieces of a stream may each hold all the text so far.
         ways: the ways in which it carries sound.
-        has_media_type: whether the media type of sound is known to `build`.
+        has_media_type: whether `build` needs the media type of sound.
+        advise: advice for a refusal, from the service's message; None where it has none.
     """
 
     name: str
@@ -64,6 +69,7 @@ class WireProtocol:
     cumulates: bool
     ways: frozenset[Via]
     has_media_type: bool = False
+    advise: Callable[[str], str | None] = lambda message: None
 
 
 class ServiceCaptioner(Closing):
@@ -90,7 +96,7 @@ class ServiceCaptioner(Closing):
         self._transport = transport
         self._prompt = prompt or service.default_prompt
         self._system = system or None
-        self._lacks_key = lacks_key  # at a host to which the environment's key would go
+        self._lacks_key = lacks_key
         self.service = service
         self.info = service.info
         self.ways = protocol.ways
@@ -109,7 +115,16 @@ class ServiceCaptioner(Closing):
         endpoint = service.endpoint
         if endpoint is None:
             raise ValueError(f"the {service.info.name} captioner has no base URL")
-        client = Client(endpoint, api_key=settings.api_key)
+        row = service.row
+        workspace = {WORKSPACE: settings.workspace} if settings.workspace else {}
+        client = Client(
+            endpoint,
+            api_key=settings.api_key,
+            limits=_http_limits(read_timeouts(settings.timeout, row)),
+            key_header=row.key_header if row else "",
+            headers={**(row.headers if row else {}), **workspace},
+            query=service.query,
+        )
         try:
             return cls(
                 protocol,
@@ -117,7 +132,7 @@ class ServiceCaptioner(Closing):
                 client,
                 prompt=settings.prompt,
                 system=settings.system,
-                lacks_key=settings.api_key is None and endpoint.is_loopback,
+                lacks_key=settings.api_key is None,
             )
         except BaseException:
             client.close()
@@ -156,7 +171,7 @@ class ServiceCaptioner(Closing):
         )
         if any(message.audio and message.audio.startswith(OSS_SCHEME) for message in messages):
             request = dataclasses.replace(request, headers={**request.headers, **RESOLVE})
-        with self._explaining_a_missing_key(), self._transport.open(request) as response:
+        with self._explaining_refusals(), self._transport.open(request) as response:
             return read(
                 response,
                 self._protocol.read_part,
@@ -185,7 +200,7 @@ class ServiceCaptioner(Closing):
             )
         match clip.via:
             case Via.UPLOAD:
-                with self._explaining_a_missing_key():
+                with self._explaining_refusals():
                     return upload(clip.path, model=self.info.model, transport=self._transport)
             case Via.URL if clip.url:
                 return clip.url
@@ -203,13 +218,21 @@ class ServiceCaptioner(Closing):
         self._transport.close()
 
     @contextlib.contextmanager
-    def _explaining_a_missing_key(self) -> Iterator[None]:
-        """Replace the advice about a wrong key where no key was sent."""
+    def _explaining_refusals(self) -> Iterator[None]:
+        """Replace the advice where no key was sent, and for a refusal of the content's form."""
         try:
             yield
         except ServiceError as error:
             if error.status_code == 401 and self._lacks_key:
-                error.fix = f"{KEY_VARIABLE} is not set: set it to a key that this server takes"
+                variable, endpoint = key_variable(self.service.row), self.service.endpoint
+                is_sent = endpoint is not None and endpoint.is_loopback
+                error.fix = (
+                    f"{variable} is not set: set it to a key that this server takes"
+                    if is_sent
+                    else f"no key was sent: allow it (send_key, --send-key), and set {variable}"
+                )
+            if error.status_code in CONTENT_REFUSED and error.message:
+                error.fix = self._protocol.advise(error.message) or error.fix
             raise
 
     def _question(self, audio: str) -> Message:
@@ -231,3 +254,17 @@ class ServiceCaptioner(Closing):
             "parameters": dict(self.service.parameters),
         }
         return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _http_limits(timeouts_s: tuple[float, float] | None) -> HttpLimits:
+    """Return the times of an exchange: silence and total, or the default."""
+    if timeouts_s is None:
+        return DEFAULT_LIMITS
+    silence_s, total_s = timeouts_s
+    return HttpLimits(
+        read_s=silence_s,
+        write_s=silence_s,
+        answer_s=total_s,
+        pool_s=max(DEFAULT_LIMITS.pool_s, total_s),
+        upload_s=max(DEFAULT_LIMITS.upload_s, total_s),
+    )

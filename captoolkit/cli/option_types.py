@@ -19,10 +19,10 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
-def parsed_by(parse: Callable[[str], Any]) -> Callable[..., Any]:
+def parsed_by(parse: Callable[[Any], Any]) -> Callable[..., Any]:
     """Return an option callback that parses the value; a refusal is wrong usage."""
 
-    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
         try:
             return None if value is None else parse(value)
         except UsageError as error:

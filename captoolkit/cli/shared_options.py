@@ -20,6 +20,7 @@ from captoolkit.captioners.registry import (
     names_that_answer,
     row_of,
 )
+from captoolkit.captioners.request_options import checked_timeout, parse_parameters
 from captoolkit.cli.basic_options import (
     BASE64,
     as_json,
@@ -37,6 +38,7 @@ from captoolkit.cli.option_types import (
     complete_path,
     parsed_by,
 )
+from captoolkit.model import Dialect
 from captoolkit.planning.gain import checked_normalize, parse_gain
 from captoolkit.planning.options import (
     MAX_DURATION_S,
@@ -302,7 +304,7 @@ _server = group(
     click.option(
         "--region",
         metavar="NAME",
-        help=f"Region of Model Studio: {' or '.join(REGIONS)}.  [default: {DEFAULT_REGION}; for "
+        help=f"Region of Model Studio: {', '.join(REGIONS)}.  [default: {DEFAULT_REGION}; for "
         "Qwen-Audio beijing]",
     ),
     click.option(
@@ -314,7 +316,62 @@ _server = group(
 _system = click.option(
     "--system",
     metavar="TEXT",
-    help="System message, for a model that takes one (Qwen-Audio).",
+    help="System message, for a model that takes one.",
+)
+
+
+def _flag(name: str, text: str) -> Callable[[Any], Any]:
+    """Return an option that is True if it is given, else None as the library's options are."""
+    return click.option(name, is_flag=True, callback=lambda _, __, value: value or None, help=text)
+
+
+_sampling = group(
+    click.option(
+        "--max-tokens",
+        type=WholeNumber(1),
+        metavar="N",
+        help="Longest answer, in tokens; a lower number lowers the worst case that --max-cost "
+        "reserves.",
+    ),
+    click.option("--temperature", type=float, metavar="T", help="Sampling temperature."),
+    click.option("--top-p", type=float, metavar="P", help="Nucleus sampling, up to 1."),
+    click.option("--seed", type=int, metavar="N", help="Seed of the sampling."),
+    click.option(
+        "--param",
+        "parameters",
+        multiple=True,
+        metavar="NAME=JSON",
+        callback=parsed_by(parse_parameters),
+        help="A further member of the request, such as --param top_k=20; null leaves out one that "
+        "the target states. May be repeated.",
+    ),
+)
+_sending = group(
+    click.option(
+        "--dialect",
+        type=click.Choice(tuple(map(str, Dialect))),
+        help="How a chat completion carries sound.  [default: the target's]",
+    ),
+    click.option(
+        "--timeout",
+        metavar="LENGTH[,TOTAL]",
+        callback=parsed_by(checked_timeout),
+        help="Longest time of a request, such as 1h; two lengths are the longest silence and the "
+        "longest time in total.  [default: the target's, else 5m,15m]",
+    ),
+    _flag(
+        "--insecure-http",
+        "Allow plain http to a private address, such as http://192.168.0.2:8000/v1. No key goes "
+        "there without --send-key.",
+    ),
+    _flag(
+        "--send-key",
+        "Send the key of the target's variable to the server of --base-url, even if it is not one "
+        "of the target's own hosts.",
+    ),
+    click.option(
+        "--workspace", metavar="ID", help="Model Studio workspace that the requests count for."
+    ),
 )
 captioner = group(
     click.option(
@@ -330,9 +387,12 @@ captioner = group(
     click.option(
         "--prompt",
         metavar="TEXT",
-        help="Question about each segment, for a model that takes a prompt (Qwen-Audio).",
+        help="Question about each segment, for a model that takes a prompt.  [default: the "
+        "target's]",
     ),
     _system,
+    _sampling,
+    _sending,
 )
 question_captioner = group(
     click.option(
@@ -345,6 +405,8 @@ question_captioner = group(
     _model(row_of(DEFAULT_QUESTION_CAPTIONER).question_model),
     _server,
     _system,
+    _sampling,
+    _sending,
 )
 ledger = click.option(
     "--ledger",

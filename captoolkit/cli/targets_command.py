@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @basic.as_json
 def command(name: str | None, as_json: bool) -> int:
-    """List the known services; with NAME show all limits of one, with sources and dates."""
+    """List the known services: name, dialect, longest clip, title.
+
+    With NAME, show how that one is asked, and all its limits and prices, with sources and dates.
+    """
     from captoolkit.services import catalogue
 
     rows = [catalogue.target(name)] if name else list(catalogue.targets().values())
@@ -29,7 +34,7 @@ def command(name: str | None, as_json: bool) -> int:
     elif name:
         _print(rows[0])
     else:
-        print_table((row.name, _summary(row), row.title) for row in rows)
+        print_table((row.name, row.dialect or "-", _summary(row), row.title) for row in rows)
     return 0
 
 
@@ -42,7 +47,7 @@ def _summary(row: Target) -> str:
 
 def _print(row: Target) -> None:
     print_line(f"{row.name}: {row.title}")
-    print_line(f"  models   {', '.join(row.models)}")
+    print_line(f"  models   {', '.join(row.models) or 'those of the server (--model)'}")
     for container, codecs in sorted(row.accepts.items()):
         print_line(f"  accepts  {container} ({', '.join(codecs)})")
     allowed = [word for word in ("prompt", "system", "turns") if getattr(row, word)]
@@ -50,6 +55,8 @@ def _print(row: Target) -> None:
         f"  allows   {', '.join(allowed) or 'audio alone: no prompt, system message or turns'}"
     )
     print_line(f"  a longer clip is {'cut off' if row.on_exceed == 'truncate' else 'refused'}")
+    print_line()
+    print_table(_asking(row), indent="  ")
     print_line()
     numbers: list[Fact | Price] = [*row.facts.values(), *row.prices]
     pages = list(dict.fromkeys((one.source, one.checked) for one in numbers))
@@ -69,15 +76,53 @@ def _print(row: Target) -> None:
         print_line(f"  [{number}] {title}, read on {checked}")
 
 
+def _asking(row: Target) -> Iterator[tuple[str, str]]:
+    """Yield how a service is asked: what it is called, and its value."""
+    from captoolkit.captioners.registry import DEFAULT_CAPTIONER
+    from captoolkit.services.keys import key_variable
+    from captoolkit.services.regions import MODEL_STUDIO
+
+    if row.protocols == (DEFAULT_CAPTIONER,):
+        yield "captioner", f"{DEFAULT_CAPTIONER}, on this machine"
+        return
+    yield "dialect", row.dialect or "by the base URL"
+    places = [row.base_url, *row.hosts] if row.hosted_by != MODEL_STUDIO else ["Model Studio"]
+    yield "server", ", ".join(filter(None, places)) or "your own (--base-url)"
+    if row.protocols:
+        yield "captioner", " or ".join(row.protocols)
+    yield "key", f"{key_variable(row)}, in {row.key_header or 'Authorization'}"
+    for name in ("headers", "query", "body"):
+        values = getattr(row, name)
+        if values:
+            yield name, ", ".join(f"{key}={json.dumps(value)}" for key, value in values.items())
+    if row.max_tokens_name != "max_tokens":
+        yield "--max-tokens", row.max_tokens_name
+    if row.must_stream:
+        yield "stream", "always"
+    if row.timeout_s is not None:
+        yield (
+            "timeout",
+            f"{row.silence_s or row.timeout_s:g} s silent, {row.timeout_s:g} s in total",
+        )
+    if row.default_prompt:
+        yield "prompt", row.default_prompt
+
+
 def _number(value: Fraction) -> str:
     return f"{int(value):,}" if value.denominator == 1 else f"{float(value):g}"
 
 
 def _price(price: Price) -> str:
-    return f"{price.currency} {price.input_per_million} in, {price.output_per_million} out / 1M"
+    audio = price.audio_input_per_million
+    spoken = "" if audio is None else f" ({audio} sound)"
+    until = "" if price.until is None else f", until {price.until}"
+    of_input = f"{price.input_per_million}{spoken} in"
+    return f"{price.currency} {of_input}, {price.output_per_million} out / 1M{until}"
 
 
 def _document(row: Target) -> dict[str, Any]:
+    from captoolkit.services.keys import key_variable
+
     return {
         "name": row.name,
         "title": row.title,
@@ -87,6 +132,23 @@ def _document(row: Target) -> dict[str, Any]:
         "system": row.system,
         "turns": row.turns,
         "on_exceed": row.on_exceed,
+        "dialect": row.dialect,
+        "hosted_by": row.hosted_by,
+        "region": row.region,
+        "protocols": list(row.protocols),
+        "base_url": row.base_url,
+        "hosts": list(row.hosts),
+        "key_variable": key_variable(row),
+        "key_header": row.key_header or "Authorization",
+        "headers": dict(row.headers),
+        "query": dict(row.query),
+        "body": dict(row.body),
+        "max_tokens_name": row.max_tokens_name,
+        "default_prompt": row.default_prompt,
+        "must_stream": row.must_stream,
+        "has_format": row.has_format,
+        "timeout_s": row.timeout_s,
+        "silence_s": row.silence_s,
         "limits": {
             key: {
                 "value": int(fact.value) if fact.value.denominator == 1 else float(fact.value),
@@ -101,7 +163,9 @@ def _document(row: Target) -> dict[str, Any]:
                 "region": price.region,
                 "currency": price.currency,
                 "input_per_million": price.input_per_million,
+                "audio_input_per_million": price.audio_input_per_million,
                 "output_per_million": price.output_per_million,
+                "until": None if price.until is None else price.until.isoformat(),
                 "source": price.source,
                 "checked": price.checked,
             }

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.model import Cost, CostRange, Plan, Price, Target, Usage
-from captoolkit.services.price import MILLION, request_costs
+from captoolkit.services.price import MILLION, input_cost, request_costs
 from captoolkit.support.cancel import TICK_S, CancelScope
 
 MICRO = Decimal("0.000001")
@@ -111,8 +111,13 @@ def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
     """Return the exact cost of answers; None if the price or the count is unknown."""
     if price is None or usage.input_tokens is None:
         return None
-    amount = price.input_per_million * usage.input_tokens
-    return (amount + price.output_per_million * (usage.output_tokens or 0)) / MILLION
+    audio_tokens = usage.input_tokens if usage.audio_tokens is None else usage.audio_tokens
+    amount = input_cost(
+        price,
+        audio_tokens=min(audio_tokens, usage.input_tokens),
+        text_tokens=max(0, usage.input_tokens - audio_tokens),
+    )
+    return amount + price.output_per_million * (usage.output_tokens or 0) / MILLION
 
 
 def predicted(target: Target, duration_s: Fraction) -> Usage:
@@ -129,16 +134,22 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
     """Return the highest cost of a request for a segment of that length.
 
     Raises:
-        UsageError: the longest answer of the model is unknown.
+        UsageError: the longest answer of the model, or the tokens of its sound, are unknown.
     """
     costs = request_costs(target, [duration_s]).costs
+    if not costs:
+        raise UsageError(
+            f"max_cost cannot be kept: how many tokens {target.name} counts for a second of sound "
+            "is not known",
+            fix="add tokens_per_s to a target of your own (`captoolkit targets` shows them)",
+        )
     mine = next(
         one for one in costs if (one.region, one.currency) == (price.region, price.currency)
     )
     if mine.most is None:
         raise UsageError(
             f"max_cost cannot be kept: the longest answer of {target.name} is not known",
-            fix="add max_output_tokens to the target (`captoolkit targets` shows them)",
+            fix="state it (--max-tokens), or add max_output_tokens to a target of your own",
         )
     return mine.most
 

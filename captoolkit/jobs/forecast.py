@@ -24,7 +24,7 @@ from captoolkit.jobs.chunks import SPEEDS, START_S, predicted_duration_s
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.opened_input import open_input
 from captoolkit.model import CostRange
-from captoolkit.services.price import MILLION, audio_tokens
+from captoolkit.services.price import MILLION, audio_tokens, input_cost
 from captoolkit.services.service import Service
 from captoolkit.support.files import staging
 
@@ -193,9 +193,9 @@ def _with_service(
 
 def _cost_of(service: Service, requests: int, tokens: int) -> CostRange | None:
     price, longest = service.price, service.target.limit("max_output_tokens")
-    if price is None:
+    if price is None or service.target.limit("tokens_per_s") is None:
         return None
-    least = price.input_per_million * tokens / MILLION
+    least = input_cost(price, audio_tokens=tokens, text_tokens=0)
     answers = price.output_per_million * int(longest or 0) * requests / MILLION
     most: Decimal | None = None if longest is None else least + answers
     return CostRange(region=price.region, currency=price.currency, least=least, most=most)

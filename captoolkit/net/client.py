@@ -8,10 +8,11 @@ The key is struck out of everything that a server sends back.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from captoolkit.errors import InputError, ServiceConnectionError, ServiceError, UsageError
 from captoolkit.net.connections import (
@@ -38,6 +39,7 @@ from captoolkit.support.cancel import Closing
 # one is struck out of answers.
 SECRET_CHARS = 12
 STRUCK_OUT = "[key]"
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
 class Client(Closing):
@@ -49,16 +51,35 @@ class Client(Closing):
         *,
         api_key: str | None = None,
         limits: HttpLimits = DEFAULT_LIMITS,
+        key_header: str = "",
+        headers: Mapping[str, str] = NO_VALUES,
+        query: Mapping[str, str] = NO_VALUES,
     ) -> None:
+        """Open a client; nothing is sent yet.
+
+        Args:
+            endpoint: the checked base URL.
+            api_key: goes to the endpoint, with every request.
+            limits: the times of an exchange, and the size of an answer.
+            key_header: the header that holds the key alone; `Authorization: Bearer KEY` if empty.
+            headers: further headers of every request.
+            query: names and values in the address of every request.
+
+        Raises:
+            UsageError: the key is not valid, or would travel unencrypted.
+        """
         if api_key is not None:
             check_key(api_key, "api_key")
             check_secrecy(endpoint)
         self._endpoint = endpoint
         self._key = api_key or ""
         self._limits = limits
-        login = {"Authorization": f"Bearer {api_key}"} if api_key is not None else {}
+        self._query = urlencode(query)
+        login = {}
+        if api_key is not None:
+            login = {key_header: api_key} if key_header else {"Authorization": f"Bearer {api_key}"}
         self._service = Connections(
-            endpoint, headers={"Accept": "application/json", **login}, limits=limits
+            endpoint, headers={"Accept": "application/json", **headers, **login}, limits=limits
         )
 
     @property
@@ -96,7 +117,7 @@ class Client(Closing):
             Watchdog(self._limits.answer_s) as watchdog,
             self._service.send(
                 request.method,
-                base_url + request.path,
+                _with_query(base_url + request.path, self._query),
                 watchdog=watchdog,
                 make_error=self._connection_error,
                 content=request.body,
@@ -196,6 +217,10 @@ class Client(Closing):
         """Return `text` without the key."""
         is_secret = len(self._key) >= SECRET_CHARS
         return text.replace(self._key, STRUCK_OUT) if is_secret else text
+
+
+def _with_query(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
 def _opened(file: Path) -> BinaryIO:

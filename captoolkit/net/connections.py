@@ -259,8 +259,12 @@ def _open(endpoint: Endpoint, headers: Mapping[str, str], limits: HttpLimits) ->
             limits=POOL,
             follow_redirects=False,
             # A transport of its own ignores the environment's proxies: through a proxy, requests
-            # to this machine would leave it, key included.
-            transport=httpx.HTTPTransport(limits=POOL) if endpoint.is_loopback else None,
+            # to this machine or to the local network would leave it, key included.
+            transport=(
+                httpx.HTTPTransport(limits=POOL)
+                if endpoint.is_loopback or endpoint.allows_plain_http
+                else None
+            ),
         )
     except httpx.InvalidURL:
         raise UsageError(f"base_url={endpoint.base_url} is not a URL") from None

@@ -24,19 +24,27 @@ def targets() -> dict[str, Target]:
     Raises:
         UsageError: the user's file cannot be read or holds a mistake; the error names the place.
     """
-    ours = Path(__file__).with_name("targets.toml")
-    rows = _parsed(ours.read_text(encoding="utf-8"), "targets.toml")
+    rows = _ours()
     file = user_file()
-    own = _parsed(_read(file), str(file)) if file is not None else {}
+    own = _parsed_own(_read(file), str(file)) if file is not None else {}
     return {**own, **{name: row for name, row in rows.items() if name not in own}}
 
 
-@functools.lru_cache(maxsize=4)
-def _parsed(text: str, origin: str) -> Mapping[str, Target]:
-    """Return the targets in a text; each text is parsed once in a process."""
+@functools.cache
+def _ours() -> Mapping[str, Target]:
+    """Return the targets of captoolkit, which are parsed once in a process."""
     from captoolkit.services.rows import parse
 
-    return MappingProxyType(parse(text, origin=origin))
+    file = Path(__file__).with_name("targets.toml")
+    return MappingProxyType(parse(file.read_text(encoding="utf-8"), origin=file.name))
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed_own(text: str, origin: str) -> Mapping[str, Target]:
+    """Return the targets in the user's own file; each text is parsed once in a process."""
+    from captoolkit.services.rows import parse
+
+    return MappingProxyType(parse(text, origin=origin, others=_ours()))
 
 
 def target(name: str | Target) -> Target:

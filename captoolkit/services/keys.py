@@ -1,7 +1,9 @@
 """Keys: which key goes to which host, and when nothing is sent at all.
 
-Rules: the key of the environment goes to Model Studio's own hosts and to this machine, and to no
-other host. Neither sound nor a key travels unencrypted over a network. No message repeats a key.
+Rules: the key of an environment variable goes to the hosts of the target that names the variable
+and to this machine, and to no other host unless the caller asks for that. Neither sound nor a key
+travels unencrypted over a network, unless the caller allows plain http to a private address; then a
+key goes along only where the caller asks for that, too. No message repeats a key.
 """
 
 from __future__ import annotations
@@ -10,34 +12,73 @@ import re
 from collections.abc import Mapping
 
 from captoolkit.errors import KeyMissingError, UsageError
-from captoolkit.services.regions import Endpoint
+from captoolkit.model import Target
+from captoolkit.services.regions import MODEL_STUDIO, Endpoint, is_named, parse_host
 
 KEY_VARIABLE = "DASHSCOPE_API_KEY"
 _VISIBLE = re.compile(r"[!-~]+", re.ASCII)
 
 
+def key_variable(row: Target | None) -> str:
+    """Return the environment variable of the key for a target; Model Studio's without one."""
+    return (row and row.key_variable) or KEY_VARIABLE
+
+
+def is_home(endpoint: Endpoint, row: Target | None) -> bool:
+    """Return whether an endpoint is on one of the hosts of a target, over TLS.
+
+    A target without hosts of its own belongs to Model Studio, whose key it uses.
+    """
+    if not endpoint.encrypted:
+        return False
+    if row is None or row.hosted_by == MODEL_STUDIO:
+        return endpoint.is_model_studio
+    own = (parse_host(row.base_url),) if row.base_url else ()
+    is_own = any(is_named(endpoint.host, pattern) for pattern in (*own, *row.hosts))
+    return is_own or (not row.key_variable and endpoint.is_model_studio)
+
+
 def choose_key(
-    endpoint: Endpoint, *, given: str | None, environment: Mapping[str, str]
+    endpoint: Endpoint,
+    *,
+    given: str | None,
+    environment: Mapping[str, str],
+    row: Target | None = None,
+    send_key: bool = False,
 ) -> str | None:
     """Return the key that goes to `endpoint`, None where no key goes there.
 
     A key that the caller passes goes to the endpoint that the caller names. The environment's key
-    belongs to Model Studio: it goes to Model Studio's hosts or to this machine.
+    goes to the hosts of the target that names its variable, and to this machine.
+
+    Args:
+        endpoint: the checked base URL.
+        given: the key that the caller passes.
+        environment: the environment's variables.
+        row: the target; None stands for Model Studio.
+        send_key: whether the caller asks to send the key to this endpoint, whichever it is.
 
     Raises:
-        KeyMissingError: Model Studio needs a key; the caller and the environment have none.
-        UsageError: the key is not valid.
+        KeyMissingError: the endpoint needs a key; the caller and the environment have none.
+        UsageError: the key is not valid, or would travel unencrypted.
     """
+    variable, needs_key = key_variable(row), is_home(endpoint, row) or send_key
     name, key = ("api_key", given)
-    if given is None and (endpoint.is_model_studio or endpoint.is_loopback):
-        name, key = (KEY_VARIABLE, environment.get(KEY_VARIABLE) or None)
-    if key is None and endpoint.is_model_studio:
+    if given is None and (needs_key or endpoint.is_loopback):
+        name, key = (variable, environment.get(variable) or None)
+    if key is None and needs_key:
+        place = "Model Studio's console for this region" if variable == KEY_VARIABLE else "its site"
         raise KeyMissingError(
-            f"{endpoint.host} needs a key and {KEY_VARIABLE} is not set",
-            fix=f"create one in Model Studio's console for this region, then set {KEY_VARIABLE}",
+            f"{endpoint.host} needs a key and {variable} is not set",
+            fix=f"create one in {place}, then set {variable}",
         )
     if key is not None:
         check_key(key, name)
+        if not (endpoint.keeps_secrets or send_key):
+            raise UsageError(
+                f"base_url={endpoint.base_url} would send the key unencrypted",
+                fix="leave api_key out, or allow it (send_key, --send-key)",
+            )
     return key
 
 
@@ -58,10 +99,12 @@ def check_secrecy(endpoint: Endpoint) -> None:
     """Refuse to send sound, or a key, unencrypted.
 
     Raises:
-        UsageError: the endpoint is neither encrypted nor on this machine.
+        UsageError: the endpoint is neither encrypted nor on this machine, and the caller has not
+            allowed plain http to it.
     """
-    if not endpoint.keeps_secrets:
-        raise UsageError(
-            f"base_url={endpoint.base_url} would send sound and key unencrypted",
-            fix="use https, or a server on this machine",
-        )
+    if endpoint.keeps_secrets or endpoint.allows_plain_http:
+        return
+    fix = "use https, or a server on this machine"
+    if endpoint.is_private:
+        fix = "use https, or allow it if you trust the network (insecure_http, --insecure-http)"
+    raise UsageError(f"base_url={endpoint.base_url} would send sound and key unencrypted", fix=fix)

@@ -7,9 +7,12 @@ each finished file against it; `captoolkit probe` uses `misfits`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
-from captoolkit.model import MediaInfo, Target, Track, Via
+from captoolkit.model import Fact, MediaInfo, Target, Track, Via
 from captoolkit.units import base64_capacity, base64_length, format_length, format_size
 
 DECODED_SAMPLE_BYTES = 4  # services decode to 32-bit floats
@@ -42,6 +45,22 @@ def longest_s(target: Target | None) -> Fraction | None:
         limits.append((most - (target.limit("text_tokens") or 0)) / per_second)
     stated = [limit for limit in limits if limit is not None]
     return min(stated) if stated else None
+
+
+ANSWER_LIMITS = ("max_tokens", "max_completion_tokens")  # members of a request
+
+
+def with_answer_limit(target: Target, parameters: Mapping[str, Any]) -> Target:
+    """Return a target whose answers are as long as the parameters of a request allow.
+
+    The budget reserves the price of the longest answer, so a lower limit reserves less.
+    """
+    counts = [count for name in ANSWER_LIMITS if isinstance(count := parameters.get(name), int)]
+    stated = target.limit("max_output_tokens")
+    if not counts or (stated is not None and stated <= min(counts)):
+        return target
+    fact = Fact(value=Fraction(min(counts)), source="the parameters of the request", checked="")
+    return replace(target, facts={**target.facts, "max_output_tokens": fact})
 
 
 def misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -38,28 +39,54 @@ class RequestCosts:
 
 
 def request_costs(target: Target, durations_s: Sequence[Fraction]) -> RequestCosts:
-    """Return the tokens and prices of one request for each duration."""
+    """Return the tokens and prices of one request for each duration.
+
+    There are no prices where the tokens of a second of sound are unknown.
+    """
     audio = sum(audio_tokens(target, duration_s) for duration_s in durations_s)
     text = int(target.limit("text_tokens") or 0) * len(durations_s)
+    is_counted = target.limit("tokens_per_s") is not None
     costs = tuple(
         CostRange(
             region=price.region,
             currency=price.currency,
-            least=price.input_per_million * (audio + text) / MILLION,
-            most=_most(target, price.input_per_million * (audio + text), len(durations_s), price),
+            least=input_cost(price, audio_tokens=audio, text_tokens=text),
+            most=_most(target, price, audio_tokens=audio, text_tokens=text, n=len(durations_s)),
         )
-        for price in target.prices
+        for price in (current_prices(target) if is_counted else ())
     )
     return RequestCosts(audio_tokens=audio, input_tokens=audio + text, costs=costs)
 
 
-def _most(target: Target, input_price: Decimal, requests: int, price: Price) -> Decimal | None:
+def input_cost(price: Price, *, audio_tokens: int, text_tokens: int) -> Decimal:
+    """Return the price of the input of requests."""
+    of_audio = price.audio_input_per_million
+    if of_audio is None:
+        of_audio = price.input_per_million
+    return (of_audio * audio_tokens + price.input_per_million * text_tokens) / MILLION
+
+
+def _most(
+    target: Target, price: Price, *, audio_tokens: int, text_tokens: int, n: int
+) -> Decimal | None:
+    """Return the price of `n` requests with the longest answers; None where it is unknown."""
     longest = target.limit("max_output_tokens")
     if longest is None:
         return None
-    return (input_price + price.output_per_million * int(longest) * requests) / MILLION
+    output = price.output_per_million * int(longest) * n / MILLION
+    return input_cost(price, audio_tokens=audio_tokens, text_tokens=text_tokens) + output
+
+
+def current_prices(target: Target, today: date | None = None) -> tuple[Price, ...]:
+    """Return the prices of a target that hold today, one for each region and currency."""
+    now = today or datetime.now(UTC).date()
+    prices: dict[tuple[str, str], Price] = {}
+    for price in target.prices:
+        if price.until is None or now <= price.until:
+            prices.setdefault((price.region, price.currency), price)
+    return tuple(prices.values())
 
 
 def price_in(target: Target, region: str | None) -> Price | None:
-    """Return the first price of a target in a region: its currency is the one that is shown."""
-    return next((price for price in target.prices if price.region == region), None)
+    """Return the price that is billed in a region: the first one, in its currency."""
+    return next((price for price in current_prices(target) if price.region == region), None)

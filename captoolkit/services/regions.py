@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from captoolkit.errors import UsageError
 
@@ -54,7 +55,7 @@ class Region:
     """One of Model Studio's regions.
 
     Attributes:
-        host: the host that all accounts share.
+        host: the host that all accounts share; empty if each workspace has only its own.
         code: the part that names the region in a workspace's own host,
             `ID.CODE.maas.aliyuncs.com`.
     """
@@ -68,14 +69,19 @@ class Region:
 
     def has(self, host: str) -> bool:
         """Return whether a host belongs to this region: the shared host or a workspace's."""
-        return host == self.host or host.endswith(f".{self.code}.maas.aliyuncs.com")
+        return host == (self.host or None) or host.endswith(f".{self.code}.maas.aliyuncs.com")
 
 
-# Source: Model Studio, "Audio understanding (Qwen3-Omni-Captioner)", code samples; the model is
-# documented for these two regions only. The codes: Model Studio's SDK (dashscope 2.0.2).
+# Source: Model Studio, "Regions and endpoints" (2026-10-12) and "OpenAI compatible - Chat"
+# (2026-09-09); its SDK (dashscope 2.0.2). The captioner and Qwen-Audio are documented for Beijing
+# and Singapore only, Qwen-Omni for all.
 REGIONS = {
     "beijing": Region(host="dashscope.aliyuncs.com", code="cn-beijing"),
+    "frankfurt": Region(host="", code="eu-central-1"),
+    "hongkong": Region(host="cn-hongkong.dashscope.aliyuncs.com", code="cn-hongkong"),
     "singapore": Region(host="dashscope-intl.aliyuncs.com", code="ap-southeast-1"),
+    "tokyo": Region(host="", code="ap-northeast-1"),
+    "virginia": Region(host="dashscope-us.aliyuncs.com", code="us-east-1"),
 }
 
 # The shared hosts (also of Hong Kong and the US) and the workspace hosts, {id}.{region}.maas.
@@ -97,11 +103,13 @@ class Endpoint:
         base_url: put together again from the checked parts.
         host: lower case, without port or brackets.
         encrypted: True for https.
+        allows_plain_http: whether the caller allows plain http to this private address.
     """
 
     base_url: str
     host: str
     encrypted: bool
+    allows_plain_http: bool = False
 
     @property
     def address(self) -> str:
@@ -155,6 +163,11 @@ class Endpoint:
         return is_loopback(self.host)
 
     @property
+    def is_private(self) -> bool:
+        """Whether the host is in a private network: see `is_private_host`."""
+        return is_private_host(self.host)
+
+    @property
     def keeps_secrets(self) -> bool:
         """Whether the traffic is encrypted or never leaves this machine."""
         return self.encrypted or self.is_loopback
@@ -175,11 +188,77 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def region_endpoint(interface: Interface, region: str | None = None) -> Endpoint:
+# RFC 1918, unique local addresses (RFC 4193), and link-local addresses of both kinds.
+_PRIVATE_NETWORKS = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+_PRIVATE_ENDINGS = (".local", ".internal")  # RFC 6762; reserved by ICANN in 2024
+# Some resolvers read such a name as the number of an address.
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+
+
+def is_private_host(host: str) -> bool:
+    """Return whether a host is in a private network, by its address or by its name.
+
+    Names are those of one label, and those under `.local` and `.internal`.
+
+    ```python
+    >>> [is_private_host(one) for one in ("192.168.0.2", "fd00::1", "gpu1", "gpu1.local")]
+    [True, True, True, True]
+    >>> [is_private_host(one) for one in ("8.8.8.8", "172.32.0.1", "134744072", "host.example")]
+    [False, False, False, False]
+
+    ```
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.endswith(_PRIVATE_ENDINGS) or (
+            "." not in host and _NUMBER.fullmatch(host) is None
+        )
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return any(mapped in network for network in _PRIVATE_NETWORKS)
+
+
+def is_named(host: str, pattern: str) -> bool:
+    """Return whether a pattern names a host: it is the host, or `*.` and a domain above it.
+
+    ```python
+    >>> is_named("a.openai.azure.com", "*.openai.azure.com"), is_named("azure.com", "*.azure.com")
+    (True, False)
+
+    ```
+    """
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+    return host == pattern
+
+
+def parse_host(base_url: str) -> str:
+    """Return the host of a base URL that is known to be valid."""
+    return urlsplit(base_url).hostname or ""
+
+
+def region_endpoint(
+    interface: Interface, region: str | None = None, *, workspace: str | None = None
+) -> Endpoint:
     """Return the endpoint of an interface in a region, in Singapore if `region` is None.
 
+    Args:
+        interface: the interface.
+        region: the name of a region in `REGIONS`.
+        workspace: the id of a workspace, which a region without a shared host needs.
+
     Raises:
-        UsageError: the region is not known.
+        UsageError: the region is not known, or needs a workspace.
 
     ```python
     >>> region_endpoint(NATIVE, "beijing").base_url
@@ -191,7 +270,35 @@ def region_endpoint(interface: Interface, region: str | None = None) -> Endpoint
     if row is None:
         names = " or ".join(sorted(REGIONS))
         raise UsageError(f"region={region!r} is not known", fix=f"pass {names}, or a base URL")
-    return parse_base_url(row.base_url(interface), interface)
+    if row.host:
+        return parse_base_url(row.base_url(interface), interface)
+    if workspace is None:
+        raise UsageError(
+            f"region={region!r} has no host that all accounts share",
+            fix="name your workspace (workspace, --workspace)",
+        )
+    host = f"{workspace.lower()}.{row.code}.maas.aliyuncs.com"
+    return parse_base_url(f"https://{host}{interface.base_path}", interface)
+
+
+def split_query(text: str, allowed: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return a base URL without its query, and the query of its requests.
+
+    Args:
+        text: a base URL, whose query may name only what the target's own query names.
+        allowed: the query that the target states; the base URL's values replace its values.
+
+    ```python
+    >>> split_query("https://a.example/v1?api-version=2", {"api-version": "1"})
+    ('https://a.example/v1', {'api-version': '2'})
+
+    ```
+    """
+    base_url, _, query = text.partition("?")
+    pairs = dict(parse_qsl(query, keep_blank_values=True))
+    if not pairs or pairs.keys() - allowed.keys():
+        return text, dict(allowed)
+    return base_url, {**allowed, **pairs}
 
 
 def endpoint_of(base_url: str) -> Endpoint:
@@ -235,8 +342,26 @@ def parse_base_url(text: str, interface: Interface) -> Endpoint:
         host=host,
         encrypted=parts.scheme == "https",
     )
+    _refuse_unspecified(endpoint, shown_host)
     _check_path(endpoint, interface)
     return endpoint
+
+
+def _refuse_unspecified(endpoint: Endpoint, shown_host: str) -> None:
+    """Refuse 0.0.0.0 and [::]: a server listens there, and no client can ask there.
+
+    Raises:
+        UsageError: the host is one of the two.
+    """
+    try:
+        is_unspecified = ipaddress.ip_address(endpoint.host).is_unspecified
+    except ValueError:
+        return
+    if is_unspecified:
+        raise UsageError(
+            f"{shown_host} is where a server listens, not an address to ask",
+            fix=f"pass {endpoint.base_url.replace(shown_host, '127.0.0.1', 1)}",
+        )
 
 
 def _split(text: str) -> SplitResult:

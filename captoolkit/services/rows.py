@@ -7,10 +7,15 @@ mistake in a row is refused, with its place. `catalogue.py` finds and reads the 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +23,18 @@ from captoolkit.errors import UsageError
 from captoolkit.model import DEFAULT_TRUE_PEAK_DBTP, Dialect, Fact, LoudnessTarget, Price, Target
 
 Row = TypeVar("Row")
+NO_TARGETS: Mapping[str, Target] = MappingProxyType({})
+EMPTY: Mapping[str, Any] = {"title": "", "models": (), "accepts": {}, "limits": {}}
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+# A star stands for at least one label above two: `*.com` would name the hosts of everybody.
+_HOST = re.compile(r"(?:\*(?:\.[a-z0-9-]+){2,}|[a-z0-9.:-]+)", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
+_VALUE = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
+# captoolkit sets these itself; a key does not belong into a file.
+_OWN_HEADERS = frozenset(
+    {"authorization", "host", "content-type", "content-length", "connection", "accept-encoding"}
+)
 
 LIMIT_NAMES = frozenset(
     {
@@ -62,6 +79,7 @@ class _Price(_Row, frozen=True):
     output_per_million: str
     source: str
     audio_input_per_million: str | None = None
+    until: str | None = None
 
 
 class _Loudness(_Row, frozen=True):
@@ -77,7 +95,7 @@ class _Target(_Row, frozen=True):
     limits: dict[str, Any]
     loudness: Any = None
     prices: tuple[Any, ...] = ()
-    on_exceed: str = "error"
+    on_exceed: Literal["error", "truncate"] = "error"
     full_sound: bool = False
     prompt: bool = False
     system: bool = False
@@ -106,19 +124,25 @@ class _File(_Row, frozen=True):
     sources: dict[str, _Source] = {}
 
 
-def parse(text: str, *, origin: str) -> dict[str, Target]:
+def parse(
+    text: str, *, origin: str, others: Mapping[str, Target] = NO_TARGETS
+) -> dict[str, Target]:
     """Return the targets that a TOML text describes, by name.
 
     Args:
         text: in the form that the head of `targets.toml` explains.
         origin: the name of the file, for the error.
+        others: targets of other files, which a target of this one may be like.
 
     Raises:
         UsageError: the text has a mistake; the error names its place.
     """
     try:
         file = msgspec.toml.decode(text, type=_File)
-        return {name: _target(name, row, file.sources) for name, row in file.targets.items()}
+        targets: dict[str, Target] = {}
+        for name, row in file.targets.items():
+            targets[name] = _target(name, row, file.sources, {**others, **targets})
+        return targets
     except (msgspec.MsgspecError, ValueError) as error:
         raise UsageError(
             f"{origin}: {error}", fix="compare it with the form of targets.toml"
@@ -133,46 +157,58 @@ def _read(place: str, row: object, kind: type[Row]) -> Row:
         raise ValueError(f"targets.{place}: {error}") from error
 
 
-def _target(name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source]) -> Target:
-    row = _read(name, raw, _Target)
+def _target(
+    name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source], others: Mapping[str, Target]
+) -> Target:
+    """Return the target of a row; `like` names another one, whose values it takes over."""
+    given = {key: value for key, value in raw.items() if key != "like"}
+    base = _base(name, raw.get("like"), others)
+    row = _read(name, {**(EMPTY if base else {}), **given}, _Target)
     unknown = sorted(row.limits.keys() - LIMIT_NAMES)
     if unknown:
         raise ValueError(f"targets.{name}.limits: unknown {', '.join(unknown)}")
-    if row.on_exceed not in ("error", "truncate"):
-        raise ValueError(f"targets.{name}.on_exceed={row.on_exceed} must be error or truncate")
-    return Target(
-        name=name,
-        title=row.title,
-        models=row.models,
-        accepts=dict(row.accepts),
-        facts={
-            key: _fact(f"{name}.limits.{key}", fact, sources) for key, fact in row.limits.items()
-        },
-        prices=tuple(_price(name, price, sources) for price in row.prices),
-        on_exceed=row.on_exceed,
-        full_sound=row.full_sound,
-        prompt=row.prompt,
-        system=row.system,
-        turns=row.turns,
-        hosted_by=row.hosted_by,
-        region=row.region,
-        protocols=row.protocols,
-        loudness=_loudness(name, row.loudness, sources),
-        dialect=row.dialect,
-        base_url=row.base_url,
-        hosts=row.hosts,
-        key_variable=row.key_variable,
-        key_header=row.key_header,
-        headers=row.headers,
-        query=row.query,
-        body=row.body,
-        max_tokens_name=row.max_tokens_name,
-        default_prompt=row.default_prompt,
-        must_stream=row.must_stream,
-        has_format=row.has_format,
-        timeout_s=row.timeout_s,
-        silence_s=row.silence_s,
-    )
+    _check_asking(name, row)
+    facts = {key: _fact(f"{name}.limits.{key}", fact, sources) for key, fact in row.limits.items()}
+    values = {key: getattr(row, key) for key in given.keys() - {"limits", "prices", "loudness"}}
+    if "prices" in given:
+        values["prices"] = tuple(_price(name, price, sources) for price in row.prices)
+    if "loudness" in given:
+        values["loudness"] = _loudness(name, row.loudness, sources)
+    if base is None:
+        return Target(name=name, facts=facts, **values)
+    return replace(base, name=name, facts={**base.facts, **facts}, **values)
+
+
+def _base(name: str, like: object, others: Mapping[str, Target]) -> Target | None:
+    if like is None:
+        return None
+    base = others.get(like) if isinstance(like, str) else None
+    if base is None:
+        raise ValueError(f"targets.{name}.like={like!r} is no target: {', '.join(sorted(others))}")
+    return base
+
+
+def _check_asking(name: str, row: _Target) -> None:
+    """Refuse values of a row that no request can have."""
+    place = f"targets.{name}"
+    if row.base_url and not (urlsplit(row.base_url).hostname and "?" not in row.base_url):
+        raise ValueError(f"{place}.base_url={row.base_url} is no base URL; its query is `query`")
+    if row.key_variable and not _VARIABLE.fullmatch(row.key_variable):
+        raise ValueError(f"{place}.key_variable={row.key_variable} is no name of a variable")
+    for host in row.hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{place}.hosts: {host} is no host, and no * with the domain above it")
+    names = [*row.headers, *([row.key_header] if row.key_header else [])]
+    for header in names:
+        if not _HEADER.fullmatch(header) or header.lower() in _OWN_HEADERS:
+            raise ValueError(f"{place}: the header {header} cannot be set")
+    for header, value in row.headers.items():
+        if not _VALUE.fullmatch(value):
+            raise ValueError(f"{place}.headers: the value of {header} is no text of a header")
+    for key in ("timeout_s", "silence_s"):
+        seconds = getattr(row, key)
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise ValueError(f"{place}.{key}={seconds} must be a number above zero")
 
 
 def _loudness(name: str, raw: object, sources: Mapping[str, _Source]) -> LoudnessTarget | None:
@@ -212,6 +248,7 @@ def _price(name: str, raw: object, sources: Mapping[str, _Source]) -> Price:
         audio_input_per_million=(
             None if audio is None else _money(f"{place}.audio_input_per_million", audio)
         ),
+        until=None if row.until is None else date.fromisoformat(row.until),
     )
 
 

@@ -13,8 +13,10 @@ from typing import Any
 from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Dialect, Price, Target
 from captoolkit.services import catalogue
+from captoolkit.services.keys import is_home
+from captoolkit.services.limits import with_answer_limit
 from captoolkit.services.price import price_in
-from captoolkit.services.regions import Endpoint
+from captoolkit.services.regions import MODEL_STUDIO, REGIONS, Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Service:
         price: in `region`; None where it is unknown.
         requests_per_minute, tokens_per_minute: the service's rate limits; None where unknown.
         parameters: the members of each request's body besides model and messages.
+        query: names and values in the address of each request.
     """
 
     info: CaptionerInfo
@@ -48,6 +51,7 @@ class Service:
     requests_per_minute: float | None
     tokens_per_minute: float | None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def must_stream(self) -> bool:
@@ -63,7 +67,7 @@ class Service:
     def is_model_studio(self) -> bool:
         """Whether Model Studio answers, or a server of one's own at Model Studio's prices."""
         at_model_studio = self.endpoint is not None and self.endpoint.is_model_studio
-        return self.region is not None or at_model_studio
+        return self.region in REGIONS or at_model_studio
 
     @property
     def may_cost(self) -> bool:
@@ -99,6 +103,7 @@ def resolve_service(
     region: str | None = None,
     dialect: Dialect | None = None,
     parameters: Mapping[str, Any] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> Service:
     """Return the service that a captioner asks, with everything that is known about it.
 
@@ -110,7 +115,9 @@ def resolve_service(
             hosts only.
         dialect: how a chat completion carries sound; None for that of the row, else of the base
             URL.
-        parameters: the members of each request's body; None for those of the row.
+        parameters: the members of each request's body; None for those of the row. A limit of the
+            answer among them lowers that of the target.
+        query: names and values in the address of each request; None for those of the row.
 
     Raises:
         UsageError: the target is not known.
@@ -119,9 +126,13 @@ def resolve_service(
     chosen = None if target is None else catalogue.target(target)
     row = chosen or next(iter(rows), None)
     limits = catalogue.limits_for(info.model, target)
-    at_model_studio = endpoint is not None and endpoint.is_model_studio
+    body = dict(row.body if row else {}) if parameters is None else parameters
+    limits = with_answer_limit(limits, body)
+    is_at_home = endpoint is not None and is_home(endpoint, limits)
     region = (endpoint.region if endpoint else None) or region
-    has_rates = at_model_studio or not limits.hosted_by
+    if region is None and is_at_home and limits.hosted_by != MODEL_STUDIO:
+        region = limits.region or None
+    has_rates = is_at_home or not (limits.hosted_by or limits.base_url or limits.hosts)
     requests, tokens = (
         limits.limit(name) if has_rates else None
         for name in ("requests_per_minute", "tokens_per_minute")
@@ -138,7 +149,8 @@ def resolve_service(
         price=price_in(limits, region) if info.model in limits.models else None,
         requests_per_minute=float(requests) if requests else None,
         tokens_per_minute=float(tokens) if tokens else None,
-        parameters=dict(row.body if row else {}) if parameters is None else parameters,
+        parameters=body,
+        query=query or (row.query if row else {}),
     )
 
 

@@ -270,7 +270,7 @@ limits = {}
 )
 @pytest.mark.parametrize("name", ["dashscope", "openai"])
 def test_a_model_hosted_elsewhere_does_not_go_to_model_studio(
-    name: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Sound and key stay here until the caller names the server."""
     monkeypatch.setenv("DASHSCOPE_API_KEY", KEY)
@@ -287,7 +287,8 @@ def test_a_model_hosted_elsewhere_does_not_go_to_model_studio(
 def test_qwen_audio_is_asked_in_beijing_in_the_native_protocol() -> None:
     """Its row names Beijing and the native protocol; other hosts may use both protocols."""
     model = "qwen-audio-turbo"
-    for options in ({"model": model}, {"target": "qwen-audio"}):
+    choices: tuple[dict[str, Any], ...] = ({"model": model}, {"target": "qwen-audio"})
+    for options in choices:
         with open_captioner("dashscope", api_key=KEY, **options) as captioner:
             assert captioner.info.base_url == REGIONS["beijing"].base_url(NATIVE)
     with open_captioner("dashscope", model=model, region="singapore", api_key=KEY) as captioner:

@@ -104,7 +104,7 @@ def ours(name: str, base_url: str, asked: Asked, clip: BytesClip) -> tuple[Capti
     """Ask by captoolkit; return the caption, and the text that arrived piece by piece."""
     pieces: list[str] = []
     on_text = pieces.append if asked.streamed else None
-    options = {"model": asked.model, "system": asked.system}
+    options: dict[str, Any] = {"model": asked.model, "system": asked.system}
     with open_captioner(name, base_url=base_url, api_key=KEY, **options) as captioner:
         assert isinstance(captioner, ConversationalCaptioner)
         heard = captioner.audio_reference(at(clip, asked.via))

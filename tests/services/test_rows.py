@@ -74,7 +74,11 @@ def test_decimals_are_exact() -> None:
         ('"2"', "2", "targets.mine.prices: Expected `str`"),
         ('models = ["mine-1"]', 'models = "mine-1"', "targets.mine: Expected `array`"),
         ('title = "Mine"', "", "targets.mine: Object missing required field `title`"),
-        ('title = "Mine"', 'title = "Mine"\non_exceed = "shout"', "targets.mine.on_exceed=shout"),
+        (
+            'title = "Mine"',
+            'title = "Mine"\non_exceed = "shout"',
+            "targets.mine: Invalid enum value",
+        ),
         ('title = "Mine"', 'title = "Mine"\nprompts = true', "targets.mine: Object contains"),
         ('checked = "2026-11-20"', "", r"$.sources"),
         ("[targets.mine]", "[targets.mine", "line 6"),
