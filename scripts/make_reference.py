@@ -10,6 +10,7 @@ script changes nothing else.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -24,8 +25,9 @@ from captoolkit.bitstream.encodings import ENCODINGS, EncodingSpec
 from captoolkit.bitstream.riff import PCM_CODECS
 from captoolkit.cli.app import COMMANDS, app
 from captoolkit.emulator.fault_injection import MEANINGS
-from captoolkit.model import Action, Target, Via
+from captoolkit.model import Action, Price, Target, Via
 from captoolkit.services import rows
+from captoolkit.services.keys import key_variable
 from captoolkit.services.limits import max_bytes
 from captoolkit.timeline import FORMATS
 from captoolkit.units import format_size
@@ -143,8 +145,8 @@ def longest(target: Target) -> str:
 
 
 def number(value: Fraction | None) -> str:
-    """Return a number without needless decimals; 0 if it is unknown."""
-    return f"{float(value or 0):g}"
+    """Return a number without needless decimals, or `unknown`."""
+    return f"{float(value):g}" if value is not None else "unknown"
 
 
 def size(target: Target, via: Via) -> str:
@@ -160,13 +162,44 @@ def prices() -> Iterator[str]:
             f"`{target.name}`",
             price.region,
             price.currency,
-            f"{price.input_per_million}",
+            of_input(price),
             f"{price.output_per_million}",
         )
         for target in targets()
         for price in target.prices
     )
     yield from table("target", "region", "currency", "input", "output", body=cells)
+
+
+def of_input(price: Price) -> str:
+    """Return the price of the input, with that of sound and the last day if there are such."""
+    of_sound = price.audio_input_per_million
+    text = (
+        f"{price.input_per_million}"
+        if of_sound is None
+        else (f"{price.input_per_million} text, {of_sound} sound")
+    )
+    return text if price.until is None else f"{text}, until {price.until}"
+
+
+def asking() -> Iterator[str]:
+    """Yield the table of how each target is asked."""
+    head = ("target", "dialect", "server", "variable of the key", "always sent")
+    yield from table(*head, body=map(asking_of, targets()))
+
+
+def asking_of(target: Target) -> list[str]:
+    """Return how one target is asked as cells."""
+    if target.dialect is None:
+        return [f"`{target.name}`", "", "this machine", "", ""]
+    hosts = ", ".join(f"`{host}`" for host in (target.base_url, *target.hosts) if host)
+    server = "Model Studio" if target.hosted_by else hosts or "your own (`--base-url`)"
+    sent = [f"`{name}={json.dumps(value)}`" for name, value in target.body.items()]
+    sent += ["a request for a stream"] if target.must_stream else []
+    sent += ["a captioning prompt"] if target.default_prompt else []
+    header = f", in the header `{target.key_header}`" if target.key_header else ""
+    key = f"`{key_variable(target)}`{header}"
+    return [f"`{target.name}`", f"`{target.dialect}`", server, key, ", ".join(sent)]
 
 
 # ------------------------------------------------------------------------- containers
@@ -257,6 +290,7 @@ PARTS: dict[tuple[str, str], Callable[[], Iterator[str]]] = {
     ("reference/cli.md", "commands"): commands,
     ("reference/formats.md", "inputs"): inputs,
     ("reference/formats.md", "outputs"): outputs,
+    ("reference/targets.md", "asking"): asking,
     ("reference/targets.md", "limits"): limits,
     ("reference/targets.md", "prices"): prices,
 }

@@ -127,6 +127,7 @@ def resolve_service(
     row = chosen or next(iter(rows), None)
     limits = catalogue.limits_for(info.model, target)
     body = dict(row.body if row else {}) if parameters is None else parameters
+    stated = query or (row.query if row else {})
     limits = with_answer_limit(limits, body)
     is_at_home = endpoint is not None and is_home(endpoint, limits)
     region = (endpoint.region if endpoint else None) or region
@@ -150,7 +151,7 @@ def resolve_service(
         requests_per_minute=float(requests) if requests else None,
         tokens_per_minute=float(tokens) if tokens else None,
         parameters=body,
-        query=query or (row.query if row else {}),
+        query={name: value for name, value in stated.items() if value},
     )
 
 

@@ -47,7 +47,7 @@ def test_an_unknown_captioner_is_refused() -> None:
     assert sorted(CAPTIONERS) == ["acoustic", "dashscope", "openai"]
 
 
-@pytest.mark.parametrize("region", [None, *REGIONS])
+@pytest.mark.parametrize("region", [None, "beijing", "hongkong", "singapore", "virginia"])
 @pytest.mark.parametrize("name", ["dashscope", "openai"])
 def test_the_region_decides_the_base_url(
     monkeypatch: pytest.MonkeyPatch, name: str, region: str | None
@@ -65,7 +65,16 @@ def test_the_region_decides_the_base_url(
 
 def test_unknown_region_is_refused() -> None:
     """The error lists the regions."""
-    assert refusal("openai", region="mars").endswith("pass beijing or singapore, or a base URL")
+    assert refusal("openai", region="mars").endswith("or virginia, or a base URL")
+
+
+def test_a_region_without_a_shared_host_needs_a_workspace() -> None:
+    """The host of a workspace is made of its id and the region."""
+    assert "name your workspace" in refusal("openai", region="tokyo", api_key=KEY)
+    options: Any = {"region": "tokyo", "workspace": "LLM-w1", "api_key": KEY}
+    with open_captioner("openai", **options) as captioner:
+        base_url = "https://llm-w1.ap-northeast-1.maas.aliyuncs.com/compatible-mode/v1"
+        assert captioner.info.base_url == base_url
 
 
 def test_region_that_contradicts_the_base_url_is_refused() -> None:
@@ -122,7 +131,7 @@ def test_environment_key_arrives_at_this_machine(
     assert sent == [f"Bearer {KEY}", "Bearer sk-other"]
 
 
-@pytest.mark.parametrize("host", ["captions.example", "192.168.0.2:8000", "0.0.0.0:8000"])
+@pytest.mark.parametrize("host", ["captions.example", "8.8.8.8:8000", "134744072"])
 def test_nothing_is_sent_unencrypted(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:

@@ -31,10 +31,40 @@ def test_all_services_are_listed(run: Run) -> None:
     assert [line.split()[0] for line in ran.out.splitlines()] == [
         "qwen3-omni-captioner",
         "qwen-audio",
+        "qwen-audio-latest",
+        "qwen-omni",
+        "openai",
+        "openai-mini",
+        "azure",
+        "openrouter",
+        "gemini",
+        "mistral",
+        "litellm",
+        "transformers",
         "vllm",
         "sglang",
         "acoustic",
     ]
+    assert {line.split()[1] for line in ran.out.splitlines()} == {
+        "model-studio",
+        "openai",
+        "audio-url",
+        "-",
+    }
+
+
+def test_one_service_shows_how_it_is_asked(run: Run) -> None:
+    """Dialect, server, key, query and the default prompt stand above the limits."""
+    lines = run("targets", "azure").out.splitlines()
+    shown = [" ".join(line.split()) for line in lines]
+    assert "dialect openai" in shown
+    assert "key AZURE_OPENAI_API_KEY, in api-key" in shown
+    assert "--max-tokens max_completion_tokens" in shown
+    assert any(line.startswith("server *.openai.azure.com, ") for line in shown)
+    assert any(line.startswith("prompt Describe this recording") for line in shown)
+    omni = [" ".join(line.split()) for line in run("targets", "qwen-omni").out.splitlines()]
+    assert 'body modalities=["text"], enable_thinking=false' in omni
+    assert "stream always" in omni
 
 
 def test_one_service_has_sources_and_dates(run: Run) -> None:
@@ -70,4 +100,4 @@ def test_an_unknown_name_is_refused(run: Run) -> None:
     """The error lists the known names."""
     ran = run("targets", "qwen4")
     assert ran.status == 2
-    assert "qwen-audio, qwen3-omni-captioner, sglang, vllm" in ran.err
+    assert "qwen3-omni-captioner, sglang, transformers, vllm" in ran.err

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 
-from captoolkit.services.price import audio_tokens, price_in, request_costs
-from tests.support.media_values import CAPTIONER, QWEN_AUDIO, VLLM
+from captoolkit.services.price import (
+    audio_tokens,
+    current_prices,
+    input_cost,
+    price_in,
+    request_costs,
+)
+from tests.support.media_values import CAPTIONER, QWEN_AUDIO, SERVICES, VLLM
 
 
 @pytest.mark.parametrize(
@@ -43,5 +50,25 @@ def test_the_first_price_of_a_region_is_shown() -> None:
     """The order of the rows decides the currency; a region without a price has none."""
     price = price_in(CAPTIONER, "beijing")
     assert price is not None
-    assert price.currency == "USD"
+    assert price.currency == "CNY"
     assert price_in(CAPTIONER, None) is None
+
+
+def test_a_price_that_has_ended_is_replaced_by_the_next() -> None:
+    """Until its last day a price holds, and after it the next one of the region."""
+    gemini = SERVICES["gemini"]
+    for today, dollars in ((date(2026, 12, 31), "0.75"), (date(2027, 1, 1), "1.50")):
+        (price,) = current_prices(gemini, today)
+        assert price.input_per_million == Decimal(dollars)
+
+
+def test_sound_may_cost_more_than_text() -> None:
+    """A price of sound applies to the tokens of the sound alone."""
+    price = price_in(SERVICES["openai"], "global")
+    assert price is not None
+    assert input_cost(price, audio_tokens=1_000_000, text_tokens=2_000_000) == Decimal(32 + 5)
+
+
+def test_without_a_rate_of_tokens_nothing_has_a_price() -> None:
+    """A price that would leave the sound out is not shown."""
+    assert request_costs(SERVICES["openai"], [Fraction(30)]).costs == ()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from captoolkit.errors import UsageError
 from captoolkit.services.regions import (
     COMPATIBLE,
     NATIVE,
     REGIONS,
     Endpoint,
     endpoint_of,
+    is_private_host,
     parse_base_url,
     region_endpoint,
+    split_query,
 )
 
 
@@ -36,7 +39,8 @@ def test_regions_are_model_studio_and_need_tls() -> None:
     """Every row of the table is an encrypted address of the service itself."""
     for region in REGIONS:
         for interface in (NATIVE, COMPATIBLE):
-            endpoint = region_endpoint(interface, region)
+            endpoint = region_endpoint(interface, region, workspace="w1")
+            assert endpoint.region == region
             assert endpoint.is_model_studio
             assert endpoint.encrypted
 
@@ -63,7 +67,9 @@ def test_a_message_names_the_port_where_it_is_not_the_usual_one(
     [
         ("https://dashscope.aliyuncs.com/api/v1", "beijing", True),
         ("https://w1.ap-southeast-1.maas.aliyuncs.com/api/v1", "singapore", True),
-        ("https://cn-hongkong.dashscope.aliyuncs.com/api/v1", None, True),
+        ("https://cn-hongkong.dashscope.aliyuncs.com/api/v1", "hongkong", True),
+        ("https://w1.eu-central-1.maas.aliyuncs.com/api/v1", "frankfurt", True),
+        ("https://w1.mars-1.maas.aliyuncs.com/api/v1", None, True),
         ("http://dashscope.aliyuncs.com/api/v1", None, True),
         ("https://dashscope.aliyuncs.com.example/api/v1", None, False),
         ("http://127.0.0.1:8000/v1", None, False),
@@ -76,3 +82,56 @@ def test_an_endpoint_knows_its_region(
     endpoint = endpoint_of(url)
     assert (endpoint.region, endpoint.is_model_studio) == (region, is_model_studio)
     assert (endpoint.place == "model-studio") is is_model_studio
+
+
+@pytest.mark.parametrize(
+    ("host", "is_private"),
+    [
+        ("10.0.0.1", True),
+        ("172.16.0.1", True),
+        ("172.31.255.255", True),
+        ("192.168.1.1", True),
+        ("169.254.1.1", True),
+        ("fd12:3456::1", True),
+        ("fe80::1", True),
+        ("::ffff:192.168.1.1", True),
+        ("gpu1", True),
+        ("gpu-1.local", True),
+        ("llm.internal", True),
+        ("172.32.0.1", False),
+        ("100.64.0.1", False),
+        ("8.8.8.8", False),
+        ("2001:db8::1", False),
+        ("::ffff:8.8.8.8", False),
+        ("134744072", False),
+        ("0x08080808", False),
+        ("8.8.2056", False),
+        ("local", True),
+        ("captions.example", False),
+        ("192.168.1.1.example", False),
+    ],
+)
+def test_a_private_host_is_known_by_address_or_name(host: str, *, is_private: bool) -> None:
+    """RFC 1918, unique local and link-local addresses, single labels, `.local`, `.internal`."""
+    assert is_private_host(host) is is_private
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_where_a_server_listens_nobody_can_ask(host: str) -> None:
+    """The advice is the same address on this machine."""
+    with pytest.raises(UsageError, match=r"pass http://127\.0\.0\.1:8000/v1$"):
+        parse_base_url(f"http://{host}:8000/v1", COMPATIBLE)
+
+
+def test_a_base_url_may_have_the_query_that_its_target_names() -> None:
+    """Azure's `api-version` is one; any other query stays, and is refused with the base URL."""
+    allowed = {"api-version": ""}
+    text = "https://a.example/v1?api-version=2025-01-01-preview"
+    assert split_query(text, allowed) == (
+        "https://a.example/v1",
+        {"api-version": "2025-01-01-preview"},
+    )
+    assert split_query("https://a.example/v1", allowed) == ("https://a.example/v1", allowed)
+    base_url, _ = split_query("https://a.example/v1?key=sk-secret", allowed)
+    with pytest.raises(UsageError, match="holds more than scheme, host and path"):
+        parse_base_url(base_url, COMPATIBLE)

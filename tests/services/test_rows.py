@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 
 from captoolkit.errors import UsageError
-from captoolkit.model import Fact, Price, Target
+from captoolkit.model import Dialect, Fact, Price, Target
 from captoolkit.services.rows import parse
 from tests.support.media_values import SERVICES
 
@@ -98,8 +100,97 @@ def test_a_mistake_is_refused_with_its_place(right: str, wrong: str, place: str)
 @pytest.mark.parametrize("row", SERVICES.values(), ids=lambda row: row.name)
 def test_every_number_has_a_source_and_a_date(row: Target) -> None:
     """Each limit and price of captoolkit's rows names its page and the day."""
-    said: list[Fact | Price] = [*row.facts.values(), *row.prices]
-    assert said
-    for one in said:
+    numbers: list[Fact | Price] = [*row.facts.values(), *row.prices]
+    assert numbers or row.name in {"litellm", "transformers"}  # servers of one's own state none
+    for one in numbers:
         assert len(one.source) > 10
-        assert date.fromisoformat(one.checked) <= date(2026, 11, 21)
+        assert date.fromisoformat(one.checked) <= date(2026, 11, 29)
+
+
+ASKED = """
+[targets.mine]
+title = "Mine"
+models = ["mine-1"]
+accepts = { wav = ["pcm_s16le"] }
+limits = {}
+dialect = "openai"
+base_url = "https://captions.example/v1"
+hosts = ["*.captions.example"]
+key_variable = "MINE_KEY"
+key_header = "api-key"
+headers = { X-Team = "sound" }
+query = { version = "2" }
+body = { top_k = 20, modalities = ["text"] }
+max_tokens_name = "max_completion_tokens"
+default_prompt = "Describe it."
+must_stream = true
+has_format = true
+timeout_s = 3600
+silence_s = 600
+"""
+
+
+def test_a_row_of_ones_own_says_how_it_is_asked() -> None:
+    """Everything that captoolkit's rows say about asking may stand in a row of one's own."""
+    row = parse(ASKED, origin="rows.toml")["mine"]
+    assert (row.dialect, row.base_url, row.hosts) == (
+        Dialect.OPENAI,
+        "https://captions.example/v1",
+        ("*.captions.example",),
+    )
+    assert (row.key_variable, row.key_header) == ("MINE_KEY", "api-key")
+    assert (row.headers, row.query) == ({"X-Team": "sound"}, {"version": "2"})
+    assert row.body == {"top_k": 20, "modalities": ["text"]}
+    assert (row.max_tokens_name, row.default_prompt) == ("max_completion_tokens", "Describe it.")
+    assert (row.must_stream, row.has_format) == (True, True)
+    assert (row.timeout_s, row.silence_s) == (3600, 600)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place"),
+    [
+        ('"openai"', '"whisper"', "targets.mine: Invalid enum value 'whisper'"),
+        ("captions.example/v1", "captions.example/v1?a=1", "targets.mine.base_url="),
+        ('"*.captions.example"', '"*.example"', "targets.mine.hosts: *.example"),
+        ('"*.captions.example"', '"*"', "targets.mine.hosts: *"),
+        ("MINE_KEY", "MY KEY", "targets.mine.key_variable=MY KEY"),
+        ("X-Team", "Authorization", "targets.mine: the header Authorization"),
+        ('"sound"', '"a\\nb"', "targets.mine.headers: the value of X-Team"),
+        ("timeout_s = 3600", "timeout_s = 0", "targets.mine.timeout_s=0"),
+        ("models", 'like = "nobody"\nmodels', "targets.mine.like='nobody' is no target"),
+    ],
+)
+def test_a_row_that_no_request_can_have_is_refused(right: str, wrong: str, place: str) -> None:
+    """Hosts of everybody, keys in the file and headers with line breaks are mistakes."""
+    assert right in ASKED
+    with pytest.raises(UsageError, match=re.escape(place)):
+        parse(ASKED.replace(right, wrong), origin="rows.toml")
+
+
+def test_a_row_takes_over_the_values_of_another() -> None:
+    """`like` copies a row; limits are replaced one by one, other keys as a whole."""
+    own = """
+    [sources.page]
+    title = "A page of ours"
+    checked = "2026-11-29"
+    [targets.ours]
+    like = "azure"
+    base_url = "https://ours.openai.azure.com/openai/v1"
+    models = ["listener"]
+    limits.max_duration_s = { value = 60, source = "page" }
+    """
+    azure = SERVICES["azure"]
+    row = parse(own, origin="rows.toml", others=SERVICES)["ours"]
+    assert (row.name, row.models) == ("ours", ("listener",))
+    assert (row.key_header, row.dialect, row.prompt) == ("api-key", Dialect.OPENAI, True)
+    assert row.limit("max_duration_s") == 60
+    assert row.limit("max_bytes_base64") == azure.limit("max_bytes_base64") == 20_000_000
+
+
+def test_a_price_may_end_on_a_day() -> None:
+    """`until` is the last day of a price; sound may have a price of its own."""
+    text = ROW + 'audio_input_per_million = "32"\nuntil = "2026-12-31"\n'
+    (price,) = parse(text, origin="rows.toml")["mine"].prices
+    assert (price.audio_input_per_million, price.until) == (Decimal(32), date(2026, 12, 31))
+    with pytest.raises(UsageError, match=r"^rows\.toml"):
+        parse(text.replace("2026-12-31", "soon"), origin="rows.toml")
