@@ -189,7 +189,9 @@ class ConnectionFailure(StrEnum):
 
     UNREACHABLE = "unreachable"  # no connection was made
     CERTIFICATE = "certificate"  # the host could not prove its name
-    PROXY = "proxy"  # the proxy refused or failed
+    TLS = "tls"  # the port speaks no TLS, or only TLS
+    PROXY = "proxy"  # the proxy could not be reached, or failed
+    PROXY_REFUSED = "proxy refused"  # the proxy refused to connect
     SILENT = "silent"  # the service sent nothing for too long
     STALLED_UPLOAD = "stalled upload"  # the service accepted nothing for too long
     TOO_LATE = "too late"  # the whole exchange took too long

@@ -27,6 +27,7 @@ from captoolkit.captioners.base import (
 from captoolkit.captioners.registry import open_captioner, service_of
 from captoolkit.dispatch.asker import Ask, FreeAsker, PaidAsker
 from captoolkit.dispatch.budget import Budget
+from captoolkit.dispatch.circuit_breaker import GIVE_UP_AFTER, CircuitBreaker
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RATE_LIMITERS
@@ -70,12 +71,16 @@ class CaptionOptions(PlanOptions, CaptionerOptions, AskingOptions, total=False):
 
     Attributes:
         concurrency: how many requests run in parallel; 4 if it is not given.
+        give_up_after: end the run when so many segments in a row fail with one kind of error and
+            nothing is answered between them; 8 if it is not given, 0 never gives up. An error that
+            every request would meet (an invalid key, no credit) ends it at once.
         stream: report captions piece by piece, as `TextArrived`; False if it is not given.
         run_timeout_s: the time after which no further request is sent; the segments that are left
             become holes.
     """
 
     concurrency: int
+    give_up_after: int
     stream: bool
     run_timeout_s: float | None
 
@@ -128,15 +133,16 @@ def open_run(
             requests_per_minute=requests_per_minute or service.requests_per_minute,
             tokens_per_minute=tokens_per_minute or service.tokens_per_minute,
         )
+        breaker = settings.breaker()
         ledger: Ledger | None = None
         asker_of: Callable[[str], Ask]
         if isinstance(opened, PaidCaptioner):
             refuse_unknown_price(settings.budget, service)
             ledger = resources.enter_context(Ledger(options.get("ledger"), clock=settings.clock))
-            context = settings.context(service, ledger)
+            context = settings.context(service, ledger, breaker)
             asker_of = functools.partial(_paid_asker, opened, context, gate)
         else:
-            asker_of = functools.partial(_free_asker, opened)
+            asker_of = functools.partial(_free_asker, FreeAsker(opened, breaker))
         return AskingRun(
             asker_of,
             service=service,
@@ -144,14 +150,15 @@ def open_run(
             concurrency=settings.concurrency,
             budget=settings.budget,
             ledger=ledger,
+            breaker=breaker,
             gate=gate,
             stop=settings.stop,
             release=resources.pop_all().close,
         )
 
 
-def _free_asker(captioner: Captioner, path: str) -> Ask:
-    return FreeAsker(captioner).ask
+def _free_asker(asker: FreeAsker, path: str) -> Ask:
+    return asker.ask
 
 
 def _paid_asker(captioner: PaidCaptioner, context: RunContext, gate: EventGate, path: str) -> Ask:
@@ -170,13 +177,22 @@ class RunOptions:
     resume: bool
     stream: bool
     retry_policy: RetryPolicy
+    give_up_after: int
     timeout_s: float
     clock: Clock
     stop: threading.Event
 
-    def context(self, service: Service, ledger: Ledger) -> RunContext:
-        """Return the context of a run that begins now."""
+    def breaker(self) -> CircuitBreaker:
+        """Return the circuit breaker of a run that begins now, with its scope."""
         deadline_s = self.clock.now_s() + self.timeout_s
+        scope = CancelScope(stop=self.stop, deadline_s=deadline_s, clock=self.clock)
+        return CircuitBreaker(scope, give_up_after=self.give_up_after)
+
+    def context(
+        self, service: Service, ledger: Ledger, breaker: CircuitBreaker | None = None
+    ) -> RunContext:
+        """Return the context of a run, which begins now unless it has a breaker already."""
+        breaker = breaker or self.breaker()
         return RunContext(
             ledger=ledger,
             resume=self.resume,
@@ -184,7 +200,8 @@ class RunOptions:
             rate_limiter=RATE_LIMITERS.of(service, self.clock),
             budget=self.budget,
             retry_policy=self.retry_policy,
-            scope=CancelScope(stop=self.stop, deadline_s=deadline_s, clock=self.clock),
+            scope=breaker.scope,
+            breaker=breaker,
             stream=self.stream,
             clock=self.clock,
         )
@@ -199,6 +216,9 @@ def read_run_options(options: CaptionOptions) -> RunOptions:
     concurrency = options.get("concurrency", DEFAULT_CONCURRENCY)
     if isinstance(concurrency, bool) or not isinstance(concurrency, Integral) or concurrency < 1:
         raise UsageError(f"concurrency={concurrency!r} must be a whole number, at least 1")
+    give_up_after = options.get("give_up_after", GIVE_UP_AFTER)
+    if isinstance(give_up_after, bool) or not isinstance(give_up_after, Integral):
+        raise UsageError(f"give_up_after={give_up_after!r} must be a whole number")
     timeout_s = options.get("run_timeout_s")
     require_type("run_timeout_s", timeout_s, Real | None, "a number of seconds")
     if timeout_s is not None and not timeout_s >= 0:  # NaN is not
@@ -216,6 +236,7 @@ def read_run_options(options: CaptionOptions) -> RunOptions:
         resume=options.get("resume", True),
         stream=options.get("stream", False),
         retry_policy=policy or RetryPolicy(),
+        give_up_after=int(give_up_after),
         timeout_s=inf if timeout_s is None else timeout_s,
         clock=options.get("clock", CLOCK),
         stop=options.get("stop") or threading.Event(),

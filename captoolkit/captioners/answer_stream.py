@@ -25,11 +25,13 @@ from captoolkit.captioners.base import OnText
 from captoolkit.captioners.failures import ServiceFault, http_error_status, service_error
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.model import Caption, Usage
-from captoolkit.net.http_messages import EXCERPT_CHARS, Response, StreamingResponse, clean
-from captoolkit.net.sse import BOM, ServerSentEvent, SseDecoder
+from captoolkit.net.http_messages import BOM, EXCERPT_CHARS, Response, StreamingResponse, clean
+from captoolkit.net.redaction import RedactedStream
+from captoolkit.net.sse import ServerSentEvent, SseDecoder
 
 # The first bytes of an answer: of a JSON object, or of a stream of events.
 BEGINNINGS = (b"{", b"data:", b"id:", b"event:", b"retry:", b":")
+NO_CONTENT = 204
 # A piece that repeats all the text before it, at least this much, is no coincidence.
 DECISIVE_CHARS = 8
 
@@ -79,6 +81,7 @@ class _AnswerReader:
         self._read_part = read_part
         self._on_text = on_text
         self._text = StreamedText(cumulates=cumulates)
+        self._shown = RedactedStream(response.redactor)
         self._part = AnswerPart()
         self._body = bytearray()
         self._is_stream = False
@@ -117,7 +120,8 @@ class _AnswerReader:
             part = self._read_part(document)
             new = self._text.take(part.text)
             if part.finish_reason == ERROR_FINISH:
-                self._refuse(fault_in_text(part, self._text.text, self._complete_response))
+                text = self._response.redactor.text(self._text.text)
+                self._refuse(fault_in_text(part, text, self._complete_response))
             self._part = self._part.merged_with(part, "")
             self._emit(new)
         elif event.data.startswith(b"{"):
@@ -133,10 +137,11 @@ class _AnswerReader:
         """
         if not self._is_stream:
             return make_caption(self._read_document(), self._complete_response)
-        self._emit(self._text.end())
+        self._emit(self._text.end(), is_last=True)
         if not self.is_complete:
             raise self._cut_off()
-        part = self._part.merged_with(AnswerPart(), self._text.text)
+        text = self._response.redactor.text(self._text.text)
+        part = self._part.merged_with(AnswerPart(), text)
         return make_caption(part, self._complete_response)
 
     def _read_document(self) -> AnswerPart:
@@ -151,7 +156,7 @@ class _AnswerReader:
         part = part.merged_with(AnswerPart(), without_half_letters(part.text))
         if part.finish_reason == ERROR_FINISH:
             self._refuse(fault_in_text(part, part.text, self._complete_response))
-        self._emit(part.text)
+        self._emit(part.text, is_last=True)
         return part
 
     def _refuse(self, fault: ServiceFault | None) -> None:
@@ -162,7 +167,7 @@ class _AnswerReader:
         """Return the error for a text that is no JSON object: a part of one, or something else."""
         text = text.removeprefix(BOM).lstrip()
         begins = any(text[: len(word)] == word[: len(text)] for word in BEGINNINGS)
-        if status_code // 100 == 2 and begins:
+        if status_code // 100 == 2 and begins and (text or not self._is_whole):
             return self._cut_off()
         excerpt = clean(text[: 4 * EXCERPT_CHARS].decode(errors="replace"), EXCERPT_CHARS)
         message = f"something else than a JSON object: {excerpt}" if excerpt else "nothing"
@@ -176,9 +181,17 @@ class _AnswerReader:
             status_code=self._response.status_code,
         )
 
-    def _emit(self, text: str) -> None:
-        if text:
-            self._on_text(text)
+    @property
+    def _is_whole(self) -> bool:
+        """Whether an empty body is the whole answer, and is not cut off."""
+        return self._response.status_code == NO_CONTENT or (
+            self._response.headers.get("content-length") == "0"
+        )
+
+    def _emit(self, text: str, *, is_last: bool = False) -> None:
+        shown = self._shown.add(text) + (self._shown.end() if is_last else "")
+        if shown:
+            self._on_text(shown)
 
     @property
     def _complete_response(self) -> Response:

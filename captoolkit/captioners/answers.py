@@ -11,7 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from captoolkit.captioners.failures import ServiceFault, http_error_status
+from captoolkit.captioners.failures import (
+    EMPTY_ANSWER,
+    ServiceFault,
+    find_rule,
+    http_error_status,
+)
 from captoolkit.errors import ServiceError
 from captoolkit.model import Caption, Usage
 from captoolkit.net.http_messages import (
@@ -26,6 +31,7 @@ JsonObject = dict[str, Any]
 
 # Some gateways put an error's message where the caption belongs, often after its code.
 ERROR_FINISH = "error_finish"
+CONTENT_FILTER = "content_filter"  # OpenAI: a filter cut the text off or left a part of it out
 _CODED = re.compile(r"\s*([A-Za-z]\w*(?:\.\w+)*): *(\S.*)", re.ASCII | re.DOTALL)
 
 
@@ -61,12 +67,20 @@ class AnswerPart:
 ReadPart = Callable[[JsonObject], AnswerPart]
 
 
+# The code of an answer that is no error: Model Studio's gateways and servers in front of them.
+SUCCESS_CODES = frozenset({"success", "succeeded", "ok", "0", "200"})
+
+
 def decode(body: bytes) -> object:
-    """Return the JSON value in `body`, None if it holds none."""
+    """Return the JSON value in `body`, None if it holds none.
+
+    Gemini's compatible endpoint puts an error into a list: the value is its only object.
+    """
     try:
-        return parse_json(body)
+        value = parse_json(body)
     except ValueError:
         return None
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def find_fault(document: JsonObject, status_code: int) -> ServiceFault | None:
@@ -80,12 +94,14 @@ def find_fault(document: JsonObject, status_code: int) -> ServiceFault | None:
     holder = error if isinstance(error, dict) else document
     plain = error if isinstance(error, str) else None  # `{"error": "Not Found"}`
     number = http_error_status(holder.get("code"))
-    stated = error or number or text_in(holder, "code") or holder.get("object") == "error"
+    code = text_in(holder, "code")
+    is_success = code is not None and code.lower() in SUCCESS_CODES and not error
+    stated = error or number or (code and not is_success) or holder.get("object") == "error"
     if status_code < 400 and not stated:
         return None
     return ServiceFault(
         message=plain or text_in(holder, "message", "detail") or _validation_message(holder),
-        code=(None if number else text_in(holder, "code")) or text_in(holder, "type"),
+        code=(None if number else code) or text_in(holder, "type"),
         status_code=status_code if status_code >= 400 else number,
         request_id=text_in(document, "request_id") or text_in(holder, "request_id", "id"),
     )
@@ -140,10 +156,12 @@ def make_caption(part: AnswerPart, response: Response) -> Caption:
     """
     request_id = _request_id(part, response)
     if not part.text.strip():
+        is_filtered = part.finish_reason == CONTENT_FILTER
         raise ServiceError(
             f"the service answered without a caption (finish_reason={part.finish_reason!r})",
-            fix="run it again; if it fails again, make the segments longer",
+            fix=find_rule(code=CONTENT_FILTER if is_filtered else EMPTY_ANSWER).fix,
             status_code=response.status_code,
+            code=CONTENT_FILTER if is_filtered else EMPTY_ANSWER,
             request_id=request_id,
         )
     return Caption(
@@ -222,6 +240,17 @@ def text_in(holder: JsonObject, *names: str) -> str | None:
 
 
 def count_in(holder: JsonObject, name: str) -> int | None:
-    """Return the count called `name`, None if it is missing or no count."""
+    """Return the count called `name`, None if it is missing or no count.
+
+    ```python
+    >>> [count_in({"tokens": value}, "tokens") for value in (160, "160", 160.0, -1, True)]
+    [160, 160, 160, None, None]
+
+    ```
+    """
     value = holder.get(name)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if type(value) is int and value >= 0 else None

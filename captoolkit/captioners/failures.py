@@ -22,6 +22,7 @@ from captoolkit.net.http_messages import (
 )
 
 MESSAGE_CHARS = 300
+EMPTY_ANSWER = "EmptyAnswer"  # captoolkit's own code for an answer that holds no text
 
 
 class RetryKind(StrEnum):
@@ -45,7 +46,10 @@ class FailureRule:
             the compatible mode snake_case, otherwise they are the same.
         messages: parts of the service's message, lower case.
         status_codes: HTTP statuses.
+        unless: parts of a message, lower case, with which the row does not match.
         may_be_billed: whether the service may charge for an answer that did not arrive.
+        is_about_sound: whether the sound of one segment causes the error, and the next segment may
+            well be answered.
     """
 
     fix: str = ""
@@ -53,10 +57,14 @@ class FailureRule:
     codes: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     status_codes: Container[int | None] = ()
+    unless: tuple[str, ...] = ()
     may_be_billed: bool = False
+    is_about_sound: bool = False
 
     def matches(self, *, code: str, message: str, status_code: int | None) -> bool:
         """Return whether the row is about an error; code and message are folded already."""
+        if any(part in message for part in self.unless):
+            return False
         return (
             status_code in self.status_codes
             or any(part in code for part in self.codes)
@@ -70,7 +78,9 @@ _PERHAPS_ANSWERED = FailureRule(retry=RetryKind.ONCE, may_be_billed=True)
 CONNECTION_RULES = {
     ConnectionFailure.UNREACHABLE: _NOT_SENT,
     ConnectionFailure.CERTIFICATE: FailureRule(retry=RetryKind.HALT),
+    ConnectionFailure.TLS: FailureRule(retry=RetryKind.HALT),
     ConnectionFailure.PROXY: _NOT_SENT,
+    ConnectionFailure.PROXY_REFUSED: FailureRule(retry=RetryKind.HALT),
     ConnectionFailure.SILENT: _PERHAPS_ANSWERED,
     ConnectionFailure.STALLED_UPLOAD: _PERHAPS_ANSWERED,
     ConnectionFailure.TOO_LATE: _PERHAPS_ANSWERED,
@@ -100,7 +110,11 @@ SERVICE_RULES = (
         # the last two: vLLM
         messages=("audio is too long", "range of input length", "maximum context", "max_model_len"),
     ),
-    FailureRule(fix="make the segment longer, it holds no sound", messages=("audio is empty",)),
+    FailureRule(
+        fix="make the segment longer, it holds no sound",
+        messages=("audio is empty",),
+        is_about_sound=True,
+    ),
     FailureRule(
         fix="send another format: --format wav or mp3",
         codes=("unsupportedfileformat", "invalidfile.format", "invalidfile.openerror"),
@@ -128,7 +142,10 @@ SERVICE_RULES = (
     ),
     FailureRule(
         fix="the service's content filter will not caption this segment",
-        codes=("datainspection", "ipinfringement"),
+        # `content_filter` and the message: Azure OpenAI, "Content filtering"
+        codes=("datainspection", "ipinfringement", "contentfilter"),
+        messages=("content management policy",),
+        is_about_sound=True,
     ),
     # ------------------------------------------------------------------- the account, the model
     FailureRule(
@@ -136,6 +153,22 @@ SERVICE_RULES = (
         retry=RetryKind.HALT,
         codes=("freetieronly",),
         messages=("free allocated quota", "free quota", "free tier"),
+    ),
+    FailureRule(
+        fix="the account has no credit or quota left: add some at the provider",
+        retry=RetryKind.HALT,
+        # LiteLLM, "Budgets": `budget_exceeded`; OpenAI: `billing_hard_limit_reached`
+        codes=("insufficientbalance", "insufficientcredit", "budgetexceeded", "billinghardlimit"),
+        # OpenAI, "Error codes"; DeepSeek and OpenRouter, "Errors". Model Studio and Gemini put
+        # OpenAI's sentence about the plan into their errors about the rate, with a link of theirs.
+        messages=(
+            "check your plan and billing details",
+            "insufficient balance",
+            "insufficient credits",
+            "free-models-per-day",
+        ),
+        status_codes=(402,),
+        unless=("aliyun", "alibabacloud", "token-limit", "ai.google.dev", "retry in"),
     ),
     FailureRule(
         fix="settle the account's overdue bill in Alibaba Cloud's console",
@@ -173,6 +206,17 @@ SERVICE_RULES = (
         status_codes=(403,),
     ),
     FailureRule(
+        fix="write https:// in --base-url",
+        retry=RetryKind.HALT,
+        # nginx; Go's net/http
+        messages=("plain http request was sent to https", "http request to an https server"),
+    ),
+    FailureRule(
+        fix="write user and password into HTTP_PROXY, as http://USER:PASSWORD@HOST:PORT",
+        retry=RetryKind.HALT,
+        status_codes=(407,),
+    ),
+    FailureRule(
         fix="check --base-url and --model: the URL ends in /api/v1, /compatible-mode/v1 or /v1",
         retry=RetryKind.HALT,
         status_codes=(404, 405, *range(300, 400)),
@@ -196,6 +240,12 @@ SERVICE_RULES = (
         status_codes=range(500, 600),
     ),
     # An answer arrived and is unusable.
+    FailureRule(
+        fix="make the segments longer, or caption them with another model",
+        codes=(EMPTY_ANSWER.lower(),),
+        may_be_billed=True,
+        is_about_sound=True,
+    ),
     FailureRule(status_codes=(None, *range(200, 300)), may_be_billed=True),
 )
 NO_RULE = FailureRule()
@@ -228,7 +278,7 @@ def service_error(fault: ServiceFault, reply: Response) -> ServiceError:
     )
 
 
-def find_rule(*, code: str, message: str, status_code: int | None) -> FailureRule:
+def find_rule(*, code: str = "", message: str = "", status_code: int | None = None) -> FailureRule:
     """Return the row for an answer of a service, `NO_RULE` where none matches.
 
     ```python
@@ -260,6 +310,22 @@ def rule_for(error: ServiceError) -> FailureRule:
     return find_rule(
         code=error.code or "", message=error.message or "", status_code=error.status_code
     )
+
+
+def kind_of_fault(error: ServiceError) -> str:
+    """Return a name that is equal for errors with one cause.
+
+    ```python
+    >>> kind_of_fault(ServiceError("bad gateway", status_code=502))
+    'server error'
+
+    ```
+    """
+    if isinstance(error, ServiceConnectionError):
+        return "connection"
+    if (error.status_code or 0) >= 500:
+        return "server error"
+    return f"{error.status_code} {(error.code or '').replace('_', '').lower()}"
 
 
 def http_error_status(value: object) -> int | None:

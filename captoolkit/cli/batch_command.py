@@ -12,7 +12,14 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
-from captoolkit.cli.show import plural, print_json, print_line, print_message, print_table
+from captoolkit.cli.show import (
+    plural,
+    print_error,
+    print_json,
+    print_line,
+    print_message,
+    print_table,
+)
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_clock, format_length, parse_size
 
@@ -462,11 +469,14 @@ def _print_summary(summary: BatchSummary) -> None:
         print_message(_warned_text(summary.warned))
     for line in _reason_lines(summary.reasons):
         print_message(line)
+    if summary.error is not None:
+        print_error(summary.error)
     if summary.is_capped:
         print_message("the budget is used up: run it again with a larger --max-cost")
     if summary.is_stopped:
         print_message("the run was ended early")
-    if summary.left or summary.holes or summary.is_capped or summary.is_stopped:
+    is_ended = summary.is_capped or summary.is_stopped or summary.error is not None
+    if summary.left or summary.holes or is_ended:
         print_message("run the same command again to continue")
     elif summary.failed or summary.quarantined:
         print_message("--retry-failed tries the failed ones again")

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.timeline.value import Timeline
 
-CUT_OFF = "the caption reached the model's length limit and is cut off"
+# Warnings about captions, by the service's reason for the end of the text.
+ENDINGS = {
+    "length": "the caption reached the model's length limit and is cut off",
+    "content_filter": "the service's content filter cut the caption off or left a part of it out",
+}
 
 
 @click.command("caption", short_help=COMMANDS["caption"])
@@ -107,6 +111,7 @@ def command(
             summaries = [files.summaries[index] for index in sorted(files.summaries)]
             if not is_json():
                 print_summary(summaries)
+                files.print_remainder(run)
     return FAILED if any(each.failed for each in summaries) else status
 
 
@@ -134,7 +139,7 @@ class CaptionedFiles:
         self._paths: list[Mapping[str, Path | None]] = []
         self._refused: list[tuple[Input, CaptoolkitError]] = []
         self._display: CaptionDisplay
-        self._is_confirmed = self._is_fresh = False
+        self._is_confirmed = self._is_fresh = self._is_reported = False
         for each in inputs:
             try:
                 paths, source = outputs.next_paths(), each.source()
@@ -193,12 +198,18 @@ class CaptionedFiles:
                     self._display.finish(result.path, is_kept=result.is_kept)
                     name = self._inputs[result.index].url
                     yield name, functools.partial(self._finish, result, reporter)
-            except ServiceError as error:  # every request would meet it
+            except ServiceError as error:  # it ended the run
+                self._is_reported = True
                 name = f"{plural(left, 'file')} left"
                 if len(self._inputs) == 1:
                     name = self._inputs[0].url
                     reporter.add_failure(self._inputs[0], error)
                 yield name, functools.partial(_raise, error)
+
+    def print_remainder(self, run: CaptionRun) -> None:
+        """Print how many segments are left after a fault that ended the run with captions."""
+        if run.error is not None and run.left and not self._is_reported:
+            print_message(f"{plural(run.left, 'segment')} left: run it again")
 
     def _confirm(self, run: CaptionRun) -> None:
         """Print tokens and price range and, on a terminal, ask for confirmation.
@@ -303,8 +314,9 @@ def _print_failures(name: str, timeline: Timeline) -> None:
         request_id = next((hole.request_id for hole in holes if hole.request_id), None)
         print_error(f"{display_source(name)}: {numbers}: {error}", request_id=request_id)
     for entry in timeline.entries:
-        if entry.finish_reason == "length":
-            print_message(f"warning: {display_source(name)}: segment {entry.index}: {CUT_OFF}")
+        if entry.finish_reason in ENDINGS:
+            ending = ENDINGS[entry.finish_reason]
+            print_message(f"warning: {display_source(name)}: segment {entry.index}: {ending}")
 
 
 def _raise(error: CaptoolkitError | None) -> NoReturn:

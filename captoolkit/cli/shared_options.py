@@ -430,6 +430,16 @@ budget = group(
         help="Spend at most this amount, such as 0.50, on all recordings together, in the currency "
         "of the region's prices. The timeline marks the segments beyond it.",
     ),
+    click.option(
+        "--give-up-after",
+        type=WholeNumber(0),
+        default=8,
+        show_default=True,
+        metavar="N",
+        help="End the run when N segments in a row fail with one kind of error and nothing is "
+        "answered between them; 0 never gives up. An error that every request would meet (an "
+        "invalid key, no credit) ends it at once.",
+    ),
     click.option("--yes", "confirmed", is_flag=True, help="Skip the cost confirmation."),
     ledger,
 )

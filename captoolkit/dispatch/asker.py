@@ -3,8 +3,8 @@
 Rules: the order is ledger, upload, budget, rate limiter, request. The ledger records the outcome
 before any event reports it, so a failing `on_event` loses no answer. An asker raises
 nothing but cancellations and the caller's own exceptions: a segment without a caption becomes a
-failed entry with the reason. An error that all other segments would meet (an invalid key) ends the
-run.
+failed entry with the reason. The circuit breaker ends the run after an error that all other
+segments would meet (an invalid key), or that many segments in a row have met.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import partial
 from captoolkit.captioners.base import Captioner, ConversationalCaptioner, OnText, PaidCaptioner
 from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.budget import amount_of, predicted, worst_case
+from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Question
 from captoolkit.dispatch.retry import Attempts
@@ -55,15 +56,26 @@ Ask = Callable[[ReadySegment], Outcome]
 class FreeAsker:
     """Asks a captioner that charges nothing: once, without retries and without the ledger."""
 
-    def __init__(self, captioner: Captioner) -> None:
+    def __init__(self, captioner: Captioner, breaker: CircuitBreaker) -> None:
         self._captioner = captioner
+        self._breaker = breaker
 
     def ask(self, segment: ReadySegment) -> Outcome:
-        """Return the outcome of a segment."""
+        """Return the outcome of a segment.
+
+        Raises:
+            StoppedError: the run was cancelled.
+        """
+        try:
+            self._breaker.scope.check()
+        except CaptoolkitError as error:
+            return failed(segment.index, segment.source_span, error)
         try:
             caption = _caption(self._captioner, segment, None)
         except CaptoolkitError as error:
+            self._breaker.failed(error)
             return failed(segment.index, segment.source_span, error, asked=True)
+        self._breaker.answered()
         return Outcome(entry=_entry(segment, caption), asked=True)
 
 
@@ -106,6 +118,7 @@ class PaidAsker:
         try:
             caption = self._request_with_retries(segment, attempts)
         except CaptoolkitError as error:
+            context.breaker.failed(error)
             request_id = getattr(error, "request_id", None)
             self._record(partial(ledger.fail, question, str(error), request_id=request_id))
             return failed(segment.index, segment.source_span, error, asked=attempts.begun > 0)
@@ -133,9 +146,12 @@ class PaidAsker:
                 return self._request(segment, attempts)
             except ServiceError as error:
                 self._raise_callback_error()
-                wait_s = attempts.wait_after(error, now_s=context.clock.now_s())
+                if error.__cause__ is not None and error.__cause__ is context.scope.halted:
+                    raise  # not sent: another segment has ended the run
+                most = context.breaker.most_attempts(error)
+                wait_s = attempts.wait_after(error, now_s=context.clock.now_s(), most=most)
                 self._warn_others(error, wait_s)
-                if wait_s is None:
+                if wait_s is None or context.scope.halted is not None:
                     raise _with_attempts(error, attempts.begun) from None
                 self._wait(segment, error, wait_s)
 
@@ -143,7 +159,7 @@ class PaidAsker:
         """Halt or slow down the other requests of the run if they would meet the same error."""
         retry = rule_for(error).retry
         if retry is RetryKind.HALT:
-            self._context.scope.halt(error)
+            self._context.breaker.halt(error)
         if retry is RetryKind.SLOWER:
             longest_s = self._context.retry_policy.longest_retry_after_s
             requested_s = min(error.retry_after_s or 0.0, longest_s)
@@ -189,6 +205,7 @@ class PaidAsker:
         finally:
             if context.budget is not None:
                 context.budget.settle(worst, spent)
+        context.breaker.answered()
         context.rate_limiter.answered(caption.usage.output_tokens or 0)
         return caption
 

@@ -1,8 +1,9 @@
 """The captions of many recordings in one run: a result for each, in the order in which they finish.
 
 Rules: nothing starts before the first result or `plans` is requested. Each source has exactly one
-result, a timeline or an error, unless an error that every request would meet ends the run: then the
-recordings with a caption keep their timelines, and the iteration raises the error once, at its end.
+result, a timeline or an error, unless a fault ends the run (every request would meet it, or nothing
+answers): then the recordings with a caption keep their timelines, and the iteration raises the
+error once, at its end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from captoolkit.dispatch.budget import range_in, total_range
 from captoolkit.dispatch.preparers import PreparerPool, RunRecording
 from captoolkit.dispatch.run import AskingRun
-from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.model import CaptionerInfo, Cost, CostRange, Plan, Usage
 from captoolkit.support.cancel import Closing, StoppedError
 from captoolkit.timeline.value import Timeline
@@ -93,8 +94,8 @@ class CaptionRun(Closing):
         """Return the next result.
 
         Raises:
-            ServiceError: an error that every request would meet ended the run; raised after the
-                last result.
+            ServiceError: a fault ended the run, and recordings are left out; raised after the last
+                result.
             UsageError: the run was cancelled, or has failed before.
             BaseException: `on_event` or the iterator of sources raised it.
         """
@@ -108,9 +109,26 @@ class CaptionRun(Closing):
             return result
         self._is_complete = True
         self.close()
-        if self._preparers.is_cut_short and self._run.error is not None:
-            raise self._run.error
+        error = self.error
+        if self._preparers.is_cut_short and error is not None:
+            raise error
         raise StopIteration
+
+    @property
+    def error(self) -> ServiceError | None:
+        """The fault that ended the run, with the number of segments left so far; None if none did.
+
+        It is raised after the last result if recordings are left out.
+        """
+        if self._run.error is None:
+            return None
+        preparers = self._preparers
+        return self._run.final_error(preparers.left, is_least=preparers.has_unopened)
+
+    @property
+    def left(self) -> int:
+        """The segments without a caption, as far as they are known, after `error`."""
+        return self._preparers.left
 
     @property
     def asked(self) -> int:
@@ -197,6 +215,8 @@ class CaptionRun(Closing):
     def _result_of(self, recording: RunRecording) -> CaptionResult | None:
         """Return the result; None if only the error of the whole run prevented a caption."""
         prepared, entries, error = recording.prepared, recording.entries, recording.error
+        if recording.is_halted and entries is not None:
+            self._preparers.left += entries.left
         seconds = time.monotonic() - recording.begun_s
         if recording.kept is not None:
             return CaptionResult(

@@ -1,9 +1,9 @@
 """The captions of one recording: make its segments, ask about each, yield the entries.
 
 Rules: each finished segment is sent at once, while captoolkit makes later ones. Each segment
-becomes exactly one entry. An error that all segments would meet is raised if there is no caption
-yet; otherwise the remaining segments become failed entries. An object that is dropped without
-`close` ends its threads and removes its files.
+becomes exactly one entry. An error that ends the run is raised if there is no caption; otherwise
+the remaining segments become failed entries, and captoolkit does not make them. An object that is
+dropped without `close` ends its threads and removes its files.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import contextlib
 import functools
 import queue
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 
 from captoolkit.dispatch.asker import Outcome
 from captoolkit.dispatch.budget import range_in
-from captoolkit.dispatch.run import LAST_ANSWERS_S, AskingRun, RecordingEntries, error_of_all
+from captoolkit.dispatch.run import LAST_ANSWERS_S, AskingRun, RecordingEntries
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.model import Cost, Entry, Plan, Usage
 from captoolkit.pipeline.prepared import Prepared
@@ -57,6 +57,7 @@ class Captions(Closing):
         self._pending = 0  # segments that were submitted and have no entry yet
         self._is_prepared = False
         self._error: CaptoolkitError | None = None  # ended the preparation after some segments
+        self._rest: Iterator[Entry] = iter(())  # failed entries of segments that were not made
         self._complete = False
         self._over = ""  # why there are no more entries, unless all are there
         # No attribute refers to this object, so that it is finalized as soon as it is dropped.
@@ -145,17 +146,19 @@ class Captions(Closing):
 
     def _next_entry(self) -> Entry | None:
         """Make segments and submit them until there is an entry; None after the last one."""
-        while not self._is_prepared:
+        while not self._is_prepared and self._run.error is None:
             if (finished := self._take(wait=False)) is not None:
                 return self._finish(*finished)
             self._submit_next()
         while self._pending:
             if (finished := self._take(wait=True)) is not None:
                 return self._finish(*finished)
-        if self._error is not None:
-            error, self._error = self._error, None
-            return self._entries.add_failed_rest(error)
-        return None
+        self._raise_without_caption()
+        error = self._error or (None if self._is_prepared else self._run.unsent_error)
+        if error is not None:
+            self._error, self._is_prepared = None, True
+            self._rest = iter(self._entries.add_failed_rest(error))
+        return next(self._rest, None)
 
     def _submit_next(self) -> None:
         """Make the next segment and submit it, or note that all are made."""
@@ -198,11 +201,25 @@ class Captions(Closing):
         self._pending -= 1
         self._prepared.discard(segment)
         outcome = future.result()
-        error = error_of_all(outcome)
-        if error is not None and not self._entries.has_caption:
+        if outcome.error is not None and self._run.error is not None:
             self._run.finish(wait_s=LAST_ANSWERS_S)
-            raise error
+            if all(future.result().error for _, future in self._arrived()):
+                self._raise_without_caption()
         return self._entries.add(outcome)
+
+    def _arrived(self) -> Iterable[Finished]:
+        """Return the finished segments that have no entry yet; leave them in the queue."""
+        arrived = []
+        while (finished := self._take(wait=False)) is not None:
+            arrived.append(finished)
+        for finished in arrived:
+            self._finished.put(finished)
+        return arrived
+
+    def _raise_without_caption(self) -> None:
+        """Raise the fault that ended the run, unless a segment has a caption."""
+        if self._run.error is not None and not self._entries.has_caption:
+            raise self._run.final_error(self._entries.left)
 
 
 def _put(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from captoolkit.dispatch.budget import Budget
+from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RateLimiter
 from captoolkit.dispatch.retry import RetryPolicy
@@ -24,6 +25,7 @@ class RunContext:
         budget: the limit on the cost; None for no limit.
         retry_policy: how often and how long to retry a segment.
         scope: ends the run.
+        breaker: ends the scope when nothing is answered.
         stream: emit text as it arrives.
         clock: the clock of the run.
     """
@@ -35,5 +37,6 @@ class RunContext:
     budget: Budget | None = None
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     scope: CancelScope
+    breaker: CircuitBreaker
     stream: bool = False
     clock: Clock = CLOCK

@@ -3,7 +3,7 @@
 Rules: a place in the run is reserved before each segment is made, so no more segments exist than
 the run allows. The number of open recordings is bounded by the same number: a slow consumer of
 results stops the threads. A recording that fails does not affect the others. After an error that
-every request would meet no further recording is begun. The threads are daemons.
+ends the run no further recording is begun. The threads are daemons.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from captoolkit.dispatch.run import (
     LAST_ANSWERS_S,
     AskingRun,
     RecordingEntries,
-    error_of_all,
 )
 from captoolkit.errors import CaptoolkitError, OutputExistsError
 from captoolkit.media.source import local_file
@@ -51,7 +50,7 @@ class RunRecording:
         entries: its entries so far; None as long as `prepared` is.
         kept: the finished timeline of an earlier run; None if there is none.
         error: the error that ended its preparation; None if there was none.
-        is_halted: whether it met the error that every other request would meet.
+        is_halted: whether it met the error that ended the run.
     """
 
     def __init__(
@@ -117,7 +116,9 @@ class PreparerPool:
     Attributes:
         failure: the first exception that ends the run: of the caller's `on_event`, of the iterator
             of sources, or an error of captoolkit itself. None so far.
-        is_cut_short: whether recordings are left out after an error that every request would meet.
+        is_cut_short: whether recordings are left out after an error that ended the run.
+        has_unopened: whether one of them was not opened, so that its segments are unknown.
+        left: the segments without a caption after such an error.
     """
 
     def __init__(
@@ -132,6 +133,8 @@ class PreparerPool:
     ) -> None:
         self.failure: BaseException | None = None
         self.is_cut_short = False
+        self.has_unopened = False
+        self.left = 0
         self._run = run
         self._open_source = open_source
         self._is_redo = is_redo
@@ -283,6 +286,9 @@ class PreparerPool:
                 self._prepare(recording)
                 continue
             self.is_cut_short = True
+            self.has_unopened = self.has_unopened or recording.prepared is None
+            if recording.prepared is not None:
+                self.left += len(recording.prepared.plan.spans)
             self.release(recording)
             if not self._is_planned:  # the caller's iterator may be endless
                 break
@@ -329,9 +335,9 @@ class PreparerPool:
     def _submit_segments(self, recording: RunRecording, prepared: Prepared) -> None:
         segments = iter(prepared)
         while True:
-            if self._run.error is not None:
+            if self._run.unsent_error is not None:
                 recording.is_halted = True
-                raise self._run.error
+                raise self._run.unsent_error
             self._run.reserve()
             segment = None
             try:
@@ -355,7 +361,8 @@ class PreparerPool:
         try:
             recording.prepared.discard(segment)
             outcome = future.result()
-            recording.is_halted = recording.is_halted or error_of_all(outcome) is not None
+            if outcome.error is not None and self._run.error is not None:
+                recording.is_halted = True
             recording.entries.add(outcome)
         except StoppedError:
             return

@@ -60,11 +60,20 @@ class Attempts:
         self._failures = dict.fromkeys(RetryKind, 0)
         self.begun = 0
 
-    def wait_after(self, error: ServiceError, *, now_s: float) -> float | None:
-        """Return the wait before the next attempt in seconds; None for no further attempt."""
+    def wait_after(
+        self, error: ServiceError, *, now_s: float, most: int | None = None
+    ) -> float | None:
+        """Return the wait before the next attempt in seconds; None for no further attempt.
+
+        Args:
+            error: the error of the latest attempt.
+            now_s: the time on the clock.
+            most: the largest number of attempts; None for that of the kind of error.
+        """
         retry = rule_for(error).retry
         self._failures[retry] += 1
-        if self._failures[retry] >= MAX_ATTEMPTS[retry]:
+        most = MAX_ATTEMPTS[retry] if most is None else min(most, MAX_ATTEMPTS[retry])
+        if self._failures[retry] >= most:
             return None
         requested_s = error.retry_after_s or 0.0
         if requested_s > self._retry_policy.longest_retry_after_s:

@@ -1,19 +1,20 @@
 """One run of asking: the worker pool, ledger, budget and rate limiter that many recordings share.
 
 Rules: a run has one stop flag, one gate for the events of all its recordings, and a bounded number
-of unfinished segments over all of them. An error that every other request would meet is kept as
-`error`; the caller decides how the run ends.
+of unfinished segments over all of them. The fault that ends the run is kept as `error`; the caller
+decides how the run ends.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.asker import Ask, Outcome, failed
 from captoolkit.dispatch.budget import Budget, cost_of, refuse_too_small, worst_case
+from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.workers import WorkerPool
 from captoolkit.errors import CaptoolkitError, ServiceError
@@ -46,6 +47,7 @@ class AskingRun(Closing):
         concurrency: the largest number of requests in flight.
         budget: the limit on the cost; None for no limit.
         ledger: records the answers, because they may cost money; None for a free captioner.
+        breaker: ends the scope of the run when nothing is answered.
         gate: receives the events of all recordings.
         stop: cancels the run when it is set.
         release: called once, after `close` and after the last request has ended.
@@ -54,7 +56,6 @@ class AskingRun(Closing):
         asked: the number of segments sent to the captioner so far.
         recalled: the number of answers from the ledger so far.
         usage: the usage of the requests so far.
-        error: the first error that every other request would meet (an invalid key), None so far.
         made_by: the verb and options that the timelines record; None records nothing.
     """
 
@@ -67,6 +68,7 @@ class AskingRun(Closing):
         concurrency: int,
         budget: Budget | None,
         ledger: Ledger | None,
+        breaker: CircuitBreaker,
         gate: EventGate,
         stop: threading.Event,
         release: Callable[[], None],
@@ -79,12 +81,26 @@ class AskingRun(Closing):
         self.stop = stop
         self.asked = self.recalled = 0
         self.usage = Usage()
-        self.error: ServiceError | None = None
         self.made_by: Provenance | None = None
         self._asker_of = asker_of
         self._budget = budget
+        self._breaker = breaker
         self._counting = threading.Lock()
         self._workers = WorkerPool(size=concurrency, stop=stop, release=release)
+
+    @property
+    def error(self) -> ServiceError | None:
+        """The fault that ended the run: every request would meet it, or nothing was answered."""
+        return self._breaker.error
+
+    @property
+    def unsent_error(self) -> CaptoolkitError | None:
+        """The error of the segments that are not sent after `error`."""
+        return self._breaker.unsent_error
+
+    def final_error(self, left: int, *, is_least: bool = False) -> ServiceError:
+        """Return `error` with the number of segments that are left, or at least left."""
+        return self._breaker.final_error(left, is_least=is_least)
 
     @property
     def is_paid(self) -> bool:
@@ -182,17 +198,6 @@ class AskingRun(Closing):
             self.asked += outcome.asked
             self.recalled += outcome.recalled
             self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
-            if self.error is None:
-                self.error = error_of_all(outcome)
-
-
-def error_of_all(outcome: Outcome) -> ServiceError | None:
-    """Return the error of an outcome if every other request would meet it as well."""
-    error = outcome.error
-    if not isinstance(error, ServiceError) or rule_for(error).retry is not RetryKind.HALT:
-        return None
-    first = error.__cause__  # the error of another segment, if this one was never sent
-    return first if isinstance(first, ServiceError) else error
 
 
 class RecordingEntries:
@@ -220,8 +225,18 @@ class RecordingEntries:
     @property
     def has_caption(self) -> bool:
         """Whether one of the entries has a caption."""
+        return self.captions > 0
+
+    @property
+    def captions(self) -> int:
+        """The number of entries with a caption."""
         with self._adding:
-            return any(entry.status is Status.OK for entry in self._entries)
+            return sum(entry.status is Status.OK for entry in self._entries)
+
+    @property
+    def left(self) -> int:
+        """The number of planned segments without a caption so far."""
+        return max(0, len(self._prepared.plan.spans) - self.captions)
 
     def add(self, outcome: Outcome) -> Entry:
         """Count an outcome, emit its entry and return it."""
@@ -234,14 +249,17 @@ class RecordingEntries:
         self._gate(EntryReady(path=path, entry=outcome.entry, recalled=outcome.recalled))
         return outcome.entry
 
-    def add_failed_rest(self, error: CaptoolkitError) -> Entry | None:
-        """Add a failed entry for the sound after the last segment; None if all has an entry."""
+    def add_failed_rest(self, error: CaptoolkitError) -> list[Entry]:
+        """Add failed entries for the sound after the last segment, one for each planned segment."""
         track, last = self._prepared.plan.track, self._prepared.segments[-1]
         start, end = last.source_span.end_samples, track.end_samples
-        if start >= end:
-            return None
-        span = Span(start_samples=start, end_samples=end, rate_hz=track.sample_rate_hz)
-        return self.add(failed(last.index + 1, span, error))
+        planned = (span.start_samples for span in self._prepared.plan.spans)
+        marks = [start, *(mark for mark in planned if start < mark < end), end]
+        return [
+            self.add(failed(index, _span(pair, track.sample_rate_hz), error))
+            for index, pair in enumerate(itertools.pairwise(marks), last.index + 1)
+            if pair[0] < pair[1]
+        ]
 
     def timeline(self) -> Timeline:
         """Return all entries as one timeline, with the usage and cost of all answers."""
@@ -256,3 +274,7 @@ class RecordingEntries:
             modified_ns=self._prepared.modified_ns,
             envelope=self._prepared.envelope,
         )
+
+
+def _span(marks: tuple[int, int], rate_hz: int) -> Span:
+    return Span(start_samples=marks[0], end_samples=marks[1], rate_hz=rate_hz)

@@ -76,6 +76,7 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
         tokens_per_minute: the limit on input and output tokens; None for that of the service.
         concurrency: as for `caption`.
         max_cost: as for `caption`.
+        give_up_after: as for `caption`, for the requests of this process.
         ledger: as for `caption`.
         stop: ends the run when it is set.
     """
@@ -101,6 +102,7 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
     tokens_per_minute: float | None
     concurrency: int
     max_cost: Budget | Decimal | float | str | None
+    give_up_after: int
     ledger: str | Path | None
     stop: threading.Event | None
 
@@ -135,7 +137,7 @@ DEFAULTS: Mapping[str, Any] = {
     "exact": False,
 }
 LENGTHS = frozenset({"segment", "max_segment", "max_duration"})
-RUN_OPTIONS = ("concurrency", "max_cost", "ledger", "stop")
+RUN_OPTIONS = ("concurrency", "max_cost", "give_up_after", "ledger", "stop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,11 +152,13 @@ class Driver:
             return True
         if self._running or (self._asking is not None and self._asking.unanswered):
             return False
-        return self._is_capped or (not self._retries and self._chunks.is_empty)
+        return self._asks_no_more or (not self._retries and self._chunks.is_empty)
 
     @property
-    def _is_capped(self) -> bool:
-        return self._asking is not None and self._asking.is_capped
+    def _asks_no_more(self) -> bool:
+        """Whether the budget is used up, or the captioner answers nothing."""
+        asking = self._asking
+        return asking is not None and (asking.is_capped or asking.run.error is not None)
 
     # ------------------------------------------------------------------------------- chunks
 
@@ -164,7 +166,7 @@ class Driver:
         """Submit chunks until the window is full."""
         slots = self._engine.slots
         window = slots + slots // 8
-        while len(self._running) < window and not self._is_capped:
+        while len(self._running) < window and not self._asks_no_more:
             if self._asking is not None and self._asking.is_full:
                 return
             is_idle = not self._running and not self._retries
@@ -355,7 +357,8 @@ class Driver:
             recalled=run.recalled if run else 0,
             usage=run.usage if run else Usage(),
             cost=run.cost if run else None,
-            is_capped=self._is_capped,
+            is_capped=self._asking is not None and self._asking.is_capped,
+            error=str(run.error) if run is not None and run.error is not None else None,
             is_stopped=self._is_stopped,
             reasons=tally.reasons,
         )

@@ -30,15 +30,12 @@ from captoolkit.net.http_messages import (
     UploadForm,
     clean,
 )
+from captoolkit.net.redaction import Redactor
 from captoolkit.net.transport_errors import FailedExchange
 from captoolkit.services.keys import check_key, check_secrecy
 from captoolkit.services.regions import Endpoint, endpoint_of
 from captoolkit.support.cancel import Closing
 
-# A shorter key (`EMPTY`, `none`) is a placeholder and may be a word of a caption; only a longer
-# one is struck out of answers.
-SECRET_CHARS = 12
-STRUCK_OUT = "[key]"
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -72,7 +69,7 @@ class Client(Closing):
             check_key(api_key, "api_key")
             check_secrecy(endpoint)
         self._endpoint = endpoint
-        self._key = api_key or ""
+        self._redactor = Redactor(api_key or "")
         self._limits = limits
         self._query = urlencode(query)
         login = {}
@@ -162,8 +159,9 @@ class Client(Closing):
             raise self._error(f"{host} sent a compressed answer unasked", response)
         return StreamingResponse(
             status_code=response.status_code,
-            headers={name: self._strike_out(value) for name, value in response.headers.items()},
+            headers={name: self._redactor.text(value) for name, value in response.headers.items()},
             blocks=self._lines(response, host),
+            redactor=self._redactor,
         )
 
     def _refuse_redirect(self, response: RawResponse, host: str) -> None:
@@ -172,7 +170,7 @@ class Client(Closing):
             place = response.headers["location"].partition("?")[0]
             raise self._error(
                 f"{host} redirects (HTTP {response.status_code}) "
-                f"to {clean(self._strike_out(place), EXCERPT_CHARS)}",
+                f"to {clean(self._redactor.text(place), EXCERPT_CHARS)}",
                 response,
                 fix="redirects are not followed; if you trust that place, pass it as --base-url",
             )
@@ -188,13 +186,13 @@ class Client(Closing):
                 raise self._error(f"{host} answered with more than {most} bytes", response)
             lines, end, rest = block.rpartition(b"\n")
             if end:
-                yield self._strike_out_bytes(b"".join([*held, lines, end]))
+                yield self._redactor.body(b"".join([*held, lines, end]))
                 held.clear()
             held.append(rest)
-        yield self._strike_out_bytes(b"".join(held))
+        yield self._redactor.body(b"".join(held))
 
     def _error(self, problem: str, response: RawResponse, *, fix: str = "") -> ServiceError:
-        request_id = self._strike_out(response.headers.get("x-request-id", ""))
+        request_id = self._redactor.text(response.headers.get("x-request-id", ""))
         return ServiceError(
             problem,
             fix=fix or "check --base-url: captioning services do not answer so",
@@ -204,19 +202,11 @@ class Client(Closing):
 
     def _connection_error(self, failed: FailedExchange) -> ServiceConnectionError:
         return ServiceConnectionError(
-            self._strike_out(failed.problem),
+            self._redactor.text(failed.problem),
             fix=failed.fix,
             status_code=failed.status_code,
             kind=failed.kind,
         )
-
-    def _strike_out_bytes(self, body: bytes) -> bytes:
-        return self._strike_out(body.decode("latin-1")).encode("latin-1")
-
-    def _strike_out(self, text: str) -> str:
-        """Return `text` without the key."""
-        is_secret = len(self._key) >= SECRET_CHARS
-        return text.replace(self._key, STRUCK_OUT) if is_secret else text
 
 
 def _with_query(url: str, query: str) -> str:

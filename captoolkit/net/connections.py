@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -93,11 +94,16 @@ class Watchdog(Closing):
     httpx bounds each wait alone; a head that arrives letter by letter, or interim answers without
     end, outlast that. So a timer shuts the socket down. Each exchange has a connection of its own,
     which the watchdog learns as soon as it stands.
+
+    Attributes:
+        is_late: whether the time was over.
+        peer: the host and port that the connection was last made to: of a proxy if there is one.
     """
 
     def __init__(self, total_s: float) -> None:
         self.total_s = total_s
         self.is_late = False
+        self.peer = ""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._timer = threading.Timer(total_s, self._end)
@@ -111,6 +117,8 @@ class Watchdog(Closing):
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Learn the socket of a connection as soon as it stands; called as httpx's `trace`."""
+        if event.endswith(".connect_tcp.started"):
+            self.peer = f"{info['host']}:{info['port']}"
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self.watch(info["return_value"])
 
@@ -145,6 +153,8 @@ class Connections(Closing):
         self, endpoint: Endpoint, *, headers: Mapping[str, str], limits: HttpLimits = DEFAULT_LIMITS
     ) -> None:
         self._endpoint = endpoint
+        port = urlsplit(endpoint.base_url).port or (443 if endpoint.encrypted else 80)
+        self._peer = f"{endpoint.host}:{port}"
         self._limits = limits
         self._http = _open(endpoint, headers, limits)
 
@@ -228,6 +238,7 @@ class Connections(Closing):
             host=self._endpoint.address,
             limits=self._limits.times_s(watchdog.total_s),
             status_code=status_code,
+            proxy="" if watchdog.peer in {"", self._peer} else watchdog.peer,
         )
 
     def _lateness(self, watchdog: Watchdog, status_code: int | None) -> FailedExchange:

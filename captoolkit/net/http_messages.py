@@ -19,8 +19,11 @@ from typing import Protocol
 
 import msgspec
 
+from captoolkit.net.redaction import NO_KEY, Redactor
+
 EXCERPT_CHARS = 200
 CODE_CHARS = 100
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +74,13 @@ class StreamingResponse:
 
     Attributes:
         blocks: the body, block by block; each ends where a line does, the last where the body does.
+        redactor: strikes the key out of texts that are put together from several blocks.
     """
 
     status_code: int
     blocks: Iterator[bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
+    redactor: Redactor = NO_KEY
 
 
 class Transport(Protocol):
@@ -161,17 +166,25 @@ def clean(text: str, most_chars: int) -> str:
 def parse_json(body: bytes) -> object:
     r"""Return the JSON value in `body`.
 
-    Some services cut their streams into pieces of UTF-16: the escape `\ud83d` stands in one piece
-    and `\ude00` in the next. msgspec refuses such a half; the standard library accepts it.
+    A byte order mark before it is skipped, and U+FFFD replaces bytes that are not UTF-8. Some
+    services cut their streams into pieces of UTF-16: the escape `\ud83d` stands in one piece and
+    `\ude00` in the next. msgspec refuses such a half; the standard library accepts it.
+
+    ```python
+    >>> parse_json(b'\xef\xbb\xbf{"text": "caf\xe9"}')
+    {'text': 'caf\ufffd'}
+
+    ```
 
     Raises:
         ValueError: the body holds no JSON value.
     """
+    body = body.removeprefix(BOM)
     try:
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):
         pass
     try:
-        return json.loads(body.decode())
+        return json.loads(body.decode(errors="replace"))
     except RecursionError as error:
         raise ValueError("too deep") from error

@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from captoolkit.net.http_messages import parse_json
+from captoolkit.net.http_messages import BOM, parse_json
 
 STATUS_COMMENT = b":HTTP_STATUS/"
 DONE = b"[DONE]"  # the end of a stream in OpenAI's protocol
-BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

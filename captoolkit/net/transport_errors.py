@@ -7,7 +7,7 @@ alone. No sentence repeats an answer, which may hold a key. A test keeps the tab
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -57,11 +57,71 @@ _INVALID = FailureText(
     problem="the request to {host} could not be put into HTTP",
     fix="report this",
 )
+_CERTIFICATE = "{host} cannot be reached, its certificate is not trusted: {detail}"
 CERTIFICATE = FailureText(
     kind=ConnectionFailure.CERTIFICATE,
-    problem="{host} cannot be reached, its certificate is not trusted: {detail}",
-    fix="check --base-url and the machine's certificates (SSL_CERT_FILE): no key is sent to a "
-    "host that cannot prove its name",
+    problem=_CERTIFICATE,
+    fix="check --base-url; for a server or a proxy of your own network set SSL_CERT_FILE to the "
+    "certificate of its authority. No key was sent",
+)
+CERTIFICATE_DATES = FailureText(
+    kind=ConnectionFailure.CERTIFICATE,
+    problem=_CERTIFICATE,
+    fix="renew the server's certificate, or correct the clock of this machine. No key was sent",
+)
+CERTIFICATE_NAME = FailureText(
+    kind=ConnectionFailure.CERTIFICATE,
+    problem=_CERTIFICATE,
+    fix="write the host name of its certificate in --base-url. No key was sent",
+)
+# `verify_code` of ssl.SSLCertVerificationError. Source: OpenSSL, "x509_vfy.h".
+CERTIFICATES = {
+    9: CERTIFICATE_DATES,  # not yet valid
+    10: CERTIFICATE_DATES,  # expired
+    62: CERTIFICATE_NAME,
+    64: CERTIFICATE_NAME,  # of an IP address
+}
+NO_TLS = FailureText(
+    kind=ConnectionFailure.TLS,
+    problem="{host} does not speak TLS on this port",
+    fix="check the port in --base-url; a server without TLS needs http:// there",
+)
+OTHER_TLS = FailureText(
+    kind=ConnectionFailure.TLS,
+    problem="{host} and this machine agree on no version of TLS: {detail}",
+    fix="check the port in --base-url, and that the server speaks TLS 1.2 or newer",
+)
+ONLY_TLS = FailureText(
+    kind=ConnectionFailure.TLS,
+    problem="{host} speaks TLS on this port, and --base-url begins with http://",
+    fix="write https:// in --base-url",
+)
+# `reason` of ssl.SSLError for a handshake that fails in the same way each time.
+NO_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+OTHER_TLS_REASONS = frozenset(
+    {
+        "UNSUPPORTED_PROTOCOL",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_UNRECOGNIZED_NAME",
+    }
+)
+TLS_ALERT = r"\x15\x03"  # the first bytes of a TLS alert, as h11 quotes an answer
+PROXY_UNREACHABLE = FailureText(
+    kind=ConnectionFailure.PROXY,
+    problem="the proxy {proxy} on the way to {host} cannot be reached: {detail}",
+    fix="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY lists the hosts without a proxy",
+)
+PROXY_LOGIN = FailureText(
+    kind=ConnectionFailure.PROXY_REFUSED,
+    problem="the proxy on the way to {host} demands a login: {detail}",
+    fix="write user and password into HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT",
+)
+PROXY_FORBIDS = FailureText(
+    kind=ConnectionFailure.PROXY_REFUSED,
+    problem="the proxy on the way to {host} refuses to connect: {detail}",
+    fix="allow the host in the proxy; if the host can be reached without it, add it to NO_PROXY",
 )
 TOO_LATE = FailureText(
     kind=ConnectionFailure.TOO_LATE,
@@ -128,6 +188,7 @@ def explain(
     host: str,
     limits: Mapping[str, float],
     status_code: int | None = None,
+    proxy: str = "",
 ) -> FailedExchange:
     """Return the kind and the sentences for an exception of httpx.
 
@@ -136,11 +197,35 @@ def explain(
         host: the host, as messages name it.
         limits: the times in seconds that the sentences name.
         status_code: the status of the answer that had begun; None before that.
+        proxy: the host and port of the proxy on the way; empty without one.
     """
     text = FAILURES[next(kind for kind in type(error).__mro__ if kind in FAILURES)]
-    if _is_untrusted(error):
-        text = CERTIFICATE
-    return fill_in(text, host=host, limits=limits, status_code=status_code, detail=_detail(error))
+    text = _special_text(error, proxy) or text
+    return fill_in(
+        text,
+        host=host,
+        limits=limits,
+        status_code=status_code,
+        detail=_detail(error),
+        proxy=proxy,
+    )
+
+
+def _special_text(error: httpx.RequestError, proxy: str) -> FailureText | None:
+    """Return the sentences for a failure of TLS or of a proxy, None for any other."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CERTIFICATES.get(cause.verify_code, CERTIFICATE)
+        if isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS_REASONS:
+            return NO_TLS
+        if isinstance(cause, ssl.SSLError) and cause.reason in OTHER_TLS_REASONS:
+            return OTHER_TLS
+    if isinstance(error, httpx.RemoteProtocolError) and TLS_ALERT in str(error):
+        return ONLY_TLS
+    if isinstance(error, httpx.ProxyError) and str(error)[:1] == "4":
+        return PROXY_LOGIN if str(error).startswith("407") else PROXY_FORBIDS
+    is_unreachable = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+    return PROXY_UNREACHABLE if proxy and is_unreachable else None
 
 
 def fill_in(
@@ -150,12 +235,13 @@ def fill_in(
     limits: Mapping[str, float],
     status_code: int | None,
     detail: str = "",
+    proxy: str = "",
 ) -> FailedExchange:
     """Return a row of the table with its sentences filled in."""
     is_cut_off = text.kind is ConnectionFailure.BROKEN and status_code is not None
     return FailedExchange(
         kind=ConnectionFailure.CUT_OFF if is_cut_off else text.kind,
-        problem=text.problem.format(host=host, detail=detail, **limits),
+        problem=text.problem.format(host=host, detail=detail, proxy=proxy, **limits),
         fix=text.fix,
         status_code=status_code,
     )
@@ -178,10 +264,8 @@ def _detail(error: httpx.RequestError) -> str:
     return clean(str(error), EXCERPT_CHARS) or type(error).__name__
 
 
-def _is_untrusted(error: BaseException | None) -> bool:
-    """Return whether an exception goes back to a certificate that could not be verified."""
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those that it goes back to."""
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False

@@ -17,6 +17,7 @@ from captoolkit.services.regions import MODEL_STUDIO, Endpoint, is_named, parse_
 
 KEY_VARIABLE = "DASHSCOPE_API_KEY"
 _VISIBLE = re.compile(r"[!-~]+", re.ASCII)
+_QUOTES = ("'", '"', "`")
 
 
 def key_variable(row: Target | None) -> str:
@@ -86,12 +87,16 @@ def check_key(key: str, name: str) -> None:
     """Refuse an invalid key without showing it.
 
     Raises:
-        UsageError: the key is empty, or holds anything but visible ASCII.
+        UsageError: the key is empty, in quotes, or holds anything but visible ASCII.
     """
+    problem = ""
     if not _VISIBLE.fullmatch(key):
+        problem = "is empty or holds a space, a line break or a letter no key has"
+    elif key.startswith(_QUOTES) or key.endswith(_QUOTES):
+        problem = "is in quotes"
+    if problem:
         raise UsageError(
-            f"the key in {name} is empty or holds a space, a line break or a letter no key has",
-            fix="copy it again, without quotes and line breaks",
+            f"the key in {name} {problem}", fix="copy it again, without quotes and line breaks"
         )
 
 

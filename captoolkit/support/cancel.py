@@ -79,6 +79,11 @@ class CancelScope:
         """End the scope because of an error that all remaining requests would meet as well."""
         self._halted = self._halted or error
 
+    @property
+    def halted(self) -> CaptoolkitError | None:
+        """The error given to `halt`; None so far."""
+        return self._halted
+
     def check(self, ahead_s: float = 0.0) -> None:
         """Raise if the scope has ended, or will end within the next `ahead_s` seconds.
 
@@ -98,10 +103,30 @@ class CancelScope:
             )
 
     def wait(self, seconds: float) -> None:
-        """Wait for that many seconds; call `check` before and after."""
+        """Wait for that many seconds, or until `halt`; call `check` before and after."""
         self.check(max(0.0, seconds))
-        self.clock.wait(self.stop, seconds)
+        self.clock.wait(_StopOrHalt(self), seconds)
         self.check()
+
+
+class _StopOrHalt(threading.Event):
+    """The stop flag of a scope, for one wait that `halt` ends as well."""
+
+    def __init__(self, scope: CancelScope) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def is_set(self) -> bool:
+        """Return whether the run was cancelled."""
+        return self._scope.stop.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait; return whether the run was cancelled."""
+        scope, until_s = self._scope, time.monotonic() + (inf if timeout is None else timeout)
+        while scope.halted is None and (left_s := until_s - time.monotonic()) > 0:
+            if scope.stop.wait(min(TICK_S, left_s)):
+                return True
+        return scope.stop.is_set()
 
 
 def _copy_of(error: CaptoolkitError) -> CaptoolkitError:

@@ -136,7 +136,7 @@ def test_a_complete_answer_survives_its_connection(
             id="the recorded default",
         ),
         pytest.param(
-            ["The audio", "The audio clip", "The audio clip is"], ["The audio", " clip", " is"],
+            ["The audio", "The audio clip", "The audio clip on"], ["The audio", " clip", " on"],
             id="long enough to tell at once",
         ),
     ],

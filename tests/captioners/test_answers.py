@@ -96,11 +96,13 @@ def test_an_empty_answer_is_no_caption() -> None:
             Usage(audio_tokens=85, input_tokens=118, output_tokens=10, total_tokens=128),
         ),
         ({}, Usage()),
-        ({"input_tokens": "12", "output_tokens": -1}, Usage()),
+        ({"input_tokens": "12", "output_tokens": -1}, Usage(input_tokens=12)),
+        ({"input_tokens": "12", "output_tokens": 3.0}, Usage(input_tokens=12, output_tokens=3,
+                                                             total_tokens=15)),
     ],
 )  # fmt: skip
 def test_input_tokens_include_the_audio(usage: dict[str, Any], expected: Usage) -> None:
-    """Both ways of counting give the same fields; counts of another type are unknown."""
+    """Both ways of counting give the same fields; counts as text are counts."""
     assert make_usage(usage, input_name="input_tokens", output_name="output_tokens") == expected
 
 
@@ -110,7 +112,7 @@ def test_values_of_any_type_are_read_or_ignored() -> None:
     assert content_text({"text": "a"}) == content_text(None) == ""
     assert finish_reason("null") is finish_reason(None) is finish_reason(3) is None
     assert finish_reason("stop") == "stop"
-    for value in (True, -1, "1", 1.5, None):
+    for value in (True, -1, "-1", "1.5", "", 1.5, None):
         assert count_in({"n": value}, "n") is None
     assert count_in({"n": 0}, "n") == 0
 

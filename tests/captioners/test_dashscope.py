@@ -135,7 +135,7 @@ def test_sample_answer_becomes_the_caption() -> None:
         ),
         pytest.param({}, (None, None, None, None, None), id="nothing"),
         pytest.param(
-            {"input_tokens": -1, "output_tokens": True, "total_tokens": "7", "audio_tokens": 1.5},
+            {"input_tokens": -1, "output_tokens": True, "total_tokens": "7.5", "audio_tokens": 1.5},
             (None, None, None, None, None),
             id="no counts",
         ),

@@ -16,6 +16,7 @@ from captoolkit.errors import ConnectionFailure, ServiceConnectionError, Service
 
 R = RetryKind
 ALGO = "<400> InternalError.Algo.InvalidParameter: "
+OPENAI_QUOTA = "You exceeded your current quota, please check your plan and billing details. "
 # Model Studio, error code page, in native and compatible spelling.
 CASES: list[tuple[int | None, str, str, RetryKind]] = [
     (403, "UploadRefused.AccessDenied", "Invalid according to Policy", R.LATER),
@@ -31,6 +32,16 @@ CASES: list[tuple[int | None, str, str, RetryKind]] = [
     (429, "CommodityNotPurchased", "Commodity has not purchased yet", R.HALT),
     (429, "PrepaidBillOverdue", "The prepaid bill is overdue", R.HALT),
     (429, "PostpaidBillOverdue", "The postpaid bill is overdue", R.HALT),
+    (402, "", "Insufficient Balance", R.HALT),
+    (429, "insufficient_quota", OPENAI_QUOTA + "read https://platform.openai.com", R.HALT),
+    (429, "insufficient_quota", OPENAI_QUOTA + "see: https://help.aliyun.com/zh/model-studio",
+     R.SLOWER),
+    (429, "", OPENAI_QUOTA + "head to: https://ai.google.dev/gemini-api/docs", R.SLOWER),
+    (400, "budget_exceeded", "Budget has been exceeded!", R.HALT),
+    (400, "", "The plain HTTP request was sent to HTTPS port", R.HALT),
+    (407, "", "Proxy Authentication Required", R.HALT),
+    (400, "content_filter", "The response was filtered", R.NEVER),
+    (200, "EmptyAnswer", "", R.NEVER),
     (400, "Arrearage", "Access denied, your account is not in good standing", R.HALT),
     (401, "InvalidApiKey", "Invalid API-key provided.", R.HALT),
     (401, "invalid_api_key", "Incorrect API key provided", R.HALT),
@@ -81,7 +92,9 @@ CASES: list[tuple[int | None, str, str, RetryKind]] = [
 CONNECTIONS = {
     ConnectionFailure.UNREACHABLE: (RetryKind.LATER, False),
     ConnectionFailure.CERTIFICATE: (RetryKind.HALT, False),
+    ConnectionFailure.TLS: (RetryKind.HALT, False),
     ConnectionFailure.PROXY: (RetryKind.LATER, False),
+    ConnectionFailure.PROXY_REFUSED: (RetryKind.HALT, False),
     ConnectionFailure.SILENT: (RetryKind.ONCE, True),
     ConnectionFailure.STALLED_UPLOAD: (RetryKind.ONCE, True),
     ConnectionFailure.TOO_LATE: (RetryKind.ONCE, True),

@@ -9,6 +9,7 @@ import pytest
 from captoolkit.captioners.base import Clip
 from captoolkit.dispatch.asker import FreeAsker, PaidAsker
 from captoolkit.dispatch.budget import Budget
+from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import IN_MEMORY, Ledger
 from captoolkit.dispatch.rate_limit import RateLimiter
@@ -50,6 +51,7 @@ class Run:
         self.events: list[Event] = []
         self.clock = InstantClock()
         self.scope = CancelScope(clock=self.clock)
+        self.breaker = CircuitBreaker(self.scope)
         self.ledger = Ledger(IN_MEMORY, clock=self.clock)
         self.budget = budget
         self.stream = stream
@@ -62,6 +64,7 @@ class Run:
             rate_limiter=RateLimiter(clock=self.clock),
             budget=self.budget,
             scope=self.scope,
+            breaker=self.breaker,
             stream=self.stream,
             clock=self.clock,
         )
@@ -77,13 +80,18 @@ def run() -> Iterator[Run]:
     made.ledger.close()
 
 
+def free_asker(captioner: OwnCaptioner) -> FreeAsker:
+    """An asker of that captioner in a run of its own."""
+    return FreeAsker(captioner, CircuitBreaker(CancelScope()))
+
+
 def test_a_free_captioner_is_asked_once(tmp_path: Path) -> None:
     """Its answer is the entry; an error becomes a failed entry without a retry."""
-    good = FreeAsker(OwnCaptioner(answer)).ask(segment(tmp_path))
+    good = free_asker(OwnCaptioner(answer)).ask(segment(tmp_path))
     assert (good.entry.status, good.entry.text) == (Status.OK, "heard night.001.wav")
     assert (good.asked, good.recalled, good.error) == (True, False, None)
     captioner = OwnCaptioner(raising(BUSY))
-    bad = FreeAsker(captioner).ask(segment(tmp_path))
+    bad = free_asker(captioner).ask(segment(tmp_path))
     assert (bad.entry.status, bad.entry.error, bad.error) == (Status.FAILED, "busy", BUSY)
     assert bad.entry.request_id == "r-7"
     assert captioner.asked == 1
@@ -93,7 +101,7 @@ def test_a_bug_of_a_captioner_fails_one_segment(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Any exception becomes an error of that segment, and the log has the traceback."""
-    outcome = FreeAsker(OwnCaptioner(raising(ZeroDivisionError("oops")))).ask(segment(tmp_path))
+    outcome = free_asker(OwnCaptioner(raising(ZeroDivisionError("oops")))).ask(segment(tmp_path))
     assert outcome.entry.error == "the captioner failed with ZeroDivisionError: oops"
     assert "ZeroDivisionError" in caplog.text
     caplog.clear()

@@ -386,8 +386,8 @@ def test_captions_that_failed_say_so(minute: Path) -> None:
             entries.timeline()
 
 
-def test_answers_in_flight_are_recorded_before_the_error(minute: Path) -> None:
-    """Answers in flight are paid for: the ledger has them before the error is raised."""
+def test_answers_in_flight_are_kept_after_a_fatal_error(minute: Path) -> None:
+    """Answers in flight are paid for: the ledger and the timeline have them."""
     under_way, told = threading.Event(), threading.Event()
 
     def answer(clip: Clip) -> str:
@@ -399,8 +399,8 @@ def test_answers_in_flight_are_recorded_before_the_error(minute: Path) -> None:
         raise ServiceError("overdue", status_code=400, code="Arrearage")
 
     options: dict[str, Any] = {"segment": "30s", "concurrency": 2}
-    with pytest.raises(ServiceError, match="overdue"):
-        captoolkit.caption(minute, captioner=OwnCaptioner(answer), **options)
+    timeline = captoolkit.caption(minute, captioner=OwnCaptioner(answer), **options)
+    assert [entry.status for entry in timeline.entries] == [Status.OK, Status.FAILED]
     with Ledger() as ledger:
         assert [one.state for one in ledger.records()].count("answered") == 1
 

@@ -5,6 +5,7 @@ from math import inf
 
 import pytest
 
+from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import IN_MEMORY, Ledger
 from captoolkit.dispatch.rate_limit import RateLimiter
@@ -16,12 +17,14 @@ from tests.support.captioning import INFO
 
 def test_a_context_has_no_limits_by_default() -> None:
     """No budget, no deadline, no streaming; stored answers are used, and nothing can change."""
+    scope = CancelScope()
     with Ledger(IN_MEMORY) as ledger:
         context = RunContext(
             ledger=ledger,
             service=resolve_service(INFO, None),
             rate_limiter=RateLimiter(),
-            scope=CancelScope(),
+            scope=scope,
+            breaker=CircuitBreaker(scope),
         )
     assert (context.resume, context.budget, context.stream) == (True, None, False)
     assert context.retry_policy == RetryPolicy()

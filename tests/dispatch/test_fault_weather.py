@@ -151,7 +151,7 @@ def test_without_a_server_each_segment_fails(
     timeline = captoolkit.caption(noise, **options)
     assert len(timeline.holes) == len(timeline.entries)
     assert "cannot be reached" in str(timeline.holes[0].error)
-    assert "tried 5 times" in str(timeline.holes[0].error)
+    assert "tried 3 times" in str(timeline.holes[0].error)
 
 
 def test_a_redirect_is_not_followed_and_ends_the_run(

@@ -14,7 +14,20 @@ from captoolkit.errors import ConnectionFailure, ServiceConnectionError
 from captoolkit.net.client import Client
 from captoolkit.net.connections import HttpLimits
 from captoolkit.net.http_messages import ServiceRequest
-from captoolkit.net.transport_errors import CERTIFICATE, FAILURES, TOO_LATE, explain
+from captoolkit.net.transport_errors import (
+    CERTIFICATE,
+    CERTIFICATE_DATES,
+    CERTIFICATE_NAME,
+    FAILURES,
+    NO_TLS,
+    ONLY_TLS,
+    OTHER_TLS,
+    PROXY_FORBIDS,
+    PROXY_LOGIN,
+    PROXY_UNREACHABLE,
+    TOO_LATE,
+    explain,
+)
 from captoolkit.services.regions import endpoint_of
 from tests.support.certificates import self_signed
 from tests.support.recorder import Recorder
@@ -43,10 +56,11 @@ def test_every_exception_of_httpx_is_in_the_table() -> None:
 
 def test_every_kind_is_reached() -> None:
     """Each kind of failure is the kind of a row, and the sentences of each row can be filled in."""
-    texts = [*FAILURES.values(), CERTIFICATE, TOO_LATE]
+    texts = [*FAILURES.values(), CERTIFICATE, CERTIFICATE_DATES, CERTIFICATE_NAME, TOO_LATE]
+    texts += [NO_TLS, ONLY_TLS, OTHER_TLS, PROXY_FORBIDS, PROXY_LOGIN, PROXY_UNREACHABLE]
     assert {text.kind for text in texts} | {ConnectionFailure.CUT_OFF} == set(ConnectionFailure)
     for text in texts:
-        filled = text.problem.format(host="h", detail="d", **TIMES)
+        filled = text.problem.format(host="h", detail="d", proxy="p", **TIMES)
         assert "h" in filled
         assert filled.isprintable()
         assert text.fix
@@ -59,12 +73,19 @@ def test_a_connection_that_breaks_within_an_answer_is_cut_off() -> None:
         assert (failed.kind, failed.status_code) == (kind, status_code)
 
 
-def kind_of(url: str, limits: HttpLimits | None = None, body: bytes = b"{}") -> ConnectionFailure:
-    """Return why a request to `url` fails."""
+def failure_at(
+    url: str, limits: HttpLimits | None = None, body: bytes = b"{}"
+) -> ServiceConnectionError:
+    """Return the error of a request to `url`."""
     client = Client(endpoint_of(url), limits=limits or HttpLimits())
     with client, pytest.raises(ServiceConnectionError) as caught:
         client.post(ServiceRequest(path="/ask", body=body))
-    return caught.value.kind
+    return caught.value
+
+
+def kind_of(url: str, limits: HttpLimits | None = None, body: bytes = b"{}") -> ConnectionFailure:
+    """Return why a request to `url` fails."""
+    return failure_at(url, limits, body).kind
 
 
 @pytest.mark.parametrize(
@@ -116,15 +137,64 @@ def test_an_untrusted_certificate_is_no_unreachable_host(tmp_path: Path) -> None
     site.close()
 
 
-def test_tls_with_a_plain_server_is_unreachable(recorder: Recorder) -> None:
-    """A server that does not speak TLS cannot be reached over https."""
-    assert kind_of(f"https://{recorder.authority}") is ConnectionFailure.UNREACHABLE
-
-
-def test_a_proxy_that_refuses_is_a_proxy_failure(
-    elsewhere: Recorder, monkeypatch: pytest.MonkeyPatch
+def test_a_certificate_of_another_name_has_its_own_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy's refusal is not mistaken for the service's."""
+    """A trusted certificate for 127.0.0.1 does not prove the name localhost."""
+    certificate = self_signed(tmp_path / "certificate.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    site = Recorder(context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    error = failure_at(f"https://localhost:{site.port}")
+    assert error.kind is ConnectionFailure.CERTIFICATE
+    assert error.fix == CERTIFICATE_NAME.fix
+    site.close()
+
+
+def test_tls_with_a_plain_server_is_a_wrong_port(recorder: Recorder) -> None:
+    """A server that does not speak TLS does not speak it the next time either."""
+    error = failure_at(f"https://{recorder.authority}")
+    assert error.kind is ConnectionFailure.TLS
+    assert "needs http://" in error.fix
+
+
+def test_a_plain_request_to_a_tls_port_is_recognized() -> None:
+    """A server that answers with a TLS alert wants https."""
+    alert = httpx.RemoteProtocolError(r"illegal status line: bytearray(b'\x15\x03\x03\x00')")
+    failed = explain(alert, host="h", limits=TIMES)
+    assert (failed.kind, failed.fix) == (ConnectionFailure.TLS, "write https:// in --base-url")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "advice"),
+    [
+        (403, ConnectionFailure.PROXY_REFUSED, "NO_PROXY"),
+        (407, ConnectionFailure.PROXY_REFUSED, "USER:PASSWORD"),
+        (502, ConnectionFailure.PROXY, "HTTPS_PROXY"),
+    ],
+)
+def test_a_proxy_that_refuses_is_a_proxy_failure(
+    elsewhere: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    kind: ConnectionFailure,
+    advice: str,
+) -> None:
+    """The proxy's refusal is not mistaken for the service's, and the advice is about the proxy."""
     monkeypatch.setenv("https_proxy", elsewhere.url)
-    elsewhere.answer({}, status=403)
-    assert kind_of("https://captions.example") is ConnectionFailure.PROXY
+    elsewhere.answer({}, status=status)
+    error = failure_at("https://captions.example")
+    assert error.kind is kind
+    assert advice in error.fix
+
+
+def test_an_unreachable_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection to the proxy is no unreachable service."""
+    with socket.socket() as held:  # bound, but not listening
+        held.bind(("127.0.0.1", 0))
+        proxy = f"127.0.0.1:{held.getsockname()[1]}"
+        monkeypatch.setenv("https_proxy", f"http://{proxy}")
+        error = failure_at("https://captions.example")
+    assert error.kind is ConnectionFailure.PROXY
+    assert f"the proxy {proxy}" in error.problem

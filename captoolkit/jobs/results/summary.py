@@ -53,6 +53,7 @@ class BatchSummary:
         usage: the tokens of this run's requests.
         cost: their cost; None where it is not known.
         is_capped: whether the budget ended the run.
+        error: the fault of the captioner that ended the run; None if none did.
         is_stopped: whether `max_failures` or `stop` ended the run.
         reasons: the reasons of failures, the most frequent first.
     """
@@ -78,6 +79,7 @@ class BatchSummary:
     usage: Usage = field(default_factory=Usage)
     cost: Cost | None = None
     is_capped: bool = False
+    error: str | None = None
     is_stopped: bool = False
     reasons: tuple[FailureReason, ...] = ()
 
@@ -85,7 +87,8 @@ class BatchSummary:
     def is_complete(self) -> bool:
         """Whether every recording of the listing has its result."""
         missing = self.failed + self.quarantined + self.holes + self.changed + self.failed_before
-        return not missing and not self.left and not self.is_capped and not self.is_stopped
+        is_ended = self.is_capped or self.is_stopped or self.error is not None
+        return not missing and not self.left and not is_ended
 
 
 class Tally:
