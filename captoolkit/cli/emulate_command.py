@@ -10,8 +10,10 @@ from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.option_types import parsed_by
 from captoolkit.cli.show import print_line, print_message
 from captoolkit.emulator.fault_injection import MEANINGS
+from captoolkit.emulator.service_profiles import DEFAULT_PROFILE, PROFILES
 from captoolkit.units import parse_duration
 
+_LIKENESSES = "; ".join(f"{each.name}: {each.help}" for each in PROFILES.values())
 _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items())
 
 
@@ -26,6 +28,18 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
     default=0,
     metavar="N",
     help="Port on 127.0.0.1.  [default: a free port]",
+)
+@click.option(
+    "--like",
+    type=click.Choice(tuple(PROFILES)),
+    default=DEFAULT_PROFILE,
+    show_default=True,
+    help=f"The service to imitate. {_LIKENESSES}.",
+)
+@click.option(
+    "--key",
+    metavar="KEY",
+    help="Accept only this key, which is made up for the rehearsal.  [default: every key]",
 )
 @click.option(
     "--log",
@@ -59,18 +73,32 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
     help="Delay each caption by this time, such as 1s.",
 )
 def command(
-    port: int, log: str | None, faults: tuple[str, ...], seed: int, latency_s: Fraction | None
+    port: int,
+    like: str,
+    key: str | None,
+    log: str | None,
+    faults: tuple[str, ...],
+    seed: int,
+    latency_s: Fraction | None,
 ) -> int:
-    """Answer requests on this machine as Model Studio does, until interrupted, free of charge.
+    """Answer requests on this machine as a service does, until interrupted, free of charge.
 
-    The first line on standard output is the server's URL: /api/v1 below it is the native protocol,
-    /compatible-mode/v1 the OpenAI-compatible one, for the SDKs and for --base-url. Every key is
-    accepted. Limits and errors are the services'; the captions are the acoustic captioner's.
+    The first line on standard output is the server's URL. Below it, for the SDKs and for
+    --base-url: like Model Studio, /api/v1 is the native protocol and /compatible-mode/v1 the
+    OpenAI-compatible one; like the others, /v1 is the only one. Every key is accepted unless --key
+    sets one. Limits, ranges of parameters and errors are the service's; the captions are the
+    acoustic captioner's.
     """
     from captoolkit.emulator import Emulator
 
     with Emulator(
-        port=port, log=log, faults=faults, seed=seed, latency_s=float(latency_s or 0)
+        port=port,
+        like=like,
+        key=key,
+        log=log,
+        faults=faults,
+        seed=seed,
+        latency_s=float(latency_s or 0),
     ) as emulator:
         print_line(emulator.url)
         print_message("listening until interrupted (Ctrl-C)")

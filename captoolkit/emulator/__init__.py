@@ -1,14 +1,17 @@
-"""An emulator of Model Studio for rehearsals: a server on this machine, free of charge.
+"""An emulator of speech services for rehearsals: a server on this machine, free of charge.
 
-`with Emulator() as emulator:` gives base URLs for requests. The emulator speaks both protocols,
-streaming or not, and takes audio as Base64 text, as a URL on this machine, or as an upload. It
-enforces the limits in the targets' rows, words its refusals as the services do, and answers with
-the local captioner's measurements. It injects faults on request, repeatably.
+`with Emulator() as emulator:` gives base URLs for requests. Like Model Studio, it speaks both of
+that service's protocols; `Emulator(like="vllm")` and `Emulator(like="openai")` speak those servers'
+forms of a chat completion. It streams or not, and takes audio as Base64 text, as a URL on this
+machine, or as an upload. It enforces the limits in the targets' rows and the ranges of parameters,
+words its refusals as the services do, and answers with the local captioner's measurements. It
+injects faults on request, repeatably.
 
-Rules: the server listens on 127.0.0.1 and downloads from loopback hosts only. It neither keeps nor
-shows a key. Pure modules (`chat`, `replies`, `refusals`, `fault_injection`, `native_protocol`,
-`compatible_protocol`) stay apart from those that serve. Requests are read and replies written
-without the clients in `captioners`, so that one mistake cannot hide in both.
+Rules: the server listens on 127.0.0.1 and downloads from loopback hosts only. It shows no key, and
+keeps none that a request holds. `service_profiles.py` has one row for each service. Pure modules
+(`chat`, `replies`, `refusals`, `parameter_ranges`, `fault_injection`, the protocols) stay apart
+from those that serve. Requests are read and replies written without the clients in `captioners`,
+so that one mistake cannot hide in both.
 
 It needs an extra: `pip install "captoolkit[emulator]"`.
 """

@@ -96,7 +96,8 @@ class AudioFetcher:
     def _decode(self, reference: str, path: Path) -> FetchedAudio:
         data = decode_data_uri(reference)
         if data is None:
-            raise RefusedError(refusals.NO_URL)
+            is_base64 = _DATA_URI.match(reference) is not None
+            raise RefusedError(refusals.NO_BASE64 if is_base64 else refusals.NO_BASE64_URI)
         self._refuse_large(len(data), Via.BASE64)
         path.write_bytes(data)
         return FetchedAudio(path=path, sha256=hashlib.sha256(data).hexdigest())
@@ -119,9 +120,9 @@ class AudioFetcher:
             response = connection.getresponse()
             length = response.getheader("Content-Length", "")
             if response.status in (401, 403):
-                raise RefusedError(refusals.NOT_ALLOWED)
+                raise RefusedError(refusals.NOT_ALLOWED.about(url=url, status=response.status))
             if response.status != 200:
-                raise RefusedError(refusals.NO_DOWNLOAD)
+                raise RefusedError(refusals.NO_DOWNLOAD.about(url=url, status=response.status))
             if not length.isdecimal():
                 raise RefusedError(refusals.NO_LENGTH)
             self._refuse_large(int(length), Via.URL)
@@ -129,14 +130,16 @@ class AudioFetcher:
         except TimeoutError:
             raise RefusedError(refusals.SLOW_DOWNLOAD) from None
         except (OSError, http.client.HTTPException, ValueError):
-            raise RefusedError(refusals.NO_DOWNLOAD) from None
+            raise RefusedError(refusals.NO_DOWNLOAD.about(url=url)) from None
         finally:
             connection.close()
 
     def _refuse_large(self, size_bytes: int, via: Via) -> None:
         most = max_bytes(self.target, via)
         if most is not None and size_bytes > most:
-            raise RefusedError(refusals.TOO_LARGE)
+            raise RefusedError(
+                refusals.TOO_LARGE.about(size_bytes=size_bytes, most_bytes=int(most))
+            )
 
 
 def decode_data_uri(data_uri: str) -> bytes | None:
@@ -210,14 +213,28 @@ def accept(path: Path, target: Target) -> AcceptedAudio:
     except (InputError, ToolError):
         raise RefusedError(refusals.NOT_AUDIO) from None
     track = info.default_track
+    _refuse_large_decoded(track, target)
     if track.codec not in target.accepts.get(info.container, ()):
         raise RefusedError(refusals.WRONG_FORMAT)
     most_s, samples = longest_s(target), track.duration_samples
     if most_s is not None and samples > most_s * track.sample_rate_hz:
         if target.on_exceed != "truncate":
-            raise RefusedError(refusals.TOO_LONG)
+            raise RefusedError(
+                refusals.too_long(track.duration_s, float(most_s), track.sample_rate_hz)
+            )
         samples = int(most_s * track.sample_rate_hz)
     return AcceptedAudio(path=path, track=track, heard_samples=samples)
+
+
+def _refuse_large_decoded(track: Track, target: Target) -> None:
+    """Refuse an audio that is larger than the server decodes, as 32-bit samples."""
+    most = target.limit("max_decoded_bytes")
+    if most is not None and track.duration_samples * track.channels * 4 > most:
+        raise RefusedError(
+            refusals.LARGE_DECODED.about(
+                samples=track.duration_samples, channels=track.channels, most_bytes=int(most)
+            )
+        )
 
 
 def measure(audio: AcceptedAudio, stop: Event) -> str:

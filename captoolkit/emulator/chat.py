@@ -31,8 +31,9 @@ _TOKEN = re.compile(rf"\s*(?:[{_SOLID}]|[^\s{_SOLID}]+)|\s+$")
 # The beginning of every answer to a question: the emulator does not understand questions.
 UNANSWERED = "This is a rehearsal: the question is not answered; the measurements follow. "
 
-# Maps one part of a message's content to its kind, `audio` or `text`, and its value.
-PartReader = Callable[[Mapping[str, Any]], tuple[str, object]]
+# Maps one part of a message's content, and its place in the request, to its kind, `audio` or
+# `text`, and its value.
+PartReader = Callable[[Mapping[str, Any], str], tuple[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class ChatRequest:
         incremental: each event holds only the new text; otherwise all text so far.
         includes_usage: a stream of the compatible protocol ends with the token counts.
         max_tokens: the length at which the answer is cut off; None if the request sets none.
+        max_tokens_name: the parameter that sets it.
     """
 
     model: str
@@ -61,6 +63,7 @@ class ChatRequest:
     incremental: bool = True
     includes_usage: bool = True
     max_tokens: int | None = None
+    max_tokens_name: str = "max_tokens"
 
     @property
     def audios(self) -> tuple[str, ...]:
@@ -108,10 +111,13 @@ def read_messages(messages: object, read_part: PartReader) -> tuple[ChatMessage,
     """
     if not isinstance(messages, list) or not messages:
         raise RefusedError(refusals.NO_INPUT)
-    return tuple(_read_message(message, read_part) for message in messages)
+    return tuple(
+        _read_message(message, read_part, f"messages[{number}]")
+        for number, message in enumerate(messages)
+    )
 
 
-def _read_message(message: object, read_part: PartReader) -> ChatMessage:
+def _read_message(message: object, read_part: PartReader, place: str) -> ChatMessage:
     if not isinstance(message, dict):
         raise RefusedError(refusals.NO_INPUT)
     content = message.get("content")
@@ -120,42 +126,49 @@ def _read_message(message: object, read_part: PartReader) -> ChatMessage:
     if not isinstance(content, list):
         raise RefusedError(refusals.NO_INPUT)
     values: dict[str, list[str]] = {"audio": [], "text": []}
-    for part in content:
-        kind, value = read_part(part) if isinstance(part, dict) else ("", None)
+    for number, part in enumerate(content):
+        path = f"{place}.content[{number}]"
+        kind, value = read_part(part, path) if isinstance(part, dict) else ("", None)
         if kind not in values or not isinstance(value, str):
-            raise RefusedError(refusals.UNKNOWN_PART)
+            found = part.get("type") if isinstance(part, dict) else None
+            raise RefusedError(refusals.UNKNOWN_PART.about(kind=found, path=path))
         values[kind].append(value)
     return ChatMessage(
         role=str(message.get("role")), audios=tuple(values["audio"]), texts=tuple(values["text"])
     )
 
 
-def read_count(parameters: Mapping[str, Any], name: str) -> int | None:
-    """Return a parameter that is a number above zero; None if it is missing.
-
-    Raises:
-        RefusedError: it is something else.
-    """
-    value = parameters.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise RefusedError(refusals.out_of_range(name, 2**31 - 1))
-    return value
-
-
-def refuse_unfit(request: ChatRequest, target: Target) -> None:
+def refuse_unfit(
+    request: ChatRequest, target: Target, *, takes_every_message: bool = False
+) -> None:
     """Refuse a request that the model does not take, before its audio is read.
+
+    Args:
+        request: the request.
+        target: the model's row.
+        takes_every_message: the server leaves it to the model which messages it understands.
 
     Raises:
         RefusedError: in the order in which the gateway and then the model would refuse.
     """
     data_uris = [audio for audio in request.audios if audio.startswith(DATA_SCHEME)]
     longest = target.limit("max_base64_chars")
-    if longest is not None and any(len(uri) > longest for uri in data_uris):
-        raise RefusedError(refusals.large_item(int(longest)))
+    size_bytes = max(map(len, data_uris), default=0)
+    if longest is not None and size_bytes > longest:
+        raise RefusedError(refusals.large_item(int(longest), size_bytes))
     if len(data_uris) > MAX_DATA_URIS:
         raise RefusedError(refusals.many_items(MAX_DATA_URIS))
+    if not takes_every_message:
+        _refuse_messages(request, target)
+    if target.must_stream and not request.streams:
+        raise RefusedError(refusals.MUST_STREAM)
+    most = target.limit("files_per_request")
+    if most is not None and len(request.audios) > most:
+        raise RefusedError(refusals.many_audios(int(most), len(request.audios)))
+
+
+def _refuse_messages(request: ChatRequest, target: Target) -> None:
+    """Refuse messages that the model does not understand."""
     roles = [message.role for message in request.messages]
     if roles[-1] != "user" or not ROLES.issuperset(roles):
         raise RefusedError(refusals.BAD_ROLES)
@@ -167,9 +180,16 @@ def refuse_unfit(request: ChatRequest, target: Target) -> None:
         raise RefusedError(refusals.NO_TEXT)
     if not request.audios:
         raise RefusedError(refusals.NO_AUDIO)
-    most = target.limit("files_per_request")
-    if most is not None and len(request.audios) > most:
-        raise RefusedError(refusals.many_audios(int(most)))
+
+
+def refuse_long_output(request: ChatRequest, most: int | None) -> None:
+    """Refuse a request for a longer answer than the model writes.
+
+    Raises:
+        RefusedError: `max_tokens` is larger than `most`.
+    """
+    if most is not None and request.max_tokens is not None and request.max_tokens > most:
+        raise RefusedError(refusals.long_output(request.max_tokens_name, request.max_tokens, most))
 
 
 # -------------------------------------------------------------------------------- the answer

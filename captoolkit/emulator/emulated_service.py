@@ -7,6 +7,7 @@ are cores. The files of a request are removed with its reply.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
 import os
@@ -21,11 +22,18 @@ from typing import Any
 
 from captoolkit.emulator import audio_input, refusals, replies
 from captoolkit.emulator.audio_input import AudioFetcher
-from captoolkit.emulator.chat import ChatRequest, count_input_tokens, make_answer, refuse_unfit
+from captoolkit.emulator.chat import (
+    ChatRequest,
+    count_input_tokens,
+    make_answer,
+    refuse_long_output,
+    refuse_unfit,
+)
 from captoolkit.emulator.fault_injection import FaultKind, FaultSchedule
 from captoolkit.emulator.journal import RequestJournal
 from captoolkit.emulator.refusals import Refusal, RefusedError
 from captoolkit.emulator.replies import HttpReply, ServerProtocol
+from captoolkit.emulator.service_profiles import DEFAULT_PROFILE, profile_of
 from captoolkit.emulator.storage import SCHEME, UploadStorage
 from captoolkit.model import Target
 from captoolkit.services import catalogue
@@ -35,9 +43,8 @@ from captoolkit.support.cancel import Closing, StoppedError
 LOG = logging.getLogger("captoolkit")
 
 RESOLVE_HEADER = "x-dashscope-ossresourceresolve"
-# Rows of models that Model Studio's protocols do not reach.
-NOT_SERVED = frozenset({"acoustic", "sglang", "vllm"})
 COMPATIBLE = "openai"  # the name of the compatible protocol in the rows
+NO_SOUND = "There is no audio to measure."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,15 +74,20 @@ class EmulatedService(Closing):
     def __init__(
         self,
         *,
+        like: str = DEFAULT_PROFILE,
+        key: str | None = None,
         faults: Iterable[str] = (),
         seed: int = 0,
         latency_s: float = 0.0,
         log: Path | None = None,
     ) -> None:
+        self.profile = profile_of(like)
+        self._key = key
+        self.began_s = int(time.time())
         self.latency_s = latency_s
         self.faults = FaultSchedule(faults, seed=seed)
         self.stop = Event()
-        rows = [row for row in catalogue.targets().values() if row.name not in NOT_SERVED]
+        rows = [row for row in catalogue.targets().values() if self.profile.serves(row)]
         # Of two rows with one model the first counts; the user's own rows come first.
         self.targets = {model: row for row in reversed(rows) for model in row.models}
         self.journal = RequestJournal(log)
@@ -98,12 +110,31 @@ class EmulatedService(Closing):
             RefusedError: no row has that model.
         """
         if model not in self.targets:
-            raise RefusedError(refusals.unknown_model(model))
+            served = ", ".join(self.targets)
+            raise RefusedError(refusals.unknown_model(model).about(model=model, served=served))
         return self.targets[model]
 
     def models(self) -> list[str]:
         """Return the models that the compatible protocol serves."""
         return [name for name, row in self.targets.items() if _is_compatible(row)]
+
+    def check_key(self, headers: Mapping[str, str]) -> None:
+        """Refuse a request without a key, or with another one than the emulator's.
+
+        Raises:
+            RefusedError: the service would refuse the request.
+        """
+        if self._key is None and not self.profile.needs_key:
+            return
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if not scheme and "api-key" in headers:  # as Azure's hosts take it
+            scheme, key = "bearer", headers["api-key"]
+        if not scheme:
+            raise RefusedError(refusals.NO_KEY)
+        if scheme.lower() != "bearer" or not key.strip():
+            raise RefusedError(refusals.BAD_KEY)
+        if self._key is not None and not hmac.compare_digest(key.encode(), self._key.encode()):
+            raise RefusedError(refusals.BAD_KEY)
 
     def reply(self, request: ReceivedRequest) -> HttpReply | None:
         """Return the reply to a request for a caption; None if a fault suppresses it."""
@@ -131,7 +162,7 @@ class EmulatedService(Closing):
             return replies.gateway_page()
         if request.fault is FaultKind.REDIRECT:
             return replies.redirect(request.port)
-        refuse_missing_key(request.headers)
+        self.check_key(request.headers)
         if isinstance(parsed, Refusal):
             raise RefusedError(parsed)
         return self._caption(request, parsed)
@@ -160,10 +191,17 @@ class EmulatedService(Closing):
         return None if data is None else hashlib.sha256(data).hexdigest()
 
     def _caption(self, request: ReceivedRequest, chat: ChatRequest) -> HttpReply:
+        if not chat.model:
+            chat = replace(chat, model=next(iter(self.targets)))
         target = self.target(chat.model)
         if request.protocol.is_compatible and not _is_compatible(target):
             raise RefusedError(refusals.not_compatible(chat.model))
-        refuse_unfit(chat, target)
+        profile = self.profile
+        refuse_unfit(chat, target, takes_every_message=profile.takes_every_message)
+        most = target.limit(
+            "max_input_tokens" if profile.limits_whole_context else "max_output_tokens"
+        )
+        refuse_long_output(chat, None if most is None else int(most))
         with files.staging(self._folder) as folder:
             fetcher = AudioFetcher(
                 folder=folder,
@@ -173,11 +211,11 @@ class EmulatedService(Closing):
                 resolves=request.headers.get(RESOLVE_HEADER) == "enable",
             )
             fetched = [fetcher.fetch(audio, str(i)) for i, audio in enumerate(chat.audios)]
-            request.audio_sha256 = fetched[-1].sha256
+            request.audio_sha256 = fetched[-1].sha256 if fetched else None
             audios = [audio_input.accept(one.path, target) for one in fetched]
             input_tokens = count_input_tokens(chat, target, [one.duration_s for one in audios])
             refuse_too_many_tokens(sum(input_tokens), target)
-            description = audio_input.measure(audios[-1], self.stop)
+            description = audio_input.measure(audios[-1], self.stop) if audios else NO_SOUND
         answer = make_answer(
             chat,
             target,
@@ -206,19 +244,6 @@ def parse_document(body: bytes | Refusal) -> dict[str, Any]:
     return document
 
 
-def refuse_missing_key(headers: Mapping[str, str]) -> None:
-    """Refuse a request without a key; every key is accepted.
-
-    Raises:
-        RefusedError: the request has no key.
-    """
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    if not scheme:
-        raise RefusedError(refusals.NO_KEY)
-    if scheme.lower() != "bearer" or not key.strip():
-        raise RefusedError(refusals.BAD_KEY)
-
-
 def refuse_too_many_tokens(tokens: int, target: Target) -> None:
     """Refuse a request that exceeds the model's input length.
 
@@ -227,7 +252,7 @@ def refuse_too_many_tokens(tokens: int, target: Target) -> None:
     """
     most = target.limit("max_input_tokens")
     if most is not None and tokens > most:
-        raise RefusedError(refusals.out_of_range("input length", int(most)))
+        raise RefusedError(refusals.long_input(tokens, int(most)))
 
 
 def refuse(request: ReceivedRequest, refusal: Refusal) -> HttpReply:

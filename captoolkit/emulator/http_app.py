@@ -24,13 +24,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from captoolkit.emulator import compatible_protocol, native_protocol, refusals, replies
+from captoolkit.emulator import native_protocol, refusals, replies
 from captoolkit.emulator.emulated_service import (
     EmulatedService,
     ReceivedRequest,
     document_reply,
     refuse,
-    refuse_missing_key,
 )
 from captoolkit.emulator.fault_injection import (
     CAPTION_KINDS,
@@ -59,11 +58,8 @@ MAX_FORM_BYTES = (MAX_FILE_MB + 1) << 20
 BODY_TIMEOUT_S = 60.0  # for the whole body
 MAX_BODIES = 16  # in memory at once
 
-NATIVE, COMPATIBLE = "/api/v1", "/compatible-mode/v1"
-CAPTION_PATHS = {
-    f"{NATIVE}/services/aigc/multimodal-generation/generation": native_protocol.PROTOCOL,
-    f"{COMPATIBLE}/chat/completions": compatible_protocol.PROTOCOL,
-}
+NATIVE = "/api/v1"
+NATIVE_CAPTION = f"{NATIVE}/services/aigc/multimodal-generation/generation"
 UPLOAD_PATH = "/oss"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -73,13 +69,21 @@ DRIP_INTERVAL_S = 1.0  # between two bytes
 
 def make_app(service: EmulatedService) -> Starlette:
     """Return the application that serves `service`."""
-    handlers = _Handlers(service)
-    routes = [Route(path, handlers.caption, methods=["POST"]) for path in CAPTION_PATHS]
-    routes += [
-        Route(f"{NATIVE}/uploads", handlers.policy, methods=["GET"]),
-        Route(UPLOAD_PATH, handlers.upload, methods=["POST"]),
-        Route(f"{COMPATIBLE}/models", handlers.models, methods=["GET"]),
+    handlers, profile = _Handlers(service), service.profile
+    chat = partial(handlers.caption, profile.protocol)
+    routes = [
+        Route(f"{profile.base_path}/chat/completions", chat, methods=["POST"]),
+        Route(f"{profile.base_path}/models", handlers.models, methods=["GET"]),
     ]
+    if profile.has_model_pages:
+        page = f"{profile.base_path}/models/{{model:path}}"
+        routes.append(Route(page, handlers.model, methods=["GET"]))
+    if profile.native is not None:
+        routes += [
+            Route(NATIVE_CAPTION, partial(handlers.caption, profile.native), methods=["POST"]),
+            Route(f"{NATIVE}/uploads", handlers.policy, methods=["GET"]),
+            Route(UPLOAD_PATH, handlers.upload, methods=["POST"]),
+        ]
     served = frozenset(route.path for route in routes)
     routes.append(Route("/{path:path}", partial(handlers.not_served, served), methods=METHODS))
     return Starlette(routes=routes)
@@ -92,12 +96,11 @@ class _Handlers:
         self._service = service
         self._bodies = asyncio.Semaphore(MAX_BODIES)
 
-    async def caption(self, http: Request) -> EmulatedResponse:
+    async def caption(self, protocol: ServerProtocol, http: Request) -> EmulatedResponse:
         """Reply to a request for a caption."""
         fault = self._service.faults.next(CAPTION_KINDS)
         with self._service.journal.in_flight():
             async with self._bodies:
-                protocol = CAPTION_PATHS[http.url.path]
                 request = _received(http, protocol, fault, await _read_body(http))
                 reply = await self._in_worker(self._service.reply, request)
             await asyncio.sleep(self._service.latency_s)
@@ -112,7 +115,7 @@ class _Handlers:
         try:
             if request.fault is not None:
                 raise RefusedError(replies.REFUSALS[request.fault])
-            refuse_missing_key(request.headers)
+            self._service.check_key(request.headers)
             if http.query_params.get("action") != "getPolicy":
                 raise RefusedError(refusals.NO_SUCH_PATH)
             self._service.target(model)
@@ -160,14 +163,27 @@ class _Handlers:
 
     async def models(self, http: Request) -> EmulatedResponse:
         """List the models of the compatible protocol."""
-        request = _received(http, compatible_protocol.PROTOCOL)
-        rows = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "system"}
-            for name in self._service.models()
-        ]
+        write = self._service.profile.write_model
+        rows = [write(name, self._service.began_s) for name in self._service.models()]
+        return self._document(http, lambda: {"object": "list", "data": rows})
+
+    async def model(self, http: Request) -> EmulatedResponse:
+        """Show one model of the compatible protocol."""
+        name = str(http.path_params["model"])
+
+        def document() -> dict[str, Any]:
+            if name not in self._service.models():
+                raise RefusedError(refusals.unknown_model(name))
+            return self._service.profile.write_model(name, self._service.began_s)
+
+        return self._document(http, document)
+
+    def _document(self, http: Request, write: Callable[[], dict[str, Any]]) -> EmulatedResponse:
+        """Reply with a document to a request that has the right key."""
+        request = _received(http, self._service.profile.protocol)
         try:
-            refuse_missing_key(request.headers)
-            reply = document_reply(request, {"object": "list", "data": rows})
+            self._service.check_key(request.headers)
+            reply = document_reply(request, write())
         except RefusedError as refused:
             reply = refuse(request, refused.refusal)
         return self._respond(http, request, reply)
@@ -175,12 +191,12 @@ class _Handlers:
     async def not_served(self, served: frozenset[str], http: Request) -> EmulatedResponse:
         """Refuse a path that is not served, or a wrong method."""
         await _drain(http)
-        is_compatible = http.url.path.startswith(COMPATIBLE)
-        request = _received(
-            http, compatible_protocol.PROTOCOL if is_compatible else native_protocol.PROTOCOL
-        )
-        is_served = http.url.path in served
-        reply = refuse(request, refusals.WRONG_METHOD if is_served else refusals.NO_SUCH_PATH)
+        profile, path = self._service.profile, http.url.path
+        is_compatible = profile.native is None or path.startswith(profile.base_path)
+        protocol = profile.protocol if is_compatible else native_protocol.PROTOCOL
+        request = _received(http, protocol)
+        refusal = refusals.WRONG_METHOD if path in served else refusals.NO_SUCH_PATH
+        reply = refuse(request, refusal.about(method=http.method, url_path=path))
         return self._respond(http, request, reply)
 
     async def _in_worker(self, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -10,11 +10,77 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from captoolkit.emulator import refusals
-from captoolkit.emulator.chat import ChatRequest, ModelAnswer, read_count, read_messages
+from captoolkit.emulator.chat import ChatRequest, ModelAnswer, read_messages
+from captoolkit.emulator.parameter_ranges import ParameterRange, check_parameters
 from captoolkit.emulator.refusals import Refusal, RefusedError
 from captoolkit.emulator.replies import EVENTS, HttpReply, ServerProtocol, encode_json
 
 STREAM_HEADER = "x-dashscope-sse"
+# Model Studio, error code page: the ranges, and the words of the refusals.
+SAMPLING_RANGES = (
+    ParameterRange(
+        name="max_tokens",
+        least=1,
+        most=2**31 - 1,
+        is_whole=True,
+        words="Range of max_tokens should be [1, {most}]",
+        wrong_kind="'max_tokens' must be Integer",
+    ),
+    ParameterRange(
+        name="temperature",
+        least=0,
+        most=2,
+        excludes_most=True,
+        words="Temperature should be in [0.0, 2.0)",
+        wrong_kind="'temperature' must be Float",
+    ),
+    ParameterRange(
+        name="top_p",
+        least=0,
+        most=1,
+        excludes_least=True,
+        words="Range of top_p should be (0.0, 1.0]",
+        wrong_kind="'top_p' must be Float",
+    ),
+    ParameterRange(
+        name="top_k",
+        least=0,
+        is_whole=True,
+        words="Parameter top_k be greater than or equal to 0",
+        wrong_kind="'top_k' must be Integer",
+    ),
+    ParameterRange(
+        name="repetition_penalty",
+        least=0,
+        excludes_least=True,
+        words="Repetition_penalty should be greater than 0.0",
+        wrong_kind="'repetition_penalty' must be Float",
+    ),
+    ParameterRange(
+        name="presence_penalty",
+        least=-2,
+        most=2,
+        words="Presence_penalty should be in [-2.0, 2.0]",
+        wrong_kind="'presence_penalty' must be Float",
+    ),
+    ParameterRange(
+        name="n",
+        least=1,
+        most=4,
+        is_whole=True,
+        words="Range of n should be [1, 4]",
+        wrong_kind="'n' must be Integer",
+    ),
+)
+SEED = ParameterRange(
+    name="seed",
+    least=0,
+    most=2**63 - 1,
+    is_whole=True,
+    words="Range of seed should be [0, {most}]",
+    wrong_kind="'seed' must be Integer",
+)
+
 RUNNING = "null"  # the finish reason of every event but the last: a string
 
 
@@ -35,16 +101,17 @@ def read_request(document: Mapping[str, Any], headers: Mapping[str, str]) -> Cha
     parameters = document.get("parameters", {})
     if not isinstance(parameters, dict):
         raise RefusedError(refusals.NO_PARAMETERS)
+    check_parameters(parameters, (*SAMPLING_RANGES, SEED))
     return ChatRequest(
         model=model,
         messages=read_messages(given.get("messages"), _read_part),
         streams=headers.get(STREAM_HEADER) == "enable",
         incremental=parameters.get("incremental_output") is True,
-        max_tokens=read_count(parameters, "max_tokens"),
+        max_tokens=parameters.get("max_tokens"),
     )
 
 
-def _read_part(part: Mapping[str, Any]) -> tuple[str, object]:
+def _read_part(part: Mapping[str, Any], path: str) -> tuple[str, object]:
     """Return kind and value of a part: an object with one key, which is its kind."""
     return next(iter(part.items())) if len(part) == 1 else ("", None)
 

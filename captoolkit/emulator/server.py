@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from captoolkit.emulator.emulated_service import EmulatedService
-from captoolkit.emulator.http_app import COMPATIBLE, HOST, NATIVE, TRANSPORT, make_app
+from captoolkit.emulator.http_app import HOST, NATIVE, TRANSPORT, make_app
 from captoolkit.emulator.journal import RecordedRequest
+from captoolkit.emulator.service_profiles import DEFAULT_PROFILE
 from captoolkit.errors import UsageError
 from captoolkit.support.cancel import Closing
 
@@ -27,7 +28,7 @@ KEEP_ALIVE_S = 75  # longer than clients keep a connection, so that the client c
 
 
 class Emulator(Closing):
-    """A local server that answers as Model Studio does; a context manager.
+    """A local server that answers as a service does; a context manager.
 
     ```python
     with Emulator(faults=["throttle=20%"]) as emulator:
@@ -38,6 +39,9 @@ class Emulator(Closing):
 
     Args:
         port: the port on 127.0.0.1; 0 takes a free one.
+        like: the service: `model-studio`, `vllm` or `openai`. It decides how a request carries
+            audio, which models there are, the ranges of parameters, and the words of refusals.
+        key: the only key that is accepted; None accepts every key.
         faults: faults to inject, each `KIND[=COUNT or SHARE]` (see `fault_injection`). The first
             fault that selects a request applies to it.
         seed: a different number selects different requests for the faults with a share.
@@ -47,7 +51,8 @@ class Emulator(Closing):
             `status`, `request_id`, `fault`.
 
     Raises:
-        UsageError: the port is not free, a fault is unknown, or `latency_s` is no length of time.
+        UsageError: the port is not free, the service or a fault is unknown, the key has no
+            character, or `latency_s` is no length of time.
         OutputError: the log cannot be written.
     """
 
@@ -55,6 +60,8 @@ class Emulator(Closing):
         self,
         *,
         port: int = 0,
+        like: str = DEFAULT_PROFILE,
+        key: str | None = None,
         faults: Iterable[str] = (),
         seed: int = 0,
         latency_s: float = 0.0,
@@ -62,9 +69,13 @@ class Emulator(Closing):
     ) -> None:
         if not 0 <= latency_s < inf:
             raise UsageError(f"latency_s={latency_s} must be at least 0")
+        if key is not None and not (key.isascii() and key.isprintable() and key.strip()):
+            raise UsageError("key must be visible ASCII text", fix="leave it out for every key")
         listener = _listen(port)
         try:
             self._service = EmulatedService(
+                like=like,
+                key=key,
                 faults=faults,
                 seed=seed,
                 latency_s=latency_s,
@@ -91,13 +102,22 @@ class Emulator(Closing):
 
     @property
     def native_url(self) -> str:
-        """The base URL of Model Studio's own protocol, in the form the `dashscope` SDK takes."""
+        """The base URL of Model Studio's own protocol, in the form the `dashscope` SDK takes.
+
+        Raises:
+            UsageError: another service is imitated, which has no such protocol.
+        """
+        if self._service.profile.native is None:
+            raise UsageError(
+                f"the emulator is like {self._service.profile.name}, which has no native protocol",
+                fix="use compatible_url",
+            )
         return self.url + NATIVE
 
     @property
     def compatible_url(self) -> str:
         """The base URL of the OpenAI-compatible protocol, in the form the `openai` SDK takes."""
-        return self.url + COMPATIBLE
+        return self.url + self._service.profile.base_path
 
     @property
     def requests(self) -> list[RecordedRequest]:

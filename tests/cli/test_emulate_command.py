@@ -64,6 +64,26 @@ def test_captioners_work_with_the_emulator(
     assert len(texts) == 1
 
 
+def test_captions_are_the_same_like_every_service(
+    run: Run, tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captoolkit's own client speaks each dialect to the emulator; a wrong key stops it."""
+    clip = fixtures / "tones-and-silences.wav"
+    texts = set()
+    for like, model in (("vllm", "Qwen/Qwen3-Omni-30B-A3B-Captioner"), ("openai", "gpt-audio")):
+        with Emulator(like=like, key="sk-rehearsal") as emulator:
+            place = ("--captioner", "openai", "--base-url", emulator.compatible_url)
+            server = (*place, "--model", model, "-o", "-", "-f", "txt")
+            variable = f"{like.upper()}_API_KEY"
+            monkeypatch.setenv(variable, "sk-rehearsal")
+            asked = run("caption", clip, *server)
+            assert asked.status == 0, asked.err
+            texts.add(asked.out.partition("Very loud")[2])
+            monkeypatch.setenv(variable, "sk-wrong")
+            assert "401" in run("caption", clip, *server, "--no-resume").err
+    assert len(texts) == 1
+
+
 def test_wrong_usage_is_one_error_line(run: Run, tmp_path: Path) -> None:
     """So are an unknown fault, a port in use, and a log in a missing folder."""
     unknown = run("emulate", "--fault", "nonsense")

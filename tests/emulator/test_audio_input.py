@@ -132,7 +132,7 @@ def test_the_description_is_the_local_captioners(fixtures: Path) -> None:
     (entry,) = captoolkit.caption(path).entries
     sound = accept(path, CAPTIONER_ROW)
     texts = {measure(sound, threading.Event()) for _ in range(2)}
-    assert texts == {entry.text}
+    assert texts == {f"{entry.text}\n\n{entry.details}"}
 
 
 def test_qwen_audio_hears_the_first_thirty_seconds(tmp_path: Path) -> None:

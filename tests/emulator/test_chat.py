@@ -47,7 +47,7 @@ def request_of(*messages: ChatMessage) -> ChatRequest:
         ((QUESTION,), refusals.NO_TEXT),
         ((SYSTEM, SOUND), refusals.NO_SYSTEM),
         ((SOUND, ANSWER, SOUND), refusals.NO_TURNS),
-        ((ChatMessage(role="user", audios=SOUND.audios * 2),), refusals.many_audios(1)),
+        ((ChatMessage(role="user", audios=SOUND.audios * 2),), refusals.many_audios(1, 2)),
         ((ChatMessage(role="user"),), refusals.NO_AUDIO),
         ((SOUND, ANSWER), refusals.BAD_ROLES),
         ((ChatMessage(role="robot", audios=SOUND.audios), SOUND), refusals.BAD_ROLES),

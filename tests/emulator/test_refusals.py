@@ -27,5 +27,6 @@ def test_refusals_of_limits_name_the_limit() -> None:
     """The number of the limit stands in the message."""
     for refusal in (refusals.large_body(77), refusals.large_item(77), refusals.many_items(77)):
         assert (refusal.code, refusal.message[-2:]) == ("BadRequest.TooLarge", "77")
-    assert refusals.many_audios(77).message.endswith("[1, 77]")
-    assert refusals.out_of_range("max_tokens", 77).message.endswith("max_tokens should be [1, 77]")
+    assert refusals.many_audios(77, 78).message.endswith("[1, 77]")
+    assert refusals.long_input(78, 77).message.endswith("input length should be [1, 77]")
+    assert refusals.long_output("max_tokens", 78, 77).message.endswith("[1, 77]")

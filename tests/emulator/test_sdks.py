@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,23 @@ def text_of(response: Any) -> str:
 
 
 def expected(clip: Path) -> str:
-    """Return the local captioner's description of a file."""
+    """Return the local captioner's description of a file, with its details."""
     (entry,) = captoolkit.caption(clip).entries
-    assert entry.text is not None
-    return entry.text
+    return f"{entry.text}\n\n{entry.details}"
+
+
+FIRST_AUDIO = "messages[0].content[0].input_audio"
+
+
+def openai_asker(emulator: Emulator, model: str, *, key: str = KEY) -> tuple[Any, Any]:
+    """Return a function that sends one part with the SDK, and one that encodes a file."""
+    client = openai.OpenAI(base_url=emulator.compatible_url, api_key=key, max_retries=0)
+
+    def ask(part: object, **parameters: Any) -> Any:
+        messages: Any = [{"role": "user", "content": [part]}]
+        return client.chat.completions.create(model=model, messages=messages, **parameters)
+
+    return ask, lambda file: base64.b64encode(file.read_bytes()).decode()
 
 
 def test_dashscope_sends_base64_text(call: Any, clip: Path) -> None:
@@ -172,8 +186,54 @@ def test_openai_is_refused_and_throttled(start: StartEmulator) -> None:
 
 
 def test_openai_lists_the_models(client: Any) -> None:
-    """The list has the models of the compatible mode."""
-    assert [model.id for model in client.models.list()] == [CAPTIONER]
+    """The list has the models of the compatible mode, and each has a page."""
+    assert CAPTIONER in [model.id for model in client.models.list()]
+    assert client.models.retrieve(CAPTIONER).id == CAPTIONER
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
+        client.models.retrieve("nobody")
+
+
+def test_openai_with_the_service_of_its_own(start: StartEmulator, clip: Path) -> None:
+    """Like OpenAI, the audio is bare Base64, and refusals have its words, codes and parameters."""
+    emulator = start(like="openai", key=KEY)
+    ask, audio = openai_asker(emulator, "gpt-audio")
+    part = {"type": "input_audio", "input_audio": {"data": audio(clip), "format": "wav"}}
+    assert ask(part).choices[0].message.content.endswith(expected(clip))
+    refused = [
+        ({}, {"temperature": 3}, "decimal_above_max_value", "temperature"),
+        ({}, {"max_tokens": 0}, "integer_below_min_value", "max_tokens"),
+        ({}, {"max_tokens": 10**6}, "invalid_value", "max_tokens"),
+        ({"format": "flac"}, {}, "invalid_value", "messages[0].content[0].input_audio.format"),
+        ({"format": "mp3"}, {}, "unsupported_format", "messages"),
+        ({"data": data_uri(b"RIFF")}, {}, "invalid_value", f"{FIRST_AUDIO}.data"),
+        ({"format": None}, {}, "missing_required_parameter", f"{FIRST_AUDIO}.format"),
+    ]
+    for changes, parameters, code, param in refused:
+        changed = {**part, "input_audio": {**part["input_audio"], **changes}}  # type: ignore[dict-item]
+        with pytest.raises(openai.BadRequestError) as caught:
+            ask(changed, **parameters)
+        assert (caught.value.code, caught.value.param) == (code, param)
+    other, _ = openai_asker(emulator, "gpt-audio", key="sk-other")
+    with pytest.raises(openai.AuthenticationError, match="Incorrect API key provided"):
+        other(part)
+
+
+def test_openai_with_a_self_hosted_vllm(start: StartEmulator, clip: Path) -> None:
+    """Like vLLM, both forms of audio are taken, and no key is needed; its errors hold numbers."""
+    ask, audio = openai_asker(start(like="vllm"), "Qwen/Qwen3-Omni-30B-A3B-Captioner")
+    by_url = {"type": "audio_url", "audio_url": {"url": f"data:;base64,{audio(clip)}"}}
+    bare = {"type": "input_audio", "input_audio": {"data": audio(clip), "format": "wav"}}
+    texts = {ask(part).choices[0].message.content for part in (by_url, bare)}
+    assert texts == {expected(clip)}
+    prefixed = {"type": "audio_url", "audio_url": {"url": f"data:audio/wav,{audio(clip)}"}}
+    for part, status, message in (
+        (prefixed, 501, "Only base64 data URLs are supported for now."),
+        ({"type": "audio", "audio": "x"}, 400, "validation errors for ValidatorIterator"),
+    ):
+        with pytest.raises(openai.APIStatusError) as caught:
+            ask(part)
+        assert (caught.value.status_code, caught.value.code) == (status, str(status))
+        assert message in caught.value.message
 
 
 @pytest.mark.corpus
