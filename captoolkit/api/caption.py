@@ -259,6 +259,7 @@ def _provenance(run: AskingRun, options: CaptionOptions) -> Provenance:
         "region": region,
         "prompt": options.get("prompt"),
         "system": options.get("system"),
+        "parameters": run.service.parameters or None,
     }
     values |= {name: value for name, value in others.items() if value is not None}
     return Provenance(verb="caption", options=values)

@@ -147,6 +147,10 @@ class ServiceOptions(TypedDict, total=False):
     workspace: str | None
 
 
+# How a request travels decides no answer: these are no part of a recipe.
+SENDING_OPTIONS = frozenset({"dialect", "timeout", "insecure_http", "send_key", "workspace"})
+
+
 class CaptionerOptions(ServiceOptions, total=False):
     """The options of `open_captioner`.
 

@@ -28,6 +28,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Dialect, Target
 from captoolkit.services import catalogue
 from captoolkit.services.keys import check_secrecy, choose_key, is_home
+from captoolkit.services.limits import PROMPT_BYTES
 from captoolkit.services.regions import (
     COMPATIBLE,
     MODEL_STUDIO,
@@ -175,6 +176,7 @@ def service_of(
             dialect=service.dialect,
             parameters=service.parameters,
             query=service.query,
+            prompt_bytes=int(service.target.limit(PROMPT_BYTES) or 0),
         )
     info = captioner.info
     endpoint = endpoint_of(info.base_url) if info.base_url else None
@@ -228,6 +230,7 @@ def _hosted_service(
     home = rows[0] if rows else None
     endpoint, query = _endpoint(interface, settings, home, model)
     _refuse_other_interface(interface, endpoint, home, model)
+    prompt = settings.prompt or (home.default_prompt if home else "")
     return resolve_service(
         CaptionerInfo(name=row.name, model=model, base_url=endpoint.base_url),
         endpoint,
@@ -236,6 +239,7 @@ def _hosted_service(
         dialect=_dialect(interface, settings.dialect),
         parameters=read_parameters(settings, home),
         query=query,
+        prompt_bytes=sum(len(text.encode()) for text in (prompt, settings.system or "")),
     )
 
 
@@ -282,7 +286,13 @@ def _endpoint(
     text = settings.base_url or (home.base_url if home else "")
     base_url, query = split_query(text, home.query if home else {})
     endpoint = parse_base_url(base_url, interface)
-    if settings.insecure_http and not endpoint.keeps_secrets and endpoint.is_private:
+    if settings.insecure_http and not endpoint.keeps_secrets:
+        if not endpoint.is_private:
+            raise UsageError(
+                f"base_url={endpoint.base_url} is not a private address: plain http would cross "
+                "the internet",
+                fix="use https; insecure_http (--insecure-http) is for a local network",
+            )
         endpoint = dataclasses.replace(endpoint, allows_plain_http=True)
     _refuse_other_region(endpoint, settings.region, home)
     return endpoint, query

@@ -12,7 +12,7 @@ from captoolkit import __version__
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.show import print_error, print_json, print_table
-from captoolkit.services.keys import KEY_VARIABLE
+from captoolkit.services.keys import KEY_VARIABLE, key_variables
 
 LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "httpx", "click")
 
@@ -32,7 +32,7 @@ def command(as_json: bool) -> int:
 
     facts: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
     facts |= {f"library {name}": _version(name) for name in LIBRARIES}
-    status = 0
+    status, variables = 0, [KEY_VARIABLE]
     try:
         facts |= _ffmpeg()
     except ToolError as error:
@@ -40,11 +40,12 @@ def command(as_json: bool) -> int:
         status = FAILED
     try:
         facts["services"] = ", ".join(sorted(catalogue.targets()))
+        variables = key_variables()
     except UsageError as error:
         print_error(str(error))
         status = FAILED
+    facts |= {f"key ({name})": "set" if os.environ.get(name) else "not set" for name in variables}
     facts |= {
-        f"key ({KEY_VARIABLE})": "set" if os.environ.get(KEY_VARIABLE) else "not set",
         "targets of your own": str(catalogue.user_file() or "none"),
         "configuration folder": str(catalogue.config_folder()),
         "ledger of answers": str(default_path()),

@@ -142,6 +142,8 @@ def describe_tokens(*plans: Plan) -> str:
     requests = plural(sum(len(plan.spans) for plan in plans), "request")
     audio_tokens = sum(plan.audio_tokens for plan in plans)
     service = target.name if target else "no service"
+    if target is not None and target.dialect and target.limit("tokens_per_s") is None:
+        return f"{requests} to {service}, whose tokens for a second of sound are not known."
     return f"{tokens} in {requests} to {service}, {audio_tokens:,} of them audio."
 
 

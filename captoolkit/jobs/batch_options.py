@@ -19,7 +19,12 @@ from typing import Any, Literal, cast
 
 from captoolkit.api.asking_run import CaptionOptions, open_run
 from captoolkit.api.plan import read_request
-from captoolkit.captioners.base import Captioner, CaptionerOptions, ServiceOptions
+from captoolkit.captioners.base import (
+    SENDING_OPTIONS,
+    Captioner,
+    CaptionerOptions,
+    ServiceOptions,
+)
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER, row_of
 from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
 from captoolkit.dispatch.run import AskingRun
@@ -338,6 +343,7 @@ def recipe_of(
         own[name] = _length_text(own[name])
     if verb == "caption":
         own["captioner"] = captioner if isinstance(captioner, str) else captioner.info.name
+    sending = {name: own.pop(name) for name in SENDING_OPTIONS & own.keys()}
     if run is not None:
         own["target"] = run.service.target.name
         own["model"] = run.service.info.model
@@ -348,4 +354,4 @@ def recipe_of(
         read_request("recording.wav", request, ways=ways)
     if verb == "split":
         parse_split_options(cast("SplitOptions", own))
-    return Recipe.of(verb, own, layout=options.get("layout", "files"))
+    return Recipe.of(verb, own, layout=options.get("layout", "files"), sending=sending)

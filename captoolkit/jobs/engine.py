@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.services.keys import KEY_VARIABLE
+from captoolkit.services.keys import key_variables
 from captoolkit.support.cancel import Closing, StoppedError
 from captoolkit.support.keywords import count_cores
 
@@ -468,7 +468,7 @@ def _open_local(workers: int, memory_bytes: int | None) -> DaskEngine:
             worker_dashboard_address=None,
             silence_logs=logging.CRITICAL,
             memory_limit=memory_bytes or "auto",
-            env={KEY_VARIABLE: ""},  # only the driver reads the key
+            env=dict.fromkeys(key_variables(), ""),  # only the driver reads the keys
             scheduler_kwargs={"dashboard": has_dashboard},
         )
         resources.callback(cluster.close)

@@ -300,7 +300,8 @@ class Worker:
         if document is not None:  # a timeline holds no warnings
             warnings += probe(opened.source).warnings
         else:
-            options: dict[str, Any] = {**self.task.recipe.options}
+            recipe = self.task.recipe
+            options: dict[str, Any] = {**recipe.options, **recipe.sending}
             formats = options.pop("formats", ())
             timeline = caption(opened.source, jobs=1, on_event=on_event, **options)
             opened.refuse_changed()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from captoolkit.errors import KeyMissingError, UsageError
 from captoolkit.model import Target
+from captoolkit.services import catalogue
 from captoolkit.services.regions import MODEL_STUDIO, Endpoint, is_named, parse_host
 
 KEY_VARIABLE = "DASHSCOPE_API_KEY"
@@ -23,6 +24,12 @@ _QUOTES = ("'", '"', "`")
 def key_variable(row: Target | None) -> str:
     """Return the environment variable of the key for a target; Model Studio's without one."""
     return (row and row.key_variable) or KEY_VARIABLE
+
+
+def key_variables() -> list[str]:
+    """Return the variables of all targets, each once."""
+    rows = catalogue.targets().values()
+    return list(dict.fromkeys([KEY_VARIABLE, *map(key_variable, rows)]))
 
 
 def is_home(endpoint: Endpoint, row: Target | None) -> bool:
@@ -68,11 +75,10 @@ def choose_key(
     if given is None and (needs_key or endpoint.is_loopback):
         name, key = (variable, environment.get(variable) or None)
     if key is None and needs_key:
-        place = "Model Studio's console for this region" if variable == KEY_VARIABLE else "its site"
-        raise KeyMissingError(
-            f"{endpoint.host} needs a key and {variable} is not set",
-            fix=f"create one in {place}, then set {variable}",
-        )
+        fix = f"set {variable} to a key that this server takes"
+        if variable == KEY_VARIABLE:
+            fix = f"create one in Model Studio's console for this region, then set {variable}"
+        raise KeyMissingError(f"{endpoint.host} needs a key and {variable} is not set", fix=fix)
     if key is not None:
         check_key(key, name)
         if not (endpoint.keeps_secrets or send_key):

@@ -47,6 +47,7 @@ def longest_s(target: Target | None) -> Fraction | None:
     return min(stated) if stated else None
 
 
+PROMPT_BYTES = "prompt_bytes"  # a fact of the request, not of a row
 ANSWER_LIMITS = ("max_tokens", "max_completion_tokens")  # members of a request
 
 
@@ -61,6 +62,14 @@ def with_answer_limit(target: Target, parameters: Mapping[str, Any]) -> Target:
         return target
     fact = Fact(value=Fraction(min(counts)), source="the parameters of the request", checked="")
     return replace(target, facts={**target.facts, "max_output_tokens": fact})
+
+
+def with_prompt(target: Target, prompt_bytes: int) -> Target:
+    """Return a target whose worst case has the text of a prompt: a token has a byte at least."""
+    if prompt_bytes == 0:
+        return target
+    fact = Fact(value=Fraction(prompt_bytes), source="the prompt of the request", checked="")
+    return replace(target, facts={**target.facts, PROMPT_BYTES: fact})
 
 
 def misfits(info: MediaInfo, track: Track, target: Target, via: Via) -> tuple[str, ...]:

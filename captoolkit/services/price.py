@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from captoolkit.model import CostRange, Price, Target
+from captoolkit.services.limits import PROMPT_BYTES
 
 MILLION = 1_000_000
 
@@ -74,6 +75,7 @@ def _most(
     if longest is None:
         return None
     output = price.output_per_million * int(longest) * n / MILLION
+    text_tokens += int(target.limit(PROMPT_BYTES) or 0) * n
     return input_cost(price, audio_tokens=audio_tokens, text_tokens=text_tokens) + output
 
 

@@ -14,7 +14,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Dialect, Price, Target
 from captoolkit.services import catalogue
 from captoolkit.services.keys import is_home
-from captoolkit.services.limits import with_answer_limit
+from captoolkit.services.limits import with_answer_limit, with_prompt
 from captoolkit.services.price import price_in
 from captoolkit.services.regions import MODEL_STUDIO, REGIONS, Endpoint
 
@@ -104,6 +104,7 @@ def resolve_service(
     dialect: Dialect | None = None,
     parameters: Mapping[str, Any] | None = None,
     query: Mapping[str, str] | None = None,
+    prompt_bytes: int = 0,
 ) -> Service:
     """Return the service that a captioner asks, with everything that is known about it.
 
@@ -118,6 +119,7 @@ def resolve_service(
         parameters: the members of each request's body; None for those of the row. A limit of the
             answer among them lowers that of the target.
         query: names and values in the address of each request; None for those of the row.
+        prompt_bytes: the length of the texts in a request, for its worst case.
 
     Raises:
         UsageError: the target is not known.
@@ -128,7 +130,7 @@ def resolve_service(
     limits = catalogue.limits_for(info.model, target)
     body = dict(row.body if row else {}) if parameters is None else parameters
     stated = query or (row.query if row else {})
-    limits = with_answer_limit(limits, body)
+    limits = with_prompt(with_answer_limit(limits, body), prompt_bytes)
     is_at_home = endpoint is not None and is_home(endpoint, limits)
     region = (endpoint.region if endpoint else None) or region
     if region is None and is_at_home and limits.hosted_by != MODEL_STUDIO:

@@ -49,6 +49,7 @@ class Recipe:
         layout: how the results lie in OUT.
         captoolkit_version: the version of captoolkit.
         ffmpeg_version: the version of ffmpeg, the same on each worker.
+        sending: how requests travel, for workers that ask; it decides no result.
     """
 
     verb: str
@@ -56,6 +57,7 @@ class Recipe:
     layout: ResultLayout = ResultLayout.FILES
     captoolkit_version: str = captoolkit.__version__
     ffmpeg_version: str = ""
+    sending: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -64,6 +66,7 @@ class Recipe:
         options: Mapping[str, Any],
         *,
         layout: str | ResultLayout = ResultLayout.FILES,
+        sending: Mapping[str, Any] | None = None,
     ) -> Recipe:
         """Return the recipe of a call on this machine.
 
@@ -87,6 +90,7 @@ class Recipe:
             },
             layout=ResultLayout(layout),
             ffmpeg_version=ffmpeg.find().version,
+            sending=sending or {},
         )
 
     @property
