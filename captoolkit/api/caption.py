@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import os
 import threading
 from collections.abc import Iterable
@@ -247,6 +248,7 @@ def caption_many(
 def _provenance(run: AskingRun, options: CaptionOptions) -> Provenance:
     """Return how this run makes timelines: the options that decide them, and the captioner."""
     info, region = run.service.info, run.service.region
+    parameters = dict(run.service.parameters)
     values = option_values(parse_plan_options(options))
     values |= {
         "target": run.service.target.name,
@@ -259,7 +261,7 @@ def _provenance(run: AskingRun, options: CaptionOptions) -> Provenance:
         "region": region,
         "prompt": options.get("prompt"),
         "system": options.get("system"),
-        "parameters": run.service.parameters or None,
+        "parameters": json.dumps(parameters, sort_keys=True) if parameters else None,
     }
     values |= {name: value for name, value in others.items() if value is not None}
     return Provenance(verb="caption", options=values)
