@@ -85,10 +85,14 @@ def caption_or_error(body: bytes, status: int) -> Caption | ServiceError:
             {"type": "input_audio", "input_audio": {"data": "data:;base64,SUQz"}},
         ),
         (Dialect.AUDIO_URL, {"type": "audio_url", "audio_url": {"url": "data:;base64,SUQz"}}),
+        (
+            Dialect.OPENAI,
+            {"type": "input_audio", "input_audio": {"data": "SUQz", "format": "mp3"}},
+        ),
     ],
 )
 def test_request_has_the_shape_of_its_dialect(dialect: Dialect, part: object) -> None:
-    """Model Studio takes `input_audio` without a format, self-hosted servers `audio_url`."""
+    """Model Studio takes a data URI without a format, vLLM `audio_url`, OpenAI bare Base64."""
     request = openai_chat.build_request("a/model", [SOUND], dialect=dialect)
     assert request.path == "/chat/completions"
     assert json.loads(request.body) == {
@@ -319,3 +323,97 @@ def test_self_hosted_server_is_sent_its_dialect_without_a_key(
     assert sent.json["messages"][0]["content"] == [
         {"type": "audio_url", "audio_url": {"url": clip.data_uri()}}
     ]
+
+
+@pytest.mark.parametrize(
+    ("audio", "content"),
+    [
+        ("data:audio/wav;base64,UklGRg==", {"data": "UklGRg==", "format": "wav"}),
+        ("data:audio/mp3;base64,SUQz", {"data": "SUQz", "format": "mp3"}),
+        ("data:;base64,UklGRg==", {"data": "UklGRg==", "format": "wav"}),
+        ("data:;base64,SUQz", {"data": "SUQz", "format": "mp3"}),
+    ],
+)
+def test_the_format_is_the_media_type(audio: str, content: object) -> None:
+    """Without a media type, the first bytes tell WAV from MP3."""
+    part = openai_chat.audio_part(audio, Dialect.OPENAI)
+    assert part == {"type": "input_audio", "input_audio": content}
+
+
+def test_qwen_omni_takes_a_data_uri_and_a_format() -> None:
+    """`has_format` adds the format to Model Studio's dialect; a URL stays a URL."""
+    part = openai_chat.audio_part("data:audio/wav;base64,UklGRg==", Dialect.MODEL_STUDIO, True)
+    assert part["input_audio"] == {"data": "data:;base64,UklGRg==", "format": "wav"}
+    plain = openai_chat.audio_part("data:audio/wav;base64,UklGRg==", Dialect.MODEL_STUDIO)
+    assert plain["input_audio"] == {"data": "data:;base64,UklGRg=="}
+    assert openai_chat.audio_part("https://a.example/b.wav", Dialect.AUDIO_URL) == {
+        "type": "audio_url",
+        "audio_url": {"url": "https://a.example/b.wav"},
+    }
+
+
+REFUSALS = [
+    (
+        Dialect.AUDIO_URL,
+        "Invalid value: 'audio_url'. Supported values are: 'text', 'image_url', 'input_audio'.",
+        "openai",
+    ),
+    (
+        Dialect.AUDIO_URL,
+        "Invalid 'messages[1]'. Content blocks are expected to be either text or image_url type.",
+        "openai",
+    ),
+    (Dialect.AUDIO_URL, "litellm.BadRequestError: Invalid user message={'role'", "openai"),
+    (Dialect.AUDIO_URL, "The content of a message must be audio or text", "openai"),
+    (
+        Dialect.MODEL_STUDIO,
+        "Missing required parameter: 'messages[0].content[0].input_audio.format'.",
+        "openai",
+    ),
+    (Dialect.MODEL_STUDIO, "Incorrect padding", "openai"),
+    (Dialect.MODEL_STUDIO, "Input should be 'text', 'image_url' or 'audio_url'", "audio-url"),
+    (Dialect.OPENAI, "Input should be 'text', 'image_url' or 'audio_url'", "audio-url"),
+    (
+        Dialect.OPENAI,
+        "<400> InternalError.Algo.InvalidParameter: The provided URL does not appear to be valid.",
+        "model-studio",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sent", "message", "advised"), REFUSALS)
+def test_a_refusal_of_the_form_says_which_dialect_to_try(
+    sent: Dialect, message: str, advised: str
+) -> None:
+    """The server's words name the content's form, and captoolkit the dialect to try first."""
+    advice = openai_chat.advise_dialect(message, sent)
+    assert advice is not None
+    assert f"try --dialect {advised}, or " in advice
+    assert f"in the dialect {sent}" in advice
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The audio is too long",
+        "Rate limit reached for gpt-audio",
+        "Incorrect API key provided",
+        "max_tokens is too large",
+        "The response was filtered: content management policy",
+    ],
+)
+def test_other_refusals_name_no_dialect(message: str) -> None:
+    """Advice about the dialect would mislead where something else is wrong."""
+    for sent in Dialect:
+        assert openai_chat.advise_dialect(message, sent) is None
+
+
+def test_advice_about_the_dialect_reaches_the_error(recorder: Recorder, clip: BytesClip) -> None:
+    """The error of the segment ends in the dialects to try."""
+    _, message, _ = REFUSALS[0]
+    recorder.answer({"error": {"message": message, "code": "invalid_value"}}, status=400)
+    with (
+        open_captioner("openai", base_url=f"{recorder.url}/v1", model="own") as captioner,
+        pytest.raises(ServiceError, match=r"try --dialect openai, or model-studio$"),
+    ):
+        captioner.caption(clip)

@@ -15,7 +15,9 @@ import pytest
 
 from captoolkit.captioners import dashscope
 from captoolkit.errors import ServiceError, UsageError
+from captoolkit.net.client import Client
 from captoolkit.net.connections import HttpLimits
+from captoolkit.services.regions import endpoint_of
 from tests.support.clips import BytesClip
 from tests.support.recorder import Recorder
 from tests.support.services import ANSWER, ASK, KEY, captioner_with, client_of, failure_of
@@ -177,3 +179,39 @@ def test_key_appears_nowhere(
     everything = "\n".join([*reprs, *fields, *logged])
     assert KEY not in everything
     assert KEY.encode() not in pickle.dumps(error)
+
+
+def test_headers_and_query_go_with_every_request(recorder: Recorder) -> None:
+    """A key may stand alone in a header of its own; the query joins one that is there already."""
+    recorder.answer(ANSWER)
+    with Client(
+        endpoint_of(f"{recorder.url}/v1"),
+        api_key=KEY,
+        key_header="api-key",
+        headers={"X-Team": "sound"},
+        query={"api-version": "1"},
+    ) as client:
+        client.post(ASK)
+        client.post(dataclasses.replace(ASK, path="/ask?action=get"))
+    assert [seen.path for seen in recorder.seen] == [
+        "/v1/ask?api-version=1",
+        "/v1/ask?action=get&api-version=1",
+    ]
+    for seen in recorder.seen:
+        assert (seen.headers["api-key"], seen.headers["x-team"]) == (KEY, "sound")
+        assert "authorization" not in seen.headers
+
+
+def test_plain_http_that_is_allowed_goes_through_no_proxy(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request to the local network reaches its host alone, whatever the environment says."""
+    monkeypatch.setenv("http_proxy", recorder.url)
+    monkeypatch.setenv("all_proxy", recorder.url)
+    endpoint = endpoint_of("http://captoolkit-nowhere.local:9/v1")
+    with (
+        Client(dataclasses.replace(endpoint, allows_plain_http=True), api_key=KEY) as client,
+        pytest.raises(ServiceError),
+    ):
+        client.post(ASK)
+    assert recorder.seen == []
