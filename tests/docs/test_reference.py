@@ -128,10 +128,25 @@ def test_the_table_of_limits_agrees_with_the_targets() -> None:
         assert row.rstrip(" |").endswith("unknown" if rate is None else f"{float(rate):g}")
 
 
-def test_the_example_of_a_target_is_valid() -> None:
-    """The TOML on the page of targets is read as it stands."""
-    ((page, example),) = blocks("toml")
-    assert parse(example, origin=page)["house"].limit("max_duration_s") == 90
+def test_the_examples_of_targets_are_valid() -> None:
+    """The TOML of the pages is read as it stands."""
+    ours = captoolkit.targets()
+    targets = {}
+    for page, example in blocks("toml"):
+        targets |= parse(example, origin=page, others=ours)
+    assert targets["house"].limit("max_duration_s") == 90
+    assert targets["ours"].key_header == ours["azure"].key_header == "api-key"
+
+
+def test_each_target_is_in_the_table_of_other_services() -> None:
+    """The guide says of each service how it was tried."""
+    page = PAGES["docs/guides/other-services.md"]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+        for name in re.findall(r"`([\w-]+)`", row)
+    }
+    assert set(captoolkit.targets()) - {"acoustic"} <= named
 
 
 def test_every_command_is_on_the_page_of_the_command_line() -> None:
