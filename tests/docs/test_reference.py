@@ -16,7 +16,7 @@ import captoolkit
 from captoolkit.bitstream.containers import CONTAINERS
 from captoolkit.cli.app import COMMANDS
 from captoolkit.media import ffmpeg as ffmpeg_module
-from captoolkit.model import Action
+from captoolkit.model import Action, Target
 from captoolkit.services.rows import parse
 from captoolkit.timeline import FORMATS
 from tests.support.media_files import KINDS, Kind, MediaMaker, kind
@@ -131,7 +131,7 @@ def test_the_table_of_limits_agrees_with_the_targets() -> None:
 def test_the_examples_of_targets_are_valid() -> None:
     """The TOML of the pages is read as it stands."""
     ours = captoolkit.targets()
-    targets = {}
+    targets: dict[str, Target] = {}
     for page, example in blocks("toml"):
         targets |= parse(example, origin=page, others=ours)
     assert targets["house"].limit("max_duration_s") == 90
