@@ -662,6 +662,7 @@ class Entry:
         details: paragraphs that support the text, such as figures; empty without any. Subtitles,
             chapters and markers leave them out.
         error: the reason for a missing caption; None with a caption.
+        is_edited: whether a person has changed the text, such as on a page.
     """
 
     index: int
@@ -673,3 +674,4 @@ class Entry:
     request_id: str | None = None
     error: str | None = None
     usage: Usage = field(default_factory=Usage)
+    is_edited: bool = False

@@ -24,8 +24,6 @@ SHA512 = "h0OnRWSVTqIYLSw3/IVrBtsun/xw9L5u4FA3bjfSDTFMX/xswVWS1JwK4fFu3ulmxRUSHg
 HOME = Path(__file__).resolve().parents[1] / "captoolkit/timeline/html/vendor"
 FILES = {
     "package/dist/wavesurfer.min.js": "wavesurfer.min.js",
-    "package/dist/plugins/regions.min.js": "regions.min.js",
-    "package/dist/plugins/timeline.min.js": "timeline.min.js",
     "package/LICENSE": "LICENSE",
 }
 VERSION_FILE = "VERSION"

@@ -257,6 +257,7 @@ def merged(entries: Sequence[Entry]) -> Entry:
         request_id=_joined_or_none([entry.request_id for entry in entries]),
         error=_joined_or_none([entry.error for entry in entries]),
         usage=sum((entry.usage for entry in entries), Usage()),
+        is_edited=any(entry.is_edited for entry in entries),
     )
 
 

@@ -5,9 +5,10 @@ six decimals, which identify one sample at any rate up to 768 kHz. Money keeps i
 stays readable UTF-8; characters that could harm a terminal, break a line in another reader, or not
 be encoded at all (control characters, U+2028, lone surrogates) are written `\uXXXX`. `parse`
 refuses a file with a missing, unknown or wrong field, and a number with more than `MOST_DIGITS`
-digits, written out or by its exponent. `parts`, `notes`, `made_by`, `envelope`, the `details` of an
-entry and the `start_s` of a source are written only if there are any; with `made_by`, the source
-has `modified_ns`. The levels of `envelope` are Base64, one byte a step as in `model.Envelope`.
+digits, written out or by its exponent. `parts`, `notes`, `made_by`, `envelope`, the `start_s` of a
+source, and the `details` and `is_edited` of an entry are written only if there are any; with
+`made_by`, the source has `modified_ns`. The levels of `envelope` are Base64, one byte a step as in
+`model.Envelope`.
 """
 
 from __future__ import annotations
@@ -127,14 +128,16 @@ def entry_fields(entry: Entry) -> dict[str, object]:
         "end_s": exact_json.seconds(span.end_samples, span.rate_hz),
         "status": entry.status.value,
         "text": entry.text,
+        "is_edited": entry.is_edited,
         "details": entry.details,
         "finish_reason": entry.finish_reason,
         "request_id": entry.request_id,
         "error": entry.error,
         "usage": _usage(entry.usage),
     }
-    if not entry.details:
-        del fields["details"]
+    for name in ("is_edited", "details"):
+        if not fields[name]:
+            del fields[name]
     return fields
 
 
@@ -204,6 +207,7 @@ class _EntryShape(_Exact, frozen=True, kw_only=True):
     error: str | None
     usage: _UsageShape
     details: str = ""
+    is_edited: bool = False
 
 
 class _CostShape(_Exact, frozen=True, kw_only=True):

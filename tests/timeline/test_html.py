@@ -15,6 +15,7 @@ import pytest
 
 from captoolkit.model import Cost, Envelope
 from captoolkit.timeline.html import NO_RECORDING, render
+from captoolkit.timeline.html import SCRIPT as SCRIPT_NAMES
 from tests.support.paths import ROOT
 from tests.support.timelines import TimelineOf
 
@@ -118,10 +119,12 @@ def test_a_timeline_without_entries_is_a_page(timeline_of: TimelineOf) -> None:
     assert "<li id=" not in render(empty)
 
 
-@pytest.mark.parametrize("name", ["wavesurfer.min.js", "regions.min.js", "timeline.min.js"])
-def test_the_libraries_in_the_page_can_stand_in_a_script(name: str) -> None:
-    """No library contains text that would end or comment out its script element."""
-    text = (VENDOR / name).read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    "name", ["vendor/wavesurfer.min.js", *(f"script/{one}.js" for one in SCRIPT_NAMES)]
+)
+def test_the_scripts_of_the_page_can_stand_in_a_script_element(name: str) -> None:
+    """No script contains text that would end or comment out its script element."""
+    text = (VENDOR.parent / name).read_text(encoding="utf-8")
     assert not re.search(r"</script|<script|<!--", text, re.IGNORECASE)
 
 

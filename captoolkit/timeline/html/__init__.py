@@ -6,7 +6,7 @@ template escapes them, and the page's Content-Security-Policy would block markup
 
 The policy allows, and why:
 
-- scripts: the four scripts of the page, each by its hash; no inline handlers, no other source.
+- scripts: the two scripts of the page, each by its hash; no inline handlers, no other source.
 - styles: the page's own by its hash; wavesurfer's by a nonce, because wavesurfer writes a `<style>`
   into the shadow root of its waveform. The nonce is a hash over the whole content of the page, so
   that no part of the content can contain it. `style` attributes are not allowed; scripts set
@@ -14,10 +14,13 @@ The policy allows, and why:
 - media: files (`file:`), files in the folder of the page on a server (`'self'`), and `data:`.
 - nothing else: no connections, frames, forms, fonts, pictures, plugins, workers.
 
-The waveform and the player are wavesurfer.js with its regions and timeline plugins, a pinned copy
-in `vendor/` that `scripts/vendor_wavesurfer.py` renews. This module is pure like every format: the
-caller passes the recording's envelope and its URL. Without them the page says so, and shows
-everything else.
+The waveform and the player are wavesurfer.js, a pinned copy in `vendor/` that
+`scripts/vendor_wavesurfer.py` renews. The page's own script is the files of `script/`, one after
+another. It draws entries, ruler and spectrogram itself, and only where they are in view, because
+wavesurfer's plugins draw all of a recording at each zoom.
+
+This module is pure like every format: the caller passes the recording's envelope and its URLs.
+Without them the page says so, and shows everything else.
 """
 
 from __future__ import annotations
@@ -41,18 +44,31 @@ from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import detail_paragraphs, one_line, paragraphs
 from captoolkit.units import format_clock, format_size
 
-LIBRARY = ("vendor/wavesurfer.min.js", "vendor/regions.min.js", "vendor/timeline.min.js")
+LIBRARY = "vendor/wavesurfer.min.js"
+SCRIPT = ("page", "waveform", "position", "captions", "files", "editing", "controls")
+CHUNK_ROWS = 40  # the entries that a browser lays out together, when they come near the window
 NO_RECORDING = "This page was made without its recording: there is no waveform and no sound."
 NO_SOUND = "This page was made without its recording: there is no sound."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One entry on the page."""
+    """One entry on the page; `number` counts from 1."""
 
+    number: int
     cue: Cue
     paragraphs: list[list[str]]
     details: list[list[str]]
+
+    @property
+    def start_duration(self) -> str:
+        """Its start as HTML writes durations: `PT83.500S`."""
+        return f"PT{self.cue.start_ms / 1000:.3f}S"
+
+    @property
+    def end_duration(self) -> str:
+        """Its end as HTML writes durations."""
+        return f"PT{self.cue.end_ms / 1000:.3f}S"
 
     @property
     def start(self) -> str:
@@ -96,8 +112,9 @@ def render(
     source = timeline.source
     name = one_line(PurePath(source.path).name or source.path)
     style = _asset("page.css")
-    scripts = [*(_asset(script) for script in LIBRARY), _asset("page.js")]
-    scripts[0] = f"/*! {_asset('vendor/VERSION')}{_asset('vendor/LICENSE')}*/\n{scripts[0]}"
+    licence = f"/*! {_asset('vendor/VERSION')}{_asset('vendor/LICENSE')}*/\n"
+    scripts = [licence + _asset(LIBRARY), _page_script()]
+    data = _data(timeline, envelope, spectrogram, places)
     nonce = _nonce(timeline, *places, *remarks)
     statuses = [entry.status for entry in timeline.entries]
     page: str = _template().render(
@@ -107,12 +124,14 @@ def render(
         counts={status: statuses.count(status) for status in Status},
         rows=[
             Row(
+                number=number,
                 cue=cue,
                 paragraphs=paragraphs(cue.entry),
                 details=detail_paragraphs(cue.entry),
             )
-            for cue in cues(timeline)
+            for number, cue in enumerate(cues(timeline), 1)
         ],
+        chunk_rows=CHUNK_ROWS,
         places=places,
         is_film=is_film,
         remarks=[*timeline.notes, *remarks],
@@ -120,7 +139,8 @@ def render(
         style=style,
         scripts=scripts,
         policy=_policy(style, scripts, nonce),
-        data=_data(timeline, envelope, spectrogram, places),
+        data=data,
+        spectrogram_size=spectrogram and format_size(len(data["spectrogram"]["levels"])),
     )
     return page.rstrip("\n") + "\n"
 
@@ -174,6 +194,7 @@ def _data(
             "levels": _deflated(spectrogram.levels),
         },
         "places": list(places),
+        "notes": [one_line(note) for note in timeline.notes],
         "timeline": _deflated(json.render(timeline).encode()),
         "stem": PurePath(one_line(PurePath(timeline.source.path).name)).stem or "timeline",
     }
@@ -215,6 +236,13 @@ def _nonce(timeline: Timeline, *texts: str) -> str:
 def _asset(name: str) -> str:
     """The text of a file in the folder of this module."""
     return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _page_script() -> str:
+    """The page's own script: the files of `script/` in one scope."""
+    parts = "\n".join(_asset(f"script/{name}.js") for name in SCRIPT)
+    return f'\n(() => {{\n"use strict";\n\n{parts}}})();\n'
 
 
 @functools.cache
