@@ -532,7 +532,11 @@ class Plan:
         gain_db: the gain of the whole recording; 0 where its level stays.
         spans: the segments, balanced, on the track's clock, which begins with its first sample
             (`Track.on_file_clock`). `prepare` moves each edge between two segments to the quietest
-            point within `reach_samples`, at the track's rate.
+            place within `reach_samples`, at the track's rate.
+        shortest_samples, longest_samples: the lengths that segments may get by that, at the
+            track's rate; 0 for a plan without cuts.
+        is_fewest: the number of spans is the greatest number of segments; `prepare` makes fewer
+            where pauses allow.
         skipped: the silences that lie in no segment.
         marks: samples of the source where two segments meet and the edge does not move.
         tags: names and values of the tags of each file.
@@ -562,6 +566,9 @@ class Plan:
     tags: tuple[tuple[str, str], ...] = ()
     titles: tuple[str, ...] = ()
     reach_samples: int
+    shortest_samples: int = 0
+    longest_samples: int = 0
+    is_fewest: bool = False
     max_segment_samples: int
     max_segment_bytes: int | None = None
     audio_tokens: int = 0

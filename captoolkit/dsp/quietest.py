@@ -1,9 +1,10 @@
-"""The quietest point of a sound, where a cut is least audible.
+"""The loudness of places in a sound, to cut it where a cut is least audible.
 
-Blocks of samples become a power curve with one value per 10 ms: the power after a first difference,
-which removes offsets and rumble and keeps events and consonants. The loudness of a point is the
-power of the 200 ms around it under a Hann window, so a pause between words is quieter than a moment
-between two syllables, and the middle of a pause quieter than its edge.
+Blocks of samples become a power curve with one value per 20 ms: the power after a first difference,
+which removes offsets and rumble and keeps the band of voices and consonants. A place is between two
+values. Its loudness is the geometric mean of two powers: of the loudest value in the half second
+around it, and of the loudest in the 0.2 s around it. So the middle of a long pause is the quietest,
+a pause between two words is quieter than none, and a breath or a click in a pause counts.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-HOP_S = 0.01
-PAUSE_S = 0.2
-PIECE_HOPS = 500  # a longer block is measured in pieces of five seconds
-# All points below this (-90 dBFS) count as equally silent.
+HOP_S = 0.02
+CONTEXT_HOPS = 12  # on either side of a place
+NEAR_HOPS = 5
+CONTEXT_S = CONTEXT_HOPS * HOP_S
+PIECE_HOPS = 250  # a longer block is measured in pieces of five seconds
+# All places below this (-90 dBFS) count as equally silent.
 SILENCE_POWER = 1e-9
-# Points within 1 dB of the quietest count as equally quiet; the one nearest to the target is taken.
+# Places within 1 dB of the quietest count as equally quiet; the one nearest to the target is taken.
 ALIKE = 10 ** (1 / 10)
 
 
@@ -27,7 +31,7 @@ def hop_samples(rate_hz: int) -> int:
 
     ```python
     >>> hop_samples(24_000)
-    240
+    480
 
     ```
     """
@@ -35,7 +39,7 @@ def hop_samples(rate_hz: int) -> int:
 
 
 def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
-    """Return the power of each whole 10 ms of a block.
+    """Return the power of each whole 20 ms of a block.
 
     Args:
         samples: shape (frames, channels): floats with 1.0 as full scale, or integers that fill
@@ -66,26 +70,67 @@ def _power(samples: NDArray[Any], start: int, end: int, hop: int) -> NDArray[np.
     return smoothed
 
 
-def quietest(samples: NDArray[Any], *, rate_hz: int, near: int) -> int:
-    """Return the frame at which a cut is least audible.
+class PowerMeter:
+    """Measures the power curve of a sound that arrives in blocks of any length."""
 
-    The result is never within the first or the last 100 ms, which have no complete context.
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._hop = hop_samples(rate_hz)
+        self._parts: list[NDArray[np.float64]] = []
+        self._rest: NDArray[Any] | None = None  # the last measured hop, and what follows it
+
+    def feed(self, block: NDArray[Any]) -> None:
+        """Measure a block of shape (frames, channels)."""
+        if not len(block):
+            return
+        sound = block if self._rest is None else np.concatenate([self._rest, block])
+        curve = power_curve(sound, rate_hz=self._rate_hz)
+        measured = len(curve) * self._hop
+        if len(curve):
+            # The first hop was measured before, with the sample that precedes it.
+            self._parts.append(curve if self._rest is None or not self._parts else curve[1:])
+            measured -= self._hop
+        self._rest = sound[measured:].copy()
+
+    def curve(self) -> NDArray[np.float64]:
+        """Return the power of each whole 20 ms so far."""
+        return np.concatenate([np.zeros(0), *self._parts])
+
+
+def place_loudness(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the loudness of each place of a curve of shape (hops,); shape (hops + 1,).
+
+    Place `n` is at the beginning of hop `n`; the last place is the end of the sound. Places near
+    the ends are measured by the part of their surroundings that there is.
+    """
+    if not len(curve):
+        return np.full(1, SILENCE_POWER)
+    around, near = _loudest(curve, CONTEXT_HOPS), _loudest(curve, NEAR_HOPS)
+    loudness: NDArray[np.float64] = np.sqrt(around * near)
+    return loudness
+
+
+def _loudest(curve: NDArray[np.float64], hops: int) -> NDArray[np.float64]:
+    """The loudest value within so many hops on either side of each place."""
+    padded = np.pad(np.maximum(curve, SILENCE_POWER), hops, mode="edge")
+    loudest: NDArray[np.float64] = sliding_window_view(padded, 2 * hops).max(axis=1)
+    return loudest
+
+
+def quietest(loudness: NDArray[np.float64], *, first: int, last: int, near: int) -> int:
+    """Return the quietest of the places [first, last]; of equally quiet ones the nearest to `near`.
+
+    Returns `near`, moved into the range, if the range holds no place of the sound.
 
     Args:
-        samples: shape (frames, channels), as for `power_curve`: the sound within reach of the cut.
-        rate_hz: its rate.
-        near: the preferred frame among equally quiet ones.
-
-    Returns:
-        A frame in [0, len(samples)]; `near` itself if the sound is shorter than 200 ms.
+        loudness: of each place, as `place_loudness` returns it.
+        first: the first place to choose from.
+        last: the last one.
+        near: the preferred place.
     """
-    hop, around = hop_samples(rate_hz), round(PAUSE_S / HOP_S)
-    curve = power_curve(samples, rate_hz=rate_hz)
-    if len(curve) <= around:
+    first, last = max(0, first), min(last, len(loudness) - 1)
+    if first > last:
         return near
-    window = np.hanning(around + 2)[1:-1]
-    loudness = np.convolve(curve, window / window.sum(), "valid")
-    frames = (np.arange(len(loudness)) + around // 2) * hop
-    loudness = np.maximum(loudness, SILENCE_POWER)
-    alike = np.flatnonzero(loudness <= loudness.min() * ALIKE)
-    return int(frames[alike[np.argmin(np.abs(frames[alike] - near))]])
+    within = loudness[first : last + 1]
+    alike = first + np.flatnonzero(within <= within.min() * ALIKE)
+    return int(alike[np.argmin(np.abs(alike - near))])

@@ -1,11 +1,10 @@
-"""Measure a track in one decode: its levels, quiet places, envelope, peak and loudness.
+"""Measure a track in one decode: its levels, cuts, envelope, peak and loudness.
 
 Rules: block by block, so that memory does not grow with the recording; nothing is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,9 @@ from captoolkit.dsp.spectrogram import SpectrogramMeter
 from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
-from captoolkit.model import Envelope, Plan, Spectrogram, Track
-from captoolkit.planning.cuts import find_cuts
-from captoolkit.planning.frame_cuts import movable_windows
+from captoolkit.model import Envelope, Plan, Span, Spectrogram, Track
+from captoolkit.planning.cuts import plan_sections
+from captoolkit.planning.layout import lay_out
 from captoolkit.units import rescale
 
 
@@ -39,27 +38,29 @@ def levels_db(path: Path, track: Track) -> Levels:
     return meter.levels_db()
 
 
-def quiet_places(path: Path, plan: Plan) -> Mapping[int, int]:
-    """Return the quiet place of each movable cut of a plan: planned sample -> quiet sample.
+def find_segments(path: Path, plan: Plan) -> list[Span]:
+    """Return the segments that a plan makes, on the track's clock.
 
-    Copied frames are cut at the frame boundary nearest to it.
+    Copied frames are cut at the boundary nearest to the end of each.
 
     Raises:
         NotMediaError: the track cannot be decoded.
         ToolError: ffmpeg failed.
     """
-    track, windows = plan.track, movable_windows(plan)
-    if not windows:
-        return {}
-    source_hz = track.sample_rate_hz
+    if len(plan.spans) < 2:
+        return list(plan.spans)
+    source_hz = plan.track.sample_rate_hz
     rate_hz = plan.encoding.sample_rate_hz if plan.encoding else MODEL_RATE_HZ
-    heard = [one.at_rate(source_hz, rate_hz) for one in windows]
-    with decode.TrackDecoder(path, track=track, rate_hz=rate_hz, mix=plan.mix) as decoder:
-        found = find_cuts(read_blocks(decoder, path), heard, rate_hz=rate_hz)
-    return {
-        one.balanced: rescale(at, rate_hz, source_hz)
-        for one, at in zip(windows, found, strict=False)
-    }
+    layout = lay_out(
+        plan_sections(plan),
+        begins_at=0,
+        ends_at=plan.track.duration_samples,
+        source_hz=source_hz,
+        stream_hz=rate_hz,
+    )
+    with decode.TrackDecoder(path, track=plan.track, rate_hz=rate_hz, mix=plan.mix) as decoder:
+        found = layout.find_segments(read_blocks(decoder, path))
+    return [Span(start_samples=begin, end_samples=end, rate_hz=source_hz) for begin, end in found]
 
 
 def envelope(path: Path, track: Track) -> Envelope:

@@ -21,16 +21,16 @@ from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.bitstream.mpeg_audio import DECODER_DELAY_SAMPLES
 from captoolkit.errors import InputError, LimitError
 from captoolkit.media import decode, encode, sndfile
-from captoolkit.media.decode import read_all
 from captoolkit.media.elementary import ElementaryStream, extract_stream
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.probe_by_ffmpeg import first_codec
 from captoolkit.pipeline.event_gate import PrepareEvents
+from captoolkit.pipeline.find_cuts import find_segments, measure_loudness
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
-from captoolkit.planning.cuts import Window, quietest_in
-from captoolkit.planning.frame_cuts import edges, movable_windows, span_of
+from captoolkit.planning.cut_search import LoudnessCurve
+from captoolkit.planning.frame_cuts import edges, span_of
 from captoolkit.services import limits
 from captoolkit.units import rescale
 
@@ -59,10 +59,13 @@ class FrameCopy:
         """Yield the segments in order, while later cuts are searched and later files written."""
         plan, stream = self._job.plan, self._open_stream()
         ahead = self._supervisor.jobs * AHEAD - 1
-        places = self._supervisor.in_order(
-            lambda window: [self._quietest(stream, window)], movable_windows(plan), ahead=ahead
+        places = find_segments(
+            plan,
+            lambda first, last: self._measure(stream, first, last),
+            self._supervisor,
+            ahead=ahead,
         )
-        shares = edges(plan, stream, lambda window: next(places, window.balanced))
+        shares = edges(plan, stream, places)
         segments = self._supervisor.in_order(
             lambda numbered: [self._make(stream, numbered[0], *numbered[1])],
             enumerate(shares, start=1),
@@ -88,33 +91,29 @@ class FrameCopy:
 
     # ------------------------------------------------------------------------ where to cut
 
-    def _quietest(self, stream: ElementaryStream, around: Window) -> int:
-        """Return the quietest sample of a window on the track's clock. Runs in a worker thread."""
-        begin = max(0, stream.boundary_at(around.earliest) - CONTEXT_FRAMES)
-        sound = self._decode(stream, begin, stream.boundary_at(around.latest))
-        # From the track's clock to the clock of the decoded sound.
-        to_sound = stream.lead_samples - begin * stream.frames.frame_samples
-        window = Window(
-            earliest=self._at_model_rate(around.earliest + to_sound),
-            balanced=self._at_model_rate(around.balanced + to_sound),
-            latest=self._at_model_rate(around.latest + to_sound),
-        )
-        quietest = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
-        return rescale(quietest, MODEL_RATE_HZ, self._rate_hz) - to_sound
+    def _measure(self, stream: ElementaryStream, first: int, last: int) -> LoudnessCurve:
+        """Measure samples [first, last) at the model's rate, on the track's clock, in all channels.
 
-    def _decode(self, stream: ElementaryStream, first: int, last: int) -> decode.Block:
-        """Decode the frames [first, last) at the model's rate, all channels."""
-        path = self._job.folder.path / f"around.{first}.{stream.frames.format}"
-        stream.copy(first, last, path)
+        Runs in a worker thread.
+        """
+        begin, end = (
+            stream.boundary_at(rescale(at, MODEL_RATE_HZ, self._rate_hz)) for at in (first, last)
+        )
+        begin = max(0, begin - CONTEXT_FRAMES)
+        path = self._job.folder.path / f"around.{begin}.{end}.{stream.frames.format}"
+        stream.copy(begin, min(end + 1, stream.count), path)
         track = dataclasses.replace(self._job.plan.track, stream_index=0, discontinuities=())
+        # From the clock of the decoded sound to the track's clock.
+        origin = begin * stream.frames.frame_samples - stream.lead_samples
         decoder = decode.TrackDecoder(path, track=track, rate_hz=MODEL_RATE_HZ)
         with self._supervisor.watch(decoder):
-            sound = read_all(decoder, self._job.plan.info.path)
+            curve = measure_loudness(
+                decoder,
+                self._job.plan.info.path,
+                origin=rescale(origin, self._rate_hz, MODEL_RATE_HZ),
+            )
         path.unlink()
-        return sound
-
-    def _at_model_rate(self, samples: int) -> int:
-        return rescale(max(0, samples), self._rate_hz, MODEL_RATE_HZ)
+        return curve
 
     # ---------------------------------------------------------------------------- segments
 

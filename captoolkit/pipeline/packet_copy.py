@@ -18,15 +18,16 @@ from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import InputError, LimitError
 from captoolkit.media import decode, ffmpeg, packets, probe_file, tags
-from captoolkit.media.decode import read_all, read_blocks
+from captoolkit.media.decode import read_blocks
 from captoolkit.media.player_clock import LONGEST_GAP_S
 from captoolkit.model import Span
 from captoolkit.pipeline.event_gate import PrepareEvents
+from captoolkit.pipeline.find_cuts import find_segments, lay_out_track, measure_loudness
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
-from captoolkit.planning.cuts import Window, find_cuts, quietest_in
-from captoolkit.planning.frame_cuts import Quiet, edges, movable_windows, span_of
+from captoolkit.planning.cut_search import LoudnessCurve
+from captoolkit.planning.frame_cuts import edges, span_of
 from captoolkit.support import files
 from captoolkit.units import rescale
 
@@ -68,7 +69,9 @@ class PacketCopy:
         if listed is None:
             raise InputError("its packets cannot be read", fix="use --exact", path=source)
         packet_samples = packets.fixed_packet_samples(listed, plan.track)
-        shares = list(edges(plan, listed, self._quiet(listed)))
+        shares = list(edges(plan, listed, self._find_segments(listed)))
+        if self._supervisor.is_halted:
+            return
         index = 0
         with self._supervisor.watch(
             packets.PacketListing(source, plan.track.stream_index)
@@ -87,48 +90,44 @@ class PacketCopy:
 
     # ------------------------------------------------------------------------ where to cut
 
-    def _quiet(self, listed: packets.Packets) -> Quiet:
-        """Return a function that gives the quietest sample of each window, in the plan's order."""
+    def _find_segments(self, listed: packets.Packets) -> Iterator[tuple[int, int]]:
+        """Yield the begin and the end of each segment in samples of the track."""
         plan = self._job.plan
-        windows = movable_windows(plan)
         is_even = listed.gapless and plan.track.is_steady and not plan.track.discontinuities
-        if containers.of(plan.info.container).is_seekable and is_even:
+        if len(plan.spans) < 2:
+            yield plan.spans[0].start_samples, plan.spans[0].end_samples
+        elif containers.of(plan.info.container).is_seekable and is_even:
             late = round(listed.late_s * self._rate_hz)
-            found = self._supervisor.in_order(
-                lambda window: [self._quietest_by_seeking(window, late)], windows
+            yield from find_segments(
+                plan, lambda first, last: self._measure(first, last, late), self._supervisor
             )
-            return lambda around: next(found, around.balanced)  # no more come after `halt`
-        quietest = dict(zip(windows, self._quietest_by_one_decode(windows), strict=False))
-        return lambda around: quietest.get(around, around.balanced)
+        else:
+            yield from self._find_by_one_decode()
 
-    def _quietest_by_seeking(self, around: Window, late: int) -> int:
-        """Return the quietest sample of a window by decoding it alone. Runs in a worker thread."""
-        begin = max(0, around.earliest - self._rate_hz // 10)
+    def _measure(self, first: int, last: int, late: int) -> LoudnessCurve:
+        """Measure samples [first, last) at the model's rate by decoding them alone.
+
+        Runs in a worker thread.
+        """
+        begin, end = (rescale(at, MODEL_RATE_HZ, self._rate_hz) for at in (first, last))
         decoder = decode.TrackDecoder(
             self._job.source,
             track=self._job.plan.track,
             rate_hz=MODEL_RATE_HZ,
             start_samples=begin + late,
-            end_samples=around.latest + late,
+            end_samples=end + late,
         )
         with self._supervisor.watch(decoder):
-            sound = read_all(decoder, self._job.plan.info.path)
-        window = around.at_rate(self._rate_hz, MODEL_RATE_HZ, begin=begin)
-        quietest = quietest_in(sound, window, rate_hz=MODEL_RATE_HZ, first=0)
-        return begin + rescale(quietest, MODEL_RATE_HZ, self._rate_hz)
+            return measure_loudness(decoder, self._job.plan.info.path, origin=first)
 
-    def _quietest_by_one_decode(self, windows: list[Window]) -> list[int]:
-        """Return the quietest sample of each window by decoding the whole track."""
-        if not windows:
-            return []
-        at_model_rate = [one.at_rate(self._rate_hz, MODEL_RATE_HZ) for one in windows]
+    def _find_by_one_decode(self) -> list[tuple[int, int]]:
+        """Return the segments, found by decoding the whole track."""
         decoder = decode.TrackDecoder(
             self._job.source, track=self._job.plan.track, rate_hz=MODEL_RATE_HZ
         )
         with self._supervisor.watch(decoder):
             blocks = read_blocks(decoder, self._job.plan.info.path)
-            found = find_cuts(blocks, at_model_rate, rate_hz=MODEL_RATE_HZ)
-        return [rescale(at, MODEL_RATE_HZ, self._rate_hz) for at in found]
+            return lay_out_track(self._job.plan).find_segments(blocks)
 
     # ----------------------------------------------------------------------------- copying
 

@@ -279,7 +279,11 @@ class Prepared(Closing):
             late = self.plan.track.start_samples
             spans = [segment.source_span.shifted(-late) for segment in self._segments]
             return plan_svg.draw(self.plan, levels_db, segments=spans)
-        quiet_places = measure_file.quiet_places(path, self.plan)
+        spans = measure_file.find_segments(path, self.plan)
+        if len(spans) != len(self.plan.spans):  # fewer where pauses allow
+            return plan_svg.draw(self.plan, levels_db, segments=spans)
+        ends = zip(self.plan.spans, spans, strict=True)
+        quiet_places = {planned.end_samples: span.end_samples for planned, span in ends}
         return plan_svg.draw(self.plan, levels_db, quiet_places=quiet_places)
 
     def discard(self, segment: ReadySegment) -> None:

@@ -10,13 +10,12 @@ consumer's thread.
 from __future__ import annotations
 
 import contextlib
-import itertools
+import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.bitstream.encodings import spec_of
@@ -29,12 +28,14 @@ from captoolkit.media.decode import read_blocks
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Envelope, Plan, Span
 from captoolkit.pipeline.event_gate import PrepareEvents
+from captoolkit.pipeline.find_cuts import lay_out_track, measure_loudness
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.writers import SegmentWriters
 from captoolkit.planning import gain
-from captoolkit.planning.cuts import cut, group_runs, quietest_in
+from captoolkit.planning.cut_search import LoudnessCurve
+from captoolkit.planning.cuts import Section, context_samples, cut, decide_ends, plan_sections
 from captoolkit.planning.layout import Layout, lay_out
 from captoolkit.units import rescale
 
@@ -49,13 +50,13 @@ class Run:
 
     Attributes:
         first: index of the first segment, from 1.
-        spans: as planned; the start of the first and the end of the last are final.
+        sections: how it is cut; their ends are decided where the decoder can jump to any sample.
         open_ended: the run goes on to the end of the sound, even if that is later than promised.
             Counted samples promise nothing: what a decoder returns behind them is padding or junk.
     """
 
     first: int
-    spans: tuple[Span, ...]
+    sections: tuple[Section, ...]
     open_ended: bool
 
 
@@ -104,7 +105,9 @@ class Transcode:
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments, while workers make the runs after theirs."""
         self._is_measured = self._needs_measuring()
-        yield from self._supervisor.in_order(self._make, self._runs())
+        made = self._supervisor.in_order(self._make, self._runs())
+        for index, segment in enumerate(made, start=1):
+            yield segment if segment.index == index else self._renumber(segment, index)
         for warning in self._warnings():
             self._events.warned(warning)
 
@@ -160,42 +163,44 @@ class Transcode:
 
     def _runs(self) -> Iterator[Run]:
         """Yield the runs, each as soon as its end is decided."""
-        spans, total = self._job.plan.spans, self._job.plan.track.duration_samples
-        groups = group_runs(spans) if self._seeks else (spans,)
-        is_counted = self._job.plan.track.counted
-        first, start = 1, spans[0].start_samples
-        for group, following in itertools.zip_longest(groups, groups[1:]):
-            end = group[-1].end_samples
-            goes_on = following is not None and following[0].start_samples == end
-            is_free = goes_on and end not in self._job.plan.marks
-            end = self._quiet_place(end) if is_free else end
-            decided = _between(group, start, end)
-            is_last = following is None and end == total
-            yield Run(first=first, spans=decided, open_ended=is_last and not is_counted)
-            first += len(group)
-            start = end if goes_on or following is None else following[0].start_samples
+        plan = self._job.plan
+        sections = plan_sections(plan)
+        total, is_counted = plan.track.duration_samples, plan.track.counted
+        last_end = sections[-1].end
+        if not self._seeks:
+            is_open = last_end == total and not is_counted
+            yield Run(first=1, sections=sections, open_ended=is_open)
+            return
+        for section in self._decided(sections):
+            is_open = section.end == last_end == total and not is_counted
+            yield Run(first=section.first, sections=(section,), open_ended=is_open)
 
-    def _quiet_place(self, edge: int) -> int:
-        """Return the quietest sample of the source near the cut that is planned at `edge`."""
-        plan, rate_hz = self._job.plan, self._encoding.sample_rate_hz
-        begins_at, until = max(0, edge - plan.reach_samples), edge + plan.reach_samples
-        around = [
-            Span(start_samples=begins_at, end_samples=edge, rate_hz=plan.track.sample_rate_hz),
-            Span(start_samples=edge, end_samples=until, rate_hz=plan.track.sample_rate_hz),
-        ]
-        layout = lay_out(
-            around,
-            begins_at=begins_at,
-            ends_at=until,
-            reach=plan.reach_samples,
-            stream_hz=rate_hz,
-        )
-        with self._supervisor.watch(self._decoder(begins_at, until, self._encoding)) as decoder:
-            sound = np.concatenate([*self._blocks(decoder)] or [np.zeros((0, 1))])
-        if not len(sound):
-            return edge
-        at = quietest_in(sound, layout.windows[0], rate_hz=rate_hz, first=0)
-        return begins_at + rescale(at, rate_hz, plan.track.sample_rate_hz)
+    def _decided(self, sections: Sequence[Section]) -> Iterator[Section]:
+        """Yield the sections; their ends move to quiet places near the planned ones."""
+        layout = lay_out_track(self._job.plan, self._encoding.sample_rate_hz)
+        kept = [section for section in layout.sections if section.is_kept]
+        curves = (self._measure_end(section, layout) for section in kept if section.moves)
+        for section, decided in zip(sections, decide_ends(kept, curves), strict=True):
+            yield dataclasses.replace(
+                section,
+                begin=layout.in_source(decided.begin),
+                end=layout.in_source(decided.end),
+                moves=False,
+            )
+
+    def _measure_end(self, section: Section, layout: Layout) -> LoudnessCurve:
+        """Measure the sound around the planned end of a section, on the clock of the stream."""
+        context, window = context_samples(layout.stream_hz), section.end_window()
+        begin = max(0, window.earliest - context)
+        start, end = (layout.in_source(at) for at in (begin, window.latest + context))
+        with self._supervisor.watch(self._decoder(start, end, self._encoding)) as decoder:
+            return measure_loudness(decoder, self._job.plan.info.path, origin=begin)
+
+    def _renumber(self, segment: ReadySegment, index: int) -> ReadySegment:
+        """Give a finished segment its real number: a section before it has fewer than planned."""
+        path = self._job.path(index)
+        segment.path.replace(path)
+        return dataclasses.replace(segment, index=index, file=path.name)
 
     # --------------------------------------------------------------------------- the workers
 
@@ -209,15 +214,19 @@ class Transcode:
 
     def _is_decided(self, run: Run) -> bool:
         """Return whether one ffmpeg can make the run: one segment with both ends decided."""
-        return len(run.spans) == 1 and not self._is_measured
+        return len(run.sections) == 1 and run.sections[0].count == 1 and not self._is_measured
 
     def _transcode(self, run: Run) -> ReadySegment | None:
         """Make a run's only segment with one ffmpeg; None if the file is not as planned.
 
         `_cut` then reads each sample and makes the segment from the sound that is there.
         """
-        job, encoding, span = self._job, self._encoding, run.spans[0]
-        done_s = 0.0
+        job, encoding, done_s = self._job, self._encoding, 0.0
+        span = Span(
+            start_samples=run.sections[0].begin,
+            end_samples=run.sections[0].end,
+            rate_hz=job.plan.track.sample_rate_hz,
+        )
         worker = Transcoder(
             job.source,
             job.path(run.first),
@@ -247,14 +256,14 @@ class Transcode:
         job, encoding, rate_hz = self._job, self._encoding, self._encoding.sample_rate_hz
         layout = self._layout(run)
         longest = job.plan.max_segment_samples * rate_hz // job.plan.track.sample_rate_hz
-        end = None if run.open_ended else run.spans[-1].end_samples
+        end = None if run.open_ended else run.sections[-1].end
         writers = SegmentWriters(job, encoding, layout, first=run.first, remake=self._remake)
         with (
             self._supervisor.watch(self._decoder(layout.begins_at, end, encoding)) as decoder,
             self._supervisor.watch(writers, halt=writers.abort),
         ):
             blocks = self._reported(decoder, layout.begins_at)
-            for part, block in cut(blocks, layout.windows, rate_hz=rate_hz, longest=longest):
+            for part, block in cut(blocks, layout.sections, rate_hz=rate_hz, longest=longest):
                 self._measure(block)
                 writers.write(part, block)
                 yield from writers.finished(wait=False)
@@ -269,12 +278,11 @@ class Transcode:
     def _layout(self, run: Run) -> Layout:
         plan = self._job.plan
         return lay_out(
-            run.spans,
-            begins_at=run.spans[0].start_samples if self._seeks else 0,
-            ends_at=run.spans[-1].end_samples,
-            reach=plan.reach_samples,
+            run.sections,
+            begins_at=run.sections[0].begin if self._seeks else 0,
+            ends_at=run.sections[-1].end,
+            source_hz=plan.track.sample_rate_hz,
             stream_hz=self._encoding.sample_rate_hz,
-            marks=plan.marks,
         )
 
     def _remake(self, index: int, span: Span) -> None:
@@ -347,13 +355,3 @@ def _sample_type(encoding: Encoding, plan: Plan) -> str:
         return encoding.sample_type
     may_exceed = decode.may_hold_nan(plan.track) or plan.gain_db > 0
     return "float32" if may_exceed else spec_of(encoding).input_type
-
-
-def _between(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:
-    """Return the spans with the run's final start and end."""
-    edges = [start, *(span.start_samples for span in spans[1:])]
-    ends = [*(span.end_samples for span in spans[:-1]), end]
-    return tuple(
-        Span(start_samples=first, end_samples=last, rate_hz=spans[0].rate_hz)
-        for first, last in zip(edges, ends, strict=True)
-    )

@@ -33,7 +33,7 @@ class SegmentWriters(Closing):
     Args:
         job: the plan, the source and the folder.
         encoding: the encoding of the segments.
-        layout: which parts of the stream become which segments.
+        layout: the clocks of the stream and of the source.
         first: index of the run's first segment.
         remake: called for a finished segment that is larger than the plan allows.
 
@@ -51,14 +51,14 @@ class SegmentWriters(Closing):
         self._first = first
         self._remake = remake
         self._pool = ThreadPoolExecutor(FINISHING_THREADS, thread_name_prefix="captoolkit-finish")
-        self._part = -1
+        self._part: int | None = -1
         self._begun_at = 0
         self._writer: encode.SegmentWriter | None = None
         self._open: list[encode.SegmentWriter] = []
         self._finishing: deque[Future[ReadySegment]] = deque()
 
-    def write(self, part: int, block: NDArray[Any]) -> None:
-        """Write samples of a part to its segment; drop them if the part is skipped."""
+    def write(self, part: int | None, block: NDArray[Any]) -> None:
+        """Write samples to a segment, counted from 0 in the run; drop them if it is None."""
         if part != self._part:
             self._end_part()
             self._begin_part(part)
@@ -85,15 +85,14 @@ class SegmentWriters(Closing):
         self.abort()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _begin_part(self, part: int) -> None:
+    def _begin_part(self, part: int | None) -> None:
         self._part, self._begun_at = part, self.samples
-        owner = self._layout.owner(part)
-        if owner is not None:
-            path = self._job.path(self._first + owner)
+        if part is not None:
+            path = self._job.path(self._first + part)
             self._writer = encode.open_writer(
                 path,
                 self._encoding,
-                tags=self._job.tags(self._first + owner),
+                tags=self._job.tags(self._first + part),
                 layout=self._job.plan.track.layout,
             )
             self._open.append(self._writer)
@@ -102,7 +101,7 @@ class SegmentWriters(Closing):
         if self._writer is None:
             return
         writer, self._writer = self._writer, None
-        index = self._first + (self._layout.owner(self._part) or 0)
+        index = self._first + (self._part or 0)
         self._finishing.append(self._pool.submit(self._finish, writer, index, self._span()))
 
     def _span(self) -> Span:

@@ -1,20 +1,16 @@
-"""The cuts between frames: each as near to the quietest point as the boundaries of frames allow.
+"""The cuts between frames: each as near to the quietest place as the boundaries of frames allow.
 
-Rules: a cut that may move goes to the boundary nearest to the quietest point, and stays within its
-window where a boundary is in it, so that no segment becomes longer than planned. A mark or an end
-becomes the boundary nearest to it. Each segment has at least one frame.
+Rules: a cut goes to the boundary nearest to its place, and a mark or an end to the boundary nearest
+to it; the plan leaves room for a frame at either end of a segment. Each segment has at least one
+frame.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from captoolkit.model import Plan, Span
-from captoolkit.planning.cuts import Window, window
-
-Quiet = Callable[[Window], int]  # the quietest sample in a window, on the track's clock
 
 
 class Framed(Protocol):
@@ -38,44 +34,26 @@ class Framed(Protocol):
         ...
 
 
-def edges(plan: Plan, framed: Framed, quiet: Quiet) -> Iterator[tuple[int, int]]:
-    """Yield the frames [first, last) of each segment, each decided when it is needed."""
-    spans, total = plan.spans, plan.track.duration_samples
-    first = framed.boundary_at(spans[0].start_samples)
-    for span, following in itertools.zip_longest(spans, spans[1:]):
-        end = span.end_samples
-        if following is None or following.start_samples != end:
-            yield first, framed.count if end >= total else framed.boundary_at(end)
-            first = framed.boundary_at(following.start_samples) if following else 0
-            continue
-        reach = 0 if end in plan.marks else plan.reach_samples
-        last = _boundary(framed, window(end, reach), quiet) if reach else framed.boundary_at(end)
-        last = min(max(last, first + 1), framed.count - 1)
+def edges(
+    plan: Plan, framed: Framed, segments: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """Yield the frames [first, last) of each segment, each when its end is decided.
+
+    Args:
+        plan: the plan of the segments.
+        framed: the frames.
+        segments: the begin and the end of each segment, in samples of the track.
+    """
+    total, before, first = plan.track.duration_samples, -1, 0
+    for begin, end in segments:
+        if begin != before:
+            first = framed.boundary_at(begin)
+        if end >= total:
+            yield first, framed.count
+            return
+        last = min(max(framed.boundary_at(end), first + 1), framed.count - 1)
         yield first, last
-        first = last
-
-
-def movable_windows(plan: Plan) -> list[Window]:
-    """Return the windows of all cuts that may move, in order."""
-    pairs = itertools.pairwise(plan.spans)
-    return [
-        window(one.end_samples, plan.reach_samples)
-        for one, following in pairs
-        if one.end_samples == following.start_samples
-        and one.end_samples not in plan.marks
-        and plan.reach_samples
-    ]
-
-
-def _boundary(framed: Framed, around: Window, quiet: Quiet) -> int:
-    """The boundary nearest to the quietest point of a window, inside the window if any is."""
-    nearest = framed.boundary_at(quiet(around))
-    inside = (
-        frame
-        for frame in (nearest, nearest - 1, nearest + 1)
-        if around.earliest <= framed.sample_of(frame) <= around.latest
-    )
-    return next(inside, nearest)
+        first, before = last, end
 
 
 def span_of(framed: Framed, first: int, last: int, *, rate_hz: int) -> Span:

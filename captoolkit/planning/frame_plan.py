@@ -20,6 +20,7 @@ from captoolkit.model import Span, Track
 from captoolkit.planning import segmentation
 from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.options import ParsedOptions
+from captoolkit.planning.segmentation import Cutting
 from captoolkit.units import format_length
 
 # Sound is encoded rather than divided into shorter segments than this, unless an option does so.
@@ -64,11 +65,10 @@ class Framing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """The number of segments of each stretch, their longest length, the reach of a cut."""
+    """How frames are divided into segments, and the longest length of one."""
 
-    numbers: tuple[int, ...]
+    cutting: Cutting
     longest_s: Fraction
-    reach_s: Fraction
 
 
 def longest_s(framing: Framing, bounds: Bounds) -> Fraction:
@@ -107,8 +107,8 @@ def share(
     """Return how the frames of each stretch are divided into segments."""
     most_s = longest_s(framing, bounds)
     numbers = segmentation.count_segments(durations_s, most_s, options)
-    reach_s = segmentation.reach_s(durations_s, numbers, most_s)
-    return Share(numbers=numbers, longest_s=most_s, reach_s=reach_s)
+    cutting = segmentation.cutting(durations_s, numbers, most_s, options)
+    return Share(cutting=cutting, longest_s=most_s)
 
 
 def why_not(
@@ -134,21 +134,38 @@ def edits_reason(track: Track) -> str:
     return f"Its {remover} removes sound that its {track.codec} frames still hold."
 
 
-def reasons(framing: Framing, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
+def reasons(framing: Framing, spans: Sequence[Span], cutting: Cutting) -> list[str]:
     """Return how the frames are divided, as sentences."""
     stream = containers.of(framing.format).stream_title
     kept = f"Its {framing.codec} frames are kept unchanged, in {stream}."
     if len(spans) == 1:
         return [kept]
-    return [segments_reason(spans, reach_s), kept]
+    return [segments_reason(spans, cutting), kept]
 
 
-def segments_reason(spans: Sequence[Span], reach_s: Fraction) -> str:
-    """Return how many segments there are and where they are cut, as a sentence."""
+def segments_reason(spans: Sequence[Span], cutting: Cutting) -> str:
+    """Return how many segments there are, how long, and where they are cut, as a sentence."""
     about_s = Fraction(sum(span.samples for span in spans), spans[0].rate_hz) / len(spans)
-    if not reach_s:
+    shortest, longest = _length_range(cutting.shortest_s, cutting.longest_s)
+    if not cutting.reach_s:
         return f"It becomes {len(spans)} segments of about {format_length(about_s)}."
+    if cutting.is_fewest:
+        return (
+            f"It becomes at most {len(spans)} segments of {shortest} to {longest}, and fewer where "
+            "pauses allow: the cuts are chosen together, at quiet places."
+        )
+    if len(spans) == 2:
+        within = "cut at the quietest place"
+    else:
+        within = "with cuts that are chosen together, each at a quiet place"
     return (
-        f"It becomes {len(spans)} balanced segments of about {format_length(about_s)}, "
-        f"each cut at the quietest point within {format_length(reach_s)}."
+        f"It becomes {len(spans)} balanced segments of about {format_length(about_s)} "
+        f"({shortest} to {longest}), {within} within {format_length(cutting.reach_s)}."
     )
+
+
+def _length_range(shortest_s: Fraction, longest_s: Fraction) -> tuple[str, str]:
+    """The lengths in words; a minute and more in whole seconds, rounded outward."""
+    if longest_s >= 60:
+        shortest_s, longest_s = Fraction(shortest_s // 1), Fraction(-(-longest_s // 1))
+    return format_length(shortest_s), format_length(longest_s)

@@ -8,11 +8,11 @@ millisecond of one is set to it, because resampling rounds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from captoolkit.model import Span
-from captoolkit.planning.cuts import Window, window
+from captoolkit.planning.cuts import UNLIMITED, Block, Section, cut
 from captoolkit.units import rescale
 
 ALIKE_S = 0.001
@@ -20,29 +20,19 @@ ALIKE_S = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The parts of a run's stream, the cuts between them, and the segment of each part.
+    """The sections of a run's stream, those that are left out included.
 
     Attributes:
         begins_at: the sample of the source with which the stream begins.
-        windows: where the stream is cut, on its own clock.
-        owners: for each part the index of its segment in the run, None for a skipped part; parts
-            beyond the last, of a longer sound, belong to segments that were not planned.
+        sections: how the stream is cut, on its own clock.
         anchors: samples of the source that are decided beforehand.
     """
 
     begins_at: int
     source_hz: int
     stream_hz: int
-    windows: tuple[Window, ...]
-    owners: tuple[int | None, ...]
+    sections: tuple[Section, ...]
     anchors: tuple[int, ...]
-
-    def owner(self, part: int) -> int | None:
-        """Return the index in the run of the segment that a part belongs to."""
-        if part < len(self.owners):
-            return self.owners[part]
-        last, beyond = self.owners[-1], part - len(self.owners) + 1
-        return None if last is None else last + beyond
 
     def in_source(self, stream_samples: int) -> int:
         """Return the sample of the source for a sample of the stream."""
@@ -50,48 +40,51 @@ class Layout:
         nearest = min(self.anchors, key=lambda anchor: abs(anchor - at))
         return nearest if abs(nearest - at) <= ALIKE_S * self.source_hz else at
 
+    def find_segments(self, blocks: Iterable[Block]) -> list[tuple[int, int]]:
+        """Return the begin and the end in the source of each segment of a sound without a limit.
+
+        The last segment ends where it is planned to end. A sound that ends early has fewer
+        segments.
+        """
+        ends: list[tuple[int, int]] = []
+        at = 0
+        divided = cut(blocks, self.sections, rate_hz=self.stream_hz, longest=UNLIMITED)
+        for segment, parts in itertools.groupby(divided, key=lambda pair: pair[0]):
+            begin = at
+            at += sum(len(block) for _, block in parts)
+            if segment is not None:
+                ends.append((self.in_source(begin), self.in_source(at)))
+        kept = [section for section in self.sections if section.is_kept]
+        if ends and kept:
+            ends[-1] = (ends[-1][0], max(ends[-1][0] + 1, self.in_source(kept[-1].end)))
+        return ends
+
 
 def lay_out(
-    spans: Sequence[Span],
-    *,
-    begins_at: int,
-    ends_at: int,
-    reach: int,
-    stream_hz: int,
-    marks: Collection[int] = (),
+    sections: Sequence[Section], *, begins_at: int, ends_at: int, source_hz: int, stream_hz: int
 ) -> Layout:
     """Return how a run of segments is cut out of a stream.
 
     Args:
-        spans: the segments on the source's clock; the edge between two may move by `reach`, the
-            run's own start and end and the edges of skipped sound may not.
+        sections: the segments on the source's clock; sound between them is left out.
         begins_at: the sample of the source with which the stream begins.
         ends_at: the sample of the source before which the run or the whole sound ends.
-        reach: in samples of the source.
-        stream_hz: rate of the stream.
-        marks: edges that do not move, in samples of the source.
+        source_hz: the rate of the source.
+        stream_hz: the rate of the stream.
     """
-    source_hz = spans[0].rate_hz
-    cuts: list[Window] = []
-    owners: list[int | None] = []
+    laid: list[Section] = []
     at = begins_at
-    for place, span in enumerate(spans):
-        if span.start_samples > at:  # a skipped stretch, with both ends fixed
-            cuts += [window(at, 0)] if owners else []
-            cuts.append(window(span.start_samples, 0))
-            owners.append(None)
-        elif owners:
-            cuts.append(window(at, 0 if at in marks else reach))
-        owners.append(place)
-        at = span.end_samples
+    for section in sections:
+        if section.begin > at:
+            laid.append(Section(begin=at, end=section.begin, is_kept=False))
+        laid.append(section)
+        at = section.end
     if at < ends_at:
-        cuts.append(window(at, 0))
-        owners.append(None)
+        laid.append(Section(begin=at, end=ends_at, is_kept=False))
     return Layout(
         begins_at=begins_at,
         source_hz=source_hz,
         stream_hz=stream_hz,
-        windows=tuple(one.at_rate(source_hz, stream_hz, begin=begins_at) for one in cuts),
-        owners=tuple(owners),
-        anchors=(begins_at, ends_at, *(one.balanced for one in cuts if one.is_fixed)),
+        sections=tuple(one.at_rate(source_hz, stream_hz, begin=begins_at) for one in laid),
+        anchors=(begins_at, ends_at, *(one.end for one in laid if not one.moves)),
     )

@@ -21,6 +21,7 @@ from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Target, Tr
 from captoolkit.planning import fitting, frame_plan, segmentation
 from captoolkit.planning.fitting import Bounds, Fit, fallbacks, why_not_stereo
 from captoolkit.planning.options import ParsedOptions, check_options
+from captoolkit.planning.segmentation import Cutting, CuttingFields
 from captoolkit.services import limits
 from captoolkit.services.price import request_costs
 from captoolkit.units import format_length
@@ -61,7 +62,7 @@ class _Case:
         action: Action,
         suffix: str,
         spans: tuple[Span, ...],
-        reach_samples: int,
+        cutting: Cutting | None = None,
         max_segment_samples: int,
         max_segment_bytes: int,
         reasons: tuple[str, ...],
@@ -83,7 +84,7 @@ class _Case:
             mix=mix,
             spans=spans,
             skipped=self.skipped,
-            reach_samples=reach_samples,
+            **_cutting_fields(cutting, self.track),
             max_segment_samples=max_segment_samples,
             max_segment_bytes=max_segment_bytes,
             audio_tokens=requests.audio_tokens,
@@ -254,7 +255,6 @@ def _pass_through(case: _Case) -> Plan:
         action=Action.PASS_THROUGH,
         suffix=containers.of(info.container).suffix_of(track.codec),
         spans=case.stretches,
-        reach_samples=0,
         max_segment_samples=track.duration_samples,
         max_segment_bytes=case.bounds.size_bytes or info.size_bytes,
         reasons=(reason,),
@@ -281,7 +281,6 @@ def _with_true_header(case: _Case) -> Plan | None:
         action=Action.REMUX,
         suffix=containers.of("wav").suffix_of(track.codec),
         spans=case.stretches,
-        reach_samples=0,
         max_segment_samples=track.duration_samples,
         max_segment_bytes=case.bounds.size_bytes or size_bytes,
         reasons=(
@@ -297,16 +296,17 @@ def _with_true_header(case: _Case) -> Plan | None:
 def _copied(case: _Case, framing: frame_plan.Framing) -> Plan:
     """The plan that remuxes the frames, or copies them into segments."""
     share = frame_plan.share(framing, case.durations_s, case.bounds, case.options)
-    spans = segmentation.balance(case.stretches, share.numbers)
-    is_whole = share.numbers == (1,) and not case.skipped
+    numbers = share.cutting.numbers
+    spans = segmentation.balance(case.stretches, numbers)
+    is_whole = numbers == (1,) and not case.skipped
     return case.plan(
         action=Action.REMUX if is_whole else Action.COPY,
         suffix=framing.format,
         spans=spans,
-        reach_samples=_reach_samples(share.reach_s, case.track),
+        cutting=share.cutting,
         max_segment_samples=int(share.longest_s * case.track.sample_rate_hz),
         max_segment_bytes=min(case.bounds.size_bytes or framing.file_bytes, framing.file_bytes),
-        reasons=(*case.causes, *frame_plan.reasons(framing, spans, share.reach_s)),
+        reasons=(*case.causes, *frame_plan.reasons(framing, spans, share.cutting)),
     )
 
 
@@ -322,8 +322,10 @@ def _why_not_copied(case: _Case, framing: frame_plan.Framing) -> str:
     return frame_plan.why_not(framing, case.durations_s, case.bounds, case.options)
 
 
-def _reach_samples(reach_s: Fraction, track: Track) -> int:
-    return max(0, int(reach_s * track.sample_rate_hz) - 1)
+def _cutting_fields(cutting: Cutting | None, track: Track) -> CuttingFields:
+    if cutting is None:
+        return {"reach_samples": 0, "shortest_samples": 0, "longest_samples": 0, "is_fewest": False}
+    return cutting.fields(track.sample_rate_hz)
 
 
 # ----------------------------------------------------------------------------- encoding
@@ -337,7 +339,9 @@ def _encoded(case: _Case, unframed: str) -> Plan:
     if not is_mixed:
         causes = tuple(cause for cause in causes if cause != case.mix.reason)
     notes = (unframed, why_not_stereo(case.options, track))
-    reach_s = segmentation.reach_s(case.durations_s, fit.numbers, fit.longest_s, encoding=encoding)
+    cutting = segmentation.cutting(
+        case.durations_s, fit.numbers, fit.longest_s, case.options, encoding=encoding
+    )
     spans = segmentation.balance(case.stretches, fit.numbers)
     most_bytes = _encoded_bytes(encoding, fit.longest_s)
     return case.plan(
@@ -347,13 +351,13 @@ def _encoded(case: _Case, unframed: str) -> Plan:
         suffix=containers.of(encoding.format).suffix_of(encoding.codec),
         mix=(case.mix.weights,) if is_mixed else None,
         spans=spans,
-        reach_samples=_reach_samples(reach_s, track),
+        cutting=cutting,
         max_segment_samples=int(fit.longest_s * track.sample_rate_hz),
         max_segment_bytes=case.bounds.size_bytes or most_bytes,
         reasons=(
             *causes,
             *(note for note in notes if note and note not in causes),
-            *_choice_reasons(case, fit, spans, reach_s),
+            *_choice_reasons(case, fit, spans, cutting),
         ),
     )
 
@@ -372,14 +376,14 @@ def largest_file_bytes(plan: Plan, span: Span) -> int:
     return _encoded_bytes(plan.encoding, span.exact_s)
 
 
-def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], reach_s: Fraction) -> list[str]:
+def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], cutting: Cutting) -> list[str]:
     encoding = describe(fit.encoding)
     longest_s = max(span.exact_s for span in spans)
     if len(spans) == 1:
         reasons = [f"One segment of {format_length(longest_s)} fits as {encoding}."]
     else:
         reasons = [
-            frame_plan.segments_reason(spans, reach_s),
+            frame_plan.segments_reason(spans, cutting),
             f"Each is encoded as {encoding}.",
         ]
     if case.bounds.size_bytes is not None and not fit.is_best:

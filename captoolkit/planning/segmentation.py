@@ -1,6 +1,6 @@
 """Balanced segments: how many each stretch of sound needs, and how far their cuts may move.
 
-Rules: a segment never exceeds the limit, even when both of its cuts move apart as far as possible.
+Rules: a segment never exceeds the limit, wherever its cuts are.
 An option for a length or a number is satisfied, or refused with the nearest possible value. The
 sound within reach of a cut is held in memory, so a cut of high-resolution sound moves less far.
 """
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypedDict
 
 import numpy as np
 
@@ -20,7 +22,8 @@ from captoolkit.planning.options import SHORTEST_S, ParsedOptions
 from captoolkit.units import format_clock, format_length
 
 MAX_REACH_S = Fraction(30)  # no cut moves farther from its balanced place
-REACH_SHARE = Fraction(1, 5)  # nor farther than this share of a segment
+REACH_SHARE = Fraction(9, 10)  # nor farther than this share of a segment
+LENGTH_SHARE = Fraction(1, 2)  # of the balanced length, by which a segment may differ from it
 # Most sound that is held for one cut: 60 s of a CD, 32 s of 48 kHz and 24 bits.
 WINDOW_BYTES = 12 << 20
 LEAST_WINDOW_S = 2
@@ -100,33 +103,95 @@ def _slack_s(duration_s: Fraction, segments: int) -> Fraction:
     return min(SLACK_S, duration_s / segments * SLACK_SHARE) if segments > 1 else Fraction(0)
 
 
-def reach_s(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutting:
+    """How stretches of sound are cut into segments.
+
+    Attributes:
+        numbers: the number of segments of each stretch; the greatest number if `is_fewest`.
+        reach_s: how far a cut may be from its balanced place.
+        shortest_s, longest_s: the lengths that a segment may get.
+        is_fewest: there are fewer segments where pauses allow.
+    """
+
+    numbers: tuple[int, ...]
+    reach_s: Fraction
+    shortest_s: Fraction
+    longest_s: Fraction
+    is_fewest: bool
+
+    def fields(self, rate_hz: int) -> CuttingFields:
+        """Return the fields of a plan that hold this, in samples."""
+        return {
+            "reach_samples": max(0, int(self.reach_s * rate_hz) - 1),
+            "shortest_samples": int(self.shortest_s * rate_hz),
+            "longest_samples": int(self.longest_s * rate_hz),
+            "is_fewest": self.is_fewest,
+        }
+
+
+class CuttingFields(TypedDict):
+    """The fields of a `Plan` that decide its cuts."""
+
+    reach_samples: int
+    shortest_samples: int
+    longest_samples: int
+    is_fewest: bool
+
+
+def cutting(
     durations_s: Sequence[Fraction],
-    segments: Sequence[int],
+    numbers: Sequence[int],
     longest_s: Fraction,
+    options: ParsedOptions,
     *,
     encoding: Encoding | None = None,
-) -> Fraction:
-    """Return how far each cut may move; no segment can become longer than the limit by it.
+) -> Cutting:
+    """Return how far the cuts may move; no segment can become longer than the limit by it.
 
-    Edges are rounded to samples, so a reach in samples is one less.
+    Cuts use all room that the limit leaves, up to half of a balanced length. If only the limit
+    decides the number of segments, there are fewer where pauses allow.
 
     Args:
         durations_s: of the stretches.
-        segments: the number of segments of each.
+        numbers: the number of segments of each.
         longest_s: the longest length of a segment.
+        options: the options; a length or a number of segments fixes the number.
         encoding: the encoding of a decoded stream; None where captoolkit decodes only the sound
             near each cut, at the model's rate.
     """
-    balanced = [
-        duration_s / number
-        for duration_s, number in zip(durations_s, segments, strict=True)
-        if number > 1
-    ]
+    pairs = list(zip(durations_s, numbers, strict=True))
+    balanced = [duration_s / number for duration_s, number in pairs if number > 1]
+    single = [duration_s for duration_s, number in pairs if number == 1]
     if not balanced:
-        return Fraction(0)
-    room_s = (longest_s - max(balanced)) / 2
-    return min(_most_held_s(encoding) / 2, MAX_REACH_S, min(balanced) * REACH_SHARE, room_s)
+        return Cutting(
+            numbers=tuple(numbers),
+            reach_s=Fraction(0),
+            shortest_s=min(single),
+            longest_s=max(single),
+            is_fewest=False,
+        )
+    is_free = options.segment_s is None and options.parts is None
+    is_fewest = is_free and any(number > -(-one // longest_s) for one, number in pairs)
+    room_s = min(longest_s - max(balanced), max(balanced) * LENGTH_SHARE)
+    reach_s = min(
+        _most_held_s(encoding) / 2,
+        MAX_REACH_S,
+        min(balanced) * REACH_SHARE,
+        room_s * max(1, max(numbers) - 1),
+    )
+    moved_s = reach_s * min(2, max(numbers) - 1)  # by one cut, or by two that move apart
+    if is_fewest:
+        moved_s = max(balanced)
+    shortest = (max(one * (1 - LENGTH_SHARE), one - moved_s) for one in balanced)
+    longest = (min(longest_s, one * (1 + LENGTH_SHARE), one + moved_s) for one in balanced)
+    return Cutting(
+        numbers=tuple(numbers),
+        reach_s=reach_s,
+        shortest_s=min(*shortest, *single, longest_s),
+        longest_s=max([*longest, *single]),
+        is_fewest=is_fewest,
+    )
 
 
 def _most_held_s(encoding: Encoding | None) -> Fraction:

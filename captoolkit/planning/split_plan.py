@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from captoolkit.bitstream import containers
@@ -86,9 +86,11 @@ def make_split(
     )
     most_s = max(durations_s) if max(durations_s) <= kept_s else kept_s
     numbers = segmentation.count_segments(durations_s, most_s, options)
-    reach_s = segmentation.reach_s(durations_s, numbers, kept_s, encoding=method.encoding)
+    cutting = segmentation.cutting(durations_s, numbers, kept_s, options, encoding=method.encoding)
+    if any(titles):  # the title of a piece names the number of pieces of its chapter
+        cutting = replace(cutting, is_fewest=False)
     spans = segmentation.balance(stretches, numbers)
-    reasons = [frame_plan.segments_reason(spans, reach_s)] if len(spans) > 1 else []
+    reasons = [frame_plan.segments_reason(spans, cutting)] if len(spans) > 1 else []
     return Plan(
         info=info,
         track=track,
@@ -100,7 +102,7 @@ def make_split(
         marks=tuple(one.start_samples for one in stretches[1:]),
         tags=tuple((tags or {}).items()),
         titles=_numbered(titles, numbers),
-        reach_samples=max(0, int(reach_s * track.sample_rate_hz) - 1),
+        **cutting.fields(track.sample_rate_hz),
         max_segment_samples=int(longest_s * track.sample_rate_hz),
         reasons=(*causes, *reasons, method.reason),
     )

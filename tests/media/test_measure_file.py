@@ -58,13 +58,13 @@ def test_cuts_move_to_the_pauses(tmp_path: Path) -> None:
     """The cut of a plan lies in the pause next to its planned place."""
     path = spoken(tmp_path / "talk.wav", 65, 50)
     plan = captoolkit.plan(path, segment="60s")
-    places = measure_file.quiet_places(path, plan)
-    assert len(places) == 1
-    (place,) = places.values()
-    assert place / RATE_HZ == pytest.approx(65.25, abs=0.25)
+    one, two = measure_file.find_segments(path, plan)
+    assert one.end_samples == two.start_samples
+    assert one.end_samples / RATE_HZ == pytest.approx(65.25, abs=0.25)
 
 
-def test_a_plan_without_cuts_has_no_quiet_places(tmp_path: Path) -> None:
+def test_a_plan_without_cuts_has_one_segment(tmp_path: Path) -> None:
     """A recording in one segment is not decoded for its cuts."""
     path = spoken(tmp_path / "talk.wav", 1)
-    assert measure_file.quiet_places(path, captoolkit.plan(path)) == {}
+    plan = captoolkit.plan(path)
+    assert measure_file.find_segments(path, plan) == list(plan.spans)

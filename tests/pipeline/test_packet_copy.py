@@ -5,13 +5,14 @@ import itertools
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from captoolkit import split
 from captoolkit.errors import LimitError, UsageError
 from captoolkit.media import packets
 from captoolkit.pipeline.packet_copy import MAX_PIECES, PacketCopy
-from captoolkit.planning.cuts import Window
+from captoolkit.planning.cut_search import LoudnessCurve
 from tests.support.processes import has_children
 from tests.support.sound import Convert, noise, write_wav
 
@@ -97,10 +98,10 @@ def test_closing_while_cuts_are_searched_is_told_as_closed(
     searching, halted = threading.Event(), threading.Event()
     pieces = split(vorbis, segment="5s")
 
-    def search(_copy: PacketCopy, around: Window, _late: int) -> int:
+    def search(_copy: PacketCopy, first: int, _last: int, _late: int) -> LoudnessCurve:
         searching.set()
         assert halted.wait(30)
-        return around.balanced
+        return LoudnessCurve(origin=first, hop=320, power=np.zeros(0))
 
     def close() -> None:
         assert searching.wait(30)
@@ -108,7 +109,7 @@ def test_closing_while_cuts_are_searched_is_told_as_closed(
         halted.set()
         pieces.close()
 
-    monkeypatch.setattr(PacketCopy, "_quietest_by_seeking", search)
+    monkeypatch.setattr(PacketCopy, "_measure", search)
     closer = threading.Thread(target=close, daemon=True)
     closer.start()
     with pytest.raises(UsageError, match="is closed"):

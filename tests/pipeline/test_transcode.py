@@ -23,7 +23,7 @@ from captoolkit.errors import LimitError, UsageError
 from captoolkit.events import Event, Progressed, Replaced, SegmentReady
 from captoolkit.model import Span
 from captoolkit.pipeline.segment import ReadySegment
-from captoolkit.planning.cuts import RUN_SEGMENTS, group_runs
+from captoolkit.planning.cuts import RUN_SEGMENTS, plan_sections
 from captoolkit.planning.options import FormatName
 from captoolkit.support import files
 from tests.support.encodings import aac, mp3
@@ -148,7 +148,7 @@ def test_the_result_does_not_depend_on_the_jobs(
 ) -> None:
     """The bytes of the segments do not depend on `jobs`."""
     with prepare(talk, **wish) as prepared:
-        assert len(group_runs(prepared.plan.spans)) > 1
+        assert len(plan_sections(prepared.plan)) > 1
     alone, *together = (made(talk, jobs=at_once, **wish) for at_once in jobs)
     assert all(one == alone for one in together)
 
@@ -161,7 +161,7 @@ def test_a_long_run_ends_although_it_has_few_segments(
     soundfile.write(str(path), np.tile(sound, 4), RATE_HZ)
     wish: dict[str, Any] = {"format": "wav", "segment": 120}
     with prepare(path, jobs=2, **wish) as prepared:
-        assert [len(run) for run in group_runs(prepared.plan.spans)] == [5, 5, 2]
+        assert [section.count for section in plan_sections(prepared.plan)] == [5, 5, 2]
         assert edges(list(prepared))[-1] == 4 * len(sound)
         together = [segment.sha256 for segment in prepared.segments]
     with prepare(path, jobs=1, **wish) as prepared:
@@ -172,7 +172,7 @@ def test_a_long_run_ends_although_it_has_few_segments(
 def test_runs_tile_the_recording(talk: Path, sound: NDArray[np.int16], jobs: int) -> None:
     """No sample between two runs is lost, doubled or changed."""
     with prepare(talk, jobs=jobs, **PIECES) as prepared:
-        assert [len(run) for run in group_runs(prepared.plan.spans)] == [
+        assert [section.count for section in plan_sections(prepared.plan)] == [
             RUN_SEGMENTS,
             RUN_SEGMENTS,
             8,

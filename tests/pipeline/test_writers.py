@@ -16,6 +16,7 @@ from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import Folder
 from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.pipeline.writers import Remake, SegmentWriters
+from captoolkit.planning.cuts import Section
 from captoolkit.planning.layout import lay_out
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
@@ -71,10 +72,10 @@ def open_writers(
         plan=plan, source=folder / "talk.flac", folder=Folder(folder), names=SegmentNames.of("talk")
     )
     layout = lay_out(
-        spans,
+        [Section(begin=one.start_samples, end=one.end_samples) for one in spans],
         begins_at=spans[0].start_samples,
         ends_at=spans[-1].end_samples,
-        reach=0,
+        source_hz=RATE_HZ,
         stream_hz=encoding.sample_rate_hz,
     )
     return SegmentWriters(job, encoding, layout, first=first, remake=remake)

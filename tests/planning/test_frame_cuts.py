@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.model import Plan
-from captoolkit.planning.cuts import Window
-from captoolkit.planning.frame_cuts import edges, movable_windows
+from captoolkit.planning.cuts import plan_sections
+from captoolkit.planning.frame_cuts import edges
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
 from tests.support.media_values import media, track
@@ -66,32 +67,30 @@ def test_frames_are_shared_out_once_and_in_order(
     """Wherever it is quiet: all frames, each once, no segment empty or longer than allowed."""
     plan = planned(seconds, longest)
     framed = Even(held, seconds * RATE_HZ)
-
-    def quiet(around: Window) -> int:
-        return round(around.earliest + pull * (around.latest - around.earliest))
-
-    shares = list(edges(plan, framed, quiet))
+    sections = plan_sections(plan)
+    decided, begin = [], 0
+    for section in sections:
+        window = section.end_window(begin)
+        end = round(window.earliest + pull * (window.latest - window.earliest))
+        places = [begin, *section.division(begin, end).balanced, end]
+        decided += list(itertools.pairwise(places))
+        begin = end
+    shares = list(edges(plan, framed, decided))
     assert len(shares) == len(plan.spans)
     assert [frame for share in shares for frame in range(*share)] == list(range(framed.count))
     assert all(first < last for first, last in shares)
-    if len(shares) > 1 and 2 * plan.reach_samples > held:
+    if len(shares) > 1:
         longest_samples = max(
             framed.sample_of(last) - framed.sample_of(first) for first, last in shares
         )
         assert longest_samples <= longest * RATE_HZ
 
 
-def test_a_mark_is_met_by_the_nearest_boundary_and_not_listened_for() -> None:
-    """A chapter's mark is no quiet point; between two marks cuts go to one."""
+def test_a_mark_is_met_by_the_nearest_boundary_and_does_not_move() -> None:
+    """A chapter's mark is no quiet place; between two marks cuts go to one."""
     plan = planned(300, 100, marks=(0, 42.3))
-    asked: list[Window] = []
-
-    def quiet(around: Window) -> int:
-        asked.append(around)
-        return around.latest
-
+    sections = plan_sections(plan)
+    assert [section.end for section in sections if not section.moves] == [42_300, 300_000]
     framed = Even(100, 300 * RATE_HZ)
-    shares = list(edges(plan, framed, quiet))
-    assert shares[1][0] == 423
-    assert asked == movable_windows(plan)
-    assert len(asked) == len(plan.spans) - 2
+    shares = list(edges(plan, framed, [(0, 42_300), (42_300, 150_000), (150_000, 300_000)]))
+    assert shares == [(0, 423), (423, 1500), (1500, 3000)]

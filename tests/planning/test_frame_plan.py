@@ -13,6 +13,7 @@ from captoolkit.planning.fitting import Bounds
 from captoolkit.planning.frame_plan import Framing
 from captoolkit.planning.options import ParsedOptions
 from captoolkit.planning.prepare_plan import make_plan
+from captoolkit.planning.segmentation import Cutting
 from tests.support.media_values import CAPTIONER, media, track
 
 FRAME = 1_152
@@ -109,8 +110,8 @@ def test_what_is_not_refused_can_be_shared_out(
     if frame_plan.why_not(framing, durations_s, bounds, options):
         return
     share = frame_plan.share(framing, durations_s, bounds, options)
-    moved_s = 2 * share.reach_s if share.numbers != (1,) else 0
-    assert durations_s[0] / share.numbers[0] + moved_s <= share.longest_s
+    assert share.cutting.longest_s <= share.longest_s
+    assert durations_s[0] / share.cutting.numbers[0] <= share.longest_s
     assert share.longest_s == frame_plan.longest_s(framing, bounds)
 
 
@@ -164,11 +165,35 @@ def test_reasons_say_what_the_frames_come_to_lie_in(name: str, words: str) -> No
         Span(start_samples=start, end_samples=start + half, rate_hz=RATE_HZ) for start in (0, half)
     ]
     kept = f"Its {name} frames are kept unchanged, in {words}."
-    assert frame_plan.reasons(framing, spans[:1], Fraction(0)) == [kept]
-    assert frame_plan.reasons(framing, spans, Fraction(5)) == [
-        "It becomes 2 balanced segments of about 2:30, each cut at the quietest point within 5 s.",
+    cutting = Cutting(
+        numbers=(2,),
+        reach_s=Fraction(5),
+        shortest_s=Fraction(145),
+        longest_s=Fraction(155),
+        is_fewest=False,
+    )
+    assert frame_plan.reasons(framing, spans[:1], cutting) == [kept]
+    assert frame_plan.reasons(framing, spans, cutting) == [
+        "It becomes 2 balanced segments of about 2:30 (2:25 to 2:35), cut at the quietest place "
+        "within 5 s.",
         kept,
     ]
+
+
+def test_number_that_pauses_decide_is_stated_as_the_greatest() -> None:
+    """Where the limit alone decides the number, the sentence gives a range of lengths."""
+    spans = [Span(start_samples=at, end_samples=at + 25, rate_hz=1) for at in range(0, 1200, 25)]
+    cutting = Cutting(
+        numbers=(48,),
+        reach_s=Fraction(22),
+        shortest_s=Fraction(25, 2),
+        longest_s=Fraction(30),
+        is_fewest=True,
+    )
+    assert frame_plan.segments_reason(spans, cutting) == (
+        "It becomes at most 48 segments of 12.5 s to 30 s, and fewer where pauses allow: the cuts "
+        "are chosen together, at quiet places."
+    )
 
 
 # ----------------------------------------------------------------------------- in a plan

@@ -3,10 +3,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captoolkit.model import Span
+from captoolkit.planning.cuts import Section
 from captoolkit.planning.layout import ALIKE_S, Layout, lay_out
 
 RATES = [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000]
@@ -47,7 +49,23 @@ def cases_made(draw: st.DrawFn) -> Case:
             spans.append(Span(start_samples=at, end_samples=at + length, rate_hz=source_hz))
             at += length
     reach = draw(st.integers(0, source_hz * REACH_MS // 1000))
-    layout = lay_out(spans, begins_at=begins_at, ends_at=at, reach=reach, stream_hz=stream_hz)
+    starts = {span.start_samples for span in spans}
+    sections = [
+        Section(
+            begin=span.start_samples,
+            end=end,
+            reach=reach,
+            moves=bool(reach) and end in starts,
+            shortest=span.samples // 2,
+            longest=span.samples * 2,
+            later=1,
+        )
+        for span in spans
+        for end in [span.end_samples]
+    ]
+    layout = lay_out(
+        sections, begins_at=begins_at, ends_at=at, source_hz=source_hz, stream_hz=stream_hz
+    )
     return Case(spans=spans, layout=layout, parts=parts, reach=reach)
 
 
@@ -56,31 +74,18 @@ cases = cases_made()
 
 @given(case=cases)
 @settings(deadline=None)
-def test_parts_are_those_of_the_source(case: Case) -> None:
-    """There is a part for each segment and each gap, in order, and a cut between each two."""
-    owners = [owner for *_, owner in case.parts]
-    assert list(case.layout.owners) == owners
-    assert [case.layout.owner(part) for part in range(len(owners))] == owners
-    assert len(case.layout.windows) == len(case.parts) - 1
-
-
-@given(case=cases)
-@settings(deadline=None)
-def test_windows_lead_back_to_the_edges(case: Case) -> None:
-    """Each window contains its edge of the source; at skipped sound it is that edge."""
+def test_sections_are_those_of_the_source(case: Case) -> None:
+    """There is a section for each segment and each gap, in order, at the edges of the source."""
     layout = case.layout
+    assert [one.is_kept for one in layout.sections] == [
+        owner is not None for *_, owner in case.parts
+    ]
     off = layout.source_hz / layout.stream_hz + 1  # a sample of the stream, and of the source
-    for (one, two), window in zip(itertools.pairwise(case.parts), layout.windows, strict=True):
-        edge, reach = one[1], 0 if None in (one[2], two[2]) else case.reach
-        if reach == 0:
-            assert window.is_fixed
-            assert layout.in_source(window.balanced) == edge
-        for at, place in (
-            (edge - reach, window.earliest),
-            (edge, window.balanced),
-            (edge + reach, window.latest),
-        ):
-            assert abs(layout.in_source(place) - at) <= off
+    for (begin, end, _), section in zip(case.parts, layout.sections, strict=True):
+        assert abs(layout.in_source(section.begin) - begin) <= off
+        assert abs(layout.in_source(section.end) - end) <= off
+        if not section.moves:
+            assert layout.in_source(section.end) == end
 
 
 @given(case=cases, off_us=st.integers(-800, 800), data=st.data())
@@ -106,10 +111,11 @@ def test_every_place_leads_back_within_a_millisecond(case: Case, at: int) -> Non
     assert abs(found_s - at / layout.stream_hz) <= ALIKE_S + 1 / layout.source_hz
 
 
-def test_sound_that_goes_on_belongs_to_further_segments() -> None:
-    """Parts beyond the last are further segments, but behind a gap they are skipped too."""
-    span = Span(start_samples=0, end_samples=1_000, rate_hz=1_000)
-    ends = lay_out([span], begins_at=0, ends_at=1_000, reach=0, stream_hz=1_000)
-    assert [ends.owner(part) for part in range(4)] == [0, 1, 2, 3]
-    gap = lay_out([span], begins_at=0, ends_at=1_500, reach=0, stream_hz=1_000)
-    assert [gap.owner(part) for part in range(4)] == [0, None, None, None]
+def test_segments_of_a_stream_are_those_of_the_source() -> None:
+    """Sound between and behind the sections is left out, and the last segment ends as planned."""
+    sections = [Section(begin=1_000, end=2_000), Section(begin=2_500, end=3_000)]
+    layout = lay_out(sections, begins_at=0, ends_at=4_000, source_hz=1_000, stream_hz=1_000)
+    sound = np.zeros((4_000, 1), np.float32)
+    assert layout.find_segments([sound]) == [(1_000, 2_000), (2_500, 3_000)]
+    assert layout.find_segments([sound[:2_700]]) == [(1_000, 2_000), (2_500, 3_000)]
+    assert layout.find_segments([sound[:1_500]]) == [(1_000, 3_000)]

@@ -54,18 +54,17 @@ def test_segments_tile_the_stretches(parts: list[tuple[int, int]], gap: int) -> 
 def test_no_segment_is_too_long_wherever_it_is_cut(
     durations_s: list[Fraction], longest_s: Fraction, segment_s: Fraction | None
 ) -> None:
-    """With both cuts moved apart as far as they may, a segment is within the limit."""
-    numbers = segmentation.count_segments(
-        durations_s, longest_s, ParsedOptions(segment_s=segment_s)
-    )
-    reach_s = segmentation.reach_s(durations_s, numbers, longest_s)
-    assert 0 <= reach_s <= segmentation.MAX_REACH_S
+    """The lengths that a plan states are within the limit and contain the balanced ones."""
+    options = ParsedOptions(segment_s=segment_s)
+    numbers = segmentation.count_segments(durations_s, longest_s, options)
+    cutting = segmentation.cutting(durations_s, numbers, longest_s, options)
+    assert 0 <= cutting.reach_s <= segmentation.MAX_REACH_S
+    assert cutting.longest_s <= longest_s
     for duration_s, number in zip(durations_s, numbers, strict=True):
         balanced_s = duration_s / number
-        moved_s = 2 * reach_s if number > 1 else 0
-        assert balanced_s + moved_s <= longest_s
+        assert cutting.shortest_s <= balanced_s <= cutting.longest_s
         assert segment_s is None or balanced_s <= segment_s
-        assert number == 1 or reach_s <= balanced_s / 5
+        assert number == 1 or cutting.reach_s <= balanced_s
 
 
 @given(durations_s=durations, longest_s=limits, segment_s=lengths)
@@ -94,7 +93,9 @@ def test_parts_are_as_many_as_asked(duration_s: Fraction, longest_s: Fraction, m
     asked = ParsedOptions(parts=least + more)
     assume(least + more == 1 or duration_s >= least + more)
     assert segmentation.count_segments([duration_s], longest_s, asked) == (least + more,)
-    assert segmentation.reach_s([duration_s], [least + more], longest_s) >= 0
+    cutting = segmentation.cutting([duration_s], [least + more], longest_s, asked)
+    assert cutting.reach_s >= 0
+    assert not cutting.is_fewest
 
 
 def test_parts_of_less_than_a_second_are_refused() -> None:
@@ -110,22 +111,36 @@ def test_parts_of_less_than_a_second_are_refused() -> None:
     ("duration_s", "longest_s", "number", "reach_s"),
     [
         (100, 100, 1, 0),
-        (101, 100, 2, Fraction(101, 10)),  # a fifth of a segment
-        (180, 100, 2, 5),  # ten seconds of room, half for each cut
-        (181, 100, 3, Fraction(181, 15)),
-        (50, 30, 2, Fraction(5, 2)),  # short segments need a fifth of room
-        (51, 30, 3, Fraction(51, 15)),
+        (101, 100, 2, Fraction(101, 4)),  # half of a segment
+        (180, 100, 2, 10),  # one cut has all of the room
+        (181, 100, 3, 30),
+        (50, 30, 2, 5),  # short segments need a fifth of room
+        (51, 30, 3, Fraction(153, 10)),  # nine tenths of a segment
         (3_000, 2_000, 2, 30),  # never farther
     ],
 )
 def test_room_decides(
     duration_s: int, longest_s: int, number: int, reach_s: Fraction | int
 ) -> None:
-    """Two cuts divide the room that a segment leaves, up to a fifth of it and half a minute."""
+    """Cuts use the room that a segment leaves, up to nine tenths of it and half a minute."""
     durations_s, limit_s = [Fraction(duration_s)], Fraction(longest_s)
     numbers = segmentation.count_segments(durations_s, limit_s, ParsedOptions())
     assert numbers == (number,)
-    assert segmentation.reach_s(durations_s, numbers, limit_s) == reach_s
+    assert segmentation.cutting(durations_s, numbers, limit_s, ParsedOptions()).reach_s == reach_s
+
+
+def test_number_is_open_only_where_the_limit_alone_decides_it() -> None:
+    """A limit may be kept with fewer segments; a length or a number of them is kept."""
+    for options, is_fewest in (
+        (ParsedOptions(max_segment_s=Fraction(30)), True),
+        (ParsedOptions(max_segment_s=Fraction(30), parts=50), False),
+        (ParsedOptions(max_segment_s=Fraction(30), segment_s=Fraction(25)), False),
+    ):
+        durations_s = [Fraction(1200)]
+        numbers = segmentation.count_segments(durations_s, Fraction(30), options)
+        cutting = segmentation.cutting(durations_s, numbers, Fraction(30), options)
+        assert cutting.is_fewest is is_fewest
+        assert cutting.longest_s == 30
 
 
 def test_parts_too_few_are_refused_with_the_number_that_does() -> None:
@@ -200,7 +215,8 @@ def test_what_is_held_for_a_cut_has_a_bound(channels: int, rate_hz: int, sample_
         sample_type=sample_type,
     )
     hour_s = Fraction(3600)
-    reach_s = segmentation.reach_s([hour_s], [2], hour_s, encoding=encoding)
+    options = ParsedOptions()
+    reach_s = segmentation.cutting([hour_s], [2], hour_s, options, encoding=encoding).reach_s
     second_bytes = rate_hz * channels * np.dtype(sample_type).itemsize
     assert 2 * reach_s * second_bytes <= max(segmentation.WINDOW_BYTES, 2 * second_bytes)
     assert reach_s >= 1

@@ -1,0 +1,198 @@
+"""The search for the cuts of a run: chosen together, by a dynamic programme over the loudness.
+
+Rules: a cut costs the percentile that the loudness of its place has in the run, from 0 to 1. A
+segment costs a little for its distance from the balanced length. The cheapest set of cuts that
+keeps the limits is taken. If the number of segments is open, each segment costs `SEGMENT_COST`
+as well: pauses are used before more segments are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captoolkit.dsp.quietest import place_loudness, quietest
+
+BIN_PLACES = 10  # of so many neighbouring places (0.2 s) the quietest is a candidate
+IMBALANCE_COST = 0.05  # of a segment of no or of twice the balanced length
+SEGMENT_COST = 0.05  # cuts this much quieter, in percentiles, are worth one more segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoudnessCurve:
+    """The power curve of a part of a sound.
+
+    Attributes:
+        origin: the sample at which the curve begins.
+        hop: the samples per value.
+        power: shape (hops,).
+    """
+
+    origin: int
+    hop: int
+    power: NDArray[np.float64]
+
+    def sample(self, place: int) -> int:
+        """Return the sample at a place."""
+        return self.origin + place * self.hop
+
+    def place(self, sample: int) -> int:
+        """Return the place nearest to a sample; it may lie outside the curve."""
+        return (2 * (sample - self.origin) + self.hop) // (2 * self.hop)
+
+    def places_within(self, earliest: int, latest: int) -> tuple[int, int]:
+        """Return the first and the last place between two samples, both included."""
+        return -((self.origin - earliest) // self.hop), (latest - self.origin) // self.hop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """How a stretch of sound may be divided into segments; all numbers are samples.
+
+    Attributes:
+        count: the number of segments; the greatest number if `is_fewest`.
+        shortest, longest: the length of a segment.
+        reach: how far a cut may be from its balanced place.
+        is_fewest: fewer segments are better.
+    """
+
+    begin: int
+    end: int
+    count: int
+    shortest: int
+    longest: int
+    reach: int
+    is_fewest: bool = False
+
+    @property
+    def balanced(self) -> list[int]:
+        """The cuts between segments of one length."""
+        total, count = self.end - self.begin, self.count
+        return [
+            self.begin + (2 * index * total + count) // (2 * count) for index in range(1, count)
+        ]
+
+    @property
+    def fewest(self) -> int:
+        """The smallest number of segments that the limit allows."""
+        return max(1, -(-(self.end - self.begin) // self.longest))
+
+
+def quietest_sample(curve: LoudnessCurve, earliest: int, balanced: int, latest: int) -> int:
+    """Return the sample of the quietest place between two samples; near `balanced` where alike."""
+    first, last = curve.places_within(earliest, latest)
+    if first > last:
+        return balanced
+    loudness = place_loudness(curve.power)
+    at = quietest(loudness, first=first, last=last, near=curve.place(balanced))
+    return min(max(curve.sample(at), earliest), latest)
+
+
+def choose_cuts(curve: LoudnessCurve, division: Division) -> list[int]:
+    """Return the samples at which a stretch of sound is cut, in order.
+
+    Where the limits leave no choice, the cuts are balanced.
+    """
+    if division.is_fewest and division.fewest < division.count:
+        cuts = _fewest_cuts(curve, division)
+        if cuts is not None:
+            return cuts
+    if division.count < 2:
+        return []
+    costs = _percentiles(place_loudness(curve.power))
+    places: list[NDArray[np.int64]] = [np.array([division.begin])]
+    totals, origins = np.zeros(1), []
+    for at in division.balanced:
+        candidates = _candidates(curve, costs, at - division.reach, at + division.reach, [at])
+        steps = totals[:, None] + _length_costs(places[-1], candidates, division, division.count)
+        origins.append(steps.argmin(axis=0))
+        totals = steps.min(axis=0) + costs[_clipped(curve, candidates, costs)]
+        places.append(candidates)
+    end = np.array([division.end])
+    last = totals + _length_costs(places[-1], end, division, division.count)[:, 0]
+    best = int(last.argmin())
+    if not np.isfinite(last[best]):
+        return division.balanced
+    cuts = []
+    for candidates, origin in zip(reversed(places[1:]), reversed(origins), strict=True):
+        cuts.append(int(candidates[best]))
+        best = int(origin[best])
+    return cuts[::-1]
+
+
+def _fewest_cuts(curve: LoudnessCurve, division: Division) -> list[int] | None:
+    """The cuts of at most `count` segments; None if there are none that keep the limits."""
+    costs = _percentiles(place_loudness(curve.power))
+    first, last = division.begin + division.shortest, division.end - division.shortest
+    candidates = _candidates(curve, costs, first, last, division.balanced)
+    places = np.concatenate([[division.begin], candidates, [division.end]])
+    own = np.concatenate([[0.0], costs[_clipped(curve, candidates, costs)], [0.0]])
+    # totals[n, p]: the cheapest way from the begin to a place in n segments.
+    totals = np.full((division.count + 1, len(places)), np.inf)
+    origins = np.zeros(totals.shape, np.int64)
+    totals[0, 0] = 0.0
+    begins = np.searchsorted(places, places - division.longest)
+    ends = np.searchsorted(places, places - division.shortest, side="right")
+    for at, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
+        if begin >= min(end, at):
+            continue
+        unused = 1 - (places[at] - places[begin:end]) / division.longest
+        steps = totals[:-1, begin:end] + IMBALANCE_COST * unused**2
+        best = steps.argmin(axis=1)
+        totals[1:, at] = steps[np.arange(division.count), best] + own[at]
+        origins[1:, at] = begin + best
+    ways = totals[:, -1] + SEGMENT_COST * np.arange(division.count + 1)
+    count, at = int(ways.argmin()), len(places) - 1
+    if not np.isfinite(ways[count]):
+        return None
+    cuts = []
+    for segments in range(count, 1, -1):
+        at = int(origins[segments, at])
+        cuts.append(int(places[at]))
+    return cuts[::-1]
+
+
+def _percentiles(loudness: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of places that are quieter, for each place."""
+    return np.searchsorted(np.sort(loudness), loudness) / len(loudness)
+
+
+def _candidates(
+    curve: LoudnessCurve,
+    costs: NDArray[np.float64],
+    earliest: int,
+    latest: int,
+    others: list[int],
+) -> NDArray[np.int64]:
+    """The samples between two samples where a cut may be: the quietest of each bin, and others."""
+    first, last = curve.places_within(earliest, latest)
+    first, last = max(0, first), min(last, len(costs) - 1)
+    samples = np.array(others, np.int64)
+    if first > last:
+        return samples
+    bins = np.arange(first, last + 1, BIN_PLACES)
+    quiet = [
+        int(start + costs[start : min(start + BIN_PLACES, last + 1)].argmin()) for start in bins
+    ]
+    return np.unique(np.concatenate([samples, curve.origin + np.array(quiet) * curve.hop]))
+
+
+def _clipped(
+    curve: LoudnessCurve, samples: NDArray[np.int64], costs: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """The place nearest to each sample, inside the curve."""
+    places = (2 * (samples - curve.origin) + curve.hop) // (2 * curve.hop)
+    return np.clip(places, 0, len(costs) - 1)
+
+
+def _length_costs(
+    begins: NDArray[np.int64], ends: NDArray[np.int64], division: Division, count: int
+) -> NDArray[np.float64]:
+    """The cost of a segment between each two places; infinite where it breaks the limits."""
+    lengths = ends[None, :] - begins[:, None]
+    balanced = (division.end - division.begin) / count
+    costs = IMBALANCE_COST * (lengths / balanced - 1) ** 2
+    costs[(lengths < division.shortest) | (lengths > division.longest)] = np.inf
+    return costs
