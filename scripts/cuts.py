@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import bisect
+import importlib
 import importlib.util
 import itertools
 import re
@@ -77,7 +78,7 @@ def speech_of(probabilities: NDArray[np.float64], hop_s: float) -> Speech:
 
 def silero(sound: Sound) -> Speech:
     """Return the speech that Silero VAD finds; its ONNX model is run without torch."""
-    import onnxruntime
+    onnxruntime = importlib.import_module("onnxruntime")
 
     found = importlib.util.find_spec("silero_vad")
     if found is None or not found.submodule_search_locations:
@@ -99,9 +100,7 @@ def silero(sound: Sound) -> Speech:
 
 def ten(sound: Sound) -> Speech:
     """Return the speech that TEN VAD finds."""
-    from ten_vad import TenVad
-
-    detector = TenVad(256, 0.5)
+    detector = importlib.import_module("ten_vad").TenVad(256, 0.5)
     samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
     starts = range(0, len(samples) - 255, 256)
     probabilities = [detector.process(samples[at : at + 256])[0] for at in starts]
@@ -163,7 +162,7 @@ def by_silencedetect(path: Path, segment_s: float, total_s: float) -> list[float
 
 def by_auditok(sound: Sound, segment_s: float) -> list[float]:
     """Return the ends of the regions that auditok splits a sound into."""
-    import auditok
+    auditok = importlib.import_module("auditok")
 
     samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes()
     regions = auditok.split(

@@ -122,7 +122,7 @@ def test_what_is_skipped_becomes_no_file(tmp_path: Path) -> None:
     """The skipped sound between two segments counts for the span of the second."""
     spans = seconds(4)[0], seconds(4)[3]
     with open_writers(tmp_path, MP3, *spans) as writers:
-        for part, length_s in ((0, 1), (1, 2), (2, 1)):
+        for part, length_s in ((0, 1), (None, 2), (1, 1)):
             for _ in range(length_s):
                 writers.write(part, second(MP3))
         segments = list(writers.finished(wait=True))
