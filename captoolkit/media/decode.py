@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
-from captoolkit.media import convert, decode_in_process, ffmpeg, sndfile
+from captoolkit.media import convert, decode_in_process, ffmpeg, short_files, sndfile
 from captoolkit.media.player_clock import follow_clock, trimmed
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support.cancel import Closing
@@ -97,13 +97,16 @@ class TrackDecoder(Closing):
         self._follows_clock = is_uneven and (not self._seeks or whole)
         self._span = self._asked if self._follows_clock else (0, None)
         self._own: decode_in_process.SndfileDecoder | None = None
+        self._kept: NDArray[Any] | None = None  # all samples of a short track
         self._process: ffmpeg.Process | None = None
         self._closed = False
         self._guard = threading.Lock()
         can_convert = convert.can_convert(channels=track.channels, mix=mix, dtype=dtype)
         if can_convert and not roughly:
             self._own = self._open_in_process(dtype)
-        if self._own is None:
+        if can_convert and self._own is None and not self._is_kept(dtype):
+            self._kept = short_files.cached_samples(self._path, track)
+        if self._own is None and self._kept is None:
             self._process = self._start_ffmpeg(dtype)
 
     def _open_in_process(self, dtype: str) -> decode_in_process.SndfileDecoder | None:
@@ -176,9 +179,13 @@ class TrackDecoder(Closing):
         yield from trimmed(blocks, rescale(start, own_hz, self.rate_hz), until)
 
     def _decoded(self) -> Iterator[Block]:
-        if self._own is not None:
+        source: Iterable[Block] | None = self._own
+        if self._kept is not None:
+            start, end = (0, None) if self._follows_clock else self._asked
+            source = short_files.in_blocks(self._kept[start:end], self._track.sample_rate_hz)
+        if source is not None:
             return convert.converted(
-                self._own,
+                source,
                 source_hz=self._track.sample_rate_hz,
                 rate_hz=self.rate_hz,
                 mix=self._mix,
@@ -331,6 +338,8 @@ def whole(path: str | Path, *, track: Track) -> Iterator[Block]:
 
 
 def _by_ffmpeg(path: Path, track: Track, starts: Sequence[int], length: int) -> Iterator[Block]:
+    if length == track.duration_samples:  # then planning and making read the same samples
+        short_files.samples(path, track)
     for start in starts:
         end = start + length
         excerpt = TrackDecoder(

@@ -146,10 +146,3 @@ def _last_words(name: str) -> str:
         f"error: {shown}: captoolkit ended abruptly while libsndfile decoded it; if that happens "
         f"again, set {ENVIRONMENT_VARIABLE}={FFMPEG}"
     )
-
-
-def in_blocks(samples: Block, rate_hz: int) -> Iterator[Block]:
-    """Yield samples in blocks of a second."""
-    step = max(1, int(rate_hz * BLOCK_S))
-    for start in range(0, len(samples), step):
-        yield samples[start : start + step]

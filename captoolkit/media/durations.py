@@ -16,23 +16,24 @@ The tests compare each way with a full decode. Where a track turns out shorter t
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from captoolkit.bitstream import containers, flac, mpeg_audio
+from captoolkit.bitstream import channel_layouts, containers, flac, mpeg_audio
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError
-from captoolkit.media import ffmpeg, sndfile
+from captoolkit.media import ffmpeg, short_files, sndfile
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.packets import PRIMING_FRAMES, holds_removed_sound, is_discarded
 from captoolkit.media.player_clock import RISING, read_frames
 from captoolkit.media.player_clock import oddities as discontinuities
 from captoolkit.model import Discontinuity
-from captoolkit.support.recent_files import RecentFiles, state_of
+from captoolkit.support.recent_files import state_of
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 # Codecs with packets that are copied out of an MP4 although it does not state their lengths.
 COPIED_CODECS = frozenset({"mp3", "mp2", "ac3", "eac3", "amr_nb", "amr_wb", "dts"})
-# By stream: the unit of its time stamps in seconds, and the first one.
-FIRST_PACKETS: RecentFiles[tuple[Fraction, int]] = RecentFiles(64)
 SMALLEST_MP3_FRAME_BYTES = 48  # a decoder may drop a last frame that is cut off below it
 SMALLEST_AAC_BYTES = 8  # a smaller packet may hold no channel, and decodes to nothing at the start
 NEGATIVE_TICKS = 1 << 31  # ffmpeg prints a packet's negative length unsigned, from here on
@@ -69,7 +68,9 @@ class SoundStream:
 
     Attributes:
         index: its place among all streams, from 0.
-        is_first_sound: no other sound stream precedes it; libsndfile reads only the first.
+        number: its place among the sound streams, from 0; libsndfile reads only the first.
+        stated_s: the length of the longest stream as the header states it; None without a
+            statement.
     """
 
     container: str
@@ -77,7 +78,8 @@ class SoundStream:
     rate_hz: int
     layout: str
     index: int = 0
-    is_first_sound: bool = True
+    number: int = 0
+    stated_s: float | None = None
 
     @property
     def shape(self) -> str:
@@ -117,7 +119,7 @@ def measure(file: Path, stream: SoundStream) -> Duration:
     container = containers.of(stream.container)
     # Codecs with many samples in a block reveal the length of the last one only in a decode.
     has_frames = container.counts_frames and is_in_libsndfile(stream.codec)
-    if has_frames and stream.is_first_sound:
+    if has_frames and not stream.number:
         frames = count_frames_in_process(file, container=stream.container, rate_hz=stream.rate_hz)
         if frames is not None:
             return Duration(samples=frames, counted=False)
@@ -276,16 +278,20 @@ class _PacketSum:
 
 def _count_packets(file: Path, stream: SoundStream) -> Duration:
     """Count a stream's packets; decode them where a decoder may return something else."""
-    node = ffmpeg.source(file)[str(stream.index)].output(
-        "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+error"
-    )
-    state = state_of(file)
-    with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
-        packets = _sum_packets(process.lines())
-        process.wait()  # a truncated file ends with an error after its last whole packet
-        log = process.stderr_tail
+    state, listed = state_of(file), short_files.listing(file, stream.number)
+    if listed is not None:
+        lines, log = listed
+        packets = _sum_packets(lines)
+    else:
+        node = ffmpeg.source(file)[str(stream.index)].output(
+            "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+error"
+        )
+        with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
+            packets = _sum_packets(process.lines())
+            process.wait()  # a truncated file ends with an error after its last whole packet
+            log = process.stderr_tail
     if packets.last != [b""]:
-        FIRST_PACKETS.put(state, stream.index, (packets.base, packets.first_pts))
+        short_files.FIRST_PACKETS.put(state, stream.index, (packets.base, packets.first_pts))
     priming_ticks = PRIMING_FRAMES.get(stream.codec, 0) * packets.first_ticks
     has_edits = containers.of(stream.container).starts_at_zero
     is_edited = has_edits and packets.is_edited
@@ -379,9 +385,33 @@ def _hides_its_end(packets: _PacketSum, codec: str) -> bool:
 
 
 def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
-    """Decode all of a stream, and count the samples of its frames and of the gaps between them."""
+    """Decode all of a stream, and count the samples of its frames and of the gaps between them.
+
+    The samples of a short one are kept: planning and making need them.
+    """
+    channels = channel_layouts.channels(stream.layout)
+    if short_files.is_short(stated_s=stream.stated_s, rate_hz=stream.rate_hz, channels=channels):
+        with (
+            short_files.Extra(
+                file,
+                index=stream.index,
+                codec=stream.codec,
+                rate_hz=stream.rate_hz,
+                channels=channels,
+            ) as extra,
+            contextlib.suppress(NotMediaError),
+        ):  # perhaps only a further output has failed
+            duration = _decoded_length(file, stream, extra.argv([_listed_frames(stream)]))
+            extra.keep(steady=duration.is_steady)
+            return duration
+    node = _listed_frames(stream)(ffmpeg.source(file)[str(stream.index)])
+    return _decoded_length(file, stream, ffmpeg.compile_argv(node))
+
+
+def _listed_frames(stream: SoundStream) -> Callable[[Any], Any]:
+    """The output that lists decoded frames with their time stamps."""
     # `copyts`: ffmpeg would close the gaps of a transport stream itself.
-    node = ffmpeg.source(file)[str(stream.index)].output(
+    return lambda node: node.output(
         "pipe:1",
         f="framecrc",
         acodec="pcm_u8",
@@ -392,9 +422,13 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
         copyts=None,
         flush_packets=0,
     )
+
+
+def _decoded_length(file: Path, stream: SoundStream, argv: Sequence[str]) -> Duration:
+    """The length of a stream by an ffmpeg that lists its decoded frames."""
     container = containers.of(stream.container)
     has_time_stamps = container.has_time_stamps and stream.codec not in container.untimed_codecs
-    with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
+    with ffmpeg.Process(argv, tail_bytes=LOG_BYTES) as process:
         try:
             sound = read_frames(
                 process.lines(), rate_hz=stream.rate_hz, has_time_stamps=has_time_stamps

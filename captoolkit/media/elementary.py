@@ -21,20 +21,16 @@ from captoolkit.bitstream.containers import Container
 from captoolkit.bitstream.frames import FrameIndex
 from captoolkit.bitstream.mpeg_audio import DECODER_DELAY_SAMPLES
 from captoolkit.errors import ToolError, ToolTimeoutError
-from captoolkit.media import ffmpeg, tags
-from captoolkit.media.durations import FIRST_PACKETS
+from captoolkit.media import ffmpeg, short_files, tags
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.player_clock import TOLERANCE_S
 from captoolkit.model import MediaInfo, Target, Track
 from captoolkit.planning.frame_plan import Framing, edits_reason
 from captoolkit.support import files
-from captoolkit.support.recent_files import RecentFiles, state_of
+from captoolkit.support.recent_files import state_of
 
 Watch = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
 
-# The small streams that were copied last: a plan reads them, and is then carried out with them.
-MAX_RECENT_BYTES = 2 << 20
-_COPIES: RecentFiles[bytes] = RecentFiles(8)
 CHUNK_BYTES = 1 << 20
 FRAMES_TO_TAG = 8  # more than a reader needs to recognise the stream
 MAX_TAIL_SAMPLES = mpeg_audio.MAX_TAG_SAMPLES - DECODER_DELAY_SAMPLES
@@ -276,8 +272,7 @@ def _copy_packets(
     info: MediaInfo, track: Track, path: Path, container: Container, watch: Watch
 ) -> bool:
     """Copy the track's packets to a file; False where ffmpeg cannot write them as frames."""
-    state, key = state_of(info.path), (track.stream_index, container.name)
-    recent = _COPIES.get(state, key)
+    recent = short_files.cached_copy(Path(info.path), track.stream_index, container)
     if recent is not None:
         with files.writing(path):
             path.write_bytes(recent)
@@ -296,8 +291,7 @@ def _copy_packets(
         return False
     if not path.is_file():
         return False
-    if path.stat().st_size <= MAX_RECENT_BYTES:
-        _COPIES.put(state, key, path.read_bytes())
+    short_files.keep_copy(Path(info.path), track.stream_index, container, path)
     return True
 
 
@@ -325,21 +319,25 @@ def _lead_samples(info: MediaInfo, track: Track, watch: Watch) -> int | None:
 def _first_packet(path: Path, track: Track, watch: Watch) -> tuple[Fraction, int] | None:
     """The unit of the track's time stamps in seconds and the first one; None without a packet."""
     state = state_of(path)
-    recent = FIRST_PACKETS.get(state, track.stream_index)
+    recent = short_files.FIRST_PACKETS.get(state, track.stream_index)
     if recent is not None:
         return recent
-    node = ffmpeg.source(path)[str(track.stream_index)].output(
-        "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}
-    )
-    with watch(ffmpeg.Process(ffmpeg.compile_argv(node))) as process:
-        lines = process.read_all(ffmpeg.MAX_HEADER_BYTES).decode().splitlines()
-        process.wait()
+    listed = short_files.listing(path, track.number - 1)
+    if listed is not None:
+        lines = [line.decode() for line in listed[0]]
+    else:
+        node = ffmpeg.source(path)[str(track.stream_index)].output(
+            "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}
+        )
+        with watch(ffmpeg.Process(ffmpeg.compile_argv(node))) as process:
+            lines = process.read_all(ffmpeg.MAX_HEADER_BYTES).decode().splitlines()
+            process.wait()
     base = next((line[6:].strip() for line in lines if line.startswith("#tb 0:")), "1/1")
     packet = next((line.split(",") for line in lines if line[:1].isdigit()), None)
     if packet is None:
         return None
     first = (Fraction(base), int(packet[2]))
-    FIRST_PACKETS.put(state, track.stream_index, first)
+    short_files.FIRST_PACKETS.put(state, track.stream_index, first)
     return first
 
 

@@ -263,6 +263,13 @@ def output(nodes: Sequence[Any], path: str | Path, **options: Any) -> Any:
     return ffmpeg.output(*nodes, file_url(path), **options)
 
 
+def merged(nodes: Sequence[Any]) -> Any:
+    """Return the node of one ffmpeg with several outputs."""
+    import ffmpeg
+
+    return ffmpeg.merge_outputs(*nodes) if len(nodes) > 1 else nodes[0]
+
+
 def raw_source(*, rate_hz: int, channels: int, sample_format: str = "f32le", **options: Any) -> Any:
     """Return the input node for samples on standard input, float32 by default."""
     import ffmpeg

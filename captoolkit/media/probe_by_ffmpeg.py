@@ -11,14 +11,14 @@ import itertools
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.bitstream.pcm_layout import RAW_FORMATS
 from captoolkit.errors import InputError, NoAudioError, NotMediaError
-from captoolkit.media import durations, ffmpeg, samples_by_place, sndfile
+from captoolkit.media import durations, ffmpeg, samples_by_place, short_files, sndfile
 from captoolkit.media.player_clock import TOLERANCE_S, is_fragmented
 from captoolkit.media.probe_in_process import readable_size
 from captoolkit.media.source import refuse_url
@@ -105,7 +105,7 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
     # ffmpeg would look for chunks in gigabytes of samples, and take other chunks for samples.
     if pcm is not None and (pcm.is_wrapped or not pcm.frames):
         return samples_by_place.info_by_place(file, pcm, size_bytes=size_bytes)
-    text = ffmpeg.header(file)
+    text = short_files.header(file)
     streams = _streams(text) if _INPUT.search(text) else []
     if pcm is not None:
         first = next((one for one in streams if one["kind"] == "Audio"), None)
@@ -135,7 +135,11 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
             path=file,
         )
     zero_s = _zero_s(text, file, container)
-    tracks, warnings, misreadings = _tracks(file, container, sounds, zero_s=zero_s)
+    promise = _PROMISE.search(text)
+    stated_s = float(_promised_s(promise)) if promise else None
+    tracks, warnings, misreadings = _tracks(
+        file, container, sounds, zero_s=zero_s, stated_s=stated_s
+    )
     shortfall = _shortfall(text, file, container, tracks, pictures)
     return MediaInfo(
         path=str(file),
@@ -324,7 +328,12 @@ def _failure_reason(text: str) -> str:
 
 
 def _tracks(
-    file: Path, container: str, sounds: Sequence[re.Match[str]], *, zero_s: Fraction
+    file: Path,
+    container: str,
+    sounds: Sequence[re.Match[str]],
+    *,
+    zero_s: Fraction,
+    stated_s: float | None,
 ) -> tuple[tuple[Track, ...], tuple[str, ...], tuple[str, ...]]:
     """The tracks that can be decoded, warnings about odd ones and those left out, misreadings."""
     tracks: list[Track] = []
@@ -333,7 +342,9 @@ def _tracks(
     faults: list[InputError] = []
     for number, match in enumerate(sounds[:MAX_TRACKS], start=1):
         try:
-            track, duration = _track(file, container, number, match, zero_s=zero_s)
+            track, duration = _track(
+                file, container, number, match, zero_s=zero_s, stated_s=stated_s
+            )
         except (NoAudioError, NotMediaError) as fault:
             faults.append(fault)
             oddities: tuple[str, ...] = (f"is left out: {fault.problem}",)
@@ -350,10 +361,16 @@ def _tracks(
 
 
 def _track(
-    file: Path, container: str, number: int, match: re.Match[str], *, zero_s: Fraction
+    file: Path,
+    container: str,
+    number: int,
+    match: re.Match[str],
+    *,
+    zero_s: Fraction,
+    stated_s: float | None,
 ) -> tuple[Track, durations.Duration]:
     """A track, and how its sound was measured."""
-    stream = _sound_stream(file, container, number, match)
+    stream = replace(_sound_stream(file, container, number, match), stated_s=stated_s)
     duration = durations.measure(file, stream)
     if duration.samples < 1:
         raise NoAudioError(
@@ -418,5 +435,5 @@ def _sound_stream(
         rate_hz=rate_hz,
         layout=layout,
         index=int(match["index"]),
-        is_first_sound=number == 1,
+        number=number - 1,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -23,10 +23,16 @@ class RecentFiles(Generic[Fact]):
 
     Args:
         size: the number of facts to keep.
+        weigh: the weight of a fact.
+        most: the greatest weight of all facts together.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(
+        self, size: int, *, weigh: Callable[[Fact], float] = lambda _: 0, most: float = 0
+    ) -> None:
         self._size = size
+        self._weigh = weigh
+        self._most = most
         self._guard = threading.Lock()
         self._facts: OrderedDict[tuple[State, Hashable], Fact] = OrderedDict()
 
@@ -37,8 +43,11 @@ class RecentFiles(Generic[Fact]):
         with self._guard:
             self._facts[state, key] = fact
             self._facts.move_to_end((state, key))
-            while len(self._facts) > self._size:
+            while len(self._facts) > self._size or self._weight() > self._most:
                 self._facts.popitem(last=False)
+
+    def _weight(self) -> float:
+        return sum(map(self._weigh, self._facts.values()))
 
     def get(self, state: State | None, key: Hashable) -> Fact | None:
         """Return the fact about the file in this state, None if there is none."""

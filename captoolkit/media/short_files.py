@@ -1,0 +1,254 @@
+"""Short files: one start of ffmpeg answers several questions, and the answers are kept for a while.
+
+A file of a few seconds takes less time to decode than ffmpeg takes to start. So the run that prints
+its header also lists its packets, and the run that counts or measures its samples also returns them
+and copies the frames of its track. Planning and making then start no further ffmpeg.
+
+Rules: an answer counts while the file is the same (`support.recent_files`), and equals that of a
+run for this question alone (the tests compare them). Where a combined run fails, each question gets
+a run of its own. The answers kept have at most some ten megabytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captoolkit.bitstream import containers
+from captoolkit.errors import ToolError, ToolTimeoutError
+from captoolkit.media import ffmpeg
+from captoolkit.support import files
+from captoolkit.support.recent_files import RecentFiles, state_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from captoolkit.bitstream.containers import Container
+    from captoolkit.model import Track
+
+MAX_LISTED_BYTES = 16 << 20  # of a file whose packets are listed with its header
+MAX_LISTING_BYTES = 1 << 20
+MAX_COPY_BYTES = 2 << 20
+HEAD_BYTES = 64  # that identify a container
+# `decode.excerpts` reads a track of this length as a whole.
+MAX_SHORT_S = 32.0
+MAX_SAMPLES_BYTES = 16 << 20
+SPARE_S = 2.0  # by which a track may be longer than its header states
+SAMPLES_FILE = "samples.f32"
+
+_LEVEL = re.compile(r"^\[(?:info|warning)\] ", re.MULTILINE)
+_MAPPING = "\nStream mapping:\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A `framecrc` listing of all sound tracks, and ffmpeg's log of that run."""
+
+    lines: tuple[bytes, ...]
+    log: str
+
+    def of_track(self, number: int) -> list[bytes]:
+        """Return the listing of a sound track, from 0, as one of this track alone."""
+        begin, base = b"%d," % number, b"#tb %d:" % number
+        named = (line.replace(base, b"#tb 0:") for line in self.lines if line.startswith(base))
+        return [*named, *(line for line in self.lines if line.startswith(begin))]
+
+
+_LISTINGS: RecentFiles[Listing] = RecentFiles(8)
+_COPIES: RecentFiles[bytes] = RecentFiles(8)
+_SAMPLES: RecentFiles[NDArray[np.float32]] = RecentFiles(8, weigh=lambda one: one.nbytes, most=3e7)
+# By stream: the unit of its time stamps in seconds, and the first one.
+FIRST_PACKETS: RecentFiles[tuple[Fraction, int]] = RecentFiles(64)
+
+
+# ------------------------------------------------------------------------- header and packets
+
+
+def header(path: Path) -> str:
+    """Return ffmpeg's description of a media file; of a short file its packets are listed too."""
+    if not _is_listed(path):
+        return ffmpeg.header(path)
+    state = state_of(path)
+    node = ffmpeg.source(path)["a?"].output(
+        "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+info", nostats=None
+    )
+    argv = ffmpeg.compile_argv(node)
+    with ffmpeg.Process(
+        argv, total_s=ffmpeg.HEADER_S, tail_bytes=ffmpeg.MAX_HEADER_BYTES
+    ) as process:
+        try:
+            data = process.read_all(MAX_LISTING_BYTES)
+        except ToolTimeoutError:
+            raise
+        except ToolError:  # too many packets
+            data = b""
+            process.kill()
+        process.wait()
+        log = process.stderr_tail
+    text, mapping, _ = _LEVEL.sub("", log).partition(_MAPPING)
+    if not mapping:  # no sound, or no media: the messages differ
+        return ffmpeg.header(path)
+    if data:
+        _LISTINGS.put(state, "", Listing(tuple(data.splitlines()), log))
+    return text
+
+
+def _is_listed(path: Path) -> bool:
+    """Whether a listing of a file's packets is cheap, and of use for `durations`."""
+    try:
+        with path.open("rb") as stream:
+            row = containers.by_signature(stream.read(HEAD_BYTES))
+            size_bytes = stream.seek(0, 2)
+    except OSError:
+        return False
+    if row is None or row.is_frame_stream or row.holds_samples or row.counts_frames:
+        return False
+    return size_bytes <= MAX_LISTED_BYTES
+
+
+def listing(path: Path, number: int) -> tuple[list[bytes], str] | None:
+    """Return the packets of a sound track (from 0) and ffmpeg's log; None where not listed."""
+    found = _LISTINGS.get(state_of(path), "")
+    lines = found.of_track(number) if found else []
+    return (lines, found.log) if found and len(lines) > 1 else None
+
+
+# ------------------------------------------------------------------------- samples and frames
+
+
+def is_short(*, stated_s: float | None, rate_hz: int, channels: int) -> bool:
+    """Return whether the samples of a track are kept, by the length that its header states."""
+    if stated_s is None or not 0 < stated_s <= MAX_SHORT_S:
+        return False
+    return 4 * (stated_s + SPARE_S) * rate_hz * channels <= MAX_SAMPLES_BYTES
+
+
+def cached_samples(path: Path, track: Track) -> NDArray[np.float32] | None:
+    """Return all decoded samples of a track, shape (frames, channels); None where not kept.
+
+    The gaps in its time stamps are not filled.
+    """
+    return _SAMPLES.get(state_of(path), track.stream_index) if track.is_steady else None
+
+
+def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
+    """Return what `cached_samples` does, and decode a short track for it; None for any other."""
+    found = cached_samples(path, track)
+    short = is_short(
+        stated_s=track.duration_s, rate_hz=track.sample_rate_hz, channels=track.channels
+    )
+    if found is not None or not short or not track.is_steady or track.reading:
+        return found
+    extra = Extra(
+        path,
+        index=track.stream_index,
+        codec=track.codec,
+        rate_hz=track.sample_rate_hz,
+        channels=track.channels,
+    )
+    with extra:
+        try:
+            with ffmpeg.Process(extra.argv(())) as process:
+                process.finish()
+        except ToolTimeoutError:
+            raise
+        except ToolError:  # the decoder of `decode` finds out what can be heard
+            return None
+        extra.keep()
+    return cached_samples(path, track)
+
+
+def cached_copy(path: Path, index: int, container: Container) -> bytes | None:
+    """Return the frames of a stream as a file of a container; None where not kept."""
+    return _COPIES.get(state_of(path), (index, container.name))
+
+
+def keep_copy(path: Path, index: int, container: Container, copy: Path) -> None:
+    """Keep the frames of a stream that were copied to a small file."""
+    if copy.stat().st_size <= MAX_COPY_BYTES:
+        _COPIES.put(state_of(path), (index, container.name), copy.read_bytes())
+
+
+class Extra(AbstractContextManager["Extra"]):
+    """Further outputs of an ffmpeg that decodes a short track: its samples and its frames.
+
+    Args:
+        path: the media file.
+        index: the stream.
+        codec: its codec.
+        rate_hz: its sample rate.
+        channels: its channels.
+    """
+
+    def __init__(self, path: Path, *, index: int, codec: str, rate_hz: int, channels: int) -> None:
+        self._path = path
+        self._index = index
+        self._channels = channels
+        self._rate_hz = rate_hz
+        self._container = containers.container_of_frames(codec)
+        self._state = state_of(path)
+
+    def __enter__(self) -> Extra:
+        """Make the folder of the outputs."""
+        self._folder = files.make_staging(None)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Remove the folder."""
+        files.remove_folder(self._folder)
+
+    def argv(self, outputs: Sequence[Any], **options: Any) -> list[str]:
+        """Return the argument list of an ffmpeg with these outputs and the further ones.
+
+        Args:
+            outputs: functions of ffmpeg-python's node of the stream.
+            **options: options of the input.
+        """
+        stream = ffmpeg.source(self._path, threads=1, **options)[str(self._index)]
+        nodes = [output(stream) for output in outputs]
+        nodes.append(
+            stream.output(
+                ffmpeg.file_url(self._folder / SAMPLES_FILE),
+                f="f32le",
+                acodec="pcm_f32le",
+                af="aformat=sample_fmts=flt|fltp",
+                ar=self._rate_hz,
+                t=MAX_SHORT_S + SPARE_S,
+            )
+        )
+        if self._container is not None:
+            copied = {"acodec": "copy", "map_metadata": -1, **self._container.bare_options}
+            copy = ffmpeg.file_url(self._copy)
+            nodes.append(stream.output(copy, f=self._container.muxer, **copied))
+        return ffmpeg.compile_argv(ffmpeg.merged(nodes))
+
+    def keep(self, *, steady: bool = True) -> None:
+        """Keep the outputs of a finished ffmpeg.
+
+        Args:
+            steady: rate and channels stay the same; the samples count only then.
+        """
+        import numpy as np
+
+        if self._container is not None and self._copy.is_file():
+            keep_copy(self._path, self._index, self._container, self._copy)
+        decoded = np.fromfile(self._folder / SAMPLES_FILE, "<f4")
+        is_whole = len(decoded) < (MAX_SHORT_S + SPARE_S) * self._rate_hz * self._channels
+        if steady and is_whole and not len(decoded) % self._channels:
+            _SAMPLES.put(self._state, self._index, decoded.reshape(-1, self._channels))
+
+    @property
+    def _copy(self) -> Path:
+        return self._folder / "frames"
+
+
+def in_blocks(sound: NDArray[np.float32], rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Yield samples in blocks of a second."""
+    for start in range(0, len(sound), rate_hz):
+        yield sound[start : start + rate_hz]
