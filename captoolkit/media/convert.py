@@ -60,7 +60,7 @@ def as_float(block: Block) -> NDArray[np.float32]:
     if block.dtype == np.float32:
         return block
     scaled: NDArray[np.float32] = block.astype(np.float32)
-    scaled /= FULL_SCALE
+    scaled *= 1 / FULL_SCALE  # a power of two: exact
     return scaled
 
 

@@ -1,8 +1,8 @@
 """Decode a WAV, a FLAC or a short track in this process, which takes less time than an ffmpeg.
 
 Rules: libsndfile reads PCM and FLAC whose length it finds as `probe` did; every other file is left
-to ffmpeg. A file in which it meets a fault is left to ffmpeg from that second on. Memory holds a
-second of sound. libsndfile is C code that reads a stranger's file: while it does, a watcher holds
+to ffmpeg. A file in which it meets a fault is left to ffmpeg from that block on. Memory holds some
+seconds of sound. libsndfile is C code that reads a stranger's file: while it does, a watcher holds
 the line that is printed if the process dies of it. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_DECODER"
 FFMPEG = "ffmpeg"
-BLOCK_S = 1.0
+BLOCK_S = 4.0  # soundfile seeks after each block, which decodes a frame of a FLAC again
 FLOATS = ("pcm_f", "wavpack")  # may hold what is no number
 SIXTEEN_BITS = frozenset({"PCM_16"})
 SUBTYPES = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"})
@@ -70,7 +70,7 @@ class SndfileDecoder(Closing):
         self._reading = threading.Lock()
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield blocks of a second."""
+        """Yield blocks of some seconds."""
         import soundfile
 
         at, end = self._span

@@ -54,7 +54,7 @@ class Transcoder(Closing):
         filters = decode.mix_filters(encoding.sample_rate_hz, track, mix, gain_db)
         node = decode.track_source(source, track, span.start_samples, span.end_samples).output(
             ffmpeg.file_url(path),
-            af=",".join([*filters, "aformat=sample_fmts=s32p"]),
+            af=",".join([decode.GATHER, *filters, "aformat=sample_fmts=s32p"]),
             ar=encoding.sample_rate_hz,
             threads=1,  # each core has a segment of its own
             progress="pipe:1",

@@ -101,6 +101,7 @@ class Supervisor(Closing):
         items: Iterable[Item],
         *,
         ahead: int | None = None,
+        workers: int | None = None,
     ) -> Iterator[Result]:
         """Yield the results of all items in order, while worker threads make later ones.
 
@@ -110,26 +111,28 @@ class Supervisor(Closing):
         Args:
             work: makes the results of one item; runs in a worker thread.
             items: taken by the consumer's thread, one when the results of another are used up.
-            ahead: the number of items that may be begun before their turn; `jobs` if None.
+            ahead: the number of items that may be begun before their turn; `workers` if None.
+            workers: the number of worker threads; `jobs` if None.
         """
+        workers = workers or self.jobs
         begun: deque[BoundedQueue[Result]] = deque()
         for item in items:
             results: BoundedQueue[Result] = BoundedQueue(RESULTS_AHEAD, self._stop)
-            if not self._begin(functools.partial(_put_results, work, item, results)):
+            if not self._begin(functools.partial(_put_results, work, item, results), workers):
                 return
             begun.append(results)
-            if len(begun) > (self.jobs if ahead is None else ahead):
+            if len(begun) > (workers if ahead is None else ahead):
                 yield from begun.popleft()
         while begun:
             yield from begun.popleft()
 
-    def _begin(self, task: Callable[[], None]) -> bool:
+    def _begin(self, task: Callable[[], None], workers: int) -> bool:
         """Give a task to the worker threads; return False after `halt`."""
         with self._guard:
             if self.is_halted:
                 return False
             self._tasks.append(task)
-            if self._workers < self.jobs:
+            if self._workers < workers:
                 self._workers += 1
                 self.start_thread(self._work, "worker")
             return True

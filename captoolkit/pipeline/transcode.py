@@ -39,6 +39,7 @@ from captoolkit.planning.cuts import Section, context_samples, cut, decide_ends,
 from captoolkit.planning.layout import Layout, lay_out
 from captoolkit.units import rescale
 
+FEW_RUNS = 8  # for each job: with more of them the last ones take little of the time
 ROUNDED = 1  # the number of samples that resampling may add or drop by rounding
 
 Block = NDArray[Any]
@@ -105,7 +106,8 @@ class Transcode:
     def __iter__(self) -> Iterator[ReadySegment]:
         """Yield the segments, while workers make the runs after theirs."""
         self._is_measured = self._needs_measuring()
-        made = self._supervisor.in_order(self._make, self._runs())
+        workers = self._supervisor.jobs + self._spare_workers()
+        made = self._supervisor.in_order(self._make, self._runs(), workers=workers)
         for index, segment in enumerate(made, start=1):
             yield segment if segment.index == index else self._renumber(segment, index)
         for warning in self._warnings():
@@ -116,6 +118,12 @@ class Transcode:
         """The envelope of the segments made so far on the file's clock; None if not measured."""
         gain_db = self._job.plan.gain_db
         return None if self._meter is None else self._meter.envelope(gain_db=gain_db)
+
+    def _spare_workers(self) -> int:
+        """How many workers more than jobs keep all cores busy while the last long runs are made."""
+        jobs, runs = self._supervisor.jobs, len(self._job.plan.spans)
+        is_by_ffmpeg = self._seeks and not self._is_measured
+        return 1 if is_by_ffmpeg and 1 < jobs < runs < FEW_RUNS * jobs else 0
 
     def _warnings(self) -> Iterator[str]:
         """Yield what the samples showed while they were encoded, as sentences."""
