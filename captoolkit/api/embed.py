@@ -1,20 +1,21 @@
 """`embed`: write a timeline into its media file, as a subtitle track and as chapters.
 
-Rules: every other stream is copied packet by packet; tags and cover art are kept; the new file
-appears complete or not at all, and the source is only read. ffmpeg reads the timeline from the
-formats `srt` (or `vtt`) and `ffmetadata`. A timeline's clock is that of its source, and its source
-states when the sound begins on it; `embed` moves the times if the sound of the media file begins at
-another time.
+Rules: every other stream is copied packet by packet; tags and cover art are kept, converted or
+named; the source is only read. The new file is read back and compared with its source and with the
+timeline before it appears under its name. ffmpeg reads the timeline from the formats `srt` (or
+`vtt`) and `ffmetadata`; mutagen writes the chapters of an MP3. A timeline's clock is that of its
+source, and its source states when the sound begins on it; `embed` moves the times if the sound of
+the media file begins at another time.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from captoolkit.bitstream.containers import (
     MOV_TEXT,
@@ -22,20 +23,29 @@ from captoolkit.bitstream.containers import (
     Container,
     captioned_containers,
 )
-from captoolkit.errors import InputError, ToolError, UsageError
-from captoolkit.media import ffmpeg, probe_by_ffmpeg
-from captoolkit.media.player_clock import LONGEST_GAP_S
-from captoolkit.media.probe_by_ffmpeg import MediaStream, MediaStreams
+from captoolkit.errors import ToolError, UsageError
+from captoolkit.media import (
+    caption_check,
+    caption_mux,
+    durations,
+    ffmpeg,
+    id3_chapters,
+    probe_by_ffmpeg,
+)
+from captoolkit.media.caption_check import ExpectedCue
+from captoolkit.media.caption_mux import CHAPTERS, CaptionJob
+from captoolkit.media.file_contents import FileContents, read_contents
+from captoolkit.media.id3_chapters import Id3Chapter
+from captoolkit.media.probe_by_ffmpeg import MediaStreams
+from captoolkit.model import Entry
 from captoolkit.support import files
-from captoolkit.timeline import load, losses, render
-from captoolkit.timeline.cues import cues
+from captoolkit.timeline import ffmetadata, load, losses, render, srt, vtt
+from captoolkit.timeline.cues import cues, entry_title, timestamp
 from captoolkit.timeline.value import Timeline
-from captoolkit.timeline.wording import full_text
 
-CHAPTERS = "ffmetadata"
-DEMUXERS = {"srt": "srt", "vtt": "webvtt"}
-PICTURES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
-TRACK_NAME = "Captions"
+CUE_TEXTS = {"srt": srt.cue_text, "vtt": vtt.cue_text}
+LONG_LINE = re.compile(r"\S{2000}(?=\S)")  # ffmpeg cuts off lines of some thousand bytes
+LANGUAGE = re.compile(r"[a-z]{3}")
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
 MOST_TICKS = 2**31 - 1  # in one chapter, on the clock of an MP4's header
 DEFAULT_CLOCK_HZ = 1000
@@ -69,6 +79,7 @@ def embed(
     *,
     overwrite: bool = False,
     spread: bool = False,
+    language: str | None = None,
 ) -> Embedded:
     """Write the media file with the timeline inside: a subtitle track and chapters.
 
@@ -78,14 +89,22 @@ def embed(
         out: the new file; its ending selects the container.
         overwrite: replace an existing file, but never an input.
         spread: give each sentence its own subtitle, with times in proportion to their length.
+        language: the language of the captions as players list it, by its three letters (ISO
+            639-2): eng, zho, deu.
 
     Raises:
-        UsageError: the container holds neither subtitles nor chapters, or less text than this.
+        UsageError: the container holds neither subtitles nor chapters, or less text than this, or
+            `language` has not three letters.
         InputError: the media or the timeline cannot be read, or the container cannot hold the
             streams of the media file.
         OutputError: the new file cannot be written, exists already or is one of the inputs.
-        ToolError: ffmpeg failed.
+        ToolError: ffmpeg failed, or wrote something else than the timeline and the streams.
     """
+    if language is not None and not LANGUAGE.fullmatch(language):
+        raise UsageError(
+            f"language={language} must have three small letters",
+            fix="use a code of ISO 639-2, such as eng, zho or deu",
+        )
     place = Path(os.path.abspath(out))  # noqa: PTH100 - keeps links as they are
     container, captions = _container(place)
     inputs = [Path(media)] if isinstance(timeline, Timeline) else [Path(media), Path(timeline)]
@@ -94,38 +113,220 @@ def embed(
         files.refuse_existing([place])
     loaded = timeline if isinstance(timeline, Timeline) else load(timeline)
     source = probe_by_ffmpeg.probe_streams(media)
-    shown = _on_clock_of(source, loaded)
-    _refuse_too_many(container, captions, shown)
-    _refuse_long_texts(captions, shown.spread() if spread else shown)
+    _refuse_too_many(container, captions, loaded)
     with files.staging(place.parent) as folder:
-        staged = folder / place.name
-        texts = _write_texts(folder, captions, shown, spread=spread)
-        job = _Job(
+        embedding = _Embedding(
             media=Path(media),
-            muxer=container.muxer,
+            source=source,
+            container=container,
             captions=captions,
-            texts=texts,
-            clock_hz=_clock_hz(shown),
-            before_s=source.before_s,
-            staged=staged,
+            folder=folder,
+            staged=folder / place.name,
+            language=language or "",
+            spread=spread,
         )
-        left_out = _mux(job, source)
+        shown, notes = embedding.write(loaded)
         with files.writing(place):
-            staged.replace(place)
-    notes = (*_notes(captions, source, shown, spread=spread), *left_out)
+            embedding.staged.replace(place)
     return Embedded(
-        path=place, subtitles=captions.subtitles, chapters=len(shown.entries), notes=notes
+        path=place,
+        subtitles=captions.subtitles,
+        chapters=len(shown.entries),
+        notes=(*_notes(captions, source, shown, spread=spread), *notes),
     )
 
 
-def _on_clock_of(media: MediaStreams, timeline: Timeline) -> Timeline:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Embedding:
+    """One new file in its staging folder."""
+
+    media: Path
+    source: MediaStreams
+    container: Container
+    captions: CaptionSupport
+    folder: Path
+    staged: Path
+    language: str
+    spread: bool
+
+    def write(self, timeline: Timeline) -> tuple[Timeline, list[str]]:
+        """Write the file and compare it; return the timeline on its clock, and notes."""
+        if self.captions.has_id3_chapters and self.source.container == self.container.name:
+            shown = _on_clock_of(self.source, timeline)
+            return shown, id3_chapters.write_chapters(self.media, self.staged, _id3(shown))
+        streams, notes = caption_mux.select_streams(
+            self.captions, self.source.streams, self.staged.suffix
+        )
+        listed = [stream.index for stream in streams if stream.kind not in ("Attachment", "Data")]
+        contents = read_contents(self.media, listed, self.folder)
+        shown = _on_clock_of(self.source, timeline, contents)
+        _refuse_long_texts(self.captions, self._cue_timeline(shown))
+        job = CaptionJob(
+            media=self.media,
+            muxer=self.container.muxer,
+            captions=self.captions,
+            streams=streams,
+            texts=self._write_texts(shown),
+            language=self.language,
+            tag_names=frozenset(contents.tags),
+            clock_hz=_clock_hz(shown),
+            before_s=self.source.before_s,
+            staged=self.staged,
+        )
+        done, dropped = caption_mux.mux(job)
+        lost = self._check(done, contents, shown)
+        notes += [*dropped, *_faults_of(self.source, contents), *lost]
+        if self.captions.has_id3_chapters:
+            bare = self.staged.rename(self.folder / "bare.mp3")
+            notes += id3_chapters.write_chapters(bare, self.staged, _id3(shown))
+        return shown, notes
+
+    def _cue_timeline(self, timeline: Timeline) -> Timeline:
+        return timeline.spread() if self.spread else timeline
+
+    def _write_texts(self, timeline: Timeline) -> dict[str, Path]:
+        """Write the files from which ffmpeg reads the timeline, and return them by format."""
+        formats = [CHAPTERS, *([self.captions.text] if self.captions.subtitles else [])]
+        paths = {name: self.folder / f"timeline.{name}" for name in formats}
+        for name, path in paths.items():
+            text = render(timeline, name, spread=self.spread)
+            with files.writing(path):
+                path.write_text(LONG_LINE.sub("\\g<0>\n", text), encoding="utf-8", newline="\n")
+        return paths
+
+    def _check(self, job: CaptionJob, contents: FileContents, timeline: Timeline) -> list[str]:
+        """Compare the new file with its source and the timeline; return notes on what it lacks.
+
+        ffmpeg 5.1 loses the last subtitle of an MP4. A fault is repaired with one more subtitle
+        behind the last, which is lost in its place.
+
+        Raises:
+            ToolError: the file departs from them.
+        """
+        fault, notes = self._find_fault(job, contents, timeline)
+        is_repaired = not fault
+        if fault and self.captions.subtitles == MOV_TEXT and timeline.entries:
+            _append_cue(job.texts[self.captions.text], timeline)
+            caption_mux.mux(job)
+            other, notes = self._find_fault(job, contents, timeline)
+            is_repaired = not other
+        if not is_repaired:
+            tool = ffmpeg.find()
+            raise ToolError(
+                f"ffmpeg {tool.version} did not write this file correctly: {fault}",
+                fix=f"let the name of the new file end in .mkv, or {tool.way_out}",
+            )
+        return notes
+
+    def _find_fault(
+        self, job: CaptionJob, contents: FileContents, timeline: Timeline
+    ) -> tuple[str, list[str]]:
+        """The first departure of the new file, or an empty text; and notes on what it lacks."""
+        written = probe_by_ffmpeg.probe_streams(self.staged)
+        pairs = list(caption_check.copied_streams(job, written))
+        absent = next((stream for stream, copy in pairs if copy is None), None)
+        if absent is not None:
+            return f"stream {absent.index} is missing", []
+        subtitles = [one.index for one in written.streams if one.kind == "Subtitle"]
+        if self.captions.subtitles and not subtitles:
+            return "the subtitle track is missing", []
+        copies = {stream.index: copy.index for stream, copy in pairs if copy is not None}
+        found = read_contents(
+            self.staged,
+            list(copies.values()),
+            self.folder,
+            text_stream=subtitles[-1] if self.captions.subtitles else None,
+        )
+        # Before zero there is only the priming of a codec.
+        zero_s = max(Fraction(0), self.source.zero_s)
+        notes, shift_s = [], zero_s
+        for stream, _ in reversed(pairs):
+            own, copy = contents.streams[stream.index], found.streams[copies[stream.index]]
+            change = caption_check.find_changed_stream(own, copy, stream.codec)
+            if change:
+                return f"stream {stream.index} ({stream.codec}) {change}", []
+            if stream.kind == "Audio" and own.has_times and copy.has_times:
+                shift_s = copy.start_s - own.start_s + zero_s
+        lost = caption_check.find_lost_tags(contents, found)
+        if lost:
+            notes.append(f"Tags that the new file lacks: {', '.join(lost)}.")
+        if self.source.container == "mp3":
+            frames = id3_chapters.frames_not_carried(self.media)
+            notes += [f"ID3 frames that it lacks: {', '.join(frames)}."] if frames else []
+        rotated = [one.index for one in self.source.streams if one.is_rotated]
+        if rotated and not any(one.is_rotated for one in written.streams):
+            notes.append(f"The rotation of stream {rotated[0]} is lost: players show it unrotated.")
+        fault = ""
+        if self.captions.subtitles:
+            expected = _expected(self._cue_timeline(timeline), CUE_TEXTS[self.captions.text])
+            fault = caption_check.find_cue_fault(
+                found.texts, expected, shift_s, self.captions.subtitles
+            )
+        if not fault and not self.captions.has_id3_chapters:
+            expected = _expected(timeline, ffmetadata.chapter_title)
+            fault = caption_check.find_chapter_fault(found.chapters, expected, shift_s)
+        return fault, notes
+
+
+def _expected(timeline: Timeline, text_of: Callable[[Entry], str]) -> list[ExpectedCue]:
+    return [
+        ExpectedCue(
+            start_s=Fraction(cue.start_ms, 1000),
+            end_s=Fraction(cue.end_ms, 1000),
+            text=text_of(cue.entry),
+        )
+        for cue in cues(timeline)
+    ]
+
+
+def _id3(timeline: Timeline) -> list[Id3Chapter]:
+    return [
+        Id3Chapter(start_ms=cue.start_ms, end_ms=cue.end_ms, title=entry_title(cue.entry))
+        for cue in cues(timeline)
+    ]
+
+
+def _append_cue(path: Path, timeline: Timeline) -> None:
+    """Add a subtitle behind the last one of an SRT file."""
+    last = list(cues(timeline))[-1]
+    times = (timestamp(last.end_ms + ms, mark=",") for ms in (0, 1))
+    with files.writing(path), path.open("a", encoding="utf-8", newline="\n") as stream:
+        stream.write(f"\n{' --> '.join(times)}\n-\n".replace("\n", "\n0\n", 1))
+
+
+def _faults_of(source: MediaStreams, contents: FileContents) -> list[str]:
+    """Sentences on a media file that ends before its end."""
+    ends_s = [stream.end_s for stream in contents.streams.values()]
+    end_s = max(ends_s, default=Fraction(0)) - source.start_s
+    promised_s = source.duration_s
+    if promised_s is not None and durations.is_shortfall(
+        promised_s=float(promised_s), held_s=float(end_s + max(source.start_s, Fraction(0)))
+    ):
+        return [
+            f"The media file is cut off: it promises {float(promised_s):.1f} s and ends at "
+            f"{float(end_s):.1f} s."
+        ]
+    return [f"The media file is cut off ({contents.fault})."] if contents.fault else []
+
+
+def _on_clock_of(
+    media: MediaStreams, timeline: Timeline, contents: FileContents | None = None
+) -> Timeline:
     """The timeline on the clock of the media file.
 
     Its own clock is that of a file in which the sound begins at another time, if the timeline was
-    made of an extract of the sound.
+    made of an extract of the sound. An older ffmpeg does not print where a stream begins; then its
+    first packet counts.
     """
+    track = timeline.source.track
+    late_s = media.late_s(track)
+    sounds = [one for one in media.streams if one.kind == "Audio"]
+    if contents is not None and track <= len(sounds) and not sounds[track - 1].start_s:
+        packets = contents.streams[sounds[track - 1].index]
+        if packets.has_times:
+            late_s = max(Fraction(0), packets.start_s - media.start_s)
     own_s = Fraction(timeline.source.start_samples, timeline.source.sample_rate_hz)
-    later_s = media.before_s + media.late_s(timeline.source.track) - own_s
+    later_s = media.before_s + late_s - own_s
     if later_s < 0:
         return timeline.slice(-later_s, from_zero=True)
     return timeline.shifted(later_s)
@@ -160,7 +361,7 @@ def _refuse_long_texts(captions: CaptionSupport, timeline: Timeline) -> None:
     if captions.subtitles != MOV_TEXT:
         return
     for cue in cues(timeline):
-        size_bytes = len(full_text(cue.entry).encode())
+        size_bytes = len(srt.cue_text(cue.entry).encode())
         if size_bytes > MOST_TEXT_BYTES:
             raise UsageError(
                 f"the caption of entry {cue.entry.index} ({cue.times}) is {size_bytes:,} bytes "
@@ -177,130 +378,6 @@ def _clock_hz(timeline: Timeline) -> int:
     """
     longest = max((entry.source_span.samples for entry in timeline.entries), default=0)
     return timeline.source.sample_rate_hz if longest <= MOST_TICKS else DEFAULT_CLOCK_HZ
-
-
-def _write_texts(
-    folder: Path, captions: CaptionSupport, timeline: Timeline, *, spread: bool
-) -> dict[str, Path]:
-    """Write the files from which ffmpeg reads the timeline, and return them by their formats."""
-    formats = [CHAPTERS, *([captions.text] if captions.subtitles else [])]
-    paths = {name: folder / f"timeline.{name}" for name in formats}
-    for name, path in paths.items():
-        text = render(timeline, name, spread=spread)
-        with files.writing(path):
-            path.write_text(text, encoding="utf-8", newline="\n")
-    return paths
-
-
-# ------------------------------------------------------------------------------------- ffmpeg
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """The parameters of one new file."""
-
-    media: Path
-    muxer: str
-    captions: CaptionSupport
-    texts: dict[str, Path]
-    clock_hz: int
-    before_s: Fraction
-    staged: Path
-
-
-def _mux(job: _Job, source: MediaStreams) -> list[str]:
-    """Make the file; return sentences on the streams that it leaves out.
-
-    It keeps data streams (a camera's positions, for example) if the container takes them.
-    """
-    kept = [stream for stream in source.streams if not _is_chapter_track(stream)]
-    without_data = [stream for stream in kept if stream.kind != "Data"]
-    dropped = len(kept) - len(without_data)
-    try:
-        _run(job, kept)
-    except ToolError as error:
-        if not dropped:
-            raise _cannot_hold(error, job) from error
-    else:
-        return []
-    try:
-        _run(job, without_data)
-    except ToolError as error:
-        raise _cannot_hold(error, job) from error
-    return [f"The container cannot hold {dropped} data stream{'s' if dropped > 1 else ''}."]
-
-
-def _is_chapter_track(stream: MediaStream) -> bool:
-    """Whether it is the text track of an MP4's chapters, which the new chapters replace."""
-    return stream.kind == "Data" and stream.tag == "text"
-
-
-def _run(job: _Job, kept: list[MediaStream]) -> None:
-    """Run ffmpeg: copy every stream, append the subtitles as the last one, set the chapters."""
-    captions = job.captions
-    covers = [stream for stream in kept if stream.is_cover] if captions.attaches_covers else []
-    # ffmpeg lets the first stream begin at zero; this keeps the time before it.
-    media = ffmpeg.source(job.media, **({"itsoffset": float(job.before_s)} if job.before_s else {}))
-    nodes = [media[str(stream.index)] for stream in kept if stream not in covers]
-    options: dict[str, Any] = {"c": "copy", **captions.muxer_options}
-    if captions.subtitles == MOV_TEXT:
-        options["movie_timescale"] = job.clock_hz
-    if captions.subtitles:
-        number = sum(stream.kind == "Subtitle" for stream in kept)
-        nodes.append(ffmpeg.own_source(job.texts[captions.text], demuxer=DEMUXERS[captions.text]))
-        options[f"metadata:s:s:{number}"] = f"{captions.track_tag}={TRACK_NAME}"
-        if captions.subtitles == MOV_TEXT:
-            options[f"c:s:{number}"] = MOV_TEXT
-            # In ffmpeg's default unit of microseconds, a subtitle could not last 36 minutes.
-            options[f"bsf:s:{number}"] = f"setts=time_base=1/{DEFAULT_CLOCK_HZ}"
-    # Chapters are no stream; this optional selector matches nothing and makes the file an input.
-    nodes.append(ffmpeg.own_source(job.texts[CHAPTERS], demuxer=CHAPTERS)["t?"])
-    node = ffmpeg.output(
-        nodes,
-        job.staged,
-        f=job.muxer,
-        dts_delta_threshold=LONGEST_GAP_S,  # ffmpeg would close longer gaps of a transport stream
-        map_metadata=0,
-        map_chapters=2 if captions.subtitles else 1,
-        fflags="+bitexact",
-        **options,
-    )
-    argv, place = ffmpeg.compile_argv(node), ffmpeg.file_url(job.staged)
-    fonts = sum(stream.kind == "Attachment" for stream in kept)
-    argv[argv.index(place) : argv.index(place)] = _attachments(job, covers, fonts)
-    with ffmpeg.output_errors(job.staged), ffmpeg.Process(argv, writes=job.staged) as process:
-        process.finish()
-
-
-def _attachments(job: _Job, covers: list[MediaStream], first: int) -> list[str]:
-    """The options that attach covers as Matroska does; a copied cover would become a video."""
-    options: list[str] = []
-    for number, stream in enumerate(covers):
-        suffix, kind = PICTURES.get(stream.codec, (stream.codec, f"image/{stream.codec}"))
-        name = f"cover{f'-{number + 1}' if number else ''}.{suffix}"
-        picture = job.staged.with_name(name)
-        node = ffmpeg.source(job.media)[str(stream.index)].output(
-            ffmpeg.file_url(picture), f="image2pipe", c="copy", **{"frames:v": 1}
-        )
-        with ffmpeg.output_errors(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
-            process.finish()
-        place = f"-metadata:s:t:{first + number}"
-        options += ["-attach", ffmpeg.file_url(picture)]
-        options += [place, f"mimetype={kind}", place, f"filename={name}"]
-    return options
-
-
-def _cannot_hold(error: ToolError, job: _Job) -> Exception:
-    if error.returncode is None or error.returncode < 0:
-        return error
-    cause = ffmpeg.last_line(error.stderr_tail)
-    own = job.media.suffix.lower()
-    is_other = own.removeprefix(".") in captioned_containers() and own != job.staged.suffix.lower()
-    other = own if is_other else ".mkv"
-    return InputError(
-        f"a {job.staged.suffix} cannot hold the streams of this file ({cause})",
-        fix=f"let the name of the new file end in {other}",
-    )
 
 
 # -------------------------------------------------------------------------------------- notes

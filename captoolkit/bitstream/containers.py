@@ -50,7 +50,11 @@ class CaptionSupport:
         subtitles: ffmpeg's codec of a subtitle track; None where the container has none.
         text: the timeline format from which ffmpeg makes that track.
         track_tag: the tag that names the track.
+        holds_subtitles: ffmpeg's codecs of the subtitle tracks that it takes unchanged.
+        holds_covers: it takes pictures as covers.
         attaches_covers: a cover is an attachment of the file, not a stream.
+        holds_attachments: it takes attached files, such as fonts.
+        has_id3_chapters: its chapters are frames of an ID3 tag, which ffmpeg does not write.
         max_chapters: the largest number of chapters that a valid file lists; None for no limit.
         muxer_options: further options of ffmpeg's muxer.
     """
@@ -59,7 +63,11 @@ class CaptionSupport:
     subtitles: str | None = None
     text: str = "srt"
     track_tag: str = "title"
+    holds_subtitles: frozenset[str] = frozenset()
+    holds_covers: bool = True
     attaches_covers: bool = False
+    holds_attachments: bool = False
+    has_id3_chapters: bool = False
     max_chapters: int | None = None
     muxer_options: Mapping[str, str | int] = field(default_factory=dict)
 
@@ -189,6 +197,7 @@ def _mp4_captions(*suffixes: str) -> CaptionSupport:
     return CaptionSupport(
         suffixes=suffixes,
         subtitles=MOV_TEXT,
+        holds_subtitles=frozenset({MOV_TEXT, "dvd_subtitle", "eia_608", "ttml"}),
         track_tag="handler_name",
         muxer_options={"movflags": "+faststart"},
     )
@@ -304,7 +313,10 @@ _ROWS = (
         tag_options={"id3v2_version": 3, "write_xing": 0, "fflags": "+bitexact"},
         # The number in an MP3's table of contents has 8 bits.
         captions=CaptionSupport(
-            suffixes=("mp3",), max_chapters=255, muxer_options={"id3v2_version": 3}
+            suffixes=("mp3",),
+            has_id3_chapters=True,
+            max_chapters=255,
+            muxer_options={"id3v2_version": 3},
         ),
     ),
     Container(
@@ -406,7 +418,14 @@ _ROWS = (
         hides_delay=True,
         # Players would take the delay that Matroska states for MP3 off every piece.
         raw_codecs=frozenset({"mp3"}),
-        captions=CaptionSupport(suffixes=("mkv", "mka"), subtitles="subrip", attaches_covers=True),
+        captions=CaptionSupport(
+            suffixes=("mkv", "mka"),
+            subtitles="subrip",
+            holds_subtitles=frozenset({"subrip", "ass", "ssa", "webvtt", "text"})
+            | {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "hdmv_text_subtitle"},
+            attaches_covers=True,
+            holds_attachments=True,
+        ),
     ),
     Container(
         name="webm",
@@ -414,7 +433,13 @@ _ROWS = (
         suffixes=("webm", "weba"),
         codecs=("vorbis", "opus"),
         muxer="webm",
-        captions=CaptionSupport(suffixes=("webm",), subtitles="webvtt", text="vtt"),
+        captions=CaptionSupport(
+            suffixes=("webm",),
+            subtitles="webvtt",
+            text="vtt",
+            holds_subtitles=frozenset({"webvtt"}),
+            holds_covers=False,
+        ),
     ),
     Container(
         name="ogg",

@@ -55,6 +55,7 @@ def command(
     out: str | None,
     spread: bool,
     frame_rate: str | None,
+    drop_frame: bool,
     csv_bom: bool,
     embed_audio: bool,
     spectrogram: bool,
@@ -93,6 +94,7 @@ def command(
         skip_existing=skip_existing,
         spread=spread,
         frame_rate=frame_rate,
+        drop_frame=drop_frame,
         csv_bom=csv_bom,
     )
     files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing)

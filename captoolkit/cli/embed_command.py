@@ -26,14 +26,30 @@ from captoolkit.support import files
     help="Write this file. Its extension sets the container: mp4, m4v, mov, m4a, m4b, mkv, mka and "
     "webm hold subtitles and chapters; mp3 holds chapters.",
 )
+@click.option(
+    "--language",
+    metavar="CODE",
+    help="The language of the captions as players list it, in three letters (ISO 639-2): eng, zho, "
+    "deu.",
+)
 @shared.spread
 @basic.overwrite
 @basic.debug
-def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, debug: bool) -> int:
+def command(
+    media: str,
+    timeline: str,
+    out: str,
+    language: str | None,
+    spread: bool,
+    overwrite: bool,
+    debug: bool,
+) -> int:
     """Write a copy of MEDIA with the timeline as a subtitle track and as chapters.
 
     Everything else in MEDIA is copied without change, including tags and cover art. Existing
-    chapters are replaced; subtitles are added.
+    chapters are replaced; subtitles are added. Subtitle tracks that the new container holds only in
+    another form are converted. captoolkit prints what the new file lacks, and reads the file back
+    before it appears.
     """
     from captoolkit.api.embed import embed
     from captoolkit.timeline import Timeline, load
@@ -42,7 +58,7 @@ def command(media: str, timeline: str, out: str, spread: bool, overwrite: bool, 
 
     def write(name: str) -> None:
         files.FileSet([timeline]).refuse([Path(out)])
-        made = embed(name, loaded[0], out, overwrite=overwrite, spread=spread)
+        made = embed(name, loaded[0], out, overwrite=overwrite, spread=spread, language=language)
         print_line(display_path(made.path))
         track = f", subtitles as {made.subtitles}" if made.subtitles else ""
         print_message(f"{name}: {plural(made.chapters, 'chapter')}{track}")

@@ -25,6 +25,7 @@ def command(
     out: str | None,
     spread: bool,
     frame_rate: str | None,
+    drop_frame: bool,
     csv_bom: bool,
     embed_audio: bool,
     spectrogram: bool,
@@ -50,6 +51,7 @@ def command(
         timeline_folder=None if timeline == STANDARD_INPUT else Path(timeline).parent,
         spread=spread,
         frame_rate=frame_rate,
+        drop_frame=drop_frame,
         csv_bom=csv_bom,
     )
 

@@ -159,6 +159,11 @@ timeline_output = group(
         help="Frames per second of the editor's timeline, for edl and fcpxml.  [default: 25]",
     ),
     click.option(
+        "--drop-frame",
+        is_flag=True,
+        help="Count drop-frame timecode, for edl and fcpxml at 29.97 and 59.94 frames a second.",
+    ),
+    click.option(
         "--csv-bom/--no-csv-bom",
         default=True,
         help="Begin a CSV file with a byte order mark, which Excel needs.  [default: with it]",

@@ -51,7 +51,7 @@ class TimelineFiles:
         timeline_folder: the folder of the timeline that is exported, where a recording that was
             moved together with it is looked for.
         skip_existing: allow the files of an earlier run that its JSON timeline proves.
-        **options: the options of `render`: `spread`, `frame_rate`, `csv_bom`.
+        **options: the options of `render`: `spread`, `frame_rate`, `drop_frame`, `csv_bom`.
 
     Raises:
         UsageError: a format is unknown, or `-o` cannot hold all files, or there is no JSON timeline

@@ -57,6 +57,7 @@ UNREAD_CODECS = dict.fromkeys(
 RAW_SUFFIXES = frozenset({".pcm", ".raw", ".s16", ".sw", *(f".{name}" for name in RAW_FORMATS)})
 _TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)")
 _START = re.compile(r", start (-?[\d.]+)")
+_ROTATION = re.compile(r"^ +[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", re.MULTILINE)
 _RATE = re.compile(r", (\d+) Hz, ([^,]+)")
 _SAMPLES = re.compile(r", (u8|s16|s32|s64|flt|dbl)p?(?: \((\d+) bit\))?(?:,|$| \()")
 # ffmpeg's sample formats -> the numpy type that holds them, and its significant bits.
@@ -167,6 +168,12 @@ class MediaStream:
     tag: str
     start_s: Fraction
     is_cover: bool
+    is_rotated: bool = False
+
+    @property
+    def is_chapter_track(self) -> bool:
+        """Whether it is the text track of an MP4's chapters."""
+        return self.kind == "Data" and self.tag == "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +221,7 @@ def probe_streams(path: str | os.PathLike[str]) -> MediaStreams:
     start_s = Fraction(promise[4] or 0) if promise else Fraction(0)
     return MediaStreams(
         container=container,
-        streams=tuple(map(_stream, _streams(text))),
+        streams=tuple(_stream(match, text) for match in _streams(text)),
         start_s=start_s,
         zero_s=_zero_s(text, file, container),
         duration_s=_promised_s(promise) if promise else None,
@@ -222,7 +229,7 @@ def probe_streams(path: str | os.PathLike[str]) -> MediaStreams:
     )
 
 
-def _stream(match: re.Match[str]) -> MediaStream:
+def _stream(match: re.Match[str], header: str) -> MediaStream:
     tag = _TAG.search(match["rest"])
     return MediaStream(
         index=int(match["index"]),
@@ -231,7 +238,15 @@ def _stream(match: re.Match[str]) -> MediaStream:
         tag=tag[1] if tag else "",
         start_s=_start_s(match),
         is_cover=_COVER in match["rest"],
+        is_rotated=_is_rotated(match, header),
     )
+
+
+def _is_rotated(match: re.Match[str], header: str) -> bool:
+    """Whether players rotate the pictures of a stream."""
+    own = header.partition(match[0])[2].partition("\n  Stream #")[0]
+    rotation = _ROTATION.search(own)
+    return rotation is not None and float(rotation[1]) != 0
 
 
 def _start_s(stream: re.Match[str]) -> Fraction:

@@ -85,6 +85,17 @@ def read(info: MediaInfo, track: Track) -> RecordingTags:
     )
 
 
+def parse_listing(text: str) -> tuple[dict[str, str], tuple[Chapter, ...]]:
+    """Return the tags of a file, by names in small letters, and its chapters.
+
+    Args:
+        text: the file in ffmpeg's format `ffmetadata`.
+    """
+    (_, fields), *others = _sections(text)
+    chapters = [_chapter(own) for section, own in others if section == "[CHAPTER]"]
+    return _merged(fields), tuple(chapter for found in chapters for chapter in found)
+
+
 def write(tags: Mapping[str, str], folder: Path) -> Path:
     """Write tags into a new file in `folder`, for `tagged`; the caller removes it.
 

@@ -42,11 +42,14 @@ class FormatOptions(TypedDict, total=False):
             measured it, and the file notes that if the format has comments.
         frame_rate: frames per second of the editing program, for formats that count frames: 23.976,
             24, 25, 29.97, 30, 48, 50, 59.94 or 60; 25 if None.
+        drop_frame: count drop-frame timecode, which follows the clock at 29.97 and 59.94 frames per
+            second; False if None.
         csv_bom: begin a CSV file with a byte order mark, which Excel needs; True if None.
     """
 
     spread: bool
     frame_rate: Fraction | float | str | None
+    drop_frame: bool | None
     csv_bom: bool | None
 
 

@@ -27,22 +27,27 @@ MOST_EVENTS = 999
 TITLE_COLUMNS = 60
 
 
-def render(timeline: Timeline, *, frame_rate: Fraction | float | str | None = None) -> str:
+def render(
+    timeline: Timeline,
+    *,
+    frame_rate: Fraction | float | str | None = None,
+    drop_frame: bool | None = None,
+) -> str:
     """Return the timeline as markers in an EDL.
 
     Raises:
         UsageError: the timeline is longer than a timecode, or the frame rate is invalid.
     """
-    rate = markers.read_frame_rate(frame_rate)
-    first = START_HOURS * 3600 * rate.nominal
+    rate = markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
+    first = rate.frame_at_hour(START_HOURS)
     name = shortened(one_line(markers.source_name(timeline.source)), width=TITLE_COLUMNS)
     lines = [
         f"TITLE: {_field(name)}, {rate.name} fps",
-        "FCM: NON-DROP FRAME",
+        f"FCM: {'DROP FRAME' if rate.is_drop_frame else 'NON-DROP FRAME'}",
     ]
     events = zip(ticks(timeline, rate.frames_per_s), cues(timeline), strict=True)
     for number, ((start, end, entry), cue) in enumerate(events, 1):
-        if first + end > 24 * 3600 * rate.nominal:
+        if first + end > rate.frame_at_hour(24):
             raise UsageError(
                 f"entry {entry.index} ends at {cue.times.split(' - ')[1]}: an EDL that begins at "
                 f"01:00:00:00 has no timecode after {MOST_HOURS} h",
@@ -52,16 +57,23 @@ def render(timeline: Timeline, *, frame_rate: Fraction | float | str | None = No
     return "\n".join(lines) + "\n"
 
 
-def check(*, frame_rate: Fraction | float | str | None = None) -> None:
+def check(
+    *, frame_rate: Fraction | float | str | None = None, drop_frame: bool | None = None
+) -> None:
     """Raise `UsageError` for an invalid frame rate."""
-    markers.read_frame_rate(frame_rate)
+    markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
 
 
-def losses(timeline: Timeline, *, frame_rate: Fraction | float | str | None = None) -> list[str]:
+def losses(
+    timeline: Timeline,
+    *,
+    frame_rate: Fraction | float | str | None = None,
+    drop_frame: bool | None = None,
+) -> list[str]:
     """Return sentences on rounded and extended times, the first timecode and too many events."""
     many = f"There are more than {MOST_EVENTS} events, which some readers do not take."
     return [
-        *markers.frame_losses(timeline, markers.read_frame_rate(frame_rate)),
+        *markers.frame_losses(timeline, markers.read_frame_rate(frame_rate, drop_frame=drop_frame)),
         "The recording begins at 01:00:00:00, as timelines in DaVinci Resolve do.",
         *([many] if len(timeline.entries) > MOST_EVENTS else []),
     ]

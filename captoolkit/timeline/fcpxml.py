@@ -38,13 +38,18 @@ class _Item:
     part: SourcePart | None
 
 
-def render(timeline: Timeline, *, frame_rate: Fraction | float | str | None = None) -> str:
+def render(
+    timeline: Timeline,
+    *,
+    frame_rate: Fraction | float | str | None = None,
+    drop_frame: bool | None = None,
+) -> str:
     """Return the timeline as FCPXML.
 
     Raises:
         UsageError: the frame rate is invalid.
     """
-    rate = markers.read_frame_rate(frame_rate)
+    rate = markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
     name = one_line(markers.source_name(timeline.source))
     root = ET.Element("fcpxml", version=VERSION)
     resources = ET.SubElement(root, "resources")
@@ -63,7 +68,8 @@ def render(timeline: Timeline, *, frame_rate: Fraction | float | str | None = No
         _add_asset(resources, source, asset_id, rate)
     event = ET.SubElement(ET.SubElement(root, "library"), "event", name=name)
     project = ET.SubElement(event, "project", name=name)
-    sequence = ET.SubElement(project, "sequence", format="r1", tcStart="0s", tcFormat="NDF")
+    sequence = ET.SubElement(project, "sequence", format="r1", tcStart="0s")
+    sequence.set("tcFormat", "DF" if rate.is_drop_frame else "NDF")
     items = _items(timeline, rate)
     sequence.set("duration", rate.seconds(items[-1].end))
     spine = ET.SubElement(sequence, "spine")
@@ -77,14 +83,23 @@ def render(timeline: Timeline, *, frame_rate: Fraction | float | str | None = No
     return HEADER + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def check(*, frame_rate: Fraction | float | str | None = None) -> None:
+def check(
+    *, frame_rate: Fraction | float | str | None = None, drop_frame: bool | None = None
+) -> None:
     """Raise `UsageError` for an invalid frame rate."""
-    markers.read_frame_rate(frame_rate)
+    markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
 
 
-def losses(timeline: Timeline, *, frame_rate: Fraction | float | str | None = None) -> list[str]:
+def losses(
+    timeline: Timeline,
+    *,
+    frame_rate: Fraction | float | str | None = None,
+    drop_frame: bool | None = None,
+) -> list[str]:
     """Return sentences on rounded times and on entries shorter than a frame."""
-    return markers.frame_losses(timeline, markers.read_frame_rate(frame_rate))
+    return markers.frame_losses(
+        timeline, markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
+    )
 
 
 def _format_name(rate: FrameRate) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from captoolkit.model import Entry
 from captoolkit.timeline.cues import Cue, cues, entry_title, millisecond_losses, title_losses
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
@@ -29,7 +30,12 @@ def losses(timeline: Timeline) -> list[str]:
     return [*title_losses(timeline), *millisecond_losses(timeline)]
 
 
+def chapter_title(entry: Entry) -> str:
+    """Return the title of an entry as ffmpeg reads it."""
+    return _AT_THE_END.sub("＼", entry_title(entry))
+
+
 def _chapter(cue: Cue) -> str:
-    title = _SPECIAL.sub(r"\\\g<0>", _AT_THE_END.sub("＼", entry_title(cue.entry)))
+    title = _SPECIAL.sub(r"\\\g<0>", chapter_title(cue.entry))
     times = f"START={cue.start_ms}\nEND={cue.end_ms}"
     return f"[CHAPTER]\nTIMEBASE=1/1000\n{times}\ntitle={title}\n"

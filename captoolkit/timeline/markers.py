@@ -1,11 +1,14 @@
 """Common parts of the formats with markers: frame rates, timecodes, colours, media URLs.
 
 Rules: a marker's name is a title; its note holds the whole caption. Frames are rounded once, by
-`cues.ticks`. Timecode is non-drop-frame: at 29.97 frames per second it counts 30 frames a second.
+`cues.ticks`. Timecode is non-drop-frame by default: at 29.97 frames per second it counts 30
+frames a second, and is 3.6 seconds late after an hour. Drop-frame timecode leaves out two numbers a
+minute (four at 59.94), except in each tenth minute, and stays within two frames of the clock.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +24,7 @@ from captoolkit.timeline.wording import text_in_one_line
 
 DEFAULT_FRAME_RATE = Fraction(25)
 NOMINAL_RATES = (24, 25, 30, 48, 50, 60)
+DROP_FRAME_RATES = (Fraction(30_000, 1001), Fraction(60_000, 1001))
 # Red marks a failed entry, which needs attention.
 COLOURS = {Status.OK: "Green", Status.FAILED: "Red", Status.SILENT: "Blue"}
 
@@ -32,17 +36,44 @@ class FrameRate:
     Attributes:
         frames_per_s: the exact rate.
         nominal: frames in one second of timecode.
+        is_drop_frame: timecode leaves out numbers to follow the clock.
     """
 
     frames_per_s: Fraction
     nominal: int
+    is_drop_frame: bool = False
 
     def timecode(self, frame: int) -> str:
-        """Return a frame's timecode, `HH:MM:SS:FF`."""
-        seconds, part = divmod(frame, self.nominal)
+        """Return a frame's timecode, `HH:MM:SS:FF`, with `;` before the frames if it is drop-frame.
+
+        ```python
+        >>> rate = read_frame_rate("29.97", drop_frame=True)
+        >>> rate.timecode(1799), rate.timecode(1800), rate.timecode(17982)
+        ('00:00:59;29', '00:01:00;02', '00:10:00;00')
+
+        ```
+        """
+        seconds, part = divmod(self._number(frame), self.nominal)
         minutes, second = divmod(seconds, 60)
         hour, minute = divmod(minutes, 60)
-        return f"{hour:02d}:{minute:02d}:{second:02d}:{part:02d}"
+        mark = ";" if self.is_drop_frame else ":"
+        return f"{hour:02d}:{minute:02d}:{second:02d}{mark}{part:02d}"
+
+    def frame_at_hour(self, hour: int) -> int:
+        """Return the frame with the timecode `HH:00:00:00`."""
+        return hour * (3600 * self.nominal - 54 * self._dropped)
+
+    @property
+    def _dropped(self) -> int:
+        """The numbers that each minute leaves out, except each tenth one."""
+        return self.nominal // 15 if self.is_drop_frame else 0
+
+    def _number(self, frame: int) -> int:
+        """The number of a frame, with the numbers before it that are left out."""
+        per_minute = 60 * self.nominal - self._dropped
+        tens, rest = divmod(frame, 10 * per_minute + self._dropped)
+        minutes = max(0, rest - self._dropped) // per_minute
+        return frame + self._dropped * (9 * tens + minutes)
 
     def seconds(self, frame: int) -> str:
         """Return the start of a frame in FCPXML's notation, `1001/30000s`."""
@@ -55,7 +86,9 @@ class FrameRate:
         return f"{float(self.frames_per_s):.5g}"
 
 
-def read_frame_rate(frame_rate: Fraction | float | str | None = None) -> FrameRate:
+def read_frame_rate(
+    frame_rate: Fraction | float | str | None = None, *, drop_frame: bool | None = None
+) -> FrameRate:
     """Return a frame rate; 23.976, 29.97 and the like mean n·1000/1001, None means 25.
 
     ```python
@@ -65,7 +98,7 @@ def read_frame_rate(frame_rate: Fraction | float | str | None = None) -> FrameRa
     ```
 
     Raises:
-        UsageError: editing programs do not have this rate.
+        UsageError: editing programs do not have this rate, or no drop-frame timecode at this rate.
     """
     try:
         wanted = DEFAULT_FRAME_RATE if frame_rate is None else Fraction(frame_rate)
@@ -74,11 +107,46 @@ def read_frame_rate(frame_rate: Fraction | float | str | None = None) -> FrameRa
     for nominal in NOMINAL_RATES:
         for rate in (Fraction(nominal), Fraction(nominal * 1000, 1001)):
             if abs(wanted - rate) < Fraction(1, 200):
-                return FrameRate(frames_per_s=rate, nominal=nominal)
+                found = FrameRate(
+                    frames_per_s=rate, nominal=nominal, is_drop_frame=bool(drop_frame)
+                )
+                if drop_frame and rate not in DROP_FRAME_RATES:
+                    raise UsageError(
+                        f"drop-frame timecode does not exist at {found.name} frames a second",
+                        fix="use it with --frame-rate 29.97 or 59.94",
+                    )
+                return found
     raise UsageError(
         f"frame_rate={frame_rate} is not a frame rate of editing programs",
         fix="use 23.976, 24, 25, 29.97, 30, 48, 50, 59.94 or 60",
     )
+
+
+class Recordings:
+    """The recordings of a timeline, to find the one that an entry belongs to.
+
+    Args:
+        timeline: the timeline.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._source = timeline.source
+        self._items = [item for item in track_items(timeline) if item[2] is not None]
+        self._starts = [start for start, _, _ in self._items]
+
+    def place_of(self, entry: Entry) -> tuple[SourceInfo, int]:
+        """Return the recording in which an entry begins, and the sample of it at which it does.
+
+        The sample is counted at the timeline's rate. An entry in a gap belongs to the timeline's
+        own source.
+        """
+        start = entry.source_span.start_samples
+        at = bisect_right(self._starts, start) - 1
+        if at >= 0 and start < self._items[at][1]:
+            part = self._items[at][2]
+            assert part is not None
+            return part.source, start + part.source_span.start_samples - part.at_samples
+        return self._source, start
 
 
 def track_items(timeline: Timeline) -> Iterator[tuple[int, int, SourcePart | None]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from captoolkit.model import Entry
 from captoolkit.timeline.cues import (
     Cue,
     cue_lines,
@@ -42,8 +43,13 @@ def losses(timeline: Timeline) -> list[str]:
 
 def _block(number: int, cue: Cue) -> str:
     times = f"{timestamp(cue.start_ms, mark=',')} --> {timestamp(cue.end_ms, mark=',')}"
-    lines = ("\n".join(one_time_per_line(without_markup(line))) for line in cue_lines(cue.entry))
-    return "\n".join([str(number), times, *lines, ""])
+    return "\n".join([str(number), times, cue_text(cue.entry), ""])
+
+
+def cue_text(entry: Entry) -> str:
+    """Return the text of an entry as the lines of a cue."""
+    lines = map(without_markup, cue_lines(entry))
+    return "\n".join(part for line in lines for part in one_time_per_line(line))
 
 
 def without_markup(line: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from captoolkit.model import Entry
 from captoolkit.timeline.cues import (
     Cue,
     cue_lines,
@@ -50,9 +51,17 @@ def render_cues(
 
 
 def _block(number: int, cue: Cue, lines: Sequence[str]) -> str:
-    shown = (part for line in lines for part in one_time_per_line(line))
     times = f"{timestamp(cue.start_ms, mark='.')} --> {timestamp(cue.end_ms, mark='.')}"
-    return "\n".join([str(number), times, *map(_escaped, shown), ""])
+    return "\n".join([str(number), times, _cue_text(lines), ""])
+
+
+def cue_text(entry: Entry) -> str:
+    """Return the text of an entry as the escaped lines of a cue."""
+    return _cue_text(cue_lines(entry))
+
+
+def _cue_text(lines: Iterable[str]) -> str:
+    return "\n".join(_escaped(part) for line in lines for part in one_time_per_line(line))
 
 
 def _escaped(line: str) -> str:

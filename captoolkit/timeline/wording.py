@@ -52,6 +52,11 @@ def _filled_paragraphs(text: str) -> list[list[str]]:
     return [list(group) for is_filled, group in groupby(lines, key=bool) if is_filled]
 
 
+def caption_text(entry: Entry) -> str:
+    """Return the paragraphs of an entry, without its details, with a blank line between them."""
+    return "\n\n".join("\n".join(lines) for lines in paragraphs(entry))
+
+
 def full_text(entry: Entry) -> str:
     """Return the paragraphs of an entry and of its details with a blank line between them."""
     shown = [*paragraphs(entry), *detail_paragraphs(entry)]

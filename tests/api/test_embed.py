@@ -25,6 +25,7 @@ from captoolkit.errors import (
     OutputError,
     OutputExistsError,
     SourceNotFoundError,
+    ToolError,
     UsageError,
 )
 from captoolkit.media import ffmpeg as tool
@@ -209,7 +210,7 @@ def test_mp3_chapters_are_id3_frames_beside_tags_and_cover(
         (1000, 2000),
         (2000, 3000),
     ]
-    assert frames[1].sub_frames["TIT2"].text == ["雨声。“滴答” = ; # ＼"]
+    assert frames[1].sub_frames["TIT2"].text == ["雨声。“滴答” = ; # \\"]
     assert tags.getall("APIC")[0].data == read_id3(source).getall("APIC")[0].data
     assert packets(made.path, "0") == packets(source, "0")
     assert made.subtitles is None
@@ -365,7 +366,113 @@ def test_a_timeline_may_be_a_file(fixtures: Path, tmp_path: Path) -> None:
     assert mutagen.File(made.path) is not None
 
 
+def test_one_entry_is_one_subtitle(
+    fixtures: Path, subtitles: Callable[[Path, str], str], tmp_path: Path
+) -> None:
+    """A timeline of one entry loses nothing in any container."""
+    timeline = timeline_of(5 * 44_100)
+    timeline = replace(timeline, entries=timeline.entries[:1])
+    for suffix in (".mp4", ".mkv"):
+        made = captoolkit.embed(
+            fixtures / "two-languages.mp4", timeline, tmp_path / f"out{suffix}", language="zho"
+        )
+        (cue,) = srt.parse(subtitles(made.path, "srt"))
+        assert cue.end.total_seconds() == pytest.approx(5 / 3, abs=0.002)
+        streams = probe_by_ffmpeg.probe_streams(made.path)
+        assert sum(stream.kind == "Subtitle" for stream in streams.streams) == 1
+
+
+def losing_ffmpeg(folder: Path, ffmpeg: str) -> Path:
+    """Make a program that is ffmpeg, but loses the last subtitle of an SRT file."""
+    return script(
+        folder / "losing",
+        f"exec {shlex.quote(sys.executable)} -c '",
+        "import os, pathlib, sys",
+        "words = []",
+        "for word in sys.argv[1:]:",
+        '    path = pathlib.Path(word.removeprefix("file:"))',
+        '    if path.name == "timeline.srt":',
+        '        blocks = path.read_text().rstrip("\\n").split("\\n\\n")',
+        '        path = path.with_name("shorter.srt")',
+        '        path.write_text("\\n\\n".join(blocks[:-1]) + "\\n")',
+        '        word = "file:" + str(path)',
+        "    words.append(word)",
+        f'os.execv("{ffmpeg}", ["{ffmpeg}", *words])\' "$@"',
+    )
+
+
+@posix
+def test_a_lost_caption_is_repaired_or_an_error(
+    ffmpeg: str, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ffmpeg that loses the last caption makes a whole MP4, and no MKV at all."""
+    media = fixtures / "two-languages.mp4"
+    monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(losing_ffmpeg(tmp_path, ffmpeg)))
+    captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mp4")
+    with pytest.raises(ToolError, match="the subtitle track has 2 captions, not 3"):
+        captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mkv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["losing", "out.mp4"]
+
+
+def test_subtitles_are_converted_and_fonts_are_named(
+    ffmpeg: str, fixtures: Path, header: Header, tmp_path: Path
+) -> None:
+    """MP4 to MKV and back: the old subtitles stay, and a font that an MP4 lacks is named."""
+    timeline = timeline_of(5 * 44_100)
+    first = captoolkit.embed(fixtures / "two-languages.mp4", timeline, tmp_path / "1.mp4")
+    second = captoolkit.embed(first.path, timeline, tmp_path / "2.mkv")
+    assert any("Stream 3 (subtitle, mov_text) was converted to subrip" in n for n in second.notes)
+    assert header(second.path).count("Subtitle: subrip") == 2
+    font, attached = tmp_path / "a.ttf", tmp_path / "3.mkv"
+    font.write_bytes(b"\0\1\0\0" + bytes(100))
+    argv = [ffmpeg, "-v", "error", "-i", str(second.path), "-map", "0", "-c", "copy"]
+    argv += ["-attach", str(font), "-metadata:s:t", "mimetype=font/ttf", str(attached)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    third = captoolkit.embed(attached, timeline, tmp_path / "4.mp4")
+    assert header(third.path).count("Subtitle: mov_text") == 3
+    assert any("(attachment" in note and "left out" in note for note in third.notes)
+
+
+def test_a_phones_tags_and_rotation_are_kept(
+    ffmpeg: str, fixtures: Path, header: Header, tmp_path: Path
+) -> None:
+    """Make and place in QuickTime's keys survive in MP4, MOV and MKV, and so does the rotation."""
+    media = tmp_path / "phone.mov"
+    argv = [ffmpeg, "-v", "error", "-display_rotation", "90"]
+    argv += ["-i", str(fixtures / "two-languages.mp4"), "-map", "0", "-c", "copy"]
+    argv += ["-movflags", "use_metadata_tags", "-metadata", "com.apple.quicktime.make=Apple"]
+    argv += ["-metadata", "com.apple.quicktime.location.ISO6709=+52.5+013.4/", str(media)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    for suffix in (".mp4", ".mov", ".mkv"):
+        made = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / f"out{suffix}")
+        text = header(made.path).lower()
+        assert "com.apple.quicktime.make" in text
+        assert "+52.5+013.4/" in text
+        assert "rotation of 90.00" in text or any("rotation" in note for note in made.notes)
+
+
+def test_a_cut_off_file_is_named(fixtures: Path, tmp_path: Path) -> None:
+    """A part of an MKV makes a file with its sound, and a note on its end."""
+    whole = captoolkit.embed(
+        fixtures / "two-languages.mp4", timeline_of(5 * 44_100), tmp_path / "whole.mkv"
+    )
+    data = whole.path.read_bytes()
+    part = tmp_path / "part.mkv"
+    part.write_bytes(data[: len(data) // 2])
+    made = captoolkit.embed(part, timeline_of(5 * 44_100), tmp_path / "out.mkv")
+    assert any("The media file is cut off" in note for note in made.notes)
+
+
 # ------------------------------------------------------------------------------- what cannot be
+
+
+@pytest.mark.parametrize("language", ["zh", "Chinese", "ZHO", "", "zh "])
+def test_a_language_has_three_letters(language: str, fixtures: Path, tmp_path: Path) -> None:
+    """Containers hold codes of ISO 639-2."""
+    with pytest.raises(UsageError, match="must have three small letters"):
+        captoolkit.embed(
+            fixtures / "cover-art.mp3", timeline_of(9), tmp_path / "o.mp3", language=language
+        )
 
 
 @pytest.mark.parametrize("name", ["out.wav", "out.flac", "out", "out.srt"])

@@ -57,3 +57,24 @@ def test_a_long_name_and_many_events_are_told(timeline_of: TimelineOf) -> None:
         )
         == 1000
     )
+
+
+@pytest.mark.parametrize("nominal", [30, 60])
+def test_drop_frame_timecode_follows_the_clock(nominal: int) -> None:
+    """The adapter of OpenTimelineIO finds each event within a frame of its time."""
+    frame_rate = nominal * 1000 / 1001
+    text = render(hours_of(22), "edl", frame_rate=frame_rate, drop_frame=True)
+    assert text.splitlines()[1] == "FCM: DROP FRAME"
+    found = otio.adapters.read_from_string(text, "cmx_3600", rate=frame_rate)
+    starts = [clip.source_range.start_time for clip in found.find_clips()]
+    assert [start.to_timecode()[:8] for start in starts] == [
+        f"{hour:02d}:00:00" for hour in range(1, 23)
+    ]
+    assert starts[0].to_timecode() == "01:00:00;00"
+    assert starts[21].to_seconds() - starts[0].to_seconds() == pytest.approx(21 * 3600, abs=0.1)
+
+
+def test_drop_frame_timecode_needs_its_rates(timeline_of: TimelineOf) -> None:
+    """At 25 frames a second there is no drop-frame timecode."""
+    with pytest.raises(UsageError, match=r"does not exist at 25 frames a second; .*29\.97"):
+        render(timeline_of("Rain."), "edl", drop_frame=True)

@@ -45,6 +45,14 @@ def test_the_fcpxml_adapter_finds_clip_and_markers(
     ]
 
 
+def test_drop_frame_is_stated(timeline_of: TimelineOf) -> None:
+    """The sequence counts drop-frame timecode where the caller chose it."""
+    for drop_frame, form in [(None, "NDF"), (True, "DF")]:
+        text = render(timeline_of("x"), "fcpxml", frame_rate=29.97, drop_frame=drop_frame)
+        (sequence,) = ET.fromstring(text).iter("sequence")
+        assert sequence.attrib["tcFormat"] == form
+
+
 def test_a_clip_in_fcpxml_is_the_stretch_that_was_captioned(timeline_of: TimelineOf) -> None:
     """A clip refers to its stretch of the recording, and joined recordings are several assets."""
     one, other = timeline_of("One.", "Two."), timeline_of("Three.", "Four.")

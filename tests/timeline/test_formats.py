@@ -16,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import opentimelineio as otio
+import pympi
 import pysubs2
 import pytest
 import srt
@@ -24,6 +25,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from praatio import textgrid
+from ttconv import model as ttconv_model
+from ttconv.imsc import reader as imsc_reader
 
 from captoolkit.errors import UsageError
 from captoolkit.timeline import FORMATS, Format, extension_of, format_of, render
@@ -168,6 +171,38 @@ def read_edl(text: str) -> list[str]:
     return said
 
 
+def read_ttml(text: str) -> list[str]:
+    """Return the text of each paragraph, as ttconv reads IMSC."""
+    document = imsc_reader.to_model(ET.ElementTree(ET.fromstring(text)))
+    body = document.get_body()
+    if body is None:
+        return []
+    paragraphs = [one for one in body.dfs_iterator() if isinstance(one, ttconv_model.P)]
+    return ["".join(map(ttml_words, one.dfs_iterator())) for one in paragraphs]
+
+
+def ttml_words(element: object) -> str:
+    """Return the text of an element: of a text itself, a line end for a break."""
+    if isinstance(element, ttconv_model.Text):
+        return str(element.get_text())
+    return "\n" if isinstance(element, ttconv_model.Br) else ""
+
+
+def read_eaf(text: str) -> list[str]:
+    """Return the value of each annotation, as pympi reads a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.eaf"
+        path.write_text(text, encoding="utf-8", newline="\n")
+        annotations = pympi.Eaf(str(path)).get_annotation_data_for_tier("captions")
+    return [value for start, end, value in sorted(annotations)]
+
+
+def read_label_studio(text: str) -> list[str]:
+    """Return the text of each region's text area."""
+    results = [one for task in json.loads(text) for one in task["predictions"][0]["result"]]
+    return [one["value"]["text"][0] for one in results if one["type"] == "textarea"]
+
+
 READERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
     "srt with srt": ("srt", read_srt),
     "srt with pysubs2": ("srt", read_srt_with_pysubs2),
@@ -183,6 +218,10 @@ READERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {
     "otio with opentimelineio": ("otio", read_otio),
     "fcpxml with ElementTree": ("fcpxml", read_fcpxml),
     "edl with the otio adapter": ("edl", read_edl),
+    "ttml with ttconv": ("ttml", read_ttml),
+    "eaf with pympi": ("eaf", read_eaf),
+    "label-studio with json": ("label-studio", read_label_studio),
+    "nemo with json": ("nemo", read_json_lines),
 }
 
 every_reader = pytest.mark.parametrize(("name", "read"), READERS.values(), ids=READERS)
@@ -191,7 +230,7 @@ EXACT = ("json", "jsonl")  # their texts are the captions' own, character by cha
 
 OWN_CONTROLS = {"csv": {"\r"}, "audacity": {"\t"}}
 
-DATA = (*EXACT, "csv")  # a hole is told by its status, not in words
+DATA = (*EXACT, "csv", "nemo")  # a hole is told by its status, not in words
 
 every_format = pytest.mark.parametrize("name", FORMATS)
 
@@ -342,7 +381,8 @@ def test_a_timeline_without_entries_still_makes_a_file_of_its_kind(
 def test_an_option_that_no_format_has_is_refused(timeline_of: TimelineOf) -> None:
     """An unknown option is an error that names the function; another format's option is ignored."""
     with pytest.raises(
-        UsageError, match=r"render\(\) takes no option 'fps'; use csv_bom, frame_rate, spread"
+        UsageError,
+        match=r"render\(\) takes no option 'fps'; use csv_bom, drop_frame, frame_rate, ",
     ):
         render(timeline_of("Rain."), "edl", fps=24)  # type: ignore[call-arg]
     assert render(timeline_of("Rain."), "srt", frame_rate=24) == render(timeline_of("Rain."), "srt")

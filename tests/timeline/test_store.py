@@ -52,7 +52,8 @@ def test_save_takes_the_options_of_render(timeline_of: TimelineOf, tmp_path: Pat
     text = (tmp_path / "a.vtt").read_text(encoding="utf-8")
     assert text == render(timeline, "vtt", spread=True)
     with pytest.raises(
-        UsageError, match=r"save\(\) takes no option 'sprad'; use csv_bom, frame_rate, spread"
+        UsageError,
+        match=r"save\(\) takes no option 'sprad'; use csv_bom, drop_frame, frame_rate, ",
     ):
         save(timeline, tmp_path / "b.vtt", sprad=True)  # type: ignore[call-arg]
     assert not (tmp_path / "b.vtt").exists()

@@ -1,0 +1,46 @@
+"""YouTube chapters: lines with a time and a title, for the description of a video.
+
+A time is the whole second in which an entry begins. YouTube takes no angle brackets in a
+description, so their full-width twins replace them. YouTube shows chapters only if the first one
+begins at 0:00, there are three or more, and each lasts 10 seconds; `losses` reports a list that it
+ignores. Source: support.google.com/youtube/answer/9884579.
+"""
+
+from __future__ import annotations
+
+from captoolkit.timeline.cues import Cue, cues, entry_title, title_losses
+from captoolkit.timeline.value import Timeline
+from captoolkit.units import format_clock
+
+FEWEST = 3
+SHORTEST_S = 10
+MOST_CHARACTERS = 5000  # of a description
+_TWINS = str.maketrans("<>", "＜＞")
+
+
+def render(timeline: Timeline) -> str:
+    """Return the timeline as lines of a description."""
+    return "".join(map(_line, cues(timeline)))
+
+
+def losses(timeline: Timeline) -> list[str]:
+    """Return sentences on shortened titles and on the rules of YouTube that the list breaks."""
+    shown = list(cues(timeline))
+    starts = [cue.start_ms // 1000 for cue in shown]
+    ends = [*starts[1:], *(cue.end_ms // 1000 for cue in shown[-1:])]
+    short = sum(end - start < SHORTEST_S for start, end in zip(starts, ends, strict=True))
+    characters = sum(map(len, map(_line, shown)))
+    broken = [
+        *([f"there are {len(shown)}, not {FEWEST} or more"] if len(shown) < FEWEST else []),
+        *(["the first does not begin at 0:00"] if starts[:1] not in ([], [0]) else []),
+        *([f"{short} of them last less than {SHORTEST_S} s"] if short else []),
+        *([f"they fill {characters:,} characters"] if characters > MOST_CHARACTERS else []),
+    ]
+    return [
+        *title_losses(timeline),
+        *([f"YouTube does not show these chapters: {'; '.join(broken)}."] if broken else []),
+    ]
+
+
+def _line(cue: Cue) -> str:
+    return f"{format_clock(cue.start_ms // 1000)} {entry_title(cue.entry).translate(_TWINS)}\n"
