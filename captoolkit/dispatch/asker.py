@@ -163,7 +163,9 @@ class PaidAsker:
         if retry is RetryKind.SLOWER:
             longest_s = self._context.retry_policy.longest_retry_after_s
             requested_s = min(error.retry_after_s or 0.0, longest_s)
-            self._context.rate_limiter.throttled(requested_s if wait_s is None else wait_s)
+            self._context.rate_limiter.throttled(
+                requested_s if wait_s is None else wait_s, ledger=self._context.ledger
+            )
 
     def _wait(self, segment: ReadySegment, error: ServiceError, wait_s: float) -> None:
         """Wait before the next attempt; after throttling the rate limiter waits instead."""
@@ -192,8 +194,15 @@ class PaidAsker:
             worst = worst_case(service.target, service.price, duration_s)
             context.budget.reserve(worst, context.scope)
         spent = Decimal(0)
+        limiter, output_tokens, caption = context.rate_limiter, 0, None
+        longest = service.target.limit("max_output_tokens")
         try:
-            context.rate_limiter.turn(expected.input_tokens or 0, context.scope)
+            output_tokens = limiter.turn(
+                expected.input_tokens or 0,
+                context.scope,
+                most_output_tokens=None if longest is None else int(longest),
+                ledger=context.ledger,
+            )
             spent = worst  # unless the answer gives the real cost
             attempts.begun += 1
             caption = _caption(self._captioner, segment, self._on_text(segment))
@@ -205,8 +214,13 @@ class PaidAsker:
         finally:
             if context.budget is not None:
                 context.budget.settle(worst, spent)
+            if caption is None:
+                limiter.failed(output_tokens, ledger=context.ledger)
         context.breaker.answered()
-        context.rate_limiter.answered(caption.usage.output_tokens or 0)
+        counted = caption.usage.output_tokens
+        limiter.answered(
+            output_tokens if counted is None else counted, output_tokens, ledger=context.ledger
+        )
         return caption
 
     def _on_text(self, segment: ReadySegment) -> OnText | None:

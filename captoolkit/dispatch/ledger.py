@@ -4,8 +4,9 @@ Rules: the hash of the sound and the recipe of the request identify an answer. T
 request before it is sent, and its end when it arrives. Only an answer replaces an answer. Several
 processes may use the file at once: a process waits for a segment that another living process has
 requested (`ledger_locks.py` knows which are alive); the unanswered requests of a killed run are
-free for the next run at once. The file may hold private captions, so only its owner may read it; it
-never holds a key.
+free for the next run at once. The state of the rate limits is in it as well, which the processes of
+the machine share; losing that is harmless. The file may hold private captions, so only its owner
+may read it; it never holds a key.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -59,7 +60,10 @@ CREATE TABLE questions (
     PRIMARY KEY (audio_sha256, recipe_sha256)
 ) WITHOUT ROWID
 """
+# The rate limits that the processes of a machine share; a ledger of an earlier captoolkit gets it.
+_RATES = "CREATE TABLE IF NOT EXISTS rates (service TEXT PRIMARY KEY, state TEXT NOT NULL)"
 _ENDINGS = ("text", "finish_reason", "request_id", "usage", "error")
+_RATE = "SELECT state FROM rates WHERE service = ?"
 _LOOK_UP = (
     "SELECT state, owner, text, finish_reason, request_id, usage FROM questions "
     "WHERE audio_sha256 = ? AND recipe_sha256 = ?"
@@ -196,6 +200,43 @@ class Ledger(Closing):
         with self._ending(question):
             self._write(question, "failed", error=reason, request_id=request_id)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may use it."""
+        return self._is_shared
+
+    def read_rate(self, service: str) -> str | None:
+        """Return the text that `change_rate` stored for a service; None if there is none.
+
+        Raises:
+            OutputError: the ledger cannot be read.
+        """
+        with self._guard, self._translating_errors():
+            row = self._db.execute(_RATE, (service,)).fetchone()
+        return str(row[0]) if row else None
+
+    def change_rate(self, service: str, change: Callable[[str | None], str]) -> None:
+        """Replace the text of a service, in one transaction with reading it.
+
+        Args:
+            service: the service and model.
+            change: returns the new text for the text so far.
+
+        Raises:
+            OutputError: the ledger cannot be written.
+        """
+        with self._guard, self._translating_errors():
+            self._db.execute("PRAGMA synchronous = NORMAL")  # no wait for the disk: a rate may go
+            try:
+                with self._writing() as db:
+                    row = db.execute(_RATE, (service,)).fetchone()
+                    before = str(row[0]) if row else None
+                    after = change(before)
+                    if after != before:
+                        db.execute("INSERT OR REPLACE INTO rates VALUES (?, ?)", (service, after))
+            finally:
+                self._db.execute("PRAGMA synchronous = FULL")
+
     def records(self) -> Iterator[Record]:
         """Yield all rows, the oldest first.
 
@@ -303,6 +344,7 @@ class Ledger(Closing):
                 db.execute(_SCHEMA)
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db.execute(_RATES)
         if self._is_shared:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._owners.join()

@@ -34,6 +34,8 @@ class RetryPolicy:
     Attributes:
         first_wait_s: the wait before the second attempt; doubled for each further attempt.
         longest_wait_s: the longest wait that doubling leads to.
+        longest_throttled_wait_s: the same after throttling, where the service demands no wait; its
+            quotas recover within a minute, and a longer wait would mostly be idle.
         longest_retry_after_s: the longest `Retry-After` that is obeyed.
         segment_s: the time from a segment's first request to its last.
     """
@@ -41,6 +43,7 @@ class RetryPolicy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
     longest_retry_after_s: float = 120.0
+    longest_throttled_wait_s: float = 20.0
     segment_s: float = 1800.0
 
 
@@ -79,6 +82,9 @@ class Attempts:
         if requested_s > self._retry_policy.longest_retry_after_s:
             return None
         doubled_s = self._retry_policy.first_wait_s * 2.0 ** (sum(self._failures.values()) - 1)
-        wait_s = max(requested_s, min(doubled_s, self._retry_policy.longest_wait_s))
+        longest_s = self._retry_policy.longest_wait_s
+        if retry is RetryKind.SLOWER:
+            longest_s = min(longest_s, self._retry_policy.longest_throttled_wait_s)
+        wait_s = max(requested_s, min(doubled_s, longest_s))
         wait_s *= 1 + JITTER * self._randomness.random()
         return wait_s if now_s + wait_s <= self._deadline_s else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RateLimiter, RateLimiters
 from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.model import CaptionerInfo
@@ -22,9 +24,9 @@ def starts(
     """The moments at which some requests are sent, each answered at once."""
     found = []
     for _ in range(number):
-        rate_limiter.turn(tokens, CancelScope(clock=clock))
+        expected = rate_limiter.turn(tokens, CancelScope(clock=clock))
         found.append(clock.now_s())
-        rate_limiter.answered(answer)
+        rate_limiter.answered(answer, expected)
     return found
 
 
@@ -75,7 +77,7 @@ def test_throttling_pauses_and_then_slows_all_requests() -> None:
     begun_s = clock.now_s()
     again = starts(rate_limiter, clock, 12)
     assert again[0] == begun_s + 30
-    distances_s = [later - earlier for earlier, later in pairwise(again)]
+    distances_s = [round(later - earlier, 3) for earlier, later in pairwise(again)]
     assert distances_s[0] == 2
     assert distances_s == sorted(distances_s, reverse=True)
     assert distances_s[-1] == 1
@@ -141,3 +143,77 @@ def test_requests_to_one_model_share_a_rate_limiter() -> None:
     assert of("https://h/v1", "m") is of("https://h/v1", "m")
     assert of("https://h/v1", "m") is not of("https://h/v1", "n")
     assert of("https://h/v1", "m") is not of("https://i/v1", "m")
+
+
+def test_processes_share_the_rate_through_the_ledger(tmp_path: Path) -> None:
+    """Two limiters with ledgers of their own on one file are together no faster than one."""
+    clock = InstantClock()
+    limiters = [RateLimiter("m", requests_per_minute=60, clock=clock) for _ in range(2)]
+    with Ledger(tmp_path / "l.sqlite3") as one, Ledger(tmp_path / "l.sqlite3") as other:
+        starts_s = []
+        for limiter, ledger in [(limiters[0], one), (limiters[1], other)] * 5:
+            limiter.turn(0, CancelScope(clock=clock), ledger=ledger)
+            starts_s.append(clock.now_s())
+            limiter.answered(0, ledger=ledger)
+        limiters[0].throttled(30, ledger=one)
+        begun_s = clock.now_s()
+        limiters[1].turn(0, CancelScope(clock=clock), ledger=other)
+    assert starts_s == pytest.approx([0, *range(2, 11)])
+    assert clock.now_s() == begun_s + 30
+
+
+def test_a_ledger_that_cannot_be_written_does_not_end_a_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Then the processes share nothing, and each keeps its own rate."""
+    clock = InstantClock()
+    limiter = RateLimiter("m", requests_per_minute=60, clock=clock)
+    ledger = Ledger(tmp_path / "l.sqlite3")
+    ledger.close()
+    limiter.turn(0, CancelScope(clock=clock), ledger=ledger)
+    limiter.turn(0, CancelScope(clock=clock), ledger=ledger)
+    assert clock.now_s() == 2
+    assert "the rate is not shared with other processes" in caplog.text
+
+
+def test_expected_output_counts_when_a_request_starts() -> None:
+    """Recent answers say how many tokens to expect; no answer gives them back."""
+    clock = InstantClock()
+    limiter = RateLimiter(tokens_per_minute=60_000, clock=clock)  # 1,000 tokens a second
+    scope = CancelScope(clock=clock)
+    assert limiter.turn(600, scope) == 400  # one second
+    limiter.answered(1_400, 400)  # another one
+    assert limiter.turn(600, scope) == 1_400
+    assert clock.now_s() == 2
+    limiter.failed(1_400)
+    assert limiter.turn(0, scope, most_output_tokens=200) == 200
+    assert clock.now_s() == pytest.approx(2.6)
+
+
+def test_throttling_heals_with_time() -> None:
+    """After 40 s of throttling and 20 s of rest, 20 requests take a few seconds."""
+    clock = InstantClock()
+    limiter = RateLimiter(clock=clock)
+    wait_s = 1.0
+    while clock.now_s() < 40:
+        limiter.turn(0, CancelScope(clock=clock))
+        limiter.throttled(wait_s)
+        wait_s = min(2 * wait_s, 20)
+    limiter.turn(0, CancelScope(clock=clock))
+    clock.pass_by(20)
+    begun_s = clock.now_s()
+    starts(limiter, clock, 20)
+    assert clock.now_s() - begun_s < 5
+
+
+def test_a_clock_that_was_set_back_delays_nothing(tmp_path: Path) -> None:
+    """Moments in the far future come from before."""
+    later, clock = InstantClock(), InstantClock()
+    later.pass_by(86_400)
+    with Ledger(tmp_path / "l.sqlite3") as ledger:
+        before = RateLimiter("m", requests_per_minute=60, clock=later)
+        before.turn(0, CancelScope(clock=later), ledger=ledger)
+        limiter = RateLimiter("m", requests_per_minute=60, clock=clock)
+        limiter.turn(0, CancelScope(clock=clock), ledger=ledger)
+        limiter.turn(0, CancelScope(clock=clock), ledger=ledger)
+    assert clock.now_s() == 2
