@@ -78,7 +78,7 @@ CAPTIONERS = {
             name="acoustic",
             help="measures on this machine and needs no key",
             module="captoolkit.captioners.acoustic",
-            model="acoustic/1",
+            model="acoustic/2",
         ),
         CaptionerRow(
             name=NATIVE.name,

@@ -174,7 +174,9 @@ class ClippingMeter:
         last_sample: the frame at which the last run begins.
     """
 
-    def __init__(self, *, channels: int) -> None:
+    def __init__(self, *, channels: int, step_samples: int) -> None:
+        self._step_samples = step_samples
+        self._clipped_steps: set[int] = set()
         self.above = 0
         self.runs = 0
         self.clipped = 0
@@ -193,6 +195,12 @@ class ClippingMeter:
         """Count the runs that reach the end."""
         for run in self._open:
             self._count(run)
+
+    def clipped_steps(self, steps: int) -> NDArray[np.bool_]:
+        """Return a mask of shape (steps,): the steps in which a clipped run begins or ends."""
+        mask = np.zeros(steps, bool)
+        mask[[min(step, steps - 1) for step in self._clipped_steps] if steps else []] = True
+        return mask
 
     def _feed_channel(self, channel: int, levels: NDArray[np.float32]) -> None:
         full = levels >= CLIP_AT
@@ -217,6 +225,8 @@ class ClippingMeter:
         first = int(starts[0])
         self.first_sample = min(self.first_sample, first) if self.runs else first
         self.last_sample = max(self.last_sample, int(starts[-1]))
+        edges = np.concatenate([starts, starts + runs["samples"][is_clipped] - 1])
+        self._clipped_steps.update(np.unique(edges // self._step_samples).tolist())
         self.runs += len(starts)
         self.clipped += int(flat[is_clipped].sum())
 

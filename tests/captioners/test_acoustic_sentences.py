@@ -97,30 +97,17 @@ def test_a_long_night_has_hours_on_its_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sound", "beginning"),
+    ("sound", "judged"),
     [
-        (noise(10.0, level_db=-14.0), "Loud, steady and uneventful: -11.2 LUFS, no onsets."),
-        (noise(10.0, level_db=-50.0), "Quiet, steady and uneventful: -47.2 LUFS, no onsets."),
-        (
-            clicks(0.3, seconds=60.0),
-            "Soft, very uneven and busy: -36.0 LUFS, 199 onsets (199 a minute), "
-            "partly near-silent (1% of the time).",
-        ),
-        (
-            np.concatenate([noise(40.0), np.zeros((20 * RATE, 1))]),
-            "Loud, very uneven and uneventful: -17.2 LUFS, no onsets, "
-            "partly near-silent (33% of the time).",
-        ),
-        (tone(3.0, rate_hz=RATE), "Very loud: -9.7 LUFS."),
-        (tone(0.3, rate_hz=RATE), "Very loud: up to -9 dBFS."),
+        (noise(10.0, level_db=-14.0), "Loud, steady and uneventful."),
+        (noise(10.0, level_db=-50.0), "Quiet, steady and uneventful."),
+        (clicks(0.3, seconds=60.0), "Soft, very uneven and busy."),
+        (tone(3.0, rate_hz=RATE), "Very loud."),
     ],
 )
-def test_other_sounds_are_summed_up(sound: NDArray[np.floating], beginning: str) -> None:
-    """The summary has loudness, evenness and onsets if the clip is long enough."""
-    assert summary_of(sound).split(":")[0] == beginning.split(":")[0]
-    figures = [float(number) for number in re.findall(r"-?\d+\.?\d*", summary_of(sound))]
-    expected = [float(number) for number in re.findall(r"-?\d+\.?\d*", beginning)]
-    assert figures == pytest.approx(expected, abs=1.0)
+def test_the_figures_begin_with_a_judgement(sound: NDArray[np.floating], judged: str) -> None:
+    """The figures begin with loudness, and with evenness and onsets if the clip is long enough."""
+    assert caption_of(sound).partition("\n\n")[2].startswith(judged)
 
 
 def test_a_tone_is_described_as_one() -> None:

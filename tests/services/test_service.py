@@ -91,6 +91,6 @@ def test_an_unknown_model_of_model_studio_needs_a_target() -> None:
 
 def test_a_captioner_without_a_base_url_has_no_endpoint() -> None:
     """The local captioner has limits of its own, and no price."""
-    service = resolved(None, "acoustic/1")
+    service = resolved(None, "acoustic/2")
     assert (service.target.name, service.endpoint, service.place) == ("acoustic", None, "")
     assert not service.may_cost

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from captoolkit.captioners.acoustic import hearing
+from captoolkit.captioners.acoustic.headline import headline
 from captoolkit.captioners.acoustic.measure import Measurements, Measurer
-from captoolkit.captioners.acoustic.sentences import describe
+from captoolkit.captioners.acoustic.sentences import describe_figures
 from captoolkit.captioners.acoustic.words import table
 from captoolkit.captioners.base import CaptionerSettings, Clip
 from captoolkit.model import Caption, CaptionerInfo
@@ -31,29 +33,47 @@ __all__ = [
 ]
 
 
+def describe(measured: Measurements) -> str:
+    """Return the text and the details of a caption, with a blank line between paragraphs."""
+    return "\n\n".join(filter(None, (headline(measured), describe_figures(measured))))
+
+
 def open_captioner(service: Service, settings: CaptionerSettings) -> AcousticCaptioner:
     """Return the acoustic captioner, which takes no options."""
     return AcousticCaptioner()
 
 
 class AcousticCaptioner(Closing):
-    """Describes a clip by its measurements. It has no state, so it is safe in any thread."""
+    """Describes a clip by its measurements. It has no state, so it is safe in any thread.
+
+    Args:
+        hears: whether to name speech and music by the model of the extra `hear`; None does so if
+            the package is installed.
+    """
+
+    def __init__(self, *, hears: bool | None = None) -> None:
+        self._hears = hearing.is_installed() if hears is None else hears
 
     @property
     def info(self) -> CaptionerInfo:
         """The entry for the timeline; the model is the version of the words and thresholds."""
-        return CaptionerInfo(name="acoustic", model="acoustic/1")
+        return CaptionerInfo(name="acoustic", model="acoustic/2")
 
     def caption(self, clip: Clip) -> Caption:
         """Return the description of `clip`, without a request and without tokens."""
         with clip.samples() as samples:
             measurer = Measurer(
-                rate_hz=samples.rate_hz, channels=samples.channels, start_s=clip.start_s
+                rate_hz=samples.rate_hz,
+                channels=samples.channels,
+                start_s=clip.start_s,
+                hears=self._hears,
             )
             for block in samples:
                 measurer.feed(block)
-        text, _, details = describe(measurer.finish()).partition("\n\n")
-        return Caption(text=text, details=details, finish_reason="stop")
+        measured = measurer.finish()
+        return Caption(
+            text=headline(measured), details=describe_figures(measured), finish_reason="stop"
+        )
 
     def close(self) -> None:
         """Do nothing: there are no resources to close."""

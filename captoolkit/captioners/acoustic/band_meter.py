@@ -51,6 +51,12 @@ class BandFigures:
         middle_s = 2 * self.hop_s * np.arange(len(self.frames.power)) + FRAME_S / 2
         return _steps_at(middle_s, step_s=step_s, steps=steps)
 
+    def mean_band_share(self, step_power: NDArray[np.float32]) -> float:
+        """Return the share of the power of all steps that lies in the band."""
+        total = float(step_power.sum())
+        share = float(step_power @ self.band_share[: len(step_power)])
+        return share / total if total else 1.0
+
     def loudness(self, step_power: NDArray[np.float32], *, step_s: float) -> Loudness:
         """Return the loudness for the power of each step, shape (steps,)."""
         steps, power = len(step_power), 10 ** (self.rises.level_db.astype(np.float64) / 10)

@@ -67,7 +67,7 @@ class Listener:
         """Take the next samples, shape (frames,)."""
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
-        self._waiting.append(samples)
+        self._waiting.append(samples.copy())  # the caller may reuse its array
         self._samples += len(samples)
         if self._samples >= PIECE_S * MODEL_RATE_HZ:
             self._run(PIECE_S * MODEL_RATE_HZ)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from captoolkit.captioners.acoustic.band_meter import BandFigures, BandMeter
+from captoolkit.captioners.acoustic.sections import Section, find_sections
 from captoolkit.dsp.level_meters import (
     Channels,
     ClippingMeter,
@@ -21,10 +22,12 @@ from captoolkit.dsp.level_meters import (
     SampleMeter,
     describe_channels,
 )
+from captoolkit.dsp.lines import Hum
 from captoolkit.dsp.loudness import LOWEST_RATE_HZ, Loudness, channel_weights
 from captoolkit.dsp.onsets import Onsets, describe_onsets, find_onsets
 from captoolkit.dsp.spectrum import Character, describe_frames
 from captoolkit.dsp.stretches import (
+    EVENT_GAP_S,
     FLOOR_DB,
     Background,
     SoundEvent,
@@ -32,6 +35,7 @@ from captoolkit.dsp.stretches import (
     background,
     mask_of,
     near_silences,
+    stretches,
 )
 from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.errors import UsageError
@@ -53,6 +57,8 @@ class Clipping:
         first_sample: where the first of them begins; meaningless without runs.
         last_sample: where the last of them begins.
         above_share: the share of the samples above full scale, clipped or not, 0 to 1.
+        stretches: where they are, in time order; gaps of up to a second do not end a stretch.
+        steps: the number of steps that have clipped samples.
     """
 
     runs: int
@@ -60,6 +66,8 @@ class Clipping:
     first_sample: int
     last_sample: int
     above_share: float
+    stretches: tuple[Stretch, ...]
+    steps: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +94,10 @@ class Measurements:
             or the rate is too low.
         character_between: of the rest if the events are sparse; None if they are not, or if nothing
             sounds there.
+        sections: the kinds of sound in time order; empty if the rate is too low.
+        hum: mains hum; None if there is none.
+        band_share: the share of the power in the band that models hear, 0 to 1.
+        is_heard: whether the model for speech and music ran.
     """
 
     rate_hz: int
@@ -107,6 +119,10 @@ class Measurements:
     onsets: Onsets | None
     character: Character | None
     character_between: Character | None
+    sections: tuple[Section, ...]
+    hum: Hum | None
+    band_share: float
+    is_heard: bool
 
     @property
     def duration_s(self) -> float:
@@ -156,7 +172,7 @@ class Measurer:
         self._grid, self._faulty = grid, 0
         self._tiler = Tiler(channels=channels, tile_samples=grid.tile_samples)
         self._samples = SampleMeter(channels=channels)
-        self._clipped = ClippingMeter(channels=channels)
+        self._clipped = ClippingMeter(channels=channels, step_samples=grid.step_samples)
         self._levels = LevelMeter(
             channels=channels, step_samples=grid.step_samples, weights=channel_weights(channels)
         )
@@ -204,19 +220,25 @@ class Measurer:
             faulty=self._faulty,
             peak=counts.peak,
             peak_sample=counts.peak_sample,
-            clipping=self._clipping(),
+            clipping=self._clipping(steps=len(level_db)),
             channels=self._channels(),
             loudest_db=float(level_db.max(initial=FLOOR_DB)),
             near_silences=silences,
             flat_steps=int((curve.flat & mask_of(silences, steps=len(level_db))).sum()),
             background=level,
             loudness=band.loudness(curve.summed_power, step_s=step_s) if band else None,
-            onsets=_onsets(band) if band else None,
+            onsets=describe_onsets(find_onsets(band.rises), frame_s=band.hop_s) if band else None,
             character=character,
             character_between=between,
+            sections=_sections(band, level_db, silences, step_s=step_s),
+            hum=band.hum if band else None,
+            band_share=band.mean_band_share(curve.summed_power) if band else 1.0,
+            is_heard=band is not None and band.heard is not None,
         )
 
-    def _clipping(self) -> Clipping:
+    def _clipping(self, *, steps: int) -> Clipping:
+        clipped = self._clipped.clipped_steps(steps)
+        gap = round(EVENT_GAP_S * self._grid.rate_hz / self._grid.step_samples)
         meter, samples = self._clipped, self._samples.samples * len(self._samples.sums)
         return Clipping(
             runs=meter.runs,
@@ -224,6 +246,8 @@ class Measurer:
             first_sample=meter.first_sample,
             last_sample=meter.last_sample,
             above_share=meter.above / max(1, samples),
+            stretches=stretches(clipped, gap=gap),
+            steps=int(clipped.sum()),
         )
 
     def _channels(self) -> Channels:
@@ -236,8 +260,22 @@ class Measurer:
         )
 
 
-def _onsets(band: BandFigures) -> Onsets:
-    return describe_onsets(find_onsets(band.rises), frame_s=band.hop_s)
+def _sections(
+    band: BandFigures | None,
+    level_db: NDArray[np.float32],
+    silences: tuple[Stretch, ...],
+    *,
+    step_s: float,
+) -> tuple[Section, ...]:
+    if band is None:
+        return ()
+    return find_sections(
+        band,
+        level_db=level_db,
+        silences=silences,
+        onset_frames=find_onsets(band.rises),
+        step_s=step_s,
+    )
 
 
 def _characters(

@@ -1,11 +1,7 @@
-"""The description of a clip: measurements in plain English sentences.
+"""The figures of a clip in plain English sentences, for the details of its caption.
 
 Rules: each sentence is one function, which returns an empty string if the sentence does not apply.
-Judging words come from `words`; the source of a sound is never guessed.
-
-The first sentence summarises the clip. It is the first of these that applies: no samples; shorter
-than a step; digital silence throughout; near-silent for half of the time or more; a background with
-sparse events; else a sound with its loudness, its evenness and its onsets.
+Judging words come from `words`. The text of the caption is in `headline`.
 """
 
 from __future__ import annotations
@@ -43,8 +39,8 @@ SIDES = ("left", "right")
 Sentence = Callable[[Measurements], str]
 
 
-def describe(measured: Measurements) -> str:
-    """Return the description of a clip: a _summary, then paragraphs of figures."""
+def describe_figures(measured: Measurements) -> str:
+    """Return the paragraphs of figures; an empty string for a clip without figures."""
     paragraphs = (
         " ".join(filter(None, (sentence(measured) for sentence in paragraph)))
         for paragraph in _paragraphs(measured)
@@ -54,85 +50,26 @@ def describe(measured: Measurements) -> str:
 
 def _paragraphs(measured: Measurements) -> tuple[tuple[Sentence, ...], ...]:
     if not measured.steps:
-        return (_summary, _peak), (_faulty,)
+        return (_peak,), (_faulty,)
     if measured.still:
-        return (_summary,), (_offset, _faulty)
-    level = (_loudness, _layout, _peak, _background, _silence)
+        return ((_offset, _faulty),)
+    level = (_judgement, _loudness, _layout, _peak, _background, _silence)
     character = (_onsets, _tonality, _brightness, _pitch, _between, _width)
-    return (_summary,), level, character, (_offset, _faulty)
+    return level, character, (_offset, _faulty)
 
 
-# ----------------------------------------------------------------------------------- summary
+# ------------------------------------------------------------------------------------- level
 
 
-def _summary(measured: Measurements) -> str:
-    if not measured.samples:
-        return "Nothing: the clip holds no samples."
-    if not measured.steps:
-        samples = f"{count(measured.samples, 'sample')} ({seconds(measured.duration_s)})"
-        return f"Too short to describe: {samples}, where 0.1 s are needed."
-    if measured.still:
-        return "Nothing: digital silence from beginning to end."
-    if measured.silent_share >= words.MOSTLY:
-        return _summary_of_silence(measured)
-    if measured.has_sparse_events:
-        return _summary_of_events(measured)
-    return _summary_of_sound(measured)
-
-
-def _summary_of_silence(measured: Measurements) -> str:
-    share, events = measured.silent_share, measured.events
-    word = capital(words.SILENCE.word(100 * share))
-    if events:
-        subject = f"{word} near-silent ({percent(share)} of the time), with"
-        return f"{subject} {count(len(events), 'event')}: {_loudest_event(measured)}."
-    loudest = f"the level never exceeds {whole(measured.loudest_db)} dBFS"
-    if share >= words.ALMOST_ALL:
-        return f"Almost nothing: near-silent for {percent(share)} of the time, and {loudest}."
-    return f"{word} near-silent ({percent(share)} of the time): {loudest}."
-
-
-def _summary_of_events(measured: Measurements) -> str:
-    assert measured.background is not None
-    level_db = measured.background.l90_db
-    background = f"{capital(words.LOUDNESS.word(level_db))} background ({whole(level_db)} dBFS)"
-    return f"{background} with {count(len(measured.events), 'event')}: {_loudest_event(measured)}."
-
-
-def _loudest_event(measured: Measurements) -> str:
-    assert measured.background is not None
-    event = max(measured.events, key=lambda each: each.peak_db)
-    name = "it peaks" if len(measured.events) == 1 else "the loudest peaks"
-    place = f"{name} at {at_step(measured, event.peak_step)} with {whole(event.peak_db)} dBFS"
-    if measured.background.l90_db < measured.background.reference_db:
-        return place
-    return f"{place}, {whole(event.peak_db - measured.background.l90_db)} dB above the background"
-
-
-def _summary_of_sound(measured: Measurements) -> str:
+def _judgement(measured: Measurements) -> str:
     integrated = measured.loudness.integrated_lufs if measured.loudness else None
     level = measured.loudest_db if integrated is None else integrated
-    figures = [_level_figure(measured)]
     judged = [words.LOUDNESS.word(level)]
     if measured.background:
         judged.append(words.EVENNESS.word(measured.background.spread_db))
     if measured.background and measured.onsets:
         judged.append(words.ACTIVITY.word(60 * measured.onsets.count / measured.duration_s))
-        figures.append(onset_rate(measured, measured.onsets.count))
-    if measured.near_silences:
-        share = measured.silent_share
-        word = words.SILENCE.word(100 * share)
-        figures.append(f"{word} near-silent ({percent(share)} of the time)")
-    return f"{capital(listed(judged))}: {', '.join(figures)}."
-
-
-def _level_figure(measured: Measurements) -> str:
-    if measured.loudness and measured.loudness.integrated_lufs is not None:
-        return f"{tenths(measured.loudness.integrated_lufs)} LUFS"
-    return f"up to {whole(measured.loudest_db)} dBFS"
-
-
-# ------------------------------------------------------------------------------------- level
+    return f"{capital(listed(judged))}."
 
 
 def _loudness(measured: Measurements) -> str:

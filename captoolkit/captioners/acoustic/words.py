@@ -1,8 +1,8 @@
 """Every judging word of the descriptions, and its threshold.
 
 `SCALES` turn a figure into a word; `TERMS` are words for things that are present or not. The
-sentences use no other word to judge a sound, and none that names its source. `table()` returns both
-for the documentation.
+sentences use no other word to judge a sound. `speech` and `music` name a source, because a model
+hears it; no other word does. `table()` returns both for the documentation.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from captoolkit.captioners.acoustic import measure
-from captoolkit.dsp import level_meters, onsets, pitch, spectrum, stretches
+from captoolkit.captioners.acoustic import measure, sections
+from captoolkit.dsp import level_meters, lines, onsets, pitch, spectrum, stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,51 @@ ONE_PITCH_WITHIN = 1.03
 """A pitch range narrower than half a semitone is one figure."""
 
 TERMS = {
+    "speech": (
+        f"the model of the extra `hear` gives speech {sections.SPEECH_FROM:.0%} or more, as a mean "
+        f"over 0.1 s, for {sections.SPEECH_S} s; gaps below {sections.PAUSE_S:.0f} s do not end it"
+    ),
+    "music": (
+        f"the same model gives music {sections.MUSIC_FROM:.0%} or more for {sections.MUSIC_S:.0f} "
+        f"s (gaps up to {sections.MUSIC_GAP_S} s), and the strongest line of the spectrum moves: "
+        f"less than half of the windows of 2 s are within {sections.LINE_STAYS_WITHIN:.0%} of one "
+        "frequency"
+    ),
+    "speech over music": "both at the same time",
+    "voice-like sound": (
+        f"windows of 2 s, {sections.VOICED_SHARE:.0%} or more of the frames with a pitch between "
+        f"{sections.VOICE_LOW_HZ:.0f} and {sections.VOICE_HIGH_HZ:.0f} Hz, which glides by "
+        f"{sections.GLIDE_LOW} to {sections.GLIDE_HIGH} semitones in 40 ms (median), while the "
+        f"level rises and falls by {sections.SYLLABLE_DB:.0f} dB {sections.SYLLABLES_LOW:.0f} to "
+        f"{sections.SYLLABLES_HIGH:.0f} times a second; two windows at least"
+    ),
+    "pause": f"{sections.SHORT_PAUSE_S} s or more without speech, or near-silent, within a voice",
+    "pitch about": (
+        f"the median pitch of a voice between {sections.VOICE_LOW_HZ:.0f} and "
+        f"{sections.VOICE_HIGH_HZ:.0f} Hz"
+    ),
+    "single strokes every": (
+        f"regular onsets {sections.STROKES_FROM_S} s or more apart, after which the level falls by "
+        f"{sections.STROKE_DB:.0f} dB within {sections.STROKE_S} s; `tones`, which may last "
+        "longer, if most windows of 2 s are one tone"
+    ),
+    "steady tone at": (
+        f"windows of 2 s with {lines.TONE_SHARE:.0%} of the power within {lines.TONE_WITHIN_HZ:.0f}"
+        " Hz of one frequency and its multiples"
+    ),
+    "mains hum at": (
+        "lines at two or more of the first three multiples of 50 or 60 Hz, in the median of all "
+        f"windows {lines.HUM_LINE_DB:.0f} dB above the neighbouring frequencies, the highest "
+        f"{lines.HUM_STRONG_DB:.0f} dB"
+    ),
+    "noise": "a section in which half or more of the sounding frames are noise-like",
+    "tonal sound": "a section in which half or more of the sounding frames are tonal",
+    "mixed sound": "a section that is neither noise nor tonal",
+    "steady noise": "noise of which the levels exceeded 10 % and 90 % of the time differ by < 6 dB",
+    "silence": "a near-silent section of 2 s or more",
+    "above 8 kHz": (
+        "half or more of the power lies above 8 kHz, where models that take 16 kHz hear nothing"
+    ),
     "nothing": "no samples, or digital silence throughout",
     "almost nothing": f"near-silent for {ALMOST_ALL:.0%} of the time or more, and no event",
     "level": "RMS of 0.1 s without its mean, of the loudest channel; a full-scale sine: -3 dBFS",
