@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Unpack
 from captoolkit.api.recording import Recording, open_recording, web_url
 from captoolkit.dsp import downmix, silence
 from captoolkit.dsp.peaks import in_db
+from captoolkit.errors import UsageError
 from captoolkit.media import decode, elementary, measure_file, samples_by_place
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.source import fetchable_url
 from captoolkit.model import MediaInfo, Plan, Span, Target, Track, Via
-from captoolkit.planning import fitting, gain, transport
+from captoolkit.planning import fitting, gain, rung_choice, transport
 from captoolkit.planning.options import (
     DeliveryOptions,
     ParsedOptions,
@@ -163,7 +164,24 @@ def plan_recording(recording: Recording, request: PlanRequest) -> Plan:
         skipped=skipped,
     )
     planned = transport.best(lambda via: make(via=via), request.vias)
+    planned = _with_quieter_cuts(planned, make, Path(info.path), options)
     return recording.named(_with_gain(planned, Path(info.path), options))
+
+
+def _with_quieter_cuts(
+    plan: Plan, make: Callable[..., Plan], path: Path, options: ParsedOptions
+) -> Plan:
+    """Return the plan, or that of the next rung down if its cuts are worth the loss."""
+    if options.bit_rate or not plan.fallbacks or not rung_choice.is_tight(plan):
+        return plan
+    try:
+        lower = make(via=plan.via, most_bit_rate=plan.fallbacks[0].bit_rate)
+    except UsageError:  # it does not fit
+        return plan
+    if lower.spans != plan.spans:
+        return plan
+    curves = measure_file.loudness_around(path, plan, rung_choice.movable_cuts(plan))
+    return rung_choice.choose(plan, lower, rung_choice.measure_cuts(plan, lower, curves))
 
 
 def _with_gain(plan: Plan, path: Path, options: ParsedOptions) -> Plan:

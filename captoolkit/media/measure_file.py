@@ -5,6 +5,7 @@ Rules: block by block, so that memory does not grow with the recording; nothing 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,17 @@ from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.dsp.envelope import BLOCK_FRAMES, EnvelopeMeter
 from captoolkit.dsp.loudness import LoudnessMeter
 from captoolkit.dsp.peaks import PeakMeter, TruePeakMeter
+from captoolkit.dsp.quietest import PowerMeter, hop_samples
 from captoolkit.dsp.silence import HopLevelMeter, Levels
 from captoolkit.dsp.spectrogram import SpectrogramMeter
 from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
 from captoolkit.model import Envelope, Plan, Span, Spectrogram, Track
-from captoolkit.planning.cuts import plan_sections
+from captoolkit.planning.cut_search import LoudnessCurve
+from captoolkit.planning.cuts import context_samples, plan_sections
 from captoolkit.planning.layout import lay_out
+from captoolkit.planning.segmentation import MAX_REACH_S
 from captoolkit.units import rescale
 
 
@@ -61,6 +65,37 @@ def find_segments(path: Path, plan: Plan) -> list[Span]:
     with decode.TrackDecoder(path, track=plan.track, rate_hz=rate_hz, mix=plan.mix) as decoder:
         found = layout.find_segments(read_blocks(decoder, path))
     return [Span(start_samples=begin, end_samples=end, rate_hz=source_hz) for begin, end in found]
+
+
+def loudness_around(path: Path, plan: Plan, places: Sequence[int]) -> list[LoudnessCurve]:
+    """Return the loudness around places of a track, as far as cuts move, on the track's clock.
+
+    Formats without an index are searched roughly: the places may be some frames off.
+
+    Raises:
+        NotMediaError: the track cannot be decoded.
+        ToolError: ffmpeg failed.
+    """
+    track = plan.track
+    around = int(MAX_REACH_S * track.sample_rate_hz) + context_samples(track.sample_rate_hz)
+    return [_loudness_of(path, plan, max(0, at - around), at + around) for at in places]
+
+
+def _loudness_of(path: Path, plan: Plan, begin: int, end: int) -> LoudnessCurve:
+    meter = PowerMeter(plan.track.sample_rate_hz)
+    decoder = decode.TrackDecoder(
+        path,
+        track=plan.track,
+        mix=plan.mix,
+        start_samples=begin,
+        end_samples=end,
+        roughly=not decode.seeks_exactly(plan.info, plan.track),
+    )
+    with decoder:
+        for block in read_blocks(decoder, path):
+            meter.feed(block)
+    hop = hop_samples(plan.track.sample_rate_hz)
+    return LoudnessCurve(origin=begin, hop=hop, power=meter.curve())
 
 
 def envelope(path: Path, track: Track) -> Envelope:

@@ -41,6 +41,7 @@ from captoolkit.planning.layout import ALIKE_S
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 from captoolkit.support.provenance import Provenance
+from captoolkit.units import format_length
 
 FAILED_BEFORE = "this preparation has failed before"
 
@@ -390,6 +391,12 @@ class Prepared(Closing):
             )
         self._complete = True
         track = self.plan.track
+        if len(self._segments) > 1 and self.plan.reach_samples:
+            lengths_s = [segment.source_span.exact_s for segment in self._segments]
+            self._events.remarks.append(
+                f"The {len(lengths_s)} segments last {format_length(min(lengths_s))} to "
+                f"{format_length(max(lengths_s))}."
+            )
         found_s = (self._found_samples - track.start_samples) / track.sample_rate_hz
         if abs(found_s - track.duration_s) > ALIKE_S:
             self._events.warned(

@@ -21,6 +21,7 @@ from captoolkit.bitstream.encodings import spec_of
 from captoolkit.dsp.quietest import CONTEXT_S, PowerMeter, hop_samples
 from captoolkit.model import Plan, Span
 from captoolkit.planning.cut_search import Division, LoudnessCurve, choose_cuts, quietest_sample
+from captoolkit.planning.options import SHORTEST_S
 from captoolkit.units import rescale
 
 Block = NDArray[Any]  # float32 or int16
@@ -184,7 +185,7 @@ def _sections_of(
             end=part[-1].end_samples,
             count=len(part),
             balanced=length,
-            shortest=total // number // 2,
+            shortest=max(total // number // 2, min(total // number, int(SHORTEST_S * rate_hz))),
             longest=max(length, min(most, length * 3 // 2)),
             reach=plan.reach_samples,
             moves=begin + count < number,

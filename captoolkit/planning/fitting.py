@@ -55,8 +55,12 @@ def choose(
     target: Target,
     bounds: Bounds,
     options: ParsedOptions,
+    *,
+    most_bit_rate: int | None = None,
 ) -> Fit:
     """Return the fewest segments of each stretch, and the best encoding on which they fit.
+
+    Where `most_bit_rate` is given, encodings above it are not taken.
 
     Raises:
         UsageError: no encoding satisfies the options within the limits.
@@ -75,7 +79,10 @@ def choose(
     encoding, longest_s = next(
         (encoding, longest_s)
         for encoding, longest_s in choices
-        if all(segmentation.fits(duration_s, number, longest_s) for duration_s, number in stretches)
+        if (most_bit_rate is None or encoding.bit_rate <= most_bit_rate)
+        and all(
+            segmentation.fits(duration_s, number, longest_s) for duration_s, number in stretches
+        )
     )
     return Fit(
         encoding=encoding,

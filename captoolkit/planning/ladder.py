@@ -102,3 +102,25 @@ def rungs(name: str) -> list[Encoding]:
     return [one for one in ladder if spec_of(one) is spec] or [
         spec.encoding(bit_rate=bit_rate, sample_rate_hz=rate_hz) for bit_rate, rate_hz in spec.rungs
     ]
+
+
+def loss_db(better: Encoding, lower: Encoding) -> float | None:
+    """Return how much fidelity on speech a lower encoding of the ladder loses; None if unknown.
+
+    A rung without a figure is taken to lie halfway between its neighbours.
+    """
+    figures = [None if rung.fidelity_db is None else rung.fidelity_db.speech for rung in LADDER]
+    values = []
+    for encoding in (better, lower):
+        places = [
+            index
+            for index, rung in enumerate(LADDER)
+            if (rung.encoding.codec, rung.encoding.bit_rate) == (encoding.codec, encoding.bit_rate)
+        ]
+        around = figures[places[0] - 1 : places[0] + 2 : 2] if places else []
+        own = figures[places[0]] if places else None
+        known = [own] if own is not None else [one for one in around if one is not None]
+        if not known:
+            return None
+        values.append(sum(known) / len(known))
+    return values[0] - values[1]

@@ -56,8 +56,10 @@ class SegmentOptions(TypedDict, total=False):
     """Which sound track is used, and how long its segments are.
 
     Attributes:
-        segment: the length of a segment, roughly: seconds, or a text such as `30s`.
-        max_segment: the greatest length of a segment, in the same forms.
+        segment: the length of a segment, roughly: seconds, or a text such as `30s`. Segments get
+            from half of it to one and a half.
+        max_segment: the greatest length of a segment, in the same forms; there are as few segments
+            as pauses allow.
         parts: the number of segments.
         track: the number of a sound track, from 1, or its language; None is the default track.
         max_duration: the greatest length of a recording, 48 hours if it is not given; a longer

@@ -37,6 +37,7 @@ class _Case:
         causes: why the file cannot pass through, as sentences.
         stretches: the parts of the track that are kept.
         pcm: the place of the samples, if the file is a header and samples.
+        most_bit_rate: the highest bit rate to take; None for any.
     """
 
     info: MediaInfo
@@ -50,6 +51,7 @@ class _Case:
     skipped: tuple[Span, ...]
     stretches: tuple[Span, ...]
     causes: tuple[str, ...]
+    most_bit_rate: int | None
 
     @property
     def durations_s(self) -> tuple[Fraction, ...]:
@@ -106,6 +108,7 @@ def make_plan(
     unframed: str = "",
     pcm: PcmLayout | None = None,
     skipped: Sequence[Span] = (),
+    most_bit_rate: int | None = None,
 ) -> Plan:
     """Return the plan that makes files of one track which `target` takes.
 
@@ -120,6 +123,7 @@ def make_plan(
         unframed: why they cannot, as a sentence; empty where a reader expects no copy.
         pcm: the place of the samples, if the file is a header and samples; None if it is not.
         skipped: silent stretches of the track that are left out.
+        most_bit_rate: take no encoding above it, even if a better one fits.
 
     Raises:
         UsageError: no plan satisfies the options within the limits.
@@ -139,6 +143,7 @@ def make_plan(
         skipped=tuple(skipped),
         stretches=_kept(track, skipped),
         causes=_causes(info, track, target, via, options, mix, skipped),
+        most_bit_rate=most_bit_rate,
     )
     plan = _with_least_change(case, framing, unframed)
     if not skipped:
@@ -333,7 +338,14 @@ def _cutting_fields(cutting: Cutting | None, track: Track) -> CuttingFields:
 
 def _encoded(case: _Case, unframed: str) -> Plan:
     track, target = case.track, case.target
-    fit = fitting.choose(case.durations_s, track, target, case.bounds, case.options)
+    fit = fitting.choose(
+        case.durations_s,
+        track,
+        target,
+        case.bounds,
+        case.options,
+        most_bit_rate=case.most_bit_rate,
+    )
     encoding, causes = fit.encoding, case.causes
     is_mixed = encoding.channels != track.channels
     if not is_mixed:
@@ -386,7 +398,8 @@ def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], cutting: Cutti
             frame_plan.segments_reason(spans, cutting),
             f"Each is encoded as {encoding}.",
         ]
-    if case.bounds.size_bytes is not None and not fit.is_best:
+    is_free = case.most_bit_rate is None
+    if case.bounds.size_bytes is not None and not fit.is_best and is_free:
         most = limits.sent_size(case.bounds.size_bytes, case.via)
         reasons[-1] += f" No better encoding of that length stays within {most}."
     advised_s = case.target.limit("advised_duration_s")

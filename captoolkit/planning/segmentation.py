@@ -183,7 +183,9 @@ def cutting(
     moved_s = reach_s * min(2, max(numbers) - 1)  # by one cut, or by two that move apart
     if is_fewest:
         moved_s = max(balanced)
-    shortest = (max(one * (1 - LENGTH_SHARE), one - moved_s) for one in balanced)
+    shortest = (
+        max(one * (1 - LENGTH_SHARE), one - moved_s, min(one, SHORTEST_S)) for one in balanced
+    )
     longest = (min(longest_s, one * (1 + LENGTH_SHARE), one + moved_s) for one in balanced)
     return Cutting(
         numbers=tuple(numbers),
