@@ -184,7 +184,8 @@ def cutting(
     if is_fewest:
         moved_s = max(balanced)
     shortest = (
-        max(one * (1 - LENGTH_SHARE), one - moved_s, min(one, SHORTEST_S)) for one in balanced
+        max(one * (1 - LENGTH_SHARE), one - moved_s, min(one, Fraction(SHORTEST_S)))
+        for one in balanced
     )
     longest = (min(longest_s, one * (1 + LENGTH_SHARE), one + moved_s) for one in balanced)
     return Cutting(
