@@ -315,16 +315,16 @@ def _on_clock_of(
     """The timeline on the clock of the media file.
 
     Its own clock is that of a file in which the sound begins at another time, if the timeline was
-    made of an extract of the sound. An older ffmpeg does not print where a stream begins; then its
-    first packet counts.
+    made of an extract of the sound. An older ffmpeg does not print where a stream begins, so its
+    first packet counts as well.
     """
     track = timeline.source.track
     late_s = media.late_s(track)
     sounds = [one for one in media.streams if one.kind == "Audio"]
-    if contents is not None and track <= len(sounds) and not sounds[track - 1].start_s:
+    if contents is not None and track <= len(sounds):
         packets = contents.streams[sounds[track - 1].index]
         if packets.has_times:
-            late_s = max(Fraction(0), packets.start_s - media.start_s)
+            late_s = max(late_s, packets.start_s - media.start_s)
     own_s = Fraction(timeline.source.start_samples, timeline.source.sample_rate_hz)
     later_s = media.before_s + late_s - own_s
     if later_s < 0:

@@ -19,7 +19,7 @@ from captoolkit.media.file_contents import FileContents, StreamPackets, TrackTex
 from captoolkit.media.probe_by_ffmpeg import MediaStream, MediaStreams
 from captoolkit.planning.split_plan import Chapter
 
-NEAR_S = 0.02  # a frame of video; containers round times, and shift them by the priming of a codec
+NEAR_S = 0.05  # containers round times, and shift them by the priming of a codec
 MOVED_S = 0.1  # a stream that departs more from the others is reported
 # Of the file and not of the recording.
 FILE_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})

@@ -38,7 +38,7 @@ def texts(*changes: tuple[int, str | Fraction]) -> list[TrackText]:
     ("found", "fault"),
     [
         (texts(), ""),
-        (texts((1, Fraction(1, 1000))), ""),
+        (texts((1, Fraction(1, 100))), ""),
         (texts((1, Fraction(1, 10))), "caption 2 is at 1.100 s to 2.100 s, not at 1.000 s"),
         (texts((2, "Cue")), "caption 3 has another text"),
         (texts()[:2], "the subtitle track has 2 captions, not 3"),

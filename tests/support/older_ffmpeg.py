@@ -15,7 +15,7 @@ DISK = (
     "does not report a full disk or a missing folder, so that the segment is refused as too short"
 )
 DELAY = "loses the encoder's delay where it copies frames out of Matroska"
-CAPTIONS = "loses the last caption or moves captions and chapters in embedded tracks"
+CAPTIONS = "moves captions and chapters with all streams by the priming of a codec"
 DECODING = "decodes Vorbis, WMA, TrueHD and ambisonic sound with other samples, or not at all"
 MESSAGES = "words a refusal in another way"
 
