@@ -29,6 +29,7 @@ PLOT_TOP, PLOT_HEIGHT = 74, 190
 STRIP_HEIGHT, ROW_GAP = 30, 6
 LOWEST_DB, HIGHEST_DB = -80.0, 0.0
 GRID_DB = (-60, -40, -20)
+CLOSE_UP_GRID_DB = (-60, -20)
 
 MOST_CLOSE_UPS, CLOSE_UPS_PER_ROW = 12, 4
 CLOSE_UP_WIDTH, CLOSE_UP_HEIGHT, CLOSE_UP_GAP = 264, 78, 16
@@ -55,6 +56,7 @@ text { fill: var(--quiet); } .strong { fill: var(--ink); font-weight: 600; }
 .limit { stroke: var(--quiet); stroke-dasharray: 2 3; } .limit-end { stroke: var(--quiet); }
 .out { fill: url(#hatch); stroke: var(--out); } .hatch { stroke: var(--out); stroke-width: 2; }
 .silent { fill: var(--silent); } .quietest { fill: var(--edge); } .end { text-anchor: end; }
+.scale { font-size: 11px; paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
 """
 
 
@@ -271,7 +273,7 @@ class _Drawing:
         if self._limits_shown:
             yield "Dotted: the longest segment allowed."
         if any(cut.reach_s for cut in self._cuts):
-            yield "Bands: how far a cut may move; dots: where it will be made."
+            yield "Bands: how far a cut may move; dashed: where planned; dots: where it will be."
 
     def _segment(self, number: int, span: Span, top: float) -> None:
         left, right = self._x(span.start_s), self._x(span.end_s)
@@ -325,6 +327,9 @@ class _Drawing:
             share = (at_s - start_s) / (end_s - start_s)
             return left + CLOSE_UP_WIDTH * min(max(share, 0.0), 1.0)
 
+        for level_db in CLOSE_UP_GRID_DB:
+            y = _height(level_db, top, CLOSE_UP_HEIGHT)
+            self._line("grid", left, y, left + CLOSE_UP_WIDTH, y)
         self._curve(start_s, end_s, (left, top, CLOSE_UP_WIDTH, CLOSE_UP_HEIGHT))
         kind = "cut"
         if cut.reach_s:
@@ -333,6 +338,9 @@ class _Drawing:
             y = _height(cut.level_db, top, CLOSE_UP_HEIGHT)
             self._add("circle", "quietest", cx=x(cut.quietest_s), cy=y, r=4)
         self._line(kind, x(cut.at_s), top, x(cut.at_s), bottom)
+        for level_db in CLOSE_UP_GRID_DB:
+            y = _height(level_db, top, CLOSE_UP_HEIGHT)
+            self._write("text", f"{level_db} dB", "scale", x=left + 4, y=y + 4)
         self._add("rect", "frame", x=left, y=top, width=CLOSE_UP_WIDTH, height=CLOSE_UP_HEIGHT)
         self._write("text", _caption_of(cut), x=left, y=bottom + 17)
 

@@ -16,6 +16,8 @@ import pytest
 import captoolkit
 from captoolkit.api import page as picturing
 from captoolkit.errors import UsageError
+from captoolkit.media import measure_file
+from captoolkit.media.probe_file import probe
 from captoolkit.timeline.value import Timeline
 from tests.support.sound import silence, tone, write_wav
 
@@ -178,6 +180,24 @@ def test_another_track_than_the_one_that_plays_is_told(fixtures: Path) -> None:
     assert "The captions are of sound track 2" in captoolkit.page(of_second)
     of_first = captoolkit.caption(fixtures / "two-languages.mp4", track=1)
     assert "The captions are of" not in captoolkit.page(of_first)
+
+
+def test_the_envelope_of_a_decoded_recording_comes_with_its_captions(sound: Path) -> None:
+    """Captioning measures the envelope while it decodes: the same one as a decode of its own."""
+    timeline = captoolkit.caption(sound, segment=2, jobs=2)
+    track = probe(str(sound)).default_track
+    assert timeline.envelope == measure_file.envelope(sound, track)
+    skipped = captoolkit.caption(sound, segment=2, skip_silence=1)
+    assert skipped.envelope is not None
+    assert skipped.envelope.duration_samples == 6 * RATE_HZ
+
+
+def test_a_spectrogram_is_shown_on_request(timeline: Timeline) -> None:
+    """The page has a spectrogram if that is requested, and states its size."""
+    page = captoolkit.page(timeline, spectrogram=True)
+    assert data_of(page)["spectrogram"] is not None
+    assert re.search(r"The spectrogram below it takes [\d.]+ k?B of this page", page)
+    assert data_of(captoolkit.page(timeline))["spectrogram"] is None
 
 
 def test_entries_out_of_order_are_refused(timeline: Timeline) -> None:

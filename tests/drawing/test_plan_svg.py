@@ -55,7 +55,8 @@ def test_a_plan_shows_its_segments_and_how_far_each_cut_may_move() -> None:
     assert len(elements(text, "quietest")) == 2
     assert "1 | 2 · -70 dBFS at 0:41.0" in words(text)
     assert "2 | 3 · -70 dBFS at 1:19.0" in words(text)
-    assert "Bands: how far a cut may move; dots: where it will be made." in words(text)
+    assert "Bands: how far a cut may move; dashed: where planned; dots:" in words(text)
+    assert words(text).count("-60 dB") == words(text).count("-20 dB") == 2  # in each close-up
 
 
 def test_what_was_made_shows_where_the_cuts_fell() -> None:

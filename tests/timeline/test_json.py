@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from captoolkit.errors import InputError
-from captoolkit.model import Cost, Usage
+from captoolkit.model import Cost, Envelope, Usage
 from captoolkit.support.provenance import OptionValue, Provenance
 from captoolkit.timeline import parse, render
 from captoolkit.timeline.value import Timeline
@@ -265,6 +265,37 @@ def test_the_run_that_made_a_timeline_is_recorded(timeline_of: TimelineOf) -> No
         assert (edited.made_by, edited.modified_ns) == (None, None)
     with pytest.raises(InputError, match=r"at \$\.made_by"):
         parse(broken(made, "made_by", "verb"))
+
+
+def test_the_envelope_and_the_mark_of_an_edit_come_back(timeline_of: TimelineOf) -> None:
+    """An envelope and an edited entry are read back; a timeline without them has no such field."""
+    plain = timeline_of("A dog.", "Rain.")
+    assert "envelope" not in render(plain, "json")
+    assert "is_edited" not in render(plain, "json")
+    edited = replace(plain.entries[0], is_edited=True)
+    envelope = Envelope(
+        rate_hz=16_000,
+        step_samples=320,
+        duration_samples=641,
+        peaks=b"\xff\x00\x80",
+        loudness=b"\xf0\x00\x7f",
+    )
+    whole = replace(plain, entries=(edited, plain.entries[1]), envelope=envelope)
+    assert parse(render(whole, "json")) == whole
+    with pytest.raises(InputError, match=r"the envelope has not 2 levels .* \$\.envelope"):
+        parse(render(whole, "json").replace('"duration_samples": 641', '"duration_samples": 640'))
+
+
+def test_the_envelope_goes_with_the_clock_of_its_recording(timeline_of: TimelineOf) -> None:
+    """Filtering keeps the envelope; a clock that is no recording's own has none."""
+    envelope = Envelope(
+        rate_hz=1, step_samples=1, duration_samples=2, peaks=b"\1\2", loudness=b"\1\2"
+    )
+    timeline = replace(timeline_of("A dog.", "Rain."), envelope=envelope)
+    assert timeline.filtered(text="dog").envelope == envelope
+    assert timeline.spread().envelope == envelope
+    assert timeline.slice(1, from_zero=True).envelope is None
+    assert timeline.shifted(1).envelope is None
 
 
 def test_a_byte_order_mark_is_no_obstacle(timeline_of: TimelineOf) -> None:
