@@ -112,6 +112,7 @@ class EncodingSpec:
         head_bytes: bytes of a file that belong to no frame.
         delay_samples: silence that the encoder puts before the sound.
         extra_frames: further frames than those of sound and delay.
+        is_padding_stated: whether a tag of its files states delay and padding.
         decoded_extra_samples: how many samples more than went in a decoder returns at most.
     """
 
@@ -142,6 +143,7 @@ class EncodingSpec:
     head_bytes: int = 0
     delay_samples: int = 0
     extra_frames: int = 0
+    is_padding_stated: bool = False
     decoded_extra_samples: int = 0
 
     @property
@@ -247,6 +249,7 @@ _ROWS = (
         head_bytes=1,  # the padding that makes up for rounded frames
         delay_samples=1105,
         extra_frames=3,  # the Xing frame, one to flush the encoder, one for rounding
+        is_padding_stated=True,
         decoded_extra_samples=MP3_PADDING_SAMPLES - MP3_STATED_PADDING_SAMPLES,
     ),
     EncodingSpec(
@@ -324,12 +327,29 @@ def spec_of(encoding: Encoding) -> EncodingSpec:
 # --------------------------------------------------------------------------- size and length
 
 
-def framed_samples(encoding: Encoding, samples: int) -> int:
-    """Return how many samples a reader counts at most that ignores delay and padding tags."""
+def decoded_samples(encoding: Encoding, samples: int) -> int:
+    """Return how many samples a reader counts at most, in a file of that many samples.
+
+    Decoders subtract the delay and the padding that a tag states, so that 40:00.000 of sound is
+    40:00.000 as MP3 as well. Where no tag states them, all frames count.
+
+    ```python
+    >>> mp3 = ENCODINGS["mp3"].encoding(sample_rate_hz=16_000, bit_rate=24_000)
+    >>> decoded_samples(mp3, 2400 * 16_000) == 2400 * 16_000
+    True
+
+    ```
+    """
     if encoding.sample_type:
         return samples
     spec = spec_of(encoding)
-    return _frames(spec, encoding, samples) * spec.frame_samples(encoding.sample_rate_hz)
+    frame_samples = spec.frame_samples(encoding.sample_rate_hz)
+    if not spec.is_padding_stated:
+        return _frames(spec, encoding, samples) * frame_samples
+    # The rest of the last frame; if it is short, LAME adds a frame, and the tag states less than
+    # that (measured at each of the rates used here).
+    rest = -(samples + spec.delay_samples) % frame_samples
+    return samples + (rest if rest <= spec.decoded_extra_samples else 0)
 
 
 def _frames(spec: EncodingSpec, encoding: Encoding, samples: int) -> int:
@@ -361,7 +381,7 @@ def max_samples(
     bounds = []
     if duration_s is not None:
         limit = int(duration_s * encoding.sample_rate_hz)
-        bounds.append(_largest(lambda samples: framed_samples(encoding, samples) <= limit, limit))
+        bounds.append(_largest(lambda samples: decoded_samples(encoding, samples) <= limit, limit))
     if size_bytes is not None:
         most = size_bytes * 8 * encoding.sample_rate_hz // encoding.bit_rate
         bounds.append(_largest(lambda samples: file_bytes(encoding, samples) <= size_bytes, most))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.bitstream import containers, riff
-from captoolkit.bitstream.encodings import ENCODINGS, Writer, framed_samples, spec_of
+from captoolkit.bitstream.encodings import ENCODINGS, Writer, decoded_samples, spec_of
 from captoolkit.errors import InputError, LimitError
 from captoolkit.media import durations, ffmpeg, probe_file, sndfile
 from captoolkit.media.encode_lossless import LosslessWriter
@@ -142,7 +142,7 @@ class SndfileWriter:
         Raises:
             OutputError: the disk is full.
         """
-        missing = framed_samples(self._encoding, self.samples) - self.samples
+        missing = decoded_samples(self._encoding, self.samples) - self.samples
         self._sound.write(np.zeros((missing, self._encoding.channels), np.int16))
         self._sound.close()
         with files.writing(self._path):
@@ -255,8 +255,8 @@ def check(
         encoding: the planned encoding.
         samples: how many were written, at the encoding's rate.
         tolerance: by how many the length may differ, where resampling has rounded.
-        max_samples: the largest length for a reader that ignores delay and padding, at the
-            encoding's rate; None for no limit.
+        max_samples: the largest length for a reader (`decoded_samples`), at the encoding's rate;
+            None for no limit.
         max_bytes: the largest size; None where the caller checks it with `fits`.
 
     Raises:
@@ -278,7 +278,7 @@ def check(
             f"it lasts {format_seconds(length, rate_hz)} s, "
             f"not {format_seconds(samples, rate_hz)} s",
         )
-    if max_samples is not None and framed_samples(encoding, samples) > max_samples:
+    if max_samples is not None and decoded_samples(encoding, samples) > max_samples:
         raise _broken(path, f"it has {samples} samples, more than {max_samples} with its padding")
     _check_second_reader(path, encoding, length)
     refuse_too_large(path, max_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -22,9 +24,9 @@ from captoolkit.bitstream.encodings import (
     ENCODINGS,
     EncodingSpec,
     at_lower_bit_rates,
+    decoded_samples,
     describe,
     file_bytes,
-    framed_samples,
     max_samples,
     with_best_effort,
 )
@@ -39,9 +41,6 @@ from tests.support.sound import tone, write_wav
 
 NARROW = [gsm(), *(amr(bit_rate) for bit_rate in NB_BIT_RATES)]
 ALL = [*RUNGS, *AAC_RUNGS, *NARROW, *ladder.QUALITIES.values()]
-MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-MPEG_HZ = (44_100, 48_000, 32_000)
 
 encodings = st.sampled_from(ALL)
 
@@ -142,7 +141,7 @@ def test_padding_counts_as_duration(encoding: Encoding, duration_s: Fraction) ->
     most = max_samples(encoding, size_bytes=None, duration_s=duration_s)
     assert most is not None
     limit = duration_s * encoding.sample_rate_hz
-    assert framed_samples(encoding, most) <= limit < framed_samples(encoding, most + 1)
+    assert decoded_samples(encoding, most) <= limit < decoded_samples(encoding, most + 1)
 
 
 @given(encoding=encodings, size_bytes=st.integers(20_000, 10**8), duration_s=st.fractions(1, 10**4))
@@ -163,7 +162,25 @@ def test_tighter_limit_counts(encoding: Encoding, size_bytes: int, duration_s: F
 def test_more_sound_is_never_smaller(encoding: Encoding, samples: int, more: int) -> None:
     """Longer sound never makes a smaller file nor a shorter one, and padding only adds."""
     assert file_bytes(encoding, samples) <= file_bytes(encoding, samples + more)
-    assert samples <= framed_samples(encoding, samples) <= framed_samples(encoding, samples + more)
+    assert (
+        samples <= decoded_samples(encoding, samples) <= decoded_samples(encoding, samples + more)
+    )
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 22_050, 24_000, 44_100])
+def test_forty_minutes_are_forty_minutes_as_mp3(rate_hz: int) -> None:
+    """A tag states delay and padding, so a recording as long as the limit is one file."""
+    encoding, limit_s = mp3(64_000, rate_hz), Fraction(2400)
+    assert max_samples(encoding, size_bytes=None, duration_s=limit_s) == 2400 * rate_hz
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_padding_that_no_tag_states_is_predicted(rate_hz: int, tmp_path: Path) -> None:
+    """Where the last frame is nearly full, LAME adds one, and decoders return a little more."""
+    encoding = mp3(64_000, rate_hz)
+    for samples in (1, 47, 48, 576, 577):
+        data = encoded(tmp_path / "sound", encoding, noise(1, encoding)[:samples])
+        assert counted_samples(encoding, data) == decoded_samples(encoding, samples)
 
 
 @pytest.mark.parametrize("encoding", ALL, ids=describe)
@@ -193,17 +210,18 @@ def noise(seconds: float, encoding: Encoding) -> NDArray[np.float32]:
 
 
 def counted_samples(encoding: Encoding, data: bytes) -> int:
-    """Samples in all whole frames of a file, as a reader counts that knows of no delay."""
+    """Samples of a file, as a reader counts them: MP3 has a tag that states its delay."""
+    if encoding.format == "mp3":
+        return int(soundfile.info(io.BytesIO(data)).frames)
     if encoding.codec == "gsm_ms":
         return (len(data) - 60) // 65 * 320
     if encoding.format == "wav":
         return (len(data) - 44) // (2 * encoding.channels)
     if encoding.format == "amr":
         return (len(data) - 6) // NB_BYTES_BY_BIT_RATE[encoding.bit_rate] * 160
-    step = _adts_step if encoding.format == "aac" else _mpeg_step
     at, samples = 0, 0
     while at < len(data):
-        length, frame_samples = step(data[at : at + 7])
+        length, frame_samples = _adts_step(data[at : at + 7])
         at, samples = at + length, samples + frame_samples
     return samples
 
@@ -213,15 +231,6 @@ def _adts_step(header: bytes) -> tuple[int, int]:
     return (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5, 1024
 
 
-def _mpeg_step(header: bytes) -> tuple[int, int]:
-    assert header[0] == 0xFF
-    first = header[1] & 0x18 == 0x18  # MPEG-1, else MPEG-2
-    kbps = (MPEG1_KBPS if first else MPEG2_KBPS)[header[2] >> 4]
-    rate_hz = MPEG_HZ[header[2] >> 2 & 3] // (1 if first else 2)
-    length = (144_000 if first else 72_000) * kbps // rate_hz + (header[2] >> 1 & 1)
-    return length, 1152 if first else 576
-
-
 @pytest.mark.parametrize("encoding", ALL, ids=describe)
 def test_prediction_holds(encoding: Encoding, tmp_path: Path) -> None:
     """A real file is at most as large and long as predicted, and at least nine tenths of it."""
@@ -229,7 +238,7 @@ def test_prediction_holds(encoding: Encoding, tmp_path: Path) -> None:
     data = encoded(tmp_path / "sound", encoding, sound)
     most_bytes, most_samples = (
         file_bytes(encoding, len(sound)),
-        framed_samples(encoding, len(sound)),
+        decoded_samples(encoding, len(sound)),
     )
     assert 0.9 * most_bytes <= len(data) <= most_bytes
     assert len(sound) <= counted_samples(encoding, data) <= most_samples
@@ -249,7 +258,7 @@ def test_prediction_holds_for_the_shortest(
     sound = tone(1, rate_hz=encoding.sample_rate_hz)[:samples]
     data = encoded(tmp_path / "sound", encoding, sound)
     assert len(data) <= file_bytes(encoding, samples)
-    assert counted_samples(encoding, data) <= framed_samples(encoding, samples)
+    assert counted_samples(encoding, data) <= decoded_samples(encoding, samples)
 
 
 def hard_sounds(samples: int, encoding: Encoding) -> dict[str, NDArray[np.float32]]:

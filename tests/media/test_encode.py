@@ -230,7 +230,7 @@ def test_a_file_may_reach_its_limit(made: tuple[Path, Encoding, int]) -> None:
         encoding,
         samples=samples,
         max_bytes=path.stat().st_size,
-        max_samples=encodings.framed_samples(encoding, samples),
+        max_samples=encodings.decoded_samples(encoding, samples),
     )
 
 
@@ -258,7 +258,7 @@ def test_too_large_is_told_apart(made: tuple[Path, Encoding, int]) -> None:
 def test_one_sample_too_many_is_refused(made: tuple[Path, Encoding, int]) -> None:
     """A file above its duration, padding counted, is refused."""
     path, encoding, samples = made
-    most = encodings.framed_samples(encoding, samples) - 1
+    most = encodings.decoded_samples(encoding, samples) - 1
     with pytest.raises(LimitError, match=f"more than {most} with its padding"):
         encode.check(path, encoding, samples=samples, max_bytes=10**9, max_samples=most)
 

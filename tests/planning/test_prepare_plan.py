@@ -185,7 +185,7 @@ def test_wish_that_is_met_already_changes_nothing(options: dict[str, Any]) -> No
         (900, "1 x 15:00.0 MP3 64 kbit/s, 24 kHz mono"),
         (1500, "1 x 25:00.0 MP3 32 kbit/s, 22.05 kHz mono"),
         (2399, "1 x 39:59.0 MP3 24 kbit/s, 16 kHz mono"),
-        (2400, "2 x 20:00.0 MP3 48 kbit/s, 24 kHz mono"),
+        (2400, "1 x 40:00.0 MP3 24 kbit/s, 16 kHz mono"),
         (2460, "2 x 20:30.0 MP3 48 kbit/s, 24 kHz mono"),
         (2479.7, "2 x 20:39.9 MP3 48 kbit/s, 24 kHz mono"),  # 10 s are left to move the cut in
         (2480, "2 x 20:40.0 MP3 40 kbit/s, 24 kHz mono"),  # not quite 10 s would be
@@ -532,7 +532,7 @@ def assert_within_limits(plan: Plan, max_segment_s: Fraction | None) -> None:
     assert plan.via is not None
     assert plan.max_segment_bytes is not None
     samples = plan.max_segment_samples * encoding.sample_rate_hz // plan.track.sample_rate_hz
-    framed_s = Fraction(encodings.framed_samples(encoding, samples), encoding.sample_rate_hz)
+    framed_s = Fraction(encodings.decoded_samples(encoding, samples), encoding.sample_rate_hz)
     size_bytes = encodings.file_bytes(encoding, samples)
     for limit_s in (plan.target.limit("max_duration_s"), max_segment_s):
         assert limit_s is None or framed_s <= limit_s
