@@ -32,6 +32,8 @@ from captoolkit.media import ffmpeg as tool
 from captoolkit.media import probe_by_ffmpeg, probe_file
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
 from captoolkit.timeline import Timeline, save
+from tests.support import timelines
+from tests.support.captions import NASTY
 from tests.support.processes import posix, script
 
 Convert = Callable[[Path, Path, Sequence[str]], Path]
@@ -380,6 +382,23 @@ def test_one_entry_is_one_subtitle(
         assert cue.end.total_seconds() == pytest.approx(5 / 3, abs=0.002)
         streams = probe_by_ffmpeg.probe_streams(made.path)
         assert sum(stream.kind == "Subtitle" for stream in streams.streams) == 1
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".mka", ".webm"])
+def test_difficult_captions_are_whole(
+    suffix: str,
+    fixtures: Path,
+    convert: Convert,
+    subtitles: Callable[[Path, str], str],
+    tmp_path: Path,
+) -> None:
+    """Markup, control characters and words of 20,000 letters lose nothing in the read-back."""
+    media = convert(fixtures / "tones-and-silences.wav", tmp_path / f"in{suffix}", SOUNDS[suffix])
+    timeline = timelines.timeline_of(*NASTY.values())
+    made = captoolkit.embed(media, timeline, tmp_path / f"out{suffix}")
+    text = subtitles(made.path, "webvtt" if suffix == ".webm" else "srt")
+    assert text.count(" --> ") == len(NASTY)
+    assert "".join(text.split()).count("x" * 20_000) == 1
 
 
 def losing_ffmpeg(folder: Path, ffmpeg: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,9 @@ def test_losses_are_printed_on_standard_error(run: Run, timeline: Path) -> None:
 
 def test_spread_times_are_marked_as_estimates(run: Run, timeline: Path) -> None:
     """The file has a comment, and standard error a line."""
+    written = load(timeline)
+    entries = tuple(replace(entry, text="Rain. A dog barks.") for entry in written.entries)
+    save(replace(written, entries=entries), timeline, overwrite=True)
     plain = run("export", timeline, "-f", "vtt", "-o", "-")
     spread = run("export", timeline, "-f", "vtt", "--spread", "-o", "-")
     assert spread.out.count("-->") > plain.out.count("-->")

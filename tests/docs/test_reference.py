@@ -108,8 +108,8 @@ def test_the_table_of_timeline_formats_has_every_format() -> None:
     text = PAGES["docs/guides/timeline-formats.md"]
     rows = re.findall(r"^\| `([\w-]+)` \| `\.([\w.]+)` \|", text, re.MULTILINE)
     assert rows == [(row.name, row.extension) for row in FORMATS.values()]
-    assert "in sixteen formats" in " ".join(text.split())
-    assert len(FORMATS) == 16
+    assert "in twenty-three formats" in " ".join(text.split())
+    assert len(FORMATS) == 23
 
 
 def test_the_table_of_limits_agrees_with_the_targets() -> None:
