@@ -7,7 +7,7 @@ alone or in a stream, is in `answer_stream.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from captoolkit.captioners.failures import (
     http_error_status,
 )
 from captoolkit.errors import ServiceError
-from captoolkit.model import Caption, Usage
+from captoolkit.model import Caption, Entry, Usage
 from captoolkit.net.http_messages import (
     CODE_CHARS,
     Response,
@@ -32,6 +32,11 @@ JsonObject = dict[str, Any]
 # Some gateways put an error's message where the caption belongs, often after its code.
 ERROR_FINISH = "error_finish"
 CONTENT_FILTER = "content_filter"  # OpenAI: a filter cut the text off or left a part of it out
+# Reasons for the end of a text that leave it incomplete.
+ENDINGS = {
+    "length": "the caption reached the model's length limit and is cut off",
+    CONTENT_FILTER: "the service's content filter cut the caption off or left a part of it out",
+}
 _CODED = re.compile(r"\s*([A-Za-z]\w*(?:\.\w+)*): *(\S.*)", re.ASCII | re.DOTALL)
 
 
@@ -172,6 +177,25 @@ def make_caption(part: AnswerPart, response: Response) -> Caption:
 def _request_id(part: AnswerPart, response: Response) -> str | None:
     header_id = response.headers.get("x-request-id")
     return request_id_of(response, part.request_id or header_id or part.answer_id)
+
+
+def ending_warnings(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return a sentence for each caption that is not the whole answer of the model.
+
+    ```python
+    >>> from captoolkit.model import Span, Status
+    >>> span = Span(start_samples=0, end_samples=1, rate_hz=1)
+    >>> entry = Entry(index=3, source_span=span, status=Status.OK, finish_reason="length")
+    >>> ending_warnings([entry])
+    ("segment 3: the caption reached the model's length limit and is cut off",)
+
+    ```
+    """
+    return tuple(
+        f"segment {entry.index}: {ENDINGS[entry.finish_reason]}"
+        for entry in entries
+        if entry.finish_reason in ENDINGS
+    )
 
 
 def content_text(content: object) -> str:

@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.timeline.value import Timeline
 
-# Warnings about captions, by the service's reason for the end of the text.
-ENDINGS = {
-    "length": "the caption reached the model's length limit and is cut off",
-    "content_filter": "the service's content filter cut the caption off or left a part of it out",
-}
-
 
 @click.command("caption", short_help=COMMANDS["caption"])
 @basic.inputs
@@ -250,6 +244,7 @@ class CaptionedFiles:
 
     def _finish(self, result: CaptionResult, reporter: RunReport) -> None:
         """Write the timeline of a file, and print its paths and failures; raise its error."""
+        from captoolkit.captioners.answers import ending_warnings
         from captoolkit.cli.timeline_files import print_paths
         from captoolkit.jobs.commands.outcomes import InputOutcome
 
@@ -274,7 +269,7 @@ class CaptionedFiles:
             size_bytes=sum(path.stat().st_size for path in written),
             seconds=result.seconds,
             is_kept=is_kept,
-            warnings=result.warnings,
+            warnings=(*result.warnings, *ending_warnings(timeline.entries)),
         )
         reporter.add(outcome)
         _print_failures(name, timeline)
@@ -308,6 +303,8 @@ class CaptionedFiles:
 
 def _print_failures(name: str, timeline: Timeline) -> None:
     """Print which segments have no caption, and which captions are cut off."""
+    from captoolkit.captioners.answers import ending_warnings
+
     for error, group in groupby(timeline.holes, key=lambda hole: hole.error):
         holes = list(group)
         numbers = f"segment {holes[0].index}"
@@ -315,10 +312,8 @@ def _print_failures(name: str, timeline: Timeline) -> None:
             numbers = f"segments {holes[0].index} to {holes[-1].index}, {len(holes)} of them"
         request_id = next((hole.request_id for hole in holes if hole.request_id), None)
         print_error(f"{display_source(name)}: {numbers}: {error}", request_id=request_id)
-    for entry in timeline.entries:
-        if entry.finish_reason in ENDINGS:
-            ending = ENDINGS[entry.finish_reason]
-            print_message(f"warning: {display_source(name)}: segment {entry.index}: {ending}")
+    for warning in ending_warnings(timeline.entries):
+        print_message(f"warning: {display_source(name)}: {warning}")
 
 
 def _raise(error: CaptoolkitError | None) -> NoReturn:

@@ -21,6 +21,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from captoolkit.captioners.answers import ending_warnings
 from captoolkit.dispatch.asker import Outcome
 from captoolkit.dispatch.budget import cost_of
 from captoolkit.dispatch.run import AskingRun
@@ -312,7 +313,7 @@ class Asking(Closing):
             row,
             tries=prepared.tries,
             worker_s=prepared.worker_s,
-            warnings=(*prepared.warnings, *warnings),
+            warnings=(*prepared.warnings, *warnings, *ending_warnings(timeline.entries)),
         )
 
 

@@ -238,6 +238,7 @@ class Connections(Closing):
             host=self._endpoint.address,
             limits=self._limits.times_s(watchdog.total_s),
             status_code=status_code,
+            is_encrypted=self._endpoint.encrypted,
             proxy="" if watchdog.peer in {"", self._peer} else watchdog.peer,
         )
 

@@ -6,6 +6,7 @@ alone. No sentence repeats an answer, which may hold a key. A test keeps the tab
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class FailureText:
 
 
 _RETRY_FIX = "run it again; if it fails again, send shorter segments (--max-segment)"
+PLAIN_HTTP_FIX = (
+    "run it again; if it fails again, write https:// in --base-url if the server speaks TLS, or "
+    "send shorter segments (--max-segment)"
+)
 _REACH_FIX = "check --base-url and the network, and that a server of your own is up"
 _BROKEN = FailureText(
     kind=ConnectionFailure.BROKEN,
@@ -189,6 +194,7 @@ def explain(
     limits: Mapping[str, float],
     status_code: int | None = None,
     proxy: str = "",
+    is_encrypted: bool = True,
 ) -> FailedExchange:
     """Return the kind and the sentences for an exception of httpx.
 
@@ -198,9 +204,13 @@ def explain(
         limits: the times in seconds that the sentences name.
         status_code: the status of the answer that had begun; None before that.
         proxy: the host and port of the proxy on the way; empty without one.
+        is_encrypted: whether the request was sent over TLS.
     """
     text = FAILURES[next(kind for kind in type(error).__mro__ if kind in FAILURES)]
     text = _special_text(error, proxy) or text
+    is_broken = text.kind is ConnectionFailure.BROKEN and status_code is None
+    if is_broken and not is_encrypted:
+        text = dataclasses.replace(text, fix=PLAIN_HTTP_FIX)
     return fill_in(
         text,
         host=host,
