@@ -172,7 +172,7 @@ def photograph_page(path: Path) -> None:
         browser = playwright.chromium.launch(executable_path=browser_path, args=options)
         view = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         view.goto(page.as_uri())
-        view.fill("#query", "partly near-silent")
+        view.fill("#query", "1 pause")
         view.press("#query", "Enter")
         view.focus("#play")
         view.keyboard.press("j")

@@ -54,7 +54,7 @@ def page(
     Args:
         timeline: the timeline to show.
         folder: the folder of the page. The page looks for the recording at its path relative to
-            this folder first, then in this folder, then at its absolute path, so that page and
+            this folder first, then at its absolute path, then in this folder, so that page and
             recording can be moved together.
         timeline_folder: the folder of the timeline's file, in which a recording that was moved
             together with it is looked for.
@@ -202,14 +202,14 @@ def _places(path: Path, folder: str | os.PathLike[str] | None) -> list[str]:
         return [path.as_uri()]
     place = _absolute(folder)
     beside = place / path.name
-    places = []
+    places = [path.as_uri()]
     if path.anchor == place.anchor:
         relative = Path(os.path.relpath(path, place))
         if relative.parts.count("..") <= MOST_UP:
-            places.append(_relative_url(relative))
+            places.insert(0, _relative_url(relative))
     if not beside.exists():  # otherwise it is another file
         places.append(_relative_url(Path(path.name)))
-    return list(dict.fromkeys([*places, path.as_uri()]))
+    return places
 
 
 def _absolute(folder: str | os.PathLike[str]) -> Path:

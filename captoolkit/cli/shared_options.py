@@ -122,7 +122,7 @@ embed_audio = click.option(
     "--embed-audio",
     is_flag=True,
     help="Embed the recording in the HTML page, up to 20 MB. Otherwise the page plays the file: "
-    "at its path relative to the page, in the page's folder, or at its absolute path.",
+    "at its path relative to the page, at its absolute path, or in the page's folder.",
 )
 spectrogram = click.option(
     "--spectrogram",

@@ -48,13 +48,13 @@ def data_of(page: str) -> dict[str, object]:
 def test_a_page_has_the_waveform_and_the_place_of_its_recording(
     timeline: Timeline, sound: Path
 ) -> None:
-    """The page looks for its recording at the relative path, in its folder, at the old path."""
+    """The page looks for its recording at the relative path, the old path, in its folder."""
     beside = captoolkit.page(timeline, folder=sound.parent)
     assert data_of(beside)["envelope"] is not None
     assert 'src="a%20tone.wav"' in beside
     assert data_of(beside)["places"] == ["a%20tone.wav", sound.as_uri()]
     below = data_of(captoolkit.page(timeline, folder=sound.parent / "pages"))
-    assert below["places"] == ["../a%20tone.wav", "a%20tone.wav", sound.as_uri()]
+    assert below["places"] == ["../a%20tone.wav", sound.as_uri(), "a%20tone.wav"]
     (sound.parent / "pages").mkdir()
     (sound.parent / "pages" / "a tone.wav").write_bytes(b"another file")
     other = data_of(captoolkit.page(timeline, folder=sound.parent / "pages"))

@@ -27,7 +27,7 @@ def test_export_and_caption_write_pages(
     page = path.read_text(encoding="utf-8")
     assert '"loudness": "' in page
     source = fixtures / "hammering-mandarin.flac"
-    assert f'src="{source.as_uri()}"' in page
+    assert f'"{source.as_uri()}"' in page
     captioned = tmp_path / "captioned.html"
     ran = run("caption", source, "-o", captioned, "--embed-audio", "--segment", "15s")
     assert ran.status == 0
