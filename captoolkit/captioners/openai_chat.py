@@ -171,15 +171,19 @@ def read_part(document: JsonObject) -> AnswerPart:
     )
 
 
-def protocol(dialect: Dialect, *, has_format: bool = False) -> WireProtocol:
-    """Return the wire protocol in a dialect."""
+def protocol(
+    dialect: Dialect, *, has_format: bool = False, has_uploads: bool = True
+) -> WireProtocol:
+    """Return the wire protocol in a dialect; Model Studio's hosts and gateways take uploads."""
     ways = {Via.BASE64} if dialect is Dialect.OPENAI else {Via.BASE64, Via.URL}
+    if dialect is Dialect.MODEL_STUDIO and has_uploads:
+        ways.add(Via.UPLOAD)
     return WireProtocol(
         name=COMPATIBLE.name,
         build=partial(build_request, dialect=dialect, has_format=has_format),
         read_part=read_part,
         cumulates=False,
-        ways=frozenset(ways | ({Via.UPLOAD} if dialect is Dialect.MODEL_STUDIO else set())),
+        ways=frozenset(ways),
         has_media_type=dialect is Dialect.OPENAI or has_format,
         advise=partial(advise_dialect, sent=dialect),
     )
@@ -188,5 +192,6 @@ def protocol(dialect: Dialect, *, has_format: bool = False) -> WireProtocol:
 def open_captioner(service: Service, settings: CaptionerSettings) -> ServiceCaptioner:
     """Return a captioner that asks a service in OpenAI's protocol."""
     has_format = service.row is not None and service.row.has_format
-    wire = protocol(service.dialect, has_format=has_format)
+    has_uploads = service.endpoint is not None and service.endpoint.speaks_compatible_mode
+    wire = protocol(service.dialect, has_format=has_format, has_uploads=has_uploads)
     return ServiceCaptioner.open(wire, service, settings)

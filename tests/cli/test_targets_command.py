@@ -31,7 +31,7 @@ def test_all_services_are_listed(run: Run) -> None:
     assert [line.split()[0] for line in ran.out.splitlines()] == [
         "qwen3-omni-captioner",
         "qwen-audio",
-        "qwen-audio-latest",
+        "qwen-audio-stable",
         "qwen-omni",
         "openai",
         "openai-mini",

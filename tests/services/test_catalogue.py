@@ -47,7 +47,7 @@ def test_a_target_is_found_by_name_and_by_model() -> None:
     """The name of a target or of a model finds it; a target finds itself."""
     assert catalogue.target("qwen3-omni-captioner") == CAPTIONER
     assert catalogue.target("qwen3-omni-30b-a3b-captioner") == CAPTIONER
-    assert catalogue.target("qwen2-audio-instruct") == QWEN_AUDIO
+    assert catalogue.target("qwen-audio-turbo-1204") == QWEN_AUDIO
     mine = service()
     assert catalogue.target(mine) is mine
 

@@ -76,7 +76,7 @@ def test_prices_hold_for_the_models_of_the_target_only() -> None:
     assert service.target.name == "qwen3-omni-captioner"
     assert service.price is None
     assert service.model_row is not None
-    assert service.model_row.name == "qwen-audio"
+    assert service.model_row.name == "qwen-audio-stable"
 
 
 def test_an_unknown_model_of_model_studio_needs_a_target() -> None:
