@@ -77,7 +77,7 @@ class PowerMeter:
         self._rate_hz = rate_hz
         self._hop = hop_samples(rate_hz)
         self._parts: list[NDArray[np.float64]] = []
-        self._rest: NDArray[Any] | None = None  # the last measured hop, and what follows it
+        self._rest: NDArray[Any] | None = None  # the last measured hop, and the sound behind it
 
     def feed(self, block: NDArray[Any]) -> None:
         """Measure a block of shape (frames, channels)."""

@@ -155,8 +155,13 @@ def _fewest_cuts(curve: LoudnessCurve, division: Division) -> list[int] | None:
 
 
 def _percentiles(loudness: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of places that are quieter, for each place."""
-    return np.searchsorted(np.sort(loudness), loudness) / len(loudness)
+    """The share of places that are not louder, for each place, above that of the quietest.
+
+    So places of one loudness cost nothing if no place is quieter, and much if most are as loud.
+    """
+    costs = np.searchsorted(np.sort(loudness), loudness, side="right") / len(loudness)
+    above: NDArray[np.float64] = costs - costs.min()
+    return above
 
 
 def _candidates(

@@ -201,7 +201,7 @@ def decide_ends(sections: Iterable[Section], curves: Iterator[LoudnessCurve]) ->
 
     Args:
         sections: in order.
-        curves: the loudness around the end of each section whose end moves; an end stays at its
+        curves: the loudness around each end that moves, in order; an end stays at its
             planned place if they end early.
     """
     begin: int | None = None
@@ -282,7 +282,7 @@ class _CutStream:
         return self._done + self._held.frames
 
     def feed(self, block: Block) -> Iterator[tuple[int | None, Block]]:
-        """Add a block, and yield the sound whose segment is decided."""
+        """Add a block, and yield the sound of decided segments."""
         self._meter.feed(block[max(0, self._origin - self._total) :])
         self._held.add(block)
         while self._total >= self._needed:

@@ -93,7 +93,7 @@ def _in_db(power: float) -> float:
 
 
 def choose(better: Plan, lower: Plan, levels: CutLevels) -> Plan:
-    """Return the plan to carry out; its last reason states what was weighed, if anything was."""
+    """Return the plan to carry out; its last reason states the comparison, if there was one."""
     loud = [
         index
         for index, level in enumerate(levels.better_rung)
