@@ -23,6 +23,7 @@ import click
 from captoolkit.bitstream.containers import CONTAINERS, Container, container_of_frames
 from captoolkit.bitstream.encodings import ENCODINGS, EncodingSpec
 from captoolkit.bitstream.riff import PCM_CODECS
+from captoolkit.captioners import acoustic
 from captoolkit.cli.app import COMMANDS, app
 from captoolkit.emulator.fault_injection import MEANINGS
 from captoolkit.model import Action, Price, Target, Via
@@ -283,8 +284,14 @@ def faults() -> Iterator[str]:
     yield from table("KIND", "effect", body=cells)
 
 
+def acoustic_words() -> Iterator[str]:
+    """Yield the table of the local captioner's words."""
+    yield from acoustic.table().splitlines()
+
+
 PARTS: dict[tuple[str, str], Callable[[], Iterator[str]]] = {
     ("guides/embed.md", "containers"): captioned,
+    ("guides/local-captioner.md", "words"): acoustic_words,
     ("guides/rehearse.md", "faults"): faults,
     ("guides/timeline-formats.md", "timeline formats"): timeline_formats,
     ("reference/cli.md", "commands"): commands,

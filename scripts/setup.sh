@@ -1,6 +1,6 @@
 # Sourced by scripts/demo and scripts/test: makes .venv with what they need, once.
 #
-#   . scripts/setup.sh; make_venv run     # captoolkit and what it needs to run
+#   . scripts/setup.sh; make_venv run     # captoolkit, what it needs to run, and the extra `hear`
 #   . scripts/setup.sh; make_venv dev     # and what its tests need
 #   . scripts/setup.sh; make_venv docs    # and what its documentation is built with
 #
@@ -35,7 +35,9 @@ make_venv() {
     pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip --quiet install"
     $pip --upgrade 'pip>=25.1' || return 1
     if [ "$level" = run ]; then
-        $pip --constraint constraints.txt --editable . || return 1
+        # The model for speech and music has no wheel for every machine; captoolkit runs without it.
+        $pip --constraint constraints.txt --editable '.[hear]' 2>/dev/null ||
+            $pip --constraint constraints.txt --editable . || return 1
     else
         $pip --constraint constraints.txt --editable . --group "$level" || return 1
     fi

@@ -76,7 +76,7 @@ CAPTIONERS = {
     for row in (
         CaptionerRow(
             name="acoustic",
-            help="measures on this machine and needs no key",
+            help="names the kinds of sound on this machine and needs no key",
             module="captoolkit.captioners.acoustic",
             model="acoustic/2",
         ),

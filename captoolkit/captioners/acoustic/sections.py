@@ -12,7 +12,8 @@ Rules, by step of 0.1 s; a later rule overrides an earlier one:
   `SYLLABLES_LOW` and `SYLLABLES_HIGH` times a second; one of its neighbours is voice-like as well.
 - *Silence* is a near-silence (`dsp/stretches.py`).
 - *Music* is a stretch of at least `MUSIC_S` in which the model's confidence stays above
-  `MUSIC_FROM`, and which is not one tone: its strongest line moves.
+  `MUSIC_FROM`, and which is not one tone: its strongest line moves. A stretch that is mostly
+  voice-like without speech is not named music.
 - *Speech* is a stretch of at least `SPEECH_S` in which the confidence is above `SPEECH_FROM`;
   pauses of up to `PAUSE_S` do not end it.
 - *Single strokes* are regular onsets between speech, voice and music, after which the level falls
@@ -204,7 +205,7 @@ class _SectionFinder:
         self.is_spoken = self._spoken(heard.speech)
         gap = round(PAUSE_S / self._step_s)
         speech = mask_of(stretches(self.is_spoken, gap=gap), steps=self._steps)
-        music = self._music(heard.music)
+        music = self._music(heard.music, is_voice=labels == CODES[Kind.VOICE])
         labels[music] = CODES[Kind.MUSIC]
         labels[speech] = CODES[Kind.SPEECH]
         labels[speech & music] = CODES[Kind.SPEECH_OVER_MUSIC]
@@ -258,7 +259,9 @@ class _SectionFinder:
         gap = round(SHORT_PAUSE_S / self._step_s) - 1
         return mask_of(stretches(mask, shortest=shortest, gap=gap), steps=self._steps)
 
-    def _music(self, heard: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def _music(
+        self, heard: NDArray[np.float32], *, is_voice: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
         """Return the steps of music."""
         mask = self._confidence(heard) >= MUSIC_FROM
         found = stretches(
@@ -266,7 +269,14 @@ class _SectionFinder:
             shortest=round(MUSIC_S / self._step_s),
             gap=round(MUSIC_GAP_S / self._step_s),
         )
-        music = mask_of([each for each in found if not self._is_one_tone(each)], steps=self._steps)
+        is_doubtful = is_voice & ~self.is_spoken
+        named = [
+            each
+            for each in found
+            if not self._is_one_tone(each)
+            and is_doubtful[each.start_step : each.end_step].mean() <= MOSTLY
+        ]
+        music = mask_of(named, steps=self._steps)
         return mask_of(stretches(music, gap=round(PAUSE_S / self._step_s)), steps=self._steps)
 
     def _is_one_tone(self, stretch: Stretch) -> bool:

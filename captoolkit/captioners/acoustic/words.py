@@ -106,7 +106,7 @@ TERMS = {
         f"the same model gives music {sections.MUSIC_FROM:.0%} or more for {sections.MUSIC_S:.0f} "
         f"s (gaps up to {sections.MUSIC_GAP_S} s), and the strongest line of the spectrum moves: "
         f"less than half of the windows of 2 s are within {sections.LINE_STAYS_WITHIN:.0%} of one "
-        "frequency"
+        "frequency; nor is it mostly voice-like without speech"
     ),
     "speech over music": "both at the same time",
     "voice-like sound": (
