@@ -11,8 +11,10 @@
 
 All ways run in turn on the same machine in each round; every other round goes backwards. Each
 writes into a folder of its own, which is removed. What is printed are medians over the rounds:
-time on the wall, CPU time of the process and all below it, time per second of sound as a ratio to
-the reference of the table, and the peak memory of the whole process tree, sampled every 50 ms.
+time on the wall and CPU time of the process and all below it, each with its ratio, per second of
+sound, to the reference of the table; the peak memory of the whole process tree, sampled every
+50 ms; and how often captoolkit starts ffmpeg, counted in a run of its own. The last table has the
+CPU time of each stage of the work, alone, on the beginning of the sound.
 
 The made sound is FLAC, 44.1 kHz, stereo, 16 bits: a voice with pauses, then plucked notes, looped.
 The exit status is 1 if a way failed.
@@ -36,7 +38,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,11 @@ class Way:
     amount: float
     is_reference: bool = False
 
+    @property
+    def counts_starts(self) -> bool:
+        """Whether it is captoolkit, which starts the ffmpeg that the environment names."""
+        return self.argv[1:3] == PREPARE[1:3] and self.table != GROWTH
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -177,6 +184,7 @@ class Run:
     peak_bytes: int | None
     files: int
     problem: str | None
+    starts: int | None = None
 
     @property
     def cpu_s(self) -> float:
@@ -217,6 +225,33 @@ def run(way: Way, *, number: int, scratch: Path, measure: str | None) -> Run:
             files=sum(path.suffix != ".json" for path in Path(folder).iterdir()),
             problem=problem(process.returncode, messages.read()),
         )
+
+
+# Counts its starts, apart from those that ask for its version and encoders.
+COUNTER = """#!/bin/sh
+case "$*" in *-version|*-encoders) ;; *) echo >>'{log}' ;; esac
+exec '{program}' "$@"
+"""
+
+
+def count_starts(way: Way, scratch: Path) -> int:
+    """Run a way once more and return how often it starts ffmpeg."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        log, counter, out = (Path(folder) / name for name in ("log", "ffmpeg", "out"))
+        log.touch()
+        out.mkdir()
+        counter.write_text(COUNTER.format(log=log, program=ffmpeg.find().path))
+        counter.chmod(0o755)
+        subprocess.run(
+            [part.replace(OUT, f"{out}") for part in way.argv],
+            env={**os.environ, ffmpeg.ENVIRONMENT_VARIABLE: f"{counter}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            check=False,
+        )
+        return len(log.read_text().splitlines())
 
 
 def adopt_orphans() -> None:
@@ -350,10 +385,18 @@ class Sounds:
         options = ("-c:a", "libmp3lame", "-b:a", MP3_BIT_RATE, "-compression_level", "7")
         return self._made(f"{path.stem}.mp3", ("-i", f"{path}", "-map", "0:a:0"), options)
 
-    def as_wav(self, path: Path, longest_s: float) -> Path:
+    def beginning(self, path: Path, longest_s: float) -> Path:
+        """Return the beginning of a file as FLAC."""
+        source = ("-i", f"{path}", "-t", f"{longest_s:.3f}", "-map", "0:a:0")
+        options = ("-c:a", "flac", "-sample_fmt", "s16")
+        return self._made(f"{path.stem}-{longest_s:.0f}s.flac", source, options)
+
+    def as_wav(self, path: Path, longest_s: float, *options: str) -> Path:
         """Return the beginning of a file as WAV with 16 bits."""
         source = ("-i", f"{path}", "-t", f"{longest_s:.3f}", "-map", "0:a:0")
-        return self._made(f"{path.stem}-{longest_s:.0f}s.wav", source, ("-c:a", "pcm_s16le"))
+        shaped = (*options, "-c:a", "pcm_s16le")
+        name = "-".join([f"{path.stem}-{longest_s:.0f}s", *(one.strip("-") for one in options)])
+        return self._made(f"{name}.wav", source, shaped)
 
     def pieces(self, count: int) -> list[Path]:
         """Return so many short files, by turns WAV and FLAC."""
@@ -425,27 +468,13 @@ COPIED = f"From an MP3 of it ({MP3_BIT_RATE}), whose frames can be copied"
 MANY = f"Many files of {PIECE_S} seconds, in one call"
 BY_FORMAT = f"Many files of {PIECE_S} seconds, of one format"
 GROWTH = "How time and memory grow with the length"
+STAGES = "CPU time of each stage, on the beginning of the sound"
+STAGES_S = 600.0
 GROWTH_S = (600.0, 3600.0)
 LONG_S = (36_000.0, 86_400.0)
 PREPARE = (sys.executable, "-m", "captoolkit", "prepare")
 SPLIT = (sys.executable, "-m", "captoolkit", "split")
 CUT_S = 450
-
-# What of the job no program of its own can spare: to decode, to resample and to encode as fast as
-# LAME does without loss of fidelity, a fifth of the recording each, as many at once as there are
-# cores. Nothing is looked for, counted or checked.
-LIMIT = """
-import concurrent.futures, subprocess, sys
-source, folder, duration_s, at_once, *ffmpeg = sys.argv[1:]
-each_s = float(duration_s) / 5
-def encode(part):
-    out = ("-ac", "1", "-ar", "16000", "-b:a", "24k", "-compression_level", "7", "-threads", "1")
-    stretch = ("-threads", "1", "-ss", f"{part * each_s:.3f}", "-t", f"{each_s:.3f}")
-    argv = [*ffmpeg, *stretch, "-i", source, *out, f"{folder}/out{part}.mp3"]
-    subprocess.run(argv, check=True)
-with concurrent.futures.ThreadPoolExecutor(int(at_once)) as pool:
-    list(pool.map(encode, range(5)))
-"""
 
 ONE_BY_ONE = """
 import subprocess, sys
@@ -492,14 +521,77 @@ def whole_ways(path: Path, duration_s: float) -> list[Way]:
     template = ("-ac", "1", "-ar", "16000", "-b:a", "24k", "-f", "segment", "-segment_time", "2400")
     reference = (*quiet_ffmpeg(), "-i", f"{path}", *template, f"{OUT}/out%d.mp3")
     prepare = (*PREPARE, f"{path}", "-o", OUT)
-    limit = (sys.executable, "-c", LIMIT, f"{path}", OUT, f"{duration_s}", f"{cores()}")
     commands = {
         "ffmpeg, fixed cuts every 40 min, MP3 24k": reference,
-        "the limit: an ffmpeg per core, LAME level 7, nothing else": (*limit, *quiet_ffmpeg()),
         "captoolkit prepare": prepare,
         "captoolkit prepare --segment 30s": (*prepare, "--segment", "30s"),
     }
     return table_of(WHOLE, commands, duration_s)
+
+
+# Each gets the file, the folder and a number of seconds.
+READ = """
+import sys, soundfile
+source, folder, duration_s = sys.argv[1:]
+with soundfile.SoundFile(source) as sound:
+    for block in sound.blocks(4 * sound.samplerate, dtype="int16", always_2d=True,
+                              frames=int(float(duration_s) * sound.samplerate)):
+        pass
+"""
+CONVERT = """
+import sys
+import numpy as np
+from captoolkit.media.convert import converted
+noise = np.random.default_rng(1).integers(-9000, 9000, (4 * 44100, 2), np.int16)
+blocks = (noise for _ in range(int(float(sys.argv[3]) / 4)))
+for block in converted(
+    blocks, source_hz=44100, rate_hz=16000, mix=((0.5, 0.5),), dtype="int16"
+):
+    pass
+"""
+CURVE = """
+import sys
+import numpy as np
+from captoolkit.dsp.quietest import power_curve
+noise = np.random.default_rng(1).integers(-9000, 9000, (4 * 16000, 1), np.int16)
+for _ in range(int(float(sys.argv[3]) / 4)):
+    power_curve(noise, rate_hz=16000)
+"""
+HASH = """
+import sys
+from pathlib import Path
+from captoolkit.support import files
+files.sha256(Path(sys.argv[1]))
+"""
+NOTHING = "import numpy, soundfile, soxr, captoolkit.media.convert"
+
+
+def stage_ways(sounds: Sounds, path: Path, duration_s: float) -> list[Way]:
+    """Return each stage of the work alone, on the beginning of the sound."""
+    part_s = min(duration_s, STAGES_S)
+    part, quiet = sounds.beginning(path, part_s), quiet_ffmpeg()
+    wav = sounds.as_wav(part, part_s, "-ac", "1", "-ar", "16000")
+    lame = ("-c:a", "libmp3lame", "-b:a", "24k", "-cutoff", "8000", "-compression_level", "7")
+
+    def python(code: str) -> tuple[str, ...]:
+        return (sys.executable, "-c", code, f"{part}", OUT, f"{part_s}")
+
+    commands = {
+        "start of Python, numpy, libsndfile and soxr (in the rows by them)": python(NOTHING),
+        "FLAC decoded by libsndfile": python(READ),
+        "FLAC decoded by ffmpeg, one thread": (
+            *(*quiet, "-threads", "1", "-i", f"{part}", "-f", "null", "-"),
+        ),
+        "mix to mono and soxr to 16 kHz": python(CONVERT),
+        "loudness curve": python(CURVE),
+        "SHA-256 of the file": python(HASH),
+        "LAME level 7, MP3 24k, from WAV": (
+            *(*quiet, "-i", f"{wav}", "-threads", "1", *lame, f"{OUT}/out.mp3"),
+        ),
+    }
+    return [
+        Way(table=STAGES, name=name, argv=argv, amount=part_s) for name, argv in commands.items()
+    ]
 
 
 def copied_ways(path: Path, duration_s: float) -> list[Way]:
@@ -596,7 +688,8 @@ def chosen(options: argparse.Namespace, folder: Path) -> list[Way]:
     ways += copied_ways(sounds.as_mp3(path), duration_s)
     if options.many:
         ways += many_ways(sounds.pieces(options.many))
-    return ways + growth_ways(sounds, path, duration_s, long=options.long)
+    ways += growth_ways(sounds, path, duration_s, long=options.long)
+    return ways + stage_ways(sounds, path, duration_s)
 
 
 # -------------------------------------------------------------------------------------- telling
@@ -634,11 +727,17 @@ class Row:
     cpu_s: float
     peak_bytes: float | None
     files: float
+    starts: int | None
 
     @property
     def each_s(self) -> float:
         """Time on the wall for a second of sound, or for a file."""
         return self.wall_s / self.way.amount
+
+    @property
+    def each_cpu_s(self) -> float:
+        """CPU time for a second of sound, or for a file."""
+        return self.cpu_s / self.way.amount
 
 
 def row_of(way: Way, runs: Iterable[Run]) -> Row | None:
@@ -654,6 +753,7 @@ def row_of(way: Way, runs: Iterable[Run]) -> Row | None:
         cpu_s=statistics.median(one.cpu_s for one in good),
         peak_bytes=statistics.median(peaks) if peaks else None,
         files=statistics.median(one.files for one in good),
+        starts=next((one.starts for one in good if one.starts is not None), None),
     )
 
 
@@ -662,30 +762,39 @@ def as_markdown(table: str, ways: Sequence[Way], runs: Sequence[Run], measure: s
     rows = {way.name: row_of(way, runs) for way in ways}
     reference = next((rows[way.name] for way in ways if way.is_reference), None)
     lines = [
-        f"| {table} | time | CPU | ratio | speed | memory ({measure or 'not measured'}) | files |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| {table} | time | ratio | CPU | ratio | speed | memory ({measure or 'not measured'}) "
+        "| files | starts of ffmpeg |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, row in rows.items():
-        cells = row_cells(row, reference) if row else ["failed", "", "", "", "", ""]
+        cells = row_cells(row, reference) if row else ["failed", *[""] * 7]
         lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
 
 
 def row_cells(row: Row, reference: Row | None) -> list[str]:
     """Return what a row says beside its name."""
-    many = row.way.table == MANY
     return [
         f"{row.wall_s:.2f} s",
-        f"{row.cpu_s:.2f} s",
         f"{row.each_s / reference.each_s:.2f}" if reference else "",
-        f"{row.cpu_s / row.way.amount * 1000:.1f} ms of CPU a file"
-        if row.way.table == BY_FORMAT
-        else f"{row.each_s:.4f} s a file"
-        if many
-        else f"{1 / row.each_s:.0f} x real time",
+        f"{row.cpu_s:.2f} s",
+        f"{row.each_cpu_s / reference.each_cpu_s:.2f}" if reference else "",
+        speed(row),
         "" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f} MB",
         f"{row.files:.0f}",
+        "" if row.starts is None else f"{row.starts}",
     ]
+
+
+def speed(row: Row) -> str:
+    """Return the speed of a row, in the unit of its table."""
+    if row.way.table == BY_FORMAT:
+        return f"{row.each_cpu_s * 1000:.1f} ms of CPU a file"
+    if row.way.table == MANY:
+        return f"{row.each_s:.4f} s a file"
+    if row.way.table == STAGES:
+        return f"{row.each_cpu_s * 3600:.2f} s of CPU an hour"
+    return f"{1 / row.each_s:.0f} x real time"
 
 
 def report(ways: Sequence[Way], runs: Sequence[Run], options: argparse.Namespace) -> str:
@@ -789,7 +898,10 @@ def measured(ways: Sequence[Way], options: argparse.Namespace, scratch: Path) ->
     measure, runs = memory_measure(), []
     for number, way in in_turn(ways, options.rounds):
         print(f"round {number + 1}: {way.name} ...", end=" ", file=sys.stderr, flush=True)
-        runs.append(run(way, number=number, scratch=scratch, measure=measure))
+        done = run(way, number=number, scratch=scratch, measure=measure)
+        if number == 0 and way.counts_starts:
+            done = replace(done, starts=count_starts(way, scratch))
+        runs.append(done)
         print(runs[-1].problem or f"{runs[-1].wall_s:.2f} s", file=sys.stderr)
     return runs
 
