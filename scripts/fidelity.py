@@ -7,10 +7,11 @@
     .venv/bin/python scripts/fidelity.py talk.flac music=song.wav     on sounds of your own
     .venv/bin/python scripts/fidelity.py speech=talk.flac --check     exit 1 if one falls short
 
-A rung is named `wav:RATE`, `mp3:BITRATE:RATE[:EFFORT[:CUTOFF]]`, `aac:BITRATE:RATE`, `amr:BITRATE`
-or `gsm`; EFFORT is LAME's level (7 unless named), CUTOFF its low-pass in Hz, or `none`. `ladder`
-stands for the rungs of captoolkit/planning/ladder.py, `all` adds their rivals. A sound may be said
-to be of a kind, as `music=song.wav` is; the kinds are speech, music, environment and quiet.
+A rung is named `wav:RATE`, `mp3:BITRATE:RATE[:EFFORT[:CUTOFF]]`, `aac:BITRATE:RATE[:CUTOFF]`,
+`amr:BITRATE` or `gsm`; EFFORT is LAME's level (7 unless named), CUTOFF the low-pass in Hz, or
+`none`. `ladder` stands for the rungs of captoolkit/planning/ladder.py, `all` adds their rivals. A
+sound may be said to be of a kind, as `music=song.wav` is; the kinds are speech, music, environment
+and quiet.
 
 What is measured is the signal-to-noise ratio of the model's own input in dB, higher is better:
 `10*log10(var(R) / mean((E-R)^2))`, where R and E are the normalised log-mels of a sound and of its
@@ -279,9 +280,12 @@ def decoded(path: Path, rate_hz: int, *, longest_s: int | None = None) -> Sample
         layout=track.layout,
         channels=track.channels,
     )
-    with decode.TrackDecoder(path, track=track, rate_hz=rate_hz, mix=[mix.weights]) as decoder:
-        seconds = itertools.islice(decoder, longest_s)  # a block is a second
-        return np.concatenate([block[:, 0] for block in seconds])
+    longest = longest_s and longest_s * track.sample_rate_hz
+    end = longest if longest and longest < track.duration_samples else None
+    with decode.TrackDecoder(
+        path, track=track, rate_hz=rate_hz, mix=[mix.weights], end_samples=end
+    ) as decoder:
+        return np.concatenate([block[:, 0] for block in decoder])
 
 
 # -------------------------------------------------------------------------------- the rungs
@@ -318,6 +322,9 @@ def rung_of(name: str, *, cutoff_hz: int | None = MODEL_BAND_HZ) -> Encoding:
             return rung_of(f"mp3:{bit_rate}:{rate}:{effort}", cutoff_hz=low_pass_hz(cutoff))
         case ["aac", bit_rate, rate]:
             return made("aac", bit_rate, number(rate))
+        case ["aac", bit_rate, rate, cutoff]:
+            usual = made("aac", bit_rate, number(rate))
+            return dataclasses.replace(usual, cutoff_hz=low_pass_hz(cutoff))
         case ["amr", bit_rate]:
             return made("amr", bit_rate, 8_000)
         case ["gsm"]:

@@ -163,7 +163,7 @@ class TrackDecoder(Closing):
         yield from _piped(self._process, np.dtype("<f4"), track.sample_rate_hz, track.channels)
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield blocks of about a second, with silence in the gaps of the track's time stamps.
+        """Yield blocks of at most some seconds, with silence in the gaps of the time stamps.
 
         Raises:
             ToolError: ffmpeg could not decode the rest of the track.
