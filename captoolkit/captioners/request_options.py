@@ -67,6 +67,11 @@ def _checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
             raise UsageError(
                 f"the parameter {name} is set by captoolkit", fix="leave it out of the parameters"
             )
+        if name == "n" and value not in (1, None):
+            raise UsageError(
+                f"the parameter n={value!r} pays for several answers, and captoolkit reads one",
+                fix="leave it out of the parameters",
+            )
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):

@@ -30,13 +30,8 @@ class Redactor:
 
     def __init__(self, key: str = "") -> None:
         self.key = key if len(key) >= SECRET_CHARS else ""
-        # Any number of backslashes, then the letter; or at least one and the letter's number.
-        self._pattern = re.compile(
-            "".join(
-                rf"\\*(?:{re.escape(letter)}|(?<=\\)u(?i:00{ord(letter):02x}))"
-                for letter in self.key
-            )
-        )
+        letters = re.sub(r"\\+", r"\\", self.key)
+        self._pattern = re.compile(r"(?<!\\)" + "".join(map(_letter_pattern, letters)))
 
     def text(self, text: str) -> str:
         """Return `text` without the key."""
@@ -47,6 +42,17 @@ class Redactor:
     def body(self, body: bytes) -> bytes:
         """Return the bytes of an answer without the key, which is ASCII."""
         return self.text(body.decode("latin-1")).encode("latin-1") if self.key else body
+
+
+def _letter_pattern(letter: str) -> str:
+    r"""Return the pattern of a letter: backslashes and the letter, or one and its number (`u0073`).
+
+    No pattern gives a backslash back (`*+`), and none begins among backslashes, so that the time
+    for an answer full of backslashes grows with its length and not with the square of it.
+    """
+    if letter == "\\":
+        return r"(?:\\++(?:u(?i:005c))?)++"  # a run of them, which notations multiply
+    return rf"\\*+(?:{re.escape(letter)}|(?<=\\)u(?i:00{ord(letter):02x}))"
 
 
 NO_KEY = Redactor()

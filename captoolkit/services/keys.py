@@ -70,7 +70,10 @@ def choose_key(
         KeyMissingError: the endpoint needs a key; the caller and the environment have none.
         UsageError: the key is not valid, or would travel unencrypted.
     """
-    variable, needs_key = key_variable(row), is_home(endpoint, row) or send_key
+    # A target may name hosts and no variable: the key of Model Studio is not theirs.
+    has_own_key = endpoint.is_model_studio or (row is not None and bool(row.key_variable))
+    needs_key = (is_home(endpoint, row) and has_own_key) or send_key
+    variable = key_variable(row)
     name, key = ("api_key", given)
     if given is None and (needs_key or endpoint.is_loopback):
         name, key = (variable, environment.get(variable) or None)

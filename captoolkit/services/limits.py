@@ -48,19 +48,21 @@ def longest_s(target: Target | None) -> Fraction | None:
 
 
 PROMPT_BYTES = "prompt_bytes"  # a fact of the request, not of a row
-ANSWER_LIMITS = ("max_tokens", "max_completion_tokens")  # members of a request
 
 
 def with_answer_limit(target: Target, parameters: Mapping[str, Any]) -> Target:
     """Return a target whose answers are as long as the parameters of a request allow.
 
-    The budget reserves the price of the longest answer, so a lower limit reserves less.
+    The budget reserves the price of the longest answer, so a lower limit reserves less. Only the
+    member that the service is known to obey counts, and only a number above 0: some servers read
+    -1 as no limit.
     """
-    counts = [count for name in ANSWER_LIMITS if isinstance(count := parameters.get(name), int)]
-    stated = target.limit("max_output_tokens")
-    if not counts or (stated is not None and stated <= min(counts)):
+    count, stated = parameters.get(target.max_tokens_name), target.limit("max_output_tokens")
+    if not isinstance(count, int) or isinstance(count, bool) or count <= 0:
         return target
-    fact = Fact(value=Fraction(min(counts)), source="the parameters of the request", checked="")
+    if stated is not None and stated <= count:
+        return target
+    fact = Fact(value=Fraction(count), source="the parameters of the request", checked="")
     return replace(target, facts={**target.facts, "max_output_tokens": fact})
 
 

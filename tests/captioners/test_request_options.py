@@ -49,6 +49,7 @@ def test_the_row_names_the_limit_of_an_answer() -> None:
         {"seed": 1.5},
         {"parameters": {"model": "other"}},
         {"parameters": {"stream": True}},
+        {"parameters": {"n": 4}},
         {"parameters": {"": 1}},
         {"parameters": {"a": object()}},
         {"parameters": {"a": float("inf")}},

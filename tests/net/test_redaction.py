@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,21 @@ def test_a_key_is_found_in_every_notation(text: str) -> None:
     assert STRUCK_OUT in shown
     assert "0123" not in shown
     assert Redactor(KEY).body(text.encode()) == shown.encode()
+
+
+def test_a_key_with_a_backslash_is_found() -> None:
+    """A backslash may be a letter of the key, in any notation."""
+    key = "sk\\\\a-0123456789\\"
+    for text in (key, json.dumps(key), json.dumps(json.dumps(key)), json.dumps(f'"{key}"')):
+        assert "0123" not in Redactor(key).text(text)
+
+
+def test_an_answer_full_of_backslashes_takes_no_time() -> None:
+    """The time grows with the length of an answer, and not with the square of it."""
+    body = b"\\" * 200_000 + b"s" + b"\\" * 200_000
+    begun_s = time.process_time()
+    assert Redactor(KEY).body(body) == body
+    assert time.process_time() - begun_s < 2
 
 
 def test_a_placeholder_is_no_key() -> None:

@@ -76,6 +76,14 @@ def test_the_key_of_a_target_goes_to_its_hosts(
     assert key == (KEY if goes else None)
 
 
+def test_a_target_without_a_variable_gets_no_key() -> None:
+    """Model Studio's key does not go to the hosts of a target that names no variable."""
+    row = replace(SERVICES["litellm"], base_url="https://proxy.example/v1", key_variable="")
+    endpoint = parse_base_url(row.base_url, COMPATIBLE)
+    assert choose_key(endpoint, given=None, environment={KEY_VARIABLE: KEY}, row=row) is None
+    assert choose_key(endpoint, given=None, environment={}, row=row) is None
+
+
 def test_a_key_goes_elsewhere_only_where_that_is_asked_for() -> None:
     """`send_key` sends the key of the variable to any host, and then it must be there."""
     row = SERVICES["litellm"]

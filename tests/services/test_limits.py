@@ -9,7 +9,13 @@ import pytest
 
 from captoolkit.model import MediaInfo, Picture, Span, Target, Via
 from captoolkit.pipeline.segment import Folder, ReadySegment
-from captoolkit.services.limits import DATA_URI_PREFIX, longest_s, max_bytes, misfits
+from captoolkit.services.limits import (
+    DATA_URI_PREFIX,
+    longest_s,
+    max_bytes,
+    misfits,
+    with_answer_limit,
+)
 from tests.support.media_values import CAPTIONER, QWEN_AUDIO, VLLM, media, service, track
 
 
@@ -162,6 +168,23 @@ def test_the_duration_limit_counts_seconds_and_tokens() -> None:
     assert longest_s(service(max_input_tokens=108, tokens_per_s=10, text_tokens=8)) == 10
     assert longest_s(service(max_duration_s=5, max_input_tokens=108, tokens_per_s=10)) == 5
     assert longest_s(service()) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "most"),
+    [
+        ({"max_tokens": 100}, 100),
+        ({"max_tokens": 100_000}, 32_768),
+        ({"max_tokens": -1}, 32_768),
+        ({"max_tokens": True}, 32_768),
+        ({"max_completion_tokens": 100}, 32_768),
+    ],
+)
+def test_only_a_limit_that_the_service_obeys_lowers_the_worst_case(
+    parameters: dict[str, int], most: int
+) -> None:
+    """-1, which some servers read as no limit, and the member of another service do not count."""
+    assert with_answer_limit(CAPTIONER, parameters).limit("max_output_tokens") == most
 
 
 def test_samples_are_limited_after_decoding() -> None:
