@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack, cast
+from urllib.parse import urlencode
 
 from captoolkit.api import conversation_file
 from captoolkit.api.asking_run import (
@@ -232,8 +233,11 @@ class Conversation(Closing):
             UsageError: a sound is in memory, so that it has no path and no URL.
         """
         target = self._options.get("target")
+        info, query = self._captioner.info, self._service.query
+        if query:  # Azure's `api-version`: a part of the address
+            info = dataclasses.replace(info, base_url=f"{info.base_url}?{urlencode(query)}")
         return conversation_file.render(
-            self._captioner.info,
+            info,
             target=target if isinstance(target, str | None) else target.name,
             via=str(self._via),
             options={name: value for name, value in self._options.items() if value is not None},

@@ -27,9 +27,15 @@ GIVE_A_CONVERSATION = "give the file that `captoolkit ask --continue` or `Conver
 # send unencrypted have to be given again: a file from elsewhere must not grant them.
 SAVED_OPTIONS = frozenset(ServiceOptions.__annotations__) & {
     "dialect",
+    "max_tokens",
     "parameters",
     "region",
+    "seed",
     "system",
+    "temperature",
+    "timeout",
+    "top_p",
+    "workspace",
 }
 
 
@@ -68,7 +74,8 @@ class SavedSound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 fix="check its permissions",
                 path=self.place,
             ) from error
-        self.compare(found)
+        if found != self.sha256:
+            raise self._changed()
 
     def compare(self, sha256: str) -> None:
         """Refuse other bytes than those that the earlier answers are about.
@@ -77,12 +84,15 @@ class SavedSound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             InputError: the hash is another one.
         """
         if sha256 and self.sha256 and sha256 != self.sha256:
-            raise InputError(
-                f"{self.place} has changed since the conversation was saved: the earlier answers "
-                "are about other sound",
-                fix="restore the file, or begin another conversation about it",
-                path=self.place,
-            )
+            raise self._changed()
+
+    def _changed(self) -> InputError:
+        return InputError(
+            f"{self.place} has changed since the conversation was saved: the earlier answers are "
+            "about other sound",
+            fix="restore the file, or begin another conversation about it",
+            path=self.place,
+        )
 
 
 class SavedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

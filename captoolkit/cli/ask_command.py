@@ -86,6 +86,7 @@ def _converse(
     display = _AnswerDisplay()
     captioner = options.pop("captioner")
     if saved is not None and saved.exists():
+        _refuse_other_captioner(saved, captioner)
         given = {name: value for name, value in options.items() if _is_given(name)}
         opened = Conversation.load(saved, on_event=display.show_event, **given)
     else:
@@ -98,6 +99,18 @@ def _converse(
             if saved is not None:
                 conversation.save(saved)
         print_message(_summary(conversation, *before))
+
+
+def _refuse_other_captioner(saved: Path, captioner: str) -> None:
+    """Refuse a captioner that the user gave and that is not the one of the conversation."""
+    from captoolkit.api import conversation_file
+
+    own = conversation_file.read(saved).info.name
+    if _is_given("captioner") and captioner != own:
+        raise UsageError(
+            f"the conversation in {saved} is with --captioner {own}",
+            fix="leave out --captioner, or begin another conversation",
+        )
 
 
 def _is_given(name: str) -> bool:

@@ -209,7 +209,8 @@ class PaidAsker:
             amount = amount_of(caption.usage, service.price)
             spent = worst if amount is None else amount
         except ServiceError as error:
-            spent = worst if rule_for(error).may_be_billed else Decimal(0)
+            # `spent` is 0 for a request that was not sent, because another one has ended the run.
+            spent = spent if rule_for(error).may_be_billed else Decimal(0)
             raise
         finally:
             if context.budget is not None:

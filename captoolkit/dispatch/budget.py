@@ -109,7 +109,7 @@ def cost_of(usage: Usage, price: Price | None) -> Cost | None:
 
 def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
     """Return the exact cost of answers; None if the price or the count is unknown."""
-    if price is None or usage.input_tokens is None:
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     audio_tokens = usage.input_tokens if usage.audio_tokens is None else usage.audio_tokens
     amount = input_cost(
@@ -117,7 +117,7 @@ def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
         audio_tokens=min(audio_tokens, usage.input_tokens),
         text_tokens=max(0, usage.input_tokens - audio_tokens),
     )
-    return amount + price.output_per_million * (usage.output_tokens or 0) / MILLION
+    return amount + price.output_per_million * usage.output_tokens / MILLION
 
 
 def predicted(target: Target, duration_s: Fraction) -> Usage:

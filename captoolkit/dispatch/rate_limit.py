@@ -138,7 +138,12 @@ class RateLimiter:
         if ledger is not None and ledger.is_shared:
             try:
                 with self._guard:
-                    self._state = self._state_in(ledger, ledger.read_rate(self._name))
+                    source, text = self._source, ledger.read_rate(self._name)
+                    state = self._state_in(ledger, text)
+                    if source != ledger.path:  # the next change writes the state there
+                        self._source = source
+                        return state
+                    self._state = state
             except OutputError as error:
                 _warn(error)
         return self._state

@@ -124,7 +124,7 @@ def test_sound_is_made_to_fit(recorder: Recorder, fixtures: Path) -> None:
         (seen,) = recorder.seen
         audio = seen.json["input"]["messages"][0]["content"][0]["audio"]
         assert audio.startswith("data:;base64,UklGR")  # RIFF
-        with pytest.raises(UsageError, match="it lasts 43 s, and qwen-audio hears 30 s at a time"):
+        with pytest.raises(UsageError, match="it lasts 43 s, and qwen-audio-stable hears 30 s"):
             talk.ask("And this?", audio=fixtures / "hammering-mandarin.flac")
     assert len(recorder.seen) == 1
 
@@ -314,6 +314,28 @@ def test_saved_conversation_goes_on(recorder: Recorder, fixtures: Path, tmp_path
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_saved_conversation_keeps_its_parameters_and_its_address(
+    recorder: Recorder, fixtures: Path
+) -> None:
+    """The next question is sent with the same limit, sampling and query as the first."""
+    message = {"role": "assistant", "content": "Rain."}
+    recorder.answer({"choices": [{"finish_reason": "stop", "message": message}]})
+    options = {"max_tokens": 50, "temperature": 0.5, "seed": 7, "timeout": ("30s", "60s")}
+    place = f"{recorder.url}/openai/v1?api-version=2025-01-01-preview"
+    with conversation(
+        recorder, captioner="openai", target="azure", base_url=place, **options
+    ) as talk:
+        talk.ask("What is it?", audio=fixtures / "no-xing.mp3")
+        text = talk.to_json()
+    with captoolkit.Conversation.from_json(text, api_key=KEY, clock=InstantClock()) as talk:
+        assert talk.to_json() == text
+        talk.ask("How hard?")
+    first, second = recorder.seen
+    assert second.path == first.path == "/openai/v1/chat/completions?api-version=2025-01-01-preview"
+    for name in ("max_completion_tokens", "temperature", "seed"):
+        assert second.json[name] == first.json[name]
+
+
 def test_changed_or_missing_sound_is_noticed(
     recorder: Recorder, fixtures: Path, tmp_path: Path
 ) -> None:
@@ -325,8 +347,11 @@ def test_changed_or_missing_sound_is_noticed(
         talk.ask("What is it?", audio=sound)
         document = talk.to_json()
     sound.write_bytes((fixtures / "raw.aac").read_bytes())
-    with pytest.raises(InputError, match="has changed since the conversation was saved"):
-        captoolkit.Conversation.from_json(document)
+    turns = json.loads(document)["turns"]
+    without_hash = document.replace(turns[0]["audio"]["sha256"], "")
+    for changed in (document, without_hash):
+        with pytest.raises(InputError, match="has changed since the conversation was saved"):
+            captoolkit.Conversation.from_json(changed)
     sound.unlink()
     with pytest.raises(InputError, match="is gone"):
         captoolkit.Conversation.from_json(document)

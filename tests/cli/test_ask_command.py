@@ -102,6 +102,9 @@ def test_a_conversation_is_continued(
     assert began.status == 0, began.err
     saved = json.loads(talk.read_text())
     assert [turn["question"] for turn in saved["turns"]] == ["What is it?"]
+    other = run("ask", "--continue", talk, "How hard?", "--captioner", "openai")
+    assert other.status == 2
+    assert "is with --captioner dashscope; leave out --captioner" in other.err
     went_on = run("ask", "--continue", talk, "How hard?", "Since when?")
     assert (went_on.status, went_on.err) == (0, "2 answers, 256 tokens\n")
     roles = [one["role"] for one in recorder.seen[-1].json["input"]["messages"]]

@@ -169,6 +169,20 @@ def test_the_budget_pays_the_real_cost(tmp_path: Path) -> None:
     run.ledger.close()
 
 
+def test_a_request_that_was_not_sent_costs_nothing(tmp_path: Path) -> None:
+    """A request that waits for its turn while another one ends the run is not billed."""
+    budget = Budget("1.00")
+    run = Run(budget=budget)
+    asker = run.asker(OwnCaptioner(answer), run.events.append)
+    limiter = asker._context.rate_limiter
+    limiter.throttled(5)
+    unread = ServiceError("unreadable answer", status_code=200)  # it may be billed
+    run.clock.wait = lambda stop, seconds: run.scope.halt(unread)  # type: ignore[method-assign]
+    outcome = asker.ask(segment(tmp_path))
+    assert (outcome.asked, budget.spent, budget._reserved) == (False, Decimal(0), Decimal(0))
+    run.ledger.close()
+
+
 def test_a_cancelled_run_raises_and_records_it(run: Run, tmp_path: Path) -> None:
     """A request that was begun is not left open in the ledger."""
 

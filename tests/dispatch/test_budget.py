@@ -11,10 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import captoolkit
-from captoolkit.dispatch.budget import Budget, predicted, refuse_too_small, worst_case
+from captoolkit.dispatch.budget import (
+    Budget,
+    amount_of,
+    predicted,
+    refuse_too_small,
+    worst_case,
+)
 from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.model import Usage
 from captoolkit.services.price import price_in
 from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
+from tests.support.media_values import CAPTIONER
 
 GO = CancelScope()
 money = st.decimals(min_value=0, max_value=10, places=4)
@@ -81,6 +89,13 @@ def test_the_worst_case_is_the_longest_answer_at_the_regions_price() -> None:
     assert (usage.audio_tokens, usage.text_tokens, usage.input_tokens) == (375, 8, 383)
     with pytest.raises(UsageError, match=r"max_cost=0\.1 is too small: one request may cost USD"):
         refuse_too_small(Budget("0.1"), [expected], price)
+
+
+def test_an_answer_without_a_count_of_its_tokens_has_no_known_cost() -> None:
+    """The worst case stands where a service counts the input alone."""
+    price = price_in(CAPTIONER, "singapore")
+    assert amount_of(Usage(input_tokens=10, output_tokens=0), price) is not None
+    assert amount_of(Usage(input_tokens=10), price) is None
 
 
 @pytest.mark.parametrize("cap", ["0", "-1", "a lot", "nan", "inf", 0.0])

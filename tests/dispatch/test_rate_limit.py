@@ -94,6 +94,17 @@ def test_without_a_known_limit_only_throttling_slows_down() -> None:
     assert starts(rate_limiter, clock, 10) == [begun_s] * 10
 
 
+def test_throttling_goes_along_to_another_ledger(tmp_path: Path) -> None:
+    """A pause holds for all runs of the process, also where no limit is known."""
+    clock = InstantClock()
+    limiter, scope = RateLimiter("m", clock=clock), CancelScope(clock=clock)
+    with Ledger(tmp_path / "a.sqlite3") as one, Ledger(tmp_path / "b.sqlite3") as other:
+        limiter.turn(0, scope, ledger=one)
+        limiter.throttled(30, ledger=one)
+        limiter.turn(0, scope, ledger=other)
+    assert clock.now_s() == pytest.approx(30)
+
+
 def test_a_wait_ends_when_the_work_is_cancelled() -> None:
     """A cancellation interrupts a long pause."""
     rate_limiter = RateLimiter()
