@@ -196,9 +196,9 @@ def _causes(
     elif options.has_encoding_options:
         words = options.encoding_options_text
         causes.append(f"{words[0].upper()}{words[1:]} is requested.")
-    for length_s in (options.segment_s, options.max_segment_s):
+    for about, length_s in (("about", options.segment_s), ("at most", options.max_segment_s)):
         if length_s is not None and duration_s > length_s:
-            causes.append(f"Segments of {format_length(length_s)} are requested.")
+            causes.append(f"Segments of {about} {format_length(length_s)} are requested.")
     if options.parts is not None and options.parts > 1:
         causes.append(f"{options.parts} parts are requested.")
     if skipped:
@@ -380,12 +380,18 @@ def _encoded_bytes(encoding: Encoding, duration_s: Fraction) -> int:
 
 
 def largest_file_bytes(plan: Plan, span: Span) -> int:
-    """Return the greatest size of the file of one of the plan's segments, before Base64."""
+    """Return the greatest size of the file of one of the plan's segments, before Base64.
+
+    A segment may become longer than planned where its cuts may move.
+    """
     if plan.action is Action.PASS_THROUGH:
         return plan.info.size_bytes
     if plan.encoding is None:
         return plan.max_segment_bytes or plan.info.size_bytes
-    return _encoded_bytes(plan.encoding, span.exact_s)
+    longest_samples = plan.longest_samples if plan.reach_samples else 0
+    longest_s = Fraction(max(span.samples, longest_samples), span.rate_hz)
+    most_bytes = _encoded_bytes(plan.encoding, longest_s)
+    return min(most_bytes, plan.max_segment_bytes or most_bytes)
 
 
 def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], cutting: Cutting) -> list[str]:

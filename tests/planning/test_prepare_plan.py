@@ -63,11 +63,14 @@ def test_what_leaving_silence_out_saves_is_what_two_plans_differ_by() -> None:
 
 
 def test_the_largest_size_of_a_segment_follows_its_encoding() -> None:
-    """A WAV segment has one sample more than its exact length; a file that fits keeps its size."""
+    """It is that of the longest segment that the cuts allow; a file that fits keeps its size."""
     encoded = planned(track(60), segment_s=Fraction(30))
     assert encoded.encoding is not None
+    assert "Segments of about 30 s are requested." in encoded.reasons
+    assert encoded.longest_samples > max(span.samples for span in encoded.spans)
+    longest_s = Fraction(encoded.longest_samples, encoded.track.sample_rate_hz)
     for span in encoded.spans:
-        samples = int(span.exact_s * encoded.encoding.sample_rate_hz) + 1
+        samples = int(longest_s * encoded.encoding.sample_rate_hz) + 1
         assert largest_file_bytes(encoded, span) == encodings.file_bytes(encoded.encoding, samples)
         assert largest_file_bytes(encoded, span) <= (encoded.max_segment_bytes or 0)
     sound = track(60, rate_hz=16_000, codec="pcm_s16le")
