@@ -27,6 +27,7 @@ from captoolkit.captioners.base import (
 )
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER, row_of
 from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
+from captoolkit.dispatch.circuit_breaker import GIVE_UP_AFTER
 from captoolkit.dispatch.run import AskingRun
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
@@ -81,7 +82,8 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
         tokens_per_minute: the limit on input and output tokens; None for that of the service.
         concurrency: as for `caption`.
         max_cost: as for `caption`.
-        give_up_after: as for `caption`, for the requests of this process.
+        give_up_after: as for `caption`, over all recordings. With `asks_on="workers"` each worker
+            counts for itself, any faults in a row, and the batch ends with the first that gives up.
         ledger: as for `caption`.
         stop: ends the run when it is set.
     """
@@ -178,15 +180,18 @@ def read_settings(
     shard = options.get("shard")
     parsed = parse_shard(shard) if shard is not None else slurm_shard(os.environ)
     is_tar = options.get("layout") == "tar"
+    asks_on_worker = verb != "caption" or _asks_on_worker(captioner, options)
+    is_served = asks_on_worker and options.get("asks_on") == "workers" and _is_service(captioner)
     redo = Redo(options.get("redo", Redo.NONE))
     return BatchSettings(
         driver=DriverSettings(
             tries=options.get("tries", 2),
             file_timeout_s=timeout_s,
             max_failures=options.get("max_failures"),
-            asks_on_worker=verb != "caption" or _asks_on_worker(captioner, options),
+            asks_on_worker=asks_on_worker,
             is_redo=redo is Redo.ALL,
             retry_failed=options.get("retry_failed", False),
+            give_up_after=options.get("give_up_after", GIVE_UP_AFTER) if is_served else None,
         ),
         selection=Selection(
             redo=redo,
@@ -240,7 +245,7 @@ def _asks_on_worker(captioner: str | Captioner, options: BatchOptions) -> bool:
     """
     if not isinstance(captioner, str):
         return False
-    if row_of(captioner).interface is None:
+    if not _is_service(captioner):
         return True
     if options.get("asks_on", "driver") == "driver":
         return False
@@ -252,6 +257,10 @@ def _asks_on_worker(captioner: str | Captioner, options: BatchOptions) -> bool:
                 fix="leave it out",
             )
     return True
+
+
+def _is_service(captioner: str | Captioner) -> bool:
+    return not isinstance(captioner, str) or row_of(captioner).interface is not None
 
 
 def further_formats(names: Sequence[str]) -> list[str]:

@@ -31,7 +31,7 @@ from captoolkit.jobs.results.recipe import Recipe
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, failed_row, write_rows
 from captoolkit.jobs.results.summary import BatchSummary, Tally
 from captoolkit.jobs.stores.base_store import Store
-from captoolkit.jobs.work import Task, work_on
+from captoolkit.jobs.work import AnswerWatch, Task, work_on
 from captoolkit.model import Usage
 from captoolkit.units import format_length
 
@@ -52,6 +52,7 @@ class DriverSettings:
         asks_on_worker: whether workers ask the captioner.
         is_redo: whether results are made again even if OUT holds them.
         retry_failed: whether deaths of earlier runs are forgotten.
+        give_up_after: as in `Task`.
     """
 
     tries: int = 2
@@ -60,6 +61,7 @@ class DriverSettings:
     asks_on_worker: bool = True
     is_redo: bool = False
     retry_failed: bool = False
+    give_up_after: int | None = None
 
 
 def run_task(task: Task, report: Report, stop: threading.Event) -> list[RecordingRow]:
@@ -110,6 +112,7 @@ class Driver:
         self._on_event = on_event
         self._stop = stop
         self._tally = Tally()
+        self._watch = AnswerWatch(settings.give_up_after)
         self._begun_s = time.monotonic()
         self._emitted_s = float("-inf")
         self._retries: deque[Chunk] = deque()
@@ -158,7 +161,9 @@ class Driver:
     def _asks_no_more(self) -> bool:
         """Whether the budget is used up, or the captioner answers nothing."""
         asking = self._asking
-        return asking is not None and (asking.is_capped or asking.run.error is not None)
+        if asking is None:
+            return self._watch.error is not None
+        return asking.is_capped or asking.run.error is not None
 
     # ------------------------------------------------------------------------------- chunks
 
@@ -197,6 +202,7 @@ class Driver:
             asks_on_worker=self._settings.asks_on_worker,
             is_redo=self._settings.is_redo,
             try_number=deaths + 1,
+            give_up_after=self._settings.give_up_after,
         )
         self._running[chunk.id] = chunk
         self._engine.submit(chunk.id, run_task, task)
@@ -298,6 +304,7 @@ class Driver:
             self._asking.remove_segments(chunk, kept)
         for row in kept:
             self._tally.add(row)
+            self._watch.add(row)
             if row.is_finished and self._marks:
                 for mark in self._marks.pop(hash_lines([row.id]), ()):
                     self._store.remove(mark)
@@ -358,7 +365,7 @@ class Driver:
             usage=run.usage if run else Usage(),
             cost=run.cost if run else None,
             is_capped=self._asking is not None and self._asking.is_capped,
-            error=str(run.error) if run is not None and run.error is not None else None,
+            error=str(run.error) if run is not None and run.error else self._watch.error,
             is_stopped=self._is_stopped,
             reasons=tally.reasons,
         )

@@ -26,14 +26,19 @@ from captoolkit.api.caption import caption
 from captoolkit.api.prepare import prepare
 from captoolkit.api.probe import probe
 from captoolkit.api.split import split
-from captoolkit.errors import CaptoolkitError, InputError, UsageError
+from captoolkit.errors import CaptoolkitError, InputError, ServiceError, UsageError
 from captoolkit.events import Event, Warned
 from captoolkit.jobs.chunks import Chunk
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.opened_input import OpenedInput, open_input
 from captoolkit.jobs.results import result_names, tar_layout
 from captoolkit.jobs.results.recipe import Recipe, ResultLayout
-from captoolkit.jobs.results.recording_rows import RecordingRow, failed_row, is_same_version
+from captoolkit.jobs.results.recording_rows import (
+    RecordingRow,
+    RowStatus,
+    failed_row,
+    is_same_version,
+)
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
 from captoolkit.jobs.results.timeline_formats import write_formats
 from captoolkit.jobs.stores.base_store import Store
@@ -64,6 +69,8 @@ class Task:
             costs nothing. If not, the worker prepares the segments, and the driver asks.
         is_redo: make the results again even if OUT holds those of the same recording.
         try_number: the number of this attempt, from 1.
+        give_up_after: with `asks_on_worker`: as for `caption`, over the recordings of the chunk;
+            None where the worker asks no service.
     """
 
     chunk: Chunk
@@ -72,6 +79,42 @@ class Task:
     asks_on_worker: bool = True
     is_redo: bool = False
     try_number: int = 1
+    give_up_after: int | None = None
+
+
+class AnswerWatch:
+    """Notices that a service answers nothing, from the rows of recordings that workers caption.
+
+    Segments without a caption count in a row, over recordings; a caption starts the count again. A
+    recording that was given up as a whole (every request would meet its error, or it has too many
+    such segments itself) is enough.
+
+    Args:
+        give_up_after: the number of segments in a row; 0 never gives up because of a number, and
+            None watches nothing.
+
+    Attributes:
+        error: why nothing more should be asked; None so far.
+    """
+
+    def __init__(self, give_up_after: int | None) -> None:
+        self.error: str | None = None
+        self._give_up_after = give_up_after
+        self._in_a_row = 0
+
+    def add(self, row: RecordingRow) -> None:
+        """Count a row."""
+        if self._give_up_after is None or self.error is not None:
+            return
+        errors = [each.error for each in row.segments if each.status == Status.FAILED]
+        if any(each.status == Status.OK for each in row.segments):
+            self._in_a_row = 0
+        elif row.status is RowStatus.HOLES and row.error:
+            self.error = row.error
+        else:
+            self._in_a_row += len(errors)
+            if errors and 0 < self._give_up_after <= self._in_a_row:
+                self.error = errors[-1]
 
 
 def ignore_report(id: str) -> None:
@@ -85,6 +128,8 @@ def work_on(
     stop: threading.Event | None = None,
 ) -> list[RecordingRow]:
     """Do the recordings of a chunk, and return a row for each.
+
+    If a service answers nothing, the rows end there: the next run does the other recordings.
 
     Args:
         task: the chunk, the verb and the options.
@@ -103,11 +148,15 @@ def work_on(
         worker = Worker(task, store, folder, stop or threading.Event())
         if task.recipe.layout is ResultLayout.TAR:
             return worker.pack(report)
-        rows = []
+        rows: list[RecordingRow] = []
+        watch = AnswerWatch(task.give_up_after)
         for recording in task.chunk.inputs:
+            if watch.error is not None:
+                break
             worker.check()
             report(recording.id)
             rows.append(worker.row_of(recording))
+            watch.add(rows[-1])
         return rows
 
 
@@ -303,7 +352,15 @@ class Worker:
             recipe = self.task.recipe
             options: dict[str, Any] = {**recipe.options, **recipe.sending}
             formats = options.pop("formats", ())
-            timeline = caption(opened.source, jobs=1, on_event=on_event, **options)
+            if (give_up_after := self.task.give_up_after) is not None:
+                options["give_up_after"] = give_up_after
+            try:
+                timeline = caption(opened.source, jobs=1, on_event=on_event, **options)
+            except ServiceError as error:
+                if give_up_after is None:
+                    raise
+                # The service is at fault, so the next run does the recording again.
+                return failed_row(recording, error, status=RowStatus.HOLES)
             opened.refuse_changed()
             path = folder / name.rpartition("/")[2]
             files.write_whole(path, render(timeline, "json"), overwrite=False)

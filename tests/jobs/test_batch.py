@@ -15,6 +15,7 @@ from captoolkit.errors import KeyMissingError, UsageError
 from captoolkit.jobs.results.datasets import export_rows
 from captoolkit.jobs.results.recording_rows import RowStatus, read_rows
 from captoolkit.jobs.stores.object_store import open_store
+from tests.support.recorder import Recorder
 from tests.support.tones import write_tone, write_tones
 from tests.support.web import serving
 
@@ -213,6 +214,35 @@ def test_workers_do_not_ask_where_answers_cost_money(tmp_path: Path) -> None:
             ledger=":memory:",
             asks_on="workers",
         )
+
+
+@pytest.mark.parametrize(
+    ("status", "most"),
+    [(402, 1), (400, 3)],
+)
+def test_workers_stop_asking_a_service_that_answers_nothing(
+    tmp_path: Path, recorder: Recorder, status: int, most: int
+) -> None:
+    """The batch ends with the fault, and the same command does the recordings later."""
+    write_tones(tmp_path / "in", 5)
+    recorder.answer({"error": {"message": "no"}}, status=status)
+    options = {
+        "captioner": "openai",
+        "base_url": f"{recorder.url}/v1",
+        "target": "vllm",
+        "api_key": KEY,
+        "ledger": ":memory:",
+        "asks_on": "workers",
+    }
+    ended = run("caption", tmp_path / "in", tmp_path / "out", give_up_after=3, **options)
+    assert len(recorder.seen) == most
+    assert (ended.holes, ended.left, ended.failed, ended.done) == (most, 5 - most, 0, 0)
+    assert f"HTTP {status}" in (ended.error or "")
+    assert not ended.is_complete
+    message = {"role": "assistant", "content": "A tone."}
+    recorder.answer({"choices": [{"finish_reason": "stop", "message": message}]})
+    again = run("caption", tmp_path / "in", tmp_path / "out", give_up_after=3, **options)
+    assert (again.done, again.is_complete) == (5, True)
 
 
 def test_a_missing_key_is_found_before_the_listing_is_read(

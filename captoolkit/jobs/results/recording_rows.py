@@ -35,7 +35,7 @@ class RowStatus(StrEnum):
     SILENT = "silent"  # it holds no sound to prepare
     FAILED = "failed"  # it cannot be done, for the reason in `error`
     QUARANTINED = "quarantined"  # it ended its worker, or took too long, as often as is allowed
-    HOLES = "holes"  # some of its segments have no caption
+    HOLES = "holes"  # some or all of its segments have no caption
 
 
 FINISHED = frozenset({RowStatus.DONE, RowStatus.SILENT})

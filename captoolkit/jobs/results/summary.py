@@ -144,6 +144,6 @@ class Tally:
 
 def _reasons_of(row: RecordingRow) -> set[tuple[str, str]]:
     """The error of a row, or those of its segments."""
-    if row.status is not RowStatus.HOLES:
+    if row.error:
         return {(row.error_class, row.error)}
     return {("", segment.error) for segment in row.segments if segment.error}
