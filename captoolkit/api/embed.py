@@ -132,7 +132,7 @@ def embed(
         path=place,
         subtitles=captions.subtitles,
         chapters=len(shown.entries),
-        notes=(*_notes(captions, source, shown, spread=spread), *notes),
+        notes=tuple(dict.fromkeys([*_notes(captions, source, shown, spread=spread), *notes])),
     )
 
 
@@ -181,55 +181,76 @@ class _Embedding:
             notes += id3_chapters.write_chapters(bare, self.staged, _id3(shown))
         return shown, notes
 
+    @property
+    def _is_mp4(self) -> bool:
+        return self.captions.subtitles == MOV_TEXT
+
     def _cue_timeline(self, timeline: Timeline) -> Timeline:
         return timeline.spread() if self.spread else timeline
 
     def _write_texts(self, timeline: Timeline) -> dict[str, Path]:
         """Write the files from which ffmpeg reads the timeline, and return them by format."""
         formats = [CHAPTERS, *([self.captions.text] if self.captions.subtitles else [])]
-        paths = {name: self.folder / f"timeline.{name}" for name in formats}
-        for name, path in paths.items():
-            text = render(timeline, name, spread=self.spread)
-            with files.writing(path):
-                path.write_text(LONG_LINE.sub("\\g<0>\n", text), encoding="utf-8", newline="\n")
-        return paths
+        return {name: self._write_text(name, timeline) for name in formats}
+
+    def _write_text(self, name: str, timeline: Timeline) -> Path:
+        path = self.folder / f"timeline.{name}"
+        text = render(timeline, name, spread=self.spread)
+        with files.writing(path):
+            path.write_text(LONG_LINE.sub("\\g<0>\n", text), encoding="utf-8", newline="\n")
+        return path
 
     def _check(self, job: CaptionJob, contents: FileContents, timeline: Timeline) -> list[str]:
         """Compare the new file with its source and the timeline; return notes on what it lacks.
 
-        ffmpeg 5.1 loses the last subtitle of an MP4. A fault is repaired with one more subtitle
-        behind the last, which is lost in its place.
+        A file with a fault is written once more, after `_repair` has changed the texts.
 
         Raises:
             ToolError: the file departs from them.
         """
-        fault, notes = self._find_fault(job, contents, timeline)
-        is_repaired = not fault
-        if fault and self.captions.subtitles == MOV_TEXT and timeline.entries:
-            _append_cue(job.texts[self.captions.text], timeline)
+        fault, notes, shift_s = self._find_fault(job, contents, timeline)
+        if fault and self._repair(job, timeline, shift_s):
             caption_mux.mux(job)
-            other, notes = self._find_fault(job, contents, timeline)
-            is_repaired = not other
-        if not is_repaired:
+            fault, notes, _ = self._find_fault(job, contents, timeline)
+        if fault:
             tool = ffmpeg.find()
+            other = "" if self.staged.suffix == ".mkv" else "let the name end in .mkv, or "
             raise ToolError(
                 f"ffmpeg {tool.version} did not write this file correctly: {fault}",
-                fix=f"let the name of the new file end in .mkv, or {tool.way_out}",
+                fix=f"{other}{tool.way_out}",
             )
         return notes
 
+    def _repair(self, job: CaptionJob, timeline: Timeline, shift_s: Fraction) -> bool:
+        """Change the texts that ffmpeg reads for a second attempt; return whether any changed.
+
+        ffmpeg 5.1 loses the last subtitle of an MP4, so one more follows the last and is lost in
+        its place. Matroska has no times below zero, so ffmpeg moves the streams of a film whose
+        beginning is cut off by an edit list, and their subtitles, but not the chapters.
+        """
+        is_moved = shift_s > caption_check.NEAR_S and not self._is_mp4
+        if is_moved:
+            self._write_text(CHAPTERS, timeline.shifted(shift_s))
+        is_extended = self._is_mp4 and bool(timeline.entries)
+        if is_extended:
+            _append_cue(job.texts[self.captions.text], timeline)
+        return is_moved or is_extended
+
     def _find_fault(
         self, job: CaptionJob, contents: FileContents, timeline: Timeline
-    ) -> tuple[str, list[str]]:
-        """The first departure of the new file, or an empty text; and notes on what it lacks."""
+    ) -> tuple[str, list[str], Fraction]:
+        """The first departure of the new file, or an empty text; and notes on what it lacks.
+
+        The third value is how much later the captioned sound is than in the source, in seconds.
+        """
         written = probe_by_ffmpeg.probe_streams(self.staged)
         pairs = list(caption_check.copied_streams(job, written))
         absent = next((stream for stream, copy in pairs if copy is None), None)
         if absent is not None:
-            return f"stream {absent.index} is missing", []
+            return f"stream {absent.index} is missing", [], Fraction(0)
         subtitles = [one.index for one in written.streams if one.kind == "Subtitle"]
         if self.captions.subtitles and not subtitles:
-            return "the subtitle track is missing", []
+            return "the subtitle track is missing", [], Fraction(0)
         copies = {stream.index: copy.index for stream, copy in pairs if copy is not None}
         found = read_contents(
             self.staged,
@@ -244,7 +265,7 @@ class _Embedding:
             own, copy = contents.streams[stream.index], found.streams[copies[stream.index]]
             change = caption_check.find_changed_stream(own, copy, stream.codec)
             if change:
-                return f"stream {stream.index} ({stream.codec}) {change}", []
+                return f"stream {stream.index} ({stream.codec}) {change}", [], Fraction(0)
             if stream.kind == "Audio" and own.has_times and copy.has_times:
                 shift_s = copy.start_s - own.start_s + zero_s
         lost = caption_check.find_lost_tags(contents, found)
@@ -264,8 +285,10 @@ class _Embedding:
             )
         if not fault and not self.captions.has_id3_chapters:
             expected = _expected(timeline, ffmetadata.chapter_title)
-            fault = caption_check.find_chapter_fault(found.chapters, expected, shift_s)
-        return fault, notes
+            # An MP4 has its chapters on the clock of the movie.
+            shifts_s = (shift_s, Fraction(0)) if self._is_mp4 else (shift_s,)
+            fault = caption_check.find_chapter_fault(found.chapters, expected, *shifts_s)
+        return fault, notes, shift_s
 
 
 def _expected(timeline: Timeline, text_of: Callable[[Entry], str]) -> list[ExpectedCue]:

@@ -20,7 +20,7 @@ from captoolkit.media.probe_by_ffmpeg import MediaStream, MediaStreams
 from captoolkit.planning.split_plan import Chapter
 
 NEAR_S = 0.05  # containers round times, and shift them by the priming of a codec
-MOVED_S = 0.1  # a stream that departs more from the others is reported
+MOVED_S = 0.1  # the times of packets in another form may differ by this, once both begin alike
 # Of the file and not of the recording.
 FILE_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
 
@@ -98,19 +98,22 @@ def find_cue_fault(
 
 
 def find_chapter_fault(
-    chapters: Sequence[Chapter], expected: Sequence[ExpectedCue], shift_s: Fraction
+    chapters: Sequence[Chapter], expected: Sequence[ExpectedCue], *shifts_s: Fraction
 ) -> str:
-    """Return how chapters depart from the timeline; an empty text if they do not."""
+    """Return how chapters depart from the timeline; an empty text if they do not.
+
+    A chapter may be later than expected by any of `shifts_s`.
+    """
     if len(chapters) != len(expected):
         return f"there are {len(chapters)} chapters, not {len(expected)}"
     for number, (chapter, cue) in enumerate(zip(chapters, expected, strict=True), 1):
         if chapter.title.split() != cue.text.split():
             return f"chapter {number} has another title"
         late_s = chapter.start_s - cue.start_s
-        if min(abs(late_s), abs(late_s - shift_s)) > NEAR_S:
+        if min(abs(late_s - shift_s) for shift_s in shifts_s) > NEAR_S:
             return (
                 f"chapter {number} begins at {float(chapter.start_s):.3f} s, not at "
-                f"{float(cue.start_s):.3f} s"
+                f"{float(cue.start_s + shifts_s[0]):.3f} s"
             )
     return ""
 

@@ -299,6 +299,25 @@ def test_a_track_that_begins_late_has_its_captions_late(
         assert chapters_in(header(made.path))[0][0] == pytest.approx(start_s, abs=0.002)
 
 
+def test_chapters_of_a_cut_film_stay_with_its_subtitles(
+    ffmpeg: str,
+    fixtures: Path,
+    header: Header,
+    subtitles: Callable[[Path, str], str],
+    tmp_path: Path,
+) -> None:
+    """An edit list hides the beginning of a film; Matroska has none, so everything moves."""
+    media, start = tmp_path / "cut.mp4", ["-ss", "0.5", "-i", str(fixtures / "two-languages.mp4")]
+    argv = [ffmpeg, "-v", "error", *start, "-map", "0:v", "-map", "0:a:0", "-c", "copy"]
+    subprocess.run([*argv, str(media)], check=True, stdin=subprocess.DEVNULL)
+    made = captoolkit.embed(media, timeline_of(3 * 44_100), tmp_path / "cut.mkv")
+    cue = next(iter(srt.parse(subtitles(made.path, "srt"))))
+    assert cue.start.total_seconds() > 0.3
+    assert chapters_in(header(made.path))[0][0] == pytest.approx(
+        cue.start.total_seconds(), abs=0.002
+    )
+
+
 @posix
 def test_copying_may_last_longer_than_a_stall(
     ffmpeg: str, stereo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -58,7 +58,10 @@ def test_chapters_are_compared() -> None:
     assert find_chapter_fault(chapters[1:], CUES, Fraction(0)) == "there are 2 chapters, not 3"
     late = [Chapter(start_s=cue.start_s + 1, title=cue.text) for cue in CUES]
     assert find_chapter_fault(late, CUES, Fraction(1)) == ""
+    assert find_chapter_fault(late, CUES, Fraction(0), Fraction(1)) == ""
     assert "begins at 1.000 s" in find_chapter_fault(late, CUES, Fraction(0))
+    early = find_chapter_fault(chapters, CUES, Fraction(1))
+    assert early == "chapter 1 begins at 0.000 s, not at 1.000 s"
     other = [Chapter(start_s=cue.start_s, title="x") for cue in CUES]
     assert find_chapter_fault(other, CUES, Fraction(0)) == "chapter 1 has another title"
 
