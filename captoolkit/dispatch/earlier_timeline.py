@@ -1,7 +1,8 @@
 """The timeline that an earlier run left: kept, made again, or refused.
 
 Rules: a timeline is kept only if it proves that this run would make it: the same options made it
-from the same source, and no segment failed. Edited timelines prove nothing.
+from the same source, and no segment failed. Edited timelines prove nothing, except one in which
+a person changed captions on a page: it is kept, and never replaced to fill the failed segments.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def find_finished(path: Path, made_by: Provenance, source: Path) -> Timeline | N
 
     Raises:
         OutputExistsError: the timeline was made otherwise, or from another source; the message
-            names the reason.
+            names the reason. Or segments failed, and a person has changed captions.
     """
     if not path.exists():
         return None
@@ -44,6 +45,8 @@ def find_finished(path: Path, made_by: Provenance, source: Path) -> Timeline | N
     )
     if reason:
         raise _refusal(path, reason)
+    if timeline.holes and any(entry.is_edited for entry in timeline.entries):
+        raise _refusal(path, "holds captions that a person changed, which this run would lose")
     return None if timeline.holes else timeline
 
 

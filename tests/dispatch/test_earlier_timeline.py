@@ -49,3 +49,22 @@ def test_only_a_finished_timeline_of_the_same_run_is_kept(
     path.write_text("a shopping list", encoding="utf-8")
     with pytest.raises(OutputExistsError, match="is no timeline"):
         find_finished(path, timeline.made_by, source)
+
+
+def test_captions_that_a_person_changed_are_not_replaced(
+    timeline: Timeline, fixtures: Path, tmp_path: Path
+) -> None:
+    """With a failed segment such a timeline is refused; without one it is kept."""
+    source, path = Path(timeline.source.path), tmp_path / "t.json"
+    assert timeline.made_by is not None
+    first, *others = timeline.entries
+    edited = dataclasses.replace(first, text="By hand.", is_edited=True)
+    captoolkit.save(dataclasses.replace(timeline, entries=(edited, *others)), path)
+    kept = find_finished(path, timeline.made_by, source)
+    assert kept is not None
+    assert kept.entries[0].text == "By hand."
+    failed = dataclasses.replace(others[-1], status=Status.FAILED, text="", error="x")
+    entries = (edited, *others[:-1], failed)
+    captoolkit.save(dataclasses.replace(timeline, entries=entries), path, overwrite=True)
+    with pytest.raises(OutputExistsError, match="a person changed"):
+        find_finished(path, timeline.made_by, source)
