@@ -154,6 +154,30 @@ def test_a_changed_caption_is_marked_and_saved(visit: Open, timeline_of: Timelin
     assert seen.requests == [seen.file.as_uri()]
 
 
+def test_the_editor_opens_with_the_words_of_a_caption(visit: Open, timeline_of: TimelineOf) -> None:
+    """A marker is no text; keeping unchanged words changes nothing; a revert keeps older marks."""
+    timeline = timeline_of("[silence]", "Rain.", holes=("why",))
+    real, older, hole = timeline.entries
+    entries = (
+        real,
+        dataclasses.replace(older, is_edited=True),
+        dataclasses.replace(hole, text="Half\n\na text."),
+    )
+    seen = visit(render_page(dataclasses.replace(timeline, entries=entries)))
+    for number, text in ((1, "[silence]"), (2, "Rain."), (3, "Half\n\na text.")):
+        seen.page.click(f"#s{number} .edit")
+        assert seen.page.input_value(".editor textarea") == text
+        seen.page.keyboard.press("Control+Enter")
+    assert seen.page.locator("#unsaved").is_hidden()
+    assert seen.text("#s1 .said p") == "[silence]"
+    seen.page.click("#s2 .edit")
+    seen.page.fill(".editor textarea", "Hail.")
+    seen.page.keyboard.press("Control+Enter")
+    seen.page.click("#s2 .revert")
+    assert seen.page.locator(".entry.edited").count() == 1
+    assert seen.complaints == []
+
+
 def test_a_page_that_moved_with_its_recording_plays_it(
     visit: Open, recorded: Timeline, tmp_path: Path
 ) -> None:

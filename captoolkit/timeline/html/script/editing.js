@@ -3,17 +3,22 @@
 
 const originals = new Map(); // the rows that were changed: their texts and statuses before
 const textIn = (at) => paragraphsOf(at, ":scope > p").map((lines) => lines.join("\n")).join("\n\n");
-const isMarker = (text) => /^\[(no caption: [^\n]*|silence|empty caption)\]$/.test(text);
+
+// The text without the marker of a missing or empty caption.
+function editableText(at) {
+  const text = textIn(at), isMarked = statuses[at] !== "ok" || text === "[empty caption]";
+  return isMarked ? text.split("\n\n").slice(1).join("\n\n") : text;
+}
 
 function edit(at) {
   const row = rows[at];
   if (!row || row.classList.contains("editing")) return;
-  const text = textIn(at), form = $("editor").content.cloneNode(true).firstElementChild;
+  const text = editableText(at), form = $("editor").content.cloneNode(true).firstElementChild;
   const area = form.querySelector("textarea");
-  area.value = statuses[at] !== "ok" || isMarker(text) ? "" : text;
+  area.value = text;
   area.setAttribute("aria-label", `Caption ${row.querySelector(".number").textContent}`);
   const close = () => { form.remove(); row.classList.remove("editing"); row.querySelector(".edit")?.focus(); refreshRows(); };
-  const save = () => { if (area.value !== "" || statuses[at] === "ok") change(at, area.value); close(); };
+  const save = () => { if (area.value !== text) change(at, area.value); close(); };
   form.querySelector(".save").addEventListener("click", save);
   form.querySelector(".cancel").addEventListener("click", close);
   area.addEventListener("keydown", (event) => {
@@ -40,7 +45,8 @@ function plain(text) {
 }
 
 function change(at, text) {
-  const before = originals.get(at) ?? { text: textIn(at), status: statuses[at], paragraphs: paragraphsIn(at) };
+  const isEdited = rows[at].classList.contains("edited"); // by an earlier page
+  const before = originals.get(at) ?? { text: textIn(at), status: statuses[at], paragraphs: paragraphsIn(at), isEdited };
   if (text === before.text && before.status === "ok") return revert(at);
   originals.set(at, { ...before, changed: text });
   setStatus(at, "ok");
@@ -55,7 +61,7 @@ function revert(at) {
   setStatus(at, before.status);
   paragraphsIn(at).forEach((paragraph) => paragraph.remove());
   textOf(at).prepend(...before.paragraphs);
-  mark(at, false);
+  mark(at, before.isEdited);
 }
 
 const paragraphsIn = (at) => [...textOf(at).querySelectorAll(":scope > p")];
@@ -75,14 +81,14 @@ function setStatus(at, status) {
   statuses[at] = status;
 }
 
-function mark(at, isChanged) {
-  rows[at].classList.toggle("edited", isChanged);
-  rows[at].querySelector(".revert").hidden = !isChanged;
+function mark(at, isEdited) {
+  rows[at].classList.toggle("edited", isEdited);
+  rows[at].querySelector(".revert").hidden = !originals.has(at);
   captionTexts[at] = null;
   countKinds();
   $("unsaved").hidden = !originals.size;
   $("changes").textContent = `${originals.size} changed`;
-  isSaved = false;
+  isSaved = !originals.size;
   if (pattern) search(); else { refreshRows(); drawMarks(); }
 }
 
