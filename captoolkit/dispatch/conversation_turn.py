@@ -22,6 +22,7 @@ from captoolkit.dispatch.context import RunContext
 from captoolkit.model import Caption, Fact, Span, Via
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.segment import Folder, ReadySegment
+from captoolkit.services.limits import EARLIER_AUDIO_TOKENS
 from captoolkit.services.price import audio_tokens
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
@@ -158,14 +159,17 @@ def _segment_without_sound() -> ReadySegment:
 def _count_earlier(
     service: Service, messages: Sequence[TurnMessage], earlier: Sequence[ReadySegment]
 ) -> Service:
-    """Return the service with the texts and the earlier sounds added to a request's text tokens."""
+    """Return the service with the texts and the earlier sounds added to a request's tokens."""
     target = service.target
-    tokens = sum(len((message.text or "").encode()) for message in messages)
-    tokens += sum(audio_tokens(target, sound.source_span.exact_s) for sound in earlier)
-    known = target.facts.get(TEXT_TOKENS)
-    fact = Fact(
-        value=Fraction(tokens) + (known.value if known else 0),
-        source=UPPER_BOUND,
-        checked="",
-    )
-    return replace(service, target=replace(target, facts={**target.facts, TEXT_TOKENS: fact}))
+    tokens = {
+        TEXT_TOKENS: sum(len((message.text or "").encode()) for message in messages)
+        + int(target.limit(TEXT_TOKENS) or 0),
+        EARLIER_AUDIO_TOKENS: sum(
+            audio_tokens(target, sound.source_span.exact_s) for sound in earlier
+        ),
+    }
+    facts = {
+        name: Fact(value=Fraction(count), source=UPPER_BOUND, checked="")
+        for name, count in tokens.items()
+    }
+    return replace(service, target=replace(target, facts={**target.facts, **facts}))

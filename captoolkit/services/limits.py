@@ -47,7 +47,9 @@ def longest_s(target: Target | None) -> Fraction | None:
     return min(stated) if stated else None
 
 
-PROMPT_BYTES = "prompt_bytes"  # a fact of the request, not of a row
+# Facts of a request, not of a row: its texts, and the sounds of a conversation's earlier turns.
+PROMPT_BYTES = "prompt_bytes"
+EARLIER_AUDIO_TOKENS = "earlier_audio_tokens"
 
 
 def with_answer_limit(target: Target, parameters: Mapping[str, Any]) -> Target:

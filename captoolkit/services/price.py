@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from captoolkit.model import CostRange, Price, Target
-from captoolkit.services.limits import PROMPT_BYTES
+from captoolkit.services.limits import EARLIER_AUDIO_TOKENS, PROMPT_BYTES
 
 MILLION = 1_000_000
 
@@ -45,6 +45,7 @@ def request_costs(target: Target, durations_s: Sequence[Fraction]) -> RequestCos
     There are no prices where the tokens of a second of sound are unknown.
     """
     audio = sum(audio_tokens(target, duration_s) for duration_s in durations_s)
+    audio += int(target.limit(EARLIER_AUDIO_TOKENS) or 0) * len(durations_s)
     text = int(target.limit("text_tokens") or 0) * len(durations_s)
     is_counted = target.limit("tokens_per_s") is not None
     costs = tuple(
