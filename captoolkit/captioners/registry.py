@@ -201,6 +201,17 @@ def names_that_answer() -> list[str]:
     return [row.name for row in CAPTIONERS.values() if row.question_model is not None]
 
 
+def question_captioner_of(target: Target) -> str:
+    """Return the captioner that asks questions of a target's models."""
+    answering = names_that_answer()
+    known = [name for name in target.protocols if name in answering]
+    if not known and target.hosted_by != MODEL_STUDIO:
+        known = [COMPATIBLE.name]
+    if not known or DEFAULT_QUESTION_CAPTIONER in known:
+        return DEFAULT_QUESTION_CAPTIONER
+    return known[0]
+
+
 def _refuse_options(row: CaptionerRow, settings: CaptionerSettings) -> None:
     """Refuse an option that the captioner would ignore.
 
@@ -321,9 +332,10 @@ def _refuse_unhosted(home: Target | None, model: str) -> None:
     """
     if home is not None and home.hosted_by != MODEL_STUDIO:
         raise UsageError(
-            f"the server of {model} is not known: {home.name} is not on Model Studio's hosts",
-            fix="pass its base URL (--base-url), such as http://127.0.0.1:8000/v1; if it is on "
-            f'them, the target needs hosted_by = "{MODEL_STUDIO}"',
+            f"the target {home.name} names no server for {model}, "
+            "and is not on Model Studio's hosts",
+            fix="pass its base URL (--base-url), such as http://127.0.0.1:8000/v1; a target of "
+            f'your own that is on those hosts needs hosted_by = "{MODEL_STUDIO}"',
         )
 
 

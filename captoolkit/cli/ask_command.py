@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from captoolkit.api.ask import Conversation
     from captoolkit.events import Event
     from captoolkit.model import Cost
+
+
+FILE_NAME = re.compile(r"\S*\w\.[A-Za-z][A-Za-z0-9]{1,4}")  # an ending, and no space
 
 
 @click.command("ask", short_help=COMMANDS["ask"])
@@ -50,8 +54,8 @@ def command(
     Transient errors are retried, and the ledger answers a question that was asked before in the
     same conversation.
 
-    With --continue, FILE may be left out: the conversation knows its sounds. Another FILE, if the
-    first argument is an existing file or a URL, is a further sound.
+    With --continue, FILE may be left out: the conversation has its sounds. A first argument that
+    is an existing file, a URL or a name such as talk.mp3 is a FILE: a further sound.
     """
     options["resume"] = not fresh
     is_begun = saved is not None and saved.exists()
@@ -65,6 +69,9 @@ def _file_and_questions(
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the sound of the first question, None without one, and the questions.
 
+    A first argument such as `talk.mp3` is a file even if there is none: a misspelled name is
+    refused, and not sent as a question.
+
     Raises:
         UsageError: nothing is asked.
     """
@@ -72,7 +79,9 @@ def _file_and_questions(
 
     if not arguments:
         raise UsageError("there is nothing to ask", fix="give a FILE, and a QUESTION about it")
-    if is_begun and not is_web_url(arguments[0]) and not Path(arguments[0]).is_file():
+    first = arguments[0]
+    is_sound = is_web_url(first) or Path(first).is_file() or FILE_NAME.fullmatch(first)
+    if is_begun and not is_sound:
         return None, arguments
     return arguments[0], arguments[1:] or ("",)
 
@@ -84,7 +93,7 @@ def _converse(
     from captoolkit.api.ask import Conversation
 
     display = _AnswerDisplay()
-    captioner = options.pop("captioner")
+    captioner = _captioner(options.pop("captioner"), options["target"])
     if saved is not None and saved.exists():
         _refuse_other_captioner(saved, captioner)
         given = {name: value for name, value in options.items() if _is_given(name)}
@@ -111,6 +120,18 @@ def _refuse_other_captioner(saved: Path, captioner: str) -> None:
             f"the conversation in {saved} is with --captioner {own}",
             fix="leave out --captioner, or begin another conversation",
         )
+
+
+def _captioner(name: str | None, target: str | None) -> str:
+    """Return the captioner: the given one, else the one that the target needs, else the default."""
+    from captoolkit.captioners.registry import DEFAULT_QUESTION_CAPTIONER, question_captioner_of
+    from captoolkit.services import catalogue
+
+    if name is not None:
+        return name
+    if target is None:
+        return DEFAULT_QUESTION_CAPTIONER
+    return question_captioner_of(catalogue.target(target))
 
 
 def _is_given(name: str) -> bool:

@@ -309,7 +309,9 @@ def _print_failures(name: str, timeline: Timeline) -> None:
         holes = list(group)
         numbers = f"segment {holes[0].index}"
         if len(holes) > 1:
-            numbers = f"segments {holes[0].index} to {holes[-1].index}, {len(holes)} of them"
+            numbers = f"segments {holes[0].index} to {holes[-1].index}"
+            if len(holes) <= holes[-1].index - holes[0].index:
+                numbers += f", {len(holes)} of them"
         request_id = next((hole.request_id for hole in holes if hole.request_id), None)
         print_error(f"{display_source(name)}: {numbers}: {error}", request_id=request_id)
     for warning in ending_warnings(timeline.entries):

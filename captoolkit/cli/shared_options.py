@@ -404,11 +404,10 @@ question_captioner = group(
     click.option(
         "--captioner",
         type=click.Choice(names_that_answer()),
-        default=DEFAULT_QUESTION_CAPTIONER,
-        show_default=True,
-        help=f"The captioner. {_captioner_help(names_that_answer())}",
+        help=f"The captioner. {_captioner_help(names_that_answer())}  [default: the target's, else "
+        f"{DEFAULT_QUESTION_CAPTIONER}]",
     ),
-    _model(row_of(DEFAULT_QUESTION_CAPTIONER).question_model),
+    _model(f"the target's, else {row_of(DEFAULT_QUESTION_CAPTIONER).question_model}"),
     _server,
     _system,
     _sampling,

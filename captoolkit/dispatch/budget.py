@@ -139,8 +139,8 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
     costs = request_costs(target, [duration_s]).costs
     if not costs:
         raise UsageError(
-            f"max_cost cannot be kept: how many tokens {target.name} counts for a second of sound "
-            "is not known",
+            f"no limit of the cost can be kept: how many tokens {target.name} counts for a second "
+            "of sound is not known",
             fix="add tokens_per_s to a target of your own (`captoolkit targets` shows them)",
         )
     mine = next(
@@ -148,7 +148,7 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
     )
     if mine.most is None:
         raise UsageError(
-            f"max_cost cannot be kept: the longest answer of {target.name} is not known",
+            f"no limit of the cost can be kept: the longest answer of {target.name} is not known",
             fix="state it (--max-tokens), or add max_output_tokens to a target of your own",
         )
     return mine.most

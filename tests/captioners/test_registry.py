@@ -288,6 +288,7 @@ def test_a_model_hosted_elsewhere_does_not_go_to_model_studio(
     monkeypatch.setenv("CAPTOOLKIT_TARGETS", str(rows))
     problem = refusal(name, **options)
     assert "is not on Model Studio's hosts; pass its base URL (--base-url)" in problem
+    assert "names no server for" in problem
     base_url = {"dashscope": "http://127.0.0.1:9/api/v1", "openai": "http://127.0.0.1:9/v1"}[name]
     with open_captioner(name, base_url=base_url, **options) as captioner:
         assert captioner.info.base_url == base_url

@@ -120,6 +120,32 @@ def test_a_conversation_is_continued(
     assert list(tmp_path.iterdir()) == [talk]
 
 
+def test_a_misspelled_file_is_no_question(
+    run: Run, fixtures: Path, recorder: Recorder, tmp_path: Path
+) -> None:
+    """A continued conversation refuses a file name without a file, and sends nothing."""
+    recorder.stream(*NATIVE_EVENTS)
+    talk = tmp_path / "talk.json"
+    begun = run(
+        "ask", "--continue", talk, fixtures / "speech.amr", "What?",
+        "--base-url", f"{recorder.url}/api/v1",
+    )  # fmt: skip
+    assert begun.status == 0, begun.err
+    ran = run("ask", "--continue", talk, tmp_path / "speach.amr", "And this?")
+    assert (ran.status, ran.out) == (1, "")
+    assert "no such file" in ran.err
+    assert len(recorder.seen) == 1
+
+
+def test_the_target_names_the_captioner(run: Run, fixtures: Path, recorder: Recorder) -> None:
+    """A target that speaks chat completions only is asked in them without --captioner."""
+    recorder.answer({"error": {"message": "no"}}, status=400)
+    place = ("--base-url", f"{recorder.url}/v1")
+    for target in ("openai", "transformers"):
+        run("ask", fixtures / "speech.amr", "What?", "--target", target, "--model", "m", *place)
+        assert recorder.seen[-1].path == "/v1/chat/completions"
+
+
 def test_a_repeated_question_costs_nothing(run: Run, fixtures: Path, recorder: Recorder) -> None:
     """The answer is written from the ledger, and the last line says so."""
     recorder.stream(*NATIVE_EVENTS)
