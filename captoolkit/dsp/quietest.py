@@ -19,7 +19,7 @@ HOP_S = 0.02
 CONTEXT_HOPS = 12  # on either side of a place
 NEAR_HOPS = 5
 CONTEXT_S = CONTEXT_HOPS * HOP_S
-PIECE_HOPS = 250  # a longer block is measured in pieces of five seconds
+PIECE_SAMPLES = 1 << 18  # over all channels; a longer block is measured in pieces
 # All places below this (-90 dBFS) count as equally silent.
 SILENCE_POWER = 1e-9
 # Places within 1 dB of the quietest count as equally quiet; the one nearest to the target is taken.
@@ -51,23 +51,29 @@ def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
     """
     hop = hop_samples(rate_hz)
     whole = len(samples) // hop * hop
-    starts = range(0, whole, PIECE_HOPS * hop)
-    parts = [_power(samples, start, min(start + PIECE_HOPS * hop, whole), hop) for start in starts]
+    step = hop * max(1, PIECE_SAMPLES // (hop * samples.shape[1]))
+    starts = range(0, whole, step)
+    parts = [_power(samples, start, min(start + step, whole), hop) for start in starts]
     return np.concatenate([np.zeros(0), *parts])
 
 
 def _power(samples: NDArray[Any], start: int, end: int, hop: int) -> NDArray[np.float64]:
     """The curve of samples [start, end), which are whole hops."""
-    before = max(0, start - 1)
-    piece = samples[before:end]
+    piece = samples[max(0, start - 1) : end]
+    full_scale = 1.0
     if np.issubdtype(piece.dtype, np.integer):
-        piece = piece.astype(np.float32) / -float(np.iinfo(piece.dtype).min)
+        full_scale = -float(np.iinfo(piece.dtype).min)
+        piece = piece.astype(np.float64)
+    change = np.zeros_like(piece, shape=(end - start, piece.shape[1]))
+    after_first = change[end - start + 1 - len(piece) :]  # no sample precedes the first one
     with np.errstate(over="ignore", invalid="ignore"):
-        change = np.diff(piece, axis=0, prepend=piece[:1])[start - before :]
-    np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    power = np.einsum("fc,fc->f", change, change, dtype=np.float64) / samples.shape[1]
-    smoothed: NDArray[np.float64] = power.reshape(-1, hop).mean(axis=1)
-    return smoothed
+        np.subtract(piece[1:], piece[:-1], out=after_first)
+    if full_scale == 1.0:
+        np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    # The sum of a row does not depend on its place in the block, as a sum by einsum does.
+    hops = np.square(change, dtype=np.float64).reshape(-1, hop * change.shape[1])
+    power: NDArray[np.float64] = hops.mean(axis=1) / full_scale**2
+    return power
 
 
 class PowerMeter:

@@ -112,14 +112,14 @@ class TrackDecoder(Closing):
     def _open_in_process(self, dtype: str) -> decode_in_process.SndfileDecoder | None:
         """Return the decoder in this process; None where ffmpeg decodes."""
         start, end = self._asked
-        own = decode_in_process.open_sndfile(
-            self._path, self._track, start=start, end=end, rest=self._rest_by_ffmpeg
+        return decode_in_process.open_sndfile(
+            self._path,
+            self._track,
+            start=start,
+            end=end,
+            dtype=dtype if self._is_kept(dtype) else "float32",
+            rest=self._rest_by_ffmpeg,
         )
-        # Without a filter ffmpeg makes 16 bits of more bits in its own way.
-        if own is not None and dtype == "int16" and self._is_kept(dtype) and not own.has_16_bits:
-            own.close()
-            return None
-        return own
 
     def _is_kept(self, dtype: str) -> bool:
         """Whether samples keep their type: a filter in floating point would change them."""

@@ -29,7 +29,6 @@ ENVIRONMENT_VARIABLE = "CAPTOOLKIT_DECODER"
 FFMPEG = "ffmpeg"
 BLOCK_S = 4.0  # soundfile seeks after each block, which decodes a frame of a FLAC again
 FLOATS = ("pcm_f", "wavpack")  # may hold what is no number
-SIXTEEN_BITS = frozenset({"PCM_16"})
 SUBTYPES = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"})
 
 Block = NDArray[Any]
@@ -45,26 +44,32 @@ def is_allowed() -> bool:
 class SndfileDecoder(Closing):
     """Samples [start, end) of a track, read by libsndfile; iterate once.
 
-    Attributes:
-        has_16_bits: the samples have 16 bits, and blocks are int16; otherwise they are float32.
-
     Args:
         stream: the open file; closed by `close`.
         sound: the sound in it.
         name: the file's name, for the line that is printed if this process dies.
         start: the first sample.
         end: one past the last sample.
+        dtype: of the blocks: `float32` with 1.0 as full scale, or `int16`.
         rest: yields the samples from one on by another decoder, where libsndfile meets a fault.
     """
 
     def __init__(
-        self, stream: Any, sound: SoundFile, *, name: str, start: int, end: int, rest: Rest
+        self,
+        stream: Any,
+        sound: SoundFile,
+        *,
+        name: str,
+        start: int,
+        end: int,
+        dtype: str,
+        rest: Rest,
     ) -> None:
-        self.has_16_bits = sound.subtype in SIXTEEN_BITS
         self._stream = stream
         self._sound = sound
         self._name = name
         self._span = (start, end)
+        self._dtype = dtype
         self._rest = rest
         self._closed = False
         self._reading = threading.Lock()
@@ -75,12 +80,11 @@ class SndfileDecoder(Closing):
 
         at, end = self._span
         step = max(1, int(self._sound.samplerate * BLOCK_S))
-        dtype = "int16" if self.has_16_bits else "float32"
         with child_processes.last_words(_last_words(self._name)):
             try:
                 self._seek(at)
                 while at < end:
-                    block = self._read(min(step, end - at), dtype)
+                    block = self._read(min(step, end - at))
                     if block is None:
                         return
                     if len(block) < min(step, end - at):
@@ -104,19 +108,28 @@ class SndfileDecoder(Closing):
             if not self._closed and at:
                 self._sound.seek(at)
 
-    def _read(self, frames: int, dtype: str) -> Block | None:
+    def _read(self, frames: int) -> Block | None:
         """The next samples; None after `close`."""
         with self._reading:
             if self._closed:
                 return None
-            block: Block = self._sound.read(frames, dtype=dtype, always_2d=True)
+            block: Block = self._sound.read(frames, dtype=self._dtype, always_2d=True)
             return block
 
 
 def open_sndfile(
-    path: Path, track: Track, *, start: int, end: int | None, rest: Rest
+    path: Path,
+    track: Track,
+    *,
+    start: int,
+    end: int | None,
+    rest: Rest,
+    dtype: str = "float32",
 ) -> SndfileDecoder | None:
-    """Return a decoder of samples [start, end) of a track; None where only ffmpeg may decode it."""
+    """Return a decoder of samples [start, end) of a track; None where only ffmpeg may decode it.
+
+    Blocks are int16 only where the samples have 16 bits: ffmpeg rounds longer ones in its own way.
+    """
     import soundfile
 
     is_plain = is_in_libsndfile(track.codec) and not track.codec.startswith(FLOATS)
@@ -133,11 +146,13 @@ def open_sndfile(
         found = (sound.samplerate, sound.channels, sound.frames)
         if found != (track.sample_rate_hz, track.channels, track.duration_samples):
             return None
-        if sound.subtype not in SUBTYPES:
+        if sound.subtype not in SUBTYPES or (dtype == "int16" and sound.subtype != "PCM_16"):
             return None
         stack.pop_all()
     until = track.duration_samples if end is None else min(end, track.duration_samples)
-    return SndfileDecoder(stream, sound, name=str(path), start=start, end=until, rest=rest)
+    return SndfileDecoder(
+        stream, sound, name=str(path), start=start, end=until, dtype=dtype, rest=rest
+    )
 
 
 def _last_words(name: str) -> str:

@@ -177,11 +177,11 @@ def _candidates(
     samples = np.array(others, np.int64)
     if first > last:
         return samples
-    bins = np.arange(first, last + 1, BIN_PLACES)
-    quiet = [
-        int(start + costs[start : min(start + BIN_PLACES, last + 1)].argmin()) for start in bins
-    ]
-    return np.unique(np.concatenate([samples, curve.origin + np.array(quiet) * curve.hop]))
+    missing = -(last + 1 - first) % BIN_PLACES
+    bins = np.pad(costs[first : last + 1], (0, missing), constant_values=np.inf)
+    within = bins.reshape(-1, BIN_PLACES).argmin(axis=1)
+    quiet = first + BIN_PLACES * np.arange(len(within)) + within
+    return np.unique(np.concatenate([samples, curve.origin + quiet * curve.hop]))
 
 
 def _clipped(

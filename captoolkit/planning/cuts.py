@@ -333,9 +333,10 @@ class _CutStream:
         return max(self._begin + section.shortest, balanced - section.reach)
 
     def _curve(self) -> LoudnessCurve:
-        return LoudnessCurve(
-            origin=self._origin, hop=hop_samples(self._rate_hz), power=self._meter.curve()
-        )
+        """The loudness of the sound that decides the cuts, without what the last block adds."""
+        hop = hop_samples(self._rate_hz)
+        power = self._meter.curve()[: max(0, self._needed - self._origin) // hop]
+        return LoudnessCurve(origin=self._origin, hop=hop, power=power)
 
     def _close(self) -> Iterator[tuple[int | None, Block]]:
         """Cut the current section and open the next one."""

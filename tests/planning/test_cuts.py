@@ -180,6 +180,16 @@ def test_cuts_do_not_depend_on_the_blocks(
     )
 
 
+@pytest.mark.parametrize("size", [1, 20, 399, 3158])
+def test_a_longer_last_block_changes_no_cut(size: int) -> None:
+    """Sound behind a section that arrives with its end has no part in the cuts of the section."""
+    rule = Rule(total=3158, pieces=7, longest=600, reach=164, rate_hz=1000, per_section=5)
+    sound = noise(rule.total)
+    assert edges_of(pieces_of(blocks_of(sound, [size]), rule)) == edges_of(
+        pieces_of(blocks_of(sound, [7]), rule)
+    )
+
+
 @given(rule=rules, sizes=sizes, frames=st.integers(0, 30_000))
 @settings(deadline=None)
 def test_length_may_be_otherwise_than_promised(rule: Rule, sizes: list[int], frames: int) -> None:
