@@ -46,8 +46,9 @@ def command() -> None:
     killed run loses nothing that is finished, and pays for nothing twice. A recording that ends its
     worker, or takes too long, is tried again alone and then quarantined; the others go on.
 
-    Exit status: 0 all recordings are done; 1 some failed, are quarantined or have holes, or the
-    budget was reached; 2 wrong usage, or OUT holds the results of other options; 130 interrupted.
+    Exit status: 0 all recordings are done; 1 some failed, are quarantined or have segments without
+    a caption, or the budget was reached; 2 wrong usage, or OUT holds the results of other options;
+    130 interrupted.
     """
 
 

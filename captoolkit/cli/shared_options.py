@@ -191,14 +191,14 @@ lengths = group(
         "--segment",
         callback=parsed_by(parse_duration),
         metavar="LENGTH",
-        help="Make segments of about this length, such as 30s: from half of it to one and a half, "
-        "as the pauses lie. The plan shows the range.",
+        help="Make segments of about this length, such as 30s. Cuts are in pauses, so segments "
+        "last from half of it to one and a half; the plan shows the range.",
     ),
     click.option(
         "--max-segment",
         callback=parsed_by(parse_duration),
         metavar="LENGTH",
-        help="Make no segment longer than this, such as 10m, and as few as its pauses allow.",
+        help="Make no segment longer than this, such as 10m, and as few as pauses allow.",
     ),
     click.option("--parts", type=WholeNumber(1), metavar="N", help="Make this number of segments."),
 )

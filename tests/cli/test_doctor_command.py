@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from captoolkit.media.ffmpeg import TESTED_VERSION as TESTED
 from tests.support.command_line import Run
+from tests.support.paths import ROOT
 from tests.support.processes import posix, script
 
 
@@ -23,7 +26,18 @@ def test_it_shows_the_installation_and_never_the_key(
         assert ran.status == 0
         assert "libmp3lame" in ran.out
         assert "sk-doctor" not in ran.out + ran.err
-    assert json.loads(ran.out)["key (DASHSCOPE_API_KEY)"] == "set"
+    facts = json.loads(ran.out)
+    assert facts["key (DASHSCOPE_API_KEY)"] == "set"
+    assert facts["extra cluster (distributed)"] == metadata.version("distributed")
+
+
+def test_it_shows_each_extra_of_the_package(run: Run) -> None:
+    """Each extra that the project declares is listed with a library that it adds."""
+    facts = json.loads(run("doctor", "--json").out)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for extra, needs in extras["optional-dependencies"].items():
+        (library,) = (name for name in facts if name.startswith(f"extra {extra} ("))
+        assert any(need.startswith(library.partition("(")[2].rstrip(")")) for need in needs)
 
 
 def test_an_unusable_ffmpeg_is_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
