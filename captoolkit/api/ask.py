@@ -269,7 +269,8 @@ class Conversation(Closing):
             document: as `to_json` returns it.
             on_event: as for `Conversation`.
             **options: `ConversationOptions`; they replace those in the document. The document holds
-                no key: it comes from the option or from the environment.
+                no key: it comes from the environment, or from `api_key`, which goes to the server
+                that the document names unless `base_url` is given.
 
         Raises:
             InputError: the document is no conversation, or a file has changed.

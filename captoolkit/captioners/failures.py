@@ -142,9 +142,10 @@ SERVICE_RULES = (
     ),
     FailureRule(
         fix="the service's content filter will not caption this segment",
-        # `content_filter` and the message: Azure OpenAI, "Content filtering"
-        codes=("datainspection", "ipinfringement", "contentfilter"),
-        messages=("content management policy",),
+        # `content_filter` and its message: Azure OpenAI, "Content filtering". The last code and the
+        # last message, with status 403: OpenRouter, "Errors"
+        codes=("datainspection", "ipinfringement", "contentfilter", "contentpolicy"),
+        messages=("content management policy", "input was flagged"),
         is_about_sound=True,
     ),
     # ------------------------------------------------------------------- the account, the model
@@ -196,7 +197,7 @@ SERVICE_RULES = (
         fix="check the key; keys differ per region: try --region beijing|singapore",
         retry=RetryKind.HALT,
         codes=("invalidapikey",),
-        messages=("not authorized",),
+        messages=("not authorized", "pass a valid api key"),  # the last: Gemini, with status 400
         status_codes=(401,),
     ),
     FailureRule(
