@@ -45,7 +45,7 @@ def read(program: str, *, file: Path | None = None) -> dict[str, Any] | None:
 def write(program: str, facts: Mapping[str, Any], *, file: Path | None = None) -> None:
     """Keep facts about a program, of types that JSON has."""
     key, path = _key(program), file or _default_file()
-    if key is None:
+    if key is None or not path.is_absolute():  # a user without a home has the folder "~/.cache"
         return
     row = {"key": key, "kept_at_s": int(time.time()), "facts": dict(facts)}
     rows = {program: row, **{k: v for k, v in _rows(path).items() if k != program}}

@@ -39,6 +39,15 @@ def test_facts_count_while_the_program_is_the_same(program: str, cache: Path) ->
     assert tool_cache.read(program, file=cache) is None
 
 
+def test_a_user_without_a_home_gets_no_folder(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache folder of such a user is relative; nothing is written into the current folder."""
+    monkeypatch.chdir(tmp_path)
+    tool_cache.write(program, FACTS, file=Path("~/.cache/ffmpeg.json"))
+    assert not (tmp_path / "~").exists()
+
+
 def test_a_script_is_never_kept(tmp_path: Path, cache: Path) -> None:
     """A wrapper may start another program tomorrow."""
     script = tmp_path / "wrapper"
