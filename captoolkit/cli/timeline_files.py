@@ -102,10 +102,8 @@ class TimelineFiles:
             raise UsageError("--spectrogram needs an HTML page", fix="add -f html, or leave it out")
         self._is_single_file = len(self._formats) == 1 and len(inputs) == 1
         self._out = out
-        if out == STANDARD_OUTPUT and not self._is_single_file:
-            raise UsageError("-o - takes one input and one format", fix="name a folder for several")
-        if out is not None and not self._is_single_file and Path(out).is_file():
-            raise UsageError(f"{out} is a file", fix="several results need a folder")
+        if out is not None and not self._is_single_file:
+            _refuse_a_single_file(out)
         if skip_existing and (DEFAULT_FORMAT not in self._formats or out == STANDARD_OUTPUT):
             raise UsageError(
                 "--skip-existing needs a JSON timeline, which records how it was made",
@@ -265,6 +263,23 @@ class TimelineFiles:
 def _is_of_unknown_format(out: str) -> bool:
     """Return whether `-o` names a file with an ending that no format has."""
     return not os.path.lexists(out) and format_of(out) is None and not _is_folder(out)
+
+
+def _refuse_a_single_file(out: str) -> None:
+    """Refuse a value of `-o` that cannot be the folder of several files.
+
+    Raises:
+        UsageError: it is standard output, a file, or a new name with the ending of a format.
+    """
+    if out == STANDARD_OUTPUT:
+        raise UsageError("-o - takes one input and one format", fix="name a folder for several")
+    if Path(out).is_file():
+        raise UsageError(f"{out} is a file", fix="several results need a folder")
+    if format_of(out) is not None and not _is_folder(out):
+        raise UsageError(
+            f"{out} is the name of one file",
+            fix="several results need a folder: end the name in / if it is one",
+        )
 
 
 def _is_folder(out: str) -> bool:

@@ -65,6 +65,7 @@ def test_a_dash_is_standard_output(run: Run, fixtures: Path) -> None:
     [
         (("-f", "doc"), "'doc' is not a timeline format"),
         (("-f", "srt,vtt", "-o", "-"), "-o - takes one input and one format"),
+        (("-f", "srt,vtt", "-o", "speech.srt"), "speech.srt is the name of one file"),
         (("--captioner", "acoustic", "--region", "beijing"), "region"),
         (
             ("--captioner", "dashscope", "--base-url", "http://dashscope.aliyuncs.com/api/v1"),
@@ -73,7 +74,7 @@ def test_a_dash_is_standard_output(run: Run, fixtures: Path) -> None:
         (("--captioner", "openai", "--target", "vllm"), "--base-url"),
         (("--captioner", "openai", "--model", "qwen-audio-turbo"), "take --captioner dashscope"),
     ],
-    ids=["format", "dash", "region", "plain-http", "hosted-elsewhere", "protocol"],
+    ids=["format", "dash", "one-file", "region", "plain-http", "hosted-elsewhere", "protocol"],
 )
 def test_wrong_usage_is_refused_before_any_work(
     run: Run, fixtures: Path, argv: tuple[str, ...], word: str, monkeypatch: pytest.MonkeyPatch
