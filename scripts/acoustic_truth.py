@@ -2,6 +2,7 @@
 
     .venv/bin/python scripts/acoustic_truth.py                 the made sounds and the corpus
     .venv/bin/python scripts/acoustic_truth.py talk.flac ...   recordings of your own
+    .venv/bin/python scripts/acoustic_truth.py --short ...     how many short cuts are voice-like
 
 Each row has the sound, the caption with the model of the extra `hear`, and the caption without it.
 Made sounds come from `tests/support/made_sounds.py`, so their truth is known by construction.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+CUTS = 40
 MADE: dict[str, NDArray[np.float32]] = {
     "silence": np.zeros((20 * made.RATE, 1), np.float32),
     "sine of 440 Hz": made.sine(440, 20),
@@ -64,8 +66,26 @@ def sounds(paths: Sequence[Path]) -> Iterator[tuple[str, list[NDArray[np.float32
             yield path.name, list(decoder), decoder.rate_hz
 
 
+def voice_like_cuts(sound: NDArray[np.float32], rate_hz: int) -> int:
+    """Return how many of `CUTS` random cuts of 2.1 to 3.9 s are voice-like without the model."""
+    rng, count = np.random.default_rng(1), 0
+    for length_s in rng.uniform(2.1, 3.9, CUTS):
+        length = min(len(sound), round(length_s * rate_hz))
+        start = int(rng.integers(0, len(sound) - length + 1))
+        text = caption_of([sound[start : start + length].copy()], rate_hz, hears=False)
+        count += "voice-like" in text.lower()
+    return count
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the table."""
+    if "--short" in arguments:
+        paths = [Path(argument) for argument in arguments if argument != "--short"]
+        sys.stdout.write(f"| sound | voice-like of {CUTS} cuts |\n| --- | --- |\n")
+        for name, blocks, rate_hz in sounds(paths):
+            count = voice_like_cuts(np.concatenate(blocks), rate_hz)
+            sys.stdout.write(f"| {name} | {count} |\n")
+        return 0
     if not hearing.is_installed():
         sys.stderr.write("the extra `hear` is not installed: pip install '.[hear]'\n")
         return 1

@@ -44,6 +44,13 @@ def test_a_sound_has_its_kind(sound: NDArray[np.float32], kind: Kind) -> None:
     assert kinds_of(sound) == [kind]
 
 
+def test_the_only_window_of_a_short_clip_needs_no_neighbour() -> None:
+    """A voice of 3 s is voice-like; music, rain and a monotone of that length are not."""
+    assert kinds_of(voice(3)) == [Kind.VOICE]
+    for sound in (music(3), rain(3), voice(3, glide=0.0)):
+        assert Kind.VOICE not in kinds_of(sound)
+
+
 @pytest.mark.parametrize(
     ("sound", "kind"),
     [

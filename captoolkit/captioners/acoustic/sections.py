@@ -9,7 +9,8 @@ Rules, by step of 0.1 s; a later rule overrides an earlier one:
 - *Voice-like* is a window of 2 s in which at least `VOICED_SHARE` of the frames have a pitch
   between `VOICE_LOW_HZ` and `VOICE_HIGH_HZ` that glides by a median of `GLIDE_LOW` to `GLIDE_HIGH`
   semitones from frame to frame, and in which the level rises and falls by `SYLLABLE_DB` between
-  `SYLLABLES_LOW` and `SYLLABLES_HIGH` times a second; one of its neighbours is voice-like as well.
+  `SYLLABLES_LOW` and `SYLLABLES_HIGH` times a second; one of its neighbours is voice-like as well,
+  unless the clip, below 4 s, has no other window.
 - *Silence* is a near-silence (`dsp/stretches.py`).
 - *Music* is a stretch of at least `MUSIC_S` in which the model's confidence stays above
   `MUSIC_FROM`, and which is not one tone: its strongest line moves. A stretch that is mostly
@@ -351,6 +352,8 @@ def voice_windows(band: BandFigures) -> NDArray[np.integer]:
         found[window] = (
             GLIDE_LOW <= glide <= GLIDE_HIGH and SYLLABLES_LOW <= syllables <= SYLLABLES_HIGH
         )
+    if len(found) == 1:
+        return np.asarray(found, np.intp)
     near = np.append(found[1:], False) | np.append(False, found[:-1])
     holes = np.append(found[1:], False) & np.append(False, found[:-1])
     return np.asarray((found & near) | holes, np.intp)

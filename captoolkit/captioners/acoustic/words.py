@@ -114,7 +114,8 @@ TERMS = {
         f"{sections.VOICE_LOW_HZ:.0f} and {sections.VOICE_HIGH_HZ:.0f} Hz, which glides by "
         f"{sections.GLIDE_LOW} to {sections.GLIDE_HIGH} semitones in 40 ms (median), while the "
         f"level rises and falls by {sections.SYLLABLE_DB:.0f} dB {sections.SYLLABLES_LOW:.0f} to "
-        f"{sections.SYLLABLES_HIGH:.0f} times a second; two windows at least"
+        f"{sections.SYLLABLES_HIGH:.0f} times a second; two windows at least, or the "
+        "only one of a clip below 4 s"
     ),
     "pause": f"{sections.SHORT_PAUSE_S} s or more without speech, or near-silent, within a voice",
     "pitch about": (
