@@ -139,7 +139,7 @@ def _moved_places(path: Path, folders: Iterable[str | os.PathLike[str]]) -> Iter
         for base in (folder, *list(folder.parents)[:MOST_TAIL]):
             for tail in tails:
                 candidate = base / tail
-                if candidate != path and candidate.is_file():
+                if candidate != path and os.path.isfile(candidate):  # noqa: PTH113 - takes any name
                     yield candidate
 
 

@@ -32,7 +32,7 @@ def readable_size(file: Path) -> int:
             raise InputError("it is not a regular file", fix="copy it to a file first", path=file)
         with file.open("rb") as stream:
             stream.read(1)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # no name of a file can hold U+0000 or a surrogate
         raise SourceNotFoundError("no such file", fix="check the name", path=file) from None
     except IsADirectoryError:
         raise InputError("it is a folder", fix="give the files in it", path=file) from None

@@ -150,8 +150,10 @@ def _usage(usage: Usage) -> dict[str, object]:
 
 # ------------------------------------------------------------------------------------- reading
 
-_Whole = Annotated[int, msgspec.Meta(ge=0)]
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_MOST = 2**63 - 1  # a signed integer of 64 bits, which every format and reader holds
+_Integer = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+_Whole = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # at most 31 years
 
 
@@ -173,7 +175,7 @@ class _SourceShape(_Exact, frozen=True, kw_only=True):
 
 
 class _MainSourceShape(_SourceShape, frozen=True, kw_only=True):
-    modified_ns: int | None = None
+    modified_ns: _Integer | None = None
 
 
 class _MadeByShape(_Exact, frozen=True, kw_only=True):
@@ -197,7 +199,7 @@ class _UsageShape(_Exact, frozen=True, kw_only=True):
 
 
 class _EntryShape(_Exact, frozen=True, kw_only=True):
-    index: int
+    index: _Integer
     start_s: _Seconds
     end_s: _Seconds
     status: Status

@@ -45,6 +45,21 @@ def data_of(page: str) -> dict[str, object]:
     return read
 
 
+@pytest.mark.parametrize(
+    "name", ["\ud800.wav", "a\0b.wav", "long" * 2000], ids=["half", "nul", "long"]
+)
+def test_a_name_that_no_file_can_have_is_a_missing_recording(
+    name: str, timeline: Timeline, tmp_path: Path
+) -> None:
+    """A timeline from elsewhere may hold any path and any note; its page can be written."""
+    source = dataclasses.replace(timeline.source, path=f"/in/{name}")
+    odd = dataclasses.replace(timeline, source=source, notes=("half \ud800 a letter",))
+    text = captoolkit.page(odd, timeline_folder=tmp_path)
+    assert "sound, because" in text
+    assert "half \ufffd a letter" in text
+    text.encode()
+
+
 def test_a_page_has_the_waveform_and_the_place_of_its_recording(
     timeline: Timeline, sound: Path
 ) -> None:

@@ -19,6 +19,7 @@ from captoolkit.errors import (
     SourceNotFoundError,
 )
 from captoolkit.media import decode
+from captoolkit.media.probe_by_ffmpeg import probe_streams
 from captoolkit.media.probe_file import choose_track, probe
 from captoolkit.model import MediaInfo, Picture
 from tests.support.paths import CORPUS, FIXTURES
@@ -609,3 +610,17 @@ def test_ambisonic_channels_are_counted(tmp_path: Path, ffmpeg: str) -> None:
     assert track.duration_samples == 48_000
     with decode.TrackDecoder(path, track=track, mix=[[0.25] * 4]) as decoder:
         assert sum(len(block) for block in decoder) == 48_000
+
+
+def test_a_file_with_ten_thousand_chapters_is_read(tmp_path: Path, convert: Convert) -> None:
+    """Ffmpeg prints more than a megabyte about the chapters before it lists the streams."""
+    title = "title=" + 60 * "a" + "\n"
+    chapters = (
+        f"[CHAPTER]\nTIMEBASE=1/10000\nSTART={at}\nEND={at + 1}\n{title}" for at in range(10_000)
+    )
+    listed = tmp_path / "chapters.txt"
+    listed.write_text(f";FFMETADATA1\n{''.join(chapters)}")
+    sound = write_wav(tmp_path / "a.wav", noise(1, rate_hz=8000), rate_hz=8000)
+    options = ["-i", str(listed), "-map", "0:a", "-map_chapters", "1", "-c", "copy"]
+    found = probe_streams(convert(sound, tmp_path / "a.mka", options))
+    assert (found.container, found.has_chapters, len(found.streams)) == ("matroska", True, 1)

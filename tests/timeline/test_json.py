@@ -204,6 +204,22 @@ def test_a_number_that_nobody_could_work_out_is_refused(
             parse(text.replace('"start_s": 0.000000', f'"start_s": {number}'))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("entries", 0, "index"),
+        ("entries", 0, "usage", "total_tokens"),
+        ("source", "sample_rate_hz"),
+    ],
+)
+def test_an_integer_of_more_than_64_bits_is_refused(
+    path: tuple[str | int, ...], timeline_of: TimelineOf
+) -> None:
+    """Other formats cannot hold it, so the error names its place instead of a failed export."""
+    with pytest.raises(InputError, match=rf"{path[-1]} \(line"):
+        parse(broken(timeline_of("a"), *path, value=10**19))
+
+
 def test_a_cut_off_file_is_refused_with_line_and_column(timeline_of: TimelineOf) -> None:
     """The error gives the line and the column."""
     with pytest.raises(InputError, match=r"line 40 column \d+"):

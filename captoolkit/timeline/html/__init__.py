@@ -134,7 +134,7 @@ def render(
         chunk_rows=CHUNK_ROWS,
         places=places,
         is_film=is_film,
-        remarks=[*timeline.notes, *remarks],
+        remarks=list(map(one_line, (*timeline.notes, *remarks))),
         nonce=nonce,
         style=style,
         scripts=scripts,
