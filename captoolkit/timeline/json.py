@@ -47,6 +47,7 @@ FORMAT = FORMAT_NAME + VERSION
 MANIFEST_NAME = "captoolkit.manifest/"
 MOST_DIGITS = 400  # more than a 64-bit float has before its point
 GIVE_A_TIMELINE = "give the .json that `captoolkit caption` wrote"
+ENVELOPE_WITHIN_S = 1  # of the length of the recording
 
 TOO_MANY_DIGITS = f"has more than {MOST_DIGITS} digits"
 UNDO_EDIT = "undo the change there, or write the timeline again"
@@ -274,7 +275,7 @@ def parse(text: str) -> Timeline:
         notes=tuple(shape.notes),
         made_by=None if made_by is None else Provenance(**msgspec.structs.asdict(made_by)),
         modified_ns=shape.source.modified_ns,
-        envelope=_read_envelope(shape.envelope, text),
+        envelope=_read_envelope(shape.envelope, source, text),
     )
 
 
@@ -387,13 +388,18 @@ def _read_part(shape: _PartShape, raw: dict[str, Any], rate_hz: int) -> SourcePa
     )
 
 
-def _read_envelope(shape: _EnvelopeShape | None, text: str) -> Envelope | None:
+def _read_envelope(shape: _EnvelopeShape | None, source: SourceInfo, text: str) -> Envelope | None:
     if shape is None:
         return None
+    lasts_s = Fraction(shape.duration_samples, shape.sample_rate_hz)
+    if abs(lasts_s - source.span.exact_s) > ENVELOPE_WITHIN_S:
+        where = _where(text, "$.envelope")
+        raise InputError(f"the envelope is not as long as the recording, {where}", fix=UNDO_EDIT)
     steps = -(-shape.duration_samples // shape.step_samples)
     if not steps == len(shape.peaks) == len(shape.loudness):
         where = _where(text, "$.envelope")
-        raise InputError(f"the envelope has not {steps} levels as its length says, {where}")
+        problem = f"the envelope does not have the {steps} levels of its length"
+        raise InputError(f"{problem}, {where}", fix=UNDO_EDIT)
     return Envelope(
         rate_hz=shape.sample_rate_hz,
         step_samples=shape.step_samples,

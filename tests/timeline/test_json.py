@@ -289,17 +289,22 @@ def test_the_envelope_and_the_mark_of_an_edit_come_back(timeline_of: TimelineOf)
     assert "envelope" not in render(plain, "json")
     assert "is_edited" not in render(plain, "json")
     edited = replace(plain.entries[0], is_edited=True)
+    length = plain.source.duration_samples
     envelope = Envelope(
-        rate_hz=16_000,
-        step_samples=320,
-        duration_samples=641,
+        rate_hz=plain.source.sample_rate_hz,
+        step_samples=length // 2 - 1,
+        duration_samples=length,
         peaks=b"\xff\x00\x80",
         loudness=b"\xf0\x00\x7f",
     )
     whole = replace(plain, entries=(edited, plain.entries[1]), envelope=envelope)
     assert parse(render(whole, "json")) == whole
-    with pytest.raises(InputError, match=r"the envelope has not 2 levels .* \$\.envelope"):
-        parse(render(whole, "json").replace('"duration_samples": 641', '"duration_samples": 640'))
+    for wrong, problem in (
+        (replace(envelope, step_samples=length // 2), "does not have the 2 levels"),
+        (replace(envelope, duration_samples=0), "is not as long as the recording,"),
+    ):
+        with pytest.raises(InputError, match=rf"the envelope {problem} .*\$\.envelope"):
+            parse(render(replace(whole, envelope=wrong), "json"))
 
 
 def test_the_envelope_goes_with_the_clock_of_its_recording(timeline_of: TimelineOf) -> None:
