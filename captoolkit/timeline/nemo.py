@@ -8,7 +8,7 @@ docs.nvidia.com/nemo-framework, ASR, Datasets.
 
 from __future__ import annotations
 
-from captoolkit.model import Entry
+from captoolkit.model import Entry, Status
 from captoolkit.support import exact_json
 from captoolkit.timeline.markers import Recordings
 from captoolkit.timeline.value import Timeline
@@ -23,7 +23,7 @@ def render(timeline: Timeline) -> str:
 
 def losses(timeline: Timeline) -> list[str]:
     """Return a sentence on the entries without a text."""
-    empty = sum(not one_line(entry.text) for entry in timeline.entries)
+    empty = sum(not _text(entry) for entry in timeline.entries)
     if not empty:
         return []
     return [
@@ -39,7 +39,12 @@ def _line(entry: Entry, recordings: Recordings) -> str:
             "audio_filepath": source.path,
             "offset": exact_json.seconds(start_samples, span.rate_hz),
             "duration": exact_json.seconds(span.samples, span.rate_hz),
-            "text": one_line(entry.text),
+            "text": _text(entry),
             "status": entry.status.value,
         }
     )
+
+
+def _text(entry: Entry) -> str:
+    """The text to train on; a failed entry may hold a part of its text after `merged`."""
+    return one_line(entry.text) if entry.status is Status.OK else ""

@@ -23,6 +23,9 @@ def test_each_line_is_a_stretch_with_its_text(timeline_of: TimelineOf) -> None:
         },
         {"audio_filepath": path, "offset": 1.0, "duration": 1.0, "text": "", "status": "failed"},
     ]
+    merged = timeline.merged(1, 2)
+    assert merged.entries[0].text  # the caption of the first half, in a failed entry
+    assert json.loads(render(merged, "nemo"))["text"] == ""
     assert losses(timeline, "nemo") == ["Lines without a text, which do not train a model: 1 of 2."]
 
 
