@@ -6,6 +6,7 @@ mistake in a row is refused, with its place. `catalogue.py` finds and reads the 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ _VALUE = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
 _OWN_HEADERS = frozenset(
     {"authorization", "host", "content-type", "content-length", "connection", "accept-encoding"}
 )
+MOST_SECONDS = 7 * 86_400  # of a request: a week
 
 LIMIT_NAMES = frozenset(
     {
@@ -143,7 +145,7 @@ def parse(
         for name, row in file.targets.items():
             targets[name] = _target(name, row, file.sources, {**others, **targets})
         return targets
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{origin}: {error}", fix="compare it with the form of targets.toml"
         ) from error
@@ -205,10 +207,16 @@ def _check_asking(name: str, row: _Target) -> None:
     for header, value in row.headers.items():
         if not _VALUE.fullmatch(value):
             raise ValueError(f"{place}.headers: the value of {header} is no text of a header")
+    if row.key_header.lower() in map(str.lower, row.headers):
+        raise ValueError(f"{place}.headers: {row.key_header} is the header of the key")
+    try:
+        json.dumps(row.body, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place}.body cannot be written as JSON: {error}") from error
     for key in ("timeout_s", "silence_s"):
         seconds = getattr(row, key)
-        if seconds is not None and not 0 < seconds < math.inf:
-            raise ValueError(f"{place}.{key}={seconds} must be a number above zero")
+        if seconds is not None and not 0 < seconds <= MOST_SECONDS:
+            raise ValueError(f"{place}.{key}={seconds} must be above zero, {MOST_SECONDS} at most")
 
 
 def _loudness(name: str, raw: object, sources: Mapping[str, _Source]) -> LoudnessTarget | None:

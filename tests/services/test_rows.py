@@ -157,6 +157,11 @@ def test_a_row_of_ones_own_says_how_it_is_asked() -> None:
         ("X-Team", "Authorization", "targets.mine: the header Authorization"),
         ('"sound"', '"a\\nb"', "targets.mine.headers: the value of X-Team"),
         ("timeout_s = 3600", "timeout_s = 0", "targets.mine.timeout_s=0"),
+        ("timeout_s = 3600", "timeout_s = 1e300", "targets.mine.timeout_s=1e+300"),
+        ("top_k = 20", "top_k = nan", "targets.mine.body cannot be written as JSON"),
+        ("top_k = 20", "top_k = 1979-05-27", "targets.mine.body cannot be written as JSON"),
+        ("top_k = 20", f"top_k = {2000 * '['}{2000 * ']'}", "recursion"),
+        ("X-Team", "Api-Key", "targets.mine.headers: api-key is the header of the key"),
         ("models", 'like = "nobody"\nmodels', "targets.mine.like='nobody' is no target"),
     ],
 )
