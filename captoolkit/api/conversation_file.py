@@ -143,7 +143,7 @@ class SavedConversation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     captioner: dict[str, str | None]
     target: str | None
     via: str
-    options: dict[str, Any]
+    options: dict[str, str | dict[str, Any] | None]
     turns: tuple[SavedTurn, ...]
     usage: dict[str, int | None]
     cost: dict[str, str] | None
@@ -163,7 +163,7 @@ def render(
     *,
     target: str | None,
     via: str,
-    options: Mapping[str, object],
+    options: Mapping[str, Any],
     turns: tuple[SavedTurn, ...],
     usage: Usage,
     cost: Cost | None,

@@ -70,3 +70,18 @@ def test_missing_file_is_an_input_error(tmp_path: Path) -> None:
         conversation_file.read(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot be read"):
         conversation_file.read(tmp_path)
+
+
+def test_an_option_of_a_wrong_kind_is_refused() -> None:
+    """A file from elsewhere may hold a list as the system message; the error names the place."""
+    text = conversation_file.render(
+        CaptionerInfo(name="openai", model="m", base_url=None),
+        target=None,
+        via="base64",
+        options={"system": [1]},
+        turns=(),
+        usage=Usage(),
+        cost=None,
+    )
+    with pytest.raises(InputError, match=r"got `array` - at `\$\.options"):
+        conversation_file.parse(text)
