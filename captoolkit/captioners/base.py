@@ -118,7 +118,9 @@ class ServiceOptions(TypedDict, total=False):
             is the target's, else the one that the base URL suggests.
         max_tokens: the most tokens of an answer; None leaves it to the service. A smaller number
             lowers the worst case that `max_cost` reserves.
-        temperature, top_p: the sampling of the answer; None leaves it to the service.
+        temperature: the randomness of the answer; None leaves it to the service.
+        top_p: the share of likely tokens that the answer is drawn from; None leaves it to the
+            service.
         seed: for answers that repeat, where the service can do that.
         parameters: further members of the request, by name, as JSON values; they replace those of
             the target, and None leaves one out.

@@ -509,11 +509,11 @@ def test_more_pieces_than_one_command_can_name_are_refused_at_once(
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "talk.m4a", "s16.flac", "song.wma"])
 def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
-    """`max_segment` holds for every piece, wherever cuts move, and the pieces are balanced."""
+    """`max_segment` holds for every piece, wherever cuts move, and no piece is a remnant."""
     with captoolkit.split(make(name), max_segment=5) as work:
         lengths_s = [piece.source_span.duration_s for piece in work]
     assert max(lengths_s) <= 5
-    assert min(lengths_s) > 2
+    assert min(lengths_s) > 1
 
 
 # --------------------------------------------------------------------------------- failures
@@ -627,7 +627,7 @@ def test_wrong_packet_lengths_are_corrected_by_the_decode(
         pieces = [(one.source_span.duration_s, len(decoded(one.path)) / 64_000) for one in prepared]
     assert len(pieces) == 2
     assert all(abs(stated_s - held_s) < 0.1 for stated_s, held_s in pieces), pieces
-    assert min(held_s for _, held_s in pieces) > 0.3 * LENGTH_S
+    assert min(held_s for _, held_s in pieces) > 0.25 * LENGTH_S
 
 
 def test_a_piece_that_decodes_to_another_length_is_refused(
