@@ -287,7 +287,7 @@ def _failure(refusal: Refusal) -> dict[str, Any]:
         return {"error": error}
     own = (refusal.message.removeprefix(refusals.ALGO), "invalid_value", None)
     message, code, param = WORDS.get(refusal.reason, own)
-    details = _Details(refusal.details)
+    details = _ShownDetails(refusal.details)
     error = {
         "message": message.format_map(details) if refusal.reason in WORDS else message,
         "type": kind,
@@ -304,7 +304,7 @@ def _range_code(refusal: Refusal) -> str:
     return f"{kind}_{'below_min' if refusal.details['is_below'] else 'above_max'}_value"
 
 
-class _Details(dict[str, object]):
+class _ShownDetails(dict[str, object]):
     """The details of a refusal; one that is missing shows as `?`."""
 
     def __missing__(self, name: str) -> str:

@@ -313,7 +313,7 @@ def write_refusal(refusal: Refusal, request_id: str, streams: bool) -> HttpReply
 
 
 def _failure(refusal: Refusal) -> dict[str, Any]:
-    details = _Details(refusal.details)
+    details = _DerivedDetails(refusal.details)
     if refusal.reason is Reason.NO_DOWNLOAD and not details["status"]:
         message = f"Cannot connect to host {details['host'].partition('://')[2]} ssl:default"
         return _error(500, "InternalServerError", None, message)
@@ -337,7 +337,7 @@ def _error(status: int, kind: str, param: str | None, message: str) -> dict[str,
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
-class _Details(dict[str, Any]):
+class _DerivedDetails(dict[str, Any]):
     """The details of a refusal, with those that follow from others; 0 for one that is missing."""
 
     def __missing__(self, name: str) -> Any:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from captoolkit.captioners.acoustic.measure import Measurer
-from captoolkit.captioners.acoustic.sections import Kind, Section, count_syllables, merge_short
+from captoolkit.captioners.acoustic.sections import Kind, SoundSection, count_syllables, merge_short
 from tests.support.made_sounds import RATE, hum, music, rain, sine, square, strokes, voice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def sections_of(*parts: NDArray[np.float32], hears: bool = False) -> tuple[Section, ...]:
+def sections_of(*parts: NDArray[np.float32], hears: bool = False) -> tuple[SoundSection, ...]:
     """The sections of sounds one after another."""
     measurer = Measurer(rate_hz=RATE, channels=1, hears=hears)
     measurer.feed(np.concatenate(parts))

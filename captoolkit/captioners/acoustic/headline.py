@@ -25,7 +25,7 @@ from captoolkit.captioners.acoustic.figures import (
     whole,
 )
 from captoolkit.captioners.acoustic.measure import Measurements
-from captoolkit.captioners.acoustic.sections import Kind, Section, steps_of_kinds
+from captoolkit.captioners.acoustic.sections import Kind, SoundSection, steps_of_kinds
 from captoolkit.dsp.stretches import Stretch
 from captoolkit.units import format_clock
 
@@ -70,9 +70,9 @@ def _content(measured: Measurements) -> str:
     return _in_order(measured, shown)
 
 
-def _joined(measured: Measurements) -> Sequence[Section]:
+def _joined(measured: Measurements) -> Sequence[SoundSection]:
     """Return the sections, neighbours with one name as one."""
-    joined: list[Section] = []
+    joined: list[SoundSection] = []
     for section in measured.sections:
         if joined and _name(measured, joined[-1]) == _name(measured, section):
             start_step = joined[-1].stretch.start_step
@@ -83,7 +83,7 @@ def _joined(measured: Measurements) -> Sequence[Section]:
     return joined
 
 
-def _in_order(measured: Measurements, sections: Sequence[Section]) -> str:
+def _in_order(measured: Measurements, sections: Sequence[SoundSection]) -> str:
     first, *others = sections
     parts = [f"{capital(_name(measured, first))} {_from_to(measured, first.stretch)}"]
     if len(sections) == 1:
@@ -95,7 +95,7 @@ def _in_order(measured: Measurements, sections: Sequence[Section]) -> str:
     return ", ".join(parts)
 
 
-def _by_share(measured: Measurements, sections: Sequence[Section]) -> str:
+def _by_share(measured: Measurements, sections: Sequence[SoundSection]) -> str:
     """Return the kinds that take the most time with their places, voices first."""
     totals: dict[str, int] = {}
     ranks: dict[str, int] = {}
@@ -121,7 +121,9 @@ def _steps_in(stretch: Stretch) -> int:
     return stretch.steps
 
 
-def _without_edges(measured: Measurements, sections: Sequence[Section]) -> Sequence[Section]:
+def _without_edges(
+    measured: Measurements, sections: Sequence[SoundSection]
+) -> Sequence[SoundSection]:
     """Return the sections without short silences at the beginning and the end of the clip."""
     shortest = SILENCE_FROM_S * measured.rate_hz / measured.step_samples
     kept = list(sections)
@@ -132,7 +134,7 @@ def _without_edges(measured: Measurements, sections: Sequence[Section]) -> Seque
     return kept
 
 
-def _name(measured: Measurements, section: Section) -> str:
+def _name(measured: Measurements, section: SoundSection) -> str:
     match section.kind:
         case Kind.TONE if _is_hum(measured, section.tone_hz):
             assert measured.hum is not None
@@ -155,7 +157,7 @@ def _is_hum(measured: Measurements, tone_hz: float | None) -> bool:
     return 1 <= nearest <= 3 and abs(tone_hz - nearest * measured.hum.mains_hz) < 1
 
 
-def _traits(section: Section) -> Iterator[str]:
+def _traits(section: SoundSection) -> Iterator[str]:
     """Yield what tells one voice from another."""
     if section.kind not in VOICES:
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from captoolkit.captioners.acoustic.band_meter import BandFigures, BandMeter
-from captoolkit.captioners.acoustic.sections import Section, find_sections
+from captoolkit.captioners.acoustic.sections import SoundSection, find_sections
 from captoolkit.dsp.level_meters import (
     Channels,
     ClippingMeter,
@@ -119,7 +119,7 @@ class Measurements:
     onsets: Onsets | None
     character: Character | None
     character_between: Character | None
-    sections: tuple[Section, ...]
+    sections: tuple[SoundSection, ...]
     hum: Hum | None
     band_share: float
     is_heard: bool
@@ -266,7 +266,7 @@ def _sections(
     silences: tuple[Stretch, ...],
     *,
     step_s: float,
-) -> tuple[Section, ...]:
+) -> tuple[SoundSection, ...]:
     if band is None:
         return ()
     return find_sections(

@@ -98,7 +98,7 @@ CODES = {kind: code for code, kind in enumerate(Kind)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class SoundSection:
     """One kind of sound in a stretch of a clip.
 
     Attributes:
@@ -127,7 +127,7 @@ def find_sections(
     silences: Sequence[Stretch],
     onset_frames: NDArray[np.intp],
     step_s: float,
-) -> tuple[Section, ...]:
+) -> tuple[SoundSection, ...]:
     """Return the sections of a clip in time order; together they cover it."""
     steps = len(level_db)
     if not steps:
@@ -136,7 +136,7 @@ def find_sections(
     labels = finder.labels(level_db, silences, onset_frames)
     is_spoken = finder.is_spoken & ~mask_of(silences, steps=steps)
     sections = (
-        Section(
+        SoundSection(
             kind=KINDS[code % len(Kind)],
             stretch=Stretch(start_step=start, end_step=end),
             tone_hz=finder.tone_hz(code),
@@ -297,8 +297,8 @@ class _SectionFinder:
         return lines.is_one_tone[reach][has_line], lines.frequency_hz[reach][has_line]
 
     def described(
-        self, section: Section, level_db: NDArray[np.float32], sounds: NDArray[np.bool_]
-    ) -> Section:
+        self, section: SoundSection, level_db: NDArray[np.float32], sounds: NDArray[np.bool_]
+    ) -> SoundSection:
         """Return a section with its figures."""
         reach = slice(section.stretch.start_step, section.stretch.end_step)
         low, high = np.percentile(level_db[reach], (10, 90))
@@ -430,6 +430,6 @@ def _joined(runs: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     return joined
 
 
-def steps_of_kinds(sections: Sequence[Section], *kinds: Kind) -> int:
+def steps_of_kinds(sections: Sequence[SoundSection], *kinds: Kind) -> int:
     """Return how many steps the sections of some kinds last."""
     return sum(section.stretch.steps for section in sections if section.kind in kinds)
