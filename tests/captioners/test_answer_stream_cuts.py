@@ -151,7 +151,7 @@ def test_a_line_of_a_song_that_holds_the_one_before_is_no_proof(
     recorder.stream(*map(native, sent), native(None, finish="stop"))
     caption, pieces = streamed(recorder, clip, "dashscope")
     assert caption.text == "".join(sent)
-    assert pieces[-2:] == ["s, and stop", "s, and stops."]
+    assert pieces[-2:] == ["s, and stop", "s, and stops, and stops."]
 
 
 # ------------------------------------------------------------------------- before the end
