@@ -46,7 +46,7 @@ def test_plan_and_prepare_draw_pictures(run: Run, fixtures: Path, tmp_path: Path
     source = fixtures / "hammering-mandarin.flac"
     planned, made = tmp_path / "plan.svg", tmp_path / "made.svg"
     assert run("plan", source, "--segment", "15s", "--picture", planned).status == 0
-    assert "Bands: how far a cut may move; dots:" in planned.read_text(encoding="utf-8")
+    assert "Bands: how far a cut may move; dashed:" in planned.read_text(encoding="utf-8")
     options = ("--segment", "15s", "--picture", made, "-o", tmp_path / "ready")
     assert run("prepare", source, *options).status == 0
     assert "The loudest cut is at" in made.read_text(encoding="utf-8")
