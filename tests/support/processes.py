@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 # Processes that stay for later tests: those that the multiprocessing module keeps for the next
-# worker, and the S3 server.
+# worker, the S3 server, and the driver of the browser.
 LASTING = (
     b"multiprocessing.resource_tracker",
     b"multiprocessing.forkserver",
     b"ThreadedMotoServer",
+    b"playwright/driver",
 )
 
 posix = pytest.mark.skipif(os.name != "posix", reason="stand-in programs are shell scripts")
