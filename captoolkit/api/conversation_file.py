@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import msgspec
 
-from captoolkit.captioners.base import ServiceOptions
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.media.source import is_web_url
 from captoolkit.model import USAGE_FIELDS, Caption, CaptionerInfo, Cost, Usage
@@ -23,20 +22,25 @@ from captoolkit.support import exact_json, files
 FORMAT_NAME = "captoolkit.conversation/"
 FORMAT = f"{FORMAT_NAME}1"
 GIVE_A_CONVERSATION = "give the file that `captoolkit ask --continue` or `Conversation.save` wrote"
-# The options of a service that belong to a conversation. A key is none of them, and permissions to
-# send unencrypted have to be given again: a file from elsewhere must not grant them.
-SAVED_OPTIONS = frozenset(ServiceOptions.__annotations__) & {
-    "dialect",
-    "max_tokens",
-    "parameters",
-    "region",
-    "seed",
-    "system",
-    "temperature",
-    "timeout",
-    "top_p",
-    "workspace",
-}
+
+
+class SavedOptions(TypedDict, total=False):
+    """The options of a service that belong to a conversation.
+
+    A key is none of them, and permissions to send a key or to send unencrypted have to be given
+    again: a file from elsewhere must not grant them. Other options in a file are left out.
+    """
+
+    dialect: str | None
+    max_tokens: int | None
+    parameters: dict[str, Any] | None
+    region: str | None
+    seed: int | None
+    system: str | None
+    temperature: float | None
+    timeout: str | float | tuple[str | float, str | float] | None
+    top_p: float | None
+    workspace: str | None
 
 
 class SavedSound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,7 +139,7 @@ class SavedConversation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """The document.
 
     Attributes:
-        options: the options that the conversation was opened with, of `SAVED_OPTIONS`.
+        options: the options that the conversation was opened with, as far as a file keeps them.
         usage, cost: of all requests so far; answers from the ledger count nothing.
     """
 
@@ -143,7 +147,7 @@ class SavedConversation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     captioner: dict[str, str | None]
     target: str | None
     via: str
-    options: dict[str, str | dict[str, Any] | None]
+    options: SavedOptions
     turns: tuple[SavedTurn, ...]
     usage: dict[str, int | None]
     cost: dict[str, str] | None
@@ -163,18 +167,19 @@ def render(
     *,
     target: str | None,
     via: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     turns: tuple[SavedTurn, ...],
     usage: Usage,
     cost: Cost | None,
 ) -> str:
     """Return the document of a conversation as indented JSON."""
+    kept = {name: options[name] for name in SavedOptions.__annotations__ if name in options}
     document = SavedConversation(
         format=FORMAT,
         captioner={"name": info.name, "model": info.model, "base_url": info.base_url},
         target=target,
         via=via,
-        options={name: value for name, value in options.items() if name in SAVED_OPTIONS},
+        options=cast("SavedOptions", kept),
         turns=turns,
         usage=_counted(usage),
         cost={"currency": cost.currency, "amount": str(cost.amount)} if cost else None,

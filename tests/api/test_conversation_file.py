@@ -74,14 +74,13 @@ def test_missing_file_is_an_input_error(tmp_path: Path) -> None:
 
 def test_an_option_of_a_wrong_kind_is_refused() -> None:
     """A file from elsewhere may hold a list as the system message; the error names the place."""
-    text = conversation_file.render(
-        CaptionerInfo(name="openai", model="m", base_url=None),
-        target=None,
-        via="base64",
-        options={"system": [1]},
-        turns=(),
-        usage=Usage(),
-        cost=None,
-    )
+    text = document().replace('"Be brief."', "[1]")
     with pytest.raises(InputError, match=r"got `array` - at `\$\.options"):
         conversation_file.parse(text)
+
+
+def test_a_file_grants_no_permission_to_send_a_key() -> None:
+    """A file from elsewhere, with an address of its own, could lead a key away."""
+    odd = '"send_key": true, "insecure_http": true, "system": "Be brief."'
+    saved = conversation_file.parse(document().replace('"system": "Be brief."', odd))
+    assert saved.options == {"system": "Be brief."}
