@@ -333,7 +333,10 @@ def _read_frames(path: Path) -> tuple[Shape, int] | None:
 
     None for other files, for few frames, and where anything but frames is in the file.
     """
-    index = read_frame_index(path)
+    try:
+        index = read_frame_index(path)
+    except OSError as error:
+        raise _broken(path, f"it cannot be read back ({error.strerror})") from error
     if index is None or len(index.sizes) < LEAST_FRAMES or index.junk_bytes or index.torn_bytes:
         return None
     length = durations.frame_samples(path, index)
