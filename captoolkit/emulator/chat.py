@@ -23,7 +23,7 @@ DATA_SCHEME = "data:"
 
 # Rows whose `input_tokens` leave the audio out (Model Studio, "Audio understanding (Qwen-Audio)",
 # the page's sample answer); the captioner's include it.
-AUDIO_APART = frozenset({"qwen-audio"})
+AUDIO_APART = frozenset({"qwen-audio", "qwen-audio-stable"})
 
 _SOLID = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"  # scripts and punctuation without spaces
 _TOKEN = re.compile(rf"\s*(?:[{_SOLID}]|[^\s{_SOLID}]+)|\s+$")

@@ -28,10 +28,10 @@ def readable_size(file: Path) -> int:
     """
     try:
         status = file.stat()
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise InputError("it is not a regular file", fix="copy it to a file first", path=file)
-        with file.open("rb") as stream:
-            stream.read(1)
+        is_pipe_or_device = not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode)
+        if not is_pipe_or_device:  # opening a pipe would wait for its writer
+            with file.open("rb") as stream:
+                stream.read(1)
     except (FileNotFoundError, ValueError):  # no name of a file can hold U+0000 or a surrogate
         raise SourceNotFoundError("no such file", fix="check the name", path=file) from None
     except IsADirectoryError:
@@ -40,6 +40,8 @@ def readable_size(file: Path) -> int:
         raise SourceNotFoundError(
             f"it cannot be read ({error.strerror})", fix="check its permissions", path=file
         ) from error
+    if is_pipe_or_device:
+        raise InputError("it is not a regular file", fix="copy it to a file first", path=file)
     if not status.st_size:
         raise NotMediaError("the file is empty", fix="check how it was made", path=file)
     return status.st_size
