@@ -66,7 +66,10 @@ def _divide(section: Section, curve_of: CurveOf) -> list[int]:
     begin, end = section.begin, section.end
     if section.count < 2:
         return [begin, end]
-    return [begin, *choose_cuts(curve_of(begin, end), section.division(begin, end)), end]
+    division, hop = section.division(begin, end), hop_samples(MODEL_RATE_HZ)
+    earliest, latest = division.deciding
+    earliest -= (earliest - begin) % hop  # the places are those of the curve of the whole section
+    return [begin, *choose_cuts(curve_of(earliest, latest), division), end]
 
 
 def measure_loudness(decoder: decode.TrackDecoder, path: object, *, origin: int) -> LoudnessCurve:

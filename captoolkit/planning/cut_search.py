@@ -8,7 +8,7 @@ as well: pauses are used before more segments are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,12 @@ class LoudnessCurve:
     def place(self, sample: int) -> int:
         """Return the place nearest to a sample; it may lie outside the curve."""
         return (2 * (sample - self.origin) + self.hop) // (2 * self.hop)
+
+    def between(self, earliest: int, latest: int) -> LoudnessCurve:
+        """Return the part between two samples, which are rounded to the curve's values."""
+        first, last = self.places_within(earliest, latest)
+        first, last = max(0, first), min(last, len(self.power))
+        return replace(self, origin=self.sample(first), power=self.power[first:last])
 
     def places_within(self, earliest: int, latest: int) -> tuple[int, int]:
         """Return the first and the last place between two samples, both included."""
@@ -75,6 +81,14 @@ class Division:
         ]
 
     @property
+    def deciding(self) -> tuple[int, int]:
+        """The samples between which the loudness decides the cuts: less than all for one cut."""
+        if self.count != 2 or (self.is_fewest and self.fewest < self.count):
+            return self.begin, self.end
+        (at,) = self.balanced
+        return max(self.begin, at - self.reach), min(self.end, at + self.reach)
+
+    @property
     def fewest(self) -> int:
         """The smallest number of segments that the limit allows."""
         return max(1, -(-(self.end - self.begin) // self.longest))
@@ -101,6 +115,7 @@ def choose_cuts(curve: LoudnessCurve, division: Division) -> list[int]:
             return cuts
     if division.count < 2:
         return []
+    curve = curve.between(*division.deciding)
     costs = _percentiles(place_loudness(curve.power))
     places: list[NDArray[np.int64]] = [np.array([division.begin])]
     totals, origins = np.zeros(1), []

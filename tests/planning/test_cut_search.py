@@ -82,3 +82,17 @@ def test_quietest_sample_stays_in_its_window() -> None:
     curve = curve_of(500, pauses=(100, 300), origin=1_000)
     assert quietest_sample(curve, 5_000, 6_000, 9_000) == pytest.approx(7_000, abs=200)
     assert quietest_sample(curve, 50_000, 50_009, 50_019) == pytest.approx(50_009, abs=HOP)
+
+
+def test_one_cut_is_decided_by_the_sound_within_its_reach() -> None:
+    """A longer curve around the reach of a single cut changes nothing."""
+    rng = np.random.default_rng(5)
+    power = 10 ** rng.uniform(-6, -2, 2_000)
+    whole = LoudnessCurve(origin=0, hop=320, power=power)
+    division = Division(
+        begin=0, end=640_000, count=2, shortest=100_000, longest=500_000, reach=64_000
+    )
+    earliest, latest = division.deciding
+    assert (earliest, latest) == (256_000, 384_000)
+    part = LoudnessCurve(origin=earliest, hop=320, power=power[earliest // 320 : latest // 320])
+    assert choose_cuts(part, division) == choose_cuts(whole, division)
