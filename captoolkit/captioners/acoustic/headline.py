@@ -1,4 +1,4 @@
-"""The text of a local caption: what kind of sound lies where, and what is wrong with it.
+"""The text of a local caption: the kinds of sound with their places, and the faults.
 
 Rules: one sentence. It begins with the sections of the clip (see `sections`), in time order if they
 are few, else by the time that they take. Faults follow after a semicolon, the worst first, at most
@@ -158,7 +158,7 @@ def _is_hum(measured: Measurements, tone_hz: float | None) -> bool:
 
 
 def _traits(section: SoundSection) -> Iterator[str]:
-    """Yield what tells one voice from another."""
+    """Yield the traits by which voices differ."""
     if section.kind not in VOICES:
         return
     if section.pitch_hz is not None:

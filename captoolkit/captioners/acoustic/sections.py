@@ -1,4 +1,4 @@
-"""The sections of a clip: what kind of sound lies where.
+"""The sections of a clip: the kinds of sound with their places.
 
 Rules, by step of 0.1 s; a later rule overrides an earlier one:
 
