@@ -25,7 +25,7 @@ from captoolkit.model import Caption, Via
 from captoolkit.net.client import Client
 from captoolkit.net.connections import DEFAULT_LIMITS, HttpLimits
 from captoolkit.net.http_messages import ServiceRequest, Transport
-from captoolkit.services.keys import key_variable
+from captoolkit.services.keys import key_variable, own_headers
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
@@ -122,7 +122,7 @@ class ServiceCaptioner(Closing):
             api_key=settings.api_key,
             limits=_http_limits(read_timeouts(settings.timeout, row)),
             key_header=row.key_header if row else "",
-            headers={**(row.headers if row else {}), **workspace},
+            headers={**own_headers(endpoint, row), **workspace},
             query=service.query,
         )
         try:

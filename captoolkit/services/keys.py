@@ -46,6 +46,18 @@ def is_home(endpoint: Endpoint, row: Target | None) -> bool:
     return is_own or (not row.key_variable and endpoint.is_model_studio)
 
 
+def own_headers(endpoint: Endpoint, row: Target | None) -> Mapping[str, str]:
+    """Return the headers of a target for an endpoint; they may hold a secret, as a key does.
+
+    Those of a target that names hosts go to these hosts and to this machine.
+    """
+    if row is None:
+        return {}
+    has_hosts = bool(row.base_url or row.hosts or row.hosted_by)
+    is_allowed = not has_hosts or is_home(endpoint, row) or endpoint.is_loopback
+    return row.headers if is_allowed else {}
+
+
 def choose_key(
     endpoint: Endpoint,
     *,

@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from captoolkit.errors import KeyMissingError, UsageError
-from captoolkit.services.keys import KEY_VARIABLE, check_key, check_secrecy, choose_key
+from captoolkit.services.keys import (
+    KEY_VARIABLE,
+    check_key,
+    check_secrecy,
+    choose_key,
+    own_headers,
+)
 from captoolkit.services.regions import (
     COMPATIBLE,
     NATIVE,
@@ -151,3 +157,20 @@ def test_plain_http_to_a_private_address_has_to_be_allowed() -> None:
     check_secrecy(replace(private, allows_plain_http=True))
     with pytest.raises(UsageError, match="use https, or a server on this machine"):
         check_secrecy(endpoint_of("http://172.32.0.1/v1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "base_url", "goes"),
+    [
+        ("openai", "https://api.openai.com/v1", True),
+        ("openai", "http://127.0.0.1:9/v1", True),
+        ("openai", "https://elsewhere.example/v1", False),
+        ("qwen-omni", "https://elsewhere.example/v1", False),
+        ("litellm", "https://proxy.example/v1", True),
+    ],
+)
+def test_the_headers_of_a_target_go_to_its_hosts(name: str, base_url: str, *, goes: bool) -> None:
+    """A header may hold a secret; a target without hosts has the server that the caller names."""
+    row = replace(SERVICES[name], headers={"X-Token": KEY})
+    endpoint = parse_base_url(base_url, COMPATIBLE)
+    assert own_headers(endpoint, row) == ({"X-Token": KEY} if goes else {})
