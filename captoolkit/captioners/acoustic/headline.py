@@ -26,6 +26,7 @@ from captoolkit.captioners.acoustic.figures import (
 )
 from captoolkit.captioners.acoustic.measure import Measurements
 from captoolkit.captioners.acoustic.sections import Kind, SoundSection, steps_of_kinds
+from captoolkit.captioners.acoustic.sentences import mono_loss
 from captoolkit.dsp.stretches import Stretch
 from captoolkit.units import format_clock
 
@@ -236,14 +237,7 @@ def _dead(measured: Measurements) -> str:
 
 
 def _cancels(measured: Measurements) -> str:
-    channels = measured.channels
-    if channels.correlation is None:
-        return ""
-    if channels.mono_loss_db is None:
-        return "mixed to mono it cancels out"
-    if channels.mono_loss_db < words.MONO_LOSS_FROM_DB:
-        return ""
-    return f"mixed to mono it loses {whole(channels.mono_loss_db)} dB"
+    return mono_loss(measured.channels)
 
 
 def _faulty(measured: Measurements) -> str:

@@ -283,7 +283,7 @@ def _stereo(channels: Channels) -> str:
             round(channels.correlation, 2) + 0.0,
         )
         parts.append(f"Stereo, {width} (correlation {rounded:.2f})")
-    parts.append(_mono_loss(channels))
+    parts.append(mono_loss(channels))
     left_db, right_db = channels.levels_db
     if abs(left_db - right_db) >= words.BALANCE_FROM_DB:
         louder = SIDES[left_db < right_db]
@@ -291,7 +291,8 @@ def _stereo(channels: Channels) -> str:
     return f"{capital('; '.join(filter(None, parts)) or 'stereo')}."
 
 
-def _mono_loss(channels: Channels) -> str:
+def mono_loss(channels: Channels) -> str:
+    """Return the loss of a mix to mono in words, empty for a small one."""
     if channels.correlation is None:
         return ""
     if channels.mono_loss_db is None:
