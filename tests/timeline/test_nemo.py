@@ -1,10 +1,16 @@
+"""NeMo manifests, read back with pyarrow, which reads them for Hugging Face Datasets."""
+
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
+import pyarrow.json
+
 from captoolkit.timeline import losses, render
 from captoolkit.timeline.value import Timeline
+from tests.support.captions import NASTY
 from tests.support.timelines import TimelineOf
 
 
@@ -39,3 +45,19 @@ def test_a_joined_timeline_names_the_recording_of_each_entry(timeline_of: Timeli
         (first.source.path, 0.0),
         ("/recordings/b.wav", 1.0),
     ]
+
+
+def test_pyarrow_reads_one_row_of_the_same_columns_for_each_line(timeline_of: TimelineOf) -> None:
+    """Every line has the same columns and types, so that the manifest is one table."""
+    text = render(timeline_of(*NASTY.values(), holes=("timed out",), silences=1), "nemo")
+    table = pyarrow.json.read_json(io.BytesIO(text.encode()))
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "audio_filepath": "string",
+        "offset": "double",
+        "duration": "double",
+        "text": "string",
+        "status": "string",
+    }
+    rows = table.to_pylist()
+    assert [row["offset"] for row in rows] == list(range(len(NASTY) + 2))
+    assert rows == [json.loads(line) for line in text.splitlines()]

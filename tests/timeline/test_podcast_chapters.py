@@ -1,3 +1,5 @@
+"""Podcasting 2.0 chapters, read back with podcast-chapter-tools."""
+
 from __future__ import annotations
 
 import json
@@ -51,3 +53,16 @@ def test_a_chapter_has_a_title(timeline_of: TimelineOf) -> None:
     assert chapters["fileName"] == "night in the harbour.flac"
     assert [one["title"] for one in chapters["chapters"]] == ["It rains. …", "[silence]"]
     assert any("1 of 2" in loss for loss in losses(timeline, "podcast-chapters"))
+
+
+def test_podcast_chapter_tools_reads_each_chapter(timeline_of: TimelineOf) -> None:
+    """A program for podcasts finds every chapter with its start and its title."""
+    reader = pytest.importorskip("podcast_chapter_tools", reason="needs podcast-chapter-tools")
+    document = json.loads(
+        render(timeline_of(*NASTY.values(), holes=("timed out",)), "podcast-chapters")
+    )
+    found = reader.extract_pci_chapters(document)
+    assert [(one.start, one.title) for one in found] == [
+        (start, chapter["title"]) for start, chapter in enumerate(document["chapters"])
+    ]
+    assert len(found) == len(NASTY) + 1

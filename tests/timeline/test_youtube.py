@@ -1,6 +1,11 @@
+"""Chapters for YouTube, read back with yt-dlp and podcast-chapter-tools."""
+
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+import pytest
 
 from captoolkit.timeline import losses, render
 from tests.support.captions import NASTY
@@ -29,3 +34,22 @@ def test_a_list_that_youtube_ignores_is_a_loss(timeline_of: TimelineOf) -> None:
     )
     many = losses(timeline_of(*["It rains and rains."] * 300), "youtube")
     assert "characters" in many[-1]
+
+
+def test_other_programs_read_the_chapters_of_a_description() -> None:
+    """Both find each time and title between the other lines of a description."""
+    titles = ["A dog barks.", "雨声，风声。", "Regen & Wind", "صوت المطر", "3 strokes every 2 s"]
+    hours = hours_of(12)
+    captions = tuple(
+        replace(entry, text=titles[at % len(titles)]) for at, entry in enumerate(hours.entries)
+    )
+    text = render(replace(hours, entries=captions), "youtube")
+    expected = [(3600 * at, one.text) for at, one in enumerate(captions)]
+    description = f"A night in the harbour.\n\n{text}\nRecorded in 2026.\n"
+
+    extractor = pytest.importorskip("yt_dlp.extractor.common", reason="needs yt-dlp")
+    found = extractor.InfoExtractor()._extract_chapters_from_description(description, 43_200)
+    assert [(one["start_time"], one["title"]) for one in found] == expected
+
+    tools = pytest.importorskip("podcast_chapter_tools", reason="needs podcast-chapter-tools")
+    assert [(one.start, one.title) for one in tools.extract_description_chapters(text)] == expected
