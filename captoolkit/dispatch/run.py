@@ -16,7 +16,7 @@ from captoolkit.dispatch.asker import Ask, Outcome, failed
 from captoolkit.dispatch.budget import Budget, cost_of, refuse_too_small, worst_case
 from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.ledger import Ledger
-from captoolkit.dispatch.workers import WorkerPool
+from captoolkit.dispatch.workers import WorkerPool, never
 from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.events import EntryReady
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage, Via
@@ -145,15 +145,21 @@ class AskingRun(Closing):
         self.reserve()
         return self.submit_reserved(segment, path=path)
 
-    def reserve(self) -> None:
+    def reserve(self, *, unless: Callable[[], bool] = never) -> bool:
         """Reserve the place of a segment before it is made; wait while `limit` are unfinished.
 
         `submit_reserved` uses the place, `give_back` returns it.
 
+        Args:
+            unless: ends the wait without a place when it returns True.
+
+        Returns:
+            Whether a place is reserved.
+
         Raises:
             StoppedError: the run was cancelled or closed.
         """
-        self._workers.reserve()
+        return self._workers.reserve(unless=unless)
 
     def give_back(self) -> None:
         """Return a reserved place: there is no segment for it."""

@@ -24,6 +24,11 @@ from captoolkit.support.cancel import TICK_S, StoppedError
 AHEAD = 4  # unfinished segments for each request that may be in flight
 
 
+def never() -> bool:
+    """Return False."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     segment: ReadySegment
@@ -60,20 +65,30 @@ class WorkerPool:
         """The number of places in use: segments that are made, wait, or are in flight."""
         return self._unfinished
 
-    def reserve(self) -> None:
+    def reserve(self, *, unless: Callable[[], bool] = never) -> bool:
         """Reserve a place for one more unfinished segment; wait while all places are in use.
 
         `submit` uses the place; `give_back` returns it if there is no segment for it.
+
+        Args:
+            unless: ends the wait without a place when it returns True; it is called again after
+                each finished segment.
+
+        Returns:
+            Whether a place is reserved.
 
         Raises:
             StoppedError: the run was cancelled, or the pool is closed.
         """
         with self._changed:
             while self._unfinished >= self.limit and not self._is_over:
+                if unless():
+                    return False
                 self._changed.wait(TICK_S)
             if self._is_over:
                 raise StoppedError
             self._unfinished += 1
+            return True
 
     def give_back(self) -> None:
         """Return a place: it was reserved for nothing, or its segment is finished."""

@@ -13,7 +13,6 @@ import heapq
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
@@ -24,7 +23,7 @@ from captoolkit.jobs.chunks import SPEEDS, START_S, predicted_duration_s
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.opened_input import open_input
 from captoolkit.model import CostRange
-from captoolkit.services.price import MILLION, audio_tokens, input_cost
+from captoolkit.services.price import audio_tokens, input_cost, most_cost
 from captoolkit.services.service import Service
 from captoolkit.support.files import staging
 
@@ -192,12 +191,11 @@ def _with_service(
 
 
 def _cost_of(service: Service, requests: int, tokens: int) -> CostRange | None:
-    price, longest = service.price, service.target.limit("max_output_tokens")
+    price = service.price
     if price is None or service.target.limit("tokens_per_s") is None:
         return None
     least = input_cost(price, audio_tokens=tokens, text_tokens=0)
-    answers = price.output_per_million * int(longest or 0) * requests / MILLION
-    most: Decimal | None = None if longest is None else least + answers
+    most = most_cost(service.target, price, audio_tokens=tokens, text_tokens=0, n=requests)
     return CostRange(region=price.region, currency=price.currency, least=least, most=most)
 
 

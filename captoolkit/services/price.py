@@ -15,6 +15,12 @@ from captoolkit.model import CostRange, Price, Target
 from captoolkit.services.limits import EARLIER_AUDIO_TOKENS, PROMPT_BYTES
 
 MILLION = 1_000_000
+# A service may count all sound of a file: the encoder's delay and padding, and the frames that a
+# copy has at its ends. The longest are four frames of AAC at 8 kHz, of 128 ms each.
+LONGER_FILE_S = Fraction(1, 2)
+# The text beside the question, such as role names, where the row states no number. Model Studio's
+# sample answer of Qwen-Audio counts 33 tokens with its question.
+UNSTATED_TEXT_TOKENS = 64
 
 
 def audio_tokens(target: Target, duration_s: Fraction) -> int:
@@ -53,7 +59,7 @@ def request_costs(target: Target, durations_s: Sequence[Fraction]) -> RequestCos
             region=price.region,
             currency=price.currency,
             least=input_cost(price, audio_tokens=audio, text_tokens=text),
-            most=_most(target, price, audio_tokens=audio, text_tokens=text, n=len(durations_s)),
+            most=most_cost(target, price, audio_tokens=audio, text_tokens=text, n=len(durations_s)),
         )
         for price in (current_prices(target) if is_counted else ())
     )
@@ -68,15 +74,31 @@ def input_cost(price: Price, *, audio_tokens: int, text_tokens: int) -> Decimal:
     return (of_audio * audio_tokens + price.input_per_million * text_tokens) / MILLION
 
 
-def _most(
+def most_cost(
     target: Target, price: Price, *, audio_tokens: int, text_tokens: int, n: int
 ) -> Decimal | None:
-    """Return the price of `n` requests with the longest answers; None where it is unknown."""
+    """Return the highest price of `n` requests; None if the longest answer is unknown.
+
+    Args:
+        target: the service model.
+        price: the price of a region.
+        audio_tokens: the predicted tokens of the sound of all requests.
+        text_tokens: the predicted tokens of their texts.
+        n: the number of requests.
+    """
     longest = target.limit("max_output_tokens")
     if longest is None:
         return None
+    per_second = target.limit("tokens_per_s") or Fraction(0)
+    # One more for each segment: a cut may move to a quieter place, and each segment is rounded up.
+    audio_tokens += n * (1 - int(-(per_second * LONGER_FILE_S) // 1))
+    prompt_bytes = target.limit(PROMPT_BYTES)
+    if prompt_bytes is None:
+        prompt_bytes = Fraction(len(target.default_prompt.encode()))
+    text_tokens += n * int(prompt_bytes)
+    if target.limit("text_tokens") is None:
+        text_tokens += n * UNSTATED_TEXT_TOKENS
     output = price.output_per_million * int(longest) * n / MILLION
-    text_tokens += int(target.limit(PROMPT_BYTES) or 0) * n
     return input_cost(price, audio_tokens=audio_tokens, text_tokens=text_tokens) + output
 
 

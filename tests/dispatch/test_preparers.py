@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,19 @@ import pytest
 from captoolkit.api.asking_run import open_run
 from captoolkit.api.plan import read_request
 from captoolkit.api.prepare import open_prepared
+from captoolkit.captioners.base import Clip
 from captoolkit.dispatch.ledger import IN_MEMORY
 from captoolkit.dispatch.preparers import PreparerPool
 from captoolkit.dispatch.run import AskingRun
+from captoolkit.errors import UsageError
 from captoolkit.media.source import Source
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.support.cancel import StoppedError
 from tests.support.captioning import OwnCaptioner
 from tests.support.sound import tone, write_wav
+
+LONG_S = 10.0  # nothing here takes so long unless it hangs
+OTHERS = 40  # threads that wait for a place
 
 
 @pytest.fixture
@@ -80,6 +86,53 @@ def test_opened_files_are_not_opened_again(tmp_path: Path, run: AskingRun) -> No
     assert pool.next_ended() is None
     assert sources.jobs == {}
     pool.close()
+
+
+@pytest.mark.parametrize("is_faulty", [False, True])
+def test_a_file_with_all_answers_needs_no_place(tmp_path: Path, is_faulty: bool) -> None:
+    """It ends, or fails, as soon as its answers are in, although others take every free place."""
+    may_answer = threading.Event()
+    opened: list[Prepared] = []
+
+    def answer(clip: Clip) -> str:
+        may_answer.wait(LONG_S)
+        if is_faulty:
+            opened[0].close()  # the preparation fails at its next segment
+        return "heard"
+
+    with open_run(OwnCaptioner(answer), ledger=IN_MEMORY, concurrency=1) as run:
+        sources = Sources(tmp_path, run)
+
+        def open_source(source: Source, jobs: int) -> Prepared:
+            opened.append(sources.open(source, jobs))
+            return opened[-1]
+
+        pool = PreparerPool(run, sources.paths[:1], open_source=open_source, jobs=1)
+        for _ in range(run.limit - 1):
+            run.reserve()
+        pool.start()
+        others = [threading.Thread(target=reserve_in, args=(run,)) for _ in range(OTHERS)]
+        for thread in others:
+            thread.start()
+        timer = threading.Timer(LONG_S, run.stop.set)
+        timer.start()
+        may_answer.set()
+        recording = pool.next_ended()
+        timer.cancel()
+        assert recording is not None
+        assert recording.entries is not None
+        assert recording.entries.has_caption
+        assert isinstance(recording.error, UsageError) is is_faulty
+        pool.release(recording)
+        pool.close()
+    for thread in others:
+        thread.join()
+
+
+def reserve_in(run: AskingRun) -> None:
+    """Take a place, and never give it back."""
+    with contextlib.suppress(StoppedError):
+        run.reserve()
 
 
 def test_closing_closes_the_files_that_were_not_prepared(tmp_path: Path, run: AskingRun) -> None:

@@ -172,3 +172,13 @@ def test_a_segment_of_a_closed_pool_is_not_asked_about(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         pool.workers.submit(segment(tmp_path, 1), outcome).result(LONG_S)
     assert pool.workers.unfinished == 0
+
+
+def test_a_wait_for_a_place_can_end_without_one(tmp_path: Path) -> None:
+    """`reserve` returns False as soon as `unless` is true; a free place is taken in any case."""
+    pool = Pool(size=1)
+    for _ in range(AHEAD):
+        assert pool.workers.reserve(unless=lambda: True)
+    assert not pool.workers.reserve(unless=lambda: True)
+    assert pool.workers.unfinished == AHEAD
+    pool.workers.close(wait_s=LONG_S)
