@@ -1,9 +1,11 @@
 """The threads that prepare recordings for a run of asking, while the captioner answers.
 
 Rules: a place in the run is reserved before each segment is made, so no more segments exist than
-the run allows. The number of open recordings is bounded by the same number: a slow consumer of
-results stops the threads. A recording that fails does not affect the others. After an error that
-ends the run no further recording is begun. The threads are daemons.
+the run allows. The exception is a recording that has answers to all its segments so far: its thread
+continues without a place, because the recording may be complete; if another segment follows, that
+segment waits for a place, one for each thread. The number of open recordings is bounded: a slow
+consumer of results stops the threads. A recording that fails does not affect the others. After an
+error that ends the run no further recording is begun. The threads are daemons.
 """
 
 from __future__ import annotations
@@ -66,6 +68,11 @@ class RunRecording:
         self.error: CaptoolkitError | None = None
         self.is_halted = False
         self.pending = 1  # segments without an entry, and the preparation itself
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it has segments, and each segment so far has an entry."""
+        return self.pending == 1 and self.prepared is not None and bool(self.prepared.segments)
 
     def open(self, open_source: Open, jobs: int, run: AskingRun, *, is_redo: bool = False) -> None:
         """Open and plan the source, unless its timeline is finished; keep the error of a failure.
@@ -338,15 +345,17 @@ class PreparerPool:
             if self._run.unsent_error is not None:
                 recording.is_halted = True
                 raise self._run.unsent_error
-            self._run.reserve()
+            has_place = self._run.reserve(unless=lambda: recording.is_answered)
             segment = None
             try:
                 segment = next(segments, None)
             finally:
-                if segment is None:
+                if segment is None and has_place:
                     self._run.give_back()
             if segment is None:
                 return
+            if not has_place:
+                self._run.reserve()
             with self._changed:
                 recording.pending += 1
             outcome = self._run.submit_reserved(segment, path=prepared.plan.info.path)
