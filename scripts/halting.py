@@ -47,6 +47,7 @@ FAULTS: dict[str, Reply] = {
     "402 Insufficient Balance": (402, b'{"error":{"message":"Insufficient Balance"}}'),
     "400 InvalidParameter": (400, b'{"code":"InvalidParameter","message":"not valid"}'),
     "409 Conflict": (409, b'{"code":"Conflict","message":"conflict"}'),
+    "502 Bad Gateway": (502, b"<html>Bad gateway</html>"),
     "HTML in a 200": (200, b"<html><h1>Welcome</h1></html>"),
 }
 THROTTLED: Reply = (429, b'{"code":"Throttling","message":"Requests throttled"}')

@@ -55,7 +55,14 @@ LIBRARIES = {
     "httpx": {"net"},
     "imageio_ffmpeg": set[str](),
     "jinja2": {"timeline/html"},
-    "msgspec": {"services", "timeline/json.py", "captioners", "net", "dispatch/ledger.py"}
+    "msgspec": {
+        "services",
+        "timeline/json.py",
+        "captioners",
+        "net",
+        "dispatch/ledger.py",
+        "dispatch/rate_state.py",
+    }
     | {"api/conversation_file.py"},
     "mutagen": {"media/id3_chapters.py"},
     "opentimelineio": {"timeline/otio.py"},

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Target
+from captoolkit.services import catalogue
 
 
 class Role(StrEnum):
@@ -54,16 +55,25 @@ def check_messages(messages: Sequence[Message], row: Target | None) -> None:
     sounds = sum(message.audio is not None for message in messages)
     turns = sum(message.role is Role.USER for message in messages)
     most = row.limit("files_per_request")
+    has_question = any(one.text and one.role is Role.USER for one in messages)
     features = (
         (row.system, "a system message", any(one.role is Role.SYSTEM for one in messages)),
-        (row.prompt, "a prompt", any(one.text and one.role is Role.USER for one in messages)),
+        (row.prompt, "a prompt", has_question),
         (row.turns, "a second question", turns > 1),
         (False, f"more than {most} sound a request", most is not None and sounds > most),
         (row.prompt, "a request without sound", sounds == 0),
     )
     for is_taken, feature, is_present in features:
         if is_present and not is_taken:
+            models = ", ".join(_models_that_converse())
             raise UsageError(
                 f"{row.models[0]} does not take {feature}: it describes one sound",
-                fix="leave it out, or ask a model that takes it (`captoolkit targets` lists them)",
+                fix=f"leave it out, or take a model that answers questions: {models}",
             )
+
+
+def _models_that_converse() -> list[str]:
+    """Return the first model of each target that takes prompts, system messages and turns."""
+    rows = catalogue.targets().values()
+    able = [row for row in rows if row.models and row.prompt and row.system and row.turns]
+    return list(dict.fromkeys(row.models[0] for row in able))

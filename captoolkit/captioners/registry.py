@@ -96,7 +96,7 @@ CAPTIONERS = {
             model="qwen3-omni-30b-a3b-captioner",
             options=SERVICE_OPTIONS,
             interface=COMPATIBLE,
-            question_model="qwen-audio-turbo",
+            question_model="qwen3.8-omni-flash",
         ),
     )
 }

@@ -297,6 +297,13 @@ def _captioner_help(names: Iterable[str]) -> str:
     return f"{'; '.join(f'{name}: {CAPTIONERS[name].help}' for name in names)}."
 
 
+def _question_models() -> str:
+    """Return the default model of each captioner that answers questions, for a help text."""
+    models = {name: row_of(name).question_model for name in names_that_answer()}
+    first = models.pop(DEFAULT_QUESTION_CAPTIONER)
+    return ", ".join([f"{first}", *(f"for {name} {model}" for name, model in models.items())])
+
+
 def _model(default: str | None) -> Callable[[Any], Any]:
     return click.option(
         "--model", metavar="NAME", help=f"The service's model.  [default: {default}]"
@@ -407,7 +414,7 @@ question_captioner = group(
         help=f"The captioner. {_captioner_help(names_that_answer())}  [default: the target's, else "
         f"{DEFAULT_QUESTION_CAPTIONER}]",
     ),
-    _model(f"the target's, else {row_of(DEFAULT_QUESTION_CAPTIONER).question_model}"),
+    _model(f"the target's, else {_question_models()}"),
     _server,
     _system,
     _sampling,

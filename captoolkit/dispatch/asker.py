@@ -125,6 +125,8 @@ class PaidAsker:
         except BaseException:
             self._record(partial(ledger.fail, question, "the run was cancelled"))
             raise
+        finally:
+            context.breaker.end_retries(attempts)
         self._record(partial(ledger.answer, question, caption))
         self._raise_callback_error()
         return Outcome(entry=self._counted_entry(segment, caption), asked=True)
@@ -151,7 +153,11 @@ class PaidAsker:
                 most = context.breaker.most_attempts(error)
                 wait_s = attempts.wait_after(error, now_s=context.clock.now_s(), most=most)
                 self._warn_others(error, wait_s)
-                if wait_s is None or context.scope.halted is not None:
+                if (
+                    wait_s is None
+                    or context.scope.halted is not None
+                    or not context.breaker.may_retry(error, attempts)
+                ):
                     raise _with_attempts(error, attempts.begun) from None
                 self._wait(segment, error, wait_s)
 

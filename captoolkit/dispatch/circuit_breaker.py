@@ -5,8 +5,9 @@ other error of the captioner counts when its segment is given up: `give_up_after
 with one kind of fault end the run, and an answer starts the count again. Errors about the sound of
 one segment show that the service works, so they start the count again as well.
 
-While the captioner has not answered a single request of the run, the first segments alone are
-retried: after one of them is given up, the next ones are tried once.
+While the captioner has not answered a single request of the run, one segment at a time is retried;
+the others wait for its outcome. After it is given up, all others are tried once. So a service that
+is down receives `concurrency` requests and the attempts at one segment, and no more.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from captoolkit.errors import (
     ServiceError,
     UsageError,
 )
-from captoolkit.support.cancel import CancelScope
+from captoolkit.support.cancel import TICK_S, CancelScope, StoppedError
 
 GIVE_UP_AFTER = 8
 # Attempts at a segment while no connection has ever carried an answer: a server that restarts is
@@ -53,7 +54,8 @@ class CircuitBreaker:
         self.error: ServiceError | None = None
         self.scope = scope
         self._give_up_after = give_up_after
-        self._guard = threading.Lock()
+        self._guard = threading.Condition()
+        self._retrying: object = None  # the only attempts that are retried before an answer
         self._has_answered = False
         self._kind = ""
         self._in_a_row = 0
@@ -72,6 +74,7 @@ class CircuitBreaker:
         with self._guard:
             self._has_answered = True
             self._in_a_row = 0
+            self._guard.notify_all()
 
     def halt(self, error: ServiceError) -> None:
         """End the run because of an error that every request would meet."""
@@ -106,9 +109,44 @@ class CircuitBreaker:
         with self._guard:
             if self._has_answered or rule_for(error).retry is RetryKind.SLOWER:
                 return None
-            if self._in_a_row and self._kind == kind_of_fault(error):
+            if self._has_given_up(error):
                 return 1
             return FIRST_ATTEMPTS if isinstance(error, ServiceConnectionError) else None
+
+    def may_retry(self, error: ServiceError, attempts: object) -> bool:
+        """Return whether a segment may be retried; wait while another one finds that out.
+
+        Args:
+            error: the error of its latest attempt.
+            attempts: the attempts at the segment; `end_retries` is called with them afterwards.
+
+        Raises:
+            StoppedError: the run was cancelled.
+        """
+        if rule_for(error).retry is RetryKind.SLOWER:
+            return True
+        with self._guard:
+            while not self._has_answered:
+                if self.scope.stop.is_set():
+                    raise StoppedError
+                if self.scope.halted is not None or self._has_given_up(error):
+                    return False
+                if self._retrying in (None, attempts):
+                    self._retrying = attempts
+                    break
+                self._guard.wait(TICK_S)
+            return True
+
+    def end_retries(self, attempts: object) -> None:
+        """Let another segment be retried: these attempts have an outcome, which is counted."""
+        with self._guard:
+            if self._retrying is attempts:
+                self._retrying = None
+                self._guard.notify_all()
+
+    def _has_given_up(self, error: ServiceError) -> bool:
+        """Return whether the latest segment was given up because of an error of that kind."""
+        return self._in_a_row > 0 and self._kind == kind_of_fault(error)
 
     def final_error(self, left: int, *, is_least: bool = False) -> ServiceError:
         """Return the fault that ended the run, with the number of segments that are left.

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+import msgspec
+
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 RAMP = 2.0  # the first distance between requests, as a multiple of the distance the limit demands
 RAMP_STEP = 0.5  # each answer multiplies the distance by this
@@ -24,6 +26,9 @@ WIDEST_S = 8.0  # the largest distance that throttling adds, unless the limit de
 CLOSE_S = 0.01  # shorter distances count as none
 LATE_S = 0.05  # a request that is late by up to this does not delay the next one
 SET_BACK_S = 1.0  # a request so far in the future was sent before the clock was set back
+# No request waits longer: a pause is at most `RetryPolicy.longest_retry_after_s`, and a minute's
+# tokens are free again after a minute.
+LONGEST_WAIT_S = 3600.0
 # The tokens of an answer as long as none has been counted: Model Studio's sample answer has 399.
 FIRST_OUTPUT_TOKENS = 400
 NEW_SHARE = 0.2  # of the latest answer in the mean number of tokens
@@ -74,9 +79,14 @@ class RateState:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the state that `to_json` wrote; members of a later captoolkit are ignored."""
-        known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in json.loads(text).items() if name in known})
+        """Return the state that `to_json` wrote; members of a later captoolkit are ignored.
+
+        A text that is not such a state, because the ledger is damaged, gives the first state.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return cls()
 
     def to_json(self) -> str:
         """Return the state as JSON."""
@@ -173,8 +183,10 @@ class RateState:
         )
 
     def _is_of_another_clock(self, now_s: float) -> bool:
-        """Whether the clock was set back since the latest request."""
-        return self.used_s is not None and self.used_s > now_s + SET_BACK_S
+        """Whether the clock was set back since the latest request, or the moments are damaged."""
+        latest_s = max(self.request_free_s, self.tokens_free_s, self.paused_until_s)
+        is_later = self.used_s is not None and self.used_s > now_s + SET_BACK_S
+        return is_later or latest_s > now_s + LONGEST_WAIT_S
 
     def _extra_s(self, now_s: float) -> float:
         """Return the additional distance at a moment."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from captoolkit.api.plan import plan
 from captoolkit.api.prepare import prepare
+from captoolkit.api.probe import probe
 from captoolkit.api.split import split
 from captoolkit.errors import (
     CaptoolkitError,
@@ -18,6 +21,8 @@ from captoolkit.errors import (
     SourceNotFoundError,
     UsageError,
 )
+from captoolkit.services.price import audio_tokens
+from tests.support.media_values import CAPTIONER
 from tests.support.preparations import (
     COUNT,
     PIECES,
@@ -39,6 +44,24 @@ def spool(temporary: Path) -> Iterator[Path]:
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 s of noise at 16 kHz, one channel."""
     return make_talk(tmp_path_factory.mktemp("talk"))
+
+
+def probed_s(path: Path) -> Fraction:
+    """The length of a file as a reader of all its frames counts it."""
+    track = probe(path).default_track
+    return Fraction(track.duration_samples, track.sample_rate_hz)
+
+
+@pytest.mark.parametrize("format", ["aac", "amr", "mp3", "gsm"])
+def test_no_service_counts_more_tokens_than_the_highest_price_has(talk: Path, format: Any) -> None:
+    """Files are longer than their segments, and cuts move; the price of the plan covers both."""
+    with prepare(talk, format=format, segment="3s") as prepared:
+        counted = sum(audio_tokens(CAPTIONER, probed_s(one.path)) + 8 for one in prepared)
+        cost = prepared.plan.costs[0]
+        requests = len(prepared.segments)
+    answers = requests * 32_768 * Decimal("3.06")
+    assert cost.most is not None
+    assert counted * Decimal("3.81") <= cost.most * 1_000_000 - answers
 
 
 def test_bit_rate_may_be_a_text(talk: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from captoolkit.services import catalogue
 from tests.support.command_line import Run
 from tests.support.model_studio import NATIVE_EVENTS, native_event
 from tests.support.recorder import Recorder
@@ -157,3 +158,32 @@ def test_a_repeated_question_costs_nothing(run: Run, fixtures: Path, recorder: R
     assert len(recorder.seen) == 1
     run("ask", fixtures / "speech.amr", "What is it?", "--no-resume", *place)
     assert len(recorder.seen) == 2
+
+
+def test_each_captioner_has_a_question_model_of_its_own_protocol(
+    run: Run, fixtures: Path, recorder: Recorder
+) -> None:
+    """Without --model the request names a model that the captioner's protocol has."""
+    recorder.answer({"error": {"message": "no"}}, status=400)
+    for captioner, base_path, model in (
+        ("dashscope", "/api/v1", "qwen-audio-turbo"),
+        ("openai", "/compatible-mode/v1", "qwen3.8-omni-flash"),
+    ):
+        place = ("--base-url", f"{recorder.url}{base_path}")
+        run("ask", fixtures / "speech.amr", "What?", "--captioner", captioner, *place)
+        assert recorder.seen[-1].json["model"] == model
+        rows = catalogue.rows_of(model)
+        assert rows
+        assert all(captioner in row.protocols and row.prompt for row in rows)
+
+
+def test_a_model_without_questions_names_the_models_that_answer(
+    run: Run, fixtures: Path, recorder: Recorder
+) -> None:
+    """A target that describes sound and takes no question is refused before a request."""
+    place = ("--base-url", f"{recorder.url}/v1")
+    for target in ("vllm", "sglang", "qwen3-omni-captioner", "acoustic"):
+        ran = run("ask", fixtures / "speech.amr", "What?", "--target", target, *place)
+        assert ran.status == 2
+        assert "take a model that answers questions: qwen-audio-turbo-latest, " in ran.err
+    assert not recorder.seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from captoolkit.errors import (
     UsageError,
 )
 from captoolkit.model import Status
-from captoolkit.support.cancel import CancelScope
+from captoolkit.support.cancel import CancelScope, StoppedError
 from tests.support.captioning import InstantClock, OwnCaptioner
 from tests.support.recorder import Recorder
 from tests.support.sound import noise, write_wav
@@ -122,6 +123,70 @@ def test_a_server_that_answers_nothing_is_left(
     assert len(recorder.seen) == requests
     assert f"HTTP {status}" in str(stopped.value)
     assert ("nothing answers" in str(stopped.value)) is (requests > 1)
+
+
+def test_many_requests_at_once_do_not_retry_at_once(minute: Path, recorder: Recorder) -> None:
+    """16 segments fail together; one of them is retried, and the others wait for its outcome."""
+    recorder.answer(b"<html>Bad gateway</html>", status=502)
+    with pytest.raises(ServiceError, match="nothing answers; 60 segments are left"):
+        captoolkit.caption(
+            minute,
+            captioner="dashscope",
+            base_url=f"{recorder.url}/api/v1",
+            segment="1s",
+            concurrency=16,
+            clock=InstantClock(),
+        )
+    assert 12 <= len(recorder.seen) <= 16 + 4
+
+
+def test_one_segment_is_retried_until_something_is_answered() -> None:
+    """The second segment waits; the answer of the first one lets it go on."""
+    breaker, _ = breaker_of()
+    busy = ServiceError("busy", status_code=503)
+    first, second = object(), object()
+    assert breaker.may_retry(busy, first)
+    assert breaker.may_retry(busy, first)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(breaker.may_retry, busy, second)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.05)
+        breaker.answered()
+        assert waiting.result(timeout=5)
+
+
+@pytest.mark.parametrize(("error", "may_retry"), [("busy", False), ("gone", True)])
+def test_a_segment_that_waited_learns_from_the_one_that_was_given_up(
+    error: str, may_retry: bool
+) -> None:
+    """It is not retried after the same kind of error; after another kind it is the next one."""
+    breaker, _ = breaker_of()
+    errors = {
+        "busy": ServiceError("busy", status_code=503),
+        "gone": ServiceError("gone", status_code=404),
+    }
+    first, second = object(), object()
+    assert breaker.may_retry(errors["busy"], first)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(breaker.may_retry, errors["busy"], second)
+        breaker.failed(errors[error])
+        breaker.end_retries(first)
+        assert waiting.result(timeout=5) is may_retry
+
+
+def test_a_stopped_run_ends_the_wait_to_retry() -> None:
+    """No segment is retried after a cancellation, nor after an error of all requests."""
+    busy = ServiceError("busy", status_code=503)
+    for halts in (True, False):
+        breaker, scope = breaker_of()
+        assert breaker.may_retry(busy, object())
+        if halts:
+            breaker.halt(BAD)
+            assert not breaker.may_retry(busy, object())
+        else:
+            scope.stop.set()
+            with pytest.raises(StoppedError):
+                breaker.may_retry(busy, object())
 
 
 def test_a_closed_port_ends_the_run_soon(minute: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -171,6 +172,20 @@ def test_processes_share_the_rate_through_the_ledger(tmp_path: Path) -> None:
         limiters[1].turn(0, CancelScope(clock=clock), ledger=other)
     assert starts_s == pytest.approx([0, *range(2, 11)])
     assert clock.now_s() == begun_s + 30
+
+
+@pytest.mark.parametrize("text", ["{", '{"used_s": "x"}', '{"paused_until_s": 1e15}'])
+def test_a_damaged_row_of_the_ledger_delays_nothing(tmp_path: Path, text: str) -> None:
+    """The first request replaces the row, and the rate is kept from then on."""
+    clock = InstantClock()
+    with Ledger(tmp_path / "l.sqlite3") as ledger:
+        ledger.change_rate("m", lambda _: text)
+        limiter = RateLimiter("m", requests_per_minute=60, clock=clock)
+        for _ in range(3):
+            limiter.turn(0, CancelScope(clock=clock), ledger=ledger)
+            limiter.answered(0, ledger=ledger)
+        assert json.loads(ledger.read_rate("m") or "")["paused_until_s"] == 0
+    assert clock.now_s() == 3
 
 
 def test_a_ledger_that_cannot_be_written_does_not_end_a_run(

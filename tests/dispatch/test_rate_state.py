@@ -19,6 +19,34 @@ def test_a_state_survives_json() -> None:
     assert RateState.from_json(more) == state
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "7",
+        "[]",
+        "b'\\x00'",
+        "[" * 100_000,
+        '{"used_s": "yesterday"}',
+        '{"extra_s": null}',
+        '{"paused_until_s": NaN}',
+        '{"paused_until_s": 1e999}',
+    ],
+)
+def test_a_damaged_text_gives_the_first_state(text: str) -> None:
+    """A ledger may be damaged, and no request waits for it."""
+    assert RateState.from_json(text) == RateState()
+
+
+def test_a_moment_that_no_limit_explains_delays_nothing() -> None:
+    """A damaged number in the far future is dropped with the next request."""
+    for name in ("request_free_s", "tokens_free_s", "paused_until_s"):
+        state = RateState.from_json(json.dumps({name: 1e12, "used_s": 4.0}))
+        assert state.wait_s(5.0) == 0.0
+        assert state.sent(0, SECOND, 5.0).wait_s(5.0) == 2.0
+
+
 def test_a_late_request_delays_the_next_one_only_if_it_is_very_late() -> None:
     """So a busy machine keeps the rate."""
     state = RateState(request_free_s=10.0, used_s=9.0)

@@ -28,7 +28,7 @@ def test_sound_is_counted_by_the_second_and_rounded_up(duration_s: Fraction, tok
 
 
 def test_a_bill_counts_every_request() -> None:
-    """Two requests of 30 s: 375 and 8 tokens each, at the price of each region."""
+    """Two requests of 30 s: 375 and 8 tokens each; at most 8 more for half a second of padding."""
     two = request_costs(CAPTIONER, [Fraction(30), Fraction(30)])
     assert (two.audio_tokens, two.input_tokens) == (750, 766)
     assert {(cost.region, cost.currency) for cost in two.costs} == {
@@ -36,7 +36,19 @@ def test_a_bill_counts_every_request() -> None:
     }
     cost = two.costs[0]
     assert cost.least == 766 * Decimal("3.81") / 1_000_000
-    assert cost.most == cost.least + 2 * 32_768 * Decimal("3.06") / 1_000_000
+    longest = 2 * 32_768 * Decimal("3.06") / 1_000_000
+    assert cost.most == cost.least + 2 * 8 * Decimal("3.81") / 1_000_000 + longest
+
+
+def test_the_highest_price_has_the_targets_own_prompt() -> None:
+    """A plan without a captioner knows no other question; a row may state no text tokens."""
+    gemini = SERVICES["gemini"]
+    (cost,) = request_costs(gemini, [Fraction(10)]).costs
+    assert cost.most is not None
+    more = 17 + 64 + len(gemini.default_prompt.encode())
+    price = current_prices(gemini)[0]
+    answer = 65_536 * price.output_per_million / 1_000_000
+    assert cost.most - cost.least - answer == more * price.input_per_million / 1_000_000
 
 
 def test_a_target_without_prices_costs_an_unknown_amount() -> None:
