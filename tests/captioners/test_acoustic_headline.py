@@ -24,6 +24,18 @@ def test_many_sections_are_listed_by_the_time_they_take() -> None:
     assert "in 4 stretches, the longest from" in text
 
 
+def test_hum_between_voices_is_a_fault() -> None:
+    """In a clip with a voice the hum is a fault; in a clip without one it is a kind of sound."""
+    parts = [hum(50, 6), voice(6), hum(50, 6), rain(6), hum(50, 6), rain(6)]
+    text = summary_of(*parts)
+    assert text.startswith("Voice-like sound from 0:06 to 0:12; ")
+    assert text.endswith("; mains hum at 50 Hz.")
+    assert text.count("hum") == 1
+    text = summary_of(*parts[:1], *parts[2:], *parts[2:])
+    assert text.startswith("Mains hum at 50 Hz ")
+    assert text.count("hum") == 1
+
+
 def test_captions_of_one_talk_differ() -> None:
     """Segments of one voice differ by their place and by the pitch of the voice."""
     captions = [

@@ -77,6 +77,35 @@ def test_a_tone_has_its_frequency_and_a_change_of_it_begins_another() -> None:
     assert found[0].stretch.end_step == pytest.approx(60, abs=10)
 
 
+@pytest.mark.parametrize(("gap_s", "sections"), [(0.4, 1), (0.6, 3)])
+def test_a_tone_with_a_gap_is_not_steady(gap_s: float, sections: int) -> None:
+    """A silence of 0.5 s or more ends a steady tone; a shorter one does not."""
+    found = sections_of(sine(440, 4), np.zeros((round(gap_s * RATE), 1), np.float32), sine(440, 4))
+    assert [each.kind for each in found] == [Kind.TONE, Kind.SILENCE, Kind.TONE][:sections]
+    assert found[0].stretch.end_step == (40 if sections == 3 else 84)
+
+
+def test_a_loud_sound_between_hum_is_no_hum() -> None:
+    """Short stretches of several kinds between tones are one stretch; a single one joins them."""
+    tone, mixed, tonal, noise = (
+        list(Kind).index(kind) for kind in (Kind.TONE, Kind.MIXED, Kind.TONAL, Kind.NOISE)
+    )
+    labels = np.repeat([tone, mixed, noise, mixed, tone], [40, 4, 12, 4, 40])
+    assert merge_short(labels, step_s=0.1) == [(0, 40, tone), (40, 60, noise), (60, 100, tone)]
+    labels = np.repeat([tone, mixed, noise, tonal, tone], [40, 8, 8, 8, 40])
+    assert merge_short(labels, step_s=0.1)[1] == (40, 64, mixed)
+    labels = np.repeat([tone, mixed, noise, tone], [40, 7, 12, 40])
+    assert merge_short(labels, step_s=0.1) == [(0, 99, tone)]
+
+
+def test_a_stroke_at_the_beginning_belongs_to_the_others() -> None:
+    """Nothing rises at the beginning of a clip, so the first stroke is found by the interval."""
+    pause = np.zeros((RATE, 1), np.float32)
+    beeps = [part for _ in range(8) for part in (sine(440, 1), pause)]
+    assert kinds_of(*beeps) == [Kind.STROKES]
+    assert kinds_of(rain(5), *beeps)[0] is Kind.NOISE
+
+
 def test_strokes_have_their_interval() -> None:
     """Single strokes have the interval between their onsets."""
     (found,) = sections_of(strokes(2.0, 16))

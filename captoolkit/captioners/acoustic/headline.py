@@ -52,8 +52,10 @@ def headline(measured: Measurements) -> str:
         return f"Too short to describe: {samples}, where 0.1 s are needed."
     if measured.still:
         return "Nothing: digital silence from beginning to end."
-    faults = [fault for find in FAULTS if (fault := find(measured))][:MOST_FAULTS]
-    return f"{'; '.join([_content(measured), *([listed(faults)] if faults else [])])}."
+    content = _content(measured)
+    faults = [fault for find in FAULTS if (fault := find(measured))]
+    faults = [fault for fault in faults if fault.lower() not in content.lower()][:MOST_FAULTS]
+    return f"{'; '.join([content, *([listed(faults)] if faults else [])])}."
 
 
 def _content(measured: Measurements) -> str:
@@ -97,7 +99,12 @@ def _in_order(measured: Measurements, sections: Sequence[SoundSection]) -> str:
 
 
 def _by_share(measured: Measurements, sections: Sequence[SoundSection]) -> str:
-    """Return the kinds that take the most time with their places, voices first."""
+    """Return the kinds that take the most time with their places, voices first.
+
+    Mains hum between voices, music and strokes is a fault and no kind.
+    """
+    if steps_of_kinds(sections, *HEARD):
+        sections = [each for each in sections if not _is_hum(measured, each.tone_hz)]
     totals: dict[str, int] = {}
     ranks: dict[str, int] = {}
     for section in sections:
@@ -245,9 +252,7 @@ def _faulty(measured: Measurements) -> str:
 
 
 def _hum(measured: Measurements) -> str:
-    if measured.hum is None or any(_is_hum(measured, each.tone_hz) for each in measured.sections):
-        return ""
-    return f"mains hum at {measured.hum.mains_hz} Hz"
+    return f"mains hum at {measured.hum.mains_hz} Hz" if measured.hum else ""
 
 
 def _too_quiet(measured: Measurements) -> str:

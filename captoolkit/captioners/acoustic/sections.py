@@ -20,7 +20,10 @@ Rules, by step of 0.1 s; a later rule overrides an earlier one:
 - *Single strokes* are regular onsets between speech, voice and music, after which the level falls
   by `STROKE_DB` within `STROKE_S`, or single tones, which may be longer.
 
-A section that is shorter than `SHORTEST_S` of its kind becomes part of its longer neighbour.
+A section that is shorter than `SHORTEST_S` of its kind becomes part of its longer neighbour. A steady
+tone takes less: next to it a silence is a section from `TONE_GAP_S` on, and short stretches of mixed,
+tonal and noise that follow each other are one stretch, of the kind that takes half of it or more,
+else mixed.
 """
 
 from __future__ import annotations
@@ -54,6 +57,7 @@ MUSIC_S = 5.0
 MUSIC_GAP_S = 0.2
 LINE_STAYS_WITHIN = 0.01
 TONE_FALLS_DB = 20.0
+TONE_GAP_S = 0.5
 VOICED_SHARE = 0.12
 VOICE_LOW_HZ = 70.0
 VOICE_HIGH_HZ = 400.0
@@ -91,6 +95,7 @@ SHORTEST_S = dict.fromkeys(Kind, 2.0) | {
     Kind.SPEECH_OVER_MUSIC: 1.0,
     Kind.MUSIC: MUSIC_S,
 }
+CHARACTERS = (Kind.MIXED, Kind.TONAL, Kind.NOISE)
 CONTENT = (Kind.SPEECH, Kind.SPEECH_OVER_MUSIC, Kind.MUSIC, Kind.VOICE)
 """Kinds that may have onsets of their own."""
 KINDS = tuple(Kind)
@@ -186,6 +191,9 @@ class _SectionFinder:
                 continue
             self._intervals_s.append(interval_s)
             first = int(frames[0] * hop_s / self._step_s)
+            # Nothing rises at the beginning of a clip, so a stroke there is no onset.
+            if not stretch.start_step and abs(first - interval_s / self._step_s) <= 1:
+                first = 0
             end = min(stretch.end_step, int((frames[-1] * hop_s + interval_s) / self._step_s) + 1)
             labels[first:end] = CODES[Kind.STROKES] + len(Kind) * len(self._intervals_s)
 
@@ -403,21 +411,61 @@ def merge_short(labels: NDArray[np.intp], *, step_s: float) -> list[tuple[int, i
     starts = [0, *edges.tolist()]
     ends = [*edges.tolist(), len(labels)]
     runs = [(start, end, int(labels[start])) for start, end in zip(starts, ends, strict=True)]
+    runs = _join_short_characters(runs, step_s=step_s)
     while len(runs) > 1:
         lacking = [
-            SHORTEST_S[KINDS[code % len(Kind)]] / step_s - (end - start)
-            for start, end, code in runs
+            _shortest_s(runs, at) / step_s - (end - start)
+            for at, (start, end, _) in enumerate(runs)
         ]
         at = int(np.argmax(lacking))
         if lacking[at] <= 0.5:
             break
-        before = runs[at - 1] if at else None
-        after = runs[at + 1] if at + 1 < len(runs) else None
-        longer = max(filter(None, (before, after)), key=lambda run: run[1] - run[0])
+        neighbours = [*runs[max(0, at - 1) : at], *runs[at + 1 : at + 2]]
+        longer = max(neighbours, key=lambda run: run[1] - run[0])
         start, end, _ = runs[at]
         runs[at] = (start, end, longer[2])
         runs = _joined(runs)
     return runs
+
+
+def _kind(label: int) -> Kind:
+    return KINDS[label % len(Kind)]
+
+
+def _shortest_s(runs: list[tuple[int, int, int]], at: int) -> float:
+    """The shortest length of a run as a section of its own."""
+    kind = _kind(runs[at][2])
+    near = [_kind(label) for _, _, label in (*runs[max(0, at - 1) : at], *runs[at + 1 : at + 2])]
+    return TONE_GAP_S if kind is Kind.SILENCE and Kind.TONE in near else SHORTEST_S[kind]
+
+
+def _join_short_characters(
+    runs: list[tuple[int, int, int]], *, step_s: float
+) -> list[tuple[int, int, int]]:
+    """Return the runs; next to a tone, short ones of mixed, tonal and noise have one label."""
+
+    def is_short(run: tuple[int, int, int]) -> bool:
+        kind = _kind(run[2])
+        return kind in CHARACTERS and (run[1] - run[0]) * step_s < SHORTEST_S[kind] - step_s / 2
+
+    found: list[tuple[int, int, int]] = []
+    groups = [(are_short, list(group)) for are_short, group in itertools.groupby(runs, is_short)]
+    for at, (are_short, group) in enumerate(groups):
+        near = [found[-1:], *(others[:1] for _, others in groups[at + 1 : at + 2])]
+        if are_short and Kind.TONE in (_kind(run[2]) for one in near for run in one):
+            found.append((group[0][0], group[-1][1], _common_label(group)))
+        else:
+            found += group
+    return _joined(found)
+
+
+def _common_label(runs: Sequence[tuple[int, int, int]]) -> int:
+    """The label of half of the steps or more, else that of mixed sound."""
+    lengths: dict[int, int] = {}
+    for start, end, label in runs:
+        lengths[label] = lengths.get(label, 0) + end - start
+    label, length = max(lengths.items(), key=lambda item: item[1])
+    return label if length >= MOSTLY * sum(lengths.values()) else CODES[Kind.MIXED]
 
 
 def _joined(runs: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
