@@ -20,10 +20,10 @@ Rules, by step of 0.1 s; a later rule overrides an earlier one:
 - *Single strokes* are regular onsets between speech, voice and music, after which the level falls
   by `STROKE_DB` within `STROKE_S`, or single tones, which may be longer.
 
-A section that is shorter than `SHORTEST_S` of its kind becomes part of its longer neighbour. A steady
-tone takes less: next to it a silence is a section from `TONE_GAP_S` on, and short stretches of mixed,
-tonal and noise that follow each other are one stretch, of the kind that takes half of it or more,
-else mixed.
+A section that is shorter than `SHORTEST_S` of its kind becomes part of its longer neighbour. A
+steady tone takes less: next to it a silence is a section from `TONE_GAP_S` on, and short stretches
+of mixed, tonal and noise that follow each other are one stretch, of the kind that takes half of it
+or more, else mixed.
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ TERMS = {
     "mixed sound": "a section that is neither noise nor tonal",
     "steady noise": "noise of which the levels exceeded 10 % and 90 % of the time differ by < 6 dB",
     "silence": (
-        f"a near-silent section of {sections.SHORTEST_S[sections.Kind.SILENCE]:.0f} s or more; next "
-        f"to a steady tone, of {sections.TONE_GAP_S} s or more"
+        f"a near-silent section of {sections.SHORTEST_S[sections.Kind.SILENCE]:.0f} s or more; "
+        f"next to a steady tone, of {sections.TONE_GAP_S} s or more"
     ),
     "above 8 kHz": (
         "half or more of the power lies above 8 kHz, where models that take 16 kHz hear nothing"
