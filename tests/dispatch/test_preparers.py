@@ -91,10 +91,11 @@ def test_opened_files_are_not_opened_again(tmp_path: Path, run: AskingRun) -> No
 @pytest.mark.parametrize("is_faulty", [False, True])
 def test_a_file_with_all_answers_needs_no_place(tmp_path: Path, is_faulty: bool) -> None:
     """It ends, or fails, as soon as its answers are in, although others take every free place."""
-    may_answer = threading.Event()
+    asked, may_answer = threading.Event(), threading.Event()
     opened: list[Prepared] = []
 
     def answer(clip: Clip) -> str:
+        asked.set()
         may_answer.wait(LONG_S)
         if is_faulty:
             opened[0].close()  # the preparation fails at its next segment
@@ -111,6 +112,7 @@ def test_a_file_with_all_answers_needs_no_place(tmp_path: Path, is_faulty: bool)
         for _ in range(run.limit - 1):
             run.reserve()
         pool.start()
+        assert asked.wait(LONG_S)  # the last place is that of its segment
         others = [threading.Thread(target=reserve_in, args=(run,)) for _ in range(OTHERS)]
         for thread in others:
             thread.start()
