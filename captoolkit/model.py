@@ -24,6 +24,7 @@ __all__ = [
     "Action",
     "Caption",
     "CaptionerInfo",
+    "Chapter",
     "Cost",
     "CostRange",
     "Dialect",
@@ -40,6 +41,7 @@ __all__ = [
     "SourceInfo",
     "Span",
     "Status",
+    "SubtitleTrack",
     "Target",
     "Track",
     "Usage",
@@ -238,6 +240,33 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubtitleTrack:
+    """A subtitle track; `number` counts the subtitle tracks from 1."""
+
+    number: int
+    stream_index: int
+    codec: str
+    language: str | None = None
+    is_default: bool = False
+    is_forced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """A chapter of a recording.
+
+    Attributes:
+        start_s: the start on the recording's clock.
+        title: on one line; empty without a title.
+        end_s: the end on that clock; None if it was not read.
+    """
+
+    start_s: Fraction
+    title: str
+    end_s: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
     """The content of a media file.
 
@@ -247,6 +276,8 @@ class MediaInfo:
             `m4a`, `mp4`, `3gp`, `aac` (ADTS), `amr`, `flac`, `matroska`, ...
         tracks: the sound tracks; there is at least one.
         pictures: the video streams.
+        subtitles: the subtitle tracks.
+        chapters: on the clock of a player; one that begins before its zero begins there.
         plain_header: False for a WAV with an EXTENSIBLE, RF64 or similar header; else True.
         misreadings: how some readers get other sound out of the unchanged file, as sentences;
             such a file is not passed on.
@@ -258,6 +289,8 @@ class MediaInfo:
     container: str
     tracks: tuple[Track, ...]
     pictures: tuple[Picture, ...] = ()
+    subtitles: tuple[SubtitleTrack, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
     plain_header: bool = True
     misreadings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from captoolkit.errors import InputError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.media import elementary, packets, tags
 from captoolkit.media.probe_by_ffmpeg import sample_format
-from captoolkit.model import Action, MediaInfo, Plan, Track
+from captoolkit.model import Action, Chapter, MediaInfo, Plan, Track
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning import frame_plan, split_plan
 from captoolkit.planning.options import (
@@ -28,7 +28,7 @@ from captoolkit.planning.options import (
     option_values,
     parse_split_options,
 )
-from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
+from captoolkit.planning.split_plan import SplitMethod, make_split
 from captoolkit.support import files
 from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
 from captoolkit.support.provenance import Provenance

@@ -8,14 +8,18 @@ import click
 
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import display_source, print_json, print_line, print_table
+from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+    from fractions import Fraction
     from pathlib import Path
 
     from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.jobs.listing.inputs import Input
-    from captoolkit.model import MediaInfo, Target, Track
+    from captoolkit.model import Chapter, MediaInfo, SubtitleTrack, Target, Track
+
+MAX_CHAPTERS = 20  # that the text lists; it counts the others
 
 
 @click.command("probe", short_help=COMMANDS["probe"])
@@ -37,7 +41,8 @@ def command(
 ) -> int:
     """Show container, tracks, codec, sample rate, channels and exact duration of each FILE.
 
-    Also shows the limits of the target that FILE exceeds. Only the file of --report is written.
+    Also shows subtitle tracks, chapters, and the limits of the target that FILE exceeds. Only the
+    file of --report is written.
     """
     from captoolkit.api.probe import probe
     from captoolkit.cli.run_report import RunReport
@@ -75,6 +80,11 @@ def _print(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str
     print_table(tracks, indent="  ")
     for picture in info.pictures:
         print_line(f"  {'cover' if picture.is_cover else 'video'}    {picture.codec}")
+    print_table([_subtitle_row(each) for each in info.subtitles], indent="  ")
+    listed = enumerate(info.chapters[:MAX_CHAPTERS], start=1)
+    print_table([_chapter_row(number, chapter) for number, chapter in listed], indent="  ")
+    if len(info.chapters) > MAX_CHAPTERS:
+        print_line(f"  and {plural(len(info.chapters) - MAX_CHAPTERS, 'more chapter')}")
     for warning in info.warnings:
         print_line(f"  warning: {warning}")
     verdict = "does not fit without change" if reasons else "fits without change"
@@ -99,6 +109,20 @@ def _track_row(track: Track) -> tuple[str, ...]:
     )
 
 
+def _subtitle_row(track: SubtitleTrack) -> tuple[str, ...]:
+    marks = ["default" if track.is_default else "", "forced" if track.is_forced else ""]
+    notes = filter(None, [track.language or "", *marks])
+    return f"subtitles {track.number}", track.codec, " ".join(notes)
+
+
+def _chapter_row(number: int, chapter: Chapter) -> tuple[str, ...]:
+    from captoolkit.units import format_clock
+
+    end = "" if chapter.end_s is None else f" - {format_clock(float(chapter.end_s), decimals=3)}"
+    start = format_clock(float(chapter.start_s), decimals=3)
+    return f"chapter {number}", f"{start}{end}", chapter.title
+
+
 def _track_fields(track: Track) -> dict[str, Any]:
     from captoolkit.support.exact_json import seconds
 
@@ -120,6 +144,12 @@ def _track_fields(track: Track) -> dict[str, Any]:
     return fields
 
 
+def _seconds(time_s: Fraction) -> Decimal:
+    from captoolkit.support.exact_json import seconds
+
+    return seconds(time_s.numerator, time_s.denominator)
+
+
 def _document(info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) -> dict[str, Any]:
     return {
         "path": info.path,
@@ -128,6 +158,24 @@ def _document(info: MediaInfo, row: Target, via: str, reasons: tuple[str, ...]) 
         "tracks": [_track_fields(track) for track in info.tracks],
         "pictures": [
             {"codec": picture.codec, "cover": picture.is_cover} for picture in info.pictures
+        ],
+        "subtitles": [
+            {
+                "number": each.number,
+                "codec": each.codec,
+                "language": each.language,
+                "default": each.is_default,
+                "forced": each.is_forced,
+            }
+            for each in info.subtitles
+        ],
+        "chapters": [
+            {
+                "start_s": _seconds(each.start_s),
+                "end_s": None if each.end_s is None else _seconds(each.end_s),
+                "title": each.title,
+            }
+            for each in info.chapters
         ],
         "target": row.name,
         "via": via,

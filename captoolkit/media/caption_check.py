@@ -17,7 +17,7 @@ from captoolkit.bitstream.containers import MOV_TEXT
 from captoolkit.media.caption_mux import CaptionJob
 from captoolkit.media.file_contents import FileContents, StreamPackets, TrackText
 from captoolkit.media.probe_by_ffmpeg import MediaStream, MediaStreams
-from captoolkit.planning.split_plan import Chapter
+from captoolkit.model import Chapter
 
 NEAR_S = 0.05  # containers round times, and shift them by the priming of a codec
 MOVED_S = 0.1  # the times of packets in another form may differ by this, once both begin alike

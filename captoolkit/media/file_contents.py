@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream.containers import MOV_TEXT
 from captoolkit.media import ffmpeg, tags
-from captoolkit.planning.split_plan import Chapter
+from captoolkit.model import Chapter
 from captoolkit.support import files
 
 # ffmpeg's messages about a file that ends too early, at the end of a run that succeeds.

@@ -22,11 +22,12 @@ from captoolkit.media import durations, ffmpeg, samples_by_place, short_files, s
 from captoolkit.media.player_clock import TOLERANCE_S, is_fragmented
 from captoolkit.media.probe_in_process import readable_size
 from captoolkit.media.source import refuse_url
-from captoolkit.model import MediaInfo, Picture, Track
+from captoolkit.model import Chapter, MediaInfo, Picture, SubtitleTrack, Track
 from captoolkit.units import samples_at
 
 # Each track may be read from end to end; a hostile file with thousands would take a day.
 MAX_TRACKS = 64
+MAX_TITLE_CHARS = 1000  # of a chapter
 
 # Misreadings of a file by readers that believe its header, or read it by its first part alone.
 PROMISES_TOO_MUCH = "Its header promises more sound than it holds, and is not passed on."
@@ -46,6 +47,13 @@ _STREAM = re.compile(
     r"(?P<kind>\w+): (?P<codec>\w+)(?P<rest>.*)$",
     re.MULTILINE,
 )
+_CHAPTERS = re.compile(r"^  Chapters:\n((?:    [^\n]*(?:\n|\Z))+)", re.MULTILINE)
+_CHAPTER = re.compile(
+    r"^    Chapter #0:\d+: start (-?[\d.]+), end (-?[\d.]+)\n((?:      [^\n]*(?:\n|\Z))*)",
+    re.MULTILINE,
+)
+_TITLE = re.compile(r"^        title +: ([^\n]*(?:\n +: [^\n]*)*)", re.MULTILINE)
+_NEXT_LINE = re.compile(r"\n +: ")  # of a value with several lines
 # Streams of a group are indented by two more; a tag could only pretend to be in a group.
 _GROUP = re.compile(r"^  Stream group #[^\n]*\n((?:    [^\n]*(?:\n|\Z))*)", re.MULTILINE)
 _COVER = "(attached pic)"
@@ -129,6 +137,7 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         if match["kind"] == "Video"
     )
     sounds = [match for match in streams if match["kind"] == "Audio"]
+    subtitles = [match for match in streams if match["kind"] == "Subtitle"]
     if not sounds:
         raise NoAudioError(
             "there is no sound in it" + (", only pictures" if pictures else ""),
@@ -148,6 +157,8 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         container=container,
         tracks=tracks,
         pictures=pictures,
+        subtitles=tuple(itertools.starmap(_subtitle_track, enumerate(subtitles, start=1))),
+        chapters=_chapters(text, zero_s),
         plain_header=not containers.of(container).is_riff or riff.has_plain_header(file),
         misreadings=(
             *((PROMISES_TOO_MUCH,) if shortfall else samples_by_place.misreadings(pcm)),
@@ -156,6 +167,36 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         ),
         warnings=(*shortfall, *samples_by_place.warnings(pcm), *warnings),
     )
+
+
+def _subtitle_track(number: int, match: re.Match[str]) -> SubtitleTrack:
+    return SubtitleTrack(
+        number=number,
+        stream_index=int(match["index"]),
+        codec=match["codec"],
+        language=_language(match),
+        is_default="(default)" in match["rest"],
+        is_forced="(forced)" in match["rest"],
+    )
+
+
+def _language(match: re.Match[str]) -> str | None:
+    """The language of a stream; None where its container states none."""
+    return None if match["language"] in (None, "", "und") else match["language"]
+
+
+def _chapters(header: str, zero_s: Fraction) -> tuple[Chapter, ...]:
+    """The chapters in a header, on a player's clock."""
+    listed = _CHAPTERS.match(_after_duration(header).partition("\n")[2])
+    text = listed[1] if listed else ""
+    return tuple(_chapter(match, zero_s) for match in _CHAPTER.finditer(text))
+
+
+def _chapter(match: re.Match[str], zero_s: Fraction) -> Chapter:
+    title = _TITLE.search(match[3])
+    line = " ".join(_NEXT_LINE.sub(" ", title[1]).split()) if title else ""
+    start_s, end_s = (max(Fraction(0), Fraction(match[number]) - zero_s) for number in (1, 2))
+    return Chapter(start_s=start_s, end_s=end_s, title=line[:MAX_TITLE_CHARS])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,11 +346,15 @@ def _streams(header: str) -> list[re.Match[str]]:
     the file's name and tags; beyond a gap in the numbers a line is forged.
     """
     by_index: dict[int, re.Match[str]] = {}
-    text = header.rpartition("\n  Duration: ")[2]
-    for match in _STREAM.finditer(_GROUP.sub(_ungrouped, text)):
+    for match in _STREAM.finditer(_GROUP.sub(_ungrouped, _after_duration(header))):
         by_index.setdefault(int(match["index"]), match)
     whole = itertools.takewhile(lambda pair: pair[0] == pair[1], enumerate(sorted(by_index)))
     return [by_index[index] for index, _ in whole]
+
+
+def _after_duration(header: str) -> str:
+    """The part of a header behind the start of the line of its duration: no tag precedes it."""
+    return header.rpartition("\n  Duration: ")[2]
 
 
 def _ungrouped(group: re.Match[str]) -> str:
@@ -395,7 +440,6 @@ def _track(
         )
     bit_rate = _BIT_RATE.search(match["rest"])
     late_s = _start_s(match) - zero_s
-    language = match["language"]
     track = Track(
         number=number,
         stream_index=stream.index,
@@ -410,7 +454,7 @@ def _track(
         is_steady=duration.is_steady,
         counted=duration.counted,
         bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
-        language=None if language in ("", "und") else language,
+        language=_language(match),
         default="(default)" in match["rest"],
     )
     return track, duration

@@ -18,8 +18,7 @@ from typing import Any
 
 from captoolkit.errors import ToolError
 from captoolkit.media import ffmpeg, probe_by_ffmpeg
-from captoolkit.model import MediaInfo, Track
-from captoolkit.planning.split_plan import Chapter
+from captoolkit.model import Chapter, MediaInfo, Track
 from captoolkit.support import files
 
 # Of the file or of this copy of the recording, not of the recording.

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import describe
-from captoolkit.model import Action, Encoding, MediaInfo, Plan, Span, Track
+from captoolkit.model import Action, Chapter, Encoding, MediaInfo, Plan, Span, Track
 from captoolkit.planning import frame_plan, segmentation
 from captoolkit.planning.options import SHORTEST_S, ParsedOptions, check_options
 from captoolkit.units import format_length, samples_at
@@ -40,14 +40,6 @@ class SplitMethod:
     reason: str
     muxer: str = ""
     encoding: Encoding | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chapter:
-    """A chapter of a recording: its start on the recording's clock, and its title."""
-
-    start_s: Fraction
-    title: str
 
 
 def make_split(

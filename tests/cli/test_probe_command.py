@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.support.command_line import Run
+from tests.support.subtitled import make_subtitled
 
 
 def test_it_shows_tracks_durations_and_exceeded_limits(run: Run, fixtures: Path) -> None:
@@ -35,6 +36,23 @@ def test_json_is_one_exact_document(run: Run, fixtures: Path) -> None:
     assert not video["fits"]
     assert tones["fits"]
     assert tones["misfits"] == []
+
+
+def test_subtitles_and_chapters_are_listed(run: Run, tmp_path: Path, ffmpeg: str) -> None:
+    """The text and the document have the same tracks and chapters."""
+    film = make_subtitled(tmp_path / "film.mp4", ffmpeg)
+    ran = run("probe", film)
+    assert "  subtitles 2  mov_text  deu forced\n" in ran.out
+    assert "  chapter 1  0:00.000 - 0:01.500  One: a Stream #0:9: Audio: mp3, 8000 Hz\n" in ran.out
+    (document,) = json.loads(run("probe", film, "--json").out)["files"]
+    assert document["subtitles"][0] == {
+        "number": 1,
+        "codec": "mov_text",
+        "language": "eng",
+        "default": True,
+        "forced": False,
+    }
+    assert document["chapters"][1] == {"start_s": 1.5, "end_s": 2.0, "title": ""}
 
 
 def test_a_bad_input_is_one_error_line(run: Run, fixtures: Path) -> None:

@@ -12,7 +12,7 @@ from captoolkit.media.caption_check import (
     find_departure_s,
 )
 from captoolkit.media.file_contents import StreamPackets, TrackText
-from captoolkit.planning.split_plan import Chapter
+from captoolkit.model import Chapter
 
 CUES = [
     ExpectedCue(start_s=Fraction(number), end_s=Fraction(number + 1), text=f"Cue {number}")

@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import threading
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ from captoolkit.errors import (
 from captoolkit.media import decode
 from captoolkit.media.probe_by_ffmpeg import probe_streams
 from captoolkit.media.probe_file import choose_track, probe
-from captoolkit.model import MediaInfo, Picture
+from captoolkit.model import Chapter, MediaInfo, Picture, SubtitleTrack
 from tests.support.paths import CORPUS, FIXTURES
 from tests.support.processes import posix
 from tests.support.sound import ODD_LENGTH_S, Convert, Count, noise, tone, write_wav
+from tests.support.subtitled import make_subtitled
 
 FAST = "-movflags +faststart"
 SPEECH = "-ar 8000 -ac 1"
@@ -275,6 +277,27 @@ def test_the_number_of_tracks_is_limited(tmp_path: Path, ffmpeg: str) -> None:
     info = probe(path)
     assert [track.number for track in info.tracks] == list(range(1, 65))
     assert info.warnings == ("Of 66 sound tracks only the first 64 are read.",)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("film.mp4", "mov_text"), ("film.mkv", "subrip")])
+def test_subtitle_tracks_and_chapters_are_listed(
+    tmp_path: Path, ffmpeg: str, name: str, codec: str
+) -> None:
+    """Each has what the container states; a title is one line, and no stream."""
+    info = probe(make_subtitled(tmp_path / name, ffmpeg))
+    assert len(info.tracks) == 1
+    assert info.subtitles == (
+        SubtitleTrack(number=1, stream_index=1, codec=codec, language="eng", is_default=True),
+        SubtitleTrack(number=2, stream_index=2, codec=codec, language="deu", is_forced=True),
+    )
+    assert info.chapters == (
+        Chapter(
+            start_s=Fraction(0),
+            end_s=Fraction(3, 2),
+            title="One: a Stream #0:9: Audio: mp3, 8000 Hz",
+        ),
+        Chapter(start_s=Fraction(3, 2), end_s=Fraction(2), title=""),
+    )
 
 
 def test_cover_art_is_no_film(fixtures: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from captoolkit.media import ffmpeg, tags
 from captoolkit.media.probe_file import probe
-from captoolkit.planning.split_plan import Chapter
+from captoolkit.model import Chapter
 from tests.support.sound import Convert
 
 SAID = {"title": "One = two; # three", "artist": "Ålesund 夜 \\ back", "comment": "two\nlines"}

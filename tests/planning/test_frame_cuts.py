@@ -8,11 +8,11 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.model import Plan
+from captoolkit.model import Chapter, Plan
 from captoolkit.planning.cuts import plan_sections
 from captoolkit.planning.frame_cuts import edges
 from captoolkit.planning.options import ParsedOptions
-from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
+from captoolkit.planning.split_plan import SplitMethod, make_split
 from tests.support.media_values import media, track
 
 RATE_HZ = 1000

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from captoolkit.bitstream.lossless import keeping_samples
 from captoolkit.errors import UsageError
-from captoolkit.model import Action, MediaInfo, Picture, Plan, Track
+from captoolkit.model import Action, Chapter, MediaInfo, Picture, Plan, Track
 from captoolkit.planning.options import ParsedOptions
-from captoolkit.planning.split_plan import Chapter, SplitMethod, make_split
+from captoolkit.planning.split_plan import SplitMethod, make_split
 from tests.support.media_values import media, track
 
 COPY = SplitMethod(suffix="mp3", reason="Frames are kept.")

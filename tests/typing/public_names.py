@@ -176,6 +176,9 @@ def describe_media(info: model.MediaInfo, plan: model.Plan) -> None:
     """Read the values about files and plans."""
     track: model.Track = info.default_track
     pictures: tuple[model.Picture, ...] = info.pictures
+    subtitles: tuple[model.SubtitleTrack, ...] = info.subtitles
+    chapter: model.Chapter = info.chapters[0]
+    assert_type(chapter.end_s, Fraction | None)
     assert_type(track.language, str | None)
     assert_type(plan.action, model.Action)
     assert_type(plan.encoding, model.Encoding | None)
@@ -190,7 +193,7 @@ def describe_media(info: model.MediaInfo, plan: model.Plan) -> None:
     assert dialect is not model.Dialect.OPENAI
     assert_type(plan.gain_db, float)
     price: model.Price = plan.target.prices[0]
-    print(pictures, costs, fact.value, price.currency)
+    print(pictures, subtitles, costs, fact.value, price.currency)
 
 
 def describe_entry(entry: model.Entry, segment: model.Segment, levels: model.Envelope) -> None:
