@@ -43,7 +43,8 @@ class CaptionResult:
         usage: the usage of this run's requests; the timeline has the usage of all answers.
         cost: the cost of this run's requests; None if the price or the usage is unknown.
         seconds: the time from the opening of the source to the result.
-        warnings: those of the preparation, as in `Prepared`; none if `is_kept`.
+        warnings: those of the preparation, as in `Prepared`, and of a captioner on this machine
+            that decodes the segments; none if `is_kept`.
     """
 
     index: int
@@ -254,7 +255,7 @@ class CaptionRun(Closing):
             usage=entries.usage,
             cost=entries.cost,
             seconds=seconds,
-            warnings=prepared.warnings,
+            warnings=entries.warnings,
         )
 
 

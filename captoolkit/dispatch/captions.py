@@ -178,7 +178,8 @@ class Captions(Closing):
         if segment is None:
             self._is_prepared = True
             return
-        future = self._run.submit_reserved(segment, path=self.plan.info.path)
+        measured = self._entries.measured(segment)
+        future = self._run.submit_reserved(measured, path=self.plan.info.path)
         future.add_done_callback(functools.partial(_put, self._finished, segment))
         self._pending += 1
 

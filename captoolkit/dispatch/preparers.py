@@ -358,7 +358,9 @@ class PreparerPool:
                 self._run.reserve()
             with self._changed:
                 recording.pending += 1
-            outcome = self._run.submit_reserved(segment, path=prepared.plan.info.path)
+            assert recording.entries is not None
+            measured = recording.entries.measured(segment)
+            outcome = self._run.submit_reserved(measured, path=prepared.plan.info.path)
             outcome.add_done_callback(functools.partial(self._finish, recording, segment))
 
     def _finish(

@@ -15,10 +15,11 @@ from concurrent.futures import Future
 from captoolkit.dispatch.asker import Ask, Outcome, failed
 from captoolkit.dispatch.budget import Budget, cost_of, refuse_too_small, worst_case
 from captoolkit.dispatch.circuit_breaker import CircuitBreaker
+from captoolkit.dispatch.clip_meter import ClipMeter
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.workers import WorkerPool, never
 from captoolkit.errors import CaptoolkitError, ServiceError
-from captoolkit.events import EntryReady
+from captoolkit.events import EntryReady, Warned
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage, Via
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.prepared import Prepared
@@ -222,6 +223,9 @@ class RecordingEntries:
         self._made_by = run.made_by
         self._entries: list[Entry] = []
         self._adding = threading.Lock()
+        self._meter = ClipMeter(prepared.plan.track)
+        self._warnings: tuple[str, ...] = ()
+        self._is_whole = True
 
     @property
     def cost(self) -> Cost | None:
@@ -244,6 +248,15 @@ class RecordingEntries:
         """The number of planned segments without a caption so far."""
         return max(0, len(self._prepared.plan.spans) - self.captions)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the preparation, and, after `timeline`, of the captioner's own decode."""
+        return (*self._prepared.warnings, *self._warnings)
+
+    def measured(self, segment: ReadySegment) -> ReadySegment:
+        """Return the segment to ask about; a captioner that decodes it measures the envelope."""
+        return self._meter.measured(segment)
+
     def add(self, outcome: Outcome) -> Entry:
         """Count an outcome, emit its entry and return it."""
         with self._adding:
@@ -257,6 +270,7 @@ class RecordingEntries:
 
     def add_failed_rest(self, error: CaptoolkitError) -> list[Entry]:
         """Add failed entries for the sound after the last segment, one for each planned segment."""
+        self._is_whole = False
         track, last = self._prepared.plan.track, self._prepared.segments[-1]
         start, end = last.source_span.end_samples, track.end_samples
         planned = (span.start_samples for span in self._prepared.plan.spans)
@@ -268,7 +282,17 @@ class RecordingEntries:
         ]
 
     def timeline(self) -> Timeline:
-        """Return all entries as one timeline, with the usage and cost of all answers."""
+        """Return all entries as one timeline, with the usage and cost of all answers.
+
+        The envelope is from the decode of the preparation, else from that of the captioner.
+        """
+        if self._warnings != self._meter.warnings:
+            self._warnings = self._meter.warnings
+            for warning in self._warnings:
+                self._gate(Warned(path=self._prepared.plan.info.path, message=warning))
+        envelope = self._prepared.envelope
+        if envelope is None and self._is_whole:
+            envelope = self._meter.envelope(self._prepared.segments)
         usage = sum((entry.usage for entry in self._entries), Usage())
         return stitch(
             source=self._prepared.source,
@@ -278,7 +302,7 @@ class RecordingEntries:
             cost=cost_of(usage, self._service.price),
             made_by=self._made_by,
             modified_ns=self._prepared.modified_ns,
-            envelope=self._prepared.envelope,
+            envelope=envelope,
         )
 
 

@@ -7,19 +7,22 @@ import functools
 import os
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captoolkit.errors import UsageError
 from captoolkit.media import decode, probe_file
-from captoolkit.model import Segment, Via
+from captoolkit.model import Segment, Track, Via
 from captoolkit.support import files
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# The number of frames before a block, their rate, and the block; None after the last one.
+OnDecoded = Callable[[int, int, "NDArray[np.float32] | None"], None]
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -61,11 +64,13 @@ class ReadySegment(Segment):
         folder: the folder of the file.
         via: how the segment is sent to a service.
         url: the URL of the same bytes, if it is sent as a URL; may be signed.
+        on_decoded: receives the blocks of `samples` while they are read.
     """
 
     folder: Folder = field(repr=False, compare=False)
     via: Via = Via.BASE64
     url: str | None = field(default=None, repr=False, compare=False)
+    on_decoded: OnDecoded | None = field(default=None, repr=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -97,8 +102,10 @@ class ReadySegment(Segment):
 
     def samples(self) -> decode.TrackDecoder:
         """Decode the segment at its own rate and channels, block by block (a context manager)."""
-        info = probe_file.probe(self.path)
-        return decode.TrackDecoder(self.path, track=info.default_track)
+        track = probe_file.probe(self.path).default_track
+        if self.on_decoded is None:
+            return decode.TrackDecoder(self.path, track=track)
+        return _ReportingDecoder(self.path, track=track, on_decoded=self.on_decoded)
 
     def to_array(self) -> tuple[NDArray[np.float32], int]:
         """Return all samples, shape (frames, channels), float32 in [-1, 1], and their rate."""
@@ -122,3 +129,20 @@ class ReadySegment(Segment):
         return pydub.AudioSegment(
             scaled.tobytes(), sample_width=2, frame_rate=rate_hz, channels=array.shape[1]
         )
+
+
+class _ReportingDecoder(decode.TrackDecoder):
+    """A decoder that reports its blocks."""
+
+    def __init__(self, path: Path, *, track: Track, on_decoded: OnDecoded) -> None:
+        super().__init__(path, track=track)
+        self._on_decoded = on_decoded
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the blocks."""
+        at = 0
+        for block in super().__iter__():
+            self._on_decoded(at, self.rate_hz, block)
+            at += len(block)
+            yield block
+        self._on_decoded(at, self.rate_hz, None)

@@ -177,12 +177,17 @@ def normalizing_gain(lufs: float | None, true_peak_db: float, wanted: LoudnessTa
 # ------------------------------------------------------------- sentences about what was measured
 
 
-def not_numbers_warning(not_numbers: int, samples: int) -> str:
-    """Return the warning for floating-point sound that holds NaN or infinity."""
-    return (
-        f"{not_numbers:,} of its samples ({_share(not_numbers, samples)}) are NaN or infinite and "
-        "become silence or full scale."
-    )
+def not_numbers_warning(not_numbers: int, samples: int, *, are_kept: bool = False) -> str:
+    """Return the warning for floating-point sound that holds NaN or infinity.
+
+    Args:
+        not_numbers: how many of its samples are no numbers.
+        samples: how many there are.
+        are_kept: whether the segments hold them as the recording does.
+    """
+    result = "stay in its segments" if are_kept else "become silence or full scale"
+    share = _share(not_numbers, samples)
+    return f"{not_numbers:,} of its samples ({share}) are NaN or infinite and {result}."
 
 
 def clipping_warning(clipped: int, samples: int, *, peak_db: float, gain_db: float) -> str:
