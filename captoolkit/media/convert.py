@@ -50,7 +50,7 @@ def converted(
     if mix is None and rate_hz == source_hz and not gain_db:
         yield from (_as_dtype(block, dtype) for block in blocks)
         return
-    mixed = (_mixed(_amplified(as_float(block), gain_db), mix) for block in blocks)
+    mixed = (_mixed(block, gain_db, mix) for block in blocks)
     resampled = mixed if rate_hz == source_hz else _resampled(mixed, source_hz, rate_hz)
     yield from (_as_dtype(block, dtype) for block in resampled if len(block))
 
@@ -64,21 +64,25 @@ def as_float(block: Block) -> NDArray[np.float32]:
     return scaled
 
 
-def _amplified(block: NDArray[np.float32], gain_db: float) -> NDArray[np.float32]:
-    if not gain_db:
-        return block
-    return block * np.float32(10 ** (round(gain_db, 4) / 20))
-
-
-def _mixed(block: NDArray[np.float32], mix: Mix | None) -> NDArray[np.float32]:
+def _mixed(block: Block, gain_db: float, mix: Mix | None) -> NDArray[np.float32]:
+    """Apply a gain and a mix, in float32."""
+    # Whole numbers are scaled by a power of two, which can be done in any step and rounds nothing.
+    scale = np.float32(1) if block.dtype == np.float32 else 1 / FULL_SCALE
+    if gain_db:
+        block = block * (np.float32(10 ** (round(gain_db, 4) / 20)) * scale)
+        scale = np.float32(1)
     if mix is None:
-        return block
+        return as_float(block)
     mixed = np.empty((len(block), len(mix)), np.float32)
     for out, weights in enumerate(mix):
-        column = mixed[:, out]
-        np.multiply(block[:, 0], np.float32(weights[0]), out=column)
-        for channel, weight in enumerate(weights[1:], start=1):
-            column += block[:, channel] * np.float32(weight)
+        scaled = [np.float32(weight) * scale for weight in weights]
+        if len(set(scaled)) == 1:  # one operation on all channels takes the least time
+            columns = list((block * scaled[0]).T)
+        else:
+            columns = [block[:, channel] * weight for channel, weight in enumerate(scaled)]
+        mixed[:, out] = columns[0]
+        for column in columns[1:]:
+            mixed[:, out] += column
     return mixed
 
 

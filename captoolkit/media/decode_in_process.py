@@ -1,14 +1,16 @@
 """Decode a WAV, a FLAC or a short track in this process, which takes less time than an ffmpeg.
 
 Rules: libsndfile reads PCM and FLAC whose length it finds as `probe` did; every other file is left
-to ffmpeg. A file in which it meets a fault is left to ffmpeg from that block on. Memory holds some
-seconds of sound. libsndfile is C code that reads a stranger's file: while it does, a watcher holds
-the line that is printed if the process dies of it. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
+to ffmpeg. A file in which it meets a fault is left to ffmpeg from that block on. Where miniaudio is
+installed, it decodes FLAC, and libsndfile checks it (`decode_flac`). Memory holds some seconds of
+sound. Both are C code that reads a stranger's file: while they do, a watcher holds the line that is
+printed if the process dies of it. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.media import child_processes, sndfile
+from captoolkit.media.decode_flac import FORMAT, CheckedFlac
 from captoolkit.model import Track
 from captoolkit.support.cancel import Closing
 
@@ -47,11 +50,12 @@ class SndfileDecoder(Closing):
     Args:
         stream: the open file; closed by `close`.
         sound: the sound in it.
-        name: the file's name, for the line that is printed if this process dies.
+        path: the file, whose name is in the line that is printed if this process dies.
         start: the first sample.
         end: one past the last sample.
         dtype: of the blocks: `float32` with 1.0 as full scale, or `int16`.
-        rest: yields the samples from one on by another decoder, where libsndfile meets a fault.
+        rest: yields the samples from one on by another decoder, where libsndfile meets a fault;
+            float32.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class SndfileDecoder(Closing):
         stream: Any,
         sound: SoundFile,
         *,
-        name: str,
+        path: Path,
         start: int,
         end: int,
         dtype: str,
@@ -67,10 +71,15 @@ class SndfileDecoder(Closing):
     ) -> None:
         self._stream = stream
         self._sound = sound
-        self._name = name
-        self._span = (start, end)
+        self._name = str(path)
+        self._at, self._end = start, end
+        self._is_placed = not start  # whether the next sample of `sound` is that at `_at`
         self._dtype = dtype
         self._rest = rest
+        self._flac: CheckedFlac | None = None
+        if sound.format == FORMAT:
+            self._flac = CheckedFlac(path, sound, start=start, end=end, dtype=dtype)
+            self._is_placed = False
         self._closed = False
         self._reading = threading.Lock()
 
@@ -78,43 +87,53 @@ class SndfileDecoder(Closing):
         """Yield blocks of some seconds."""
         import soundfile
 
-        at, end = self._span
-        step = max(1, int(self._sound.samplerate * BLOCK_S))
+        end = self._end
         with child_processes.last_words(_last_words(self._name)):
             try:
-                self._seek(at)
-                while at < end:
-                    block = self._read(min(step, end - at))
-                    if block is None:
+                for block in itertools.chain(self._by_miniaudio(), self._by_libsndfile()):
+                    if self._closed:
                         return
-                    if len(block) < min(step, end - at):
-                        break
-                    at += len(block)
+                    self._at += len(block)
                     yield block
             except (OSError, soundfile.SoundFileError):  # ffmpeg finds out what can be heard
                 pass
-        if at < end and not self._closed:
-            yield from self._rest(at)
+        if self._at < end and not self._closed:
+            yield from self._rest(self._at)
 
     def close(self) -> None:
         """Stop reading; may be called twice, and by another thread."""
         self._closed = True
         with self._reading:
+            if self._flac is not None:
+                self._flac.close()
             self._sound.close()
             self._stream.close()
 
-    def _seek(self, at: int) -> None:
-        with self._reading:
-            if not self._closed and at:
-                self._sound.seek(at)
+    def _by_miniaudio(self) -> Iterator[Block]:
+        """Yield blocks up to the first fault; nothing where miniaudio decodes no such file."""
+        while self._flac is not None:
+            with self._reading:
+                piece = [] if self._closed else self._flac.read_piece()
+            if not piece:
+                return
+            yield from piece
 
-    def _read(self, frames: int) -> Block | None:
-        """The next samples; None after `close`."""
-        with self._reading:
-            if self._closed:
-                return None
-            block: Block = self._sound.read(frames, dtype=self._dtype, always_2d=True)
-            return block
+    def _by_libsndfile(self) -> Iterator[Block]:
+        """Yield blocks from the next sample on, up to the first fault."""
+        step = max(1, int(self._sound.samplerate * BLOCK_S))
+        is_faulty = self._flac is not None and self._flac.has_fault
+        while self._at < self._end and not is_faulty:
+            frames = min(step, self._end - self._at)
+            with self._reading:
+                if self._closed:
+                    return
+                if not self._is_placed:
+                    self._sound.seek(self._at)
+                    self._is_placed = True
+                block: Block = self._sound.read(frames, dtype=self._dtype, always_2d=True)
+            if len(block) < frames:
+                return
+            yield block
 
 
 def open_sndfile(
@@ -128,7 +147,8 @@ def open_sndfile(
 ) -> SndfileDecoder | None:
     """Return a decoder of samples [start, end) of a track; None where only ffmpeg may decode it.
 
-    Blocks are int16 only where the samples have 16 bits: ffmpeg rounds longer ones in its own way.
+    Samples of 16 bits come as int16, others as float32. With the dtype `int16` only the first are
+    decoded: ffmpeg rounds longer ones in its own way.
     """
     import soundfile
 
@@ -146,18 +166,17 @@ def open_sndfile(
         found = (sound.samplerate, sound.channels, sound.frames)
         if found != (track.sample_rate_hz, track.channels, track.duration_samples):
             return None
-        if sound.subtype not in SUBTYPES or (dtype == "int16" and sound.subtype != "PCM_16"):
+        own = "int16" if sound.subtype == "PCM_16" else "float32"
+        if sound.subtype not in SUBTYPES or (dtype == "int16" and own != dtype):
             return None
         stack.pop_all()
     until = track.duration_samples if end is None else min(end, track.duration_samples)
-    return SndfileDecoder(
-        stream, sound, name=str(path), start=start, end=until, dtype=dtype, rest=rest
-    )
+    return SndfileDecoder(stream, sound, path=path, start=start, end=until, dtype=own, rest=rest)
 
 
 def _last_words(name: str) -> str:
     shown = "".join(char if char.isprintable() else "?" for char in name)
     return (
-        f"error: {shown}: captoolkit ended abruptly while libsndfile decoded it; if that happens "
-        f"again, set {ENVIRONMENT_VARIABLE}={FFMPEG}"
+        f"error: {shown}: captoolkit ended abruptly while it decoded it in this process; if that "
+        f"happens again, set {ENVIRONMENT_VARIABLE}={FFMPEG}"
     )
