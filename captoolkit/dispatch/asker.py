@@ -31,6 +31,7 @@ from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.support.cancel import StoppedError
 
 LOG = logging.getLogger("captoolkit")
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +318,9 @@ def _with_attempts(error: ServiceError, attempts: int) -> ServiceError:
     """Return the last error; its problem contains the number of attempts."""
     notes = [f"tried {attempts} times"] if attempts > 1 else []
     if error.retry_after_s:
-        notes.append(f"the service asks for a pause of {error.retry_after_s:g} s")
+        is_long = error.retry_after_s > DAY_S
+        pause = "more than a day" if is_long else f"{error.retry_after_s:g} s"
+        notes.append(f"the service asks for a pause of {pause}")
     if notes:
         error.problem = f"{error.problem} ({', '.join(notes)})"
     return error

@@ -1,7 +1,7 @@
 """A request to a model and the model's answer, independent of the protocol. Pure.
 
 There is no tokenizer here: a token of text is a word with the space before it, or one character in
-scripts without spaces. Audio tokens follow the rate in the target's row.
+scripts without spaces. Audio tokens follow the rate in the target's row, or `UNSTATED_RATE`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from captoolkit.emulator import refusals
@@ -24,6 +25,10 @@ DATA_SCHEME = "data:"
 # Rows whose `input_tokens` leave the audio out (Model Studio, "Audio understanding (Qwen-Audio)",
 # the page's sample answer); the captioner's include it.
 AUDIO_APART = frozenset({"qwen-audio", "qwen-audio-stable"})
+
+# Audio tokens a second where the row states none: one for each 100 ms (OpenAI API, "Managing
+# costs" of the Realtime API; its page of gpt-audio states no rate).
+UNSTATED_RATE = 10
 
 _SOLID = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"  # scripts and punctuation without spaces
 _TOKEN = re.compile(rf"\s*(?:[{_SOLID}]|[^\s{_SOLID}]+)|\s+$")
@@ -213,6 +218,8 @@ def count_input_tokens(
     """Return the token counts of the audio and of everything else in the request."""
     text = int(target.limit("text_tokens") or 0)
     text += sum(len(tokens_of(words)) for words in request.texts)
+    if target.limit("tokens_per_s") is None:
+        return sum(ceil(UNSTATED_RATE * duration_s) for duration_s in durations_s), text
     return sum(audio_tokens(target, duration_s) for duration_s in durations_s), text
 
 

@@ -147,6 +147,18 @@ def test_a_lasting_error_becomes_a_failed_entry_that_says_how_often(
     assert again.entry.status is Status.OK
 
 
+@pytest.mark.parametrize(
+    ("retry_after_s", "pause"), [(121.5, "121.5 s"), (1e200, "more than a day")]
+)
+def test_a_pause_that_is_too_long_is_in_the_error(
+    run: Run, tmp_path: Path, retry_after_s: float, pause: str
+) -> None:
+    """The segment is not retried; a pause of any length takes a few words."""
+    slow = ServiceError("slow", status_code=429, retry_after_s=retry_after_s)
+    outcome = run.asker(OwnCaptioner(raising(slow)), run.events.append).ask(segment(tmp_path))
+    assert outcome.entry.error == f"slow (the service asks for a pause of {pause})"
+
+
 def test_an_error_that_all_would_meet_halts_the_run(run: Run, tmp_path: Path) -> None:
     """After an invalid key no other segment is sent; each failed entry has the reason."""
     captioner = OwnCaptioner(raising(KEY))

@@ -115,6 +115,7 @@ def test_tokens_are_counted_by_the_models_row() -> None:
     assert count_input_tokens(SOUND_ALONE, CAPTIONER, [Fraction(12)]) == (150, 8)
     assert count_input_tokens(SOUND_ALONE, CAPTIONER, [Fraction(1, 10)]) == (13, 8)
     assert count_input_tokens(PROMPTED, QWEN_AUDIO, [Fraction(3), Fraction(1, 2)]) == (100, 5)
+    assert count_input_tokens(PROMPTED, catalogue.target("openai"), [Fraction(301, 100)]) == (31, 5)
 
 
 def test_an_answer_to_a_question_says_that_it_is_none() -> None:
