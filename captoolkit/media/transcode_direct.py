@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captoolkit.bitstream.encodings import spec_of
-from captoolkit.media import decode, encode, ffmpeg
+from captoolkit.media import decode, encode, encode_mp3, ffmpeg
 from captoolkit.model import Encoding, Span, Track
 from captoolkit.support.cancel import Closing
 
@@ -20,8 +20,12 @@ MICROSECONDS = 1_000_000
 
 
 def can_transcode(track: Track, encoding: Encoding) -> bool:
-    """Return whether ffmpeg alone encodes a track with the same result as `encode`."""
-    if encoding.sample_type or decode.may_hold_nan(track):
+    """Return whether ffmpeg alone encodes a track with the same result as `encode`.
+
+    False where this process encodes: of a source that ffmpeg decodes as well, a pipe from there to
+    here takes less CPU time than ffmpeg's encoder does.
+    """
+    if encoding.sample_type or decode.may_hold_nan(track) or encode_mp3.can_encode(encoding):
         return False
     return spec_of(encoding).clips_integers
 

@@ -121,9 +121,8 @@ class Transcode:
 
     def _spare_workers(self) -> int:
         """How many workers more than jobs keep all cores busy while the last long runs are made."""
-        jobs, runs = self._supervisor.jobs, len(self._job.plan.spans)
-        is_by_ffmpeg = self._seeks and not self._is_measured
-        return 1 if is_by_ffmpeg and 1 < jobs < runs < FEW_RUNS * jobs else 0
+        jobs, runs = self._supervisor.jobs, len(plan_sections(self._job.plan))
+        return 1 if self._seeks and 1 < jobs < runs < FEW_RUNS * jobs else 0
 
     def _warnings(self) -> Iterator[str]:
         """Yield what the samples showed while they were encoded, as sentences."""

@@ -235,6 +235,14 @@ def test_a_worker_with_another_ffmpeg_refuses(recordings: Path, tmp_path: Path) 
         work_on(other)
 
 
+def test_a_worker_with_another_mp3_encoder_refuses(recordings: Path, tmp_path: Path) -> None:
+    """The encoder of MP3 is that of the job."""
+    task = task_of(listed(recordings), tmp_path / "out")
+    other = dataclasses.replace(task.recipe, mp3_encoder="lameenc 0.1")
+    with pytest.raises(UsageError, match=r"encodes MP3 with .*, and the job .* lameenc 0\.1"):
+        work_on(dataclasses.replace(task, recipe=other))
+
+
 def test_work_can_be_stopped(recordings: Path, tmp_path: Path) -> None:
     """A set flag ends the work within a recording, and leaves no file."""
     stop, begun = threading.Event(), list[str]()

@@ -11,6 +11,7 @@ from captoolkit.bitstream import encodings
 from captoolkit.bitstream.riff import has_plain_header
 from captoolkit.errors import LimitError, OutputError
 from captoolkit.media import decode, encode, ffmpeg
+from captoolkit.media.encode_samples import Block
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
@@ -37,7 +38,7 @@ WAVS = {name: ENCODINGS[name] for name in ("wav", "wav stereo", "gsm")}
 LEVEL_DB = {"pcm_s16le": 0.01, "gsm_ms": 0.5, "mp3": 0.6, "aac": 0.5, "amr_nb": 2.5}
 
 
-def written(path: Path, encoding: Encoding, *blocks: encode.Block) -> Path:
+def written(path: Path, encoding: Encoding, *blocks: Block) -> Path:
     """Encode blocks to a file."""
     writer = encode.open_writer(path, encoding)
     try:

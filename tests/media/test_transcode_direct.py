@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from captoolkit.errors import OutputError, ToolError
-from captoolkit.media import decode, encode
+from captoolkit.media import decode, encode, encode_mp3
 from captoolkit.media.probe_file import probe
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Span, Track
@@ -34,6 +34,12 @@ def flac(tmp_path_factory: pytest.TempPathFactory) -> Path:
     left = tone(6, rate_hz=RATE_HZ, frequency_hz=700.0, amplitude=0.5)
     soundfile.write(str(path), np.hstack([left, noise(6, rate_hz=RATE_HZ, amplitude=0.9)]), RATE_HZ)
     return path
+
+
+@pytest.fixture(autouse=True)
+def encoded_by_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ffmpeg encodes every MP3."""
+    monkeypatch.setenv(encode_mp3.ENVIRONMENT_VARIABLE, encode_mp3.FFMPEG)
 
 
 def stretch(start_s: float, end_s: float) -> Span:
@@ -106,6 +112,14 @@ def test_what_cannot_be_done_alone_is_not(flac: Path) -> None:
     assert not can_transcode(track, wav())
     assert not can_transcode(track, amr())
     assert not can_transcode(dataclasses.replace(track, codec="pcm_f32le"), MP3S["24k"])
+
+
+def test_what_this_process_encodes_is_not(flac: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ffmpeg does not encode where LAME in this process takes less time."""
+    monkeypatch.delenv(encode_mp3.ENVIRONMENT_VARIABLE)
+    track = probe(flac).default_track
+    assert not can_transcode(track, MP3S["24k"])
+    assert can_transcode(track, MP3S["48k"])
 
 
 def test_leaving_it_ends_it(flac: Path, tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ class Recipe:
         layout: how the results lie in OUT.
         captoolkit_version: the version of captoolkit.
         ffmpeg_version: the version of ffmpeg, the same on each worker.
+        mp3_encoder: what encodes MP3, the same on each worker: `ffmpeg`, or the package and version
+            of the extra `fast`.
         sending: how requests travel, for workers that ask; it decides no result.
     """
 
@@ -57,6 +59,7 @@ class Recipe:
     layout: ResultLayout = ResultLayout.FILES
     captoolkit_version: str = captoolkit.__version__
     ffmpeg_version: str = ""
+    mp3_encoder: str = ""
     sending: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -73,6 +76,8 @@ class Recipe:
         Raises:
             UsageError: the verb or the layout is not known, or does not go with the other.
         """
+        from captoolkit.media import encode_mp3
+
         if verb not in VERBS:
             raise UsageError(f"verb={verb} is not known", fix=f"take {', '.join(VERBS)}")
         if layout not in tuple(ResultLayout):
@@ -90,6 +95,7 @@ class Recipe:
             },
             layout=ResultLayout(layout),
             ffmpeg_version=ffmpeg.find().version,
+            mp3_encoder=encode_mp3.encoder_name(),
             sending=sending or {},
         )
 
@@ -121,6 +127,7 @@ class Recipe:
                 layout=ResultLayout(document["layout"]),
                 captoolkit_version=str(document["captoolkit"]),
                 ffmpeg_version=str(document["ffmpeg"]),
+                mp3_encoder=str(document["mp3_encoder"]),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
@@ -136,6 +143,7 @@ class Recipe:
             "layout": self.layout.value,
             "captoolkit": self.captoolkit_version,
             "ffmpeg": self.ffmpeg_version,
+            "mp3_encoder": self.mp3_encoder,
         }
 
     def differences(self, other: Recipe) -> list[str]:
