@@ -58,6 +58,12 @@ SETTINGS = {
     "distributed.worker.daemon": False,  # a worker may start processes of its own
     "distributed.scheduler.worker-saturation": 1.0,  # no task waits at a worker that may die
     "distributed.scheduler.allowed-failures": 0,  # the driver counts deaths, for each input
+    # Each process of a cluster measures itself so often that it takes 3 % of a core while it waits;
+    # with these settings it takes 0.5 %.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.limit": "30s",
+    "distributed.admin.system-monitor.interval": "5s",
     # A cluster closes a worker that is away this long after a death, even if another death is why.
     "distributed.deploy.lost-worker-timeout": "1000 days",
 }

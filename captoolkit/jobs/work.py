@@ -2,7 +2,9 @@
 
 Rules: this module knows no engine and no key, and runs in any process. A recording that cannot be
 done is a failed row; a store that cannot be written ends the chunk, because the next recording
-would meet the same fault. Each recording has a temporary folder, which is removed. Its segments are
+would meet the same fault. A chunk has a temporary folder, which is removed. Where recordings and
+OUT are folders of this machine, files move from it to their names; otherwise each recording has a
+folder of its own in it, so that copies do not add up. The segments of a recording are
 written first and its manifest last, and only if there is none: a manifest that exists belongs to an
 earlier attempt or to another driver, and is used if it describes the same bytes. A recording whose
 name another one of an earlier run has gets a name with a hash.
@@ -41,7 +43,7 @@ from captoolkit.jobs.results.recording_rows import (
 )
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
 from captoolkit.jobs.results.timeline_formats import write_formats
-from captoolkit.jobs.stores.base_store import Store
+from captoolkit.jobs.stores.base_store import Store, scheme_of
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media import encode_mp3, ffmpeg
 from captoolkit.model import Status
@@ -219,10 +221,20 @@ class Worker:
 
     def _timed(self, recording: Input, do: Callable[[Input, Path], RecordingRow]) -> RecordingRow:
         begun_s = time.monotonic()
-        with files.staging(self._staging) as folder:
+        with self._folder_for(recording) as folder:
             row = self.attempt(recording, lambda: do(recording, folder))
         worker_s = round(time.monotonic() - begun_s, 3)
         return dataclasses.replace(row, worker_s=worker_s, tries=self.task.try_number)
+
+    @contextlib.contextmanager
+    def _folder_for(self, recording: Input) -> Iterator[Path]:
+        """Yield a folder for the files of a recording."""
+        is_tar = self.task.recipe.layout is ResultLayout.TAR
+        if is_tar or self.store.staging_parent is None or scheme_of(recording.url) is not None:
+            with files.staging(self._staging) as folder:
+                yield folder
+        else:
+            yield self._staging  # the files of a recording that failed are replaced
 
     def attempt(self, recording: Input, call: Callable[[], RecordingRow]) -> RecordingRow:
         """Return the row of `call`, or a failed row if the recording is at fault."""
@@ -295,7 +307,7 @@ class Worker:
     def _pack_one(self, shard: tar_layout.TarShard, recording: Input, folder: Path) -> RecordingRow:
         opened = open_input(recording, folder)
         recording = opened.described(recording)
-        manifest = self.save_segments(recording, opened, folder / "made")
+        manifest = self.save_segments(recording, opened, folder)
         document = _parse(manifest.read_bytes(), str(manifest))
         row = manifest_row(recording, document, folder="")
         with _using_out(), files.writing(manifest):
@@ -316,7 +328,7 @@ class Worker:
         name = result_names.manifest_name(recording)
         document, is_ours = self._usable(documents, name, opened)
         if document is None:
-            manifest = self.save_segments(recording, opened, folder / "made")
+            manifest = self.save_segments(recording, opened, folder)
             document = self._commit(manifest, name, opened=opened, replaces=is_ours)
         return manifest_row(recording, document, folder=result_names.result_folder(recording))
 
@@ -331,7 +343,7 @@ class Worker:
         names = SplitOptions if recipe.verb == "split" else PlanOptions
         options = {n: v for n, v in recipe.options.items() if n in names.__annotations__}
         with make(opened.source, jobs=1, on_event=self._on_event, **options) as prepared:
-            prepared.save(folder, stem=stem)
+            prepared.save(folder, stem=stem, overwrite=True)
         opened.refuse_changed()
         return folder / SegmentNames.of(stem).manifest
 
@@ -370,7 +382,7 @@ class Worker:
                 return failed_row(recording, error, status=RowStatus.HOLES)
             opened.refuse_changed()
             path = folder / name.rpartition("/")[2]
-            files.write_whole(path, render(timeline, "json"), overwrite=False)
+            files.write_whole(path, render(timeline, "json"), overwrite=True)
             with _using_out():
                 warnings += write_formats(self.store, timeline, formats, name=name)
             document = self._commit(path, name, opened=opened, replaces=is_ours)

@@ -16,6 +16,7 @@ from captoolkit.services import limits
 from captoolkit.support import files
 
 CHUNK_BYTES = 1 << 20
+THREAD_BYTES = 1 << 20  # the hash of a smaller source takes no longer than the start of a thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,10 @@ class Job:
 
 
 class Hashing:
-    """The SHA-256 of a source, computed in a thread while the segments are made."""
+    """The SHA-256 of a source, computed in a thread while the segments are made.
+
+    The hash of a small source is computed before them, without a thread.
+    """
 
     def __init__(self, path: Path, supervisor: Supervisor) -> None:
         self._path = path
@@ -74,7 +78,11 @@ class Hashing:
         self._digest = hashlib.sha256()
         self._error: OSError | None = None
         self._is_whole = False
-        self._thread = supervisor.start_thread(self._read, "hash")
+        self._thread = None
+        if _is_small(path):
+            self._read()
+        else:
+            self._thread = supervisor.start_thread(self._read, "hash")
 
     def result(self) -> str:
         """Wait for the digest and return it in hexadecimal; empty if the supervisor was halted.
@@ -82,13 +90,14 @@ class Hashing:
         Raises:
             SourceNotFoundError: the source can no longer be read.
         """
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise unreadable(self._path, self._error) from self._error
         return self._digest.hexdigest() if self._is_whole else ""
 
     def _read(self) -> None:
-        """Read and hash the source. Runs in a thread."""
+        """Read and hash the source."""
         try:
             with self._path.open("rb", buffering=0) as stream:
                 while not self._supervisor.is_halted:
@@ -99,6 +108,13 @@ class Hashing:
                     self._digest.update(chunk)
         except OSError as error:
             self._error = error
+
+
+def _is_small(path: Path) -> bool:
+    try:
+        return path.stat().st_size <= THREAD_BYTES
+    except OSError:  # reading it gives the same error
+        return True
 
 
 def unreadable(path: Path, error: OSError) -> SourceNotFoundError:

@@ -85,7 +85,7 @@ def commit(
         OutputError: a file cannot be moved; `out` is then as it was.
     """
     stale = [out / name for name in earlier_run.stale_segments(out, names, segments)]
-    files.write_whole(staged / names.manifest, text, overwrite=True)
+    files.write_flushed(staged / names.manifest, text)
     files.move_all(staged, out, [*segments, names.manifest])
     spared = spare.among(stale)
     for path in stale:

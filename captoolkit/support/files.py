@@ -34,11 +34,20 @@ def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
                 errno.EISDIR, "the name is taken by something that is not a file"
             )
         staged = folder / path.name
-        with staged.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+        write_flushed(staged, text)
         staged.replace(path)
+
+
+def write_flushed(path: Path, text: str) -> None:
+    """Write a text file in a staging folder, and flush it to the disk.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with writing(path), path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager

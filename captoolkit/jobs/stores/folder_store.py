@@ -55,6 +55,7 @@ class FolderStore(Store):
                 if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
                     raise
                 return _create_exclusively(staged, path)
+            staged.unlink()
         return True
 
     def write(self, name: str, data: bytes | Path) -> None:
@@ -68,7 +69,8 @@ class FolderStore(Store):
     def _staged(self, path: Path, data: bytes | Path) -> Iterator[Path]:
         """Yield a flushed file of these bytes on the file system of `path`."""
         with files.writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(data, Path) and data.stat().st_dev == path.parent.stat().st_dev:
                 yield data
                 return
