@@ -43,6 +43,7 @@ def page(
     timeline_folder: str | os.PathLike[str] | None = None,
     embed_audio: bool = False,
     spectrogram: bool = False,
+    shareable: bool = False,
 ) -> str:
     """Return a timeline as an HTML page with the waveform of its recording, if that is available.
 
@@ -60,6 +61,9 @@ def page(
             together with it is looked for.
         embed_audio: put the bytes of the recording into the page.
         spectrogram: show a spectrogram below the waveform; the recording is decoded for it.
+        shareable: leave out what the readers of a published page need not know: the folder of the
+            recording, the address of the service, the prompt and the numbers of the requests. The
+            page plays the recording in its own folder.
 
     Raises:
         UsageError: the entries are out of order; or `embed_audio` is set and the recording is not
@@ -68,9 +72,14 @@ def page(
     from captoolkit.timeline import html  # imported here because it loads jinja2
 
     refuse_disorder(timeline)
+    shown = for_readers(timeline) if shareable else timeline
     try:
         info, track = _recording(timeline, [one for one in (timeline_folder, folder) if one])
-        places = [_embedded(info)] if embed_audio else _places(Path(info.path), folder)
+        places = _places(Path(info.path), folder)
+        if embed_audio:
+            places = [_embedded(info)]
+        elif shareable:
+            places = [_relative_url(Path(PurePath(info.path).name))]
         envelope = timeline.envelope or measure_file.envelope(Path(info.path), track)
         picture = measure_file.spectrogram(Path(info.path), track) if spectrogram else None
     except CaptoolkitError as error:
@@ -78,14 +87,35 @@ def page(
             raise _embedding_error(error) from error
         missing = "sound" if timeline.envelope else "waveform and no sound"
         remark = f"There is no {missing}, because {error.problem}."
-        return html.render(timeline, remarks=[remark])
+        return html.render(shown, remarks=[remark])
     return html.render(
-        timeline,
+        shown,
         envelope=envelope,
         spectrogram=picture,
         places=places,
         is_film=any(not one.is_cover for one in info.pictures),
         remarks=_remarks(info, track),
+    )
+
+
+def for_readers(timeline: Timeline) -> Timeline:
+    """Return the timeline without what only its maker needs to know.
+
+    Recordings have no folder, the service no address and the answers no number, and the options of
+    the run are left out. All captions, times, tokens and costs stay.
+    """
+    parts = (
+        replace(part, source=replace(part.source, path=PurePath(part.source.path).name))
+        for part in timeline.parts
+    )
+    return replace(
+        timeline,
+        source=replace(timeline.source, path=PurePath(timeline.source.path).name),
+        captioner=replace(timeline.captioner, base_url=None),
+        entries=tuple(replace(entry, request_id=None) for entry in timeline.entries),
+        parts=tuple(parts),
+        made_by=None,
+        modified_ns=None,
     )
 
 

@@ -17,6 +17,7 @@ from captoolkit.cli.option_types import complete_path
 @shared.timeline_output
 @shared.embed_audio
 @shared.spectrogram
+@shared.shareable
 @basic.overwrite
 @basic.debug
 def command(
@@ -29,6 +30,7 @@ def command(
     csv_bom: bool,
     embed_audio: bool,
     spectrogram: bool,
+    shareable: bool,
     overwrite: bool,
     debug: bool,
 ) -> int:
@@ -48,6 +50,7 @@ def command(
         overwrite=overwrite,
         embed_audio=embed_audio,
         spectrogram=spectrogram,
+        shareable=shareable,
         timeline_folder=None if timeline == STANDARD_INPUT else Path(timeline).parent,
         spread=spread,
         frame_rate=frame_rate,

@@ -129,6 +129,12 @@ spectrogram = click.option(
     is_flag=True,
     help="Show a spectrogram in the HTML page: one more decode of FILE, and up to 180 kB.",
 )
+shareable = click.option(
+    "--shareable",
+    is_flag=True,
+    help="Make an HTML page to publish: without the folder of the recording, the address of the "
+    "service, the prompt and the numbers of the requests. It plays the file beside it.",
+)
 spread = click.option(
     "--spread",
     is_flag=True,

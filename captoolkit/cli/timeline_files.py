@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT = STANDARD_OUTPUT = "-"
 DEFAULT_FORMAT = "json"
 PAGE = "html"
+MOST_LOSSES = 20  # sentences on one format; a timeline may hold any number of notes
 
 
 class TimelineFiles:
@@ -48,6 +49,7 @@ class TimelineFiles:
         overwrite: replace existing files, but never an input.
         embed_audio: embed the recording in the HTML page.
         spectrogram: show a spectrogram in the HTML page.
+        shareable: leave out of the HTML page what its readers need not know.
         timeline_folder: the folder of the timeline that is exported, where a recording that was
             moved together with it is looked for.
         skip_existing: allow the files of an earlier run that its JSON timeline proves.
@@ -68,6 +70,7 @@ class TimelineFiles:
         overwrite: bool,
         embed_audio: bool = False,
         spectrogram: bool = False,
+        shareable: bool = False,
         timeline_folder: Path | None = None,
         skip_existing: bool = False,
         **options: Unpack[FormatOptions],
@@ -95,11 +98,16 @@ class TimelineFiles:
         self._overwrite = overwrite
         self._embed_audio = embed_audio
         self._spectrogram = spectrogram
+        self._shareable = shareable
         self._timeline_folder = timeline_folder
-        if embed_audio and PAGE not in self._formats:
-            raise UsageError("--embed-audio needs an HTML page", fix="add -f html, or leave it out")
-        if spectrogram and PAGE not in self._formats:
-            raise UsageError("--spectrogram needs an HTML page", fix="add -f html, or leave it out")
+        of_pages = {
+            "--embed-audio": embed_audio,
+            "--spectrogram": spectrogram,
+            "--shareable": shareable,
+        }
+        for option, is_set in of_pages.items():
+            if is_set and PAGE not in self._formats:
+                raise UsageError(f"{option} needs an HTML page", fix="add -f html, or leave it out")
         self._is_single_file = len(self._formats) == 1 and len(inputs) == 1
         self._out = out
         if out is not None and not self._is_single_file:
@@ -210,7 +218,7 @@ class TimelineFiles:
             UsageError: none of the formats can hold the timeline.
         """
         if PAGE in paths:
-            from captoolkit.api.page import with_envelope
+            from captoolkit.api.page import for_readers, with_envelope
 
             timeline = with_envelope(timeline)  # measured once for the page and the JSON
         first = sorted(paths.items(), key=lambda item: item[0] != DEFAULT_FORMAT)
@@ -224,8 +232,12 @@ class TimelineFiles:
         if refused and not texts:
             raise next(iter(refused.values()))
         for form, text in texts.items():
-            for loss in losses(timeline, form, **self._options):
-                print_message(f"{form}: {loss}")
+            shown = for_readers(timeline) if form == PAGE and self._shareable else timeline
+            sentences = losses(shown, form, **self._options)
+            for sentence in sentences[:MOST_LOSSES]:
+                print_message(f"{form}: {sentence}")
+            if len(sentences) > MOST_LOSSES:
+                print_message(f"{form}: {len(sentences) - MOST_LOSSES:,} more notes like these")
             path = paths[form]
             if path is None:
                 sys.stdout.buffer.write(text.encode())
@@ -250,6 +262,7 @@ class TimelineFiles:
             timeline_folder=self._timeline_folder,
             embed_audio=self._embed_audio,
             spectrogram=self._spectrogram,
+            shareable=self._shareable,
         )
 
     def _path(self, stem: str, form: str) -> Path:

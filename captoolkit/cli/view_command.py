@@ -33,6 +33,7 @@ MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of
 )
 @shared.embed_audio
 @shared.spectrogram
+@shared.shareable
 @basic.overwrite
 @basic.debug
 def command(
@@ -41,6 +42,7 @@ def command(
     opens: bool,
     embed_audio: bool,
     spectrogram: bool,
+    shareable: bool,
     overwrite: bool,
     debug: bool,
 ) -> int:
@@ -65,6 +67,7 @@ def command(
             timeline_folder=None if name == STANDARD_INPUT else Path(name).parent,
             embed_audio=embed_audio,
             spectrogram=spectrogram,
+            shareable=shareable,
         )
         files.write_whole(path, text, overwrite=replaces)
         print_line(display_path(path))

@@ -3,8 +3,9 @@ r"""Text breaking: into sentences, into lines of subtitle width, into a title.
 Rules: no character is lost except the space at which a line is broken. Widths are columns: a wide
 (East Asian) character has two, a combining character none. Words are not broken, except that text
 without spaces between words breaks between two wide characters, but not before a closing mark or
-after an opening one. Every function takes linear time for any text: a pattern that matches a run of
-characters matches all of it, and only at its start.
+after an opening one. A number stays on the line of its unit if both fit there and another word
+stays on the line above. Every function takes linear time for any text: a pattern that matches a run
+of characters matches all of it, and only at its start.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ _SENTENCE_END = re.compile(
 )
 _WORD = re.compile(r"(?:\A +)?[^ ]+ *")
 _SPACED_WORD = re.compile(r"(?:\A\s+)?\S+\s*")
+_NUMBER = re.compile(r"[(\[]?[-+−~≈]?\d[\d.,:/]* *")
+_UNITS = frozenset(
+    (
+        *("Hz", "kHz", "MHz", "dB", "dBFS", "dBTP", "LU", "LUFS", "s", "ms", "min", "h"),
+        *("%", "°", "°C", "°F", "m", "cm", "mm", "km", "km/h", "mph", "bpm", "BPM", "fps"),
+        *("kbit/s", "MB", "kB"),
+    )
+)
+_AFTER_UNIT = ".,;:!?)]"
 _CLOSING = frozenset("、。，．：；！？）」』】》〉〕”’…—～%℃·")
 _OPENING = frozenset("（「『【《〈〔“‘")
 
@@ -104,6 +114,8 @@ def wrapped(line: str, *, width: int = LINE_COLUMNS) -> list[str]:
     ```python
     >>> wrapped("a dog barks", width=6)
     ['a dog', 'barks']
+    >>> wrapped("a tone of 249 Hz", width=13)
+    ['a tone of', '249 Hz']
     >>> wrapped("一位女士在说话。", width=10)
     ['一位女士在', '说话。']
 
@@ -112,15 +124,25 @@ def wrapped(line: str, *, width: int = LINE_COLUMNS) -> list[str]:
     if columns(line) <= width:
         return [line]
     lines: list[str] = []
-    current, filled = "", 0
+    current: list[str] = []
+    filled = 0
     for chunk in _chunks(line):
         size = columns(chunk.rstrip(" "))
         if current and filled + size > width:
-            lines.append(current.rstrip(" "))
-            current, filled = "", 0
-        current += chunk
+            kept = _number_before(chunk, current, width=width - size)
+            lines.append("".join(current[: len(current) - len(kept)]).rstrip(" "))
+            current, filled = kept, sum(map(columns, kept))
+        current.append(chunk)
         filled += columns(chunk)
-    return [*lines, current.rstrip(" ")]
+    return [*lines, "".join(current).rstrip(" ")]
+
+
+def _number_before(chunk: str, line: list[str], *, width: int) -> list[str]:
+    """The number at the end of a line, if the chunk after it is its unit; empty otherwise."""
+    is_unit = chunk.rstrip(" ").rstrip(_AFTER_UNIT) in _UNITS
+    if is_unit and len(line) > 1 and _NUMBER.fullmatch(line[-1]) and columns(line[-1]) <= width:
+        return line[-1:]
+    return []
 
 
 def _chunks(line: str) -> Iterator[str]:

@@ -2,7 +2,8 @@ r"""CMX3600 EDL with markers, as DaVinci Resolve writes and reads them.
 
 Each entry is an event of one frame, with its marker on the line below: note, colour, name, length
 in frames. Timelines in Resolve begin at 01:00:00:00 by default, so the recording begins there. A
-timecode ends at 24 h, so `render` refuses a timeline longer than 23 h. `|` would end a field and is
+timecode ends at 24 h, so `render` refuses a timeline longer than 23 h (by a frame or more), and an
+event in the last two frames before 24 h begins at the first of them. `|` would end a field and is
 replaced by its full-width twin. A comment would become part of a marker, so the frame rate is in
 the title and notes are left out. An event's number has three digits; `losses` reports more than
 999 events.
@@ -40,6 +41,7 @@ def render(
     """
     rate = markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
     first = rate.frame_at_hour(START_HOURS)
+    latest = rate.frame_at_hour(24) - 2  # an event ends one frame later, below 24:00:00:00
     name = shortened(one_line(markers.source_name(timeline.source)), width=TITLE_COLUMNS)
     lines = [
         f"TITLE: {_field(name)}, {rate.name} fps",
@@ -47,13 +49,14 @@ def render(
     ]
     events = zip(ticks(timeline, rate.frames_per_s), cues(timeline), strict=True)
     for number, ((start, end, entry), cue) in enumerate(events, 1):
-        if first + end > rate.frame_at_hour(24):
+        end_s = Fraction(entry.source_span.end_samples, entry.source_span.rate_hz)
+        if end_s >= 3600 * MOST_HOURS + 1 / rate.frames_per_s:
             raise UsageError(
                 f"entry {entry.index} ends at {cue.times.split(' - ')[1]}: an EDL that begins at "
                 f"01:00:00:00 has no timecode after {MOST_HOURS} h",
                 fix="export a slice of the timeline, or use otio or fcpxml",
             )
-        lines += ["", *_event(number, first + start, end - start, rate, entry, cue)]
+        lines += ["", *_event(number, min(first + start, latest), end - start, rate, entry, cue)]
     return "\n".join(lines) + "\n"
 
 

@@ -4,11 +4,11 @@ Rules: the format is `captoolkit.timeline/1`, and `parse(render(t)) == t`. Times
 six decimals, which identify one sample at any rate up to 768 kHz. Money keeps its digits. Text
 stays readable UTF-8; characters that could harm a terminal, break a line in another reader, or not
 be encoded at all (control characters, U+2028, lone surrogates) are written `\uXXXX`. `parse`
-refuses a file with a missing, unknown or wrong field, and a number with more than `MOST_DIGITS`
-digits, written out or by its exponent. `parts`, `notes`, `made_by`, `envelope`, the `start_s` of a
-source, and the `details` and `is_edited` of an entry are written only if there are any; with
-`made_by`, the source has `modified_ns`. The levels of `envelope` are Base64, one byte a step as in
-`model.Envelope`.
+refuses a file with a missing, unknown or wrong field, a number with more than `MOST_DIGITS`
+digits, written out or by its exponent, and an envelope of more than `MOST_LEVELS` levels.
+`parts`, `notes`, `made_by`, `envelope`, the `start_s` of a source, and the `details` and
+`is_edited` of an entry are written only if there are any; with `made_by`, the source has
+`modified_ns`. The levels of `envelope` are Base64, one byte a step as in `model.Envelope`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ MANIFEST_NAME = "captoolkit.manifest/"
 MOST_DIGITS = 400  # more than a 64-bit float has before its point
 GIVE_A_TIMELINE = "give the .json that `captoolkit caption` wrote"
 ENVELOPE_WITHIN_S = 1  # of the length of the recording
+MOST_LEVELS = 1 << 16  # in an envelope; captoolkit writes about 8,000, and a page draws as many
 
 TOO_MANY_DIGITS = f"has more than {MOST_DIGITS} digits"
 UNDO_EDIT = "undo the change there, or write the timeline again"
@@ -391,6 +392,13 @@ def _read_part(shape: _PartShape, raw: dict[str, Any], rate_hz: int) -> SourcePa
 def _read_envelope(shape: _EnvelopeShape | None, source: SourceInfo, text: str) -> Envelope | None:
     if shape is None:
         return None
+    levels = max(len(shape.peaks), len(shape.loudness))
+    if levels > MOST_LEVELS:
+        raise InputError(
+            f"the envelope has {levels:,} levels and may have {MOST_LEVELS:,}, "
+            f"{_where(text, '$.envelope')}",
+            fix="remove `envelope` from the file: pages measure another one",
+        )
     lasts_s = Fraction(shape.duration_samples, shape.sample_rate_hz)
     if abs(lasts_s - source.span.exact_s) > ENVELOPE_WITHIN_S:
         where = _where(text, "$.envelope")

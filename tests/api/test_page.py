@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
 import re
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -18,6 +20,7 @@ from captoolkit.api import page as picturing
 from captoolkit.errors import UsageError
 from captoolkit.media import measure_file
 from captoolkit.media.probe_file import probe
+from captoolkit.timeline import Provenance, losses
 from captoolkit.timeline.value import Timeline
 from tests.support.sound import silence, tone, write_wav
 
@@ -213,6 +216,39 @@ def test_a_spectrogram_is_shown_on_request(timeline: Timeline) -> None:
     assert data_of(page)["spectrogram"] is not None
     assert re.search(r"The spectrogram below it takes [\d.]+ k?B of this page", page)
     assert data_of(captoolkit.page(timeline))["spectrogram"] is None
+
+
+def test_a_shareable_page_holds_nothing_that_only_its_maker_needs(
+    timeline: Timeline, sound: Path
+) -> None:
+    """Folders, the address of the service, prompts and request numbers are left out."""
+    entries = tuple(
+        dataclasses.replace(entry, request_id=f"request-{entry.index}")
+        for entry in timeline.entries
+    )
+    address = "http://10.0.0.5:8000/v1"
+    made = dataclasses.replace(
+        timeline,
+        captioner=dataclasses.replace(timeline.captioner, base_url=address),
+        entries=entries,
+        made_by=Provenance(verb="caption", options={"prompt": "my words", "base_url": address}),
+    )
+    private = (address, "request-1", "my words", str(sound.parent))
+
+    def content(*, shareable: bool = False) -> str:
+        page = captoolkit.page(made, folder=sound.parent, shareable=shareable)
+        packed = str(data_of(page)["timeline"])
+        return page + zlib.decompress(base64.b64decode(packed)).decode()
+
+    assert all(text in content() for text in private)
+    shared = content(shareable=True)
+    assert not any(text in shared for text in private)
+    assert made.entries[0].text in shared
+    page = captoolkit.page(made, folder=sound.parent / "pages", shareable=True)
+    assert data_of(page)["places"] == ["a%20tone.wav"]
+    (loss,) = losses(made, "html")
+    assert address in loss
+    assert losses(timeline, "html") == []
 
 
 def test_entries_out_of_order_are_refused(timeline: Timeline) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from captoolkit.timeline import load, save
 from tests.support.command_line import Run
 from tests.support.sound import silence, write_wav
 
@@ -34,6 +36,27 @@ def test_export_and_caption_write_pages(
     assert 'src="data:audio/flac;base64,' in captioned.read_text(encoding="utf-8")
     refused = run("export", timeline, "-f", "srt", "--embed-audio")
     assert (refused.status, "-f html" in refused.err) == (2, True)
+
+
+def test_export_prints_a_few_of_many_notes(run: Run, timeline: Path, tmp_path: Path) -> None:
+    """A timeline with thousands of notes does not fill the terminal."""
+    whole = load(timeline)
+    notes = tuple(f"remark {number}." for number in range(2000))
+    save(replace(whole, notes=notes), tmp_path / "many.json")
+    ran = run("export", tmp_path / "many.json", "-o", tmp_path / "many.csv")
+    assert ran.err.splitlines()[-1] == "csv: 1,980 more notes like these"
+    assert len(ran.err.splitlines()) == 21
+
+
+def test_a_page_to_publish_has_no_paths(run: Run, timeline: Path, tmp_path: Path) -> None:
+    """`--shareable` needs a page, and the page names no folder."""
+    path = tmp_path / "shared.html"
+    assert run("export", timeline, "-o", path, "--shareable").status == 0
+    page = path.read_text(encoding="utf-8")
+    assert '"loudness": "' in page
+    assert "file:///" not in page
+    refused = run("export", timeline, "-f", "srt", "--shareable")
+    assert (refused.status, "--shareable needs an HTML page" in refused.err) == (2, True)
 
 
 def test_a_recording_that_is_too_large_to_embed_is_refused_first(run: Run, tmp_path: Path) -> None:

@@ -41,6 +41,23 @@ def test_a_wrapped_line_loses_nothing_but_spaces_and_fits(line: str, width: int)
             assert wrapped(part, width=width) == [part]
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pitch about 249 Hz, 3", ["pitch about", "249 Hz, 3"]),
+        ("it peaks at -17 dBFS.", ["it peaks at", "-17 dBFS."]),
+        ("pitch about 249 Herz", ["pitch about 249", "Herz"]),
+        ("pitch about many Hz", ["pitch about many", "Hz"]),
+        ("123456789012345 Hz and more", ["123456789012345", "Hz and more"]),
+        ("a 12345678901234 Hz", ["a 12345678901234", "Hz"]),
+        ("“Ton” mit über 249 Hz", ["“Ton” mit über", "249 Hz"]),
+    ],
+)
+def test_a_number_stays_with_its_unit(line: str, expected: list[str]) -> None:
+    """A number goes to the line of its unit, unless it is alone or both do not fit."""
+    assert wrapped(line, width=16) == expected
+
+
 @given(lines, st.integers(6, 80))
 def test_a_title_fits_and_says_when_it_is_not_all(line: str, width: int) -> None:
     """A title is the line, or its beginning with a mark."""

@@ -39,6 +39,33 @@ def test_an_edl_past_its_timecode_is_refused_with_the_entry() -> None:
         render(hours_of(24), "edl")
 
 
+@pytest.mark.parametrize(
+    ("frame_rate", "drop_frame", "last"),
+    [(25, False, "23:59:59:23"), (29.97, False, "23:58:37:0"), (29.97, True, "23:59:59;28")],
+)
+def test_an_entry_may_end_with_the_last_hour(
+    frame_rate: float, drop_frame: bool, last: str, timeline_of: TimelineOf
+) -> None:
+    """An entry may end at 23 h to the sample; an event in the last frame has a time code."""
+    whole = timeline_of("Rain.")
+    span, hours = whole.entries[0].source_span, 23 * 3600
+    for length, overrun in ((1000, 0), (1, 0), (1000, 1), (1000, span.rate_hz // 20)):
+        end = hours * span.rate_hz + overrun
+        late = replace(span, start_samples=end - length - overrun, end_samples=end)
+        timeline = replace(
+            whole,
+            entries=(replace(whole.entries[0], source_span=late),),
+            source=replace(whole.source, duration_samples=end),
+        )
+        if overrun > span.rate_hz // 30:
+            with pytest.raises(UsageError, match="no timecode after 23 h"):
+                render(timeline, "edl", frame_rate=frame_rate, drop_frame=drop_frame)
+            continue
+        event = render(timeline, "edl", frame_rate=frame_rate, drop_frame=drop_frame).split("\n")[3]
+        assert f" {last}" in event
+        assert "24:" not in event
+
+
 def test_a_long_name_and_many_events_are_told(timeline_of: TimelineOf) -> None:
     """A long title ends in a mark, and `losses` reports more than 999 events."""
     timeline = timeline_of(*["Rain."] * 1000)

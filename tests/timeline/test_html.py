@@ -113,6 +113,16 @@ def test_times_that_are_estimates_are_said_to_be(timeline_of: TimelineOf) -> Non
     assert "were measured" not in render(timeline)
 
 
+def test_a_page_shows_a_few_of_many_notes(timeline_of: TimelineOf) -> None:
+    """The first 20 notes are shown, and the number of the others."""
+    notes = tuple(f"remark {number}." for number in range(23))
+    page = render(dataclasses.replace(timeline_of("Rain."), notes=notes))
+    shown = page.partition("<script type")[0]
+    assert "remark 19." in shown
+    assert "remark 20." not in shown
+    assert "The timeline has 3 more notes." in shown
+
+
 def test_a_timeline_without_entries_is_a_page(timeline_of: TimelineOf) -> None:
     """A timeline without entries gives a page without captions."""
     empty = dataclasses.replace(timeline_of("x"), entries=())

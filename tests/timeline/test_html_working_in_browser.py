@@ -16,6 +16,7 @@ from tests.support.timelines import TimelineOf
 from tests.support.visits import FAILED, HIT, Open, Visit
 
 NASTY = (
+    "Speech from 0:00 to 0:11, pitch about 249 Hz, 3 pauses; it peaks at 0:09 with −6.5 dBFS.",
     "A woman says: 00:00:01.000 --> 00:00:02,500 and {\\b1}laughs{\\b0} <i>loudly</i> \\N & so on.",
     "一位女士在说话，背景里有雨声、风声和远处的汽车喇叭声（很轻），然后她笑了起来。ABC测试123号。",
     "They count:\n\n42\n\n  Applause,  two; and-a-very-long-word-that-no-line-can-hold-at-all.",

@@ -14,6 +14,7 @@ from captoolkit.errors import InputError
 from captoolkit.model import Cost, Envelope, Usage
 from captoolkit.support.provenance import OptionValue, Provenance
 from captoolkit.timeline import parse, render
+from captoolkit.timeline.json import MOST_LEVELS
 from captoolkit.timeline.value import Timeline
 from tests.support.timelines import TimelineOf, timelines
 
@@ -305,6 +306,24 @@ def test_the_envelope_and_the_mark_of_an_edit_come_back(timeline_of: TimelineOf)
     ):
         with pytest.raises(InputError, match=rf"the envelope {problem} .*\$\.envelope"):
             parse(render(replace(whole, envelope=wrong), "json"))
+
+
+@pytest.mark.parametrize("levels", [MOST_LEVELS, MOST_LEVELS + 1])
+def test_an_envelope_has_a_bounded_number_of_levels(levels: int, timeline_of: TimelineOf) -> None:
+    """An envelope in a stranger's timeline cannot make a page of any size."""
+    envelope = Envelope(
+        rate_hz=levels,
+        step_samples=1,
+        duration_samples=levels,
+        peaks=bytes(levels),
+        loudness=bytes(levels),
+    )
+    text = render(replace(timeline_of("A dog."), envelope=envelope), "json")
+    if levels <= MOST_LEVELS:
+        assert parse(text).envelope == envelope
+    else:
+        with pytest.raises(InputError, match=r"has 65,537 levels and may have 65,536, .*envelope"):
+            parse(text)
 
 
 def test_the_envelope_goes_with_the_clock_of_its_recording(timeline_of: TimelineOf) -> None:

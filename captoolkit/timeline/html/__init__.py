@@ -47,6 +47,7 @@ from captoolkit.units import format_clock, format_size
 LIBRARY = "vendor/wavesurfer.min.js"
 SCRIPT = ("page", "waveform", "position", "captions", "files", "editing", "controls")
 CHUNK_ROWS = 40  # the entries that a browser lays out together, when they come near the window
+MOST_NOTES = 20  # of the timeline, above its captions
 NO_RECORDING = "This page was made without its recording: there is no waveform and no sound."
 NO_SOUND = "This page was made without its recording: there is no sound."
 
@@ -134,7 +135,7 @@ def render(
         chunk_rows=CHUNK_ROWS,
         places=places,
         is_film=is_film,
-        remarks=list(map(one_line, (*timeline.notes, *remarks))),
+        remarks=list(map(one_line, (*_notes(timeline), *remarks))),
         nonce=nonce,
         style=style,
         scripts=scripts,
@@ -143,6 +144,24 @@ def render(
         spectrogram_size=spectrogram and format_size(len(data["spectrogram"]["levels"])),
     )
     return page.rstrip("\n") + "\n"
+
+
+def _notes(timeline: Timeline) -> list[str]:
+    """The notes that the page shows."""
+    others = len(timeline.notes) - MOST_NOTES
+    more = [f"The timeline has {others:,} more notes."] if others > 0 else []
+    return [*timeline.notes[:MOST_NOTES], *more]
+
+
+def losses(timeline: Timeline) -> list[str]:
+    """Return a sentence on the address of a service, which a page should not make public."""
+    address = timeline.captioner.base_url
+    if not address:
+        return []
+    return [
+        f"The page holds the whole timeline, with the address of the service ({one_line(address)}) "
+        "and the path of the recording; `export --shareable` makes one to publish."
+    ]
 
 
 def _facts(timeline: Timeline) -> dict[str, str]:

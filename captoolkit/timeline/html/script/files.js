@@ -45,17 +45,25 @@ function mayBreak(before, after) {
   return (one === 2 || other === 2) && (!CLOSING.has(before) || other === 2 || /[\p{L}\p{N}]/u.test(after));
 }
 
+const NUMBER = /^[(\[]?[-+−~≈]?\p{Nd}[\p{Nd}.,:/]* *$/u;
+const UNITS = new Set("Hz kHz MHz dB dBFS dBTP LU LUFS s ms min h % ° °C °F m cm mm km km/h mph bpm BPM fps kbit/s MB kB".split(" "));
+const isUnit = (chunk) => UNITS.has(chunk.replace(/ +$/, "").replace(/[.,;:!?)\]]+$/, ""));
+
 function wrapped(line) {
   if (columns(line) <= LINE_COLUMNS) return [line];
   const letters = [...line], lines = [];
-  let text = "", filled = 0, chunk = letters[0];
+  let parts = [], filled = 0, chunk = letters[0];
   const put = () => {
-    if (text && filled + columns(chunk.replace(/ +$/, "")) > LINE_COLUMNS) {
-      lines.push(text.replace(/ +$/, ""));
-      text = "";
-      filled = 0;
+    const size = columns(chunk.replace(/ +$/, ""));
+    if (parts.length && filled + size > LINE_COLUMNS) {
+      const last = parts[parts.length - 1];
+      const keeps = parts.length > 1 && isUnit(chunk) && NUMBER.test(last) && columns(last) + size <= LINE_COLUMNS;
+      const kept = keeps ? parts.splice(-1) : [];
+      lines.push(parts.join("").replace(/ +$/, ""));
+      parts = kept;
+      filled = kept.reduce((sum, part) => sum + columns(part), 0);
     }
-    text += chunk;
+    parts.push(chunk);
     filled += columns(chunk);
   };
   for (let place = 1; place < letters.length; place++) {
@@ -63,7 +71,7 @@ function wrapped(line) {
     chunk += letters[place];
   }
   put();
-  return [...lines, text.replace(/ +$/, "")];
+  return [...lines, parts.join("").replace(/ +$/, "")];
 }
 
 function cueLines(at) {
