@@ -18,6 +18,9 @@ CaptoolkitError
     └── KeyMissingError
 ```
 
+Messages name an option by the keyword of the library: `max_cost=0.5` with a value, else in
+backquotes. The command line shows the option of the command instead (`cli/show.py`).
+
 `str(error)` is one line: the problem and, after a semicolon, the remedy. The two parts are in
 `problem` and `fix`. Every error can be pickled, and so can cross a process pool. A keyword argument
 that a function does not have raises Python's own `TypeError`.

@@ -266,10 +266,10 @@ def refuse_unknown_price(budget: Budget | None, service: Service) -> None:
     if budget is not None and service.price is None:
         is_priced = service.info.model in service.target.models
         known = {price.region for price in service.target.prices if is_priced}
-        regions = f" {' or '.join(sorted(known))}" if known else ""
+        regions = f"region={' or region='.join(sorted(known))}" if known else "`region`"
         raise UsageError(
             f"max_cost={budget.cap} cannot be kept: what {service.info.model} costs at "
             f"{service.info.base_url} is not known",
-            fix="run without this limit, or name the region whose prices apply (--region"
-            f"{regions}); `captoolkit targets NAME` shows the prices of a model",
+            fix=f"run without this limit, or name the region whose prices apply ({regions}); "
+            "`captoolkit targets NAME` shows the prices of a model",
         )

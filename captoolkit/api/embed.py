@@ -389,7 +389,7 @@ def _refuse_long_texts(captions: CaptionSupport, timeline: Timeline) -> None:
             raise UsageError(
                 f"the caption of entry {cue.entry.index} ({cue.times}) is {size_bytes:,} bytes "
                 f"long; a subtitle of this container holds {MOST_TEXT_BYTES:,}",
-                fix="pass --spread (spread=True), or make an .mkv",
+                fix="pass spread=True, or make an .mkv",
             )
 
 

@@ -269,7 +269,7 @@ def refuse_unembeddable(path: Path | None) -> None:
 def _embedding_error(error: CaptoolkitError) -> UsageError:
     return UsageError(
         f"the recording cannot be put into the page: {error.problem}",
-        fix="leave --embed-audio (embed_audio) out",
+        fix="leave `embed_audio` out",
     )
 
 

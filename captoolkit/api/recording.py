@@ -87,7 +87,7 @@ def _refuse_too_long(track: Track, longest_s: Fraction, path: Path) -> None:
     rate_hz, allowed = track.sample_rate_hz, f"the {format_clock(longest_s)} allowed"
     if track.duration_samples > longest_s * rate_hz:
         problem = f"it lasts {format_clock(track.duration_s)}, longer than {allowed}"
-        fix = "raise the limit (--max-duration) if that is what it is"
+        fix = "raise the limit (`max_duration`) if that is what it is"
     elif track.end_samples > longest_s * rate_hz:
         begins_s, ends_s = track.start_samples / rate_hz, track.end_samples / rate_hz
         problem = (
@@ -96,7 +96,7 @@ def _refuse_too_long(track: Track, longest_s: Fraction, path: Path) -> None:
         )
         fix = (
             "extract the sound track, for example to WAV, if that time is wrong; else raise the "
-            "limit (--max-duration)"
+            "limit (`max_duration`)"
         )
     else:
         return

@@ -122,7 +122,7 @@ def _plan_pieces(
 
 def _chapters(own_tags: tags.RecordingTags, info: MediaInfo) -> tuple[Chapter, ...]:
     if not own_tags.chapters:
-        raise InputError("it has no chapters", fix="split it without --at chapters", path=info.path)
+        raise InputError("it has no chapters", fix="split it without at=chapters", path=info.path)
     return own_tags.chapters
 
 

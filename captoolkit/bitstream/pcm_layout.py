@@ -586,5 +586,5 @@ def _unread(problem: str) -> NotMediaError:
 def _contradiction(facts: str) -> NotMediaError:
     return NotMediaError(
         f"its header contradicts itself: {facts}",
-        fix="state the samples with --raw, or write the file again",
+        fix="state the samples with `raw`, or write the file again",
     )

@@ -93,19 +93,19 @@ CONNECTION_RULES = {
 SERVICE_RULES = (
     # ----------------------------------- the storage for uploads: `REFUSED` in uploads.py
     FailureRule(
-        fix="run it again, or send the sound inside the request (--via base64)",
+        fix="run it again, or send the sound inside the request (via=base64)",
         retry=RetryKind.LATER,
         codes=("uploadrefused",),
     ),
     # ------------------------------------------------------------------ the segment
     FailureRule(
-        fix="send smaller files: shorter segments (--max-segment) or a lower --bitrate",
+        fix="send smaller files: shorter segments (`max_segment`) or a lower `bit_rate`",
         codes=("toolarge", "invalidfile.size"),
         messages=("exceeded limit on max", "file size is too large", "string value length"),
         status_codes=(413,),
     ),
     FailureRule(
-        fix="cut shorter segments (--max-segment)",
+        fix="cut shorter segments (`max_segment`)",
         codes=("audiolengtherror", "durationtoolong", "invalidfile.duration"),
         # the last two: vLLM
         messages=("audio is too long", "range of input length", "maximum context", "max_model_len"),
@@ -116,13 +116,13 @@ SERVICE_RULES = (
         is_about_sound=True,
     ),
     FailureRule(
-        fix="send another format: --format wav or mp3",
+        fix="send another format: format=wav or format=mp3",
         codes=("unsupportedfileformat", "invalidfile.format", "invalidfile.openerror"),
         messages=("format is illegal", "cannot be opened"),
     ),
     # ------------------------------------------------------- sound that the service fetches by URL
     FailureRule(
-        fix="run it again; if it fails again, send the sound itself: --via base64",
+        fix="run it again; if it fails again, send the sound itself: via=base64",
         retry=RetryKind.ONCE,
         messages=(
             "download multimodal file timed out",
@@ -131,7 +131,7 @@ SERVICE_RULES = (
         ),
     ),
     FailureRule(
-        fix="send the sound itself (--via base64): the service cannot fetch it from there",
+        fix="send the sound itself (via=base64): the service cannot fetch it from there",
         codes=("inputdownloadfailed", "invalidfile.downloadfailed", "invalidurl"),
         messages=(
             "content-length of multimodal",
@@ -182,19 +182,19 @@ SERVICE_RULES = (
         codes=("notpurchased", "unpurchased"),
     ),
     FailureRule(
-        fix="check --model: not every region and protocol has every model",
+        fix="check `model`: not every region and protocol has every model",
         retry=RetryKind.HALT,
         codes=("modelnotfound", "model.notexist", "modelnotsupported", "endpoint.accessdenied"),
         messages=("model not exist", "unsupported model"),
     ),
     FailureRule(
-        fix="wait a minute, or send fewer requests at once (--concurrency)",
+        fix="wait a minute, or send fewer requests at once (`concurrency`)",
         retry=RetryKind.SLOWER,
         codes=("throttling", "limitrequests", "limitburstrate", "insufficientquota"),
         status_codes=(429,),
     ),
     FailureRule(
-        fix="check the key; keys differ per region: try --region beijing|singapore",
+        fix="check the key; keys differ per region: try region=beijing or region=singapore",
         retry=RetryKind.HALT,
         codes=("invalidapikey",),
         messages=("not authorized", "pass a valid api key"),  # the last: Gemini, with status 400
@@ -207,7 +207,7 @@ SERVICE_RULES = (
         status_codes=(403,),
     ),
     FailureRule(
-        fix="write https:// in --base-url",
+        fix="write https:// in `base_url`",
         retry=RetryKind.HALT,
         # nginx; Go's net/http
         messages=("plain http request was sent to https", "http request to an https server"),
@@ -218,17 +218,17 @@ SERVICE_RULES = (
         status_codes=(407,),
     ),
     FailureRule(
-        fix="check --base-url and --model: the URL ends in /api/v1, /compatible-mode/v1 or /v1",
+        fix="check `base_url` and `model`: the URL ends in /api/v1, /compatible-mode/v1 or /v1",
         retry=RetryKind.HALT,
         status_codes=(404, 405, *range(300, 400)),
     ),
     # ------------------------------------------------------------------------ the service itself
     FailureRule(
-        fix="the service rejects this segment: try --format wav, or other lengths (--max-segment)",
+        fix="the service rejects this segment: try format=wav, or other lengths (`max_segment`)",
         messages=("<400>", "list index out of range"),
     ),
     FailureRule(
-        fix="run it again with shorter segments (--max-segment): the service took too long",
+        fix="run it again with shorter segments (`max_segment`): the service took too long",
         retry=RetryKind.ONCE,
         codes=("requesttimeout", "responsetimeout", "gatewaytimeout"),
         status_codes=(408, 504),

@@ -134,7 +134,7 @@ def advise_dialect(message: str, sent: Dialect) -> str | None:
 
     ```python
     >>> advise_dialect("Invalid value: 'audio_url'.", Dialect.AUDIO_URL)
-    'sound was sent in the dialect audio-url: try --dialect openai, or model-studio'
+    'sound was sent in the dialect audio-url: try dialect=openai, or dialect=model-studio'
     >>> advise_dialect("The audio is too long", Dialect.OPENAI)
 
     ```
@@ -150,7 +150,7 @@ def advise_dialect(message: str, sent: Dialect) -> str | None:
         others.reverse()
     if sent is Dialect.MODEL_STUDIO and "audio_url" in words:
         others.reverse()
-    return f"sound was sent in the dialect {sent}: try --dialect {others[0]}, or {others[1]}"
+    return f"sound was sent in the dialect {sent}: try dialect={others[0]}, or dialect={others[1]}"
 
 
 def read_part(document: JsonObject) -> AnswerPart:

@@ -259,7 +259,7 @@ def _default_model(row: CaptionerRow, target: Target | None) -> str:
         return row.model
     if not target.models:
         raise UsageError(
-            f"{target.name} states no model", fix="name the one that the server has (--model)"
+            f"{target.name} states no model", fix="name the one that the server has (`model`)"
         )
     return target.models[0]
 
@@ -275,7 +275,7 @@ def _dialect(interface: Interface, name: str | None) -> Dialect | None:
     if interface is not COMPATIBLE:
         raise UsageError(
             f"dialect={name} is for chat completions, and {interface.name} is another protocol",
-            fix=f"leave it out, or take --captioner {COMPATIBLE.name}",
+            fix=f"leave it out, or take captioner={COMPATIBLE.name}",
         )
     if name not in tuple(Dialect):
         raise UsageError(f"dialect={name!r} is not known", fix=f"take {', '.join(Dialect)}")
@@ -302,7 +302,7 @@ def _endpoint(
             raise UsageError(
                 f"base_url={endpoint.base_url} is not a private address: plain http would cross "
                 "the internet",
-                fix="use https; insecure_http (--insecure-http) is for a local network",
+                fix="use https; `insecure_http` is for a local network",
             )
         endpoint = dataclasses.replace(endpoint, allows_plain_http=True)
     _refuse_other_region(endpoint, settings.region, home)
@@ -334,7 +334,7 @@ def _refuse_unhosted(home: Target | None, model: str) -> None:
         raise UsageError(
             f"the target {home.name} names no server for {model}, "
             "and is not on Model Studio's hosts",
-            fix="pass its base URL (--base-url), such as http://127.0.0.1:8000/v1; a target of "
+            fix="pass its `base_url`, such as http://127.0.0.1:8000/v1; a target of "
             f'your own that is on those hosts needs hosted_by = "{MODEL_STUDIO}"',
         )
 
@@ -353,5 +353,5 @@ def _refuse_other_interface(
         place = "Model Studio" if endpoint.is_model_studio else endpoint.host
         raise UsageError(
             f"{place} does not answer {interface.name!r} for {model}",
-            fix=f"take --captioner {' or '.join(home.protocols)}",
+            fix=f"take captioner={' or captioner='.join(home.protocols)}",
         )

@@ -229,7 +229,7 @@ class ServiceCaptioner(Closing):
                 error.fix = (
                     f"{variable} is not set: set it to a key that this server takes"
                     if is_sent
-                    else f"no key was sent: allow it (send_key, --send-key), and set {variable}"
+                    else f"no key was sent: allow it (`send_key`), and set {variable}"
                 )
             if error.status_code in CONTENT_REFUSED and error.message:
                 error.fix = self._protocol.advise(error.message) or error.fix

@@ -178,7 +178,7 @@ def check_size(policy: UploadPolicy, file: Path) -> None:
         raise ServiceError(
             f"the service takes uploads of at most {format_size(policy.max_bytes)}, and the file "
             f"has {format_size(size_bytes)}",
-            fix="cut shorter segments (--max-segment)",
+            fix="cut shorter segments (`max_segment`)",
         )
 
 

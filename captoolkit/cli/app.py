@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 import click
 
 from captoolkit import __version__
-from captoolkit.cli.show import configure, display_source, print_error
+from captoolkit.cli.show import configure, display_source, learn_options, print_error
 from captoolkit.errors import CaptoolkitError, UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"captoolkit.cli.{cmd_name}_command").command
+        learn_options(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -236,9 +237,8 @@ def run_all(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> 
         except CaptoolkitError as error:
             if debug:
                 traceback.print_exc()
-            print_error(
-                f"{display_source(name)}: {error}", request_id=getattr(error, "request_id", None)
-            )
+            request_id = getattr(error, "request_id", None)
+            print_error(str(error), name=display_source(name), request_id=request_id)
             failures.append(error)
     if not succeeded and all(isinstance(one, UsageError) for one in failures):
         return USAGE

@@ -13,7 +13,7 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
-from captoolkit.cli.show import plural, print_line, print_message, print_text
+from captoolkit.cli.show import name_options, plural, print_line, print_message, print_text
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -197,10 +197,10 @@ class _AnswerDisplay:
         match event:
             case RetryScheduled(reason=reason):
                 self._end_line()
-                print_message(f"asking again: {reason}")
+                print_message(f"asking again: {name_options(reason)}")
             case Warned(message=message):
                 self._end_line()
-                print_message(f"warning: {message}")
+                print_message(f"warning: {name_options(message)}")
 
     def _show_piece(self, text: str) -> None:
         if self._is_live:

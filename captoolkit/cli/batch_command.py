@@ -13,6 +13,7 @@ from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
 from captoolkit.cli.show import (
+    name_options,
     plural,
     print_error,
     print_json,
@@ -491,7 +492,7 @@ def _warned_text(count: int) -> str:
 def _reason_lines(reasons: Any) -> list[str]:
     """Return the most frequent reasons of failures as lines."""
     lines = [
-        f"  {reason.count:,} x {reason.error} (such as {reason.example})"
+        f"  {reason.count:,} x {name_options(reason.error)} (such as {reason.example})"
         for reason in reasons[:MOST_REASONS]
     ]
     others = len(reasons) - MOST_REASONS

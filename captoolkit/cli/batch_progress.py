@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.show import print_message, printable
+from captoolkit.cli.show import name_options, print_message, printable
 from captoolkit.events import BatchProgressed, Event, RetryScheduled, Warned
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class BatchBar:
                         description=f"{self._verb}  {describe(event)}",
                     )
             elif isinstance(event, Warned):
-                self._print(f"warning: {event.path}: {event.message}")
+                self._print(f"warning: {event.path}: {name_options(event.message)}")
             elif isinstance(event, RetryScheduled):
                 self._print(f"{event.path}: segment {event.index} is requested again")
 

@@ -21,6 +21,7 @@ from captoolkit.cli.show import (
     display_path,
     display_source,
     has_bars,
+    name_options,
     print_event,
     print_message,
     print_warning,
@@ -272,7 +273,9 @@ class StreamedCaptions:
                 self._texts.pop(index, None)
                 if index == self._current:
                     self._end_line()
-                print_message(f"{self._name}: segment {index} is requested again: {reason}")
+                print_message(
+                    f"{self._name}: segment {index} is requested again: {name_options(reason)}"
+                )
             case EntryReady(entry=entry):
                 if entry.status is Status.OK:
                     self._texts.setdefault(entry.index, entry.text)
@@ -285,7 +288,7 @@ class StreamedCaptions:
             case Warned(message=message):
                 if self._written:
                     sys.stderr.write("\n")
-                print_message(f"warning: {self._name}: {message}")
+                print_warning(self._name, self._name, message)
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,14 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
+from captoolkit.cli.show import (
+    display_source,
+    name_options,
+    plural,
+    print_json,
+    print_line,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,9 +98,9 @@ def print_plan(name: str, plan: Plan) -> None:
     """Write a plan as text."""
     print_line(f"{display_source(name)}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
     for reason in plan.reasons:
-        print_line(f"  {reason}")
+        print_line(f"  {name_options(reason)}")
     for warning in plan.info.warnings:
-        print_line(f"  warning: {warning}")
+        print_line(f"  warning: {name_options(warning)}")
     print_table(_segment_rows(plan), indent="  ")
     print_table(_skipped_rows(plan), indent="  ")
     print_line(f"  {describe_tokens(plan)}")

@@ -8,7 +8,14 @@ import click
 
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import display_source, plural, print_json, print_line, print_table
+from captoolkit.cli.show import (
+    display_source,
+    name_options,
+    plural,
+    print_json,
+    print_line,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -86,7 +93,7 @@ def _print(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str
     if len(info.chapters) > MAX_CHAPTERS:
         print_line(f"  and {plural(len(info.chapters) - MAX_CHAPTERS, 'more chapter')}")
     for warning in info.warnings:
-        print_line(f"  warning: {warning}")
+        print_line(f"  warning: {name_options(warning)}")
     verdict = "does not fit without change" if reasons else "fits without change"
     print_line(f"  {row.name} via {via}: {verdict}")
     for reason in reasons:

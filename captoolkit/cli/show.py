@@ -18,6 +18,8 @@ from typing import Any
 
 import click
 
+_KEYWORD = re.compile(r"`([a-z_]+)`|\b([a-z_]+)=([^\s,;]+)")
+
 
 def printable(text: str) -> str:
     r"""Return `text` with `?` in place of every character that a terminal could obey.
@@ -49,16 +51,20 @@ def display_path(path: str | Path) -> str:
 
 def configure(*, is_quiet: bool = False, is_verbose: bool = False, progress: str = "auto") -> None:
     """Set how messages are shown, for the command that begins."""
-    context = click.get_current_context(silent=True)
-    parameters = context.command.params if context else []
-    _settings.options = {
-        each.name: each.opts[0]
-        for each in parameters
-        if each.name and isinstance(each, click.Option)
-    }
     _settings.is_quiet = is_quiet
     _settings.is_verbose = is_verbose
     _settings.progress = "off" if is_quiet and progress == "auto" else progress
+
+
+def learn_options(command: click.Command) -> None:
+    """Let messages name the options of a command, and of its subcommands, for `name_options`."""
+    group = command.commands.values() if isinstance(command, click.Group) else ()
+    _settings.options = {
+        each.name: each.opts[0]
+        for one in (command, *group)
+        for each in one.params
+        if each.name and isinstance(each, click.Option)
+    }
 
 
 def has_bars() -> bool:
@@ -145,9 +151,15 @@ def print_detail(text: str) -> None:
         _print_on_error_stream(text)
 
 
-def print_error(problem: str, *, request_id: str | None = None) -> None:
-    """Write one error line to standard error; the request id is for the service's support."""
-    problem = name_options(problem)
+def print_error(problem: str, *, name: str = "", request_id: str | None = None) -> None:
+    """Write one error line to standard error.
+
+    Args:
+        problem: the problem and its remedy.
+        name: the input concerned.
+        request_id: for the service's support.
+    """
+    problem = f"{name}: {name_options(problem)}" if name else name_options(problem)
     if is_json():
         print_event("error", text=problem, request_id=request_id)
         return
@@ -157,6 +169,7 @@ def print_error(problem: str, *, request_id: str | None = None) -> None:
 
 def print_warning(input_id: str, name: str, message: str) -> None:
     """Write a warning about an input to standard error."""
+    message = name_options(message)
     if is_json():
         print_event("warning", input=input_id, text=message)
     else:
@@ -164,14 +177,19 @@ def print_warning(input_id: str, name: str, message: str) -> None:
 
 
 def name_options(text: str) -> str:
-    """Return a message of the library with the options of the command instead of keywords."""
-    text = text.replace(" (overwrite=True)", "")
+    """Return a message of the library with the options of the command instead of keywords.
+
+    `captoolkit.errors` has the notation: `max_cost=0.5`, `overwrite=True`, or a name in backquotes.
+    A keyword that the command does not have stays as it is.
+    """
 
     def replace(match: re.Match[str]) -> str:
-        option = _settings.options.get(match[1])
-        return f"{option} {match[2]}" if option else match[0]
+        option = _settings.options.get(match[1] or match[2])
+        if option is None:
+            return match[0]
+        return option if match[3] in (None, "True") else f"{option} {match[3]}"
 
-    return re.sub(r"\b([a-z_]+)=([^\s,;]+)", replace, text)
+    return _KEYWORD.sub(replace, text)
 
 
 def print_event(event: str, **fields: Any) -> None:

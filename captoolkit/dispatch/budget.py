@@ -63,7 +63,7 @@ class Budget:
                     raise CaptoolkitError(
                         f"not sent: {self.cap - self._spent:.4f} is left of max_cost={self.cap}, "
                         f"and a request may cost {worst:.4f}",
-                        fix="run it again with a larger --max-cost; the ledger keeps all answers, "
+                        fix="run it again with a larger `max_cost`; the ledger keeps all answers, "
                         "and captoolkit does not pay for them again",
                     )
                 self._changed.wait(TICK_S)
@@ -149,7 +149,7 @@ def worst_case(target: Target, price: Price, duration_s: Fraction) -> Decimal:
     if mine.most is None:
         raise UsageError(
             f"no limit of the cost can be kept: the longest answer of {target.name} is not known",
-            fix="state it (--max-tokens), or add max_output_tokens to a target of your own",
+            fix="state it (`max_tokens`), or add max_output_tokens to a target of your own",
         )
     return mine.most
 

@@ -13,7 +13,7 @@ from captoolkit.errors import InputError, OutputExistsError
 from captoolkit.support.provenance import Provenance, source_difference
 from captoolkit.timeline import Timeline, load
 
-FIX = "choose another name or folder, or pass -y (overwrite=True) to replace it"
+FIX = "choose another name or folder, or pass overwrite=True to replace it"
 
 
 def find_finished(path: Path, made_by: Provenance, source: Path) -> Timeline | None:

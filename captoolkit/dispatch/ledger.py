@@ -435,14 +435,14 @@ class Ledger(Closing):
     def _unusable(self, error: Exception) -> OutputError:
         return OutputError(
             f"the ledger {self.path} cannot be used ({error})",
-            fix="name another place with --ledger (ledger=)",
+            fix="name another place (`ledger`)",
             path=self.path,
         )
 
     def _error(self, problem: str) -> OutputError:
         return OutputError(
             f"the ledger {self.path} {problem}",
-            fix="move it away, or name another with --ledger (ledger=); captoolkit would then pay "
+            fix="move it away, or name another (`ledger`); captoolkit would then pay "
             "for its answers again",
             path=self.path,
         )

@@ -56,8 +56,7 @@ def refuse_network_file_system(path: Path, *, mounts: Path = MOUNTS) -> None:
     if kind in NETWORK_FILE_SYSTEMS or kind in {f"fuse.{name}" for name in NETWORK_PROGRAMS}:
         raise OutputError(
             f"the ledger {path} is on a network file system ({kind}), where SQLite cannot share it",
-            fix="name a file on a disk of this machine with --ledger (ledger=), or set "
-            f"{ENVIRONMENT_VARIABLE}",
+            fix=f"name a file on a disk of this machine (`ledger`), or set {ENVIRONMENT_VARIABLE}",
             path=path,
         )
 

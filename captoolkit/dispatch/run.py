@@ -269,12 +269,16 @@ class RecordingEntries:
         return outcome.entry
 
     def add_failed_rest(self, error: CaptoolkitError) -> list[Entry]:
-        """Add failed entries for the sound after the last segment, one for each planned segment."""
+        """Add failed entries for the sound after the last segment, one for each planned segment.
+
+        The last segment may end before its planned end, because its cut has moved.
+        """
         self._is_whole = False
         track, last = self._prepared.plan.track, self._prepared.segments[-1]
         start, end = last.source_span.end_samples, track.end_samples
-        planned = (span.start_samples for span in self._prepared.plan.spans)
-        marks = [start, *(mark for mark in planned if start < mark < end), end]
+        # The segment after the last one begins at its end, wherever it was planned.
+        later = (span.start_samples for span in self._prepared.plan.spans[last.index + 1 :])
+        marks = [start, *(mark for mark in later if start < mark < end), end]
         return [
             self.add(failed(index, _span(pair, track.sample_rate_hz), error))
             for index, pair in enumerate(itertools.pairwise(marks), last.index + 1)

@@ -141,7 +141,7 @@ def require_encoder(name: str) -> str:
     if name not in tool.encoders:
         raise ToolNotFoundError(
             f"ffmpeg {tool.version} ({tool.path}, {tool.origin}) has no encoder {name}",
-            fix=f"take another --format, or {tool.way_out}",
+            fix=f"take another `format`, or {tool.way_out}",
         )
     return name
 

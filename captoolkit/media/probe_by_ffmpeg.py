@@ -34,7 +34,7 @@ PROMISES_TOO_MUCH = "Its header promises more sound than it holds, and is not pa
 CHANGES = "Its sample rate or channels change on the way, which some readers do not follow."
 
 CHECK_FILE = "check that it is sound or video, and complete"
-STATE_RAW = "if it holds samples without a header, describe them: --raw s16le:16000:1"
+STATE_RAW = "if it holds samples without a header, describe them: raw=s16le:16000:1"
 
 _PROMISE = re.compile(
     r"^  Duration: (\d+):(\d\d):(\d\d\.\d\d)(?:, start: (-?[\d.]+))?", re.MULTILINE

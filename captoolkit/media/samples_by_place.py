@@ -62,13 +62,13 @@ def raw_info(file: Path, raw: str) -> MediaInfo:
     if begun and not begun.holds_samples:
         raise NotMediaError(
             f"it begins as {title}, not as samples without a header",
-            fix="leave out --raw",
+            fix="leave out `raw`",
             path=file,
         )
     info = info_by_place(file, PcmLayout.of_raw(raw, size_bytes), size_bytes=size_bytes)
     if begun is None:
         return info
-    warning = f"It begins as {title}, and its header becomes sound; leave out --raw."
+    warning = f"It begins as {title}, and its header becomes sound; leave out `raw`."
     return replace(info, warnings=(*info.warnings, warning))
 
 

@@ -172,7 +172,7 @@ class Client(Closing):
                 f"{host} redirects (HTTP {response.status_code}) "
                 f"to {clean(self._redactor.text(place), EXCERPT_CHARS)}",
                 response,
-                fix="redirects are not followed; if you trust that place, pass it as --base-url",
+                fix="redirects are not followed; if you trust that place, pass it as `base_url`",
             )
 
     def _lines(self, response: RawResponse, host: str) -> Iterator[bytes]:
@@ -195,7 +195,7 @@ class Client(Closing):
         request_id = self._redactor.text(response.headers.get("x-request-id", ""))
         return ServiceError(
             problem,
-            fix=fix or "check --base-url: captioning services do not answer so",
+            fix=fix or "check `base_url`: captioning services do not answer so",
             status_code=response.status_code,
             request_id=clean(request_id, EXCERPT_CHARS) or None,
         )

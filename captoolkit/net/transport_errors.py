@@ -46,12 +46,12 @@ class FailureText:
     fix: str
 
 
-_RETRY_FIX = "run it again; if it fails again, send shorter segments (--max-segment)"
+_RETRY_FIX = "run it again; if it fails again, send shorter segments (`max_segment`)"
 PLAIN_HTTP_FIX = (
-    "run it again; if it fails again, write https:// in --base-url if the server speaks TLS, or "
-    "send shorter segments (--max-segment)"
+    "run it again; if it fails again, write https:// in `base_url` if the server speaks TLS, or "
+    "send shorter segments (`max_segment`)"
 )
-_REACH_FIX = "check --base-url and the network, and that a server of your own is up"
+_REACH_FIX = "check `base_url` and the network, and that a server of your own is up"
 _BROKEN = FailureText(
     kind=ConnectionFailure.BROKEN,
     problem="the connection to {host} broke: {detail}",
@@ -66,7 +66,7 @@ _CERTIFICATE = "{host} cannot be reached, its certificate is not trusted: {detai
 CERTIFICATE = FailureText(
     kind=ConnectionFailure.CERTIFICATE,
     problem=_CERTIFICATE,
-    fix="check --base-url; for a server or a proxy of your own network set SSL_CERT_FILE to the "
+    fix="check `base_url`; for a server or a proxy of your own network set SSL_CERT_FILE to the "
     "certificate of its authority. No key was sent",
 )
 CERTIFICATE_DATES = FailureText(
@@ -77,7 +77,7 @@ CERTIFICATE_DATES = FailureText(
 CERTIFICATE_NAME = FailureText(
     kind=ConnectionFailure.CERTIFICATE,
     problem=_CERTIFICATE,
-    fix="write the host name of its certificate in --base-url. No key was sent",
+    fix="write the host name of its certificate in `base_url`. No key was sent",
 )
 # `verify_code` of ssl.SSLCertVerificationError. Source: OpenSSL, "x509_vfy.h".
 CERTIFICATES = {
@@ -89,17 +89,17 @@ CERTIFICATES = {
 NO_TLS = FailureText(
     kind=ConnectionFailure.TLS,
     problem="{host} does not speak TLS on this port",
-    fix="check the port in --base-url; a server without TLS needs http:// there",
+    fix="check the port in `base_url`; a server without TLS needs http:// there",
 )
 OTHER_TLS = FailureText(
     kind=ConnectionFailure.TLS,
     problem="{host} and this machine agree on no version of TLS: {detail}",
-    fix="check the port in --base-url, and that the server speaks TLS 1.2 or newer",
+    fix="check the port in `base_url`, and that the server speaks TLS 1.2 or newer",
 )
 ONLY_TLS = FailureText(
     kind=ConnectionFailure.TLS,
-    problem="{host} speaks TLS on this port, and --base-url begins with http://",
-    fix="write https:// in --base-url",
+    problem="{host} speaks TLS on this port, and `base_url` begins with http://",
+    fix="write https:// in `base_url`",
 )
 # `reason` of ssl.SSLError for a handshake that fails in the same way each time.
 NO_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
@@ -168,7 +168,7 @@ FAILURES: dict[type[httpx.RequestError], FailureText] = {
     httpx.PoolTimeout: FailureText(
         kind=ConnectionFailure.UNREACHABLE,
         problem="no connection to {host} became free within {pool_s:g} s",
-        fix="send fewer requests at once (--concurrency)",
+        fix="send fewer requests at once (`concurrency`)",
     ),
     httpx.ProxyError: FailureText(
         kind=ConnectionFailure.PROXY,

@@ -20,7 +20,7 @@ from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.support import files
 from captoolkit.support.provenance import Provenance, source_difference
 
-FIX = "choose another name or folder, or pass -y (overwrite=True) to replace it"
+FIX = "choose another name or folder, or pass overwrite=True to replace it"
 
 
 def find_saved(

@@ -186,7 +186,7 @@ class FrameCopy:
             )
 
     def _broken(self, path: Path, problem: str) -> LimitError:
-        fix = "take another --format, which encodes it"
+        fix = "take another `format`, which encodes it"
         if self._job.plan.target is None:  # `split`, which keeps the format
-            fix = "use --exact, which keeps the sound and not the frames"
+            fix = "use exact=True, which keeps the sound and not the frames"
         return LimitError(f"a copied segment was refused: {problem}", fix=fix, path=path)

@@ -93,6 +93,6 @@ class HeaderCorrection:
         if found != wanted or again is None or again.frames != layout.frames:
             raise LimitError(
                 f"a segment with a corrected header was refused: it is {found}, not {wanted}",
-                fix="take --format mp3, which encodes it",
+                fix="take format=mp3, which encodes it",
                 path=path,
             )

@@ -59,7 +59,7 @@ class PacketCopy:
             raise LimitError(
                 f"{len(plan.spans):,} pieces are more than the {MAX_PIECES:,} that its packets can "
                 "be shared out to",
-                fix="choose longer pieces, or --exact",
+                fix="choose longer pieces, or exact=True",
                 path=source,
             )
         with self._supervisor.watch(
@@ -67,7 +67,7 @@ class PacketCopy:
         ) as contents:
             listed = packets.list_packets(contents, plan.track)
         if listed is None:
-            raise InputError("its packets cannot be read", fix="use --exact", path=source)
+            raise InputError("its packets cannot be read", fix="use exact=True", path=source)
         packet_samples = packets.fixed_packet_samples(listed, plan.track)
         shares = list(edges(plan, listed, self._find_segments(listed)))
         if self._supervisor.is_halted:
@@ -229,6 +229,6 @@ class PacketCopy:
 def _broken(path: Path, problem: str) -> LimitError:
     return LimitError(
         f"a copied piece was refused: {problem}",
-        fix="use --exact, which keeps the sound and not the packets",
+        fix="use exact=True, which keeps the sound and not the packets",
         path=path,
     )

@@ -131,7 +131,7 @@ class Transcode:
             if self._may_clip and measured.clipped:
                 yield (
                     f"{measured.clipped:,} of its samples are louder than {encoding.codec} can "
-                    "hold and are clipped; without --exact its packets are kept as they are."
+                    "hold and are clipped; without `exact` its packets are kept as they are."
                 )
             return
         plan = self._job.plan

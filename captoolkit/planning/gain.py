@@ -204,7 +204,7 @@ def clipping_warning(clipped: int, samples: int, *, peak_db: float, gain_db: flo
     avoiding = AUTO if avoiding_db < -MOST_GAIN_DB else f"{avoiding_db:g}"
     return (
         f"{clipped:,} of its samples ({_share(clipped, samples)}) are above full scale and are "
-        f"clipped; --gain {avoiding} would avoid that."
+        f"clipped; gain={avoiding} would avoid that."
     )
 
 
@@ -221,9 +221,7 @@ def quietness_warning(peak_db: float, *, gain_db: float) -> str:
     )
     if more_db < 1:
         return f"{sentence}."
-    return (
-        f"{sentence}; --gain {gain_db + more_db:g} would raise it to {peak_db + more_db:.1f} dBFS."
-    )
+    return f"{sentence}; gain={gain_db + more_db:g} would raise it to {peak_db + more_db:.1f} dBFS."
 
 
 def _share(part: int, whole: int) -> str:

@@ -412,6 +412,6 @@ def _choice_reasons(case: _Case, fit: Fit, spans: Sequence[Span], cutting: Cutti
     if advised_s is not None and longest_s > advised_s:
         reasons.append(
             f"The makers of the model advise clips of at most {format_length(advised_s)}: "
-            f"--segment {format_length(advised_s).replace(' ', '')} makes them."
+            f"segment={format_length(advised_s).replace(' ', '')} makes them."
         )
     return reasons

@@ -50,7 +50,7 @@ def candidates(wish: str, *, has_url: bool, ways: Collection[Via] | None) -> tup
     if ways is not None and wish == Via.URL and not has_url:
         raise UsageError(
             "via=url: the source is no URL that a service could fetch",
-            fix="give the http(s) URL as the source, without a login, or leave --via out",
+            fix="give the http(s) URL as the source, without a login, or leave `via` out",
         )
     if wish != AUTO and (wish != Via.URL or ways is None):
         return (Via(wish),)

@@ -99,7 +99,7 @@ def choose_key(
         if not (endpoint.keeps_secrets or send_key):
             raise UsageError(
                 f"base_url={endpoint.base_url} would send the key unencrypted",
-                fix="leave api_key out, or allow it (send_key, --send-key)",
+                fix="leave `api_key` out, or allow it (`send_key`)",
             )
     return key
 
@@ -132,5 +132,5 @@ def check_secrecy(endpoint: Endpoint) -> None:
         return
     fix = "use https, or a server on this machine"
     if endpoint.is_private:
-        fix = "use https, or allow it if you trust the network (insecure_http, --insecure-http)"
+        fix = "use https, or allow it if you trust the network (`insecure_http`)"
     raise UsageError(f"base_url={endpoint.base_url} would send sound and key unencrypted", fix=fix)

@@ -275,7 +275,7 @@ def region_endpoint(
     if workspace is None:
         raise UsageError(
             f"region={region!r} has no host that all accounts share",
-            fix="name your workspace (workspace, --workspace)",
+            fix="name your workspace (`workspace`)",
         )
     host = f"{workspace.lower()}.{row.code}.maas.aliyuncs.com"
     return parse_base_url(f"https://{host}{interface.base_path}", interface)

@@ -91,7 +91,7 @@ class Service:
         raise UsageError(
             f"model={self.info.model} is not known",
             fix=f"take one of {', '.join(model for row in rows for model in row.models)}; or name "
-            "the limits to keep (--target)",
+            "the limits to keep (`target`)",
         )
 
 

@@ -138,7 +138,7 @@ def refuse_existing(paths: Iterable[Path]) -> None:
         if os.path.lexists(path):
             raise OutputExistsError(
                 f"{path} exists",
-                fix="choose another name or folder, or pass -y (overwrite=True) to replace it",
+                fix="choose another name or folder, or pass overwrite=True to replace it",
                 path=path,
             )
 

@@ -113,7 +113,7 @@ def read_frame_rate(
                 if drop_frame and rate not in DROP_FRAME_RATES:
                     raise UsageError(
                         f"drop-frame timecode does not exist at {found.name} frames a second",
-                        fix="use it with --frame-rate 29.97 or 59.94",
+                        fix="use it with frame_rate=29.97 or frame_rate=59.94",
                     )
                 return found
     raise UsageError(

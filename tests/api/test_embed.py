@@ -562,7 +562,7 @@ def test_a_caption_too_long_for_the_container_is_refused_whole(
     long = replace(line.entries[0], text="It rains and rains. " * 4000)
     line = replace(line, entries=(long, *line.entries[1:]))
     media = fixtures / "two-languages.mp4"
-    with pytest.raises(UsageError, match=r"entry 1 .* 79,999 bytes .*--spread"):
+    with pytest.raises(UsageError, match=r"entry 1 .* 79,999 bytes .*spread=True"):
         captoolkit.embed(media, line, tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []
     captoolkit.embed(media, line, tmp_path / "out.mkv")

@@ -404,7 +404,7 @@ def test_a_recording_without_chapters_is_refused(make: Make) -> None:
     """`at="chapters"` of a recording without chapters is an error with a remedy."""
     with pytest.raises(InputError) as refusal:
         captoolkit.split(make("cbr.mp3"), at="chapters")
-    assert str(refusal.value) == "it has no chapters; split it without --at chapters"
+    assert str(refusal.value) == "it has no chapters; split it without at=chapters"
 
 
 @pytest.mark.parametrize("name", ["cbr.mp3", "vbr.mp3"])
@@ -502,7 +502,7 @@ def test_more_pieces_than_one_command_can_name_are_refused_at_once(
     path = convert(hush, tmp_path / "hush.m4a", ["-c:a", "aac"])
     with (
         captoolkit.split(path, segment=1) as pieces,
-        pytest.raises(LimitError, match=r"3,100 pieces .* than the 3,000 .* --exact"),
+        pytest.raises(LimitError, match=r"3,100 pieces .* than the 3,000 .* exact=True"),
     ):
         next(iter(pieces))
 
@@ -646,6 +646,6 @@ def test_a_piece_that_decodes_to_another_length_is_refused(
     path.write_bytes(data.replace(b"\x56\xaa\x83" + delay, b"\x56\xaa\x84" + longer))
     with (
         captoolkit.split(path, parts=2) as prepared,
-        pytest.raises(LimitError, match=r"it decodes to .*--exact"),
+        pytest.raises(LimitError, match=r"it decodes to .*exact=True"),
     ):
         list(prepared)

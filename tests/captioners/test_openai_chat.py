@@ -153,7 +153,13 @@ def test_usage_without_details_leaves_the_audio_unknown() -> None:
                     "id": "r-3",
                 }
             },
-            (401, "invalid_api_key", "r-3", "Incorrect API key provided", "beijing|singapore"),
+            (
+                401,
+                "invalid_api_key",
+                "r-3",
+                "Incorrect API key provided",
+                "region=beijing or region=singapore",
+            ),
             id="id in the error",
         ),
         pytest.param(
@@ -166,7 +172,7 @@ def test_usage_without_details_leaves_the_audio_unknown() -> None:
                     "code": 404,
                 }
             },
-            (404, "NotFoundError", None, "The model `x` does not exist", "--model"),
+            (404, "NotFoundError", None, "The model `x` does not exist", "`model`"),
             id="vllm",
         ),
         pytest.param(
@@ -188,7 +194,7 @@ def test_usage_without_details_leaves_the_audio_unknown() -> None:
             id="flat under 200",
         ),
         pytest.param(
-            404, {"detail": "Not Found"}, (404, None, None, "Not Found", "--base-url"), id="detail"
+            404, {"detail": "Not Found"}, (404, None, None, "Not Found", "`base_url`"), id="detail"
         ),
         pytest.param(
             422,
@@ -197,12 +203,12 @@ def test_usage_without_details_leaves_the_audio_unknown() -> None:
             id="details of a request that is not valid",
         ),
         pytest.param(
-            404, {"error": "Not Found"}, (404, None, None, "Not Found", "--base-url"), id="string"
+            404, {"error": "Not Found"}, (404, None, None, "Not Found", "`base_url`"), id="string"
         ),
         pytest.param(
             200,
             b'id:1\nevent:error\n:HTTP_STATUS/429\ndata:{"code":"Throttling","message":"slow"}\n\n',
-            (429, "Throttling", None, "slow", "--concurrency"),
+            (429, "Throttling", None, "slow", "`concurrency`"),
             id="a native frame",
         ),
         pytest.param(
@@ -388,7 +394,7 @@ def test_a_refusal_of_the_form_says_which_dialect_to_try(
     """The server's words name the content's form, and captoolkit the dialect to try first."""
     advice = openai_chat.advise_dialect(message, sent)
     assert advice is not None
-    assert f"try --dialect {advised}, or " in advice
+    assert f"try dialect={advised}, or " in advice
     assert f"in the dialect {sent}" in advice
 
 
@@ -414,6 +420,6 @@ def test_advice_about_the_dialect_reaches_the_error(recorder: Recorder, clip: By
     recorder.answer({"error": {"message": message, "code": "invalid_value"}}, status=400)
     with (
         open_captioner("openai", base_url=f"{recorder.url}/v1", model="own") as captioner,
-        pytest.raises(ServiceError, match=r"try --dialect openai, or model-studio$"),
+        pytest.raises(ServiceError, match=r"try dialect=openai, or dialect=model-studio$"),
     ):
         captioner.caption(clip)

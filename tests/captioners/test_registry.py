@@ -287,7 +287,7 @@ def test_a_model_hosted_elsewhere_does_not_go_to_model_studio(
     rows.write_text(OWN_ROW)
     monkeypatch.setenv("CAPTOOLKIT_TARGETS", str(rows))
     problem = refusal(name, **options)
-    assert "is not on Model Studio's hosts; pass its base URL (--base-url)" in problem
+    assert "is not on Model Studio's hosts; pass its `base_url`" in problem
     assert "names no server for" in problem
     base_url = {"dashscope": "http://127.0.0.1:9/api/v1", "openai": "http://127.0.0.1:9/v1"}[name]
     with open_captioner(name, base_url=base_url, **options) as captioner:
@@ -305,7 +305,7 @@ def test_qwen_audio_is_asked_in_beijing_in_the_native_protocol() -> None:
         assert captioner.info.base_url == REGIONS["singapore"].base_url(NATIVE)
     problem = refusal("openai", model=model, api_key=KEY)
     assert problem == (
-        "Model Studio does not answer 'openai' for qwen-audio-turbo; take --captioner dashscope"
+        "Model Studio does not answer 'openai' for qwen-audio-turbo; take captioner=dashscope"
     )
     open_captioner("openai", model=model, base_url="http://127.0.0.1:9/v1").close()
 

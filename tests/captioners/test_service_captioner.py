@@ -198,7 +198,9 @@ def test_a_lower_limit_of_the_answer_lowers_the_worst_case() -> None:
         assert price is not None
         worst.append(worst_case(service.target, price, Fraction(30)))
     assert worst[0] > Decimal("0.24")
-    assert worst[2] == (Decimal("0.75") * (960 + 5) + Decimal("3.75") * 500) / 1_000_000
+    texts, longer_file = 5 + 64, 17
+    tokens = 960 + texts + longer_file
+    assert worst[2] == (Decimal("0.75") * tokens + Decimal("3.75") * 500) / 1_000_000
     assert worst[2] < worst[1] < Decimal("0.004")
 
 

@@ -124,7 +124,7 @@ def test_a_refusal_of_the_storage_is_reported(recorder: Recorder, clip: BytesCli
     assert told == (403, "UploadRefused.AccessDenied", "X-1")
     assert str(error) == (
         "the upload was refused, HTTP 403 AccessDenied: Invalid according to Policy: Policy "
-        "<expired>; run it again, or send the sound inside the request (--via base64)"
+        "<expired>; run it again, or send the sound inside the request (via=base64)"
     )
     assert paths(recorder) == ["/api/v1/uploads", "/oss"]
 
@@ -140,7 +140,7 @@ def test_a_refusal_of_the_storage_stops_no_run_and_costs_nothing(
     error = failure(recorder, clip)
     assert rule_for(error).retry is RetryKind.LATER
     assert not rule_for(error).may_be_billed
-    assert not [word for word in ("--base-url", "key", "workspace") if word in error.fix]
+    assert not [word for word in ("base_url", "key", "workspace") if word in error.fix]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_redirect_of_the_storage_is_not_followed(
     recorder.answer(b"", status=307, headers={"Location": f"{elsewhere.url}/oss"})
     error = failure(recorder, clip)
     assert "redirects" in error.problem
-    assert "--base-url" not in error.fix
+    assert "base_url" not in error.fix
     assert rule_for(error).retry is RetryKind.LATER
     assert elsewhere.seen == []
 

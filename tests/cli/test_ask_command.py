@@ -58,7 +58,7 @@ def test_control_characters_of_an_answer_are_replaced(
         (("speech.amr", "", "B", "--model", "qwen3-omni-30b-a3b-captioner"), 1, "InvalidApiKey"),
         (("hammering-mandarin.flac", "What?"), 2, "hears 30 s at a time"),
         (("missing.wav", "What?"), 1, "no such file"),
-        (("speech.amr", "What?", "--via", "url"), 2, "via=url"),
+        (("speech.amr", "What?", "--via", "url"), 2, "--via url: the source is no URL"),
         (("speech.amr", "What?", "--target", "nonsense"), 2, "not known"),
         (("speech.amr", "What?"), 1, "InvalidApiKey"),
         ((), 2, "there is nothing to ask"),

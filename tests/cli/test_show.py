@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
-from captoolkit.cli.show import display_path, display_source, plural, print_error
+from captoolkit.cli.app import app
+from captoolkit.cli.show import (
+    display_path,
+    display_source,
+    learn_options,
+    name_options,
+    plural,
+    print_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,3 +49,28 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_numbers_have_separators() -> None:
     """Only 1 is singular."""
     assert [plural(n, "token") for n in (0, 1, 30_750)] == ["0 tokens", "1 token", "30,750 tokens"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("max_cost=0.5 is too small; allow more", "--max-cost 0.5 is too small; allow more"),
+        ("check `base_url` and the network", "check --base-url and the network"),
+        ("or pass overwrite=True to replace it", "or pass -y to replace it"),
+        ("send it again (via=base64)", "send it again (--via base64)"),
+        ("see `captoolkit targets`, and `messages`", "see `captoolkit targets`, and `messages`"),
+    ],
+)
+def test_a_message_names_the_options_of_the_command(text: str, shown: str) -> None:
+    """The library names keywords; words that are no options of the command stay."""
+    command = app.get_command(click.Context(app), "caption")
+    assert command is not None
+    learn_options(command)
+    assert name_options(text) == shown
+
+
+def test_a_name_of_a_file_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the problem is translated, and not the input that it is about."""
+    app.get_command(click.Context(app), "caption")
+    print_error("segment=1 is short", name="segment=1.wav")
+    assert capsys.readouterr().err == "error: segment=1.wav: --segment 1 is short\n"

@@ -289,7 +289,7 @@ def test_rates_hold_at_model_studios_own_hosts_only(
         (
             "1",
             "http://127.0.0.1:9/v1",
-            r"max_cost=1 cannot.*--region beijing or singapore\)",
+            r"max_cost=1 cannot.*region=beijing or region=singapore\)",
         ),
         ("much", SINGAPORE, "max_cost=much is not an amount of money"),
     ],

@@ -47,7 +47,7 @@ def test_a_network_file_system_is_refused(mounts: Path, tmp_path: Path, kind: st
     """The error is one line that names the option; nothing is created."""
     mount(mounts, kind)
     path = tmp_path / "new" / "folder" / "ledger.sqlite3"
-    with pytest.raises(OutputError, match=r"is on a network file system \(.*--ledger") as caught:
+    with pytest.raises(OutputError, match=r"is on a network file system \(.*`ledger`") as caught:
         refuse_network_file_system(path, mounts=mounts)
     assert kind in str(caught.value)
     assert "\n" not in str(caught.value)

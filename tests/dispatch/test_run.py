@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from captoolkit.api.asking_run import open_run
+from captoolkit.api.prepare import prepare
 from captoolkit.captioners.base import Clip
 from captoolkit.dispatch.asker import Outcome
 from captoolkit.dispatch.ledger import IN_MEMORY
+from captoolkit.dispatch.run import RecordingEntries
 from captoolkit.errors import ServiceError
 from captoolkit.events import Event, TextArrived
 from captoolkit.model import Status
 from captoolkit.support.cancel import StoppedError
 from tests.support.captioning import OwnCaptioner, segment
+from tests.support.sound import noise, write_wav
 
 LONG_S = 10.0  # nothing here takes so long unless it hangs
 
@@ -57,6 +61,18 @@ def test_an_error_of_all_requests_is_kept(tmp_path: Path) -> None:
         assert {entry.status for entry in entries} == {Status.FAILED}
         assert str(run.error) == "no such key"
         assert captioner.asked == 1
+
+
+def test_the_rest_has_an_entry_for_each_planned_segment(tmp_path: Path) -> None:
+    """Also where the cut after the last finished segment moved to an earlier place."""
+    sound = write_wav(tmp_path / "minute.wav", noise(60, rate_hz=8_000), rate_hz=8_000)
+    with open_run(OwnCaptioner(name_of), ledger=IN_MEMORY) as run:
+        for made in range(1, 6):
+            with prepare(sound, segment="10s", jobs=1) as prepared:
+                entries = RecordingEntries(prepared, run)
+                finished = list(itertools.islice(prepared, made))
+                rest = entries.add_failed_rest(ServiceError("overdue"))
+            assert [entry.index for entry in rest] == list(range(len(finished) + 1, 7))
 
 
 def test_the_number_of_unfinished_segments_is_bounded(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_without_a_gain_the_clipping_is_reported(ffmpeg: str) -> None:
     share = f"({(np.abs(sound) > 1).mean():.2%})"
     (warning,) = prepared.warnings
     assert share in warning
-    assert "--gain -6.1 would avoid that" in warning
+    assert "gain=-6.1 would avoid that" in warning
     assert prepared.plan.gain_db == 0
 
 
@@ -203,7 +203,7 @@ def test_a_very_quiet_recording_is_reported(
             list(prepared)
         assert ["very quiet" in text for text in prepared.warnings] == [True] * is_quiet
         if is_quiet:
-            assert "--gain 49 would raise it to -1" in prepared.warnings[0]
+            assert "gain=49 would raise it to -1" in prepared.warnings[0]
 
 
 def test_lossy_sound_above_full_scale_is_reported_with_its_share(
@@ -220,7 +220,7 @@ def test_lossy_sound_above_full_scale_is_reported_with_its_share(
             list(prepared)
         (warning,) = prepared.warnings
         assert re.search(r"samples \(\d\.\d\d%\) are above full scale", warning)
-        quieter = float(re.search(r"--gain (-[\d.]+)", warning)[1])  # type: ignore[index]
+        quieter = float(re.search(r"gain=(-[\d.]+)", warning)[1])  # type: ignore[index]
         with captoolkit.prepare(
             path,
             format=format,

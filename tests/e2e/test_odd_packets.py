@@ -55,7 +55,7 @@ def test_several_amr_frames_in_a_sample(
     check_marks(split(path, parts=2, exact=True))
     with pytest.raises(LimitError, match="packets differ") as caught:
         list(split(path, parts=2))
-    assert "--exact" in caught.value.fix
+    assert "exact=True" in caught.value.fix
 
 
 @pytest.mark.parametrize("samples", [65_535, 24_000])
@@ -75,7 +75,7 @@ def test_long_pre_skip_is_not_inherited(
 
 @pytest.mark.parametrize("suffix", ["ac3", "mka", "ts", "mp4"])
 def test_ac3_at_half_rate(wav: Path, tmp_path: Path, convert: Convert, suffix: str) -> None:
-    """AC-3 at half its usual rate is heard in its own time, or refused with a word of `--exact`.
+    """AC-3 at half its usual rate is heard in its own time, or refused with a word of `exact`.
 
     Containers count its packets by the usual rate.
     """
@@ -97,7 +97,7 @@ def test_ac3_at_half_rate(wav: Path, tmp_path: Path, convert: Convert, suffix: s
     if suffix in ("ts", "mp4"):
         with pytest.raises(LimitError, match="a copied piece was refused") as caught:
             list(copied)
-        assert "--exact" in caught.value.fix
+        assert "exact=True" in caught.value.fix
     else:
         assert _sum_of_lengths_s(copied) == pytest.approx(clock_s, abs=0.1)
 

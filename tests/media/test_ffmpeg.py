@@ -152,7 +152,7 @@ def test_a_missing_encoder_is_one_clear_error(
     assert tool.require_encoder("aac") == "aac"
     with pytest.raises(
         ToolNotFoundError,
-        match=r"ffmpeg 5\.1\.9-distribution .* has no encoder libmp3lame; take another --format",
+        match=r"ffmpeg 5\.1\.9-distribution .* has no encoder libmp3lame; take another `format`",
     ):
         tool.require_encoder("libmp3lame")
 

@@ -65,7 +65,7 @@ def test_raw_file_is_named_as_one(tmp_path: Path, name: str) -> None:
     """A file without a header is refused in words that name `--raw`."""
     path = tmp_path / name
     path.write_bytes(raw_bytes("s16le", 1))
-    with pytest.raises(NotMediaError, match="--raw s16le:16000:1"):
+    with pytest.raises(NotMediaError, match="raw=s16le:16000:1"):
         probe(path)
 
 
@@ -89,7 +89,7 @@ def test_container_is_not_read_as_samples(
     """`--raw` is refused for a file that begins as a container of compressed sound."""
     path = tmp_path / "talk.raw"
     path.write_bytes(head + raw_bytes("s16le", 1))
-    with pytest.raises(NotMediaError, match=f"begins as {title}, .*; leave out --raw"):
+    with pytest.raises(NotMediaError, match=f"begins as {title}, .*; leave out `raw`"):
         verb(path, raw=f"s16le:{RATE_HZ}:1")
 
 
@@ -104,7 +104,7 @@ def test_header_that_becomes_sound_warns(tmp_path: Path, head: bytes, title: str
     info = probe(path, raw=f"s16le:{RATE_HZ}:1")
     assert info.default_track.duration_samples == (len(head) + len(data)) // 2
     (warning,) = info.warnings
-    assert warning == f"It begins as {title}, and its header becomes sound; leave out --raw."
+    assert warning == f"It begins as {title}, and its header becomes sound; leave out `raw`."
     path.write_bytes(data)
     assert probe(path, raw=f"s16le:{RATE_HZ}:1").warnings == ()
 

@@ -80,7 +80,7 @@ def test_redirect_is_an_error_and_the_key_stays(
     recorder.answer({}, status=status, headers={"Location": f"{place}?token=abc"})
     error = failure_of(recorder)
     assert error.problem == f"127.0.0.1 redirects (HTTP {status}) to {place}"
-    assert (error.status_code, "--base-url" in error.fix) == (status, True)
+    assert (error.status_code, "`base_url`" in error.fix) == (status, True)
     assert elsewhere.seen == []
 
 

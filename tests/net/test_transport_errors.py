@@ -163,7 +163,7 @@ def test_a_plain_request_to_a_tls_port_is_recognized() -> None:
     """A server that answers with a TLS alert wants https."""
     alert = httpx.RemoteProtocolError(r"illegal status line: bytearray(b'\x15\x03\x03\x00')")
     failed = explain(alert, host="h", limits=TIMES)
-    assert (failed.kind, failed.fix) == (ConnectionFailure.TLS, "write https:// in --base-url")
+    assert (failed.kind, failed.fix) == (ConnectionFailure.TLS, "write https:// in `base_url`")
 
 
 @pytest.mark.parametrize(

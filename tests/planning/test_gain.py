@@ -80,11 +80,11 @@ def test_the_true_peak_bounds_the_loudness(
 
 def test_the_advice_counts_from_the_gain_that_was_applied() -> None:
     """The suggested gain replaces the one that was applied."""
-    assert "--gain -3.1 would" in gain.clipping_warning(5, 100, peak_db=3.1, gain_db=0.0)
-    assert "--gain 2.9 would" in gain.clipping_warning(5, 100, peak_db=3.1, gain_db=6.0)
-    assert "--gain -4 would" in gain.clipping_warning(5, 100, peak_db=0.0, gain_db=0.0)
-    assert "--gain 49 would raise it to -1.0" in gain.quietness_warning(-50.0, gain_db=0.0)
-    assert "--gain 59 would raise it to -1.0" in gain.quietness_warning(-50.0, gain_db=10.0)
+    assert "gain=-3.1 would" in gain.clipping_warning(5, 100, peak_db=3.1, gain_db=0.0)
+    assert "gain=2.9 would" in gain.clipping_warning(5, 100, peak_db=3.1, gain_db=6.0)
+    assert "gain=-4 would" in gain.clipping_warning(5, 100, peak_db=0.0, gain_db=0.0)
+    assert "gain=49 would raise it to -1.0" in gain.quietness_warning(-50.0, gain_db=0.0)
+    assert "gain=59 would raise it to -1.0" in gain.quietness_warning(-50.0, gain_db=10.0)
 
 
 @pytest.mark.parametrize("gain_db", [0.0, 3.5, -110.0, 100.0, 119.5, 120.0])
@@ -92,7 +92,7 @@ def test_the_advice_counts_from_the_gain_that_was_applied() -> None:
 def test_the_advice_is_a_gain_that_is_accepted(peak_db: float, gain_db: float) -> None:
     """The option takes each suggested value, and the suggested gain has the stated effect."""
     sentence = gain.quietness_warning(peak_db, gain_db=gain_db)
-    if found := re.search(r"--gain (\S+) would raise it to (\S+) dBFS", sentence):
+    if found := re.search(r"gain=(\S+) would raise it to (\S+) dBFS", sentence):
         advised_db = gain.parse_gain(found[1])
         assert isinstance(advised_db, float)
         assert advised_db > gain_db
@@ -108,7 +108,7 @@ def test_the_advice_against_clipping_is_a_gain_that_is_accepted(
 ) -> None:
     """A peak that no number of dB would bring down is left to `auto`."""
     sentence = gain.clipping_warning(5, 100, peak_db=peak_db, gain_db=gain_db)
-    advised = gain.parse_gain(sentence.partition("--gain ")[2].partition(" ")[0])
+    advised = gain.parse_gain(sentence.partition("gain=")[2].partition(" ")[0])
     if advised == gain.AUTO:
         assert gain_db - peak_db < -119.8
     else:

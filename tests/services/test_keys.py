@@ -106,7 +106,7 @@ def test_a_key_is_not_sent_unencrypted_without_being_asked_for() -> None:
     """Plain http carries sound where it is allowed; a key needs `send_key` as well."""
     endpoint = parse_base_url("http://192.168.0.2:8000/v1", COMPATIBLE)
     assert choose_key(endpoint, given=None, environment={"DASHSCOPE_API_KEY": KEY}) is None
-    with pytest.raises(UsageError, match="would send the key unencrypted; leave api_key out"):
+    with pytest.raises(UsageError, match="would send the key unencrypted; leave `api_key` out"):
         choose_key(endpoint, given=KEY, environment={})
     assert choose_key(endpoint, given=KEY, environment={}, send_key=True) == KEY
 
@@ -152,7 +152,7 @@ def test_nothing_travels_unencrypted_over_a_network(url: str, *, is_safe: bool) 
 def test_plain_http_to_a_private_address_has_to_be_allowed() -> None:
     """The advice names the option for a private address, and none for a public one."""
     private = endpoint_of("http://10.1.2.3:8000/v1")
-    with pytest.raises(UsageError, match="--insecure-http"):
+    with pytest.raises(UsageError, match="`insecure_http`"):
         check_secrecy(private)
     check_secrecy(replace(private, allows_plain_http=True))
     with pytest.raises(UsageError, match="use https, or a server on this machine"):
