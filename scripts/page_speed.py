@@ -92,9 +92,14 @@ def make(folder: Path, number: int) -> Path:
 
 def page_of(number: int) -> str:
     """Return a page with that many captions of 700 characters and a waveform."""
+    return render(timeline_of(number), remarks=())
+
+
+def timeline_of(number: int) -> Timeline:
+    """Return a timeline with that many captions of 700 characters and an envelope."""
     samples = number * ENTRY_S * RATE_HZ
     swell = bytes(128 + step * 7919 % 100 for step in range(8000))
-    timeline = Timeline(
+    return Timeline(
         source=SourceInfo(
             path="/recordings/long.flac",
             sha256="",
@@ -124,7 +129,6 @@ def page_of(number: int) -> str:
             loudness=swell,
         ),
     )
-    return render(timeline, remarks=())
 
 
 def measure(page: Page, path: Path) -> dict[str, tuple[float, float]]:

@@ -19,6 +19,7 @@ from captoolkit.api.page import page
 from captoolkit.model import Entry, Envelope, SourceInfo, Span, Status
 from captoolkit.timeline.html import render
 from captoolkit.timeline.value import Timeline
+from scripts import page_access
 from tests.support.sound import tone, write_wav
 from tests.support.timelines import RATE_HZ, TimelineOf
 from tests.support.visits import (
@@ -572,3 +573,19 @@ def contrast(page: Page, selector: str) -> float:
         luminance(colour(page, selector, which)) for which in ("color", "backgroundColor")
     )
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "dark 390",
+        *(pytest.param(view, marks=pytest.mark.slow) for view in ("light 1280", "dark 1280")),
+        pytest.param("light 390", marks=pytest.mark.slow),
+    ],
+)
+def test_axe_finds_no_violation(browser: Browser, tmp_path: Path, view: str) -> None:
+    """No state of a page breaks a rule of axe-core (`scripts/page_access.py`)."""
+    pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    states = dict(page_access.check(browser, page_access.make(tmp_path), view))
+    assert len(states) == 7
+    assert not any(states.values()), states

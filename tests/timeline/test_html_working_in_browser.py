@@ -62,6 +62,10 @@ def test_the_list_shows_one_kind_or_the_hits(opened: Visit) -> None:
     page.press("#query", "Enter")
     page.check("#hits-only")
     assert page.locator(".entry:visible .number").all_text_contents() == ["1", "2"]
+    page.uncheck("#hits-only")
+    assert page.locator(".entry:visible").count() == 8
+    assert opened.text("#shown") == ""
+    page.check("#hits-only")
     page.press("#query", "Escape")
     assert page.locator(".entry:visible").count() == 8
 

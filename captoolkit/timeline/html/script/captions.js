@@ -96,7 +96,7 @@ function search() {
     number += hitCounts[at];
     if (hitCounts[at]) found.push(at);
   }
-  if ($("hits-only").checked) filterRows(); else refreshRows();
+  if ($("hits-only").checked || isHitsOnly) filterRows(); else refreshRows();
   drawMarks();
   $("hits-only").disabled = !pattern && !$("hits-only").checked;
   $("hit-before").disabled = $("hit-after").disabled = !found.length;
@@ -160,11 +160,14 @@ const SHOWN = {
   edited: (at) => rows[at].classList.contains("edited"),
 };
 
+let isHitsOnly = false;
+
 function filterRows() {
-  const isShown = SHOWN[$("show").value], hitsOnly = $("hits-only").checked && pattern !== null;
+  const isShown = SHOWN[$("show").value];
+  isHitsOnly = $("hits-only").checked && pattern !== null;
   shownRows = [];
   rows.forEach((row, at) => {
-    const hidden = !isShown(at) || (hitsOnly && !hitCounts[at]);
+    const hidden = !isShown(at) || (isHitsOnly && !hitCounts[at]);
     if (row.hidden !== hidden) row.hidden = hidden;
     if (!hidden) shownRows.push(at);
   });
