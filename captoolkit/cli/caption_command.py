@@ -45,14 +45,6 @@ if TYPE_CHECKING:
 @basic.debug
 def command(
     inputs: list[Input],
-    formats: str | None,
-    out: str | None,
-    spread: bool,
-    frame_rate: str | None,
-    drop_frame: bool,
-    csv_bom: bool,
-    embed_audio: bool,
-    spectrogram: bool,
     name: str | None,
     stdin_stem: str | None,
     overwrite: bool,
@@ -73,28 +65,22 @@ def command(
     confirmation; --yes skips it.
     """
     from captoolkit.cli.run_report import RunReport
-    from captoolkit.cli.timeline_files import TimelineFiles
+    from captoolkit.cli.timeline_files import TimelineFiles, take_output
     from captoolkit.jobs.commands.output_names import output_names
 
+    out = options["out"] or "."
     names = output_names(inputs, name, stdin_stem=stdin_stem, has_index=False)
     outputs = TimelineFiles(
-        formats,
-        out,
         inputs=[each.url for each in inputs],
         stems=[str(Path(each.folder, each.stem)) for each in names],
         overwrite=overwrite,
-        embed_audio=embed_audio,
-        spectrogram=spectrogram,
         skip_existing=skip_existing,
-        spread=spread,
-        frame_rate=frame_rate,
-        drop_frame=drop_frame,
-        csv_bom=csv_bom,
+        **take_output(options),
     )
     files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing)
     with (
         files.open_run(overwrite=overwrite, **options) as run,
-        RunReport(inputs, out=out or ".", report=report, overwrite=overwrite) as reporter,
+        RunReport(inputs, out=out, report=report, overwrite=overwrite) as reporter,
     ):
         try:
             with run:

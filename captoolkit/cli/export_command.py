@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,42 +21,22 @@ from captoolkit.cli.option_types import complete_path
 @shared.shareable
 @basic.overwrite
 @basic.debug
-def command(
-    timeline: str,
-    formats: str | None,
-    out: str | None,
-    spread: bool,
-    frame_rate: str | None,
-    drop_frame: bool,
-    csv_bom: bool,
-    embed_audio: bool,
-    spectrogram: bool,
-    shareable: bool,
-    overwrite: bool,
-    debug: bool,
-) -> int:
+def command(timeline: str, overwrite: bool, debug: bool, **output: Any) -> int:
     """Write the timeline in TIMELINE.json in other formats; - reads standard input."""
     from captoolkit.cli.timeline_files import (
         STANDARD_INPUT,
         TimelineFiles,
         print_paths,
         read_timeline,
+        take_output,
     )
 
     outputs = TimelineFiles(
-        formats,
-        out,
         inputs=[timeline],
         stems=["timeline" if timeline == STANDARD_INPUT else Path(timeline).stem],
         overwrite=overwrite,
-        embed_audio=embed_audio,
-        spectrogram=spectrogram,
-        shareable=shareable,
         timeline_folder=None if timeline == STANDARD_INPUT else Path(timeline).parent,
-        spread=spread,
-        frame_rate=frame_rate,
-        drop_frame=drop_frame,
-        csv_bom=csv_bom,
+        **take_output(output),
     )
 
     def write(name: str) -> None:

@@ -38,6 +38,6 @@ def command(inputs: list[Input], picture: str | None, **options: Any) -> int:
         inputs,
         partial(prepare, **options),
         prepare_provenance(**options),
+        saving,
         picture=picture,
-        **saving,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,37 @@ if TYPE_CHECKING:
     from captoolkit.pipeline.prepared import Prepared
     from captoolkit.support.provenance import Provenance
 
-SAVING = (
-    *("out", "jobs", "name", "stdin_stem", "overwrite"),
-    *("skip_existing", "report", "as_json", "debug"),
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """The options of `shared.saving` and the folder.
+
+    Attributes:
+        out: the folder that receives all files.
+        jobs: the number of parallel jobs, over all inputs; None for one for each core.
+        name: the value of `--name`, None without it.
+        stdin_stem: the value of `--stem`, None without it.
+        overwrite: replace the files of an earlier run.
+        skip_existing: keep the files of an earlier run that the same options would make again.
+        report: the value of `--report`, None without it.
+        as_json: print the manifests in one document, instead of the names of the files.
+        debug: show the traceback of an error.
+    """
+
+    out: Path
+    jobs: int | None
+    name: str | None
+    stdin_stem: str | None
+    overwrite: bool
+    skip_existing: bool
+    report: Path | None
+    as_json: bool
+    debug: bool
+
+
+def take_saving(options: dict[str, Any]) -> Saving:
+    """Remove the parameters of `shared.saving` and the folder from `options`, and return them."""
+    return Saving(**{field.name: options.pop(field.name) for field in fields(Saving)})
 
 
 def save_each(
@@ -36,16 +64,8 @@ def save_each(
     inputs: Sequence[Input],
     make: Callable[..., Prepared],
     provenance: Provenance,
+    saving: Saving,
     *,
-    out: Path,
-    name: str | None,
-    stdin_stem: str | None,
-    overwrite: bool,
-    skip_existing: bool,
-    report: Path | None,
-    jobs: int | None,
-    as_json: bool,
-    debug: bool,
     picture: str | None = None,
 ) -> int:
     """Make and save each input's segments, with a progress bar on a terminal.
@@ -55,15 +75,7 @@ def save_each(
         inputs: the inputs.
         make: called with a source, `jobs` and `on_event`.
         provenance: the verb and options of `make`.
-        out: the folder that receives all files.
-        name: the value of `--name`, None without it.
-        stdin_stem: the value of `--stem`, None without it.
-        overwrite: replace the files of an earlier run.
-        skip_existing: keep the files of an earlier run that `make` would make again.
-        report: the value of `--report`, None without it.
-        jobs: the number of parallel jobs, over all inputs; None for one for each core.
-        as_json: print the manifests in one document, instead of the names of the files.
-        debug: show the traceback of an error.
+        saving: where and how the files are saved.
         picture: the value of `--picture`, None without it.
 
     Returns:
@@ -73,53 +85,44 @@ def save_each(
     from captoolkit.jobs.commands.output_names import output_names
     from captoolkit.jobs.commands.save_work import PictureFiles, SaveWork
     from captoolkit.support.files import FileSet
-    from captoolkit.support.keywords import count_cores
 
-    is_new = not out.exists()
-    names = output_names(inputs, name, stdin_stem=stdin_stem)
+    overwrite = saving.overwrite
+    names = output_names(inputs, saving.name, stdin_stem=saving.stdin_stem)
     spare = FileSet(each.url for each in inputs)
     work = SaveWork(
         make=make,
         provenance=provenance,
         inputs=inputs,
         names=names,
-        out=out,
+        out=saving.out,
         pictures=PictureFiles(picture, inputs=spare, names=names, overwrite=overwrite),
         overwrite=overwrite,
-        skip_existing=skip_existing,
+        skip_existing=saving.skip_existing,
         spare=spare,
     )
-    with RunReport(inputs, out=display_path(out), report=report, overwrite=overwrite) as reporter:
-        printer = _OrderedPrinter(len(inputs), as_json=as_json)
-        status = _work_on_all(
-            work, reporter, printer, jobs=jobs or count_cores(), is_new=is_new, debug=debug
-        )
+    place = display_path(saving.out)
+    with RunReport(inputs, out=place, report=saving.report, overwrite=overwrite) as reporter:
+        printer = _OrderedPrinter(len(inputs), as_json=saving.as_json)
+        status = _work_on_all(work, reporter, printer, saving)
         printer.end()
-        if as_json:
+        if saving.as_json:
             documents = ",\n".join(printer.manifests)
             click.echo(f'{{"format": "captoolkit.{command}/1", "files": [\n{documents}\n]}}')
     return status
-
-
-def take_saving(options: dict[str, Any]) -> dict[str, Any]:
-    """Remove the parameters of `shared.saving` and the folder from `options`, and return them."""
-    return {name: options.pop(name) for name in SAVING}
 
 
 def _work_on_all(
     work: SaveWork,
     reporter: RunReport,
     printer: _OrderedPrinter,
-    *,
-    jobs: int,
-    is_new: bool,
-    debug: bool,
+    saving: Saving,
 ) -> int:
     """Carry out the work on all inputs; report each as it ends, also after an interrupt."""
     from captoolkit.cli.progress import InputsProgress
     from captoolkit.jobs.commands.input_pool import InputPool
+    from captoolkit.support.keywords import count_cores
 
-    inputs = work.inputs
+    inputs, is_new = work.inputs, not saving.out.exists()
 
     def show(index: int, result: Callable[[], SavedFiles]) -> None:
         try:
@@ -138,7 +141,7 @@ def _work_on_all(
         InputPool(
             work,
             range(len(inputs)),
-            jobs=jobs,
+            jobs=saving.jobs or count_cores(),
             following=lambda index: bars.following(inputs[index]),
             inputs=inputs,
         ) as pool,
@@ -146,7 +149,7 @@ def _work_on_all(
         try:
             results = pool.results()
             works = ((inputs[i].url, functools.partial(show, i, result)) for i, result in results)
-            return run_all(works, debug=debug)
+            return run_all(works, debug=saving.debug)
         except KeyboardInterrupt:
             pool.close()
             if is_new:

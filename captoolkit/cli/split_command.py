@@ -41,5 +41,5 @@ def command(inputs: list[Input], **options: Any) -> int:
         inputs,
         partial(split, **options),
         split_provenance(**options),
-        **saving,
+        saving,
     )

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.errors import InputError, OutputError, OutputExistsError, UsageError
@@ -38,6 +38,14 @@ PAGE = "html"
 MOST_LOSSES = 20  # sentences on one format; a timeline may hold any number of notes
 
 
+class PageOptions(TypedDict, total=False):
+    """The options of `page` that the command line has; each needs an HTML page."""
+
+    embed_audio: bool
+    spectrogram: bool
+    shareable: bool
+
+
 class TimelineFiles:
     """The timeline files of all inputs, by the rules of `-f` and `-o`.
 
@@ -47,17 +55,15 @@ class TimelineFiles:
         inputs: the paths of the inputs, which are never replaced.
         stems: the beginning of the names of each input's files; may hold folders.
         overwrite: replace existing files, but never an input.
-        embed_audio: embed the recording in the HTML page.
-        spectrogram: show a spectrogram in the HTML page.
-        shareable: leave out of the HTML page what its readers need not know.
         timeline_folder: the folder of the timeline that is exported, where a recording that was
             moved together with it is looked for.
         skip_existing: allow the files of an earlier run that its JSON timeline proves.
-        **options: the options of `render`: `spread`, `frame_rate`, `drop_frame`, `csv_bom`.
+        page: the options of HTML pages.
+        options: the options of `render`.
 
     Raises:
-        UsageError: a format is unknown, or `-o` cannot hold all files, or there is no JSON timeline
-            to prove existing files.
+        UsageError: a format is unknown, an option is for none of the formats, or `-o` cannot hold
+            all files, or there is no JSON timeline to prove existing files.
     """
 
     def __init__(
@@ -68,60 +74,27 @@ class TimelineFiles:
         inputs: Sequence[str],
         stems: Sequence[str],
         overwrite: bool,
-        embed_audio: bool = False,
-        spectrogram: bool = False,
-        shareable: bool = False,
         timeline_folder: Path | None = None,
         skip_existing: bool = False,
-        **options: Unpack[FormatOptions],
+        page: PageOptions,
+        options: FormatOptions,
     ) -> None:
-        names = formats or (out and format_of(out)) or DEFAULT_FORMAT
-        if not formats and out and len(inputs) == 1 and _is_of_unknown_format(out):
-            raise UsageError(
-                f"the ending of {out} stands for no timeline format",
-                fix="pass -f, such as -f srt; or end the name in / for a folder",
-            )
-        if not all(name.strip() for name in names.split(",")):
-            raise UsageError(
-                f"-f {names} has a comma without a format", fix="write them as in -f json,srt"
-            )
-        self._formats = list(dict.fromkeys(name.strip().lower() for name in names.split(",")))
-        self._options = options
-        for name in self._formats:
-            check(name, **options)
-        if options.get("spread") and not any(FORMATS[name].has_cues for name in self._formats):
-            with_cues = ", ".join(row.name for row in FORMATS.values() if row.has_cues)
-            raise UsageError(
-                f"--spread does nothing for {names}", fix=f"it is for {with_cues}; leave it out"
-            )
-        self._inputs = files.FileSet(inputs)
-        self._overwrite = overwrite
-        self._embed_audio = embed_audio
-        self._spectrogram = spectrogram
-        self._shareable = shareable
-        self._timeline_folder = timeline_folder
-        of_pages = {
-            "--embed-audio": embed_audio,
-            "--spectrogram": spectrogram,
-            "--shareable": shareable,
-        }
-        for option, is_set in of_pages.items():
-            if is_set and PAGE not in self._formats:
-                raise UsageError(f"{option} needs an HTML page", fix="add -f html, or leave it out")
+        self._formats = _parse_formats(formats, out, is_single=len(inputs) == 1)
+        _refuse_idle_options(self._formats, options, page)
         self._is_single_file = len(self._formats) == 1 and len(inputs) == 1
-        self._out = out
         if out is not None and not self._is_single_file:
             _refuse_a_single_file(out)
-        if skip_existing and (DEFAULT_FORMAT not in self._formats or out == STANDARD_OUTPUT):
-            raise UsageError(
-                "--skip-existing needs a JSON timeline, which records how it was made",
-                fix=f"pass -f {','.join([DEFAULT_FORMAT, *self._formats])}"
-                if out != STANDARD_OUTPUT
-                else "write it to a file",
-            )
-        self._skip_existing = skip_existing
-        self._replaceable: set[Path] = set()  # without `overwrite`
+        if skip_existing:
+            _refuse_unprovable(self._formats, out)
+        self._inputs = files.FileSet(inputs)
         self._stems = iter(stems)
+        self._out = out
+        self._overwrite = overwrite
+        self._skip_existing = skip_existing
+        self._timeline_folder = timeline_folder
+        self._page = page
+        self._options = options
+        self._replaceable: set[Path] = set()  # without `overwrite`
 
     def next_paths(self) -> Mapping[str, Path | None]:
         """Return the path of each format of the next input; None is standard output.
@@ -197,7 +170,7 @@ class TimelineFiles:
         Raises:
             UsageError: it has too many bytes, or is not a file.
         """
-        if self._embed_audio:
+        if self._page.get("embed_audio"):
             from captoolkit.api.page import refuse_unembeddable
             from captoolkit.media.source import is_web_url
 
@@ -232,7 +205,9 @@ class TimelineFiles:
         if refused and not texts:
             raise next(iter(refused.values()))
         for form, text in texts.items():
-            shown = for_readers(timeline) if form == PAGE and self._shareable else timeline
+            shown = (
+                for_readers(timeline) if form == PAGE and self._page.get("shareable") else timeline
+            )
             sentences = losses(shown, form, **self._options)
             for sentence in sentences[:MOST_LOSSES]:
                 print_message(f"{form}: {sentence}")
@@ -260,9 +235,7 @@ class TimelineFiles:
             timeline,
             folder=folder,
             timeline_folder=self._timeline_folder,
-            embed_audio=self._embed_audio,
-            spectrogram=self._spectrogram,
-            shareable=self._shareable,
+            **self._page,
         )
 
     def _path(self, stem: str, form: str) -> Path:
@@ -271,6 +244,77 @@ class TimelineFiles:
             return Path.cwd() / name
         out = Path(os.path.abspath(self._out))  # noqa: PTH100 - keeps links as they are
         return out if self._is_single_file and not _is_folder(self._out) else out / name
+
+
+def take_output(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the parameters of `shared.timeline_output` and of pages; return `TimelineFiles`' own.
+
+    Returns:
+        The arguments `formats`, `out`, `page` and `options` of `TimelineFiles`.
+    """
+
+    def take(names: Iterable[str]) -> dict[str, Any]:
+        return {name: options.pop(name) for name in names if name in options}
+
+    return {
+        **take(("formats", "out")),
+        "page": take(PageOptions.__annotations__),
+        "options": take(FormatOptions.__annotations__),
+    }
+
+
+def _parse_formats(text: str | None, out: str | None, *, is_single: bool) -> list[str]:
+    """Return the names of the formats of `-f`, else of the ending of `-o`, else JSON.
+
+    Raises:
+        UsageError: a name is empty, or the file of a single input has an unknown ending.
+    """
+    if not text and out and is_single and _is_of_unknown_format(out):
+        raise UsageError(
+            f"the ending of {out} stands for no timeline format",
+            fix="pass -f, such as -f srt; or end the name in / for a folder",
+        )
+    names = text or (out and format_of(out)) or DEFAULT_FORMAT
+    if not all(name.strip() for name in names.split(",")):
+        raise UsageError(
+            f"-f {names} has a comma without a format", fix="write them as in -f json,srt"
+        )
+    return list(dict.fromkeys(name.strip().lower() for name in names.split(",")))
+
+
+def _refuse_idle_options(formats: Sequence[str], options: FormatOptions, page: PageOptions) -> None:
+    """Refuse an unknown format, and options that none of the formats has.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name in formats:
+        check(name, **options)
+    if options.get("spread") and not any(FORMATS[name].has_cues for name in formats):
+        with_cues = ", ".join(row.name for row in FORMATS.values() if row.has_cues)
+        raise UsageError(
+            f"--spread does nothing for {','.join(formats)}",
+            fix=f"it is for {with_cues}; leave it out",
+        )
+    for option, is_set in page.items():
+        if is_set and PAGE not in formats:
+            raise UsageError(
+                f"--{option.replace('_', '-')} needs an HTML page",
+                fix="add -f html, or leave it out",
+            )
+
+
+def _refuse_unprovable(formats: Sequence[str], out: str | None) -> None:
+    """Refuse `--skip-existing` without a JSON timeline in a file.
+
+    Raises:
+        UsageError: there will be none.
+    """
+    problem = "--skip-existing needs a JSON timeline, which records how it was made"
+    if out == STANDARD_OUTPUT:
+        raise UsageError(problem, fix="write it to a file")
+    if DEFAULT_FORMAT not in formats:
+        raise UsageError(problem, fix=f"pass -f {','.join([DEFAULT_FORMAT, *formats])}")
 
 
 def _is_of_unknown_format(out: str) -> bool:

@@ -96,7 +96,7 @@ def test_spread_times_are_marked_as_estimates(run: Run, timeline: Path) -> None:
     ("options", "problem"),
     [
         (["-f", "json", "--spread"], "--spread does nothing for json"),
-        (["-f", "edl", "--frame-rate", "31"], "frame_rate=31"),
+        (["-f", "edl", "--frame-rate", "31"], "--frame-rate 31 is not"),
         (["-f", "docx"], "'docx' is not a timeline format"),
     ],
 )
