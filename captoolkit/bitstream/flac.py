@@ -219,9 +219,9 @@ def samples_by_last_frame(stream: BinaryIO) -> int | None:
     marks = [first, *_headers_between(stream, first, first_at, last_at), last]
     if last_at > first_at:
         before = _last_frame(stream, first_at, last_at)
-        if before is None or _end(before[1], first) != _place(last, first):
+        if before is None or _end(before[1], first) != first_sample(last, first):
             return None
-    places = [_place(one, first) for one in marks]
+    places = [first_sample(one, first) for one in marks]
     is_ascending = all(one < other for one, other in itertools.pairwise(places))
     is_one = is_ascending or first_at == last_at
     is_alike = all(
@@ -254,16 +254,16 @@ def holds_another(stream: BinaryIO) -> bool:
     if first is None:
         return False
     marks = _headers_between(stream, first, first_at, size, window_bytes=MARK_BYTES)
-    places = [_place(one, first) for one in marks]
+    places = [first_sample(one, first) for one in marks]
     return any(one >= other for one, other in itertools.pairwise(places))
 
 
 def _end(frame: FrameHeader, first: FrameHeader) -> int:
     """The sample of the stream with which a frame ends."""
-    return _place(frame, first) + frame.samples
+    return first_sample(frame, first) + frame.samples
 
 
-def _place(frame: FrameHeader, first: FrameHeader) -> int:
+def first_sample(frame: FrameHeader, first: FrameHeader) -> int:
     """The sample of the stream with which a frame begins."""
     return frame.number if frame.is_variable else frame.number * first.samples
 
@@ -279,7 +279,7 @@ def _last_frame(stream: BinaryIO, start: int, end: int) -> tuple[int, FrameHeade
     stream.seek(begin)
     data = stream.read(end - begin)
     candidates = checked_bytes = 0
-    for at in itertools.islice(_syncs_from_end(data), MAX_SYNCS):
+    for at in itertools.islice(syncs_from_end(data), MAX_SYNCS):
         header = frame_header(data, at)
         if header is None:
             continue
@@ -292,7 +292,7 @@ def _last_frame(stream: BinaryIO, start: int, end: int) -> tuple[int, FrameHeade
     return None
 
 
-def _syncs_from_end(data: bytes) -> Iterator[int]:
+def syncs_from_end(data: bytes) -> Iterator[int]:
     """Yield each offset at which a frame may begin, the last one first."""
     places = {start: data.rfind(start) for start in FRAME_STARTS}
     while (at := max(places.values())) >= 0:
@@ -320,7 +320,7 @@ def _headers_between(
         data = stream.read(min(step, window_bytes))
         found = [
             header
-            for at in _syncs(data)
+            for at in syncs(data)
             if (header := frame_header(data, at)) and header.is_variable == first.is_variable
         ]
         for one, other in itertools.pairwise(found):
@@ -329,7 +329,7 @@ def _headers_between(
                 break
 
 
-def _syncs(data: bytes) -> Iterator[int]:
+def syncs(data: bytes) -> Iterator[int]:
     """Yield each offset at which a frame may begin."""
     at = -1
     while (at := data.find(b"\xff", at + 1)) >= 0:

@@ -73,17 +73,20 @@ def _mixed(block: Block, gain_db: float, mix: Mix | None) -> NDArray[np.float32]
         scale = np.float32(1)
     if mix is None:
         return as_float(block)
-    mixed = np.empty((len(block), len(mix)), np.float32)
-    for out, weights in enumerate(mix):
-        scaled = [np.float32(weight) * scale for weight in weights]
-        if len(set(scaled)) == 1:  # one operation on all channels takes the least time
-            columns = list((block * scaled[0]).T)
-        else:
-            columns = [block[:, channel] * weight for channel, weight in enumerate(scaled)]
-        mixed[:, out] = columns[0]
-        for column in columns[1:]:
-            mixed[:, out] += column
-    return mixed
+    rows = [_sum(block, [np.float32(weight) * scale for weight in weights]) for weights in mix]
+    return rows[0][:, np.newaxis] if len(rows) == 1 else np.stack(rows, axis=1)
+
+
+def _sum(block: Block, weights: Sequence[np.float32]) -> NDArray[np.float32]:
+    """The weighted sum of the channels, added in their order."""
+    if len(set(weights)) == 1:  # one multiplication of all channels takes less time
+        columns = list((block * weights[0]).T)
+    else:
+        columns = [block[:, channel] * weight for channel, weight in enumerate(weights)]
+    total: NDArray[np.float32] = columns[0]
+    for column in columns[1:]:
+        total = total + column
+    return total
 
 
 def _resampled(

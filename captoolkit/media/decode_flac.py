@@ -1,155 +1,123 @@
 """Decode a FLAC by miniaudio, which takes about half of libsndfile's time.
 
 Rules: miniaudio's decoder (dr_flac) compares the checksum of each frame and silently leaves out a
-frame that fails. Each later sample is then early, and a part of a file ends behind its real end. So
-miniaudio reads a piece of some seconds, and captoolkit yields it only if no frame is missing:
-libsndfile, which finds a place by the sample numbers in the frames, has to return the same samples
-for the end of the piece, from a stretch on that does not resemble itself at any shift. A piece
-without such a stretch, as digital silence, is compared as a whole. This way ends before the first
-piece that differs.
+frame that fails, so that each later sample is early. So captoolkit reads the file itself and gives
+miniaudio some frames at a time, whose headers state how many samples they hold (`FlacPieces`). If
+miniaudio returns another number, nothing of that piece is used, and ffmpeg decodes from there on.
+
+Files of strangers: miniaudio is C code in this process. It gets at most some megabytes of memory,
+never a name or a descriptor, and only from a file that libsndfile has opened and that has the rate,
+the channels and the length that `probe` found. The space for its samples is what the headers
+promise and one frame more. `decode_in_process` names the file if the process dies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import contextlib
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from captoolkit.bitstream.flac_pieces import FlacPieces
 from captoolkit.support.cancel import Closing
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
 FORMAT = "FLAC"  # libsndfile's name of FLAC in its own container
-PIECE_S = 20.0
-SHORTEST_S = 5.0  # in a shorter span it takes as long as miniaudio saves
-BLOCK_S = 1.0
-# Encoders put 4096 samples into a frame, seldom more than 4608. A stretch is longer than three of
-# them, and its last samples occur once in it: no shift by that many samples leaves it the same.
-STRETCH_SAMPLES = 1 << 14
-LAST_SAMPLES = 64
 
 Block = NDArray[Any]
 
 
-class CheckedFlac(Closing):
-    """The samples [start, end) of a FLAC by miniaudio, as far as libsndfile agrees.
-
-    One thread at a time may use it. `has_fault` is set where the two differ.
+class MiniaudioDecoder(Closing):
+    """The samples [start, end) of a FLAC; one thread at a time may use it.
 
     Args:
-        path: the file.
-        sound: the same file, opened by libsndfile; reading changes its position.
+        stream: the file, opened for this decoder; `close` closes it.
+        pieces: its frames, from the first sample on.
+        channels: the number of channels.
         start: the first sample.
         end: one past the last sample.
         dtype: of the samples: `int16` for a FLAC of 16 bits, `float32` for any other.
+
+    Attributes:
+        has_fault: whether the decoding has ended at a fault of the file.
     """
 
-    def __init__(self, path: Path, sound: SoundFile, *, start: int, end: int, dtype: str) -> None:
-        self._path = path
-        self._sound = sound
+    def __init__(
+        self,
+        stream: BinaryIO,
+        pieces: FlacPieces,
+        *,
+        channels: int,
+        start: int,
+        end: int,
+        dtype: str,
+    ) -> None:
+        self.has_fault = False
+        self._stream = stream
+        self._pieces = pieces
+        self._channels = channels
         self._at, self._end = start, end
         self._dtype = dtype
-        rate_hz = sound.samplerate
-        self._block_samples = max(STRETCH_SAMPLES, int(rate_hz * BLOCK_S))
-        self._piece_blocks = max(1, int(rate_hz * PIECE_S) // self._block_samples)
-        self._is_open = end - start >= SHORTEST_S * rate_hz
-        self._arrays: Generator[Any, Any, None] | None = None
-        self.has_fault = False
 
-    def read_piece(self) -> list[Block]:
-        """Return the next piece in blocks of shape (frames, channels).
+    def read(self) -> Block | None:
+        """Return the next samples, shape (frames, channels); None at the end or at a fault."""
+        import miniaudio
 
-        The list is empty at the end, where the file has a fault, and where miniaudio is not
-        installed or cannot read files of that name. The position of `sound` is then anywhere.
-        """
-        import soundfile
-
-        if not self._is_open or self._at >= self._end:
-            return []
-        try:
-            import miniaudio
-        except ImportError:
-            return []
-        piece: list[Block] = []
-        try:
-            piece = self._decode(miniaudio)
-            self.has_fault = not piece or not self._is_whole(piece)
-        except UnicodeError:  # miniaudio opens no name that is not valid Unicode
-            self.close()
-        except (OSError, ValueError, soundfile.SoundFileError, miniaudio.MiniaudioError):
+        if self._at >= self._end or self.has_fault:
+            return None
+        decode = miniaudio.flac_read_s16 if self._dtype == "int16" else miniaudio.flac_read_f32
+        piece = block = None
+        with contextlib.suppress(OSError, miniaudio.MiniaudioError):
+            piece = self._pieces.read()
+            if piece is not None:
+                found = decode(piece.data)
+                samples = np.frombuffer(found.samples, self._dtype)
+                if found.nchannels == self._channels:
+                    block = samples.reshape(-1, self._channels)
+        if piece is None or block is None or len(block) != piece.end - piece.begin:
             self.has_fault = True
-        if self.has_fault:
-            self.close()
-            return []
-        self._at += sum(map(len, piece))
-        return piece
+            return None
+        block = block[max(0, self._at - piece.begin) : self._end - piece.begin]
+        self._at = max(self._at, min(self._end, piece.end))
+        return block
 
     def close(self) -> None:
-        """Close miniaudio's file; `read_piece` then returns nothing."""
-        self._is_open = False
-        if self._arrays is not None:
-            self._arrays.close()
-
-    def _decode(self, miniaudio: Any) -> list[Block]:
-        """The next piece as miniaudio decodes it; empty if the file ends in it."""
-        if self._arrays is None:
-            self._arrays = self._open(miniaudio)
-        piece: list[Block] = []
-        missing = min(self._piece_blocks * self._block_samples, self._end - self._at)
-        while missing:
-            samples = np.frombuffer(next(self._arrays, b""), self._dtype)
-            block = samples.reshape(-1, self._sound.channels)[:missing]
-            if len(block) < min(self._block_samples, missing):
-                return []
-            piece.append(block)
-            missing -= len(block)
-        return piece
-
-    def _open(self, miniaudio: Any) -> Generator[Any, Any, None]:
-        """Begin to decode at the first sample; miniaudio seeks there."""
-        # An absolute name: miniaudio replaces a "~" at the start by a user's folder.
-        name, sound = str(self._path.absolute()), self._sound
-        arrays: Generator[Any, Any, None]
-        if self._dtype == "int16":
-            arrays = miniaudio.flac_stream_file(name, self._block_samples, self._at)
-            return arrays
-        arrays = miniaudio.stream_file(
-            name,
-            miniaudio.SampleFormat.FLOAT32,
-            sound.channels,
-            sound.samplerate,
-            self._block_samples,
-            seek_frame=self._at,
-        )
-        return arrays
-
-    def _is_whole(self, piece: list[Block]) -> bool:
-        """Return whether libsndfile returns the same samples for the end of a piece."""
-        first, skipped = _last_distinct_stretch(piece)
-        before = sum(map(len, piece[:first])) + skipped
-        self._sound.seek(self._at + before)
-        for block in piece[first:]:
-            own = block[skipped:]
-            skipped = 0
-            if not np.array_equal(own, self._sound.read(len(own), self._dtype, always_2d=True)):
-                return False
-        return True
+        """Close the file."""
+        self._at = self._end
+        self._stream.close()
 
 
-def _last_distinct_stretch(piece: list[Block]) -> tuple[int, int]:
-    """Return where the last stretch of a piece begins that differs from itself at any shift.
+def open_miniaudio(
+    path: Path, stream: BinaryIO, sound: SoundFile, *, start: int, end: int, dtype: str
+) -> MiniaudioDecoder | None:
+    """Return a decoder of samples [start, end) of a FLAC that libsndfile has opened.
 
-    Returns:
-        The index of its block and the samples before it in the block; (0, 0) if there is none.
+    None if miniaudio is not installed, the file has no usual order, or its name now means another
+    file.
+
+    Args:
+        path: the file.
+        stream: the descriptor that libsndfile reads.
+        sound: the sound in it.
+        start: the first sample.
+        end: one past the last sample.
+        dtype: as for `MiniaudioDecoder`.
     """
-    for index in reversed(range(len(piece))):
-        block = piece[index]
-        stretch = block[-STRETCH_SAMPLES:].tobytes()
-        last = block[-LAST_SAMPLES:].tobytes()
-        if len(block) >= STRETCH_SAMPLES and stretch.find(last) == len(stretch) - len(last):
-            return index, len(block) - STRETCH_SAMPLES
-    return 0, 0
+    if sound.format != FORMAT:
+        return None
+    try:
+        import miniaudio  # noqa: F401
+    except ImportError:
+        return None
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(path.open("rb"))
+        pieces = FlacPieces(own, start=start, total=sound.frames)
+        if not pieces.is_usual or not os.path.sameopenfile(own.fileno(), stream.fileno()):
+            return None
+        stack.pop_all()
+    return MiniaudioDecoder(own, pieces, channels=sound.channels, start=start, end=end, dtype=dtype)

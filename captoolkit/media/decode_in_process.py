@@ -2,9 +2,9 @@
 
 Rules: libsndfile reads PCM and FLAC whose length it finds as `probe` did; every other file is left
 to ffmpeg. A file in which it meets a fault is left to ffmpeg from that block on. Where miniaudio is
-installed, it decodes FLAC, and libsndfile checks it (`decode_flac`). Memory holds some seconds of
-sound. Both are C code that reads a stranger's file: while they do, a watcher holds the line that is
-printed if the process dies of it. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
+installed, it decodes FLAC (`decode_flac`). Memory holds some seconds of sound. Both are C code that
+reads a stranger's file: while they do, a watcher holds the line that is printed if the process dies
+of it. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.media import child_processes, sndfile
-from captoolkit.media.decode_flac import FORMAT, CheckedFlac
+from captoolkit.media.decode_flac import MiniaudioDecoder, open_miniaudio
 from captoolkit.model import Track
 from captoolkit.support.cancel import Closing
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_DECODER"
 FFMPEG = "ffmpeg"
 BLOCK_S = 4.0  # soundfile seeks after each block, which decodes a frame of a FLAC again
+SLICE_SAMPLES = 1 << 16  # of longer blocks: the cache holds what is made of so many
 FLOATS = ("pcm_f", "wavpack")  # may hold what is no number
 SUBTYPES = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"})
 
@@ -73,13 +74,12 @@ class SndfileDecoder(Closing):
         self._sound = sound
         self._name = str(path)
         self._at, self._end = start, end
-        self._is_placed = not start  # whether the next sample of `sound` is that at `_at`
+        self._is_behind = start > 0
         self._dtype = dtype
         self._rest = rest
-        self._flac: CheckedFlac | None = None
-        if sound.format == FORMAT:
-            self._flac = CheckedFlac(path, sound, start=start, end=end, dtype=dtype)
-            self._is_placed = False
+        self._flac: MiniaudioDecoder | None = open_miniaudio(
+            path, stream, sound, start=start, end=end, dtype=dtype
+        )
         self._closed = False
         self._reading = threading.Lock()
 
@@ -87,7 +87,6 @@ class SndfileDecoder(Closing):
         """Yield blocks of some seconds."""
         import soundfile
 
-        end = self._end
         with child_processes.last_words(_last_words(self._name)):
             try:
                 for block in itertools.chain(self._by_miniaudio(), self._by_libsndfile()):
@@ -97,7 +96,7 @@ class SndfileDecoder(Closing):
                     yield block
             except (OSError, soundfile.SoundFileError):  # ffmpeg finds out what can be heard
                 pass
-        if self._at < end and not self._closed:
+        if self._at < self._end and not self._closed:
             yield from self._rest(self._at)
 
     def close(self) -> None:
@@ -113,10 +112,11 @@ class SndfileDecoder(Closing):
         """Yield blocks up to the first fault; nothing where miniaudio decodes no such file."""
         while self._flac is not None:
             with self._reading:
-                piece = [] if self._closed else self._flac.read_piece()
-            if not piece:
+                block = None if self._closed else self._flac.read()
+            if block is None:
                 return
-            yield from piece
+            for begin in range(0, len(block), SLICE_SAMPLES):
+                yield block[begin : begin + SLICE_SAMPLES]
 
     def _by_libsndfile(self) -> Iterator[Block]:
         """Yield blocks from the next sample on, up to the first fault."""
@@ -127,9 +127,9 @@ class SndfileDecoder(Closing):
             with self._reading:
                 if self._closed:
                     return
-                if not self._is_placed:
+                if self._is_behind:
                     self._sound.seek(self._at)
-                    self._is_placed = True
+                    self._is_behind = False
                 block: Block = self._sound.read(frames, dtype=self._dtype, always_2d=True)
             if len(block) < frames:
                 return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
-import shutil
 import sys
 import threading
 from pathlib import Path
@@ -17,14 +17,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from captoolkit.media import decode, decode_in_process
-from captoolkit.media.decode_flac import CheckedFlac
+from captoolkit.media.decode_flac import open_miniaudio
 from captoolkit.media.probe_file import probe
 from tests.support.processes import own_children, posix
 
 pytest.importorskip("miniaudio")
 
 RATE_HZ = 8000
-PIECE = 9 * (1 << 14)  # samples in a piece at this rate: two pieces and a rest
 LENGTH = 40 * RATE_HZ
 
 
@@ -41,21 +40,25 @@ def write(
     return path
 
 
-def pieces(path: Path, start: int = 0, end: int = LENGTH, dtype: str = "int16") -> list[int]:
-    """The lengths of the pieces that miniaudio reads, each compared with libsndfile's samples."""
-    whole = soundfile.read(path, dtype=dtype, always_2d=True)[0]
-    lengths: list[int] = []
+def read(path: Path, start: int = 0, end: int = LENGTH, dtype: str = "int16") -> int:
+    """How many samples miniaudio reads; each is compared with that of libsndfile."""
+    at = start
     with (
-        soundfile.SoundFile(path) as sound,
-        CheckedFlac(path, sound, start=start, end=end, dtype=dtype) as flac,
+        path.open("rb", buffering=0) as stream,
+        soundfile.SoundFile(stream) as sound,
+        contextlib.ExitStack() as stack,
     ):
-        while piece := flac.read_piece():
-            block = np.concatenate(piece)
+        whole = sound.read(dtype=dtype, always_2d=True)
+        flac = open_miniaudio(path, stream, sound, start=start, end=end, dtype=dtype)
+        if flac is None:
+            return 0
+        stack.enter_context(flac)
+        while (block := flac.read()) is not None:
             assert block.dtype == dtype
-            assert np.array_equal(block, whole[start : start + len(block)])
-            start += len(block)
-            lengths.append(len(block))
-    return lengths
+            assert np.array_equal(block, whole[at : at + len(block)])
+            at += len(block)
+        assert flac.has_fault == (at < end)
+    return at - start
 
 
 def decoded(path: Path, **options: Any) -> NDArray[np.int16]:
@@ -89,8 +92,8 @@ def test_every_sample_is_that_of_libsndfile(
 ) -> None:
     """Of each depth and number of channels, from the first sample and from a later one."""
     flac = write(tmp_path / "noise.flac", noise(channels), subtype)
-    assert pieces(flac, dtype=dtype) == [PIECE, PIECE, LENGTH - 2 * PIECE]
-    assert pieces(flac, 777, 80_777, dtype) == [80_000]
+    assert read(flac, dtype=dtype) == LENGTH
+    assert read(flac, 177_777, 257_777, dtype) == 80_000
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "repeat"])
@@ -108,66 +111,52 @@ def test_a_damaged_file_gives_what_ffmpeg_gives(
 
 
 def test_a_frame_lost_in_silence_is_missed(tmp_path: Path) -> None:
-    """A click between two silences: without it the silence would look the same at any shift."""
+    """Between two silences nothing shows that the later one is early."""
     sound = noise()
     sound[2 * RATE_HZ :] = 0
     sound[10 * RATE_HZ] = 0.5
     flac = write(tmp_path / "click.flac", sound)
-    assert sum(pieces(flac)) == LENGTH
+    assert read(flac) == LENGTH
     data = bytearray(flac.read_bytes())
     # The first frames are noise; of the others, that of the click is the longest.
     starts = [found.start() for found in re.finditer(rb"\xff[\xf8\xf9]", data)][8:]
     begin, end = max(itertools.pairwise(starts), key=lambda ends: ends[1] - ends[0])
     data[(begin + end) // 2] ^= 1
     (tmp_path / "lost.flac").write_bytes(data)
-    with (
-        soundfile.SoundFile(tmp_path / "lost.flac") as opened,
-        CheckedFlac(tmp_path / "lost.flac", opened, start=0, end=LENGTH, dtype="int16") as reader,
-    ):
-        assert reader.read_piece() == []
-
-
-def test_a_short_span_is_left_to_libsndfile(tmp_path: Path) -> None:
-    """A seek costs as much as miniaudio saves there."""
-    assert pieces(write(tmp_path / "noise.flac", noise()), 0, 4 * RATE_HZ) == []
+    lost = probe(tmp_path / "lost.flac").default_track
+    reader = decode_in_process.open_sndfile(
+        tmp_path / "lost.flac", lost, start=0, end=None, rest=lambda at: iter([np.zeros((at, 1))])
+    )
+    assert reader is not None
+    with reader:
+        *_, rest = reader
+    assert len(rest) < 10 * RATE_HZ  # ffmpeg decodes from a place before the click
 
 
 def test_without_miniaudio_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is optional; libsndfile then decodes, without ffmpeg."""
     flac = write(tmp_path / "noise.flac", noise())
     monkeypatch.setitem(sys.modules, "miniaudio", None)
-    assert pieces(flac) == []
+    assert read(flac) == 0
     with decode.TrackDecoder(flac, track=probe(flac).default_track, dtype="int16") as decoder:
         assert sum(map(len, decoder)) == LENGTH
         assert own_children() == set()
 
 
 def test_another_file_of_the_name_is_not_mixed_in(tmp_path: Path) -> None:
-    """Miniaudio opens the file by its name, perhaps after another one has taken its place."""
+    """The file is opened once more by its name, perhaps after another one has taken its place."""
     flac = write(tmp_path / "noise.flac", noise())
     other = write(tmp_path / "other.flac", noise()[::-1])
-    with (
-        flac.open("rb", buffering=0) as stream,
-        soundfile.SoundFile(stream) as sound,
-        CheckedFlac(flac, sound, start=0, end=LENGTH, dtype="int16") as reader,
-    ):
-        shutil.copy(other, tmp_path / "third.flac")
-        (tmp_path / "third.flac").replace(flac)
-        assert reader.read_piece() == []
-
-
-def test_any_name_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative name that begins with a tilde means no folder of a user."""
-    monkeypatch.chdir(tmp_path)
-    assert sum(pieces(write(Path("~root é.flac"), noise()))) == LENGTH
+    with flac.open("rb", buffering=0) as stream, soundfile.SoundFile(stream) as sound:
+        other.replace(flac)
+        assert open_miniaudio(flac, stream, sound, start=0, end=LENGTH, dtype="int16") is None
 
 
 @posix
-def test_a_name_that_is_no_unicode_is_left_to_libsndfile(tmp_path: Path) -> None:
-    """Miniaudio cannot encode it."""
-    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.flac")
-    write(tmp_path / "noise.flac", noise()).rename(name)
-    assert len(decoded(Path(name))) == LENGTH
+def test_any_name_is_opened(tmp_path: Path) -> None:
+    """A name that is no Unicode as well."""
+    flac = write(tmp_path / "noise.flac", noise())
+    assert read(flac.rename(os.fsdecode(os.fsencode(tmp_path) + b"/~\xff.flac"))) == LENGTH
 
 
 def test_closing_while_it_decodes(tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""Pieces of a FLAC: whole frames whose first and last sample are known, each as a FLAC of its own.
+
+Rules: a piece begins and ends where a frame's header begins, and the numbers in the two headers
+give its samples. So a decoder that returns another number of samples has lost a frame, or found one
+that does not belong there. Memory holds one piece. Bytes in, values out: a file without the usual
+order has no pieces.
+
+Layout: RFC 9639, sections 8 and 9.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from captoolkit.bitstream import flac, id3
+from captoolkit.bitstream.flac import FrameHeader
+
+PIECE_BYTES = 1 << 18
+PIECE_SAMPLES = 1 << 17  # of a piece at most, but for one long frame
+MOST_BYTES = 2 * flac.MAX_FRAME_BYTES  # read for one piece
+SEARCH_BYTES = 1 << 16  # read at each step of the search for a sample
+MAX_STEPS = 32
+NEAR_SAMPLES = 1 << 14  # a piece may begin so far before the first sample that is needed
+EXTRA_SAMPLES = 1 << 16  # more than a frame holds
+TOTAL_BITS = 36  # of STREAMINFO, in front of the checksum of 16 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlacPiece:
+    """Some frames.
+
+    Attributes:
+        begin, end: the samples [begin, end) that the frames should hold.
+        data: a FLAC of these frames, which leaves room for more samples than they should hold.
+    """
+
+    begin: int
+    end: int
+    data: bytes
+
+
+class FlacPieces:
+    """The frames of a FLAC in pieces, from the one that holds a sample on.
+
+    Args:
+        stream: the file, opened for reading; its position changes.
+        start: the first sample that is needed.
+        total: the number of samples in the file.
+    """
+
+    def __init__(self, stream: BinaryIO, *, start: int, total: int) -> None:
+        self._stream = stream
+        self._total = total
+        front_bytes = id3.front_bytes(stream)
+        stream.seek(front_bytes)
+        blocks = flac.read_blocks(stream) if stream.read(len(flac.MAGIC)) == flac.MAGIC else []
+        self._info = blocks[0].content if blocks and blocks[0].kind == flac.STREAMINFO else b""
+        self._at = front_bytes + len(flac.MAGIC) + sum(4 + block.size for block in blocks)
+        self._sample = 0
+        stream.seek(self._at)
+        self._first = flac.frame_header(stream.read(flac.MAX_HEADER_BYTES))
+        if self.is_usual:
+            self._find(start)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the first frame stands where it should; otherwise there are no pieces."""
+        is_first = self._first is not None and not self._first.number
+        return is_first and len(self._info) == flac.STREAMINFO_BYTES
+
+    def read(self) -> FlacPiece | None:
+        """Return the next piece; None at the end, and in any doubt."""
+        if not self.is_usual or self._sample >= self._total:
+            return None
+        size_bytes = PIECE_BYTES
+        while size_bytes <= MOST_BYTES:
+            self._stream.seek(self._at)
+            data = self._stream.read(size_bytes)
+            length, end = self._end_in(data)
+            if length or len(data) < size_bytes:
+                break
+            size_bytes *= 2
+        if not length and len(data) < size_bytes:  # the last frames; tags may follow them
+            length, end = len(data), self._total
+        if not length:
+            return None
+        piece = FlacPiece(
+            begin=self._sample, end=end, data=self._head(end - self._sample) + data[:length]
+        )
+        self._at, self._sample = self._at + length, end
+        return piece
+
+    def _end_in(self, data: bytes) -> tuple[int, int]:
+        """Where a piece of the usual length ends in the bytes from its begin on: byte and sample.
+
+        Both are 0 if no frame begins there behind the first one.
+        """
+        found, rest = (0, 0), data
+        while last := self._last_header(rest):
+            found = last
+            samples = found[1] - self._sample
+            if samples <= PIECE_SAMPLES:
+                return found
+            rest = rest[: found[0] * PIECE_SAMPLES // samples]
+        return self._last_usual_header(data[: found[0]]) or found
+
+    def _last_header(self, data: bytes) -> tuple[int, int] | None:
+        """The offset and the first sample of the last frame that begins in some bytes."""
+        for at in flac.syncs_from_end(data):
+            sample = self._sample_of(flac.frame_header(data, at))
+            if sample is not None and self._sample < sample < self._total:
+                return at, sample
+        return None
+
+    def _last_usual_header(self, data: bytes) -> tuple[int, int] | None:
+        """As `_last_header`, for a piece of the usual length, where the bit rate changes a lot."""
+        found = None
+        for at in flac.syncs(data):
+            sample = self._sample_of(flac.frame_header(data, at))
+            if sample is not None and sample > self._sample:
+                if sample - self._sample > PIECE_SAMPLES:
+                    break
+                found = (at, sample)
+        return found
+
+    def _sample_of(self, header: FrameHeader | None) -> int | None:
+        """The first sample of a frame; None unless it is like the first frame."""
+        first = self._first
+        if header is None or first is None:
+            return None
+        shape = (header.is_variable, header.channels, header.rate_code)
+        if shape != (first.is_variable, first.channels, first.rate_code):
+            return None
+        return flac.first_sample(header, first)
+
+    def _find(self, start: int) -> None:
+        """Go to a frame shortly before a sample."""
+        end_at, end = self._stream.seek(0, os.SEEK_END), self._total
+        for _ in range(MAX_STEPS):
+            room = end_at - self._at
+            if start - self._sample <= NEAR_SAMPLES or room <= SEARCH_BYTES:
+                return
+            share = (start - self._sample) / max(1, end - self._sample)
+            guess = self._at + max(1, int(room * share) - SEARCH_BYTES // 2)
+            self._stream.seek(guess)
+            data = self._stream.read(SEARCH_BYTES)
+            places = (
+                (guess + at, sample)
+                for at in flac.syncs(data)
+                if (sample := self._sample_of(flac.frame_header(data, at))) is not None
+            )
+            at, sample = next(places, (end_at, end))
+            if sample > start:
+                end_at, end = guess, sample
+            elif sample > self._sample:
+                self._at, self._sample = at, sample
+            else:
+                return
+
+    def _head(self, samples: int) -> bytes:
+        """The begin of a FLAC of that many samples; it leaves room for a frame too much."""
+        fields = int.from_bytes(self._info[:18])
+        fields = (fields >> TOTAL_BITS << TOTAL_BITS) + samples + EXTRA_SAMPLES
+        block = bytes([0x80 | flac.STREAMINFO, 0, 0, flac.STREAMINFO_BYTES])
+        return flac.MAGIC + block + fields.to_bytes(18) + self._info[18:]
