@@ -127,9 +127,16 @@ def test_json_lists_the_manifests(run: Run, fixtures: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
-def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "encoder"),
+    [(signal.SIGINT, "ffmpeg"), (signal.SIGTERM, "ffmpeg"), (signal.SIGINT, "")],
+    ids=["SIGINT", "SIGTERM", "SIGINT in process"],
+)
+def test_an_interrupt_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals, encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A signal ends the run with 130, one line, no partial file and no child process."""
+    monkeypatch.setenv("CAPTOOLKIT_ENCODER", encoder)
     rng = np.random.default_rng(5)
     minute = rng.uniform(-0.5, 0.5, (60 * 48000, 1)).astype(np.float32)
     source = write_wav(tmp_path / "long.wav", *[minute] * 40, rate_hz=48000)
@@ -137,7 +144,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, number: signal.Signa
     program = start_captoolkit("prepare", source, "-o", out)
     wait_for(lambda: any(out.glob(".captoolkit-*/long.001.mp3")))
     children = children_of(program.pid)
-    assert children
+    assert bool(children) == bool(encoder)
     program.send_signal(number)
     out_text, err_text = program.communicate(timeout=60)
     assert program.returncode == 130
