@@ -120,7 +120,11 @@ def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
             staging_folders.remove_if_empty(aside)
         raise
     if aside is not None:
-        remove_folder(aside)
+        for moved, _ in undo:
+            if moved.parent == aside:
+                with contextlib.suppress(OSError):  # the new files are in place
+                    moved.unlink()
+        staging_folders.remove_if_empty(aside)
 
 
 def absolute(path: str | Path) -> str:

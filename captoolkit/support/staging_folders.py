@@ -170,7 +170,8 @@ if hasattr(os, "register_at_fork"):
 
 def _make(parent: Path, *, is_hidden: bool, kind: str) -> Path:
     parent = parent.absolute()
-    parent.mkdir(parents=True, exist_ok=True)
+    if not parent.is_dir():
+        parent.mkdir(parents=True, exist_ok=True)
     with _STATE.guard:
         if _is_owned(parent):
             return Path(tempfile.mkdtemp(dir=parent))  # owned with the folder that it is in
