@@ -19,8 +19,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from captoolkit.bitstream import adts, amr, containers, id3, mpeg_audio
+from captoolkit.bitstream import adts, amr, id3, mpeg_audio
 from captoolkit.bitstream.frame_kind import SYNC_BITS, SYNC_BYTE, FrameKind
+from captoolkit.bitstream.signatures import magics
 
 WINDOW_BYTES = 1 << 18  # one read
 MAX_JUNK_BYTES = 1 << 16  # in all; also how far ffmpeg looks for the first frame of an MP3
@@ -152,7 +153,7 @@ def _find_first_frame(data: bytes) -> tuple[FrameKind, int] | None:
     for at in np.flatnonzero(syncs).tolist():
         found = _kind_at(data, at)
         if found is not None and found.begins(data, at):
-            is_container = data[:4] in containers.magics() or data[4:8] in MP4_BOXES
+            is_container = data[:4] in magics() or data[4:8] in MP4_BOXES
             return None if at and is_container else (found, at)
     return None
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from captoolkit.bitstream import channel_layouts, containers
+from captoolkit.bitstream import channel_layouts
 from captoolkit.bitstream.pcm_layout import PcmLayout, read_layout
+from captoolkit.bitstream.signatures import by_signature
 from captoolkit.errors import NoAudioError, NotMediaError, SourceNotFoundError
 from captoolkit.model import MediaInfo, Track
 
@@ -53,7 +54,7 @@ def raw_info(file: Path, raw: str) -> MediaInfo:
     try:
         size_bytes = file.stat().st_size
         with file.open("rb") as stream:
-            begun = containers.by_signature(stream.read(HEAD_BYTES))
+            begun = by_signature(stream.read(HEAD_BYTES))
     except OSError as error:
         raise SourceNotFoundError(
             f"it cannot be read ({error.strerror})", fix="check the name", path=file

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captoolkit.bitstream import containers
+from captoolkit.bitstream.signatures import by_signature
 from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg
 from captoolkit.support import files
@@ -103,7 +104,7 @@ def _is_listed(path: Path) -> bool:
     """Whether a listing of a file's packets is cheap, and of use for `durations`."""
     try:
         with path.open("rb") as stream:
-            row = containers.by_signature(stream.read(HEAD_BYTES))
+            row = by_signature(stream.read(HEAD_BYTES))
             size_bytes = stream.seek(0, 2)
     except OSError:
         return False

@@ -62,23 +62,36 @@ _INVALID = FailureText(
     problem="the request to {host} could not be put into HTTP",
     fix="report this",
 )
-_CERTIFICATE = "{host} cannot be reached, its certificate is not trusted: {detail}"
-CERTIFICATE = FailureText(
-    kind=ConnectionFailure.CERTIFICATE,
-    problem=_CERTIFICATE,
-    fix="check `base_url`; for a server or a proxy of your own network set SSL_CERT_FILE to the "
-    "certificate of its authority. No key was sent",
+
+
+def _untrusted(fix: str) -> FailureText:
+    return FailureText(
+        kind=ConnectionFailure.CERTIFICATE,
+        problem="{host} cannot be reached, its certificate is not trusted: {detail}",
+        fix=f"{fix}. No key was sent",
+    )
+
+
+def _tls_failure(problem: str, fix: str) -> FailureText:
+    return FailureText(kind=ConnectionFailure.TLS, problem=f"{{host}} {problem}", fix=fix)
+
+
+def _proxy_refusal(problem: str, fix: str) -> FailureText:
+    return FailureText(
+        kind=ConnectionFailure.PROXY_REFUSED,
+        problem=f"the proxy on the way to {{host}} {problem}: {{detail}}",
+        fix=fix,
+    )
+
+
+CERTIFICATE = _untrusted(
+    "check `base_url`; for a server or a proxy of your own network set SSL_CERT_FILE to the "
+    "certificate of its authority"
 )
-CERTIFICATE_DATES = FailureText(
-    kind=ConnectionFailure.CERTIFICATE,
-    problem=_CERTIFICATE,
-    fix="renew the server's certificate, or correct the clock of this machine. No key was sent",
+CERTIFICATE_DATES = _untrusted(
+    "renew the server's certificate, or correct the clock of this machine"
 )
-CERTIFICATE_NAME = FailureText(
-    kind=ConnectionFailure.CERTIFICATE,
-    problem=_CERTIFICATE,
-    fix="write the host name of its certificate in `base_url`. No key was sent",
-)
+CERTIFICATE_NAME = _untrusted("write the host name of its certificate in `base_url`")
 # `verify_code` of ssl.SSLCertVerificationError. Source: OpenSSL, "x509_vfy.h".
 CERTIFICATES = {
     9: CERTIFICATE_DATES,  # not yet valid
@@ -86,20 +99,17 @@ CERTIFICATES = {
     62: CERTIFICATE_NAME,
     64: CERTIFICATE_NAME,  # of an IP address
 }
-NO_TLS = FailureText(
-    kind=ConnectionFailure.TLS,
-    problem="{host} does not speak TLS on this port",
-    fix="check the port in `base_url`; a server without TLS needs http:// there",
+NO_TLS = _tls_failure(
+    "does not speak TLS on this port",
+    "check the port in `base_url`; a server without TLS needs http:// there",
 )
-OTHER_TLS = FailureText(
-    kind=ConnectionFailure.TLS,
-    problem="{host} and this machine agree on no version of TLS: {detail}",
-    fix="check the port in `base_url`, and that the server speaks TLS 1.2 or newer",
+OTHER_TLS = _tls_failure(
+    "and this machine agree on no version of TLS: {detail}",
+    "check the port in `base_url`, and that the server speaks TLS 1.2 or newer",
 )
-ONLY_TLS = FailureText(
-    kind=ConnectionFailure.TLS,
-    problem="{host} speaks TLS on this port, and `base_url` begins with http://",
-    fix="write https:// in `base_url`",
+ONLY_TLS = _tls_failure(
+    "speaks TLS on this port, and `base_url` begins with http://",
+    "write https:// in `base_url`",
 )
 # `reason` of ssl.SSLError for a handshake that fails in the same way each time.
 NO_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
@@ -118,15 +128,12 @@ PROXY_UNREACHABLE = FailureText(
     problem="the proxy {proxy} on the way to {host} cannot be reached: {detail}",
     fix="check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY lists the hosts without a proxy",
 )
-PROXY_LOGIN = FailureText(
-    kind=ConnectionFailure.PROXY_REFUSED,
-    problem="the proxy on the way to {host} demands a login: {detail}",
-    fix="write user and password into HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT",
+PROXY_LOGIN = _proxy_refusal(
+    "demands a login", "write user and password into HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT"
 )
-PROXY_FORBIDS = FailureText(
-    kind=ConnectionFailure.PROXY_REFUSED,
-    problem="the proxy on the way to {host} refuses to connect: {detail}",
-    fix="allow the host in the proxy; if the host can be reached without it, add it to NO_PROXY",
+PROXY_FORBIDS = _proxy_refusal(
+    "refuses to connect",
+    "allow the host in the proxy; if the host can be reached without it, add it to NO_PROXY",
 )
 TOO_LATE = FailureText(
     kind=ConnectionFailure.TOO_LATE,

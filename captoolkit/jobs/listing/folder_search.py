@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from captoolkit.bitstream.containers import by_signature, is_media_suffix
+from captoolkit.bitstream.containers import is_media_suffix
+from captoolkit.bitstream.signatures import by_signature
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError
 
 HEAD_BYTES = 512
