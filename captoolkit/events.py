@@ -117,7 +117,7 @@ class BatchProgressed:
         running: the tasks that are running.
         waiting_segments: the segments that wait for an answer.
         done_s: the length of the sound of all recordings that are done.
-        asked: the segments that were sent to the captioner.
+        requested: the segments that were sent to the captioner.
         recalled: the answers from the ledger.
         spent: the cost of the requests so far; None where it is not known.
         elapsed_s: the time since the start.
@@ -131,7 +131,7 @@ class BatchProgressed:
     running: int
     waiting_segments: int = 0
     done_s: float = 0.0
-    asked: int = 0
+    requested: int = 0
     recalled: int = 0
     spent: Cost | None = None
     elapsed_s: float = 0.0

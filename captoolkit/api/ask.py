@@ -104,7 +104,7 @@ class Conversation(Closing):
     ```
 
     Attributes:
-        asked: the number of questions that were sent to the service.
+        requested: the number of questions that were sent to the service.
         recalled: the number of answers from the ledger.
         usage: the tokens of all requests, also of those before the conversation was saved.
     """
@@ -134,7 +134,7 @@ class Conversation(Closing):
         """
         refuse_unknown_names("Conversation", options, KEYWORDS)
         require_type("on_event", on_event, Callable, "a function of one event")
-        self.asked = self.recalled = 0
+        self.requested = self.recalled = 0
         self.usage = Usage()
         self._on_event = on_event
         self._options = options
@@ -344,7 +344,7 @@ class Conversation(Closing):
         if self._ledger is None:
             sent = [message.for_service(self._captioner) for message in messages]
             answer = self._captioner.ask(sent, on_text=on_text)
-            self.asked += 1
+            self.requested += 1
             self.usage += answer.usage
             return answer
         run = dataclasses.replace(self._run, stream=on_text is not None)
@@ -362,7 +362,7 @@ class Conversation(Closing):
         if outcome.error is not None:
             raise outcome.error
         usage = dataclasses.replace(outcome.entry.usage, predicted_input_tokens=None)
-        self.asked += outcome.asked
+        self.requested += outcome.requested
         self.recalled += outcome.recalled
         if not outcome.recalled:
             self.usage += usage

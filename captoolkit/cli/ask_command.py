@@ -153,7 +153,7 @@ def _knows(conversation: Conversation, file: str | None) -> bool:
 
 def _summary(conversation: Conversation, tokens_before: int, cost_before: Cost | None) -> str:
     """Return the line at the end: answers, tokens and cost of this command."""
-    answers = conversation.asked + conversation.recalled
+    answers = conversation.requested + conversation.recalled
     recalled = f" ({conversation.recalled} from the ledger)" if conversation.recalled else ""
     tokens = (conversation.usage.total_tokens or 0) - tokens_before
     line = f"{plural(answers, 'answer')}{recalled}, {plural(tokens, 'token')}"

@@ -459,14 +459,12 @@ def _print_summary(summary: BatchSummary) -> None:
             f"{plural(summary.segments, 'segment')}, {_sound_text(summary.duration_s)} of "
             f"sound in {_about(summary.elapsed_s)}"
         )
-    if summary.asked or summary.recalled:
+    if summary.requested or summary.recalled:
         cost = summary.cost
         price = f", {cost.currency} {cost.amount:.4f}" if cost is not None else ""
         tokens = plural(summary.usage.total_tokens or 0, "token")
-        print_message(
-            f"{plural(summary.asked, 'request')}, {summary.recalled:,} answers from the ledger, "
-            f"{tokens}{price}"
-        )
+        requests = plural(summary.requested, "request")
+        print_message(f"{requests}, {summary.recalled:,} answers from the ledger, {tokens}{price}")
     if summary.warned:
         print_message(_warned_text(summary.warned))
     for line in _reason_lines(summary.reasons):

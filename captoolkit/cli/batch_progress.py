@@ -99,8 +99,8 @@ def describe(progress: BatchProgressed) -> str:
     speed = progress.done_s / progress.elapsed_s if progress.elapsed_s > 0 else 0.0
     if progress.done_s:
         parts.append(f"{progress.done_s / 3600:,.1f} h at {speed:,.0f}x")
-    if progress.asked or progress.recalled:
+    if progress.requested or progress.recalled:
         spent = progress.spent
         cost = f" {spent.currency} {spent.amount:.2f}" if spent is not None else ""
-        parts.append(f"{progress.asked:,} requests{cost}")
+        parts.append(f"{progress.requested:,} requests{cost}")
     return ", ".join(parts)

@@ -57,7 +57,7 @@ class FileSummary:
         cost = result.cost
         return cls(
             name=name,
-            counts=(segments, result.asked, result.recalled, len(timeline.holes)),
+            counts=(segments, result.requested, result.recalled, len(timeline.holes)),
             tokens=result.usage.total_tokens,
             cost=(cost.amount, cost.currency) if cost else None,
             paths=tuple(paths),

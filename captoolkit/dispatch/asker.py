@@ -40,13 +40,13 @@ class Outcome:
 
     Attributes:
         entry: the entry of the timeline.
-        asked: whether a request was sent to the captioner.
+        requested: whether a request was sent to the captioner.
         recalled: whether the ledger had the answer, so that no request was sent.
         error: why there is no caption; None for a caption.
     """
 
     entry: Entry
-    asked: bool = False
+    requested: bool = False
     recalled: bool = False
     error: CaptoolkitError | None = None
 
@@ -75,9 +75,9 @@ class FreeAsker:
             caption = _caption(self._captioner, segment, None)
         except CaptoolkitError as error:
             self._breaker.failed(error)
-            return failed(segment.index, segment.source_span, error, asked=True)
+            return failed(segment.index, segment.source_span, error, requested=True)
         self._breaker.answered()
-        return Outcome(entry=_entry(segment, caption), asked=True)
+        return Outcome(entry=_entry(segment, caption), requested=True)
 
 
 class PaidAsker:
@@ -122,7 +122,7 @@ class PaidAsker:
             context.breaker.failed(error)
             request_id = getattr(error, "request_id", None)
             self._record(partial(ledger.fail, question, str(error), request_id=request_id))
-            return failed(segment.index, segment.source_span, error, asked=attempts.begun > 0)
+            return failed(segment.index, segment.source_span, error, requested=attempts.begun > 0)
         except BaseException:
             self._record(partial(ledger.fail, question, "the run was cancelled"))
             raise
@@ -130,7 +130,7 @@ class PaidAsker:
             context.breaker.end_retries(attempts)
         self._record(partial(ledger.answer, question, caption))
         self._raise_callback_error()
-        return Outcome(entry=self._counted_entry(segment, caption), asked=True)
+        return Outcome(entry=self._counted_entry(segment, caption), requested=True)
 
     def _counted_entry(self, segment: ReadySegment, caption: Caption) -> Entry:
         """Return the entry of a caption with the predicted input tokens in its usage."""
@@ -266,7 +266,7 @@ class PaidAsker:
                 self._emit(Warned(path=self._path, message=str(error)))
 
 
-def failed(index: int, span: Span, error: CaptoolkitError, *, asked: bool = False) -> Outcome:
+def failed(index: int, span: Span, error: CaptoolkitError, *, requested: bool = False) -> Outcome:
     """Return the outcome of a segment without a caption."""
     entry = Entry(
         index=index,
@@ -275,7 +275,7 @@ def failed(index: int, span: Span, error: CaptoolkitError, *, asked: bool = Fals
         error=str(error),
         request_id=getattr(error, "request_id", None),
     )
-    return Outcome(entry=entry, asked=asked, error=error)
+    return Outcome(entry=entry, requested=requested, error=error)
 
 
 def _entry(segment: ReadySegment, caption: Caption) -> Entry:

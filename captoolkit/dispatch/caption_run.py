@@ -38,7 +38,7 @@ class CaptionResult:
         timeline: the captions; None if there is an `error`.
         error: why there is no timeline; None if there is one. A timeline may have holes.
         is_kept: whether the timeline is the existing one of an earlier run.
-        asked: the number of segments sent to the captioner in this run.
+        requested: the number of segments sent to the captioner in this run.
         recalled: the number of answers from the ledger.
         usage: the usage of this run's requests; the timeline has the usage of all answers.
         cost: the cost of this run's requests; None if the price or the usage is unknown.
@@ -52,7 +52,7 @@ class CaptionResult:
     path: str = ""
     timeline: Timeline | None = None
     error: CaptoolkitError | None = None
-    asked: int = 0
+    requested: int = 0
     recalled: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Cost | None = None
@@ -132,9 +132,9 @@ class CaptionRun(Closing):
         return self._preparers.left
 
     @property
-    def asked(self) -> int:
+    def requested(self) -> int:
         """The number of segments sent to the captioner so far."""
-        return self._run.asked
+        return self._run.requested
 
     @property
     def recalled(self) -> int:
@@ -250,7 +250,7 @@ class CaptionRun(Closing):
             path=prepared.plan.info.path,
             timeline=timeline,
             error=error,
-            asked=entries.asked,
+            requested=entries.requested,
             recalled=entries.recalled,
             usage=entries.usage,
             cost=entries.cost,

@@ -93,12 +93,12 @@ class Captions(Closing):
         return entry
 
     @property
-    def asked(self) -> int:
+    def requested(self) -> int:
         """The number of segments sent to the captioner so far.
 
         The others were in the ledger or could not be sent.
         """
-        return self._entries.asked
+        return self._entries.requested
 
     @property
     def recalled(self) -> int:

@@ -54,7 +54,7 @@ class AskingRun(Closing):
         release: called once, after `close` and after the last request has ended.
 
     Attributes:
-        asked: the number of segments sent to the captioner so far.
+        requested: the number of segments sent to the captioner so far.
         recalled: the number of answers from the ledger so far.
         usage: the usage of the requests so far.
         made_by: the verb and options that the timelines record; None records nothing.
@@ -80,7 +80,7 @@ class AskingRun(Closing):
         self.ledger = ledger
         self.gate = gate
         self.stop = stop
-        self.asked = self.recalled = 0
+        self.requested = self.recalled = 0
         self.usage = Usage()
         self.made_by: Provenance | None = None
         self._asker_of = asker_of
@@ -202,7 +202,7 @@ class AskingRun(Closing):
 
     def _count(self, outcome: Outcome) -> None:
         with self._counting:
-            self.asked += outcome.asked
+            self.requested += outcome.requested
             self.recalled += outcome.recalled
             self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
 
@@ -211,11 +211,11 @@ class RecordingEntries:
     """The entries of one recording so far; thread-safe.
 
     Attributes:
-        asked, recalled, usage: as those of `AskingRun`, of this recording alone.
+        requested, recalled, usage: as those of `AskingRun`, of this recording alone.
     """
 
     def __init__(self, prepared: Prepared, run: AskingRun) -> None:
-        self.asked = self.recalled = 0
+        self.requested = self.recalled = 0
         self.usage = Usage()
         self._prepared = prepared
         self._service = run.service
@@ -261,7 +261,7 @@ class RecordingEntries:
         """Count an outcome, emit its entry and return it."""
         with self._adding:
             self._entries.append(outcome.entry)
-            self.asked += outcome.asked
+            self.requested += outcome.requested
             self.recalled += outcome.recalled
             self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
         path = self._prepared.plan.info.path

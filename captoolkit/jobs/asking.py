@@ -286,7 +286,7 @@ class Asking(Closing):
         self._has_caption = self._has_caption or outcome.error is None
         if self.run.error is not None and not self._has_caption:
             raise self.run.final_error(self._unanswered + len(recording.entries), is_least=True)
-        is_sent = outcome.asked or outcome.recalled
+        is_sent = outcome.requested or outcome.recalled
         if not is_sent and not isinstance(outcome.error, ServiceError | InputError):
             self.is_capped = True
 

@@ -222,7 +222,7 @@ def _end_asking(
         run.finish(wait_s=LAST_ANSWERS_S)
     run.stop.set()
     asking.close()
-    if not run.is_paid or str(options.get("ledger")) == IN_MEMORY or not run.asked:
+    if not run.is_paid or str(options.get("ledger")) == IN_MEMORY or not run.requested:
         return
     try:
         with tempfile.TemporaryDirectory(prefix="captoolkit-") as folder:

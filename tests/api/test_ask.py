@@ -231,14 +231,14 @@ def test_repeated_question_is_answered_from_the_ledger(recorder: Recorder, fixtu
             first = talk.ask("What is it?", audio=fixtures / "speech.amr")
             second = talk.ask("How hard?")
             assert (first.text, second.text) == ("Rain.", "Rain.")
-            numbers = (talk.asked, talk.recalled, talk.usage.total_tokens)
+            numbers = (talk.requested, talk.recalled, talk.usage.total_tokens)
     assert numbers == (0, 2, None)
     assert len(recorder.seen) == 2
     with conversation(recorder) as talk:
         talk.ask("How hard?", audio=fixtures / "speech.amr")
     with conversation(recorder, resume=False) as talk:
         talk.ask("How hard?", audio=fixtures / "speech.amr")
-        assert (talk.asked, talk.usage.total_tokens) == (1, 128)
+        assert (talk.requested, talk.usage.total_tokens) == (1, 128)
     assert len(recorder.seen) == 4
 
 

@@ -62,5 +62,5 @@ def test_the_caller_may_set_the_rates(
     options = {"ledger": IN_MEMORY, "clock": clock, "concurrency": 1, **rates}
     with open_run(captioner, **options) as run:  # type: ignore[arg-type]
         futures = [run.submit(segment(tmp_path, index), path="a.wav") for index in range(1, 5)]
-        assert all(future.result(10).asked for future in futures)
+        assert all(future.result(10).requested for future in futures)
     assert sum(clock.waits_s) == pytest.approx(waited_s)

@@ -89,7 +89,7 @@ def test_a_free_captioner_is_asked_once(tmp_path: Path) -> None:
     """Its answer is the entry; an error becomes a failed entry without a retry."""
     good = free_asker(OwnCaptioner(answer)).ask(segment(tmp_path))
     assert (good.entry.status, good.entry.text) == (Status.OK, "heard night.001.wav")
-    assert (good.asked, good.recalled, good.error) == (True, False, None)
+    assert (good.requested, good.recalled, good.error) == (True, False, None)
     captioner = OwnCaptioner(raising(BUSY))
     bad = free_asker(captioner).ask(segment(tmp_path))
     assert (bad.entry.status, bad.entry.error, bad.error) == (Status.FAILED, "busy", BUSY)
@@ -114,8 +114,8 @@ def test_an_answer_is_recorded_and_recalled(run: Run, tmp_path: Path) -> None:
     first, second = asker.ask(segment(tmp_path)), asker.ask(segment(tmp_path))
     assert first.entry == second.entry
     assert first.entry.usage.predicted_input_tokens is not None
-    assert (first.asked, first.recalled) == (True, False)
-    assert (second.asked, second.recalled) == (False, True)
+    assert (first.requested, first.recalled) == (True, False)
+    assert (second.requested, second.recalled) == (False, True)
     assert captioner.asked == 1
 
 
@@ -166,7 +166,7 @@ def test_an_error_that_all_would_meet_halts_the_run(run: Run, tmp_path: Path) ->
     asker.ask(segment(tmp_path, 1))
     other = asker.ask(segment(tmp_path, 2))
     assert captioner.asked == 1
-    assert not other.asked
+    assert not other.requested
     assert other.error is not None
     assert other.error.__cause__ is KEY
 
@@ -191,7 +191,7 @@ def test_a_request_that_was_not_sent_costs_nothing(tmp_path: Path) -> None:
     unread = ServiceError("unreadable answer", status_code=200)  # it may be billed
     run.clock.wait = lambda stop, seconds: run.scope.halt(unread)  # type: ignore[method-assign]
     outcome = asker.ask(segment(tmp_path))
-    assert (outcome.asked, budget.spent, budget._reserved) == (False, Decimal(0), Decimal(0))
+    assert (outcome.requested, budget.spent, budget._reserved) == (False, Decimal(0), Decimal(0))
     run.ledger.close()
 
 

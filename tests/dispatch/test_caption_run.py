@@ -78,7 +78,7 @@ def test_concurrency_is_reached_across_files(make: Callable[..., list[Path]]) ->
         results = list(run)
     assert sorted(result.index for result in results) == list(range(8))
     assert all(result.timeline and not result.timeline.holes for result in results)
-    assert (run.asked, run.recalled, run.usage.total_tokens) == (8, 0, 8 * 559)
+    assert (run.requested, run.recalled, run.usage.total_tokens) == (8, 0, 8 * 559)
 
 
 def test_results_come_as_files_finish_and_entries_in_time_order(
@@ -104,7 +104,7 @@ def test_results_come_as_files_finish_and_entries_in_time_order(
             assert result.timeline is not None
             texts = [entry.text for entry in result.timeline.entries]
             assert texts == [f"{result.index}.{number:03}.wav" for number in (1, 2, 3)]
-            assert (result.asked, result.recalled) == (3, 0)
+            assert (result.requested, result.recalled) == (3, 0)
     assert order[-1] == 0
     assert sorted(order) == [0, 1, 2]
 

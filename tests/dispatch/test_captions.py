@@ -256,7 +256,7 @@ def test_answers_from_the_ledger_cost_nothing(minute: Path) -> None:
     with captoolkit.captions(minute, captioner=asker, **options) as second:
         whole = second.timeline()
     assert (first.recalled, first.usage.total_tokens, first.cost) == (0, 5 * 559, partly.cost)
-    assert (second.asked, second.recalled, second.usage.total_tokens) == (1, 5, 559)
+    assert (second.requested, second.recalled, second.usage.total_tokens) == (1, 5, 559)
     assert whole.cost
     assert partly.cost
     assert second.cost
@@ -264,7 +264,7 @@ def test_answers_from_the_ledger_cost_nothing(minute: Path) -> None:
     assert whole.cost.amount == pytest.approx(both, abs=Decimal("0.000001"))
     with captoolkit.captions(minute, captioner=asker, **options) as third:
         assert third.timeline() == whole
-    assert (third.asked, third.recalled, third.usage.total_tokens) == (0, 6, 0)
+    assert (third.requested, third.recalled, third.usage.total_tokens) == (0, 6, 0)
     assert third.cost
     assert third.cost.amount == 0
 

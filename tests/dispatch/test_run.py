@@ -42,7 +42,7 @@ def test_segments_of_several_recordings_share_a_run(tmp_path: Path) -> None:
         }
         texts = [future.result(LONG_S).entry.text for future in outcomes.values()]
         assert texts == ["night.001.wav", "night.002.wav"]
-        assert (run.asked, run.recalled, run.usage.total_tokens) == (2, 0, 2 * 559)
+        assert (run.requested, run.recalled, run.usage.total_tokens) == (2, 0, 2 * 559)
         again = run.submit(segment(tmp_path, 1), path="c.wav").result(LONG_S)
         assert (again.recalled, run.recalled, run.usage.total_tokens) == (True, 1, 2 * 559)
     assert {event.path for event in events if isinstance(event, TextArrived)} == {"a.wav", "b.wav"}

@@ -48,14 +48,14 @@ def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
             "formats": ["srt"],
         }
         summary = run("caption", tmp_path / "in", tmp_path / "out", **options)
-        assert (summary.done, summary.segments, summary.asked) == (3, 6, 6)
+        assert (summary.done, summary.segments, summary.requested) == (3, 6, 6)
         assert summary.cost is not None
         assert summary.cost.amount > 0
         (copy,) = (tmp_path / "out" / ".captoolkit").glob("ledger-*.sqlite3")
         with Ledger(copy) as ledger:
             assert len(list(ledger.records())) == 6
         again = run("caption", tmp_path / "in", tmp_path / "out", **options)
-        assert (again.kept, again.asked) == (3, 0)
+        assert (again.kept, again.requested) == (3, 0)
         assert len(emulator.requests) == 6
         assert len({request.audio_sha256 for request in emulator.requests}) == 6
     assert files_of(tmp_path / "out") == {
@@ -82,7 +82,7 @@ def test_a_recording_that_is_added_later_has_a_timeline_of_its_own(tmp_path: Pat
         before = (tmp_path / "out" / "t000" / "t000.timeline.json").read_bytes()
         write_tone(tmp_path / "in" / "t000.aiff", 2)
         added = run("caption", tmp_path / "in", tmp_path / "out", **options)
-        assert (added.done, added.kept, added.asked) == (1, 1, 1)
+        assert (added.done, added.kept, added.requested) == (1, 1, 1)
     assert (tmp_path / "out" / "t000" / "t000.timeline.json").read_bytes() == before
     stem = f"t000-{short_hash('t000.aiff')}"
     assert files_of(tmp_path / "out") == {

@@ -174,7 +174,7 @@ def test_a_local_captioner_writes_timelines(tmp_path: Path) -> None:
     """The worker asks it, and the rows hold the texts."""
     write_tones(tmp_path / "in", 2)
     summary = run("caption", tmp_path / "in", tmp_path / "out")
-    assert (summary.done, summary.asked) == (2, 0)
+    assert (summary.done, summary.requested) == (2, 0)
     assert set(files_of(tmp_path / "out")) == {
         "t000/t000.timeline.json",
         "t001/t001.timeline.json",

@@ -112,7 +112,7 @@ def test_a_dead_worker_costs_no_request(tmp_path: Path) -> None:
             **asking_options(emulator, tmp_path),
         )
         answered = Counter(r.audio_sha256 for r in emulator.requests if r.status == 200)
-    assert (summary.done, summary.segments, summary.asked) == (7, 14, 14)
+    assert (summary.done, summary.segments, summary.requested) == (7, 14, 14)
     assert len(answered) == 14
     assert set(answered.values()) == {1}
 

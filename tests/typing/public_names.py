@@ -131,7 +131,7 @@ def caption_many_files(
             assert_type((result.is_kept, result.seconds), tuple[bool, float])
             if result.timeline is not None:
                 assert_type(result.timeline.made_by, timeline.Provenance | None)
-            assert_type((result.asked, result.usage), tuple[int, model.Usage])
+            assert_type((result.requested, result.usage), tuple[int, model.Usage])
             assert_type(result.cost, model.Cost | None)
         assert_type((run.captioner, run.recalled), tuple[model.CaptionerInfo, int])
         return list(run)

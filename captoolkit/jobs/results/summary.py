@@ -48,7 +48,7 @@ class BatchSummary:
         duration_s: the length of their sound.
         worker_s: the time that workers took for them.
         elapsed_s: the time that the run took.
-        asked: the segments that were sent to the captioner.
+        requested: the segments that were sent to the captioner.
         recalled: the answers from the ledger.
         usage: the tokens of this run's requests.
         cost: their cost; None where it is not known.
@@ -74,7 +74,7 @@ class BatchSummary:
     duration_s: float = 0.0
     worker_s: float = 0.0
     elapsed_s: float = 0.0
-    asked: int = 0
+    requested: int = 0
     recalled: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Cost | None = None
