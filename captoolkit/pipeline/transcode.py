@@ -107,7 +107,9 @@ class Transcode:
         """Yield the segments, while workers make the runs after theirs."""
         self._is_measured = self._needs_measuring()
         workers = self._supervisor.jobs + self._spare_workers()
-        made = self._supervisor.in_order(self._make, self._runs(), workers=workers)
+        made = self._supervisor.in_order(
+            self._make, self._runs(), ahead=workers + 1, workers=workers
+        )
         for index, segment in enumerate(made, start=1):
             yield segment if segment.index == index else self._renumber(segment, index)
         for warning in self._warnings():
