@@ -115,7 +115,9 @@ class Lease(Closing):
 
 
 def _is_running(pid: int) -> bool:
-    """Return whether a process of this machine is running."""
+    """Return whether a process of this machine is running; True if that is not known."""
+    if os.name == "nt":  # there `os.kill(pid, 0)` sends Ctrl-C
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -140,6 +140,9 @@ class _Owner:
         with contextlib.suppress(OSError):
             self.path.unlink()
         os.close(self._file)
+        if os.name == "nt":  # an open file cannot be removed there
+            with contextlib.suppress(OSError):
+                self.path.unlink()
 
     def leave(self) -> None:
         """Leave the file: it is gone, or belongs to the process that has forked."""

@@ -13,6 +13,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
@@ -342,6 +343,9 @@ def slurm_shard(environment: Mapping[str, str]) -> tuple[int, int] | None:
     (2, 4)
 
     ```
+
+    Raises:
+        UsageError: the numbers of the array are not evenly spaced, so the shard is not known.
     """
     names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
     if not all(environment.get(name, "").isdigit() for name in names):
@@ -349,6 +353,12 @@ def slurm_shard(environment: Mapping[str, str]) -> tuple[int, int] | None:
     number, count = (int(environment[name]) for name in names)
     first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0") or 0)
     last = int(environment.get("SLURM_ARRAY_TASK_MAX", "") or first + count - 1)
-    step = (last - first) // (count - 1) if count > 1 else 1
-    shard = (number - first) // max(1, step)
-    return (shard, count) if 0 <= shard < count else None
+    step = Fraction(last - first, count - 1) if last > first and count > 1 else Fraction(1)
+    shard = (number - first) / step
+    if shard.denominator != 1 or not 0 <= shard < count:
+        raise UsageError(
+            f"the numbers of this SLURM array ({count} from {first} to {last}, with {number}) are "
+            "not evenly spaced, so the shard of this task is not known",
+            fix="submit an array such as --array=0-9, or pass --shard",
+        )
+    return int(shard), count

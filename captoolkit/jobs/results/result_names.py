@@ -18,6 +18,9 @@ from captoolkit.media.source import MAX_STEM_BYTES, NAMELESS
 from captoolkit.pipeline.segment_names import MANIFEST_ENDING, SegmentNames
 
 _UNFIT = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+# Windows opens a device under these names, with any ending, and drops dots and spaces at the end.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
+_END = re.compile(r"[. ]$")
 _STATE_FOLDER = ".captoolkit"
 
 
@@ -155,7 +158,8 @@ def tar_names(number: int, *, chunk_id: str = "") -> tuple[str, str]:
 def _plain(part: str) -> str:
     """A name that names no parent folder, fits into every file system, and differs if cut off."""
     name = _UNFIT.sub("_", part)
-    name = "_" if name in ("", ".", "..") else name
+    name = "_" if name in ("", ".", "..") else _END.sub("_", name)
+    name = f"_{name}" if _DEVICE.match(name) else name
     if len(name) <= MAX_STEM_BYTES // 4:
         return name
     data = name.encode("utf-8", "surrogateescape")

@@ -143,7 +143,13 @@ class Tally:
 
 
 def _reasons_of(row: RecordingRow) -> set[tuple[str, str]]:
-    """The error of a row, or those of its segments."""
+    """The error of a row without the name of its recording, or those of its segments."""
     if row.error:
-        return {(row.error_class, row.error)}
+        error = row.error.removeprefix(f"{row.url}: ")
+        if error.startswith(f"{row.url} "):
+            error = f"it{error.removeprefix(row.url)}"
+        manifest, _, number = row.id.rpartition(":")
+        if error.startswith(line := f"line {number} of {manifest} "):
+            error = f"a line of {manifest} {error.removeprefix(line)}"
+        return {(row.error_class, error)}
     return {("", segment.error) for segment in row.segments if segment.error}

@@ -18,6 +18,10 @@ from captoolkit.jobs.stores.store_errors import read_error
 from captoolkit.support import files, staging_folders
 
 COPY_BYTES = 1 << 20
+# Of a link on a file system without links, between two mounts, or (EINVAL) on FAT under Windows.
+NO_LINKS = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV, errno.EINVAL}
+)
 
 
 class FolderStore(Store):
@@ -52,7 +56,7 @@ class FolderStore(Store):
             except FileExistsError:
                 return False
             except OSError as error:
-                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+                if error.errno not in NO_LINKS:
                     raise
                 return _create_exclusively(staged, path)
             staged.unlink()

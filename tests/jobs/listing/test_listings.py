@@ -173,6 +173,19 @@ def test_tasks_of_a_slurm_array_are_its_shards(first: int, last: int, step: int)
     assert slurm_shard({}) is None
 
 
+@pytest.mark.parametrize(("number", "count", "last"), [(3, 3, 7), (2, 3, 7), (9, 3, 3)])
+def test_a_slurm_array_with_gaps_is_refused(number: int, count: int, last: int) -> None:
+    """With `--array=1,3,7` two tasks would do one shard, and a shard would be done by none."""
+    environment = {
+        "SLURM_ARRAY_TASK_ID": str(number),
+        "SLURM_ARRAY_TASK_COUNT": str(count),
+        "SLURM_ARRAY_TASK_MIN": "1",
+        "SLURM_ARRAY_TASK_MAX": str(last),
+    }
+    with pytest.raises(UsageError, match=r"not evenly spaced.*pass --shard"):
+        slurm_shard(environment)
+
+
 PARTS = st.sampled_from(["a", "A", "b.c", "..", ".", "", "~", "talk", ".captoolkit", "x" * 300])
 
 

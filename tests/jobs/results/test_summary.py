@@ -38,6 +38,22 @@ def test_equal_reasons_are_counted_together() -> None:
     assert tally.duration_s == 8.0
 
 
+def test_a_reason_does_not_name_the_recording() -> None:
+    """Errors that differ in the recording's own URL, or line of a manifest, count together."""
+    tally = Tally()
+    for url in ("s3://b/a.wav", "s3://b/c.wav"):
+        tally.add(row(url, RowStatus.FAILED, error=f"{url}: there is no such file"))
+        tally.add(row(url, RowStatus.FAILED, error=f"{url} cannot be read: denied"))
+    for number in (2, 30):
+        error = f"line {number} of m.jsonl is no JSON"
+        tally.add(row(f"m.jsonl:{number}", RowStatus.FAILED, error=error))
+    assert {(reason.error, reason.count) for reason in tally.reasons} == {
+        ("a line of m.jsonl is no JSON", 2),
+        ("there is no such file", 2),
+        ("it cannot be read: denied", 2),
+    }
+
+
 def test_recordings_with_warnings_are_counted() -> None:
     """A recording counts once, with any number of warnings."""
     tally = Tally()
