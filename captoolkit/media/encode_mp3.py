@@ -1,30 +1,28 @@
-"""MP3 by LAME in this process (the package `lameenc`, of the extra `fast`).
+"""MP3 by LAME in this process: the library in the package `lameenc` (the extra `fast`).
 
 ffmpeg hands each frame of 576 samples from thread to thread, which takes as much CPU time as LAME
-itself: ten minutes at 16 kHz and 24 kbit/s take 0.6 s here and 1.15 s in ffmpeg.
+itself: five minutes of mono at 16 to 24 kHz take 0.3 to 0.5 s here, and 0.5 to 0.9 s in ffmpeg.
 
-Rules: a file has the frames that ffmpeg's libmp3lame makes of the same 16-bit samples, but for a
-few in which the two builds of LAME round differently. ffmpeg makes the encodings for which
-`lameenc` lacks an option, and all where the package is missing or `CAPTOOLKIT_ENCODER=ffmpeg` is
-set. Each file begins with a true information frame: the number of frames and bytes, the places to
-seek to, LAME's delay and padding. The fidelity to the model's input is that of ffmpeg to 0.15 dB
-(`scripts/fidelity.py`).
+Rules: LAME gets the same samples and options as from ffmpeg, so a file has the same frames, but for
+a few in which two builds of LAME round differently. ffmpeg encodes where the package is missing,
+where its file does not export LAME's functions (on Windows), and where `CAPTOOLKIT_ENCODER=ffmpeg`
+is set. Each file begins with a true information frame: the number of frames and bytes, the places
+to seek to, LAME's delay and padding.
 
-The low-pass: `lameenc` has no option for it, and LAME chooses one by the bit rate. Up to 24 kHz
-captoolkit wants 8 kHz; LAME's own choice loses 0.8 dB of speech and 6 dB of a quiet room at 24
-kbit/s and 16 kHz. At 16 kHz a low-pass of 8 kHz is none, so any bit rate will do that has none
-either. LAME rounds a bit rate halfway between two up where it looks up the low-pass, and down where
-it chooses the frames: 28 kbit/s makes frames of 24 with the low-pass of 32. `_makes_bit_rate`
-checks that. At 22.05 and 24 kHz no bit rate has that low-pass, and sound that is filtered before
-LAME loses 0.1 to 0.8 dB: ffmpeg makes these rungs.
+The package's own class has no option for the low-pass and takes 16-bit samples only. At 24 kbit/s
+and 16 kHz, LAME's choice of a low-pass loses 0.8 dB of speech and 6 dB of a quiet room, and sound
+that is filtered before LAME loses 0.1 to 0.8 dB at 24 kHz. So captoolkit calls LAME's C functions
+(lame.h, unchanged in LAME 3.100 and 4.0), which the package exports.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -33,38 +31,35 @@ import numpy as np
 from captoolkit.bitstream import frames, mpeg_audio
 from captoolkit.bitstream.encodings import spec_of
 from captoolkit.errors import ToolError
-from captoolkit.media.encode_samples import Block, as_int16
+from captoolkit.media.encode_samples import FULL_SCALE, Block, as_float32
 from captoolkit.model import Encoding
 from captoolkit.support import files
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_ENCODER"
 FFMPEG = "ffmpeg"
-# LAME's own low-pass in Hz by bit rate; mono has half as much again. Above these it is higher.
-LOW_PASS_HZ = {
-    8_000: 2_000,
-    16_000: 3_700,
-    24_000: 3_900,
-    32_000: 5_500,
-    40_000: 7_000,
-    48_000: 7_500,
-    56_000: 10_000,
-    64_000: 11_000,
+
+# The functions of lame.h in use: the types of result and arguments. A handle is a pointer.
+_INT, _POINTER = ctypes.c_int, ctypes.c_void_p
+_SETTERS = ("num_channels", "in_samplerate", "out_samplerate", "brate", "quality", "bWriteVbrTag")
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "lame_init": (_POINTER, []),
+    "lame_init_params": (_INT, [_POINTER]),
+    **{f"lame_set_{name}": (_INT, [_POINTER, _INT]) for name in (*_SETTERS, "lowpassfreq")},
+    **{f"lame_set_{name}": (_INT, [_POINTER, _POINTER]) for name in ("errorf", "debugf", "msgf")},
+    "lame_encode_buffer_float": (_INT, [_POINTER, _POINTER, _POINTER, _INT, _POINTER, _INT]),
+    "lame_encode_flush": (_INT, [_POINTER, _POINTER, _INT]),
+    "lame_close": (_INT, [_POINTER]),
 }
-MONO_LOW_PASS = 1.5
+MOST_BYTES = 7200  # that LAME returns beyond five quarters of a byte for each sample
 
 
 def can_encode(encoding: Encoding) -> bool:
-    """Return whether `LameWriter` makes an encoding as well as ffmpeg does."""
-    if encoding.codec != "mp3" or encoding.effort is None or not _is_usable():
-        return False
-    stated = _stated_bit_rate(encoding)
-    return stated is not None and _makes_bit_rate(
-        stated, encoding.bit_rate, encoding.sample_rate_hz, encoding.channels
-    )
+    """Return whether `LameWriter` makes an encoding."""
+    return encoding.codec == "mp3" and encoding.effort is not None and _is_usable()
 
 
 def encoder_name() -> str:
-    """Return what encodes MP3 where `can_encode` allows it: `lameenc 1.9.0`, or `ffmpeg`."""
+    """Return what encodes MP3: `lameenc 1.9.0` or another version, or `ffmpeg`."""
     if not _is_usable():
         return FFMPEG
     from importlib import metadata
@@ -84,10 +79,7 @@ class LameWriter:
         self.samples = 0
         self._path = path
         self._encoding = encoding
-        stated = _stated_bit_rate(encoding)
-        assert stated is not None
-        self._lame = _new_encoder(stated, encoding.sample_rate_hz, encoding.channels)
-        self._lame.set_quality(encoding.effort)
+        self._lame = _Lame(encoding)
         self._header = b""  # that the first frame begins with
         self._writing = threading.Lock()  # one thread may write while another aborts
         with files.writing(path):
@@ -98,8 +90,9 @@ class LameWriter:
 
         Raises:
             OutputError: the disk is full.
+            ToolError: LAME failed.
         """
-        self._append(self._lame.encode(as_int16(block).tobytes()))
+        self._append(self._lame.encode(block))
         self.samples += len(block)
 
     def finish(self) -> None:
@@ -107,9 +100,9 @@ class LameWriter:
 
         Raises:
             OutputError: the disk is full.
-            ToolError: the file has anything but frames.
+            ToolError: LAME failed, or the file has anything but frames.
         """
-        self._append(self._lame.encode(b"") + self._lame.flush())
+        self._append(self._lame.flush())
         with self._writing, files.writing(self._path):
             if self._stream.closed:
                 return
@@ -139,10 +132,7 @@ class LameWriter:
         """The information frame for the frames that the file has."""
         index = frames.read_index(self._stream)
         if index is None or index.junk_bytes or index.torn_bytes or index.tail_bytes:
-            raise ToolError(
-                "LAME made something else than whole frames",
-                fix=f"set {ENVIRONMENT_VARIABLE}={FFMPEG}, and please report it",
-            )
+            raise _failed("it returned something else than whole frames")
         lead = spec_of(self._encoding).delay_samples
         return mpeg_audio.write_information_frame(
             self._header,
@@ -152,55 +142,83 @@ class LameWriter:
         )
 
 
-def _stated_bit_rate(encoding: Encoding) -> int | None:
-    """The bit rate to give LAME, which then has the encoding's low-pass; None without one."""
-    if encoding.cutoff_hz is None:
-        return encoding.bit_rate
-    if 2 * encoding.cutoff_hz < encoding.sample_rate_hz:  # a real low-pass
-        return None
-    higher = [rate for rate in LOW_PASS_HZ if rate > encoding.bit_rate]
-    if not higher:
-        return encoding.bit_rate
-    widening = MONO_LOW_PASS if encoding.channels == 1 else 1
-    for stated, low_pass_hz in (
-        (encoding.bit_rate, LOW_PASS_HZ.get(encoding.bit_rate, 0)),
-        ((encoding.bit_rate + higher[0]) // 2, LOW_PASS_HZ[higher[0]]),
-    ):
-        if low_pass_hz * widening >= encoding.cutoff_hz:
-            return stated
-    return None
+class _Lame:
+    """One encoder of LAME; its memory is freed with this object."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        library = _library()
+        assert library is not None
+        self._library = library
+        self._handle = library.lame_init()
+        if not self._handle:
+            raise _failed("there is no memory for it")
+        weakref.finalize(self, library.lame_close, self._handle).atexit = False
+        for silenced in ("errorf", "debugf", "msgf"):
+            getattr(library, f"lame_set_{silenced}")(self._handle, None)
+        rate_hz = encoding.sample_rate_hz
+        values = (
+            encoding.channels,
+            rate_hz,
+            rate_hz,
+            encoding.bit_rate // 1000,
+            encoding.effort,
+            0,
+        )
+        for name, value in zip(_SETTERS, values, strict=True):
+            self._checked(getattr(library, f"lame_set_{name}")(self._handle, value))
+        if encoding.cutoff_hz is not None:
+            self._checked(library.lame_set_lowpassfreq(self._handle, encoding.cutoff_hz))
+        self._checked(library.lame_init_params(self._handle))
+
+    def encode(self, block: Block) -> bytes:
+        """Take samples and return what is finished of the frames."""
+        # LAME takes each channel by itself, at the scale of 16-bit samples.
+        planar = np.multiply(as_float32(block).T, np.float32(FULL_SCALE), order="C")
+        encoded = ctypes.create_string_buffer(len(block) * 5 // 4 + MOST_BYTES)
+        length = self._library.lame_encode_buffer_float(
+            self._handle,
+            planar[0].ctypes.data,
+            planar[-1].ctypes.data,
+            len(block),
+            encoded,
+            len(encoded),
+        )
+        return ctypes.string_at(encoded, self._checked(length))
+
+    def flush(self) -> bytes:
+        """Return the rest of the last frames."""
+        encoded = ctypes.create_string_buffer(MOST_BYTES)
+        length = self._library.lame_encode_flush(self._handle, encoded, len(encoded))
+        return ctypes.string_at(encoded, self._checked(length))
+
+    @staticmethod
+    def _checked(result: int) -> int:
+        if result < 0:
+            raise _failed(f"error {result}")
+        return result
+
+
+def _failed(problem: str) -> ToolError:
+    return ToolError(
+        f"LAME could not encode ({problem})",
+        fix=f"set {ENVIRONMENT_VARIABLE}={FFMPEG}, and please report it",
+    )
 
 
 def _is_usable() -> bool:
-    return os.environ.get(ENVIRONMENT_VARIABLE, "") != FFMPEG and _lameenc() is not None
+    return os.environ.get(ENVIRONMENT_VARIABLE, "") != FFMPEG and _library() is not None
 
 
 @functools.cache
-def _lameenc() -> Any:
-    """The package; None where it is missing or cannot be loaded."""
+def _library() -> ctypes.CDLL | None:
+    """LAME, as the package exports it; None where the package or a function is missing."""
     try:
         import lameenc
-    except ImportError:
+
+        library = ctypes.CDLL(lameenc.__file__)
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (ImportError, OSError, AttributeError):
         return None
-    return lameenc
-
-
-def _new_encoder(bit_rate: int, rate_hz: int, channels: int) -> Any:
-    encoder = _lameenc().Encoder()
-    encoder.silence()
-    encoder.set_channels(channels)
-    encoder.set_in_sample_rate(rate_hz)
-    encoder.set_out_sample_rate(rate_hz)
-    encoder.set_bit_rate(bit_rate // 1000)
-    return encoder
-
-
-@functools.cache
-def _makes_bit_rate(stated: int, bit_rate: int, rate_hz: int, channels: int) -> bool:
-    """Whether frames have a bit rate where LAME is given another one; seen in its first frame."""
-    if stated == bit_rate:
-        return True
-    encoder = _new_encoder(stated, rate_hz, channels)
-    header = bytes(encoder.encode(b"") + encoder.flush())[: mpeg_audio.HEADER_BYTES]
-    frame_samples = mpeg_audio.frame_samples_at(rate_hz)
-    return mpeg_audio.frame_bytes(header) == frame_samples * bit_rate // 8 // rate_hz
+    return library

@@ -118,8 +118,7 @@ def test_what_this_process_encodes_is_not(flac: Path, monkeypatch: pytest.Monkey
     """Ffmpeg does not encode where LAME in this process takes less time."""
     monkeypatch.delenv(encode_mp3.ENVIRONMENT_VARIABLE)
     track = probe(flac).default_track
-    assert not can_transcode(track, MP3S["24k"])
-    assert can_transcode(track, MP3S["48k"])
+    assert not any(can_transcode(track, encoding) for encoding in MP3S.values())
 
 
 def test_leaving_it_ends_it(flac: Path, tmp_path: Path) -> None:
