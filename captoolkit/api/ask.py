@@ -182,8 +182,8 @@ class Conversation(Closing):
     ) -> Caption:
         """Ask the next question and return the answer.
 
-        The ledger answers a question that was asked before with the same sounds, earlier questions
-        and options. Otherwise captoolkit sends it, and retries transient errors.
+        The ledger answers a question if it has an answer to the same sounds, earlier questions and
+        options. Otherwise captoolkit sends it, and retries transient errors.
 
         Args:
             text: the question; None for a voice chat, in which the sound holds the question
@@ -383,7 +383,7 @@ class Conversation(Closing):
         return messages
 
     def _prepare_loaded(self, turn: _Turn) -> None:
-        """Prepare the sound of a loaded turn, whose bytes must still be the same."""
+        """Prepare the sound of a loaded turn, and refuse it if its bytes have changed."""
         if turn.sound is not None or turn.place is None:
             return
         place, turn.sound = self._prepare(turn.place.place)

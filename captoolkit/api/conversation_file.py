@@ -1,9 +1,9 @@
 """A conversation as JSON: its captioner, its turns, and where each sound is.
 
-Rules: the format is `captoolkit.conversation/1`, and reading what was written gives the same turns.
-The document never holds a key, nor the login or the query of a URL, which may be one. A sound is
-recorded by the absolute path of its file or by its URL, with the hash of its bytes, so that a
-changed file is noticed. A sound in memory has neither, and cannot be recorded.
+Rules: the format is `captoolkit.conversation/1`; a conversation that is written and read has the
+same turns. The document never holds a key, nor the login or the query of a URL, which may be one.
+A sound is recorded by the absolute path of its file or by its URL, with the hash of its bytes, so
+that a changed file is noticed. A sound in memory has neither, and cannot be recorded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SavedOptions(TypedDict, total=False):
 
 
 class SavedSound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a sound is, and what it was.
+    """The place and the hash of a sound.
 
     Attributes:
         place: the absolute path of a file, or a URL without login and query.
@@ -191,7 +191,8 @@ def parse(text: str | bytes, *, path: str = "the conversation") -> SavedConversa
     """Return the conversation in a document.
 
     Raises:
-        InputError: the text is no JSON, or no conversation of this version; the error says where.
+        InputError: the text is no JSON, or no conversation of this version; the error has the
+            place.
     """
     try:
         document = msgspec.json.decode(text, type=dict[str, Any])

@@ -61,9 +61,9 @@ def page(
             together with it is looked for.
         embed_audio: put the bytes of the recording into the page.
         spectrogram: show a spectrogram below the waveform; the recording is decoded for it.
-        shareable: leave out what the readers of a published page need not know: the folder of the
-            recording, the address of the service, the prompt and the numbers of the requests. The
-            page plays the recording in its own folder.
+        shareable: leave out the facts that are not for readers of a published page: the folder
+            of the recording, the address of the service, the prompt and the numbers of the
+            requests. The page plays the recording in its own folder.
 
     Raises:
         UsageError: the entries are out of order; or `embed_audio` is set and the recording is not
@@ -99,7 +99,7 @@ def page(
 
 
 def for_readers(timeline: Timeline) -> Timeline:
-    """Return the timeline without what only its maker needs to know.
+    """Return the timeline without the facts that are for its maker alone.
 
     Recordings have no folder, the service no address and the answers no number, and the options of
     the run are left out. All captions, times, tokens and costs stay.

@@ -104,7 +104,7 @@ def _refuse_too_long(track: Track, longest_s: Fraction, path: Path) -> None:
 
 
 def probe_opened(opened: OpenSource, raw: str | None) -> MediaInfo:
-    """Return the content of an open source, whose samples `raw` describes if it has no header."""
+    """Return the content of an open source; `raw` describes samples without a header."""
     if raw is not None:
         return samples_by_place.raw_info(opened.path, raw)
     return probe_file.probe(opened.path)

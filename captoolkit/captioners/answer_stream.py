@@ -236,7 +236,7 @@ class StreamedText:
         return self._latest if self._cumulates else self._joined
 
     def take(self, piece: str) -> str:
-        """Add a piece; return the new text, as far as it is clear."""
+        """Add a piece; return the part of the new text that is certain."""
         if not piece:
             return ""
         is_first = not self._latest

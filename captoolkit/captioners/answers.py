@@ -31,11 +31,11 @@ JsonObject = dict[str, Any]
 
 # Some gateways put an error's message where the caption belongs, often after its code.
 ERROR_FINISH = "error_finish"
-CONTENT_FILTER = "content_filter"  # OpenAI: a filter cut the text off or left a part of it out
+CONTENT_FILTER = "content_filter"  # OpenAI: a filter cut the text off or removed a part
 # Reasons for the end of a text that leave it incomplete.
 ENDINGS = {
     "length": "the caption reached the model's length limit and is cut off",
-    CONTENT_FILTER: "the service's content filter cut the caption off or left a part of it out",
+    CONTENT_FILTER: "the service's content filter cut the caption off or removed a part",
 }
 _CODED = re.compile(r"\s*([A-Za-z]\w*(?:\.\w+)*): *(\S.*)", re.ASCII | re.DOTALL)
 

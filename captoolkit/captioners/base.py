@@ -14,7 +14,7 @@ How to add a captioner: one file and one row.
    endpoint, region, dialect, price and rates. `settings` holds the options that the caller gave,
    with the key that may go to the endpoint. A captioner with a `service` attribute
    (`ServiceBacked`) keeps the resolved service for the verbs.
-2. Raise `ServiceError`, or a child of it, for a segment that gets no caption, with the reason in
+2. Raise `ServiceError`, or a subclass, for a segment that gets no caption, with the reason in
    one line and the service's own words as `message=`, which the retry rules read; never return an
    empty caption for a failure. Requests over HTTP go through `net/client.py`. Building requests
    and reading answers are pure functions on bytes, so that tests need no network.

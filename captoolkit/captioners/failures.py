@@ -40,7 +40,7 @@ class FailureRule:
     """One row of the policy; it matches an error by any of its codes, messages or statuses.
 
     Attributes:
-        fix: advice for the reader; empty where there is none.
+        fix: advice for the reader; empty without advice.
         retry: whether the request is retried.
         codes: parts of the code, lower case, without `_`: native codes are CamelCase, those of
             the compatible mode snake_case, otherwise they are the same.

@@ -26,7 +26,7 @@ def read_parameters(settings: CaptionerSettings, row: Target | None) -> dict[str
 
     Args:
         settings: the options of the caller.
-        row: the target whose `body` the options extend; None without one.
+        row: the target; the options extend its `body`. None without one.
 
     Raises:
         UsageError: a parameter is invalid, or captoolkit sets it itself.

@@ -51,8 +51,8 @@ def command(
     than the model hears at a time; captoolkit prepares it if necessary. Model Studio's captioner
     takes no questions, so captoolkit refuses them before it sends anything.
 
-    Transient errors are retried, and the ledger answers a question that was asked before in the
-    same conversation.
+    Transient errors are retried. The ledger answers a question if the same conversation has had it
+    before.
 
     With --continue, FILE may be left out: the conversation has its sounds. A first argument that
     is an existing file, a URL or a name such as talk.mp3 is a FILE: a further sound.
@@ -69,11 +69,11 @@ def _file_and_questions(
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the sound of the first question, None without one, and the questions.
 
-    A first argument such as `talk.mp3` is a file even if there is none: a misspelled name is
+    A first argument such as `talk.mp3` is a file, also without such a file: a misspelled name is
     refused, and not sent as a question.
 
     Raises:
-        UsageError: nothing is asked.
+        UsageError: there are no arguments.
     """
     from captoolkit.media.source import is_web_url
 
@@ -191,7 +191,7 @@ class _AnswerDisplay:
             print_message("warning: the answer reached the model's length limit and is cut off")
 
     def show_event(self, event: Event) -> None:
-        """Announce that a question is asked again, and show warnings."""
+        """Announce a retry, and show warnings."""
         from captoolkit.events import RetryScheduled, Warned
 
         match event:

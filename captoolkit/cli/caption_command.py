@@ -98,12 +98,11 @@ def command(
 
 
 class CaptionedFiles:
-    """Captions files in one run, and writes the timeline of each as soon as it is complete.
+    """Captions files in one run, and writes each timeline when it is complete.
 
     Args:
         inputs: the recordings.
         outputs: the files to write, for each input in turn.
-
         skip_existing: keep the timelines of an earlier run that this run would make again.
 
     Attributes:
@@ -163,7 +162,7 @@ class CaptionedFiles:
     def works(
         self, run: CaptionRun, reporter: RunReport
     ) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Yield the name of each input as it is done, and a function that writes its timeline.
+        """Yield the name of each input when it ends, and a function that writes its timeline.
 
         The function raises the error of the input instead.
         """

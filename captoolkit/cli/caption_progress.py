@@ -49,7 +49,7 @@ NO_CAPTION = "(no caption)"
 
 
 class CaptionDisplay(ABC):
-    """Shows the captioning of some files; a context manager, whose `show` is an `on_event`."""
+    """Shows the captioning of some files; a context manager. `show` is an `on_event`."""
 
     @abstractmethod
     def show(self, event: Event) -> None:

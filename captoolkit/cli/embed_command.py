@@ -48,8 +48,8 @@ def command(
 
     Everything else in MEDIA is copied without change, including tags and cover art. Existing
     chapters are replaced; subtitles are added. Subtitle tracks that the new container holds only in
-    another form are converted. captoolkit prints what the new file lacks, and reads the file back
-    before it appears.
+    another form are converted. captoolkit reads the new file back before it appears, and lists
+    the parts that it lacks.
     """
     from captoolkit.api.embed import embed
     from captoolkit.timeline import Timeline, load

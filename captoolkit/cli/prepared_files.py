@@ -182,7 +182,7 @@ class _OrderedPrinter:
         self._print()
 
     def end(self) -> None:
-        """Print what waits for inputs that will not end."""
+        """Print the files that wait for inputs without an end."""
         while self._waiting:
             self._next = min(self._waiting)
             self._print()
@@ -202,6 +202,6 @@ class _OrderedPrinter:
 
 
 def print_picture(path: Path | None) -> None:
-    """Print the path of a picture, unless there is none."""
+    """Print the path of a picture, if there is a picture."""
     if path is not None:
         print_message(f"picture: {display_path(path)}")

@@ -180,7 +180,7 @@ def name_options(text: str) -> str:
     """Return a message of the library with the options of the command instead of keywords.
 
     `captoolkit.errors` has the notation: `max_cost=0.5`, `overwrite=True`, or a name in backquotes.
-    A keyword that the command does not have stays as it is.
+    A keyword that is no option of the command stays unchanged.
     """
 
     def replace(match: re.Match[str]) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(name: str | None, as_json: bool) -> int:
     """List the known services: name, dialect, longest clip, title.
 
-    With NAME, show how that one is asked, and all its limits and prices, with sources and dates.
+    With NAME, show the form of its requests, and all its limits and prices, with sources and dates.
     """
     from captoolkit.services import catalogue
 
@@ -77,7 +77,7 @@ def _print(row: Target) -> None:
 
 
 def _asking(row: Target) -> Iterator[tuple[str, str]]:
-    """Yield how a service is asked: what it is called, and its value."""
+    """Yield the facts about requests to a service: the name of a fact, and its value."""
     from captoolkit.captioners.registry import DEFAULT_CAPTIONER
     from captoolkit.services.keys import key_variable
     from captoolkit.services.regions import MODEL_STUDIO

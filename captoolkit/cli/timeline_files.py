@@ -119,7 +119,7 @@ class TimelineFiles:
         return paths
 
     def _refuse_unproven(self, paths: Mapping[str, Path]) -> None:
-        """Refuse existing files that are not what the existing JSON timeline is in their format.
+        """Refuse existing files that differ from the existing JSON timeline in their format.
 
         A page takes time to make; it is compared only if it may be replaced.
         """

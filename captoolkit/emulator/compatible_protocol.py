@@ -160,17 +160,24 @@ def _document(answer: ModelAnswer, kind: str, choices: list[Any], usage: Any) ->
     }
 
 
-def _usage(answer: ModelAnswer) -> dict[str, Any]:
+def count_tokens(answer: ModelAnswer) -> dict[str, int]:
+    """Return the counts of tokens that each server of this protocol states."""
     input_tokens, output_tokens = answer.audio_tokens + answer.text_tokens, len(answer.tokens)
     return {
         "prompt_tokens": input_tokens,
         "completion_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
+    }
+
+
+def _usage(answer: ModelAnswer) -> dict[str, Any]:
+    return {
+        **count_tokens(answer),
         "prompt_tokens_details": {
             "audio_tokens": answer.audio_tokens,
             "text_tokens": answer.text_tokens,
         },
-        "completion_tokens_details": {"text_tokens": output_tokens},
+        "completion_tokens_details": {"text_tokens": len(answer.tokens)},
     }
 
 

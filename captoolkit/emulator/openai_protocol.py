@@ -14,13 +14,17 @@ from typing import Any
 
 from captoolkit.emulator import refusals
 from captoolkit.emulator.chat import ChatRequest, ModelAnswer
-from captoolkit.emulator.compatible_protocol import LENGTHS, completion_reply, read_completion
+from captoolkit.emulator.compatible_protocol import (
+    LENGTHS,
+    completion_reply,
+    count_tokens,
+    read_completion,
+)
 from captoolkit.emulator.parameter_ranges import ParameterRange
 from captoolkit.emulator.refusals import Reason, Refusal, RefusedError
 from captoolkit.emulator.replies import HttpReply, ServerProtocol, encode_json
 
 FORMATS = ("wav", "mp3")
-PARTS = ("text", "image_url", "input_audio", "refusal", "audio", "file")
 _BOUND = "Invalid '{name}': %s %s value. Expected a value %s, but got {value} instead."
 
 
@@ -252,11 +256,8 @@ def _document(answer: ModelAnswer, kind: str, choices: list[Any]) -> dict[str, A
 
 
 def _usage(answer: ModelAnswer) -> dict[str, Any]:
-    input_tokens, output_tokens = answer.audio_tokens + answer.text_tokens, len(answer.tokens)
     return {
-        "prompt_tokens": input_tokens,
-        "completion_tokens": output_tokens,
-        "total_tokens": input_tokens + output_tokens,
+        **count_tokens(answer),
         "prompt_tokens_details": {
             "cached_tokens": 0,
             "audio_tokens": answer.audio_tokens,
@@ -265,7 +266,7 @@ def _usage(answer: ModelAnswer) -> dict[str, Any]:
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "audio_tokens": 0,
-            "text_tokens": output_tokens,
+            "text_tokens": len(answer.tokens),
         },
     }
 

@@ -14,7 +14,11 @@ from typing import Any
 
 from captoolkit.emulator import refusals
 from captoolkit.emulator.chat import DATA_SCHEME, ChatRequest, ModelAnswer
-from captoolkit.emulator.compatible_protocol import completion_reply, read_completion
+from captoolkit.emulator.compatible_protocol import (
+    completion_reply,
+    count_tokens,
+    read_completion,
+)
 from captoolkit.emulator.parameter_ranges import ParameterRange
 from captoolkit.emulator.refusals import Reason, Refusal, RefusedError
 from captoolkit.emulator.replies import HttpReply, ServerProtocol, encode_json
@@ -291,13 +295,7 @@ def _document(answer: ModelAnswer, kind: str, choices: list[Any]) -> dict[str, A
 
 
 def _usage(answer: ModelAnswer) -> dict[str, Any]:
-    input_tokens, output_tokens = answer.audio_tokens + answer.text_tokens, len(answer.tokens)
-    return {
-        "prompt_tokens": input_tokens,
-        "total_tokens": input_tokens + output_tokens,
-        "completion_tokens": output_tokens,
-        "prompt_tokens_details": None,
-    }
+    return {**count_tokens(answer), "prompt_tokens_details": None}
 
 
 def write_refusal(refusal: Refusal, request_id: str, streams: bool) -> HttpReply:

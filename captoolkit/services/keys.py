@@ -8,16 +8,14 @@ key goes along only where the caller asks for that, too. No message repeats a ke
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from captoolkit.errors import KeyMissingError, UsageError
 from captoolkit.model import Target
 from captoolkit.services import catalogue
-from captoolkit.services.regions import MODEL_STUDIO, Endpoint, is_named, parse_host
+from captoolkit.services.regions import MODEL_STUDIO, VISIBLE, Endpoint, is_named, parse_host
 
 KEY_VARIABLE = "DASHSCOPE_API_KEY"
-_VISIBLE = re.compile(r"[!-~]+", re.ASCII)
 _QUOTES = ("'", '"', "`")
 
 
@@ -35,7 +33,7 @@ def key_variables() -> list[str]:
 def is_home(endpoint: Endpoint, row: Target | None) -> bool:
     """Return whether an endpoint is on one of the hosts of a target, over TLS.
 
-    A target without hosts of its own belongs to Model Studio, whose key it uses.
+    A target without hosts of its own belongs to Model Studio and uses its key.
     """
     if not endpoint.encrypted:
         return False
@@ -111,7 +109,7 @@ def check_key(key: str, name: str) -> None:
         UsageError: the key is empty, in quotes, or holds anything but visible ASCII.
     """
     problem = ""
-    if not _VISIBLE.fullmatch(key):
+    if not VISIBLE.fullmatch(key):
         problem = "is empty or holds a space, a line break or a letter no key has"
     elif key.startswith(_QUOTES) or key.endswith(_QUOTES):
         problem = "is in quotes"

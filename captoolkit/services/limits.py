@@ -53,7 +53,7 @@ EARLIER_AUDIO_TOKENS = "earlier_audio_tokens"
 
 
 def with_answer_limit(target: Target, parameters: Mapping[str, Any]) -> Target:
-    """Return a target whose answers are as long as the parameters of a request allow.
+    """Return a target with the longest answer that the parameters of a request allow.
 
     The budget reserves the price of the longest answer, so a lower limit reserves less. Only the
     member that the service is known to obey counts, and only a number above 0: some servers read
@@ -69,7 +69,7 @@ def with_answer_limit(target: Target, parameters: Mapping[str, Any]) -> Target:
 
 
 def with_prompt(target: Target, prompt_bytes: int) -> Target:
-    """Return a target whose worst case has the text of a prompt: a token has a byte at least."""
+    """Return a target with the length of a prompt, for the worst case: a token has a byte."""
     if prompt_bytes == 0:
         return target
     fact = Fact(value=Fraction(prompt_bytes), source="the prompt of the request", checked="")

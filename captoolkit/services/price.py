@@ -18,8 +18,8 @@ MILLION = 1_000_000
 # A service may count all sound of a file: the encoder's delay and padding, and the frames that a
 # copy has at its ends. The longest are four frames of AAC at 8 kHz, of 128 ms each.
 LONGER_FILE_S = Fraction(1, 2)
-# The text beside the question, such as role names, where the row states no number. Model Studio's
-# sample answer of Qwen-Audio counts 33 tokens with its question.
+# Tokens of role names and the like, in addition to the question, if the row states no number.
+# Model Studio's sample answer of Qwen-Audio counts 33 tokens with its question.
 UNSTATED_TEXT_TOKENS = 64
 
 

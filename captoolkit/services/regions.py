@@ -92,7 +92,7 @@ _MODEL_STUDIO_HOST = re.compile(
 )
 _HOST = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*", re.ASCII)
-_VISIBLE = re.compile(r"[!-~]+", re.ASCII)
+VISIBLE = re.compile(r"[!-~]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +285,7 @@ def split_query(text: str, allowed: Mapping[str, str]) -> tuple[str, dict[str, s
     """Return a base URL without its query, and the query of its requests.
 
     Args:
-        text: a base URL, whose query may name only what the target's own query names.
+        text: a base URL; its query may have the names of the target's own query, and no others.
         allowed: the query that the target states; the base URL's values replace its values.
 
     ```python
@@ -368,7 +368,7 @@ def _split(text: str) -> SplitResult:
     """Split a URL; refuse a user, password, query or fragment, which no base URL has."""
     try:
         parts = urlsplit(text)
-        is_valid = bool(_VISIBLE.fullmatch(text)) and bool(_HOST.fullmatch(parts.hostname or ""))
+        is_valid = bool(VISIBLE.fullmatch(text)) and bool(_HOST.fullmatch(parts.hostname or ""))
         is_valid = is_valid and parts.scheme in {"http", "https"} and parts.port != 0
     except ValueError:  # brackets that do not match, a port that is no number
         is_valid = False

@@ -162,7 +162,7 @@ def _read(place: str, row: object, kind: type[Row]) -> Row:
 def _target(
     name: str, raw: Mapping[str, Any], sources: Mapping[str, _Source], others: Mapping[str, Target]
 ) -> Target:
-    """Return the target of a row; `like` names another one, whose values it takes over."""
+    """Return the target of a row; it has the values of the row that `like` names."""
     given = {key: value for key, value in raw.items() if key != "like"}
     base = _base(name, raw.get("like"), others)
     row = _read(name, {**(EMPTY if base else {}), **given}, _Target)

@@ -160,7 +160,7 @@ def resolve_service(
 def dialect_of(endpoint: Endpoint | None) -> Dialect:
     """Return the dialect at an endpoint where no row states one.
 
-    It is Model Studio's at its hosts and its paths, because gateways in front of it keep them.
+    Hosts and paths of Model Studio have its dialect: gateways in front of it keep its paths.
     """
     if endpoint is None or endpoint.speaks_compatible_mode:
         return Dialect.MODEL_STUDIO
