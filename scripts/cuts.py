@@ -42,7 +42,8 @@ from numpy.typing import NDArray
 
 import captoolkit
 from captoolkit.errors import CaptoolkitError
-from captoolkit.media import decode, ffmpeg, measure_file, probe_file
+from captoolkit.media import decode, ffmpeg, probe_file
+from captoolkit.pipeline.find_cuts import find_prepared_segments
 from captoolkit.units import parse_duration
 
 Sound = NDArray[np.float32]  # (frames,), at RATE_HZ
@@ -123,7 +124,7 @@ JUDGES: dict[str, Callable[[Sound], Speech]] = {"Silero": silero, "ten-vad": ten
 def by_captoolkit(path: Path, **options: object) -> list[float]:
     """Return the cuts that `prepare` makes."""
     plan = captoolkit.plan(path, **options)  # type: ignore[arg-type]
-    return [span.end_s for span in measure_file.find_segments(path, plan)][:-1]
+    return [span.end_s for span in find_prepared_segments(path, plan)][:-1]
 
 
 def by_own_window(sound: Sound, segment_s: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Measure a track in one decode: its levels, cuts, envelope, peak and loudness.
+"""Measure a track in one decode: its levels, envelope, peak and loudness.
 
 Rules: block by block, so that memory does not grow with the recording; nothing is written.
 """
@@ -20,10 +20,9 @@ from captoolkit.dsp.spectrogram import SpectrogramMeter
 from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks
-from captoolkit.model import Envelope, Plan, Span, Spectrogram, Track
+from captoolkit.model import Envelope, Plan, Spectrogram, Track
 from captoolkit.planning.cut_search import LoudnessCurve
-from captoolkit.planning.cuts import context_samples, plan_sections
-from captoolkit.planning.layout import lay_out
+from captoolkit.planning.cuts import context_samples
 from captoolkit.planning.segmentation import MAX_REACH_S
 from captoolkit.units import rescale
 
@@ -40,31 +39,6 @@ def levels_db(path: Path, track: Track) -> Levels:
         for block in read_blocks(decoder, path):
             meter.feed(block)
     return meter.levels_db()
-
-
-def find_segments(path: Path, plan: Plan) -> list[Span]:
-    """Return the segments that a plan makes, on the track's clock.
-
-    Copied frames are cut at the boundary nearest to the end of each.
-
-    Raises:
-        NotMediaError: the track cannot be decoded.
-        ToolError: ffmpeg failed.
-    """
-    if len(plan.spans) < 2:
-        return list(plan.spans)
-    source_hz = plan.track.sample_rate_hz
-    rate_hz = plan.encoding.sample_rate_hz if plan.encoding else MODEL_RATE_HZ
-    layout = lay_out(
-        plan_sections(plan),
-        begins_at=0,
-        ends_at=plan.track.duration_samples,
-        source_hz=source_hz,
-        stream_hz=rate_hz,
-    )
-    with decode.TrackDecoder(path, track=plan.track, rate_hz=rate_hz, mix=plan.mix) as decoder:
-        found = layout.find_segments(read_blocks(decoder, path))
-    return [Span(start_samples=begin, end_samples=end, rate_hz=source_hz) for begin, end in found]
 
 
 def loudness_around(path: Path, plan: Plan, places: Sequence[int]) -> list[LoudnessCurve]:

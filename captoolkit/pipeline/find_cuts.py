@@ -1,19 +1,22 @@
-"""Find the segments of a plan that copies frames: only the sound that decides the cuts is decoded.
+"""Find the segments of a plan: where a recording is cut.
 
-Rules: the ends of sections are found first, several at once; then the cuts inside each section.
-Both depend on the sound alone, never on the number of threads.
+Rules: the ends of sections are found first, then the cuts inside each section. Both depend on the
+sound alone, never on the number of threads. Where frames are copied, only the sound that decides
+the cuts is decoded, several parts at once.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from captoolkit.bitstream.encodings import MODEL_RATE_HZ
+from captoolkit.bitstream.encodings import MODEL_RATE_HZ, spec_of
 from captoolkit.dsp.quietest import PowerMeter, hop_samples
 from captoolkit.media import decode
-from captoolkit.media.decode import read_blocks
-from captoolkit.model import Plan
+from captoolkit.media.decode import read_blocks, seeks_exactly
+from captoolkit.model import Encoding, Plan, Span
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.planning.cut_search import LoudnessCurve, choose_cuts
 from captoolkit.planning.cuts import Section, context_samples, decide_ends, plan_sections
@@ -21,6 +24,8 @@ from captoolkit.planning.layout import Layout, lay_out
 
 # Measures the sound between two samples at the model's rate, on the track's clock.
 CurveOf = Callable[[int, int], LoudnessCurve]
+# The same between two samples of the source, at the stream's rate; the curve begins at the third.
+CurveInSource = Callable[[int, int, int], LoudnessCurve]
 
 
 def lay_out_track(plan: Plan, stream_hz: int = MODEL_RATE_HZ) -> Layout:
@@ -70,6 +75,97 @@ def _divide(section: Section, curve_of: CurveOf) -> list[int]:
     earliest, latest = division.deciding
     earliest -= (earliest - begin) % hop  # the places are those of the curve of the whole section
     return [begin, *choose_cuts(curve_of(earliest, latest), division), end]
+
+
+def decide_sections(plan: Plan, stream_hz: int, curve_of: CurveInSource) -> Iterator[Section]:
+    """Yield the sections of a plan; their ends have moved to quiet places near the planned ones.
+
+    Args:
+        plan: the plan, on the source's clock.
+        stream_hz: the rate of the sound that is measured.
+        curve_of: measures the sound around each end that moves.
+    """
+    layout = lay_out_track(plan, stream_hz)
+    context = context_samples(stream_hz)
+    kept = [section for section in layout.sections if section.is_kept]
+
+    def curves() -> Iterator[LoudnessCurve]:
+        for window in (section.end_window() for section in kept if section.moves):
+            begin, end = max(0, window.earliest - context), window.latest + context
+            yield curve_of(layout.in_source(begin), layout.in_source(end), begin)
+
+    for section, decided in zip(plan_sections(plan), decide_ends(kept, curves()), strict=True):
+        begin, end = layout.in_source(decided.begin), layout.in_source(decided.end)
+        yield replace(section, begin=begin, end=end, moves=False)
+
+
+def lay_out_run(plan: Plan, sections: Sequence[Section], stream_hz: int) -> Layout:
+    """Return the layout of some sections in the stream that is decoded for them.
+
+    It begins with the first section where the decoder can jump to any sample.
+    """
+    return lay_out(
+        sections,
+        begins_at=sections[0].begin if seeks_exactly(plan.info, plan.track) else 0,
+        ends_at=sections[-1].end,
+        source_hz=plan.track.sample_rate_hz,
+        stream_hz=stream_hz,
+    )
+
+
+def open_decoder(
+    path: Path, plan: Plan, encoding: Encoding, start: int, end: int | None
+) -> decode.TrackDecoder:
+    """Return a decoder of samples [start, end) of the source, as they are to be encoded."""
+    seeks = seeks_exactly(plan.info, plan.track)
+    may_exceed = decode.may_hold_nan(plan.track) or plan.gain_db > 0
+    input_type = "float32" if may_exceed else spec_of(encoding).input_type
+    return decode.TrackDecoder(
+        path,
+        track=plan.track,
+        rate_hz=encoding.sample_rate_hz,
+        mix=plan.mix,
+        gain_db=plan.gain_db,
+        start_samples=start,
+        end_samples=end,
+        seek=seeks,
+        steady=seeks,
+        dtype=encoding.sample_type or input_type,
+    )
+
+
+def find_prepared_segments(path: Path, plan: Plan) -> list[Span]:
+    """Return the segments that a plan makes, on the track's clock.
+
+    Copied frames are cut at the boundary nearest to the end of each.
+
+    Raises:
+        NotMediaError: the track cannot be decoded.
+        ToolError: ffmpeg failed.
+    """
+    if len(plan.spans) < 2:
+        return list(plan.spans)
+    encoding, rate_hz = plan.encoding, plan.track.sample_rate_hz
+    found: list[tuple[int, int]] = []
+    if encoding is None:
+        with decode.TrackDecoder(path, track=plan.track, rate_hz=MODEL_RATE_HZ) as decoder:
+            found = lay_out_track(plan).find_segments(read_blocks(decoder, path))
+    else:
+        stream_hz = encoding.sample_rate_hz
+
+        def curve_of(begin: int, end: int, origin: int) -> LoudnessCurve:
+            with open_decoder(path, plan, encoding, begin, end) as decoder:
+                return measure_loudness(decoder, path, origin=origin)
+
+        runs: Iterable[Sequence[Section]] = [plan_sections(plan)]
+        if seeks_exactly(plan.info, plan.track):
+            runs = ((section,) for section in decide_sections(plan, stream_hz, curve_of))
+        for sections in runs:
+            layout = lay_out_run(plan, sections, stream_hz)
+            end = sections[-1].end
+            with open_decoder(path, plan, encoding, layout.begins_at, end) as decoder:
+                found += layout.find_segments(read_blocks(decoder, path))
+    return [Span(start_samples=begin, end_samples=end, rate_hz=rate_hz) for begin, end in found]
 
 
 def measure_loudness(decoder: decode.TrackDecoder, path: object, *, origin: int) -> LoudnessCurve:

@@ -28,6 +28,7 @@ from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Envelope, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import earlier_run, manifest, saving
 from captoolkit.pipeline.event_gate import PrepareEvents
+from captoolkit.pipeline.find_cuts import find_prepared_segments
 from captoolkit.pipeline.frame_copy import FrameCopy
 from captoolkit.pipeline.header_correction import HeaderCorrection
 from captoolkit.pipeline.job import Hashing, Job
@@ -280,7 +281,7 @@ class Prepared(Closing):
             late = self.plan.track.start_samples
             spans = [segment.source_span.shifted(-late) for segment in self._segments]
             return plan_svg.draw(self.plan, levels_db, segments=spans)
-        spans = measure_file.find_segments(path, self.plan)
+        spans = find_prepared_segments(path, self.plan)
         if len(spans) != len(self.plan.spans):  # fewer where pauses allow
             return plan_svg.draw(self.plan, levels_db, segments=spans)
         ends = zip(self.plan.spans, spans, strict=True)

@@ -12,13 +12,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
-from captoolkit.bitstream.encodings import spec_of
 from captoolkit.bitstream.lossless import is_lossless
 from captoolkit.dsp.envelope import StretchedEnvelopeMeter
 from captoolkit.dsp.peaks import LOWEST_PEAK_DB, PeakMeter
@@ -26,17 +25,21 @@ from captoolkit.errors import LimitError, ToolError
 from captoolkit.media import decode, encode
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
-from captoolkit.model import Encoding, Envelope, Plan, Span
+from captoolkit.model import Encoding, Envelope, Span
 from captoolkit.pipeline.event_gate import PrepareEvents
-from captoolkit.pipeline.find_cuts import lay_out_track, measure_loudness
+from captoolkit.pipeline.find_cuts import (
+    decide_sections,
+    lay_out_run,
+    measure_loudness,
+    open_decoder,
+)
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.writers import SegmentWriters
 from captoolkit.planning import gain
 from captoolkit.planning.cut_search import LoudnessCurve
-from captoolkit.planning.cuts import Section, context_samples, cut, decide_ends, plan_sections
-from captoolkit.planning.layout import Layout, lay_out
+from captoolkit.planning.cuts import Section, cut, plan_sections
 from captoolkit.units import rescale
 
 FEW_RUNS = 8  # for each job: with more of them the last ones take little of the time
@@ -180,30 +183,14 @@ class Transcode:
             is_open = last_end == total and not is_counted
             yield Run(first=1, sections=sections, open_ended=is_open)
             return
-        for section in self._decided(sections):
+        for section in decide_sections(plan, self._encoding.sample_rate_hz, self._curve_of):
             is_open = section.end == last_end == total and not is_counted
             yield Run(first=section.first, sections=(section,), open_ended=is_open)
 
-    def _decided(self, sections: Sequence[Section]) -> Iterator[Section]:
-        """Yield the sections; their ends move to quiet places near the planned ones."""
-        layout = lay_out_track(self._job.plan, self._encoding.sample_rate_hz)
-        kept = [section for section in layout.sections if section.is_kept]
-        curves = (self._measure_end(section, layout) for section in kept if section.moves)
-        for section, decided in zip(sections, decide_ends(kept, curves), strict=True):
-            yield dataclasses.replace(
-                section,
-                begin=layout.in_source(decided.begin),
-                end=layout.in_source(decided.end),
-                moves=False,
-            )
-
-    def _measure_end(self, section: Section, layout: Layout) -> LoudnessCurve:
-        """Measure the sound around the planned end of a section, on the clock of the stream."""
-        context, window = context_samples(layout.stream_hz), section.end_window()
-        begin = max(0, window.earliest - context)
-        start, end = (layout.in_source(at) for at in (begin, window.latest + context))
-        with self._supervisor.watch(self._decoder(start, end, self._encoding)) as decoder:
-            return measure_loudness(decoder, self._job.plan.info.path, origin=begin)
+    def _curve_of(self, begin: int, end: int, origin: int) -> LoudnessCurve:
+        """Measure the sound between two samples of the source, as it is encoded."""
+        with self._supervisor.watch(self._decoder(begin, end, self._encoding)) as decoder:
+            return measure_loudness(decoder, self._job.plan.info.path, origin=origin)
 
     def _renumber(self, segment: ReadySegment, index: int) -> ReadySegment:
         """Give a finished segment its real number: a section before it has fewer than planned."""
@@ -263,7 +250,7 @@ class Transcode:
     def _cut(self, run: Run) -> Iterator[ReadySegment]:
         """Decode a run once, cut it where it is quiet, and encode its segments."""
         job, encoding, rate_hz = self._job, self._encoding, self._encoding.sample_rate_hz
-        layout = self._layout(run)
+        layout = lay_out_run(job.plan, run.sections, rate_hz)
         longest = job.plan.max_segment_samples * rate_hz // job.plan.track.sample_rate_hz
         end = None if run.open_ended else run.sections[-1].end
         writers = SegmentWriters(job, encoding, layout, first=run.first, remake=self._remake)
@@ -283,16 +270,6 @@ class Transcode:
         if self._may_clip or not self._encoding.sample_type:
             with self._measuring:
                 self._measured.feed(block)
-
-    def _layout(self, run: Run) -> Layout:
-        plan = self._job.plan
-        return lay_out(
-            run.sections,
-            begins_at=run.sections[0].begin if self._seeks else 0,
-            ends_at=run.sections[-1].end,
-            source_hz=plan.track.sample_rate_hz,
-            stream_hz=self._encoding.sample_rate_hz,
-        )
 
     def _remake(self, index: int, span: Span) -> None:
         """Encode a segment that is too large again, with the best fallback that fits.
@@ -325,19 +302,7 @@ class Transcode:
         encode.check(path, encoding, samples=writer.samples, max_samples=None)
 
     def _decoder(self, start: int, end: int | None, encoding: Encoding) -> decode.TrackDecoder:
-        plan = self._job.plan
-        return decode.TrackDecoder(
-            self._job.source,
-            track=plan.track,
-            rate_hz=encoding.sample_rate_hz,
-            mix=plan.mix,
-            gain_db=plan.gain_db,
-            start_samples=start,
-            end_samples=end,
-            seek=self._seeks,
-            steady=self._seeks,
-            dtype=_sample_type(encoding, plan),
-        )
+        return open_decoder(self._job.source, self._job.plan, encoding, start, end)
 
     def _reported(self, decoder: decode.TrackDecoder, begins_at: int) -> Iterator[Block]:
         """Yield the decoder's blocks; report each as progress, and measure its envelope."""
@@ -356,11 +321,3 @@ class Transcode:
             if self._supervisor.is_halted:
                 return
             yield block
-
-
-def _sample_type(encoding: Encoding, plan: Plan) -> str:
-    """Return the decoder's dtype: that of the file to be written, where the decoder can give it."""
-    if encoding.sample_type:
-        return encoding.sample_type
-    may_exceed = decode.may_hold_nan(plan.track) or plan.gain_db > 0
-    return "float32" if may_exceed else spec_of(encoding).input_type

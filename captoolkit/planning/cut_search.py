@@ -75,7 +75,11 @@ class Division:
     @property
     def balanced(self) -> list[int]:
         """The cuts between segments of one length."""
-        total, count = self.end - self.begin, self.count
+        return self.balanced_into(self.count)
+
+    def balanced_into(self, count: int) -> list[int]:
+        """Return the cuts between so many segments of one length."""
+        total = self.end - self.begin
         return [
             self.begin + (2 * index * total + count) // (2 * count) for index in range(1, count)
         ]
@@ -141,7 +145,9 @@ def _fewest_cuts(curve: LoudnessCurve, division: Division) -> list[int] | None:
     """The cuts of at most `count` segments; None if there are none that keep the limits."""
     costs = _percentiles(place_loudness(curve.power))
     first, last = division.begin + division.shortest, division.end - division.shortest
-    candidates = _candidates(curve, costs, first, last, division.balanced)
+    # In a long silence only balanced cuts give the fewest segments: bins are too coarse for that.
+    others = division.balanced + division.balanced_into(division.fewest)
+    candidates = _candidates(curve, costs, first, last, others)
     places = np.concatenate([[division.begin], candidates, [division.end]])
     own = np.concatenate([[0.0], costs[_clipped(curve, candidates, costs)], [0.0]])
     # totals[n, p]: the cheapest way from the begin to a place in n segments.

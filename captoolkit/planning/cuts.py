@@ -210,7 +210,7 @@ def decide_ends(sections: Iterable[Section], curves: Iterator[LoudnessCurve]) ->
         if section.moves:
             window = section.end_window(at)
             curve = next(curves, None)
-            end = window.balanced if curve is None else quietest_in(curve, window)
+            end = window.balanced if curve is None else _quietest_end(curve, window, section, at)
         yield replace(section, begin=at, end=end, moves=False)
         begin = end if section.moves else None
 
@@ -218,6 +218,19 @@ def decide_ends(sections: Iterable[Section], curves: Iterator[LoudnessCurve]) ->
 def quietest_in(curve: LoudnessCurve, window: Window) -> int:
     """Return the quietest sample of a window."""
     return quietest_sample(curve, window.earliest, window.balanced, window.latest)
+
+
+def _quietest_end(curve: LoudnessCurve, window: Window, section: Section, begin: int) -> int:
+    """The end of a section that begins at a sample.
+
+    Of equally quiet places, that is taken which leaves no short segment in the section, if a
+    segment less is better.
+    """
+    if section.is_fewest:
+        whole = (window.balanced - begin) // section.longest * section.longest
+        end = begin + whole - curve.hop  # the nearest place may be half a value later
+        window = replace(window, balanced=max(window.earliest, end))
+    return quietest_in(curve, window)
 
 
 def balanced_edges(total: int, pieces: int) -> tuple[int, ...]:
@@ -346,7 +359,9 @@ class _CutStream:
             self._open(end)
             return
         section = self._section
-        end = quietest_in(self._curve(), self._window) if section.moves else section.end
+        end = section.end
+        if section.moves:
+            end = _quietest_end(self._curve(), self._window, section, self._begin)
         yield from self._cut_inside(end, section.count)
         if self._sections:
             yield from self._end_segment(end)

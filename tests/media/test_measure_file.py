@@ -6,9 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-import captoolkit
 from captoolkit.media import measure_file
 from captoolkit.media.probe_file import probe
 from tests.support.sound import silence, tone, write_wav
@@ -52,19 +50,3 @@ def test_an_envelope_begins_on_the_clock_of_the_file(tmp_path: Path) -> None:
     envelope = measure_file.envelope(path, track)
     assert envelope.duration_samples == years + RATE_HZ
     assert envelope.loudness[0] == 0 < envelope.loudness[-1]
-
-
-def test_cuts_move_to_the_pauses(tmp_path: Path) -> None:
-    """The cut of a plan lies in the pause next to its planned place."""
-    path = spoken(tmp_path / "talk.wav", 65, 50)
-    plan = captoolkit.plan(path, segment="60s")
-    one, two = measure_file.find_segments(path, plan)
-    assert one.end_samples == two.start_samples
-    assert one.end_samples / RATE_HZ == pytest.approx(65.25, abs=0.25)
-
-
-def test_a_plan_without_cuts_has_one_segment(tmp_path: Path) -> None:
-    """A recording in one segment is not decoded for its cuts."""
-    path = spoken(tmp_path / "talk.wav", 1)
-    plan = captoolkit.plan(path)
-    assert measure_file.find_segments(path, plan) == list(plan.spans)
