@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,6 +44,8 @@ from captoolkit.timeline.cues import cues, entry_title, timestamp
 from captoolkit.timeline.value import Timeline
 
 CUE_TEXTS = {"srt": srt.cue_text, "vtt": vtt.cue_text}
+# QuickTime's list of chapters has no gap before its first one.
+BEFORE_FIRST = "[no caption]"
 LONG_LINE = re.compile(r"\S{2000}(?=\S)")  # ffmpeg cuts off lines of some thousand bytes
 LANGUAGE = re.compile(r"[a-z]{3}")
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
@@ -131,7 +133,7 @@ def embed(
     return Embedded(
         path=place,
         subtitles=captions.subtitles,
-        chapters=len(shown.entries),
+        chapters=len(shown.entries) + _has_time_before(captions, shown),
         notes=tuple(dict.fromkeys([*_notes(captions, source, shown, spread=spread), *notes])),
     )
 
@@ -196,6 +198,10 @@ class _Embedding:
     def _write_text(self, name: str, timeline: Timeline) -> Path:
         path = self.folder / f"timeline.{name}"
         text = render(timeline, name, spread=self.spread)
+        if name == CHAPTERS and _has_time_before(self.captions, timeline):
+            first = f"START=0\nEND={_first_ms(timeline)}\ntitle={BEFORE_FIRST}\n"
+            chapter = "\n[CHAPTER]\n"  # in a note it would follow a semicolon
+            text = text.replace(chapter, f"{chapter}TIMEBASE=1/1000\n{first}{chapter[1:]}", 1)
         with files.writing(path):
             path.write_text(LONG_LINE.sub("\\g<0>\n", text), encoding="utf-8", newline="\n")
         return path
@@ -203,38 +209,45 @@ class _Embedding:
     def _check(self, job: CaptionJob, contents: FileContents, timeline: Timeline) -> list[str]:
         """Compare the new file with its source and the timeline; return notes on what it lacks.
 
-        A file with a fault is written once more, after `_repair` has changed the texts.
+        A file with a fault is written again, as long as `_repairs` has another way.
 
         Raises:
             ToolError: the file departs from them.
         """
         fault, notes, shift_s = self._find_fault(job, contents, timeline)
-        if fault and self._repair(job, timeline, shift_s):
-            caption_mux.mux(job)
-            fault, notes, _ = self._find_fault(job, contents, timeline)
+        first_fault, repairs = fault, self._repairs(job, timeline, shift_s)
+        while fault and (repaired := next(repairs, None)) is not None:
+            caption_mux.mux(repaired)
+            fault, notes, _ = self._find_fault(repaired, contents, timeline)
         if fault:
             tool = ffmpeg.find()
             other = "" if self.staged.suffix == ".mkv" else "let the name end in .mkv, or "
             raise ToolError(
-                f"ffmpeg {tool.version} did not write this file correctly: {fault}",
+                f"ffmpeg {tool.version} did not write this file correctly: {first_fault}",
                 fix=f"{other}{tool.way_out}",
             )
         return notes
 
-    def _repair(self, job: CaptionJob, timeline: Timeline, shift_s: Fraction) -> bool:
-        """Change the texts that ffmpeg reads for a second attempt; return whether any changed.
+    def _repairs(
+        self, job: CaptionJob, timeline: Timeline, shift_s: Fraction
+    ) -> Iterator[CaptionJob]:
+        """Yield jobs for further attempts, and change the texts that ffmpeg reads before each.
 
-        ffmpeg 5.1 loses the last subtitle of an MP4, so one more follows the last and is lost in
-        its place. Matroska has no times below zero, so ffmpeg moves the streams of a film whose
-        beginning is cut off by an edit list, and their subtitles, but not the chapters.
+        Some versions lose the last packet of a late track of an MP4 on a fine clock. ffmpeg 5.1
+        loses the last subtitle of an MP4, so one more follows the last and is lost in its place.
+        Matroska has no times below zero, so ffmpeg moves the streams of a film whose beginning is
+        cut off by an edit list, and their subtitles, but not the chapters.
         """
-        is_moved = shift_s > caption_check.NEAR_S and not self._is_mp4
-        if is_moved:
-            self._write_text(CHAPTERS, timeline.shifted(shift_s))
-        is_extended = self._is_mp4 and bool(timeline.entries)
-        if is_extended:
+        if not self._is_mp4:
+            if shift_s > caption_check.NEAR_S:
+                self._write_text(CHAPTERS, timeline.shifted(shift_s))
+                yield job
+            return
+        yield replace(job, clock_hz=DEFAULT_CLOCK_HZ)
+        if timeline.entries:
             _append_cue(job.texts[self.captions.text], timeline)
-        return is_moved or is_extended
+            yield job
+            yield replace(job, clock_hz=DEFAULT_CLOCK_HZ)
 
     def _find_fault(
         self, job: CaptionJob, contents: FileContents, timeline: Timeline
@@ -268,6 +281,11 @@ class _Embedding:
                 return f"stream {stream.index} ({stream.codec}) {change}", [], Fraction(0)
             if stream.kind == "Audio" and own.has_times and copy.has_times:
                 shift_s = copy.start_s - own.start_s + zero_s
+        for stream, _ in pairs:
+            own, copy = contents.streams[stream.index], found.streams[copies[stream.index]]
+            moved = caption_check.find_moved_packets(own, copy, shift_s - zero_s)
+            if moved and not stream.is_cover:
+                return f"stream {stream.index} ({stream.codec}) {moved}", [], Fraction(0)
         lost = caption_check.find_lost_tags(contents, found)
         if lost:
             notes.append(f"Tags that the new file lacks: {', '.join(lost)}.")
@@ -285,6 +303,11 @@ class _Embedding:
             )
         if not fault and not self.captions.has_id3_chapters:
             expected = _expected(timeline, ffmetadata.chapter_title)
+            if _has_time_before(self.captions, timeline):
+                first = ExpectedCue(
+                    start_s=Fraction(0), end_s=expected[0].start_s, text=BEFORE_FIRST
+                )
+                expected = [first, *expected]
             # An MP4 has its chapters on the clock of the movie.
             shifts_s = (shift_s, Fraction(0)) if self._is_mp4 else (shift_s,)
             fault = caption_check.find_chapter_fault(found.chapters, expected, *shifts_s)
@@ -300,6 +323,16 @@ def _expected(timeline: Timeline, text_of: Callable[[Entry], str]) -> list[Expec
         )
         for cue in cues(timeline)
     ]
+
+
+def _first_ms(timeline: Timeline) -> int:
+    return next(cues(timeline)).start_ms
+
+
+def _has_time_before(captions: CaptionSupport, timeline: Timeline) -> bool:
+    """Whether an MP4 needs a chapter before the first entry."""
+    is_mp4 = captions.subtitles == MOV_TEXT and bool(timeline.entries)
+    return is_mp4 and _first_ms(timeline) > 1000 * caption_check.NEAR_S
 
 
 def _id3(timeline: Timeline) -> list[Id3Chapter]:
@@ -413,6 +446,8 @@ def _notes(
         yield "Its own chapters were replaced."
     if not captions.subtitles:
         yield "The container has no subtitle tracks, so the file has chapters only."
+    if _has_time_before(captions, timeline):
+        yield "The chapters of this container begin at 0:00, so one without a caption comes first."
     if captions.subtitles == MOV_TEXT and len(timeline.entries) > MOST_LISTED_CHAPTERS:
         yield f"Some players list only the first {MOST_LISTED_CHAPTERS} chapters."
     yield from losses(timeline, CHAPTERS)

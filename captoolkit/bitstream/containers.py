@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from captoolkit.bitstream.pcm_layout import RAW_FORMATS
 
@@ -370,7 +370,7 @@ _ROWS = (
         is_seekable=True,
         has_time_stamps=True,
         starts_at_zero=True,
-        captions=_mp4_captions("mov"),
+        captions=replace(_mp4_captions("mov"), holds_covers=False),  # ffmpeg writes none
     ),
     Container(
         name="3gp",

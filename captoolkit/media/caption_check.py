@@ -1,8 +1,9 @@
 """The comparison of a new media file with its source and with the timeline inside.
 
-Rules: every copied stream has the packets of its source. The subtitles have the count, the times
-and the texts of the timeline, and the chapters its count, times and titles. A container may move
-all its streams together by a moment, so times are compared relative to the captioned sound.
+Rules: every copied stream has the packets of its source, at the same times. The subtitles have the
+count, the times and the texts of the timeline, and the chapters its count, times and titles. A
+container may move all its streams together by a moment, so times are compared relative to the
+captioned sound.
 """
 
 from __future__ import annotations
@@ -75,6 +76,25 @@ def find_departure_s(source: StreamPackets, copy: StreamPackets) -> float:
         return 0.0
     moved = copy.starts_s() - source.starts_s()
     return float(np.max(np.abs(moved - moved[0]))) if len(moved) else 0.0
+
+
+def find_moved_packets(source: StreamPackets, copy: StreamPackets, shift_s: Fraction) -> str:
+    """Return which packet of a copied stream has another time; an empty text if none has.
+
+    All streams of the copy may be later by `shift_s`. Of streams that a reader divides in its own
+    way, such as PCM, the first and the last packet are compared.
+    """
+    if not (source.starts and copy.starts and source.has_times and copy.has_times):
+        return ""
+    own_s, copied_s = source.starts_s(), copy.starts_s() - float(shift_s)
+    if len(own_s) != len(copied_s):
+        own_s = np.array([own_s[0], float(source.end_s)])
+        copied_s = np.array([copied_s[0], float(copy.end_s - shift_s)])
+    apart_s = np.abs(copied_s - own_s)
+    at = int(np.argmax(apart_s))
+    if apart_s[at] <= MOVED_S:
+        return ""
+    return f"has a packet at {copied_s[at]:.3f} s that is at {own_s[at]:.3f} s in the source"
 
 
 def find_cue_fault(

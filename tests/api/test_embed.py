@@ -403,6 +403,19 @@ def test_one_entry_is_one_subtitle(
         assert sum(stream.kind == "Subtitle" for stream in streams.streams) == 1
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_captions_may_begin_late(suffix: str, fixtures: Path, tmp_path: Path) -> None:
+    """An MP4 gets a chapter for the time before the first caption; other containers none."""
+    timeline = timeline_of(5 * 44_100)
+    timeline = replace(timeline, entries=timeline.entries[1:], notes=("see [CHAPTER] 1",))
+    made = captoolkit.embed(fixtures / "two-languages.mp4", timeline, tmp_path / f"out{suffix}")
+    titles = [chapter.title for chapter in probe_file.probe(made.path).chapters]
+    has_first = suffix != ".mkv"
+    assert titles[:-2] == ["[no caption]"] * has_first
+    assert made.chapters == len(titles) == 2 + has_first
+    assert any("begin at 0:00" in note for note in made.notes) == has_first
+
+
 @pytest.mark.parametrize("suffix", [".m4a", ".mka", ".webm"])
 def test_difficult_captions_are_whole(
     suffix: str,

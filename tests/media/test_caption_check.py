@@ -10,6 +10,7 @@ from captoolkit.media.caption_check import (
     find_chapter_fault,
     find_cue_fault,
     find_departure_s,
+    find_moved_packets,
 )
 from captoolkit.media.file_contents import StreamPackets, TrackText
 from captoolkit.model import Chapter
@@ -75,3 +76,26 @@ def test_a_stream_may_move_as_a_whole() -> None:
         packets.sizes.extend([9, 9, 9])
     assert find_departure_s(source, moved) == pytest.approx(0)
     assert find_departure_s(source, uneven) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("starts", "fault"),
+    [
+        ([100, 120, 140], ""),
+        ([180, 200, 220], ""),  # the codec's priming
+        ([-20, 0, 20], "has a packet at -0.120 s that is at 0.000 s in the source"),
+        ([100, 120, 640], "has a packet at 0.540 s that is at 0.040 s in the source"),
+        ([640, 120, 140], "has a packet at 0.540 s that is at 0.000 s in the source"),
+        ([100, 640], "has a packet at 0.550 s that is at 0.060 s in the source"),
+    ],
+)
+def test_each_packet_stays_at_its_time(starts: list[int], fault: str) -> None:
+    """All streams may be later by the same time; a packet that moves against them is a fault."""
+
+    def packets(starts: list[int]) -> StreamPackets:
+        found = StreamPackets(base=Fraction(1, 1000), starts=array("q", starts))
+        found.lengths.extend([20 if len(starts) == 3 else 10] * len(starts))
+        found.sizes.extend([9] * len(starts))
+        return found
+
+    assert find_moved_packets(packets([0, 20, 40]), packets(starts), Fraction(1, 10)) == fault

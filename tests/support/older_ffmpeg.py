@@ -26,6 +26,7 @@ LIMITS = {
     "test_embed.py::test_a_track_that_begins_late_has_its_captions_late": CAPTIONS,
     "test_embed.py::"
     "test_every_container_gets_chapters_and_subtitles_and_keeps_its_streams": CAPTIONS,
+    "test_embed.py::test_one_entry_is_one_subtitle": CAPTIONS,
     "test_embed.py::test_segments_as_long_as_services_take_keep_their_times": CAPTIONS,
     "test_embed.py::test_the_subtitles_are_the_captions_at_their_times": CAPTIONS,
     "test_encode.py::test_a_file_is_no_larger_than_was_predicted": AMR,
