@@ -23,12 +23,13 @@ from captoolkit.model import Caption, Fact, Span, Via
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.services.limits import EARLIER_AUDIO_TOKENS
-from captoolkit.services.price import audio_tokens
+from captoolkit.services.price import UNSTATED_TEXT_TOKENS, audio_tokens
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
 TEXT_TOKENS = "text_tokens"
 # A tokenizer of bytes makes no more tokens than the text has bytes; captoolkit has no tokenizer.
+# Role names and the like are counted once: the bytes of a question have room for its own.
 UPPER_BOUND = "the bytes of the texts and the tokens of the earlier sounds of the conversation"
 
 
@@ -163,7 +164,7 @@ def _count_earlier(
     target = service.target
     tokens = {
         TEXT_TOKENS: sum(len((message.text or "").encode()) for message in messages)
-        + int(target.limit(TEXT_TOKENS) or 0),
+        + int(target.limit(TEXT_TOKENS) or UNSTATED_TEXT_TOKENS),
         EARLIER_AUDIO_TOKENS: sum(
             audio_tokens(target, sound.source_span.exact_s) for sound in earlier
         ),

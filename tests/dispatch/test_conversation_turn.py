@@ -86,3 +86,13 @@ def test_earlier_sounds_cost_as_much_as_sound() -> None:
         for target in (service.target, later.target)
     )
     assert all_sounds - first == Decimal(1000) * 3 * 32 / 1_000_000
+
+
+def test_a_target_that_states_no_text_tokens_counts_role_names() -> None:
+    """The bytes of the texts are the most tokens of the texts alone."""
+    options = {"base_url": "http://127.0.0.1:9/v1", "region": "global"}
+    with open_captioner("openai", target="gemini", **options) as captioner:  # type: ignore[arg-type]
+        service = service_of(captioner)
+        messages = [TurnMessage(role=Role.USER, text="What?")]
+        target = _count_earlier(service, messages, []).target
+    assert target.limit("text_tokens") == 5 + 64
