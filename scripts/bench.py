@@ -13,8 +13,9 @@ All ways run in turn on the same machine in each round; every other round goes b
 writes into a folder of its own, which is removed. What is printed are medians over the rounds:
 time on the wall and CPU time of the process and all below it, each with its ratio, per second of
 sound, to the reference of the table; the peak memory of the whole process tree, sampled every
-50 ms; and how often captoolkit starts ffmpeg, counted in a run of its own. The last table has the
-CPU time of each stage of the work, alone, on the beginning of the sound.
+50 ms; and how often captoolkit starts ffmpeg, counted in a run of its own. One table has the memory
+of `prepare`, `caption` and `export -f html` on the longest recording, 24 hours with --long. The
+last one has the CPU time of each stage of the work, alone, on the beginning of the sound.
 
 The made sound is FLAC, 44.1 kHz, stereo, 16 bits: a voice with pauses, then plucked notes, looped.
 The exit status is 1 if a way failed.
@@ -427,6 +428,14 @@ class Sounds:
             part.rename(folder)
         return sorted(folder.iterdir())[:count]
 
+    def timeline(self, path: Path) -> Path:
+        """Return a timeline of a file, by the captioner that needs no service."""
+        made = self.folder / f"{path.stem}.json"
+        if not made.exists():
+            argv = (*CAPTION, f"{path}", *BY_ACOUSTIC, "--quiet", "-f", "json", "-o", f"{made}")
+            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return made
+
     def _made(self, name: str, source: Sequence[str], options: Sequence[str]) -> Path:
         path = self.folder / name
         if not path.exists():
@@ -468,12 +477,19 @@ COPIED = f"From an MP3 of it ({MP3_BIT_RATE}), whose frames can be copied"
 MANY = f"Many files of {PIECE_S} seconds, in one call"
 BY_FORMAT = f"Many files of {PIECE_S} seconds, of one format"
 GROWTH = "How time and memory grow with the length"
+VERBS = "The longest recording: memory of each command"
 STAGES = "CPU time of each stage, on the beginning of the sound"
+FLAC_BY_MINIAUDIO = "FLAC decoded by miniaudio (extra fast), in process"
+MP3_BY_LAMEENC = "LAME level 7, MP3 24k, by lameenc (extra fast), in process"
 STAGES_S = 600.0
 GROWTH_S = (600.0, 3600.0)
 LONG_S = (36_000.0, 86_400.0)
 PREPARE = (sys.executable, "-m", "captoolkit", "prepare")
 SPLIT = (sys.executable, "-m", "captoolkit", "split")
+CAPTION = (sys.executable, "-m", "captoolkit", "caption")
+BY_ACOUSTIC = ("--captioner", "acoustic", "--no-resume")
+EXPORT = (sys.executable, "-m", "captoolkit", "export")
+FAST_PACKAGES = ("miniaudio", "lameenc")  # of the extra `fast`
 CUT_S = 450
 
 ONE_BY_ONE = """
@@ -538,6 +554,35 @@ with soundfile.SoundFile(source) as sound:
                               frames=int(float(duration_s) * sound.samplerate)):
         pass
 """
+MINIAUDIO = """
+import sys
+from pathlib import Path
+import soundfile
+from captoolkit.media.decode_flac import open_miniaudio
+source, folder, duration_s = sys.argv[1:]
+with open(source, "rb") as stream, soundfile.SoundFile(stream) as sound:
+    end = int(float(duration_s) * sound.samplerate)
+    is_short = sound.subtype == "PCM_16"
+    reader = open_miniaudio(Path(source), stream, sound, start=0, end=min(end, sound.frames),
+                            dtype="int16" if is_short else "float32")
+    while reader.read() is not None:
+        pass
+    assert not reader.has_fault
+"""
+LAME = """
+import sys
+from pathlib import Path
+import soundfile
+from captoolkit.media.encode_mp3 import LameWriter
+from captoolkit.model import Encoding
+wav, folder = sys.argv[1:]
+encoding = Encoding(format="mp3", codec="mp3", sample_rate_hz=16000, channels=1, bit_rate=24000,
+                    effort=7, cutoff_hz=8000)
+writer = LameWriter(Path(folder, "out.mp3"), encoding)
+for block in soundfile.blocks(wav, 16000, dtype="int16", always_2d=True):
+    writer.write(block)
+writer.finish()
+"""
 CONVERT = """
 import sys
 import numpy as np
@@ -577,18 +622,22 @@ def stage_ways(sounds: Sounds, path: Path, duration_s: float) -> list[Way]:
         return (sys.executable, "-c", code, f"{part}", OUT, f"{part_s}")
 
     commands = {
-        "start of Python, numpy, libsndfile and soxr (in the rows by them)": python(NOTHING),
-        "FLAC decoded by libsndfile": python(READ),
+        "start of Python, numpy, libsndfile and soxr (in the rows in process)": python(NOTHING),
+        FLAC_BY_MINIAUDIO: python(MINIAUDIO),
+        "FLAC decoded by libsndfile, in process": python(READ),
         "FLAC decoded by ffmpeg, one thread": (
             *(*quiet, "-threads", "1", "-i", f"{part}", "-f", "null", "-"),
         ),
-        "mix to mono and soxr to 16 kHz": python(CONVERT),
-        "loudness curve": python(CURVE),
-        "SHA-256 of the file": python(HASH),
-        "LAME level 7, MP3 24k, from WAV": (
+        "mix to mono and soxr to 16 kHz, in process": python(CONVERT),
+        "loudness curve, in process": python(CURVE),
+        "SHA-256 of the file, in process": python(HASH),
+        MP3_BY_LAMEENC: (sys.executable, "-c", LAME, f"{wav}", OUT),
+        "LAME level 7, MP3 24k, by ffmpeg": (
             *(*quiet, "-i", f"{wav}", "-threads", "1", *lame, f"{OUT}/out.mp3"),
         ),
     }
+    if not all(importlib.util.find_spec(name) for name in FAST_PACKAGES):
+        del commands[FLAC_BY_MINIAUDIO], commands[MP3_BY_LAMEENC]
     return [
         Way(table=STAGES, name=name, argv=argv, amount=part_s) for name, argv in commands.items()
     ]
@@ -673,6 +722,28 @@ def growth_ways(sounds: Sounds, path: Path, duration_s: float, *, long: bool) ->
     ]
 
 
+def verb_ways(sounds: Sounds, path: Path, duration_s: float) -> list[Way]:
+    """Return the commands that look at all of a recording, on the longest one."""
+    timeline = sounds.timeline(path)
+    commands = {
+        "captoolkit prepare": (*PREPARE, f"{path}", "-o", OUT),
+        "captoolkit prepare --segment 30s": (*PREPARE, f"{path}", "-o", OUT, "--segment", "30s"),
+        "captoolkit caption --captioner acoustic": (
+            *(*CAPTION, f"{path}", *BY_ACOUSTIC, "-f", "json,srt", "-o", OUT),
+        ),
+        "captoolkit export -f html": (
+            *EXPORT,
+            f"{timeline}",
+            "-f",
+            "html",
+            "-o",
+            f"{OUT}/page.html",
+        ),
+    }
+    named = {f"{name}, {length(duration_s)}": argv for name, argv in commands.items()}
+    return table_of(VERBS, named, duration_s)
+
+
 def chosen(options: argparse.Namespace, folder: Path) -> list[Way]:
     """Return all ways that are asked for; the sounds they need are made."""
     if options.formats:
@@ -689,6 +760,10 @@ def chosen(options: argparse.Namespace, folder: Path) -> list[Way]:
     if options.many:
         ways += many_ways(sounds.pieces(options.many))
     ways += growth_ways(sounds, path, duration_s, long=options.long)
+    if options.long and max(LONG_S) > duration_s:
+        ways += verb_ways(sounds, sounds.of_length(max(LONG_S)), max(LONG_S))
+    else:
+        ways += verb_ways(sounds, path, duration_s)
     return ways + stage_ways(sounds, path, duration_s)
 
 
@@ -848,7 +923,7 @@ def command_line() -> argparse.ArgumentParser:
         metavar="FORMAT,...",
         help=f"only short files of these formats: {', '.join(PIECE_FORMATS)}",
     )
-    parser.add_argument("--long", action="store_true", help="10 and 24 hours too, for growth")
+    parser.add_argument("--long", action="store_true", help="10 and 24 hours too")
     parser.add_argument("--no-pydub", dest="pydub", action="store_false", help="leave pydub out")
     parser.add_argument(
         "--pydub-minutes", type=positive, default=20.0, help="what pydub gets of the sound (20)"

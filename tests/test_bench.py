@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -102,19 +103,23 @@ def test_all_ways_run_on_a_short_sound(tmp_path: Path, capsys: pytest.CaptureFix
         "captoolkit prepare --segment 30s",
         "ffmpeg -c copy, fixed cuts every 450 s",
         "captoolkit split --segment 450s",
-        "FLAC decoded by libsndfile",
-        "loudness curve",
+        "FLAC decoded by libsndfile, in process",
+        "loudness curve, in process",
         "ffmpeg for each of 2 files, WAV 16 kHz",
         "one start of ffmpeg that does nothing",
         "captoolkit prepare, 2 files",
         "captoolkit prepare, 18 s",
+        "captoolkit caption --captioner acoustic, 18 s",
+        "captoolkit export -f html, 18 s",
     ):
         assert f"| {name} | " in text
     assert "Qwen3-ASR-Toolkit" in text
     assert "pydub" not in text
     assert f"{tmp_path}" not in text
     runs = json.loads(raw.read_text(encoding="utf-8"))["runs"]
-    assert len(runs) == 17 + ("VAD split" in text)
+    has_fast = all(importlib.util.find_spec(name) for name in bench.FAST_PACKAGES)
+    assert (bench.FLAC_BY_MINIAUDIO in text) is (bench.MP3_BY_LAMEENC in text) is has_fast
+    assert len(runs) == 21 + 2 * has_fast + ("VAD split" in text)
     made = [one for one in runs if not one["table"].startswith("CPU time of each stage")]
     assert all(one["files"] for one in made if "does nothing" not in one["way"])
     starts = {one["way"]: one["starts"] for one in made}
