@@ -3,16 +3,21 @@
 
     .venv/bin/python scripts/bench_batch.py                    the figures of docs/guides/batch.md
     .venv/bin/python scripts/bench_batch.py --files 200 --listed 100000 --resumed 1000 --rounds 1
+    .venv/bin/python scripts/bench_batch.py --ways             threads against processes
 
 The overhead compares the CPU time of `captoolkit batch prepare --cluster local:1` with that of
 `captoolkit prepare --jobs 1` on the same short files, processes included, in turn. The memory is
 the peak (PSS) of driver and scheduler with a listing of a million recordings that are all done but
 one. The resume is a second run over finished recordings; it starts no ffmpeg.
+
+`--ways` measures `captoolkit prepare` of few and of many short files in threads and in processes:
+the constants of `captoolkit/jobs/commands/input_pool.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -38,6 +43,14 @@ from captoolkit.jobs.stores.object_store import open_store  # noqa: E402
 from tests.support.tones import write_tone, write_tones  # noqa: E402
 
 POLL_S = 0.1
+FEW = 10
+PREPARE = """
+import sys
+from captoolkit.jobs.commands import input_pool
+input_pool.are_many_short = lambda inputs, workers: sys.argv[1] == "1"
+from captoolkit.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
 ROWS_OF_FILE = 200
 
 
@@ -98,6 +111,43 @@ def overhead(folder: Path, files: int, rounds: int) -> None:
         f"{statistics.median(batch):.1f} s, ratio {ratio:.3f}",
         flush=True,
     )
+
+
+def ways(folder: Path, files: int, rounds: int) -> None:
+    """Print the CPU time of short files in threads and in processes: the start, and each file."""
+    write_tones(folder / "in", files, seconds=5)
+    few = write_tones(folder / "few", FEW, seconds=5)
+    for name, has_processes in (("threads", False), ("processes", True)):
+        costs = []
+        for inputs in (few, sorted((folder / "in").iterdir())):
+            taken = []
+            for _ in range(rounds):
+                taken.append(tree_cpu_s(inputs, folder / "out", has_processes=has_processes))
+                shutil.rmtree(folder / "out")
+            costs.append(min(taken))
+        each_s = (costs[1] - costs[0]) / (files - FEW)
+        print(
+            f"{os.cpu_count()} jobs in {name}: {costs[0] - FEW * each_s:.1f} s CPU, and "
+            f"{each_s * 1000:.1f} ms for each file of 5 s",
+            flush=True,
+        )
+
+
+def tree_cpu_s(inputs: list[Path], out: Path, *, has_processes: bool) -> float:
+    """Run `captoolkit prepare` and return the CPU time of all its processes."""
+    command = [sys.executable, "-c", PREPARE, str(int(has_processes))]
+    command += ["prepare", *map(str, inputs), "-o", str(out), "-q", "--jobs", str(os.cpu_count())]
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL)
+    seen: dict[str, float] = {}
+    while process.poll() is None:  # a server of processes is no child that could be waited for
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = status.read_text().rpartition(")")[2].split()
+                if int(fields[3]) == process.pid:
+                    ticks = int(fields[11]) + int(fields[12])
+                    seen[status.parent.name] = ticks / os.sysconf("SC_CLK_TCK")
+        time.sleep(POLL_S / 5)
+    return sum(seen.values())
 
 
 def start(folder: Path) -> None:
@@ -176,10 +226,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--resumed", type=int, default=10_000)
     parser.add_argument("--listed", type=int, default=1_000_000)
+    parser.add_argument("--ways", action="store_true")
     options = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory(prefix="captoolkit-bench-") as name:
         folder = Path(name)
+        if options.ways:
+            ways(folder, options.files, options.rounds)
+            return 0
         start(folder)
         resume(folder, options.resumed)
         memory(folder, options.listed)

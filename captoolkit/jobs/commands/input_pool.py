@@ -3,8 +3,8 @@
 Rules: an input that fails does not affect the others. `close` (after an interrupt, for example)
 ends every ffmpeg, stops the work on each input at its next event, and waits until it has removed
 its files. A single input runs in the caller's thread, which an interrupt reaches directly. Several
-inputs run in threads; where they are many short ones, each thread has a process that does its work
-(`are_many_short`).
+inputs run in threads; where they are many short ones on many cores, each thread has a process that
+does its work (`are_many_short`).
 """
 
 from __future__ import annotations
@@ -34,16 +34,23 @@ from captoolkit.support.cancel import Closing, StoppedError
 # Yields the `on_event` for the work on one item; on exit the work has ended.
 Following = Callable[[Item], AbstractContextManager[OnEvent]]
 
-SHORT_BYTES = 20_000_000  # about two minutes of WAV, or twenty of MP3
-LEAST_PER_WORKER = 25
+# `scripts/bench_batch.py --ways` measures these, in CPU time on two cores: WAVs of 5 s take 0.6 s
+# and 6.3 ms for each file in threads, and 1.3 s and 9.6 ms for each file in two processes.
+HELD_S = 0.0036  # of the work on such a file, with Python's lock held: its user time
+PROCESS_S = 0.0096  # of a file in a process: the work, and the pickles of its item and events
+START_S = 0.7  # of the processes
+# About two minutes of WAV, or twenty of MP3. The work on a longer file takes some hundred times as
+# long as the work that holds the lock, so it keeps more cores busy than a machine has.
+SHORT_BYTES = 20_000_000
 
 
 def are_many_short(inputs: Sequence[Input], *, workers: int) -> bool:
     """Return whether processes work on these inputs sooner than threads do.
 
-    Python holds its lock for a quarter of the work on a short file, and threads wait for it. A
-    process costs its start and its memory, which pays from some dozens of short files on. ffmpeg
-    does the work on long files, in processes of its own.
+    Threads do at best one short file in `HELD_S`, because they wait for Python's lock; processes do
+    one in `PROCESS_S` divided by their number, after their start. With two workers that is no gain,
+    with four it is one from 600 short files on, and with sixteen from 240 on. The libraries and the
+    ffmpegs that do the work on longer files hold no lock.
 
     Args:
         inputs: all inputs; one without a known size counts as long.
@@ -52,7 +59,8 @@ def are_many_short(inputs: Sequence[Input], *, workers: int) -> bool:
     if workers == 1 or any(each.is_standard_input for each in inputs):
         return False
     short = sum(each.size_bytes is not None and each.size_bytes <= SHORT_BYTES for each in inputs)
-    return short >= LEAST_PER_WORKER * workers and 2 * short > len(inputs)
+    gain_s = HELD_S - PROCESS_S / workers
+    return short * gain_s > START_S and 2 * short > len(inputs)
 
 
 class InputPool(Closing, Generic[Item, Result]):
