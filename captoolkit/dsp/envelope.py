@@ -45,7 +45,7 @@ class EnvelopeMeter:
                 their type. NaN and infinity count as zero.
         """
         for start in range(0, len(block), BLOCK_FRAMES):
-            self._add(_magnitudes(block[start : start + BLOCK_FRAMES]))
+            self._add(block[start : start + BLOCK_FRAMES])
             while len(self._peaks) > MOST_STEPS:
                 self._halve()
 
@@ -71,18 +71,17 @@ class EnvelopeMeter:
             loudness=_encoded(10 * _log10(self._energies / lengths)),
         )
 
-    def _add(self, magnitudes: NDArray[np.float64]) -> None:
+    def _add(self, block: NDArray[Any]) -> None:
         begun = self._samples % self._step
-        starts = np.maximum(np.arange(-begun, len(magnitudes), self._step), 0)
-        peaks = np.maximum.reduceat(magnitudes.max(axis=1), starts)
-        energies = np.add.reduceat(np.square(magnitudes).mean(axis=1), starts)
+        starts = np.maximum(np.arange(-begun, len(block), self._step), 0)
+        peaks, energies = _peaks_and_energies(block, starts)
         if begun:  # the first of them continues the last step
             self._peaks[-1] = max(self._peaks[-1], peaks[0])
             self._energies[-1] += energies[0]
             peaks, energies = peaks[1:], energies[1:]
         self._peaks = np.append(self._peaks, peaks)
         self._energies = np.append(self._energies, energies)
-        self._samples += len(magnitudes)
+        self._samples += len(block)
 
     def _halve(self) -> None:
         """Merge each two steps into one."""
@@ -163,6 +162,10 @@ def _peaks_and_energies(
 
     The sums of 16-bit samples are exact, so that they do not depend on where a block begins.
     """
+    if block.dtype == np.float32 and block.flags.c_contiguous:
+        found = _of_floats(block.reshape(-1), starts * block.shape[1])
+        if np.isfinite(found[1]).all():
+            return found[0], found[1] / block.shape[1]
     if block.dtype != np.int16:
         magnitudes = _magnitudes(block)
         peaks = np.maximum.reduceat(magnitudes.max(axis=1), starts)
@@ -173,6 +176,17 @@ def _peaks_and_energies(
     squares = np.square(block, dtype=np.int64).sum(axis=1)
     energies = np.add.reduceat(squares, starts) / (block.shape[1] * float(full_scale) ** 2)
     return np.maximum(highest, -lowest) / full_scale, energies
+
+
+def _of_floats(
+    samples: NDArray[np.float32], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The peak and the sum of squares of each step, not finite if a sample is not or is huge."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        energies = np.add.reduceat(np.square(samples), starts, dtype=np.float64)
+        highest = np.maximum.reduceat(samples, starts)
+        lowest = np.minimum.reduceat(samples, starts)
+    return np.maximum(highest, -lowest).astype(np.float64), energies
 
 
 def _magnitudes(block: NDArray[Any]) -> NDArray[np.float64]:
