@@ -118,8 +118,10 @@ def open_decoder(
 ) -> decode.TrackDecoder:
     """Return a decoder of samples [start, end) of the source, as they are to be encoded."""
     seeks = seeks_exactly(plan.info, plan.track)
-    may_exceed = decode.may_hold_nan(plan.track) or plan.gain_db > 0
-    input_type = "float32" if may_exceed else spec_of(encoding).input_type
+    sample_type = encoding.sample_type  # samples that are kept have no encoder
+    if not sample_type:
+        may_exceed = decode.may_hold_nan(plan.track) or plan.gain_db > 0
+        sample_type = "float32" if may_exceed else spec_of(encoding).input_type
     return decode.TrackDecoder(
         path,
         track=plan.track,
@@ -130,7 +132,7 @@ def open_decoder(
         end_samples=end,
         seek=seeks,
         steady=seeks,
-        dtype=encoding.sample_type or input_type,
+        dtype=sample_type,
     )
 
 
