@@ -32,7 +32,7 @@ ENVIRONMENT_VARIABLE = "CAPTOOLKIT_DECODER"
 FFMPEG = "ffmpeg"
 BLOCK_S = 4.0  # soundfile seeks after each block, which decodes a frame of a FLAC again
 SLICE_SAMPLES = 1 << 16  # of longer blocks: the cache holds what is made of so many
-FLOATS = ("pcm_f", "wavpack")  # may hold what is no number
+FLOATS = ("pcm_f", "wavpack")  # samples may be NaN or infinite
 SUBTYPES = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"})
 
 Block = NDArray[Any]
@@ -94,7 +94,7 @@ class SndfileDecoder(Closing):
                         return
                     self._at += len(block)
                     yield block
-            except (OSError, soundfile.SoundFileError):  # ffmpeg finds out what can be heard
+            except (OSError, soundfile.SoundFileError):  # ffmpeg decodes the rest
                 pass
         if self._at < self._end and not self._closed:
             yield from self._rest(self._at)
