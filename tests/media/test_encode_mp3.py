@@ -226,7 +226,7 @@ def test_two_threads_encode_at_once(tmp_path: Path) -> None:
         encoding.join(0.001)
         turns += 1
     writer.abort()
-    assert turns > 10
+    assert turns > 3  # with the lock, it would wait for the end
 
 
 def test_what_lame_refuses_is_an_error(tmp_path: Path) -> None:
