@@ -62,7 +62,7 @@ class Budget:
                 if not self._reserved or self._spent + worst > self.cap:
                     raise CaptoolkitError(
                         f"not sent: {self.cap - self._spent:.4f} is left of max_cost={self.cap}, "
-                        f"and a request may cost {worst:.4f}",
+                        f"and a request may cost {worst:.3g}",
                         fix="run it again with a larger `max_cost`; the ledger keeps all answers, "
                         "and captoolkit does not pay for them again",
                     )

@@ -113,7 +113,7 @@ def test_costs_are_shown_and_capped(
     ran = run("caption", *sources, *argv, "--max-cost", "0.1020")
     assert ran.status == 1
     assert "2 files: 629 input tokens in 4 requests" in ran.err
-    assert "USD 0.0024 for the input, 0.4035 at most" in ran.err
+    assert "USD 0.0024 for the input, 0.4036 at most" in ran.err
     assert len(recorder.seen) == 1
     assert re.search(r"segments \d to \d: not sent: 0.1002 is left", ran.err)
     total = next(line for line in ran.err.splitlines() if line.startswith("total"))

@@ -158,7 +158,10 @@ def test_existing_file_stops_the_save(talk: Path, tmp_path: Path, taken: str) ->
     out = tmp_path / "out"
     out.mkdir()
     (out / taken).write_text("mine")
-    with prepare(talk, **PIECES) as prepared, pytest.raises(OutputExistsError, match="pass -y"):
+    with (
+        prepare(talk, **PIECES) as prepared,
+        pytest.raises(OutputExistsError, match="overwrite=True"),
+    ):
         prepared.save(out)
     assert listing(out) == [taken]
     assert (out / taken).read_text() == "mine"

@@ -43,7 +43,7 @@ def test_existing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(
-        OutputExistsError, match=r"a\.txt exists; choose another name or folder, or pass -y"
+        OutputExistsError, match=r"a\.txt exists; choose another name or folder, or pass overwrite="
     ):
         files.write_whole(path, "new", overwrite=False)
     assert path.read_text() == "old"
