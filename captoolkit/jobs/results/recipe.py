@@ -127,7 +127,8 @@ class Recipe:
                 layout=ResultLayout(document["layout"]),
                 captoolkit_version=str(document["captoolkit"]),
                 ffmpeg_version=str(document["ffmpeg"]),
-                mp3_encoder=str(document["mp3_encoder"]),
+                # Jobs without the field were begun when only ffmpeg encoded MP3.
+                mp3_encoder=str(document.get("mp3_encoder", "ffmpeg")),
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(

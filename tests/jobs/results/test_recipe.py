@@ -82,3 +82,17 @@ def test_the_job_is_json_of_a_stated_format(tmp_path: Path) -> None:
     assert document["format"] == "captoolkit.batch/1"
     assert document["recipe_sha256"] == recipe.hash
     assert (document["verb"], document["layout"]) == ("prepare", "tar")
+
+
+def test_a_job_without_an_mp3_encoder_was_encoded_by_ffmpeg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that was begun before other encoders existed goes on where ffmpeg encodes."""
+    monkeypatch.setenv("CAPTOOLKIT_ENCODER", "ffmpeg")
+    recipe = Recipe.of("prepare", {})
+    document = json.loads(recipe.render())
+    del document["mp3_encoder"]
+    (tmp_path / ".captoolkit").mkdir()
+    (tmp_path / JOB).write_text(json.dumps(document))
+    open_job(open_store(str(tmp_path)), recipe)
+    assert (tmp_path / JOB).read_text() == json.dumps(document)
