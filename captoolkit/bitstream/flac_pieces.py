@@ -84,7 +84,8 @@ class FlacPieces:
             size_bytes *= 2
         if not length and len(data) < size_bytes:  # the last frames; tags may follow them
             length, end = len(data), self._total
-        if not length:
+        # The headers of a true file promise no more; a decoder takes memory for the promise.
+        if not length or end - self._sample > PIECE_SAMPLES + EXTRA_SAMPLES:
             return None
         piece = FlacPiece(
             begin=self._sample, end=end, data=self._head(end - self._sample) + data[:length]
@@ -121,7 +122,7 @@ class FlacPieces:
             sample = self._sample_of(flac.frame_header(data, at))
             if sample is not None and sample > self._sample:
                 if sample - self._sample > PIECE_SAMPLES:
-                    break
+                    return found or (at, sample)
                 found = (at, sample)
         return found
 

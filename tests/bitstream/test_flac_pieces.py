@@ -10,6 +10,7 @@ import soundfile
 
 from captoolkit.bitstream import flac_pieces
 from captoolkit.bitstream.flac_pieces import FlacPiece, FlacPieces
+from tests.support import flac_files
 
 RATE_HZ = 8000
 LENGTH = 60 * RATE_HZ
@@ -67,6 +68,14 @@ def test_a_frame_longer_than_a_read_is_one_piece(
     pieces = pieces_of(data)
     assert pieces[0].end == 4096
     assert pieces[-1].end == LENGTH
+
+
+def test_a_promise_without_headers_gets_no_piece() -> None:
+    """Frames that all have the number 0 end in none of the file's later samples."""
+    file = flac_files.header(total=LENGTH * 100) + flac_files.frame(0, 65_535) * 800
+    pieces = FlacPieces(io.BytesIO(file), start=0, total=LENGTH * 100)
+    assert pieces.is_usual
+    assert pieces.read() is None
 
 
 @pytest.mark.parametrize("front", [b"junk", b"fLaX", b""])
