@@ -26,9 +26,9 @@ WIDEST_S = 8.0  # the largest distance that throttling adds, unless the limit de
 CLOSE_S = 0.01  # shorter distances count as none
 LATE_S = 0.05  # a request that is late by up to this does not delay the next one
 SET_BACK_S = 1.0  # a request so far in the future was sent before the clock was set back
-# No request waits longer: a pause is at most `RetryPolicy.longest_retry_after_s`, and a minute's
-# tokens are free again after a minute.
-LONGEST_WAIT_S = 3600.0
+# A later moment comes from a damaged ledger. A segment of minutes has tokens for an hour and more
+# under a small limit, and `RetryPolicy.longest_retry_after_s` may be hours.
+LONGEST_WAIT_S = 86_400.0
 # The tokens of an answer as long as none has been counted: Model Studio's sample answer has 399.
 FIRST_OUTPUT_TOKENS = 400
 NEW_SHARE = 0.2  # of the latest answer in the mean number of tokens

@@ -47,6 +47,12 @@ def test_a_moment_that_no_limit_explains_delays_nothing() -> None:
         assert state.sent(0, SECOND, 5.0).wait_s(5.0) == 2.0
 
 
+def test_tokens_for_more_than_an_hour_delay_the_next_request() -> None:
+    """A long segment under a small limit is no damage: the limit holds."""
+    limits = RateLimits(s_per_token=60 / 1000)
+    assert RateState().sent(65_000, limits, 1.0).wait_s(1.0) == 3900.0
+
+
 def test_a_late_request_delays_the_next_one_only_if_it_is_very_late() -> None:
     """So a busy machine keeps the rate."""
     state = RateState(request_free_s=10.0, used_s=9.0)
