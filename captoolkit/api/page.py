@@ -34,6 +34,7 @@ MAX_EMBEDDED_BYTES = 20_000_000
 MOST_TAIL = 3  # folders of a moved recording's path that are compared
 MOST_UP = 3  # folders that a relative link goes up
 MOST_PARTS = 3  # how many the notice on the missing sound names
+LEFT_OUT = "the reason is left out"
 
 
 def page(
@@ -62,8 +63,8 @@ def page(
         embed_audio: put the bytes of the recording into the page.
         spectrogram: show a spectrogram below the waveform; the recording is decoded for it.
         shareable: leave out the facts that are not for readers of a published page: the folder
-            of the recording, the address of the service, the prompt and the numbers of the
-            requests. The page plays the recording in its own folder.
+            of the recording, the address of the service, the prompt, the numbers of the requests
+            and the messages of errors. The page plays the recording in its own folder.
 
     Raises:
         UsageError: the entries are out of order; or `embed_audio` is set and the recording is not
@@ -101,8 +102,9 @@ def page(
 def for_readers(timeline: Timeline) -> Timeline:
     """Return the timeline without the facts that are for its maker alone.
 
-    Recordings have no folder, the service no address and the answers no number, and the options of
-    the run are left out. All captions, times, tokens and costs stay.
+    Recordings have no folder, the service no address and the answers no number. The options of the
+    run are left out, and so are the messages of failed segments: they name the host of the service,
+    or repeat its answer. All captions, times, tokens and costs stay.
     """
     parts = (
         replace(part, source=replace(part.source, path=PurePath(part.source.path).name))
@@ -112,7 +114,10 @@ def for_readers(timeline: Timeline) -> Timeline:
         timeline,
         source=replace(timeline.source, path=PurePath(timeline.source.path).name),
         captioner=replace(timeline.captioner, base_url=None),
-        entries=tuple(replace(entry, request_id=None) for entry in timeline.entries),
+        entries=tuple(
+            replace(entry, request_id=None, error=entry.error and LEFT_OUT)
+            for entry in timeline.entries
+        ),
         parts=tuple(parts),
         made_by=None,
         modified_ns=None,

@@ -133,7 +133,8 @@ shareable = click.option(
     "--shareable",
     is_flag=True,
     help="Make an HTML page to publish: without the folder of the recording, the address of the "
-    "service, the prompt and the numbers of the requests. It plays the file beside it.",
+    "service, the prompt, the numbers of the requests and the messages of errors. It plays the "
+    "recording in its own folder.",
 )
 spread = click.option(
     "--spread",

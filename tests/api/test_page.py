@@ -20,6 +20,7 @@ from captoolkit.api import page as picturing
 from captoolkit.errors import UsageError
 from captoolkit.media import measure_file
 from captoolkit.media.probe_file import probe
+from captoolkit.model import Status
 from captoolkit.timeline import Provenance, losses
 from captoolkit.timeline.value import Timeline
 from tests.support.sound import silence, tone, write_wav
@@ -221,19 +222,22 @@ def test_a_spectrogram_is_shown_on_request(timeline: Timeline) -> None:
 def test_a_shareable_page_holds_nothing_that_only_its_maker_needs(
     timeline: Timeline, sound: Path
 ) -> None:
-    """Folders, the address of the service, prompts and request numbers are left out."""
-    entries = tuple(
+    """Folders, the service's address, prompts, request numbers and messages are left out."""
+    address = "http://10.0.0.5:8000/v1"
+    entries = [
         dataclasses.replace(entry, request_id=f"request-{entry.index}")
         for entry in timeline.entries
+    ]
+    entries[-1] = dataclasses.replace(
+        entries[-1], status=Status.FAILED, error="10.0.0.5:8000 cannot be reached"
     )
-    address = "http://10.0.0.5:8000/v1"
     made = dataclasses.replace(
         timeline,
         captioner=dataclasses.replace(timeline.captioner, base_url=address),
-        entries=entries,
+        entries=tuple(entries),
         made_by=Provenance(verb="caption", options={"prompt": "my words", "base_url": address}),
     )
-    private = (address, "request-1", "my words", str(sound.parent))
+    private = (address, "cannot be reached", "request-1", "my words", str(sound.parent))
 
     def content(*, shareable: bool = False) -> str:
         page = captoolkit.page(made, folder=sound.parent, shareable=shareable)
