@@ -116,6 +116,11 @@ def run(argv: Sequence[str]) -> int:
             return stop.exit_code
         except (click.Abort, KeyboardInterrupt):
             return _interrupted()
+        except RuntimeError as error:
+            # A second signal, while the first one ends a wait, breaks the lock of `threading`.
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            return _interrupted()
         except click.ClickException as error:
             error.show()
             return error.exit_code

@@ -76,14 +76,17 @@ def choose(
         )
     numbers = segmentation.count_segments(durations_s, most_s, options)
     stretches = tuple(zip(durations_s, numbers, strict=True))
-    encoding, longest_s = next(
+    fitting = [
         (encoding, longest_s)
         for encoding, longest_s in choices
         if (most_bit_rate is None or encoding.bit_rate <= most_bit_rate)
         and all(
             segmentation.fits(duration_s, number, longest_s) for duration_s, number in stretches
         )
-    )
+    ]
+    if not fitting:  # never without `most_bit_rate`: the numbers are those of the longest segments
+        raise UsageError(f"the options leave no encoding of at most {most_bit_rate} bit/s")
+    encoding, longest_s = fitting[0]
     return Fit(
         encoding=encoding,
         is_best=encoding == choices[0][0],

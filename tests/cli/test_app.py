@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import pytest
 
 import captoolkit
 import captoolkit.cli
-from captoolkit.cli import app
+from captoolkit.cli import app, doctor_command
 from tests.support.command_line import Run, emulating
 from tests.support.paths import ROOT
 
@@ -44,6 +46,20 @@ def test_only_debug_shows_a_traceback(run: Run, tmp_path: Path) -> None:
     missing = tmp_path / "none.wav"
     assert "Traceback" not in run("probe", missing).err
     assert "Traceback" in run("probe", missing, "--debug").err
+
+
+def test_a_second_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """It may leave a condition of `threading` without its lock, which is then released twice."""
+
+    @click.command()
+    def wait() -> None:
+        lock = threading.Lock()
+        with lock:
+            lock.release()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor_command, "command", wait)
+    assert run("doctor").status == 130
 
 
 def test_a_closed_pipe_is_no_traceback(fixtures: Path) -> None:

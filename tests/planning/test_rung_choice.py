@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from captoolkit.errors import UsageError
 from captoolkit.model import Plan
 from captoolkit.planning import ladder, rung_choice
 from captoolkit.planning.cut_search import LoudnessCurve
@@ -19,10 +20,16 @@ RATE_HZ = 1000
 HOP = 20
 
 
-def planned(seconds: int, *, most_bit_rate: int | None = None, segment: int | None = None) -> Plan:
+def planned(
+    seconds: int,
+    *,
+    most_bit_rate: int | None = None,
+    segment: int | None = None,
+    quality: str = "auto",
+) -> Plan:
     """A plan for a FLAC of that length."""
     sound = track(seconds, rate_hz=RATE_HZ)
-    options = ParsedOptions(segment_s=Fraction(segment) if segment else None)
+    options = ParsedOptions(segment_s=Fraction(segment) if segment else None, quality=quality)
     return make_plan(media(sound), sound, CAPTIONER, options=options, most_bit_rate=most_bit_rate)
 
 
@@ -48,6 +55,13 @@ def test_next_rung_is_taken_where_it_reaches_a_pause() -> None:
         "would be loud. MP3 24 kbit/s, 16 kHz mono, with about 3.0 dB less fidelity and cuts 60 dB "
         "quieter, was chosen."
     )
+
+
+def test_a_quality_has_no_next_rung() -> None:
+    """A requested quality is one encoding; the refusal of a lower rate is no crash."""
+    assert rung_choice.is_tight(planned(600, quality="music"))
+    with pytest.raises(UsageError, match="no encoding of at most 24000 bit/s"):
+        planned(600, quality="music", most_bit_rate=24_000)
 
 
 @pytest.mark.parametrize(("pause_s", "is_weighed"), [(5, False), (31, True)])
