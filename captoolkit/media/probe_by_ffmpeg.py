@@ -28,6 +28,7 @@ from captoolkit.units import samples_at
 # Each track may be read from end to end; a hostile file with thousands would take a day.
 MAX_TRACKS = 64
 MAX_TITLE_CHARS = 1000  # of a chapter
+ID3_CHAPTERS = "mp3"  # its chapters count from the first sample, not from the encoder's delay
 
 # Misreadings of a file by readers that believe its header, or read it by its first part alone.
 PROMISES_TOO_MUCH = "Its header promises more sound than it holds, and is not passed on."
@@ -158,7 +159,7 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
         tracks=tracks,
         pictures=pictures,
         subtitles=tuple(itertools.starmap(_subtitle_track, enumerate(subtitles, start=1))),
-        chapters=_chapters(text, zero_s),
+        chapters=_chapters(text, Fraction(0) if container == ID3_CHAPTERS else zero_s),
         plain_header=not containers.of(container).is_riff or riff.has_plain_header(file),
         misreadings=(
             *((PROMISES_TOO_MUCH,) if shortfall else samples_by_place.misreadings(pcm)),

@@ -70,18 +70,25 @@ def read(info: MediaInfo, track: Track) -> RecordingTags:
             found |= {name: value for name, value in fields.items() if _is_kept(name, value)}
     tags = _merged(found)
     long = sorted(name for name, value in tags.items() if len(value) > MAX_TAG_CHARS)
-    late_s = (
-        probe_by_ffmpeg.probe_streams(info.path).late_s(track.number) if chapters else Fraction(0)
-    )
-    moved = (replace(one, start_s=max(Fraction(0), one.start_s - late_s)) for one in chapters)
     return RecordingTags(
         tags={name: value for name, value in tags.items() if name not in long},
-        chapters=tuple(moved),
+        chapters=tuple(_on_clock_of(info, track, chapters)) if chapters else (),
         notes=tuple(
             f"Its tag {name} is longer than {MAX_TAG_CHARS:,} characters and is left out."
             for name in long
         ),
     )
+
+
+def _on_clock_of(info: MediaInfo, track: Track, chapters: list[Chapter]) -> Iterator[Chapter]:
+    """Yield chapters as ffmpeg writes them, on the clock of the track."""
+    streams = probe_by_ffmpeg.probe_streams(info.path)
+    late_s = streams.late_s(track.number)
+    for chapter in chapters:
+        start_s = chapter.start_s - late_s
+        if info.container == probe_by_ffmpeg.ID3_CHAPTERS and chapter.start_s:
+            start_s += Fraction(round(1000 * streams.zero_s), 1000)  # ffmpeg takes this off
+        yield replace(chapter, start_s=max(Fraction(0), start_s))
 
 
 def parse_listing(text: str) -> tuple[dict[str, str], tuple[Chapter, ...]]:

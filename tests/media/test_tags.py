@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.media import ffmpeg, tags
+from captoolkit.media import ffmpeg, id3_chapters, tags
+from captoolkit.media.id3_chapters import Id3Chapter
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Chapter
 from tests.support.sound import Convert
@@ -48,6 +49,23 @@ def test_chapters_are_read(stereo: Path, convert: Convert, tmp_path: Path) -> No
         Chapter(start_s=Fraction(0), title="One"),
         Chapter(start_s=Fraction(3, 2), title="Two lines"),
     )
+
+
+def test_chapters_of_an_mp3_count_from_its_first_sample(
+    stereo: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """`probe` and `split` have the times that `embed` wrote, without the encoder's delay."""
+    starts_s = (Fraction(0), Fraction(3, 2))
+    path = tmp_path / "b.mp3"
+    marks = [
+        Id3Chapter(start_ms=int(1000 * start_s), end_ms=3000, title="a") for start_s in starts_s
+    ]
+    id3_chapters.write_chapters(
+        convert(stereo, tmp_path / "a.mp3", ["-c:a", "libmp3lame"]), path, marks
+    )
+    info = probe(path)
+    chapters = (info.chapters, tags.read(info, info.default_track).chapters)
+    assert [tuple(one.start_s for one in each) for each in chapters] == [starts_s, starts_s]
 
 
 def test_chapters_are_on_the_clock_of_the_track(
