@@ -257,6 +257,9 @@ def status(out: str, as_json: bool, debug: bool) -> int:
         return 0
     shown = [f"{name}={show_value(name, value)}" for name, value in recipe.options.items()]
     print_line(" ".join([recipe.verb, *shown]))
+    if not counts:
+        print_line("  no recording has a row yet: rows are written when a chunk of them ends")
+        return 0
     print_table([(state, f"{count:,}") for state, count in counts.items()], indent="  ")
     print_line(f"  {plural(tally.segments, 'segment')}, {_sound_text(tally.duration_s)} of sound")
     if tally.warned:
@@ -329,7 +332,8 @@ def _run(
 
     options = {name: value for name, value in options.items() if value is not None}
     if dry_run:
-        expected = forecast_batch(verb, names, out=out, workers=_workers(cluster), **options)
+        workers = _workers(cluster)
+        expected = forecast_batch(verb, names, out=out, workers=workers, needs_key=False, **options)
         _print_forecast(verb, expected, as_json=as_json)
         return 0
     own_captioner = options.get("captioner", "acoustic")
@@ -410,6 +414,7 @@ def _print_forecast(verb: str, expected: Forecast, *, as_json: bool) -> None:
 def _forecast_lines(verb: str, expected: Forecast) -> list[str]:
     """Return a forecast in words."""
     from captoolkit.cli.plan_command import describe_price
+    from captoolkit.jobs.forecast import Limit
     from captoolkit.units import format_size
 
     about = f" (lengths estimated from {expected.sampled} of them)" if expected.sampled else ""
@@ -420,10 +425,12 @@ def _forecast_lines(verb: str, expected: Forecast) -> list[str]:
     ]
     if expected.requests:
         price = describe_price(expected.cost) if expected.cost else "the price is not known"
-        tokens = plural(expected.input_tokens, "input token")
+        is_known = expected.input_tokens is not None
+        tokens = plural(expected.input_tokens or 0, "input token") if is_known else "tokens unknown"
         lines.append(f"{plural(expected.requests, 'request')}, {tokens}: {price}")
     for limit, time_s in sorted(expected.times_s.items(), key=lambda item: -item[1]):
-        lines.append(f"at least {_about(time_s)} by {LIMITS[limit.value]}")
+        bound = "about" if limit is Limit.CORES else "at least"  # cores differ, rates do not
+        lines.append(f"{bound} {_about(time_s)} by {LIMITS[limit.value]}")
     if expected.advice:
         lines.append(f"{LIMITS[expected.binding.value]} decide: {expected.advice}")
     return lines

@@ -20,7 +20,7 @@ from captoolkit.captioners.base import Captioner
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER
 from captoolkit.dispatch.ledger import IN_MEMORY, Ledger
 from captoolkit.dispatch.run import LAST_ANSWERS_S
-from captoolkit.errors import CaptoolkitError
+from captoolkit.errors import CaptoolkitError, KeyMissingError
 from captoolkit.events import OnEvent, Warned, ignore
 from captoolkit.jobs.asking import Asking
 from captoolkit.jobs.batch_options import (
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from captoolkit.jobs.engine import Cluster
 
 LEDGER_COPY = ".captoolkit/ledger-{run}.sqlite3"
+NO_KEY = "none"  # stands for the missing key in a forecast, which sends nothing
 
 
 @documents(*OPTION_TYPES)
@@ -147,6 +148,7 @@ def forecast_batch(
     *,
     out: str | os.PathLike[str],
     workers: int,
+    needs_key: bool = True,
     captioner: str | Captioner = DEFAULT_CAPTIONER,
     **options: Unpack[BatchOptions],
 ) -> Forecast:
@@ -157,11 +159,13 @@ def forecast_batch(
         inputs: as for `batch`.
         out: as for `batch`; recordings that it has already are not counted.
         workers: the number of workers.
+        needs_key: refuse a service whose key is missing, as the batch itself does.
         captioner: as for `batch`.
         **options: `BatchOptions`.
 
     Raises:
-        UsageError, InputError, KeyMissingError: as `batch`.
+        UsageError, InputError: as `batch`.
+        KeyMissingError: as `batch`, only with `needs_key`.
     """
     settings = read_settings(verb, options, captioner=captioner)
     names = [os.fspath(each) for each in inputs]
@@ -169,10 +173,15 @@ def forecast_batch(
     with contextlib.ExitStack() as resources:
         run = None
         if verb == "caption" and not settings.driver.asks_on_worker:
-            asking_options = {**options, "ledger": IN_MEMORY}
-            run = resources.enter_context(
-                open_asking(captioner, cast("BatchOptions", asking_options), threading.Event())
-            )
+            asking_options = cast("BatchOptions", {**options, "ledger": IN_MEMORY})
+            try:
+                run = open_asking(captioner, asking_options, threading.Event())
+            except KeyMissingError:
+                if needs_key:
+                    raise
+                asking_options["api_key"] = NO_KEY
+                run = open_asking(captioner, asking_options, threading.Event())
+            resources.enter_context(run)
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
         refuse_missing(names)
         chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))

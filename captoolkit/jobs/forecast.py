@@ -50,7 +50,7 @@ class Forecast:
         duration_s: the length of their sound.
         sampled: how many recordings were probed for it; 0 if a manifest states all lengths.
         requests: the requests to the service; 0 without one.
-        input_tokens: their tokens, without the answers.
+        input_tokens: their tokens, without the answers; None where no rate of tokens is known.
         cost: the price of the requests; None if it is not known.
         times_s: the least time by each limit.
     """
@@ -61,7 +61,7 @@ class Forecast:
     duration_s: float
     sampled: int
     requests: int = 0
-    input_tokens: int = 0
+    input_tokens: int | None = 0
     cost: CostRange | None = None
     times_s: dict[Limit, float] = field(default_factory=dict)
 
@@ -79,6 +79,8 @@ class Forecast:
             return "more workers make it faster"
         if self.binding is Limit.TOKENS:
             return "only a higher quota of tokens makes it faster (--tpm)"
+        if self.requests <= self.inputs:  # one request for each recording
+            return "only a higher quota of requests makes it faster (--rpm)"
         return "longer segments make it faster, because they need fewer requests (--segment)"
 
 
@@ -175,7 +177,8 @@ def _with_service(
     times_s = dict(base.times_s)
     if service.requests_per_minute:
         times_s[Limit.REQUESTS] = MINUTE_S * requests / service.requests_per_minute
-    if service.tokens_per_minute:
+    has_tokens = target.limit("tokens_per_s") is not None
+    if service.tokens_per_minute and has_tokens:
         times_s[Limit.TOKENS] = MINUTE_S * tokens / service.tokens_per_minute
     return Forecast(
         inputs=base.inputs,
@@ -184,7 +187,7 @@ def _with_service(
         duration_s=base.duration_s,
         sampled=base.sampled,
         requests=requests,
-        input_tokens=tokens,
+        input_tokens=tokens if has_tokens else None,
         cost=_cost_of(service, requests, tokens),
         times_s=times_s,
     )

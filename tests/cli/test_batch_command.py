@@ -116,6 +116,32 @@ def test_the_forecast_says_what_binds(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_the_forecast_of_a_service_needs_no_key(run: Run, tmp_path: Path) -> None:
+    """A dry run sends nothing, so it shows the price without a key; the batch itself needs one."""
+    write_tones(tmp_path / "in", 1, seconds=2)
+    argv = ("batch", "caption", tmp_path / "in", "-o", tmp_path / "out", "--captioner", "dashscope")
+    shown = run(*argv, "--dry-run")
+    assert (shown.status, shown.err) == (0, "")
+    assert "1 request, " in shown.out
+    assert "about 0.2 s by the cores" in run(*argv[:5], "--cluster", "none", "--dry-run").out
+    refused = run(*argv, "--cluster", "none")
+    assert refused.status == 1
+    assert "DASHSCOPE_API_KEY is not set" in refused.err
+
+
+def test_a_batch_without_rows_says_when_they_are_written(run: Run, tmp_path: Path) -> None:
+    """A batch that was killed in its first chunk shows no zeros that look like a result."""
+    write_tones(tmp_path / "in", 1, seconds=1)
+    run("batch", "probe", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none")
+    for path in (tmp_path / "out/.captoolkit/rows").iterdir():
+        path.unlink()
+    shown = run("batch", "status", tmp_path / "out")
+    assert shown.status == 0
+    assert shown.out.splitlines()[1:] == [
+        "  no recording has a row yet: rows are written when a chunk of them ends"
+    ]
+
+
 def test_a_paid_batch_asks_for_confirmation_on_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,6 +40,21 @@ def test_short_segments_are_bound_by_requests(service: Service) -> None:
     assert expected.binding is Limit.REQUESTS
     assert expected.times_s[Limit.REQUESTS] == pytest.approx(10 * HOUR_S)
     assert "longer segments" in expected.advice
+
+
+def test_one_request_for_each_recording_is_the_least(service: Service) -> None:
+    """Recordings of 4 s need a request each: longer segments would change nothing."""
+    short = [dataclasses.replace(each, duration_s=4.0) for each in hours(60)]
+    expected = forecast(short, "prepare", cores=16, service=service)
+    assert (expected.requests, expected.binding) == (60, Limit.REQUESTS)
+    assert expected.advice == "only a higher quota of requests makes it faster (--rpm)"
+
+
+def test_tokens_are_unknown_where_no_page_states_their_rate() -> None:
+    """OpenAI states no tokens for a second of sound: the forecast has no number, and not 0."""
+    with open_captioner("openai", target="openai", api_key="sk-any") as captioner:
+        expected = forecast(hours(1), "prepare", cores=1, service=service_of(captioner))
+    assert (expected.requests, expected.input_tokens, expected.cost) == (1, None, None)
 
 
 def test_long_segments_are_bound_by_tokens(service: Service) -> None:

@@ -142,12 +142,19 @@ def table_lines(
 
     Raises:
         InputError: the store cannot be read.
+        UsageError: the columns are those of Hugging Face, and a line has no file below OUT.
     """
+    needs_file = columns == Columns.HUGGING_FACE and not failed
     fields = FAILED_FIELDS if failed else FIELDS[Columns(columns)]
     for row in read_rows(store):
         has_holes = row.status is RowStatus.HOLES  # a line among the failed, and its captions
         if failed != row.is_finished or has_holes:
             for facts in [_facts_of(row)] if failed else _segment_lines(row, store):
+                if needs_file and not facts.get("file_name"):
+                    raise UsageError(
+                        f"{row.id} has no file below OUT, and Hugging Face finds no other files",
+                        fix="take columns=nemo or columns=table, which name the recording",
+                    )
                 yield {name: facts[name] for name in fields if facts.get(name) is not None}
 
 

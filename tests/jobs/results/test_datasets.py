@@ -106,12 +106,24 @@ def test_nemo_reads_the_lines_of_a_batch_again(store: Store, tmp_path: Path) -> 
     ]
 
 
-def test_hugging_face_finds_the_files_next_to_its_metadata(store: Store, tmp_path: Path) -> None:
+def test_hugging_face_finds_the_files_next_to_its_metadata(tmp_path: Path) -> None:
     """`file_name` is the path below OUT, where `metadata.jsonl` lies."""
+    recordings = write_recordings(tmp_path / "in", ["talks/b.wav"])
+    store = open_store(str(tmp_path / "out"))
+    rows = work_on(task_of(listed(recordings), tmp_path / "out", options={"segment": "1s"}))
+    write_rows(store, "1", "a", [FAILED, *rows])
     path = tmp_path / "out" / "metadata.jsonl"
     export_rows(store, path, columns="huggingface")
-    names = [line["file_name"] for line in lines_of(path) if "file_name" in line]
+    names = [line["file_name"] for line in lines_of(path)]
     assert [(path.parent / name).is_file() for name in names] == [True, True]
+
+
+def test_hugging_face_gets_no_lines_without_a_file(store: Store, tmp_path: Path) -> None:
+    """Captions of recordings outside OUT have no `file_name`: the table is refused."""
+    path = tmp_path / "out" / "metadata.jsonl"
+    with pytest.raises(UsageError, match=r"talks/a\.wav has no file below OUT"):
+        export_rows(store, path, columns="huggingface")
+    assert not path.exists()
 
 
 def test_lhotse_gets_recordings_and_supervisions(store: Store, tmp_path: Path) -> None:
