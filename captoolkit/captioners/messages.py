@@ -65,10 +65,11 @@ def check_messages(messages: Sequence[Message], row: Target | None) -> None:
     )
     for is_taken, feature, is_present in features:
         if is_present and not is_taken:
-            models = ", ".join(_models_that_converse())
+            is_own_server = bool(row.dialect) and not (row.hosted_by or row.base_url)
+            models = " (`model`)" if is_own_server else f": {', '.join(_models_that_converse())}"
             raise UsageError(
                 f"{row.models[0]} does not take {feature}: it describes one sound",
-                fix=f"leave it out, or take a model that answers questions: {models}",
+                fix=f"leave it out, or take a model that answers questions{models}",
             )
 
 

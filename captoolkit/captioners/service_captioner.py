@@ -26,11 +26,13 @@ from captoolkit.net.client import Client
 from captoolkit.net.connections import DEFAULT_LIMITS, HttpLimits
 from captoolkit.net.http_messages import ServiceRequest, Transport
 from captoolkit.services.keys import key_variable, own_headers
+from captoolkit.services.regions import COMPATIBLE, NATIVE
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
 WORKSPACE = "X-DashScope-WorkSpace"  # Model Studio, "DashScope API reference"
 CONTENT_REFUSED = frozenset({400, 415, 422, 500})
+NO_SUCH_PATH = frozenset({404, 405})
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -219,21 +221,42 @@ class ServiceCaptioner(Closing):
 
     @contextlib.contextmanager
     def _explaining_refusals(self) -> Iterator[None]:
-        """Replace the advice where no key was sent, and for a refusal of the content's form."""
+        """Replace the advice for a refused key, a path of another protocol, a form of content."""
         try:
             yield
         except ServiceError as error:
-            if error.status_code == 401 and self._lacks_key:
-                variable, endpoint = key_variable(self.service.row), self.service.endpoint
-                is_sent = endpoint is not None and endpoint.is_loopback
-                error.fix = (
-                    f"{variable} is not set: set it to a key that this server takes"
-                    if is_sent
-                    else f"no key was sent: allow it (`send_key`), and set {variable}"
-                )
-            if error.status_code in CONTENT_REFUSED and error.message:
+            if error.status_code == 401:
+                error.fix = self._advise_on_key() or error.fix
+            elif error.status_code in NO_SUCH_PATH:
+                error.fix = self._advise_on_path() or error.fix
+            elif error.status_code in CONTENT_REFUSED and error.message:
                 error.fix = self._protocol.advise(error.message) or error.fix
             raise
+
+    def _advise_on_key(self) -> str | None:
+        """Return advice for a refused or missing key; None at Model Studio's own hosts."""
+        variable, endpoint = key_variable(self.service.row), self.service.endpoint
+        if self._lacks_key:
+            if endpoint is not None and endpoint.is_loopback:
+                return f"{variable} is not set: set it to a key that this server takes"
+            return f"no key was sent: allow it (`send_key`), and set {variable}"
+        if endpoint is None or endpoint.is_model_studio:
+            return None
+        return (
+            f"check the key, by default that of {variable}; "
+            "`target` names another service and with it the variable of its key"
+        )
+
+    def _advise_on_path(self) -> str | None:
+        """Return advice if the base URL ends as those of the other protocol do."""
+        base_url = self.info.base_url or ""
+        for own, other in ((NATIVE, COMPATIBLE), (COMPATIBLE, NATIVE)):
+            if self._protocol.name == own.name and base_url.endswith(other.base_path):
+                return (
+                    f"take captioner={other.name} for a base URL that ends in {other.base_path}, "
+                    f"or end it in {own.base_path}"
+                )
+        return None
 
     def _question(self, audio: str) -> Message:
         return Message(role=Role.USER, audio=audio, text=self._prompt)

@@ -324,6 +324,25 @@ def test_a_missing_key_is_distinguished_from_a_wrong_key(
         ):
             captioner.caption(clip)
         assert caught.value.fix.startswith(fix)
+        assert "DASHSCOPE_API_KEY" in caught.value.fix
+
+
+def test_the_base_url_of_the_other_protocol_is_distinguished_from_a_wrong_one(
+    recorder: Recorder, clip: BytesClip
+) -> None:
+    """A 404 at a base URL that is right for the other captioner names that captioner."""
+    recorder.answer({"code": "not_found", "message": "no such path"}, status=404)
+    for captioner, path, fix in (
+        ("dashscope", "/compatible-mode/v1", "take captioner=openai"),
+        ("openai", "/api/v1", "take captioner=dashscope"),
+        ("openai", "/v2", "check `base_url`"),
+    ):
+        with (
+            open_captioner(captioner, base_url=recorder.url + path, api_key=KEY) as opened,
+            pytest.raises(ServiceError) as caught,
+        ):
+            opened.caption(clip)
+        assert caught.value.fix.startswith(fix)
 
 
 def test_a_service_is_resolved_once() -> None:

@@ -180,10 +180,20 @@ def test_each_captioner_has_a_question_model_of_its_own_protocol(
 def test_a_model_without_questions_names_the_models_that_answer(
     run: Run, fixtures: Path, recorder: Recorder
 ) -> None:
-    """A target that describes sound and takes no question is refused before a request."""
+    """A target that describes sound and takes no question is refused before a request.
+
+    A server of one's own has none of the models of the services: the advice names the option.
+    """
     place = ("--base-url", f"{recorder.url}/v1")
-    for target in ("vllm", "sglang", "qwen3-omni-captioner", "acoustic"):
+    services = "take a model that answers questions: qwen-audio-turbo-latest, "
+    own = "take a model that answers questions (--model)\n"
+    for target, advice in (
+        ("vllm", own),
+        ("sglang", own),
+        ("qwen3-omni-captioner", services),
+        ("acoustic", services),
+    ):
         ran = run("ask", fixtures / "speech.amr", "What?", "--target", target, *place)
         assert ran.status == 2
-        assert "take a model that answers questions: qwen-audio-turbo-latest, " in ran.err
+        assert advice in ran.err
     assert not recorder.seen

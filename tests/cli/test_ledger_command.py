@@ -145,7 +145,7 @@ def test_a_refused_key_is_one_error_line(
     errors = [line for line in ran.err.splitlines() if line.startswith("error")]
     assert len(errors) == 1
     assert "InvalidApiKey" in errors[0]
-    assert "keys differ per region" in errors[0]
+    assert "by default that of DASHSCOPE_API_KEY" in errors[0]
     assert "r-1" in errors[0]
     assert len(recorder.seen) <= 4
     assert list(tmp_path.glob("*.json")) == []
