@@ -6,8 +6,9 @@ with one kind of fault end the run, and an answer starts the count again. Errors
 one segment show that the service works, so they start the count again as well.
 
 While the captioner has not answered a single request of the run, one segment at a time is retried;
-the others wait for its outcome. After it is given up, all others are tried once. So a service that
-is down receives `concurrency` requests and the attempts at one segment, and no more.
+the others wait for its outcome. If it is given up, they fail as well and count, and all later ones
+are tried once. So a service that is down receives the retries of one segment, and one request for
+each other segment that is in flight before `give_up_after` of them have failed.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class CircuitBreaker:
         self._give_up_after = give_up_after
         self._guard = threading.Condition()
         self._retrying: object = None  # the only attempts that are retried before an answer
+        self._waiting: list[str] = []  # the faults of the segments that wait for its outcome
         self._has_answered = False
         self._kind = ""
         self._in_a_row = 0
@@ -100,9 +102,10 @@ class CircuitBreaker:
             kind = kind_of_fault(error)
             self._in_a_row = self._in_a_row + 1 if kind == self._kind else 1
             self._kind = kind
-            if self._in_a_row == self._give_up_after:
+            waiting = 0 if self._has_answered else self._waiting.count(kind)
+            if 0 < self._give_up_after <= self._in_a_row + waiting:
                 self.error, self._is_in_a_row = error, True
-                self.scope.halt(_not_sent(error, self._in_a_row))
+                self.scope.halt(_not_sent(error, self._in_a_row + waiting))
 
     def most_attempts(self, error: ServiceError) -> int | None:
         """Return the largest number of attempts after an error; None for that of its kind."""
@@ -134,7 +137,10 @@ class CircuitBreaker:
                 if self._retrying in (None, attempts):
                     self._retrying = attempts
                     break
+                kind = kind_of_fault(error)
+                self._waiting.append(kind)
                 self._guard.wait(TICK_S)
+                self._waiting.remove(kind)
             return True
 
     def end_retries(self, attempts: object) -> None:
