@@ -220,10 +220,10 @@ def _refuse_options(row: CaptionerRow, settings: CaptionerSettings) -> None:
     """
     for option in SERVICE_OPTIONS - row.options:
         if getattr(settings, option) not in (None, False):
-            taken = ", ".join(sorted(row.options)) or "no options"
+            taken = ", ".join(f"`{name}`" for name in sorted(row.options)) or "no options"
             raise UsageError(
-                f"the {row.name} captioner takes {taken}, and {option} was given",
-                fix=f"leave out {option}, or choose another captioner",
+                f"the {row.name} captioner takes {taken}, and `{option}` was given",
+                fix=f"leave out `{option}`, or choose another captioner (`captioner`)",
             )
 
 

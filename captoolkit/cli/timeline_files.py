@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -220,7 +220,19 @@ class TimelineFiles:
             else:
                 is_replaced = self._overwrite or path in self._replaceable
                 files.write_whole(path, text, overwrite=is_replaced)
+                if form == PAGE:
+                    self._note_missing_recording(timeline, path.parent)
         return refused
+
+    def _note_missing_recording(self, timeline: Timeline, folder: Path) -> None:
+        """Print a note if a shareable page will not find its recording in its folder."""
+        name = PurePath(timeline.source.path).name
+        is_linked = self._page.get("shareable") and not self._page.get("embed_audio")
+        if is_linked and not timeline.parts and not (folder / name).exists():
+            print_message(
+                f"{PAGE}: the page plays {name} from its own folder; copy it there, or take "
+                "--embed-audio"
+            )
 
     def _text(self, timeline: Timeline, form: str, path: Path | None) -> str:
         """Return the timeline in a format; a page refers to its recording from its own folder."""

@@ -242,7 +242,7 @@ def test_the_base_url_of_the_other_protocol_is_refused_with_the_right_one(
 @pytest.mark.parametrize("option", ["model", "region", "base_url", "api_key"])
 def test_acoustic_captioner_takes_no_options(option: str) -> None:
     """An option that would do nothing is refused instead of ignored."""
-    assert f"takes no options, and {option} was given" in refusal("acoustic", **{option: "x"})
+    assert f"takes no options, and `{option}` was given" in refusal("acoustic", **{option: "x"})
 
 
 def test_acoustic_captioner_loads_no_http_client() -> None:
@@ -440,6 +440,6 @@ def test_a_captioner_is_added_by_one_file_and_one_row(tmp_path: Path) -> None:
     assert re.search(r'"text": "It has \d+ bytes"', shown), shown
     assert '"model": "echo/1"' in shown
     refused = run("caption", "sound.wav", "--captioner", "echo", "--model", "echo/2")
-    assert "the echo captioner takes prompt, and model was given" in refused
+    assert "the echo captioner takes --prompt, and --model was given" in refused
     unknown = run("caption", "sound.wav", "--captioner", "echoes")
     assert "known are acoustic, dashscope, echo, openai" in unknown

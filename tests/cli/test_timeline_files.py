@@ -51,10 +51,16 @@ def test_export_prints_a_few_of_many_notes(run: Run, timeline: Path, tmp_path: P
 def test_a_page_to_publish_has_no_paths(run: Run, timeline: Path, tmp_path: Path) -> None:
     """`--shareable` needs a page, and the page names no folder."""
     path = tmp_path / "shared.html"
-    assert run("export", timeline, "-o", path, "--shareable").status == 0
+    ran = run("export", timeline, "-o", path, "--shareable")
+    assert ran.status == 0
+    name = Path(load(timeline).source.path).name
+    note = f"html: the page plays {name} from its own folder; copy it there, or take --embed-audio"
+    assert ran.err.splitlines()[-1] == note
     page = path.read_text(encoding="utf-8")
     assert '"loudness": "' in page
     assert "file:///" not in page
+    (tmp_path / name).touch()
+    assert note not in run("export", timeline, "-o", path, "--shareable", "-y").err
     refused = run("export", timeline, "-f", "srt", "--shareable")
     assert (refused.status, "--shareable needs an HTML page" in refused.err) == (2, True)
 
