@@ -45,6 +45,7 @@ from captoolkit.support.provenance import Provenance
 from captoolkit.units import format_length
 
 FAILED_BEFORE = "this preparation has failed before"
+CLOSED = "this preparation is closed"
 
 
 class Prepared(Closing):
@@ -301,7 +302,7 @@ class Prepared(Closing):
         `on_event` to return; the segments are then removed before the loop over them ends.
         """
         self._closed = True
-        self._over = self._over or "this preparation is closed"
+        self._over = self._over or CLOSED
         self._supervisor.halt()
         self._clean_up()
 
@@ -331,7 +332,9 @@ class Prepared(Closing):
             raise _requested_inside_event()
         work = self._work or self._begin()
         segment = self._next_of(work)
-        self._refuse_over()  # `close` was called meanwhile
+        if self._supervisor.is_halted:  # by `close` meanwhile, or by the end of the program
+            self._over = self._over or CLOSED
+        self._refuse_over()
         if segment is None:
             self._end()
             return False

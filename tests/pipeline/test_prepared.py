@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
+from tests.support.paths import ROOT
 from tests.support.processes import has_children
 from tests.support.sound import Convert, noise, write_wav
 
@@ -127,6 +130,44 @@ def test_asking_for_a_segment_inside_an_event_does_not_hang(
     works.append(prepare(mp3, segment="4s", on_event=greedy, **options))
     with works[0] as work, pytest.raises(UsageError, match="inside on_event"):
         list(work)
+
+
+ENDING = """
+import atexit, pathlib, sys, threading
+from captoolkit import UsageError, prepare
+from captoolkit.events import SegmentReady
+
+def pause(event):
+    if isinstance(event, SegmentReady) and event.segment.index == 2:
+        ready.set()
+        ended.wait()
+
+def save():
+    try:
+        prepare(sys.argv[1], segment="2s", on_event=pause).save(sys.argv[2])
+    except UsageError as error:
+        print(error.problem)
+
+def go_on():  # after captoolkit's own functions
+    ended.set()
+    thread.join()
+
+ready, ended = threading.Event(), threading.Event()
+atexit.register(go_on)
+thread = threading.Thread(target=save, daemon=True)
+thread.start()
+ready.wait()
+"""
+
+
+def test_end_of_the_program_saves_no_part(tmp_path: Path) -> None:
+    """A daemon thread that saves when the program ends leaves all segments or none."""
+    sound = noise(20, rate_hz=8000)
+    wav, out = write_wav(tmp_path / "a.wav", sound, rate_hz=8000), tmp_path / "out"
+    command = [sys.executable, "-c", ENDING, str(wav), str(out)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("this preparation is closed\n", "")
+    assert not out.exists() or not [*out.iterdir()]
 
 
 def test_closing_ends_the_ffmpeg_that_unwraps(
