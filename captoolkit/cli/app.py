@@ -116,11 +116,6 @@ def run(argv: Sequence[str]) -> int:
             return stop.exit_code
         except (click.Abort, KeyboardInterrupt):
             return _interrupted()
-        except RuntimeError as error:
-            # A second signal, while the first one ends a wait, breaks the lock of `threading`.
-            if not isinstance(error.__context__, KeyboardInterrupt):
-                raise
-            return _interrupted()
         except click.ClickException as error:
             error.show()
             return error.exit_code
@@ -132,6 +127,11 @@ def run(argv: Sequence[str]) -> int:
             return FAILED
         except OSError as error:
             return _output_failed(error)
+        except RuntimeError as error:  # after CaptoolkitError: KeyMissingError is both
+            # A second signal, while the first one ends a wait, breaks the lock of `threading`.
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            return _interrupted()
     return int(status or 0)
 
 

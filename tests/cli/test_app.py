@@ -62,6 +62,15 @@ def test_a_second_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch, run
     assert run("doctor").status == 130
 
 
+def test_a_missing_key_is_one_line(run: Run, fixtures: Path) -> None:
+    """An error that is a `RuntimeError` as well is no bug: one line, and the status 1."""
+    argv = ("--captioner", "dashscope", "--region", "singapore", "-o", "-")
+    ran = run("caption", fixtures / "speech.amr", *argv)
+    assert ran.status == 1
+    assert ran.err.startswith("error: dashscope-intl.aliyuncs.com needs a key")
+    assert ran.err.count("\n") == 1
+
+
 def test_a_closed_pipe_is_no_traceback(fixtures: Path) -> None:
     """`captoolkit targets NAME | head -1` prints no error."""
     argv = [sys.executable, "-m", "captoolkit", "targets", "qwen3-omni-captioner"]
