@@ -448,7 +448,8 @@ def _notes(
         yield "The container has no subtitle tracks, so the file has chapters only."
     if _has_time_before(captions, timeline):
         yield "The chapters of this container begin at 0:00, so one without a caption comes first."
-    if captions.subtitles == MOV_TEXT and len(timeline.entries) > MOST_LISTED_CHAPTERS:
+    chapters = len(timeline.entries) + _has_time_before(captions, timeline)
+    if captions.subtitles == MOV_TEXT and chapters > MOST_LISTED_CHAPTERS:
         yield f"Some players list only the first {MOST_LISTED_CHAPTERS} chapters."
     yield from losses(timeline, CHAPTERS)
     if captions.subtitles:

@@ -607,6 +607,28 @@ def test_an_mp3_gets_no_more_chapters_than_it_counts(
     assert len(read_id3(made).getall("CTOC")[0].child_element_ids) == entries
 
 
+def test_the_chapter_before_the_first_caption_counts_in_the_short_list(
+    fixtures: Path, tmp_path: Path
+) -> None:
+    """255 captions that begin late are 256 chapters, and some players list 255."""
+    line = timeline_of(5 * 44_100)
+    parts = tuple(
+        replace(
+            line.entries[0],
+            index=one,
+            source_span=Span(
+                start_samples=700 * (9 + one), end_samples=700 * (10 + one), rate_hz=44_100
+            ),
+        )
+        for one in range(1, 256)
+    )
+    made = captoolkit.embed(
+        fixtures / "two-languages.mp4", replace(line, entries=parts), tmp_path / "out.mp4"
+    )
+    assert made.chapters == 256
+    assert "Some players list only the first 255 chapters." in made.notes
+
+
 def test_a_timeline_of_another_length_is_told(fixtures: Path, tmp_path: Path) -> None:
     """A note reports that the timeline may belong to another recording."""
     made = captoolkit.embed(
