@@ -49,6 +49,7 @@ from captoolkit.planning.options import (
     PlanOptions,
     parse_plan_options,
 )
+from captoolkit.support import staging_folders
 from captoolkit.support.cancel import TICK_S
 from captoolkit.support.keywords import documents, refuse_unknown_names, require_type
 
@@ -115,6 +116,8 @@ def batch(
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
         refuse_missing(names)
         open_job(store, recipe)
+        if store.staging_parent is not None:
+            staging_folders.sweep(store.staging_parent)  # also if there is nothing left to do
         asking = None
         if run is not None:
             lease = resources.enter_context(Lease(store, run_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from captoolkit.errors import KeyMissingError, UsageError
 from captoolkit.jobs.results.datasets import export_rows
 from captoolkit.jobs.results.recording_rows import RowStatus, read_rows
 from captoolkit.jobs.stores.object_store import open_store
+from captoolkit.support.staging_folders import HIDDEN_PREFIX, OWNER_SUFFIX, host
 from tests.support.recorder import Recorder
 from tests.support.tones import write_tone, write_tones
 from tests.support.web import serving
@@ -53,6 +55,19 @@ def test_a_batch_does_each_recording_and_a_second_run_does_none(tmp_path: Path) 
     second = run("prepare", tmp_path / "in", tmp_path / "out")
     assert (second.done, second.kept, second.failed_before) == (0, 3, 1)
     assert files_of(tmp_path / "out") == before
+
+
+def test_a_run_without_work_removes_what_a_killed_run_left(tmp_path: Path) -> None:
+    """The kill came after the last recording, so no later run makes a folder of its own there."""
+    out = tmp_path / "out"
+    write_tones(tmp_path / "in", 1, seconds=1)
+    run("probe", tmp_path / "in", out)
+    left = out / f"{HIDDEN_PREFIX}0123456789ab-abcdefgh"
+    left.mkdir()
+    owner = out / f"{HIDDEN_PREFIX}0123456789ab{OWNER_SUFFIX}"
+    owner.write_text(json.dumps({"host": host()}))
+    assert run("probe", tmp_path / "in", out).kept == 1
+    assert [path.name for path in out.iterdir()] == [".captoolkit"]
 
 
 def test_a_bucket_recording_of_a_manifest_is_kept_by_the_next_run(s3: str, tmp_path: Path) -> None:
