@@ -18,6 +18,7 @@ from captoolkit.drawing import plan_svg
 from captoolkit.errors import (
     CaptoolkitError,
     NoAudioError,
+    NotMediaError,
     OutputExistsError,
     SourceNotFoundError,
     UsageError,
@@ -39,6 +40,7 @@ from captoolkit.pipeline.segment_names import NameTemplate, SegmentNames
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.transcode import Transcode
 from captoolkit.planning.layout import ALIKE_S
+from captoolkit.planning.options import SHORTEST_S
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 from captoolkit.support.provenance import Provenance
@@ -387,6 +389,12 @@ class Prepared(Closing):
 
     def _end(self) -> None:
         """Complete the work; warn if the length of the sound differs from its header."""
+        if not self._segments and self.plan.track.duration_s >= SHORTEST_S:
+            raise NotMediaError(
+                "none of its sound can be decoded",
+                fix="check that the file is complete; if it plays elsewhere, convert it to WAV",
+                path=self.plan.info.path,
+            )
         if not self._segments:
             raise NoAudioError(
                 "its sound is too short to be encoded",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from captoolkit.api.prepare import prepare
-from captoolkit.errors import UsageError
+from captoolkit.errors import NotMediaError, UsageError
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action
 from captoolkit.pipeline.prepared import Prepared
@@ -168,6 +168,16 @@ def test_end_of_the_program_saves_no_part(tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr) == ("this preparation is closed\n", "")
     assert not out.exists() or not [*out.iterdir()]
+
+
+def test_sound_that_ffmpeg_cannot_decode_is_not_called_short(
+    tmp_path: Path, convert: Convert
+) -> None:
+    """Frames of 65,535 samples of six channels are too large for ffmpeg, without any message."""
+    wav = write_wav(tmp_path / "a.wav", noise(5, rate_hz=16_000, channels=6), rate_hz=16_000)
+    flac = convert(wav, tmp_path / "a.flac", ["-frame_size", "65535", "-strict", "-2"])
+    with pytest.raises(NotMediaError, match="none of its sound can be decoded"):
+        prepare(flac).save(tmp_path / "out")
 
 
 def test_closing_ends_the_ffmpeg_that_unwraps(
