@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.show import name_options, print_message, printable
+from captoolkit.cli.show import describe_retry, name_options, print_message, printable
 from captoolkit.events import BatchProgressed, Event, RetryScheduled, Warned
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BatchBar:
             elif isinstance(event, Warned):
                 self._print(f"warning: {event.path}: {name_options(event.message)}")
             elif isinstance(event, RetryScheduled):
-                self._print(f"{event.path}: segment {event.index} is requested again")
+                self._print(describe_retry(event.path, event.index, event.reason))
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():

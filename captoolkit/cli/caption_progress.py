@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Self
 
 from captoolkit.cli.progress import REPORT_INTERVAL_S, new_progress, short_name
 from captoolkit.cli.show import (
+    describe_retry,
     display_path,
     display_source,
     has_bars,
-    name_options,
+    print_detail,
     print_event,
     print_message,
     print_warning,
@@ -91,6 +92,8 @@ class CaptionBars(CaptionDisplay):
                 case Warned(path=path, message=message):
                     name = display_path(display_source(path))
                     print_warning(path, name, message)
+                case RetryScheduled(path=path, index=index, reason=reason):
+                    print_detail(describe_retry(display_path(display_source(path)), index, reason))
                 case Started(plan=plan):
                     self._lengths_s.append(plan.track.duration_s)
                 case Progressed(done_s=done_s, total_s=total_s) if len(self._names) == 1:
@@ -273,9 +276,7 @@ class StreamedCaptions:
                 self._texts.pop(index, None)
                 if index == self._current:
                     self._end_line()
-                print_message(
-                    f"{self._name}: segment {index} is requested again: {name_options(reason)}"
-                )
+                print_message(describe_retry(self._name, index, reason))
             case EntryReady(entry=entry):
                 if entry.status is Status.OK:
                     self._texts.setdefault(entry.index, entry.text)

@@ -192,6 +192,11 @@ def name_options(text: str) -> str:
     return _KEYWORD.sub(replace, text)
 
 
+def describe_retry(name: str, index: int, reason: str) -> str:
+    """Return a line about a segment that is requested again, and why."""
+    return f"{name}: segment {index} is requested again: {name_options(reason)}"
+
+
 def print_event(event: str, **fields: Any) -> None:
     """Write a JSON object as one line to standard error, with `--progress json`."""
     if is_json():

@@ -31,9 +31,9 @@ def losses(timeline: Timeline) -> list[str]:
     short = sum(end - start < SHORTEST_S for start, end in zip(starts, ends, strict=True))
     characters = sum(map(len, map(_line, shown)))
     broken = [
-        *([f"there are {len(shown)}, not {FEWEST} or more"] if len(shown) < FEWEST else []),
+        *([f"the list has {len(shown)} of at least {FEWEST}"] if len(shown) < FEWEST else []),
         *(["the first does not begin at 0:00"] if starts[:1] not in ([], [0]) else []),
-        *([f"{short} of them last less than {SHORTEST_S} s"] if short else []),
+        *([f"shorter than {SHORTEST_S} s: {short} of {len(shown)}"] if short else []),
         *([f"they fill {characters:,} characters"] if characters > MOST_CHARACTERS else []),
     ]
     return [

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from captoolkit.cli.caption_progress import StreamedCaptions, StreamedFiles
+from captoolkit.emulator import Emulator
 from captoolkit.events import EntryReady, RetryScheduled, TextArrived, Warned
 from captoolkit.model import Entry, Span, Status
-from tests.support.command_line import run_on_terminal
+from tests.support.command_line import Run, run_on_terminal
 
 SPAN = Span(start_samples=0, end_samples=1, rate_hz=1)
 
@@ -65,6 +66,20 @@ def test_a_repeated_request_starts_a_new_line(capsys: pytest.CaptureFixture[str]
         screen.show(end(1, "A cat"))
     expected = "[1] A do\na.wav: segment 1 is requested again: it broke\n[1] A cat\n"
     assert capsys.readouterr().err == expected
+
+
+def test_a_repeated_request_is_a_detail_of_a_run(
+    run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With -v the retry and its reason are a line; without, the run is as quiet as before."""
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-any")
+    with Emulator(faults=["reset=1"]) as emulator:
+        ran = run(
+            *("caption", fixtures / "speech.amr", "--captioner", "dashscope", "-v"),
+            *("--base-url", emulator.native_url, "-o", tmp_path / "a.json"),
+        )
+    assert ran.status == 0
+    assert "speech.amr: segment 1 is requested again: " in ran.err
 
 
 def test_files_are_written_one_after_another(capsys: pytest.CaptureFixture[str]) -> None:

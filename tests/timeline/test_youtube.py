@@ -29,8 +29,8 @@ def test_a_list_that_youtube_ignores_is_a_loss(timeline_of: TimelineOf) -> None:
     """Too few, too short or late chapters are not shown."""
     (loss,) = losses(timeline_of("One.", "Two.").shifted(1), "youtube")
     assert loss == (
-        "YouTube does not show these chapters: there are 2, not 3 or more; "
-        "the first does not begin at 0:00; 2 of them last less than 10 s."
+        "YouTube does not show these chapters: the list has 2 of at least 3; "
+        "the first does not begin at 0:00; shorter than 10 s: 2 of 2."
     )
     many = losses(timeline_of(*["It rains and rains."] * 300), "youtube")
     assert "characters" in many[-1]
