@@ -98,7 +98,7 @@ def open_miniaudio(
     """Return a decoder of samples [start, end) of a FLAC that libsndfile has opened.
 
     None if miniaudio is not installed, the file has no usual order, or its name now means another
-    file.
+    file or none.
 
     Args:
         path: the file.
@@ -112,12 +112,13 @@ def open_miniaudio(
         return None
     try:
         import miniaudio  # noqa: F401
-    except ImportError:
+
+        with contextlib.ExitStack() as stack:
+            own = stack.enter_context(path.open("rb"))
+            pieces = FlacPieces(own, start=start, total=sound.frames)
+            if not pieces.is_usual or not os.path.sameopenfile(own.fileno(), stream.fileno()):
+                return None
+            stack.pop_all()
+    except (ImportError, OSError):
         return None
-    with contextlib.ExitStack() as stack:
-        own = stack.enter_context(path.open("rb"))
-        pieces = FlacPieces(own, start=start, total=sound.frames)
-        if not pieces.is_usual or not os.path.sameopenfile(own.fileno(), stream.fileno()):
-            return None
-        stack.pop_all()
     return MiniaudioDecoder(own, pieces, channels=sound.channels, start=start, end=end, dtype=dtype)

@@ -150,6 +150,8 @@ def test_another_file_of_the_name_is_not_mixed_in(tmp_path: Path) -> None:
     with flac.open("rb", buffering=0) as stream, soundfile.SoundFile(stream) as sound:
         other.replace(flac)
         assert open_miniaudio(flac, stream, sound, start=0, end=LENGTH, dtype="int16") is None
+        flac.unlink()
+        assert open_miniaudio(flac, stream, sound, start=0, end=LENGTH, dtype="int16") is None
 
 
 @posix
