@@ -1,7 +1,8 @@
 """Measurements of a recording from the segments that a captioner on this machine decodes.
 
 Rules: nothing is decoded for them. Each segment counts once, however often it is decoded. There is
-an envelope only if every segment was decoded to its end.
+an envelope only if every segment was decoded to its end. Frames of an MP3 that are copied decode to
+silence at the beginning of a segment, for a tenth of a second or less, and the envelope shows that.
 """
 
 from __future__ import annotations
