@@ -2,7 +2,7 @@
 
 Rules: nothing is decoded for them. Each segment counts once, however often it is decoded. There is
 an envelope only if every segment was decoded to its end. Frames of an MP3 that are copied decode to
-silence at the beginning of a segment, for a tenth of a second or less, and the envelope shows that.
+silence for about a tenth of a second at the beginning of a segment, as the envelope shows.
 """
 
 from __future__ import annotations
