@@ -68,6 +68,7 @@ def command(as_json: bool) -> int:
         print_error(str(error))
         status = FAILED
     facts |= {f"key ({name})": "set" if os.environ.get(name) else "not set" for name in variables}
+    facts |= _switches()
     facts |= {
         "targets of your own": str(catalogue.user_file() or "none"),
         "configuration folder": str(catalogue.config_folder()),
@@ -87,6 +88,19 @@ def _version(name: str, *, without: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return without
+
+
+def _switches() -> dict[str, str]:
+    """Return the variables that leave all decoding or encoding to ffmpeg, with their effect."""
+    from captoolkit.media import decode_in_process, encode_mp3
+
+    effects = {"": "not set", decode_in_process.FFMPEG: decode_in_process.FFMPEG}
+    names = (decode_in_process.ENVIRONMENT_VARIABLE, encode_mp3.ENVIRONMENT_VARIABLE)
+    values = {name: os.environ.get(name, "") for name in names}
+    return {
+        name: effects.get(value, f"{value}, which has no effect: the only value is ffmpeg")
+        for name, value in values.items()
+    }
 
 
 def _ffmpeg() -> dict[str, str]:

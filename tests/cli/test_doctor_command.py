@@ -31,6 +31,15 @@ def test_it_shows_the_installation_and_never_the_key(
     assert facts["extra cluster (distributed)"] == metadata.version("distributed")
 
 
+def test_a_variable_without_effect_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt value leaves the decoder as it was, and nothing else shows that."""
+    monkeypatch.setenv("CAPTOOLKIT_DECODER", "FFmpeg")
+    monkeypatch.setenv("CAPTOOLKIT_ENCODER", "ffmpeg")
+    facts = json.loads(run("doctor", "--json").out)
+    assert facts["CAPTOOLKIT_DECODER"] == "FFmpeg, which has no effect: the only value is ffmpeg"
+    assert facts["CAPTOOLKIT_ENCODER"] == "ffmpeg"
+
+
 def test_it_shows_each_extra_of_the_package(run: Run) -> None:
     """Each extra that the project declares is listed with libraries that it adds."""
     facts = json.loads(run("doctor", "--json").out)
