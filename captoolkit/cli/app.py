@@ -29,7 +29,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from captoolkit.jobs.listing.inputs import Input
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+INTERRUPTING = ("SIGINT", "SIGTERM", "SIGHUP")
 SKIP_SILENCE = "--skip-silence"
 DEFAULT_SILENCE = f"{SKIP_SILENCE}=10s"
 
@@ -172,35 +173,42 @@ def _output_failed(error: OSError) -> int:
 
 
 def _interrupted() -> int:
-    """Report the interrupt and exit, without waiting for pending requests."""
-    print_error("interrupted; unfinished files are removed")
-    if threading.active_count() > 1:
-        sys.stdout.flush()
-        if "captoolkit.media.ffmpeg" in sys.modules:  # also ends ffmpegs that threads just started
-            sys.modules["captoolkit.media.ffmpeg"].end_all()
-        if "captoolkit.support.staging_folders" in sys.modules:
-            sys.modules["captoolkit.support.staging_folders"].remove_all()
-        os._exit(INTERRUPTED)
+    """Report the interrupt and exit, without waiting for pending requests or for more signals."""
+    names = [name for name in INTERRUPTING if hasattr(signal, name)]
+    with _signals_handled(names, signal.SIG_IGN):
+        print_error("interrupted; unfinished files are removed")
+        if threading.active_count() > 1:
+            sys.stdout.flush()
+            if "captoolkit.media.ffmpeg" in sys.modules:  # also ends those that threads just began
+                sys.modules["captoolkit.media.ffmpeg"].end_all()
+            if "captoolkit.support.staging_folders" in sys.modules:
+                sys.modules["captoolkit.support.staging_folders"].remove_all()
+            os._exit(INTERRUPTED)
     return INTERRUPTED
 
 
-@contextlib.contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
+def _signals_as_interrupts() -> contextlib.AbstractContextManager[None]:
     """Treat SIGTERM and SIGHUP as Ctrl-C, so that unfinished files are removed.
 
     A signal that the parent process ignores stays ignored, as Unix programs do: `nohup` ignores
     SIGHUP, a shell without job control ignores SIGINT for its background jobs.
     """
-    names = [name for name in ("SIGTERM", "SIGHUP") if _has_default_action(name)]
+    names = [name for name in INTERRUPTING if _has_default_action(name)]
+    return _signals_handled(names, _raise_interrupt)
+
+
+@contextlib.contextmanager
+def _signals_handled(names: Iterable[str], handler: Any) -> Iterator[None]:
+    """Handle signals in another way for a while; Python allows that in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {name: signal.signal(getattr(signal, name), _raise_interrupt) for name in names}
+    before = {name: signal.signal(getattr(signal, name), handler) for name in names}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for name, own in before.items():
+            signal.signal(getattr(signal, name), own)
 
 
 def _has_default_action(name: str) -> bool:

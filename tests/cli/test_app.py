@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -69,6 +70,25 @@ def test_a_missing_key_is_one_line(run: Run, fixtures: Path) -> None:
     assert ran.status == 1
     assert ran.err.startswith("error: dashscope-intl.aliyuncs.com needs a key")
     assert ran.err.count("\n") == 1
+
+
+def test_an_interrupt_of_the_report_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further signal while captoolkit reports the first one and removes its files is ignored."""
+
+    @click.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    class Interrupting(io.StringIO):
+        def write(self, text: str) -> int:
+            signal.raise_signal(signal.SIGINT)
+            return super().write(text)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(doctor_command, "command", wait)
+    monkeypatch.setattr(sys, "stderr", Interrupting())
+    assert app.run(["doctor"]) == 130
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_closed_pipe_is_no_traceback(fixtures: Path) -> None:
