@@ -42,10 +42,9 @@ from captoolkit.support import files
 from captoolkit.timeline import ffmetadata, load, losses, render, srt, vtt
 from captoolkit.timeline.cues import cues, entry_title, timestamp
 from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.wording import BEFORE_FIRST
 
 CUE_TEXTS = {"srt": srt.cue_text, "vtt": vtt.cue_text}
-# QuickTime's list of chapters has no gap before its first one.
-BEFORE_FIRST = "[no caption]"
 LONG_LINE = re.compile(r"\S{2000}(?=\S)")  # ffmpeg cuts off lines of some thousand bytes
 LANGUAGE = re.compile(r"[a-z]{3}")
 MOST_TEXT_BYTES = 0xFFFF  # the length of a mov_text sample has 16 bits
@@ -199,6 +198,7 @@ class _Embedding:
         path = self.folder / f"timeline.{name}"
         text = render(timeline, name, spread=self.spread)
         if name == CHAPTERS and _has_time_before(self.captions, timeline):
+            # QuickTime's list of chapters has no gap before its first one.
             first = f"START=0\nEND={_first_ms(timeline)}\ntitle={BEFORE_FIRST}\n"
             chapter = "\n[CHAPTER]\n"  # in a note it would follow a semicolon
             text = text.replace(chapter, f"{chapter}TIMEBASE=1/1000\n{first}{chapter[1:]}", 1)

@@ -17,6 +17,8 @@ from captoolkit.model import Entry, Status
 SILENCE = "[silence]"
 EMPTY_CAPTION = "[empty caption]"
 NO_REASON = "reason unknown"
+# The title of the time before the first entry, where a list of chapters has to begin at 0:00.
+BEFORE_FIRST = "[no caption]"
 
 _UNSHOWABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 

@@ -26,14 +26,25 @@ def test_a_description_has_no_angle_brackets(timeline_of: TimelineOf) -> None:
 
 
 def test_a_list_that_youtube_ignores_is_a_loss(timeline_of: TimelineOf) -> None:
-    """Too few, too short or late chapters are not shown."""
-    (loss,) = losses(timeline_of("One.", "Two.").shifted(1), "youtube")
+    """Too few or too short chapters are not shown."""
+    (loss,) = losses(timeline_of("One.", "Two."), "youtube")
     assert loss == (
         "YouTube does not show these chapters: the list has 2 of at least 3; "
-        "the first does not begin at 0:00; shorter than 10 s: 2 of 2."
+        "shorter than 10 s: 2 of 2."
     )
     many = losses(timeline_of(*["It rains and rains."] * 300), "youtube")
     assert "characters" in many[-1]
+
+
+def test_a_late_first_entry_follows_a_chapter_without_a_caption() -> None:
+    """YouTube shows a list only if it begins at 0:00."""
+    late = hours_of(2).shifted(15)
+    assert render(late, "youtube").splitlines() == [
+        "0:00 [no caption]",
+        "0:15 Hour 0.",
+        "1:00:15 Hour 1.",
+    ]
+    assert losses(late, "youtube") == []
 
 
 def test_other_programs_read_the_chapters_of_a_description() -> None:
