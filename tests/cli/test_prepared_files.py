@@ -17,16 +17,16 @@ from tests.support.processes import has_ended, members_of_session, posix
 def test_ctrl_c_ends_many_short_inputs_at_once(fixtures: Path, tmp_path: Path) -> None:
     """A terminal sends it to all processes: one line, status 130, nothing left but whole files."""
     (tmp_path / "in").mkdir()
-    for number in range(200):
+    for number in range(600):
         shutil.copy(fixtures / "tones-and-silences.wav", tmp_path / "in" / f"{number}.wav")
     out = tmp_path / "out"
-    command = ("prepare", tmp_path / "in", "-o", out, "--jobs", "2")
+    command = ("prepare", tmp_path / "in", "-o", out, "--jobs", "4")
     (tmp_path / "temporary").mkdir()
     environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
     program = start_captoolkit(*command, start_new_session=True, env=environment)
     wait_for(lambda: len(list(out.glob("*.manifest.json"))) > 1)
     members = members_of_session(program.pid)
-    assert len(members) >= 4  # the program, the server of workers, two workers
+    assert len(members) >= 4  # the program, the server of workers, at least two workers
     os.killpg(program.pid, signal.SIGINT)
     _, err_text = program.communicate(timeout=60)
     assert program.returncode == 130
@@ -35,7 +35,7 @@ def test_ctrl_c_ends_many_short_inputs_at_once(fixtures: Path, tmp_path: Path) -
     names = {path.name for path in out.iterdir()}
     stems = {name.partition(".")[0] for name in names}
     assert names == {f"{stem}.{rest}" for stem in stems for rest in ("001.wav", "manifest.json")}
-    assert len(stems) < 200
+    assert len(stems) < 600
     for member in members:
         wait_for(partial(has_ended, member))
     assert list((tmp_path / "temporary").iterdir()) == []
