@@ -25,450 +25,44 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import importlib.util
 import json
-import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
-
-from captoolkit.errors import CaptoolkitError
-from captoolkit.media import ffmpeg, probe_file
-
-Samples = NDArray[np.float32]  # (frames,), full scale 1.0
-
 ROOT = Path(__file__).resolve().parents[1]
-
-# ------------------------------------------------------------------------- the memory of a tree
-
-SAMPLE_S = 0.05
-PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37  # linux/prctl.h
-PROC = Path("/proc")
-
-
-def memory_measure() -> str | None:
-    """Return what stands for memory here: PSS, which counts a shared page once; RSS; or None."""
-    if not (PROC / "self" / "stat").exists():
-        return None
-    return "RSS" if pss_bytes(os.getpid()) is None else "PSS"
-
-
-def pss_bytes(pid: int) -> int | None:
-    """Return a process's proportional set size, or None where it cannot be read."""
-    try:
-        lines = (PROC / f"{pid}" / "smaps_rollup").read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), None)
-
-
-def rss_bytes(pid: int) -> int | None:
-    """Return a process's resident set size, or None where it cannot be read."""
-    try:
-        return int((PROC / f"{pid}" / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return None
-
-
-def program(pid: int) -> str:
-    """Return the path of the program that a process runs, nothing where it has ended."""
-    try:
-        return f"{(PROC / f'{pid}' / 'exe').readlink()}"
-    except OSError:
-        return ""
-
-
-def tree(root: int) -> dict[int, int]:
-    """Return a process and all its descendants, with the parent of each; the root's is itself."""
-    children = defaultdict(list)
-    for path in PROC.glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children[parent].append(int(path.parent.name))
-    found, waiting = {root: root}, [root]
-    while waiting:
-        pid = waiting.pop()
-        found |= dict.fromkeys(children[pid], pid)
-        waiting += children[pid]
-    return found
-
-
-class PeakMemory:
-    """The most memory a process and its descendants held at once, sampled while it is entered.
-
-    A process that has just been split off shares its parent's memory until it becomes another
-    program, which is no memory of its own: it counts once it has, or is still there the next time.
-    """
-
-    def __init__(self, root: int, measure: str | None) -> None:
-        self.peak_bytes: int | None = None
-        self._root = root
-        self._read = {"PSS": pss_bytes, "RSS": rss_bytes}.get(measure or "")
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        if self._read is None:
-            return
-        known = {self._root}
-        while True:
-            found = tree(self._root)
-            own = (pid for pid in found if pid in known or program(pid) != program(found[pid]))
-            now_bytes = sum(self._read(pid) or 0 for pid in own)
-            self.peak_bytes = max(self.peak_bytes or 0, now_bytes)
-            known |= found.keys()
-            if self._ended.wait(SAMPLE_S):
-                return
-
-
-# ----------------------------------------------------------------------------- one measured run
-
-OUT = "{out}"  # stands for the fresh folder in a command
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One way to do a job.
-
-    Attributes:
-        table: the name of the table that it belongs to.
-        amount: how many seconds of sound it works on, or how many files.
-        is_reference: the others of its table are held against it.
-    """
-
-    table: str
-    name: str
-    argv: tuple[str, ...]
-    amount: float
-    is_reference: bool = False
-
-    @property
-    def counts_starts(self) -> bool:
-        """Whether it is captoolkit, which starts the ffmpeg that the environment names."""
-        return self.argv[1:3] == PREPARE[1:3] and self.table != GROWTH
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What one run of a way took; `problem` is None unless it failed."""
-
-    table: str
-    way: str
-    round: int
-    amount: float
-    wall_s: float
-    user_s: float
-    system_s: float
-    peak_bytes: int | None
-    files: int
-    problem: str | None
-    starts: int | None = None
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU time of the process and of all processes below it."""
-        return self.user_s + self.system_s
-
-
-def run(way: Way, *, number: int, scratch: Path, measure: str | None) -> Run:
-    """Run a way once, in a fresh folder that is removed."""
-    with (
-        tempfile.TemporaryDirectory(dir=scratch) as folder,
-        tempfile.TemporaryFile(dir=scratch) as messages,
-    ):
-        argv = [part.replace(OUT, folder) for part in way.argv]
-        begun_s = time.perf_counter()
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=messages,
-            cwd=ROOT,
-        )
-        with PeakMemory(process.pid, measure) as memory:
-            _, status, usage = os.wait4(process.pid, 0)
-            wall_s = time.perf_counter() - begun_s
-        usages = [usage, *adopted()]
-        process.returncode = os.waitstatus_to_exitcode(status)  # it is reaped already
-        messages.seek(0)
-        return Run(
-            table=way.table,
-            way=way.name,
-            round=number,
-            amount=way.amount,
-            wall_s=wall_s,
-            user_s=sum(one.ru_utime for one in usages),
-            system_s=sum(one.ru_stime for one in usages),
-            peak_bytes=memory.peak_bytes,
-            files=sum(path.suffix != ".json" for path in Path(folder).iterdir()),
-            problem=problem(process.returncode, messages.read()),
-        )
-
-
-# Counts its starts, apart from those that ask for its version and encoders.
-COUNTER = """#!/bin/sh
-case "$*" in *-version|*-encoders) ;; *) echo >>'{log}' ;; esac
-exec '{program}' "$@"
-"""
-
-
-def count_starts(way: Way, scratch: Path) -> int:
-    """Run a way once more and return how often it starts ffmpeg."""
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        log, counter, out = (Path(folder) / name for name in ("log", "ffmpeg", "out"))
-        log.touch()
-        out.mkdir()
-        counter.write_text(COUNTER.format(log=log, program=ffmpeg.find().path))
-        counter.chmod(0o755)
-        subprocess.run(
-            [part.replace(OUT, f"{out}") for part in way.argv],
-            env={**os.environ, ffmpeg.ENVIRONMENT_VARIABLE: f"{counter}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=ROOT,
-            check=False,
-        )
-        return len(log.read_text().splitlines())
-
-
-def adopt_orphans() -> None:
-    """Let processes that outlive their parent become children of this one (on Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def adopted() -> Iterator[resource.struct_rusage]:
-    """Wait for the processes that a program has left, such as the server of its workers."""
-    adopts = ctypes.c_int()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts), 0, 0, 0)
-    if not adopts.value:  # nothing is left to this process, which may have children of its own
-        return
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            yield os.wait4(-1, 0)[2]
-
-
-def problem(status: int, messages: bytes) -> str | None:
-    """Return why a run failed, None if it did not."""
-    if status == 0:
-        return None
-    return f"exit status {status}: {ffmpeg.last_line(messages.decode(errors='replace'))}"
-
-
-def in_turn(ways: Sequence[Way], rounds: int) -> Iterator[tuple[int, Way]]:
-    """Yield all ways once a round; every other round goes backwards."""
-    for number in range(rounds):
-        for way in ways if number % 2 == 0 else reversed(ways):
-            yield number, way
-
-
-# ----------------------------------------------------------------------------------- the sounds
-
-RATE_HZ = 44_100
-UNIT_S = 240  # made by computing; what is longer is a loop of it
-VOICE_SHARE = 0.6
-PITCH_HZ = 120
-HARMONICS = 24
-VOWELS_HZ = np.array([(730, 1090), (270, 2290), (530, 1840), (570, 840), (300, 870)])
-SCALE_HZ = (220.0, 261.6, 293.7, 329.6, 392.0, 440.0)
-NOTE_S = 2.0
-SEED = 20_262
-PIECE_S = 5
-MP3_BIT_RATE = "128k"
-PIECE_FORMATS = {
-    "wav": ("-c:a", "pcm_s16le"),
-    "flac": ("-c:a", "flac", "-sample_fmt", "s16"),
-    "m4a": ("-c:a", "aac", "-b:a", "128k"),
-    "opus": ("-c:a", "libopus", "-ar", "48000"),
-    "mp3": ("-c:a", "libmp3lame", "-b:a", MP3_BIT_RATE),
-}
-
-
-def envelope(rng: np.random.Generator, frames: int) -> tuple[Samples, NDArray[np.intp]]:
-    """Return how loud a voice is, with pauses between its sentences, and which vowel it speaks."""
-    loud = np.zeros(frames, np.float32)
-    vowel = np.zeros(frames, np.intp)
-    at = 0
-    while at < frames:
-        for _ in range(rng.integers(8, 25)):  # syllables
-            length = int(rng.uniform(0.12, 0.28) * RATE_HZ)
-            room = len(loud[at : at + length])
-            shape = np.sin(np.linspace(0, np.pi, length, dtype=np.float32)) * rng.uniform(0.4, 1)
-            loud[at : at + room] = shape[:room]
-            vowel[at : at + room] = rng.integers(len(VOWELS_HZ))
-            at += length
-        at += int(rng.uniform(0.3, 1.8) * RATE_HZ)
-    return loud, vowel
-
-
-def voice(rng: np.random.Generator, frames: int) -> Samples:
-    """Return something like speech: voiced syllables and hiss, sentences and pauses."""
-    loud, vowel = envelope(rng, frames)
-    corners = np.arange(0, frames + RATE_HZ, RATE_HZ // 3)
-    wander = np.interp(np.arange(frames), corners, rng.uniform(0.85, 1.25, len(corners)))
-    phase = np.cumsum(2 * np.pi * PITCH_HZ / RATE_HZ * wander)
-    sound = np.zeros(frames, np.float32)
-    for harmonic in range(1, HARMONICS + 1):
-        gains = np.exp(-(((VOWELS_HZ - harmonic * PITCH_HZ) / 150) ** 2)).sum(axis=1) + 0.3
-        sound += (gains[vowel] / harmonic * np.sin(harmonic * phase)).astype(np.float32)
-    hiss = rng.standard_normal(frames, np.float32) * (vowel == 1)
-    return np.asarray(loud * (0.08 * sound + 0.02 * hiss), np.float32)
-
-
-def music(rng: np.random.Generator, frames: int) -> Samples:
-    """Return plucked notes that sound into one another."""
-    times_s = np.arange(int(NOTE_S * RATE_HZ), dtype=np.float32) / RATE_HZ
-    notes = [
-        sum(
-            np.exp(-3 * n * times_s) * np.sin(2 * np.pi * hz * n * times_s) / n for n in range(1, 9)
-        )
-        for hz in SCALE_HZ
-    ]
-    sound = np.zeros(frames + len(times_s), np.float32)
-    for start in range(0, frames, RATE_HZ // 4):
-        sound[start : start + len(times_s)] += 0.08 * notes[rng.integers(len(notes))]
-    return sound[:frames]
-
-
-def make_unit(path: Path, duration_s: float) -> None:
-    """Write the sound that is looped."""
-    rng = np.random.default_rng(SEED)
-    frames = round(duration_s * RATE_HZ)
-    spoken = round(VOICE_SHARE * frames)
-    centre = np.concatenate([voice(rng, spoken), music(rng, frames - spoken)])
-    room = 3e-4 * rng.standard_normal((frames, 2), np.float32)
-    stereo = np.column_stack([centre, 0.8 * centre]) + room
-    soundfile.write(path, np.clip(stereo, -1, 1), RATE_HZ, subtype="PCM_16")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sounds:
-    """Where the sounds lie, and what they are made of."""
-
-    folder: Path
-    source: Path  # is looped, or cut, where a length is asked for
-    tag: str = ""  # tells what is made of one source from what is made of another
-
-    def of_length(self, duration_s: float) -> Path:
-        """Return a file of that length, FLAC with 44.1 kHz, stereo, 16 bits."""
-        options = ("-ar", f"{RATE_HZ}", "-ac", "2", "-sample_fmt", "s16", "-c:a", "flac")
-        loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{duration_s:.3f}")
-        name = f"{self.tag}sound-{duration_s:.0f}s.flac"
-        return self._made(name, (*loop, "-map", "0:a:0"), options)
-
-    def as_mp3(self, path: Path) -> Path:
-        """Return an MP3 of a file."""
-        options = ("-c:a", "libmp3lame", "-b:a", MP3_BIT_RATE, "-compression_level", "7")
-        return self._made(f"{path.stem}.mp3", ("-i", f"{path}", "-map", "0:a:0"), options)
-
-    def beginning(self, path: Path, longest_s: float) -> Path:
-        """Return the beginning of a file as FLAC."""
-        source = ("-i", f"{path}", "-t", f"{longest_s:.3f}", "-map", "0:a:0")
-        options = ("-c:a", "flac", "-sample_fmt", "s16")
-        return self._made(f"{path.stem}-{longest_s:.0f}s.flac", source, options)
-
-    def as_wav(self, path: Path, longest_s: float, *options: str) -> Path:
-        """Return the beginning of a file as WAV with 16 bits."""
-        source = ("-i", f"{path}", "-t", f"{longest_s:.3f}", "-map", "0:a:0")
-        shaped = (*options, "-c:a", "pcm_s16le")
-        name = "-".join([f"{path.stem}-{longest_s:.0f}s", *(one.strip("-") for one in options)])
-        return self._made(f"{name}.wav", source, shaped)
-
-    def pieces(self, count: int) -> list[Path]:
-        """Return so many short files, by turns WAV and FLAC."""
-        folder = self.folder / f"{self.tag}pieces-{count}"
-        if not folder.exists():
-            part = folder.with_name(f"{folder.name}.part")
-            part.mkdir(exist_ok=True)
-            whole = part / "whole.wav"
-            loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{PIECE_S * count}")
-            shape = ("-map", "0:a:0", "-ar", f"{RATE_HZ}", "-ac", "2", "-c:a", "pcm_s16le")
-            run_ffmpeg(*loop, *shape, f"{whole}")
-            for number, block in enumerate(soundfile.blocks(whole, PIECE_S * RATE_HZ)):
-                name = f"{number:05d}.{'flac' if number % 2 else 'wav'}"
-                soundfile.write(part / name, block, RATE_HZ, subtype="PCM_16")
-            whole.unlink()
-            part.rename(folder)
-        return sorted(folder.iterdir())[:count]
-
-    def pieces_of(self, form: str, count: int) -> list[Path]:
-        """Return so many short files of one format."""
-        folder = self.folder / f"{self.tag}{form}-{count}"
-        if not folder.exists():
-            part = folder.with_name(f"{folder.name}.part")
-            part.mkdir(exist_ok=True)
-            loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{PIECE_S * count}")
-            cut = ("-f", "segment", "-segment_time", f"{PIECE_S}", "-map", "0:a:0")
-            run_ffmpeg(*loop, *cut, *PIECE_FORMATS[form], f"{part}/%05d.{form}")
-            part.rename(folder)
-        return sorted(folder.iterdir())[:count]
-
-    def timeline(self, path: Path) -> Path:
-        """Return a timeline of a file, by the captioner that needs no service."""
-        made = self.folder / f"{path.stem}.json"
-        if not made.exists():
-            argv = (*CAPTION, f"{path}", *BY_ACOUSTIC, "--quiet", "-f", "json", "-o", f"{made}")
-            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        return made
-
-    def _made(self, name: str, source: Sequence[str], options: Sequence[str]) -> Path:
-        path = self.folder / name
-        if not path.exists():
-            part = path.with_name(f"part-{name}")
-            run_ffmpeg(*source, *options, f"{part}")
-            part.rename(path)
-        return path
-
-
-def quiet_ffmpeg() -> tuple[str, ...]:
-    """Return how a command begins that runs the same ffmpeg as captoolkit does."""
-    return ffmpeg.find().path, "-nostdin", "-hide_banner", "-loglevel", "error"
-
-
-def run_ffmpeg(*options: str) -> None:
-    """Run ffmpeg to make what is measured later."""
-    subprocess.run([*quiet_ffmpeg(), "-y", *options], check=True, stdin=subprocess.DEVNULL)
-
-
-def sounds_for(options: argparse.Namespace, folder: Path) -> tuple[Sounds, Path, float]:
-    """Return where sounds come from, the long file, and how many seconds it lasts."""
-    if options.sound:
-        path = options.sound.resolve()
-        duration_s = probe_file.probe(path).default_track.duration_s
-        return Sounds(folder=folder, source=path, tag=f"{path.stem}-"), path, duration_s
-    duration_s = options.hours * 3600
-    unit_s = min(UNIT_S, duration_s)
-    unit = folder / f"unit-{unit_s:.0f}s.wav"
-    if not unit.exists():
-        make_unit(unit, unit_s)
-    sounds = Sounds(folder=folder, source=unit)
-    return sounds, sounds.of_length(duration_s), duration_s
-
+sys.path.insert(0, str(ROOT))
+
+from captoolkit.errors import CaptoolkitError  # noqa: E402
+from captoolkit.media import ffmpeg  # noqa: E402
+from scripts.bench_sounds import (  # noqa: E402
+    MP3_BIT_RATE,
+    PIECE_FORMATS,
+    PIECE_S,
+    UNIT_S,
+    Sounds,
+    quiet_ffmpeg,
+    sounds_for,
+)
+from scripts.measured_runs import (  # noqa: E402
+    OUT,
+    SAMPLE_S,
+    Run,
+    Way,
+    adopt_orphans,
+    cores,
+    count_starts,
+    in_turn,
+    machine,
+    memory_measure,
+    run,
+)
 
 # ------------------------------------------------------------------------------------- the ways
 
@@ -682,10 +276,26 @@ def format_ways(sounds: Sounds, forms: Sequence[str], count: int) -> list[Way]:
     return table_of(BY_FORMAT, commands, count)
 
 
+def timeline_of(path: Path, folder: Path) -> Path:
+    """Return a timeline of a file, by the captioner that needs no service."""
+    made = folder / f"{path.stem}.json"
+    if not made.exists():
+        argv = (*CAPTION, f"{path}", *BY_ACOUSTIC, "--quiet", "-f", "json", "-o", f"{made}")
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return made
+
+
 def table_of(table: str, commands: dict[str, tuple[str, ...]], amount: float) -> list[Way]:
     """Return the ways of a table; the first is its reference."""
     return [
-        Way(table=table, name=name, argv=argv, amount=amount, is_reference=not index)
+        Way(
+            table=table,
+            name=name,
+            argv=argv,
+            amount=amount,
+            is_reference=not index,
+            counts_starts=argv[1:3] == PREPARE[1:3],  # captoolkit
+        )
         for index, (name, argv) in enumerate(commands.items())
     ]
 
@@ -724,7 +334,7 @@ def growth_ways(sounds: Sounds, path: Path, duration_s: float, *, long: bool) ->
 
 def verb_ways(sounds: Sounds, path: Path, duration_s: float) -> list[Way]:
     """Return the commands that look at all of a recording, on the longest one."""
-    timeline = sounds.timeline(path)
+    timeline = timeline_of(path, sounds.folder)
     commands = {
         "captoolkit prepare": (*PREPARE, f"{path}", "-o", OUT),
         "captoolkit prepare --segment 30s": (*PREPARE, f"{path}", "-o", OUT, "--segment", "30s"),
@@ -767,7 +377,7 @@ def chosen(options: argparse.Namespace, folder: Path) -> list[Way]:
     return ways + stage_ways(sounds, path, duration_s)
 
 
-# -------------------------------------------------------------------------------------- telling
+# -------------------------------------------------------------------------------------- results
 
 
 def length(duration_s: float) -> str:
@@ -776,21 +386,6 @@ def length(duration_s: float) -> str:
         if duration_s >= unit_s:
             return f"{duration_s / unit_s:.3g} {name}"
     return f"{duration_s:.3g} s"
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def machine() -> str:
-    """Return what this runs on, in plain words."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    python = platform.python_version()
-    tool = ffmpeg.find().version
-    return f"{cores()} cores, {memory:.0f} GiB, {platform.system()}, Python {python}, ffmpeg {tool}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

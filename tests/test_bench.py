@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bench
+from scripts import bench, measured_runs
 
 ALLOCATED_MB = 100
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -26,7 +26,7 @@ subprocess.run([sys.executable, "-c", held], check=True)
 def test_memory_of_a_grandchild_counts() -> None:
     """The peak of a tree holds what its leaves allocate."""
     process = subprocess.Popen([sys.executable, "-c", HOLDING])
-    with process, bench.PeakMemory(process.pid, bench.memory_measure()) as memory:
+    with process, measured_runs.PeakMemory(process.pid, measured_runs.memory_measure()) as memory:
         process.wait()
     assert memory.peak_bytes is not None
     assert ALLOCATED_MB * 1e6 < memory.peak_bytes < (ALLOCATED_MB + 80) * 1e6
@@ -36,14 +36,14 @@ def test_memory_of_a_grandchild_counts() -> None:
 def test_a_tree_begins_at_its_root() -> None:
     """A process that has no children is its own tree, and belongs to its parent's."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        assert bench.tree(process.pid) == {process.pid: process.pid}
-        assert process.pid in bench.tree(os.getpid())
+        assert measured_runs.tree(process.pid) == {process.pid: process.pid}
+        assert process.pid in measured_runs.tree(os.getpid())
         process.communicate(b"\n")
 
 
 def test_without_a_measure_no_memory_is_told() -> None:
     """Where memory cannot be read, the peak is None."""
-    with bench.PeakMemory(1, None) as memory:
+    with measured_runs.PeakMemory(1, None) as memory:
         pass
     assert memory.peak_bytes is None
 
@@ -51,14 +51,14 @@ def test_without_a_measure_no_memory_is_told() -> None:
 def test_every_other_round_goes_backwards() -> None:
     """No way always comes first."""
     ways = bench.table_of("t", {"one": (), "two": ()}, 1)
-    order = [(number, way.name) for number, way in bench.in_turn(ways, 2)]
+    order = [(number, way.name) for number, way in measured_runs.in_turn(ways, 2)]
     assert order == [(0, "one"), (0, "two"), (1, "two"), (1, "one")]
 
 
 def test_ratios_are_of_time_per_second_of_sound() -> None:
     """Half the sound in the same time is twice the reference's time; a failure has no figures."""
     reference, *others = bench.table_of("t", {"reference": (), "half": (), "broken": ()}, 60)
-    half = bench.Way(table="t", name="half", argv=(), amount=30)
+    half = measured_runs.Way(table="t", name="half", argv=(), amount=30)
     runs = [made_run(reference), made_run(half), made_run(others[1], problem="no")]
     text = bench.as_markdown("t", [reference, half, others[1]], runs, "PSS")
     assert "| reference | 2.00 s | 1.00 | 0.50 s | 1.00 | 30 x real time | 5 MB | 1 |  |" in text
@@ -66,9 +66,9 @@ def test_ratios_are_of_time_per_second_of_sound() -> None:
     assert "| broken | failed |" in text
 
 
-def made_run(way: bench.Way, problem: str | None = None) -> bench.Run:
+def made_run(way: measured_runs.Way, problem: str | None = None) -> measured_runs.Run:
     """A run of two seconds."""
-    return bench.Run(
+    return measured_runs.Run(
         table=way.table,
         way=way.name,
         round=0,
@@ -85,8 +85,10 @@ def made_run(way: bench.Way, problem: str | None = None) -> bench.Run:
 def test_a_failed_run_says_why(tmp_path: Path) -> None:
     """The last line that a failed command wrote is kept, and its folder is gone."""
     argv = (sys.executable, "-c", "import sys; sys.exit('the reason')")
-    way = bench.Way(table="t", name="n", argv=argv, amount=1)
-    failed = bench.run(way, number=0, scratch=tmp_path, measure=bench.memory_measure())
+    way = measured_runs.Way(table="t", name="n", argv=argv, amount=1)
+    failed = measured_runs.run(
+        way, number=0, scratch=tmp_path, measure=measured_runs.memory_measure()
+    )
     assert failed.problem == "exit status 1: the reason"
     assert not list(tmp_path.iterdir())
 
