@@ -19,7 +19,7 @@ from captoolkit.captioners.answers import ReadPart
 from captoolkit.captioners.base import CaptionerSettings, Clip, OnText
 from captoolkit.captioners.messages import Message, Role, check_messages
 from captoolkit.captioners.request_options import read_timeouts
-from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE, upload
+from captoolkit.captioners.uploads import OSS_SCHEME, REFUSED, RESOLVE, upload
 from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, Via
 from captoolkit.net.client import Client
@@ -225,6 +225,8 @@ class ServiceCaptioner(Closing):
         try:
             yield
         except ServiceError as error:
+            if (error.code or "").startswith(REFUSED):  # by the storage, which takes no key
+                raise
             if error.status_code == 401:
                 error.fix = self._advise_on_key() or error.fix
             elif error.status_code in NO_SUCH_PATH:
