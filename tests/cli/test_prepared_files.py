@@ -26,9 +26,9 @@ def test_ctrl_c_ends_many_short_inputs_at_once(fixtures: Path, tmp_path: Path) -
     program = start_captoolkit(*command, start_new_session=True, env=environment)
     wait_for(lambda: len(list(out.glob("*.manifest.json"))) > 1)
     members = members_of_session(program.pid)
-    assert len(members) >= 4  # the program, the server of workers, at least two workers
     os.killpg(program.pid, signal.SIGINT)
     _, err_text = program.communicate(timeout=60)
+    assert len(members) >= 4  # the program, the server of workers, at least two workers
     assert program.returncode == 130
     assert "error: interrupted" in err_text
     assert "Traceback" not in err_text
