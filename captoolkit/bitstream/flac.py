@@ -292,9 +292,14 @@ def _last_frame(stream: BinaryIO, start: int, end: int) -> tuple[int, FrameHeade
     return None
 
 
-def syncs_from_end(data: bytes) -> Iterator[int]:
-    """Yield each offset at which a frame may begin, the last one first."""
-    places = {start: data.rfind(start) for start in FRAME_STARTS}
+def syncs_from_end(data: bytes, starts: Sequence[bytes] = FRAME_STARTS) -> Iterator[int]:
+    """Yield each offset at which a frame may begin, the last one first.
+
+    Args:
+        data: some bytes of the file.
+        starts: the first two bytes of a frame; all frames of a file have the same.
+    """
+    places = {start: data.rfind(start) for start in starts}
     while (at := max(places.values())) >= 0:
         yield at
         start = data[at : at + 2]

@@ -60,7 +60,9 @@ class FlacPieces:
         self._at = front_bytes + len(flac.MAGIC) + sum(4 + block.size for block in blocks)
         self._sample = 0
         stream.seek(self._at)
-        self._first = flac.frame_header(stream.read(flac.MAX_HEADER_BYTES))
+        header = stream.read(flac.MAX_HEADER_BYTES)
+        self._first = flac.frame_header(header)
+        self._starts = (header[:2],)  # of all frames here; a search for others takes time
         if self.is_usual:
             self._find(start)
 
@@ -109,7 +111,7 @@ class FlacPieces:
 
     def _last_header(self, data: bytes) -> tuple[int, int] | None:
         """The offset and the first sample of the last frame that begins in some bytes."""
-        for at in flac.syncs_from_end(data):
+        for at in flac.syncs_from_end(data, self._starts):
             sample = self._sample_of(flac.frame_header(data, at))
             if sample is not None and self._sample < sample < self._total:
                 return at, sample
