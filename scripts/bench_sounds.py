@@ -27,9 +27,11 @@ NOTE_S = 2.0
 SEED = 20_262
 PIECE_S = 5
 MP3_BIT_RATE = "128k"
-PIECE_FORMATS = {
-    "wav": ("-c:a", "pcm_s16le"),
-    "flac": ("-c:a", "flac", "-sample_fmt", "s16"),
+BY_SNDFILE = {"wav", "flac"}
+# The options of ffmpeg for each format; none where libsndfile writes the pieces.
+PIECE_FORMATS: dict[str, tuple[str, ...]] = {
+    "wav": (),
+    "flac": (),
     "m4a": ("-c:a", "aac", "-b:a", "128k"),
     "opus": ("-c:a", "libopus", "-ar", "48000"),
     "mp3": ("-c:a", "libmp3lame", "-b:a", MP3_BIT_RATE),
@@ -128,30 +130,31 @@ class Sounds:
 
     def pieces(self, count: int) -> list[Path]:
         """Return so many short files, by turns WAV and FLAC."""
-        folder = self.folder / f"{self.tag}pieces-{count}"
-        if not folder.exists():
-            part = folder.with_name(f"{folder.name}.part")
-            part.mkdir(exist_ok=True)
-            whole = part / "whole.wav"
-            loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{PIECE_S * count}")
-            shape = ("-map", "0:a:0", "-ar", f"{RATE_HZ}", "-ac", "2", "-c:a", "pcm_s16le")
-            run_ffmpeg(*loop, *shape, f"{whole}")
-            for number, block in enumerate(soundfile.blocks(whole, PIECE_S * RATE_HZ)):
-                name = f"{number:05d}.{'flac' if number % 2 else 'wav'}"
-                soundfile.write(part / name, block, RATE_HZ, subtype="PCM_16")
-            whole.unlink()
-            part.rename(folder)
-        return sorted(folder.iterdir())[:count]
+        return self._cut(f"pieces-{count}", count, ("wav", "flac"))
 
     def pieces_of(self, form: str, count: int) -> list[Path]:
         """Return so many short files of one format."""
-        folder = self.folder / f"{self.tag}{form}-{count}"
+        return self._cut(f"{form}-{count}", count, (form,))
+
+    def _cut(self, name: str, count: int, forms: Sequence[str]) -> list[Path]:
+        """Cut the looped source into so many files, whose formats take turns."""
+        folder = self.folder / f"{self.tag}{name}"
         if not folder.exists():
             part = folder.with_name(f"{folder.name}.part")
             part.mkdir(exist_ok=True)
             loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{PIECE_S * count}")
-            cut = ("-f", "segment", "-segment_time", f"{PIECE_S}", "-map", "0:a:0")
-            run_ffmpeg(*loop, *cut, *PIECE_FORMATS[form], f"{part}/%05d.{form}")
+            if set(forms) <= BY_SNDFILE:  # ffmpeg's segments of FLAC have no length in the header
+                whole = part / "whole.wav"
+                shape = ("-map", "0:a:0", "-ar", f"{RATE_HZ}", "-ac", "2", "-c:a", "pcm_s16le")
+                run_ffmpeg(*loop, *shape, f"{whole}")
+                for number, block in enumerate(soundfile.blocks(whole, PIECE_S * RATE_HZ)):
+                    piece = part / f"{number:05d}.{forms[number % len(forms)]}"
+                    soundfile.write(piece, block, RATE_HZ, subtype="PCM_16")
+                whole.unlink()
+            else:
+                (form,) = forms
+                cut = ("-f", "segment", "-segment_time", f"{PIECE_S}", "-map", "0:a:0")
+                run_ffmpeg(*loop, *cut, *PIECE_FORMATS[form], f"{part}/%05d.{form}")
             part.rename(folder)
         return sorted(folder.iterdir())[:count]
 
