@@ -182,7 +182,7 @@ class Track:
         reading: options with which ffmpeg reads the samples by their place in the file, where the
             header is missing or misleads ffmpeg; empty as a rule.
         bit_rate: bits per second as the header states them; None if it states none.
-        language: the ISO 639 code in the tags; None if there is none.
+        language: the ISO 639 code in the tags; None if absent.
         default: True for the track that a player selects by default.
     """
 

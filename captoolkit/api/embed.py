@@ -273,7 +273,7 @@ class _Embedding:
         )
         # Before zero there is only the priming of a codec.
         zero_s = max(Fraction(0), self.source.zero_s)
-        notes, shift_s = [], zero_s
+        shift_s = zero_s
         for stream, _ in reversed(pairs):
             own, copy = contents.streams[stream.index], found.streams[copies[stream.index]]
             change = caption_check.find_changed_stream(own, copy, stream.codec)
@@ -286,6 +286,14 @@ class _Embedding:
             moved = caption_check.find_moved_packets(own, copy, shift_s - zero_s)
             if moved and not stream.is_cover:
                 return f"stream {stream.index} ({stream.codec}) {moved}", [], Fraction(0)
+        notes = self._note_losses(contents, found, written)
+        return self._find_text_fault(found, timeline, shift_s), notes, shift_s
+
+    def _note_losses(
+        self, contents: FileContents, found: FileContents, written: MediaStreams
+    ) -> list[str]:
+        """Return notes on tags, ID3 frames and a rotation that the new file lacks."""
+        notes = []
         lost = caption_check.find_lost_tags(contents, found)
         if lost:
             notes.append(f"Tags that the new file lacks: {', '.join(lost)}.")
@@ -295,6 +303,10 @@ class _Embedding:
         rotated = [one.index for one in self.source.streams if one.is_rotated]
         if rotated and not any(one.is_rotated for one in written.streams):
             notes.append(f"The rotation of stream {rotated[0]} is lost: players show it unrotated.")
+        return notes
+
+    def _find_text_fault(self, found: FileContents, timeline: Timeline, shift_s: Fraction) -> str:
+        """The first departure of cues and chapters from the timeline; empty without one."""
         fault = ""
         if self.captions.subtitles:
             expected = _expected(self._cue_timeline(timeline), CUE_TEXTS[self.captions.text])
@@ -311,7 +323,7 @@ class _Embedding:
             # An MP4 has its chapters on the clock of the movie.
             shifts_s = (shift_s, Fraction(0)) if self._is_mp4 else (shift_s,)
             fault = caption_check.find_chapter_fault(found.chapters, expected, *shifts_s)
-        return fault, notes, shift_s
+        return fault
 
 
 def _expected(timeline: Timeline, text_of: Callable[[Entry], str]) -> list[ExpectedCue]:

@@ -206,7 +206,7 @@ class Ledger(Closing):
         return self._is_shared
 
     def read_rate(self, service: str) -> str | None:
-        """Return the text that `change_rate` stored for a service; None if there is none.
+        """Return the text that `change_rate` stored for a service; None if absent.
 
         Raises:
             OutputError: the ledger cannot be read.

@@ -50,7 +50,7 @@ class RunRecording:
         source: the source, as the caller gave it.
         prepared: its preparation; None before it is open, and if it could not be opened.
         entries: its entries so far; None as long as `prepared` is.
-        kept: the finished timeline of an earlier run; None if there is none.
+        kept: the finished timeline of an earlier run; None if absent.
         error: the error that ended its preparation; None if there was none.
         is_halted: whether it met the error that ended the run.
     """

@@ -124,7 +124,7 @@ class LineMeter:
         return Lines(frequency_hz=figures[:, 0], tone_share=figures[:, 1], power=figures[:, 2])
 
     def hum(self) -> Hum | None:
-        """Return the mains hum of the windows so far, None if there is none."""
+        """Return the mains hum of the windows so far, None if absent."""
         if len(self._low) < HUM_WINDOWS:
             return None
         middle = np.median(np.array(self._low), axis=0)

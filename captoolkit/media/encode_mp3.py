@@ -59,7 +59,7 @@ def can_encode(encoding: Encoding) -> bool:
 
 
 def encoder_name() -> str:
-    """Return what encodes MP3: `lameenc 1.9.0` or another version, or `ffmpeg`."""
+    """Return the name of the MP3 encoder: `lameenc 1.9.0` or another version, or `ffmpeg`."""
     if not _is_usable():
         return FFMPEG
     from importlib import metadata

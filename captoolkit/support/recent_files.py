@@ -50,7 +50,7 @@ class RecentFiles(Generic[Fact]):
         return sum(map(self._weigh, self._facts.values()))
 
     def get(self, state: State | None, key: Hashable) -> Fact | None:
-        """Return the fact about the file in this state, None if there is none."""
+        """Return the fact about the file in this state, None if absent."""
         if state is None:
             return None
         with self._guard:

@@ -1,8 +1,8 @@
 """The timeline: captions over a whole recording, and the operations that return new timelines.
 
 Rules: a timeline is an immutable value; every operation returns another one. Times are whole
-samples and move by whole samples. No operation loses a word, except those whose name says that they
-select (`slice`, `filtered`). `source` is the recording that the entries' clock belongs to. If that
+samples and move by whole samples. Operations keep every word, except `slice` and `filtered`, which
+select entries. `source` is the recording that the entries' clock belongs to. If that
 clock is not the clock of one recording from its beginning (after `joined`, `shifted` or
 `slice(from_zero=True)`), `parts` maps stretches of the clock to stretches of recordings.
 """

@@ -32,7 +32,7 @@ class BandFigures:
         rises: figures of every frame.
         window_s: the length of the windows of `lines`, which follow each other.
         lines: figures of each window.
-        hum: mains hum, None if there is none.
+        hum: mains hum, None if absent.
         heard: speech and music, None without a model.
         band_share: the share of the power of each step that lies in the band, shape (steps,).
     """

@@ -95,7 +95,7 @@ class Measurements:
         character_between: of the rest if the events are sparse; None if they are not, or if nothing
             sounds there.
         sections: the kinds of sound in time order; empty if the rate is too low.
-        hum: mains hum; None if there is none.
+        hum: mains hum; None if absent.
         band_share: the share of the power in the band that models hear, 0 to 1.
         is_heard: whether the model for speech and music ran.
     """

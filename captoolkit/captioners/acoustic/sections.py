@@ -107,7 +107,7 @@ class SoundSection:
     """One kind of sound in a stretch of a clip.
 
     Attributes:
-        kind: what it is.
+        kind: the kind of sound.
         stretch: where it is, in steps.
         tone_hz: the frequency of a steady tone, or of the tones of strokes; None without one.
         pitch_hz: the median pitch of a voice; None if it has too few frames with a pitch.

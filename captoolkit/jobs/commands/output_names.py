@@ -1,4 +1,4 @@
-"""The names of the files that are made from several inputs: distinct, whatever the inputs are."""
+"""The names of the files that are made from several inputs: distinct for any inputs."""
 
 from __future__ import annotations
 
