@@ -2,6 +2,7 @@
 
     python scripts/batch_faults.py                        # a few seeds of each
     python scripts/batch_faults.py --workers 20 --drivers 10 --stores 3 --recordings 300
+    python scripts/batch_faults.py --workers 6 --first-seed 14 --drivers 0 --stores 0 --captions 0
 
 Each trial runs `captoolkit batch` with three workers on an S3 server (moto) of its own, until the
 command ends with 0; a killed command is run again. Then every recording has one row, and the bytes
@@ -239,7 +240,8 @@ def prepare_trials(
     )
     reference: dict[str, str] = {}
     for name, seeds, act in kinds:
-        for seed in range(seeds):
+        first = 0 if name == "none" else options.first_seed
+        for seed in range(first, first + seeds):
             randomness = random.Random(seed)  # noqa: S311 - chooses moments, keeps no secret
             out = f"s3://{server.create_bucket()}/out"
             begun_s = time.monotonic()
@@ -261,7 +263,7 @@ def caption_trials(
     options: argparse.Namespace, server: ObjectStore, source: str, count: int, folder: Path
 ) -> Iterator[Trial]:
     """Yield the trials of captions from a service with faults, while workers die."""
-    for seed in range(options.captions):
+    for seed in range(options.first_seed, options.first_seed + options.captions):
         randomness = random.Random(seed)  # noqa: S311 - as above
         with Emulator(faults=["error500=3%", "throttle=2"], seed=seed) as emulator:
             out = f"s3://{server.create_bucket()}/out"
@@ -346,6 +348,7 @@ def main() -> int:
     parser.add_argument("--drivers", type=int, default=2, help="seeds with a killed driver")
     parser.add_argument("--stores", type=int, default=1, help="seeds with a store that is away")
     parser.add_argument("--captions", type=int, default=1, help="seeds of captions")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the seeds of each kind")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="captoolkit-faults-"))
     failed = False

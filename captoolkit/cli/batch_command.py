@@ -53,6 +53,21 @@ def command() -> None:
     """
 
 
+def _refuse_overwrite(context: click.Context, _: click.Parameter, is_given: bool) -> None:
+    """Refuse the `-y` of the plain commands.
+
+    Raises:
+        UsageError: it is given.
+    """
+    if is_given:
+        confirms = any(each.name == "confirmed" for each in context.command.params)
+        also = ", or --yes to skip the cost confirmation" if confirms else ""
+        raise UsageError(
+            "a batch has no -y: it keeps finished recordings",
+            fix=f"pass --redo all to make them again{also}",
+        )
+
+
 _run_options = basic.group(
     click.argument("names", metavar="INPUT...", nargs=-1, shell_complete=complete_path),
     click.option(
@@ -97,6 +112,13 @@ _run_options = basic.group(
         "--redo",
         type=click.Choice(("changed", "all")),
         help="Do changed, or all, finished recordings again.",
+    ),
+    click.option(
+        *("-y", "--overwrite"),
+        is_flag=True,
+        hidden=True,
+        expose_value=False,
+        callback=_refuse_overwrite,
     ),
     click.option(
         "--retry-failed", is_flag=True, help="Try failed and quarantined recordings again."

@@ -459,7 +459,12 @@ budget = group(
         "answered between them; 0 never gives up. An error that every request would meet (an "
         "invalid key, no credit) ends it at once.",
     ),
-    click.option("--yes", "confirmed", is_flag=True, help="Skip the cost confirmation."),
+    click.option(
+        "--yes",
+        "confirmed",
+        is_flag=True,
+        help="Skip the cost confirmation. It has no short form: -y replaces files.",
+    ),
     ledger,
 )
 question_requests = group(

@@ -39,7 +39,6 @@ from captoolkit.jobs.engine import open_engine
 from captoolkit.jobs.forecast import Forecast, forecast
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.listing.listings import refuse_missing
 from captoolkit.jobs.results.recipe import ResultLayout, open_job
 from captoolkit.jobs.results.recording_rows import RowIndex, read_rows
 from captoolkit.jobs.results.summary import BatchSummary
@@ -114,7 +113,7 @@ def batch(
         if verb == "caption" and not settings.driver.asks_on_worker:
             run = resources.enter_context(open_asking(captioner, options, stop, on_event))
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
-        refuse_missing(names)
+        settings.refuse_missing(names, out=store.url)
         open_job(store, recipe)
         if store.staging_parent is not None:
             staging_folders.sweep(store.staging_parent)  # also if there is nothing left to do
@@ -186,7 +185,7 @@ def forecast_batch(
                 run = open_asking(captioner, asking_options, threading.Event())
             resources.enter_context(run)
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
-        refuse_missing(names)
+        settings.refuse_missing(names, out=store.url)
         chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
         is_asked = run is not None
         own = parse_plan_options(cast("PlanOptions", options)) if verb != "probe" else None

@@ -34,7 +34,12 @@ from captoolkit.events import OnEvent, ignore
 from captoolkit.jobs.chunk_queue import Redo, Selection
 from captoolkit.jobs.driver import DriverSettings
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.listing.listings import list_inputs, parse_shard, slurm_shard
+from captoolkit.jobs.listing.listings import (
+    list_inputs,
+    parse_shard,
+    refuse_missing,
+    slurm_shard,
+)
 from captoolkit.jobs.results.recipe import Recipe
 from captoolkit.planning.options import (
     MAX_DURATION_S,
@@ -165,6 +170,11 @@ class BatchSettings:
     def listing(self, names: Sequence[str], *, out: str | None = None) -> Iterable[Input]:
         """Return the listing of the recordings; those in `out` are results."""
         return list_inputs(names, out=out, **self.listing_options)
+
+    def refuse_missing(self, names: Sequence[str], *, out: str) -> None:
+        """Refuse names that stand for no recording, as `listings.refuse_missing`."""
+        patterns = {name: self.listing_options[name] for name in ("include", "exclude")}
+        refuse_missing(names, out=out, **patterns)
 
 
 def read_settings(

@@ -196,3 +196,22 @@ def test_a_named_input_that_does_not_exist(run: Run, tmp_path: Path, option: str
     assert result.status == 2
     assert "tlak.wav does not exist" in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_pattern_without_a_match_makes_nothing(run: Run, tmp_path: Path) -> None:
+    """Other inputs do not begin either: a mistake in a name is found before hours of work."""
+    write_tones(tmp_path / "in", 1)
+    pattern = tmp_path / "in" / "*.nix"
+    failed = run("batch", "prepare", tmp_path / "in", pattern, "-o", tmp_path / "out")
+    assert (failed.status, failed.out) == (2, "")
+    assert failed.err == f"error: {pattern} matches no file; check the pattern\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("verb", "confirms"), [("caption", True), ("prepare", False)])
+def test_a_batch_has_no_y(run: Run, tmp_path: Path, verb: str, confirms: bool) -> None:
+    """`-y` replaces files elsewhere: the line names the options that do so here, or confirm."""
+    failed = run("batch", verb, tmp_path, "-o", tmp_path / "out", "-y")
+    assert failed.status == 2
+    assert "--redo all" in failed.err
+    assert ("--yes" in failed.err) is confirms

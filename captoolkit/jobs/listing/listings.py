@@ -84,16 +84,45 @@ def _with_place(recording: Input) -> Input:
     return dataclasses.replace(recording, url=files.absolute(recording.url))
 
 
-def refuse_missing(names: Iterable[str]) -> None:
-    """Refuse names of local files that do not exist; the names in a listing are not examined.
+def refuse_missing(
+    names: Iterable[str],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    out: str | None = None,
+) -> None:
+    """Refuse names that stand for no recording, before anything is made.
+
+    Folders and patterns are searched up to their first recording, and so are URLs without an ending
+    of media, which may be folders. Other URLs and the names in a listing are not examined.
+
+    Args:
+        names: as for `list_inputs`.
+        include: as for `list_inputs`.
+        exclude: as for `list_inputs`.
+        out: as for `list_inputs`.
 
     Raises:
-        UsageError: a name stands for no file, no folder and no pattern.
+        UsageError: a name stands for no file, or for a folder or a pattern without recordings.
+        InputError: a folder cannot be listed.
     """
+    listing = _Listing(include, exclude, column=None, out=out)
     for name in names:
-        is_local = name != STANDARD_INPUT and not is_web_url(name) and scheme_of(name) is None
-        if is_local and not _GLOB.search(name) and not os.path.lexists(name):
-            raise UsageError(f"{name} does not exist", fix="check the name")
+        is_pattern = _GLOB.search(name) is not None
+        if name == STANDARD_INPUT or is_web_url(name):
+            continue
+        if scheme_of(name) is None:
+            if not is_pattern and not os.path.lexists(name):
+                raise UsageError(f"{name} does not exist", fix="check the name")
+            is_searched = is_pattern or Path(name).is_dir()
+        else:
+            is_searched = is_pattern or not has_media_ending(name)
+        if is_searched and not is_manifest(name):
+            first, shown = next(listing.inputs_of(name), None), public_url(name)
+            if first is not None and first.error is not None and first.url in (name, shown):
+                problem = first.error.problem
+                text = problem if problem.startswith(shown) else f"{shown}: {problem}"
+                raise UsageError(text, fix=first.error.fix)
 
 
 class _Listing:

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from captoolkit.errors import InputError, UsageError
 from captoolkit.jobs.chunks import is_in_shard
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.listing.listings import list_inputs, parse_shard, slurm_shard
+from captoolkit.jobs.listing.listings import (
+    list_inputs,
+    parse_shard,
+    refuse_missing,
+    slurm_shard,
+)
 from captoolkit.jobs.results.result_names import result_folder
 from captoolkit.jobs.stores.object_store import open_store
 
@@ -66,6 +71,18 @@ def test_a_pattern_without_a_match_is_named(place: str) -> None:
     wrong, right = list_inputs([f"{place}/*.flac", f"{place}/b.wav"])
     assert "matches no file" in str(wrong.error)
     assert right.error is None
+
+
+def test_a_name_without_recordings_is_refused_at_once(place: str) -> None:
+    """One pattern or folder of several is enough; a recording of a bucket is not looked up."""
+    for name in ("talks/**/*.flac", "nothing/", "talks/nothing*", "talks/n?ne/*.wav"):
+        with pytest.raises(UsageError) as caught:
+            refuse_missing([place, f"{place}/{name}"])
+        assert str(caught.value).startswith(f"{place}/{name}"), caught.value
+        assert "\n" not in str(caught.value)
+    refuse_missing([place, f"{place}/talks", f"{place}/talks/*.wav", f"{place}/b.wav"])
+    with pytest.raises(UsageError, match="--include"):
+        refuse_missing([place], include=["*.flac"])
 
 
 def test_one_file_of_a_bucket_is_an_input(s3: str) -> None:
