@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pickle
+import subprocess
+import sys
+import typing
 from fractions import Fraction
 
 import pytest
@@ -12,6 +16,7 @@ from captoolkit import model
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status, Usage
 from captoolkit.timeline.value import Timeline
 from tests.support.media_values import media, track
+from tests.support.paths import ROOT
 
 COUNTS = st.none() | st.integers(0, 10**9)
 USAGES = st.builds(
@@ -22,7 +27,12 @@ USAGES = st.builds(
     output_tokens=COUNTS,
     total_tokens=COUNTS,
 )
-VALUES = [value for value in vars(model).values() if dataclasses.is_dataclass(value)]
+MEMBERS = {name: getattr(model, name) for name in dir(model)}
+VALUES = [
+    value
+    for value in MEMBERS.values()
+    if isinstance(value, type) and dataclasses.is_dataclass(value)
+]
 
 
 def span(start: int, end: int) -> Span:
@@ -37,6 +47,25 @@ def test_values_are_frozen_and_keyword_only(cls: type) -> None:
     assert kinds == {inspect.Parameter.KEYWORD_ONLY}
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(object.__new__(cls), dataclasses.fields(cls)[0].name, None)
+
+
+def test_only_the_modules_in_use_are_loaded() -> None:
+    """Importing one value builds the classes of its module, and a pickle finds all of them."""
+    code = (
+        "import pickle, sys; from captoolkit.model import MediaInfo; "
+        "assert 'captoolkit.model.plans' not in sys.modules; "
+        "assert pickle.loads(b'ccaptoolkit.model\\nPlan\\n.').__name__ == 'Plan'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    assert pickle.loads(pickle.dumps(span(1, 2))) == span(1, 2)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        model.nonsense  # noqa: B018 - fetching it is the test
+
+
+@pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
+def test_the_types_of_fields_can_be_read(cls: type) -> None:
+    """Libraries that validate or store values by their type hints can read them."""
+    assert typing.get_type_hints(cls).keys() >= {field.name for field in dataclasses.fields(cls)}
 
 
 def test_span_is_half_open() -> None:
