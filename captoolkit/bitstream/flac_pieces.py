@@ -59,6 +59,7 @@ class FlacPieces:
         self._info = blocks[0].content if blocks and blocks[0].kind == flac.STREAMINFO else b""
         self._at = front_bytes + len(flac.MAGIC) + sum(4 + block.size for block in blocks)
         self._sample = 0
+        self._usual_bytes = PIECE_BYTES  # of a piece, as the last one was
         stream.seek(self._at)
         header = stream.read(flac.MAX_HEADER_BYTES)
         self._first = flac.frame_header(header)
@@ -76,7 +77,7 @@ class FlacPieces:
         """Return the next piece; None at the end, and in any doubt."""
         if not self.is_usual or self._sample >= self._total:
             return None
-        size_bytes = PIECE_BYTES
+        size_bytes = min(PIECE_BYTES, self._usual_bytes)
         while size_bytes <= MOST_BYTES:
             self._stream.seek(self._at)
             data = self._stream.read(size_bytes)
@@ -93,6 +94,8 @@ class FlacPieces:
             begin=self._sample, end=end, data=self._head(end - self._sample) + data[:length]
         )
         self._at, self._sample = self._at + length, end
+        usual_samples = PIECE_SAMPLES + PIECE_SAMPLES // 16
+        self._usual_bytes = max(SEARCH_BYTES, length * usual_samples // (end - piece.begin))
         return piece
 
     def _end_in(self, data: bytes) -> tuple[int, int]:

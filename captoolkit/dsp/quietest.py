@@ -68,8 +68,9 @@ def _power(samples: NDArray[Any], start: int, end: int, hop: int) -> NDArray[np.
     hops = change.reshape(-1, hop * samples.shape[1])
     power: NDArray[np.float64]
     if is_exact:  # differences, squares and sums are, so the order of a sum means nothing
-        np.subtract(piece[1:], piece[:-1], out=after_first, dtype=np.float64)
-        power = np.einsum("hs,hs->h", hops, hops) / hops.shape[1]
+        values = piece.astype(np.float64)
+        np.subtract(values[1:], values[:-1], out=after_first)
+        power = np.vecdot(hops, hops) / hops.shape[1]
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             np.subtract(piece[1:], piece[:-1], out=after_first, dtype=change.dtype)

@@ -19,6 +19,7 @@ Mix = Sequence[Sequence[float]]
 
 QUALITY = "HQ"
 FULL_SCALE = np.float32(32768)  # of 16-bit samples
+HALF = np.float32(0.5) / FULL_SCALE  # the weight of the channels of stereo in most mixes
 MAX_CHANNELS = 2  # ffmpeg adds more of them in another order
 
 
@@ -40,7 +41,8 @@ def converted(
     """Yield a sound with a gain, mixed and resampled.
 
     Args:
-        blocks: float32 with 1.0 as full scale, or int16; shape (frames, channels).
+        blocks: float32 with 1.0 as full scale, or int16; shape (frames, channels). Each may be
+            overwritten when the next one is requested.
         source_hz: their rate.
         rate_hz: the rate of the result.
         mix: for each channel of the result, one weight per channel of the blocks; None keeps them.
@@ -48,7 +50,9 @@ def converted(
         dtype: of the result: `float32`, or `int16` rounded and clipped.
     """
     if mix is None and rate_hz == source_hz and not gain_db:
-        yield from (_as_dtype(block, dtype) for block in blocks)
+        for block in blocks:
+            same = _as_dtype(block, dtype)
+            yield same.copy() if same is block else same
         return
     mixed = (_mixed(block, gain_db, mix) for block in blocks)
     resampled = mixed if rate_hz == source_hz else _resampled(mixed, source_hz, rate_hz)
@@ -79,6 +83,11 @@ def _mixed(block: Block, gain_db: float, mix: Mix | None) -> NDArray[np.float32]
 
 def _sum(block: Block, weights: Sequence[np.float32]) -> NDArray[np.float32]:
     """The weighted sum of the channels, added in their order."""
+    if block.dtype == np.int16 and [*weights] == [HALF, HALF]:  # a power of two rounds nothing
+        both = block.astype(np.float32)
+        halved: NDArray[np.float32] = both[:, 0] + both[:, 1]
+        halved *= HALF
+        return halved
     if len(set(weights)) == 1:  # one multiplication of all channels takes less time
         columns = list((block * weights[0]).T)
     else:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_DECODER"
 FFMPEG = "ffmpeg"
 BLOCK_S = 4.0  # soundfile seeks after each block, which decodes a frame of a FLAC again
-SLICE_SAMPLES = 1 << 16  # of longer blocks: the cache holds what is made of so many
 FLOATS = ("pcm_f", "wavpack")  # samples may be NaN or infinite
 SUBTYPES = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"})
 
@@ -84,7 +83,7 @@ class SndfileDecoder(Closing):
         self._reading = threading.Lock()
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield blocks of some seconds."""
+        """Yield blocks of some seconds; each may be overwritten when the next one is requested."""
         import soundfile
 
         with child_processes.last_words(_last_words(self._name)):
@@ -115,8 +114,7 @@ class SndfileDecoder(Closing):
                 block = None if self._closed else self._flac.read()
             if block is None:
                 return
-            for begin in range(0, len(block), SLICE_SAMPLES):
-                yield block[begin : begin + SLICE_SAMPLES]
+            yield block
 
     def _by_libsndfile(self) -> Iterator[Block]:
         """Yield blocks from the next sample on, up to the first fault."""

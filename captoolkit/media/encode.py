@@ -91,7 +91,7 @@ class WavWriter:
     def write(self, block: Block) -> None:
         """Take samples; int16 ones are written unchanged."""
         with files.writing(self._path):
-            self._wave.writeframesraw(as_int16(block).tobytes())
+            self._wave.writeframesraw(np.ascontiguousarray(as_int16(block)).data)
         self.samples += len(block)
 
     def finish(self) -> None:

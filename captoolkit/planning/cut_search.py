@@ -218,7 +218,9 @@ def _length_costs(
 ) -> NDArray[np.float64]:
     """The cost of a segment between each two places; infinite where it breaks the limits."""
     lengths = ends[None, :] - begins[:, None]
-    balanced = (division.end - division.begin) / count
-    costs = IMBALANCE_COST * (lengths / balanced - 1) ** 2
+    costs: NDArray[np.float64] = lengths / ((division.end - division.begin) / count)
+    costs -= 1
+    costs *= costs
+    costs *= IMBALANCE_COST
     costs[(lengths < division.shortest) | (lengths > division.longest)] = np.inf
     return costs
