@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from captoolkit import __version__  # noqa: E402 - the path above comes first
+from captoolkit import __version__, model  # noqa: E402 - the path above comes first
 
 project = "captoolkit"
 author = "The captoolkit authors"
@@ -63,5 +63,11 @@ def convert_markdown(
 
 
 def setup(app: Any) -> None:
-    """Connect `convert_markdown`; it runs before napoleon reads the docstring's sections."""
+    """Connect `convert_markdown`; it runs before napoleon reads the docstring's sections.
+
+    The values are shown and linked by the module that code imports them from.
+    """
+    for value in (getattr(model, name) for name in dir(model)):
+        if isinstance(value, type):
+            value.__module__ = model.__name__
     app.connect("autodoc-process-docstring", convert_markdown, priority=400)

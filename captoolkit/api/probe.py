@@ -7,7 +7,6 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from captoolkit.api.recording import open_file, probe_opened
-from captoolkit.bitstream.pcm_layout import parse_raw
 from captoolkit.errors import CaptoolkitError
 from captoolkit.model import MediaInfo
 
@@ -28,6 +27,8 @@ def probe(source: Source, *, raw: str | None = None) -> MediaInfo:
         ToolError: ffmpeg failed.
     """
     if raw is not None:
+        from captoolkit.bitstream.pcm_layout import parse_raw
+
         parse_raw(raw)
     with contextlib.closing(open_file(source)) as opened:
         try:

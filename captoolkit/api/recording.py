@@ -10,11 +10,9 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
-from captoolkit.bitstream import containers
 from captoolkit.errors import CaptoolkitError, InputError
-from captoolkit.media import probe_file, samples_by_place
+from captoolkit.media import probe_file
 from captoolkit.media.source import OpenSource, is_web_url, open_source
-from captoolkit.model import MediaInfo, Plan, Track
 from captoolkit.support.cancel import Closing
 from captoolkit.units import format_clock
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from captoolkit.media.source import Source
+    from captoolkit.model import MediaInfo, Plan, Track
     from captoolkit.planning.options import ParsedOptions
 
 
@@ -106,6 +105,8 @@ def _refuse_too_long(track: Track, longest_s: Fraction, path: Path) -> None:
 def probe_opened(opened: OpenSource, raw: str | None) -> MediaInfo:
     """Return the content of an open source; `raw` describes samples without a header."""
     if raw is not None:
+        from captoolkit.media import samples_by_place
+
         return samples_by_place.raw_info(opened.path, raw)
     return probe_file.probe(opened.path)
 
@@ -115,6 +116,8 @@ def ending_of(name: str, info: MediaInfo, track: Track) -> str:
 
     Only endings of media are taken from a name, and not `.php`, for example.
     """
+    from captoolkit.bitstream import containers
+
     own = name.rpartition("/")[2].rpartition(".")[2].lower()
     if containers.is_media_suffix(own):
         return own

@@ -25,10 +25,8 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -146,7 +144,7 @@ def expand_skip_silence(argv: Sequence[str]) -> list[str]:
     """
     options = list(itertools.takewhile(lambda word: word != "--", argv))
     for word, following in itertools.pairwise(options):
-        if word == SKIP_SILENCE and _is_length(following) and not Path(following).exists():
+        if word == SKIP_SILENCE and _is_length(following) and not os.path.lexists(following):
             raise UsageError(
                 f"{following}: no such file", fix=f"for a length write {SKIP_SILENCE}={following}"
             )
@@ -249,6 +247,8 @@ def run_all(works: Iterable[tuple[str, Callable[[], None]]], *, debug: bool) -> 
             succeeded += 1
         except CaptoolkitError as error:
             if debug:
+                import traceback
+
                 traceback.print_exc()
             request_id = getattr(error, "request_id", None)
             print_error(str(error), name=display_source(name), request_id=request_id)

@@ -7,16 +7,16 @@ shown without its login and its query.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _KEYWORD = re.compile(r"`([a-z_]+)`|\b([a-z_]+)=([^\s,;]+)")
 
@@ -44,6 +44,8 @@ def display_source(name: str) -> str:
 
 def display_path(path: str | Path) -> str:
     """Return a path relative to the current folder if it is inside; otherwise unchanged."""
+    from pathlib import Path
+
     with contextlib.suppress(ValueError):
         return str(Path(path).relative_to(Path.cwd()))
     return str(path)
@@ -87,15 +89,14 @@ def bars_below(print_above: Callable[[str], None]) -> Iterator[None]:
         _settings.print_above = before
 
 
-@dataclass(slots=True)
 class _Settings:
     """How this process shows messages."""
 
-    is_quiet: bool = False
-    is_verbose: bool = False
-    progress: str = "auto"
+    is_quiet = False
+    is_verbose = False
+    progress = "auto"
     print_above: Callable[[str], None] | None = None
-    options: Mapping[str, str] = field(default_factory=dict)  # by the library's keyword
+    options: Mapping[str, str] = {}
 
 
 _settings = _Settings()
@@ -200,6 +201,8 @@ def describe_retry(name: str, index: int, reason: str) -> str:
 def print_event(event: str, **fields: Any) -> None:
     """Write a JSON object as one line to standard error, with `--progress json`."""
     if is_json():
+        import json
+
         click.echo(json.dumps({"event": event, **fields}, ensure_ascii=False), err=True)
 
 

@@ -10,9 +10,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from enum import Enum
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -149,6 +150,27 @@ def parse(
         raise UsageError(
             f"{origin}: {error}", fix="compare it with the form of targets.toml"
         ) from error
+
+
+def as_python(targets: Mapping[str, Target]) -> str:
+    """Return Python code that sets `rows` to these targets."""
+    return (
+        "import datetime\nfrom decimal import Decimal\nfrom fractions import Fraction\n"
+        "from captoolkit.model import Dialect, Fact, LoudnessTarget, Price, Target\n"
+        f"rows = {_expression(dict(targets))}\n"
+    )
+
+
+def _expression(value: object) -> str:
+    """Return the Python expression of a value."""
+    if is_dataclass(value) and not isinstance(value, type):
+        given = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return f"{type(value).__name__}({', '.join(f'{k}={_expression(v)}' for k, v in given)})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_expression(each)}' for key, each in value.items())}}}"
+    if isinstance(value, tuple):
+        return f"({''.join(f'{_expression(each)}, ' for each in value)})"
+    return f"{type(value).__name__}({value.value!r})" if isinstance(value, Enum) else repr(value)
 
 
 def _read(place: str, row: object, kind: type[Row]) -> Row:

@@ -1,22 +1,19 @@
 """Write files whole or not at all, and move groups of files as one.
 
 Rules: a file is written under a hidden name in the folder of its destination, flushed, and moved to
-its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`.
+its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`. This
+module is loaded by commands that write nothing: it imports what writing needs inside functions.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from captoolkit.errors import OutputError, OutputExistsError
-from captoolkit.support import staging_folders
 
 
 def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
@@ -66,6 +63,10 @@ def make_staging(parent: Path | None) -> Path:
     Raises:
         OutputError: the folder cannot be created.
     """
+    import tempfile
+
+    from captoolkit.support import staging_folders
+
     place = Path(tempfile.gettempdir()) if parent is None else parent
     with writing(place):
         return staging_folders.make(place, is_hidden=parent is not None)
@@ -73,6 +74,8 @@ def make_staging(parent: Path | None) -> Path:
 
 def remove_folder(folder: Path) -> None:
     """Remove a staging folder and its contents; it may be missing."""
+    from captoolkit.support import staging_folders
+
     staging_folders.remove(folder)
 
 
@@ -82,6 +85,8 @@ def copy(source: Path, path: Path) -> None:
     Raises:
         OutputError: `path` cannot be written.
     """
+    import shutil
+
     with writing(path):
         shutil.copyfile(source, path)
 
@@ -96,6 +101,8 @@ def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
     Raises:
         OutputError: a file cannot be moved.
     """
+    from captoolkit.support import staging_folders
+
     aside: Path | None = None
     # (from, to) in reverse order; noted before each move, because an interrupt may follow it.
     undo: list[tuple[Path, Path]] = []
@@ -202,6 +209,8 @@ def refuse_unwritable(folder: Path) -> None:
     Raises:
         OutputError: a file has its name or the name of a parent, or writing is not permitted.
     """
+    import tempfile
+
     while not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
@@ -257,5 +266,7 @@ def disk_full(path: Path) -> OutputError:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
+    import hashlib
+
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

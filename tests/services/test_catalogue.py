@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import platformdirs
 import pytest
 
 from captoolkit.errors import UsageError
-from captoolkit.services import catalogue
+from captoolkit.services import catalogue, rows
 from tests.support.media_values import CAPTIONER, QWEN_AUDIO, SERVICES, service
+from tests.support.paths import ROOT
+
+TABLE = Path(catalogue.__file__).with_name(catalogue.TABLE)
 
 MINE = """
 [sources.notes]
@@ -117,6 +125,51 @@ def test_a_bad_file_is_named(
         catalogue.targets()
     assert str(path) in raised.value.problem
     assert raised.value.fix
+
+
+@pytest.mark.parametrize("home", ["/home/me", "relative", ""])
+@pytest.mark.parametrize("named", ["/etc/mine", "relative", ""])
+def test_the_configuration_folder_is_that_of_the_platform(
+    home: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is the one that platformdirs names, however it was found."""
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("XDG_CONFIG_HOME", named)
+    expected = platformdirs.user_config_dir("captoolkit", appauthor=False)
+    assert catalogue.config_folder() == Path(expected)
+
+
+def test_the_compiled_table_holds_the_same_targets() -> None:
+    """The targets that Python code stands for are those of the table, in the same order."""
+    values: dict[str, Any] = {}
+    exec(rows.as_python(SERVICES), values)
+    assert list(values["rows"].items()) == list(SERVICES.items())
+    assert rows.parse(TABLE.read_text(encoding="utf-8"), origin=TABLE.name) == SERVICES
+
+
+def test_a_compiled_table_is_read_again_until_the_table_changes(tmp_path: Path) -> None:
+    """A second process loads neither tomllib nor msgspec; a changed table is parsed again."""
+    package = tmp_path / "captoolkit"
+    shutil.copytree(ROOT / "captoolkit", package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import sys; from captoolkit.services.catalogue import targets; "
+        "title = targets()['acoustic'].title; print('tomllib' in sys.modules, title)"
+    )
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    argv = [sys.executable, "-c", code]
+
+    def report() -> str:
+        done = subprocess.run(
+            argv, check=True, capture_output=True, text=True, cwd=tmp_path,
+            env={**environ, "PYTHONPATH": str(tmp_path)},
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    title = SERVICES["acoustic"].title
+    assert [report(), report()] == [f"True {title}", f"False {title}"]
+    table = package / "services" / TABLE.name
+    table.write_text(table.read_text(encoding="utf-8").replace(title, "Another"), encoding="utf-8")
+    assert report() == "True Another"
 
 
 def test_an_empty_variable_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ describes both.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from captoolkit.errors import CaptoolkitError, OutputExistsError
-from captoolkit.jobs.listing.inputs import Input
-from captoolkit.model import MediaInfo, Status, Track
 from captoolkit.support import files
 from captoolkit.units import format_clock, format_size
 
 if TYPE_CHECKING:
+    from captoolkit.jobs.listing.inputs import Input
+    from captoolkit.model import MediaInfo, Track
     from captoolkit.timeline.value import Timeline
 
 MAX_REASONS = 10  # reasons of failures that a summary lists
@@ -108,6 +107,8 @@ class InputOutcome:
             is_kept: whether an earlier run has made it.
             warnings: those of its preparation; a timeline that is kept has none.
         """
+        from captoolkit.model import Status
+
         status = OutcomeStatus.HOLES if timeline.holes else OutcomeStatus.DONE
         return cls(
             input=item.id,
@@ -253,6 +254,8 @@ class ReportFile:
     def add(self, outcome: InputOutcome) -> None:
         """Write a row; it is on the disk when this returns."""
         if self._stream is not None and self._path is not None:
+            import json
+
             with files.writing(self._path):
                 self._stream.write(json.dumps(outcome.row(), ensure_ascii=False) + "\n")
                 self._stream.flush()

@@ -7,18 +7,21 @@ out files that are inputs already. Each file is examined once, for its size and 
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError, UsageError
-from captoolkit.jobs.listing.folder_search import FolderSearch
 from captoolkit.media.source import is_web_url, public_url, stem_of
 from captoolkit.support.files import absolute
+
+if TYPE_CHECKING:
+    from captoolkit.jobs.listing.folder_search import FolderSearch
 
 STANDARD_INPUT = "-"
 STANDARD_INPUT_STEM = "stdin"
@@ -107,14 +110,13 @@ def find_inputs(
         raise UsageError("standard input can be read once", fix="name - once")
     if not named and files_from is None:
         raise UsageError("no FILE is given", fix="name files or folders, or pass --files-from")
-    search = FolderSearch(include, exclude)
-    inputs = _Inputs()
+    inputs = _Inputs(include, exclude)
     for name in named:
-        inputs.add_named(name, search)
+        inputs.add_named(name)
     if files_from is not None:
         try:
             for name in read_listing(files_from, is_null_separated=is_null_separated):
-                inputs.add_named(f"./{name}" if name == STANDARD_INPUT else name, search)
+                inputs.add_named(f"./{name}" if name == STANDARD_INPUT else name)
         except InputError as error:
             inputs.add_unusable(files_from, error)
     return inputs.all
@@ -156,19 +158,27 @@ def read_listing(name: str, *, is_null_separated: bool = False) -> list[str]:
 class _Inputs:
     """The inputs found so far, each with an id of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
+        self._patterns = include, exclude
         self.all: list[Input] = []
         self._ids: set[str] = set()
         self._paths: set[str] = set()
 
-    def add_named(self, name: str, search: FolderSearch) -> None:
+    @functools.cached_property
+    def _search(self) -> FolderSearch:
+        """The search of folders; it is loaded for the first folder."""
+        from captoolkit.jobs.listing.folder_search import FolderSearch
+
+        return FolderSearch(*self._patterns)
+
+    def add_named(self, name: str) -> None:
         """Add the input, or the files of the folder, that a name stands for."""
         if name == STANDARD_INPUT:
             self._add(name, url=name, relative=STANDARD_INPUT_STEM)
         elif is_web_url(name):
             self._add_url(name)
         else:
-            self._add_path(name, search)
+            self._add_path(name)
 
     def add_unusable(self, name: str, error: CaptoolkitError) -> None:
         """Add an input that cannot be used."""
@@ -182,7 +192,7 @@ class _Inputs:
             return
         self._add(shown, url=url, relative=f"{stem}{Path(shown).suffix}")
 
-    def _add_path(self, name: str, search: FolderSearch) -> None:
+    def _add_path(self, name: str) -> None:
         try:
             status = Path(name).stat()
         except (OSError, ValueError):  # the verb reports a missing file
@@ -193,7 +203,7 @@ class _Inputs:
             self._add(name, url=name, relative=Path(name).name, status=status)
             return
         count = len(self.all)
-        for found in search.files(name):
+        for found in self._search.files(name):
             if found.error is not None:
                 self.add_unusable(found.path, found.error)
             elif (whole := absolute(found.path)) not in self._paths:
@@ -201,8 +211,8 @@ class _Inputs:
                 is_new = found.relative not in self._ids
                 id = found.relative if is_new else found.path
                 self._add(id, url=found.path, relative=found.relative, status=found.status)
-        if len(self.all) == count and not search.has_taken:
-            self.add_unusable(name, search.nothing_found())
+        if len(self.all) == count and not self._search.has_taken:
+            self.add_unusable(name, self._search.nothing_found())
 
     def _add(
         self,
