@@ -3,12 +3,22 @@
 
     .venv/bin/python scripts/bench_batch.py                    the figures of docs/guides/batch.md
     .venv/bin/python scripts/bench_batch.py --files 200 --listed 100000 --resumed 1000 --rounds 1
+    .venv/bin/python scripts/bench_batch.py --only overhead    or start, resume, memory
+    .venv/bin/python scripts/bench_batch.py --only again --files 10000 --rounds 1
+    .venv/bin/python scripts/bench_batch.py --only work        seconds of work for each recording
     .venv/bin/python scripts/bench_batch.py --ways             threads against processes
 
 The overhead compares the CPU time of `captoolkit batch prepare --cluster local:1` with that of
-`captoolkit prepare --jobs 1` on the same short files, processes included, in turn. The memory is
-the peak (PSS) of driver and scheduler with a listing of a million recordings that are all done but
-one. The resume is a second run over finished recordings; it starts no ffmpeg.
+`captoolkit prepare --jobs 1` on the same FLACs of 15 to 30 s (22.05 kHz, mono), processes included,
+in turn, and in the same round that of both on one file, which is the start. The memory is the peak
+(PSS) of driver and scheduler with a listing of a million recordings, half of them done. The resume
+is a second run over finished recordings; it starts no ffmpeg.
+
+`--only again` measures `captoolkit prepare` of short WAVs and then the same with `-y`. `--only
+work` measures the constants of `captoolkit/jobs/chunks.py`: the CPU time of a recording as a line
+over its length, for each verb.
+
+All commands run with compiled modules, as an installed program does.
 
 `--ways` measures `captoolkit prepare` of few and of many short files in threads and in processes:
 the constants of `captoolkit/jobs/commands/input_pool.py`.
@@ -28,8 +38,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import soundfile
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -40,8 +54,13 @@ from captoolkit.jobs.listing.listings import list_inputs  # noqa: E402
 from captoolkit.jobs.results.recipe import open_job  # noqa: E402
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, write_rows  # noqa: E402
 from captoolkit.jobs.stores.object_store import open_store  # noqa: E402
+from scripts.bench_sounds import UNIT_S, make_unit  # noqa: E402
 from tests.support.tones import write_tone, write_tones  # noqa: E402
 
+MEASURED = ("start", "resume", "memory", "overhead")
+FLAC_HZ = 22_050  # half the rate of the made sound
+WORK_FILES = {10: 24, 310: 4}  # recordings of each length in seconds
+WORK_SEGMENT = ("--segment", "30s")
 POLL_S = 0.1
 FEW = 10
 PREPARE = """
@@ -68,8 +87,9 @@ def measure(*argv: object) -> Cost:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun_s = time.monotonic()
     command = [sys.executable, "-m", "captoolkit", *map(str, argv)]
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=ROOT, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     peak_mb = 0.0
     while process.poll() is None:
@@ -92,25 +112,89 @@ def pss_mb(process_id: int) -> float:
     return int(line.split()[1]) / 1000
 
 
+def write_flacs(folder: Path, lengths_s: Iterable[float]) -> list[Path]:
+    """Write FLACs of made sound (22.05 kHz, mono, 16 bits), each another part of it."""
+    folder.mkdir(parents=True)
+    whole = folder.with_name("unit.wav")
+    make_unit(whole, UNIT_S)
+    stereo, rate_hz = soundfile.read(whole, dtype="int16")
+    unit = stereo[:: rate_hz // FLAC_HZ, 0][: UNIT_S * FLAC_HZ]
+    paths = []
+    for number, length_s in enumerate(lengths_s):
+        path = folder / f"t{number:05}.flac"
+        sound = np.resize(np.roll(unit, -number * FLAC_HZ // 7), round(length_s * FLAC_HZ))
+        soundfile.write(path, sound, FLAC_HZ, subtype="PCM_16")
+        paths.append(path)
+    return paths
+
+
+def pair_cpu_s(source: Path, out: Path) -> tuple[float, float]:
+    """Return the CPU time of the plain command and of a batch with one worker, in turn."""
+    plain = measure("prepare", source, "-o", out / "p", "--jobs", "1")
+    batch = measure("batch", "prepare", source, "-o", out / "b", "--cluster", "local:1")
+    shutil.rmtree(out)
+    return plain.cpu_s, batch.cpu_s
+
+
 def overhead(folder: Path, files: int, rounds: int) -> None:
     """Print the CPU time of the batch and of the plain command, and their ratio."""
-    write_tones(folder / "in", files, seconds=5)
-    plain, batch = [], []
-    for number in range(rounds):
-        out = folder / f"out{number}"
-        plain.append(measure("prepare", folder / "in", "-o", out / "p", "--jobs", "1").cpu_s)
-        batch.append(
-            measure(
-                "batch", "prepare", folder / "in", "-o", out / "b", "--cluster", "local:1"
-            ).cpu_s
+    paths = write_flacs(folder / "in", [15 + number % 16 for number in range(files)])
+    first = folder / "first" / paths[0].name
+    first.parent.mkdir()
+    first.hardlink_to(paths[0])
+    all_files, one_file = [], []
+    for _ in range(rounds):
+        one_file.append(pair_cpu_s(first.parent, folder / "out"))
+        all_files.append(pair_cpu_s(folder / "in", folder / "out"))
+    for name, pairs in (("1 FLAC", one_file), (f"{files} FLACs of 15 to 30 s", all_files)):
+        plain, batch = (statistics.median(each) for each in zip(*pairs, strict=True))
+        ratio = statistics.median(batch / plain for plain, batch in pairs)
+        print(
+            f"{name}, CPU: plain {plain:.2f} s, batch {batch:.2f} s, {batch - plain:+.2f} s, "
+            f"ratio {ratio:.3f}",
+            flush=True,
         )
-        shutil.rmtree(out)
-    ratio = statistics.median(b / p for b, p in zip(batch, plain, strict=True))
-    print(
-        f"{files} files of 5 s, CPU: plain {statistics.median(plain):.1f} s, batch "
-        f"{statistics.median(batch):.1f} s, ratio {ratio:.3f}",
-        flush=True,
-    )
+
+
+def again(folder: Path, files: int, rounds: int) -> None:
+    """Print the time of a plain `prepare` of short WAVs, and of the same with `-y`."""
+    write_tones(folder / "in", files, seconds=5)
+    for _ in range(rounds):
+        argv = ("prepare", folder / "in", "-o", folder / "out")
+        first, second = measure(*argv), measure(*argv, "-y")
+        shutil.rmtree(folder / "out")
+        print(
+            f"{files} files of 5 s: {first.wall_s:.1f} s, {first.cpu_s:.1f} s CPU; again with -y "
+            f"{second.wall_s:.1f} s, {second.cpu_s:.1f} s CPU, ratio "
+            f"{second.wall_s / first.wall_s:.2f} and {second.cpu_s / first.cpu_s:.2f}",
+            flush=True,
+        )
+
+
+def work(folder: Path, rounds: int) -> None:
+    """Print the CPU time of a recording by its length, for each verb, from two lengths."""
+    for length_s, count in WORK_FILES.items():
+        write_flacs(folder / f"{length_s}", [length_s] * count)
+    options = {"probe": (), "prepare": WORK_SEGMENT, "split": WORK_SEGMENT, "caption": WORK_SEGMENT}
+    for verb, own in options.items():
+        costs_s = {}
+        for length_s, count in WORK_FILES.items():
+            taken_s = []
+            for _ in range(rounds):
+                argv = ("batch", verb, folder / f"{length_s}", "-o", folder / "out", *own)
+                idle_s = measure(*argv, "--cluster", "none", "--limit", "1").cpu_s
+                shutil.rmtree(folder / "out")
+                all_s = measure(*argv, "--cluster", "none").cpu_s
+                shutil.rmtree(folder / "out")
+                taken_s.append((all_s - idle_s) / (count - 1))
+            costs_s[length_s] = statistics.median(taken_s)
+        (short_s, short), (long_s, long) = costs_s.items()
+        slope = (long - short) / (long_s - short_s)
+        print(
+            f"batch {verb}: {(short - slope * short_s) * 1000:.0f} ms for each recording, and a "
+            f"second of CPU for {1 / slope:.0f} s of sound",
+            flush=True,
+        )
 
 
 def ways(folder: Path, files: int, rounds: int) -> None:
@@ -227,17 +311,23 @@ def main() -> int:
     parser.add_argument("--resumed", type=int, default=10_000)
     parser.add_argument("--listed", type=int, default=1_000_000)
     parser.add_argument("--ways", action="store_true")
+    parser.add_argument("--only", choices=(*MEASURED, "again", "work"))
     options = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory(prefix="captoolkit-bench-") as name:
         folder = Path(name)
-        if options.ways:
-            ways(folder, options.files, options.rounds)
-            return 0
-        start(folder)
-        resume(folder, options.resumed)
-        memory(folder, options.listed)
-        overhead(folder, options.files, options.rounds)
+        measures: dict[str, Callable[[], None]] = {
+            "start": lambda: start(folder),
+            "resume": lambda: resume(folder, options.resumed),
+            "memory": lambda: memory(folder, options.listed),
+            "overhead": lambda: overhead(folder, options.files, options.rounds),
+            "again": lambda: again(folder, options.files, options.rounds),
+            "work": lambda: work(folder, options.rounds),
+            "ways": lambda: ways(folder, options.files, options.rounds),
+        }
+        only = "ways" if options.ways else options.only
+        for each in (only,) if only else MEASURED:
+            measures[each]()
     return 0
 
 

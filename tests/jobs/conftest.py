@@ -1,12 +1,14 @@
-"""An S3 server for the tests of this folder; one for all tests of a process."""
+"""An S3 server and one of Google Cloud Storage for the tests of this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
 from captoolkit.jobs.stores import object_store
+from tests.support.google_store import GoogleStore
 from tests.support.object_store import FaultyProxy, ObjectStore
 
 
@@ -24,6 +26,29 @@ def s3(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     yield f"s3://{s3_server.create_bucket()}"
+    object_store.forget_file_systems()
+
+
+@pytest.fixture(scope="session")
+def google_server() -> Iterator[GoogleStore | None]:
+    """A running server of Google Cloud Storage; None without the packages for it."""
+    if find_spec("gcsfs") is None or find_spec("gcp_storage_emulator") is None:
+        yield None
+        return
+    server = GoogleStore()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def google(google_server: GoogleStore | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty bucket; the environment names its server."""
+    if google_server is None:
+        pytest.skip("gcsfs or gcp-storage-emulator is not installed")
+    for name, value in google_server.environment.items():
+        monkeypatch.setenv(name, value)
+    object_store.forget_file_systems()
+    yield f"gs://{google_server.create_bucket()}"
     object_store.forget_file_systems()
 
 

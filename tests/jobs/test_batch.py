@@ -24,7 +24,7 @@ from tests.support.web import serving
 KEY = "sk-a-key-that-nothing-may-show"
 
 
-def run(verb: Any, inputs: Path, out: Path, **options: Any) -> captoolkit.BatchSummary:
+def run(verb: Any, inputs: str | Path, out: str | Path, **options: Any) -> captoolkit.BatchSummary:
     """Run a batch in this process."""
     return captoolkit.batch(verb, [inputs], out=out, **{"cluster": "none", **options})
 
@@ -68,6 +68,18 @@ def test_a_run_without_work_removes_what_a_killed_run_left(tmp_path: Path) -> No
     owner.write_text(json.dumps({"host": host()}))
     assert run("probe", tmp_path / "in", out).kept == 1
     assert [path.name for path in out.iterdir()] == [".captoolkit"]
+
+
+def test_a_batch_reads_and_writes_google_storage(
+    google_server: object, google: str, tmp_path: Path
+) -> None:
+    """Recordings and results are in a bucket; the second run keeps everything."""
+    (recording,) = write_tones(tmp_path / "in", 1)
+    open_store(google).write("in/a/b.wav", recording)
+    first = run("prepare", f"{google}/in/**/*.wav", f"{google}/out")
+    assert (first.done, first.segments) == (1, 1)
+    assert open_store(google).read("out/a/b/b.001.wav") == recording.read_bytes()
+    assert run("prepare", f"{google}/in", f"{google}/out").kept == 1
 
 
 def test_a_bucket_recording_of_a_manifest_is_kept_by_the_next_run(s3: str, tmp_path: Path) -> None:

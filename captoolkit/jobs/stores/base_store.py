@@ -58,6 +58,9 @@ class Store(ABC):
     def write_new(self, name: str, data: bytes | Path) -> bool:
         """Create a file with these bytes; return False if the name exists, which is not replaced.
 
+        A store behind a network may return True if the file holds these bytes already: it cannot
+        tell them from those of an attempt that succeeded without an answer.
+
         Args:
             name: the name.
             data: the bytes, or a local file that holds them, which may be moved.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -82,17 +83,14 @@ class RemoteStore(Store):
         )
 
     def write_new(self, name: str, data: bytes | Path) -> bool:
-        """Create a file; return False if the name exists."""
-        attempts = 0
+        """Create a file; return False if the name exists with other bytes."""
 
         def create() -> bool:
-            nonlocal attempts
-            attempts += 1
             try:
                 self._put(name, data, mode="create")
             except FileExistsError:
-                # The first attempt may have succeeded although its answer was lost.
-                return attempts > 1 and self.read(name) == _bytes_of(data)
+                # An earlier attempt, also of the library, may have succeeded without an answer.
+                return self.read(name) == _bytes_of(data)
             return True
 
         return self._writing(name, create)
@@ -223,6 +221,9 @@ def _find_library(scheme: str) -> Any:
     try:
         import fsspec
 
+        # captoolkit needs objects only. With this setting gcsfs asks for the type of the bucket,
+        # and writes a warning for each operation where the key has no permission for that.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
         return fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         extra = EXTRAS.get(scheme, "cluster" if error.name == "fsspec" else "")

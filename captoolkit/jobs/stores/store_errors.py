@@ -38,6 +38,7 @@ _TRANSIENT_CLASSES = {  # of botocore, aiohttp and fsspec, which have no common 
     "ClientPayloadError",
     "ServerDisconnectedError",
     "FSTimeoutError",
+    "ProxyError",  # 502 of GCS
 }
 _CREDENTIAL_CLASSES = {
     "NoCredentialsError",
@@ -48,7 +49,8 @@ _CREDENTIAL_CLASSES = {
     "DefaultCredentialsError",
     "RefreshError",
 }
-_BUSY_CODES = range(500, 600)
+_BUSY_CODES = {408, 429, *range(500, 600)}
+_FORBIDDEN = "Forbidden: "  # how gcsfs begins the message of 403, an `OSError` without a number
 
 
 def retry(call: Callable[[], Result]) -> Result:
@@ -107,6 +109,8 @@ def read_error(url: str, error: Exception) -> InputError | OutputError:
 def write_error(url: str, error: Exception) -> OutputError:
     """Return the error for a file that cannot be written."""
     problem, fix = _reason(error)
+    if isinstance(error, FileNotFoundError):
+        problem = "there is no such bucket"
     return OutputError(f"{url} cannot be written: {problem}", fix=fix, path=url)
 
 
@@ -117,7 +121,8 @@ def _reason(error: Exception) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError):
         what = "bucket" if s3_code(error) == "NoSuchBucket" else "file"
         return f"there is no such {what}", "check the name"
-    if isinstance(error, PermissionError) or http_status(error) in (401, 403):
+    is_denied = isinstance(error, PermissionError) or http_status(error) in (401, 403)
+    if is_denied or str(error).startswith(_FORBIDDEN):
         return "permission is denied", "give the key the permission, or check the name"
     if _is_transient(error):
         is_unreachable = "EndpointConnectionError" in _classes(error) or isinstance(

@@ -12,20 +12,26 @@ import pytest
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.stores.object_store import forget_file_systems, open_store
+from tests.support.google_store import GoogleStore
 from tests.support.object_store import FaultyProxy, ObjectStore
 
-KINDS = ("folder", "s3", "memory")
+KINDS = ("folder", "s3", "gs", "memory")
 ODD = "a b+c/100% ü#?.txt"
 
 
 @pytest.fixture(params=KINDS)
 def store(
-    request: pytest.FixtureRequest, tmp_path: Path, s3_server: ObjectStore
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    s3_server: ObjectStore,
+    google_server: GoogleStore | None,
 ) -> Iterator[Store]:
     """An empty store of each kind."""
     url = {"folder": str(tmp_path / "out"), "memory": f"memory://{tmp_path.name}"}
     if request.param == "s3":
         yield open_store(f"{request.getfixturevalue('s3')}/some/prefix")
+    elif request.param == "gs":
+        yield open_store(f"{request.getfixturevalue('google')}/some/prefix")
     else:
         yield open_store(url[request.param])
     if request.param == "memory":

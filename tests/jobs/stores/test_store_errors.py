@@ -39,6 +39,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         (ConnectionResetError(), 4),
         (ServerDisconnectedError(), 4),
         (HttpError("503"), 4),
+        (HttpError(429), 4),
         (HttpError("not a number"), 1),
         (HttpError(403), 1),
         (PermissionError(), 1),
@@ -65,6 +66,7 @@ def test_transient_faults_alone_are_retried(error: Exception, calls: int) -> Non
     [
         (FileNotFoundError(), SourceNotFoundError, "there is no such file; check the name"),
         (HttpError(401), InputError, "cannot be read: permission is denied"),
+        (OSError("Forbidden: https://host/b"), InputError, "cannot be read: permission is denied"),
         (HttpError(502), InputError, "cannot be read: the store is busy or fails"),
         (ConnectionRefusedError(), InputError, "cannot be read: the store does not answer"),
         (DefaultCredentialsError(), InputError, "cannot be read: no credentials were found"),
@@ -79,3 +81,8 @@ def test_each_fault_is_one_line(error: Exception, kind: type[Exception], text: s
     assert type(shown) is kind
     assert text in str(shown)
     assert "\n" not in str(shown)
+
+
+def test_a_file_that_cannot_be_created_has_no_bucket() -> None:
+    """A store has no folders, so only its bucket can be missing."""
+    assert "there is no such bucket" in str(store_errors.write_error("gs://b/a", OSError(2, "x")))
