@@ -17,7 +17,7 @@ from captoolkit.dispatch.budget import Budget, cost_of, refuse_too_small, worst_
 from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.clip_meter import ClipMeter
 from captoolkit.dispatch.ledger import Ledger
-from captoolkit.dispatch.workers import WorkerPool, never
+from captoolkit.dispatch.workers import AHEAD, AHEAD_HERE, WorkerPool, never
 from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.events import EntryReady, Warned
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage, Via
@@ -87,7 +87,8 @@ class AskingRun(Closing):
         self._budget = budget
         self._breaker = breaker
         self._counting = threading.Lock()
-        self._workers = WorkerPool(size=concurrency, stop=stop, release=release)
+        ahead = AHEAD_HERE if ledger is None else AHEAD
+        self._workers = WorkerPool(size=concurrency, stop=stop, release=release, ahead=ahead)
 
     @property
     def error(self) -> ServiceError | None:
@@ -120,7 +121,10 @@ class AskingRun(Closing):
 
     @property
     def limit(self) -> int:
-        """The largest number of unfinished segments: four for each request in flight."""
+        """The largest number of unfinished segments: four for each request in flight.
+
+        Two for a captioner on this machine.
+        """
         return self._workers.limit
 
     @property
@@ -223,7 +227,7 @@ class RecordingEntries:
         self._made_by = run.made_by
         self._entries: list[Entry] = []
         self._adding = threading.Lock()
-        self._meter = ClipMeter(prepared.plan.track)
+        self._meter = None if prepared.measures_envelope else ClipMeter(prepared.plan.track)
         self._warnings: tuple[str, ...] = ()
         self._is_whole = True
 
@@ -254,8 +258,11 @@ class RecordingEntries:
         return (*self._prepared.warnings, *self._warnings)
 
     def measured(self, segment: ReadySegment) -> ReadySegment:
-        """Return the segment to ask about; a captioner that decodes it measures the envelope."""
-        return self._meter.measured(segment)
+        """Return the segment to ask about.
+
+        A captioner that decodes it measures the envelope, unless the preparation does so.
+        """
+        return segment if self._meter is None else self._meter.measured(segment)
 
     def add(self, outcome: Outcome) -> Entry:
         """Count an outcome, emit its entry and return it."""
@@ -290,13 +297,11 @@ class RecordingEntries:
 
         The envelope is from the decode of the preparation, else from that of the captioner.
         """
-        if self._warnings != self._meter.warnings:
-            self._warnings = self._meter.warnings
-            for warning in self._warnings:
-                self._gate(Warned(path=self._prepared.plan.info.path, message=warning))
         envelope = self._prepared.envelope
-        if envelope is None and self._is_whole:
-            envelope = self._meter.envelope(self._prepared.segments)
+        if self._meter is not None:
+            self._warn(self._meter.warnings)
+            if self._is_whole:
+                envelope = self._meter.envelope(self._prepared.segments)
         usage = sum((entry.usage for entry in self._entries), Usage())
         return stitch(
             source=self._prepared.source,
@@ -308,6 +313,12 @@ class RecordingEntries:
             modified_ns=self._prepared.modified_ns,
             envelope=envelope,
         )
+
+    def _warn(self, warnings: tuple[str, ...]) -> None:
+        if self._warnings != warnings:
+            self._warnings = warnings
+            for warning in warnings:
+                self._gate(Warned(path=self._prepared.plan.info.path, message=warning))
 
 
 def _span(marks: tuple[int, int], rate_hz: int) -> Span:

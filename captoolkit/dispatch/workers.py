@@ -22,6 +22,7 @@ from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.support.cancel import TICK_S, StoppedError
 
 AHEAD = 4  # unfinished segments for each request that may be in flight
+AHEAD_HERE = 2  # the same for a captioner on this machine, whose segments may be large
 
 
 def never() -> bool:
@@ -43,13 +44,21 @@ class WorkerPool:
         size: the largest number of threads, and of requests in flight.
         stop: set when the run is cancelled.
         release: called once, after `close` and after the last thread has ended.
+        ahead: the largest number of unfinished segments for each thread.
 
     Attributes:
         limit: the largest number of unfinished segments.
     """
 
-    def __init__(self, *, size: int, stop: threading.Event, release: Callable[[], None]) -> None:
-        self.limit = AHEAD * size
+    def __init__(
+        self,
+        *,
+        size: int,
+        stop: threading.Event,
+        release: Callable[[], None],
+        ahead: int = AHEAD,
+    ) -> None:
+        self.limit = ahead * size
         self._size = size
         self._stop = stop
         self._release = release

@@ -81,7 +81,7 @@ def zero_faulty_samples(tile: NDArray[np.float32]) -> int:
     NaN, infinity and values above `FAULTY_ABOVE` times full scale are faulty: a single one would
     make every sum that contains it meaningless.
     """
-    if tile.size == 0 or float(np.abs(tile).max()) <= FAULTY_ABOVE:  # False for NaN
+    if tile.size == 0 or (tile.max() <= FAULTY_ABOVE and tile.min() >= -FAULTY_ABOVE):  # not NaN
         return 0
     faulty = ~(np.abs(tile) <= FAULTY_ABOVE)
     tile[faulty] = 0.0

@@ -179,11 +179,15 @@ class Prepared(Closing):
         return tuple(self._segments)
 
     @property
-    def envelope(self) -> Envelope | None:
-        """The envelope of the recording, if all segments are finished and it was measured.
+    def measures_envelope(self) -> bool:
+        """Whether the envelope is measured on request, from the samples that are decoded."""
+        return self._measures_envelope and self.plan.encoding is not None
 
-        It is measured on request, from the samples that are decoded for the segments. None if
-        nothing was decoded, because packets or frames were copied.
+    @property
+    def envelope(self) -> Envelope | None:
+        """The envelope of the recording, if it is measured and all segments are finished.
+
+        None if nothing is decoded, because packets or frames are copied.
         """
         return self._transcode.envelope if self._complete and self._transcode else None
 
@@ -532,15 +536,17 @@ def _carry_out(
 ) -> PassThrough | HeaderCorrection | FrameCopy | PacketCopy | Transcode:
     """Return the segments of a plan in the way that its action asks for."""
     plan = job.plan
+    if plan.encoding is not None:
+        return Transcode(
+            job, plan.encoding, events, supervisor, measures_envelope=measures_envelope
+        )
     if plan.action is Action.PASS_THROUGH:
         return PassThrough(job, events)
     if plan.muxer:
         return PacketCopy(job, events, supervisor)
-    if plan.encoding is None and plan.suffix == HeaderCorrection.SUFFIX:
+    if plan.suffix == HeaderCorrection.SUFFIX:
         return HeaderCorrection(job, events)
-    if plan.encoding is None:
-        return FrameCopy(job, events, supervisor)
-    return Transcode(job, plan.encoding, events, supervisor, measures_envelope=measures_envelope)
+    return FrameCopy(job, events, supervisor)
 
 
 def _requested_inside_event() -> UsageError:

