@@ -1,8 +1,13 @@
 """Kill captoolkit at random moments, and look for what it leaves behind.
 
     python scripts/kill_trial.py --rounds 10
+    python scripts/kill_trial.py --rounds 0 --operations
 
-In each round captoolkit prepares a recording of three hours, or splits it into threads of a
+With `--operations` SIGKILL ends a run that replaces the segments of an earlier run, before each of
+its operations on files in turn. The next run must leave a complete set of segments, the old or the
+new one.
+
+In each other round captoolkit prepares a recording of three hours, or does so in threads of a
 library's user, or prepares many short files in worker processes, and SIGKILL ends the program, or
 one of its workers, after a random time. Two seconds later no ffmpeg may be left that belongs to the
 round, and the next run may leave no hidden folder. Exit status 0 if nothing was left.
@@ -11,6 +16,7 @@ round, and the next run may leave no hidden folder. Exit status 0 if nothing was
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -23,6 +29,21 @@ import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+# Runs the command line, and dies before operation N on a file in the folder.
+DIES_BEFORE = (
+    "import os, signal, sys\n"
+    "left, folder = int(sys.argv.pop(1)), sys.argv.pop(1)\n"
+    "events = {'open', 'os.mkdir', 'os.remove', 'os.rename', 'os.rmdir', 'shutil.rmtree'}\n"
+    "def count(event, arguments):\n"
+    "    global left\n"
+    "    if event in events and str(arguments[0]).startswith(folder):\n"
+    "        if left == 0:\n"
+    "            os.kill(os.getpid(), signal.SIGKILL)\n"
+    "        left -= 1\n"
+    "sys.addaudithook(count)\n"
+    "from captoolkit.cli import main\n"
+    "sys.exit(main())\n"
+)
 HOURS, RATE_HZ = 3, 16_000
 SHORT_FILES = 640  # so many that the command takes processes for four jobs
 WITHIN_S = 2.0
@@ -44,6 +65,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10, help="of each kind")
     parser.add_argument("--hours", type=float, default=HOURS, help="length of the long recording")
+    parser.add_argument("--operations", action="store_true", help="kill before each operation")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = random.Random(options.seed)  # noqa: S311 - no secret
@@ -54,6 +76,8 @@ def main() -> int:
             for number in range(options.rounds)
             for fault in run_round(kind, number, Path(folder), options.hours, rng)
         ]
+        if options.operations:
+            faults += kill_before_each_operation(Path(folder))
     print(f"{len(faults)} things were left behind")
     return 1 if faults else 0
 
@@ -88,18 +112,53 @@ def run_round(
     return faults
 
 
+def kill_before_each_operation(folder: Path) -> list[str]:
+    """Kill runs that replace an earlier run's segments; return what is wrong after the next run."""
+    sound, out, faults = folder / "sound.wav", folder / "saved", list[str]()
+    make_sound(sound, 0)
+    options = ("-o", str(out), "-y", "--format", "mp3", "--segment")
+    for number in range(10_000):
+        shutil.rmtree(out, ignore_errors=True)
+        command = ("prepare", str(sound), *options)
+        subprocess.run([*CLI, *command, "1"], check=True, stdout=subprocess.DEVNULL)
+        dying = [sys.executable, "-c", DIES_BEFORE, str(number), str(out), *command, "2.5"]
+        status = subprocess.run(dying, check=False, stdout=subprocess.DEVNULL).returncode
+        if status != -signal.SIGKILL:
+            faults += [f"status {status}"] if status else []
+            print(f"{number} operations, {faults or 'clean'}")
+            return faults
+        hidden = len(list(out.glob(".*")))
+        other = [*CLI, "prepare", "-", "--stem", "other", *options, "9"]
+        with sound.open("rb") as stream:
+            subprocess.run(other, check=True, stdin=stream, stdout=subprocess.DEVNULL)
+        found = sorted(path.name for path in out.iterdir() if not path.name.startswith("other."))
+        segments = json.loads((out / "sound.manifest.json").read_text())["segments"]
+        described = sorted([*(segment["file"] for segment in segments), "sound.manifest.json"])
+        print(
+            f"before operation {number}: status {status}, {hidden} hidden, {len(segments)} segments"
+        )
+        if found != described:
+            faults.append(f"killed before operation {number}: {found}")
+    return faults
+
+
 def make_sounds(long: Path, short: Path, hours: float) -> None:
     """Write a long recording and many short ones, of noise."""
-    block = random.Random(1).randbytes(2 * RATE_HZ * 60)  # noqa: S311 - sound
     short.mkdir()
-    for path, minutes in ((long, round(hours * 60)), (short / "0.wav", 0)):
-        with wave.open(str(path), "wb") as sound:
-            sound.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
-            for _ in range(minutes):
-                sound.writeframesraw(block)
-            sound.writeframesraw(block[: 2 * RATE_HZ * 5])
+    make_sound(long, round(hours * 60))
+    make_sound(short / "0.wav", 0)
     for number in range(1, SHORT_FILES):
         os.link(short / "0.wav", short / f"{number}.wav")
+
+
+def make_sound(path: Path, minutes: int) -> None:
+    """Write a recording of some minutes and five seconds of noise."""
+    block = random.Random(1).randbytes(2 * RATE_HZ * 60)  # noqa: S311 - sound
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        for _ in range(minutes):
+            sound.writeframesraw(block)
+        sound.writeframesraw(block[: 2 * RATE_HZ * 5])
 
 
 def start(argv: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -10,12 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from captoolkit.model import Encoding, Plan, Segment, SourceInfo, Span
 from captoolkit.support.exact_json import render as render_json
 from captoolkit.support.exact_json import seconds
+from captoolkit.support.move_journal import is_plain_name
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.json import source_fields
 from captoolkit.units import base64_length
@@ -136,13 +136,9 @@ def hashes(text: str) -> dict[str, str]:
         rows = [(segment["file"], segment["sha256"]) for segment in document["segments"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
-    return {name: sha256 for name, sha256 in rows if _is_plain(name) and isinstance(sha256, str)}
-
-
-def _is_plain(name: object) -> bool:
-    if not isinstance(name, str) or name in ("", ".", "..") or set("/\\\0") & set(name):
-        return False
-    return Path(name).name == name  # Windows: no drive either
+    return {
+        name: sha256 for name, sha256 in rows if is_plain_name(name) and isinstance(sha256, str)
+    }
 
 
 def _encoding(plan: Plan) -> dict[str, Any]:

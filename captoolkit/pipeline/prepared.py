@@ -41,7 +41,7 @@ from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.transcode import Transcode
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.planning.options import SHORTEST_S
-from captoolkit.support import files
+from captoolkit.support import files, staging_folders
 from captoolkit.support.cancel import Closing
 from captoolkit.support.provenance import Provenance
 from captoolkit.units import format_length
@@ -253,6 +253,7 @@ class Prepared(Closing):
         self._refuse_discarded()
         out = Path(out).absolute() / folder
         self._names = names
+        staging_folders.sweep_once(out)
         if skip_existing and self._keep(out, overwrite=overwrite):
             return self.segments
         if not overwrite:

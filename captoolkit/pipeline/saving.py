@@ -1,8 +1,8 @@
 """Move finished segments and their manifest to the folder in which they stay.
 
-Rules: all or nothing; the manifest is moved last. An input is never replaced. Segments that an
-earlier run left under the same stem are removed only if their hashes are still those of its
-manifest.
+Rules: all or nothing, even if SIGKILL ends the process (`support/move_journal.py`); the manifest is
+moved last. An input is never replaced. Segments that an earlier run left under the same stem are
+removed only if their hashes are still those of its manifest.
 """
 
 from __future__ import annotations
@@ -84,10 +84,12 @@ def commit(
     Raises:
         OutputError: a file cannot be moved; `out` is then as it was.
     """
-    stale = [out / name for name in earlier_run.stale_segments(out, names, segments)]
+    stale = earlier_run.stale_segments(out, names, segments)
+    spared = [path.name for path in spare.among(out / name for name in stale)]
     files.write_flushed(staged / names.manifest, text)
-    files.move_all(staged, out, [*segments, names.manifest])
-    spared = spare.among(stale)
-    for path in stale:
-        if path not in spared:
-            path.unlink(missing_ok=True)
+    files.move_all(
+        staged,
+        out,
+        [*segments, names.manifest],
+        stale=[name for name in stale if name not in spared],
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from captoolkit.errors import OutputError, OutputExistsError
@@ -91,47 +91,42 @@ def copy(source: Path, path: Path) -> None:
         shutil.copyfile(source, path)
 
 
-def move_all(source: Path, out: Path, names: Iterable[str]) -> None:
+def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[str] = ()) -> None:
     """Move files from one folder to another and replace files of the same names.
 
     All or nothing: files to be replaced first move to a hidden folder of `out`; if one file cannot
     be moved, all files move back. The hidden folder is then removed, unless moving back failed as
-    well: it keeps the files that could not be restored.
+    well: it keeps the files that could not be restored. If the process dies, the next run that
+    writes to `out` completes the moves or takes them back (`staging_folders.sweep`).
+
+    Args:
+        source: the folder that holds the files.
+        out: the folder that receives them.
+        names: the names of the files, in the order in which they move.
+        stale: the names of files in `out` that are removed after the last move.
 
     Raises:
         OutputError: a file cannot be moved.
     """
-    from captoolkit.support import staging_folders
+    from captoolkit.support import move_journal, staging_folders
 
-    aside: Path | None = None
-    # (from, to) in reverse order; noted before each move, because an interrupt may follow it.
-    undo: list[tuple[Path, Path]] = []
+    with writing(out / names[-1]):
+        aside = staging_folders.make_aside(out)
     try:
+        with writing(out / names[-1]):
+            move_journal.write(aside, source, names, stale)
         for name in names:
             with writing(out / name):
                 if (out / name).is_dir():
                     raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
                 if os.path.lexists(out / name):
-                    aside = aside or staging_folders.make_aside(out)
-                    undo.append((aside / name, out / name))
                     (out / name).replace(aside / name)
-                if not (source / name).is_file():
-                    raise FileNotFoundError(errno.ENOENT, "the file made for it is missing")
-                undo.append((out / name, source / name))
                 (source / name).replace(out / name)
     except BaseException:
-        for moved, home in reversed(undo):
-            if os.path.lexists(moved) and not os.path.lexists(home):
-                moved.replace(home)
-        if aside is not None:
-            staging_folders.remove_if_empty(aside)
+        with writing(out):
+            staging_folders.settle_aside(aside, staged=source)
         raise
-    if aside is not None:
-        for moved, _ in undo:
-            if moved.parent == aside:
-                with contextlib.suppress(OSError):  # the new files are in place
-                    moved.unlink()
-        staging_folders.remove_if_empty(aside)
+    staging_folders.settle_aside(aside)
 
 
 def absolute(path: str | Path) -> str:

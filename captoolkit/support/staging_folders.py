@@ -4,8 +4,9 @@ Rules: a process owns the staging folders that it makes, and removes them. It pr
 by an owner file next to them: it holds a lock on it (`flock`) that the system releases when the
 process ends for any reason. The first staging folder that a process makes inside a folder removes
 those of dead owners there and in the temporary folder, for example of a run that SIGKILL ended. It
-never removes a folder of a living owner, a folder of another user, a folder with another name, or a
-folder that keeps replaced files (`make_aside`) and is not empty.
+completes the moves of dead owners, or takes them back (`move_journal`). It never removes a folder
+of a living owner, a folder of another user, a folder with another name, or a folder that keeps
+replaced files (`make_aside`) that could not be restored.
 
 A lock counts only on the machine that took it, because file systems on a network may not pass it
 on: the folders of an owner on another machine, and those without an owner file, are removed after
@@ -33,6 +34,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+
+from captoolkit.support import move_journal
 
 try:
     import fcntl
@@ -64,7 +67,7 @@ def make(parent: Path, *, is_hidden: bool) -> Path:
 
 
 def make_aside(parent: Path) -> Path:
-    """Create a hidden folder for files that are being replaced; a sweep never removes its files."""
+    """Create a hidden folder for files that are being replaced, and the journal of the moves."""
     return _make(parent, is_hidden=True, kind=ASIDE)
 
 
@@ -74,9 +77,20 @@ def remove(folder: Path) -> None:
     _disown(folder)
 
 
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder of `make_aside` unless it keeps files, and own it no longer."""
-    with contextlib.suppress(OSError):
+def settle_aside(folder: Path, *, staged: Path | None = None) -> None:
+    """Complete the moves of a folder of `make_aside`, or take them back, and own it no longer.
+
+    The folder is removed unless it keeps files that could not be restored.
+
+    Args:
+        folder: the folder.
+        staged: the folder to which moved files go back; they are removed if None.
+
+    Raises:
+        OSError: a file cannot be moved back; a sweep after the end of this process tries again.
+    """
+    move_journal.settle(folder, staged=staged)
+    with contextlib.suppress(OSError):  # not empty
         folder.rmdir()
     _disown(folder)
 
@@ -87,13 +101,29 @@ def remove_all() -> None:
         folders = [folder for owner in _STATE.owners.values() for folder in owner.folders]
     for folder in folders:
         if ASIDE in folder.name:
-            remove_if_empty(folder)
-        else:
+            with contextlib.suppress(OSError):
+                settle_aside(folder)
+    for folder in folders:
+        if ASIDE not in folder.name:
             remove(folder)
 
 
+def sweep_once(parent: Path) -> None:
+    """Call `sweep` for a folder unless this process has done so."""
+    with _STATE.guard:
+        if parent in _STATE.swept:
+            return
+        if len(_STATE.swept) >= MAX_SWEPT:
+            _STATE.swept.clear()
+        _STATE.swept.add(parent)
+        sweep(parent)
+
+
 def sweep(parent: Path) -> None:
-    """Remove the staging folders inside `parent` that no longer have a living owner."""
+    """Remove what owners that no longer live have left inside `parent`.
+
+    Their moves are completed or taken back, and their staging folders are removed.
+    """
     runs: defaultdict[str, list[Path]] = defaultdict(list)
     with contextlib.suppress(OSError), os.scandir(parent) as entries:  # no folder: nothing to sweep
         for entry in entries:
@@ -178,11 +208,8 @@ def _make(parent: Path, *, is_hidden: bool, kind: str) -> Path:
     with _STATE.guard:
         if _is_owned(parent):
             return Path(tempfile.mkdtemp(dir=parent))  # owned with the folder that it is in
-        for place in {parent, Path(tempfile.gettempdir()).absolute()} - _STATE.swept:
-            if len(_STATE.swept) >= MAX_SWEPT:
-                _STATE.swept.clear()
-            _STATE.swept.add(place)
-            sweep(place)
+        for place in {parent, Path(tempfile.gettempdir()).absolute()}:
+            sweep_once(place)
         while True:
             owner = _STATE.owners.get(parent) or _Owner(parent, is_hidden=is_hidden)
             _STATE.owners[parent] = owner
@@ -281,12 +308,13 @@ def _age_s(paths: list[Path]) -> float:
 
 
 def _remove_own(folders: list[Path]) -> None:
-    """Remove this user's staging folders, and those empty that keep replaced files."""
+    """Settle the moves of this user's runs, and remove their staging folders."""
     for folder in folders:
         with contextlib.suppress(OSError):  # it is gone, or not empty and keeps files
             if not _is_of_this_user(folder.lstat(), stat.S_ISDIR):
                 continue
             if f"-{ASIDE}" in folder.name:
+                move_journal.settle(folder)
                 folder.rmdir()
             else:
                 shutil.rmtree(folder, ignore_errors=True)

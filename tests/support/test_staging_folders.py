@@ -209,6 +209,6 @@ def test_an_aside_folder_with_files_outlives_its_owner(tmp_path: Path) -> None:
     """`remove_if_empty` removes the owner file in any case."""
     empty, kept = make_aside(tmp_path), make_aside(tmp_path)
     (kept / "file").touch()
-    staging_folders.remove_if_empty(empty)
-    staging_folders.remove_if_empty(kept)
+    staging_folders.settle_aside(empty)
+    staging_folders.settle_aside(kept)
     assert list(tmp_path.iterdir()) == [kept]
