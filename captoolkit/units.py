@@ -202,6 +202,18 @@ def format_length(seconds: Fraction | float) -> str:
     return f"{float(seconds):.3f}".rstrip("0").rstrip(".") + " s"
 
 
+def format_count(number: int, noun: str) -> str:
+    """Return a number with its noun, and with commas between the thousands.
+
+    ```python
+    >>> format_count(1, "segment"), format_count(0, "file"), format_count(30750, "token")
+    ('1 segment', '0 files', '30,750 tokens')
+
+    ```
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def format_size(size_bytes: int) -> str:
     """Return a size in decimal units.
 

@@ -13,8 +13,9 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
-from captoolkit.cli.show import name_options, plural, print_line, print_message, print_text
+from captoolkit.cli.show import name_options, print_line, print_message, print_text
 from captoolkit.errors import UsageError
+from captoolkit.units import format_count
 
 if TYPE_CHECKING:
     from captoolkit.api.ask import Conversation
@@ -156,7 +157,7 @@ def _summary(conversation: Conversation, tokens_before: int, cost_before: Cost |
     answers = conversation.requested + conversation.recalled
     recalled = f" ({conversation.recalled} from the ledger)" if conversation.recalled else ""
     tokens = (conversation.usage.total_tokens or 0) - tokens_before
-    line = f"{plural(answers, 'answer')}{recalled}, {plural(tokens, 'token')}"
+    line = f"{format_count(answers, 'answer')}{recalled}, {format_count(tokens, 'token')}"
     cost = conversation.cost
     if cost is not None:
         amount = cost.amount - (cost_before.amount if cost_before else 0)

@@ -14,7 +14,6 @@ from captoolkit.cli.app import COMMANDS, FAILED
 from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
 from captoolkit.cli.show import (
     name_options,
-    plural,
     print_error,
     print_json,
     print_line,
@@ -22,7 +21,7 @@ from captoolkit.cli.show import (
     print_table,
 )
 from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.units import format_clock, format_length, parse_size
+from captoolkit.units import format_clock, format_count, format_length, parse_size
 
 if TYPE_CHECKING:
     from captoolkit.jobs.batch_options import BatchVerb
@@ -283,7 +282,9 @@ def status(out: str, as_json: bool, debug: bool) -> int:
         print_line("  no recording has a row yet: rows are written when a chunk of them ends")
         return 0
     print_table([(state, f"{count:,}") for state, count in counts.items()], indent="  ")
-    print_line(f"  {plural(tally.segments, 'segment')}, {_sound_text(tally.duration_s)} of sound")
+    print_line(
+        f"  {format_count(tally.segments, 'segment')}, {_sound_text(tally.duration_s)} of sound"
+    )
     if tally.warned:
         print_line(f"  {_warned_text(tally.warned)}")
     for line in _reason_lines(tally.reasons):
@@ -323,7 +324,7 @@ def rows(out: str, path: str, columns: str, failed: bool, overwrite: bool, debug
     if path != "-":
         made = export_rows(store, path, columns=columns, failed=failed, overwrite=overwrite)
         for each, count in zip(made.paths, made.lines, strict=True):
-            print_line(f"{each}: {plural(count, 'line')}")
+            print_line(f"{each}: {format_count(count, 'line')}")
         return 0
     if columns == "lhotse" and not failed:
         raise UsageError("the columns of lhotse need two files", fix="pass -o X.jsonl")
@@ -374,7 +375,7 @@ def _run(
             summary = batch(verb, names, out=out, cluster=cluster, on_event=bar.show, **options)
     except KeyboardInterrupt:
         if bar.last is not None:
-            done = plural(bar.last.done, "recording")
+            done = format_count(bar.last.done, "recording")
             print_message(f"{done} of this run are done; run the same command again to continue.")
         raise
     if as_json:
@@ -406,7 +407,7 @@ def _confirm(expected: Forecast) -> None:
     """
     for line in _forecast_lines("caption", expected):
         print_message(line)
-    if not click.confirm(f"Send at most {plural(expected.requests, 'request')}?", err=True):
+    if not click.confirm(f"Send at most {format_count(expected.requests, 'request')}?", err=True):
         raise CaptoolkitError("not confirmed; nothing was sent", fix="pass --yes to skip this")
 
 
@@ -442,14 +443,18 @@ def _forecast_lines(verb: str, expected: Forecast) -> list[str]:
     about = f" (lengths estimated from {expected.sampled} of them)" if expected.sampled else ""
     kept = f"; {expected.kept:,} are done already" if expected.kept else ""
     lines = [
-        f"{verb}: {plural(expected.inputs, 'recording')}, {format_size(expected.size_bytes)}, "
+        f"{verb}: {format_count(expected.inputs, 'recording')}, {format_size(expected.size_bytes)}, "
         f"{_sound_text(expected.duration_s)} of sound{about}{kept}"
     ]
     if expected.requests:
         price = describe_price(expected.cost) if expected.cost else "the price is not known"
         is_known = expected.input_tokens is not None
-        tokens = plural(expected.input_tokens or 0, "input token") if is_known else "tokens unknown"
-        lines.append(f"{plural(expected.requests, 'request')}, {tokens}: {price}")
+        tokens = (
+            format_count(expected.input_tokens or 0, "input token")
+            if is_known
+            else "tokens unknown"
+        )
+        lines.append(f"{format_count(expected.requests, 'request')}, {tokens}: {price}")
     for limit, time_s in sorted(expected.times_s.items(), key=lambda item: -item[1]):
         bound = "about" if limit is Limit.CORES else "at least"  # cores differ, rates do not
         lines.append(f"{bound} {_about(time_s)} by {LIMITS[limit.value]}")
@@ -485,14 +490,14 @@ def _print_summary(summary: BatchSummary) -> None:
     print_message(f"{summary.verb}: {words}")
     if summary.done:
         print_message(
-            f"{plural(summary.segments, 'segment')}, {_sound_text(summary.duration_s)} of "
+            f"{format_count(summary.segments, 'segment')}, {_sound_text(summary.duration_s)} of "
             f"sound in {_about(summary.elapsed_s)}"
         )
     if summary.requested or summary.recalled:
         cost = summary.cost
         price = f", {cost.currency} {cost.amount:.4f}" if cost is not None else ""
-        tokens = plural(summary.usage.total_tokens or 0, "token")
-        requests = plural(summary.requested, "request")
+        tokens = format_count(summary.usage.total_tokens or 0, "token")
+        requests = format_count(summary.requested, "request")
         print_message(f"{requests}, {summary.recalled:,} answers from the ledger, {tokens}{price}")
     if summary.warned:
         print_message(_warned_text(summary.warned))
@@ -513,7 +518,7 @@ def _print_summary(summary: BatchSummary) -> None:
 
 
 def _warned_text(count: int) -> str:
-    return f"{plural(count, 'recording')} with warnings (`batch rows` has the sentences)"
+    return f"{format_count(count, 'recording')} with warnings (`batch rows` has the sentences)"
 
 
 def _reason_lines(reasons: Any) -> list[str]:

@@ -15,8 +15,9 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED, run_all
 from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
-from captoolkit.cli.show import display_source, is_json, plural, print_error, print_message
+from captoolkit.cli.show import display_source, is_json, print_error, print_message
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
+from captoolkit.units import format_count
 
 if TYPE_CHECKING:
     from captoolkit.cli.caption_progress import CaptionDisplay
@@ -181,7 +182,7 @@ class CaptionedFiles:
                     yield name, functools.partial(self._finish, result, reporter)
             except ServiceError as error:  # it ended the run
                 self._is_reported = True
-                name = f"{plural(left, 'file')} left"
+                name = f"{format_count(left, 'file')} left"
                 if len(self._inputs) == 1:
                     name = self._inputs[0].url
                     reporter.add_failure(self._inputs[0], error)
@@ -190,7 +191,7 @@ class CaptionedFiles:
     def print_remainder(self, run: CaptionRun) -> None:
         """Print how many segments are left after a fault that ended the run with captions."""
         if run.error is not None and run.left and not self._is_reported:
-            print_message(f"{plural(run.left, 'segment')} left: run it again")
+            print_message(f"{format_count(run.left, 'segment')} left: run it again")
 
     def _confirm(self, run: CaptionRun) -> None:
         """Print tokens and price range and, on a terminal, ask for confirmation.
@@ -209,7 +210,7 @@ class CaptionedFiles:
         if len(self._inputs) > MAX_ROWS and not is_asked:
             return
         if len(self._inputs) > MAX_ROWS:
-            number = plural(len(self._inputs), "file")
+            number = format_count(len(self._inputs), "file")
             print_message(f"Reading {number} to predict the price; --yes skips this.")
         plans = [plan for plan in run.plans() if isinstance(plan, Plan)]
         if not plans:  # their errors are results
@@ -219,10 +220,10 @@ class CaptionedFiles:
         ledger = "" if self._is_fresh else "; answers in the ledger cost nothing"
         name = display_source(self._inputs[0].url)
         if len(self._inputs) > 1:
-            name = plural(len(plans), "file")
+            name = format_count(len(plans), "file")
         print_message(f"{name}: {describe_tokens(*plans)} {price}{ledger}.")
         if is_asked:
-            requests = plural(sum(len(plan.spans) for plan in plans), "request")
+            requests = format_count(sum(len(plan.spans) for plan in plans), "request")
             number = requests if self._is_fresh else f"at most {requests}"
             if not click.confirm(f"Send {number} to {run.captioner.base_url}?", err=True):
                 raise CaptoolkitError("no request was sent", fix="answer yes, or pass --yes")

@@ -8,7 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captoolkit.cli.show import aligned, display_path, plural, print_message
+from captoolkit.cli.show import aligned, display_path, print_message
+from captoolkit.units import format_count
 
 if TYPE_CHECKING:
     from captoolkit.dispatch.caption_run import CaptionResult
@@ -83,7 +84,7 @@ def print_summary(summaries: Sequence[FileSummary]) -> None:
         print_message(line)
     hidden = sum(bool(summary.failed) for summary in summaries) - len(shown)
     if len(summaries) > MAX_ROWS and hidden > 0:
-        print_message(f"{plural(hidden, 'more file')} with failed segments")
+        print_message(f"{format_count(hidden, 'more file')} with failed segments")
 
 
 def _row(summary: FileSummary) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ def _total(summaries: Sequence[FileSummary]) -> tuple[str, ...]:
     costs = [summary.cost for summary in summaries if summary.cost]
     amount = sum((amount for amount, _ in costs), Decimal(0))
     return (
-        "total" if len(summaries) <= MAX_ROWS else plural(len(summaries), "file"),
+        "total" if len(summaries) <= MAX_ROWS else format_count(len(summaries), "file"),
         *map(_number, counts),
         _number(sum(tokens) if tokens else None),
         f"{costs[0][1]} {amount}" if costs else UNKNOWN,

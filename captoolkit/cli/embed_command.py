@@ -10,8 +10,9 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
-from captoolkit.cli.show import display_path, plural, print_line, print_message
+from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.support import files
+from captoolkit.units import format_count
 
 
 @click.command("embed", short_help=COMMANDS["embed"])
@@ -61,7 +62,7 @@ def command(
         made = embed(name, loaded[0], out, overwrite=overwrite, spread=spread, language=language)
         print_line(display_path(made.path))
         track = f", subtitles as {made.subtitles}" if made.subtitles else ""
-        print_message(f"{name}: {plural(made.chapters, 'chapter')}{track}")
+        print_message(f"{name}: {format_count(made.chapters, 'chapter')}{track}")
         for note in made.notes:
             print_message(f"{name}: {note}")
 

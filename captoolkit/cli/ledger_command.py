@@ -12,9 +12,9 @@ import click
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.option_types import parsed_by
-from captoolkit.cli.show import display_path, plural, print_line, print_message, print_table
+from captoolkit.cli.show import display_path, print_line, print_message, print_table
 from captoolkit.errors import UsageError
-from captoolkit.units import parse_duration
+from captoolkit.units import format_count, parse_duration
 
 if TYPE_CHECKING:
     from captoolkit.dispatch.ledger import Record
@@ -88,7 +88,7 @@ def command(
             print_line(display_path(backup))
         elif older_than_s is not None:
             deleted = opened.prune(older_than_s)
-            print_message(f"{opened.path}: {plural(deleted, 'record')} deleted")
+            print_message(f"{opened.path}: {format_count(deleted, 'record')} deleted")
         elif as_lines:
             _export(opened.records())
         else:

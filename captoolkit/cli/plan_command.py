@@ -13,14 +13,8 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import (
-    display_source,
-    name_options,
-    plural,
-    print_json,
-    print_line,
-    print_table,
-)
+from captoolkit.cli.show import display_source, name_options, print_json, print_line, print_table
+from captoolkit.units import format_count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +90,9 @@ def command(
 
 def print_plan(name: str, plan: Plan) -> None:
     """Write a plan as text."""
-    print_line(f"{display_source(name)}: {plan.action.value}, {plural(len(plan.spans), 'segment')}")
+    print_line(
+        f"{display_source(name)}: {plan.action.value}, {format_count(len(plan.spans), 'segment')}"
+    )
     for reason in plan.reasons:
         print_line(f"  {name_options(reason)}")
     for warning in plan.info.warnings:
@@ -145,8 +141,8 @@ def _others_row(spans: Sequence[Span]) -> list[tuple[str, ...]]:
 def describe_tokens(*plans: Plan) -> str:
     """Return the token counts of plans for one service in words."""
     target = plans[0].target
-    tokens = plural(sum(plan.input_tokens for plan in plans), "input token")
-    requests = plural(sum(len(plan.spans) for plan in plans), "request")
+    tokens = format_count(sum(plan.input_tokens for plan in plans), "input token")
+    requests = format_count(sum(len(plan.spans) for plan in plans), "request")
     audio_tokens = sum(plan.audio_tokens for plan in plans)
     service = target.name if target else "no service"
     if target is not None and target.dialect and target.limit("tokens_per_s") is None:

@@ -8,14 +8,8 @@ import click
 
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import (
-    display_source,
-    name_options,
-    plural,
-    print_json,
-    print_line,
-    print_table,
-)
+from captoolkit.cli.show import display_source, name_options, print_json, print_line, print_table
+from captoolkit.units import format_count
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -91,7 +85,7 @@ def _print(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str
     listed = enumerate(info.chapters[:MAX_CHAPTERS], start=1)
     print_table([_chapter_row(number, chapter) for number, chapter in listed], indent="  ")
     if len(info.chapters) > MAX_CHAPTERS:
-        print_line(f"  and {plural(len(info.chapters) - MAX_CHAPTERS, 'more chapter')}")
+        print_line(f"  and {format_count(len(info.chapters) - MAX_CHAPTERS, 'more chapter')}")
     for warning in info.warnings:
         print_line(f"  warning: {name_options(warning)}")
     verdict = "does not fit without change" if reasons else "fits without change"

@@ -13,7 +13,6 @@ from captoolkit.cli.show import (
     display_source,
     is_json,
     name_options,
-    plural,
     print_detail,
     print_event,
     print_message,
@@ -25,7 +24,7 @@ from captoolkit.jobs.commands.outcomes import (
     OutcomeSummary,
     ReportFile,
 )
-from captoolkit.units import format_clock, format_size
+from captoolkit.units import format_clock, format_count, format_size
 
 if TYPE_CHECKING:
     from captoolkit.jobs.listing.inputs import Input
@@ -81,7 +80,7 @@ class RunReport:
         if outcome.status is OutcomeStatus.FAILED:
             return  # the error line has it
         end = "kept" if outcome.status is OutcomeStatus.KEPT else "done"
-        segments = f"{plural(outcome.segments, 'segment')}, " if outcome.segments else ""
+        segments = f"{format_count(outcome.segments, 'segment')}, " if outcome.segments else ""
         print_detail(
             f"{display_source(outcome.path)}: {end}, {segments}"
             f"{format_clock(outcome.duration_s or 0)}, {format_size(outcome.size_bytes)} "

@@ -229,8 +229,3 @@ def aligned(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
         + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
-
-
-def plural(number: int, noun: str) -> str:
-    """Return `1 segment`, `2 segments`, `30,750 tokens`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -13,9 +13,9 @@ from captoolkit.cli.show import (
     display_source,
     learn_options,
     name_options,
-    plural,
     print_error,
 )
+from captoolkit.units import format_count
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,11 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_numbers_have_separators() -> None:
     """Only 1 is singular."""
-    assert [plural(n, "token") for n in (0, 1, 30_750)] == ["0 tokens", "1 token", "30,750 tokens"]
+    assert [format_count(n, "token") for n in (0, 1, 30_750)] == [
+        "0 tokens",
+        "1 token",
+        "30,750 tokens",
+    ]
 
 
 @pytest.mark.parametrize(
