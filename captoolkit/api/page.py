@@ -217,7 +217,7 @@ def _refuse_other_bytes(info: MediaInfo, source: SourceInfo) -> None:
     """
     other = "the file has changed since it was captioned"
     if info.size_bytes != source.size_bytes:
-        raise UsageError(f"{other}: it has {info.size_bytes} bytes, not {source.size_bytes}")
+        raise UsageError(f"{other}: it has {info.size_bytes:,} bytes, not {source.size_bytes:,}")
     if source.sha256 and sha256(Path(info.path)) != source.sha256:
         raise UsageError(f"{other}: it is as large as it was and has other bytes")
 

@@ -443,7 +443,8 @@ def _forecast_lines(verb: str, expected: Forecast) -> list[str]:
     about = f" (lengths estimated from {expected.sampled} of them)" if expected.sampled else ""
     kept = f"; {expected.kept:,} are done already" if expected.kept else ""
     lines = [
-        f"{verb}: {format_count(expected.inputs, 'recording')}, {format_size(expected.size_bytes)}, "
+        f"{verb}: {format_count(expected.inputs, 'recording')}, "
+        f"{format_size(expected.size_bytes)}, "
         f"{_sound_text(expected.duration_s)} of sound{about}{kept}"
     ]
     if expected.requests:

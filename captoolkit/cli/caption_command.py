@@ -297,7 +297,7 @@ def _print_failures(name: str, timeline: Timeline) -> None:
         if len(holes) > 1:
             numbers = f"segments {holes[0].index} to {holes[-1].index}"
             if len(holes) <= holes[-1].index - holes[0].index:
-                numbers += f", {len(holes)} of them"
+                numbers += f", {len(holes):,} of them"
         request_id = next((hole.request_id for hole in holes if hole.request_id), None)
         print_error(error or "", name=f"{display_source(name)}: {numbers}", request_id=request_id)
     for warning in ending_warnings(timeline.entries):

@@ -131,7 +131,7 @@ class CaptionBars(CaptionDisplay):
     def _update(self, verb: str, completed_s: float, total_s: float | None) -> None:
         if self._progress is None:
             return
-        shown = f"{self._finished} of {len(self._names)} files"
+        shown = f"{self._finished:,} of {len(self._names):,} files"
         if len(self._names) == 1:
             shown = short_name(self._names[0])
         if verb not in self._tasks:

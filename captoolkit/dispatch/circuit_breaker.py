@@ -176,6 +176,6 @@ class CircuitBreaker:
 def _not_sent(error: ServiceError, count: int) -> ServiceError:
     """Return the error of the segments that are not sent any more."""
     another = copy.copy(error)
-    another.problem = f"not sent, because {count} segments in a row failed: {error.problem}"
+    another.problem = f"not sent, because {count:,} segments in a row failed: {error.problem}"
     another.request_id = None
     return another

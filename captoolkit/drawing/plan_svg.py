@@ -22,7 +22,7 @@ import numpy as np
 
 from captoolkit.dsp.silence import HOPS_PER_S, SHORTEST_HOPS, Levels, silences
 from captoolkit.model import Action, Plan, Span
-from captoolkit.units import format_clock
+from captoolkit.units import format_clock, format_count
 
 WIDTH, MARGIN = 1200, 48
 PLOT_TOP, PLOT_HEIGHT = 74, 190
@@ -172,7 +172,7 @@ class _Drawing:
         """The contents of the drawing in a few sentences."""
         number = len(self._spans)
         longest_s = max(span.duration_s for span in self._spans)
-        text = f"{_duration(self._total_s)} in {number} segment{'s' * (number != 1)}"
+        text = f"{_duration(self._total_s)} in {format_count(number, 'segment')}"
         if self._plan.action is Action.PASS_THROUGH:
             text += ", unchanged."
         else:
@@ -307,7 +307,7 @@ class _Drawing:
             return top + ROW_GAP
         shown, total = len(self._close_up_cuts), len(self._cuts)
         title = (
-            "Around each cut" if shown == total else f"Around the {shown} loudest of {total} cuts"
+            "Around each cut" if shown == total else f"Around the {shown} loudest of {total:,} cuts"
         )
         self._write("text", title, "strong", x=MARGIN, y=top + 20)
         for index, cut in enumerate(self._close_up_cuts):

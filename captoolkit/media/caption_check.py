@@ -103,7 +103,7 @@ def find_cue_fault(
     """Return how a subtitle track departs from the timeline; an empty text if it does not."""
     found = [(one, text) for one in texts if (text := _text_of(one, codec)) is not None]
     if len(found) != len(expected):
-        return f"the subtitle track has {len(found)} captions, not {len(expected)}"
+        return f"the subtitle track has {len(found):,} captions, not {len(expected):,}"
     for number, ((one, text), cue) in enumerate(zip(found, expected, strict=True), 1):
         if "".join(text.split()) != "".join(cue.text.split()):
             return f"caption {number} has another text"
@@ -125,7 +125,7 @@ def find_chapter_fault(
     A chapter may be later than expected by any of `shifts_s`.
     """
     if len(chapters) != len(expected):
-        return f"there are {len(chapters)} chapters, not {len(expected)}"
+        return f"there are {len(chapters):,} chapters, not {len(expected):,}"
     for number, (chapter, cue) in enumerate(zip(chapters, expected, strict=True), 1):
         if chapter.title.split() != cue.text.split():
             return f"chapter {number} has another title"

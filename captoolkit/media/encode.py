@@ -252,7 +252,9 @@ def check(
             f"not {format_seconds(samples, rate_hz)} s",
         )
     if max_samples is not None and decoded_samples(encoding, samples) > max_samples:
-        raise _broken(path, f"it has {samples} samples, more than {max_samples} with its padding")
+        raise _broken(
+            path, f"it has {samples:,} samples, more than {max_samples:,} with its padding"
+        )
     _check_second_reader(path, encoding, length)
     refuse_too_large(path, max_bytes)
 
@@ -278,7 +280,7 @@ def refuse_too_large(path: Path, max_bytes: int | None) -> None:
     """
     if not fits(path, max_bytes):
         raise LimitError(
-            f"a segment has {path.stat().st_size} bytes, more than the {max_bytes} allowed",
+            f"a segment has {path.stat().st_size:,} bytes, more than the {max_bytes:,} allowed",
             fix="ask for shorter segments, a lower bit rate, or another format",
             path=path,
         )
@@ -339,7 +341,7 @@ def _check_second_reader(path: Path, encoding: Encoding, length: int) -> None:
     if shape is None:
         raise _broken(path, "libsndfile cannot read it")
     if abs(shape.frames - length) > sndfile.UNREAD_S * shape.rate_hz:
-        raise _broken(path, f"libsndfile finds {shape.frames} samples in it, not {length}")
+        raise _broken(path, f"libsndfile finds {shape.frames:,} samples in it, not {length:,}")
 
 
 def _broken(path: Path, problem: str) -> LimitError:

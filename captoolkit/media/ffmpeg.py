@@ -393,7 +393,7 @@ class Process(Closing):
         """
         data = self.read(limit_bytes + 1)
         if len(data) > limit_bytes:
-            raise self._error(f"ffmpeg printed more than {limit_bytes} bytes")
+            raise self._error(f"ffmpeg printed more than {limit_bytes:,} bytes")
         return data
 
     def lines(self) -> Iterator[bytes]:

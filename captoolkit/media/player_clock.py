@@ -174,7 +174,7 @@ def oddities(sound: DecodedSound, *, rate_hz: int) -> Iterator[str]:
         yield f"has {_listed('overlap', overlaps, rate_hz)}: the repeated time is left out"
     if sound.restarts:
         at_s = sound.restarts[0] / rate_hz
-        times = "once" if len(sound.restarts) == 1 else f"{len(sound.restarts)} times"
+        times = "once" if len(sound.restarts) == 1 else f"{len(sound.restarts):,} times"
         yield f"sets its clock anew {times}, first after {at_s:.3f} s: the sound goes on there"
 
 
@@ -184,7 +184,7 @@ def _listed(noun: str, found: Sequence[Discontinuity], rate_hz: int) -> str:
     if len(found) == 1:
         return f"one {noun} of {total_s:.3f} s in its time stamps, after {first_s:.3f} s of sound"
     return (
-        f"{len(found)} {noun}s in its time stamps, {total_s:.3f} s in all, the first after "
+        f"{len(found):,} {noun}s in its time stamps, {total_s:.3f} s in all, the first after "
         f"{first_s:.3f} s of sound"
     )
 

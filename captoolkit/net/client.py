@@ -183,7 +183,7 @@ class Client(Closing):
             received_bytes += len(block)
             if received_bytes > self._limits.answer_bytes:
                 most = self._limits.answer_bytes
-                raise self._error(f"{host} answered with more than {most} bytes", response)
+                raise self._error(f"{host} answered with more than {most:,} bytes", response)
             lines, end, rest = block.rpartition(b"\n")
             if end:
                 yield self._redactor.body(b"".join([*held, lines, end]))

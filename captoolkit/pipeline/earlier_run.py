@@ -17,7 +17,7 @@ from captoolkit.pipeline import manifest
 from captoolkit.pipeline.manifest import SavedManifest
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.segment_names import SegmentNames
-from captoolkit.support import files, staging_folders
+from captoolkit.support import files
 from captoolkit.support.provenance import Provenance, source_difference
 
 FIX = "choose another name or folder, or pass overwrite=True to replace it"
@@ -35,7 +35,7 @@ def find_saved(
         OutputExistsError: the files were made otherwise, from another source, or have changed; the
             message names the reason.
     """
-    staging_folders.sweep_once(out)  # a killed run may have moved only some of its files
+    files.sweep_ended_runs(out)  # a killed run may have moved only some of its files
     path = out / names.manifest
     try:
         text = path.read_text(encoding="utf-8")

@@ -182,7 +182,7 @@ class FrameCopy:
             raise self._broken(path, "libsndfile cannot read it")
         if not 0 <= samples - shape.frames <= DECODER_DELAY_SAMPLES:
             raise self._broken(
-                path, f"libsndfile finds {shape.frames} samples in it, not {samples}"
+                path, f"libsndfile finds {shape.frames:,} samples in it, not {samples:,}"
             )
 
     def _broken(self, path: Path, problem: str) -> LimitError:

@@ -41,7 +41,7 @@ from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.transcode import Transcode
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.planning.options import SHORTEST_S
-from captoolkit.support import files, staging_folders
+from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 from captoolkit.support.provenance import Provenance
 from captoolkit.units import format_length
@@ -253,7 +253,7 @@ class Prepared(Closing):
         self._refuse_discarded()
         out = Path(out).absolute() / folder
         self._names = names
-        staging_folders.sweep_once(out)
+        files.sweep_ended_runs(out)
         if skip_existing and self._keep(out, overwrite=overwrite):
             return self.segments
         if not overwrite:
@@ -411,7 +411,7 @@ class Prepared(Closing):
         if len(self._segments) > 1 and self.plan.reach_samples:
             lengths_s = [segment.source_span.exact_s for segment in self._segments]
             self._events.remarks.append(
-                f"The {len(lengths_s)} segments last {format_length(min(lengths_s))} to "
+                f"The {len(lengths_s):,} segments last {format_length(min(lengths_s))} to "
                 f"{format_length(max(lengths_s))}."
             )
         found_s = (self._found_samples - track.start_samples) / track.sample_rate_hz

@@ -284,7 +284,7 @@ class Transcode:
                 self._events.replaced(index, encoding)
                 return
         raise LimitError(
-            f"segment {index} is larger than the {plan.max_segment_bytes} bytes allowed",
+            f"segment {index} is larger than the {plan.max_segment_bytes:,} bytes allowed",
             fix="choose shorter segments, a lower bit rate, or another format",
             path=path,
         )

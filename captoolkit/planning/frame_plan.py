@@ -148,18 +148,18 @@ def segments_reason(spans: Sequence[Span], cutting: Cutting) -> str:
     about_s = Fraction(sum(span.samples for span in spans), spans[0].rate_hz) / len(spans)
     shortest, longest = _length_range(cutting.shortest_s, cutting.longest_s)
     if not cutting.reach_s:
-        return f"It becomes {len(spans)} segments of about {format_length(about_s)}."
+        return f"It becomes {len(spans):,} segments of about {format_length(about_s)}."
     if cutting.is_fewest:
         return (
-            f"It becomes at most {len(spans)} segments of {shortest} to {longest}, and fewer where "
-            "pauses allow: the cuts are chosen together, at quiet places."
+            f"It becomes at most {len(spans):,} segments of {shortest} to {longest}, and fewer "
+            "where pauses allow: the cuts are chosen together, at quiet places."
         )
     if len(spans) == 2:
         within = "cut at the quietest place"
     else:
         within = "with cuts that are chosen together, each at a quiet place"
     return (
-        f"It becomes {len(spans)} balanced segments of about {format_length(about_s)} "
+        f"It becomes {len(spans):,} balanced segments of about {format_length(about_s)} "
         f"({shortest} to {longest}), {within} within {format_length(cutting.reach_s)}."
     )
 

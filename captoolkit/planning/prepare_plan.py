@@ -210,7 +210,7 @@ def _causes(
 
 def _skipping_reason(skipped: Sequence[Span]) -> str:
     length_s = sum((one.exact_s for one in skipped), Fraction(0))
-    silences = "1 silence is" if len(skipped) == 1 else f"{len(skipped)} silences are"
+    silences = "1 silence is" if len(skipped) == 1 else f"{len(skipped):,} silences are"
     return f"{silences} left out, {format_length(length_s)} in all."
 
 

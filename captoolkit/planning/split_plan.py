@@ -146,7 +146,7 @@ def _causes(
     duration_s = Fraction(track.duration_samples, track.sample_rate_hz)
     causes = []
     if len(stretches) > 1:
-        causes.append(f"It is cut at its chapters, {len(stretches)} in all.")
+        causes.append(f"It is cut at its chapters, {len(stretches):,} in all.")
     if duration_s > longest_s:
         causes.append(
             f"It lasts {format_length(duration_s)}; a piece lasts at most "
@@ -155,7 +155,7 @@ def _causes(
     if options.segment_s is not None and duration_s > options.segment_s:
         causes.append(f"Pieces of {format_length(options.segment_s)} are requested.")
     if options.parts is not None and options.parts > 1:
-        causes.append(f"{options.parts} parts are requested.")
+        causes.append(f"{options.parts:,} parts are requested.")
     container = containers.of(info.container)
     if container.has_index_frame or container.holds_samples:  # pieces then state their true length
         causes += info.misreadings

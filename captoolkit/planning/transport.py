@@ -104,4 +104,4 @@ def _reason(chosen: Via, plans: Mapping[Via, Plan], *, prefers_url: bool) -> str
 def _outcome(plan: Plan) -> str:
     number = len(plan.spans)
     shape = "the same frames" if plan.encoding is None else describe(plan.encoding)
-    return f"{number} segments as {shape}" if number > 1 else f"one segment as {shape}"
+    return f"{number:,} segments as {shape}" if number > 1 else f"one segment as {shape}"

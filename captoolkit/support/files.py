@@ -79,6 +79,16 @@ def remove_folder(folder: Path) -> None:
     staging_folders.remove(folder)
 
 
+def sweep_ended_runs(folder: Path) -> None:
+    """Complete or take back the moves of dead processes to `folder`; remove their staging folders.
+
+    Each process does it once for each folder.
+    """
+    from captoolkit.support import staging_folders
+
+    staging_folders.sweep_once(folder)
+
+
 def copy(source: Path, path: Path) -> None:
     """Copy a file's bytes.
 

@@ -34,7 +34,7 @@ def losses(timeline: Timeline) -> list[str]:
     characters = len(render(timeline))
     broken = [
         *([f"the list has {len(shown)} of at least {FEWEST}"] if len(shown) < FEWEST else []),
-        *([f"shorter than {SHORTEST_S} s: {short} of {len(shown)}"] if short else []),
+        *([f"shorter than {SHORTEST_S} s: {short:,} of {len(shown):,}"] if short else []),
         *([f"they fill {characters:,} characters"] if characters > MOST_CHARACTERS else []),
     ]
     return [

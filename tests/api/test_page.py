@@ -151,7 +151,7 @@ def test_another_recording_of_the_same_length_is_not_shown(timeline: Timeline, s
     larger = captoolkit.page(timeline)
     for page, why in [
         (other_bytes, "it is as large as it was and has other bytes"),
-        (larger, "it has 192056 bytes, not 192044"),
+        (larger, "it has 192,056 bytes, not 192,044"),
     ]:
         assert f"because the file has changed since it was captioned: {why}." in page
     with pytest.raises(UsageError, match="has changed since it was captioned"):

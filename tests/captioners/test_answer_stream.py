@@ -315,7 +315,7 @@ def test_a_stream_is_bounded(recorder: Recorder, clip: BytesClip) -> None:
     client = Client(endpoint, limits=HttpLimits(answer_bytes=50_000))
     with (
         captioner_with(client, dashscope.PROTOCOL) as captioner,
-        pytest.raises(ServiceError, match="more than 50000 bytes"),
+        pytest.raises(ServiceError, match="more than 50,000 bytes"),
     ):
         captioner.caption(clip, on_text=lambda text: None)
 

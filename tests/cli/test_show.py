@@ -15,7 +15,6 @@ from captoolkit.cli.show import (
     name_options,
     print_error,
 )
-from captoolkit.units import format_count
 
 
 @pytest.mark.parametrize(
@@ -44,15 +43,6 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Line breaks become `?`, and the request id follows."""
     print_error("a\nb", request_id="r-1")
     assert capsys.readouterr().err == "error: a?b [request id r-1]\n"
-
-
-def test_numbers_have_separators() -> None:
-    """Only 1 is singular."""
-    assert [format_count(n, "token") for n in (0, 1, 30_750)] == [
-        "0 tokens",
-        "1 token",
-        "30,750 tokens",
-    ]
 
 
 @pytest.mark.parametrize(

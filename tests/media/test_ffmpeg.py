@@ -441,7 +441,7 @@ def test_a_missing_program_cannot_be_started(tmp_path: Path) -> None:
 def test_more_output_than_allowed_is_refused() -> None:
     """`read_all` raises beyond its limit."""
     process = tool.Process(python("print('x' * 100_000)"))
-    with process, pytest.raises(ToolError, match="more than 1000 bytes"):
+    with process, pytest.raises(ToolError, match="more than 1,000 bytes"):
         process.read_all(1000)
 
 

@@ -50,7 +50,7 @@ def test_an_answer_over_the_size_limit_is_refused(recorder: Recorder) -> None:
     """An answer larger than `answer_bytes` is not read."""
     recorder.pour(64 * 2**20)
     error = failure_of(recorder, limits=HttpLimits(answer_bytes=2**20))
-    assert error.problem == "127.0.0.1 answered with more than 1048576 bytes"
+    assert error.problem == "127.0.0.1 answered with more than 1,048,576 bytes"
 
 
 def test_compressed_answer_is_refused(recorder: Recorder) -> None:

@@ -153,7 +153,7 @@ class PictureFiles:
             )
         if names_file and not is_folder and len(names) > 1:
             raise UsageError(
-                f"--picture {picture} is one file for {len(names)} pictures",
+                f"--picture {picture} is one file for {len(names):,} pictures",
                 fix="name a folder",
             )
 
