@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 import captoolkit
 from captoolkit.errors import CaptoolkitError
 from captoolkit.media import decode, ffmpeg, probe_file
-from captoolkit.pipeline.find_cuts import find_prepared_segments
+from captoolkit.pipeline.run_sound import find_prepared_segments
 from captoolkit.units import parse_duration
 
 Sound = NDArray[np.float32]  # (frames,), at RATE_HZ

@@ -8,7 +8,8 @@ the cuts is decoded, several parts at once.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from captoolkit.bitstream.encodings import MODEL_RATE_HZ, spec_of
 from captoolkit.dsp.quietest import PowerMeter, hop_samples
 from captoolkit.media import decode
 from captoolkit.media.decode import read_blocks, seeks_exactly
-from captoolkit.model import Encoding, Plan, Span
+from captoolkit.model import Encoding, Plan
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.planning.cut_search import LoudnessCurve, choose_cuts
 from captoolkit.planning.cuts import Section, context_samples, decide_ends, plan_sections
@@ -88,29 +89,19 @@ def decide_sections(plan: Plan, stream_hz: int, curve_of: CurveInSource) -> Iter
     layout = lay_out_track(plan, stream_hz)
     context = context_samples(stream_hz)
     kept = [section for section in layout.sections if section.is_kept]
+    # Places that are whole samples of both clocks, so that the sound of two runs can be joined.
+    unit = stream_hz // math.gcd(stream_hz, plan.track.sample_rate_hz)
+    unit = unit if hop_samples(stream_hz) % unit == 0 else 1
 
     def curves() -> Iterator[LoudnessCurve]:
         for window in (section.end_window() for section in kept if section.moves):
-            begin, end = max(0, window.earliest - context), window.latest + context
+            begin = max(0, window.earliest - context) // unit * unit
+            end = -(-(window.latest + context) // unit) * unit
             yield curve_of(layout.in_source(begin), layout.in_source(end), begin)
 
     for section, decided in zip(plan_sections(plan), decide_ends(kept, curves()), strict=True):
         begin, end = layout.in_source(decided.begin), layout.in_source(decided.end)
         yield replace(section, begin=begin, end=end, moves=False)
-
-
-def lay_out_run(plan: Plan, sections: Sequence[Section], stream_hz: int) -> Layout:
-    """Return the layout of some sections in the stream that is decoded for them.
-
-    It begins with the first section where the decoder can jump to any sample.
-    """
-    return lay_out(
-        sections,
-        begins_at=sections[0].begin if seeks_exactly(plan.info, plan.track) else 0,
-        ends_at=sections[-1].end,
-        source_hz=plan.track.sample_rate_hz,
-        stream_hz=stream_hz,
-    )
 
 
 def open_decoder(
@@ -134,40 +125,6 @@ def open_decoder(
         steady=seeks,
         dtype=sample_type,
     )
-
-
-def find_prepared_segments(path: Path, plan: Plan) -> list[Span]:
-    """Return the segments that a plan makes, on the track's clock.
-
-    Copied frames are cut at the boundary nearest to the end of each.
-
-    Raises:
-        NotMediaError: the track cannot be decoded.
-        ToolError: ffmpeg failed.
-    """
-    if len(plan.spans) < 2:
-        return list(plan.spans)
-    encoding, rate_hz = plan.encoding, plan.track.sample_rate_hz
-    found: list[tuple[int, int]] = []
-    if encoding is None:
-        with decode.TrackDecoder(path, track=plan.track, rate_hz=MODEL_RATE_HZ) as decoder:
-            found = lay_out_track(plan).find_segments(read_blocks(decoder, path))
-    else:
-        stream_hz = encoding.sample_rate_hz
-
-        def curve_of(begin: int, end: int, origin: int) -> LoudnessCurve:
-            with open_decoder(path, plan, encoding, begin, end) as decoder:
-                return measure_loudness(decoder, path, origin=origin)
-
-        runs: Iterable[Sequence[Section]] = [plan_sections(plan)]
-        if seeks_exactly(plan.info, plan.track):
-            runs = ((section,) for section in decide_sections(plan, stream_hz, curve_of))
-        for sections in runs:
-            layout = lay_out_run(plan, sections, stream_hz)
-            end = sections[-1].end
-            with open_decoder(path, plan, encoding, layout.begins_at, end) as decoder:
-                found += layout.find_segments(read_blocks(decoder, path))
-    return [Span(start_samples=begin, end_samples=end, rate_hz=rate_hz) for begin, end in found]
 
 
 def measure_loudness(decoder: decode.TrackDecoder, path: object, *, origin: int) -> LoudnessCurve:

@@ -29,12 +29,12 @@ from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Envelope, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import earlier_run, manifest, saving
 from captoolkit.pipeline.event_gate import PrepareEvents
-from captoolkit.pipeline.find_cuts import find_prepared_segments
 from captoolkit.pipeline.frame_copy import FrameCopy
 from captoolkit.pipeline.header_correction import HeaderCorrection
 from captoolkit.pipeline.job import Hashing, Job
 from captoolkit.pipeline.packet_copy import PacketCopy
 from captoolkit.pipeline.pass_through import PassThrough
+from captoolkit.pipeline.run_sound import find_prepared_segments
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.segment_names import NameTemplate, SegmentNames
 from captoolkit.pipeline.supervisor import Supervisor

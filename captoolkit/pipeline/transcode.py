@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -27,41 +26,20 @@ from captoolkit.media.decode import read_blocks
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Envelope, Span
 from captoolkit.pipeline.event_gate import PrepareEvents
-from captoolkit.pipeline.find_cuts import (
-    decide_sections,
-    lay_out_run,
-    measure_loudness,
-    open_decoder,
-)
+from captoolkit.pipeline.find_cuts import open_decoder
 from captoolkit.pipeline.job import Job
+from captoolkit.pipeline.run_sound import Run, RunSounds
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.writers import SegmentWriters
 from captoolkit.planning import gain
-from captoolkit.planning.cut_search import LoudnessCurve
-from captoolkit.planning.cuts import Section, cut, plan_sections
+from captoolkit.planning.cuts import cut, plan_sections
 from captoolkit.units import rescale
 
 FEW_RUNS = 8  # for each job: with more of them the last ones take little of the time
 ROUNDED = 1  # the number of samples that resampling may add or drop by rounding
 
 Block = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """Neighbouring segments that one worker makes from one decode.
-
-    Attributes:
-        first: index of the first segment, from 1.
-        sections: how it is cut; their ends are decided where the decoder can jump to any sample.
-        open_ended: the run goes on to the end of the sound, even if that is later than promised.
-            Counted samples promise nothing: what a decoder returns behind them is padding or junk.
-    """
-
-    first: int
-    sections: tuple[Section, ...]
-    open_ended: bool
 
 
 class Transcode:
@@ -100,6 +78,7 @@ class Transcode:
         self._measured = PeakMeter()
         self._measuring = threading.Lock()
         self._seeks = decode.seeks_exactly(job.plan.info, job.plan.track)
+        self._sounds = RunSounds(job.source, job.plan, encoding, watch=supervisor.watch)
         self._meter: StretchedEnvelopeMeter | None = None
         if measures_envelope:
             rate_hz, track = encoding.sample_rate_hz, job.plan.track
@@ -111,7 +90,7 @@ class Transcode:
         self._is_measured = self._needs_measuring()
         workers = self._supervisor.jobs + self._spare_workers()
         made = self._supervisor.in_order(
-            self._make, self._runs(), ahead=workers + 1, workers=workers
+            self._make, self._sounds.runs(), ahead=workers + 1, workers=workers
         )
         for index, segment in enumerate(made, start=1):
             yield segment if segment.index == index else self._renumber(segment, index)
@@ -171,27 +150,6 @@ class Transcode:
                 return False
         return True
 
-    # ------------------------------------------------------------------ runs and their edges
-
-    def _runs(self) -> Iterator[Run]:
-        """Yield the runs, each as soon as its end is decided."""
-        plan = self._job.plan
-        sections = plan_sections(plan)
-        total, is_counted = plan.track.duration_samples, plan.track.counted
-        last_end = sections[-1].end
-        if not self._seeks:
-            is_open = last_end == total and not is_counted
-            yield Run(first=1, sections=sections, open_ended=is_open)
-            return
-        for section in decide_sections(plan, self._encoding.sample_rate_hz, self._curve_of):
-            is_open = section.end == last_end == total and not is_counted
-            yield Run(first=section.first, sections=(section,), open_ended=is_open)
-
-    def _curve_of(self, begin: int, end: int, origin: int) -> LoudnessCurve:
-        """Measure the sound between two samples of the source, as it is encoded."""
-        with self._supervisor.watch(self._decoder(begin, end, self._encoding)) as decoder:
-            return measure_loudness(decoder, self._job.plan.info.path, origin=origin)
-
     def _renumber(self, segment: ReadySegment, index: int) -> ReadySegment:
         """Give a finished segment its real number: a section before it has fewer than planned."""
         path = self._job.path(index)
@@ -250,15 +208,14 @@ class Transcode:
     def _cut(self, run: Run) -> Iterator[ReadySegment]:
         """Decode a run once, cut it where it is quiet, and encode its segments."""
         job, encoding, rate_hz = self._job, self._encoding, self._encoding.sample_rate_hz
-        layout = lay_out_run(job.plan, run.sections, rate_hz)
+        layout = self._sounds.layout(run)
         longest = job.plan.max_segment_samples * rate_hz // job.plan.track.sample_rate_hz
-        end = None if run.open_ended else run.sections[-1].end
         writers = SegmentWriters(job, encoding, layout, first=run.first, remake=self._remake)
         with (
-            self._supervisor.watch(self._decoder(layout.begins_at, end, encoding)) as decoder,
+            contextlib.closing(self._sounds.blocks(run)) as sound,
             self._supervisor.watch(writers, halt=writers.abort),
         ):
-            blocks = self._reported(decoder, layout.begins_at)
+            blocks = self._reported(sound, layout.begins_at)
             for part, block in cut(blocks, layout.sections, rate_hz=rate_hz, longest=longest):
                 self._measure(block)
                 writers.write(part, block)
@@ -292,32 +249,30 @@ class Transcode:
     def _encode_whole(self, span: Span, encoding: Encoding, index: int) -> None:
         path = self._job.path(index)
         path.unlink(missing_ok=True)
-        decoder = self._decoder(span.start_samples, span.end_samples, encoding)
+        start, end = span.start_samples, span.end_samples
+        decoder = open_decoder(self._job.source, self._job.plan, encoding, start, end)
         with self._supervisor.watch(decoder), contextlib.ExitStack() as stack:
             writer = encode.open_writer(path, encoding)
             stack.callback(writer.abort)
-            for block in self._blocks(decoder):
+            for block in self._until_halted(read_blocks(decoder, self._job.plan.info.path)):
                 writer.write(block)
             writer.finish()
         encode.check(path, encoding, samples=writer.samples, max_samples=None)
 
-    def _decoder(self, start: int, end: int | None, encoding: Encoding) -> decode.TrackDecoder:
-        return open_decoder(self._job.source, self._job.plan, encoding, start, end)
-
-    def _reported(self, decoder: decode.TrackDecoder, begins_at: int) -> Iterator[Block]:
-        """Yield the decoder's blocks; report each as progress, and measure its envelope."""
-        track = self._job.plan.track
-        at = rescale(track.start_samples + begins_at, track.sample_rate_hz, decoder.rate_hz)
-        for block in self._blocks(decoder):
-            self._events.progressed(len(block) / decoder.rate_hz)
+    def _reported(self, sound: Iterator[Block], begins_at: int) -> Iterator[Block]:
+        """Yield the blocks of a run; report each as progress, and measure its envelope."""
+        track, rate_hz = self._job.plan.track, self._encoding.sample_rate_hz
+        at = rescale(track.start_samples + begins_at, track.sample_rate_hz, rate_hz)
+        for block in self._until_halted(sound):
+            self._events.progressed(len(block) / rate_hz)
             if self._meter is not None:
                 self._meter.feed(at, block)
             at += len(block)
             yield block
 
-    def _blocks(self, decoder: decode.TrackDecoder) -> Iterator[Block]:
-        """Yield the decoder's blocks until the supervisor is halted."""
-        for block in read_blocks(decoder, self._job.plan.info.path):
+    def _until_halted(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Yield blocks until the supervisor is halted."""
+        for block in blocks:
             if self._supervisor.is_halted:
                 return
             yield block

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from captoolkit.media import decode
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Plan
 from captoolkit.pipeline.find_cuts import (
-    find_prepared_segments,
     find_segments,
     lay_out_track,
     measure_loudness,
@@ -86,34 +84,3 @@ def test_loudness_of_a_decoder(tmp_path: Path) -> None:
     assert (curve.origin, curve.hop, len(curve.power)) == (77, 160, 100)
     assert curve.power[:50].min() > 1e-3
     assert curve.power[51:].max() == 0
-
-
-@pytest.mark.parametrize("options", [{"segment": 30}, {"max_segment": 30}])
-def test_cuts_are_found_as_prepare_makes_them(tmp_path: Path, options: dict[str, Any]) -> None:
-    """A picture of a plan and the table of cuts show the segments that the same options make."""
-    rate_hz, length_s = 11_025, 700  # two sections
-    at_s = np.arange(length_s * rate_hz) / rate_hz
-    level = np.where(at_s % 7.3 < 0.5, 0.001, 0.1)
-    sound = np.random.default_rng(2).normal(0, 1, len(at_s)) * level
-    path = tmp_path / "long.flac"
-    soundfile.write(path, sound.clip(-1, 1), rate_hz)
-    with captoolkit.prepare(path, **options) as prepared:
-        spans = [segment.source_span for segment in prepared]
-        assert find_prepared_segments(path, prepared.plan) == spans
-    assert len(spans) <= len(prepared.plan.spans)
-
-
-def test_a_silent_recording_has_the_fewest_segments(tmp_path: Path) -> None:
-    """Equally quiet places are taken so that no segment is left over in a section."""
-    path = tmp_path / "silent.wav"
-    soundfile.write(path, np.zeros(LENGTH_S * 8000, np.int16), 8000)
-    segments = find_prepared_segments(path, captoolkit.plan(path, max_segment=30))
-    assert len(segments) == -(-LENGTH_S // 30)
-    assert max(segment.exact_s for segment in segments) <= 30
-
-
-def test_a_plan_without_cuts_has_one_segment(tmp_path: Path) -> None:
-    """A recording in one segment is not decoded for its cuts."""
-    path = write_wav(tmp_path / "short.wav", noise(1, rate_hz=16_000), rate_hz=16_000)
-    plan = captoolkit.plan(path)
-    assert find_prepared_segments(path, plan) == list(plan.spans)

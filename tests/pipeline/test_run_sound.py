@@ -1,0 +1,102 @@
+"""The sound of runs: the parts around the ends of sections are decoded once and leave no mark."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+import captoolkit
+from captoolkit.media.decode import read_all
+from captoolkit.pipeline.find_cuts import open_decoder
+from captoolkit.pipeline.run_sound import Run, RunSounds, find_prepared_segments
+from tests.support.sound import noise, write_wav
+
+LENGTH_S = 1300  # three sections
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with long files of two rates: noise with short pauses."""
+    folder = tmp_path_factory.mktemp("long")
+    for rate_hz in (8000, 16_000):
+        part = np.random.default_rng(5).integers(-3000, 3000, 13 * rate_hz, np.int16)
+        part[: rate_hz // 2] //= 100
+        soundfile.write(folder / f"{rate_hz}.flac", np.tile(part, LENGTH_S // 13), rate_hz)
+    return folder
+
+
+def sound_of_runs(path: Path) -> tuple[list[Run], NDArray[Any], NDArray[Any]]:
+    """The runs of a file in half minutes, their sound in one, and the sound that one decode has."""
+    plan = captoolkit.plan(path, segment="30s")
+    assert plan.encoding is not None
+    sounds = RunSounds(path, plan, plan.encoding)
+    runs = [*sounds.runs()]
+    parts = [block for run in runs for block in sounds.blocks(run)]
+    with open_decoder(path, plan, plan.encoding, 0, None) as decoder:
+        return runs, np.concatenate(parts), read_all(decoder, path)
+
+
+@pytest.mark.parametrize(("rate_hz", "difference"), [(16_000, 0), (8000, 1)])
+def test_runs_join_without_a_mark(folder: Path, rate_hz: int, difference: int) -> None:
+    """Two runs share the sound around their cut; resampling rounds differently, no more."""
+    runs, joined, whole = sound_of_runs(folder / f"{rate_hz}.flac")
+    assert len(runs) > 2
+    for run, later in itertools.pairwise(runs):
+        assert run.tail is not None
+        assert run.tail is later.head
+        assert run.sections[-1].end == later.sections[0].begin
+    assert len(joined) == len(whole)
+    assert np.abs(joined.astype(int) - whole).max() <= difference
+
+
+def test_a_fault_near_an_end_leaves_each_run_to_its_own_decoder(
+    folder: Path, tmp_path: Path
+) -> None:
+    """The sound around an end is not whole there, so no run uses it, and none is left out."""
+    whole = (folder / "8000.flac").read_bytes()
+    path = tmp_path / "damaged.flac"
+    lost = int(len(whole) * 600 / LENGTH_S)
+    path.write_bytes(whole[:lost] + whole[lost + 40_000 :])
+    plan = captoolkit.plan(path, segment="30s")
+    assert plan.encoding is not None
+    runs = [*RunSounds(path, plan, plan.encoding).runs()]
+    assert runs[0].tail is runs[1].head is None
+    assert runs[1].tail is not None
+    assert len(find_prepared_segments(path, plan)) >= len(plan.spans) - 1
+
+
+@pytest.mark.parametrize("options", [{"segment": 30}, {"max_segment": 30}])
+def test_cuts_are_found_as_prepare_makes_them(tmp_path: Path, options: dict[str, Any]) -> None:
+    """A picture of a plan and the table of cuts show the segments that the same options make."""
+    rate_hz, length_s = 11_025, 700  # two sections
+    at_s = np.arange(length_s * rate_hz) / rate_hz
+    level = np.where(at_s % 7.3 < 0.5, 0.001, 0.1)
+    sound = np.random.default_rng(2).normal(0, 1, len(at_s)) * level
+    path = tmp_path / "long.flac"
+    soundfile.write(path, sound.clip(-1, 1), rate_hz)
+    with captoolkit.prepare(path, **options) as prepared:
+        spans = [segment.source_span for segment in prepared]
+        assert find_prepared_segments(path, prepared.plan) == spans
+    assert len(spans) <= len(prepared.plan.spans)
+
+
+def test_a_silent_recording_has_the_fewest_segments(tmp_path: Path) -> None:
+    """Equally quiet places are taken so that no segment is left over in a section."""
+    path = tmp_path / "silent.wav"
+    soundfile.write(path, np.zeros(1300 * 8000, np.int16), 8000)
+    segments = find_prepared_segments(path, captoolkit.plan(path, max_segment=30))
+    assert len(segments) == -(-1300 // 30)
+    assert max(segment.exact_s for segment in segments) <= 30
+
+
+def test_a_plan_without_cuts_has_one_segment(tmp_path: Path) -> None:
+    """A recording in one segment is not decoded for its cuts."""
+    path = write_wav(tmp_path / "short.wav", noise(1, rate_hz=16_000), rate_hz=16_000)
+    plan = captoolkit.plan(path)
+    assert find_prepared_segments(path, plan) == list(plan.spans)
