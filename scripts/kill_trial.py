@@ -117,10 +117,12 @@ def kill_before_each_operation(folder: Path) -> list[str]:
     sound, out, faults = folder / "sound.wav", folder / "saved", list[str]()
     make_sound(sound, 0)
     options = ("-o", str(out), "-y", "--format", "mp3", "--segment")
+    command, earlier = ("prepare", str(sound), *options), folder / "earlier"
+    subprocess.run([*CLI, *command, "1"], check=True, stdout=subprocess.DEVNULL)
+    out.rename(earlier)
     for number in range(10_000):
         shutil.rmtree(out, ignore_errors=True)
-        command = ("prepare", str(sound), *options)
-        subprocess.run([*CLI, *command, "1"], check=True, stdout=subprocess.DEVNULL)
+        shutil.copytree(earlier, out)
         dying = [sys.executable, "-c", DIES_BEFORE, str(number), str(out), *command, "2.5"]
         status = subprocess.run(dying, check=False, stdout=subprocess.DEVNULL).returncode
         if status != -signal.SIGKILL:
@@ -134,9 +136,7 @@ def kill_before_each_operation(folder: Path) -> list[str]:
         found = sorted(path.name for path in out.iterdir() if not path.name.startswith("other."))
         segments = json.loads((out / "sound.manifest.json").read_text())["segments"]
         described = sorted([*(segment["file"] for segment in segments), "sound.manifest.json"])
-        print(
-            f"before operation {number}: status {status}, {hidden} hidden, {len(segments)} segments"
-        )
+        print(f"before operation {number}: {hidden} hidden, then {len(segments)} segments")
         if found != described:
             faults.append(f"killed before operation {number}: {found}")
     return faults

@@ -76,6 +76,15 @@ class LazyGroup(click.Group):
         learn_options(command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or refuse a word that is none and suggest what may be meant."""
+        word = args[0]
+        if word not in COMMANDS and not word.startswith("-"):
+            ctx.fail(_not_a_command(word))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -97,6 +106,19 @@ def app() -> None:
     """
 
 
+def _not_a_command(word: str) -> str:
+    import difflib
+
+    if os.path.lexists(word):
+        return (
+            f"{word!r} is a file, not a command. Write the command first, such as: "
+            f"captoolkit probe {word}"
+        )
+    near = difflib.get_close_matches(word, COMMANDS, n=2)
+    names = " or ".join(repr(name) for name in near)
+    return f"No such command {word!r}." + (f" Did you mean {names}?" if near else "")
+
+
 # -------------------------------------------------------------------------- one run of the program
 
 
@@ -116,7 +138,7 @@ def run(argv: Sequence[str]) -> int:
         except (click.Abort, KeyboardInterrupt):
             return _interrupted()
         except click.ClickException as error:
-            error.show()
+            _with_dash_explained(error, argv).show()
             return error.exit_code
         except UsageError as error:
             print_error(str(error))
@@ -125,7 +147,7 @@ def run(argv: Sequence[str]) -> int:
             print_error(str(error))
             return FAILED
         except OSError as error:
-            return _output_failed(error)
+            return _system_failed(error)
         except RuntimeError as error:  # after CaptoolkitError: KeyMissingError is both
             # A second signal, while the first one ends a wait, breaks the lock of `threading`.
             if not isinstance(error.__context__, KeyboardInterrupt):
@@ -162,8 +184,24 @@ def _is_length(word: str) -> bool:
     return True
 
 
-def _output_failed(error: OSError) -> int:
-    """Report that standard output cannot be written; a reader that closed it needs no report."""
+def _with_dash_explained(error: click.ClickException, argv: Sequence[str]) -> click.ClickException:
+    """Return a "no such option" about a file whose name begins with a dash with its remedy."""
+    if isinstance(error, click.NoSuchOption):
+        for word in argv:
+            if word.startswith("-") and os.path.lexists(word):
+                problem = f"{error.format_message()} To name the file, write ./{word}"
+                return click.UsageError(problem, ctx=error.ctx)
+    return error
+
+
+def _system_failed(error: OSError) -> int:
+    """Report a file that cannot be used, or that standard output cannot be written.
+
+    A reader that closed standard output needs no report.
+    """
+    if error.filename is not None:
+        print_error(f"{error.strerror}", name=os.fsdecode(error.filename))
+        return FAILED
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         print_error(f"standard output cannot be written ({error.strerror})")

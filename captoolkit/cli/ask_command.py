@@ -61,7 +61,7 @@ def command(
     options["resume"] = not fresh
     is_begun = saved is not None and saved.exists()
     file, questions = _file_and_questions(arguments, is_begun=is_begun)
-    name = file or str(saved)
+    name = str(saved) if file is None else file
     return run_each([name], lambda _: _converse(file, questions, saved, options), debug=debug)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from captoolkit.bitstream.channel_layouts import MAX_CHANNELS, MAX_RATE_HZ
-from captoolkit.errors import CaptoolkitError, InputError, UsageError
+from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError, UsageError
 from captoolkit.support import files
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ def open_source(source: Source | OpenSource, *, fetch: Fetch | None = None) -> O
 
     Raises:
         UsageError: the source is of no supported type, or no valid URL.
+        SourceNotFoundError: the name is empty.
         InputError: a stream broke while it was read. `fetch` raises its own errors.
         OutputError: the disk has no room for the temporary file.
     """
@@ -178,6 +179,8 @@ def open_source(source: Source | OpenSource, *, fetch: Fetch | None = None) -> O
         opened.url = url
         return opened
     refuse_url(text)
+    if not text:  # often an unset variable of a script
+        raise SourceNotFoundError("the name is empty", fix="name a file")
     path = Path(os.path.abspath(text))  # noqa: PTH100 - keeps links as they are
     return OpenSource(path, name=str(path))
 

@@ -7,6 +7,7 @@ alone. No sentence repeats an answer, which may hold a key. A test keeps the tab
 from __future__ import annotations
 
 import dataclasses
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import httpx
 
 from captoolkit.errors import CaptoolkitError, ConnectionFailure
 from captoolkit.net.http_messages import EXCERPT_CHARS, clean
+
+ERRNO = re.compile(r"^\[Errno -?\d+\] ")  # numbers that mean nothing to most readers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +281,8 @@ def _detail(error: httpx.RequestError) -> str:
     """Return the system's message, but never a message about an answer, which repeats it."""
     if isinstance(error, httpx.ProtocolError):
         return "its answer is cut off or malformed"
-    return clean(str(error), EXCERPT_CHARS) or type(error).__name__
+    message = ERRNO.sub("", clean(str(error), EXCERPT_CHARS))
+    return message or type(error).__name__
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -27,11 +27,18 @@ def load(path: str | os.PathLike[str]) -> Timeline:
             gives the place in the file.
     """
     try:
-        return parse(Path(path).read_bytes().decode("utf-8"))
-    except OSError as error:
+        with open(path, "rb") as file:  # noqa: PTH123 - Path("") is the current folder
+            content = file.read()
+    except FileNotFoundError as error:
+        problem = "no such file" if os.fspath(path) else "the name is empty"
+        raise SourceNotFoundError(problem, fix="check the name", path=path) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or error
         raise SourceNotFoundError(
-            f"it cannot be read ({error.strerror})", fix="check the name", path=path
+            f"it cannot be read ({reason})", fix="check the name", path=path
         ) from error
+    try:
+        return parse(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(
             f"it is not UTF-8 text (byte {error.start})",

@@ -42,6 +42,39 @@ def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
     assert "frobnicate" in ran.err
 
 
+def test_a_word_that_is_no_command_is_explained(run: Run, tmp_path: Path) -> None:
+    """A misspelled command is suggested, and a file in its place is called a file."""
+    assert "No such command 'prepar'. Did you mean 'prepare'?" in run("prepar").err
+    sound = tmp_path / "talk.wav"
+    sound.touch()
+    ran = run(sound)
+    assert ran.status == 2
+    assert f"'{sound}' is a file, not a command" in ran.err
+
+
+def test_a_file_that_begins_with_a_dash_is_explained(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name reads like options; the message states how to write it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-talk.wav").touch()
+    ran = run("probe", "-talk.wav")
+    assert ran.status == 2
+    assert "No such option '-t'. To name the file, write ./-talk.wav\n" in ran.err
+
+
+def test_an_error_of_the_system_names_its_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only an error without a file is one of standard output."""
+
+    @click.command()
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/secret/talk.wav")
+
+    monkeypatch.setattr(app.app, "get_command", lambda *_: fail)
+    ran = run("probe")
+    assert (ran.status, ran.err) == (1, "error: /secret/talk.wav: Permission denied\n")
+
+
 def test_only_debug_shows_a_traceback(run: Run, tmp_path: Path) -> None:
     """Without `--debug` a failure is one error line."""
     missing = tmp_path / "none.wav"

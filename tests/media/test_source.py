@@ -540,6 +540,12 @@ def test_what_is_no_source_is_refused(temporary: Path, name: str) -> None:
     assert list(temporary.iterdir()) == []
 
 
+def test_an_empty_name_is_not_the_current_folder() -> None:
+    """A script with an unset variable passes one."""
+    with pytest.raises(SourceNotFoundError, match="the name is empty"):
+        open_source("")
+
+
 def test_a_stream_that_fails_leaves_no_file(temporary: Path) -> None:
     """An exception from the caller's stream reaches the caller, and no file stays behind."""
 

@@ -37,6 +37,10 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError) as missing:
         load(tmp_path / "none.json")
     assert missing.value.path == str(tmp_path / "none.json")
+    odd = [("", "the name is empty"), ("a\0b", "cannot be read"), (".", "cannot be read")]
+    for name, problem in odd:
+        with pytest.raises(SourceNotFoundError, match=problem):
+            load(name)
     path = tmp_path / "bad.json"
     for content, problem in [(b"\xff", r"not UTF-8 text \(byte 0\)"), (b"", "it is empty")]:
         path.write_bytes(content)

@@ -83,7 +83,7 @@ class FolderSearch:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(FoundFile(path=entry.path, relative=relative))
-                elif not entry.is_dir() and self._takes(entry, relative):
+                elif not _leads_to_folder(entry) and self._takes(entry, relative):
                     status = _status(entry)
                     if status is not None:
                         waiting.append(FoundFile(path=entry.path, relative=relative, status=status))
@@ -166,6 +166,13 @@ def _regex_of_part(part: str) -> str:
     if part.startswith("{") and len(part) > 1:
         return f"(?:{'|'.join(map(_regex, part[1:-1].split(',')))})"
     return re.escape(part)
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: the verb reports it
+        return False
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -194,7 +194,7 @@ class _Inputs:
 
     def _add_path(self, name: str) -> None:
         try:
-            status = Path(name).stat()
+            status = os.stat(name)  # noqa: PTH116 - Path("") is the current folder
         except (OSError, ValueError):  # the verb reports a missing file
             self._add(name, url=name, relative=Path(name).name)
             return

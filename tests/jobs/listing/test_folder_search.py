@@ -33,6 +33,14 @@ def test_a_search_takes_recordings_and_leaves_the_files_next_to_them(tmp_path: P
     assert names(tmp_path) == "a.wav b/10.mp3 b/2.FLAC c/d/e/talk.mkv z.opus"
 
 
+def test_a_link_to_itself_stops_no_search(tmp_path: Path) -> None:
+    """The verb reports it, if it has the ending of a recording."""
+    fill(tmp_path, "a.wav")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    assert names(tmp_path) == "a.wav loop.wav"
+
+
 def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
     """So are the staging folders of captoolkit and the resource forks of macOS."""
     fill(tmp_path, ".a.wav", "._talk.wav", ".captoolkit-x/talk.001.wav", ".git/b.wav", "c.wav")

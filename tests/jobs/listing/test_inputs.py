@@ -111,6 +111,11 @@ def test_standard_input_is_one_recording(here: Path, monkeypatch: pytest.MonkeyP
     assert urls(find_inputs([], files_from="list")) == ["./-"]
 
 
+def test_an_empty_name_is_no_folder(here: Path) -> None:
+    """It is an input of its own, which the verb refuses."""
+    assert urls(find_inputs([""])) == [""]
+
+
 # ------------------------------------------------------------------------------------ listings
 
 
