@@ -66,7 +66,7 @@ def open_recording(source: Source, options: ParsedOptions) -> Recording:
     """
     opened = open_file(source)
     try:
-        info = probe_opened(opened, options.raw)
+        info = probe_opened(opened, options.raw, decodes=True)
         opened.add_ending(ending_of(opened.name, info, info.default_track))
         info = dataclasses.replace(
             info, path=str(opened.path) if opened.is_temporary else info.path
@@ -102,13 +102,19 @@ def _refuse_too_long(track: Track, longest_s: Fraction, path: Path) -> None:
     raise InputError(problem, fix=fix, path=path)
 
 
-def probe_opened(opened: OpenSource, raw: str | None) -> MediaInfo:
-    """Return the content of an open source; `raw` describes samples without a header."""
+def probe_opened(opened: OpenSource, raw: str | None, *, decodes: bool = False) -> MediaInfo:
+    """Return the content of an open source.
+
+    Args:
+        opened: the source.
+        raw: the samples of a file without a header.
+        decodes: whether the samples will be needed (`probe_file.probe`).
+    """
     if raw is not None:
         from captoolkit.media import samples_by_place
 
         return samples_by_place.raw_info(opened.path, raw)
-    return probe_file.probe(opened.path)
+    return probe_file.probe(opened.path, decodes=decodes)
 
 
 def ending_of(name: str, info: MediaInfo, track: Track) -> str:

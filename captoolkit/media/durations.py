@@ -389,8 +389,14 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
 
     The samples of a short one are kept: planning and making need them.
     """
-    channels = channel_layouts.channels(stream.layout)
-    if short_files.is_short(stated_s=stream.stated_s, rate_hz=stream.rate_hz, channels=channels):
+    channels, stated_s = channel_layouts.channels(stream.layout), stream.stated_s
+    if stated_s is None:
+        is_short = short_files.may_be_short(file)
+    else:
+        is_short = short_files.is_short(
+            stated_s=stated_s, rate_hz=stream.rate_hz, channels=channels
+        )
+    if is_short:
         with (
             short_files.Extra(
                 file,

@@ -272,7 +272,7 @@ def _copy_packets(
     info: MediaInfo, track: Track, path: Path, container: Container, watch: Watch
 ) -> bool:
     """Copy the track's packets to a file; False where ffmpeg cannot write them as frames."""
-    recent = short_files.cached_copy(Path(info.path), track.stream_index, container)
+    recent = short_files.cached_copy(Path(info.path), track, container)
     if recent is not None:
         with files.writing(path):
             path.write_bytes(recent)
@@ -291,7 +291,7 @@ def _copy_packets(
         return False
     if not path.is_file():
         return False
-    short_files.keep_copy(Path(info.path), track.stream_index, container, path)
+    short_files.keep_copy(Path(info.path), track, container, path)
     return True
 
 

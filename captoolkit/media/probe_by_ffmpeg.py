@@ -109,13 +109,13 @@ def sample_format(path: Path, track: Track) -> tuple[str, int]:
     return "float32", 32
 
 
-def probe_by_ffmpeg(file: Path, *, size_bytes: int) -> MediaInfo:
-    """Return the contents of an existing file by ffmpeg; raises as `probe_file.probe`."""
+def probe_by_ffmpeg(file: Path, *, size_bytes: int, decodes: bool = False) -> MediaInfo:
+    """Return the contents of an existing file by ffmpeg, as `probe_file.probe` does."""
     pcm = samples_by_place.layout_of(file)
     # ffmpeg would look for chunks in gigabytes of samples, and take other chunks for samples.
     if pcm is not None and (pcm.is_wrapped or not pcm.frames):
         return samples_by_place.info_by_place(file, pcm, size_bytes=size_bytes)
-    text = short_files.header(file)
+    text = short_files.header(file, decodes=decodes)
     streams = _streams(text) if _INPUT.search(text) else []
     if pcm is not None:
         first = next((one for one in streams if one["kind"] == "Audio"), None)

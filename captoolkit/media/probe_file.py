@@ -16,8 +16,12 @@ from captoolkit.media.source import refuse_url
 from captoolkit.model import MediaInfo, Track
 
 
-def probe(path: str | os.PathLike[str]) -> MediaInfo:
+def probe(path: str | os.PathLike[str], *, decodes: bool = False) -> MediaInfo:
     """Return the contents of the media file at `path`, with the exact duration of every track.
+
+    Args:
+        path: the file.
+        decodes: the samples will be needed: where it takes no further ffmpeg, keep them.
 
     Raises:
         SourceNotFoundError: the file does not exist or cannot be read.
@@ -32,7 +36,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     if info is None:
         from captoolkit.media.probe_by_ffmpeg import probe_by_ffmpeg
 
-        info = probe_by_ffmpeg(file, size_bytes=size_bytes)
+        info = probe_by_ffmpeg(file, size_bytes=size_bytes, decodes=decodes)
     return info
 
 

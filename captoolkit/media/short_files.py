@@ -1,8 +1,10 @@
 """Short files: one start of ffmpeg answers several questions, and the answers are kept for a while.
 
 A file of a few seconds takes less time to decode than ffmpeg takes to start. So the run that prints
-its header also lists its packets, and the run that counts or measures its samples also returns them
-and copies the frames of its track. Planning and making then start no further ffmpeg.
+its header also lists its packets. Where the samples will be needed, and an MP4 or Ogg states that
+it holds one short sound track, the same run decodes them and copies the frames of the track. In
+other files the run that counts or measures the samples does that. Planning and making then start no
+further ffmpeg.
 
 Rules: an answer counts while the file is the same (`support.recent_files`), and equals that of a
 run for this question alone (the tests compare them). Where a combined run fails, each question gets
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captoolkit.bitstream import containers
+from captoolkit.bitstream.header_claims import claimed_sound
 from captoolkit.bitstream.signatures import by_signature
 from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import ffmpeg
@@ -40,11 +43,14 @@ HEAD_BYTES = 64  # that identify a container
 # `decode.excerpts` reads a track of this length as a whole.
 MAX_SHORT_S = 32.0
 MAX_SAMPLES_BYTES = 16 << 20
+MAX_UNSTATED_BYTES = 8 << 20
 SPARE_S = 2.0  # by which a track may be longer than its header states
-SAMPLES_FILE = "samples.f32"
+SAMPLES_FILE, FRAMES_FILE = "samples.f32", "frames"
+ONLY_SOUND = -1  # in place of the number of a stream that was not known yet
 
 _LEVEL = re.compile(r"^\[(?:info|warning)\] ", re.MULTILINE)
 _MAPPING = "\nStream mapping:\n"
+RECONFIGURED = "Reconfiguring filter graph"  # the rate or the channels change on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +77,58 @@ FIRST_PACKETS: RecentFiles[tuple[Fraction, int]] = RecentFiles(64)
 # ------------------------------------------------------------------------- header and packets
 
 
-def header(path: Path) -> str:
-    """Return ffmpeg's description of a media file; of a short file its packets are listed too."""
+def header(path: Path, *, decodes: bool = False) -> str:
+    """Return ffmpeg's description of a media file; of a short file its packets are listed too.
+
+    Args:
+        path: the file.
+        decodes: also decode a short track, because its samples will be needed.
+    """
     if not _is_listed(path):
         return ffmpeg.header(path)
-    state = state_of(path)
-    node = ffmpeg.source(path)["a?"].output(
+    text = _header_and_samples(path) if decodes else ""
+    if not text:
+        text = _header_and_packets(path, _listed_packets(ffmpeg.source(path)))
+    return text or ffmpeg.header(path)
+
+
+def _listed_packets(source: Any) -> Any:
+    """The output that lists the packets of all sound tracks."""
+    return source["a?"].output(
         "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+info", nostats=None
     )
+
+
+def _decoded(stream: Any, folder: Path, **options: Any) -> Any:
+    """The output of a stream's samples, at its own rate and channels."""
+    return stream.output(
+        ffmpeg.file_url(folder / SAMPLES_FILE),
+        f="f32le",
+        acodec="pcm_f32le",
+        af="aformat=sample_fmts=flt|fltp",
+        t=MAX_SHORT_S + SPARE_S,
+        fs=MAX_SAMPLES_BYTES,
+        **options,
+    )
+
+
+def _copied(stream: Any, folder: Path, container: Container) -> Any:
+    """The output of a stream's frames."""
+    return stream.output(
+        ffmpeg.file_url(folder / FRAMES_FILE),
+        f=container.muxer,
+        acodec="copy",
+        map_metadata=-1,
+        **container.bare_options,
+    )
+
+
+def _header_and_packets(path: Path, node: Any) -> str:
+    """Run ffmpeg with a node's outputs; return the header, empty where another run must print it.
+
+    Keeps the packets of all sound tracks.
+    """
+    state = state_of(path)
     argv = ffmpeg.compile_argv(node)
     with ffmpeg.Process(
         argv, total_s=ffmpeg.HEADER_S, tail_bytes=ffmpeg.MAX_HEADER_BYTES
@@ -94,9 +144,40 @@ def header(path: Path) -> str:
         log = process.stderr_tail
     text, mapping, _ = _LEVEL.sub("", log).partition(_MAPPING)
     if not mapping:  # no sound, or no media: the messages differ
-        return ffmpeg.header(path)
+        return ""
     if data:
         _LISTINGS.put(state, "", Listing(tuple(data.splitlines()), log))
+    return text
+
+
+def _header_and_samples(path: Path) -> str:
+    """Return the header of a file with one short track, and keep its samples and frames.
+
+    Returns an empty text for any other file, and where the run fails or meets a change of rate or
+    channels: then the packets are listed without a decode.
+    """
+    import numpy as np
+
+    with path.open("rb") as stream:
+        claim = claimed_sound(stream)
+    if claim is None or not 0 < claim.seconds <= MAX_SHORT_S:
+        return ""
+    state, container = state_of(path), containers.container_of_frames(claim.codec)
+    source = ffmpeg.source(path, threads=1)
+    with files.staging(None) as folder:
+        outputs = [_listed_packets(source), _decoded(source["a:0"], folder)]
+        if container is not None:
+            outputs.append(_copied(source["a:0"], folder, container))
+        text = _header_and_packets(path, ffmpeg.merged(outputs))
+        listed = _LISTINGS.get(state, "")
+        samples, frames = folder / SAMPLES_FILE, folder / FRAMES_FILE
+        if not text or listed is None or RECONFIGURED in listed.log or not samples.is_file():
+            return ""
+        decoded = np.fromfile(samples, "<f4")
+        if decoded.nbytes < MAX_SAMPLES_BYTES:
+            _SAMPLES.put(state, ONLY_SOUND, decoded)
+        if container is not None and frames.is_file():
+            _keep_copy(path, ONLY_SOUND, container, frames)
     return text
 
 
@@ -123,11 +204,19 @@ def listing(path: Path, number: int) -> tuple[list[bytes], str] | None:
 # ------------------------------------------------------------------------- samples and frames
 
 
-def is_short(*, stated_s: float | None, rate_hz: int, channels: int) -> bool:
+def is_short(*, stated_s: float, rate_hz: int, channels: int) -> bool:
     """Return whether the samples of a track are kept, by the length that its header states."""
-    if stated_s is None or not 0 < stated_s <= MAX_SHORT_S:
+    if not 0 < stated_s <= MAX_SHORT_S:
         return False
     return 4 * (stated_s + SPARE_S) * rate_hz * channels <= MAX_SAMPLES_BYTES
+
+
+def may_be_short(path: Path) -> bool:
+    """Return whether a file that states no length, such as a live recording, may be short.
+
+    If it is longer, the samples are dropped that were decoded up to the limits.
+    """
+    return path.stat().st_size <= MAX_UNSTATED_BYTES
 
 
 def cached_samples(path: Path, track: Track) -> NDArray[np.float32] | None:
@@ -135,7 +224,15 @@ def cached_samples(path: Path, track: Track) -> NDArray[np.float32] | None:
 
     The gaps in its time stamps are not filled.
     """
-    return _SAMPLES.get(state_of(path), track.stream_index) if track.is_steady else None
+    state = state_of(path)
+    if not track.is_steady:
+        return None
+    found = _SAMPLES.get(state, track.stream_index)
+    if found is not None or track.number != 1 or track.discontinuities:
+        return found
+    only = _SAMPLES.get(state, ONLY_SOUND)
+    is_whole = only is not None and only.size == track.duration_samples * track.channels
+    return only.reshape(-1, track.channels) if only is not None and is_whole else None
 
 
 def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
@@ -165,13 +262,20 @@ def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
     return cached_samples(path, track)
 
 
-def cached_copy(path: Path, index: int, container: Container) -> bytes | None:
-    """Return the frames of a stream as a file of a container; None where not kept."""
-    return _COPIES.get(state_of(path), (index, container.name))
+def cached_copy(path: Path, track: Track, container: Container) -> bytes | None:
+    """Return the frames of a track as a file of a container; None where not kept."""
+    state, found = state_of(path), None
+    if track.number == 1:
+        found = _COPIES.get(state, (ONLY_SOUND, container.name))
+    return found or _COPIES.get(state, (track.stream_index, container.name))
 
 
-def keep_copy(path: Path, index: int, container: Container, copy: Path) -> None:
-    """Keep the frames of a stream that were copied to a small file."""
+def keep_copy(path: Path, track: Track, container: Container, copy: Path) -> None:
+    """Keep the frames of a track that were copied to a small file."""
+    _keep_copy(path, track.stream_index, container, copy)
+
+
+def _keep_copy(path: Path, index: int, container: Container, copy: Path) -> None:
     if copy.stat().st_size <= MAX_COPY_BYTES:
         _COPIES.put(state_of(path), (index, container.name), copy.read_bytes())
 
@@ -213,20 +317,9 @@ class Extra(AbstractContextManager["Extra"]):
         """
         stream = ffmpeg.source(self._path, threads=1, **options)[str(self._index)]
         nodes = [output(stream) for output in outputs]
-        nodes.append(
-            stream.output(
-                ffmpeg.file_url(self._folder / SAMPLES_FILE),
-                f="f32le",
-                acodec="pcm_f32le",
-                af="aformat=sample_fmts=flt|fltp",
-                ar=self._rate_hz,
-                t=MAX_SHORT_S + SPARE_S,
-            )
-        )
+        nodes.append(_decoded(stream, self._folder, ar=self._rate_hz))
         if self._container is not None:
-            copied = {"acodec": "copy", "map_metadata": -1, **self._container.bare_options}
-            copy = ffmpeg.file_url(self._copy)
-            nodes.append(stream.output(copy, f=self._container.muxer, **copied))
+            nodes.append(_copied(stream, self._folder, self._container))
         return ffmpeg.compile_argv(ffmpeg.merged(nodes))
 
     def keep(self, *, steady: bool = True) -> None:
@@ -237,16 +330,14 @@ class Extra(AbstractContextManager["Extra"]):
         """
         import numpy as np
 
-        if self._container is not None and self._copy.is_file():
-            keep_copy(self._path, self._index, self._container, self._copy)
+        copy = self._folder / FRAMES_FILE
+        if self._container is not None and copy.is_file():
+            _keep_copy(self._path, self._index, self._container, copy)
         decoded = np.fromfile(self._folder / SAMPLES_FILE, "<f4")
         is_whole = len(decoded) < (MAX_SHORT_S + SPARE_S) * self._rate_hz * self._channels
+        is_whole = is_whole and decoded.nbytes < MAX_SAMPLES_BYTES
         if steady and is_whole and not len(decoded) % self._channels:
             _SAMPLES.put(self._state, self._index, decoded.reshape(-1, self._channels))
-
-    @property
-    def _copy(self) -> Path:
-        return self._folder / "frames"
 
 
 def in_blocks(sound: NDArray[np.float32], rate_hz: int) -> Iterator[NDArray[np.float32]]:

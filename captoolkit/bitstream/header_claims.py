@@ -1,0 +1,127 @@
+"""The codec and length that an MP4 or an Ogg states for its only sound track.
+
+Rules: a statement is a claim. It decides which way of reading is cheaper, never a result: `media`
+counts the samples. A file with several sound tracks, in fragments, or with an unusual header makes
+no claim.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+MAX_BOXES = 64  # at the top of an MP4
+MAX_MOOV_BYTES = 1 << 20
+TAIL_BYTES = 1 << 16  # of an Ogg, with the head of its last page
+OGG_PAGE = b"OggS"
+PAGE_S = 1.0  # about the length of a page of an Ogg
+MAX_HEADER_PAGES = 64
+MP4_CODECS = {b"mp4a": "aac", b"alac": "alac", b"Opus": "opus"}  # by the tag of a track
+OPUS_HZ = 48_000  # of the positions in an Ogg, at any rate of the source
+
+
+class SoundClaim(NamedTuple):
+    """A codec, by ffmpeg's name, and a length in seconds."""
+
+    codec: str
+    seconds: float
+
+
+def claimed_sound(stream: BinaryIO) -> SoundClaim | None:
+    """Return the claim of a file about its only sound track; None if it makes none."""
+    stream.seek(0)
+    head = stream.read(64)
+    try:
+        if head[4:8] == b"ftyp":
+            return _in_mp4(stream)
+        return _in_ogg(stream, head) if head.startswith(OGG_PAGE) else None
+    except (struct.error, IndexError, ZeroDivisionError):  # a torn header
+        return None
+
+
+def _in_mp4(stream: BinaryIO) -> SoundClaim | None:
+    moov = _moov(stream)
+    claims = []
+    for name, track in _boxes(moov):
+        media = dict(_boxes(track)).get(b"mdia", b"") if name == b"trak" else b""
+        boxes = dict(_boxes(media))
+        if boxes.get(b"hdlr", b"")[8:12] == b"soun":
+            tables = dict(_boxes(dict(_boxes(boxes.get(b"minf", b""))).get(b"stbl", b"")))
+            tag = tables.get(b"stsd", b"")[12:16]
+            claims.append((MP4_CODECS.get(tag, ""), _media_seconds(boxes.get(b"mdhd", b""))))
+    if len(claims) != 1 or not all(claims[0]):  # a file of fragments states a length of 0
+        return None
+    return SoundClaim(*claims[0])
+
+
+def _moov(stream: BinaryIO) -> bytes:
+    """The content of the box with all tables; empty in a file of fragments."""
+    at = 0
+    for _ in range(MAX_BOXES):
+        stream.seek(at)
+        head = stream.read(16)
+        size, name = struct.unpack(">I4s", head[:8])
+        if name == b"moof" or (name == b"moov" and not 8 <= size <= MAX_MOOV_BYTES):
+            return b""
+        if name == b"moov":
+            stream.seek(at + 8)
+            return stream.read(size - 8)
+        size = struct.unpack(">Q", head[8:])[0] if size == 1 else size
+        if size < 8 or size >= 1 << 62:
+            return b""
+        at += size
+    return b""
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The boxes in the content of a box, up to the first that reaches beyond it."""
+    at = 0
+    while at + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        if size < 8 or at + size > len(data):
+            return
+        yield name, data[at + 8 : at + size]
+        at += size
+
+
+def _media_seconds(header: bytes) -> float:
+    """The length of a track, by its `mdhd` box."""
+    if header[:1] == b"\x01":
+        rate_hz, ticks = struct.unpack_from(">IQ", header, 20)
+    else:
+        rate_hz, ticks = struct.unpack_from(">II", header, 12)
+    return float(ticks / rate_hz)
+
+
+def _in_ogg(stream: BinaryIO, head: bytes) -> SoundClaim | None:
+    """The claim of the first stream, if the last page belongs to it."""
+    packet = head[27 + head[26] :]
+    if packet.startswith(b"OpusHead"):
+        codec, rate_hz = "opus", OPUS_HZ
+    elif packet.startswith(b"\x01vorbis"):
+        codec, rate_hz = "vorbis", struct.unpack_from("<I", packet, 12)[0]
+    else:
+        return None
+    first = _first_position(stream)
+    stream.seek(max(0, stream.seek(0, 2) - TAIL_BYTES))
+    tail = stream.read(TAIL_BYTES)
+    at = tail.rfind(OGG_PAGE)
+    last, serial = struct.unpack_from("<qI", tail, max(0, at) + 6)
+    if at < 0 or first is None or serial != struct.unpack_from("<I", head, 14)[0]:
+        return None
+    return SoundClaim(codec, (last - first) / rate_hz + PAGE_S)
+
+
+def _first_position(stream: BinaryIO) -> int | None:
+    """The position that the first page of sound ends at; a recording may begin late."""
+    at = 0
+    for _ in range(MAX_HEADER_PAGES):
+        stream.seek(at)
+        head = stream.read(27)
+        lengths = stream.read(head[26])
+        position = int(struct.unpack_from("<q", head, 6)[0])
+        if not head.startswith(OGG_PAGE) or position > 0:
+            return position if head.startswith(OGG_PAGE) else None
+        at += len(head) + len(lengths) + sum(lengths)
+    return None

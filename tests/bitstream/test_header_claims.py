@@ -1,0 +1,81 @@
+"""What MP4 and Ogg files state about their sound, before anything is decoded."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captoolkit.bitstream.header_claims import SoundClaim, claimed_sound
+from tests.support.sound import Convert, noise, write_wav
+
+KINDS = {
+    "m4a": ("aac", ("-c:a", "aac")),
+    "mp4": ("aac", ("-c:a", "aac", "-movflags", "+faststart")),
+    "mov": ("alac", ("-c:a", "alac")),
+    "ogg": ("vorbis", ("-c:a", "libvorbis")),
+    "opus": ("opus", ("-c:a", "libopus", "-ar", "48000")),
+}
+SECONDS = 3.5
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A WAV of some seconds."""
+    sound = noise(SECONDS, rate_hz=44_100, channels=2)
+    return write_wav(tmp_path / "source.wav", sound, rate_hz=44_100)
+
+
+def claim_of(path: Path) -> SoundClaim | None:
+    """Return the claim of a file."""
+    with path.open("rb") as stream:
+        return claimed_sound(stream)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codec_and_length_are_about_those_of_the_sound(
+    kind: str, source: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """The claim names the codec, and the length to a page."""
+    codec, arguments = KINDS[kind]
+    claim = claim_of(convert(source, tmp_path / f"short.{kind}", arguments))
+    assert claim is not None
+    assert claim.codec == codec
+    assert abs(claim.seconds - SECONDS) <= 1
+
+
+def test_a_recording_that_begins_late_claims_its_own_length(
+    source: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """The positions in an Ogg may begin anywhere."""
+    late = ("-c:a", "libopus", "-output_ts_offset", "1000")
+    claim = claim_of(convert(source, tmp_path / "late.opus", late))
+    assert claim is not None
+    assert abs(claim.seconds - SECONDS) <= 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-c:a", "aac", "-map", "0:a", "-map", "0:a"),
+        ("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov"),
+        ("-c:a", "ac3"),
+    ],
+    ids=["two tracks", "fragments", "another codec"],
+)
+def test_an_unusual_file_claims_nothing(
+    arguments: tuple[str, ...], source: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """Several tracks, fragments and rare codecs are left to ffmpeg."""
+    assert claim_of(convert(source, tmp_path / "odd.mp4", arguments)) is None
+    assert claim_of(source) is None
+
+
+@given(st.binary(max_size=120), st.sampled_from([b"\0\0\0\x10ftypM4A ", b"OggS\0\2", b""]))
+def test_torn_headers_claim_nothing_and_raise_nothing(data: bytes, magic: bytes) -> None:
+    """Any bytes are read without an error."""
+    claim = claimed_sound(io.BytesIO(magic + data))
+    assert claim is None or claim.codec
