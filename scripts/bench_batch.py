@@ -16,7 +16,7 @@ is a second run over finished recordings; it starts no ffmpeg.
 
 `--only again` measures `captoolkit prepare` of short WAVs and then the same with `-y`. `--only
 work` measures the constants of `captoolkit/jobs/chunks.py`: the CPU time of a recording as a line
-over its length, for each verb.
+over its length, for each verb, on FLACs of 44.1 kHz, stereo.
 
 All commands run with compiled modules, as an installed program does.
 
@@ -58,7 +58,6 @@ from scripts.bench_sounds import UNIT_S, make_unit  # noqa: E402
 from tests.support.tones import write_tone, write_tones  # noqa: E402
 
 MEASURED = ("start", "resume", "memory", "overhead")
-FLAC_HZ = 22_050  # half the rate of the made sound
 WORK_FILES = {10: 24, 310: 4}  # recordings of each length in seconds
 WORK_SEGMENT = ("--segment", "30s")
 POLL_S = 0.1
@@ -112,18 +111,26 @@ def pss_mb(process_id: int) -> float:
     return int(line.split()[1]) / 1000
 
 
-def write_flacs(folder: Path, lengths_s: Iterable[float]) -> list[Path]:
-    """Write FLACs of made sound (22.05 kHz, mono, 16 bits), each another part of it."""
+def write_flacs(folder: Path, lengths_s: Iterable[float], *, thinning: int = 1) -> list[Path]:
+    """Write FLACs of made sound, each another part of it.
+
+    Args:
+        folder: is created.
+        lengths_s: the lengths in seconds.
+        thinning: 1 for 44.1 kHz and stereo; 2 for 22.05 kHz and mono.
+    """
     folder.mkdir(parents=True)
     whole = folder.with_name("unit.wav")
     make_unit(whole, UNIT_S)
-    stereo, rate_hz = soundfile.read(whole, dtype="int16")
-    unit = stereo[:: rate_hz // FLAC_HZ, 0][: UNIT_S * FLAC_HZ]
+    unit, rate_hz = soundfile.read(whole, dtype="int16")
+    if thinning > 1:
+        unit, rate_hz = unit[::thinning, 0], rate_hz // thinning
     paths = []
     for number, length_s in enumerate(lengths_s):
         path = folder / f"t{number:05}.flac"
-        sound = np.resize(np.roll(unit, -number * FLAC_HZ // 7), round(length_s * FLAC_HZ))
-        soundfile.write(path, sound, FLAC_HZ, subtype="PCM_16")
+        first = number * rate_hz // 7 % len(unit)
+        frames = np.arange(first, first + round(length_s * rate_hz)) % len(unit)
+        soundfile.write(path, unit[frames], rate_hz, subtype="PCM_16")
         paths.append(path)
     return paths
 
@@ -138,7 +145,7 @@ def pair_cpu_s(source: Path, out: Path) -> tuple[float, float]:
 
 def overhead(folder: Path, files: int, rounds: int) -> None:
     """Print the CPU time of the batch and of the plain command, and their ratio."""
-    paths = write_flacs(folder / "in", [15 + number % 16 for number in range(files)])
+    paths = write_flacs(folder / "in", [15 + number % 16 for number in range(files)], thinning=2)
     first = folder / "first" / paths[0].name
     first.parent.mkdir()
     first.hardlink_to(paths[0])

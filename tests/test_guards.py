@@ -47,9 +47,9 @@ FLOOR = {room: number for number, rooms in enumerate(HOUSE) for room in rooms}
 LIBRARIES = {
     "audioop": set[str](),
     "click": {"cli"},
-    "dask": {"jobs/engine.py"},
+    "dask": {"jobs/clusters.py"},
     "ffmpeg": {"media/ffmpeg.py"},
-    "distributed": {"jobs/engine.py"},
+    "distributed": {"jobs/clusters.py", "jobs/dask_engine.py"},
     "filelock": {"dispatch/ledger_locks.py"},
     "fsspec": {"jobs/stores/object_store.py"},
     "httpx": {"net"},

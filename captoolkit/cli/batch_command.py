@@ -471,7 +471,7 @@ def _sound_text(seconds: float) -> str:
 
 def _about(seconds: float) -> str:
     """Return a time without needless digits."""
-    return format_length(round(seconds) if seconds >= 1 else round(seconds, 1))
+    return format_length(round(seconds) if seconds >= 1 else max(0.1, round(seconds, 1)))
 
 
 def _print_summary(summary: BatchSummary) -> None:

@@ -34,8 +34,8 @@ from captoolkit.jobs.batch_options import (
     recipe_of,
 )
 from captoolkit.jobs.chunk_queue import ChunkQueue
+from captoolkit.jobs.clusters import open_engine
 from captoolkit.jobs.driver import Driver, new_run_id
-from captoolkit.jobs.engine import open_engine
 from captoolkit.jobs.forecast import Forecast, forecast
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.listing.inputs import Input
@@ -53,7 +53,7 @@ from captoolkit.support.cancel import TICK_S
 from captoolkit.support.keywords import documents, refuse_unknown_names, require_type
 
 if TYPE_CHECKING:
-    from captoolkit.jobs.engine import Cluster
+    from captoolkit.jobs.clusters import Cluster
 
 LEDGER_COPY = ".captoolkit/ledger-{run}.sqlite3"
 NO_KEY = "none"  # stands for the missing key in a forecast, which sends nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.emulator import Emulator
-from tests.support.command_line import Run, run_on_terminal, start_captoolkit
+from tests.support.command_line import Run, run_on_terminal, start_captoolkit, wait_for
 from tests.support.tones import write_tones
 
 
@@ -123,7 +124,7 @@ def test_the_forecast_of_a_service_needs_no_key(run: Run, tmp_path: Path) -> Non
     shown = run(*argv, "--dry-run")
     assert (shown.status, shown.err) == (0, "")
     assert "1 request, " in shown.out
-    assert "about 0.2 s by the cores" in run(*argv[:5], "--cluster", "none", "--dry-run").out
+    assert "about 0.1 s by the cores" in run(*argv[:5], "--cluster", "none", "--dry-run").out
     refused = run(*argv, "--cluster", "none")
     assert refused.status == 1
     assert "DASHSCOPE_API_KEY is not set" in refused.err
@@ -165,20 +166,26 @@ def test_a_paid_batch_asks_for_confirmation_on_a_terminal(
 
 
 @pytest.mark.slow
-def test_an_interrupt_keeps_what_is_done(tmp_path: Path) -> None:
-    """Exit status 130, in one line, and no process is left; the next run continues."""
+@pytest.mark.parametrize("again_s", [None, 0.1], ids=["once", "twice"])
+def test_an_interrupt_leaves_nothing(tmp_path: Path, again_s: float | None) -> None:
+    """Ctrl-C, which a terminal sends to all processes: status 130, one or two lines, no files."""
     write_tones(tmp_path / "in", 400)
     argv = ("batch", "prepare", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "local:1")
-    with start_captoolkit(*argv) as process:
-        until_s = time.monotonic() + 60
-        while not list((tmp_path / "out").rglob("*.manifest.json")):
-            assert time.monotonic() < until_s
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+    left = tmp_path / "temporary"
+    left.mkdir()
+    environment = {**os.environ, "TMPDIR": str(left)}
+    with start_captoolkit(*argv, env=environment, start_new_session=True) as process:
+        wait_for(lambda: any((tmp_path / "out").rglob("*.manifest.json")))
+        os.killpg(process.pid, signal.SIGINT)
+        if again_s is not None:
+            time.sleep(again_s)
+            os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "error: interrupted; unfinished files are removed"
-    assert "Traceback" not in errors
+    *done, last = errors.splitlines()
+    assert last == "error: interrupted; unfinished files are removed"
+    assert all("of this run are done" in line for line in done if line), errors
+    assert not list(left.iterdir())
 
 
 def test_the_status_of_a_folder_without_a_batch(run: Run, tmp_path: Path) -> None:

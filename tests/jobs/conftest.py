@@ -7,9 +7,15 @@ from importlib.util import find_spec
 
 import pytest
 
+from captoolkit.jobs.clusters import open_engine
+from captoolkit.jobs.engine import Engine
 from captoolkit.jobs.stores import object_store
+from captoolkit.services.keys import KEY_VARIABLE
+from tests.support.engine_tasks import MEMORY_BYTES
 from tests.support.google_store import GoogleStore
 from tests.support.object_store import FaultyProxy, ObjectStore
+
+KEY = "sk-a-key-that-workers-do-not-need"
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +70,12 @@ def faulty(
     yield proxy
     object_store.forget_file_systems()
     proxy.close()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Engine]:
+    """Two worker processes on this machine, started with a key in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_VARIABLE, KEY)
+        with open_engine("local:2", memory_bytes=MEMORY_BYTES) as engine:
+            yield engine

@@ -9,8 +9,33 @@ import threading
 import time
 from typing import NoReturn
 
-from captoolkit.jobs.engine import Report
+from captoolkit.jobs.engine import Engine, Finished, Report
 from captoolkit.support.cancel import StoppedError
+
+MEMORY_BYTES = 400_000_000  # of a worker
+
+
+def ends_of(engine: Engine, number: int, *, timeout_s: float = 30) -> dict[str, Finished]:
+    """Return the ends of some tasks, by key."""
+    ends: dict[str, Finished] = {}
+    until_s = time.monotonic() + timeout_s
+    while len(ends) < number:
+        assert time.monotonic() < until_s, f"only {sorted(ends)} have ended"
+        if finished := engine.take(0.5):
+            assert finished.key not in ends
+            ends[finished.key] = finished
+    return ends
+
+
+def submit_again(engine: Engine, key: str) -> None:
+    """End a running task, and submit another one under its key while it may still run."""
+    until_s = time.monotonic() + 20
+    while key not in engine.places():
+        assert time.monotonic() < until_s
+        engine.take(0.01)
+    engine.end_task(key)
+    assert key not in engine.places()
+    engine.submit(key, slow, "second")
 
 
 def double(task: int, report: Report, stop: threading.Event) -> int:
