@@ -1,8 +1,8 @@
 """The files that an earlier run left under the same names: kept, refused or removed.
 
 Rules: files are kept only if the manifest proves them: the same verb and options made them from the
-same source, and each file has the hash that the manifest states. A manifest is not trusted: a file
-counts only if its name is one of these segments'.
+same source, the same rule chose their cuts, and each file has the hash that the manifest states. A
+manifest is not trusted: a file counts only if its name is one of these segments'.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from captoolkit.pipeline import manifest
 from captoolkit.pipeline.manifest import SavedManifest
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.segment_names import SegmentNames
+from captoolkit.planning.cuts import CUT_RULE
 from captoolkit.support import files
 from captoolkit.support.provenance import Provenance, source_difference
 
@@ -51,6 +52,7 @@ def find_saved(
     else:
         reason = (
             saved.provenance.difference(provenance)
+            or _rule_difference(saved)
             or source_difference(
                 source,
                 path=saved.source.path,
@@ -63,6 +65,13 @@ def find_saved(
     if reason:
         raise OutputExistsError(f"{path} exists and {reason}", fix=FIX, path=path)
     return saved
+
+
+def _rule_difference(saved: SavedManifest) -> str:
+    """Return which earlier rule chose the cuts of a manifest; empty if it is the present one."""
+    if saved.cut_rule in (None, CUT_RULE):
+        return ""
+    return f"was cut by rule {saved.cut_rule} of another captoolkit, not by rule {CUT_RULE}"
 
 
 def ready_segments(saved: SavedManifest, out: Path, *, via: Via) -> list[ReadySegment]:

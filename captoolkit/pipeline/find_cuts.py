@@ -8,7 +8,6 @@ the cuts is decoded, several parts at once.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -89,14 +88,13 @@ def decide_sections(plan: Plan, stream_hz: int, curve_of: CurveInSource) -> Iter
     layout = lay_out_track(plan, stream_hz)
     context = context_samples(stream_hz)
     kept = [section for section in layout.sections if section.is_kept]
-    # Places that are whole samples of both clocks, so that the sound of two runs can be joined.
-    unit = stream_hz // math.gcd(stream_hz, plan.track.sample_rate_hz)
-    unit = unit if hop_samples(stream_hz) % unit == 0 else 1
+    # All ends are whole values of one curve, and whole samples of both clocks where that can be.
+    hop = hop_samples(stream_hz)
 
     def curves() -> Iterator[LoudnessCurve]:
         for window in (section.end_window() for section in kept if section.moves):
-            begin = max(0, window.earliest - context) // unit * unit
-            end = -(-(window.latest + context) // unit) * unit
+            begin = max(0, window.earliest - context) // hop * hop
+            end = -(-(window.latest + context) // hop) * hop
             yield curve_of(layout.in_source(begin), layout.in_source(end), begin)
 
     for section, decided in zip(plan_sections(plan), decide_ends(kept, curves()), strict=True):

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from captoolkit.model import Encoding, Plan, Segment, SourceInfo, Span
+from captoolkit.planning.cuts import cut_rule
 from captoolkit.support.exact_json import render as render_json
 from captoolkit.support.exact_json import seconds
 from captoolkit.support.move_journal import is_plain_name
@@ -21,6 +22,7 @@ from captoolkit.timeline.json import source_fields
 from captoolkit.units import base64_length
 
 FORMAT = "captoolkit.manifest/1"
+FIRST_CUT_RULE = 1  # of manifests that record no rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class SavedManifest:
         modified_ns: when the source was last changed, if it was a file.
         audio_tokens: the tokens that the service counts for the sound; None without a service.
         warnings: as in `Prepared`; empty if the manifest has no such field.
+        cut_rule: the number of the rule that chose the cuts; None if no cut was chosen, and the
+            first one if several segments have no such field.
     """
 
     source: SourceInfo
@@ -40,6 +44,7 @@ class SavedManifest:
     modified_ns: int | None
     audio_tokens: int | None
     warnings: tuple[str, ...] = ()
+    cut_rule: int | None = None
 
 
 def read(text: str) -> SavedManifest | None:
@@ -49,6 +54,7 @@ def read(text: str) -> SavedManifest | None:
         source, made_by = document["source"], document.get("made_by")
         rate_hz = int(source["sample_rate_hz"])
         segments = tuple(_read_segment(row, rate_hz) for row in document["segments"])
+        first_rule = FIRST_CUT_RULE if len(segments) > 1 else None
         return SavedManifest(
             source=SourceInfo(
                 path=str(source["path"]),
@@ -67,6 +73,7 @@ def read(text: str) -> SavedManifest | None:
             modified_ns=source.get("modified_ns"),
             audio_tokens=document["tokens"]["audio"],
             warnings=tuple(map(str, document.get("warnings", ()))),
+            cut_rule=(made_by or {}).get("cut_rule", first_rule),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -121,7 +128,7 @@ def render(
             "tokens": {"audio": plan.audio_tokens},
             "reasons": [*plan.reasons, *remarks, *warnings],
             "warnings": [*warnings],
-            "made_by": provenance and provenance.fields(),
+            "made_by": provenance and {**provenance.fields(), "cut_rule": cut_rule(plan)},
         }
     )
 

@@ -26,6 +26,7 @@ from captoolkit.units import rescale
 
 Block = NDArray[Any]  # float32 or int16
 
+CUT_RULE = 2  # rises with each change that moves cuts; manifests record it
 FORCED_REACH_S = 30  # how far before the limit a forced cut may be
 UNLIMITED = 1 << 62
 RUN_S = 600  # the segments of a section last about this long together
@@ -82,10 +83,16 @@ class Section:
     first: int = 1
 
     def at_rate(self, source_hz: int, stream_hz: int, *, begin: int = 0) -> Section:
-        """Return the section on the clock of a stream that begins at a sample of the source."""
+        """Return the section on the clock of a stream that begins at a sample of the source.
+
+        Lengths that the stream's clock cannot hold are rounded down. Its longest segment is a
+        sample shorter where the end is rounded as well.
+        """
+        is_rounded = not self.moves and (self.end - begin) * stream_hz % source_hz
 
         def length(samples: int) -> int:
-            return max(1, samples * stream_hz // source_hz - 1)
+            whole, rest = divmod(samples * stream_hz, source_hz)
+            return max(1, whole - (bool(is_rounded) or rest > 0))
 
         return replace(
             self,
@@ -144,6 +151,12 @@ def plan_sections(plan: Plan) -> tuple[Section, ...]:
         for first, spans in _stretches(plan)
         for section in _sections_of(plan, first, spans, second_bytes)
     )
+
+
+def cut_rule(plan: Plan) -> int | None:
+    """Return the number of the rule that chooses a plan's cuts; None if no cut is chosen."""
+    is_chosen = any(section.count > 1 or section.moves for section in plan_sections(plan))
+    return CUT_RULE if is_chosen else None
 
 
 def _second_bytes(plan: Plan) -> int:
@@ -228,7 +241,7 @@ def _quietest_end(curve: LoudnessCurve, window: Window, section: Section, begin:
     """
     if section.is_fewest:
         whole = (window.balanced - begin) // section.longest * section.longest
-        end = begin + whole - curve.hop  # the nearest place may be half a value later
+        end = curve.sample((begin + whole - curve.origin) // curve.hop)  # the last place before it
         window = replace(window, balanced=max(window.earliest, end))
     return quietest_in(curve, window)
 
@@ -329,6 +342,8 @@ class _CutStream:
             self._window = self._section.end_window(begin)
             self._needed = self._window.latest + context * self._section.moves
             self._origin = max(begin, self._first_place() - context)
+            if self._section.moves:  # the longest section may end at a place
+                self._origin -= (self._origin - begin) % hop_samples(self._rate_hz)
         self._meter = PowerMeter(self._rate_hz)
         for piece in self._held.since(max(0, self._origin - self._done)):
             self._meter.feed(piece)

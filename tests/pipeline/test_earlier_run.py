@@ -71,9 +71,27 @@ def forget_options(talk: Path) -> None:
     path.write_text(json.dumps(document))
 
 
+def forget_rule(talk: Path) -> None:
+    """Turn the manifest into one that does not record the rule of its cuts."""
+    path = talk.parent / "out/talk.manifest.json"
+    document = json.loads(path.read_text())
+    del document["made_by"]["cut_rule"]
+    path.write_text(json.dumps(document))
+
+
+def test_a_recording_in_one_segment_is_kept_whatever_the_rule_of_cuts(talk: Path) -> None:
+    """No cut was chosen, so no rule can have changed one."""
+    first = save(talk, segment="40m")
+    manifest = json.loads((talk.parent / "out/talk.manifest.json").read_text())
+    assert manifest["made_by"]["cut_rule"] is None
+    forget_rule(talk)
+    assert save(talk, segment="40m") == first
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        (forget_rule, "was cut by rule 1 of another captoolkit, not by rule 2"),
         (change_source, "was made before its source changed"),
         (flip_byte, "its file talk.002.wav has changed since"),
         (lambda talk: (talk.parent / "out/talk.001.wav").unlink(), "talk.001.wav is missing"),
