@@ -48,6 +48,10 @@ STDERR_TAIL_BYTES = 4096
 MAX_HEADER_BYTES = 1 << 24  # ffmpeg prints up to 200 bytes for each chapter
 MAX_ALLOCATION_BYTES = 1 << 28  # one allocation inside ffmpeg; refuses hostile headers
 BOUNDS = ("-max_alloc", str(MAX_ALLOCATION_BYTES))
+# ffmpeg reads a stream that its list of streams announces for so long until the first packet comes;
+# its own 5 s leave out sound that begins later in a film. It stops as soon as it knows all streams.
+PATIENCE = {"analyzeduration": 60_000_000, "probesize": 32_000_000}  # microseconds, bytes
+TS_HEAD_BYTES = 197
 PROTOCOLS = "file,pipe"
 # Demuxers of sound, by ffmpeg's names. Others are missing on purpose: hls, dash, imf, concat, sdp
 # and rtp open the addresses in a file's text; avisynth, sbg and lavfi run scripts; tty, image2 and
@@ -243,10 +247,22 @@ def source(path: str | Path, **options: Any) -> Any:
     """
     import ffmpeg
 
+    if _is_transport_stream(path):
+        options = {**PATIENCE, **options}
     demuxers = options.get("f", DEMUXERS)
     return ffmpeg.input(
         file_url(path), protocol_whitelist=PROTOCOLS, format_whitelist=demuxers, **options
     )
+
+
+def _is_transport_stream(path: str | Path) -> bool:
+    """Whether a file begins with packets of an MPEG-TS, or of an M2TS, which have 4 bytes more."""
+    try:
+        with Path(path).open("rb") as stream:
+            head = stream.read(TS_HEAD_BYTES)
+    except (OSError, ValueError):
+        return False
+    return head[0:189:188] == b"GG" or head[4:197:192] == b"GG"
 
 
 def own_source(path: str | Path, *, demuxer: str) -> Any:

@@ -70,3 +70,15 @@ def test_a_file_without_sound_is_refused(fixtures: Path, tmp_path: Path) -> None
     text.write_text("hello\n" * 99)
     with pytest.raises(NotMediaError):
         first_codec(text)
+
+
+def test_sound_that_begins_late_in_a_transport_stream(
+    wav: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """A film may announce its sound and begin it later than ffmpeg looks by itself."""
+    picture = ("-f", "lavfi", "-i", "color=s=64x64:r=25:d=15")
+    coded = ("-map", "1:v", "-map", "0:a", "-c:v", "mpeg1video", "-c:a", "aac", "-ac", "1")
+    options = (*picture, *coded, "-af", "asetpts=PTS+12/TB")
+    track = probe(convert(wav, tmp_path / "film.ts", options)).default_track
+    assert track.codec == "aac"
+    assert abs(track.start_samples / track.sample_rate_hz - 12) < 0.2
