@@ -124,6 +124,7 @@ def _not_a_command(word: str) -> str:
 
 def run(argv: Sequence[str]) -> int:
     """Run the group and return the exit status."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # a console without some character shows the others
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -154,6 +155,19 @@ def run(argv: Sequence[str]) -> int:
                 raise
             return _interrupted()
     return int(status or 0)
+
+
+def _replace_closed_streams() -> None:
+    """Open the standard streams that the parent process closed, as `captoolkit ... <&-` does.
+
+    To read or to write them is then an error of the system, and no file gets their numbers.
+    """
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY), encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
 
 
 def expand_skip_silence(argv: Sequence[str]) -> list[str]:

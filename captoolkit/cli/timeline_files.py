@@ -383,6 +383,10 @@ def read_timeline(name: str) -> Timeline:
         return load(name)
     try:
         return parse(sys.stdin.buffer.read().decode("utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"it cannot be read ({error.strerror})", fix="pipe a timeline into it", path=name
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(
             "it is not UTF-8 text", fix="give a timeline that captoolkit wrote", path=name

@@ -135,6 +135,27 @@ def test_a_closed_pipe_is_no_traceback(fixtures: Path) -> None:
     assert b"Exception" not in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("command", "status", "out", "error"),
+    [
+        ("probe - <&-", 1, "", "error: standard input: "),
+        ("export - <&-", 1, "", "error: standard input: it cannot be read (Bad file descriptor)"),
+        ("targets >&-", 1, "", "error: standard output cannot be written (Bad file descriptor)"),
+        ("targets <&- 2>&-", 0, "qwen3-omni-captioner", ""),
+        ("probe none.wav <&- >&- 2>&-", 1, "", ""),
+    ],
+)
+def test_a_closed_stream_is_no_traceback(command: str, status: int, out: str, error: str) -> None:
+    """A parent may close standard streams: only a command that needs one of them fails."""
+    line = f"exec {sys.executable} -m captoolkit {command}"
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert ran.returncode == status
+    assert ran.stdout.startswith(out)
+    assert ran.stderr.startswith(error)
+    assert ran.stderr.count("\n") == bool(error)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGINT"])
 def test_a_signal_that_the_parent_ignores_stays_ignored(name: str) -> None:
