@@ -77,6 +77,10 @@ class CaptoolkitError(Exception):
     def __str__(self) -> str:
         return f"{self.problem}; {self.fix}" if self.fix else self.problem
 
+    def __repr__(self) -> str:
+        path = "" if self.path is None else f", path={self.path!r}"
+        return f"{type(self).__name__}({str(self)!r}{path})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
 

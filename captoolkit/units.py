@@ -202,16 +202,18 @@ def format_length(seconds: Fraction | float) -> str:
     return f"{float(seconds):.3f}".rstrip("0").rstrip(".") + " s"
 
 
-def format_count(number: int, noun: str) -> str:
+def format_count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun, and with commas between the thousands.
 
+    The plural of the noun is the noun and `s` unless `plural` is given.
+
     ```python
-    >>> format_count(1, "segment"), format_count(0, "file"), format_count(30750, "token")
-    ('1 segment', '0 files', '30,750 tokens')
+    >>> format_count(1, "segment"), format_count(30750, "token"), format_count(0, "box", "boxes")
+    ('1 segment', '30,750 tokens', '0 boxes')
 
     ```
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def format_size(size_bytes: int) -> str:

@@ -121,3 +121,13 @@ def test_path_is_kept_as_text() -> None:
     """The path is held as text, so that the error can be pickled."""
     assert CaptoolkitError("no", path=object.__new__(object)).path is not None
     assert CaptoolkitError("no").path is None
+
+
+@every_class
+def test_the_repr_has_the_message_and_the_path(cls: type[CaptoolkitError]) -> None:
+    """A list of results shows which file failed, and why."""
+    name = cls.__name__
+    assert repr(cls("no such file", fix="check the name", path="a.wav")) == (
+        f"{name}('no such file; check the name', path='a.wav')"
+    )
+    assert repr(cls("broken")) == f"{name}('broken')"

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from captoolkit import model
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status, Usage
+from captoolkit.planning.options import ParsedOptions
+from captoolkit.planning.prepare_plan import make_plan
+from captoolkit.services import catalogue
 from captoolkit.timeline.value import Timeline
 from tests.support.media_values import media, track
 from tests.support.paths import ROOT
@@ -132,3 +135,12 @@ def test_timeline_sums_its_entries_and_shows_its_holes() -> None:
     assert timeline.usage == Usage(audio_tokens=13)
     assert timeline.holes == (entries[1],)
     assert source.span == span(0, 24_000)
+
+
+def test_large_values_have_a_short_repr() -> None:
+    """A prompt of Python shows one line, and not every field."""
+    target = catalogue.target("qwen3-omni-captioner")
+    sound = track(11)
+    plan = make_plan(media(sound), sound, target, options=ParsedOptions())
+    assert repr(target).startswith("<Target 'qwen3-omni-captioner': Qwen3-Omni-Captioner on ")
+    assert repr(plan) == f"<Plan for {plan.info.path!r}: encode, 1 segment as {plan.suffix}>"

@@ -45,6 +45,9 @@ class Budget:
         self._spent = Decimal(0)
         self._reserved = Decimal(0)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.cap}, spent={self.spent})"
+
     @property
     def spent(self) -> Decimal:
         """The amount spent so far."""

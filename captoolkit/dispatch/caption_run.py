@@ -87,6 +87,10 @@ class CaptionRun(Closing):
         self._finalizer = weakref.finalize(self, _abandon, preparers, run)
         self._finalizer.atexit = False
 
+    def __repr__(self) -> str:
+        state = "complete" if self._is_complete else self._over or "not complete"
+        return f"<CaptionRun with {self.captioner.model}: {state}>"
+
     def __iter__(self) -> Iterator[CaptionResult]:
         """Yield a result for each source."""
         return self

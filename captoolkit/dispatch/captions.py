@@ -64,6 +64,10 @@ class Captions(Closing):
         self._finalizer = weakref.finalize(self, _abandon, prepared, run)
         self._finalizer.atexit = False
 
+    def __repr__(self) -> str:
+        state = "complete" if self._complete else self._over or "not complete"
+        return f"<Captions of {self.plan.info.path!r} with {self.captioner.model}: {state}>"
+
     def __iter__(self) -> Iterator[Entry]:
         """Yield an entry for each segment."""
         return self

@@ -9,6 +9,7 @@ from enum import StrEnum
 from captoolkit.model.media_files import MediaInfo, Track
 from captoolkit.model.service_targets import Target, Via
 from captoolkit.model.spans import Span
+from captoolkit.units import format_count
 
 
 class Action(StrEnum):
@@ -136,3 +137,8 @@ class Plan:
     input_tokens: int = 0
     costs: tuple[CostRange, ...] = ()
     reasons: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Return a summary: all fields would fill a screen."""
+        segments = format_count(len(self.spans), "segment")
+        return f"<Plan for {self.info.path!r}: {self.action.value}, {segments} as {self.suffix}>"

@@ -154,6 +154,10 @@ class Target:
     timeout_s: float | None = None
     silence_s: float | None = None
 
+    def __repr__(self) -> str:
+        """Return a summary: `captoolkit targets NAME` prints the fields."""
+        return f"<Target {self.name!r}: {self.title}>"
+
     def limit(self, name: str) -> Fraction | None:
         """Return the value of the fact called `name`; None if it is unknown."""
         fact = self.facts.get(name)

@@ -44,7 +44,7 @@ from captoolkit.planning.options import SHORTEST_S
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 from captoolkit.support.provenance import Provenance
-from captoolkit.units import format_length
+from captoolkit.units import format_count, format_length
 
 FAILED_BEFORE = "this preparation has failed before"
 CLOSED = "this preparation is closed"
@@ -98,6 +98,12 @@ class Prepared(Closing):
         self._closed = False
         self._discarded: set[int] = set()
         self._forget_source = weakref.finalize(self, source.close)
+
+    def __repr__(self) -> str:
+        """Return a summary."""
+        state = "complete" if self._complete else self._over or "made on demand"
+        segments = format_count(len(self._segments), "segment")
+        return f"<Prepared from {self.plan.info.path!r}: {segments} so far, {state}>"
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of a copy: all segments if they are saved, otherwise only the plan."""

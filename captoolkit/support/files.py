@@ -252,10 +252,10 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(path)
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return OutputError(f"{path} is not a folder", fix="choose another place with -o", path=path)
+        return OutputError(f"{path} is not a folder", fix="choose another place", path=path)
     return OutputError(
         f"{path} cannot be written ({error.strerror or error})",
-        fix="choose another place with -o",
+        fix="choose another place",
         path=path,
     )
 

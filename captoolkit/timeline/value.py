@@ -23,7 +23,7 @@ from captoolkit.model import CaptionerInfo, Cost, Entry, Envelope, SourceInfo, S
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline import editing
 from captoolkit.timeline.editing import SourcePart
-from captoolkit.units import parse_time, samples_at
+from captoolkit.units import format_count, format_length, parse_time, samples_at
 
 Time = str | int | float | Fraction | Decimal
 """Seconds, or a text such as `90`, `1m30s` or `0:01:30.5`."""
@@ -85,6 +85,13 @@ class Timeline:
     made_by: Provenance | None = None
     modified_ns: int | None = None
     envelope: Envelope | None = None
+
+    def __repr__(self) -> str:
+        """Return a summary; `captoolkit.render(timeline, "txt")` is the text."""
+        entries = format_count(len(self.entries), "entry", "entries")
+        failed = f", {len(self.holes):,} of them failed" if self.holes else ""
+        length = format_length(self.source.span.exact_s)
+        return f"<Timeline of {self.source.path!r}: {length}, {entries}{failed}>"
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Timeline:

@@ -198,3 +198,11 @@ def test_closing_ends_the_ffmpeg_that_unwraps(
         with pytest.raises(UsageError, match="is closed"):
             taking.result(PATIENCE_S)
     assert list(spool.rglob("*")) == []
+
+
+def test_the_repr_counts_the_segments(mp3: Path) -> None:
+    """It states the source, the segments that are ready, and the state of the work."""
+    with prepare(mp3, parts=2) as prepared:
+        assert repr(prepared) == f"<Prepared from {str(mp3)!r}: 0 segments so far, made on demand>"
+        list(prepared)
+        assert repr(prepared) == f"<Prepared from {str(mp3)!r}: 2 segments so far, complete>"

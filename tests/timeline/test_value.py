@@ -15,6 +15,7 @@ from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usa
 from captoolkit.timeline import parse, render, stitch
 from captoolkit.timeline.editing import SourcePart, total_cost
 from captoolkit.timeline.value import SPREAD_NOTE, Timeline
+from captoolkit.units import format_length
 from tests.support.timelines import TimelineOf, prose, timelines
 
 moments = st.fractions(min_value=0, max_value=10**7, max_denominator=10**6)
@@ -367,3 +368,13 @@ def test_details_stay_with_the_first_piece_and_are_found(timeline_of: TimelineOf
     assert [entry.details for entry in timeline.spread().entries] == ["Figures.", "", "More."]
     assert timeline.merged(1, 2).entries[0].details == "Figures.\n\nMore."
     assert [entry.index for entry in timeline.filtered(text="more").entries] == [2]
+
+
+def test_the_repr_is_one_short_line(timeline_of: TimelineOf) -> None:
+    """It counts the entries and the failed ones."""
+    timeline = timeline_of("a", "b")
+    path, length = timeline.source.path, format_length(timeline.source.span.exact_s)
+    assert repr(timeline) == f"<Timeline of {path!r}: {length}, 2 entries>"
+    failed = replace(timeline.entries[0], status=Status.FAILED, text="", error="no answer")
+    holed = replace(timeline, entries=(failed, timeline.entries[1]))
+    assert repr(holed).endswith(", 2 entries, 1 of them failed>")
