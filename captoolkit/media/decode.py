@@ -152,15 +152,26 @@ class TrackDecoder(Closing):
 
     def _rest_by_ffmpeg(self, start: int) -> Iterator[Block]:
         """Yield the samples from one on, at the track's own rate and channels, by ffmpeg."""
-        with self._guard:
-            if self._closed:
+        track, end = self._track, self._asked[1]
+        for begin in (start, 0) if start else (0,):
+            with self._guard:
+                if self._closed:
+                    return
+                node = track_source(self._path, track, begin, end).output(
+                    "pipe:1",
+                    f="f32le",
+                    acodec="pcm_f32le",
+                    ar=track.sample_rate_hz,
+                    flush_packets=0,
+                )
+                self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
+            blocks = _piped(self._process, np.dtype("<f4"), track.sample_rate_hz, track.channels)
+            is_empty = True
+            for block in trimmed(blocks, start - begin, None):
+                is_empty = False
+                yield block
+            if not is_empty:
                 return
-            track, end = self._track, self._asked[1]
-            node = track_source(self._path, track, start, end).output(
-                "pipe:1", f="f32le", acodec="pcm_f32le", ar=track.sample_rate_hz, flush_packets=0
-            )
-            self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
-        yield from _piped(self._process, np.dtype("<f4"), track.sample_rate_hz, track.channels)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks of at most some seconds, with silence in the gaps of the time stamps.
@@ -192,8 +203,30 @@ class TrackDecoder(Closing):
                 gain_db=self._gain_db,
                 dtype=self._dtype.name,
             )
+        return self._by_ffmpeg()
+
+    def _by_ffmpeg(self) -> Iterator[Block]:
+        """Yield the samples of ffmpeg.
+
+        It finds no place to jump to in a FLAC of very long frames, and shortly before the end of a
+        short one: then a decode from the beginning follows.
+        """
         assert self._process is not None
-        return _piped(self._process, self._dtype, self.rate_hz, self.channels)
+        is_empty = True
+        for block in _piped(self._process, self._dtype, self.rate_hz, self.channels):
+            is_empty = False
+            yield block
+        start, end = self._asked
+        until = self._track.duration_samples if end is None else end
+        has_jumped = self._seeks and not self._roughly and 0 < start < until
+        if not is_empty or not has_jumped or self._track.codec != "flac":
+            return
+        with self._guard:
+            if self._closed:
+                return
+            self._seeks = False
+            self._process = self._start_ffmpeg(self._dtype.name)
+        yield from _piped(self._process, self._dtype, self.rate_hz, self.channels)
 
     def close(self) -> None:
         """End the decoding; may be called twice."""

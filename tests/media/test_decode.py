@@ -138,6 +138,20 @@ def test_a_span_is_exact_to_the_sample(tmp_path: Path, suffix: str, seek: bool) 
         np.testing.assert_array_equal(stretch, sound[start:end])
 
 
+@pytest.mark.parametrize("start", [1_000, 159_900])
+@pytest.mark.parametrize("channels", [2, 3])
+def test_a_span_of_a_flac_with_very_long_frames_is_exact(
+    channels: int, start: int, tmp_path: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ffmpeg finds no frame to jump to, the sound is decoded from the beginning."""
+    monkeypatch.setenv("CAPTOOLKIT_DECODER", "ffmpeg")
+    columns = [tone(10, rate_hz=RATE_HZ, frequency_hz=300 + 70 * n) for n in range(channels)]
+    plain = write_wav(tmp_path / "a.wav", np.hstack(columns), rate_hz=RATE_HZ)
+    path = convert(plain, tmp_path / "a.flac", ("-frame_size", "65535"))
+    span = decoded(path, start_samples=start, end_samples=start + 100)
+    np.testing.assert_array_equal(span, decoded(plain)[start : start + 100])
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
 @pytest.mark.parametrize("end", [None, 100_003])
 def test_joined_frames_hold_the_same_samples(tmp_path: Path, suffix: str, end: int | None) -> None:
