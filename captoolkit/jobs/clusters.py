@@ -180,7 +180,15 @@ def _connect(name: str, **where: str) -> DaskEngine:
             f"no scheduler answers at {name}",
             fix="start one with `dask scheduler`, and check the address",
         ) from error
-    return DaskEngine(client, name=name, release=client.close)
+    log = logging.getLogger("distributed.client")  # a lost scheduler is an error of the engine
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+
+    def release() -> None:
+        client.close()
+        log.setLevel(level)
+
+    return DaskEngine(client, name=name, release=release)
 
 
 def _engine_of_client(client: Any) -> DaskEngine:

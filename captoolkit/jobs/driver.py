@@ -26,7 +26,7 @@ from captoolkit.events import BatchProgressed, OnEvent, Warned
 from captoolkit.jobs.asking import Asking
 from captoolkit.jobs.chunk_queue import ChunkQueue, Redo
 from captoolkit.jobs.chunks import Chunk, chunk_of, hash_lines, split_chunk
-from captoolkit.jobs.engine import Ending, Engine, Finished, Report
+from captoolkit.jobs.engine import Ending, Engine, Finished
 from captoolkit.jobs.results.recipe import Recipe
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, failed_row, write_rows
 from captoolkit.jobs.results.summary import BatchSummary, Tally
@@ -62,11 +62,6 @@ class DriverSettings:
     is_redo: bool = False
     retry_failed: bool = False
     give_up_after: int | None = None
-
-
-def run_task(task: Task, report: Report, stop: threading.Event) -> list[RecordingRow]:
-    """Do the work of a task: the function that engines run."""
-    return work_on(task, report=report, stop=stop)
 
 
 def new_run_id() -> str:
@@ -205,7 +200,7 @@ class Driver:
             give_up_after=self._settings.give_up_after,
         )
         self._running[chunk.id] = chunk
-        self._engine.submit(chunk.id, run_task, task)
+        self._engine.submit(chunk.id, work_on, task)
 
     def _take_end(self) -> None:
         """Wait for the end of a task, and for no longer than a turn."""

@@ -5,16 +5,13 @@ done is a failed row; a store that cannot be written ends the chunk, because the
 would meet the same fault. A chunk has a temporary folder, which is removed. Where recordings and
 OUT are folders of this machine, files move from it to their names; otherwise each recording has a
 folder of its own in it, so that copies do not add up. The segments of a recording are
-written first and its manifest last, and only if there is none: a manifest that exists belongs to an
-earlier attempt or to another driver, and is used if it describes the same bytes. A recording whose
-name another one of an earlier run has gets a name with a hash.
+written first and its manifest last.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import threading
 import time
@@ -24,16 +21,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from captoolkit.api.caption import caption
 from captoolkit.api.prepare import prepare
 from captoolkit.api.probe import probe
 from captoolkit.api.split import split
-from captoolkit.errors import CaptoolkitError, InputError, ServiceError, UsageError
+from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.events import Event, Warned
 from captoolkit.jobs.chunks import Chunk
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.opened_input import OpenedInput, open_input
 from captoolkit.jobs.results import result_names, tar_layout
+from captoolkit.jobs.results.documents import Documents, OutFaultError, parse, using_out
 from captoolkit.jobs.results.recipe import Recipe, ResultLayout
 from captoolkit.jobs.results.recording_rows import (
     RecordingRow,
@@ -55,8 +52,6 @@ from captoolkit.support.cancel import StoppedError
 from captoolkit.timeline import render
 
 log = logging.getLogger("captoolkit")
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +115,15 @@ class AnswerWatch:
 
 
 def ignore_report(id: str) -> None:
-    """Report to nobody that the work on an input begins."""
+    """Ignore that the work on an input begins."""
 
 
 def work_on(
     task: Task,
-    *,
     report: Callable[[str], None] = ignore_report,
     stop: threading.Event | None = None,
 ) -> list[RecordingRow]:
-    """Do the recordings of a chunk, and return a row for each.
+    """Do the recordings of a chunk, and return a row for each: the function that engines run.
 
     If a service answers nothing, the rows end there: the next run does the other recordings.
 
@@ -199,6 +193,7 @@ class Worker:
         self.store = store
         self._staging = folder
         self._stop = stop
+        self._documents = Documents(store, verb=task.recipe.verb, is_redo=task.is_redo)
 
     def check(self) -> None:
         """Raise if the work was stopped.
@@ -242,7 +237,7 @@ class Worker:
             return call()
         except StoppedError:
             raise
-        except _OutFaultError as fault:
+        except OutFaultError as fault:
             raise fault.error from None
         except CaptoolkitError as error:
             self.check()
@@ -308,9 +303,9 @@ class Worker:
         opened = open_input(recording, folder)
         recording = opened.described(recording)
         manifest = self.save_segments(recording, opened, folder)
-        document = _parse(manifest.read_bytes(), str(manifest))
+        document = parse(manifest.read_bytes(), str(manifest))
         row = manifest_row(recording, document, folder="")
-        with _using_out(), files.writing(manifest):
+        with using_out(), files.writing(manifest):
             return shard.add(recording, document, manifest.parent, row)
 
     # -------------------------------------------------------------------------- the verbs
@@ -324,12 +319,12 @@ class Worker:
     def _prepare(self, recording: Input, folder: Path) -> RecordingRow:
         opened = open_input(recording, folder)
         recording = opened.described(recording)
-        recording, documents = self._find_names(recording, opened)
+        recording, documents = self._documents.find_names(recording, opened)
         name = result_names.manifest_name(recording)
-        document, is_ours = self._usable(documents, name, opened)
+        document, is_ours = self._documents.find_usable(documents, name, opened)
         if document is None:
             manifest = self.save_segments(recording, opened, folder)
-            document = self._commit(manifest, name, opened=opened, replaces=is_ours)
+            document = self._documents.commit(manifest, name, opened=opened, replaces=is_ours)
         return manifest_row(recording, document, folder=result_names.result_folder(recording))
 
     def save_segments(self, recording: Input, opened: OpenedInput, folder: Path) -> Path:
@@ -355,9 +350,9 @@ class Worker:
             return self._prepare(recording, folder)
         opened = open_input(recording, folder)
         recording = opened.described(recording)
-        recording, documents = self._find_names(recording, opened)
+        recording, documents = self._documents.find_names(recording, opened)
         name = result_names.timeline_name(recording)
-        document, is_ours = self._usable(documents, name, opened)
+        document, is_ours = self._documents.find_usable(documents, name, opened)
         warnings: list[str] = []
 
         def on_event(event: Event) -> None:
@@ -368,6 +363,8 @@ class Worker:
         if document is not None:  # a timeline holds no warnings
             warnings += probe(opened.source).warnings
         else:
+            from captoolkit.api.caption import caption  # the other verbs need none of its modules
+
             recipe = self.task.recipe
             options: dict[str, Any] = {**recipe.options, **recipe.sending}
             formats = options.pop("formats", ())
@@ -383,140 +380,8 @@ class Worker:
             opened.refuse_changed()
             path = folder / name.rpartition("/")[2]
             files.write_whole(path, render(timeline, "json"), overwrite=True)
-            with _using_out():
+            with using_out():
                 warnings += write_formats(self.store, timeline, formats, name=name)
-            document = self._commit(path, name, opened=opened, replaces=is_ours)
+            document = self._documents.commit(path, name, opened=opened, replaces=is_ours)
         row = timeline_row(recording, document)
         return dataclasses.replace(row, warnings=tuple(warnings))
-
-    # ------------------------------------------------------------------- results in OUT
-
-    def _find_names(
-        self, recording: Input, opened: OpenedInput
-    ) -> tuple[Input, dict[str, Document]]:
-        """Return a recording under a name that no other recording has, and its earlier results.
-
-        The name without a hash is taken if it is free and the listing gives it, or if OUT holds
-        results of this recording under it.
-
-        Returns:
-            The recording; and its manifest and its timeline by name, if OUT holds them.
-
-        Raises:
-            InputError: both names belong to other recordings, or a document is damaged.
-        """
-        names = [result_names.manifest_name]
-        if self.task.recipe.verb == "caption":  # the segments are removed, the timeline stays
-            names.append(result_names.timeline_name)
-        plain = result_names.plain_named(recording)
-        for each in (plain, result_names.hash_named(plain)):
-            documents = {name_of(each): self._read_document(name_of(each)) for name_of in names}
-            there = {name: document for name, document in documents.items() if document}
-            owners = {document["source"]["path"] for document in there.values()}
-            is_free = not owners and (each != plain or recording == plain)
-            if is_free or owners == {opened.name}:
-                return each, there
-        other = min(owners - {opened.name})
-        raise InputError(
-            f"{self.store.url_of(next(iter(there)))} describes another recording, {other}",
-            fix="give the recordings distinct names, or choose another -o",
-            path=recording.public_url,
-        )
-
-    def _read_document(self, name: str) -> Document | None:
-        with _using_out():
-            data = self.store.read(name) if self.store.exists(name) else None
-        return None if data is None else _parse(data, self.store.url_of(name))
-
-    def _usable(
-        self, documents: dict[str, Document], name: str, opened: OpenedInput
-    ) -> tuple[Document | None, bool]:
-        """Return a document of an earlier attempt if it can be used, and whether there is one."""
-        document = documents.get(name)
-        if document is None:
-            return None, False
-        is_same = document["source"]["sha256"] == opened.sha256() and not self.task.is_redo
-        return (document if is_same and self._is_complete(document, name) else None), True
-
-    def _is_complete(self, document: Document, name: str) -> bool:
-        """Return whether OUT holds the segments of a manifest, or all captions of a timeline."""
-        if any(entry["status"] == Status.FAILED for entry in document.get("entries", ())):
-            return False
-        folder = name.rpartition("/")[0]
-        with _using_out():
-            return all(
-                result_names.is_segment(segment["file"], name)
-                and self.store.exists(f"{folder}/{segment['file']}")
-                for segment in document.get("segments", ())
-            )
-
-    def _commit(
-        self, document: Path, name: str, *, opened: OpenedInput, replaces: bool
-    ) -> Document:
-        """Write the files that a document describes, then the document, and return it.
-
-        If another driver has written it meanwhile, that one is returned.
-        """
-        data = document.read_bytes()
-        parsed = _parse(data, str(document))
-        folder = name.rpartition("/")[0]
-        names = [segment["file"] for segment in parsed.get("segments", ())]
-        with _using_out():
-            stale = self._remove_document(name, keep=names) if replaces else []
-            for each in names:
-                self.store.write(f"{folder}/{each}", document.parent / each)
-            if not self.store.write_new(name, document):
-                there = _parse(self.store.read(name), self.store.url_of(name))
-                if there["source"] != parsed["source"]:
-                    raise InputError(
-                        f"{self.store.url_of(name)} was written by another run meanwhile",
-                        fix="run the same command again",
-                        path=opened.name,
-                    )
-                return there
-            for each in stale:
-                self.store.remove(f"{folder}/{each}")
-        return parsed
-
-    def _remove_document(self, name: str, *, keep: list[str]) -> list[str]:
-        """Remove a document before its files change; return the files that then belong to none."""
-        there = _parse(self.store.read(name), self.store.url_of(name))
-        self.store.remove(name)
-        return [
-            segment["file"]
-            for segment in there.get("segments", ())
-            if segment["file"] not in keep and result_names.is_segment(segment["file"], name)
-        ]
-
-
-class _OutFaultError(Exception):
-    """Carries an error of OUT past the errors of a recording, which become rows."""
-
-    def __init__(self, error: CaptoolkitError) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-@contextlib.contextmanager
-def _using_out() -> Iterator[None]:
-    try:
-        yield
-    except CaptoolkitError as error:
-        raise _OutFaultError(error) from error
-
-
-def _parse(data: bytes, shown: str) -> Document:
-    """Return a manifest or a timeline of OUT.
-
-    Raises:
-        InputError: the data are neither.
-    """
-    try:
-        document = json.loads(data)
-        source = document["source"]
-        is_document = isinstance(source["path"], str) and isinstance(source["sha256"], str)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        is_document = False
-    if not is_document:
-        raise InputError(f"{shown} is damaged", fix="remove it, or choose another -o", path=shown)
-    return dict(document)

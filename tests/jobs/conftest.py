@@ -1,9 +1,10 @@
-"""An S3 server and one of Google Cloud Storage for the tests of this folder."""
+"""Recordings, stores and a cluster for the tests of this folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from captoolkit.jobs.clusters import open_engine
 from captoolkit.jobs.engine import Engine
 from captoolkit.jobs.stores import object_store
 from captoolkit.services.keys import KEY_VARIABLE
+from tests.support.batches import write_recordings
 from tests.support.engine_tasks import MEMORY_BYTES
 from tests.support.google_store import GoogleStore
 from tests.support.object_store import FaultyProxy, ObjectStore
@@ -79,3 +81,16 @@ def cluster() -> Iterator[Engine]:
         patch.setenv(KEY_VARIABLE, KEY)
         with open_engine("local:2", memory_bytes=MEMORY_BYTES) as engine:
             yield engine
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A folder with two recordings."""
+    return write_recordings(tmp_path / "in", ["talks/a.wav", "b.wav"])
+
+
+@pytest.fixture(params=["folder", "s3"])
+def out(request: pytest.FixtureRequest, tmp_path: Path, s3_server: object) -> str:
+    """The path or URL of an empty store of each kind."""
+    is_folder = request.param == "folder"
+    return str(tmp_path / "out") if is_folder else f"{request.getfixturevalue('s3')}/out"

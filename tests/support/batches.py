@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.listings import list_inputs
 from captoolkit.jobs.results.recipe import Recipe
 from captoolkit.jobs.results.recording_rows import RecordingRow
+from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.work import Task, work_on
 from tests.support.sound import tone, write_wav
 
@@ -50,3 +52,13 @@ def task_of(
 def rows_of(task: Task) -> dict[str, RecordingRow]:
     """Do a task, and return its rows by id."""
     return {row.id: row for row in work_on(task)}
+
+
+def names_in(store: Store) -> list[str]:
+    """Every name in a store."""
+    return sorted(file.name for file in store.list())
+
+
+def without_time(row: RecordingRow) -> RecordingRow:
+    """A row without what differs between runs."""
+    return dataclasses.replace(row, worker_s=0.0)
