@@ -12,6 +12,7 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
+from captoolkit.cli.help_sections import SectionedCommand
 from captoolkit.cli.option_types import complete_path
 from captoolkit.cli.show import name_options, print_line, print_message, print_text
 from captoolkit.errors import UsageError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FILE_NAME = re.compile(r"\S*\w\.[A-Za-z][A-Za-z0-9]{1,4}")  # an ending, and no space
 
 
-@click.command("ask", short_help=COMMANDS["ask"])
+@click.command("ask", cls=SectionedCommand, short_help=COMMANDS["ask"])
 @click.argument("arguments", metavar="[FILE] [QUESTION]...", nargs=-1, shell_complete=complete_path)
 @click.option(
     "--continue",

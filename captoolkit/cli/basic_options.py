@@ -10,40 +10,32 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from captoolkit.cli import show
+from captoolkit.cli.help_sections import INPUTS, MESSAGES, OUTPUT, TARGET, group, option, section
 from captoolkit.cli.option_types import complete_path, parsed_by
 from captoolkit.model import Via
 from captoolkit.services.catalogue import DEFAULT_TARGET
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 BASE64 = str(Via.BASE64)
 
 
-def group(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """Return one decorator of several options; the help lists them in this order."""
-
-    def decorate(command: Command) -> Command:
-        return functools.reduce(lambda made, option: option(made), reversed(options), command)
-
-    return decorate
-
-
-report = click.option(
+report = option(
+    OUTPUT,
     "--report",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write a JSON object a line for each FILE as it ends: status, segments, reason.",
 )
-overwrite = click.option("-y", "--overwrite", is_flag=True, help="Replace existing files.")
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+overwrite = option(OUTPUT, "-y", "--overwrite", is_flag=True, help="Replace existing files.")
+as_json = option(
+    OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
 )
-messages = group(
+messages = section(
+    MESSAGES,
     click.option("-q", "--quiet", is_flag=True, help="Print only errors on standard error."),
     click.option("-v", "--verbose", is_flag=True, help="Print a line for each FILE as it ends."),
     click.option(
@@ -55,8 +47,9 @@ messages = group(
         "line of its own.",
     ),
 )
-debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-listing = group(
+debug = option(MESSAGES, "--debug", is_flag=True, help="Show the traceback of an error.")
+listing = section(
+    INPUTS,
     click.option(
         "--files-from",
         metavar="FILE",
@@ -121,14 +114,16 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
     return group(files_argument, listing, messages)(with_inputs)
 
 
-target = click.option(
+target = option(
+    TARGET,
     "--target",
     default=DEFAULT_TARGET,
     show_default=True,
     metavar="NAME",
     help="The service or model whose limits the files keep; `captoolkit targets` lists them.",
 )
-via = click.option(
+via = option(
+    TARGET,
     "--via",
     type=click.Choice(tuple(map(str, Via))),
     default=BASE64,
@@ -143,7 +138,8 @@ def _checked_raw(text: str) -> str:
     return checked_raw(text)
 
 
-raw = click.option(
+raw = option(
+    INPUTS,
     "--raw",
     callback=parsed_by(_checked_raw),
     metavar="FORMAT:RATE:CHANNELS",

@@ -11,6 +11,7 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
+from captoolkit.cli.help_sections import SectionedCommand, group
 from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
 from captoolkit.cli.show import (
     name_options,
@@ -67,7 +68,9 @@ def _refuse_overwrite(context: click.Context, _: click.Parameter, is_given: bool
         )
 
 
-_run_options = basic.group(
+command.command_class = SectionedCommand
+
+_run_options = group(
     click.argument("names", metavar="INPUT...", nargs=-1, shell_complete=complete_path),
     click.option(
         "-o",

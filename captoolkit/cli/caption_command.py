@@ -15,6 +15,7 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED, run_all
 from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
+from captoolkit.cli.help_sections import SectionedCommand
 from captoolkit.cli.show import display_source, is_json, print_error, print_message
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.units import format_count
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
 
 
-@click.command("caption", short_help=COMMANDS["caption"])
+@click.command("caption", cls=SectionedCommand, short_help=COMMANDS["caption"])
 @basic.inputs
 @shared.timeline_output
 @shared.embed_audio

@@ -13,6 +13,7 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
+from captoolkit.cli.help_sections import SectionedCommand
 from captoolkit.cli.show import display_source, name_options, print_json, print_line, print_table
 from captoolkit.units import format_count
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 
 
-@click.command("plan", short_help=COMMANDS["plan"])
+@click.command("plan", cls=SectionedCommand, short_help=COMMANDS["plan"])
 @basic.inputs
 @basic.target
 @shared.via_or_auto

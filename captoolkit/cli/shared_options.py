@@ -25,10 +25,21 @@ from captoolkit.cli.basic_options import (
     BASE64,
     as_json,
     debug,
-    group,
     overwrite,
     raw,
     report,
+)
+from captoolkit.cli.help_sections import (
+    CAPTIONER,
+    INPUTS,
+    MESSAGES,
+    OUTPUT,
+    REQUESTS,
+    SOUND,
+    TARGET,
+    group,
+    option,
+    section,
 )
 from captoolkit.cli.option_types import (
     FolderPlace,
@@ -57,7 +68,8 @@ AUTO = "auto"
 
 # -------------------------------------------------------------------------------- files in and out
 
-output_folder = click.option(
+output_folder = option(
+    OUTPUT,
     "-o",
     "out",
     required=True,
@@ -65,31 +77,36 @@ output_folder = click.option(
     type=FolderPlace(path_type=Path),
     help="Write the files into this folder; it is created if necessary.",
 )
-skip_existing = click.option(
+skip_existing = option(
+    OUTPUT,
     "--skip-existing",
     is_flag=True,
     help="Keep the files of an earlier run if the same options made them from the same FILE and "
     "they have not changed; other existing files are named and not replaced.",
 )
-name = click.option(
+name = option(
+    OUTPUT,
     "--name",
     metavar="TEMPLATE",
     help="Names of the files in DIR, without ending, from the fields {stem}, {parent}, {path} and "
     "{index}.  [default: {path}.{index:03}]",
 )
-file_name = click.option(
+file_name = option(
+    OUTPUT,
     "--name",
     metavar="TEMPLATE",
     help="Names of the timelines in the folder of -o, without ending, from the fields {stem}, "
     "{parent} and {path}.  [default: {path}]",
 )
-stdin_stem = click.option(
+stdin_stem = option(
+    OUTPUT,
     "--stem",
     "stdin_stem",
     metavar="NAME",
     help="Beginning of the names for a recording on standard input.  [default: stdin]",
 )
-cuts = group(
+cuts = section(
+    TARGET,
     click.option(
         "--exact",
         is_flag=True,
@@ -102,7 +119,8 @@ cuts = group(
         help="Cut at the chapter marks of FILE; chapters that are too long are cut further.",
     ),
 )
-jobs = click.option(
+jobs = option(
+    MESSAGES,
     "--jobs",
     type=WholeNumber(1),
     metavar="N",
@@ -111,38 +129,44 @@ jobs = click.option(
 saving = group(
     jobs, name, stdin_stem, overwrite, skip_existing, report, as_json, debug
 )  # the parameters of `save_each`
-picture = click.option(
+picture = option(
+    OUTPUT,
     "--picture",
     metavar="SVG",
     shell_complete=complete_path,
     help="Draw the loudness and the cuts of FILE as SVG, into this file or an existing folder; for "
     "several FILEs, into a folder. This decodes FILE once more.",
 )
-embed_audio = click.option(
+embed_audio = option(
+    OUTPUT,
     "--embed-audio",
     is_flag=True,
     help="Embed the recording in the HTML page, up to 20 MB. Otherwise the page plays the file: "
     "at its path relative to the page, at its absolute path, or in the page's folder.",
 )
-spectrogram = click.option(
+spectrogram = option(
+    OUTPUT,
     "--spectrogram",
     is_flag=True,
     help="Show a spectrogram in the HTML page: one more decode of FILE, and up to 180 kB.",
 )
-shareable = click.option(
+shareable = option(
+    OUTPUT,
     "--shareable",
     is_flag=True,
     help="Make an HTML page to publish: without the folder of the recording, the address of the "
     "service, the prompt, the numbers of the requests and the messages of errors. It plays the "
     "recording in its own folder.",
 )
-spread = click.option(
+spread = option(
+    OUTPUT,
     "--spread",
     is_flag=True,
     help="Write each sentence as a cue of its own, with a share of the segment's time in "
     "proportion to its length. These times are estimates; formats with comments say so.",
 )
-timeline_output = group(
+timeline_output = section(
+    OUTPUT,
     click.option(
         "-f",
         "formats",
@@ -179,13 +203,15 @@ timeline_output = group(
 
 # --------------------------------------------------------------------------- how files are prepared
 
-target_of_model = click.option(
+target_of_model = option(
+    TARGET,
     "--target",
     metavar="NAME",
     help="The service or model whose limits the segments keep; `captoolkit targets` lists them.  "
     "[default: the target of the model]",
 )
-via_or_auto = click.option(
+via_or_auto = option(
+    TARGET,
     "--via",
     type=click.Choice(get_args(ViaName)),
     default=BASE64,
@@ -193,7 +219,8 @@ via_or_auto = click.option(
     help="How the files are sent; each way has its own size limit. auto is base64, unless another "
     "way needs fewer requests or changes the sound less.",
 )
-lengths = group(
+lengths = section(
+    TARGET,
     click.option(
         "--segment",
         callback=parsed_by(parse_duration),
@@ -209,13 +236,15 @@ lengths = group(
     ),
     click.option("--parts", type=WholeNumber(1), metavar="N", help="Make this number of segments."),
 )
-track = click.option(
+track = option(
+    INPUTS,
     "--track",
     metavar="N|LANG",
     help="Sound track: its number from 1, or its language, such as zho.  [default: the default "
     "track]",
 )
-max_duration = click.option(
+max_duration = option(
+    INPUTS,
     "--max-duration",
     callback=parsed_by(parse_duration),
     default=f"{MAX_DURATION_S // 3600}h",
@@ -223,7 +252,8 @@ max_duration = click.option(
     metavar="LENGTH",
     help="Refuse a FILE that is longer.",
 )
-shape = group(
+shape = section(
+    SOUND,
     click.option(
         "--format",
         type=click.Choice(get_args(FormatName)),
@@ -283,7 +313,8 @@ shape = group(
         help="Bring FILE to this loudness by one gain for its whole length, such as -23; the true "
         "peak stays below DBTP, -1 if it is not given. This decodes FILE once more.",
     ),
-    click.option(
+    option(
+        TARGET,
         "--skip-silence",
         callback=parsed_by(parse_duration),
         metavar="[=LENGTH]",
@@ -320,7 +351,8 @@ def _model(default: str | None) -> Callable[[Any], Any]:
 _BASE_URLS = ", ".join(
     f"{row.interface.base_urls} for {row.name}" for row in CAPTIONERS.values() if row.interface
 )
-_server = group(
+_server = section(
+    CAPTIONER,
     click.option(
         "--region",
         metavar="NAME",
@@ -345,7 +377,8 @@ def _flag(name: str, text: str) -> Callable[[Any], Any]:
     return click.option(name, is_flag=True, callback=lambda _, __, value: value or None, help=text)
 
 
-_sampling = group(
+_sampling = section(
+    CAPTIONER,
     click.option(
         "--max-tokens",
         type=WholeNumber(1),
@@ -366,7 +399,8 @@ _sampling = group(
         "the target states. May be repeated.",
     ),
 )
-_sending = group(
+_sending = section(
+    CAPTIONER,
     click.option(
         "--dialect",
         type=click.Choice(tuple(map(str, Dialect))),
@@ -393,7 +427,8 @@ _sending = group(
         "--workspace", metavar="ID", help="Model Studio workspace that the requests count for."
     ),
 )
-captioner = group(
+captioner = section(
+    CAPTIONER,
     click.option(
         "--captioner",
         metavar="NAME",
@@ -414,7 +449,8 @@ captioner = group(
     _sampling,
     _sending,
 )
-question_captioner = group(
+question_captioner = section(
+    CAPTIONER,
     click.option(
         "--captioner",
         type=click.Choice(names_that_answer()),
@@ -427,14 +463,16 @@ question_captioner = group(
     _sampling,
     _sending,
 )
-ledger = click.option(
+ledger = option(
+    REQUESTS,
     "--ledger",
     metavar="PATH",
     shell_complete=complete_path,
     help="File of the stored answers.  [default: CAPTOOLKIT_LEDGER, else a file in the user's "
     "cache folder]",
 )
-budget = group(
+budget = section(
+    REQUESTS,
     click.option(
         "--concurrency",
         type=WholeNumber(1),
@@ -467,7 +505,8 @@ budget = group(
     ),
     ledger,
 )
-question_requests = group(
+question_requests = section(
+    REQUESTS,
     click.option(
         "--max-cost",
         metavar="AMOUNT",
@@ -482,7 +521,8 @@ question_requests = group(
         help="Ask every question again, even one with an answer in the ledger.",
     ),
 )
-requests = group(
+requests = section(
+    REQUESTS,
     budget,
     click.option(
         "--no-resume",

@@ -10,13 +10,14 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
+from captoolkit.cli.help_sections import SectionedCommand
 from captoolkit.cli.prepared_files import save_each, take_saving
 
 if TYPE_CHECKING:
     from captoolkit.jobs.listing.inputs import Input
 
 
-@click.command("split", short_help=COMMANDS["split"])
+@click.command("split", cls=SectionedCommand, short_help=COMMANDS["split"])
 @basic.inputs
 @shared.output_folder
 @shared.lengths
