@@ -287,9 +287,14 @@ def _last_frame(stream: BinaryIO, start: int, end: int) -> tuple[int, FrameHeade
         checked_bytes += len(data) - at
         if candidates > MAX_CANDIDATES or checked_bytes > MAX_CHECKED_BYTES:
             break
-        if _crc16(data[at:]) == 0:  # the checksum itself included
+        if is_whole_frame(data[at:]):
             return begin + at, header
     return None
+
+
+def is_whole_frame(data: bytes) -> bool:
+    """Return whether the checksum at the end of a frame is that of its bytes."""
+    return _crc16(data) == 0  # that of the checksum itself included
 
 
 def syncs_from_end(data: bytes, starts: Sequence[bytes] = FRAME_STARTS) -> Iterator[int]:

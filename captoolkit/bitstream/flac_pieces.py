@@ -11,6 +11,7 @@ Layout: RFC 9639, sections 8 and 9.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ PIECE_BYTES = 1 << 18
 PIECE_SAMPLES = 1 << 17  # of a piece at most, but for one long frame
 MOST_BYTES = 2 * flac.MAX_FRAME_BYTES  # read for one piece
 SEARCH_BYTES = 1 << 16  # read at each step of the search for a sample
+CHUNK_BYTES = 1 << 20  # read at each step of the search for missing frames
 MAX_STEPS = 32
 NEAR_SAMPLES = 1 << 14  # a piece may begin so far before the first sample that is needed
 EXTRA_SAMPLES = 1 << 16  # more than a frame holds
@@ -97,6 +99,54 @@ class FlacPieces:
         usual_samples = PIECE_SAMPLES + PIECE_SAMPLES // 16
         self._usual_bytes = max(SEARCH_BYTES, length * usual_samples // (end - piece.begin))
         return piece
+
+    def stretches(self, until: int) -> list[tuple[int, int]]:
+        """Return the samples [begin, end) that the file holds, from the next piece to a sample.
+
+        Bytes may be missing from the middle of a file, as after a copy that broke off and went on.
+        The numbers of the frames show it: they jump, and go on from there. The end of the last
+        stretch is that of the whole sound.
+        """
+        found: list[tuple[int, int]] = []
+        begin = due = self._sample
+        last_at, last = self._at, self._sample
+        ahead: tuple[int, int, int] | None = None  # a frame after a jump: place, begin, end
+        for at, sample, end in self._frames():
+            if last >= until:  # the frame before it is whole
+                break
+            if sample == due:
+                last_at, last, due, ahead = at, sample, end, None
+            elif ahead is not None and sample == ahead[2]:
+                is_whole = self._is_frame(last_at, ahead[0])
+                found.append((begin, due if is_whole else last))
+                last_at, last, due, begin, ahead = at, sample, end, ahead[1], None
+            elif sample > due:
+                ahead = (at, sample, end)
+        return [*found, (begin, self._total)]
+
+    def _frames(self) -> Iterator[tuple[int, int, int]]:
+        """Yield place, begin and end of all that look like frames, from the next piece on."""
+        at, (start,) = self._at, self._starts
+        while True:
+            self._stream.seek(at)
+            data = self._stream.read(CHUNK_BYTES)
+            is_last = len(data) < CHUNK_BYTES
+            searched = len(data) if is_last else len(data) - flac.MAX_HEADER_BYTES
+            offset = data.find(start)
+            while 0 <= offset < searched:
+                header = flac.frame_header(data, offset)
+                sample = self._sample_of(header)
+                if header is not None and sample is not None and sample < self._total:
+                    yield at + offset, sample, sample + header.samples
+                offset = data.find(start, offset + 1)
+            if is_last:
+                return
+            at += searched
+
+    def _is_frame(self, at: int, end: int) -> bool:
+        """Whether the bytes between two places are one whole frame, by its checksum."""
+        self._stream.seek(at)
+        return end - at <= flac.MAX_FRAME_BYTES and flac.is_whole_frame(self._stream.read(end - at))
 
     def _end_in(self, data: bytes) -> tuple[int, int]:
         """Where a piece of the usual length ends in the bytes from its begin on: byte and sample.

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
-from captoolkit.media import convert, decode_in_process, ffmpeg, short_files, sndfile
-from captoolkit.media.player_clock import follow_clock, trimmed
+from captoolkit.media import convert, decode_in_process, ffmpeg, flac_holes, short_files, sndfile
+from captoolkit.media.player_clock import follow_clock, silent_blocks, trimmed
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support.cancel import Closing
 from captoolkit.units import format_seconds, rescale
@@ -106,7 +106,8 @@ class TrackDecoder(Closing):
             self._own = self._open_in_process(dtype)
         if can_convert and self._own is None and not self._is_kept(dtype):
             self._kept = short_files.cached_samples(self._path, track)
-        if self._own is None and self._kept is None:
+        self._has_holes = can_convert and not roughly and self._own is None and self._is_holed()
+        if self._own is None and self._kept is None and not self._has_holes:
             self._process = self._start_ffmpeg(dtype)
 
     def _open_in_process(self, dtype: str) -> decode_in_process.SndfileDecoder | None:
@@ -120,6 +121,12 @@ class TrackDecoder(Closing):
             dtype=dtype if self._is_kept(dtype) else "float32",
             rest=self._rest_by_ffmpeg,
         )
+
+    def _is_holed(self) -> bool:
+        """Whether frames are missing from the span in a FLAC."""
+        start, end = self._asked
+        whole = (start, self._track.duration_samples if end is None else end)
+        return flac_holes.stretches(self._path, self._track, *whole) != [whole]
 
     def _is_kept(self, dtype: str) -> bool:
         """Whether samples keep their type: a filter in floating point would change them."""
@@ -151,8 +158,27 @@ class TrackDecoder(Closing):
         return ffmpeg.Process(ffmpeg.compile_argv(node))
 
     def _rest_by_ffmpeg(self, start: int) -> Iterator[Block]:
-        """Yield the samples from one on, at the track's own rate and channels, by ffmpeg."""
-        track, end = self._track, self._asked[1]
+        """Yield the samples from one on, at the track's own rate and channels, by ffmpeg.
+
+        Silence takes the place of frames that are missing from a FLAC.
+        """
+        end, channels = self._asked[1], self._track.channels
+        until = self._track.duration_samples if end is None else end
+        stretches = flac_holes.stretches(self._path, self._track, start, until)
+        if len(stretches) == 1 and stretches[0] == (start, until):
+            yield from self._span_by_ffmpeg(start, end)
+            return
+        at = start
+        for begin, stop in [*stretches, (until, until)]:
+            yield from silent_blocks(begin - at, channels)
+            at = begin
+            for block in self._span_by_ffmpeg(begin, stop) if begin < stop else ():
+                at += len(block)
+                yield block
+
+    def _span_by_ffmpeg(self, start: int, end: int | None) -> Iterator[Block]:
+        """Yield the samples of a span, at the track's own rate and channels, by ffmpeg."""
+        track = self._track
         for begin in (start, 0) if start else (0,):
             with self._guard:
                 if self._closed:
@@ -194,6 +220,8 @@ class TrackDecoder(Closing):
         if self._kept is not None:
             start, end = (0, None) if self._follows_clock else self._asked
             source = short_files.in_blocks(self._kept[start:end], self._track.sample_rate_hz)
+        if self._has_holes:
+            source = self._rest_by_ffmpeg(self._asked[0])
         if source is not None:
             return convert.converted(
                 source,

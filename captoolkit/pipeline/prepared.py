@@ -24,7 +24,7 @@ from captoolkit.errors import (
     UsageError,
 )
 from captoolkit.events import OnEvent, SegmentReady, ignore
-from captoolkit.media import durations, measure_file
+from captoolkit.media import durations, flac_holes, measure_file
 from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Envelope, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import earlier_run, manifest, saving
@@ -420,6 +420,8 @@ class Prepared(Closing):
                 f"The {len(lengths_s):,} segments last {format_length(min(lengths_s))} to "
                 f"{format_length(max(lengths_s))}."
             )
+        for warning in flac_holes.warnings(self._source.path):
+            self._events.warned(warning)
         found_s = (self._found_samples - track.start_samples) / track.sample_rate_hz
         if abs(found_s - track.duration_s) > ALIKE_S:
             self._events.warned(

@@ -1,0 +1,70 @@
+"""A FLAC that lacks bytes in the middle: no sound behind the hole is early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import captoolkit
+from captoolkit.media import decode, decode_in_process, flac_holes
+from captoolkit.media.probe_file import probe
+from tests.support.sound import noise
+
+RATE_HZ = 16_000
+SECONDS = 20
+FRAME = 4096  # samples of a frame of libsndfile's
+
+
+def holed(folder: Path, *places: float, part: float = 0.1, channels: int = 1) -> Path:
+    """Return a FLAC of noise that lacks a part of its bytes behind each of some places."""
+    sound = noise(SECONDS, rate_hz=RATE_HZ, channels=channels)
+    soundfile.write(str(folder / "whole.flac"), sound, RATE_HZ, subtype="PCM_16")
+    data = (folder / "whole.flac").read_bytes()
+    for place in sorted(places, reverse=True):
+        at = int(len(data) * place)
+        data = data[:at] + data[at + int(len(data) * part) :]
+    path = folder / "holed.flac"
+    path.write_bytes(data)
+    return path
+
+
+def heard(path: Path, **options: int) -> np.ndarray:
+    """Decode a span of the track."""
+    track = probe(path).default_track
+    with decode.TrackDecoder(path, track=track, dtype="int16", **options) as decoder:  # type: ignore[arg-type]
+        return np.concatenate([block.copy() for block in decoder])
+
+
+@pytest.mark.parametrize("decoder", ["", decode_in_process.FFMPEG])
+@pytest.mark.parametrize("places", [(0.4,), (0.2, 0.6)])
+def test_sound_behind_a_hole_keeps_its_place(
+    decoder: str, places: tuple[float, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sample is the one of the whole file, or part of a silence as long as the hole."""
+    monkeypatch.setenv(decode_in_process.ENVIRONMENT_VARIABLE, decoder)
+    path = holed(tmp_path, *places)
+    whole = heard(tmp_path / "whole.flac")
+    found = heard(path)
+    assert len(found) == len(whole)
+    changed = np.flatnonzero((found != whole)[:, 0])
+    assert not found[changed].any()
+    missing = len(places) * 0.1 * len(whole)
+    assert missing - FRAME < len(changed) < missing + 2 * FRAME * len(places)  # torn frames too
+    for start in (changed[0] - 5_000, changed[0] + 5_000, changed[-1] + 5_000):
+        span = heard(path, start_samples=int(start), end_samples=int(start) + 9_000)
+        assert np.array_equal(span, found[start : start + 9_000])
+
+
+def test_the_recording_has_a_warning(tmp_path: Path) -> None:
+    """A hole is reported with its place and length; the segments last as long as the whole file."""
+    with captoolkit.prepare(holed(tmp_path, 0.5)) as prepared:
+        (segment,) = prepared
+        assert segment.source_span.duration_s == SECONDS
+        (warning,) = prepared.warnings
+    assert " s of its sound are missing after " in warning
+    assert warning.startswith("2.")
+    (tmp_path / "whole.flac").replace(tmp_path / "other.flac")
+    assert flac_holes.warnings(tmp_path / "other.flac") == []
