@@ -1,8 +1,7 @@
 """The options of a batch: their types and meanings, and how they are read.
 
 Rules: reading opens no recording and starts no worker. A recipe holds the options that decide the
-results, without those that say what leaving them out says; the others may differ between runs on
-one OUT.
+results, without those that have their default value; the others may differ between runs on one OUT.
 """
 
 from __future__ import annotations

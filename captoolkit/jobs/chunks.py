@@ -91,7 +91,7 @@ def chunks_of(
     most: int = MOST_INPUTS,
     window: int = WINDOW,
 ) -> Iterator[Chunk]:
-    """Yield the chunks of a listing, as soon as a window of it has been read."""
+    """Yield the chunks of a listing, each as soon as its window has been read."""
     numbers = itertools.count()
     source = iter(inputs)
     while members := list(itertools.islice(source, window)):

@@ -170,7 +170,7 @@ def _interrupts_deferred() -> Iterator[None]:
 
 
 def _connect(name: str, **where: str) -> DaskEngine:
-    """Connect to a scheduler that somebody else runs."""
+    """Connect to a running scheduler."""
     from distributed import Client
 
     try:

@@ -79,7 +79,7 @@ class Driver:
         engine: runs the tasks; the caller closes it.
         chunks: the chunks to do.
         settings: how faults are treated.
-        asking: asks about prepared segments; None if nothing is asked in this process.
+        asking: asks about prepared segments; None if this process asks no captioner.
         on_event: receives `BatchProgressed` and `Warned`.
         stop: ends the run when it is set.
     """
@@ -131,7 +131,7 @@ class Driver:
                 self._end_late_tasks()
                 if self._asking is not None:
                     for chunk, rows in self._asking.completed():
-                        self._keep(chunk, rows)
+                        self._finish_chunk(chunk, rows)
                 self._emit_progress()
             self._emit_progress(is_last=True)
             return self._summary()
@@ -177,9 +177,9 @@ class Driver:
             )
             if chunk is None:
                 return
-            self._begin(chunk)
+            self._submit(chunk)
 
-    def _begin(self, chunk: Chunk) -> None:
+    def _submit(self, chunk: Chunk) -> None:
         """Submit a chunk, unless it has ended this process or its workers before."""
         deaths = self._deaths.get(chunk.mark, 0)
         if deaths and len(chunk.inputs) > 1:
@@ -210,12 +210,12 @@ class Driver:
             chunk = self._running.pop(finished.key)
             if finished.ending is Ending.RETURNED:
                 self._unmark(chunk)
-                self._keep_prepared(chunk, finished.result)
+                self._take_rows(chunk, finished.result)
             elif finished.ending is Ending.DIED:
-                self._died(chunk, "it ended its worker")
+                self._record_death(chunk, "it ended its worker")
             else:
                 self._unmark(chunk)
-                self._failed(chunk, finished)
+                self._retry_or_fail(chunk, finished)
             finished = self._engine.take(0.0)
 
     def _end_late_tasks(self) -> None:
@@ -234,9 +234,9 @@ class Driver:
                 self._retries.append(chunk_of(others, number=chunk.number, is_part=True))
                 chunk = chunk_of(late, number=chunk.number, is_part=True)
             limit = format_length(self._settings.file_timeout_s)
-            self._died(chunk, f"it took longer than {limit}")
+            self._record_death(chunk, f"it took longer than {limit}")
 
-    def _died(self, chunk: Chunk, problem: str) -> None:
+    def _record_death(self, chunk: Chunk, problem: str) -> None:
         """Count a death; try the recordings of the chunk again, one in each task."""
         if len(chunk.inputs) > 1:
             self._unmark(chunk)
@@ -259,10 +259,10 @@ class Driver:
             f"{problem} ({times})", fix="examine the recording, and pass --retry-failed"
         )
         row = failed_row(chunk.inputs[0], error, status=RowStatus.QUARANTINED)
-        self._keep(chunk, [dataclasses.replace(row, tries=deaths)])
+        self._finish_chunk(chunk, [dataclasses.replace(row, tries=deaths)])
 
-    def _failed(self, chunk: Chunk, finished: Finished) -> None:
-        """Try a chunk again after an error that concerns the whole of it, on another worker."""
+    def _retry_or_fail(self, chunk: Chunk, finished: Finished) -> None:
+        """Try a chunk again after an error of the whole chunk; the second error is its rows."""
         error = finished.error
         if isinstance(error, UsageError | ToolError | ImportError):
             shown = CaptoolkitError(f"worker {finished.worker or 'in this process'}: {error}")
@@ -279,20 +279,20 @@ class Driver:
             raise error  # nothing can be written at all
         if not isinstance(error, CaptoolkitError):
             error = CaptoolkitError(f"{type(error).__name__}: {error}")
-        self._keep(chunk, [failed_row(each, error) for each in chunk.inputs])
+        self._finish_chunk(chunk, [failed_row(each, error) for each in chunk.inputs])
 
     # --------------------------------------------------------------------------------- rows
 
-    def _keep_prepared(self, chunk: Chunk, rows: list[RecordingRow]) -> None:
-        """Keep rows, or ask about their segments first."""
+    def _take_rows(self, chunk: Chunk, rows: list[RecordingRow]) -> None:
+        """Write rows, or ask about their segments first."""
         if self._asking is None:
-            self._keep(chunk, rows)
+            self._finish_chunk(chunk, rows)
             return
         for complete, answered in self._asking.add(chunk, rows):
-            self._keep(complete, answered)
+            self._finish_chunk(complete, answered)
 
-    def _keep(self, chunk: Chunk, rows: Iterable[RecordingRow]) -> None:
-        """Write the rows of a chunk; then nothing of it is done again."""
+    def _finish_chunk(self, chunk: Chunk, rows: Iterable[RecordingRow]) -> None:
+        """Write the rows of a chunk, which no later run does again."""
         kept = list(rows)
         write_rows(self._store, self.run_id, chunk.id, kept)
         if self._asking is not None:

@@ -107,7 +107,7 @@ class InProcessEngine(Engine):
     outlives_tasks = False
 
     def __init__(self) -> None:
-        # The event that stops a task also tells it from an earlier task with the same key.
+        # Each task has its own event: it stops the task, and distinguishes two with one key.
         self._waiting: queue.SimpleQueue[tuple[str, Any, Any, threading.Event] | None]
         self._waiting = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[tuple[Finished, threading.Event]] = queue.SimpleQueue()

@@ -46,7 +46,7 @@ class Forecast:
     Attributes:
         inputs: the recordings that are left to do.
         kept: the recordings that OUT has already.
-        size_bytes: their size, as far as it is known.
+        size_bytes: the sum of their known sizes.
         duration_s: the length of their sound.
         sampled: how many recordings were probed for it; 0 if a manifest states all lengths.
         requests: the requests to the service; 0 without one.

@@ -91,7 +91,7 @@ class AnswerWatch:
             None watches nothing.
 
     Attributes:
-        error: why nothing more should be asked; None so far.
+        error: why the workers should stop asking; None so far.
     """
 
     def __init__(self, give_up_after: int | None) -> None:

@@ -184,7 +184,7 @@ class _Listing:
 
     def _pattern(self, name: str) -> Iterator[Input]:
         """Yield the files of a pattern that the shell has not expanded."""
-        root, pattern = _split_pattern(name)
+        root, pattern = _split_pattern(name.replace(os.sep, "/"))  # no shell of Windows expands one
         store = open_store(root or ("/" if name.startswith("/") else "."))
         yield from self._matching(store, "", pattern, name, root)
 
@@ -229,7 +229,7 @@ class _Listing:
     def _matching(
         self, store: Store, prefix: str, pattern: str, shown: str, root: str
     ) -> Iterator[Input]:
-        """Yield the files below a prefix whose paths match a pattern."""
+        """Yield the files below a prefix that match a pattern."""
         wanted, count = Pattern(f"/{pattern}"), 0
         literal = _GLOB.split(pattern, maxsplit=1)[0]
         for file in store.list(prefix + literal):

@@ -1,8 +1,8 @@
 """The manifests and timelines in OUT: found, read, and written after the files that they describe.
 
-Rules: a document is written last and only if there is none under its name. One that exists belongs
-to an earlier attempt or to another driver, and is used if it describes the same bytes. A recording
-whose name another one of an earlier run has gets a name with a hash.
+Rules: a document is written last and never replaces another one. One that exists belongs to an
+earlier attempt or to another driver, and is used if it describes the same bytes. If a recording of
+an earlier run has the name already, the next one gets a name with a hash.
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ def _digest(text: str) -> bytes:
 
 
 class RowState(StrEnum):
-    """What the rows of a job say about an input."""
+    """The state of an input by the rows of a job."""
 
     NEW = "new"  # there is no row, or that of a failure of another version of the input
     FINISHED = "finished"
@@ -299,7 +299,7 @@ class RowIndex:
         return len(self._table)
 
     def state_of(self, recording: Input) -> RowState:
-        """Return what the rows say about an input."""
+        """Return the state of an input by its row."""
         value = self._table.get(recording.id)
         if value is None or recording.error is not None:
             return RowState.NEW

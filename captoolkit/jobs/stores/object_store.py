@@ -140,7 +140,7 @@ class RemoteStore(Store):
         return {"size": head["ContentLength"], "ETag": head["ETag"]}
 
     def list(self, prefix: str = "") -> Iterator[StoredFile]:
-        """Yield the files whose names begin with `prefix`; one page of names is in memory."""
+        """Yield the files with names that begin with `prefix`; one page of names is in memory."""
         start = len(self._base) + 1 if self._base else 0
         pages = self._s3_pages if self._is_s3 else self._folder_pages
         for page in pages(prefix):
