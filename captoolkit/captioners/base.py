@@ -247,7 +247,7 @@ OnText = Callable[[str], None]
 
 @runtime_checkable
 class PaidCaptioner(Captioner, Protocol):
-    """A captioner whose answers cost money: the ledger keeps them, and they may be streamed."""
+    """A captioner with answers that cost money: the ledger keeps them, and they may be streamed."""
 
     @property
     def recipe(self) -> str:

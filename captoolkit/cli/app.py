@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or refuse a word that is none and suggest what may be meant."""
+        """Return the command; refuse any other word, and suggest a command or explain a file."""
         word = args[0]
         if word not in COMMANDS and not word.startswith("-"):
             ctx.fail(_not_a_command(word))
@@ -199,7 +199,7 @@ def _is_length(word: str) -> bool:
 
 
 def _with_dash_explained(error: click.ClickException, argv: Sequence[str]) -> click.ClickException:
-    """Return a "no such option" about a file whose name begins with a dash with its remedy."""
+    """Return the error; if a file begins with a dash, with a sentence on how to name the file."""
     if isinstance(error, click.NoSuchOption):
         for word in argv:
             if word.startswith("-") and os.path.lexists(word):

@@ -17,7 +17,7 @@ FIX = "choose another name or folder, or pass overwrite=True to replace it"
 
 
 def find_finished(path: Path, made_by: Provenance, source: Path) -> Timeline | None:
-    """Return the timeline of an earlier run; None if there is none, or if segments failed.
+    """Return the timeline of an earlier run; None if the file is missing or segments failed.
 
     Args:
         path: the JSON timeline.

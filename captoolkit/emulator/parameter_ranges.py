@@ -1,6 +1,6 @@
 """The ranges of request parameters, and the words in which a service refuses others. Pure.
 
-Each protocol has its own table. A parameter that a table does not name is taken as it is, as the
+Each protocol has its own table. A parameter that no table names is accepted unchanged, as the
 services do; a parameter that is null counts as missing.
 """
 

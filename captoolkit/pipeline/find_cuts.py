@@ -126,7 +126,7 @@ def open_decoder(
 
 
 def measure_loudness(decoder: decode.TrackDecoder, path: object, *, origin: int) -> LoudnessCurve:
-    """Return the loudness curve of a decoder's sound, whose first sample is `origin`.
+    """Return the loudness curve of a decoder's sound; its first sample is sample `origin`.
 
     Raises:
         NotMediaError: the sound cannot be decoded.

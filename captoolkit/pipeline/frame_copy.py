@@ -170,7 +170,7 @@ class FrameCopy:
             )
 
     def _check_second_reader(self, path: Path, samples: int) -> None:
-        """Compare what libsndfile finds in a finished segment with the samples of its frames.
+        """Compare the length that libsndfile finds in a finished segment with that of its frames.
 
         Raises:
             LimitError: it finds another length.

@@ -53,7 +53,7 @@ class Run:
     Attributes:
         sections: how it is cut; their ends are decided where the decoder can jump to any sample.
         open_ended: the run goes on to the end of the sound, even if that is later than promised.
-            Counted samples promise nothing: what a decoder returns behind them is padding or junk.
+            After a counted length a decoder returns only padding or junk.
         head: the kept sound around the begin of the run.
         tail: the kept sound around its end.
     """

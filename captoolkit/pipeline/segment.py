@@ -56,7 +56,7 @@ def _remove(path: Path, owner: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadySegment(Segment):
-    """A segment whose file can be used now.
+    """A segment with a finished file.
 
     The file exists until its `Prepared` is closed; `Prepared.save` keeps it.
 

@@ -199,7 +199,7 @@ class NameTemplate:
         return int(spec or 1)
 
     def _check_index(self) -> None:
-        """Raise unless the number can be told from every text next to it."""
+        """Raise unless a separator keeps the number apart from each text next to it."""
         at = next(i for i, part in enumerate(self._name) if part.field == "index")
         before, after = self._name[:at], self._name[at + 1 :]
         has_before, has_after = (any(part.field for part in side) for side in (before, after))

@@ -109,7 +109,7 @@ class Transcode:
         return 1 if self._seeks and 1 < jobs < runs < FEW_RUNS * jobs else 0
 
     def _warnings(self) -> Iterator[str]:
-        """Yield what the samples showed while they were encoded, as sentences."""
+        """Yield findings about the encoded samples, such as clipping, as sentences."""
         measured, encoding = self._measured, self._encoding
         if encoding.sample_type:
             if self._may_clip and measured.clipped:

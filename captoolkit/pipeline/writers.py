@@ -58,7 +58,7 @@ class SegmentWriters(Closing):
         self._finishing: deque[Future[ReadySegment]] = deque()
 
     def write(self, part: int | None, block: NDArray[Any]) -> None:
-        """Write samples to a segment, counted from 0 in the run; drop them if it is None."""
+        """Write samples to segment `part` of the run, from 0; drop them if `part` is None."""
         if part != self._part:
             self._end_part()
             self._begin_part(part)

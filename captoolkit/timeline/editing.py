@@ -275,7 +275,7 @@ def _separator(before: str, entry: Entry, following: Entry) -> str:
 
 
 def _merged_status(statuses: set[Status]) -> Status:
-    """A failure stays visible, and a silence next to a caption becomes part of it."""
+    """A failure stays visible, and a silence next to a caption becomes part of that caption."""
     order = (Status.FAILED, Status.OK, Status.SILENT)
     return next(status for status in order if status in statuses)
 

@@ -20,7 +20,7 @@ another. It draws entries, ruler and spectrogram itself, and only where they are
 wavesurfer's plugins draw all of a recording at each zoom.
 
 This module is pure like every format: the caller passes the recording's envelope and its URLs.
-Without them the page says so, and shows everything else.
+Without them the page shows a note in their place, and everything else.
 """
 
 from __future__ import annotations
