@@ -63,10 +63,11 @@ def program(pid: int) -> str:
 def tree(root: int) -> dict[int, int]:
     """Return a process and all its descendants, with the parent of each; the root's is itself."""
     children = defaultdict(list)
-    for path in PROC.glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
-            children[parent].append(int(path.parent.name))
+    for folder in PROC.iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                stat = (folder / "stat").read_text(errors="replace")
+                children[int(stat.rpartition(")")[2].split()[1])].append(int(folder.name))
     found, waiting = {root: root}, [root]
     while waiting:
         pid = waiting.pop()
