@@ -8,19 +8,17 @@ error once, at its end.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import time
-import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from captoolkit.dispatch.budget import range_in, total_range
 from captoolkit.dispatch.preparers import PreparerPool, RunRecording
 from captoolkit.dispatch.run import AskingRun
+from captoolkit.dispatch.run_results import RunResults
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
-from captoolkit.model import CaptionerInfo, Cost, CostRange, Plan, Usage
-from captoolkit.support.cancel import Closing, StoppedError
+from captoolkit.model import Cost, CostRange, Plan, Usage
 from captoolkit.timeline.value import Timeline
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ class CaptionResult:
     warnings: tuple[str, ...] = ()
 
 
-class CaptionRun(Closing):
+class CaptionRun(RunResults):
     """The results of many sources, in the order in which they finish; iterate once.
 
     A context manager. Closing it cancels the run: no further request is sent, and `close` does not
@@ -75,25 +73,14 @@ class CaptionRun(Closing):
     """
 
     def __init__(self, run: AskingRun, preparers: PreparerPool) -> None:
-        self.captioner: CaptionerInfo = run.service.info
-        self.is_paid = run.is_paid
-        self.may_cost = run.may_cost
-        self._run = run
+        super().__init__(
+            run,
+            end_preparing=preparers.close,
+            abandon_preparing=functools.partial(preparers.close, wait_s=0.0),
+        )
         self._preparers = preparers
         self._plans: tuple[Plan | CaptoolkitError | None, ...] | None = None
         self._has_begun = False
-        self._is_complete = False
-        self._over = ""  # why there are no more results, unless all are there
-        self._finalizer = weakref.finalize(self, _abandon, preparers, run)
-        self._finalizer.atexit = False
-
-    def __repr__(self) -> str:
-        state = "complete" if self._is_complete else self._over or "not complete"
-        return f"<CaptionRun with {self.captioner.model}: {state}>"
-
-    def __iter__(self) -> Iterator[CaptionResult]:
-        """Yield a result for each source."""
-        return self
 
     def __next__(self) -> CaptionResult:
         """Return the next result.
@@ -180,33 +167,6 @@ class CaptionRun(Closing):
         known = [one for one in ranges if one is not None]
         return total_range(known) if known and len(known) == len(ranges) else None
 
-    def close(self) -> None:
-        """Cancel the remaining work; may be called twice, and from another thread."""
-        self._finalizer.detach()
-        if not self._is_complete:
-            self._run.stop.set()
-        try:
-            self._preparers.close()
-        finally:
-            if self._is_complete:
-                self._run.finish()
-            else:
-                self._run.close()
-
-    @contextlib.contextmanager
-    def _ending_on_failure(self) -> Iterator[None]:
-        """Refuse further work after a cancellation or a failure."""
-        if self._over:
-            raise UsageError(self._over, fix="begin another one")
-        try:
-            yield
-        except StoppedError:
-            self._over = "this captioning was cancelled"
-            raise UsageError(self._over, fix="begin another one") from None
-        except BaseException:
-            self._over = "this captioning has failed before"
-            raise
-
     def _next_result(self) -> CaptionResult | None:
         while (recording := self._preparers.next_ended()) is not None:
             try:
@@ -268,10 +228,3 @@ def _plan_of(recording: RunRecording) -> Plan | CaptoolkitError | None:
         return recording.error
     assert recording.prepared is not None
     return recording.prepared.plan
-
-
-def _abandon(preparers: PreparerPool, run: AskingRun) -> None:
-    """End the work of an object that was dropped without `close`."""
-    run.stop.set()
-    preparers.close(wait_s=0.0)
-    run.finish(wait_s=0.0)

@@ -11,24 +11,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import queue
-import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 
 from captoolkit.dispatch.asker import Outcome
 from captoolkit.dispatch.budget import range_in
 from captoolkit.dispatch.run import LAST_ANSWERS_S, AskingRun, RecordingEntries
-from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.dispatch.run_results import RunResults
+from captoolkit.errors import CaptoolkitError
 from captoolkit.model import Cost, Entry, Plan, Usage
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
-from captoolkit.support.cancel import TICK_S, Closing, StoppedError
+from captoolkit.support.cancel import TICK_S, StoppedError
 from captoolkit.timeline.value import Timeline
 
 Finished = tuple[ReadySegment, Future[Outcome]]
 
 
-class Captions(Closing):
+class Captions(RunResults):
     """The entries of one recording, in the order in which they finish; iterate once.
 
     A context manager. Closing it cancels the run: no further request is sent, and `close` does not
@@ -44,13 +44,10 @@ class Captions(Closing):
     """
 
     def __init__(self, prepared: Prepared, run: AskingRun) -> None:
+        super().__init__(run, end_preparing=prepared.close, abandon_preparing=prepared.close)
         self.plan: Plan = prepared.plan
-        self.captioner = run.service.info
         self.cost_range = range_in(prepared.plan, run.service.price)
-        self.is_paid = run.is_paid
-        self.may_cost = run.may_cost
         self._prepared = prepared
-        self._run = run
         self._entries = RecordingEntries(prepared, run)
         self._segments = iter(prepared)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
@@ -58,19 +55,6 @@ class Captions(Closing):
         self._is_prepared = False
         self._error: CaptoolkitError | None = None  # ended the preparation after some segments
         self._rest: Iterator[Entry] = iter(())  # failed entries of segments that were not made
-        self._complete = False
-        self._over = ""  # why there are no more entries, unless all are there
-        # No attribute refers to this object, so that it is finalized as soon as it is dropped.
-        self._finalizer = weakref.finalize(self, _abandon, prepared, run)
-        self._finalizer.atexit = False
-
-    def __repr__(self) -> str:
-        state = "complete" if self._complete else self._over or "not complete"
-        return f"<Captions of {self.plan.info.path!r} with {self.captioner.model}: {state}>"
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Yield an entry for each segment."""
-        return self
 
     def __next__(self) -> Entry:
         """Return the next finished entry.
@@ -78,20 +62,12 @@ class Captions(Closing):
         Raises:
             UsageError: the captioning was cancelled, or has failed before.
         """
-        if self._complete:
+        if self._is_complete:
             raise StopIteration
-        if self._over:
-            raise UsageError(self._over, fix="begin another one")
-        try:
+        with self._ending_on_failure():
             entry = self._next_entry()
-        except StoppedError:
-            self._over = "this captioning was cancelled"
-            raise UsageError(self._over, fix="begin another one") from None
-        except BaseException:
-            self._over = "this captioning has failed before"
-            raise
         if entry is None:
-            self._complete = True
+            self._is_complete = True
             self.close()
             raise StopIteration
         return entry
@@ -134,19 +110,6 @@ class Captions(Closing):
         for _ in self:
             pass
         return self._entries.timeline()
-
-    def close(self) -> None:
-        """Cancel the remaining work; may be called twice, and from another thread."""
-        self._finalizer.detach()
-        if not self._complete:
-            self._run.stop.set()
-        try:
-            self._prepared.close()
-        finally:
-            if self._complete:
-                self._run.finish()
-            else:
-                self._run.close()
 
     def _next_entry(self) -> Entry | None:
         """Make segments and submit them until there is an entry; None after the last one."""
@@ -231,10 +194,3 @@ def _put(
     finished: queue.SimpleQueue[Finished], segment: ReadySegment, future: Future[Outcome]
 ) -> None:
     finished.put((segment, future))
-
-
-def _abandon(prepared: Prepared, run: AskingRun) -> None:
-    """End the work of an object that was dropped without `close`."""
-    run.stop.set()
-    prepared.close()
-    run.finish(wait_s=0.0)
