@@ -18,6 +18,7 @@ How to add an encoding that `--format` names, in three steps:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -374,6 +375,7 @@ def file_bytes(encoding: Encoding, samples: int) -> int:
     return spec.head_bytes + int(_frames(spec, encoding, samples) * spec.frame_bytes(encoding))
 
 
+@functools.lru_cache(maxsize=1024)  # every file of a batch has the same limits
 def max_samples(
     encoding: Encoding, *, size_bytes: int | None, duration_s: Fraction | None
 ) -> int | None:
