@@ -379,7 +379,10 @@ def _run(
     except KeyboardInterrupt:
         if bar.last is not None:
             done = format_count(bar.last.done, "recording")
-            print_message(f"{done} of this run are done; run the same command again to continue.")
+            print_message(
+                f"{done} of this run are done, besides those of unfinished chunks; run the same "
+                "command again to continue."
+            )
         raise
     if as_json:
         print_json("batch", {**dataclasses.asdict(summary), "complete": summary.is_complete})

@@ -108,7 +108,7 @@ def _open_local(workers: int, memory_bytes: int | None) -> DaskEngine:
         folder = resources.enter_context(files.staging(None))
         own = {"temporary-directory": str(folder)}
         resources.enter_context(dask.config.set(SETTINGS | own))
-        with _interrupts_deferred():
+        with _interrupts_deferred(), _interrupts_kept_from_children():
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -126,47 +126,60 @@ def _open_local(workers: int, memory_bytes: int | None) -> DaskEngine:
             resources.callback(cluster.close)
         client = resources.enter_context(Client(cluster, security=secure, set_as_default=False))
         plural = "worker" if workers == 1 else "workers"
-        return DaskEngine(
-            client,
-            name=f"{workers} {plural} on this machine",
-            release=resources.pop_all().close,
-        )
+        started = resources.pop_all()
+
+    def release() -> None:
+        """End the workers, which remove their files, also if Ctrl-C is pressed again meanwhile."""
+        with _interrupts_deferred(most=1):
+            started.close()
+
+    return DaskEngine(client, name=f"{workers} {plural} on this machine", release=release)
 
 
 @contextlib.contextmanager
-def _interrupts_deferred() -> Iterator[None]:
-    """Raise an interrupt at the end of the block, which starts processes and threads.
+def _interrupts_deferred(*, most: int | None = None) -> Iterator[None]:
+    """Raise an interrupt at the end of the block, or after `most` others at once."""
+    deferred: list[int] = []
 
-    A terminal sends Ctrl-C to all processes. The processes and threads that start here, and those
-    that they start, never get it: they inherit the signal mask.
+    def defer(number: int, frame: Any) -> None:
+        deferred.append(number)
+        if most is not None and len(deferred) > most:
+            handlers[number](number, frame)
+
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and callable(signal.getsignal(number)):
+                handlers[number] = signal.signal(number, defer)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if deferred:
+        signal.raise_signal(deferred[0])
+
+
+@contextlib.contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Start processes and threads that never get Ctrl-C, which a terminal sends to all processes.
+
+    They, and those that they start, inherit the signal mask.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    # Python starts this process once, and then unblocks Ctrl-C in the thread that did it. A second
+    # Python starts this process once, and then unblocks Ctrl-C in the thread that did it. A third
     # Ctrl-C ends the driver at once: the process removes the semaphores and need not warn.
     sys.warnoptions.append(NO_WARNING)
     resource_tracker.ensure_running()
     sys.warnoptions.remove(NO_WARNING)
-    deferred: list[int] = []
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            handler = signal.getsignal(number)
-            if callable(
-                handler
-            ):  # the thread of another part may get a signal that is blocked here
-                handlers[number] = handler
-                signal.signal(number, lambda number, _: deferred.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if deferred:
-        signal.raise_signal(deferred[0])
 
 
 def _connect(name: str, **where: str) -> DaskEngine:
