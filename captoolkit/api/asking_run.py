@@ -268,7 +268,7 @@ def refuse_unknown_price(budget: Budget | None, service: Service) -> None:
         known = {price.region for price in service.target.prices if is_priced}
         regions = f"region={' or region='.join(sorted(known))}" if known else "`region`"
         raise UsageError(
-            f"max_cost={budget.cap} cannot be kept: what {service.info.model} costs at "
+            f"max_cost={budget.cap} cannot be kept: the price of {service.info.model} at "
             f"{service.info.base_url} is not known",
             fix=f"run without this limit, or name the region whose prices apply ({regions}); "
             "`captoolkit targets NAME` shows the prices of a model",

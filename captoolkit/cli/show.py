@@ -59,13 +59,18 @@ def configure(*, is_quiet: bool = False, is_verbose: bool = False, progress: str
 
 
 def learn_options(command: click.Command) -> None:
-    """Let messages name the options of a command, and of its subcommands, for `name_options`."""
+    """Let messages name the parameters of a command and of its subcommands, for `name_options`.
+
+    An argument has the name that the help shows, such as NAME.
+    """
     group = command.commands.values() if isinstance(command, click.Group) else ()
     _settings.options = {
         each.name: each.opts[0]
+        if isinstance(each, click.Option)
+        else (each.metavar or each.name).strip("[]")
         for one in (command, *group)
         for each in one.params
-        if each.name and isinstance(each, click.Option)
+        if each.name
     }
 
 

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 @click.command("targets", short_help=COMMANDS["targets"])
-@click.argument("name", required=False)
+@click.argument("target", metavar="[NAME]", required=False)
 @basic.as_json
-def command(name: str | None, as_json: bool) -> int:
+def command(target: str | None, as_json: bool) -> int:
     """List the known services: name, dialect, longest clip, title.
 
     With NAME, show the form of its requests, and all its limits and prices, with sources and dates.
     """
     from captoolkit.services import catalogue
 
-    rows = [catalogue.target(name)] if name else list(catalogue.targets().values())
+    rows = [catalogue.target(target)] if target else list(catalogue.targets().values())
     if as_json:
         print_json("targets", {"targets": [_document(row) for row in rows]})
-    elif name:
+    elif target:
         _print(rows[0])
     else:
         print_table((row.name, row.dialect or "-", _summary(row), row.title) for row in rows)

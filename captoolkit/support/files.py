@@ -2,7 +2,7 @@
 
 Rules: a file is written under a hidden name in the folder of its destination, flushed, and moved to
 its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`. This
-module is loaded by commands that write nothing: it imports what writing needs inside functions.
+module is loaded by commands that write nothing: its functions import the modules for writing.
 """
 
 from __future__ import annotations

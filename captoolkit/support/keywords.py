@@ -74,7 +74,7 @@ def require_type(name: str, value: object, kind: Any, meaning: str) -> None:
     """Raise for the value of an option that is of another type.
 
     Raises:
-        UsageError: `value` is no instance of `kind`; the message says that it must be `meaning`.
+        UsageError: `value` is no instance of `kind`; the message states that it must be `meaning`.
     """
     if not isinstance(value, kind):
         raise UsageError(f"{name}={value!r} must be {meaning}")

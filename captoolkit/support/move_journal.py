@@ -96,7 +96,7 @@ def settle(aside: Path, *, staged: Path | None = None) -> None:
 
 
 def _take_back(move: Move, out: Path, aside: Path, staged: Path | None) -> None:
-    """Restore what was under the name of a move before, unless a changed file has that name."""
+    """Restore the earlier state of a name, unless a changed file has that name."""
     if _is_in_place(move, out, aside):
         if staged is None:
             (out / move.name).unlink()

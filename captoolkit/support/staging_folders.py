@@ -120,10 +120,7 @@ def sweep_once(parent: Path) -> None:
 
 
 def sweep(parent: Path) -> None:
-    """Remove what owners that no longer live have left inside `parent`.
-
-    Their moves are completed or taken back, and their staging folders are removed.
-    """
+    """Complete or take back the moves of dead owners inside `parent`; remove their folders."""
     runs: defaultdict[str, list[Path]] = defaultdict(list)
     with contextlib.suppress(OSError), os.scandir(parent) as entries:  # no folder: nothing to sweep
         for entry in entries:

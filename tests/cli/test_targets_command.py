@@ -101,3 +101,10 @@ def test_an_unknown_name_is_refused(run: Run) -> None:
     ran = run("targets", "qwen4")
     assert ran.status == 2
     assert "qwen3-omni-captioner, sglang, transformers, vllm" in ran.err
+
+
+def test_an_unknown_name_is_called_as_in_the_usage(run: Run) -> None:
+    """Messages call an argument by the name that the help shows."""
+    ran = run("targets", "nope")
+    assert ran.status == 2
+    assert ran.err.startswith("error: NAME nope is not known; take one of acoustic, ")
