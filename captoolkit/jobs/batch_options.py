@@ -33,12 +33,8 @@ from captoolkit.events import OnEvent, ignore
 from captoolkit.jobs.chunk_queue import Redo, Selection
 from captoolkit.jobs.driver import DriverSettings
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.listing.listings import (
-    list_inputs,
-    parse_shard,
-    refuse_missing,
-    slurm_shard,
-)
+from captoolkit.jobs.listing.listings import list_inputs, refuse_missing
+from captoolkit.jobs.listing.shards import parse_shard, slurm_shard
 from captoolkit.jobs.results.recipe import Recipe
 from captoolkit.planning.options import (
     MAX_DURATION_S,

@@ -111,19 +111,3 @@ def chunks_of(
 def split_chunk(chunk: Chunk) -> list[Chunk]:
     """Return a chunk for each input of a chunk that ended its worker."""
     return [chunk_of([each], number=chunk.number, is_part=True) for each in chunk.inputs]
-
-
-def is_in_shard(text: str, shard: tuple[int, int] | None) -> bool:
-    """Return whether an id belongs to shard I of N; without a shard every id does.
-
-    ```python
-    >>> [is_in_shard("talks/a.wav", (number, 3)) for number in range(3)]
-    [True, False, False]
-
-    ```
-    """
-    if shard is None:
-        return True
-    number, count = shard
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest, "big") % count == number

@@ -12,16 +12,15 @@ import dataclasses
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError, UsageError
-from captoolkit.jobs.chunks import is_in_shard
 from captoolkit.jobs.listing.dataset_manifests import is_manifest, read_manifest
 from captoolkit.jobs.listing.folder_search import FolderSearch, Pattern, has_media_ending
 from captoolkit.jobs.listing.inputs import STANDARD_INPUT, Input, find_inputs, read_listing
+from captoolkit.jobs.listing.shards import is_in_shard
 from captoolkit.jobs.results.recording_rows import DigestTable
 from captoolkit.jobs.results.result_names import hash_named, result_folder, short_hash
 from captoolkit.jobs.stores.base_store import Store, StoredFile, scheme_of, split_url
@@ -94,7 +93,8 @@ def refuse_missing(
     """Refuse names that stand for no recording, before anything is made.
 
     Folders and patterns are searched up to their first recording, and so are URLs without an ending
-    of media, which may be folders. Other URLs and the names in a listing are not examined.
+    of media, which may be folders, and a URL that is the only name. Other URLs, which take one
+    request each, and the names in a listing are not examined.
 
     Args:
         names: as for `list_inputs`.
@@ -107,7 +107,8 @@ def refuse_missing(
         InputError: a folder cannot be listed.
     """
     listing = _Listing(include, exclude, column=None, out=out)
-    for name in names:
+    every = list(names)
+    for name in every:
         is_pattern = _GLOB.search(name) is not None
         if name == STANDARD_INPUT or is_web_url(name):
             continue
@@ -116,7 +117,7 @@ def refuse_missing(
                 raise UsageError(f"{name} does not exist", fix="check the name")
             is_searched = is_pattern or Path(name).is_dir()
         else:
-            is_searched = is_pattern or not has_media_ending(name)
+            is_searched = is_pattern or len(every) == 1 or not has_media_ending(name)
         if is_searched and not is_manifest(name):
             first, shown = next(listing.inputs_of(name), None), public_url(name)
             if first is not None and first.error is not None and first.url in (name, shown):
@@ -341,53 +342,3 @@ def _distinct(inputs: Iterable[Input]) -> Iterator[Input]:
             each = hash_named(each)
             folders.add(result_folder(each).casefold(), b"")
         yield each
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """Return I and N of `I/N`.
-
-    Raises:
-        UsageError: it has another form, or I is not below N.
-
-    ```python
-    >>> parse_shard("0/3")
-    (0, 3)
-
-    ```
-    """
-    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    if match is None or not int(match[1]) < int(match[2]):
-        raise UsageError(
-            f"shard={text} must be I/N with I from 0 to N-1", fix="write 0/3, 1/3 and 2/3"
-        )
-    return int(match[1]), int(match[2])
-
-
-def slurm_shard(environment: Mapping[str, str]) -> tuple[int, int] | None:
-    """Return the shard of a task of a SLURM job array, None outside an array.
-
-    ```python
-    >>> slurm_shard({"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "4",
-    ...              "SLURM_ARRAY_TASK_MIN": "1"})
-    (2, 4)
-
-    ```
-
-    Raises:
-        UsageError: the numbers of the array are not evenly spaced, so the shard is not known.
-    """
-    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
-    if not all(environment.get(name, "").isdigit() for name in names):
-        return None
-    number, count = (int(environment[name]) for name in names)
-    first = int(environment.get("SLURM_ARRAY_TASK_MIN", "0") or 0)
-    last = int(environment.get("SLURM_ARRAY_TASK_MAX", "") or first + count - 1)
-    step = Fraction(last - first, count - 1) if last > first and count > 1 else Fraction(1)
-    shard = (number - first) / step
-    if shard.denominator != 1 or not 0 <= shard < count:
-        raise UsageError(
-            f"the numbers of this SLURM array ({count} from {first} to {last}, with {number}) are "
-            "not evenly spaced, so the shard of this task is not known",
-            fix="submit an array such as --array=0-9, or pass --shard",
-        )
-    return int(shard), count

@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captoolkit.errors import InputError, UsageError
-from captoolkit.jobs.chunks import is_in_shard
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.listing.listings import (
-    list_inputs,
-    parse_shard,
-    refuse_missing,
-    slurm_shard,
-)
+from captoolkit.jobs.listing.listings import list_inputs, refuse_missing
 from captoolkit.jobs.results.result_names import result_folder
 from captoolkit.jobs.stores.object_store import open_store
 
@@ -83,6 +77,8 @@ def test_a_name_without_recordings_is_refused_at_once(place: str) -> None:
     refuse_missing([place, f"{place}/talks", f"{place}/talks/*.wav", f"{place}/b.wav"])
     with pytest.raises(UsageError, match="--include"):
         refuse_missing([place], include=["*.flac"])
+    with pytest.raises(UsageError, match=r"gone\.wav"):
+        refuse_missing([f"{place}/gone.wav"])
 
 
 def test_one_file_of_a_bucket_is_an_input(s3: str) -> None:
@@ -152,55 +148,6 @@ def test_the_limit_counts_before_the_shard(tmp_path: Path) -> None:
     assert sorted(name for names in limited for name in names) == [
         f"{number:02}.wav" for number in range(10)
     ]
-
-
-@given(st.sets(st.text(min_size=1), max_size=40), st.integers(1, 7))
-def test_shards_are_disjoint_and_together_everything(names: set[str], count: int) -> None:
-    """Each id belongs to exactly one shard."""
-    for name in names:
-        assert sum(is_in_shard(name, (number, count)) for number in range(count)) == 1
-
-
-def test_a_shard_is_read() -> None:
-    """`I/N` counts from 0; other forms are refused."""
-    assert parse_shard("2/3") == (2, 3)
-    for text in ("3/3", "1", "a/b", "-1/3", "1/0"):
-        with pytest.raises(UsageError, match="I from 0 to N-1"):
-            parse_shard(text)
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "step"), [(0, 3, 1), (1, 4, 1), (10, 16, 2)], ids=["from 0", "from 1", "step"]
-)
-def test_tasks_of_a_slurm_array_are_its_shards(first: int, last: int, step: int) -> None:
-    """Each task of an array is one shard, wherever the numbers of the array begin."""
-    numbers = range(first, last + 1, step)
-    shards = [
-        slurm_shard(
-            {
-                "SLURM_ARRAY_TASK_ID": str(number),
-                "SLURM_ARRAY_TASK_COUNT": str(len(numbers)),
-                "SLURM_ARRAY_TASK_MIN": str(first),
-                "SLURM_ARRAY_TASK_MAX": str(last),
-            }
-        )
-        for number in numbers
-    ]
-    assert shards == [(number, len(numbers)) for number in range(len(numbers))]
-    assert slurm_shard({}) is None
-
-
-@pytest.mark.parametrize(("number", "count", "last"), [(3, 3, 7), (2, 3, 7), (9, 3, 3)])
-def test_a_slurm_array_with_gaps_is_refused(number: int, count: int, last: int) -> None:
-    """With `--array=1,3,7` two tasks would do one shard, and a shard would be done by none."""
-    environment = {
-        "SLURM_ARRAY_TASK_ID": str(number),
-        "SLURM_ARRAY_TASK_COUNT": str(count),
-        "SLURM_ARRAY_TASK_MIN": "1",
-        "SLURM_ARRAY_TASK_MAX": str(last),
-    }
-    with pytest.raises(UsageError, match=r"not evenly spaced.*pass --shard"):
-        slurm_shard(environment)
 
 
 PARTS = st.sampled_from(["a", "A", "b.c", "..", ".", "", "~", "talk", ".captoolkit", "x" * 300])
