@@ -2,9 +2,10 @@
 
 Blocks of samples become a power curve with one value per 20 ms: the power after a first difference,
 which removes offsets and rumble and keeps the band of voices and consonants. A place is between two
-values. Its loudness is the geometric mean of two powers: of the loudest value in the half second
-around it, and of the loudest in the 0.2 s around it. So the middle of a long pause is the quietest,
-a pause between two words is quieter than none, and a breath or a click in a pause counts.
+values. Its loudness is the geometric mean of four powers: of the loudest value in the 0.2 s, the
+0.32 s, the 0.48 s and the 0.8 s around it. So the middle of a long pause is the quietest, a pause
+between two words is quieter than none, and a breath or a click in a pause counts. Over music, where
+a pause is hardly quieter than speech, four lengths find more pauses than one or two.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 HOP_S = 0.02
-CONTEXT_HOPS = 12  # on either side of a place
-NEAR_HOPS = 5
-CONTEXT_S = CONTEXT_HOPS * HOP_S
+AROUND_HOPS = (5, 8, 12, 20)  # on either side of a place
+CONTEXT_S = max(AROUND_HOPS) * HOP_S
 # Over all channels. A longer block is measured in pieces, which the processor's cache holds.
 PIECE_SAMPLES = 1 << 15
 # All places below this (-90 dBFS) count as equally silent.
@@ -117,8 +117,9 @@ def place_loudness(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if not len(curve):
         return np.full(1, SILENCE_POWER)
-    around, near = _loudest(curve, CONTEXT_HOPS), _loudest(curve, NEAR_HOPS)
-    loudness: NDArray[np.float64] = np.sqrt(around * near)
+    loudness = np.ones(len(curve) + 1)
+    for hops in AROUND_HOPS:
+        loudness *= _loudest(curve, hops) ** (1 / len(AROUND_HOPS))
     return loudness
 
 

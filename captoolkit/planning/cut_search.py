@@ -17,7 +17,7 @@ from captoolkit.dsp.quietest import place_loudness, quietest
 
 BIN_PLACES = 10  # of so many neighbouring places (0.2 s) the quietest is a candidate
 IMBALANCE_COST = 0.05  # of a segment of no or of twice the balanced length
-SEGMENT_COST = 0.05  # cuts this much quieter, in percentiles, are worth one more segment
+SEGMENT_COST = 0.08  # cuts this much quieter, in percentiles, are worth one more segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from captoolkit.dsp.quietest import (
-    CONTEXT_HOPS,
+    AROUND_HOPS,
     PowerMeter,
     hop_samples,
     place_loudness,
@@ -110,8 +110,8 @@ def test_meter_does_not_depend_on_the_blocks(sizes: list[int], channels: int) ->
 def quietest_s(sound: NDArray[np.float32], *, near_s: float) -> float:
     """The quietest place of a sound, in seconds."""
     loudness = place_loudness(power_curve(sound, rate_hz=RATE_HZ))
-    last = len(loudness) - 1 - CONTEXT_HOPS
-    at = quietest(loudness, first=CONTEXT_HOPS, last=last, near=round(near_s * RATE_HZ / HOP))
+    last = len(loudness) - 1 - max(AROUND_HOPS)
+    at = quietest(loudness, first=max(AROUND_HOPS), last=last, near=round(near_s * RATE_HZ / HOP))
     return at * HOP / RATE_HZ
 
 

@@ -392,9 +392,9 @@ def test_forced_cut_lies_in_a_pause_too() -> None:
 @pytest.mark.parametrize(
     ("first_level", "second_level", "inside_s"),
     [
-        pytest.param(1e-3, 1e-2, (8.5, 8.8), id="the first is deeper"),
-        pytest.param(1e-2, 1e-3, (10.5, 10.8), id="the second is deeper"),
-        pytest.param(0.0, 0.0, (10.5, 10.8), id="both are silent and the second nearer"),
+        pytest.param(1e-3, 1e-2, (8.5, 9.4), id="the first is deeper"),
+        pytest.param(1e-2, 1e-3, (10.5, 11.4), id="the second is deeper"),
+        pytest.param(0.0, 0.0, (10.5, 11.4), id="both are silent and the second nearer"),
     ],
 )
 def test_better_of_two_pauses(
@@ -404,7 +404,7 @@ def test_better_of_two_pauses(
     sound = noise(20 * RATE_HZ)
     for start_s, level in ((8.5, first_level), (10.5, second_level)):
         first = round(start_s * RATE_HZ)
-        sound[first : first + round(0.3 * RATE_HZ)] *= level / 0.1
+        sound[first : first + round(0.9 * RATE_HZ)] *= level / 0.1
     assert inside_s[0] * RATE_HZ <= one_cut(sound) <= inside_s[1] * RATE_HZ
 
 
