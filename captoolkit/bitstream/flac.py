@@ -145,7 +145,7 @@ class FrameHeader:
     size: int
 
 
-def frame_header(data: bytes, at: int = 0) -> FrameHeader | None:
+def frame_header(data: bytes | bytearray, at: int = 0) -> FrameHeader | None:
     """Return the header of the frame at an offset of `data`, None for any other bytes.
 
     The bytes must have the sync word, no reserved value, and the right CRC-8.
@@ -178,7 +178,7 @@ def frame_header(data: bytes, at: int = 0) -> FrameHeader | None:
     )
 
 
-def _coded_number(head: bytes) -> tuple[int | None, int]:
+def _coded_number(head: bytes | bytearray) -> tuple[int | None, int]:
     """The number behind the first four bytes of a header, coded like UTF-8, and its end."""
     first = head[4]
     if first < 0x80:
@@ -297,18 +297,27 @@ def is_whole_frame(data: bytes) -> bool:
     return _crc16(data) == 0  # that of the checksum itself included
 
 
-def syncs_from_end(data: bytes, starts: Sequence[bytes] = FRAME_STARTS) -> Iterator[int]:
+def syncs_from_end(
+    data: bytes | bytearray,
+    starts: Sequence[bytes] = FRAME_STARTS,
+    *,
+    begin: int = 0,
+    end: int | None = None,
+) -> Iterator[int]:
     """Yield each offset at which a frame may begin, the last one first.
 
     Args:
         data: some bytes of the file.
         starts: the first two bytes of a frame; all frames of a file have the same.
+        begin: the first offset that is searched.
+        end: search before this offset; None is the end of the data.
     """
-    places = {start: data.rfind(start) for start in starts}
+    end = len(data) if end is None else end
+    places = {start: data.rfind(start, begin, end) for start in starts}
     while (at := max(places.values())) >= 0:
         yield at
-        start = data[at : at + 2]
-        places[start] = data.rfind(start, 0, at + 1)
+        start = bytes(data[at : at + 2])
+        places[start] = data.rfind(start, begin, at + 1)
 
 
 def _headers_between(
@@ -339,7 +348,7 @@ def _headers_between(
                 break
 
 
-def syncs(data: bytes) -> Iterator[int]:
+def syncs(data: bytes | bytearray) -> Iterator[int]:
     """Yield each offset at which a frame may begin."""
     at = -1
     while (at := data.find(b"\xff", at + 1)) >= 0:
@@ -361,7 +370,7 @@ def _holds_another(stream: BinaryIO, start: int) -> bool:
     return False
 
 
-def _crc8(data: bytes) -> int:
+def _crc8(data: bytes | bytearray) -> int:
     value = 0
     for byte in data:
         value = _crc_table(0x07, 8)[value ^ byte]

@@ -10,10 +10,10 @@ Layout: RFC 9639, sections 8 and 9.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from captoolkit.bitstream import flac, id3
 from captoolkit.bitstream.flac import FrameHeader
@@ -26,6 +26,7 @@ CHUNK_BYTES = 1 << 20  # read at each step of the search for missing frames
 MAX_STEPS = 32
 NEAR_SAMPLES = 1 << 14  # a piece may begin so far before the first sample that is needed
 EXTRA_SAMPLES = 1 << 16  # more than a frame holds
+HEAD_BYTES = len(flac.MAGIC) + 4 + flac.STREAMINFO_BYTES  # of a FLAC, in front of its frames
 TOTAL_BITS = 36  # of STREAMINFO, in front of the checksum of 16 bytes
 
 
@@ -35,12 +36,13 @@ class FlacPiece:
 
     Attributes:
         begin, end: the samples [begin, end) that the frames should hold.
-        data: a FLAC of these frames, which leaves room for more samples than they should hold.
+        data: a FLAC of these frames, which leaves room for more samples than they should hold. The
+            next piece overwrites it.
     """
 
     begin: int
     end: int
-    data: bytes
+    data: memoryview
 
 
 class FlacPieces:
@@ -52,7 +54,7 @@ class FlacPieces:
         total: the number of samples in the file.
     """
 
-    def __init__(self, stream: BinaryIO, *, start: int, total: int) -> None:
+    def __init__(self, stream: io.BufferedReader | io.BytesIO, *, start: int, total: int) -> None:
         self._stream = stream
         self._total = total
         front_bytes = id3.front_bytes(stream)
@@ -62,6 +64,7 @@ class FlacPieces:
         self._at = front_bytes + len(flac.MAGIC) + sum(4 + block.size for block in blocks)
         self._sample = 0
         self._usual_bytes = PIECE_BYTES  # of a piece, as the last one was
+        self._space = bytearray()  # for one piece
         stream.seek(self._at)
         header = stream.read(flac.MAX_HEADER_BYTES)
         self._first = flac.frame_header(header)
@@ -79,26 +82,32 @@ class FlacPieces:
         """Return the next piece; None at the end, and in any doubt."""
         if not self.is_usual or self._sample >= self._total:
             return None
-        size_bytes = min(PIECE_BYTES, self._usual_bytes)
+        size_bytes, length, end = min(PIECE_BYTES, self._usual_bytes), 0, 0
         while size_bytes <= MOST_BYTES:
-            self._stream.seek(self._at)
-            data = self._stream.read(size_bytes)
-            length, end = self._end_in(data)
-            if length or len(data) < size_bytes:
+            count = self._fill(size_bytes)
+            length, end = self._end_in(count)
+            if length or count < size_bytes:
                 break
             size_bytes *= 2
-        if not length and len(data) < size_bytes:  # the last frames; tags may follow them
-            length, end = len(data), self._total
+        if not length and count < size_bytes:  # the last frames; tags may follow them
+            length, end = count, self._total
         # The headers of a true file promise no more; a decoder takes memory for the promise.
         if not length or end - self._sample > PIECE_SAMPLES + EXTRA_SAMPLES:
             return None
-        piece = FlacPiece(
-            begin=self._sample, end=end, data=self._head(end - self._sample) + data[:length]
-        )
+        self._space[:HEAD_BYTES] = self._head(end - self._sample)
+        data = memoryview(self._space)[: HEAD_BYTES + length]
+        piece = FlacPiece(begin=self._sample, end=end, data=data)
         self._at, self._sample = self._at + length, end
         usual_samples = PIECE_SAMPLES + PIECE_SAMPLES // 16
         self._usual_bytes = max(SEARCH_BYTES, length * usual_samples // (end - piece.begin))
         return piece
+
+    def _fill(self, size_bytes: int) -> int:
+        """Read from the begin of the next piece on, behind the head; return how much there is."""
+        if len(self._space) < HEAD_BYTES + size_bytes:
+            self._space = bytearray(HEAD_BYTES + size_bytes)
+        self._stream.seek(self._at)
+        return self._stream.readinto(memoryview(self._space)[HEAD_BYTES:][:size_bytes])
 
     def stretches(self, until: int) -> list[tuple[int, int]]:
         """Return the samples [begin, end) that the file holds, from the next piece to a sample.
@@ -148,26 +157,30 @@ class FlacPieces:
         self._stream.seek(at)
         return end - at <= flac.MAX_FRAME_BYTES and flac.is_whole_frame(self._stream.read(end - at))
 
-    def _end_in(self, data: bytes) -> tuple[int, int]:
-        """Where a piece of the usual length ends in the bytes from its begin on: byte and sample.
+    def _end_in(self, count: int) -> tuple[int, int]:
+        """Where a piece of the usual length ends in so many bytes from its begin on: byte, sample.
 
         Both are 0 if no frame begins there behind the first one.
         """
-        found, rest = (0, 0), data
+        found, rest = (0, 0), count
         while last := self._last_header(rest):
             found = last
             samples = found[1] - self._sample
             if samples <= PIECE_SAMPLES:
                 return found
-            rest = rest[: found[0] * PIECE_SAMPLES // samples]
-        return self._last_usual_header(data[: found[0]]) or found
+            rest = found[0] * PIECE_SAMPLES // samples
+        data = bytes(self._space[HEAD_BYTES : HEAD_BYTES + found[0]])
+        return self._last_usual_header(data) or found
 
-    def _last_header(self, data: bytes) -> tuple[int, int] | None:
-        """The offset and the first sample of the last frame that begins in some bytes."""
-        for at in flac.syncs_from_end(data, self._starts):
-            sample = self._sample_of(flac.frame_header(data, at))
+    def _last_header(self, count: int) -> tuple[int, int] | None:
+        """The offset and the first sample of the last frame that begins in so many bytes."""
+        space, end = self._space, HEAD_BYTES + count
+        for at in flac.syncs_from_end(space, self._starts, begin=HEAD_BYTES, end=end):
+            # A header that the bytes end in is not taken.
+            header = flac.frame_header(space[at : min(end, at + flac.MAX_HEADER_BYTES)])
+            sample = self._sample_of(header)
             if sample is not None and self._sample < sample < self._total:
-                return at, sample
+                return at - HEAD_BYTES, sample
         return None
 
     def _last_usual_header(self, data: bytes) -> tuple[int, int] | None:

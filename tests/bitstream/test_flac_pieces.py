@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ def data() -> bytes:
 
 
 def pieces_of(data: bytes, start: int = 0) -> list[FlacPiece]:
-    """All pieces from a sample on."""
+    """All pieces from a sample on, each with bytes of its own."""
     pieces = FlacPieces(io.BytesIO(data), start=start, total=LENGTH)
-    return [*iter(pieces.read, None)]
+    return [replace(piece, data=memoryview(bytes(piece.data))) for piece in iter(pieces.read, None)]
 
 
 def test_pieces_tile_the_file(data: bytes) -> None:
