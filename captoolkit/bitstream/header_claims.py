@@ -7,6 +7,7 @@ no claim.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -18,6 +19,9 @@ OGG_PAGE = b"OggS"
 PAGE_S = 1.0  # about the length of a page of an Ogg
 MAX_HEADER_PAGES = 64
 MP4_CODECS = {b"mp4a": "aac", b"alac": "alac", b"Opus": "opus"}  # by the tag of a track
+# Of an `esds` box the kind of its sound, behind two tags with lengths of one to four bytes.
+OBJECT_TYPE = re.compile(rb"esds.{4}\x03[\x80-\xff]{0,3}.{4}\x04[\x80-\xff]{0,3}.(.)", re.DOTALL)
+AAC_OBJECTS = (b"\x40", b"\x66", b"\x67", b"\x68")
 OPUS_HZ = 48_000  # of the positions in an Ogg, at any rate of the source
 
 
@@ -48,11 +52,20 @@ def _in_mp4(stream: BinaryIO) -> SoundClaim | None:
         boxes = dict(_boxes(media))
         if boxes.get(b"hdlr", b"")[8:12] == b"soun":
             tables = dict(_boxes(dict(_boxes(boxes.get(b"minf", b""))).get(b"stbl", b"")))
-            tag = tables.get(b"stsd", b"")[12:16]
-            claims.append((MP4_CODECS.get(tag, ""), _media_seconds(boxes.get(b"mdhd", b""))))
+            codec = _codec(tables.get(b"stsd", b""))
+            claims.append((codec, _media_seconds(boxes.get(b"mdhd", b""))))
     if len(claims) != 1 or not all(claims[0]):  # a file of fragments states a length of 0
         return None
     return SoundClaim(*claims[0])
+
+
+def _codec(descriptions: bytes) -> str:
+    """The codec of a track by its `stsd` box; `mp4a` may also be MP3 and others."""
+    codec = MP4_CODECS.get(descriptions[12:16], "")
+    if codec == "aac":
+        kind = OBJECT_TYPE.search(descriptions)
+        return codec if kind is not None and kind[1] in AAC_OBJECTS else ""
+    return codec
 
 
 def _moov(stream: BinaryIO) -> bytes:

@@ -104,7 +104,9 @@ class TrackDecoder(Closing):
         can_convert = convert.can_convert(channels=track.channels, mix=mix, dtype=dtype)
         if can_convert and not roughly:
             self._own = self._open_in_process(dtype)
-        if can_convert and self._own is None and not self._is_kept(dtype):
+        is_shaped = mix is not None or self.rate_hz != track.sample_rate_hz or gain_db != 0
+        is_usable = can_convert or (dtype == "float32" and not is_shaped)
+        if is_usable and self._own is None and not self._is_kept(dtype):
             self._kept = short_files.cached_samples(self._path, track)
         self._has_holes = can_convert and not roughly and self._own is None and self._is_holed()
         if self._own is None and self._kept is None and not self._has_holes:

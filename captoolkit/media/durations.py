@@ -29,7 +29,12 @@ from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError
 from captoolkit.media import ffmpeg, short_files, sndfile
 from captoolkit.media.frame_index import read_frame_index
-from captoolkit.media.packets import PRIMING_FRAMES, holds_removed_sound, is_discarded
+from captoolkit.media.packets import (
+    PRIMING_FRAMES,
+    PacketListing,
+    holds_removed_sound,
+    is_discarded,
+)
 from captoolkit.media.player_clock import RISING, read_frames
 from captoolkit.media.player_clock import oddities as discontinuities
 from captoolkit.model import Discontinuity
@@ -137,9 +142,17 @@ def measure(file: Path, stream: SoundStream) -> Duration:
         return _count_packets(file, stream)
     duration = _count_by_decoding(file, stream)
     if container.starts_at_zero and stream.codec in COPIED_CODECS:
-        is_edited = holds_removed_sound(file, stream.index, stream.codec)
-        return replace(duration, is_edited=is_edited)
+        return replace(duration, is_edited=_is_edited(file, stream))
     return duration
+
+
+def _is_edited(file: Path, stream: SoundStream) -> bool:
+    """Whether an edit list removes sound that the packets of a stream still hold."""
+    listed = short_files.listing(file, stream.number)
+    if listed is not None:
+        return holds_removed_sound(listed[0], stream.codec)
+    with PacketListing(file, stream.index) as listing:
+        return holds_removed_sound(listing.lines(), stream.codec)
 
 
 MISSING_S = 0.2  # headers are rounded, and codecs pad: a smaller shortfall is normal

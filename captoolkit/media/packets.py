@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -212,20 +212,19 @@ def is_discarded(fields: Sequence[bytes]) -> bool:
     return bool(int(flags.strip()[2:], 16) & DISCARD)
 
 
-def holds_removed_sound(path: Path, stream_index: int, codec: str) -> bool:
-    """Return whether an edit list removes sound that the packets of a stream still hold."""
+def holds_removed_sound(lines: Iterable[bytes], codec: str) -> bool:
+    """Return whether an edit list removes sound that the packets in a listing still hold."""
     lead_ticks = length = 0
     is_heard = False
-    with PacketListing(path, stream_index) as listing:
-        for line in listing.lines():
-            if line.startswith(b"#"):
-                continue
-            fields = line.split(b",")
-            if is_discarded(fields) and is_heard:
-                return True
-            if not length:
-                lead_ticks, length = -int(fields[2]), int(fields[3])
-            is_heard = is_heard or not is_discarded(fields)
+    for line in lines:
+        if line.startswith(b"#"):
+            continue
+        fields = line.split(b",")
+        if is_discarded(fields) and is_heard:
+            return True
+        if not length:
+            lead_ticks, length = -int(fields[2]), int(fields[3])
+        is_heard = is_heard or not is_discarded(fields)
     return lead_ticks > PRIMING_FRAMES.get(codec, 0) * length
 
 

@@ -123,10 +123,11 @@ def _copied(stream: Any, folder: Path, container: Container) -> Any:
     )
 
 
-def _header_and_packets(path: Path, node: Any) -> str:
+def _header_and_packets(path: Path, node: Any, *, must_succeed: bool = False) -> str:
     """Run ffmpeg with a node's outputs; return the header, empty where another run must print it.
 
-    Keeps the packets of all sound tracks.
+    Keeps the packets of all sound tracks. ffmpeg fails after the last packet of a file that is cut
+    off, and before it where a further output cannot be written: then the run `must_succeed`.
     """
     state = state_of(path)
     argv = ffmpeg.compile_argv(node)
@@ -140,10 +141,10 @@ def _header_and_packets(path: Path, node: Any) -> str:
         except ToolError:  # too many packets
             data = b""
             process.kill()
-        process.wait()
+        has_failed = process.wait() != 0
         log = process.stderr_tail
     text, mapping, _ = _LEVEL.sub("", log).partition(_MAPPING)
-    if not mapping:  # no sound, or no media: the messages differ
+    if not mapping or (must_succeed and has_failed):  # no media: the messages differ
         return ""
     if data:
         _LISTINGS.put(state, "", Listing(tuple(data.splitlines()), log))
@@ -168,7 +169,7 @@ def _header_and_samples(path: Path) -> str:
         outputs = [_listed_packets(source), _decoded(source["a:0"], folder)]
         if container is not None:
             outputs.append(_copied(source["a:0"], folder, container))
-        text = _header_and_packets(path, ffmpeg.merged(outputs))
+        text = _header_and_packets(path, ffmpeg.merged(outputs), must_succeed=True)
         listed = _LISTINGS.get(state, "")
         samples, frames = folder / SAMPLES_FILE, folder / FRAMES_FILE
         if not text or listed is None or RECONFIGURED in listed.log or not samples.is_file():

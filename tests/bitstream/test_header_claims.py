@@ -63,8 +63,9 @@ def test_a_recording_that_begins_late_claims_its_own_length(
         ("-c:a", "aac", "-map", "0:a", "-map", "0:a"),
         ("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov"),
         ("-c:a", "ac3"),
+        ("-c:a", "libmp3lame"),
     ],
-    ids=["two tracks", "fragments", "another codec"],
+    ids=["two tracks", "fragments", "another codec", "MP3"],
 )
 def test_an_unusual_file_claims_nothing(
     arguments: tuple[str, ...], source: Path, convert: Convert, tmp_path: Path

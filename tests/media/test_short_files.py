@@ -24,10 +24,12 @@ KINDS = {
     "m4a": ("-c:a", "aac"),
     "mkv": ("-c:a", "aac"),
     "mp3": ("-c:a", "libmp3lame"),
+    "mp4": ("-c:a", "libmp3lame"),
     "ogg": ("-c:a", "libvorbis"),
     "opus": ("-c:a", "libopus", "-ar", "48000"),
     "ts": ("-c:a", "mp2"),
     "wav": ("-c:a", "pcm_s16le"),
+    "webm": ("-c:a", "libopus", "-ar", "48000", "-ac", "6"),
     "wma": ("-c:a", "wmav2"),
 }
 MOST_STARTS = 2
