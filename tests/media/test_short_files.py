@@ -29,7 +29,7 @@ KINDS = {
     "opus": ("-c:a", "libopus", "-ar", "48000"),
     "ts": ("-c:a", "mp2"),
     "wav": ("-c:a", "pcm_s16le"),
-    "webm": ("-c:a", "libopus", "-ar", "48000", "-ac", "6"),
+    "webm": ("-c:a", "libopus", "-ar", "48000"),
     "wma": ("-c:a", "wmav2"),
 }
 MOST_STARTS = 2
