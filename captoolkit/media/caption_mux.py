@@ -1,8 +1,8 @@
 """The ffmpeg command that writes a media file with a timeline inside.
 
 Rules: every stream is copied packet by packet if the new container holds it. A subtitle track in
-another text codec is converted; what the container cannot hold is left out and named. The written
-subtitles are the last stream, except for attachments. `caption_check` reads the file back.
+another text codec is converted; a stream that the container cannot hold is left out and named. The
+written subtitles are the last stream, except for attachments. `caption_check` reads the file back.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class TrackDecoder(Closing):
         self._gain_db = gain_db
         self._dtype = np.dtype(dtype).newbyteorder("<")
         self._asked = (start_samples, end_samples)
-        # A jump would lose the gaps and overlaps before it. A change of rate or channels sets
-        # ffmpeg's filters anew, so that none can count samples.
+        # A jump would lose the gaps and overlaps before it. At a change of rate or channels ffmpeg
+        # builds its filters again, so that none can count samples.
         is_uneven = bool(track.discontinuities) or not track.is_steady
         self._seeks = seek and (roughly or not is_uneven)
         self._roughly = roughly
@@ -395,7 +395,7 @@ def excerpts(path: str | Path, *, track: Track) -> Iterator[Block]:
 
 
 def whole(path: str | Path, *, track: Track) -> Iterator[Block]:
-    """Yield all of a track, as `excerpts` does some of it."""
+    """Yield a whole track, in blocks as `excerpts` does."""
     read = _by_libsndfile if is_in_libsndfile(track.codec) else _by_ffmpeg
     yield from read(Path(path), track, [0], track.duration_samples)
 

@@ -1,10 +1,10 @@
 """Decode a WAV, a FLAC or a short track in this process, which takes less time than an ffmpeg.
 
-Rules: libsndfile reads PCM and FLAC whose length it finds as `probe` did; every other file is left
-to ffmpeg. A file in which it meets a fault is left to ffmpeg from that block on. Where miniaudio is
-installed, it decodes FLAC (`decode_flac`). Memory holds some seconds of sound. Both are C code that
-reads a stranger's file: while they do, a watcher holds the line that is printed if the process dies
-of it. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
+Rules: libsndfile reads PCM and FLAC if it finds the length that `probe` found; ffmpeg reads every
+other file. If libsndfile meets a fault, ffmpeg reads the rest from that block on. Where miniaudio
+is installed, it decodes FLAC (`decode_flac`). Memory holds some seconds of sound. Both are C code
+that reads a stranger's file: while they do, a watcher holds the line to print if that ends the
+process. `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
 """
 
 from __future__ import annotations

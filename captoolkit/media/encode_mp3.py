@@ -171,7 +171,7 @@ class _Lame:
         self._checked(library.lame_init_params(self._handle))
 
     def encode(self, block: Block) -> bytes:
-        """Take samples and return what is finished of the frames."""
+        """Encode samples and return the frames that are complete."""
         # LAME takes each channel by itself, at the scale of 16-bit samples.
         planar = np.multiply(as_float32(block).T, np.float32(FULL_SCALE), order="C")
         encoded = ctypes.create_string_buffer(len(block) * 5 // 4 + MOST_BYTES)

@@ -466,7 +466,7 @@ class Process(Closing):
 
     def close(self) -> None:
         """End the child if it runs, reap it, and close its pipes; may be called twice."""
-        if os.getpid() != self._owner:  # in a fork of this process, whose child it is not
+        if os.getpid() != self._owner:  # in a fork of this process: the child belongs to the parent
             return
         if self._child.poll() is None:
             self.kill()

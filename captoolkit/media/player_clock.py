@@ -4,8 +4,8 @@ A player shows the time stamps of a file; a decoder returns the sound of packets
 between them. ffmpeg lists the decoded frames of a track with their time stamps, in the same decode
 that counts the samples, and this module finds the discontinuities.
 
-Rules: a gap counts as silence. Sound whose time has been heard already (an overlap) is dropped.
-A clock that was set anew (files joined end to end) is no gap and no overlap: the sound goes on.
+Rules: a gap counts as silence. Sound of a time that has passed already (an overlap) is dropped.
+A clock that starts again (files joined end to end) is no gap and no overlap: the sound goes on.
 Smaller differences, and those that last for a moment only, are the jitter of time stamps.
 """
 
@@ -54,7 +54,7 @@ class DecodedSound:
     Attributes:
         samples: the number of decoded samples.
         discontinuities: gaps and overlaps, in order.
-        restarts: the decoded samples at which the clock was set anew.
+        restarts: the decoded samples at which the clock starts again.
     """
 
     samples: int

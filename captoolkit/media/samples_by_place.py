@@ -79,7 +79,7 @@ def misreadings(layout: PcmLayout | None) -> list[str]:
 
 
 def warnings(layout: PcmLayout | None) -> list[str]:
-    """Return what of the file is not read, as a sentence."""
+    """Return a sentence on the bytes that are not read, if there are any."""
     if layout is None or layout.unread_bytes < layout.frame_bytes:
         return []
     return [f"{layout.unread_bytes:,} bytes behind its sound belong to nothing and are not read."]
@@ -93,7 +93,7 @@ def info_by_place(
     codec: str | None = None,
     channel_layout: str = "",
 ) -> MediaInfo:
-    """Return the content of a file whose samples are read by their place.
+    """Return the content of a file with samples that are read by their place.
 
     Args:
         file: the file.

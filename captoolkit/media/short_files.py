@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from captoolkit.bitstream.containers import Container
     from captoolkit.model import Track
 
-MAX_LISTED_BYTES = 16 << 20  # of a file whose packets are listed with its header
+MAX_LISTED_BYTES = 16 << 20  # the largest file with packets that are listed with its header
 MAX_LISTING_BYTES = 1 << 20
 MAX_COPY_BYTES = 2 << 20
 HEAD_BYTES = 64  # that identify a container
@@ -237,7 +237,7 @@ def cached_samples(path: Path, track: Track) -> NDArray[np.float32] | None:
 
 
 def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
-    """Return what `cached_samples` does, and decode a short track for it; None for any other."""
+    """Return the samples as `cached_samples` does, or decode a short track; None for any other."""
     found = cached_samples(path, track)
     short = is_short(
         stated_s=track.duration_s, rate_hz=track.sample_rate_hz, channels=track.channels
@@ -257,7 +257,7 @@ def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
                 process.finish()
         except ToolTimeoutError:
             raise
-        except ToolError:  # the decoder of `decode` finds out what can be heard
+        except ToolError:  # the decoder of `decode` finds the sound that can be decoded
             return None
         extra.keep()
     return cached_samples(path, track)

@@ -126,7 +126,7 @@ class OpenSource:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the file is a temporary one, whose path the caller does not know."""
+        """Whether the file is a temporary one; the caller does not know its path."""
         return self._folder is not None
 
     def add_ending(self, ending: str) -> None:

@@ -1,8 +1,8 @@
-"""The abilities of ffmpeg programs, kept on disk: querying a program takes two starts of it.
+"""The abilities of ffmpeg programs, kept on disk: a query starts the program twice.
 
 Rules: a row counts only while its program has the same path, size and time of change, and for at
 most `MAX_AGE_S`, because a program may load libraries that change without it. A script is never
-kept: it may start another program tomorrow. The file lies in the user's own cache folder; a file
+kept: it may start another program tomorrow. The file is in the user's own cache folder; a file
 that another user owns or may write is not read. Every failure to read or to write it is harmless:
 the program is queried again.
 """
