@@ -64,14 +64,14 @@ def learn_options(command: click.Command) -> None:
     An argument has the name that the help shows, such as NAME.
     """
     group = command.commands.values() if isinstance(command, click.Group) else ()
-    _settings.options = {
-        each.name: each.opts[0]
-        if isinstance(each, click.Option)
-        else (each.metavar or each.name).strip("[]")
-        for one in (command, *group)
-        for each in one.params
-        if each.name
-    }
+    names: dict[str, str] = {}
+    for parameter in (each for one in (command, *group) for each in one.params):
+        shown = parameter.opts[0]
+        if not isinstance(parameter, click.Option):
+            shown = (parameter.metavar or shown).strip("[]")
+        own = shown.removeprefix("--").replace("-", "_")  # --stem is the keyword `stem`, too
+        names |= {own: shown, parameter.name or own: shown}
+    _settings.options = names
 
 
 def has_bars() -> bool:

@@ -52,6 +52,7 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         ("check `base_url` and the network", "check --base-url and the network"),
         ("or pass overwrite=True to replace it", "or pass -y to replace it"),
         ("send it again (via=base64)", "send it again (--via base64)"),
+        ("stem='../x' must be a plain name", "--stem '../x' must be a plain name"),
         ("see `captoolkit targets`, and `messages`", "see `captoolkit targets`, and `messages`"),
     ],
 )
