@@ -16,12 +16,10 @@ from captoolkit.errors import UsageError
 
 LOWEST_BIT_RATE = 1_000  # a lower number is a rate in kbit/s without its k
 
+# `re` compiles and keeps a pattern on first use: most commands parse no length.
 _NUMBER = r"\d{1,18}(?:\.\d{1,18})?|\.\d{1,18}"  # at most 18 digits, to bound the work
-_CLOCK = re.compile(r"(?:(\d{1,18}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,18})?)", re.ASCII)
-_UNITS = re.compile(
-    rf"(?:({_NUMBER})h)?(?:({_NUMBER})m(?:in)?)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?", re.ASCII
-)
-_PLAIN = re.compile(_NUMBER, re.ASCII)
+_CLOCK = r"(?:(\d{1,18}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,18})?)"
+_UNITS = rf"(?:({_NUMBER})h)?(?:({_NUMBER})m(?:in)?)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?"
 
 
 def parse_duration(length: str | float | Fraction) -> Fraction:
@@ -89,7 +87,7 @@ def _seconds(text: str) -> Fraction | None:
 
 
 def _clock_seconds(text: str) -> Fraction | None:
-    match = _CLOCK.fullmatch(text)
+    match = re.fullmatch(_CLOCK, text, re.ASCII)
     if not match:
         return None
     hours, minutes, seconds = match.groups()
@@ -99,9 +97,9 @@ def _clock_seconds(text: str) -> Fraction | None:
 
 
 def _unit_seconds(text: str) -> Fraction | None:
-    if _PLAIN.fullmatch(text):
+    if re.fullmatch(_NUMBER, text, re.ASCII):
         return Fraction(text)
-    match = _UNITS.fullmatch(text)
+    match = re.fullmatch(_UNITS, text, re.ASCII)
     if not match or not text:
         return None
     hours, minutes, seconds, milliseconds = (Fraction(number or 0) for number in match.groups())
@@ -233,7 +231,7 @@ def format_size(size_bytes: int) -> str:
     raise AssertionError
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)(i?)B?")
+_SIZE = r"(\d+(?:\.\d+)?) ?([kMGT]?)(i?)B?"
 
 
 def parse_size(text: str) -> int:
@@ -248,7 +246,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: it is no size.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None or (match[3] and not match[2]):
         raise UsageError(f"{text!r} is not a size", fix="write one such as 2GB or 500MiB")
     unit = (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " ")

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 EXTENSIBLE = 0xFFFE
 UNKNOWN_BYTES = 0xFFFFFFFF
@@ -65,8 +65,7 @@ class Pcm:
     frames: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Chunk:
+class _Chunk(NamedTuple):
     """A chunk's name, and the place of its content."""
 
     name: bytes

@@ -18,7 +18,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KEYWORD = re.compile(r"`([a-z_]+)`|\b([a-z_]+)=([^\s,;]+)")
+_KEYWORD = r"`([a-z_]+)`|\b([a-z_]+)=([^\s,;]+)"
 
 
 def printable(text: str) -> str:
@@ -195,7 +195,7 @@ def name_options(text: str) -> str:
             return match[0]
         return option if match[3] in (None, "True") else f"{option} {match[3]}"
 
-    return _KEYWORD.sub(replace, text)
+    return re.sub(_KEYWORD, replace, text)
 
 
 def describe_retry(name: str, index: int, reason: str) -> str:

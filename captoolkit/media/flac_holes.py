@@ -3,8 +3,8 @@
 Every decoder goes on with the next frame, so that all later sound is early. The numbers of the
 frames tell how much is missing, and `decode` puts silence in its place.
 
-Rules: a file is searched where a decoder has met a fault, or where ffmpeg decodes. What was found
-is kept for the warning about the recording.
+Rules: a file is searched where a decoder has met a fault, or where ffmpeg decodes. The holes are
+kept for the warning about the recording.
 """
 
 from __future__ import annotations

@@ -84,12 +84,12 @@ SUBTYPES = {
     "f8": "DOUBLE",
 }
 
-_WEB = re.compile(r"https?://", re.IGNORECASE)
+_WEB = ("http://", "https://")
 # Other addresses: `ftp://`, `data:`, and `https:/`, which a URL becomes in a Path. A single letter
 # before the colon is a drive.
-_ELSEWHERE = re.compile(r"([a-z][a-z0-9+.-]+)://|(https?):/|(data):", re.IGNORECASE)
+_ELSEWHERE = r"([a-z][a-z0-9+.-]+)://|(https?):/|(data):"
 # Characters that some file system refuses in a name.
-_UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+_UNFIT = r'[<>:"/\\|?*\x00-\x1f\x7f]'
 
 
 class OpenSource:
@@ -217,7 +217,7 @@ def is_web_url(text: str) -> bool:
 
     ```
     """
-    return _WEB.match(text) is not None
+    return text[: len(_WEB[1])].lower().startswith(_WEB)
 
 
 def public_url(url: str) -> str:
@@ -242,12 +242,17 @@ def public_url(url: str) -> str:
         except UsageError:
             return f"{url.partition('://')[0].lower()}://(malformed)"
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    elsewhere = _ELSEWHERE.match(url)
+    elsewhere = _elsewhere(url)
     if elsewhere is None or elsewhere[1] is None or elsewhere[1].lower() == "memory":
         return url
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _elsewhere(text: str) -> re.Match[str] | None:
+    """Match the scheme of an address; `re` compiles the pattern for the first name with a colon."""
+    return re.match(_ELSEWHERE, text, re.IGNORECASE) if ":" in text else None
 
 
 def fetchable_url(url: str) -> str | None:
@@ -280,8 +285,8 @@ def stem_of(name: str) -> str:
         return Path(name).stem or NAMELESS
     parts = _split(name)
     last = unquote(parts.path.rstrip("/").rpartition("/")[2])
-    stem = PurePosixPath(_UNFIT.sub("_", last)).stem
-    return _shorten(stem) or _shorten(_UNFIT.sub("_", parts.hostname or "")) or NAMELESS
+    stem = PurePosixPath(re.sub(_UNFIT, "_", last)).stem
+    return _shorten(stem) or _shorten(re.sub(_UNFIT, "_", parts.hostname or "")) or NAMELESS
 
 
 def _shorten(stem: str) -> str:
@@ -316,7 +321,7 @@ def refuse_url(path: str | os.PathLike[str]) -> None:
             f"{public_url(text)} is a URL, and only files are read here",
             fix="download it and give the file",
         )
-    elsewhere = _ELSEWHERE.match(text)
+    elsewhere = _elsewhere(text)
     if elsewhere is None or os.path.lexists(text):
         return
     scheme = next(filter(None, elsewhere.groups())).lower()  # the rest may be secret
