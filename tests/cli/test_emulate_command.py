@@ -88,7 +88,7 @@ def test_wrong_usage_is_one_error_line(run: Run, tmp_path: Path) -> None:
     """So are an unknown fault, a port in use, and a log in a missing folder."""
     unknown = run("emulate", "--fault", "nonsense")
     assert unknown.status == 2
-    assert unknown.err.startswith("error: fault=nonsense is not known; known are throttle")
+    assert unknown.err.startswith("error: --fault nonsense is not known; known are throttle")
     with Emulator() as emulator:
         taken = run("emulate", "--port", emulator.port)
     assert (taken.status, taken.out) == (2, "")
