@@ -30,7 +30,7 @@ from captoolkit.planning.cuts import Section, plan_sections
 from captoolkit.planning.layout import Layout, lay_out
 from captoolkit.units import rescale
 
-KEPT_BYTES = 6 << 20  # of the sound around one end: a minute at 24 kHz as float32
+KEPT_BYTES = 2 << 20  # of the sound around one end: a minute of 16 kHz WAV
 SEAM_S = 0.05  # several times the length of the resampler's filter
 
 Block = NDArray[Any]
