@@ -80,10 +80,12 @@ def settle(aside: Path, *, staged: Path | None = None) -> None:
     out = aside.parent
     moves, stale = _read(aside)
     if moves and (os.path.lexists(aside / COMPLETE) or _is_in_place(moves[-1], out, aside)):
-        with contextlib.suppress(OSError):
-            (aside / JOURNAL).replace(aside / COMPLETE)
-        replaced = [(aside / move.name, move.old) for move in moves]
-        for path, state in [*replaced, *((out / name, state) for name, state in stale)]:
+        replaced = [(aside / move.name, move.old) for move in moves if move.old]
+        earlier = [*replaced, *((out / name, state) for name, state in stale)]
+        if earlier:
+            with contextlib.suppress(OSError):
+                (aside / JOURNAL).replace(aside / COMPLETE)
+        for path, state in earlier:
             if _is_alike(_state(path), state):
                 with contextlib.suppress(OSError):  # the new files are in place
                     path.unlink()
