@@ -14,9 +14,9 @@ in turn, and in the same round that of both on one file, which is the start. The
 (PSS) of driver and scheduler with a listing of a million recordings, half of them done. The resume
 is a second run over finished recordings; it starts no ffmpeg.
 
-`--only again` measures `captoolkit prepare` of short WAVs and then the same with `-y`. `--only
-work` measures the constants of `captoolkit/jobs/chunks.py`: the CPU time of a recording as a line
-over its length, for each verb, on FLACs of 44.1 kHz, stereo.
+`--only again` measures `captoolkit prepare` of short WAVs, the same with `-y`, and the first again.
+`--only work` measures the constants of `captoolkit/jobs/chunks.py`: the CPU time of a recording as
+a line over its length, for each verb, on FLACs of 44.1 kHz, stereo.
 
 All commands run with compiled modules, as an installed program does.
 
@@ -164,16 +164,20 @@ def overhead(folder: Path, files: int, rounds: int) -> None:
 
 
 def again(folder: Path, files: int, rounds: int) -> None:
-    """Print the time of a plain `prepare` of short WAVs, and of the same with `-y`."""
+    """Print the time of a plain `prepare` of short WAVs, and of the same with `-y` between two."""
     write_tones(folder / "in", files, seconds=5)
     for _ in range(rounds):
-        argv = ("prepare", folder / "in", "-o", folder / "out")
-        first, second = measure(*argv), measure(*argv, "-y")
-        shutil.rmtree(folder / "out")
+        before = measure("prepare", folder / "in", "-o", folder / "out")
+        second = measure("prepare", folder / "in", "-o", folder / "out", "-y")
+        after = measure("prepare", folder / "in", "-o", folder / "anew")
+        for name in ("out", "anew"):
+            shutil.rmtree(folder / name)
+        wall_s, cpu_s = (before.wall_s + after.wall_s) / 2, (before.cpu_s + after.cpu_s) / 2
         print(
-            f"{files} files of 5 s: {first.wall_s:.1f} s, {first.cpu_s:.1f} s CPU; again with -y "
-            f"{second.wall_s:.1f} s, {second.cpu_s:.1f} s CPU, ratio "
-            f"{second.wall_s / first.wall_s:.2f} and {second.cpu_s / first.cpu_s:.2f}",
+            f"{files} files of 5 s: {before.wall_s:.1f} and {after.wall_s:.1f} s, "
+            f"{before.cpu_s:.1f} and {after.cpu_s:.1f} s CPU; with -y {second.wall_s:.1f} s, "
+            f"{second.cpu_s:.1f} s CPU, ratio {second.wall_s / wall_s:.2f} and "
+            f"{second.cpu_s / cpu_s:.2f}",
             flush=True,
         )
 
