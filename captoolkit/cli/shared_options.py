@@ -295,6 +295,7 @@ shape = section(
     click.option(
         "--channels",
         type=WholeNumber(1, 2),
+        metavar="N",
         help="Output channels; 2 needs a source with two.",
     ),
     click.option(
