@@ -94,7 +94,8 @@ def batch(
         **options: `BatchOptions`.
 
     Raises:
-        UsageError: an option is invalid, or `out` holds the results of other options.
+        UsageError: an option is invalid, a name stands for no recording, or `out` holds the
+            results of other options.
         InputError: a listing or `out` cannot be read.
         OutputError: `out` cannot be written.
         KeyMissingError, ServiceError: as `caption`.
