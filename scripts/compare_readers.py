@@ -38,6 +38,7 @@ TONE_S = 0.3
 TONE_HZ = 440
 LOUD = 0.08
 HOP_S = 0.01
+LEAST_PAUSE_S = 0.085
 CLOSE_S = 0.06  # hops, and the pre-echo of a codec
 READ_HZ = 16_000
 # Samples by which a codec may delay or pad the sound where its container states neither.
@@ -272,13 +273,17 @@ def by_libsndfile(path: Path) -> tuple[Sound, int] | None:
 READERS = {"ffmpeg": by_ffmpeg, "libsndfile": by_libsndfile}
 
 
-def tone_starts_s(sound: Sound, rate_hz: int) -> list[float]:
-    """Return where tones begin, to a hop."""
+def loud_times_s(sound: Sound, rate_hz: int) -> NDArray[np.float64]:
+    """Return the times of the hops that hold a tone."""
     hop = round(HOP_S * rate_hz)
     peaks = np.abs(sound[: len(sound) // hop * hop]).reshape(-1, hop).max(axis=1)
-    loud = np.flatnonzero(peaks > LOUD)
-    gaps = np.diff(loud, prepend=-100) > 8
-    return [float(at) * HOP_S for at in loud[gaps]]
+    return np.flatnonzero(peaks > LOUD).astype(np.float64) * HOP_S
+
+
+def tone_starts_s(times_s: Sequence[float]) -> list[float]:
+    """Return where tones begin, to a hop; a tone that a cut divides is one tone."""
+    gaps_s = np.diff(times_s, prepend=-np.inf)
+    return [float(at) for at in np.asarray(times_s)[gaps_s > LEAST_PAUSE_S]]
 
 
 # ------------------------------------------------------------------------------- comparisons
@@ -303,7 +308,7 @@ def compare(recording: Recording, folder: Path) -> dict[str, str]:
 
 def _disagreements(recording: Recording, prepared: Prepared) -> str:
     """What the readers find in the segments that the source does not have, or the reverse."""
-    tones_s: dict[str, list[float]] = {name: [] for name in READERS}
+    times_s: dict[str, list[float]] = {name: [] for name in READERS}
     lengths_s = dict.fromkeys(READERS, 0.0)
     is_read = dict.fromkeys(READERS, True)
     for segment in prepared:
@@ -314,12 +319,13 @@ def _disagreements(recording: Recording, prepared: Prepared) -> str:
                 is_read[name] = False
                 continue
             sound, rate_hz = result
-            tones_s[name] += [begin_s + at for at in tone_starts_s(sound, rate_hz)]
+            times_s[name] += (float(begin_s) + loud_times_s(sound, rate_hz)).tolist()
             lengths_s[name] += len(sound) / rate_hz
     parts = [
         f"{name}: {words}"
         for name in READERS
-        if is_read[name] and (words := _difference(recording, tones_s[name], lengths_s[name]))
+        if is_read[name]
+        and (words := _difference(recording, tone_starts_s(times_s[name]), lengths_s[name]))
     ]
     return "; ".join(parts) and f"{prepared.plan.action}: {'; '.join(parts)}"
 

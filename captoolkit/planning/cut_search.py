@@ -84,6 +84,18 @@ class Division:
             self.begin + (2 * index * total + count) // (2 * count) for index in range(1, count)
         ]
 
+    def cut_window(self, index: int, balanced: int) -> tuple[int, int]:
+        """Return the first and the last sample where the limits of the segments allow a cut.
+
+        Args:
+            index: the number of the cut, from 1.
+            balanced: its balanced place.
+        """
+        after = self.count - index
+        earliest = max(self.begin + index * self.shortest, self.end - after * self.longest)
+        latest = min(self.begin + index * self.longest, self.end - after * self.shortest)
+        return max(earliest, balanced - self.reach), min(latest, balanced + self.reach)
+
     @property
     def deciding(self) -> tuple[int, int]:
         """The samples between which the loudness decides the cuts: less than all for one cut."""
@@ -123,8 +135,8 @@ def choose_cuts(curve: LoudnessCurve, division: Division) -> list[int]:
     costs = _percentiles(place_loudness(curve.power))
     places: list[NDArray[np.int64]] = [np.array([division.begin])]
     totals, origins = np.zeros(1), []
-    for at in division.balanced:
-        candidates = _candidates(curve, costs, at - division.reach, at + division.reach, [at])
+    for index, at in enumerate(division.balanced, start=1):
+        candidates = _candidates(curve, costs, *division.cut_window(index, at), [at])
         steps = totals[:, None] + _length_costs(places[-1], candidates, division, division.count)
         origins.append(steps.argmin(axis=0))
         totals = steps.min(axis=0) + costs[_clipped(curve, candidates, costs)]

@@ -14,6 +14,7 @@ NAMES = (
     "flac: flac -sample_fmt s32 -strict -2, 48000 Hz, 2 ch",
     "m4a: aac, 96000 Hz, 1 ch",
     "mp3: libmp3lame -q:a 5, 22050 Hz, 2 ch",
+    "ogg: libvorbis, 48000 Hz, cut off",  # the limits allow cuts in a tone only
     "webm: libopus, 48000 Hz, 1 ch",
     "avi: libmp3lame, 44100 Hz, 2 ch",
     "wma: wmav2, 44100 Hz, 2 ch",

@@ -77,6 +77,17 @@ def test_limits_without_a_choice_give_balanced_cuts() -> None:
     assert choose_cuts(curve_of(500), rule) == rule.balanced == [3_334, 6_667]
 
 
+@pytest.mark.parametrize("reach_hops", range(50, 60))
+def test_a_pause_counts_of_which_the_limits_leave_a_part(reach_hops: int) -> None:
+    """The cut is in the part of a pause that leaves the second segment long enough."""
+    rule = Division(
+        begin=0, end=200 * HOP, count=2, shortest=80 * HOP, longest=150 * HOP,
+        reach=reach_hops * HOP,
+    )  # fmt: skip
+    (cut,) = choose_cuts(curve_of(200, pauses=(134,)), rule)
+    assert 117 * HOP <= cut <= 120 * HOP
+
+
 def test_quietest_sample_stays_in_its_window() -> None:
     """The cut is in the pause within the window, and at its balanced place without a curve."""
     curve = curve_of(500, pauses=(100, 300), origin=1_000)
