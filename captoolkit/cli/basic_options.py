@@ -32,7 +32,7 @@ report = option(
 )
 overwrite = option(OUTPUT, "-y", "--overwrite", is_flag=True, help="Replace existing files.")
 as_json = option(
-    OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
+    MESSAGES, "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
 )
 messages = section(
     MESSAGES,

@@ -11,7 +11,16 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED
-from captoolkit.cli.help_sections import SectionedCommand, group
+from captoolkit.cli.help_sections import (
+    CLUSTER,
+    INPUTS,
+    MESSAGES,
+    OUTPUT,
+    REQUESTS,
+    SectionedCommand,
+    group,
+    option,
+)
 from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
 from captoolkit.cli.show import (
     name_options,
@@ -72,7 +81,8 @@ command.command_class = SectionedCommand
 
 _run_options = group(
     click.argument("names", metavar="INPUT...", nargs=-1, shell_complete=complete_path),
-    click.option(
+    option(
+        OUTPUT,
         "-o",
         "out",
         required=True,
@@ -82,7 +92,8 @@ _run_options = group(
         help="The folder or URL of the results, such as s3://bucket/ready; it is created if "
         "necessary.",
     ),
-    click.option(
+    option(
+        CLUSTER,
         "--cluster",
         default="local",
         show_default=True,
@@ -91,26 +102,30 @@ _run_options = group(
         "process), tcp://HOST:8786 (a Dask scheduler), or the path of its scheduler file.",
     ),
     basic.listing,
-    click.option(
+    option(
+        INPUTS,
         "--column",
         metavar="NAME",
         help="The column of manifests with the path or URL.  [default: found by its name]",
     ),
-    click.option("--limit", type=WholeNumber(1), metavar="N", help="Stop after N recordings."),
-    click.option(
+    option(INPUTS, "--limit", type=WholeNumber(1), metavar="N", help="Stop after N recordings."),
+    option(
+        INPUTS,
         "--shard",
         metavar="I/N",
         help="Do only shard I of N, from 0; needs no cluster.  [default: from "
         "SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT, if they are set]",
     ),
-    click.option(
+    option(
+        INPUTS,
         "--identity",
         type=click.Choice(("version", "content")),
         default="version",
         show_default=True,
         help="When a recording is the same: by size and etag or time of change, or by its bytes.",
     ),
-    click.option(
+    option(
+        INPUTS,
         "--redo",
         type=click.Choice(("changed", "all")),
         help="Do changed, or all, finished recordings again.",
@@ -122,10 +137,11 @@ _run_options = group(
         expose_value=False,
         callback=_refuse_overwrite,
     ),
-    click.option(
-        "--retry-failed", is_flag=True, help="Try failed and quarantined recordings again."
+    option(
+        INPUTS, "--retry-failed", is_flag=True, help="Try failed and quarantined recordings again."
     ),
-    click.option(
+    option(
+        CLUSTER,
         "--tries",
         type=WholeNumber(1),
         default=2,
@@ -133,26 +149,30 @@ _run_options = group(
         metavar="N",
         help="Quarantine a recording that has ended its worker N times.",
     ),
-    click.option(
+    option(
+        CLUSTER,
         "--file-timeout",
         default="1h",
         show_default=True,
         metavar="LENGTH",
         help="The longest time for one recording on a worker.",
     ),
-    click.option(
+    option(
+        CLUSTER,
         "--worker-memory",
         callback=parsed_by(parse_size),
         metavar="SIZE",
         help="The most memory of each worker on this machine, such as 2GB.",
     ),
-    click.option(
+    option(
+        INPUTS,
         "--max-failures",
         type=WholeNumber(0),
         metavar="N",
         help="End the run after more than N failures.",
     ),
-    click.option(
+    option(
+        MESSAGES,
         "--dry-run",
         is_flag=True,
         help="Show recordings, hours, tokens, price and time; write nothing.",
@@ -160,7 +180,8 @@ _run_options = group(
     basic.as_json,
     basic.debug,
 )
-_layout = click.option(
+_layout = option(
+    OUTPUT,
     "--layout",
     type=click.Choice(("files", "tar")),
     default="files",
@@ -206,7 +227,8 @@ def split(**options: Any) -> int:
 @basic.via
 @shared.shape
 @shared.budget
-@click.option(
+@option(
+    OUTPUT,
     "-f",
     "formats",
     metavar="FORMAT,...",
@@ -214,21 +236,24 @@ def split(**options: Any) -> int:
     help="Formats of each timeline, separated by commas, such as json,srt,vtt; JSON is always "
     "written.  [default: json]",
 )
-@click.option(
+@option(
+    REQUESTS,
     "--rpm",
     "requests_per_minute",
     type=click.FloatRange(0, min_open=True),
     metavar="N",
     help="Requests a minute.  [default: the service's limit]",
 )
-@click.option(
+@option(
+    REQUESTS,
     "--tpm",
     "tokens_per_minute",
     type=click.FloatRange(0, min_open=True),
     metavar="N",
     help="Tokens a minute.  [default: the service's limit]",
 )
-@click.option(
+@option(
+    REQUESTS,
     "--ask",
     "asks_on",
     type=click.Choice(("driver", "on-workers")),

@@ -1,8 +1,7 @@
 """Sections of the help of a command that has many options, such as `Sound` and `Requests and cost`.
 
-Rules: an option gets its section where it is defined, by `option` or
-`section`. An option
-without one is listed first, under `Options`. A command with few options has no sections.
+Rules: an option gets its section where it is defined, by `option` or `section`. An option without
+one is listed first, under `Options`. A command with few options has no sections.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ REQUESTS = "Requests and cost"
 TARGET = "Target and cuts"
 SOUND = "Sound"
 INPUTS = "Recordings"
+CLUSTER = "Workers"
 MESSAGES = "Work and messages"
-ORDER = (OPTIONS, OUTPUT, CAPTIONER, REQUESTS, TARGET, SOUND, INPUTS, MESSAGES)
+ORDER = (OPTIONS, OUTPUT, CAPTIONER, REQUESTS, TARGET, SOUND, INPUTS, CLUSTER, MESSAGES)
 
 _sections: WeakKeyDictionary[click.Parameter, str] = WeakKeyDictionary()
 
