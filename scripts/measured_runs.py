@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg, ffmpeg_process
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -242,7 +242,7 @@ def problem(status: int, messages: bytes) -> str | None:
     """Return why a run failed, None if it did not."""
     if status == 0:
         return None
-    return f"exit status {status}: {ffmpeg.last_line(messages.decode(errors='replace'))}"
+    return f"exit status {status}: {ffmpeg_process.last_line(messages.decode(errors='replace'))}"
 
 
 def in_turn(ways: Sequence[Way], rounds: int) -> Iterator[tuple[int, Way]]:

@@ -229,8 +229,10 @@ def _interrupted() -> int:
         print_error("interrupted; unfinished files are removed")
         if threading.active_count() > 1:
             sys.stdout.flush()
-            if "captoolkit.media.ffmpeg" in sys.modules:  # also ends those that threads just began
-                sys.modules["captoolkit.media.ffmpeg"].end_all()
+            if (
+                "captoolkit.media.ffmpeg_process" in sys.modules
+            ):  # also ends those that threads just began
+                sys.modules["captoolkit.media.ffmpeg_process"].end_all()
             if "captoolkit.support.staging_folders" in sys.modules:
                 sys.modules["captoolkit.support.staging_folders"].remove_all()
             os._exit(INTERRUPTED)

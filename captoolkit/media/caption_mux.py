@@ -19,7 +19,7 @@ from captoolkit.bitstream.containers import (
     captioned_containers,
 )
 from captoolkit.errors import InputError, ToolError
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg, ffmpeg_process
 from captoolkit.media.player_clock import LONGEST_GAP_S
 from captoolkit.media.probe_by_ffmpeg import MediaStream
 
@@ -181,7 +181,10 @@ def _run(job: CaptionJob) -> None:
     if captions.subtitles and job.language:
         extra += [f"-metadata:s:s:{len(subtitles)}", f"language={job.language}"]
     argv[argv.index(place) : argv.index(place)] = extra
-    with ffmpeg.output_errors(job.staged), ffmpeg.Process(argv, writes=job.staged) as process:
+    with (
+        ffmpeg_process.output_errors(job.staged),
+        ffmpeg_process.Process(argv, writes=job.staged) as process,
+    ):
         process.finish()
 
 
@@ -202,7 +205,10 @@ def _attachments(job: CaptionJob, covers: list[MediaStream], first: int) -> list
         node = ffmpeg.source(job.media)[str(stream.index)].output(
             ffmpeg.file_url(picture), f="image2pipe", c="copy", **{"frames:v": 1}
         )
-        with ffmpeg.output_errors(picture), ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with (
+            ffmpeg_process.output_errors(picture),
+            ffmpeg_process.Process(ffmpeg.compile_argv(node)) as process,
+        ):
             process.finish()
         place = f"-metadata:s:t:{first + number}"
         options += ["-attach", ffmpeg.file_url(picture)]
@@ -215,7 +221,7 @@ def _cannot_hold(error: ToolError, job: CaptionJob) -> Exception:
         return error
     lines = error.stderr_tail.splitlines()
     causes = [line for line in lines if "supported" in line or "find tag" in line]
-    cause = ffmpeg.last_line(causes[0] if causes else error.stderr_tail)
+    cause = ffmpeg_process.last_line(causes[0] if causes else error.stderr_tail)
     own = job.media.suffix.lower()
     is_other = own.removeprefix(".") in captioned_containers() and own != job.staged.suffix.lower()
     other = own if is_other else ".mkv"

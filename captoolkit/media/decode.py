@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
-from captoolkit.media import convert, decode_in_process, ffmpeg, flac_holes, short_files, sndfile
+from captoolkit.media import (
+    convert,
+    decode_in_process,
+    ffmpeg,
+    ffmpeg_process,
+    flac_holes,
+    short_files,
+    sndfile,
+)
 from captoolkit.media.player_clock import follow_clock, silent_blocks, trimmed
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support.cancel import Closing
@@ -98,7 +106,7 @@ class TrackDecoder(Closing):
         self._span = self._asked if self._follows_clock else (0, None)
         self._own: decode_in_process.SndfileDecoder | None = None
         self._kept: NDArray[Any] | None = None  # all samples of a short track
-        self._process: ffmpeg.Process | None = None
+        self._process: ffmpeg_process.Process | None = None
         self._closed = False
         self._guard = threading.Lock()
         can_convert = convert.can_convert(channels=track.channels, mix=mix, dtype=dtype)
@@ -135,7 +143,7 @@ class TrackDecoder(Closing):
         is_shaped = self._mix is not None or self.rate_hz != self._track.sample_rate_hz
         return dtype != "float32" and not is_shaped and not self._gain_db
 
-    def _start_ffmpeg(self, dtype: str) -> ffmpeg.Process:
+    def _start_ffmpeg(self, dtype: str) -> ffmpeg_process.Process:
         track, (start_samples, end_samples) = self._track, self._asked
         sample_format = SAMPLE_FORMATS[dtype]
         filters = [GATHER] if self._steady else []
@@ -157,7 +165,7 @@ class TrackDecoder(Closing):
             flush_packets=0,
             **({"af": ",".join(filters)} if filters else {}),
         )
-        return ffmpeg.Process(ffmpeg.compile_argv(node))
+        return ffmpeg_process.Process(ffmpeg.compile_argv(node))
 
     def _rest_by_ffmpeg(self, start: int) -> Iterator[Block]:
         """Yield the samples from one on, at the track's own rate and channels, by ffmpeg.
@@ -192,7 +200,7 @@ class TrackDecoder(Closing):
                     ar=track.sample_rate_hz,
                     flush_packets=0,
                 )
-                self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
+                self._process = ffmpeg_process.Process(ffmpeg.compile_argv(node))
             blocks = _piped(self._process, np.dtype("<f4"), track.sample_rate_hz, track.channels)
             is_empty = True
             for block in trimmed(blocks, start - begin, None):
@@ -268,7 +276,7 @@ class TrackDecoder(Closing):
 
 
 def _piped(
-    process: ffmpeg.Process, dtype: np.dtype[Any], rate_hz: int, channels: int
+    process: ffmpeg_process.Process, dtype: np.dtype[Any], rate_hz: int, channels: int
 ) -> Iterator[Block]:
     """Yield the samples that an ffmpeg writes, in blocks of about a second."""
     frame_bytes = dtype.itemsize * channels
@@ -291,7 +299,7 @@ def read_blocks(blocks: Iterable[Block], path: object) -> Iterator[Block]:
         raise
     except ToolError as error:
         raise NotMediaError(
-            f"its sound cannot be decoded ({ffmpeg.last_line(error.stderr_tail)})",
+            f"its sound cannot be decoded ({ffmpeg_process.last_line(error.stderr_tail)})",
             fix="check that the file is complete",
             path=path,
         ) from error

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from captoolkit.bitstream import channel_layouts, containers, flac, mpeg_audio
 from captoolkit.bitstream.lossless import is_in_libsndfile
 from captoolkit.errors import NotMediaError, ToolError
-from captoolkit.media import ffmpeg, short_files, sndfile
+from captoolkit.media import ffmpeg, ffmpeg_process, short_files, sndfile
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.packets import (
     PRIMING_FRAMES,
@@ -299,7 +299,7 @@ def _count_packets(file: Path, stream: SoundStream) -> Duration:
         node = ffmpeg.source(file)[str(stream.index)].output(
             "pipe:1", f="framecrc", acodec="copy", flush_packets=0, loglevel="level+error"
         )
-        with ffmpeg.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
+        with ffmpeg_process.Process(ffmpeg.compile_argv(node), tail_bytes=LOG_BYTES) as process:
             packets = _sum_packets(process.lines())
             process.wait()  # a truncated file ends with an error after its last whole packet
             log = process.stderr_tail
@@ -447,14 +447,14 @@ def _decoded_length(file: Path, stream: SoundStream, argv: Sequence[str]) -> Dur
     """The length of a stream by an ffmpeg that lists its decoded frames."""
     container = containers.of(stream.container)
     has_time_stamps = container.has_time_stamps and stream.codec not in container.untimed_codecs
-    with ffmpeg.Process(argv, tail_bytes=LOG_BYTES) as process:
+    with ffmpeg_process.Process(argv, tail_bytes=LOG_BYTES) as process:
         try:
             sound = read_frames(
                 process.lines(), rate_hz=stream.rate_hz, has_time_stamps=has_time_stamps
             )
             process.finish()
         except ToolError as error:
-            reason = ffmpeg.last_line("\n".join(_ERROR_LINE.findall(error.stderr_tail)))
+            reason = ffmpeg_process.last_line("\n".join(_ERROR_LINE.findall(error.stderr_tail)))
             raise NotMediaError(
                 f"its sound cannot be decoded ({reason})",
                 fix="check that the file is complete",
@@ -512,6 +512,6 @@ def _oddities(log: str, stream: SoundStream, samples: int) -> tuple[str, ...]:
         found.append(f"{change}; it is read as {stream.shape} throughout")
     errors = _ERROR_LINE.findall(log)
     if any(error.startswith(_STOPPED) for error in errors):
-        cause = ffmpeg.last_line(errors[0])
+        cause = ffmpeg_process.last_line(errors[0])
         found.append(f"cannot be read past {samples / stream.rate_hz:.3f} s ({cause})")
     return tuple(found)

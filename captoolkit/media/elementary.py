@@ -21,7 +21,7 @@ from captoolkit.bitstream.containers import Container
 from captoolkit.bitstream.frames import FrameIndex
 from captoolkit.bitstream.mpeg_audio import DECODER_DELAY_SAMPLES
 from captoolkit.errors import ToolError, ToolTimeoutError
-from captoolkit.media import ffmpeg, short_files, tags
+from captoolkit.media import ffmpeg, ffmpeg_process, short_files, tags
 from captoolkit.media.frame_index import read_frame_index
 from captoolkit.media.player_clock import TOLERANCE_S
 from captoolkit.model import MediaInfo, Target, Track
@@ -29,7 +29,7 @@ from captoolkit.planning.frame_plan import Framing, edits_reason
 from captoolkit.support import files
 from captoolkit.support.recent_files import state_of
 
-Watch = Callable[[ffmpeg.Process], AbstractContextManager[ffmpeg.Process]]
+Watch = Callable[[ffmpeg_process.Process], AbstractContextManager[ffmpeg_process.Process]]
 
 CHUNK_BYTES = 1 << 20
 FRAMES_TO_TAG = 8  # more than a reader needs to recognise the stream
@@ -142,7 +142,7 @@ class ElementaryStream:
         listed = tags.write(values, folder)
         options = {"f": container.muxer, "acodec": "copy", **container.tag_options}
         node = tags.tagged(ffmpeg.source(untagged)["a:0"], listed, tagged, **options)
-        with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with ffmpeg_process.Process(ffmpeg.compile_argv(node)) as process:
             process.finish()
         index = read_frame_index(tagged)
         with tagged.open("rb") as file:
@@ -206,7 +206,7 @@ def is_elementary(info: MediaInfo) -> bool:
     return containers.of(info.container).is_frame_stream
 
 
-def _unwatched(process: ffmpeg.Process) -> AbstractContextManager[ffmpeg.Process]:
+def _unwatched(process: ffmpeg_process.Process) -> AbstractContextManager[ffmpeg_process.Process]:
     return process
 
 
@@ -282,7 +282,7 @@ def _copy_packets(
         ffmpeg.file_url(path), f=container.muxer, **copied, **container.bare_options
     )
     try:
-        with watch(ffmpeg.Process(ffmpeg.compile_argv(node), writes=path)) as process:
+        with watch(ffmpeg_process.Process(ffmpeg.compile_argv(node), writes=path)) as process:
             process.finish()
     except ToolTimeoutError:
         raise
@@ -329,7 +329,7 @@ def _first_packet(path: Path, track: Track, watch: Watch) -> tuple[Fraction, int
         node = ffmpeg.source(path)[str(track.stream_index)].output(
             "pipe:1", f="framecrc", acodec="copy", **{"frames:a": 1}
         )
-        with watch(ffmpeg.Process(ffmpeg.compile_argv(node))) as process:
+        with watch(ffmpeg_process.Process(ffmpeg.compile_argv(node))) as process:
             lines = process.read_all(ffmpeg.MAX_HEADER_BYTES).decode().splitlines()
             process.wait()
     base = next((line[6:].strip() for line in lines if line.startswith("#tb 0:")), "1/1")

@@ -20,7 +20,7 @@ import numpy as np
 from captoolkit.bitstream import containers, riff
 from captoolkit.bitstream.encodings import ENCODINGS, Writer, decoded_samples, spec_of
 from captoolkit.errors import InputError, LimitError
-from captoolkit.media import durations, encode_mp3, ffmpeg, probe_file, sndfile
+from captoolkit.media import durations, encode_mp3, ffmpeg, ffmpeg_process, probe_file, sndfile
 from captoolkit.media.encode_lossless import LosslessWriter
 from captoolkit.media.encode_samples import Block, as_float32, as_int16
 from captoolkit.media.frame_index import read_frame_index
@@ -158,7 +158,9 @@ class FfmpegWriter:
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self.samples = 0
         self._path = path
-        self._process = ffmpeg.Process(ffmpeg.compile_argv(_output(path, encoding)), feed=True)
+        self._process = ffmpeg_process.Process(
+            ffmpeg.compile_argv(_output(path, encoding)), feed=True
+        )
 
     def write(self, block: Block) -> None:
         """Take samples.
@@ -167,14 +169,14 @@ class FfmpegWriter:
             OutputError: the disk is full.
             ToolError: ffmpeg failed.
         """
-        with ffmpeg.output_errors(self._path):
+        with ffmpeg_process.output_errors(self._path):
             self._process.write(as_float32(block).tobytes())
         self.samples += len(block)
 
     def finish(self) -> None:
         """Wait until the file is complete."""
         try:
-            with ffmpeg.output_errors(self._path):
+            with ffmpeg_process.output_errors(self._path):
                 self._process.finish()
         finally:
             self._process.close()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.lossless import LOSSLESS
 from captoolkit.errors import LimitError
-from captoolkit.media import decode, ffmpeg, probe_file, sndfile
+from captoolkit.media import decode, ffmpeg, ffmpeg_process, probe_file, sndfile
 from captoolkit.media.tags import tagged
 from captoolkit.media.tags import write as write_tags
 from captoolkit.model import Encoding
@@ -55,10 +55,10 @@ class LosslessWriter:
         self._digest = hashlib.sha256()
         self._aborted = False
         self._proof: decode.TrackDecoder | None = None
-        with ffmpeg.output_errors(path):
+        with ffmpeg_process.output_errors(path):
             self._tag_file = write_tags(tags, path.parent)
         argv = ffmpeg.compile_argv(_node(path, self._tag_file, encoding, layout))
-        self._process = ffmpeg.Process(argv, feed=True)
+        self._process = ffmpeg_process.Process(argv, feed=True)
 
     def write(self, block: Block) -> None:
         """Take samples.
@@ -69,7 +69,7 @@ class LosslessWriter:
         """
         data = _rounded(block, self._encoding).astype(self._type, copy=False).tobytes()
         self._digest.update(data)
-        with ffmpeg.output_errors(self._path):
+        with ffmpeg_process.output_errors(self._path):
             self._process.write(data)
         self.samples += len(block)
 
@@ -82,7 +82,7 @@ class LosslessWriter:
             ToolError: ffmpeg failed.
         """
         try:
-            with ffmpeg.output_errors(self._path):
+            with ffmpeg_process.output_errors(self._path):
                 self._process.finish()
         finally:
             self._process.close()

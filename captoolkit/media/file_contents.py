@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.bitstream.containers import MOV_TEXT
-from captoolkit.media import ffmpeg, tags
+from captoolkit.media import ffmpeg, ffmpeg_process, tags
 from captoolkit.model import Chapter
 from captoolkit.support import files
 
@@ -140,7 +140,7 @@ def read_contents(
         argv += ["-map", f"0:{text_stream}", "-c", "copy", "-f", "data", ffmpeg.file_url(payloads)]
     argv += ["-map_metadata", "0", "-f", "ffmetadata", ffmpeg.file_url(listing), "-y"]
     packets = [StreamPackets() for _ in listed]
-    with ffmpeg.output_errors(listing), ffmpeg.Process(argv) as process:
+    with ffmpeg_process.output_errors(listing), ffmpeg_process.Process(argv) as process:
         for line in process.lines():
             if line.startswith(b"#tb "):
                 place, _, base = line[4:].decode().partition(": ")
@@ -162,7 +162,7 @@ def read_contents(
         tags=file_tags,
         chapters=chapters,
         texts=_texts(packets[-1], texts) if text_stream is not None else (),
-        fault=next(map(ffmpeg.last_line, messages), ""),
+        fault=next(map(ffmpeg_process.last_line, messages), ""),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captoolkit.bitstream.containers import MATROSKA
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg, ffmpeg_process
 from captoolkit.media.player_clock import LONGEST_GAP_S
 from captoolkit.model import MediaInfo, Span, Track
 from captoolkit.support.cancel import Closing
@@ -188,7 +188,7 @@ class PacketListing(Closing):
             flush_packets=0,
             dts_delta_threshold=LONGEST_GAP_S,  # ffmpeg would close longer gaps of a stream
         )
-        self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
+        self._process = ffmpeg_process.Process(ffmpeg.compile_argv(node))
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield `size, checksum` of each, as text."""

@@ -18,7 +18,14 @@ from pathlib import Path
 from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.bitstream.pcm_layout import RAW_FORMATS
 from captoolkit.errors import InputError, NoAudioError, NotMediaError
-from captoolkit.media import durations, ffmpeg, samples_by_place, short_files, sndfile
+from captoolkit.media import (
+    durations,
+    ffmpeg,
+    ffmpeg_process,
+    samples_by_place,
+    short_files,
+    sndfile,
+)
 from captoolkit.media.player_clock import TOLERANCE_S, is_fragmented
 from captoolkit.media.probe_in_process import readable_size
 from captoolkit.media.source import refuse_url
@@ -384,7 +391,7 @@ def _failure_reason(text: str) -> str:
         if line.strip() and not line.startswith(("Error opening input file", "At least one output"))
     ]
     causes = [line for line in lines if "Error opening input" not in line]
-    reason = ffmpeg.last_line("\n".join(causes[-1:] or lines[-1:]))
+    reason = ffmpeg_process.last_line("\n".join(causes[-1:] or lines[-1:]))
     return reason.removeprefix("Error opening input: ")
 
 

@@ -25,7 +25,7 @@ from captoolkit.bitstream import containers
 from captoolkit.bitstream.header_claims import claimed_sound
 from captoolkit.bitstream.signatures import by_signature
 from captoolkit.errors import ToolError, ToolTimeoutError
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg, ffmpeg_process
 from captoolkit.support import files
 from captoolkit.support.recent_files import RecentFiles, state_of
 
@@ -131,7 +131,7 @@ def _header_and_packets(path: Path, node: Any, *, must_succeed: bool = False) ->
     """
     state = state_of(path)
     argv = ffmpeg.compile_argv(node)
-    with ffmpeg.Process(
+    with ffmpeg_process.Process(
         argv, total_s=ffmpeg.HEADER_S, tail_bytes=ffmpeg.MAX_HEADER_BYTES
     ) as process:
         try:
@@ -253,7 +253,7 @@ def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
     )
     with extra:
         try:
-            with ffmpeg.Process(extra.argv(())) as process:
+            with ffmpeg_process.Process(extra.argv(())) as process:
                 process.finish()
         except ToolTimeoutError:
             raise

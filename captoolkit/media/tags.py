@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from captoolkit.errors import ToolError
-from captoolkit.media import ffmpeg, probe_by_ffmpeg
+from captoolkit.media import ffmpeg, ffmpeg_process, probe_by_ffmpeg
 from captoolkit.model import Chapter, MediaInfo, Track
 from captoolkit.support import files
 
@@ -55,7 +55,7 @@ def read(info: MediaInfo, track: Track) -> RecordingTags:
         "pipe:1", f="ffmetadata", acodec="copy", **{"frames:a": 1}
     )
     try:
-        with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+        with ffmpeg_process.Process(ffmpeg.compile_argv(node)) as process:
             text = process.read_all(MAX_LISTING_BYTES).decode(errors="replace")
             process.finish()
     except ToolError as error:

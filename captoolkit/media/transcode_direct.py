@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captoolkit.bitstream.encodings import spec_of
-from captoolkit.media import decode, encode, encode_mp3, ffmpeg
+from captoolkit.media import decode, encode, encode_mp3, ffmpeg, ffmpeg_process
 from captoolkit.model import Encoding, Span, Track
 from captoolkit.support.cancel import Closing
 
@@ -66,7 +66,7 @@ class Transcoder(Closing):
             **encode.options(encoding),
         )
         self._path = path
-        self._process = ffmpeg.Process(ffmpeg.compile_argv(node))
+        self._process = ffmpeg_process.Process(ffmpeg.compile_argv(node))
 
     def __iter__(self) -> Iterator[float]:
         """Yield, several times, how many seconds of the stretch are done.
@@ -79,7 +79,7 @@ class Transcoder(Closing):
             name, _, value = line.strip().partition(b"=")
             if name == b"out_time_us" and value.isdigit():
                 yield int(value) / MICROSECONDS
-        with ffmpeg.output_errors(self._path):
+        with ffmpeg_process.output_errors(self._path):
             self._process.finish()
 
     def close(self) -> None:

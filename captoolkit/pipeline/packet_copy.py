@@ -17,7 +17,7 @@ from typing import Any
 from captoolkit.bitstream import containers
 from captoolkit.bitstream.encodings import MODEL_RATE_HZ
 from captoolkit.errors import InputError, LimitError
-from captoolkit.media import decode, ffmpeg, packets, probe_file, tags
+from captoolkit.media import decode, ffmpeg, ffmpeg_process, packets, probe_file, tags
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.player_clock import LONGEST_GAP_S
 from captoolkit.model import Span
@@ -155,7 +155,7 @@ class PacketCopy:
             reset_timestamps=1,
             **self._options(),
         )
-        process = ffmpeg.Process(ffmpeg.compile_argv(node), writes=folder)
+        process = ffmpeg_process.Process(ffmpeg.compile_argv(node), writes=folder)
         with self._supervisor.watch(process):
             for number, _ in enumerate(process.lines(), start=1):
                 yield folder / f"{NAME % number}.{plan.suffix}"
@@ -167,7 +167,7 @@ class PacketCopy:
         folder = self._job.folder.path
         listed = tags.write(own_tags, folder)
         node = tags.tagged(stream, listed, path, f=self._job.plan.muxer, **self._options())
-        process = ffmpeg.Process(ffmpeg.compile_argv(node), writes=folder)
+        process = ffmpeg_process.Process(ffmpeg.compile_argv(node), writes=folder)
         with self._supervisor.watch(process):
             self._finish(process)
         listed.unlink()
@@ -183,8 +183,8 @@ class PacketCopy:
             **tagged,
         }
 
-    def _finish(self, process: ffmpeg.Process) -> None:
-        with ffmpeg.output_errors(self._job.folder.path):
+    def _finish(self, process: ffmpeg_process.Process) -> None:
+        with ffmpeg_process.output_errors(self._job.folder.path):
             process.finish()
 
     def _name_piece(self, piece: Path, index: int) -> None:

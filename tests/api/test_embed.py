@@ -29,7 +29,7 @@ from captoolkit.errors import (
     UsageError,
 )
 from captoolkit.media import ffmpeg as tool
-from captoolkit.media import probe_by_ffmpeg, probe_file
+from captoolkit.media import ffmpeg_process, probe_by_ffmpeg, probe_file
 from captoolkit.model import CaptionerInfo, Entry, SourceInfo, Span, Status
 from captoolkit.timeline import Timeline, save
 from tests.support import timelines
@@ -333,7 +333,7 @@ def test_copying_may_last_longer_than_a_stall(
     )
     monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(slow))
     assert tool.find().path == str(slow)
-    monkeypatch.setattr(tool, "STALL_S", 0.7)
+    monkeypatch.setattr(ffmpeg_process, "STALL_S", 0.7)
     made = captoolkit.embed(stereo, timeline_of(round(3.217 * 44_100)), tmp_path / "out.mov")
     assert made.path.stat().st_size > stereo.stat().st_size
 

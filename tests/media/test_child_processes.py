@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.media import child_processes, ffmpeg
+from captoolkit.media import child_processes, ffmpeg_process
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
 
@@ -20,10 +20,10 @@ WITHIN_S = 2.0
 SLEEP_S = 600
 BEGIN = f"""
 import os, subprocess, sys, threading, time
-from captoolkit.media import child_processes, ffmpeg
+from captoolkit.media import child_processes, ffmpeg_process
 
 def sleeper(**options):
-    return ffmpeg.Process(["/bin/sleep", "{SLEEP_S}"], **options)
+    return ffmpeg_process.Process(["/bin/sleep", "{SLEEP_S}"], **options)
 """
 WAIT = f"""
 print(*children, flush=True)
@@ -43,7 +43,7 @@ mark = child_processes.WATCHER_OF_THIS_PROCESS.mark()
 children = [subprocess.Popen(["/bin/sleep", "600"], env=mark, start_new_session=True).pid]
 """,
     "of a wrapper script": """
-wrapper = ffmpeg.Process(["/bin/sh", "-c", "/bin/sleep 600 & echo $!; wait"])
+wrapper = ffmpeg_process.Process(["/bin/sh", "-c", "/bin/sleep 600 & echo $!; wait"])
 children = [wrapper._child.pid, int(next(wrapper.lines()))]
 """,
     "while a fork lives on": """
@@ -108,7 +108,9 @@ def test_children_end_when_their_parent_is_killed(program: str) -> None:
 def test_the_watcher_ends_with_the_program() -> None:
     """A program that ends by itself leaves no watcher, and its exit status stays."""
     code = (
-        "with ffmpeg.Process(['/bin/true']) as process:\n    process.finish()\nprint(os.getpid())"
+        "with ffmpeg_process.Process(['/bin/true']) as process:\n"
+        "    process.finish()\n"
+        "print(os.getpid())"
     )
     with run(BEGIN + code) as parent:
         number = int(parent.communicate()[0])
@@ -125,12 +127,12 @@ def test_the_watcher_is_no_child() -> None:
 
 def test_a_killed_watcher_is_replaced() -> None:
     """The next child starts another one, which also knows the children from before."""
-    with ffmpeg.Process(["/bin/sleep", str(SLEEP_S)]):
+    with ffmpeg_process.Process(["/bin/sleep", str(SLEEP_S)]):
         (first,) = watchers_of(os.getpid())
         os.kill(first, signal.SIGKILL)
         assert becomes_true(lambda: not is_running(first))
         for _ in range(2):  # the first one finds the pipe closed
-            with ffmpeg.Process(["/bin/true"]) as process:
+            with ffmpeg_process.Process(["/bin/true"]) as process:
                 process.finish()
         (second,) = watchers_of(os.getpid())
         assert second != first
@@ -138,7 +140,7 @@ def test_a_killed_watcher_is_replaced() -> None:
 
 def test_children_of_others_live_on() -> None:
     """The end of a process ends none of the children of another one."""
-    with ffmpeg.Process(["/bin/sleep", str(SLEEP_S)]) as own:
+    with ffmpeg_process.Process(["/bin/sleep", str(SLEEP_S)]) as own:
         with run(BEGIN + PROGRAMS["of the main thread"] + WAIT) as parent:
             assert parent.stdout is not None
             children = [int(word) for word in parent.stdout.readline().split()]

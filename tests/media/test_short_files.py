@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import captoolkit
-from captoolkit.media import decode, ffmpeg, short_files
+from captoolkit.media import decode, ffmpeg, ffmpeg_process, short_files
 from captoolkit.media.packets import PacketListing
 from captoolkit.media.probe_file import probe
 from tests.support.processes import posix
@@ -107,7 +107,7 @@ def test_kept_answers_are_those_of_runs_of_their_own(
         assert listed[0] == usual
     kept = short_files.samples(path, track)
     assert kept is not None
-    with ffmpeg.Process(_decoding(path)) as process:
+    with ffmpeg_process.Process(_decoding(path)) as process:
         alone = np.frombuffer(process.read_all(1 << 24), "<f4").reshape(-1, track.channels)
         process.finish()
     assert np.array_equal(kept, alone)

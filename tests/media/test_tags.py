@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.media import ffmpeg, id3_chapters, tags
+from captoolkit.media import ffmpeg, ffmpeg_process, id3_chapters, tags
 from captoolkit.media.id3_chapters import Id3Chapter
 from captoolkit.media.probe_file import probe
 from captoolkit.model import Chapter
@@ -93,7 +93,7 @@ def test_tags_are_written_as_they_were_read(stereo: Path, tmp_path: Path) -> Non
     listed = tags.write(said, tmp_path)
     made = tmp_path / "a.flac"
     node = tags.tagged(ffmpeg.source(stereo)["a:0"], listed, made, acodec="flac")
-    with ffmpeg.Process(ffmpeg.compile_argv(node)) as process:
+    with ffmpeg_process.Process(ffmpeg.compile_argv(node)) as process:
         process.finish()
     info = probe(made)
     assert tags.read(info, info.default_track).tags == said

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from captoolkit.errors import ToolError
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg_process
 from captoolkit.pipeline.supervisor import BoundedQueue, Supervisor
 from captoolkit.support.cancel import Closing
 from tests.support.processes import has_children
@@ -123,7 +123,7 @@ def test_halt_ends_a_process_and_does_not_wait_for_threads() -> None:
     supervisor, started = Supervisor(jobs=1), threading.Event()
 
     def work(item: int) -> list[int]:
-        with supervisor.watch(ffmpeg.Process(SLEEPER)) as process:
+        with supervisor.watch(ffmpeg_process.Process(SLEEPER)) as process:
             started.set()
             process.read(1)
             with pytest.raises((ToolError, ValueError)):
@@ -144,7 +144,7 @@ def test_a_process_that_starts_after_halt_is_ended_at_once() -> None:
     """Registering a process and halting cannot miss one another."""
     supervisor = Supervisor(jobs=1)
     supervisor.halt()
-    with supervisor.watch(ffmpeg.Process(SLEEPER)) as process:
+    with supervisor.watch(ffmpeg_process.Process(SLEEPER)) as process:
         assert process.wait() != 0
     assert list(supervisor.in_order(lambda item: [item], [1])) == []
 

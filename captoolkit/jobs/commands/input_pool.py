@@ -129,7 +129,7 @@ class InputPool(Closing, Generic[Item, Result]):
 
     def close(self) -> None:
         """End the work that still runs and wait for its end; may be called twice."""
-        from captoolkit.media import ffmpeg
+        from captoolkit.media import ffmpeg_process
 
         with self._guard:
             self._stop.set()
@@ -140,7 +140,7 @@ class InputPool(Closing, Generic[Item, Result]):
         running = [future for future in self._futures if not future.cancelled()]
         until = time.monotonic() + END_S
         while wait(running, timeout=END_INTERVAL_S).not_done:
-            ffmpeg.end_all()  # a thread that waits for one may be hours from its next event
+            ffmpeg_process.end_all()  # a thread that waits for one may be hours from its next event
             if time.monotonic() > until:
                 for worker in workers:
                     worker.kill()

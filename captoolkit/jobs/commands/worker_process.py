@@ -31,7 +31,7 @@ from typing import Any, Generic, TypeVar
 
 from captoolkit.errors import ToolError
 from captoolkit.events import Event, OnEvent
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg_process
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing, StoppedError
 
@@ -252,7 +252,7 @@ class _Server:
         """End ffmpegs until the process ends, and end it if its work does not. Runs in a thread."""
         until = time.monotonic() + END_S
         while time.monotonic() < until:
-            ffmpeg.end_all()  # work that waits for one may be hours from its next event
+            ffmpeg_process.end_all()  # work that waits for one may be hours from its next event
             time.sleep(END_INTERVAL_S)
         os._exit(1)
 

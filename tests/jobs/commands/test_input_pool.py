@@ -18,7 +18,7 @@ from captoolkit.errors import InputError, ToolError
 from captoolkit.events import OnEvent, Warned, ignore
 from captoolkit.jobs.commands.input_pool import InputPool, are_many_short
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg_process
 from captoolkit.support import files
 from tests.support.processes import has_children
 
@@ -111,7 +111,7 @@ def test_closing_ends_work_that_waits_for_a_program() -> None:
 
     def work(index: int, share: int, on_event: OnEvent) -> None:
         silent = [sys.executable, "-c", "import time; time.sleep(600)"]
-        with ffmpeg.Process(silent) as process:
+        with ffmpeg_process.Process(silent) as process:
             waits.set()
             process.read(1)
             process.finish()
@@ -216,7 +216,10 @@ def test_an_input_that_kills_its_process_is_one_error() -> None:
 
 def sleep_in_process(item: str, share: int, on_event: OnEvent) -> None:
     """Make a file in a staging folder, and wait for a program."""
-    with files.staging(Path(item)) as folder, ffmpeg.Process(["/bin/sleep", "600"]) as process:
+    with (
+        files.staging(Path(item)) as folder,
+        ffmpeg_process.Process(["/bin/sleep", "600"]) as process,
+    ):
         (folder / "half").touch()
         on_event(AN_EVENT)
         process.read(1)

@@ -15,7 +15,7 @@ import pytest
 from captoolkit.errors import InputError, ToolError
 from captoolkit.events import Event, OnEvent, Warned, ignore
 from captoolkit.jobs.commands.worker_process import WorkerProcess
-from captoolkit.media import ffmpeg
+from captoolkit.media import ffmpeg_process
 from captoolkit.support import files
 from tests.support.processes import has_ended, posix
 
@@ -35,7 +35,7 @@ def work_on(item: str, jobs: int, on_event: OnEvent) -> object:
     if item == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if item.startswith("/"):  # a folder to make files in
-        with files.staging(Path(item)) as folder, ffmpeg.Process(SLEEPER) as process:
+        with files.staging(Path(item)) as folder, ffmpeg_process.Process(SLEEPER) as process:
             text = f"{os.getpid()} {process._child.pid}"
             on_event(Warned(path=item, message=text))
             (folder / "half").touch()
