@@ -482,9 +482,6 @@ class Prepared(Closing):
         names = [segment.file for segment in self._segments]
         others = spare if isinstance(spare, files.FileSet) else files.FileSet(spare)
         spared = files.FileSet([self._source.path], others=others)
-        saving.refuse_outputs(
-            out, [*names, self._names.manifest], overwrite=overwrite, inputs=spared
-        )
         text = manifest.render(
             self.plan,
             self.source,
@@ -496,7 +493,12 @@ class Prepared(Closing):
             modified_ns=self.modified_ns,
         )
         self._refuse_over()  # after `close` the hash may not be that of the whole source
-        saving.commit(staged.path, out, names=self._names, segments=names, text=text, spare=spared)
+        with files.moving_alone(out):  # another process may save under these names
+            outputs = [*names, self._names.manifest]
+            saving.refuse_outputs(out, outputs, overwrite=overwrite, inputs=spared)
+            saving.commit(
+                staged.path, out, names=self._names, segments=names, text=text, spare=spared
+            )
         staged.remove()
         staged.path = out
         self._folder = None  # saved segments are neither discarded nor moved

@@ -51,14 +51,14 @@ def gather(
 def refuse_outputs(
     out: Path, names: Sequence[str], *, overwrite: bool, inputs: files.FileSet
 ) -> None:
-    """Refuse to save under names that exist or that are inputs; the last name is the manifest's.
+    """Refuse to save under names that exist or that are inputs.
 
     Raises:
-        OutputExistsError: a segment of that name exists and `overwrite` is false.
+        OutputExistsError: a file of that name exists and `overwrite` is false.
         OutputError: the file of that name is an input.
     """
     if not overwrite:
-        files.refuse_existing(out / name for name in names[:-1])
+        files.refuse_existing(out / name for name in names)
     inputs.refuse(out / name for name in names)
 
 

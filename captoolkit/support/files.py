@@ -10,10 +10,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from captoolkit.errors import OutputError, OutputExistsError
+
+MOVING_S = 60  # finished files move within milliseconds
+MOVING_POLL_S = 0.01
 
 
 def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
@@ -137,6 +141,44 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
             staging_folders.settle_aside(aside, staged=source)
         raise
     staging_folders.settle_aside(aside)
+
+
+@contextlib.contextmanager
+def moving_alone(out: Path) -> Iterator[None]:
+    """Wait until no other thread or process is inside this context for the folder `out`.
+
+    The system releases the lock (`flock`) when a process ends for any reason. On a system or a file
+    system without such locks there is no wait.
+
+    Raises:
+        OutputError: the lock is not free within MOVING_S: its process may be stopped.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        with writing(out):
+            folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, folder)
+        waits_until_s = time.monotonic() + MOVING_S
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < waits_until_s:
+                    time.sleep(MOVING_POLL_S)
+                    continue
+                raise OutputError(
+                    f"another process has been saving to {out} for {MOVING_S} s",
+                    fix="end that process, or choose another folder",
+                    path=out,
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            break
+        yield
 
 
 def absolute(path: str | Path) -> str:

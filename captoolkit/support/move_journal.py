@@ -20,6 +20,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,11 +141,13 @@ def _read(aside: Path) -> tuple[list[Move], list[tuple[str, State | None]]]:
     """Return the moves and the stale files of the journal; empty if nothing can have moved."""
     for name in (COMPLETE, JOURNAL):
         try:
+            if not stat.S_ISREG((aside / name).lstat().st_mode):
+                continue
             document = json.loads((aside / name).read_text(encoding="ascii"))
             if document["format"] != FORMAT:
                 continue
             moves = [
-                Move(_plain(row["name"]), (row["new"][0], row["new"][1]), _state_in(row["old"]))
+                Move(_plain(row["name"]), _numbers(row["new"]), _state_in(row["old"]))
                 for row in document["moves"]
             ]
             stale = [(_plain(row["name"]), _state_in(row["old"])) for row in document["stale"]]
@@ -155,7 +158,14 @@ def _read(aside: Path) -> tuple[list[Move], list[tuple[str, State | None]]]:
 
 
 def _state_in(row: Any) -> State | None:
-    return row and (row[0], row[1])
+    return None if row is None else _numbers(row)
+
+
+def _numbers(row: Any) -> State:
+    size, changed_ns = row
+    if not isinstance(size, int) or not isinstance(changed_ns, int):
+        raise TypeError(row)
+    return size, changed_ns
 
 
 def _plain(name: Any) -> str:
@@ -167,5 +177,9 @@ def _plain(name: Any) -> str:
 def is_plain_name(name: object) -> bool:
     """Return whether a value that was read from a file names a file without a folder."""
     if not isinstance(name, str) or name in ("", ".", "..") or set("/\\\0") & set(name):
+        return False
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # no file can have that name
         return False
     return Path(name).name == name  # Windows: no drive either

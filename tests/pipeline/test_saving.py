@@ -83,10 +83,13 @@ def test_inputs_and_existing_files_are_not_replaced(tmp_path: Path) -> None:
     names = ["talk.001.mp3", "talk.manifest.json"]
     with pytest.raises(OutputExistsError):
         saving.refuse_outputs(tmp_path, names, overwrite=False, inputs=files.FileSet([]))
+    (tmp_path / names[0]).replace(tmp_path / names[1])  # only the manifest of another run
+    with pytest.raises(OutputExistsError):
+        saving.refuse_outputs(tmp_path, names, overwrite=False, inputs=files.FileSet([]))
     saving.refuse_outputs(tmp_path, names, overwrite=True, inputs=files.FileSet([]))
     with pytest.raises(OutputError, match="is an input"):
         saving.refuse_outputs(
-            tmp_path, names, overwrite=True, inputs=files.FileSet([tmp_path / "talk.001.mp3"])
+            tmp_path, names, overwrite=True, inputs=files.FileSet([tmp_path / names[1]])
         )
 
 

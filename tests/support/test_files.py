@@ -224,3 +224,18 @@ def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
     data = os.urandom(3_000_001)
     (tmp_path / "a").write_bytes(data)
     assert files.sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+def test_one_process_at_a_time_moves_files_into_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without that, two runs at once leave the segments of one and the manifest of the other."""
+    monkeypatch.setattr(files, "MOVING_S", 0)
+    with (
+        files.moving_alone(tmp_path),
+        pytest.raises(OutputError, match="another process has been saving"),
+        files.moving_alone(tmp_path),
+    ):
+        pass
+    with files.moving_alone(tmp_path):  # the lock is released, and leaves no file
+        assert names_in(tmp_path) == []

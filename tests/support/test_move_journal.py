@@ -15,6 +15,7 @@ from tests.support.killing import was_killed
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 
 BEFORE = {"a": "old a", "b": "stale", "d": "old d", "last": "old last", "notes": "mine"}
+HEAD = f'"format": "{move_journal.FORMAT}"'
 AFTER = {"a": "new a", "c": "new c", "d": "new d", "last": "new last", "notes": "mine"}
 
 
@@ -113,10 +114,17 @@ def test_nothing_is_touched_if_the_last_file_is_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", '{"format": "captoolkit.mo', "[]", '{"format": "captoolkit.moves/1", "moves": [{}]}'],
+    [
+        "",
+        '{"format": "captoolkit.mo',
+        "[]",
+        '{"format": "captoolkit.moves/1", "moves": [{}]}',
+        f'{{{HEAD}, "moves": [{{"name": "aside", "new": [5, "x"], "old": null}}], "stale": []}}',
+        f'{{{HEAD}, "moves": [{{"name": "\\ud800", "new": [5, 5], "old": []}}], "stale": []}}',
+    ],
 )
-def test_a_journal_that_is_cut_off_moves_nothing(tmp_path: Path, text: str) -> None:
-    """It was cut off before the first move."""
+def test_a_journal_that_is_cut_off_or_wrong_moves_nothing(tmp_path: Path, text: str) -> None:
+    """It was cut off before the first move, or captoolkit did not write it."""
     fill(tmp_path / "aside", {})
     journal = tmp_path / "aside" / move_journal.JOURNAL
     journal.write_text(text)
@@ -125,9 +133,11 @@ def test_a_journal_that_is_cut_off_moves_nothing(tmp_path: Path, text: str) -> N
     assert not journal.exists()
 
 
-@pytest.mark.parametrize("name", ["../treasure", "/etc/treasure", "..", "a\\b", "", None, 3])
+@pytest.mark.parametrize(
+    "name", ["../treasure", "/etc/treasure", "..", "a\\b", "", "\ud800", None, 3]
+)
 def test_a_journal_names_only_files_of_its_folder(tmp_path: Path, name: object) -> None:
-    """A journal with any other name is ignored: somebody else wrote it."""
+    """A journal with any other name is ignored: captoolkit did not write it."""
     fill(tmp_path / "out", {})
     (tmp_path / "treasure").write_text("mine")
     aside = tmp_path / "out" / "aside"
