@@ -6,6 +6,7 @@ import ast
 import doctest
 import graphlib
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,6 +126,15 @@ def dotted_name(path: Path) -> str:
 
 
 MODULE_NAMES = {dotted_name(path) for path in MODULES}
+
+
+def test_keys_of_loaded_modules_name_modules() -> None:
+    """A key of `sys.modules` is the name of one of our modules."""
+    key = re.compile(r'"(captoolkit[.\w]+)" in sys\.modules|sys\.modules\["(captoolkit[.\w]+)"\]')
+    texts = (path.read_text(encoding="utf-8") for path in MODULES)
+    names = {one or other for text in texts for one, other in key.findall(text)}
+    assert names
+    assert names <= MODULE_NAMES
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

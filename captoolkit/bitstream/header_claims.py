@@ -70,8 +70,10 @@ def _codec(descriptions: bytes) -> str:
 
 def _moov(stream: BinaryIO) -> bytes:
     """The content of the box with all tables; empty in a file of fragments."""
-    at = 0
+    at, end = 0, stream.seek(0, 2)
     for _ in range(MAX_BOXES):
+        if at >= end:  # a file system may refuse to go there
+            return b""
         stream.seek(at)
         head = stream.read(16)
         size, name = struct.unpack(">I4s", head[:8])
@@ -81,7 +83,7 @@ def _moov(stream: BinaryIO) -> bytes:
             stream.seek(at + 8)
             return stream.read(size - 8)
         size = struct.unpack(">Q", head[8:])[0] if size == 1 else size
-        if size < 8 or size >= 1 << 62:
+        if size < 8:
             return b""
         at += size
     return b""

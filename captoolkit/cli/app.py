@@ -229,9 +229,8 @@ def _interrupted() -> int:
         print_error("interrupted; unfinished files are removed")
         if threading.active_count() > 1:
             sys.stdout.flush()
-            if (
-                "captoolkit.media.ffmpeg_process" in sys.modules
-            ):  # also ends those that threads just began
+            # Also ends the programs that threads have just begun.
+            if "captoolkit.media.ffmpeg_process" in sys.modules:
                 sys.modules["captoolkit.media.ffmpeg_process"].end_all()
             if "captoolkit.support.staging_folders" in sys.modules:
                 sys.modules["captoolkit.support.staging_folders"].remove_all()

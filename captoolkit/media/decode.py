@@ -278,13 +278,14 @@ class TrackDecoder(Closing):
 def _piped(
     process: ffmpeg_process.Process, dtype: np.dtype[Any], rate_hz: int, channels: int
 ) -> Iterator[Block]:
-    """Yield the samples that an ffmpeg writes, in blocks of about a second."""
+    """Yield the samples that an ffmpeg writes, in blocks of about a second, and close it."""
     frame_bytes = dtype.itemsize * channels
     block_bytes = int(rate_hz * BLOCK_S) * frame_bytes
     while data := process.read(block_bytes):
         whole = len(data) - len(data) % frame_bytes
         yield np.frombuffer(data[:whole], dtype).reshape(-1, channels)
     process.finish()
+    process.close()
 
 
 def read_blocks(blocks: Iterable[Block], path: object) -> Iterator[Block]:

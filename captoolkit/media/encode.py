@@ -90,6 +90,8 @@ class WavWriter:
 
     def write(self, block: Block) -> None:
         """Take samples; int16 ones are written unchanged."""
+        if not len(block):  # a resampler may return none; `wave` refuses an empty array
+            return
         with files.writing(self._path):
             self._wave.writeframesraw(np.ascontiguousarray(as_int16(block)).data)
         self.samples += len(block)

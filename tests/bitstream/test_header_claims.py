@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,10 @@ def test_torn_headers_claim_nothing_and_raise_nothing(data: bytes, magic: bytes)
     """Any bytes are read without an error."""
     claim = claimed_sound(io.BytesIO(magic + data))
     assert claim is None or claim.codec
+
+
+def test_a_box_of_two_exabytes_makes_no_claim(tmp_path: Path) -> None:
+    """No file system can go to the end of such a box."""
+    path = tmp_path / "huge.mp4"
+    path.write_bytes(struct.pack(">I4s8xI4sQ", 16, b"ftyp", 1, b"mdat", 1 << 61) + bytes(64))
+    assert claim_of(path) is None

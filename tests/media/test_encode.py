@@ -103,6 +103,14 @@ def test_a_wav_holds_each_sample(tmp_path: Path) -> None:
     assert path.stat().st_size == encodings.file_bytes(wav(), len(steps))
 
 
+@pytest.mark.parametrize("encoding", FORMATS.values(), ids=FORMATS)
+def test_a_block_without_samples_adds_none(tmp_path: Path, encoding: Encoding) -> None:
+    """A resampler may return no sample for a short block."""
+    sound = sine(encoding)
+    path = written(tmp_path / f"a.{encoding.format}", encoding, sound[:0], sound, sound[:0])
+    encode.check(path, encoding, samples=len(sound), max_samples=None)
+
+
 def test_sixteen_bits_go_in_as_they_are(tmp_path: Path, encoding: Encoding) -> None:
     """Samples of 16 bits make the same file, byte by byte, as the same values in floating point."""
     values = np.rint(sine(encoding) * 32768).astype(np.int16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,13 @@ def test_the_recording_has_a_warning(tmp_path: Path) -> None:
     assert warning.startswith("2.")
     (tmp_path / "whole.flac").replace(tmp_path / "other.flac")
     assert flac_holes.warnings(tmp_path / "other.flac") == []
+
+
+def test_no_thread_is_left_for_a_stretch_that_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stretch has an ffmpeg of its own, and the threads that watch it end with it."""
+    monkeypatch.setenv(decode_in_process.ENVIRONMENT_VARIABLE, decode_in_process.FFMPEG)
+    path, threads = holed(tmp_path, 0.2, 0.6), threading.active_count()
+    heard(path)
+    assert threading.active_count() == threads
