@@ -255,9 +255,10 @@ def check(
             f"it lasts {format_seconds(length, rate_hz)} s, "
             f"not {format_seconds(samples, rate_hz)} s",
         )
-    if max_samples is not None and decoded_samples(encoding, samples) > max_samples:
+    padded = decoded_samples(encoding, samples)
+    if max_samples is not None and padded > max_samples:
         raise _broken(
-            path, f"it has {samples:,} samples, more than {max_samples:,} with its padding"
+            path, f"it has {padded:,} samples with its padding, more than {max_samples:,}"
         )
     _check_second_reader(path, encoding, length)
     refuse_too_large(path, max_bytes)

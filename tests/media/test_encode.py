@@ -247,7 +247,7 @@ def test_one_byte_too_many_is_refused(made: tuple[Path, Encoding, int]) -> None:
     """A file above its size is refused."""
     path, encoding, samples = made
     most = path.stat().st_size - 1
-    with pytest.raises(LimitError, match=f"more than the {most}") as caught:
+    with pytest.raises(LimitError, match=f"more than the {most:,}") as caught:
         encode.check(path, encoding, samples=samples, max_bytes=most, max_samples=None)
     assert caught.value.path == str(path)
 
@@ -259,7 +259,7 @@ def test_too_large_is_told_apart(made: tuple[Path, Encoding, int]) -> None:
     assert encode.fits(path, size_bytes)
     assert not encode.fits(path, size_bytes - 1)
     encode.refuse_too_large(path, size_bytes)
-    with pytest.raises(LimitError, match=f"has {size_bytes} bytes"):
+    with pytest.raises(LimitError, match=f"has {size_bytes:,} bytes"):
         encode.refuse_too_large(path, size_bytes - 1)
     verify(path, encoding, samples)
 
@@ -268,7 +268,9 @@ def test_one_sample_too_many_is_refused(made: tuple[Path, Encoding, int]) -> Non
     """A file above its duration, padding counted, is refused."""
     path, encoding, samples = made
     most = encodings.decoded_samples(encoding, samples) - 1
-    with pytest.raises(LimitError, match=f"more than {most} with its padding"):
+    with pytest.raises(
+        LimitError, match=f"has {most + 1:,} samples with its padding, more than {most:,}"
+    ):
         encode.check(path, encoding, samples=samples, max_bytes=10**9, max_samples=most)
 
 
