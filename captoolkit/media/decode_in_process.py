@@ -104,6 +104,7 @@ class SndfileDecoder(Closing):
         with self._reading:
             if self._flac is not None:
                 self._flac.close()
+                self._flac = None  # this object may live on in a cycle, but not some megabytes
             self._sound.close()
             self._stream.close()
 

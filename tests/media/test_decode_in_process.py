@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,23 @@ def test_a_fault_on_the_way_leaves_the_rest_to_ffmpeg(flac: Path, tmp_path: Path
     heard = decoded(damaged)[:, 0]
     assert np.array_equal(heard[: 4 * RATE_HZ], whole[: 4 * RATE_HZ])
     assert np.array_equal(heard[-3 * RATE_HZ :], whole[-3 * RATE_HZ :])
+
+
+def test_a_closed_decoder_holds_no_sound(flac: Path) -> None:
+    """Its memory is free when it is closed, not at some later search for cycles of objects."""
+    decoded(flac)  # imports
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(5):
+            decoded(flac)
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert kept < 10 * RATE_HZ  # half of what a single decode holds
 
 
 def test_a_closed_decoder_reads_no_further(flac: Path) -> None:
