@@ -212,7 +212,7 @@ def caption_many(
         **options: `CaptionOptions`.
 
     Returns:
-        A context manager that iterates as results, in the order in which they finish. Its `plans`
+        A context manager that iterates as results, in the order in which they finish. Its `plans()`
         are known before the first request, for a question about the cost.
 
     Raises:

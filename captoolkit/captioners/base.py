@@ -106,7 +106,7 @@ class ServiceOptions(TypedDict, total=False):
     Attributes:
         model: the service's name of the model; None is the first model of the target, else
             `qwen3-omni-30b-a3b-captioner` for captions and `qwen-audio-turbo` for questions.
-        region: `singapore` or `beijing`; None is the region in the model's row, else Singapore.
+        region: such as `singapore` or `beijing`; None is that of the model's row, else Singapore.
             With a `base_url` it names the region for prices.
         base_url: another server, with the ending that the services' SDKs use: `.../api/v1` for
             `dashscope`, `.../compatible-mode/v1` or `.../v1` for `openai`.

@@ -303,8 +303,12 @@ def _caption(captioner: Captioner, segment: ReadySegment, on_text: OnText | None
     """Return the caption; turn a bug of the captioner into an error of this segment alone."""
     try:
         if on_text is not None and isinstance(captioner, PaidCaptioner):
-            return captioner.caption(segment, on_text=on_text)
-        return captioner.caption(segment)
+            caption = captioner.caption(segment, on_text=on_text)
+        else:
+            caption = captioner.caption(segment)
+        if not isinstance(caption, Caption):
+            raise TypeError(f"caption() returned a {type(caption).__name__}, not a Caption")
+        return caption
     except CaptoolkitError:
         raise
     except Exception as error:

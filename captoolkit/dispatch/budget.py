@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from fractions import Fraction
 
 from captoolkit.errors import CaptoolkitError, UsageError
@@ -20,6 +20,7 @@ from captoolkit.services.price import MILLION, input_cost, request_costs
 from captoolkit.support.cancel import TICK_S, CancelScope
 
 MICRO = Decimal("0.000001")
+SHOWN = Decimal("0.0001")  # the digits of amounts in messages
 
 
 class Budget:
@@ -63,9 +64,11 @@ class Budget:
         with self._changed:
             while self._spent + self._reserved + worst > self.cap:
                 if not self._reserved or self._spent + worst > self.cap:
+                    left = (self.cap - self._spent).quantize(SHOWN, ROUND_FLOOR)
+                    needed = worst.quantize(SHOWN, ROUND_CEILING)  # shown above `left`
                     raise CaptoolkitError(
-                        f"not sent: {self.cap - self._spent:.4f} is left of max_cost={self.cap}, "
-                        f"and a request may cost {worst:.3g}",
+                        f"not sent: {left} is left of max_cost={self.cap}, "
+                        f"and a request may cost {needed}",
                         fix="run it again with a larger `max_cost`; the ledger keeps all answers, "
                         "and captoolkit does not pay for them again",
                     )
@@ -165,8 +168,9 @@ def refuse_too_small(budget: Budget, worst_cases: Iterable[Decimal], price: Pric
     """
     dearest = max(worst_cases)
     if dearest > budget.cap:
+        needed = f"{price.currency} {dearest.quantize(SHOWN, ROUND_CEILING)}"
         raise UsageError(
-            f"max_cost={budget.cap} is too small: one request may cost {price.currency} "
-            f"{dearest:.4f} if its answer is as long as possible",
-            fix="allow at least that much; captoolkit spends only the real cost",
+            f"max_cost={budget.cap} is too small for one request with the longest answer",
+            fix=f"allow {needed} or more, or bound the answers with `max_tokens`; captoolkit "
+            "spends only the real cost",
         )

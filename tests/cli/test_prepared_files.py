@@ -59,6 +59,19 @@ def test_plan_and_prepare_draw_pictures(run: Run, fixtures: Path, tmp_path: Path
     assert all(Xml.parse(path) for path in drawn)
 
 
+def test_a_kept_input_gets_its_missing_picture(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`--skip-existing` keeps the segments, and draws the picture that an earlier run did not."""
+    source, picture = fixtures / "hammering-mandarin.flac", tmp_path / "late.svg"
+    options = ("--segment", "15s", "--skip-existing", "-o", tmp_path / "ready")
+    assert run("prepare", source, *options).status == 0
+    segments = {path: path.stat().st_mtime_ns for path in (tmp_path / "ready").iterdir()}
+    for _ in range(2):  # the second run keeps the picture too
+        ran = run("prepare", source, *options, "--picture", picture, "-v")
+        assert (ran.status, ": kept, 3 segments" in ran.err) == (0, True)
+    assert "The loudest cut is at" in picture.read_text(encoding="utf-8")
+    assert {path: path.stat().st_mtime_ns for path in segments} == segments
+
+
 def test_an_unwritable_picture_is_refused_before_the_work(
     run: Run, fixtures: Path, tmp_path: Path
 ) -> None:

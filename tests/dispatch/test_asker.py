@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.captioners.base import Clip
+from captoolkit.captioners.base import Clip, OnText
 from captoolkit.dispatch.asker import FreeAsker, PaidAsker
 from captoolkit.dispatch.budget import Budget
 from captoolkit.dispatch.circuit_breaker import CircuitBreaker
@@ -15,7 +15,7 @@ from captoolkit.dispatch.ledger import IN_MEMORY, Ledger
 from captoolkit.dispatch.rate_limit import RateLimiter
 from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.events import Event, RetryScheduled, TextArrived
-from captoolkit.model import Status
+from captoolkit.model import Caption, Status
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.services.regions import endpoint_of
 from captoolkit.services.service import resolve_service
@@ -85,6 +85,14 @@ def free_asker(captioner: OwnCaptioner) -> FreeAsker:
     return FreeAsker(captioner, CircuitBreaker(CancelScope()))
 
 
+class BareTextCaptioner(OwnCaptioner):
+    """A captioner that returns a text instead of a `Caption`."""
+
+    def caption(self, clip: Clip, *, on_text: OnText | None = None) -> Caption:
+        """Return the wrong type."""
+        return "only a text"  # type: ignore[return-value]
+
+
 def test_a_free_captioner_is_asked_once(tmp_path: Path) -> None:
     """Its answer is the entry; an error becomes a failed entry without a retry."""
     good = free_asker(OwnCaptioner(answer)).ask(segment(tmp_path))
@@ -104,6 +112,8 @@ def test_a_bug_of_a_captioner_fails_one_segment(
     outcome = free_asker(OwnCaptioner(raising(ZeroDivisionError("oops")))).ask(segment(tmp_path))
     assert outcome.entry.error == "the captioner failed with ZeroDivisionError: oops"
     assert "ZeroDivisionError" in caplog.text
+    outcome = free_asker(BareTextCaptioner(answer)).ask(segment(tmp_path))
+    assert "TypeError: caption() returned a str, not a Caption" in str(outcome.entry.error)
     caplog.clear()
 
 

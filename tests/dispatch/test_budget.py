@@ -78,6 +78,14 @@ def test_waiting_for_money_ends_with_the_time_of_the_run() -> None:
         budget.reserve(Decimal(1), CancelScope(deadline_s=CLOCK.now_s() + 0.1))
 
 
+def test_the_amount_left_is_shown_below_the_amount_needed() -> None:
+    """Both amounts are rounded so that the message is true where they differ by a little."""
+    budget = Budget("0.11")
+    budget.settle(Decimal(0), Decimal("0.00961"))
+    with pytest.raises(CaptoolkitError, match=r"0\.1003 is left of .* may cost 0\.1005"):
+        budget.reserve(Decimal("0.10043"), GO)
+
+
 def test_the_worst_case_is_the_longest_answer_at_the_regions_price() -> None:
     """30 s are 375 tokens and 8 of text; the file may have 8 more; 32,768 is the longest answer."""
     target = captoolkit.targets()["qwen3-omni-captioner"]
@@ -87,7 +95,7 @@ def test_the_worst_case_is_the_longest_answer_at_the_regions_price() -> None:
     assert worst_case(target, price, Fraction(30)) == expected
     usage = predicted(target, Fraction(30))
     assert (usage.audio_tokens, usage.text_tokens, usage.input_tokens) == (375, 8, 383)
-    with pytest.raises(UsageError, match=r"max_cost=0\.1 is too small: one request may cost USD"):
+    with pytest.raises(UsageError, match=r"max_cost=0\.1 is too small .* allow USD 0\.1018"):
         refuse_too_small(Budget("0.1"), [expected], price)
 
 

@@ -68,7 +68,7 @@ class SaveWork:
         path = folder / names.segments.manifest
         source = item.source()
         picture = None
-        if not self._is_kept(index, folder):
+        if self.pictures.is_missing(index) or not self._is_kept(index, folder):
             picture = self.pictures.path(index)
             with self.make(source, jobs=jobs, on_event=on_event) as prepared:
                 prepared.save(
@@ -166,15 +166,22 @@ class PictureFiles:
         """
         if self._picture is None:
             return None
-        named = Path(self._picture).absolute()
-        names = self._names[index]
-        inner = Path(names.folder) / f"{names.stem}{PICTURE_EXTENSION}"
-        path = named if self._is_single_file else named / inner
+        path = self._place(index, self._picture)
         self._inputs.refuse([path])
         if not self._overwrite:
             files.refuse_existing([path])
         files.refuse_unwritable_file(path)
         return path
+
+    def is_missing(self, index: int) -> bool:
+        """Return whether the picture of an input is requested and its file does not exist."""
+        return self._picture is not None and not self._place(index, self._picture).exists()
+
+    def _place(self, index: int, picture: str) -> Path:
+        names = self._names[index]
+        if self._is_single_file:
+            return Path(picture).absolute()
+        return Path(picture).absolute() / names.folder / f"{names.stem}{PICTURE_EXTENSION}"
 
     def write(self, prepared: Prepared, path: Path | None) -> None:
         """Write the picture of a preparation, unless `path` is None."""
