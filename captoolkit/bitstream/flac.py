@@ -166,7 +166,7 @@ def frame_header(data: bytes | bytearray, at: int = 0) -> FrameHeader | None:
     else:
         samples = BLOCK_SIZES[size_code]
     place += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
-    if place >= len(head) or _crc8(head[:place]) != head[place]:
+    if place >= len(head) or crc8(head[:place]) != head[place]:
         return None
     return FrameHeader(
         number=number,
@@ -294,7 +294,7 @@ def _last_frame(stream: BinaryIO, start: int, end: int) -> tuple[int, FrameHeade
 
 def is_whole_frame(data: bytes) -> bool:
     """Return whether the checksum at the end of a frame is that of its bytes."""
-    return _crc16(data) == 0  # that of the checksum itself included
+    return crc16(data) == 0  # that of the checksum itself included
 
 
 def syncs_from_end(
@@ -370,15 +370,17 @@ def _holds_another(stream: BinaryIO, start: int) -> bool:
     return False
 
 
-def _crc8(data: bytes | bytearray) -> int:
+def crc8(data: bytes | bytearray) -> int:
+    """Return the checksum at the end of a frame's header."""
     value = 0
     for byte in data:
         value = _crc_table(0x07, 8)[value ^ byte]
     return value
 
 
-def _crc16(data: bytes) -> int:
-    table, value = _crc_table(0x8005, 16), 0
+def crc16(data: bytes, value: int = 0) -> int:
+    """Return the checksum at the end of a frame; `value` is that of the bytes before."""
+    table = _crc_table(0x8005, 16)
     for byte in data:
         value = (value << 8 & 0xFFFF) ^ table[value >> 8 ^ byte]
     return value

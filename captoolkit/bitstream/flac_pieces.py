@@ -66,9 +66,9 @@ class FlacPieces:
         self._usual_bytes = PIECE_BYTES  # of a piece, as the last one was
         self._space = bytearray()  # for one piece
         stream.seek(self._at)
-        header = stream.read(flac.MAX_HEADER_BYTES)
-        self._first = flac.frame_header(header)
-        self._starts = (header[:2],)  # of all frames here; a search for others takes time
+        self._header = stream.read(flac.MAX_HEADER_BYTES)
+        self._first = flac.frame_header(self._header)
+        self._starts = (self._header[:2],)  # of all frames here; a search for others takes time
         if self.is_usual:
             self._find(start)
 
@@ -109,31 +109,28 @@ class FlacPieces:
         self._stream.seek(self._at)
         return self._stream.readinto(memoryview(self._space)[HEAD_BYTES:][:size_bytes])
 
-    def stretches(self, until: int) -> list[tuple[int, int]]:
-        """Return the samples [begin, end) that the file holds, from the next piece to a sample.
+    @property
+    def sample(self) -> int:
+        """The first sample of the next piece."""
+        return self._sample
 
-        Bytes may be missing from the middle of a file, as after a copy that broke off and went on.
-        The numbers of the frames show it: they jump, and go on from there. The end of the last
-        stretch is that of the whole sound.
-        """
-        found: list[tuple[int, int]] = []
-        begin = due = self._sample
-        last_at, last = self._at, self._sample
-        ahead: tuple[int, int, int] | None = None  # a frame after a jump: place, begin, end
-        for at, sample, end in self._frames():
-            if last >= until:  # the frame before it is whole
-                break
-            if sample == due:
-                last_at, last, due, ahead = at, sample, end, None
-            elif ahead is not None and sample == ahead[2]:
-                is_whole = self._is_frame(last_at, ahead[0])
-                found.append((begin, due if is_whole else last))
-                last_at, last, due, begin, ahead = at, sample, end, ahead[1], None
-            elif sample > due:
-                ahead = (at, sample, end)
-        return [*found, (begin, self._total)]
+    @property
+    def first_frame(self) -> tuple[FrameHeader, bytes]:
+        """The header of the first frame, and its bytes; only where `is_usual`."""
+        assert self._first is not None
+        return self._first, self._header[: self._first.size]
 
-    def _frames(self) -> Iterator[tuple[int, int, int]]:
+    @property
+    def depth_bits(self) -> int:
+        """The bits of a sample, by STREAMINFO."""
+        return (int.from_bytes(self._info[10:14]) >> 4 & 31) + 1
+
+    def head_of_all(self) -> bytes:
+        """Return what stands in front of the frames, without a length or a checksum."""
+        fields = int.from_bytes(self._info[:18]) >> TOTAL_BITS << TOTAL_BITS
+        return self._front(fields, bytes(16))
+
+    def frames(self) -> Iterator[tuple[int, int, int]]:
         """Yield place, begin and end of all that look like frames, from the next piece on."""
         at, (start,) = self._at, self._starts
         while True:
@@ -151,11 +148,6 @@ class FlacPieces:
             if is_last:
                 return
             at += searched
-
-    def _is_frame(self, at: int, end: int) -> bool:
-        """Whether the bytes between two places are one whole frame, by its checksum."""
-        self._stream.seek(at)
-        return end - at <= flac.MAX_FRAME_BYTES and flac.is_whole_frame(self._stream.read(end - at))
 
     def _end_in(self, count: int) -> tuple[int, int]:
         """Where a piece of the usual length ends in so many bytes from its begin on: byte, sample.
@@ -232,5 +224,9 @@ class FlacPieces:
         """The begin of a FLAC of that many samples; it leaves room for a frame too much."""
         fields = int.from_bytes(self._info[:18])
         fields = (fields >> TOTAL_BITS << TOTAL_BITS) + samples + EXTRA_SAMPLES
+        return self._front(fields, self._info[18:])
+
+    @staticmethod
+    def _front(fields: int, checksum: bytes) -> bytes:
         block = bytes([0x80 | flac.STREAMINFO, 0, 0, flac.STREAMINFO_BYTES])
-        return flac.MAGIC + block + fields.to_bytes(18) + self._info[18:]
+        return flac.MAGIC + block + fields.to_bytes(18) + checksum

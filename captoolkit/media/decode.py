@@ -29,6 +29,7 @@ from captoolkit.media import (
 )
 from captoolkit.media.player_clock import follow_clock, silent_blocks, trimmed
 from captoolkit.model import MediaInfo, Track
+from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 from captoolkit.units import format_seconds, rescale
 
@@ -116,7 +117,8 @@ class TrackDecoder(Closing):
         is_usable = can_convert or (dtype == "float32" and not is_shaped)
         if is_usable and self._own is None and not self._is_kept(dtype):
             self._kept = short_files.cached_samples(self._path, track)
-        self._has_holes = can_convert and not roughly and self._own is None and self._is_holed()
+        is_by_ffmpeg = can_convert and not roughly and self._own is None
+        self._has_holes = is_by_ffmpeg and flac_holes.is_damaged(self._path, track)
         if self._own is None and self._kept is None and not self._has_holes:
             self._process = self._start_ffmpeg(dtype)
 
@@ -131,12 +133,6 @@ class TrackDecoder(Closing):
             dtype=dtype if self._is_kept(dtype) else "float32",
             rest=self._rest_by_ffmpeg,
         )
-
-    def _is_holed(self) -> bool:
-        """Whether frames are missing from the span in a FLAC."""
-        start, end = self._asked
-        whole = (start, self._track.duration_samples if end is None else end)
-        return flac_holes.stretches(self._path, self._track, *whole) != [whole]
 
     def _is_kept(self, dtype: str) -> bool:
         """Whether samples keep their type: a filter in floating point would change them."""
@@ -174,26 +170,26 @@ class TrackDecoder(Closing):
         """
         end, channels = self._asked[1], self._track.channels
         until = self._track.duration_samples if end is None else end
-        stretches = flac_holes.stretches(self._path, self._track, start, until)
-        if len(stretches) == 1 and stretches[0] == (start, until):
-            yield from self._span_by_ffmpeg(start, end)
+        if not flac_holes.is_damaged(self._path, self._track):
+            yield from self._span_by_ffmpeg(self._path, start, end)
             return
-        at = start
-        for begin, stop in [*stretches, (until, until)]:
-            yield from silent_blocks(begin - at, channels)
-            at = begin
-            for block in self._span_by_ffmpeg(begin, stop) if begin < stop else ():
+        with files.staging(None) as folder:
+            copy, at = folder / "mended.flac", start
+            first = flac_holes.write_mended(self._path, self._track, start, until, copy)
+            blocks = self._span_by_ffmpeg(copy, 0, None)
+            for block in trimmed(blocks, start - first, until - first):
                 at += len(block)
                 yield block
+        yield from silent_blocks(until - at, channels)
 
-    def _span_by_ffmpeg(self, start: int, end: int | None) -> Iterator[Block]:
+    def _span_by_ffmpeg(self, path: Path, start: int, end: int | None) -> Iterator[Block]:
         """Yield the samples of a span, at the track's own rate and channels, by ffmpeg."""
         track = self._track
         for begin in (start, 0) if start else (0,):
             with self._guard:
                 if self._closed:
                     return
-                node = track_source(self._path, track, begin, end).output(
+                node = track_source(path, track, begin, end).output(
                     "pipe:1",
                     f="f32le",
                     acodec="pcm_f32le",

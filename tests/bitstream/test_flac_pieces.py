@@ -86,15 +86,3 @@ def test_an_unusual_file_has_no_pieces(data: bytes, front: bytes) -> None:
     assert not FlacPieces(io.BytesIO(file), start=0, total=LENGTH).is_usual
     assert pieces_of(file) == []
     assert pieces_of(b"ID3\x03\0\0\0\0\0\x0a" + bytes(10) + data) == pieces_of(data)
-
-
-@pytest.mark.parametrize("is_torn", [False, True])
-def test_the_numbers_of_the_frames_show_what_is_missing(data: bytes, is_torn: bool) -> None:
-    """A whole file is one stretch; without some frames it is two, and a torn frame is missing."""
-    whole = FlacPieces(io.BytesIO(data), start=0, total=LENGTH)
-    assert whole.stretches(LENGTH) == [(0, LENGTH)]
-    frames = [at for at, _, _ in whole._frames()]
-    first, last = frames[20] + 100 * is_torn, frames[30]
-    holed = FlacPieces(io.BytesIO(data[:first] + data[last:]), start=0, total=LENGTH)
-    assert holed.stretches(LENGTH) == [(0, 20 * 4096), (30 * 4096, LENGTH)]
-    assert holed.stretches(10 * 4096) == [(0, LENGTH)]  # no hole up to there
