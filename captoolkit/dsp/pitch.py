@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class PitchFinder:
         self._points_per_s = self._points * bin_hz
         self._highest_hz = min(HIGHEST_HZ, rate_hz / 4)
         self._lags = int(self._points_per_s / LOWEST_HZ) + 2
+        self._space = np.empty((0, self._points), np.float32)  # used again for each tile
         shape = self._correlation(np.abs(np.fft.rfft(window, n=fft_samples))[None, :] ** 2)
         self._window_shape = (shape / shape[:, :1]).astype(np.float32)
 
@@ -69,7 +70,10 @@ class PitchFinder:
         return np.where(pitched, found_hz, 0.0).astype(np.float32)
 
     def _correlation(self, power: NDArray[np.floating]) -> NDArray[np.floating]:
-        return np.fft.irfft(power[:, : self._bins], n=self._points)[:, : self._lags]
+        if len(self._space) < len(power):
+            self._space = np.empty((len(power), self._points), np.float32)
+        out = cast("Any", self._space[: len(power)])  # numpy's annotation knows float64 only
+        return np.fft.irfft(power[:, : self._bins], n=self._points, out=out)[:, : self._lags]
 
 
 def _first_key_peak(likeness: NDArray[np.floating]) -> tuple[NDArray[np.floating], ...]:

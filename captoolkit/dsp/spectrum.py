@@ -34,7 +34,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -116,6 +116,8 @@ class SpectrumMeter:
         gain = weighting(grid.rate_hz, self._fft_samples) if weighting else np.ones(1, np.float32)
         self._weights = (abs(gain) ** 2).astype(np.float32)
         self._waiting = np.zeros(0, np.float32)
+        # Used again for each tile: fresh memory takes as long as the transform.
+        self._spectrum = np.empty((0, self._fft_samples // 2 + 1), np.complex64)
         self._recent = np.zeros((0, len(self._edges) - 1), np.float32)
         self._frames_so_far = 0
         self._rises: list[NDArray[np.float32]] = []
@@ -139,7 +141,9 @@ class SpectrumMeter:
         """Return the power spectra of the first frames, shape (count, bins)."""
         frames = np.lib.stride_tricks.sliding_window_view(samples, len(self._window))
         frames = frames[: count * self._hop : self._hop] * self._window
-        spectra = np.fft.rfft(frames, n=self._fft_samples)
+        if len(self._spectrum) < count:
+            self._spectrum = np.empty((count, self._spectrum.shape[1]), np.complex64)
+        spectra = np.fft.rfft(frames, n=self._fft_samples, out=cast("Any", self._spectrum[:count]))
         power: NDArray[np.float32] = np.square(spectra.real)
         power += np.square(spectra.imag)
         power *= self._scale
