@@ -530,7 +530,8 @@ def _print_summary(summary: BatchSummary) -> None:
         price = f", {cost.currency} {cost.amount:.4f}" if cost is not None else ""
         tokens = format_count(summary.usage.total_tokens or 0, "token")
         requests = format_count(summary.requested, "request")
-        print_message(f"{requests}, {summary.recalled:,} answers from the ledger, {tokens}{price}")
+        recalled = format_count(summary.recalled, "answer")
+        print_message(f"{requests}, {recalled} from the ledger, {tokens}{price}")
     if summary.warned:
         print_message(_warned_text(summary.warned))
     for line in _reason_lines(summary.reasons):

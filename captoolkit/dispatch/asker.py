@@ -28,7 +28,7 @@ from captoolkit.events import Event, RetryScheduled, TextArrived, Warned
 from captoolkit.model import Caption, Entry, Span, Status, Via
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.segment import ReadySegment
-from captoolkit.support.cancel import StoppedError
+from captoolkit.support.cancel import CancelScope, StoppedError
 
 LOG = logging.getLogger("captoolkit")
 DAY_S = 86_400
@@ -72,7 +72,7 @@ class FreeAsker:
         except CaptoolkitError as error:
             return failed(segment.index, segment.source_span, error)
         try:
-            caption = _caption(self._captioner, segment, None)
+            caption = _caption(self._captioner, segment, None, self._breaker.scope)
         except CaptoolkitError as error:
             self._breaker.failed(error)
             return failed(segment.index, segment.source_span, error, requested=True)
@@ -212,7 +212,9 @@ class PaidAsker:
             )
             spent = worst  # unless the answer gives the real cost
             attempts.begun += 1
-            caption = _caption(self._captioner, segment, self._on_text(segment))
+            caption = _caption(
+                self._captioner, segment, self._on_text(segment), self._context.scope
+            )
             amount = amount_of(caption.usage, service.price)
             spent = worst if amount is None else amount
         except ServiceError as error:
@@ -299,7 +301,9 @@ class _CallbackError(BaseException):
         self.cause = cause
 
 
-def _caption(captioner: Captioner, segment: ReadySegment, on_text: OnText | None) -> Caption:
+def _caption(
+    captioner: Captioner, segment: ReadySegment, on_text: OnText | None, scope: CancelScope
+) -> Caption:
     """Return the caption; turn a bug of the captioner into an error of this segment alone."""
     try:
         if on_text is not None and isinstance(captioner, PaidCaptioner):
@@ -312,7 +316,9 @@ def _caption(captioner: Captioner, segment: ReadySegment, on_text: OnText | None
     except CaptoolkitError:
         raise
     except Exception as error:
-        LOG.exception("the captioner %s failed on segment %d", captioner.info.name, segment.index)
+        if not scope.stop.is_set():  # a cancelled run removes the files of its segments
+            name = captioner.info.name
+            LOG.exception("the captioner %s failed on segment %d", name, segment.index)
         raise CaptoolkitError(
             f"the captioner failed with {type(error).__name__}: {error}"
         ) from error

@@ -117,6 +117,20 @@ def test_a_bug_of_a_captioner_fails_one_segment(
     caplog.clear()
 
 
+def test_a_cancelled_run_does_not_blame_its_captioner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The files of a cancelled run are removed under the captioner; the log has no traceback."""
+    scope = CancelScope()
+
+    def read_too_late(clip: Clip) -> str:
+        scope.stop.set()
+        raise FileNotFoundError(clip.path)
+
+    FreeAsker(OwnCaptioner(read_too_late), CircuitBreaker(scope)).ask(segment(tmp_path))
+    assert caplog.text == ""
+
+
 def test_an_answer_is_recorded_and_recalled(run: Run, tmp_path: Path) -> None:
     """The second time the ledger answers and no request is sent."""
     captioner = OwnCaptioner(answer)
