@@ -20,7 +20,7 @@ from captoolkit.captioners.base import Captioner
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER
 from captoolkit.dispatch.ledger import IN_MEMORY, Ledger
 from captoolkit.dispatch.run import LAST_ANSWERS_S
-from captoolkit.errors import CaptoolkitError, KeyMissingError
+from captoolkit.errors import CaptoolkitError, KeyMissingError, UsageError
 from captoolkit.events import OnEvent, Warned, ignore
 from captoolkit.jobs.asking import Asking
 from captoolkit.jobs.batch_options import (
@@ -105,7 +105,7 @@ def batch(
     refuse_unknown_names("batch", options, KEYWORDS)
     require_type("on_event", on_event, Callable, "a function of one event")
     settings = read_settings(verb, options, captioner=captioner)
-    names = [os.fspath(each) for each in inputs]
+    names = _names_of(inputs)
     store = open_store(os.fspath(out))
     run_id = new_run_id()
     stop = options.get("stop") or threading.Event()
@@ -143,6 +143,20 @@ def batch(
         except BaseException:
             stop.set()  # answers in flight are not waited for
             raise
+
+
+def _names_of(inputs: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Return the inputs as texts; a single text would be taken letter for letter.
+
+    Raises:
+        UsageError: `inputs` is a single path, or no iterable.
+    """
+    if isinstance(inputs, str | bytes | os.PathLike) or not isinstance(inputs, Iterable):
+        raise UsageError(
+            f"inputs={inputs!r} must be a list or another iterable of paths and URLs",
+            fix="pass [input] for a single one",
+        )
+    return [os.fspath(each) for each in inputs]
 
 
 def forecast_batch(

@@ -167,6 +167,15 @@ def test_another_recipe_in_one_place_is_wrong_usage(tmp_path: Path) -> None:
         run("prepare", tmp_path / "in", tmp_path / "out", segment="5s")
 
 
+def test_a_single_path_is_no_list_of_inputs(tmp_path: Path) -> None:
+    """A text is not taken letter for letter: the `/` of a path would be the whole disk."""
+    singles: tuple[Any, ...] = ("talks", tmp_path)
+    for inputs in singles:
+        with pytest.raises(UsageError, match=r"inputs=.* must be a list .*; pass \[input\]"):
+            captoolkit.batch("probe", inputs, out=tmp_path / "out", cluster="none")
+    assert not (tmp_path / "out").exists()
+
+
 def test_shards_together_are_the_whole(tmp_path: Path) -> None:
     """Three shards into one place give the bytes of one run."""
     write_tones(tmp_path / "in", 7)
