@@ -142,10 +142,8 @@ class RunSounds:
         if head is not None:
             yield head.samples[self._in_stream(begin - head.begin) :]
         if body_end is None or body_begin < body_end:
-            before = 0 if head is None else self._seam
-            yield from self._decoded(
-                body_begin, body_end, before, 0 if tail is None else self._seam
-            )
+            before, behind = self._seam_at(body_begin), self._seam_at(body_end)
+            yield from self._decoded(body_begin, body_end, before, behind)
         if tail is not None and end is not None:
             yield tail.samples[: self._in_stream(end - tail.begin)]
 
@@ -161,6 +159,11 @@ class RunSounds:
     def _is_in(self, kept: KeptSound | None, at: int) -> bool:
         """Whether a sample of the source is one of the stream as well, within a kept sound."""
         return kept is not None and kept.begin <= at <= kept.end and at % self._unit == 0
+
+    def _seam_at(self, at: int | None) -> int:
+        """The samples to decode beyond an end of a part; none beyond an end of the sound."""
+        is_joined = at is not None and self._seeks and at % self._unit == 0
+        return min(self._seam, at) if at is not None and is_joined else 0
 
     def _in_stream(self, samples: int) -> int:
         """The length in the stream of some samples of the source that are whole units."""

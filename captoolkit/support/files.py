@@ -177,6 +177,8 @@ def moving_alone(out: Path) -> Iterator[None]:
                 ) from None
             except OSError:  # a file system without locks
                 pass
+            else:  # a fork of this process has the lock as well, and closing would leave it there
+                stack.callback(fcntl.flock, folder, fcntl.LOCK_UN)
             break
         yield
 

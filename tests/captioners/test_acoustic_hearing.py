@@ -52,6 +52,12 @@ def test_a_short_or_silent_clip_is_no_fault(frames: int, capfd: pytest.CaptureFi
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("rate_hz", [8000, 44_100, 192_000])
+def test_a_clip_of_another_rate_is_heard_to_its_end(rate_hz: int) -> None:
+    """The resampler does not keep the last samples."""
+    assert len(heard_music(np.zeros((rate_hz, 1), np.float32), rate_hz)) == 100
+
+
 @pytest.mark.skipif(not is_installed(), reason="the extra `hear` is not installed")
 def test_threads_share_the_model_and_hear_the_same() -> None:
     """Several clips at once give the confidences that each gives alone, over pieces of a minute."""

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -226,6 +229,7 @@ def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
     assert files.sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")
 def test_one_process_at_a_time_moves_files_into_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,3 +243,11 @@ def test_one_process_at_a_time_moves_files_into_a_folder(
         pass
     with files.moving_alone(tmp_path):  # the lock is released, and leaves no file
         assert names_in(tmp_path) == []
+        child = os.fork()
+        if child == 0:
+            time.sleep(30)
+            os._exit(0)
+    with files.moving_alone(tmp_path):  # a fork of the process does not hold it
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)

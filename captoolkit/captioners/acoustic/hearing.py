@@ -84,7 +84,10 @@ class Listener:
         """Take the next samples, shape (frames,)."""
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
-        self._waiting.append(samples.copy())  # the caller may reuse its array
+        self._add(samples.copy())  # the caller may reuse its array
+
+    def _add(self, samples: NDArray[np.float32]) -> None:
+        self._waiting.append(samples)
         self._samples += len(samples)
         while self._samples >= self._begun + (PIECE_S + CONTEXT_S) * MODEL_RATE_HZ:
             self._run(PIECE_S * MODEL_RATE_HZ)
@@ -109,6 +112,8 @@ class Listener:
 
     def heard(self) -> Heard:
         """Return what the model has heard; do not feed it after this."""
+        if self._resampler is not None:  # it keeps the last samples for its filter
+            self._add(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         if self._samples > self._begun:
             self._run(self._samples - self._begun)
         speech, _, music = np.concatenate([np.zeros((0, 3), np.float32), *self._heard]).T
