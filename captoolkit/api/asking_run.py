@@ -266,10 +266,13 @@ def refuse_unknown_price(budget: Budget | None, service: Service) -> None:
     if budget is not None and service.price is None:
         is_priced = service.info.model in service.target.models
         known = {price.region for price in service.target.prices if is_priced}
-        regions = f"region={' or region='.join(sorted(known))}" if known else "`region`"
+        regions = f"region={' or region='.join(sorted(known))}"
+        remedy = f"name the region whose prices apply ({regions})"
+        if not known:
+            remedy = "state its prices in a target of your own"
         raise UsageError(
             f"max_cost={budget.cap} cannot be kept: the price of {service.info.model} at "
             f"{service.info.base_url} is not known",
-            fix=f"run without this limit, or name the region whose prices apply ({regions}); "
+            fix=f"run without this limit, or {remedy}; "
             "`captoolkit targets NAME` shows the prices of a model",
         )
