@@ -258,6 +258,21 @@ def holds_another(stream: BinaryIO) -> bool:
     return any(one >= other for one, other in itertools.pairwise(places))
 
 
+def begins_late(stream: BinaryIO) -> bool:
+    """Return whether the first frame of a FLAC has another number than 0.
+
+    So begins the rest of a FLAC whose begin was cut off, as by `ffmpeg -ss 5 -c copy`. Its header
+    states the old length, and a seek by the numbers of the frames goes to a wrong place.
+
+    Args:
+        stream: the file, opened for reading; its position changes.
+    """
+    start = id3.front_bytes(stream) + len(MAGIC)
+    stream.seek(start)
+    first = _header_at(stream, start + sum(4 + block.size for block in read_blocks(stream)))
+    return first is not None and first.number > 0
+
+
 def _end(frame: FrameHeader, first: FrameHeader) -> int:
     """The sample of the stream with which a frame ends."""
     return first_sample(frame, first) + frame.samples

@@ -195,7 +195,7 @@ def count_frames_in_process(file: Path, *, container: str, rate_hz: int) -> int 
             if sound.samplerate != rate_hz or not frames:  # 0: a recorder died before it wrote it
                 return None
             is_checked = not containers.of(container).end_unchecked
-            return frames if is_checked or _ends_with_the_file(sound, stream, file) else None
+            return frames if is_checked or _is_whole_flac(sound, stream, file) else None
     except soundfile.SoundFileError:
         return None
 
@@ -206,8 +206,8 @@ def count_flac_samples(file: Path) -> int | None:
         return flac.samples_by_last_frame(stream)
 
 
-def _ends_with_the_file(sound: SoundFile, stream: BinaryIO, file: Path) -> bool:
-    """Whether a FLAC's last frames exist and end the file, and no other FLAC precedes them.
+def _is_whole_flac(sound: SoundFile, stream: BinaryIO, file: Path) -> bool:
+    """Whether a FLAC has its first and its last frames, and holds no other FLAC.
 
     libFLAC reads some KB ahead. Bytes that it has not read by then are no tag, but may be another
     FLAC. It may also find the last frames in another FLAC of the same length.
@@ -219,7 +219,7 @@ def _ends_with_the_file(sound: SoundFile, stream: BinaryIO, file: Path) -> bool:
     if not is_at_end:
         return False
     with file.open("rb") as other:
-        return not flac.holds_another(other)
+        return not flac.begins_late(other) and not flac.holds_another(other)
 
 
 # ------------------------------------------------------------------------ by MP3 frames

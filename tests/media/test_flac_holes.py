@@ -85,3 +85,19 @@ def test_no_thread_is_left_for_a_stretch_that_is_decoded(
     path, threads = holed(tmp_path, 0.2, 0.6), threading.active_count()
     heard(path)
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("decoder", ["", decode_in_process.FFMPEG])
+def test_a_flac_whose_begin_was_cut_off_begins_with_its_first_frame(
+    decoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As players show it; its header states the old length, and its frames the old places."""
+    monkeypatch.setenv(decode_in_process.ENVIRONMENT_VARIABLE, decoder)
+    holed(tmp_path, 0.5)
+    whole, data = heard(tmp_path / "whole.flac"), (tmp_path / "whole.flac").read_bytes()
+    first = data.index(b"\xff\xf8")
+    path = tmp_path / "cut.flac"
+    path.write_bytes(data[:first] + data[data.index(data[first : first + 4] + b"\2", first) :])
+    assert probe(path).default_track.duration_samples == len(whole) - 2 * FRAME
+    assert np.array_equal(heard(path), whole[2 * FRAME :])
+    assert np.array_equal(heard(path, start_samples=70_000), whole[2 * FRAME + 70_000 :])
