@@ -81,10 +81,9 @@ def rate_and_channels(blocks: Sequence[MetadataBlock]) -> tuple[int, int] | None
     return packed >> 12, (packed >> 9 & 7) + 1
 
 
-def states_length(blocks: Sequence[MetadataBlock]) -> bool:
-    """Return whether a STREAMINFO states the number of samples, in 36 bits that may be 0."""
-    content = blocks[0].content
-    return bool(int.from_bytes(content[13:18]) & (1 << 36) - 1)
+def stated_samples(blocks: Sequence[MetadataBlock]) -> int:
+    """Return the number of samples that a STREAMINFO states in 36 bits; 0 if it states none."""
+    return int.from_bytes(blocks[0].content[13:18]) & (1 << 36) - 1
 
 
 def needs_ffmpeg(blocks: Sequence[MetadataBlock]) -> bool:
@@ -194,11 +193,11 @@ def _coded_number(head: bytes | bytearray) -> tuple[int | None, int]:
 
 
 def samples_by_last_frame(stream: BinaryIO) -> int | None:
-    """Return the length of a FLAC that states none, in samples, by the number in its last frame.
+    """Return the length of a FLAC in samples, by the number in its last frame.
 
-    None for any other file, and in any doubt: the file does not end with a whole frame (tags may
-    follow it), it holds another FLAC, the numbers of its frames do not ascend, or rate or channels
-    change.
+    None if the file states another length, and in any doubt: the file does not end with a whole
+    frame (tags may follow it), it holds another FLAC, the numbers of its frames do not ascend, or
+    rate or channels change. Frames may be missing before the last two.
 
     Args:
         stream: the file, opened for reading; its position changes.
@@ -207,7 +206,7 @@ def samples_by_last_frame(stream: BinaryIO) -> int | None:
     stream.seek(front_bytes)
     blocks = read_blocks(stream) if stream.read(len(MAGIC)) == MAGIC else []
     shape = rate_and_channels(blocks)
-    if shape is None or states_length(blocks):
+    if shape is None:
         return None
     first_at = front_bytes + len(MAGIC) + sum(4 + block.size for block in blocks)
     end = stream.seek(0, os.SEEK_END) - id3.back_bytes(stream)
@@ -216,6 +215,8 @@ def samples_by_last_frame(stream: BinaryIO) -> int | None:
     if first is None or found is None:
         return None
     last_at, last = found
+    if stated_samples(blocks) not in (0, _end(last, first)):
+        return None
     marks = [first, *_headers_between(stream, first, first_at, last_at), last]
     if last_at > first_at:
         before = _last_frame(stream, first_at, last_at)

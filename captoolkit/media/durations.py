@@ -201,7 +201,7 @@ def count_frames_in_process(file: Path, *, container: str, rate_hz: int) -> int 
 
 
 def count_flac_samples(file: Path) -> int | None:
-    """Return the samples of a FLAC that states no length, by its last frame; None in any doubt."""
+    """Return the samples of a FLAC by its last frame; None in any doubt."""
     with file.open("rb") as stream:
         return flac.samples_by_last_frame(stream)
 

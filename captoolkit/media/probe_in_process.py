@@ -92,8 +92,7 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
     if channels not in LAYOUTS:
         return None
     frames = durations.count_frames_in_process(file, container="flac", rate_hz=rate_hz)
-    is_counted = frames is None
-    if frames is None:
+    if frames is None:  # libsndfile may not find the end of a file that lacks some frames
         frames = durations.count_flac_samples(file)
     if frames is None:
         return None
@@ -108,7 +107,7 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
                 channels=channels,
                 frames=frames,
                 bit_rate=None,
-                counted=is_counted,
+                counted=not flac.stated_samples(blocks),
             ),
         ),
         pictures=tuple(

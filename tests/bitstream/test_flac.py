@@ -96,7 +96,7 @@ DOUBTS = {
     "other channels at the end": WHOLE + frame(60, 4096, channels=2),
     "no frames": WHOLE[:42],
     "a wrong checksum": WHOLE[:-1] + bytes([WHOLE[-1] ^ 1]),
-    "states a length": header(total=60 * 4096) + WHOLE[42:],
+    "states another length": header(total=61 * 4096) + WHOLE[42:],
     "begins in the middle": WHOLE[:42] + b"".join(frame(n, 4096) for n in range(9, 60)),
     "no FLAC": b"RIFF" + WHOLE,
     "empty": b"",

@@ -65,6 +65,27 @@ def test_sound_behind_a_hole_keeps_its_place(
         assert np.array_equal(span, found[start : start + 9_000])
 
 
+@pytest.mark.parametrize("decoder", ["", decode_in_process.FFMPEG])
+@pytest.mark.parametrize(("places", "part"), [((0.4, 0.85), 0.05), ((0.4, 0.9), 0.04)])
+def test_a_hole_shortly_before_the_end_moves_no_sound(
+    decoder: str,
+    places: tuple[float, ...],
+    part: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither libFLAC nor ffmpeg can jump there, and ffmpeg drops the first frame behind it."""
+    monkeypatch.setenv(decode_in_process.ENVIRONMENT_VARIABLE, decoder)
+    path = holed(tmp_path, *places, part=part)
+    whole = heard(tmp_path / "whole.flac")
+    found = heard(path)
+    assert len(found) == len(whole)
+    assert np.all((found == whole) | (found == 0))
+    assert np.mean(found == 0) < 2 * part + 2 * FRAME / len(whole) * 2
+    for start in (len(whole) - 16_000, len(whole) - 6_000):
+        assert np.array_equal(heard(path, start_samples=start, seek=True), found[start:])
+
+
 def test_the_recording_has_a_warning(tmp_path: Path) -> None:
     """A hole is reported with its place and length; the segments last as long as the whole file."""
     with captoolkit.prepare(holed(tmp_path, 0.5)) as prepared:
