@@ -21,7 +21,6 @@ from captoolkit.bitstream.riff import EXTENSIBLE, PLAIN_GUID_TAIL
 from captoolkit.errors import NotMediaError, UsageError
 
 PCM, FLOAT, ALAW, MULAW = 1, 3, 6, 7  # format tags of a WAV
-W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the GUIDs that name W64's chunks
 W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 UNKNOWN_SIZES = frozenset({0, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1})
 WRAP_BYTES = 1 << 32

@@ -131,7 +131,7 @@ def measure(file: Path, stream: SoundStream) -> Duration:
         if stream.container == stream.codec == "flac":
             frames = count_flac_samples(file)
             if frames is not None:
-                return Duration(samples=frames)
+                return Duration(samples=frames, counted=stream.stated_s is None)
     if container.has_index_frame and stream.codec in container.codecs:
         if read_frame_index(file) is None:  # it may change on the way, which no packet states
             return _count_by_decoding(file, stream)

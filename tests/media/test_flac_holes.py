@@ -86,6 +86,21 @@ def test_a_hole_shortly_before_the_end_moves_no_sound(
         assert np.array_equal(heard(path, start_samples=start, seek=True), found[start:])
 
 
+def test_a_file_with_chapters_is_treated_alike(tmp_path: Path) -> None:
+    """Ffmpeg reads its chapters, but the last frame proves its length."""
+    data = holed(tmp_path, 0.4, 0.85, part=0.05).read_bytes()
+    texts = (b"CHAPTER001=00:00:00.000", b"CHAPTER001NAME=one")
+    fields = (b"", *texts)  # the program that wrote the file comes first
+    parts = [len(field).to_bytes(4, "little") + field for field in fields]
+    parts.insert(1, len(texts).to_bytes(4, "little"))
+    content = b"".join(parts)
+    path = tmp_path / "chapters.flac"
+    path.write_bytes(data[:42] + b"\4" + len(content).to_bytes(3) + content + data[42:])
+    whole, found = heard(tmp_path / "whole.flac"), heard(path)
+    assert len(found) == len(whole)
+    assert np.all((found == whole) | (found == 0))
+
+
 def test_the_recording_has_a_warning(tmp_path: Path) -> None:
     """A hole is reported with its place and length; the segments last as long as the whole file."""
     with captoolkit.prepare(holed(tmp_path, 0.5)) as prepared:
