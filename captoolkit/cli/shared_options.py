@@ -502,7 +502,7 @@ budget = section(
         "--yes",
         "confirmed",
         is_flag=True,
-        help="Skip the cost confirmation. It has no short form: -y replaces files.",
+        help="Skip the cost confirmation. It has no short form.",
     ),
     ledger,
 )

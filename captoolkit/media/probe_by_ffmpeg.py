@@ -493,7 +493,9 @@ def _sound_stream(
     if excess or not rate_hz or not channels:
         raise NoAudioError(
             f"sound track {number} ({match['codec']}) {excess or 'cannot be decoded'}",
-            fix="choose another track, or convert the file first",
+            fix="choose another track, or convert the file first"
+            if excess
+            else "check that the file is complete, and of the kind that its ending names",
             path=file,
         )
     return durations.SoundStream(

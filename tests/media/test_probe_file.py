@@ -246,6 +246,14 @@ def test_a_missing_track_is_refused(fixtures: Path, wish: str | int) -> None:
         choose_track(info, wish)
 
 
+def test_a_text_that_is_named_flac_is_no_question_of_tracks(tmp_path: Path) -> None:
+    """The demuxer goes by the ending and finds a track of no rate; the fix is about the file."""
+    path = tmp_path / "report.flac"
+    path.write_text('{"input": "long.flac", "status": "done"}\n' * 5)
+    with pytest.raises(NoAudioError, match=r"cannot be decoded; check that the file is complete"):
+        probe(path)
+
+
 @pytest.mark.parametrize("fault", ["unknown codec", "no sound"])
 def test_a_track_that_cannot_be_decoded_is_left_out(
     tmp_path: Path, stereo: Path, ffmpeg: str, fault: str
