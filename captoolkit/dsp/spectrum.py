@@ -116,7 +116,7 @@ class SpectrumMeter:
         gain = weighting(grid.rate_hz, self._fft_samples) if weighting else np.ones(1, np.float32)
         self._weights = (abs(gain) ** 2).astype(np.float32)
         self._waiting = np.zeros(0, np.float32)
-        # Used again for each tile: fresh memory takes as long as the transform.
+        # Used again for each tile: fresh memory costs time.
         self._spectrum = np.empty((0, self._fft_samples // 2 + 1), np.complex64)
         self._recent = np.zeros((0, len(self._edges) - 1), np.float32)
         self._frames_so_far = 0
