@@ -82,8 +82,14 @@ def test_only_debug_shows_a_traceback(run: Run, tmp_path: Path) -> None:
     assert "Traceback" in run("probe", missing, "--debug").err
 
 
+def _no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the threads of other tests: with one, an interrupt ends the process at once."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+
+
 def test_a_second_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     """It may leave a condition of `threading` without its lock, which is then released twice."""
+    _no_other_thread(monkeypatch)
 
     @click.command()
     def wait() -> None:
@@ -107,6 +113,7 @@ def test_a_missing_key_is_one_line(run: Run, fixtures: Path) -> None:
 
 def test_an_interrupt_of_the_report_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A further signal while captoolkit reports the first one and removes its files is ignored."""
+    _no_other_thread(monkeypatch)
 
     @click.command()
     def wait() -> None:
