@@ -35,6 +35,7 @@ from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.dispatch.run import AskingRun
 from captoolkit.errors import UsageError
 from captoolkit.events import OnEvent, ignore
+from captoolkit.model import CaptionerInfo
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
 from captoolkit.services.service import Service
@@ -257,6 +258,11 @@ def _open_captioner(
     if not callable(getattr(captioner, "caption", None)):
         raise UsageError(
             f"captioner={captioner!r} is no captioner", fix="pass a name, or a Captioner"
+        )
+    if not isinstance(getattr(captioner, "info", None), CaptionerInfo):
+        raise UsageError(
+            f"captioner={captioner!r} has no name and no model",
+            fix="give it the attribute info, a CaptionerInfo",
         )
     return captioner
 

@@ -9,7 +9,17 @@ import pytest
 from captoolkit.api.asking_run import open_run
 from captoolkit.dispatch.ledger import IN_MEMORY
 from captoolkit.errors import KeyMissingError, OutputError, UsageError
+from captoolkit.model import Caption
 from tests.support.captioning import InstantClock, OwnCaptioner, segment
+
+
+class Nameless:
+    """A captioner without `info`."""
+
+    def caption(self, clip: object) -> Caption:
+        """Return a caption."""
+        return Caption(text="heard")
+
 
 SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
 
@@ -24,6 +34,7 @@ SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
         ({"clock": 3}, "clock=3"),
         ({"on_event": 3}, "on_event=3"),
         ({"captioner": 3}, "captioner=3 is no captioner"),
+        ({"captioner": Nameless()}, "captioner=.* has no name and no model; give it the attribute"),
     ],
 )
 def test_invalid_options_are_refused(options: dict[str, object], problem: str) -> None:
