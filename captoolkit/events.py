@@ -1,8 +1,9 @@
 """Events: the progress of long work, as values that captoolkit passes to `on_event`.
 
-The library prints nothing; the caller decides what to show. captoolkit calls `on_event` on its
-worker threads, one call at a time for each input. `on_event` must return quickly. An exception that
-it raises ends the work and reaches the caller. `path` is the name of the input in every event.
+The library prints nothing; the caller shows the events or ignores them. captoolkit calls `on_event`
+on its worker threads, one call at a time for each input. `on_event` must return quickly. An
+exception that it raises ends the work and reaches the caller. `path` is the name of the input in
+every event.
 """
 
 from __future__ import annotations

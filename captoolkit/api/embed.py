@@ -207,7 +207,7 @@ class _Embedding:
         return path
 
     def _check(self, job: CaptionJob, contents: FileContents, timeline: Timeline) -> list[str]:
-        """Compare the new file with its source and the timeline; return notes on what it lacks.
+        """Compare the new file with its source and the timeline; return notes on missing parts.
 
         A file with a fault is written again, as long as `_repairs` has another way.
 
@@ -252,7 +252,7 @@ class _Embedding:
     def _find_fault(
         self, job: CaptionJob, contents: FileContents, timeline: Timeline
     ) -> tuple[str, list[str], Fraction]:
-        """The first departure of the new file, or an empty text; and notes on what it lacks.
+        """The first departure of the new file, or an empty text; and notes on missing parts.
 
         The third value is how much later the captioned sound is than in the source, in seconds.
         """

@@ -95,8 +95,8 @@ class Container:
         packets_vary: packets of unequal length are usual, and all of them are heard.
         is_seekable: time stamps lead a reader near a packet without reading all before it.
         has_time_stamps: it stores times, and a gap between them is one that a player shows.
-        untimed_codecs: codecs whose time stamps ffmpeg misreads: a FLAC in Ogg that begins late
-            begins at zero there, and jumps after its first page.
+        untimed_codecs: ffmpeg misreads the time stamps of these codecs. A FLAC in Ogg that begins
+            late begins at zero there, and jumps after its first page.
         starts_at_zero: its clock begins at zero even where all its streams begin later.
         hides_delay: it states the encoder's delay outside the packets, so that the time stamps of a
             sound that begins late do not show it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -124,9 +124,9 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int, decodes: bool = False) -> Me
         return samples_by_place.info_by_place(file, pcm, size_bytes=size_bytes)
     text = short_files.header(file, decodes=decodes)
     streams = _streams(text) if _INPUT.search(text) else []
+    sounds = [match for match in streams if match["kind"] == "Audio"]
     if pcm is not None:
-        first = next((one for one in streams if one["kind"] == "Audio"), None)
-        codec, rest = (first["codec"], first["rest"]) if first else ("", "")
+        codec, rest = (sounds[0]["codec"], sounds[0]["rest"]) if sounds else ("", "")
         codec = codec.removeprefix(UNKNOWN_CODEC)
         if pcm.is_misread_as(codec):
             shape = _RATE.search(rest)
@@ -135,16 +135,7 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int, decodes: bool = False) -> Me
                 file, pcm, size_bytes=size_bytes, codec=codec, channel_layout=channel_layout
             )
     container = _container(text, file)
-    pictures = tuple(
-        Picture(
-            stream_index=int(match["index"]),
-            codec=match["codec"],
-            is_cover=_COVER in match["rest"],
-        )
-        for match in streams
-        if match["kind"] == "Video"
-    )
-    sounds = [match for match in streams if match["kind"] == "Audio"]
+    pictures = _pictures(streams)
     subtitles = [match for match in streams if match["kind"] == "Subtitle"]
     if not sounds:
         raise NoAudioError(
@@ -174,6 +165,19 @@ def probe_by_ffmpeg(file: Path, *, size_bytes: int, decodes: bool = False) -> Me
             *sndfile.misreadings(file, container, tracks),
         ),
         warnings=(*shortfall, *samples_by_place.warnings(pcm), *warnings),
+    )
+
+
+def _pictures(streams: Iterable[re.Match[str]]) -> tuple[Picture, ...]:
+    """Return the moving pictures and the covers among the streams of a header."""
+    return tuple(
+        Picture(
+            stream_index=int(match["index"]),
+            codec=match["codec"],
+            is_cover=_COVER in match["rest"],
+        )
+        for match in streams
+        if match["kind"] == "Video"
     )
 
 

@@ -174,7 +174,7 @@ def normalizing_gain(lufs: float | None, true_peak_db: float, wanted: LoudnessTa
     return GainChoice(gain_db=gain_db, reason=f"{reason}.")
 
 
-# ------------------------------------------------------------- sentences about what was measured
+# ------------------------------------------------------------- sentences about the measurements
 
 
 def not_numbers_warning(not_numbers: int, samples: int, *, are_kept: bool = False) -> str:

@@ -41,7 +41,7 @@ class DeliveryOptions(TypedDict, total=False):
     """The service that the files are for, and how they travel to it.
 
     Attributes:
-        target: the service whose limits are kept: a `Target`, or the name of one, or of its model.
+        target: the segments keep its limits: a `Target`, or the name of one, or of its model.
             None is `qwen3-omni-captioner`, whose files fit everywhere, or the target of the model
             if a captioner is given.
         via: how the sound travels: `base64` (the default), `upload`, `url`; or `auto`, which is

@@ -111,7 +111,7 @@ class Listener:
         self._samples, self._begun = len(sound) - kept, end - kept
 
     def heard(self) -> Heard:
-        """Return what the model has heard; do not feed it after this."""
+        """Return the confidences for all samples so far; do not feed it after this."""
         if self._resampler is not None:  # it keeps the last samples for its filter
             self._add(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         if self._samples > self._begun:

@@ -1,4 +1,4 @@
-"""Rows made from what OUT holds: the manifest or the timeline of a recording. Pure.
+"""Make the row of a recording from its manifest or timeline in OUT. Pure.
 
 Rules: a row depends on the document alone, so a result that a later run finds has the same row as
 when it was made.

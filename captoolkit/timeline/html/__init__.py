@@ -105,7 +105,8 @@ def render(
         places: the URLs at which the page looks for the recording, in order: relative, `file:` or
             `data:`; empty if there is no sound.
         is_film: whether the recording has a moving picture.
-        remarks: sentences about the recording for the reader; None says that it is missing.
+        remarks: sentences about the recording for the reader; None states that the recording, or
+            its sound, is missing.
     """
     envelope = envelope or timeline.envelope
     if remarks is None:
