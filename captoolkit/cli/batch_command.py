@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -412,7 +413,7 @@ def _run(
     if as_json:
         print_json("batch", {**dataclasses.asdict(summary), "complete": summary.is_complete})
     else:
-        _print_summary(summary)
+        _print_summary(summary, retries=options["retry_failed"])
     return 0 if summary.is_complete else FAILED
 
 
@@ -505,8 +506,13 @@ def _about(seconds: float) -> str:
     return format_length(round(seconds) if seconds >= 1 else max(0.1, round(seconds, 1)))
 
 
-def _print_summary(summary: BatchSummary) -> None:
-    """Print the summary to standard error, and the place of the results to standard output."""
+def _print_summary(summary: BatchSummary, *, retries: bool) -> None:
+    """Print the summary to standard error, and the place of the results to standard output.
+
+    Args:
+        summary: the end of the batch.
+        retries: whether the run has tried recordings again that failed before.
+    """
     counts = (
         (summary.done, "done"),
         (summary.silent, "silent"),
@@ -546,8 +552,18 @@ def _print_summary(summary: BatchSummary) -> None:
     if summary.left or summary.holes or is_ended:
         print_message("run the same command again to continue")
     elif summary.failed or summary.quarantined:
-        print_message("--retry-failed tries the failed ones again")
+        print_message(_failed_text(summary, retries=retries))
     print_line(summary.out)
+
+
+def _failed_text(summary: BatchSummary, *, retries: bool) -> str:
+    """Return a sentence on failed recordings; a run that has tried them again proposes no other."""
+    if not retries:
+        return "--retry-failed tries the failed ones again"
+    return (
+        f"they failed again: `captoolkit batch rows --failed {shlex.quote(summary.out)}` lists "
+        "the reasons"
+    )
 
 
 def _warned_text(count: int) -> str:

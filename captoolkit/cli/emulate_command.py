@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 
 import click
@@ -83,6 +84,8 @@ def command(
 ) -> int:
     """Answer requests on this machine as a service does, until interrupted, free of charge.
 
+    Ctrl-C and SIGTERM are the usual end: the exit status is then 0.
+
     The first line on standard output is the server's URL. Below it, for the SDKs and for
     --base-url: like Model Studio, /api/v1 is the native protocol and /compatible-mode/v1 the
     OpenAI-compatible one; like the others, /v1 is the only one. Every key is accepted unless --key
@@ -91,15 +94,18 @@ def command(
     """
     from captoolkit.emulator import Emulator
 
-    with Emulator(
-        port=port,
-        like=like,
-        key=key,
-        log=log,
-        faults=faults,
-        seed=seed,
-        latency_s=float(latency_s or 0),
-    ) as emulator:
+    with (
+        Emulator(
+            port=port,
+            like=like,
+            key=key,
+            log=log,
+            faults=faults,
+            seed=seed,
+            latency_s=float(latency_s or 0),
+        ) as emulator,
+        contextlib.suppress(KeyboardInterrupt),
+    ):  # the usual end of a server is no error
         print_line(emulator.url)
         print_message("listening until interrupted (Ctrl-C)")
         emulator.wait()

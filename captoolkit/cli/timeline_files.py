@@ -86,6 +86,8 @@ class TimelineFiles:
             _refuse_a_single_file(out)
         if skip_existing:
             _refuse_unprovable(self._formats, out)
+        if self._is_single_file and out is not None and not _is_folder(out):
+            _warn_of_another_ending(self._formats[0], out)
         self._inputs = files.FileSet(inputs)
         self._stems = iter(stems)
         self._out = out
@@ -327,6 +329,14 @@ def _refuse_unprovable(formats: Sequence[str], out: str | None) -> None:
         raise UsageError(problem, fix="write it to a file")
     if DEFAULT_FORMAT not in formats:
         raise UsageError(problem, fix=f"pass -f {','.join([DEFAULT_FORMAT, *formats])}")
+
+
+def _warn_of_another_ending(form: str, out: str) -> None:
+    """Print a warning if `-o` names a file with the ending of another format than that of `-f`."""
+    by_ending = format_of(out)
+    if by_ending is None or extension_of(by_ending) == extension_of(form):
+        return
+    print_message(f"warning: {display_path(out)} holds {form} (-f {form}), not {by_ending}")
 
 
 def _is_of_unknown_format(out: str) -> bool:

@@ -69,6 +69,8 @@ def command(
             spectrogram=spectrogram,
             shareable=shareable,
         )
+        if path.suffix.lower() not in ("", ".html", ".htm"):
+            print_message(f"warning: {display_path(path)} holds HTML in spite of its ending")
         files.write_whole(path, text, overwrite=replaces)
         print_line(display_path(path))
         if opens:

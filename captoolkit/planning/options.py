@@ -301,6 +301,12 @@ def check_options(options: ParsedOptions) -> None:
                 "second",
                 fix="ask for 1s or more",
             )
+    if options.segment_s and options.max_segment_s and options.segment_s > options.max_segment_s:
+        raise UsageError(
+            f"segment={format_length(options.segment_s)} is longer than "
+            f"max_segment={format_length(options.max_segment_s)}",
+            fix="shorten `segment`, or raise `max_segment`",
+        )
     for name in ("bit_rate", "sample_rate_hz", "channels", "parts"):
         _check_count(name, getattr(options, name))
     if not isinstance(options.track, str | None):

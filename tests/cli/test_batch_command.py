@@ -38,7 +38,9 @@ def test_a_failed_recording_is_exit_status_1(run: Run, tmp_path: Path) -> None:
     assert first.err.splitlines()[0] == "probe: 1 done, 2 failed"
     assert "2 x not a media file" in first.err
     assert "--retry-failed" in first.err
-    assert run(*argv).status == 1
+    again = run(*argv, "--retry-failed")
+    assert again.status == 1
+    assert again.err.splitlines()[-1].startswith("they failed again: `captoolkit batch rows --fail")
     status = run("batch", "status", tmp_path / "out")
     assert [line.split() for line in status.out.splitlines()[1:3]] == [
         ["done", "1"],

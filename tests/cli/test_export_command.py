@@ -72,6 +72,20 @@ def test_the_extension_sets_the_format(run: Run, timeline: Path, tmp_path: Path)
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
 
 
+def test_a_format_that_contradicts_the_extension_is_a_warning(
+    run: Run, timeline: Path, tmp_path: Path
+) -> None:
+    """`-f` decides, as for ffmpeg; an extension of no format, or of the same one, is no news."""
+    for name, form, warning in [
+        ("a.srt", "vtt", f"warning: {tmp_path / 'a.srt'} holds vtt (-f vtt), not srt\n"),
+        ("a.vtt", "vtt", ""),
+        ("a.sub", "vtt", ""),
+    ]:
+        ran = run("export", timeline, "-f", form, "-o", tmp_path / name)
+        assert (ran.status, ran.err) == (0, warning)
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith("WEBVTT")
+
+
 def test_losses_are_printed_on_standard_error(run: Run, timeline: Path) -> None:
     """The file is written, and each loss is a line with the format's name."""
     ran = run("export", timeline, "-f", "edl", "--frame-rate", "29.97", "-o", "-")

@@ -67,11 +67,12 @@ def test_a_timeline_with_the_longest_name_is_shown(
 def test_the_page_can_be_written_to_a_file(
     run: Run, timeline: Path, shown: list[str], tmp_path: Path
 ) -> None:
-    """`-o` names the file, and an existing file is replaced only with `-y`."""
+    """`-o` names the file, `-y` replaces it, and an ending of another type is a warning."""
     path = tmp_path / "kept.html"
     assert run("view", timeline, "-o", path).status == 0
     assert run("view", timeline, "-o", path).status == 1
-    assert run("view", timeline, "-o", path, "-y").status == 0
+    assert run("view", timeline, "-o", path, "-y").err == ""
+    assert "holds HTML in spite" in run("view", timeline, "-o", tmp_path / "page.pdf").err
     assert run("view", timeline, "-o", timeline, "-y").status == 1
     assert timeline.read_text(encoding="utf-8").startswith("{")
 

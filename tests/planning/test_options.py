@@ -77,6 +77,10 @@ def test_split_options_become_exact_values() -> None:
         ({"effort": "some"}, "effort=some is not known; take fast, best"),
         ({"quality": "fine"}, "quality=fine is not known; take auto, voice"),
         ({"segment_s": Fraction(1, 2)}, "segments of 0.5 s are too short"),
+        (
+            {"segment_s": Fraction(20), "max_segment_s": Fraction(10)},
+            "segment=20 s is longer than max_segment=10 s; shorten `segment`, or raise",
+        ),
         ({"channels": 0}, "channels=0 must be at least 1"),
         ({"bit_rate": "64k"}, "bit_rate='64k' must be a whole number"),
         ({"sample_rate_hz": 16e3}, "sample_rate_hz=16000.0 must be a whole number"),

@@ -164,13 +164,18 @@ def open_job(store: Store, recipe: Recipe) -> None:
     """Begin a job in a store, or continue the one that it holds.
 
     Raises:
-        UsageError: the store holds the results of another recipe; the message names the
-            differences.
+        UsageError: the store holds the results of another verb, or of other options; the message
+            names the differences.
         InputError, OutputError: the store cannot be read or written.
     """
     if store.write_new(JOB, recipe.render().encode()):
         return
     there = read_job(store)
+    if there.verb != recipe.verb:  # their options differ as well, which would hide it
+        raise UsageError(
+            f"{store.url} holds the results of `batch {there.verb}`",
+            fix=f"choose another place with -o for those of `batch {recipe.verb}`",
+        )
     if there.hash != recipe.hash:
         raise UsageError(
             f"{store.url} holds the results of other options: "

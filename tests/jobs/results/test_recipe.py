@@ -30,14 +30,22 @@ def test_another_recipe_is_refused_by_name(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     open_job(store, Recipe.of("prepare", {"segment": "30s"}))
     with pytest.raises(UsageError) as caught:
-        open_job(store, Recipe.of("split", {"segment": "20s", "parts": 2}))
+        open_job(store, Recipe.of("prepare", {"segment": "20s", "parts": 2}))
     message = str(caught.value)
     assert "--segment is 30s there and 20s here" in message
     assert "--parts is not given there and 2 here" in message
-    assert "verb is prepare there and split here" in message
     other = dataclasses.replace(read_job(store), ffmpeg_version="4.4")
     with pytest.raises(UsageError, match=r"ffmpeg is .* there and 4\.4 here"):
         open_job(store, other)
+
+
+def test_another_verb_is_refused_without_its_options(tmp_path: Path) -> None:
+    """The message names the verb alone: verbs have options and defaults of their own."""
+    store = open_store(str(tmp_path))
+    open_job(store, Recipe.of("caption", {"segment": "30s", "via": "base64"}))
+    with pytest.raises(UsageError, match=r"holds the results of `batch caption`; choose") as caught:
+        open_job(store, Recipe.of("prepare", {"segment": "20s"}))
+    assert "--" not in str(caught.value)
 
 
 def test_a_key_is_no_part_of_a_recipe(tmp_path: Path) -> None:
