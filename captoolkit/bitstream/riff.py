@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -47,8 +46,7 @@ DISGUISED = (
 DISGUISE_BYTES = 1 << 17
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pcm:
+class Pcm(NamedTuple):
     """The samples of a WAV, as its header describes them.
 
     Attributes:
@@ -152,7 +150,7 @@ def plain_pcm(file: Path) -> Pcm | None:
             return None
         if pcm.bits == 16 and _is_disguised(stream, sound):
             return None
-        return replace(pcm, frames=sound.size // (pcm.channels * pcm.bits // 8))
+        return pcm._replace(frames=sound.size // (pcm.channels * pcm.bits // 8))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[_Chunk]:

@@ -8,12 +8,16 @@ implausible rates, truncated files.
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from captoolkit.bitstream import channel_layouts, riff
 from captoolkit.errors import InputError, NotMediaError, SourceNotFoundError
-from captoolkit.model import MediaInfo, Picture, Track
+from captoolkit.model import MediaInfo, Track
+
+if TYPE_CHECKING:
+    from captoolkit.model import Picture
 
 FLAC_MAGIC = b"fLaC"
 LAYOUTS = {1: "mono", 2: "stereo"}
@@ -110,10 +114,19 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
                 counted=not flac.stated_samples(blocks),
             ),
         ),
-        pictures=tuple(
-            Picture(stream_index=index, codec=codec, is_cover=True)
-            for index, codec in enumerate(pictures, start=1)
-        ),
+        pictures=_covers(pictures),
+    )
+
+
+def _covers(codecs: Sequence[str]) -> tuple[Picture, ...]:
+    """The pictures of a FLAC, the streams behind its sound."""
+    if not codecs:
+        return ()
+    from captoolkit.model import Picture
+
+    return tuple(
+        Picture(stream_index=index, codec=codec, is_cover=True)
+        for index, codec in enumerate(codecs, start=1)
     )
 
 
