@@ -61,7 +61,32 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class CommandGroup(click.Group):
+    """A group that suggests a command for a misspelled one, and explains a file in its place."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; refuse any other word."""
+        word = args[0]
+        if word not in self.list_commands(ctx) and not word.startswith("-"):
+            ctx.fail(self._describe_unknown(word, ctx))
+        return super().resolve_command(ctx, args)
+
+    def _describe_unknown(self, word: str, ctx: click.Context) -> str:
+        import difflib
+
+        if os.path.lexists(word):
+            return (
+                f"{word!r} is a file, not a command. Write the command first, such as: "
+                f"{ctx.command_path} probe {word}"
+            )
+        near = difflib.get_close_matches(word, self.list_commands(ctx), n=2)
+        names = " or ".join(repr(name) for name in near)
+        return f"No such command {word!r}." + (f" Did you mean {names}?" if near else "")
+
+
+class LazyGroup(CommandGroup):
     """A group that imports the module of a command when the command is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -75,15 +100,6 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"captoolkit.cli.{cmd_name}_command").command
         learn_options(command)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command; refuse any other word, and suggest a command or explain a file."""
-        word = args[0]
-        if word not in COMMANDS and not word.startswith("-"):
-            ctx.fail(_not_a_command(word))
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -104,19 +120,6 @@ def app() -> None:
     Data goes to standard output, progress and messages to standard error. Exit status: 0 done,
     1 at least one input failed, 2 wrong usage, 130 interrupted.
     """
-
-
-def _not_a_command(word: str) -> str:
-    import difflib
-
-    if os.path.lexists(word):
-        return (
-            f"{word!r} is a file, not a command. Write the command first, such as: "
-            f"captoolkit probe {word}"
-        )
-    near = difflib.get_close_matches(word, COMMANDS, n=2)
-    names = " or ".join(repr(name) for name in near)
-    return f"No such command {word!r}." + (f" Did you mean {names}?" if near else "")
 
 
 # -------------------------------------------------------------------------- one run of the program

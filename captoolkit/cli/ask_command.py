@@ -13,7 +13,7 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.help_sections import SectionedCommand
-from captoolkit.cli.option_types import complete_path
+from captoolkit.cli.option_types import FilePlace, complete_path
 from captoolkit.cli.show import name_options, print_line, print_message, print_text
 from captoolkit.errors import UsageError
 from captoolkit.units import format_count
@@ -33,7 +33,7 @@ FILE_NAME = re.compile(r"\S*\w\.[A-Za-z][A-Za-z0-9]{1,4}")  # an ending, and no 
     "--continue",
     "saved",
     metavar="CONVERSATION.json",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePlace(dir_okay=False, path_type=Path),
     shell_complete=complete_path,
     help="Continue the conversation in this file, and write it there after each answer; begin one "
     "if there is no such file. The file holds no key and no sound.",

@@ -16,7 +16,7 @@ import click
 
 from captoolkit.cli import show
 from captoolkit.cli.help_sections import INPUTS, MESSAGES, OUTPUT, TARGET, group, option, section
-from captoolkit.cli.option_types import complete_path, parsed_by
+from captoolkit.cli.option_types import FilePlace, complete_path, parsed_by
 from captoolkit.model import Via
 from captoolkit.services.catalogue import DEFAULT_TARGET
 
@@ -27,7 +27,7 @@ report = option(
     OUTPUT,
     "--report",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePlace(path_type=Path),
     help="Write a JSON object a line for each FILE as it ends: status, segments, reason.",
 )
 overwrite = option(OUTPUT, "-y", "--overwrite", is_flag=True, help="Replace existing files.")
@@ -53,6 +53,7 @@ listing = section(
     click.option(
         "--files-from",
         metavar="FILE",
+        type=FilePlace(),
         shell_complete=complete_path,
         help="Read further names from this file, one a line; - is standard input.",
     ),

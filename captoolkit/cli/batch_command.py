@@ -11,7 +11,7 @@ import click
 
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
-from captoolkit.cli.app import COMMANDS, FAILED
+from captoolkit.cli.app import COMMANDS, FAILED, CommandGroup
 from captoolkit.cli.help_sections import (
     CLUSTER,
     INPUTS,
@@ -22,7 +22,14 @@ from captoolkit.cli.help_sections import (
     group,
     option,
 )
-from captoolkit.cli.option_types import FolderPlace, WholeNumber, complete_path, parsed_by
+from captoolkit.cli.option_types import (
+    FilePlace,
+    FolderPlace,
+    Place,
+    WholeNumber,
+    complete_path,
+    parsed_by,
+)
 from captoolkit.cli.show import (
     name_options,
     print_error,
@@ -49,7 +56,7 @@ LIMITS = {
 }
 
 
-@click.group("batch", short_help=COMMANDS["batch"])
+@click.group("batch", cls=CommandGroup, short_help=COMMANDS["batch"])
 def command() -> None:
     """Probe, prepare, split or caption many recordings, on one machine or many.
 
@@ -273,7 +280,7 @@ def caption(**options: Any) -> int:
 
 
 @command.command("status", short_help="Show how far a batch is.")
-@click.argument("out", metavar="OUT", shell_complete=complete_path)
+@click.argument("out", metavar="OUT", type=Place(), shell_complete=complete_path)
 @basic.as_json
 @basic.debug
 def status(out: str, as_json: bool, debug: bool) -> int:
@@ -322,12 +329,13 @@ def status(out: str, as_json: bool, debug: bool) -> int:
 
 
 @command.command("rows", short_help="Write the rows of a batch as a table.")
-@click.argument("out", metavar="OUT", shell_complete=complete_path)
+@click.argument("out", metavar="OUT", type=Place(), shell_complete=complete_path)
 @click.option(
     "-o",
     "path",
     default="-",
     metavar="PATH",
+    type=FilePlace(),
     help="The file to write: .jsonl, .jsonl.gz or .parquet.  [default: JSON lines on standard "
     "output]",
 )

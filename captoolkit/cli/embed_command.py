@@ -9,7 +9,7 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
-from captoolkit.cli.option_types import complete_path
+from captoolkit.cli.option_types import FilePlace, complete_path
 from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.support import files
 from captoolkit.units import format_count
@@ -23,6 +23,7 @@ from captoolkit.units import format_count
     "out",
     required=True,
     metavar="FILE",
+    type=FilePlace(),
     shell_complete=complete_path,
     help="Write this file. Its extension sets the container: mp4, m4v, mov, m4a, m4b, mkv, mka and "
     "webm hold subtitles and chapters; mp3 holds chapters.",

@@ -8,7 +8,7 @@ from fractions import Fraction
 import click
 
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.option_types import parsed_by
+from captoolkit.cli.option_types import FilePlace, parsed_by
 from captoolkit.cli.show import print_line, print_message
 from captoolkit.emulator.fault_injection import MEANINGS
 from captoolkit.emulator.service_profiles import DEFAULT_PROFILE, PROFILES
@@ -44,7 +44,7 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
 )
 @click.option(
     "--log",
-    type=click.Path(dir_okay=False),
+    type=FilePlace(dir_okay=False),
     metavar="FILE",
     help="Append one JSON line for each request to FILE: path, model, audio_sha256, status, "
     "request_id, fault.",

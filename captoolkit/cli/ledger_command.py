@@ -11,7 +11,7 @@ import click
 
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.option_types import parsed_by
+from captoolkit.cli.option_types import FilePlace, parsed_by
 from captoolkit.cli.show import display_path, print_line, print_message, print_table
 from captoolkit.errors import UsageError
 from captoolkit.units import format_count, parse_duration
@@ -64,6 +64,7 @@ def parse_age(text: str) -> Fraction:
 @click.option(
     "--backup",
     metavar="FILE",
+    type=FilePlace(),
     help="Copy the ledger to FILE, also while other runs use it; a copy by other programs may miss "
     "the last answers.",
 )
@@ -78,6 +79,10 @@ def command(
     from captoolkit.dispatch.ledger import Ledger
     from captoolkit.dispatch.ledger_place import default_path
 
+    if (backup is not None) + (older_than_s is not None) + as_lines > 1:
+        raise UsageError(
+            "--export, --prune and --backup are three commands", fix="pass one of them"
+        )
     path = Path(ledger) if ledger is not None else default_path()
     if not path.exists():
         print_message(f"({path}: no request is recorded yet)")

@@ -34,11 +34,19 @@ def parsed_by(parse: Callable[[Any], Any]) -> Callable[..., Any]:
 class Place(click.Path):
     """A path that is not empty: a shell makes an empty one of a variable that is not set."""
 
+    fix = "name a place, or . for the current folder"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or refuse it."""
         if str(value) == "":
-            self.fail("it is empty; name a place, or . for the current folder", param, ctx)
+            self.fail(f"it is empty; {self.fix}", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class FilePlace(Place):
+    """The path of a file, which is not empty."""
+
+    fix = "name a file"
 
 
 class FolderPlace(Place):

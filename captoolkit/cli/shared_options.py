@@ -42,6 +42,7 @@ from captoolkit.cli.help_sections import (
     section,
 )
 from captoolkit.cli.option_types import (
+    FilePlace,
     FolderPlace,
     Place,
     WholeNumber,
@@ -133,6 +134,7 @@ picture = option(
     OUTPUT,
     "--picture",
     metavar="SVG",
+    type=Place(),
     shell_complete=complete_path,
     help="Draw the loudness and the cuts of FILE as SVG, into this file or an existing folder; for "
     "several FILEs, into a folder. This decodes FILE once more.",
@@ -468,6 +470,7 @@ ledger = option(
     REQUESTS,
     "--ledger",
     metavar="PATH",
+    type=FilePlace(),
     shell_complete=complete_path,
     help="File of the stored answers.  [default: CAPTOOLKIT_LEDGER, else a file in the user's "
     "cache folder]",

@@ -10,7 +10,7 @@ import click
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
-from captoolkit.cli.option_types import complete_path
+from captoolkit.cli.option_types import FilePlace, complete_path
 from captoolkit.cli.show import display_path, print_line, print_message
 
 MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of 255 bytes
@@ -22,7 +22,7 @@ MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of
     "-o",
     "out",
     metavar="FILE.html",
-    type=click.Path(path_type=Path),
+    type=FilePlace(path_type=Path),
     help="Write the page to this file.  [default: a file in the cache, replaced by the next view]",
 )
 @click.option(
@@ -61,6 +61,7 @@ def command(
         files.FileSet([name]).refuse([path])
         if not replaces:
             files.refuse_existing([path])
+        files.refuse_unwritable_file(path)
         text = page(
             read_timeline(name),
             folder=path.parent if out else None,

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from captoolkit.errors import OutputExistsError
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
+LINE_START = b'{"path": '
 MAX_IN_MEMORY = 100_000  # requests; the file holds all of them
 
 
@@ -58,6 +60,12 @@ class RequestJournal(Closing):
         self._stream = None
         if file is not None:
             with files.writing(file):
+                if file.is_file() and not _is_journal(file):
+                    raise OutputExistsError(
+                        f"{file} exists and is no log of requests",
+                        fix="choose another name",
+                        path=file,
+                    )
                 self._stream = file.open("a", encoding="utf-8", newline="\n")
 
     @property
@@ -99,3 +107,9 @@ class RequestJournal(Closing):
         """Close the file; may be called twice."""
         if self._stream is not None:
             self._stream.close()
+
+
+def _is_journal(path: Path) -> bool:
+    """Return whether a file is empty or begins with a recorded request."""
+    with path.open("rb") as stream:
+        return stream.read(len(LINE_START)) in (b"", LINE_START)

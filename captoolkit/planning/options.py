@@ -318,7 +318,7 @@ def check_options(options: ParsedOptions) -> None:
         )
     if options.normalize is not None and options.gain_db is not None:
         raise UsageError(
-            "gain and normalize both set the level", fix="leave one of the two options out"
+            "`gain` and `normalize` both set the level", fix="leave one of the two options out"
         )
     _check_format(options)
 

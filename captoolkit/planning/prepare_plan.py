@@ -195,7 +195,8 @@ def _causes(
         causes.append(f"{options.format.upper()} is requested.")
     elif options.has_encoding_options:
         words = options.encoding_options_text
-        causes.append(f"{words[0].upper()}{words[1:]} is requested.")
+        verb = "are" if " and " in words else "is"
+        causes.append(f"{words[0].upper()}{words[1:]} {verb} requested.")
     for about, length_s in (("about", options.segment_s), ("at most", options.max_segment_s)):
         if length_s is not None and duration_s > length_s:
             causes.append(f"Segments of {about} {format_length(length_s)} are requested.")

@@ -299,7 +299,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(path)
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return OutputError(f"{path} is not a folder", fix="choose another place", path=path)
+        taken = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+        return OutputError(f"{taken} is not a folder", fix="choose another place", path=taken)
     return OutputError(
         f"{path} cannot be written ({error.strerror or error})",
         fix="choose another place",

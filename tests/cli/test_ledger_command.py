@@ -76,6 +76,13 @@ def test_listing_creates_no_ledger(run: Run, tmp_path: Path) -> None:
     assert not path.parent.exists()
 
 
+def test_two_actions_at_once_are_refused(run: Run, tmp_path: Path) -> None:
+    """Neither is done: `--backup` would not hold what `--prune` deletes, or would."""
+    ran = run("ledger", "--prune", "all", "--backup", tmp_path / "copy")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert not (tmp_path / "copy").exists()
+
+
 @pytest.mark.parametrize("age", ["soon", "d", "-1d", "0", "1", "30", "1.5", " 7 ", "", "0d"])
 def test_an_invalid_age_is_refused(run: Run, age: str) -> None:
     """A typing error deletes nothing."""

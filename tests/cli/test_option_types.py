@@ -15,6 +15,7 @@ import pytest
 from captoolkit.cli.app import app
 from captoolkit.cli.option_types import parsed_by
 from captoolkit.units import parse_duration
+from tests.support.command_line import Run
 from tests.support.paths import ROOT
 
 
@@ -26,6 +27,25 @@ def test_a_value_that_cannot_be_parsed_is_wrong_usage() -> None:
     assert callback(context, parameter, "1m30s") == 90
     with pytest.raises(click.BadParameter, match="is not a duration"):
         callback(context, parameter, "soon")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("view", "t.json", "-o", ""),
+        ("plan", "a.wav", "--picture", ""),
+        ("plan", "a.wav", "--report", ""),
+        ("prepare", "--files-from", "", "-o", "out"),
+        ("batch", "status", ""),
+        ("emulate", "--log", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_wrong_usage(run: Run, argv: tuple[str, ...]) -> None:
+    """A shell makes it of a variable that is not set; it does not stand for the current folder."""
+    ran = run(*argv)
+    assert ran.status == 2
+    assert "it is empty; name a" in ran.err
 
 
 @pytest.mark.parametrize(

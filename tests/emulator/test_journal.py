@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.emulator.journal import RequestJournal
-from captoolkit.errors import OutputError
+from captoolkit.errors import OutputError, OutputExistsError
 from tests.support.emulator_requests import (
     CAPTIONER,
     StartEmulator,
@@ -50,3 +50,8 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """The error is raised before the emulator serves a request."""
     with pytest.raises(OutputError, match="cannot be written"):
         RequestJournal(tmp_path / "no" / "such" / "folder.jsonl")
+    recording = tmp_path / "talk.wav"
+    recording.write_bytes(b"RIFF")
+    with pytest.raises(OutputExistsError, match="is no log of requests"):
+        RequestJournal(recording)
+    assert recording.read_bytes() == b"RIFF"

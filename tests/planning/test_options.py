@@ -9,6 +9,7 @@ import pytest
 
 from captoolkit.bitstream.encodings import ENCODINGS
 from captoolkit.errors import UsageError
+from captoolkit.model import LoudnessTarget
 from captoolkit.planning.ladder import QUALITIES
 from captoolkit.planning.options import (
     FormatName,
@@ -73,6 +74,10 @@ def test_split_options_become_exact_values() -> None:
         (
             {"format": "ogg"},
             "format=ogg is not known; take auto, wav, mp3, aac, amr, gsm",
+        ),
+        (
+            {"gain": 5.0, "normalize": LoudnessTarget(lufs=-16)},
+            "`gain` and `normalize` both set the level; leave one of the two",
         ),
         ({"effort": "some"}, "effort=some is not known; take fast, best"),
         ({"quality": "fine"}, "quality=fine is not known; take auto, voice"),

@@ -114,7 +114,8 @@ def refuse_missing(
             continue
         if scheme_of(name) is None:
             if not is_pattern and not os.path.lexists(name):
-                raise UsageError(f"{name} does not exist", fix="check the name")
+                problem = f"{name} does not exist" if name else "the name of an input is empty"
+                raise UsageError(problem, fix="check the name")
             is_searched = is_pattern or Path(name).is_dir()
         else:
             is_searched = is_pattern or len(every) == 1 or not has_media_ending(name)

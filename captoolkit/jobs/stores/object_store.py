@@ -38,8 +38,10 @@ def open_store(url: str) -> Store:
     """Return the store at a path or a URL; nothing is read or written yet.
 
     Raises:
-        UsageError: the scheme is not known, or its library is not installed.
+        UsageError: the URL is empty, its scheme is not known, or its library is not installed.
     """
+    if not url:
+        raise UsageError("the place of a batch is empty", fix="name a folder or a URL")
     scheme = scheme_of(url)
     if scheme is None:
         return FolderStore(url)

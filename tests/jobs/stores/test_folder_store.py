@@ -51,8 +51,8 @@ def test_a_listing_sees_no_staging_folder_and_no_broken_link(tmp_path: Path) -> 
 
 
 def test_a_file_in_place_of_a_folder_is_one_error(tmp_path: Path) -> None:
-    """The error names the path, and the file keeps its content."""
+    """The error names the file that is in the way, and the file keeps its content."""
     (tmp_path / "talks").write_text("a file")
-    with pytest.raises(OutputError, match="is not a folder"):
+    with pytest.raises(OutputError, match=r"talks is not a folder"):
         FolderStore(str(tmp_path)).write("talks/a", b"x")
     assert (tmp_path / "talks").read_text() == "a file"

@@ -175,9 +175,9 @@ def test_a_folder_needs_no_library() -> None:
     assert done.stdout.count("\n") == 1
 
 
-@pytest.mark.parametrize("url", ["foo://bucket", "http://host/folder", "abfs://container"])
+@pytest.mark.parametrize("url", ["foo://bucket", "http://host/folder", "abfs://container", ""])
 def test_a_url_that_is_no_store_is_refused(url: str) -> None:
-    """An unknown scheme, a web address and a missing library are usage errors."""
+    """An unknown scheme, a web address, a missing library and no name are usage errors."""
     with pytest.raises(UsageError):
         open_store(url)
 
