@@ -88,7 +88,8 @@ class TextArrived:
 class RetryScheduled:
     """A request failed with a transient error and will be repeated in `wait_s` seconds.
 
-    The pieces that `TextArrived` has reported for this segment so far are void.
+    The pieces that `TextArrived` has reported for this segment so far are void. `reason` is the
+    problem of the error, without its fix: the repetition is the fix.
     """
 
     path: str

@@ -199,7 +199,7 @@ class _AnswerDisplay:
         match event:
             case RetryScheduled(reason=reason):
                 self._end_line()
-                print_message(f"asking again: {name_options(reason)}")
+                print_message(f"the question is sent again: {name_options(reason)}")
             case Warned(message=message):
                 self._end_line()
                 print_message(f"warning: {name_options(message)}")

@@ -178,7 +178,9 @@ class PaidAsker:
         """Wait before the next attempt; after throttling the rate limiter waits instead."""
         LOG.info("segment %d is retried in %.1f s: %s", segment.index, wait_s, error)
         self._emit(
-            RetryScheduled(path=self._path, index=segment.index, wait_s=wait_s, reason=str(error))
+            RetryScheduled(
+                path=self._path, index=segment.index, wait_s=wait_s, reason=error.problem
+            )
         )
         if rule_for(error).retry is not RetryKind.SLOWER:
             self._context.scope.wait(wait_s)

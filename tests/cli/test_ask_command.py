@@ -86,7 +86,7 @@ def test_a_broken_answer_is_not_written(
     ran = run("ask", fixtures / "speech.amr", "What?", "--base-url", f"{recorder.url}/api/v1")
     assert (ran.status, ran.out) == (1, "")
     *retries, error = ran.err.splitlines()
-    assert all(line.startswith("asking again: ") for line in retries)
+    assert all(line.startswith("the question is sent again: ") for line in retries)
     assert len(retries) == len(recorder.seen) - 1 > 0
     assert error.startswith("error: ")
     assert "broke off" in error

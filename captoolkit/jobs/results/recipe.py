@@ -150,8 +150,8 @@ class Recipe:
     def differences(self, other: Recipe) -> list[str]:
         """Return what differs, as clauses such as `segment is 20s here and 30s there`."""
         own, theirs = self._fields(), other._fields()
-        own |= {_option_name(name): value for name, value in own.pop("options").items()}
-        theirs |= {_option_name(name): value for name, value in theirs.pop("options").items()}
+        own |= {option_name(name): value for name, value in own.pop("options").items()}
+        theirs |= {option_name(name): value for name, value in theirs.pop("options").items()}
         return [
             f"{name} is {show_value(name, theirs.get(name))} there "
             f"and {show_value(name, own.get(name))} here"
@@ -201,7 +201,8 @@ def read_job(store: Store) -> Recipe:
     return Recipe.parse(data, path=store.url_of(JOB))
 
 
-def _option_name(name: str) -> str:
+def option_name(name: str) -> str:
+    """Return the option of the command line that a keyword of a recipe stands for."""
     return "-f" if name == "formats" else f"--{name.replace('_', '-')}"
 
 
