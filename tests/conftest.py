@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from captoolkit.media.ffmpeg import find
 from tests.support.clips import BytesClip
 from tests.support.older_ffmpeg import limit_of, limits_met
 from tests.support.paths import CORPUS, FIXTURES
+from tests.support.preparations import listing, make_talk
 from tests.support.processes import own_children
 from tests.support.recorder import Recorder
 from tests.support.sound import ODD_LENGTH_S, noise, write_wav
@@ -84,6 +86,20 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return folder
+
+
+@pytest.fixture
+def spool(temporary: Path) -> Iterator[Path]:
+    """The system's temporary folder, which must be empty after the test."""
+    yield temporary
+    gc.collect()
+    assert listing(temporary) == []
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 s of noise at 16 kHz, one channel."""
+    return make_talk(tmp_path_factory.mktemp("talk"))
 
 
 @pytest.fixture(scope="session")

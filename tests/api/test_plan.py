@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -27,23 +25,10 @@ from tests.support.preparations import (
     COUNT,
     PIECES,
     listing,
-    make_talk,
 )
 from tests.support.sound import tone, write_wav
 
-
-@pytest.fixture(autouse=True)
-def spool(temporary: Path) -> Iterator[Path]:
-    """The system's temporary folder, which must be empty after each test."""
-    yield temporary
-    gc.collect()
-    assert listing(temporary) == []
-
-
-@pytest.fixture(scope="session")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 s of noise at 16 kHz, one channel."""
-    return make_talk(tmp_path_factory.mktemp("talk"))
+pytestmark = pytest.mark.usefixtures("spool")
 
 
 def probed_s(path: Path) -> Fraction:

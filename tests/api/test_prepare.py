@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import http.server
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +25,11 @@ from tests.support.preparations import (
     MP3_PIECES,
     PIECES,
     listing,
-    make_talk,
 )
 from tests.support.processes import has_children
 from tests.support.sound import Convert
 
-
-@pytest.fixture(autouse=True)
-def spool(temporary: Path) -> Iterator[Path]:
-    """The system's temporary folder, which must be empty after each test."""
-    yield temporary
-    gc.collect()
-    assert listing(temporary) == []
-
-
-@pytest.fixture(scope="session")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 s of noise at 16 kHz, one channel."""
-    return make_talk(tmp_path_factory.mktemp("talk"))
+pytestmark = pytest.mark.usefixtures("spool")
 
 
 def test_chosen_track_is_prepared(fixtures: Path) -> None:

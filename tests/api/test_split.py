@@ -18,7 +18,7 @@ from captoolkit.errors import CaptoolkitError, InputError, LimitError, NotMediaE
 from captoolkit.model import Action
 from captoolkit.pipeline.segment import ReadySegment
 from tests.support.processes import has_children
-from tests.support.sound import Convert, noise, write_wav
+from tests.support.sound import Convert, noise, tones_with_pauses, write_wav
 
 RATE_HZ = 44_100
 LENGTH_S = 24.3
@@ -99,13 +99,7 @@ Decoded = Callable[..., bytes]
 @pytest.fixture(scope="module")
 def sound() -> NDArray[np.float32]:
     """Tones over a murmur with a silent pause near each cut; shape (frames, 1)."""
-    wave = noise(LENGTH_S, rate_hz=RATE_HZ, amplitude=0.02)[:, 0]
-    time_s = np.arange(len(wave)) / RATE_HZ
-    wave += (0.4 * np.sin(2 * np.pi * (300 + 40 * np.floor(time_s / 3.1)) * time_s)).astype("f4")
-    for middle_s in PAUSES_S:
-        first = round((middle_s - PAUSE_S / 2) * RATE_HZ)
-        wave[first : first + round(PAUSE_S * RATE_HZ)] = 0
-    return wave[:, None]
+    return tones_with_pauses(LENGTH_S, PAUSES_S, pause_s=PAUSE_S, rate_hz=RATE_HZ)
 
 
 @pytest.fixture(scope="module")

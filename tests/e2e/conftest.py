@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.preparations import listing, make_clicks, make_talk
+from tests.support.preparations import make_clicks
 from tests.support.sound import Convert
 
 
 @pytest.fixture(autouse=True)
-def spool(temporary: Path) -> Iterator[Path]:
-    """The system's temporary folder, which must be empty after each test."""
-    yield temporary
-    gc.collect()
-    assert listing(temporary) == []
-
-
-@pytest.fixture(scope="session")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 s of noise at 16 kHz, one channel."""
-    return make_talk(tmp_path_factory.mktemp("talk"))
+def spool_is_empty(spool: Path) -> None:
+    """Each test leaves the system's temporary folder empty."""
 
 
 @pytest.fixture(scope="session")

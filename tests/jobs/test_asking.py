@@ -14,9 +14,8 @@ from captoolkit.emulator import Emulator
 from captoolkit.jobs.results.recording_rows import read_rows
 from captoolkit.jobs.results.result_names import short_hash
 from captoolkit.jobs.stores.object_store import open_store
+from tests.support.batches import SECRET, service_options
 from tests.support.tones import write_tone, write_tones
-
-KEY = "sk-a-key-that-nothing-may-show"
 
 
 def run(verb: Any, inputs: Path, out: Path, **options: Any) -> captoolkit.BatchSummary:
@@ -37,16 +36,9 @@ def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
     """This process asks; the segments are removed, and a second run asks nothing."""
     write_tones(tmp_path / "in", 3, seconds=4)
     with Emulator() as emulator:
-        options: dict[str, Any] = {
-            "captioner": "dashscope",
-            "base_url": emulator.native_url,
-            "region": "singapore",
-            "api_key": KEY,
-            "segment": "2s",
-            "ledger": tmp_path / "ledger.sqlite3",
-            "max_cost": "1.00",
-            "formats": ["srt"],
-        }
+        options = service_options(
+            emulator, tmp_path / "ledger.sqlite3", segment="2s", max_cost="1.00", formats=["srt"]
+        )
         summary = run("caption", tmp_path / "in", tmp_path / "out", **options)
         assert (summary.done, summary.segments, summary.requested) == (3, 6, 6)
         assert summary.cost is not None
@@ -64,20 +56,14 @@ def test_a_service_is_asked_once_about_each_segment(tmp_path: Path) -> None:
     timeline = json.loads((tmp_path / "out" / "t000" / "t000.timeline.json").read_text("utf-8"))
     assert [entry["status"] for entry in timeline["entries"]] == ["ok", "ok"]
     for path in tmp_path.rglob("*"):
-        assert not path.is_file() or KEY.encode() not in path.read_bytes()
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes()
 
 
 def test_a_recording_that_is_added_later_has_a_timeline_of_its_own(tmp_path: Path) -> None:
     """The name of an earlier recording stays its own; the segments of both are removed."""
     write_tones(tmp_path / "in", 1)
     with Emulator() as emulator:
-        options: dict[str, Any] = {
-            "captioner": "dashscope",
-            "base_url": emulator.native_url,
-            "region": "singapore",
-            "api_key": KEY,
-            "ledger": tmp_path / "ledger.sqlite3",
-        }
+        options = service_options(emulator, tmp_path / "ledger.sqlite3")
         assert run("caption", tmp_path / "in", tmp_path / "out", **options).done == 1
         before = (tmp_path / "out" / "t000" / "t000.timeline.json").read_bytes()
         write_tone(tmp_path / "in" / "t000.aiff", 2)
@@ -96,13 +82,7 @@ def test_a_captioned_row_holds_the_warnings_of_its_preparation(tmp_path: Path) -
     (path,) = write_tones(tmp_path / "in", 1)
     path.write_bytes(path.read_bytes()[:-1000])
     with Emulator() as emulator:
-        options: dict[str, Any] = {
-            "captioner": "dashscope",
-            "base_url": emulator.native_url,
-            "region": "singapore",
-            "api_key": KEY,
-            "ledger": tmp_path / "ledger.sqlite3",
-        }
+        options = service_options(emulator, tmp_path / "ledger.sqlite3")
         summary = run("caption", tmp_path / "in", tmp_path / "out", **options)
     (row,) = read_rows(open_store(str(tmp_path / "out")))
     assert (summary.done, summary.warned, len(row.warnings)) == (1, 1, 1)
@@ -112,14 +92,7 @@ def test_a_cap_leaves_holes_that_the_next_run_fills(tmp_path: Path) -> None:
     """The budget ends the run in time; with a larger one only the rest is asked."""
     write_tones(tmp_path / "in", 6, seconds=2)
     with Emulator() as emulator:
-        options: dict[str, Any] = {
-            "captioner": "dashscope",
-            "base_url": emulator.native_url,
-            "region": "singapore",
-            "api_key": KEY,
-            "ledger": tmp_path / "ledger.sqlite3",
-            "concurrency": 1,
-        }
+        options = service_options(emulator, tmp_path / "ledger.sqlite3", concurrency=1)
         capped = run("caption", tmp_path / "in", tmp_path / "out", max_cost="0.101", **options)
         assert capped.is_capped
         assert not capped.is_complete
@@ -138,9 +111,6 @@ def test_a_wrong_key_ends_the_run_with_one_error(tmp_path: Path) -> None:
             "caption",
             tmp_path / "in",
             tmp_path / "out",
-            captioner="dashscope",
-            base_url=emulator.native_url,
-            api_key=KEY,
-            ledger=tmp_path / "ledger.sqlite3",
+            **service_options(emulator, tmp_path / "ledger.sqlite3"),
         )
     assert not list(read_rows(open_store(str(tmp_path / "out"))))

@@ -17,11 +17,10 @@ from captoolkit.jobs.results.datasets import export_rows
 from captoolkit.jobs.results.recording_rows import RowStatus, read_rows
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.support.staging_folders import HIDDEN_PREFIX, OWNER_SUFFIX, host
+from tests.support.batches import SECRET, service_options
 from tests.support.recorder import Recorder
 from tests.support.tones import write_tone, write_tones
 from tests.support.web import serving
-
-KEY = "sk-a-key-that-nothing-may-show"
 
 
 def run(verb: Any, inputs: str | Path, out: str | Path, **options: Any) -> captoolkit.BatchSummary:
@@ -226,12 +225,7 @@ def test_a_budget_below_one_request_is_wrong_usage(tmp_path: Path) -> None:
             "caption",
             tmp_path / "missing",
             tmp_path / "out",
-            captioner="dashscope",
-            base_url=emulator.native_url,
-            region="singapore",
-            api_key=KEY,
-            ledger=":memory:",
-            max_cost="0.0001",
+            **service_options(emulator, max_cost="0.0001"),
         )
     assert not (tmp_path / "out").exists()
 
@@ -243,12 +237,7 @@ def test_workers_do_not_ask_where_answers_cost_money(tmp_path: Path) -> None:
             "caption",
             tmp_path / "in",
             tmp_path / "out",
-            captioner="dashscope",
-            base_url=emulator.native_url,
-            region="singapore",
-            api_key=KEY,
-            ledger=":memory:",
-            asks_on="workers",
+            **service_options(emulator, asks_on="workers"),
         )
 
 
@@ -266,7 +255,7 @@ def test_workers_stop_asking_a_service_that_answers_nothing(
         "captioner": "openai",
         "base_url": f"{recorder.url}/v1",
         "target": "vllm",
-        "api_key": KEY,
+        "api_key": SECRET,
         "ledger": ":memory:",
         "asks_on": "workers",
     }

@@ -21,10 +21,9 @@ from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, read_rows
 from captoolkit.jobs.stores.object_store import open_store
 from tests.support import poison
-from tests.support.batches import listed
+from tests.support.batches import SECRET, listed
 from tests.support.tones import write_tone, write_tones
 
-KEY = "sk-a-key-that-nothing-may-show"
 MEMORY_BYTES = 500_000_000
 
 
@@ -48,7 +47,7 @@ def asking_options(emulator: Emulator, folder: Path) -> dict[str, Any]:
         "captioner": "dashscope",
         "base_url": emulator.native_url,
         "region": "singapore",
-        "api_key": KEY,
+        "api_key": SECRET,
         "ledger": folder / "ledger.sqlite3",
     }
 
@@ -135,11 +134,11 @@ def test_a_key_reaches_no_worker_and_no_log(tmp_path: Path) -> None:
         )
         client.dump_cluster_state(str(tmp_path / "dump"), format="yaml")
         logs = repr((client.get_scheduler_logs(), client.get_worker_logs(), client.get_events()))
-    assert KEY not in logs
+    assert SECRET not in logs
     for path in tmp_path.rglob("*"):
-        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
     task = json.loads((tmp_path / "out" / ".captoolkit" / "job.json").read_text("utf-8"))
-    assert KEY.encode() not in pickle.dumps(task)
+    assert SECRET.encode() not in pickle.dumps(task)
 
 
 def test_a_second_driver_does_not_ask(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from captoolkit.model import Action, Plan, Target
 from captoolkit.pipeline.segment import ReadySegment
 from tests.support.media_values import service
 from tests.support.processes import has_children
-from tests.support.sound import Convert, Count, noise, silence, write_wav
+from tests.support.sound import Convert, Count, silence, tones_with_pauses, write_wav
 
 RATE_HZ = 16_000
 LENGTH_S = 40
@@ -66,13 +66,7 @@ SBR_OFF, SBR_ON = b"\x56\xe5\x00", b"\x56\xe5\x98"  # the end of an AAC's setup:
 @pytest.fixture(scope="module")
 def sound() -> NDArray[np.float32]:
     """Tones that differ, over a murmur, with a silent pause near each cut; shape (frames, 1)."""
-    wave = noise(LENGTH_S, rate_hz=RATE_HZ, amplitude=0.02)[:, 0]
-    time_s = np.arange(len(wave)) / RATE_HZ
-    wave += (0.4 * np.sin(2 * np.pi * (300 + 40 * np.floor(time_s / 3.1)) * time_s)).astype("f4")
-    for middle_s in PAUSES_S:
-        first = round((middle_s - PAUSE_S / 2) * RATE_HZ)
-        wave[first : first + round(PAUSE_S * RATE_HZ)] = 0
-    return wave[:, None]
+    return tones_with_pauses(LENGTH_S, PAUSES_S, pause_s=PAUSE_S, rate_hz=RATE_HZ)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from captoolkit.emulator import Emulator
 from captoolkit.jobs.chunks import chunk_of
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.listings import list_inputs
@@ -17,6 +18,7 @@ from captoolkit.jobs.work import Task, work_on
 from tests.support.sound import tone, write_wav
 
 RATE_HZ = 16_000
+SECRET = "sk-a-key-that-nothing-may-show"
 
 
 def write_recordings(folder: Path, names: Iterable[str], *, seconds: float = 2.0) -> Path:
@@ -33,6 +35,20 @@ def write_recordings(folder: Path, names: Iterable[str], *, seconds: float = 2.0
 def listed(*names: str | Path) -> list[Input]:
     """The inputs of a listing."""
     return list(list_inputs([str(name) for name in names]))
+
+
+def service_options(
+    emulator: Emulator, ledger: str | Path = ":memory:", **options: Any
+) -> dict[str, Any]:
+    """The options of a batch that captions with the emulator, and with these further options."""
+    return {
+        "captioner": "dashscope",
+        "base_url": emulator.native_url,
+        "region": "singapore",
+        "api_key": SECRET,
+        "ledger": ledger,
+        **options,
+    }
 
 
 def task_of(

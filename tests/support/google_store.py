@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from tests.support.server_process import ServerProcess
 
 # The emulator ignores `ifGenerationMatch=0`, so its handler of uploads is wrapped: a name that
 # exists is answered with 412, as Google does. Requests come one after another, so this is atomic.
-# The server ends with its standard input: also when the tests are killed.
 _SERVER = """
 import sys
 from http import HTTPStatus
@@ -48,7 +46,7 @@ made.stop()
 """
 
 
-class GoogleStore:
+class GoogleStore(ServerProcess):
     """A running server of Google Cloud Storage.
 
     Attributes:
@@ -56,34 +54,12 @@ class GoogleStore:
     """
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self._buckets = 0
-        self.environment = {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{int(self._read_line())}"}
+        super().__init__(_SERVER)
+        self.environment = {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{self.port}"}
 
     def create_bucket(self) -> str:
         """Create an empty bucket and return its name."""
-        assert self._process.stdin is not None
-        self._buckets += 1
-        name = f"bucket-{self._buckets}"
-        self._process.stdin.write(f"{name}\n")
-        self._process.stdin.flush()
-        assert self._read_line() == "created"
+        name = self.next_bucket()
+        self.write_line(name)
+        assert self.read_line() == "created"
         return name
-
-    def close(self) -> None:
-        """End the server."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(timeout=30)
-
-    def _read_line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()

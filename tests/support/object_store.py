@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-# The server ends with its standard input: also when the tests are killed.
+from tests.support.server_process import ServerProcess
+
 _SERVER = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -28,7 +26,7 @@ ENVIRONMENT = {
 }
 
 
-class ObjectStore:
+class ObjectStore(ServerProcess):
     """A running S3 server.
 
     Attributes:
@@ -37,45 +35,18 @@ class ObjectStore:
     """
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **ENVIRONMENT},
-            text=True,
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        while line and not line.strip().isdigit():
-            line = self._process.stdout.readline()
-        self.port = int(line)
-        self._buckets = 0
+        super().__init__(_SERVER, ENVIRONMENT)
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**ENVIRONMENT, "AWS_ENDPOINT_URL": self.url}
 
-    @property
-    def process_id(self) -> int:
-        """The number of the server's process."""
-        return self._process.pid
-
     def create_bucket(self) -> str:
         """Create an empty bucket and return its name."""
-        self._buckets += 1
-        name = f"bucket-{self._buckets}"
+        name = self.next_bucket()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request("PUT", f"/{name}")
             assert connection.getresponse().status == 200
         return name
-
-    def close(self) -> None:
-        """End the server."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(timeout=30)
 
 
 class FaultyProxy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,19 @@ def noise(seconds: float, *, rate_hz: int, channels: int = 1, amplitude: float =
     random = np.random.default_rng(20)
     wave = amplitude * random.uniform(-1, 1, (round(seconds * rate_hz), channels))
     return wave.astype(np.float32)
+
+
+def tones_with_pauses(
+    seconds: float, middles_s: Sequence[float], *, pause_s: float, rate_hz: int
+) -> Sound:
+    """Tones that differ, over a murmur, with silent pauses around `middles_s`; (frames, 1)."""
+    wave = noise(seconds, rate_hz=rate_hz, amplitude=0.02)[:, 0]
+    time_s = np.arange(len(wave)) / rate_hz
+    wave += (0.4 * np.sin(2 * np.pi * (300 + 40 * np.floor(time_s / 3.1)) * time_s)).astype("f4")
+    for middle_s in middles_s:
+        first = round((middle_s - pause_s / 2) * rate_hz)
+        wave[first : first + round(pause_s * rate_hz)] = 0
+    return wave[:, None]
 
 
 def level_dbfs(sound: Sound) -> float:

@@ -1,0 +1,163 @@
+"""The forecast and the summary of a batch, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from captoolkit.cli.show import name_options, print_error, print_json, print_line, print_message
+from captoolkit.units import format_clock, format_count, format_length
+
+if TYPE_CHECKING:
+    from captoolkit.jobs.forecast import Forecast
+    from captoolkit.jobs.results.summary import BatchSummary, FailureReason
+
+MOST_REASONS = 5  # that the summary shows
+ROUNDED_S = 3600
+
+LIMITS = {
+    "cores": "the cores",
+    "requests": "the requests a minute",
+    "tokens": "the tokens a minute",
+}
+
+
+def print_forecast(verb: str, expected: Forecast, *, as_json: bool) -> None:
+    """Write a forecast to standard output."""
+    if not as_json:
+        for line in forecast_lines(verb, expected):
+            print_line(line)
+        return
+    print_json(
+        "batch-forecast",
+        {
+            "verb": verb,
+            "recordings": expected.inputs,
+            "kept": expected.kept,
+            "bytes": expected.size_bytes,
+            "duration_s": round(expected.duration_s, 3),
+            "sampled": expected.sampled,
+            "requests": expected.requests,
+            "input_tokens": expected.input_tokens,
+            "cost": expected.cost and dataclasses.asdict(expected.cost),
+            "times_s": {limit.value: round(s, 1) for limit, s in expected.times_s.items()},
+            "binding": expected.binding.value,
+        },
+    )
+
+
+def forecast_lines(verb: str, expected: Forecast) -> list[str]:
+    """Return a forecast in words."""
+    from captoolkit.cli.plan_command import describe_price
+    from captoolkit.jobs.forecast import Limit
+    from captoolkit.units import format_size
+
+    about = f" (lengths estimated from {expected.sampled} of them)" if expected.sampled else ""
+    kept = f"; {expected.kept:,} are done already" if expected.kept else ""
+    lines = [
+        f"{verb}: {format_count(expected.inputs, 'recording')}, "
+        f"{format_size(expected.size_bytes)}, "
+        f"{describe_sound(expected.duration_s)} of sound{about}{kept}"
+    ]
+    if expected.requests:
+        price = describe_price(expected.cost) if expected.cost else "the price is not known"
+        is_known = expected.input_tokens is not None
+        tokens = (
+            format_count(expected.input_tokens or 0, "input token")
+            if is_known
+            else "tokens unknown"
+        )
+        lines.append(f"{format_count(expected.requests, 'request')}, {tokens}: {price}")
+    for limit, time_s in sorted(expected.times_s.items(), key=lambda item: -item[1]):
+        bound = "about" if limit is Limit.CORES else "at least"  # cores differ, rates do not
+        lines.append(f"{bound} {_about(time_s)} by {LIMITS[limit.value]}")
+    if expected.advice:
+        lines.append(f"{LIMITS[expected.binding.value]} decide: {expected.advice}")
+    return lines
+
+
+def describe_sound(seconds: float) -> str:
+    """Return a length of sound: as a clock shows it below one hour, in hours from there on."""
+    return format_clock(seconds) if seconds < ROUNDED_S else f"{seconds / ROUNDED_S:,.2f} h"
+
+
+def _about(seconds: float) -> str:
+    """Return a time without needless digits."""
+    return format_length(round(seconds) if seconds >= 1 else max(0.1, round(seconds, 1)))
+
+
+def print_summary(summary: BatchSummary, *, retries: bool) -> None:
+    """Print the summary to standard error, and the place of the results to standard output.
+
+    Args:
+        summary: the end of the batch.
+        retries: whether the run has tried recordings again that failed before.
+    """
+    counts = (
+        (summary.done, "done"),
+        (summary.silent, "silent"),
+        (summary.kept, "kept from earlier runs"),
+        (summary.failed, "failed"),
+        (summary.quarantined, "quarantined"),
+        (summary.holes, "with missing captions"),
+        (summary.changed, "changed since they were done (--redo changed)"),
+        (summary.failed_before, "failed in an earlier run (--retry-failed)"),
+        (summary.left, "left"),
+    )
+    words = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
+    print_message(f"{summary.verb}: {words}")
+    if summary.done:
+        print_message(
+            f"{format_count(summary.segments, 'segment')}, {describe_sound(summary.duration_s)} of "
+            f"sound in {_about(summary.elapsed_s)}"
+        )
+    if summary.requested or summary.recalled:
+        cost = summary.cost
+        price = f", {cost.currency} {cost.amount:.4f}" if cost is not None else ""
+        tokens = format_count(summary.usage.total_tokens or 0, "token")
+        requests = format_count(summary.requested, "request")
+        recalled = format_count(summary.recalled, "answer")
+        print_message(f"{requests}, {recalled} from the ledger, {tokens}{price}")
+    if summary.warned:
+        print_message(describe_warned(summary.warned))
+    for line in reason_lines(summary.reasons):
+        print_message(line)
+    if summary.error is not None:
+        print_error(summary.error)
+    if summary.is_capped:
+        print_message("the budget is used up: run it again with a larger --max-cost")
+    if summary.is_stopped:
+        print_message("the run was ended early")
+    is_ended = summary.is_capped or summary.is_stopped or summary.error is not None
+    if summary.left or summary.holes or is_ended:
+        print_message("run the same command again to continue")
+    elif summary.failed or summary.quarantined:
+        print_message(_failed_text(summary, retries=retries))
+    print_line(summary.out)
+
+
+def _failed_text(summary: BatchSummary, *, retries: bool) -> str:
+    """Return a sentence on failed recordings; a run that has tried them again proposes no other."""
+    if not retries:
+        return "--retry-failed tries the failed ones again"
+    return (
+        f"they failed again: `captoolkit batch rows --failed {shlex.quote(summary.out)}` lists "
+        "the reasons"
+    )
+
+
+def describe_warned(count: int) -> str:
+    """Return the number of recordings with warnings in words."""
+    return f"{format_count(count, 'recording')} with warnings (`batch rows` has the sentences)"
+
+
+def reason_lines(reasons: Sequence[FailureReason]) -> list[str]:
+    """Return the most frequent reasons of failures as lines."""
+    lines = [
+        f"  {reason.count:,} x {name_options(reason.error)} (such as {reason.example})"
+        for reason in reasons[:MOST_REASONS]
+    ]
+    others = len(reasons) - MOST_REASONS
+    return [*lines, f"  and {others:,} other reasons"] if others > 0 else lines
