@@ -48,7 +48,7 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentReady:
-    """A segment has been written, read back and checked."""
+    """A segment is finished: its file is written, read back and checked, or it has its caption."""
 
     path: str
     segment: Segment

@@ -22,6 +22,7 @@ from captoolkit.captioners.base import (
     CaptionerOptions,
     PaidCaptioner,
     ServiceOptions,
+    meter_of,
     ways_to,
 )
 from captoolkit.captioners.registry import open_captioner, service_of
@@ -148,6 +149,7 @@ def open_run(
             asker_of,
             service=service,
             ways=ways_to(opened),
+            open_meter=meter_of(opened) if ledger is None else None,
             concurrency=settings.concurrency,
             budget=settings.budget,
             ledger=ledger,

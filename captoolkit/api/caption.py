@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Unpack
 
 from captoolkit.api.asking_run import KEYWORDS, OPTION_TYPES, CaptionOptions, open_run
-from captoolkit.api.plan import read_request
+from captoolkit.api.plan import PlanRequest, read_request
 from captoolkit.api.prepare import open_prepared
 from captoolkit.captioners.base import Captioner
 from captoolkit.captioners.registry import DEFAULT_CAPTIONER
@@ -159,9 +159,7 @@ def captions(
         run = opened.enter_context(open_run(captioner, on_event=on_event, **options))
         request = read_request(source, options, target=run.service.target, ways=run.ways)
         run.made_by = _provenance(run, options)
-        prepared = open_prepared(
-            source, request, jobs=jobs, on_event=run.gate, measures_envelope=True
-        )
+        prepared = _open_prepared(run, source, request, jobs)
         opened.callback(prepared.close)
         run.refuse_small_budget(prepared.plan)
         opened.pop_all()  # closing the captions closes both
@@ -269,4 +267,15 @@ def _provenance(run: AskingRun, options: CaptionOptions) -> Provenance:
 
 def _open_source(options: CaptionOptions, run: AskingRun, source: Source, jobs: int) -> Prepared:
     request = read_request(source, options, target=run.service.target, ways=run.ways)
-    return open_prepared(source, request, jobs=jobs, on_event=run.gate, measures_envelope=True)
+    return _open_prepared(run, source, request, jobs)
+
+
+def _open_prepared(run: AskingRun, source: Source, request: PlanRequest, jobs: int) -> Prepared:
+    return open_prepared(
+        source,
+        request,
+        jobs=jobs,
+        on_event=run.gate,
+        measures_envelope=True,
+        open_meter=run.open_meter,
+    )

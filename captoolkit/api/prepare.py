@@ -10,6 +10,7 @@ from captoolkit.api.plan import PlanRequest, plan_recording, read_request
 from captoolkit.api.recording import open_recording
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Via
+from captoolkit.pipeline.caption_meter import OpenCaptionMeter
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning.options import (
     DeliveryOptions,
@@ -83,6 +84,7 @@ def open_prepared(
     on_event: OnEvent,
     provenance: Provenance | None = None,
     measures_envelope: bool = False,
+    open_meter: OpenCaptionMeter | None = None,
 ) -> Prepared:
     """Open a source, plan it, and return its segments, made on demand."""
     with contextlib.ExitStack() as stack:
@@ -95,6 +97,7 @@ def open_prepared(
             on_event=on_event,
             provenance=provenance,
             measures_envelope=measures_envelope,
+            open_meter=open_meter,
         )
         stack.pop_all()  # closing `prepared` closes the source
         return prepared

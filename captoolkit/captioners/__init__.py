@@ -3,7 +3,8 @@
 `open_captioner` opens one by its name. A captioner of your own is any object with the members of
 `Captioner`; `captoolkit.caption` takes it as `captioner=`. The other protocols name what a
 captioner may offer beyond that: paid and streamed answers (`PaidCaptioner`), other ways to send
-sound than Base64 (`HasTransports`), answers to questions (`ConversationalCaptioner`).
+sound than Base64 (`HasTransports`), answers to questions (`ConversationalCaptioner`), captions from
+samples without a file (`MeasuringCaptioner`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from captoolkit.captioners.base import (
     Clip,
     ConversationalCaptioner,
     HasTransports,
+    MeasuringCaptioner,
     OnText,
     PaidCaptioner,
     Samples,
@@ -21,13 +23,16 @@ from captoolkit.captioners.base import (
 )
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.registry import open_captioner
+from captoolkit.pipeline.caption_meter import CaptionMeter
 
 __all__ = [
+    "CaptionMeter",
     "Captioner",
     "CaptionerOptions",
     "Clip",
     "ConversationalCaptioner",
     "HasTransports",
+    "MeasuringCaptioner",
     "Message",
     "OnText",
     "PaidCaptioner",

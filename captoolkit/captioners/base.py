@@ -27,7 +27,7 @@ default target's limits are kept. Test the captioner against a real server on 12
 
 A captioner may have more members, each group a protocol below: its answers cost money and may be
 streamed (`PaidCaptioner`), it accepts sound in other ways than Base64 (`HasTransports`), it answers
-questions (`ConversationalCaptioner`).
+questions (`ConversationalCaptioner`), it measures samples without a file (`MeasuringCaptioner`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, runtime_checkable
 
 from captoolkit.model import Caption, CaptionerInfo, Target, Via
+from captoolkit.pipeline.caption_meter import CaptionMeter, OpenCaptionMeter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,6 +241,40 @@ class HasTransports(Protocol):
 def ways_to(captioner: Captioner) -> frozenset[Via]:
     """Return the ways in which a captioner accepts sound."""
     return captioner.ways if isinstance(captioner, HasTransports) else frozenset({Via.BASE64})
+
+
+@runtime_checkable
+class MeasuringCaptioner(Captioner, Protocol):
+    """A free captioner that measures samples, so that captoolkit need not write them to a file.
+
+    captoolkit calls `open_meter` for a segment that it decodes and would write as WAV, and
+    `caption` for a segment whose file exists already. Both give the same caption.
+    """
+
+    def open_meter(self, *, rate_hz: int, channels: int, start_s: float) -> CaptionMeter:
+        """Return a meter for one segment.
+
+        Args:
+            rate_hz: the rate of its samples.
+            channels: their number of channels.
+            start_s: the start of the segment on the recording's clock, in seconds.
+        """
+        ...
+
+
+def meter_of(captioner: Captioner) -> OpenCaptionMeter | None:
+    """Return the function that begins a segment of a captioner; None if it needs files.
+
+    A subclass that changes `caption` alone needs files.
+    """
+    if not isinstance(captioner, MeasuringCaptioner):
+        return None
+    for owner in type(captioner).__mro__:
+        if "open_meter" in vars(owner):
+            return captioner.open_meter
+        if "caption" in vars(owner):
+            return None
+    return captioner.open_meter
 
 
 OnText = Callable[[str], None]

@@ -308,7 +308,12 @@ def _caption(
 ) -> Caption:
     """Return the caption; turn a bug of the captioner into an error of this segment alone."""
     try:
-        if on_text is not None and isinstance(captioner, PaidCaptioner):
+        caption: object
+        if segment.captioned is not None:
+            if isinstance(segment.captioned, Exception):
+                raise segment.captioned
+            caption = segment.captioned
+        elif on_text is not None and isinstance(captioner, PaidCaptioner):
             caption = captioner.caption(segment, on_text=on_text)
         else:
             caption = captioner.caption(segment)

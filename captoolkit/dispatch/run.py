@@ -21,6 +21,7 @@ from captoolkit.dispatch.workers import AHEAD, AHEAD_HERE, WorkerPool, never
 from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.events import EntryReady, Warned
 from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage, Via
+from captoolkit.pipeline.caption_meter import OpenCaptionMeter
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
@@ -45,6 +46,8 @@ class AskingRun(Closing):
         asker_of: returns the function that asks about the segments of the named input.
         service: the captioner's service.
         ways: the ways in which the captioner accepts sound.
+        open_meter: begins a segment of a captioner that measures samples; None for one that needs
+            files.
         concurrency: the largest number of requests in flight.
         budget: the limit on the cost; None for no limit.
         ledger: records the answers, because they may cost money; None for a free captioner.
@@ -66,6 +69,7 @@ class AskingRun(Closing):
         *,
         service: Service,
         ways: frozenset[Via],
+        open_meter: OpenCaptionMeter | None = None,
         concurrency: int,
         budget: Budget | None,
         ledger: Ledger | None,
@@ -76,6 +80,7 @@ class AskingRun(Closing):
     ) -> None:
         self.service = service
         self.ways = ways
+        self.open_meter = open_meter
         self.concurrency = concurrency
         self.ledger = ledger
         self.gate = gate

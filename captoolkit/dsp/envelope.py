@@ -185,7 +185,7 @@ def _of_int16(
     """
     highest = np.maximum.reduceat(samples, starts).astype(np.float64)
     lowest = np.minimum.reduceat(samples, starts).astype(np.float64)
-    squares = np.add.reduceat(np.square(samples, dtype=np.int64), starts)
+    squares = np.add.reduceat(np.square(samples, dtype=np.int32), starts, dtype=np.int64)
     return np.maximum(highest, -lowest) / INT16_SCALE, squares / INT16_SCALE**2
 
 

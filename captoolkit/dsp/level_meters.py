@@ -75,6 +75,7 @@ class LevelMeter:
         self._incomplete_samples = 0
         self._power: list[NDArray[np.float32]] = []
         self._flat: list[NDArray[np.bool_]] = []
+        self._space = np.empty((channels, 0, step_samples), np.float32)  # used for each tile
         self.covariance = np.zeros((channels, channels))
 
     def feed(self, tile: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -96,7 +97,11 @@ class LevelMeter:
 
         Return the samples without the mean of their step, and the power of each channel and step.
         """
-        centred: NDArray[np.float32] = steps - steps.mean(axis=2, keepdims=True)
+        count = steps.shape[1]
+        if self._space.shape[1] < count:
+            self._space = np.empty(steps.shape, np.float32)
+        centred = self._space[:, :count]
+        np.subtract(steps, steps.mean(axis=2, keepdims=True), out=centred)
         power = np.einsum("csn,csn->cs", centred, centred) / np.float32(self._step_samples)
         self._power.append(power.max(axis=0))
         self._flat.append(_flat_steps(steps, power.max(axis=0)))

@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -80,6 +80,7 @@ class LineMeter:
         self._bin_hz = rate_hz / self._samples
         self._window = np.hanning(self._samples + 1)[:-1].astype(np.float32)
         self._scale = np.float32(2 / (float((self._window**2).sum()) * self._samples))
+        self._spectrum = np.empty(self._samples // 2 + 1, np.complex64)  # used for each window
         self._waiting = np.zeros(0, np.float32)
         self._figures: list[tuple[float, float, float]] = []
         self._low: list[NDArray[np.float32]] = []
@@ -92,7 +93,8 @@ class LineMeter:
             self._waiting = self._waiting[self._samples :]
 
     def _measure(self, samples: NDArray[np.float32]) -> None:
-        spectrum = np.fft.rfft(samples * self._window)
+        out = cast("Any", self._spectrum)
+        spectrum = np.fft.rfft(samples * self._window, out=out)
         power: NDArray[np.float32] = np.square(spectrum.real)
         power += np.square(spectrum.imag)
         power *= self._scale

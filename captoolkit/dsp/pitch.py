@@ -73,7 +73,8 @@ class PitchFinder:
         if len(self._space) < len(power):
             self._space = np.empty((len(power), self._points), np.float32)
         out = cast("Any", self._space[: len(power)])  # numpy's annotation knows float64 only
-        return np.fft.irfft(power[:, : self._bins], n=self._points, out=out)[:, : self._lags]
+        bins = power[:, : self._bins].astype(np.complex64)  # numpy transforms reals in float64
+        return np.fft.irfft(bins, n=self._points, out=out)[:, : self._lags]
 
 
 def _first_key_peak(likeness: NDArray[np.floating]) -> tuple[NDArray[np.floating], ...]:

@@ -110,7 +110,8 @@ class SpectrumMeter:
         self._fft_samples = fast_fft_length(round(FFT_S * grid.rate_hz))
         self._bin_hz = grid.rate_hz / self._fft_samples
         energy = float((self._window**2).sum()) * self._fft_samples / 2
-        self._scale = np.float32(1 / energy)
+        # numpy transforms float32 in float32 only where it also divides by the length.
+        self._scale = np.float32(self._fft_samples**2 / energy)
         self._pitch = PitchFinder(self._window, rate_hz=grid.rate_hz, fft_samples=self._fft_samples)
         self._edges = _band_edges(self._bin_hz, self._fft_samples // 2 + 1)
         gain = weighting(grid.rate_hz, self._fft_samples) if weighting else np.ones(1, np.float32)
@@ -143,7 +144,8 @@ class SpectrumMeter:
         frames = frames[: count * self._hop : self._hop] * self._window
         if len(self._spectrum) < count:
             self._spectrum = np.empty((count, self._spectrum.shape[1]), np.complex64)
-        spectra = np.fft.rfft(frames, n=self._fft_samples, out=cast("Any", self._spectrum[:count]))
+        out = cast("Any", self._spectrum[:count])
+        spectra = np.fft.rfft(frames, n=self._fft_samples, norm="forward", out=out)
         power: NDArray[np.float32] = np.square(spectra.real)
         power += np.square(spectra.imag)
         power *= self._scale

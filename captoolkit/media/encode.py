@@ -74,6 +74,11 @@ def open_writer(
     return writers[spec_of(encoding).writer](path, encoding)
 
 
+def keeps_samples(encoding: Encoding) -> bool:
+    """Return whether a file of `encoding` holds the samples, rounded to 16 bits."""
+    return not encoding.sample_type and spec_of(encoding).writer is Writer.WAVE
+
+
 class WavWriter:
     """Writes 16-bit PCM with a plain header in this process, without an encoder."""
 

@@ -50,6 +50,8 @@ class SourceInfo:
 class Segment:
     """One finished file for one request.
 
+    A captioner that measures samples needs no file: then `file` and `sha256` are empty.
+
     Attributes:
         index: its number, from 1.
         source_span: its place in the source.

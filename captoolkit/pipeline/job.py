@@ -8,7 +8,7 @@ from pathlib import Path
 
 from captoolkit.errors import SourceNotFoundError
 from captoolkit.media import encode
-from captoolkit.model import Encoding, Plan, Span
+from captoolkit.model import Caption, Encoding, Plan, Span
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.pipeline.supervisor import Supervisor
@@ -63,6 +63,20 @@ class Job:
             size_bytes=path.stat().st_size,
             sha256=files.sha256(path),
             folder=self.folder,
+        )
+
+    def describe_captioned(
+        self, index: int, span: Span, captioned: Caption | Exception | None
+    ) -> ReadySegment:
+        """Return the value of a segment without a file; `span` is on the track's clock."""
+        return ReadySegment(
+            index=index,
+            source_span=self.plan.track.on_file_clock(span),
+            file="",
+            size_bytes=0,
+            sha256="",
+            folder=self.folder,
+            captioned=captioned,
         )
 
 

@@ -28,6 +28,7 @@ from captoolkit.media import durations, flac_holes, measure_file
 from captoolkit.media.source import OpenSource
 from captoolkit.model import Action, Envelope, Plan, SourceInfo, Span, Via
 from captoolkit.pipeline import earlier_run, manifest, saving
+from captoolkit.pipeline.caption_meter import OpenCaptionMeter
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.frame_copy import FrameCopy
 from captoolkit.pipeline.header_correction import HeaderCorrection
@@ -75,6 +76,7 @@ class Prepared(Closing):
         on_event: OnEvent = ignore,
         provenance: Provenance | None = None,
         measures_envelope: bool = False,
+        open_meter: OpenCaptionMeter | None = None,
     ) -> None:
         self.plan = plan
         self._segments: list[ReadySegment] = []
@@ -84,6 +86,7 @@ class Prepared(Closing):
         self._supervisor = Supervisor(jobs=jobs)
         self._provenance = provenance
         self._measures_envelope = measures_envelope
+        self._open_meter = open_meter
         self.modified_ns = source.modified_ns
         self._names = SegmentNames(before=f"{source.stem}.", manifest_stem=source.stem)
         self._folder: Folder | None = None
@@ -304,7 +307,7 @@ class Prepared(Closing):
 
     def discard(self, segment: ReadySegment) -> None:
         """Remove the file of a segment that is no longer needed; never the source itself."""
-        if segment.folder is self._folder:
+        if segment.folder is self._folder and segment.file:
             segment.path.unlink(missing_ok=True)
             self._discarded.add(segment.index)
 
@@ -393,10 +396,32 @@ class Prepared(Closing):
         # Ends the work of an object that is dropped without `close`, before its folder is removed.
         weakref.finalize(self, self._supervisor.close)
         self._hashing = Hashing(self._source.path, self._supervisor)
-        work = _carry_out(job, self._events, self._supervisor, self._measures_envelope)
+        work = self._carry_out(job)
         self._transcode = work if isinstance(work, Transcode) else None
         self._work = iter(work)
         return self._work
+
+    def _carry_out(
+        self, job: Job
+    ) -> PassThrough | HeaderCorrection | FrameCopy | PacketCopy | Transcode:
+        """Return the segments of the plan in the way that its action asks for."""
+        plan, events, supervisor = job.plan, self._events, self._supervisor
+        if plan.encoding is not None:
+            return Transcode(
+                job,
+                plan.encoding,
+                events,
+                supervisor,
+                measures_envelope=self._measures_envelope,
+                open_meter=self._open_meter,
+            )
+        if plan.action is Action.PASS_THROUGH:
+            return PassThrough(job, events)
+        if plan.muxer:
+            return PacketCopy(job, events, supervisor)
+        if plan.suffix == HeaderCorrection.SUFFIX:
+            return HeaderCorrection(job, events)
+        return FrameCopy(job, events, supervisor)
 
     def _end(self) -> None:
         """Complete the work; warn if the length of the sound differs from its header."""
@@ -540,24 +565,6 @@ class Prepared(Closing):
                 "segments that were discarded cannot be saved",
                 fix="save first, or prepare the source again",
             )
-
-
-def _carry_out(
-    job: Job, events: PrepareEvents, supervisor: Supervisor, measures_envelope: bool
-) -> PassThrough | HeaderCorrection | FrameCopy | PacketCopy | Transcode:
-    """Return the segments of a plan in the way that its action asks for."""
-    plan = job.plan
-    if plan.encoding is not None:
-        return Transcode(
-            job, plan.encoding, events, supervisor, measures_envelope=measures_envelope
-        )
-    if plan.action is Action.PASS_THROUGH:
-        return PassThrough(job, events)
-    if plan.muxer:
-        return PacketCopy(job, events, supervisor)
-    if plan.suffix == HeaderCorrection.SUFFIX:
-        return HeaderCorrection(job, events)
-    return FrameCopy(job, events, supervisor)
 
 
 def _requested_inside_event() -> UsageError:

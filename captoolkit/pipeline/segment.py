@@ -1,4 +1,4 @@
-"""A finished segment on disk: its path, bytes, samples or an `AudioSegment`."""
+"""A finished segment: its file as path, bytes, samples or `AudioSegment`, or its caption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from captoolkit.errors import UsageError
 from captoolkit.media import decode, probe_file
-from captoolkit.model import Segment, Track, Via
+from captoolkit.model import Caption, Segment, Track, Via
 from captoolkit.support import files
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _remove(path: Path, owner: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadySegment(Segment):
-    """A segment with a finished file.
+    """A segment with a finished file, or one that a captioner measured while it was decoded.
 
     The file exists until its `Prepared` is closed; `Prepared.save` keeps it.
 
@@ -65,16 +65,28 @@ class ReadySegment(Segment):
         via: how the segment is sent to a service.
         url: the URL of the same bytes, if it is sent as a URL; may be signed.
         on_decoded: receives the blocks of `samples` while they are read.
+        captioned: the caption of a segment that was measured while it was decoded, or the
+            captioner's error; None for a segment with a file.
     """
 
     folder: Folder = field(repr=False, compare=False)
     via: Via = Via.BASE64
     url: str | None = field(default=None, repr=False, compare=False)
     on_decoded: OnDecoded | None = field(default=None, repr=False, compare=False)
+    captioned: Caption | Exception | None = field(default=None, repr=False, compare=False)
 
     @property
     def path(self) -> Path:
-        """The path of the file now."""
+        """The path of the file now.
+
+        Raises:
+            UsageError: the segment has no file.
+        """
+        if not self.file:
+            raise UsageError(
+                f"segment {self.index} has no file: it was captioned while it was decoded",
+                fix="prepare the source to get files",
+            )
         return self.folder.path / self.file
 
     @property

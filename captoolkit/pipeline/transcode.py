@@ -25,6 +25,7 @@ from captoolkit.media import decode, encode
 from captoolkit.media.decode import read_blocks
 from captoolkit.media.transcode_direct import Transcoder, can_transcode
 from captoolkit.model import Encoding, Envelope, Span
+from captoolkit.pipeline.caption_meter import OpenCaptionMeter
 from captoolkit.pipeline.event_gate import PrepareEvents
 from captoolkit.pipeline.find_cuts import open_decoder
 from captoolkit.pipeline.job import Job
@@ -51,6 +52,8 @@ class Transcode:
         events: receives progress, replaced segments and warnings.
         supervisor: owns the worker threads and the processes; each worker makes one run at a time.
         measures_envelope: measure the envelope of the sound while it is decoded.
+        open_meter: begins a segment of a captioner that measures samples: segments of uncompressed
+            sound get no file. None makes files.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Transcode:
         supervisor: Supervisor,
         *,
         measures_envelope: bool = False,
+        open_meter: OpenCaptionMeter | None = None,
     ) -> None:
         self._job = job
         self._encoding = encoding
@@ -79,6 +83,7 @@ class Transcode:
         self._measuring = threading.Lock()
         self._seeks = decode.seeks_exactly(job.plan.info, job.plan.track)
         self._sounds = RunSounds(job.source, job.plan, encoding, watch=supervisor.watch)
+        self._open_meter = open_meter if encode.keeps_samples(encoding) else None
         self._meter: StretchedEnvelopeMeter | None = None
         if measures_envelope:
             rate_hz, track = encoding.sample_rate_hz, job.plan.track
@@ -138,6 +143,7 @@ class Transcode:
         job, track = self._job, self._job.plan.track
         if (
             self._meter is not None
+            or self._open_meter is not None
             or not self._seeks
             or not can_transcode(track, self._encoding)
             or job.plan.gain_db > 0
@@ -152,6 +158,8 @@ class Transcode:
 
     def _renumber(self, segment: ReadySegment, index: int) -> ReadySegment:
         """Give a finished segment its real number: a section before it has fewer than planned."""
+        if not segment.file:
+            return dataclasses.replace(segment, index=index)
         path = self._job.path(index)
         segment.path.replace(path)
         return dataclasses.replace(segment, index=index, file=path.name)
@@ -210,7 +218,14 @@ class Transcode:
         job, encoding, rate_hz = self._job, self._encoding, self._encoding.sample_rate_hz
         layout = self._sounds.layout(run)
         longest = job.plan.max_segment_samples * rate_hz // job.plan.track.sample_rate_hz
-        writers = SegmentWriters(job, encoding, layout, first=run.first, remake=self._remake)
+        writers = SegmentWriters(
+            job,
+            encoding,
+            layout,
+            first=run.first,
+            remake=self._remake,
+            open_meter=self._open_meter,
+        )
         with (
             contextlib.closing(self._sounds.blocks(run)) as sound,
             self._supervisor.watch(writers, halt=writers.abort),

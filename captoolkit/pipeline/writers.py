@@ -1,8 +1,9 @@
-"""Write the segments of one run: samples arrive in order and become one file after another.
+"""Write the segments of one run: samples arrive in order and become one segment after another.
 
 Rules: samples arrive in order and never twice. A thread finishes, reads back and describes a
 segment while the next one is written. A segment that is too large is encoded again. No encoder and
-no thread outlives the `SegmentWriters`.
+no thread outlives the `SegmentWriters`. Where a captioner measures samples, a segment becomes a
+caption instead of a file; an error of the captioner belongs to its segment and ends nothing else.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.media import encode
-from captoolkit.model import Encoding, Span
+from captoolkit.media.encode_samples import FULL_SCALE, as_int16
+from captoolkit.model import Caption, Encoding, Span
+from captoolkit.pipeline.caption_meter import CaptionMeter, OpenCaptionMeter
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.layout import Layout
@@ -36,13 +40,21 @@ class SegmentWriters(Closing):
         layout: the clocks of the stream and of the source.
         first: index of the run's first segment.
         remake: called for a finished segment that is larger than the plan allows.
+        open_meter: begins a segment that a captioner measures; None makes files.
 
     Attributes:
         samples: the number of samples of the stream so far.
     """
 
     def __init__(
-        self, job: Job, encoding: Encoding, layout: Layout, *, first: int, remake: Remake
+        self,
+        job: Job,
+        encoding: Encoding,
+        layout: Layout,
+        *,
+        first: int,
+        remake: Remake,
+        open_meter: OpenCaptionMeter | None = None,
     ) -> None:
         self.samples = 0
         self._job = job
@@ -50,6 +62,7 @@ class SegmentWriters(Closing):
         self._layout = layout
         self._first = first
         self._remake = remake
+        self._open_meter = open_meter
         self._pool = ThreadPoolExecutor(FINISHING_THREADS, thread_name_prefix="captoolkit-finish")
         self._part: int | None = -1
         self._begun_at = 0
@@ -88,14 +101,21 @@ class SegmentWriters(Closing):
     def _begin_part(self, part: int | None) -> None:
         self._part, self._begun_at = part, self.samples
         if part is not None:
-            path = self._job.path(self._first + part)
-            self._writer = encode.open_writer(
-                path,
-                self._encoding,
-                tags=self._job.tags(self._first + part),
-                layout=self._job.plan.track.layout,
-            )
+            self._writer = self._open_writer(self._first + part)
             self._open.append(self._writer)
+
+    def _open_writer(self, index: int) -> encode.SegmentWriter:
+        job, encoding = self._job, self._encoding
+        if self._open_meter is None:
+            return encode.open_writer(
+                job.path(index), encoding, tags=job.tags(index), layout=job.plan.track.layout
+            )
+        start_s = job.plan.track.on_file_clock(self._span()).start_s
+        return MeterWriter(
+            self._open_meter(
+                rate_hz=encoding.sample_rate_hz, channels=encoding.channels, start_s=start_s
+            )
+        )
 
     def _end_part(self) -> None:
         if self._writer is None:
@@ -113,10 +133,53 @@ class SegmentWriters(Closing):
         )
 
     def _finish(self, writer: encode.SegmentWriter, index: int, span: Span) -> ReadySegment:
-        """Complete a file, check its limits and describe it. Runs in a thread."""
+        """Complete a segment, check the limits of its file and describe it. Runs in a thread."""
         writer.finish()
         self._open.remove(writer)
+        if isinstance(writer, MeterWriter):
+            return self._job.describe_captioned(index, span, writer.captioned)
         self._job.check(index, self._encoding, samples=writer.samples)
         if not self._job.fits(index):
             self._remake(index, span)
         return self._job.describe(index, span)
+
+
+class MeterWriter:
+    """Gives a captioner the samples that a WAV of 16 bits would hold, and keeps its caption.
+
+    Attributes:
+        samples: the number of samples so far.
+        captioned: after `finish` the caption, or the captioner's error; None after `abort`.
+    """
+
+    def __init__(self, meter: CaptionMeter) -> None:
+        self.samples = 0
+        self.captioned: Caption | Exception | None = None
+        self._meter: CaptionMeter | None = meter
+        self._space = np.empty((0, 0), np.float32)  # used for each block: fresh memory costs time
+
+    def write(self, block: NDArray[Any]) -> None:
+        """Take samples; after an error of the captioner they are dropped."""
+        self.samples += len(block)
+        if self._meter is not None and len(block):
+            if len(self._space) < len(block):
+                self._space = np.empty(block.shape, np.float32)
+            space = self._space[: len(block)]
+            try:
+                self._meter.feed(np.divide(as_int16(block), np.float32(FULL_SCALE), out=space))
+            except Exception as error:
+                self.captioned, self._meter = error, None
+
+    def finish(self) -> None:
+        """Let the captioner caption the segment."""
+        meter, self._meter = self._meter, None
+        if meter is not None:
+            try:
+                self.captioned = meter.finish()
+            except Exception as error:
+                self.captioned = error
+        self._space = np.empty((0, 0), np.float32)
+
+    def abort(self) -> None:
+        """Drop the samples so far."""
+        self._meter = None

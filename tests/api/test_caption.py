@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import captoolkit
+from captoolkit.captioners.acoustic import AcousticCaptioner
 from captoolkit.captioners.base import Captioner, Clip
 from captoolkit.errors import NotMediaError, ServiceError, UsageError
 from captoolkit.events import EntryReady, Event, SegmentReady
@@ -400,3 +401,33 @@ def test_cancelling_leaves_no_child_and_no_file(
     assert begun.is_set()
     assert children_of(os.getpid()) == []
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+class FileCaptioner(AcousticCaptioner):
+    """The local captioner, which gets a file of each segment."""
+
+    def __init__(self) -> None:
+        super().__init__(hears=False)
+        self.files: list[str] = []
+
+    def caption(self, clip: Clip) -> Caption:
+        """Return the caption of a file."""
+        self.files.append(clip.path.name)
+        return super().caption(clip)
+
+
+@pytest.mark.parametrize("options", [{"max_segment": "15s"}, {"segment": "7s"}], ids=str)
+def test_samples_and_files_give_the_same_timeline(minute: Path, options: dict[str, Any]) -> None:
+    """The local captioner gets samples without files, and describes them as it does files."""
+    by_file, names = FileCaptioner(), list[str]()
+
+    def note(event: Event) -> None:
+        if isinstance(event, SegmentReady):
+            names.append(event.segment.file)
+
+    made = captoolkit.caption(minute, captioner=by_file, **options)
+    captioner = AcousticCaptioner(hears=False)
+    measured = captoolkit.caption(minute, captioner=captioner, on_event=note, **options)
+    assert len(by_file.files) == len(made.entries) > 3
+    assert names == [""] * len(made.entries)
+    assert measured == made

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from captoolkit.captioners.acoustic import AcousticCaptioner
 from captoolkit.captioners.base import (
     CaptionerSettings,
     Clip,
     ConversationalCaptioner,
     HasTransports,
+    MeasuringCaptioner,
     PaidCaptioner,
     ServiceBacked,
+    meter_of,
     ways_to,
 )
 from captoolkit.model import Caption, CaptionerInfo, Via
@@ -40,11 +43,32 @@ def test_the_least_captioner_accepts_base64_alone() -> None:
         assert ways_to(captioner) == {Via.BASE64}
         for protocol in (PaidCaptioner, HasTransports, ConversationalCaptioner, ServiceBacked):
             assert not isinstance(captioner, protocol)
+        assert not isinstance(captioner, MeasuringCaptioner)
+        assert meter_of(captioner) is None
 
 
 def test_a_captioner_names_the_ways_that_it_accepts() -> None:
     """`ways` is all that `HasTransports` needs."""
     assert ways_to(UploadingCaptioner()) == {Via.BASE64, Via.UPLOAD}
+
+
+class OtherCaption(AcousticCaptioner):
+    """A subclass with captions of its own."""
+
+    def caption(self, clip: Clip) -> Caption:
+        """Return the size of the clip."""
+        return Caption(text=f"{len(clip.read_bytes())} bytes")
+
+
+class OtherName(AcousticCaptioner):
+    """A subclass with the captions of the local captioner."""
+
+
+def test_a_subclass_with_another_caption_needs_files() -> None:
+    """A meter is used only where it gives the captions of the captioner."""
+    assert isinstance(OtherName(), MeasuringCaptioner)
+    assert meter_of(OtherName()) is not None
+    assert meter_of(OtherCaption()) is None
 
 
 def test_settings_do_not_show_the_key() -> None:

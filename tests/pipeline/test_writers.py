@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from numpy.typing import NDArray
 
 from captoolkit.bitstream import encodings
-from captoolkit.errors import LimitError, OutputError
-from captoolkit.model import Encoding, Plan, Span
+from captoolkit.errors import LimitError, OutputError, ServiceError, UsageError
+from captoolkit.model import Caption, Encoding, Plan, Span
+from captoolkit.pipeline.caption_meter import OpenCaptionMeter
 from captoolkit.pipeline.job import Job
 from captoolkit.pipeline.segment import Folder
 from captoolkit.pipeline.segment_names import SegmentNames
@@ -64,6 +67,7 @@ def open_writers(
     plan: Plan | None = None,
     first: int = 1,
     remake: Remake = refuse,
+    open_meter: OpenCaptionMeter | None = None,
 ) -> SegmentWriters:
     """Segment writers in a folder for a run of those spans, by default six seconds."""
     spans = spans or seconds(6)
@@ -78,7 +82,7 @@ def open_writers(
         source_hz=RATE_HZ,
         stream_hz=encoding.sample_rate_hz,
     )
-    return SegmentWriters(job, encoding, layout, first=first, remake=remake)
+    return SegmentWriters(job, encoding, layout, first=first, remake=remake, open_meter=open_meter)
 
 
 def finishing_threads() -> list[str]:
@@ -254,3 +258,70 @@ def test_a_folder_that_vanishes_is_told(tmp_path: Path) -> None:
     writers = open_writers(tmp_path / "gone", wav())
     with writers, pytest.raises(OutputError):
         writers.write(0, second(wav()))
+
+
+class OwnMeter:
+    """Keeps its samples; the caption is their number."""
+
+    def __init__(self, start_s: float, fails: str = "") -> None:
+        self.start_s = start_s
+        self.blocks: list[NDArray[np.float32]] = []
+        self._fails = fails
+
+    def feed(self, block: NDArray[np.float32]) -> None:
+        """Keep a block."""
+        if self._fails == "feed":
+            raise ServiceError("too loud")
+        self.blocks.append(block.copy())
+
+    def finish(self) -> Caption:
+        """Return the number of samples."""
+        if self._fails == "finish":
+            raise ServiceError("too loud")
+        return Caption(text=f"{sum(map(len, self.blocks))} samples")
+
+
+def test_a_meter_gets_the_samples_of_the_file_and_makes_none(tmp_path: Path) -> None:
+    """A captioner that measures gets the rounded samples of a WAV; its segment has no file."""
+    blocks = np.array_split(second(wav()) * 1.5, 3)
+    with open_writers(tmp_path, wav()) as writers:
+        for block in blocks:
+            writers.write(0, block)
+        (file,) = writers.finished(wait=True)
+    written, _ = soundfile.read(file.path, dtype="float32", always_2d=True)
+    file.path.unlink()
+
+    meters: list[OwnMeter] = []
+
+    def open_meter(*, rate_hz: int, channels: int, start_s: float) -> OwnMeter:
+        assert (rate_hz, channels) == (16_000, 1)
+        meters.append(OwnMeter(start_s))
+        return meters[-1]
+
+    with open_writers(tmp_path, wav(), open_meter=open_meter) as writers:
+        for part in range(2):
+            for block in blocks:
+                writers.write(part, block)
+        segments = list(writers.finished(wait=True))
+    assert [meter.start_s for meter in meters] == [0, 1]
+    assert np.array_equal(np.concatenate(meters[0].blocks), written)
+    assert [segment.captioned for segment in segments] == [Caption(text="16000 samples")] * 2
+    assert tuple(segment.source_span for segment in segments) == seconds(2)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match="segment 1 has no file"):
+        segments[0].read_bytes()
+
+
+@pytest.mark.parametrize("fails", ["feed", "finish"])
+def test_the_error_of_a_meter_belongs_to_its_segment(tmp_path: Path, fails: str) -> None:
+    """The segment has the error of its captioner, and the next segment has a caption."""
+
+    def open_meter(*, rate_hz: int, channels: int, start_s: float) -> OwnMeter:
+        return OwnMeter(start_s, fails if start_s == 0 else "")
+
+    with open_writers(tmp_path, wav(), open_meter=open_meter) as writers:
+        for part in range(2):
+            writers.write(part, second(wav()))
+        first, other = writers.finished(wait=True)
+    assert isinstance(first.captioned, ServiceError)
+    assert other.captioned == Caption(text="16000 samples")

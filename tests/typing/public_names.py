@@ -332,6 +332,10 @@ def use_captioners(options: captoolkit.CaptionerOptions, clip: captioners.Clip) 
             assert_type(captioner.ask([question]), model.Caption)
         if isinstance(captioner, captioners.HasTransports):
             assert_type(captioner.ways, frozenset[model.Via])
+        if isinstance(captioner, captioners.MeasuringCaptioner):
+            meter = captioner.open_meter(rate_hz=16_000, channels=1, start_s=0.0)
+            assert_type(meter, captioners.CaptionMeter)
+            assert_type(meter.finish(), model.Caption)
 
 
 # ---------------------------------------------------------------------- captoolkit.emulator

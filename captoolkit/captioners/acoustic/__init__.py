@@ -23,6 +23,9 @@ from captoolkit.support.cancel import Closing
 from captoolkit.support.keywords import count_cores
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from captoolkit.services.service import Service
 
 __all__ = [
@@ -69,18 +72,36 @@ class AcousticCaptioner(Closing):
     def caption(self, clip: Clip) -> Caption:
         """Return the description of `clip`, without a request and without tokens."""
         with _one_per_core, clip.samples() as samples:
-            measurer = Measurer(
-                rate_hz=samples.rate_hz,
-                channels=samples.channels,
-                start_s=clip.start_s,
-                hears=self._hears,
+            meter = self.open_meter(
+                rate_hz=samples.rate_hz, channels=samples.channels, start_s=clip.start_s
             )
             for block in samples:
-                measurer.feed(block)
-            measured = measurer.finish()
-        return Caption(
-            text=headline(measured), details=describe_figures(measured), finish_reason="stop"
+                meter.feed(block)
+            return meter.finish()
+
+    def open_meter(self, *, rate_hz: int, channels: int, start_s: float) -> AcousticMeter:
+        """Return a meter that describes one segment; the caller decides how many run at once."""
+        return AcousticMeter(
+            Measurer(rate_hz=rate_hz, channels=channels, start_s=start_s, hears=self._hears)
         )
 
     def close(self) -> None:
         """Do nothing: there are no resources to close."""
+
+
+class AcousticMeter:
+    """Describes the samples of one segment."""
+
+    def __init__(self, measurer: Measurer) -> None:
+        self._measurer = measurer
+
+    def feed(self, block: NDArray[np.float32]) -> None:
+        """Take the next samples, shape (frames, channels)."""
+        self._measurer.feed(block)
+
+    def finish(self) -> Caption:
+        """Return the description of all samples, without tokens."""
+        measured = self._measurer.finish()
+        return Caption(
+            text=headline(measured), details=describe_figures(measured), finish_reason="stop"
+        )
