@@ -50,8 +50,8 @@ Mix = Sequence[Sequence[float]]
 class TrackDecoder(Closing):
     """One track, decoded while it is read: in this process where that is cheaper, else by ffmpeg.
 
-    The samples are the same on both ways. A context manager that iterates over blocks. `rate_hz`
-    and `channels` are those of the blocks.
+    The samples of PCM and FLAC are the same on both ways. A context manager that iterates over
+    blocks. `rate_hz` and `channels` are those of the blocks.
 
     Args:
         path: the media file.
@@ -116,7 +116,7 @@ class TrackDecoder(Closing):
         is_shaped = mix is not None or self.rate_hz != track.sample_rate_hz or gain_db != 0
         is_usable = can_convert or (dtype == "float32" and not is_shaped)
         if is_usable and self._own is None and not self._is_kept(dtype):
-            self._kept = short_files.cached_samples(self._path, track)
+            self._kept = short_files.samples_in_process(self._path, track)
         is_by_ffmpeg = can_convert and not roughly and self._own is None
         self._has_holes = is_by_ffmpeg and flac_holes.is_damaged(self._path, track)
         if self._own is None and self._kept is None and not self._has_holes:

@@ -71,7 +71,7 @@ class SndfileDecoder(Closing):
     ) -> None:
         self._stream = stream
         self._sound = sound
-        self._name = str(path)
+        self._path = path
         self._at, self._end = start, end
         self._is_behind = start > 0
         self._dtype = dtype
@@ -86,7 +86,7 @@ class SndfileDecoder(Closing):
         """Yield blocks of some seconds; each may be overwritten when the next one is requested."""
         import soundfile
 
-        with child_processes.last_words(_last_words(self._name)):
+        with child_processes.last_words(last_words_of(self._path)):
             try:
                 for block in itertools.chain(self._by_miniaudio(), self._by_libsndfile()):
                     if self._closed:
@@ -173,8 +173,9 @@ def open_sndfile(
     return SndfileDecoder(stream, sound, path=path, start=start, end=until, dtype=own, rest=rest)
 
 
-def _last_words(name: str) -> str:
-    shown = "".join(char if char.isprintable() else "?" for char in name)
+def last_words_of(path: Path) -> str:
+    """Return the line to print if the process ends while it decodes a file."""
+    shown = "".join(char if char.isprintable() else "?" for char in str(path))
     return (
         f"error: {shown}: captoolkit ended abruptly while it decoded it in this process; if that "
         f"happens again, set {ENVIRONMENT_VARIABLE}={FFMPEG}"

@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from captoolkit.bitstream import opus
 from captoolkit.bitstream.containers import MATROSKA
 from captoolkit.media import ffmpeg, ffmpeg_process
 from captoolkit.media.player_clock import LONGEST_GAP_S
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
 ROUNDED_S = Fraction(2, 1000)
 # The frames that an encoder's delay takes at most; a decoder drops them. An edit list that drops
 # more drops sound. (AAC encoders state up to 2624 samples, of 1024 a frame; Opus states 80 ms.)
-PRIMING_FRAMES = {"aac": 3, "mp3": 2, "opus": 4, "ac3": 1, "eac3": 1, "amr_nb": 1, "amr_wb": 1}
+PRIMING_FRAMES = {
+    "aac": 3,
+    "mp3": 2,
+    "opus": opus.PRIMING_PACKETS,
+    "ac3": 1,
+    "eac3": 1,
+    "amr_nb": 1,
+    "amr_wb": 1,
+}
 DISCARD = 4  # ffmpeg's flag of a packet that is decoded, and not heard
 # The lengths that all packets of a track may have, in samples. AAC with band replication has twice
 # as many.

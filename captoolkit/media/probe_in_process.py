@@ -1,8 +1,8 @@
-"""Probe a plain WAV or FLAC by its own bytes: a thousand small files start no ffmpeg.
+"""Probe a plain WAV, FLAC or Ogg Opus by its own bytes: a thousand small files start no ffmpeg.
 
 Rules: the result equals ffmpeg's, field by field (the tests compare both). Every unusual file is
 left to ffmpeg: more than two channels, chapters, pictures of unknown kinds, disguised codecs,
-implausible rates, truncated files.
+implausible rates, truncated files, an Ogg of more than some megabytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from captoolkit.model import MediaInfo, Track
 if TYPE_CHECKING:
     from captoolkit.model import Picture
 
-FLAC_MAGIC = b"fLaC"
+FLAC_MAGIC, OGG_MAGIC = b"fLaC", b"OggS"
 LAYOUTS = {1: "mono", 2: "stereo"}
 
 
@@ -52,11 +52,13 @@ def readable_size(file: Path) -> int:
 
 
 def probe_in_process(file: Path, *, size_bytes: int) -> MediaInfo | None:
-    """Return the contents of a plain WAV or FLAC, None for any other file."""
+    """Return the contents of a plain WAV, FLAC or Ogg Opus, None for any other file."""
     with file.open("rb") as stream:
         magic = stream.read(4)
         if magic == FLAC_MAGIC:
             return _probe_flac(file, stream, size_bytes)
+        if magic == OGG_MAGIC:
+            return _probe_opus(file, stream, size_bytes)
     return _probe_wav(file, size_bytes) if magic == b"RIFF" else None
 
 
@@ -118,6 +120,25 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
     )
 
 
+def _probe_opus(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | None:
+    from captoolkit.bitstream import opus
+
+    stream.seek(0)
+    sound = opus.read_ogg_opus(stream.read(opus.MAX_FILE_BYTES + 1))
+    if sound is None:
+        return None
+    track = _only_track(
+        codec="opus",
+        rate_hz=opus.RATE_HZ,
+        channels=sound.channels,
+        frames=sound.samples,
+        bit_rate=None,
+        counted=True,
+        is_edited=sound.is_edited,
+    )
+    return MediaInfo(path=str(file), size_bytes=size_bytes, container="ogg", tracks=(track,))
+
+
 def _covers(codecs: Sequence[str]) -> tuple[Picture, ...]:
     """The pictures of a FLAC, the streams behind its sound."""
     if not codecs:
@@ -138,6 +159,7 @@ def _only_track(
     frames: int,
     bit_rate: int | None,
     counted: bool = False,
+    is_edited: bool = False,
 ) -> Track:
     return Track(
         number=1,
@@ -148,5 +170,6 @@ def _only_track(
         layout=LAYOUTS[channels],
         duration_samples=frames,
         counted=counted,
+        is_edited=is_edited,
         bit_rate=bit_rate,
     )

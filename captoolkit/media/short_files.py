@@ -4,7 +4,7 @@ A file of a few seconds takes less time to decode than ffmpeg takes to start. So
 its header also lists its packets. Where the samples will be needed, and an MP4 or Ogg states that
 it holds one short sound track, the same run decodes them and copies the frames of the track. In
 other files the run that counts or measures the samples does that. Planning and making then start no
-further ffmpeg.
+further ffmpeg. A short Ogg Opus is decoded in this process (`decode_opus`).
 
 Rules: an answer counts while the file is the same (`support.recent_files`), and equals that of a
 run for this question alone (the tests compare them). Where a combined run fails, each question gets
@@ -236,13 +236,33 @@ def cached_samples(path: Path, track: Track) -> NDArray[np.float32] | None:
     return only.reshape(-1, track.channels) if only is not None and is_whole else None
 
 
-def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
-    """Return the samples as `cached_samples` does, or decode a short track; None for any other."""
+def samples_in_process(path: Path, track: Track) -> NDArray[np.float32] | None:
+    """Return the samples as `cached_samples` does, or decode an Opus; None where ffmpeg decodes."""
     found = cached_samples(path, track)
-    short = is_short(
+    if found is not None or track.codec != "opus" or not _is_short(track):
+        return found
+    from captoolkit.media import decode_opus
+
+    state = state_of(path)
+    decoded = decode_opus.decode_whole(path, track)
+    if decoded is not None:
+        _SAMPLES.put(state, track.stream_index, decoded)
+    return decoded
+
+
+def _is_short(track: Track) -> bool:
+    return is_short(
         stated_s=track.duration_s, rate_hz=track.sample_rate_hz, channels=track.channels
     )
-    if found is not None or not short or not track.is_steady or track.reading:
+
+
+def samples(path: Path, track: Track) -> NDArray[np.float32] | None:
+    """Return the samples as `samples_in_process` does, or decode a short track by ffmpeg.
+
+    None for any other track.
+    """
+    found = samples_in_process(path, track)
+    if found is not None or not _is_short(track) or not track.is_steady or track.reading:
         return found
     extra = Extra(
         path,

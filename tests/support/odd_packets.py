@@ -56,11 +56,28 @@ def _plain(name: bytes, body: bytes) -> bytes:
 
 def with_pre_skip(opus: bytes, samples: int) -> bytes:
     """Return an Ogg Opus that states another pre-skip."""
-    data = bytearray(opus)
-    struct.pack_into("<H", data, data.index(b"OpusHead") + 10, samples)
-    end = 27 + data[26] + sum(data[27 : 27 + data[26]])  # of the first page
-    data[22:26] = bytes(4)
-    data[22:26] = struct.pack("<I", _ogg_checksum(bytes(data[:end])))
+    place = opus.index(b"OpusHead") + 10
+    return with_page_bytes(opus, {place: struct.pack("<H", samples)})
+
+
+def page_places(data: bytes) -> list[tuple[int, int]]:
+    """Return the first byte of each page of an Ogg, and one past the last."""
+    places, at = [], 0
+    while at < len(data):
+        lengths = data[at + 27 : at + 27 + data[at + 26]]
+        places.append((at, at + 27 + len(lengths) + sum(lengths)))
+        at = places[-1][1]
+    return places
+
+
+def with_page_bytes(ogg: bytes, changes: dict[int, bytes]) -> bytes:
+    """Return an Ogg with other bytes at some places, and the checksums that belong to them."""
+    data = bytearray(ogg)
+    for place, new in changes.items():
+        data[place : place + len(new)] = new
+        start, end = next(page for page in page_places(ogg) if page[0] <= place < page[1])
+        data[start + 22 : start + 26] = bytes(4)
+        data[start + 22 : start + 26] = struct.pack("<I", _ogg_checksum(bytes(data[start:end])))
     return bytes(data)
 
 

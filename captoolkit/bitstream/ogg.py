@@ -1,0 +1,77 @@
+"""The pages of an Ogg with one stream, and the packets in them.
+
+Rules: bytes in, values out. Only a whole file has pages here: the pages follow one another without
+other bytes, each has the right checksum, all belong to one stream and are numbered without a gap.
+So a damaged, chained or multiplexed file has none, nor one that is cut off within a page.
+
+Layout: RFC 3533, section 6.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import NamedTuple
+
+MAGIC = b"OggS\0"  # with the version
+HEADER_BYTES = 27  # in front of the lengths of segments
+CHECKSUM_AT = 22
+CONTINUED, FIRST, LAST = 1, 2, 4  # flags of a page
+FULL_SEGMENT = 255  # the length of a segment that its packet does not end with
+NO_POSITION = -1  # of a page on which no packet ends
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_ONES = 0xFFFFFFFF
+
+
+class OggPage(NamedTuple):
+    """A page: its position, the packets that end on it, whether it is marked as the last one."""
+
+    position: int
+    packets: list[bytes]
+    is_last: bool
+
+
+def read_pages(data: bytes) -> list[OggPage]:
+    """Return the pages of a whole file with one stream; none for any other file."""
+    pages: list[OggPage] = []
+    at, open_packet, first_number, stream = 0, bytearray(), 0, 0
+    while at < len(data):
+        head = data[at : at + HEADER_BYTES]
+        if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
+            return []
+        flags, position, serial, number, checksum, count = struct.unpack_from("<BqIIIB", head, 5)
+        body = at + HEADER_BYTES + count
+        lengths = data[at + HEADER_BYTES : body]
+        end = body + sum(lengths)
+        if not pages:
+            stream, first_number = serial, number
+        is_next = (serial, number) == (stream, first_number + len(pages) & _ONES)
+        due_flags = CONTINUED * bool(open_packet) | FIRST * (not pages)
+        is_last = bool(flags & LAST) and end == len(data)
+        if not is_next or flags != due_flags | LAST * is_last or end > len(data):
+            return []
+        if page_checksum(data[at:end]) != checksum:
+            return []
+        packets = []
+        for length in lengths:
+            open_packet += data[body : body + length]
+            body += length
+            if length < FULL_SEGMENT:
+                packets.append(bytes(open_packet))
+                open_packet.clear()
+        if (position == NO_POSITION) == bool(packets):
+            return []
+        pages.append(OggPage(position, packets, is_last))
+        at = end
+    return [] if open_packet else pages
+
+
+def page_checksum(page: bytes) -> int:
+    """Return the checksum of a page (CRC-32, highest bit first), whatever its field for it holds.
+
+    zlib computes the same sum lowest bit first, so that the bits of each byte are reversed for it.
+    """
+    bare = page[:CHECKSUM_AT] + bytes(4) + page[CHECKSUM_AT + 4 :]
+    reversed_sum = zlib.crc32(bare.translate(_REVERSED), _ONES) ^ _ONES
+    return int.from_bytes(reversed_sum.to_bytes(4, "little").translate(_REVERSED))

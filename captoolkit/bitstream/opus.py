@@ -1,0 +1,166 @@
+"""Opus in Ogg: the exact length and the channels of a whole file in the usual form.
+
+Rules: bytes in, values out. Anything unusual has no value here, so that the caller lets ffmpeg read
+the file: several streams, more than two channels, an output gain, chapters, pictures, a language,
+packets out of order, a position that does not follow from the packets, and every damage.
+
+Layout: RFC 7845 (Ogg), sections 4 and 5; RFC 6716 (packets), section 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from captoolkit.bitstream import ogg
+
+MAX_FILE_BYTES = 4 << 20  # of a file that is read as a whole
+RATE_HZ = 48_000  # of positions and decoded samples, at any rate of the source
+HEAD, TAGS = b"OpusHead", b"OpusTags"
+HEAD_BYTES = 19
+VERSION, PLAIN_FAMILY = 1, 0
+MAX_CHANNELS = 2
+SOURCE_RATE_AT = 12  # in the first packet
+# Tags with a meaning for the tracks: chapters, pictures, the language.
+SPECIAL_TAGS = (b"CHAPTER", b"METADATA_BLOCK_PICTURE", b"COVERART", b"LANGUAGE")
+PRIMING_PACKETS = 4  # that an encoder's delay takes at most; its pre-skip removes them
+MAX_PACKET_SAMPLES = 5760
+MAX_FRAME_BYTES = 1275
+# Samples of a frame, by the lowest bits of a packet's configuration.
+SILK_SAMPLES, HYBRID_SAMPLES = (480, 960, 1920, 2880), (480, 960, 480, 960)
+CELT_SAMPLES = (120, 240, 480, 960)
+HYBRID_FROM, CELT_FROM = 12, 16  # configurations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OggOpus:
+    """The sound of a whole file.
+
+    Attributes:
+        channels: one or two.
+        samples: the audible samples of each, at RATE_HZ.
+        is_edited: the pre-skip removes more than an encoder's delay, so that copied packets would
+            bring sound back.
+    """
+
+    channels: int
+    samples: int
+    is_edited: bool
+
+
+def read_ogg_opus(data: bytes) -> OggOpus | None:
+    """Return the sound of a whole file with one stream of Opus; None for any other file.
+
+    A file of more than MAX_FILE_BYTES has none either.
+    """
+    pages = ogg.read_pages(data) if len(data) <= MAX_FILE_BYTES else []
+    head = pages[0].packets if pages else []
+    if len(head) != 1 or len(head[0]) != HEAD_BYTES or not head[0].startswith(HEAD):
+        return None
+    version, channels, pre_skip, _, gain, family = struct.unpack_from("<BBHIhB", head[0], len(HEAD))
+    if version != VERSION or not 1 <= channels <= MAX_CHANNELS or gain or family != PLAIN_FAMILY:
+        return None
+    first = next((index for index, page in enumerate(pages[1:], start=2) if page.packets), 0)
+    tags = pages[first - 1].packets
+    if not first or len(tags) != 1 or not _are_plain(tags[0]):
+        return None
+    return _measured(pages[first:], channels=channels, pre_skip=pre_skip)
+
+
+def _are_plain(tags: bytes) -> bool:
+    upper = tags.upper()
+    return tags.startswith(TAGS) and not any(tag in upper for tag in SPECIAL_TAGS)
+
+
+def _measured(pages: Sequence[ogg.OggPage], *, channels: int, pre_skip: int) -> OggOpus | None:
+    """The sound of some pages; the position of each must follow from the packets up to it.
+
+    Only the last packet may be shortened, on a page that is marked as the last. A recording that
+    begins late, or lacks packets, has higher positions.
+    """
+    reached = last_samples = first_samples = 0
+    for page in pages:
+        for packet in page.packets:
+            last_samples = packet_samples(packet) or 0
+            if not last_samples:
+                return None
+            first_samples = first_samples or last_samples
+            reached += last_samples
+        is_due = page.position == reached or not page.packets
+        if not is_due and page is not pages[-1]:
+            return None
+    end, can_be_short = (pages[-1].position, pages[-1].is_last) if pages else (0, False)
+    shorter = reached - end
+    if end <= pre_skip or not 0 <= shorter < last_samples or (shorter and not can_be_short):
+        return None
+    is_edited = pre_skip > PRIMING_PACKETS * first_samples
+    return OggOpus(channels=channels, samples=end - pre_skip, is_edited=is_edited)
+
+
+def with_source_rate(data: bytes, rate_hz: int) -> bytes:
+    """Return a whole file that states another rate of the source, at which some readers decode."""
+    end = ogg.HEADER_BYTES + 1 + HEAD_BYTES
+    page = bytearray(data[:end])
+    struct.pack_into("<I", page, ogg.HEADER_BYTES + 1 + SOURCE_RATE_AT, rate_hz)
+    struct.pack_into("<I", page, ogg.CHECKSUM_AT, ogg.page_checksum(bytes(page)))
+    return bytes(page) + data[end:]
+
+
+# -------------------------------------------------------------------------------- packets
+
+
+def packet_samples(packet: bytes) -> int | None:
+    """Return the length of a packet in samples of each channel; None for a malformed one."""
+    if not packet:
+        return None
+    configuration = packet[0] >> 3
+    by_mode = SILK_SAMPLES if configuration < HYBRID_FROM else HYBRID_SAMPLES
+    by_mode = by_mode if configuration < CELT_FROM else CELT_SAMPLES
+    samples = _frame_count(packet) * by_mode[configuration & 3]
+    return samples if 0 < samples <= MAX_PACKET_SAMPLES else None
+
+
+def _frame_count(packet: bytes) -> int:
+    """The frames in a packet; 0 if their lengths do not fill it."""
+    code, rest_bytes = packet[0] & 3, len(packet) - 1
+    if code < 2:
+        count = code + 1
+        is_right = rest_bytes % count == 0 and rest_bytes <= count * MAX_FRAME_BYTES
+        return count if is_right else 0
+    if code == 2:
+        first, at = _coded_length(packet, 1)
+        last = len(packet) - at - first
+        return 2 if 0 <= last <= MAX_FRAME_BYTES else 0
+    return _many_frames(packet)
+
+
+def _many_frames(packet: bytes) -> int:
+    """The frames in a packet that states their number, and maybe padding and each length."""
+    if len(packet) < 2:
+        return 0
+    has_lengths, has_padding, count = packet[1] & 0x80, packet[1] & 0x40, packet[1] & 0x3F
+    at, end = 2, len(packet)
+    while has_padding and at < len(packet):
+        step = packet[at]
+        at, end = at + 1, end - min(step, 254)
+        has_padding = step == 255
+    if has_padding or not count:
+        return 0
+    for _ in range(count - 1 if has_lengths else 0):
+        length, at = _coded_length(packet, at)
+        end -= length
+    rest_bytes, frames = end - at, 1 if has_lengths else count
+    is_right = rest_bytes % frames == 0 and 0 <= rest_bytes <= frames * MAX_FRAME_BYTES
+    return count if is_right else 0
+
+
+def _coded_length(packet: bytes, at: int) -> tuple[int, int]:
+    """The length of a frame at a place of a packet, and the place behind it.
+
+    A length that the packet ends in reaches beyond its end.
+    """
+    first = packet[at] if at < len(packet) else MAX_FRAME_BYTES
+    if first < 252 or at + 1 >= len(packet):
+        return (first, at + 1) if first < 252 else (len(packet), at + 1)
+    return first + 4 * packet[at + 1], at + 2

@@ -1,0 +1,124 @@
+"""Opus in Ogg: the length of a whole file, and no value for any unusual one."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from captoolkit.bitstream import ogg, opus
+from tests.support.odd_packets import page_places, with_page_bytes, with_pre_skip
+from tests.support.sound import Convert, noise, write_wav
+
+SECONDS = 3.217
+LAST_FLAG, POSITION, FIRST_PACKET = 5, 6, 28  # places in a page
+
+
+@pytest.fixture
+def data(tmp_path: Path, convert: Convert) -> bytes:
+    """An Opus with packets of 20 ms, the last one of which is shortened."""
+    wav = write_wav(tmp_path / "a.wav", noise(SECONDS, rate_hz=48_000), rate_hz=48_000)
+    return convert(wav, tmp_path / "a.opus", ["-c:a", "libopus", "-b:a", "24k"]).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("packet", "samples"),
+    [
+        (bytes([0 << 3]), 480),
+        (bytes([3 << 3]) + bytes(40), 2880),
+        (bytes([15 << 3]) + bytes(40), 960),
+        (bytes([16 << 3]) + bytes(40), 120),
+        (bytes([31 << 3 | 1]) + bytes(40), 1920),
+        (bytes([31 << 3 | 1]) + bytes(41), None),
+        (bytes([31 << 3 | 2, 30]) + bytes(40), 1920),
+        (bytes([31 << 3 | 2, 41]) + bytes(40), None),
+        (bytes([31 << 3 | 2, 252, 1]) + bytes(256 + 9), 1920),
+        (bytes([31 << 3 | 2, 252]), None),
+        (bytes([31 << 3 | 2]), None),
+        (bytes([31 << 3 | 3, 3]) + bytes(30), 2880),
+        (bytes([31 << 3 | 3, 3]) + bytes(31), None),
+        (bytes([31 << 3 | 3, 0]) + bytes(30), None),
+        (bytes([31 << 3 | 3, 7]) + bytes(70), None),  # more than 120 ms
+        (bytes([31 << 3 | 3, 0x80 | 3, 10, 5]) + bytes(25), 2880),
+        (bytes([31 << 3 | 3, 0x80 | 3, 10, 25]) + bytes(25), None),
+        (bytes([31 << 3 | 3, 0x40 | 2, 4]) + bytes(20 + 4), 1920),
+        (bytes([31 << 3 | 3, 0x40 | 2, 255, 3]) + bytes(20 + 254 + 3), 1920),
+        (bytes([31 << 3 | 3, 0x40 | 2, 255]), None),
+        (bytes([31 << 3 | 3, 0x40 | 2, 30]) + bytes(20), None),
+        (bytes([31 << 3 | 3]), None),
+        (bytes([31 << 3]) + bytes(1276), None),
+        (b"", None),
+    ],
+)
+def test_a_packet_states_its_length(packet: bytes, samples: int | None) -> None:
+    """By the configuration and the number of frames, the sizes of which must fill the packet."""
+    assert opus.packet_samples(packet) == samples
+
+
+def test_the_length_of_a_file_is_exact(data: bytes) -> None:
+    """The pre-skip and the samples behind the end do not count."""
+    sound = opus.read_ogg_opus(data)
+    assert sound == opus.OggOpus(channels=1, samples=round(SECONDS * opus.RATE_HZ), is_edited=False)
+
+
+def test_a_long_pre_skip_removes_sound(data: bytes) -> None:
+    """Four packets are an encoder's delay at most."""
+    for pre_skip, is_edited in ((3840, False), (3841, True)):
+        sound = opus.read_ogg_opus(with_pre_skip(data, pre_skip))
+        assert sound is not None
+        assert sound.is_edited == is_edited
+
+
+def test_another_rate_of_the_source_changes_nothing_else(data: bytes) -> None:
+    """The first page gets another rate and its checksum."""
+    changed = opus.with_source_rate(data, 8_000)
+    assert changed[ogg.HEADER_BYTES + 1 + 12 :][:4] == struct.pack("<I", 8_000)
+    assert opus.read_ogg_opus(changed) == opus.read_ogg_opus(data)
+    assert opus.with_source_rate(changed, 48_000) == data
+
+
+def last(data: bytes, place: int) -> int:
+    """A place in the last page of a file."""
+    return page_places(data)[-1][0] + place
+
+
+def position(data: bytes, page: int, change: int) -> bytes:
+    """Change the position of a page."""
+    at = page_places(data)[page][0] + POSITION
+    (found,) = struct.unpack_from("<q", data, at)
+    return with_page_bytes(data, {at: struct.pack("<q", found + change)})
+
+
+ODD: dict[str, Callable[[bytes], bytes]] = {
+    "a gain": lambda data: with_page_bytes(data, {FIRST_PACKET + 16: b"\0\1"}),
+    "another version": lambda data: with_page_bytes(data, {FIRST_PACKET + 8: b"\2"}),
+    "three channels": lambda data: with_page_bytes(data, {FIRST_PACKET + 9: b"\3"}),
+    "no channel": lambda data: with_page_bytes(data, {FIRST_PACKET + 9: b"\0"}),
+    "another family": lambda data: with_page_bytes(data, {FIRST_PACKET + 18: b"\1"}),
+    "a language": lambda data: with_page_bytes(data, {data.index(b"encoder="): b"LANGUAGE=eng;"}),
+    "no end": lambda data: with_page_bytes(data, {last(data, LAST_FLAG): b"\0"}),
+    "a gap": lambda data: position(data, 3, 960),
+    "a late begin": lambda data: position(data, 2, 960),
+    "a longer end": lambda data: position(data, -1, 960),
+    "two packets less": lambda data: position(data, -1, -1920),
+    "a long pre-skip": lambda data: with_pre_skip(data[: page_places(data)[2][1]], 48_000),
+    "no sound": lambda data: data[: page_places(data)[1][1]],
+    "no tags": lambda data: data[: page_places(data)[0][1]],
+    "Vorbis": lambda data: with_page_bytes(data, {FIRST_PACKET: b"\1vorbis."}),
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+def test_an_unusual_file_has_no_value(oddity: str, data: bytes) -> None:
+    """Ffmpeg reads it."""
+    assert opus.read_ogg_opus(ODD[oddity](data)) is None
+
+
+def test_a_file_without_an_end_mark_may_end_with_a_whole_packet(data: bytes) -> None:
+    """As a recorder leaves it that was stopped; then no packet is shortened."""
+    cut = data[: page_places(data)[-2][1]]
+    sound = opus.read_ogg_opus(cut)
+    assert sound is not None
+    assert sound.samples == 3 * opus.RATE_HZ - 312
