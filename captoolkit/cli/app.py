@@ -51,7 +51,7 @@ COMMANDS = {
     "emulate": "Emulate the services on this machine, free of charge.",
     "embed": "Embed a timeline in its media file, as subtitles and chapters.",
     "export": "Write a timeline in other formats.",
-    "ledger": "List, export or prune the stored answers of services.",
+    "ledger": "List, export, back up or prune the stored answers of services.",
     "plan": "Show how each file would be prepared, and why; write nothing.",
     "prepare": "Make files that fit the target, with a manifest.",
     "probe": "Show the properties of files, and the limits that they exceed.",

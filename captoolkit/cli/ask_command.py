@@ -42,6 +42,7 @@ FILE_NAME = re.compile(r"\S*\w\.[A-Za-z][A-Za-z0-9]{1,4}")  # an ending, and no 
 @shared.target_of_model
 @shared.via_or_auto
 @shared.question_requests
+@basic.quiet
 @basic.debug
 def command(
     arguments: tuple[str, ...], saved: Path | None, debug: bool, fresh: bool, **options: Any

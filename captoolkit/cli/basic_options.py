@@ -34,19 +34,35 @@ overwrite = option(OUTPUT, "-y", "--overwrite", is_flag=True, help="Replace exis
 as_json = option(
     MESSAGES, "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
 )
-messages = section(
-    MESSAGES,
-    click.option("-q", "--quiet", is_flag=True, help="Print only errors on standard error."),
-    click.option("-v", "--verbose", is_flag=True, help="Print a line for each FILE as it ends."),
-    click.option(
-        "--progress",
-        type=click.Choice(("auto", "json", "off")),
-        default="auto",
-        show_default=True,
-        help="auto: bars on a terminal. json: each message on standard error is a JSON object on a "
-        "line of its own.",
-    ),
+
+
+def _configure_quiet(_: click.Context, __: click.Parameter, is_quiet: bool) -> None:
+    show.configure(is_quiet=is_quiet)
+
+
+QUIET: dict[str, Any] = {"is_flag": True, "help": "Print only errors on standard error."}
+quiet = option(  # of commands without progress; it passes no parameter
+    MESSAGES, "-q", "--quiet", **QUIET, expose_value=False, callback=_configure_quiet
 )
+
+
+def messages(verbose_help: str) -> Callable[..., Any]:
+    """Return the decorator of the options for `show.configure`, with the help of `--verbose`."""
+    return section(
+        MESSAGES,
+        click.option("-q", "--quiet", **QUIET),
+        click.option("-v", "--verbose", is_flag=True, help=verbose_help),
+        click.option(
+            "--progress",
+            type=click.Choice(("auto", "json", "off")),
+            default="auto",
+            show_default=True,
+            help="auto: bars on a terminal. json: each message on standard error is a JSON object "
+            "on a line of its own.",
+        ),
+    )
+
+
 debug = option(MESSAGES, "--debug", is_flag=True, help="Show the traceback of an error.")
 listing = section(
     INPUTS,
@@ -112,7 +128,8 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
     files_argument = click.argument(
         "files", metavar="FILE...", nargs=-1, shell_complete=complete_path
     )
-    return group(files_argument, listing, messages)(with_inputs)
+    about_files = messages("Print a line for each FILE as it ends.")
+    return group(files_argument, listing, about_files)(with_inputs)
 
 
 target = option(
@@ -144,5 +161,5 @@ raw = option(
     "--raw",
     callback=parsed_by(_checked_raw),
     metavar="FORMAT:RATE:CHANNELS",
-    help="FILE has no header and holds samples of this kind, such as s16le:16000:1.",
+    help="The recording has no header and holds samples of this kind, such as s16le:16000:1.",
 )

@@ -37,7 +37,7 @@ from captoolkit.cli.option_types import (
     complete_path,
     parsed_by,
 )
-from captoolkit.cli.show import print_json, print_line, print_message, print_table
+from captoolkit.cli.show import configure, print_json, print_line, print_message, print_table
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_count, parse_size
 
@@ -55,8 +55,8 @@ def command() -> None:
     worker, or takes too long, is tried again alone and then quarantined; the others go on.
 
     Exit status: 0 all recordings are done; 1 some failed, are quarantined or have segments without
-    a caption, or the budget was reached; 2 wrong usage, or OUT holds the results of other options;
-    130 interrupted.
+    a caption, or the budget was reached; 2 wrong usage, or OUT holds the results of another verb or
+    of other options; 130 interrupted.
     """
 
 
@@ -175,6 +175,7 @@ _run_options = group(
         is_flag=True,
         help="Show recordings, hours, tokens, price and time; write nothing.",
     ),
+    basic.messages("Print a line for each request that is repeated."),
     basic.as_json,
     basic.debug,
 )
@@ -373,6 +374,9 @@ def _run(
     dry_run: bool,
     as_json: bool,
     debug: bool,
+    quiet: bool,
+    verbose: bool,
+    progress: str,
     confirmed: bool = False,
     **options: Any,
 ) -> int:
@@ -381,6 +385,7 @@ def _run(
     from captoolkit.jobs.batch import batch, forecast_batch
     from captoolkit.jobs.batch_options import read_settings
 
+    configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
     options = {name: value for name, value in options.items() if value is not None}
     if dry_run:
         workers = _workers(cluster)
@@ -437,6 +442,6 @@ def _confirm(expected: Forecast) -> None:
         CaptoolkitError: the user declined.
     """
     for line in forecast_lines("caption", expected):
-        print_message(line)
+        print_message(line, even_if_quiet=True)
     if not click.confirm(f"Send at most {format_count(expected.requests, 'request')}?", err=True):
         raise CaptoolkitError("not confirmed; nothing was sent", fix="pass --yes to skip this")

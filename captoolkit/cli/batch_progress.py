@@ -1,4 +1,4 @@
-"""The progress of a batch on a terminal: one bar, with rate, cost and time left.
+"""The progress of a batch: a bar with rate, cost and time left, or JSON objects.
 
 Rules: the bar appears only on a terminal, and only then rich is imported. The time left follows
 from the recordings done so far, so it is that of the limit that binds: cores, requests or tokens.
@@ -6,19 +6,28 @@ from the recordings done so far, so it is that of the limit that binds: cores, r
 
 from __future__ import annotations
 
-import sys
+import dataclasses
 import threading
 from typing import TYPE_CHECKING, Self
 
-from captoolkit.cli.show import describe_retry, name_options, print_message, printable
+from captoolkit.cli.show import (
+    describe_retry,
+    has_bars,
+    is_json,
+    print_detail,
+    print_event,
+    print_warning,
+)
 from captoolkit.events import BatchProgressed, Event, RetryScheduled, Warned
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+ESTIMATE_S = 600  # of the last work, from which the time left follows
+
 
 class BatchBar:
-    """The bar of a batch. A context manager; `show` is an `on_event`.
+    """The progress of a batch, as a bar or as JSON. A context manager; `show` is an `on_event`.
 
     Attributes:
         last: the last progress; None before the first.
@@ -30,12 +39,14 @@ class BatchBar:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self._reported: BatchProgressed | None = None
 
     def show(self, event: Event) -> None:
-        """Update the bar; print a warning above it."""
+        """Update the bar or print the progress; print warnings, and with -v the retries."""
         with self._lock:
             if isinstance(event, BatchProgressed):
                 self.last = event
+                self._report(event)
                 if self._progress is not None and self._task is not None:
                     self._progress.update(
                         self._task,
@@ -44,25 +55,15 @@ class BatchBar:
                         description=f"{self._verb}  {describe(event)}",
                     )
             elif isinstance(event, Warned):
-                self._print(f"warning: {event.path}: {name_options(event.message)}")
+                print_warning(event.path, event.path, event.message)
             elif isinstance(event, RetryScheduled):
-                self._print(describe_retry(event.path, event.index, event.reason))
+                print_detail(describe_retry(event.path, event.index, event.reason))
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-            from rich.progress import TimeRemainingColumn as TimeLeft
+        if has_bars():
+            from captoolkit.cli.progress import new_progress
 
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TaskProgressColumn(),
-                TimeLeft(compact=True, elapsed_when_finished=True),
-                console=Console(stderr=True),
-                transient=True,
-                speed_estimate_period=600,
-            )
+            self._progress = new_progress(speed_estimate_s=ESTIMATE_S)
             self._task = self._progress.add_task(self._verb, total=None)
             self._progress.start()
         return self
@@ -71,14 +72,18 @@ class BatchBar:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+        if self.last is not None:
+            self._report(self.last, is_end=True)
 
-    def _print(self, text: str) -> None:
-        if self._progress is None:
-            print_message(text)
-        else:
-            self._progress.console.print(
-                printable(text), markup=False, highlight=False, soft_wrap=True
-            )
+    def _report(self, event: BatchProgressed, *, is_end: bool = False) -> None:
+        """Print the progress as JSON, at most once a second and at the end."""
+        if not is_json() or event is self._reported:
+            return
+        if is_end or self._reported is None or event.elapsed_s - self._reported.elapsed_s >= 1:
+            self._reported = event
+            fields = dataclasses.asdict(event)
+            del fields["path"], fields["spent"]
+            print_event("progress", **fields)
 
 
 def describe(progress: BatchProgressed) -> str:

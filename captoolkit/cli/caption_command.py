@@ -222,7 +222,8 @@ class CaptionedFiles:
         name = display_source(self._inputs[0].url)
         if len(self._inputs) > 1:
             name = format_count(len(plans), "file")
-        print_message(f"{name}: {describe_tokens(*plans)} {price}{ledger}.")
+        sentence = f"{name}: {describe_tokens(*plans)} {price}{ledger}."
+        print_message(sentence, even_if_quiet=is_asked)
         if is_asked:
             requests = format_count(sum(len(plan.spans) for plan in plans), "request")
             number = requests if self._is_fresh else f"at most {requests}"

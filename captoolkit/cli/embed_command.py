@@ -36,6 +36,7 @@ from captoolkit.units import format_count
 )
 @shared.spread
 @basic.overwrite
+@basic.quiet
 @basic.debug
 def command(
     media: str,

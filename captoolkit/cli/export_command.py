@@ -20,6 +20,7 @@ from captoolkit.cli.option_types import complete_path
 @shared.spectrogram
 @shared.shareable
 @basic.overwrite
+@basic.quiet
 @basic.debug
 def command(timeline: str, overwrite: bool, debug: bool, **output: Any) -> int:
     """Write the timeline in TIMELINE.json in other formats; - reads standard input."""

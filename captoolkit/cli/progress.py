@@ -103,8 +103,12 @@ def short_name(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"...{name[3 - MAX_NAME :]}"
 
 
-def new_progress() -> Progress:
-    """Return a display of bars on standard error; while it is shown, lines are printed above it."""
+def new_progress(*, speed_estimate_s: float = 30) -> Progress:
+    """Return a display of bars on standard error; while it is shown, lines are printed above it.
+
+    Args:
+        speed_estimate_s: the time of work from which the time left follows.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
@@ -131,4 +135,5 @@ def new_progress() -> Progress:
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
+        speed_estimate_period=speed_estimate_s,
     )

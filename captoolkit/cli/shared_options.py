@@ -117,7 +117,8 @@ cuts = section(
     click.option(
         "--at",
         type=click.Choice(get_args(CutMarks)),
-        help="Cut at the chapter marks of FILE; chapters that are too long are cut further.",
+        help="Cut at the chapter marks of the recording; chapters that are too long are cut "
+        "further.",
     ),
 )
 jobs = option(
@@ -150,7 +151,7 @@ spectrogram = option(
     OUTPUT,
     "--spectrogram",
     is_flag=True,
-    help="Show a spectrogram in the HTML page: one more decode of FILE, and up to 180 kB.",
+    help="Show a spectrogram in the HTML page: one more decode of the recording, and up to 180 kB.",
 )
 shareable = option(
     OUTPUT,
@@ -252,7 +253,7 @@ max_duration = option(
     default=f"{MAX_DURATION_S // 3600}h",
     show_default=True,
     metavar="LENGTH",
-    help="Refuse a FILE that is longer.",
+    help="Refuse a recording that is longer.",
 )
 shape = section(
     SOUND,
@@ -306,15 +307,15 @@ shape = section(
         show_default=True,
         callback=parsed_by(parse_gain),
         metavar="auto|none|DB",
-        help="Gain of the whole FILE: auto turns floating-point sound above full scale down until "
-        "its peak fits, none clips it, and a number of dB, such as -6 or 12, is applied to any.",
+        help="Gain of the whole recording: auto turns floating-point sound above full scale down "
+        "until its peak fits, none clips it, and a number of dB, such as -6 or 12, is applied to any.",
     ),
     click.option(
         "--normalize",
         callback=parsed_by(checked_normalize),
         metavar="LUFS[,DBTP]",
-        help="Bring FILE to this loudness by one gain for its whole length, such as -23; the true "
-        "peak stays below DBTP, -1 if it is not given. This decodes FILE once more.",
+        help="Bring the recording to this loudness by one gain for its whole length, such as -23; "
+        "the true peak stays below DBTP, -1 if it is not given. This decodes it once more.",
     ),
     option(
         TARGET,
@@ -322,8 +323,8 @@ shape = section(
         callback=parsed_by(parse_duration),
         metavar="[=LENGTH]",
         help="Leave out silences of at least this length, as in --skip-silence=5s; the default "
-        "length is 10s. Quiet sound is not silence. Times stay those of FILE. A FILE with such a "
-        "silence between sounds cannot be cut into --parts.",
+        "length is 10s. Quiet sound is not silence. Times stay those of the recording. One with "
+        "such a silence between sounds cannot be cut into --parts.",
     ),
     lengths,
     track,

@@ -143,11 +143,11 @@ def print_json(command: str, fields: Mapping[str, Any]) -> None:
     click.echo(render({"format": f"captoolkit.{command}/1", **fields}), nl=False)
 
 
-def print_message(text: str) -> None:
+def print_message(text: str, *, even_if_quiet: bool = False) -> None:
     """Write one line to standard error, unless the user wants errors only."""
     if is_json():
         print_event("message", text=text)
-    elif not _settings.is_quiet:
+    elif even_if_quiet or not _settings.is_quiet:
         _print_on_error_stream(text)
 
 

@@ -35,6 +35,7 @@ MAX_NAME = 50  # characters of the timeline's name in the page's: at most 200 of
 @shared.spectrogram
 @shared.shareable
 @basic.overwrite
+@basic.quiet
 @basic.debug
 def command(
     timeline: str,

@@ -137,3 +137,12 @@ def test_a_batch_has_no_y(run: Run, tmp_path: Path, verb: str, confirms: bool) -
     assert failed.status == 2
     assert "--redo all" in failed.err
     assert ("--yes" in failed.err) is confirms
+
+
+def test_quiet_prints_errors_only(run: Run, tmp_path: Path) -> None:
+    """The place of the results is data, and stays; the summary is a message."""
+    write_tones(tmp_path / "in", 1)
+    argv = ("batch", "probe", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none")
+    ran = run(*argv, "-q")
+    assert (ran.status, ran.out, ran.err) == (0, f"{tmp_path / 'out'}\n", "")
+    assert "probe: 1 kept" in run(*argv).err

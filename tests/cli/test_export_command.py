@@ -92,6 +92,7 @@ def test_losses_are_printed_on_standard_error(run: Run, timeline: Path) -> None:
     assert ran.status == 0
     assert "edl: Times are rounded to frames of a timeline at 29.97 frames a second." in ran.err
     assert ran.out.startswith("TITLE: speech, 29.97 fps\n")
+    assert run("export", timeline, "-f", "edl", "-o", "-", "-q").err == ""
 
 
 def test_spread_times_are_marked_as_estimates(run: Run, timeline: Path) -> None:
