@@ -308,7 +308,8 @@ shape = section(
         callback=parsed_by(parse_gain),
         metavar="auto|none|DB",
         help="Gain of the whole recording: auto turns floating-point sound above full scale down "
-        "until its peak fits, none clips it, and a number of dB, such as -6 or 12, is applied to any.",
+        "until its peak fits, none clips it, and a number of dB, such as -6 or 12, is applied to "
+        "any.",
     ),
     click.option(
         "--normalize",
