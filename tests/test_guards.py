@@ -6,6 +6,7 @@ import ast
 import doctest
 import graphlib
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -210,6 +211,15 @@ def test_every_error_is_public() -> None:
         if isinstance(value, type) and issubclass(value, errors.CaptoolkitError)
     }
     assert tree <= set(captoolkit.__all__)
+
+
+def test_functions_take_two_positional_arguments_at_most() -> None:
+    """Further arguments of a public function are keywords, so that a call can be read."""
+    for name in captoolkit.__all__:
+        value = getattr(captoolkit, name)
+        if inspect.isfunction(value):
+            kinds = [each.kind for each in inspect.signature(value).parameters.values()]
+            assert kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) <= 2, name
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

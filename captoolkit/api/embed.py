@@ -76,8 +76,8 @@ class Embedded:
 def embed(
     media: str | os.PathLike[str],
     timeline: Timeline | str | os.PathLike[str],
-    out: str | os.PathLike[str],
     *,
+    out: str | os.PathLike[str],
     overwrite: bool = False,
     spread: bool = False,
     language: str | None = None,

@@ -214,6 +214,7 @@ def prepare(**options: Any) -> int:
 @shared.cuts
 @shared.track
 @shared.max_duration
+@basic.raw
 def split(**options: Any) -> int:
     """Split each INPUT into pieces in its own codec, in OUT."""
     return _run("split", **options)

@@ -61,7 +61,9 @@ def command(
 
     def write(name: str) -> None:
         files.FileSet([timeline]).refuse([Path(out)])
-        made = embed(name, loaded[0], out, overwrite=overwrite, spread=spread, language=language)
+        made = embed(
+            name, loaded[0], out=out, overwrite=overwrite, spread=spread, language=language
+        )
         print_line(display_path(made.path))
         track = f", subtitles as {made.subtitles}" if made.subtitles else ""
         print_message(f"{name}: {format_count(made.chapters, 'chapter')}{track}")

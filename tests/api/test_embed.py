@@ -147,7 +147,7 @@ def test_every_container_gets_chapters_and_subtitles_and_keeps_its_streams(
     before = media.read_bytes()
     length = probe_file.probe(media).tracks[0]
     timeline = timeline_of(length.duration_samples, rate_hz=length.sample_rate_hz)
-    made = captoolkit.embed(media, timeline, tmp_path / f"out{suffix}")
+    made = captoolkit.embed(media, timeline, out=tmp_path / f"out{suffix}")
 
     assert media.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"in{suffix}", f"out{suffix}"]
@@ -181,7 +181,7 @@ def test_the_subtitles_are_the_captions_at_their_times(
     else:
         media = fixtures / "two-languages.mp4"
     timeline = timeline_of(3 * 44_100)
-    made = captoolkit.embed(media, timeline, tmp_path / f"out{suffix}")
+    made = captoolkit.embed(media, timeline, out=tmp_path / f"out{suffix}")
     if suffix == ".webm":
         cues = webvtt.from_string(subtitles(made.path, "webvtt"), strict=True).captions
         times = [cue.start_time.in_milliseconds() for cue in cues]
@@ -204,7 +204,7 @@ def test_mp3_chapters_are_id3_frames_beside_tags_and_cover(
 ) -> None:
     """Mutagen reads the chapters in milliseconds, and the cover of the source."""
     source = fixtures / "cover-art.mp3"
-    made = captoolkit.embed(source, timeline_of(3 * 44_100), tmp_path / "out.mp3")
+    made = captoolkit.embed(source, timeline_of(3 * 44_100), out=tmp_path / "out.mp3")
     tags = read_id3(made.path)
     frames = sorted(tags.getall("CHAP"), key=lambda frame: frame.start_time)
     assert [(frame.start_time, frame.end_time) for frame in frames] == [
@@ -224,7 +224,9 @@ def test_decoded_sound_is_the_same_to_the_sample(
 ) -> None:
     """The new file decodes to the same samples: no delay and no padding is added."""
     for name, suffix in [("cover-art.mp3", ".mp3"), ("two-languages.mp4", ".mp4")]:
-        made = captoolkit.embed(fixtures / name, timeline_of(3 * 44_100), tmp_path / f"out{suffix}")
+        made = captoolkit.embed(
+            fixtures / name, timeline_of(3 * 44_100), out=tmp_path / f"out{suffix}"
+        )
         assert decoded_samples(made.path) == decoded_samples(fixtures / name)
 
 
@@ -241,9 +243,9 @@ def test_a_cameras_timecode_comes_along_or_is_told(
         "Data",
     ]
     assert len(probe_file.probe(media).tracks) == 2
-    kept = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mov")
+    kept = captoolkit.embed(media, timeline_of(5 * 44_100), out=tmp_path / "out.mov")
     assert header(kept.path).count("timecode ") == header(media).count("timecode ")
-    moved = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mkv")
+    moved = captoolkit.embed(media, timeline_of(5 * 44_100), out=tmp_path / "out.mkv")
     assert "The container cannot hold 1 data stream." in moved.notes
 
 
@@ -254,10 +256,10 @@ def test_cover_art_stays_cover_art(
     """A cover stays a cover in Matroska too, where a copied one would become a video."""
     options = ["-map", "0", "-c:a", "aac", "-c:v", "copy", "-disposition:v", "attached_pic"]
     cover = convert(fixtures / "cover-art.mp3", tmp_path / "cover.m4a", options)
-    made = captoolkit.embed(cover, timeline_of(3 * 44_100), tmp_path / f"out{suffix}")
+    made = captoolkit.embed(cover, timeline_of(3 * 44_100), out=tmp_path / f"out{suffix}")
     assert header(made.path).count("(attached pic)") == 1
     assert packets(made.path, "0:v") == packets(cover, "0:v")
-    again = captoolkit.embed(made.path, timeline_of(3 * 44_100), tmp_path / f"again{suffix}")
+    again = captoolkit.embed(made.path, timeline_of(3 * 44_100), out=tmp_path / f"again{suffix}")
     assert header(again.path).count("(attached pic)") == 1
     assert packets(again.path, "0:v") == packets(cover, "0:v")
 
@@ -267,10 +269,10 @@ def test_chapters_are_replaced_and_subtitles_added(
 ) -> None:
     """A second timeline adds a subtitle track and replaces the chapters, with a note."""
     first = captoolkit.embed(
-        fixtures / "two-languages.mp4", timeline_of(5 * 44_100), tmp_path / "1.mp4"
+        fixtures / "two-languages.mp4", timeline_of(5 * 44_100), out=tmp_path / "1.mp4"
     )
     one = timeline_of(5 * 44_100).slice(0, 1)
-    second = captoolkit.embed(first.path, one, tmp_path / "2.mp4")
+    second = captoolkit.embed(first.path, one, out=tmp_path / "2.mp4")
     assert "Its own chapters were replaced." in second.notes
     assert "Its own chapters were replaced." not in first.notes
     told = header(second.path)
@@ -293,7 +295,7 @@ def test_a_track_that_begins_late_has_its_captions_late(
     line = timeline_of(3 * 44_100)
     late = replace(line, source=replace(line.source, track=2))
     for timeline, start_s in [(line, 0.0), (late, 0.7)]:
-        made = captoolkit.embed(media, timeline, tmp_path / f"out{start_s}.mkv")
+        made = captoolkit.embed(media, timeline, out=tmp_path / f"out{start_s}.mkv")
         cue = next(iter(srt.parse(subtitles(made.path, "srt"))))
         assert cue.start.total_seconds() == pytest.approx(start_s, abs=0.002)
         assert chapters_in(header(made.path))[0][0] == pytest.approx(start_s, abs=0.002)
@@ -310,7 +312,7 @@ def test_chapters_of_a_cut_film_stay_with_its_subtitles(
     media, start = tmp_path / "cut.mp4", ["-ss", "0.5", "-i", str(fixtures / "two-languages.mp4")]
     argv = [ffmpeg, "-v", "error", *start, "-map", "0:v", "-map", "0:a:0", "-c", "copy"]
     subprocess.run([*argv, str(media)], check=True, stdin=subprocess.DEVNULL)
-    made = captoolkit.embed(media, timeline_of(3 * 44_100), tmp_path / "cut.mkv")
+    made = captoolkit.embed(media, timeline_of(3 * 44_100), out=tmp_path / "cut.mkv")
     cue = next(iter(srt.parse(subtitles(made.path, "srt"))))
     assert cue.start.total_seconds() > 0.3
     assert chapters_in(header(made.path))[0][0] == pytest.approx(
@@ -334,7 +336,7 @@ def test_copying_may_last_longer_than_a_stall(
     monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(slow))
     assert tool.find().path == str(slow)
     monkeypatch.setattr(ffmpeg_process, "STALL_S", 0.7)
-    made = captoolkit.embed(stereo, timeline_of(round(3.217 * 44_100)), tmp_path / "out.mov")
+    made = captoolkit.embed(stereo, timeline_of(round(3.217 * 44_100)), out=tmp_path / "out.mov")
     assert made.path.stat().st_size > stereo.stat().st_size
 
 
@@ -353,7 +355,7 @@ def test_segments_as_long_as_services_take_keep_their_times(
 ) -> None:
     """Subtitles and chapters of 40 minutes keep their times, against ffmpeg's default clocks."""
     timeline = timeline_of(7200 * 8000, rate_hz=8000)
-    made = captoolkit.embed(two_hours, timeline, tmp_path / f"out{suffix}")
+    made = captoolkit.embed(two_hours, timeline, out=tmp_path / f"out{suffix}")
     told = header(made.path)
     assert "chapter track not found" not in told
     assert chapters_in(told) == [(0.0, 2400.0), (2400.0, 4800.0), (4800.0, 7200.0)]
@@ -370,7 +372,7 @@ def test_sentences_can_be_spread(
     made = captoolkit.embed(
         fixtures / "two-languages.mp4",
         timeline_of(5 * 44_100),
-        tmp_path / "out.mkv",
+        out=tmp_path / "out.mkv",
         spread=True,
     )
     assert len(list(srt.parse(subtitles(made.path, "srt")))) > 3
@@ -382,7 +384,7 @@ def test_a_timeline_may_be_a_file(fixtures: Path, tmp_path: Path) -> None:
     """`embed` reads the timeline from a path."""
     save(timeline_of(3 * 44_100), tmp_path / "t.json")
     made = captoolkit.embed(
-        fixtures / "cover-art.mp3", tmp_path / "t.json", str(tmp_path / "out.MP3")
+        fixtures / "cover-art.mp3", tmp_path / "t.json", out=str(tmp_path / "out.MP3")
     )
     assert mutagen.File(made.path) is not None
 
@@ -395,7 +397,7 @@ def test_one_entry_is_one_subtitle(
     timeline = replace(timeline, entries=timeline.entries[:1])
     for suffix in (".mp4", ".mkv"):
         made = captoolkit.embed(
-            fixtures / "two-languages.mp4", timeline, tmp_path / f"out{suffix}", language="zho"
+            fixtures / "two-languages.mp4", timeline, out=tmp_path / f"out{suffix}", language="zho"
         )
         (cue,) = srt.parse(subtitles(made.path, "srt"))
         assert cue.end.total_seconds() == pytest.approx(5 / 3, abs=0.002)
@@ -408,7 +410,7 @@ def test_captions_may_begin_late(suffix: str, fixtures: Path, tmp_path: Path) ->
     """An MP4 gets a chapter for the time before the first caption; other containers none."""
     timeline = timeline_of(5 * 44_100)
     timeline = replace(timeline, entries=timeline.entries[1:], notes=("see [CHAPTER] 1",))
-    made = captoolkit.embed(fixtures / "two-languages.mp4", timeline, tmp_path / f"out{suffix}")
+    made = captoolkit.embed(fixtures / "two-languages.mp4", timeline, out=tmp_path / f"out{suffix}")
     titles = [chapter.title for chapter in probe_file.probe(made.path).chapters]
     has_first = suffix != ".mkv"
     assert titles[:-2] == ["[no caption]"] * has_first
@@ -427,7 +429,7 @@ def test_difficult_captions_are_whole(
     """Markup, control characters and words of 20,000 letters lose nothing in the read-back."""
     media = convert(fixtures / "tones-and-silences.wav", tmp_path / f"in{suffix}", SOUNDS[suffix])
     timeline = timelines.timeline_of(*NASTY.values())
-    made = captoolkit.embed(media, timeline, tmp_path / f"out{suffix}")
+    made = captoolkit.embed(media, timeline, out=tmp_path / f"out{suffix}")
     text = subtitles(made.path, "webvtt" if suffix == ".webm" else "srt")
     assert text.count(" --> ") == len(NASTY)
     assert "".join(text.split()).count("x" * 20_000) == 1
@@ -459,9 +461,9 @@ def test_a_lost_caption_is_repaired_or_an_error(
     """An ffmpeg that loses the last caption makes a whole MP4, and no MKV at all."""
     media = fixtures / "two-languages.mp4"
     monkeypatch.setenv(tool.ENVIRONMENT_VARIABLE, str(losing_ffmpeg(tmp_path, ffmpeg)))
-    captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mp4")
+    captoolkit.embed(media, timeline_of(5 * 44_100), out=tmp_path / "out.mp4")
     with pytest.raises(ToolError, match="the subtitle track has 2 captions, not 3"):
-        captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / "out.mkv")
+        captoolkit.embed(media, timeline_of(5 * 44_100), out=tmp_path / "out.mkv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["losing", "out.mp4"]
 
 
@@ -470,8 +472,8 @@ def test_subtitles_are_converted_and_fonts_are_named(
 ) -> None:
     """MP4 to MKV and back: the old subtitles stay, and a font that an MP4 lacks is named."""
     timeline = timeline_of(5 * 44_100)
-    first = captoolkit.embed(fixtures / "two-languages.mp4", timeline, tmp_path / "1.mp4")
-    second = captoolkit.embed(first.path, timeline, tmp_path / "2.mkv")
+    first = captoolkit.embed(fixtures / "two-languages.mp4", timeline, out=tmp_path / "1.mp4")
+    second = captoolkit.embed(first.path, timeline, out=tmp_path / "2.mkv")
     assert any("Stream 3 (subtitle, mov_text) was converted to subrip" in n for n in second.notes)
     assert header(second.path).count("Subtitle: subrip") == 2
     font, attached = tmp_path / "a.ttf", tmp_path / "3.mkv"
@@ -479,7 +481,7 @@ def test_subtitles_are_converted_and_fonts_are_named(
     argv = [ffmpeg, "-v", "error", "-i", str(second.path), "-map", "0", "-c", "copy"]
     argv += ["-attach", str(font), "-metadata:s:t", "mimetype=font/ttf", str(attached)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
-    third = captoolkit.embed(attached, timeline, tmp_path / "4.mp4")
+    third = captoolkit.embed(attached, timeline, out=tmp_path / "4.mp4")
     assert header(third.path).count("Subtitle: mov_text") == 3
     assert any("(attachment" in note and "left out" in note for note in third.notes)
 
@@ -495,7 +497,7 @@ def test_a_phones_tags_and_rotation_are_kept(
     argv += ["-metadata", "com.apple.quicktime.location.ISO6709=+52.5+013.4/", str(media)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     for suffix in (".mp4", ".mov", ".mkv"):
-        made = captoolkit.embed(media, timeline_of(5 * 44_100), tmp_path / f"out{suffix}")
+        made = captoolkit.embed(media, timeline_of(5 * 44_100), out=tmp_path / f"out{suffix}")
         text = header(made.path).lower()
         assert "com.apple.quicktime.make" in text
         assert "+52.5+013.4/" in text
@@ -505,12 +507,12 @@ def test_a_phones_tags_and_rotation_are_kept(
 def test_a_cut_off_file_is_named(fixtures: Path, tmp_path: Path) -> None:
     """A part of an MKV makes a file with its sound, and a note on its end."""
     whole = captoolkit.embed(
-        fixtures / "two-languages.mp4", timeline_of(5 * 44_100), tmp_path / "whole.mkv"
+        fixtures / "two-languages.mp4", timeline_of(5 * 44_100), out=tmp_path / "whole.mkv"
     )
     data = whole.path.read_bytes()
     part = tmp_path / "part.mkv"
     part.write_bytes(data[: len(data) // 2])
-    made = captoolkit.embed(part, timeline_of(5 * 44_100), tmp_path / "out.mkv")
+    made = captoolkit.embed(part, timeline_of(5 * 44_100), out=tmp_path / "out.mkv")
     assert any("The media file is cut off" in note for note in made.notes)
 
 
@@ -522,7 +524,7 @@ def test_a_language_has_three_letters(language: str, fixtures: Path, tmp_path: P
     """Containers hold codes of ISO 639-2."""
     with pytest.raises(UsageError, match="must have three small letters"):
         captoolkit.embed(
-            fixtures / "cover-art.mp3", timeline_of(9), tmp_path / "o.mp3", language=language
+            fixtures / "cover-art.mp3", timeline_of(9), out=tmp_path / "o.mp3", language=language
         )
 
 
@@ -532,7 +534,7 @@ def test_a_container_that_holds_neither_is_refused_before_any_work(
 ) -> None:
     """The error names the endings of the containers that carry a timeline."""
     with pytest.raises(UsageError, match=r"no container for subtitles or chapters; .*\.mkv"):
-        captoolkit.embed(fixtures / "cover-art.mp3", timeline_of(44_100), tmp_path / name)
+        captoolkit.embed(fixtures / "cover-art.mp3", timeline_of(44_100), out=tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -545,13 +547,13 @@ def test_nothing_is_replaced_unless_asked_and_an_input_never(
     before = media.read_bytes()
     for overwrite in (False, True):
         with pytest.raises(OutputError, match="is an input"):
-            captoolkit.embed(media, timeline_of(44_100), media, overwrite=overwrite)
+            captoolkit.embed(media, timeline_of(44_100), out=media, overwrite=overwrite)
     there = tmp_path / "there.mp3"
     there.write_bytes(b"kept")
     with pytest.raises(OutputExistsError):
-        captoolkit.embed(media, timeline_of(44_100), there)
+        captoolkit.embed(media, timeline_of(44_100), out=there)
     assert (media.read_bytes(), there.read_bytes()) == (before, b"kept")
-    captoolkit.embed(media, timeline_of(44_100), there, overwrite=True)
+    captoolkit.embed(media, timeline_of(44_100), out=there, overwrite=True)
     assert probe_file.probe(there).tracks
 
 
@@ -562,7 +564,7 @@ def test_what_the_container_cannot_hold_leaves_nothing_behind(
     for suffix in (".mp3", ".webm"):
         with pytest.raises(InputError, match=rf"a {suffix} cannot hold .*end in \.mp4"):
             captoolkit.embed(
-                fixtures / "two-languages.mp4", timeline_of(44_100), tmp_path / f"out{suffix}"
+                fixtures / "two-languages.mp4", timeline_of(44_100), out=tmp_path / f"out{suffix}"
             )
     assert list(tmp_path.iterdir()) == []
 
@@ -576,10 +578,10 @@ def test_a_caption_too_long_for_the_container_is_refused_whole(
     line = replace(line, entries=(long, *line.entries[1:]))
     media = fixtures / "two-languages.mp4"
     with pytest.raises(UsageError, match=r"entry 1 .* 79,999 bytes .*spread=True"):
-        captoolkit.embed(media, line, tmp_path / "out.mp4")
+        captoolkit.embed(media, line, out=tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []
-    captoolkit.embed(media, line, tmp_path / "out.mkv")
-    captoolkit.embed(media, line, tmp_path / "out.mp4", spread=True)
+    captoolkit.embed(media, line, out=tmp_path / "out.mkv")
+    captoolkit.embed(media, line, out=tmp_path / "out.mp4", spread=True)
 
 
 @pytest.mark.parametrize("entries", [255, 256])
@@ -600,10 +602,10 @@ def test_an_mp3_gets_no_more_chapters_than_it_counts(
     made = tmp_path / "out.mp3"
     if entries > 255:
         with pytest.raises(UsageError, match=r"an MP3 holds 255 chapters.* 256 entries; make an"):
-            captoolkit.embed(media, line, made)
+            captoolkit.embed(media, line, out=made)
         assert not made.exists()
         return
-    captoolkit.embed(media, line, made)
+    captoolkit.embed(media, line, out=made)
     assert len(read_id3(made).getall("CTOC")[0].child_element_ids) == entries
 
 
@@ -623,7 +625,7 @@ def test_the_chapter_before_the_first_caption_counts_in_the_short_list(
         for one in range(1, 256)
     )
     made = captoolkit.embed(
-        fixtures / "two-languages.mp4", replace(line, entries=parts), tmp_path / "out.mp4"
+        fixtures / "two-languages.mp4", replace(line, entries=parts), out=tmp_path / "out.mp4"
     )
     assert made.chapters == 256
     assert "Some players list only the first 255 chapters." in made.notes
@@ -632,7 +634,7 @@ def test_the_chapter_before_the_first_caption_counts_in_the_short_list(
 def test_a_timeline_of_another_length_is_told(fixtures: Path, tmp_path: Path) -> None:
     """A note reports that the timeline may belong to another recording."""
     made = captoolkit.embed(
-        fixtures / "cover-art.mp3", timeline_of(60 * 44_100), tmp_path / "out.mp3"
+        fixtures / "cover-art.mp3", timeline_of(60 * 44_100), out=tmp_path / "out.mp3"
     )
     assert any("may not belong together" in note for note in made.notes)
 
@@ -645,5 +647,5 @@ def test_what_is_no_media_is_the_inputs_fault(
 ) -> None:
     """A file without media is an `InputError`."""
     with pytest.raises(error):
-        captoolkit.embed(fixtures / name, timeline_of(44_100), tmp_path / "out.mkv")
+        captoolkit.embed(fixtures / name, timeline_of(44_100), out=tmp_path / "out.mkv")
     assert list(tmp_path.iterdir()) == []

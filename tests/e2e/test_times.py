@@ -191,12 +191,12 @@ def test_subtitles_of_late_sound_are_in_place(files: ClockedFiles, tmp_path: Pat
     assert timeline.entries[0].status is Status.SILENT
     assert start_s == pytest.approx(LATE_S, abs=FRAME_S)
     assert parse(render(timeline)) == timeline
-    captoolkit.embed(path, timeline, tmp_path / "out.mp4")
+    captoolkit.embed(path, timeline, out=tmp_path / "out.mp4")
     files.run("-i", tmp_path / "out.mp4", tmp_path / "back.srt")
     assert (
         f"00:00:04,0{round(start_s * 1000) - 4000:02d} --> " in (tmp_path / "back.srt").read_text()
     )
-    captoolkit.embed(files.wav, timeline, tmp_path / "sound.mka")
+    captoolkit.embed(files.wav, timeline, out=tmp_path / "sound.mka")
     files.run("-i", tmp_path / "sound.mka", tmp_path / "sound.srt")
     assert (tmp_path / "sound.srt").read_text().startswith("1\n00:00:00,000 --> ")
 

@@ -165,7 +165,7 @@ def use_timelines(value: captoolkit.Timeline, options: captoolkit.FormatOptions)
     captoolkit.save(value, "talk.vtt", overwrite=True, **options)
     assert_type(captoolkit.load("talk.json"), captoolkit.Timeline)
     assert_type(captoolkit.page(value), str)
-    assert_type(captoolkit.embed("talk.mp4", value, "talk.captioned.mp4"), captoolkit.Embedded)
+    assert_type(captoolkit.embed("talk.mp4", value, out="talk.captioned.mp4"), captoolkit.Embedded)
     assert_type(captoolkit.targets()["qwen-audio"], model.Target)
 
 
