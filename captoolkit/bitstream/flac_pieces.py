@@ -19,7 +19,8 @@ from captoolkit.bitstream import flac, id3
 from captoolkit.bitstream.flac import FrameHeader
 
 PIECE_BYTES = 1 << 18
-PIECE_SAMPLES = 1 << 17  # of a piece at most, but for one long frame
+PIECE_SAMPLES = 5 << 15  # of a piece at most, but for one long frame
+USUAL_SHARE = 4 / 5  # of these, which a piece should hold: it then seldom holds too many
 MOST_BYTES = 2 * flac.MAX_FRAME_BYTES  # read for one piece
 SEARCH_BYTES = 1 << 16  # read at each step of the search for a sample
 CHUNK_BYTES = 1 << 20  # read at each step of the search for missing frames
@@ -98,7 +99,7 @@ class FlacPieces:
         data = memoryview(self._space)[: HEAD_BYTES + length]
         piece = FlacPiece(begin=self._sample, end=end, data=data)
         self._at, self._sample = self._at + length, end
-        usual_samples = PIECE_SAMPLES + PIECE_SAMPLES // 16
+        usual_samples = int(PIECE_SAMPLES * USUAL_SHARE)
         self._usual_bytes = max(SEARCH_BYTES, length * usual_samples // (end - piece.begin))
         return piece
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 HOP_S = 0.02
-AROUND_HOPS = (5, 8, 12, 20)  # on either side of a place
+AROUND_HOPS = (5, 8, 12, 20)  # on either side of a place, ascending
 CONTEXT_S = max(AROUND_HOPS) * HOP_S
 # Over all channels. A longer block is measured in pieces, which the processor's cache holds.
-PIECE_SAMPLES = 1 << 15
+PIECE_SAMPLES = 1 << 16
+INT16_FULL_SCALE = 32768.0
 # All places below this (-90 dBFS) count as equally silent.
 SILENCE_POWER = 1e-9
 # Places within 1 dB of the quietest count as equally quiet; the one nearest to the target is taken.
@@ -61,23 +61,25 @@ def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
 def _power(samples: NDArray[Any], start: int, end: int, hop: int) -> NDArray[np.float64]:
     """The curve of samples [start, end), which are whole hops."""
     piece = samples[max(0, start - 1) : end]
-    is_exact = samples.dtype == np.int16
+    if samples.dtype == np.int16:  # what is done with them is exact, in any order
+        values = piece.astype(np.float64)
+        change = np.empty((end - start, samples.shape[1]))
+        change[: end - start + 1 - len(piece)] = 0  # no sample precedes the first one
+        np.subtract(values[1:], values[:-1], out=change[end - start + 1 - len(piece) :])
+        hops = change.reshape(-1, hop * samples.shape[1])
+        power: NDArray[np.float64] = np.vecdot(hops, hops)
+        power /= hops.shape[1]
+        power /= INT16_FULL_SCALE**2
+        return power
     is_whole = np.issubdtype(samples.dtype, np.integer)
     change = np.zeros((end - start, samples.shape[1]), np.float64 if is_whole else samples.dtype)
-    after_first = change[end - start + 1 - len(piece) :]  # no sample precedes the first one
-    hops = change.reshape(-1, hop * samples.shape[1])
-    power: NDArray[np.float64]
-    if is_exact:  # differences, squares and sums are, so the order of a sum means nothing
-        values = piece.astype(np.float64)
-        np.subtract(values[1:], values[:-1], out=after_first)
-        power = np.vecdot(hops, hops) / hops.shape[1]
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.subtract(piece[1:], piece[:-1], out=after_first, dtype=change.dtype)
-        if not is_whole:
-            np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        # The mean of a row does not depend on its place in the block, as a sum by einsum does.
-        power = np.square(hops, dtype=np.float64).mean(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        after_first = change[end - start + 1 - len(piece) :]
+        np.subtract(piece[1:], piece[:-1], out=after_first, dtype=change.dtype)
+    if not is_whole:
+        np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    # The mean of a row does not depend on its place in the block, as a sum by einsum does.
+    power = np.square(change.reshape(-1, hop * samples.shape[1]), dtype=np.float64).mean(axis=1)
     full_scale = -float(np.iinfo(samples.dtype).min) if is_whole else 1.0
     return power / full_scale**2
 
@@ -117,17 +119,18 @@ def place_loudness(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if not len(curve):
         return np.full(1, SILENCE_POWER)
-    loudness = np.ones(len(curve) + 1)
+    # The root rises with the power, so the largest root is that of the largest power.
+    roots = np.maximum(curve, SILENCE_POWER) ** (1 / len(AROUND_HOPS))
+    loudest = np.pad(roots, max(AROUND_HOPS), mode="edge")  # of `width` values from each one on
+    width, loudness = 1, np.ones(len(curve) + 1)
     for hops in AROUND_HOPS:
-        loudness *= _loudest(curve, hops) ** (1 / len(AROUND_HOPS))
+        while width < 2 * hops:
+            step = min(width, 2 * hops - width)
+            loudest = np.maximum(loudest[:-step], loudest[step:])
+            width += step
+        first = max(AROUND_HOPS) - hops
+        loudness *= loudest[first : first + len(loudness)]
     return loudness
-
-
-def _loudest(curve: NDArray[np.float64], hops: int) -> NDArray[np.float64]:
-    """The loudest value within so many hops on either side of each place."""
-    padded = np.pad(np.maximum(curve, SILENCE_POWER), hops, mode="edge")
-    loudest: NDArray[np.float64] = sliding_window_view(padded, 2 * hops).max(axis=1)
-    return loudest
 
 
 def quietest(loudness: NDArray[np.float64], *, first: int, last: int, near: int) -> int:

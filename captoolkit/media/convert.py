@@ -54,9 +54,9 @@ def converted(
             same = _as_dtype(block, dtype)
             yield same.copy() if same is block else same
         return
-    mixed = (_mixed(block, gain_db, mix) for block in blocks)
+    mixed = map(_Mixer(gain_db, mix).mixed, blocks)
     resampled = mixed if rate_hz == source_hz else _resampled(mixed, source_hz, rate_hz)
-    yield from (_as_dtype(block, dtype) for block in resampled if len(block))
+    yield from (_as_dtype(block, dtype, is_own=True) for block in resampled if len(block))
 
 
 def as_float(block: Block) -> NDArray[np.float32]:
@@ -68,34 +68,53 @@ def as_float(block: Block) -> NDArray[np.float32]:
     return scaled
 
 
-def _mixed(block: Block, gain_db: float, mix: Mix | None) -> NDArray[np.float32]:
-    """Apply a gain and a mix, in float32."""
-    # Whole numbers are scaled by a power of two, which can be done in any step and rounds nothing.
-    scale = np.float32(1) if block.dtype == np.float32 else 1 / FULL_SCALE
-    if gain_db:
-        block = block * (np.float32(10 ** (round(gain_db, 4) / 20)) * scale)
-        scale = np.float32(1)
-    if mix is None:
-        return as_float(block)
-    rows = [_sum(block, [np.float32(weight) * scale for weight in weights]) for weights in mix]
-    return rows[0][:, np.newaxis] if len(rows) == 1 else np.stack(rows, axis=1)
+class _Mixer:
+    """Applies a gain and a mix, in float32, to block after block.
 
+    The channels are scaled in memory that serves all blocks: the system would have to provide new
+    memory for each of them.
+    """
 
-def _sum(block: Block, weights: Sequence[np.float32]) -> NDArray[np.float32]:
-    """The weighted sum of the channels, added in their order."""
-    if block.dtype == np.int16 and [*weights] == [HALF, HALF]:  # a power of two rounds nothing
-        both = block.astype(np.float32)
-        halved: NDArray[np.float32] = both[:, 0] + both[:, 1]
-        halved *= HALF
-        return halved
-    if len(set(weights)) == 1:  # one multiplication of all channels takes less time
-        columns = list((block * weights[0]).T)
-    else:
-        columns = [block[:, channel] * weight for channel, weight in enumerate(weights)]
-    total: NDArray[np.float32] = columns[0]
-    for column in columns[1:]:
-        total = total + column
-    return total
+    def __init__(self, gain_db: float, mix: Mix | None) -> None:
+        self._gain = np.float32(10 ** (round(gain_db, 4) / 20)) if gain_db else None
+        self._mix = mix
+        self._space = np.empty((0, 0), np.float32)
+
+    def mixed(self, block: Block) -> NDArray[np.float32]:
+        """Return a block with the gain and the mix; of neither, the block as floats."""
+        # Whole numbers are scaled by a power of two, which can be done in any step and rounds
+        # nothing.
+        scale = np.float32(1) if block.dtype == np.float32 else 1 / FULL_SCALE
+        if self._gain is not None:
+            block = block * (self._gain * scale)
+            scale = np.float32(1)
+        if self._mix is None:
+            return as_float(block)
+        rows = [self._sum(block, [np.float32(w) * scale for w in row]) for row in self._mix]
+        return rows[0][:, np.newaxis] if len(rows) == 1 else np.stack(rows, axis=1)
+
+    def _sum(self, block: Block, weights: Sequence[np.float32]) -> NDArray[np.float32]:
+        """The weighted sum of the channels, added in their order."""
+        channels = self._space_for(block)
+        is_halved = block.dtype == np.int16 and [*weights] == [HALF, HALF]
+        if is_halved:  # at the end: a power of two rounds nothing
+            np.copyto(channels, block)
+        elif len(set(weights)) == 1:  # one multiplication of all channels takes less time
+            np.multiply(block, weights[0], out=channels)
+        else:
+            for channel, weight in enumerate(weights):
+                np.multiply(block[:, channel], weight, out=channels[:, channel])
+        if channels.shape[1] == 1:
+            return channels[:, 0].copy()
+        total: NDArray[np.float32] = channels[:, 0] + channels[:, 1]  # of at most MAX_CHANNELS
+        if is_halved:
+            total *= HALF
+        return total
+
+    def _space_for(self, block: Block) -> NDArray[np.float32]:
+        if len(self._space) < len(block) or self._space.shape[1] != block.shape[1]:
+            self._space = np.empty(block.shape, np.float32)
+        return self._space[: len(block)]
 
 
 def _resampled(
@@ -114,12 +133,13 @@ def _resampled(
         yield stream.resample_chunk(rest, last=True)
 
 
-def _as_dtype(block: Block, dtype: str) -> Block:
+def _as_dtype(block: Block, dtype: str, *, is_own: bool = False) -> Block:
+    """Return samples in another type; the block may be overwritten if it is this module's own."""
     if dtype == "float32":
         return as_float(block)
     if block.dtype == np.int16:
         return block
-    scaled = block * FULL_SCALE
+    scaled = np.multiply(block, FULL_SCALE, out=block if is_own else None)
     np.rint(scaled, out=scaled)
-    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+    scaled.clip(-FULL_SCALE, FULL_SCALE - 1, out=scaled)
     return scaled.astype(np.int16)

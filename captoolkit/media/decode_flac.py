@@ -5,7 +5,8 @@ frame that fails, so that each later sample is early. So captoolkit reads the fi
 miniaudio some frames at a time, whose headers state how many samples they hold (`FlacPieces`). If
 miniaudio returns another number, nothing of that piece is used, and ffmpeg decodes from there on.
 miniaudio writes the samples into an array that is used again for each piece: its own function
-returns a copy, which takes a fifth of the time.
+returns a copy, which takes a fifth of the time. Only the C part is imported, `_miniaudio`: the
+part in Python would import a web client.
 
 Files of strangers: miniaudio is C code in this process. It gets at most some megabytes of memory,
 never a name or a descriptor, and only from a file that libsndfile has opened and that has the rate,
@@ -86,7 +87,7 @@ class MiniaudioDecoder(Closing):
 
     def _decode(self, piece: FlacPiece) -> Block | None:
         """Decode a piece; None if it does not hold the samples that it should."""
-        from miniaudio import ffi, lib
+        from _miniaudio import ffi, lib
 
         samples = piece.end - piece.begin
         if len(self._space) < samples + EXTRA_SAMPLES:
@@ -130,7 +131,7 @@ def open_miniaudio(
     if sound.format != FORMAT:
         return None
     try:
-        import miniaudio  # noqa: F401
+        import _miniaudio  # noqa: F401
 
         with contextlib.ExitStack() as stack:
             own = stack.enter_context(path.open("rb"))

@@ -245,7 +245,8 @@ def check(
         LimitError: the file differs from its plan, or breaks a limit.
     """
     spec = None if encoding.sample_type else spec_of(encoding)
-    if spec is not None and spec.sndfile_subtype:
+    is_by_libsndfile = spec is not None and bool(spec.sndfile_subtype)
+    if is_by_libsndfile:
         found, length = _read_by_libsndfile(path)
     else:
         found, length = _read_frames(path) or _read_by_ffmpeg(path)
@@ -265,7 +266,8 @@ def check(
         raise _broken(
             path, f"it has {padded:,} samples with its padding, more than {max_samples:,}"
         )
-    _check_second_reader(path, encoding, length)
+    if not is_by_libsndfile:
+        _check_second_reader(path, encoding, length)
     refuse_too_large(path, max_bytes)
 
 
@@ -342,7 +344,7 @@ def _read_by_ffmpeg(path: Path) -> tuple[Shape, int]:
 
 
 def _check_second_reader(path: Path, encoding: Encoding, length: int) -> None:
-    """Raise if libsndfile knows the format and finds another length than ffmpeg."""
+    """Raise if libsndfile knows the format and finds another length than the first reader."""
     if not containers.of(encoding.format).read_by_libsndfile:
         return
     shape = sndfile.read_shape(path)

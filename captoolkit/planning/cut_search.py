@@ -137,9 +137,11 @@ def choose_cuts(curve: LoudnessCurve, division: Division) -> list[int]:
     totals, origins = np.zeros(1), []
     for index, at in enumerate(division.balanced, start=1):
         candidates = _candidates(curve, costs, *division.cut_window(index, at), [at])
-        steps = totals[:, None] + _length_costs(places[-1], candidates, division, division.count)
+        steps = _length_costs(places[-1], candidates, division, division.count)
+        steps += totals[:, None]
         origins.append(steps.argmin(axis=0))
-        totals = steps.min(axis=0) + costs[_clipped(curve, candidates, costs)]
+        totals = steps[origins[-1], np.arange(len(candidates))]
+        totals += costs[_clipped(curve, candidates, costs)]
         places.append(candidates)
     end = np.array([division.end])
     last = totals + _length_costs(places[-1], end, division, division.count)[:, 0]
@@ -204,7 +206,10 @@ def _candidates(
     latest: int,
     others: list[int],
 ) -> NDArray[np.int64]:
-    """The samples between two samples where a cut may be: the quietest of each bin, and others."""
+    """The samples between two samples where a cut may be: the quietest of each bin, and others.
+
+    One sample may occur twice, which changes no cut.
+    """
     first, last = curve.places_within(earliest, latest)
     first, last = max(0, first), min(last, len(costs) - 1)
     samples = np.array(others, np.int64)
@@ -214,7 +219,7 @@ def _candidates(
     bins = np.pad(costs[first : last + 1], (0, missing), constant_values=np.inf)
     within = bins.reshape(-1, BIN_PLACES).argmin(axis=1)
     quiet = first + BIN_PLACES * np.arange(len(within)) + within
-    return np.unique(np.concatenate([samples, curve.origin + quiet * curve.hop]))
+    return np.sort(np.concatenate([samples, curve.origin + quiet * curve.hop]))
 
 
 def _clipped(
@@ -229,10 +234,12 @@ def _length_costs(
     begins: NDArray[np.int64], ends: NDArray[np.int64], division: Division, count: int
 ) -> NDArray[np.float64]:
     """The cost of a segment between each two places; infinite where it breaks the limits."""
-    lengths = ends[None, :] - begins[:, None]
-    costs: NDArray[np.float64] = lengths / ((division.end - division.begin) / count)
+    costs: NDArray[np.float64] = np.subtract(ends[None, :], begins[:, None], dtype=np.float64)
+    is_outside = costs < division.shortest
+    is_outside |= costs > division.longest
+    costs /= (division.end - division.begin) / count
     costs -= 1
     costs *= costs
     costs *= IMBALANCE_COST
-    costs[(lengths < division.shortest) | (lengths > division.longest)] = np.inf
+    np.putmask(costs, is_outside, np.inf)
     return costs

@@ -136,7 +136,7 @@ def test_a_frame_lost_in_silence_is_missed(tmp_path: Path) -> None:
 def test_without_miniaudio_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is optional; libsndfile then decodes, without ffmpeg."""
     flac = write(tmp_path / "noise.flac", noise())
-    monkeypatch.setitem(sys.modules, "miniaudio", None)
+    monkeypatch.setitem(sys.modules, "_miniaudio", None)
     assert read(flac) == 0
     with decode.TrackDecoder(flac, track=probe(flac).default_track, dtype="int16") as decoder:
         assert sum(map(len, decoder)) == LENGTH
