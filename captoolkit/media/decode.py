@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,11 @@ class TrackDecoder(Closing):
         is_usable = can_convert or (dtype == "float32" and not is_shaped)
         if is_usable and self._own is None and not self._is_kept(dtype):
             self._kept = short_files.samples_in_process(self._path, track)
-        is_by_ffmpeg = can_convert and not roughly and self._own is None
-        self._has_holes = is_by_ffmpeg and flac_holes.is_damaged(self._path, track)
+        self._has_holes = (
+            self._own is None and not roughly and flac_holes.is_damaged(self._path, track)
+        )
+        self._can_convert = can_convert
+        self._of_copy: TrackDecoder | None = None  # of a mended one, if ffmpeg converts its sound
         if self._own is None and self._kept is None and not self._has_holes:
             self._process = self._start_ffmpeg(dtype)
 
@@ -182,6 +186,34 @@ class TrackDecoder(Closing):
                 yield block
         yield from silent_blocks(until - at, channels)
 
+    def _mended_by_ffmpeg(self) -> Iterator[Block]:
+        """Yield the samples of a FLAC, silence in place of missing frames, converted by ffmpeg."""
+        track, (start, end) = self._track, self._asked
+        until = track.duration_samples if end is None else end
+        left = rescale(until - start, track.sample_rate_hz, self.rate_hz)
+        with files.staging(None) as folder:
+            copy = folder / "mended.flac"
+            first = flac_holes.write_mended(self._path, track, start, until, copy)
+            with self._guard:
+                if self._closed:
+                    return
+                self._of_copy = TrackDecoder(
+                    copy,
+                    track=replace(track, duration_samples=until - first, counted=True),
+                    rate_hz=self.rate_hz,
+                    mix=self._mix,
+                    gain_db=self._gain_db,
+                    start_samples=start - first,
+                    end_samples=until - first,
+                    seek=False,
+                    dtype=self._dtype.name,
+                )
+            with self._of_copy as blocks:
+                for block in blocks:
+                    left -= len(block)
+                    yield block
+        yield from silent_blocks(left, self.channels, self._dtype)
+
     def _span_by_ffmpeg(self, path: Path, start: int, end: int | None) -> Iterator[Block]:
         """Yield the samples of a span, at the track's own rate and channels, by ffmpeg."""
         track = self._track
@@ -226,6 +258,8 @@ class TrackDecoder(Closing):
         if self._kept is not None:
             start, end = (0, None) if self._follows_clock else self._asked
             source = short_files.in_blocks(self._kept[start:end], self._track.sample_rate_hz)
+        if self._has_holes and not self._can_convert:
+            return self._mended_by_ffmpeg()
         if self._has_holes:
             source = self._rest_by_ffmpeg(self._asked[0])
         if source is not None:
@@ -266,7 +300,7 @@ class TrackDecoder(Closing):
         """End the decoding; may be called twice."""
         with self._guard:
             self._closed = True
-        for decoder in (self._own, self._process):
+        for decoder in (self._own, self._of_copy, self._process):
             if decoder is not None:
                 decoder.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,11 +33,21 @@ def holed(folder: Path, *places: float, part: float = 0.1, channels: int = 1) ->
     return path
 
 
-def heard(path: Path, **options: int) -> np.ndarray:
+def heard(path: Path, *, dtype: str = "int16", **options: Any) -> np.ndarray:
     """Decode a span of the track."""
     track = probe(path).default_track
-    with decode.TrackDecoder(path, track=track, dtype="int16", **options) as decoder:  # type: ignore[arg-type]
+    with decode.TrackDecoder(path, track=track, dtype=dtype, **options) as decoder:
         return np.concatenate([block.copy() for block in decoder])
+
+
+def heard_both(
+    folder: Path, places: tuple[float, ...], part: float
+) -> tuple[Path, np.ndarray, np.ndarray]:
+    """Return a FLAC with holes, its sound, and the sound that it had before, of the same length."""
+    path = holed(folder, *places, part=part)
+    whole, found = heard(folder / "whole.flac"), heard(path)
+    assert len(found) == len(whole)
+    return path, found, whole
 
 
 @pytest.mark.parametrize("decoder", ["", decode_in_process.FFMPEG])
@@ -52,10 +63,7 @@ def test_sound_behind_a_hole_keeps_its_place(
 ) -> None:
     """Each sample is the one of the whole file, or part of a silence as long as the hole."""
     monkeypatch.setenv(decode_in_process.ENVIRONMENT_VARIABLE, decoder)
-    path = holed(tmp_path, *places, part=part)
-    whole = heard(tmp_path / "whole.flac")
-    found = heard(path)
-    assert len(found) == len(whole)
+    path, found, whole = heard_both(tmp_path, places, part)
     changed = np.flatnonzero((found != whole)[:, 0])
     assert not found[changed].any()
     missing = len(places) * part * len(whole)
@@ -76,14 +84,49 @@ def test_a_hole_shortly_before_the_end_moves_no_sound(
 ) -> None:
     """Neither libFLAC nor ffmpeg can jump there, and ffmpeg drops the first frame behind it."""
     monkeypatch.setenv(decode_in_process.ENVIRONMENT_VARIABLE, decoder)
-    path = holed(tmp_path, *places, part=part)
-    whole = heard(tmp_path / "whole.flac")
-    found = heard(path)
-    assert len(found) == len(whole)
+    path, found, whole = heard_both(tmp_path, places, part)
     assert np.all((found == whole) | (found == 0))
     assert np.mean(found == 0) < 2 * part + 2 * FRAME / len(whole) * 2
     for start in (len(whole) - 16_000, len(whole) - 6_000):
         assert np.array_equal(heard(path, start_samples=start, seek=True), found[start:])
+
+
+MIX = [[0.5, 0.5, 0, 0, 0.25, 0.25], [0, 0, 0.5, 0.5, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "options"),
+    [
+        (6, "float32", {}),
+        (6, "int16", {}),
+        (2, "int32", {}),
+        (1, "float64", {}),
+        (6, "float32", {"mix": MIX}),
+    ],
+)
+def test_sound_that_ffmpeg_converts_keeps_its_place(
+    channels: int, dtype: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """More than two channels, and samples of other types than float32 and int16."""
+    path = holed(tmp_path, 0.3, 0.7, part=0.02, channels=channels)
+    whole = heard(tmp_path / "whole.flac", dtype=dtype, **options)
+    found = heard(path, dtype=dtype, **options)
+    assert found.dtype == whole.dtype
+    assert found.shape == whole.shape
+    assert np.all((found == whole) | (found == 0))
+    assert 0.03 < np.mean(found == 0) < 0.1
+    start, end = int(0.65 * len(whole)), int(0.8 * len(whole))
+    span = heard(path, dtype=dtype, start_samples=start, end_samples=end, **options)
+    assert np.array_equal(span, found[start:end])
+
+
+def test_a_file_of_six_channels_is_resampled_over_its_holes(tmp_path: Path) -> None:
+    """The sound behind a hole has its place at another rate as well."""
+    path = holed(tmp_path, 0.4, part=0.05, channels=6)
+    whole = heard(tmp_path / "whole.flac", dtype="float32", rate_hz=8_000)
+    found = heard(path, dtype="float32", rate_hz=8_000)
+    assert found.shape == whole.shape
+    assert np.allclose(found[-40_000:], whole[-40_000:], atol=1e-6)
 
 
 def test_a_file_with_chapters_is_treated_alike(tmp_path: Path) -> None:
