@@ -4,7 +4,8 @@ Rules: bytes may be missing from the middle of a file, as after a copy that lost
 changed. Each decoder goes on with the next frame it can read, so that all later sound is early. The
 numbers of the frames show where each belongs, and their checksums which are whole. A frame is whole
 if the bytes up to a later header have the right checksum: bytes of the sound may look like a
-header. Memory holds a megabyte, and each byte is summed a limited number of times.
+header. Memory holds a megabyte, each byte is summed a limited number of times, and the search ends
+at a number of headers that only a file made to be slow exceeds.
 
 Layout: RFC 9639, sections 8 and 9.
 """
@@ -27,6 +28,10 @@ from captoolkit.bitstream.flac_pieces import FlacPieces
 MAX_OPEN = 4  # headers behind a frame that may be true ones
 SUMMED_BYTES = 256  # of a checksum at each step
 FEWEST_SAMPLES = 192  # of a frame of silence, for streams of very short frames
+
+
+class FalseHeadersError(Exception):
+    """A file holds more headers of frames than frames, and its holes cannot be found."""
 
 
 @dataclass(slots=True)
@@ -53,10 +58,15 @@ def whole_frames(pieces: FlacPieces, stream: BinaryIO, until: int) -> Iterator[F
     """Yield the whole frames in the order of their samples, from the next piece to a sample.
 
     The last frame counts as whole in any case: unknown bytes may follow it.
+
+    Raises:
+        FalseHeadersError: the file holds too many headers.
     """
     open_frames: list[Frame] = []  # the next frame, and those behind it that may be it instead
     due = 0
-    for at, begin, end in pieces.frames():
+    for count, (at, begin, end) in enumerate(pieces.frames()):
+        if count > pieces.most_headers:
+            raise FalseHeadersError
         if begin < due:
             continue
         whole = next((frame for frame in open_frames if frame.reach(stream, at)), None)

@@ -25,6 +25,7 @@ MOST_BYTES = 2 * flac.MAX_FRAME_BYTES  # read for one piece
 SEARCH_BYTES = 1 << 16  # read at each step of the search for a sample
 CHUNK_BYTES = 1 << 20  # read at each step of the search for missing frames
 MAX_STEPS = 32
+SPARE_HEADERS = 10_000  # that bytes of the sound may look like, beside those of the frames
 NEAR_SAMPLES = 1 << 14  # a piece may begin so far before the first sample that is needed
 EXTRA_SAMPLES = 1 << 16  # more than a frame holds
 HEAD_BYTES = len(flac.MAGIC) + 4 + flac.STREAMINFO_BYTES  # of a FLAC, in front of its frames
@@ -125,6 +126,17 @@ class FlacPieces:
     def depth_bits(self) -> int:
         """The bits of a sample, by STREAMINFO."""
         return (int.from_bytes(self._info[10:14]) >> 4 & 31) + 1
+
+    @property
+    def most_headers(self) -> int:
+        """More headers than a file of this length has, by chance included; only where `is_usual`.
+
+        A file made to be slow may hold one in every few bytes.
+        """
+        first, _ = self.first_frame
+        stated = int.from_bytes(self._info[:2])  # the shortest frame
+        samples = max(1, min(stated, first.samples)) if first.is_variable else first.samples
+        return 2 * (self._total // samples) + SPARE_HEADERS
 
     def head_of_all(self) -> bytes:
         """Return what stands in front of the frames, without a length or a checksum."""

@@ -5,7 +5,8 @@ frames tell how much is missing, and silence takes its place: ffmpeg decodes a m
 (`flac_mending`) in the temporary folder.
 
 Rules: a file is searched once, where a decoder has met a fault, or where ffmpeg decodes: it would
-jump to a wrong place behind a hole. The holes are kept for the warning about the recording.
+jump to a wrong place behind a hole. The holes are kept for the warning about the recording. A file
+with too many false headers of frames is refused: each could stand for some seconds of sound.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from captoolkit.bitstream import flac_mending
 from captoolkit.bitstream.flac_pieces import FlacPieces
+from captoolkit.errors import NotMediaError
 from captoolkit.model import Span, Track
 from captoolkit.support import files
 from captoolkit.support.recent_files import RecentFiles, state_of
@@ -25,14 +27,25 @@ _SEARCHING = threading.Lock()
 
 
 def is_damaged(path: Path, track: Track) -> bool:
-    """Return whether frames are missing from the middle of a file, or have a wrong checksum."""
+    """Return whether frames are missing from the middle of a file, or have a wrong checksum.
+
+    Raises:
+        NotMediaError: it holds more headers of frames than frames.
+    """
     if track.codec != "flac" or track.counted:  # without a length the numbers may mean anything
         return False
     state = state_of(path)
     with _SEARCHING:  # the other threads that decode the file wait for the result
         holes = _HOLES.get(state, "")
         if holes is None:
-            holes = tuple(_find_holes(path, track))
+            try:
+                holes = tuple(_find_holes(path, track))
+            except flac_mending.FalseHeadersError as error:
+                raise NotMediaError(
+                    "it cannot be decoded (it holds more headers of FLAC frames than frames)",
+                    fix="check how the file was made",
+                    path=path,
+                ) from error
             _HOLES.put(state, "", holes)
     return bool(holes)
 

@@ -11,6 +11,8 @@ import pytest
 import soundfile
 
 import captoolkit
+from captoolkit.bitstream import flac
+from captoolkit.errors import NotMediaError
 from captoolkit.media import decode, decode_in_process, flac_holes
 from captoolkit.media.probe_file import probe
 from tests.support.sound import noise
@@ -154,6 +156,21 @@ def test_the_recording_has_a_warning(tmp_path: Path) -> None:
     assert warning.startswith("2.")
     (tmp_path / "whole.flac").replace(tmp_path / "other.flac")
     assert flac_holes.warnings(tmp_path / "other.flac") == []
+
+
+def test_a_file_of_false_headers_is_not_searched_for_long(tmp_path: Path) -> None:
+    """The search ends at a number of headers, and the file is refused in one line."""
+    data = holed(tmp_path, 0.5).read_bytes()
+    first = data.index(b"\xff\xf8")
+    false = data[first : first + 4] + b"\7"
+    false += bytes([flac.crc8(false)])
+    path = tmp_path / "slow.flac"
+    path.write_bytes(data[: len(data) // 3] + false * (1 << 15) + data[len(data) // 3 :])
+    track = probe(path).default_track
+    with pytest.raises(NotMediaError, match="more headers of FLAC frames than frames"):
+        flac_holes.is_damaged(path, track)
+    with pytest.raises(NotMediaError):
+        heard(path)
 
 
 def test_no_thread_is_left_for_a_stretch_that_is_decoded(
