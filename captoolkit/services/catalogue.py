@@ -2,11 +2,13 @@
 
 Rules: captoolkit's own table is compiled once, as Python compiles a module: `__pycache__` keeps the
 targets, and a later process reads them in a tenth of the time. Where that folder cannot be written,
-and with `PYTHONDONTWRITEBYTECODE`, each process parses the table.
+in a zip, and with `PYTHONDONTWRITEBYTECODE`, each process parses the table. The compiled table has
+a checksum: a damaged one is compiled again.
 """
 
 from __future__ import annotations
 
+import binascii
 import functools
 import os
 import sys
@@ -21,6 +23,7 @@ from captoolkit.model import Target, service_targets
 
 ENVIRONMENT_VARIABLE = "CAPTOOLKIT_TARGETS"
 TABLE = "targets.toml"
+CHECKSUM_BYTES = 4  # behind a compiled table
 DEFAULT_TARGET = "qwen3-omni-captioner"
 
 
@@ -51,6 +54,32 @@ def _ours() -> Mapping[str, Target]:
 class _TableLoader(SourceFileLoader):
     """Loads `targets.toml` as if it were a module with one value, `rows`."""
 
+    def get_data(self, path: str) -> bytes:
+        """Return the table, or a compiled one without its checksum.
+
+        Raises:
+            OSError: the file cannot be read, or the compiled table is damaged.
+        """
+        if path == self.path:
+            return self._table()
+        data = super().get_data(path)
+        compiled = data[:-CHECKSUM_BYTES]
+        if data[-CHECKSUM_BYTES:] != _checksum(compiled):
+            raise OSError(f"{path} is damaged")
+        return compiled
+
+    def _table(self) -> bytes:
+        try:
+            return super().get_data(self.path)
+        except OSError:  # the package is in a zip
+            import pkgutil
+
+            return pkgutil.get_data(__package__, TABLE) or b""
+
+    def set_data(self, path: Any, data: Any, *, _mode: int = 0o666) -> None:
+        """Write a compiled table and its checksum."""
+        super().set_data(path, bytes(data) + _checksum(bytes(data)), _mode=_mode)
+
     def path_stats(self, path: Any) -> Mapping[str, Any]:
         """Return the facts by which a compiled table is recent: the reader counts as its source."""
         places = (path, Path(__file__).with_name("rows.py"), service_targets.__file__)
@@ -65,6 +94,10 @@ class _TableLoader(SourceFileLoader):
 
         targets = rows.parse(bytes(data).decode("utf-8"), origin=TABLE)
         return compile(rows.as_python(targets), TABLE, "exec", dont_inherit=True)
+
+
+def _checksum(data: bytes) -> bytes:
+    return binascii.crc32(data).to_bytes(CHECKSUM_BYTES)
 
 
 @functools.lru_cache(maxsize=4)

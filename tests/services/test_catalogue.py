@@ -148,7 +148,10 @@ def test_the_compiled_table_holds_the_same_targets() -> None:
 
 
 def test_a_compiled_table_is_read_again_until_the_table_changes(tmp_path: Path) -> None:
-    """A second process loads neither tomllib nor msgspec; a changed table is parsed again."""
+    """A second process loads neither tomllib nor msgspec; a changed table is parsed again.
+
+    So is one that was compiled and then damaged.
+    """
     package = tmp_path / "captoolkit"
     shutil.copytree(ROOT / "captoolkit", package, ignore=shutil.ignore_patterns("__pycache__"))
     code = (
@@ -168,8 +171,28 @@ def test_a_compiled_table_is_read_again_until_the_table_changes(tmp_path: Path) 
     title = SERVICES["acoustic"].title
     assert [report(), report()] == [f"True {title}", f"False {title}"]
     table = package / "services" / TABLE.name
+    (compiled,) = (package / "services" / "__pycache__").glob("targets.*.pyc")
+    data = compiled.read_bytes()
+    for damaged in (b"", data[:-1], data[:5000] + bytes([data[5000] ^ 1]) + data[5001:]):
+        compiled.write_bytes(damaged)
+        assert [report(), report()] == [f"True {title}", f"False {title}"]
     table.write_text(table.read_text(encoding="utf-8").replace(title, "Another"), encoding="utf-8")
     assert report() == "True Another"
+
+
+def test_the_table_is_read_out_of_a_zip(tmp_path: Path) -> None:
+    """Python imports the package from a zip, in which no file has a path of its own."""
+    archive = shutil.make_archive(str(tmp_path / "all"), "zip", ROOT, "captoolkit")
+    code = "from captoolkit.services import catalogue; print(*catalogue.targets())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": archive},
+    )
+    assert done.stdout.split() == list(SERVICES)
 
 
 def test_an_empty_variable_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
