@@ -9,6 +9,7 @@ from enum import StrEnum
 from captoolkit.errors import UsageError
 from captoolkit.model import Target
 from captoolkit.services import catalogue
+from captoolkit.support.keywords import require_utf8
 
 
 class Role(StrEnum):
@@ -41,9 +42,11 @@ def check_messages(messages: Sequence[Message], row: Target | None) -> None:
         row: the model's target; None for an unknown model, which is assumed to take everything.
 
     Raises:
-        UsageError: there is no question; or the model takes no prompt, no system message, one turn
-            or a limited number of sounds, and the messages hold more.
+        UsageError: there is no question, or it is no text; or the model takes no prompt, no system
+            message, one turn or a limited number of sounds, and the messages hold more.
     """
+    for message in messages:
+        require_utf8("the question", message.text)
     if (
         not messages
         or messages[-1].role is not Role.USER

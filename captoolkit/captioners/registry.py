@@ -42,7 +42,7 @@ from captoolkit.services.regions import (
     split_query,
 )
 from captoolkit.services.service import Service, resolve_service
-from captoolkit.support.keywords import documents, refuse_unknown_names
+from captoolkit.support.keywords import documents, refuse_unknown_names, require_utf8
 
 SERVICE_OPTIONS = frozenset(CaptionerOptions.__annotations__)
 
@@ -237,6 +237,7 @@ def _hosted_service(
         model = _default_model(row, target)
     if not model.strip():
         raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {row.model}")
+    _refuse_unsendable(model, settings)
     rows = catalogue.rows_of(model) if target is None else [target]
     home = rows[0] if rows else None
     endpoint, query = _endpoint(interface, settings, home, model)
@@ -252,6 +253,21 @@ def _hosted_service(
         query=query,
         prompt_bytes=sum(len(text.encode()) for text in (prompt, settings.system or "")),
     )
+
+
+def _refuse_unsendable(model: str, settings: CaptionerSettings) -> None:
+    """Refuse texts that no request can carry, and a workspace that no header can."""
+    for name, text in (
+        ("model", model),
+        ("prompt", settings.prompt),
+        ("system", settings.system),
+    ):
+        require_utf8(f"`{name}`", text)
+    workspace = settings.workspace or ""
+    if not workspace.isascii() or not workspace.isprintable() or " " in workspace:
+        raise UsageError(
+            "`workspace` is no id of a workspace", fix="copy it from Model Studio's console"
+        )
 
 
 def _default_model(row: CaptionerRow, target: Target | None) -> str:

@@ -73,7 +73,7 @@ def _checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
                 fix="leave it out of the parameters",
             )
         try:
-            json.dumps(value, allow_nan=False)
+            json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError):
             raise UsageError(f"the parameter {name}={value!r} is no JSON value") from None
     return parameters

@@ -208,7 +208,10 @@ def print_event(event: str, **fields: Any) -> None:
     if is_json():
         import json
 
-        click.echo(json.dumps({"event": event, **fields}, ensure_ascii=False), err=True)
+        from captoolkit.support.exact_json import escape
+
+        line = json.dumps({"event": event, **fields}, ensure_ascii=False)
+        click.echo(escape(line), err=True)
 
 
 def _print_on_error_stream(text: str) -> None:

@@ -301,9 +301,10 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         taken = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
         return OutputError(f"{taken} is not a folder", fix="choose another place", path=taken)
+    is_too_long = error.errno == errno.ENAMETOOLONG
     return OutputError(
         f"{path} cannot be written ({error.strerror or error})",
-        fix="choose another place",
+        fix="choose a shorter name" if is_too_long else "choose another place",
         path=path,
     )
 

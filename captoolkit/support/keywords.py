@@ -80,6 +80,18 @@ def require_type(name: str, value: object, kind: Any, meaning: str) -> None:
         raise UsageError(f"{name}={value!r} must be {meaning}")
 
 
+def require_utf8(name: str, text: str | None) -> None:
+    """Raise for a text that no request can carry: Python keeps bytes that are not UTF-8 in it.
+
+    Raises:
+        UsageError: `text` cannot be encoded.
+    """
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name} is not UTF-8 text", fix="write it in UTF-8") from error
+
+
 def parse_jobs(jobs: int | None) -> int:
     """Return how many stretches of a recording are processed in parallel; None is all cores.
 

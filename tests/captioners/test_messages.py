@@ -24,6 +24,7 @@ BEFORE = Message(role=Role.SYSTEM, text="Be brief.")
         ([WORDS], "does not take a prompt"),
         ([], "nothing to ask"),
         ([Message(role=Role.USER)], "nothing to ask"),
+        ([Message(role=Role.USER, text="What is \udcff?")], "the question is not UTF-8 text"),
     ],
 )
 @pytest.mark.parametrize("target", ["qwen3-omni-captioner", "vllm"])

@@ -117,6 +117,13 @@ def test_empty_model_is_refused() -> None:
     assert "model=' ' is no name" in refusal("openai", model=" ", base_url="http://localhost/v1")
 
 
+@pytest.mark.parametrize("option", ["model", "prompt", "system", "workspace"])
+def test_text_that_no_request_can_carry_is_refused(option: str) -> None:
+    """The error names the option, before a connection is opened."""
+    text = {option: "q\udcff"}
+    assert option in refusal("openai", **{"model": "m", "base_url": "http://localhost/v1", **text})
+
+
 def test_environment_key_arrives_at_this_machine(
     recorder: Recorder, clip: BytesClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def test_the_row_names_the_limit_of_an_answer() -> None:
         {"parameters": {"n": 4}},
         {"parameters": {"": 1}},
         {"parameters": {"a": object()}},
+        {"parameters": {"a": "q\udcff"}},
         {"parameters": {"a": float("inf")}},
         {"parameters": ["a"]},
     ],

@@ -13,6 +13,7 @@ from captoolkit.support.keywords import (
     documents,
     parse_jobs,
     refuse_unknown_names,
+    require_utf8,
 )
 
 
@@ -102,3 +103,11 @@ def test_jobs_are_a_whole_number_from_one() -> None:
     for jobs in (0, -1, 1.5, "2", True):
         with pytest.raises(UsageError, match=r"jobs=.* must be"):
             parse_jobs(jobs)  # type: ignore[arg-type]
+
+
+def test_text_that_no_request_can_carry_is_refused() -> None:
+    """Python reads bytes of an argument that are not UTF-8 as lone surrogates."""
+    require_utf8("`prompt`", None)
+    require_utf8("`prompt`", "名 ☃")
+    with pytest.raises(UsageError, match="`prompt` is not UTF-8 text; write it in UTF-8"):
+        require_utf8("`prompt`", "q\udcff")

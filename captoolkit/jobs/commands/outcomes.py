@@ -256,8 +256,11 @@ class ReportFile:
         if self._stream is not None and self._path is not None:
             import json
 
+            from captoolkit.support.exact_json import escape
+
             with files.writing(self._path):
-                self._stream.write(json.dumps(outcome.row(), ensure_ascii=False) + "\n")
+                line = json.dumps(outcome.row(), ensure_ascii=False)
+                self._stream.write(f"{escape(line)}\n")
                 self._stream.flush()
 
     def close(self) -> None:

@@ -356,7 +356,15 @@ def _write_parquet(lines: Iterable[Line], path: Path, fields: tuple[str, ...]) -
     schema = pyarrow.schema([(name, pyarrow.type_for_alias(TYPES[name])) for name in fields])
     count, source = 0, iter(lines)
     with parquet.ParquetWriter(path, schema) as writer:
-        while group := list(itertools.islice(source, GROUP_LINES)):
+        while group := list(map(_in_unicode, itertools.islice(source, GROUP_LINES))):
             writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
             count += len(group)
     return count
+
+
+def _in_unicode(line: Line) -> Line:
+    r"""Return a line with the names that are not UTF-8 written as in JSON, such as `b\udcffad`."""
+    return {
+        name: value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+        for name, value in line.items()
+    }

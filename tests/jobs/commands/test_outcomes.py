@@ -89,6 +89,15 @@ def test_a_report_has_a_row_for_each_input(tmp_path: Path) -> None:
     assert (second["status"], second["error"]) == ("failed", expected)
 
 
+def test_a_report_holds_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """They are escaped as in the other JSON files, and the row can be read."""
+    path = tmp_path / "report.jsonl"
+    report = ReportFile(path)
+    report.add(done("b\udcffad.wav"))
+    report.close()
+    assert json.loads(path.read_text(encoding="utf-8"))["input"] == "b\udcffad.wav"
+
+
 def test_a_report_never_replaces_another_file(tmp_path: Path) -> None:
     """Not without `-y`; an input not even with it."""
     path = tmp_path / "talk.wav"

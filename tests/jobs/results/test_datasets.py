@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -91,6 +92,13 @@ def test_a_table_has_a_line_for_each_segment(store: Store, tmp_path: Path, endin
     assert Path(second["audio_filepath"]).is_file()
     assert (second["file_name"], second["offset"]) == ("talks/b/b.002.wav", 0.0)
     assert second["start_s"] == first["end_s"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_parquet_holds_names_that_are_not_utf8(store: Store, tmp_path: Path) -> None:
+    """They are written as JSON escapes them: a Parquet file holds Unicode only."""
+    write_rows(store, "2", "b", [dataclasses.replace(CAPTIONED, id="b\udcffad.wav")])
+    export_rows(store, tmp_path / "rows.parquet")
+    assert "b\\udcffad.wav" in {line["id"] for line in lines_of(tmp_path / "rows.parquet")}
 
 
 def test_nemo_reads_the_lines_of_a_batch_again(store: Store, tmp_path: Path) -> None:
