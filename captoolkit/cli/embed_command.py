@@ -11,6 +11,7 @@ from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import FilePlace, complete_path
 from captoolkit.cli.show import display_path, print_line, print_message
+from captoolkit.errors import UsageError
 from captoolkit.support import files
 from captoolkit.units import format_count
 
@@ -52,11 +53,14 @@ def command(
     Everything else in MEDIA is copied without change, including tags and cover art. Existing
     chapters are replaced; subtitles are added. Subtitle tracks that the new container holds only in
     another form are converted. captoolkit reads the new file back before it appears, and lists
-    the parts that it lacks.
+    the parts that it lacks. - as TIMELINE.json reads standard input.
     """
     from captoolkit.api.embed import embed
-    from captoolkit.timeline import Timeline, load
+    from captoolkit.cli.timeline_files import STANDARD_INPUT, read_timeline
+    from captoolkit.timeline import Timeline
 
+    if media == STANDARD_INPUT:
+        raise UsageError("MEDIA cannot be standard input", fix="name a file")
     loaded: list[Timeline] = []
 
     def write(name: str) -> None:
@@ -70,5 +74,5 @@ def command(
         for note in made.notes:
             print_message(f"{name}: {note}")
 
-    status = run_each([timeline], lambda name: loaded.append(load(name)), debug=debug)
+    status = run_each([timeline], lambda name: loaded.append(read_timeline(name)), debug=debug)
     return status or run_each([media], write, debug=debug)

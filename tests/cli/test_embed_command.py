@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,17 @@ def test_it_prints_the_new_file_and_its_content(
         "Subtitle",
     ]
     assert probe_by_ffmpeg.probe_streams(out).has_chapters
+
+
+def test_the_timeline_can_be_standard_input_and_the_media_not(
+    run: Run, fixtures: Path, timeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`caption ... -f json -o - | embed talk.mp4 - -o talk.mkv` works."""
+    film = fixtures / "two-languages.mp4"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(timeline.read_bytes())))
+    assert run("embed", film, "-", "-o", tmp_path / "piped.mkv").status == 0
+    ran = run("embed", "-", timeline, "-o", tmp_path / "no.mkv")
+    assert (ran.status, ran.err) == (2, "error: MEDIA cannot be standard input; name a file\n")
 
 
 def test_an_existing_file_is_replaced_only_with_y(
