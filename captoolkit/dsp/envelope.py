@@ -185,8 +185,20 @@ def _of_int16(
     """
     highest = np.maximum.reduceat(samples, starts).astype(np.float64)
     lowest = np.minimum.reduceat(samples, starts).astype(np.float64)
-    squares = np.add.reduceat(np.square(samples, dtype=np.int32), starts, dtype=np.int64)
-    return np.maximum(highest, -lowest) / INT16_SCALE, squares / INT16_SCALE**2
+    return np.maximum(highest, -lowest) / INT16_SCALE, _energies(samples, starts) / INT16_SCALE**2
+
+
+def _energies(samples: NDArray[np.int16], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The sum of squares of each step; all steps but the first and the last have one length.
+
+    Each square and each sum is a whole number below 2**53, so float64 holds it exactly.
+    """
+    values = samples.astype(np.float64)
+    if len(starts) < 3:
+        return np.add.reduceat(np.square(values), starts)
+    head, tail = values[: starts[1]], values[starts[-1] :]
+    between = values[starts[1] : starts[-1]].reshape(len(starts) - 2, -1)
+    return np.concatenate([[head @ head], np.vecdot(between, between), [tail @ tail]])
 
 
 def _of_floats(

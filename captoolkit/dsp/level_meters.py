@@ -82,8 +82,7 @@ class LevelMeter:
         """Measure a tile of shape (channels, frames); return its covariance, summed over it."""
         centred, power = self._measure(_in_steps(tile, self._step_samples))
         self._summed.append(self._weights @ power)
-        flat = centred.reshape(len(tile), -1)
-        covariance = (flat @ flat.T).astype(np.float64)
+        covariance = _covariance(centred, power)
         self.covariance += covariance
         self._incomplete_samples = tile.shape[1] % self._step_samples
         recent = np.concatenate([self._recent, tile[:, -self._step_samples :]], axis=1)
@@ -101,7 +100,8 @@ class LevelMeter:
         if self._space.shape[1] < count:
             self._space = np.empty(steps.shape, np.float32)
         centred = self._space[:, :count]
-        np.subtract(steps, steps.mean(axis=2, keepdims=True), out=centred)
+        means = np.einsum("csn->cs", steps) / np.float32(self._step_samples)
+        np.subtract(steps, means[:, :, None], out=centred)
         power = np.einsum("csn,csn->cs", centred, centred) / np.float32(self._step_samples)
         self._power.append(power.max(axis=0))
         self._flat.append(_flat_steps(steps, power.max(axis=0)))
@@ -118,6 +118,16 @@ class LevelMeter:
         )
 
 
+def _covariance(centred: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The covariance of centred samples, summed over all steps; the power of each is known."""
+    rows, step_samples = centred.reshape(len(centred), -1), centred.shape[2]
+    covariance = np.diag(power.sum(axis=1, dtype=np.float64) * step_samples)
+    for first, row in enumerate(rows):
+        for second in range(first):
+            covariance[first, second] = covariance[second, first] = float(row @ rows[second])
+    return covariance
+
+
 def _in_steps(tile: NDArray[np.float32], step_samples: int) -> NDArray[np.float32]:
     whole = tile.shape[1] // step_samples
     return tile[:, : whole * step_samples].reshape(len(tile), whole, step_samples)
@@ -130,9 +140,14 @@ def _flat_steps(steps: NDArray[np.float32], power: NDArray[np.float32]) -> NDArr
     return flat
 
 
-def peak_of(samples: NDArray[np.float32]) -> float:
-    """Return the largest absolute value; two reductions take less time than an array of them."""
-    return max(float(samples.max()), -float(samples.min()))
+def peaks_of(tile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the largest absolute value of each channel of (channels, frames); NaN if one is NaN.
+
+    Two reductions take less time than an array of absolute values.
+    """
+    peaks: NDArray[np.float32] = tile.max(axis=1, initial=0.0)
+    np.maximum(peaks, -tile.min(axis=1, initial=0.0), out=peaks)
+    return peaks
 
 
 class SampleMeter:
@@ -156,9 +171,9 @@ class SampleMeter:
         self.still = True
         self._first = np.zeros((channels, 0), np.float32)
 
-    def feed(self, tile: NDArray[np.float32]) -> None:
-        """Measure a tile of shape (channels, frames)."""
-        if peak_of(tile) > self.peak:
+    def feed(self, tile: NDArray[np.float32], peaks: NDArray[np.float32]) -> None:
+        """Measure a tile of shape (channels, frames) with its peaks, shape (channels,)."""
+        if peaks.max() > self.peak:
             loudest = np.abs(tile).max(axis=0)
             at = int(loudest.argmax())
             self.peak, self.peak_sample = float(loudest[at]), self.samples + at
@@ -195,10 +210,10 @@ class ClippingMeter:
         self._position = 0
         self._open = [np.zeros(0, RUN)] * channels
 
-    def feed(self, tile: NDArray[np.float32]) -> None:
-        """Measure a tile of shape (channels, frames)."""
+    def feed(self, tile: NDArray[np.float32], peaks: NDArray[np.float32]) -> None:
+        """Measure a tile of shape (channels, frames) with its peaks, shape (channels,)."""
         for channel, samples in enumerate(tile):
-            if len(self._open[channel]) or peak_of(samples) >= CLIP_AT:
+            if len(self._open[channel]) or peaks[channel] >= CLIP_AT:
                 self._feed_channel(channel, np.abs(samples))
         self._position += tile.shape[1]
 

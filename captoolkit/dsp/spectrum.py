@@ -119,6 +119,7 @@ class SpectrumMeter:
         self._waiting = np.zeros(0, np.float32)
         # Used again for each tile: fresh memory costs time.
         self._spectrum = np.empty((0, self._fft_samples // 2 + 1), np.complex64)
+        self._squares = np.empty((2, *self._spectrum.shape), np.float32)
         self._recent = np.zeros((0, len(self._edges) - 1), np.float32)
         self._frames_so_far = 0
         self._rises: list[NDArray[np.float32]] = []
@@ -144,10 +145,13 @@ class SpectrumMeter:
         frames = frames[: count * self._hop : self._hop] * self._window
         if len(self._spectrum) < count:
             self._spectrum = np.empty((count, self._spectrum.shape[1]), np.complex64)
+            self._squares = np.empty((2, *self._spectrum.shape), np.float32)
         out = cast("Any", self._spectrum[:count])
         spectra = np.fft.rfft(frames, n=self._fft_samples, norm="forward", out=out)
-        power: NDArray[np.float32] = np.square(spectra.real)
-        power += np.square(spectra.imag)
+        squares: list[NDArray[np.float32]] = [*self._squares[:, :count]]
+        power = squares[0]
+        np.square(spectra.real, out=power)
+        power += np.square(spectra.imag, out=squares[1])
         power *= self._scale
         power[:, : round(LOWEST_BIN_HZ / self._bin_hz)] = 0.0
         return power
@@ -227,9 +231,10 @@ def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.floa
     cut = power[:, first : first + bands * width].reshape(len(power), bands, width) + TINY
     tilt = np.arange(first, first + bands * width, dtype=np.float32).reshape(bands, width)
     level = cut * tilt
-    ratio = np.log(level).mean(axis=2) - np.log(level.mean(axis=2))
+    mean = np.einsum("fbn->fb", level) / np.float32(width)  # less time than `mean` for few values
+    ratio = np.einsum("fbn->fb", np.log(level)) / np.float32(width) - np.log(mean)
     band_db = (10 / math.log(10)) * ratio
-    weight = cut.sum(axis=2)
+    weight = np.einsum("fbn->fb", cut)
     weighted: NDArray[np.float32] = (band_db * weight).sum(axis=1) / weight.sum(axis=1)
     return weighted
 

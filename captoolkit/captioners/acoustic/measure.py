@@ -21,6 +21,7 @@ from captoolkit.dsp.level_meters import (
     LevelMeter,
     SampleMeter,
     describe_channels,
+    peaks_of,
 )
 from captoolkit.dsp.lines import Hum
 from captoolkit.dsp.loudness import LOWEST_RATE_HZ, Loudness, channel_weights
@@ -37,7 +38,7 @@ from captoolkit.dsp.stretches import (
     near_silences,
     stretches,
 )
-from captoolkit.dsp.tiles import HopGrid, Tiler, zero_faulty_samples
+from captoolkit.dsp.tiles import FAULTY_ABOVE, HopGrid, Tiler, zero_faulty_samples
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -187,10 +188,13 @@ class Measurer:
             self._add(tile)
 
     def _add(self, tile: NDArray[np.float32], *, is_last: bool = False) -> None:
-        self._faulty += zero_faulty_samples(tile)
+        peaks = peaks_of(tile)
+        if not (peaks <= FAULTY_ABOVE).all():  # or NaN
+            self._faulty += zero_faulty_samples(tile)
+            peaks = peaks_of(tile)
         if tile.shape[1]:
-            self._samples.feed(tile)
-            self._clipped.feed(tile)
+            self._samples.feed(tile, peaks)
+            self._clipped.feed(tile, peaks)
         covariance = self._levels.feed(tile)
         if self._band:
             self._band.feed(tile, covariance, is_last=is_last)

@@ -394,15 +394,21 @@ def are_strokes(band: BandFigures, frames: NDArray[np.intp], interval_s: float) 
     """Return whether most of the onsets at `frames` are strokes or single tones."""
     if interval_s < STROKES_FROM_S:
         return False
-    level_db = band.rises.level_db
     falls, lengths = [], []
     for start, end in itertools.pairwise(frames.tolist()):
-        between = level_db[start:end]
-        falls.append(float(between.max() - np.median(between[len(between) // 2 :])))
-        lengths.append(int((between >= between.max() - STROKE_DB).sum()))
+        between = band.rises.level_db[start:end].tolist()
+        highest = max(between)
+        falls.append(highest - _median(between[len(between) // 2 :]))
+        lengths.append(sum(level >= highest - STROKE_DB for level in between))
     is_short = np.median(lengths) * band.hop_s <= STROKE_S
     is_beep = len(band.lines.power) and band.lines.is_one_tone.mean() > MOSTLY
     return bool(np.median(falls) >= STROKE_DB and (is_short or is_beep))
+
+
+def _median(values: list[float]) -> float:
+    """The median of a few values, for which numpy takes longer."""
+    ordered, middle = sorted(values), len(values) // 2
+    return (ordered[middle] + ordered[-middle - 1]) / 2
 
 
 def merge_short(labels: NDArray[np.intp], *, step_s: float) -> list[tuple[int, int, int]]:
@@ -412,20 +418,27 @@ def merge_short(labels: NDArray[np.intp], *, step_s: float) -> list[tuple[int, i
     ends = [*edges.tolist(), len(labels)]
     runs = [(start, end, int(labels[start])) for start, end in zip(starts, ends, strict=True)]
     runs = _join_short_characters(runs, step_s=step_s)
+    lacking = [_lacking_steps(runs, at, step_s) for at in range(len(runs))]
     while len(runs) > 1:
-        lacking = [
-            _shortest_s(runs, at) / step_s - (end - start)
-            for at, (start, end, _) in enumerate(runs)
-        ]
-        at = int(np.argmax(lacking))
-        if lacking[at] <= 0.5:
+        most = max(lacking)
+        if most <= 0.5:
             break
+        at = lacking.index(most)
         neighbours = [*runs[max(0, at - 1) : at], *runs[at + 1 : at + 2]]
-        longer = max(neighbours, key=lambda run: run[1] - run[0])
-        start, end, _ = runs[at]
-        runs[at] = (start, end, longer[2])
-        runs = _joined(runs)
+        label = max(neighbours, key=lambda run: run[1] - run[0])[2]
+        first = at - 1 if at and runs[at - 1][2] == label else at
+        end = at + 2 if at + 1 < len(runs) and runs[at + 1][2] == label else at + 1
+        runs[first:end] = [(runs[first][0], runs[end - 1][1], label)]
+        lacking[first:end] = [0.0]
+        for changed in range(max(0, first - 1), min(len(runs), first + 2)):
+            lacking[changed] = _lacking_steps(runs, changed, step_s)
     return runs
+
+
+def _lacking_steps(runs: list[tuple[int, int, int]], at: int, step_s: float) -> float:
+    """How many steps a run lacks to be a section of its own; negative for a longer one."""
+    start, end, _ = runs[at]
+    return _shortest_s(runs, at) / step_s - (end - start)
 
 
 def _kind(label: int) -> Kind:
