@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 MAGIC = b"OggS\0"  # with the version
 HEADER_BYTES = 27  # in front of the lengths of segments
-CHECKSUM_AT = 22
+POSITION_AT, CHECKSUM_AT = 6, 22
 CONTINUED, FIRST, LAST = 1, 2, 4  # flags of a page
 FULL_SEGMENT = 255  # the length of a segment that its packet does not end with
 NO_POSITION = -1  # of a page on which no packet ends
@@ -65,6 +65,27 @@ def read_pages(data: bytes) -> list[OggPage]:
         pages.append(OggPage(position, packets, is_last))
         at = end
     return [] if open_packet else pages
+
+
+def earlier(data: bytes, by: int) -> bytes:
+    """Return a whole file with lower positions; those of pages of a header, which are 0, stay."""
+    pages, at = [], 0
+    while at < len(data):
+        body = at + HEADER_BYTES + data[at + HEADER_BYTES - 1]
+        end = body + sum(data[at + HEADER_BYTES : body])
+        page = bytearray(data[at:end])
+        (position,) = struct.unpack_from("<q", page, POSITION_AT)
+        if position > 0:
+            struct.pack_into("<q", page, POSITION_AT, position - by)
+        pages.append(with_checksum(page))
+        at = end
+    return b"".join(pages)
+
+
+def with_checksum(page: bytearray) -> bytes:
+    """Return a page with the checksum of its bytes."""
+    struct.pack_into("<I", page, CHECKSUM_AT, page_checksum(bytes(page)))
+    return bytes(page)
 
 
 def page_checksum(page: bytes) -> int:

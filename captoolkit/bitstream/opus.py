@@ -40,12 +40,14 @@ class OggOpus:
     Attributes:
         channels: one or two.
         samples: the audible samples of each, at RATE_HZ.
+        start_samples: how late the recording begins on the clock of its positions.
         is_edited: the pre-skip removes more than an encoder's delay, so that copied packets would
             bring sound back.
     """
 
     channels: int
     samples: int
+    start_samples: int
     is_edited: bool
 
 
@@ -77,34 +79,42 @@ def _measured(pages: Sequence[ogg.OggPage], *, channels: int, pre_skip: int) -> 
     """The sound of some pages; the position of each must follow from the packets up to it.
 
     Only the last packet may be shortened, on a page that is marked as the last. A recording that
-    begins late, or lacks packets, has higher positions.
+    lacks packets has higher positions behind them, one that begins late has them from the begin.
     """
-    reached = last_samples = first_samples = 0
+    start, lengths = 0, [0]
+    reached = 0
     for page in pages:
-        for packet in page.packets:
-            last_samples = packet_samples(packet) or 0
-            if not last_samples:
-                return None
-            first_samples = first_samples or last_samples
-            reached += last_samples
-        is_due = page.position == reached or not page.packets
+        own = [packet_samples(packet) or 0 for packet in page.packets]
+        if not all(own):
+            return None
+        if own and not reached and not page.is_last:
+            start = reached = max(0, page.position - sum(own))
+        reached += sum(own)
+        lengths += own
+        is_due = page.position == reached or not own
         if not is_due and page is not pages[-1]:
             return None
     end, can_be_short = (pages[-1].position, pages[-1].is_last) if pages else (0, False)
     shorter = reached - end
-    if end <= pre_skip or not 0 <= shorter < last_samples or (shorter and not can_be_short):
+    if not 0 <= shorter < lengths[-1] or (shorter and not can_be_short):
         return None
-    is_edited = pre_skip > PRIMING_PACKETS * first_samples
-    return OggOpus(channels=channels, samples=end - pre_skip, is_edited=is_edited)
+    samples = end - start - pre_skip
+    is_edited = pre_skip - start > PRIMING_PACKETS * lengths[1]
+    sound = OggOpus(channels=channels, samples=samples, start_samples=start, is_edited=is_edited)
+    return sound if samples > 0 else None
 
 
-def with_source_rate(data: bytes, rate_hz: int) -> bytes:
-    """Return a whole file that states another rate of the source, at which some readers decode."""
+def plainest(data: bytes, sound: OggOpus) -> bytes:
+    """Return a whole file as every reader decodes it alike.
+
+    Some readers decode at the rate of the source, which is then RATE_HZ, and some misread a
+    recording that begins late, the positions of which then begin at 0.
+    """
     end = ogg.HEADER_BYTES + 1 + HEAD_BYTES
     page = bytearray(data[:end])
-    struct.pack_into("<I", page, ogg.HEADER_BYTES + 1 + SOURCE_RATE_AT, rate_hz)
-    struct.pack_into("<I", page, ogg.CHECKSUM_AT, ogg.page_checksum(bytes(page)))
-    return bytes(page) + data[end:]
+    struct.pack_into("<I", page, ogg.HEADER_BYTES + 1 + SOURCE_RATE_AT, RATE_HZ)
+    plain = ogg.with_checksum(page) + data[end:]
+    return ogg.earlier(plain, sound.start_samples) if sound.start_samples else plain
 
 
 # -------------------------------------------------------------------------------- packets

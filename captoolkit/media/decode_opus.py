@@ -3,7 +3,8 @@
 Rules: only a file whose pages captoolkit has verified is decoded here (`bitstream.opus`), as a
 whole and up to the limits of `short_files`; ffmpeg decodes every other. Which of the two decodes
 depends on the file alone, so that a recording always has the same samples. libsndfile decodes at
-the rate that the header states for the source, so it gets a header that states 48 kHz.
+the rate that the header states for the source, and misreads some positions, so it gets a copy that
+states 48 kHz and begins at 0.
 
 Files of strangers: libsndfile gets at most some megabytes of memory, never a name or a descriptor,
 and only whole pages with well-formed packets of one stream with one or two channels; the space for
@@ -47,7 +48,7 @@ def decode_whole(path: Path, track: Track) -> NDArray[np.float32] | None:
         return None
     with child_processes.last_words(decode_in_process.last_words_of(path)):
         try:
-            with _ForwardSound(io.BytesIO(opus.with_source_rate(data, opus.RATE_HZ))) as source:
+            with _ForwardSound(io.BytesIO(opus.plainest(data, sound))) as source:
                 if (source.samplerate, source.channels) != (opus.RATE_HZ, sound.channels):
                     return None
                 samples: NDArray[np.float32] = source.read(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.bitstream import ogg, opus
+from captoolkit.bitstream import opus
 from tests.support.odd_packets import page_places, with_page_bytes, with_pre_skip
 from tests.support.sound import Convert, noise, write_wav
 
@@ -60,7 +60,9 @@ def test_a_packet_states_its_length(packet: bytes, samples: int | None) -> None:
 def test_the_length_of_a_file_is_exact(data: bytes) -> None:
     """The pre-skip and the samples behind the end do not count."""
     sound = opus.read_ogg_opus(data)
-    assert sound == opus.OggOpus(channels=1, samples=round(SECONDS * opus.RATE_HZ), is_edited=False)
+    assert sound == opus.OggOpus(
+        channels=1, samples=round(SECONDS * opus.RATE_HZ), start_samples=0, is_edited=False
+    )
 
 
 def test_a_long_pre_skip_removes_sound(data: bytes) -> None:
@@ -71,12 +73,17 @@ def test_a_long_pre_skip_removes_sound(data: bytes) -> None:
         assert sound.is_edited == is_edited
 
 
-def test_another_rate_of_the_source_changes_nothing_else(data: bytes) -> None:
-    """The first page gets another rate and its checksum."""
-    changed = opus.with_source_rate(data, 8_000)
-    assert changed[ogg.HEADER_BYTES + 1 + 12 :][:4] == struct.pack("<I", 8_000)
-    assert opus.read_ogg_opus(changed) == opus.read_ogg_opus(data)
-    assert opus.with_source_rate(changed, 48_000) == data
+def test_a_late_recording_keeps_its_length(data: bytes) -> None:
+    """Positions may begin anywhere; in the plain form they begin at 0, at 48 kHz."""
+    late = data
+    for page in range(2, len(page_places(data))):
+        late = position(late, page, 12_345)
+    late = with_page_bytes(late, {FIRST_PACKET + 12: struct.pack("<I", 8_000)})
+    sound, usual = opus.read_ogg_opus(late), opus.read_ogg_opus(data)
+    assert sound is not None
+    assert usual is not None
+    assert (sound.samples, sound.start_samples) == (usual.samples, 12_345)
+    assert opus.plainest(late, sound) == opus.plainest(data, usual) == data
 
 
 def last(data: bytes, place: int) -> int:
@@ -100,7 +107,8 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
     "a language": lambda data: with_page_bytes(data, {data.index(b"encoder="): b"LANGUAGE=eng;"}),
     "no end": lambda data: with_page_bytes(data, {last(data, LAST_FLAG): b"\0"}),
     "a gap": lambda data: position(data, 3, 960),
-    "a late begin": lambda data: position(data, 2, 960),
+    "a late first page": lambda data: position(data, 2, 960),
+    "an early first page": lambda data: position(data, 2, -960),
     "a longer end": lambda data: position(data, -1, 960),
     "two packets less": lambda data: position(data, -1, -1920),
     "a long pre-skip": lambda data: with_pre_skip(data[: page_places(data)[2][1]], 48_000),

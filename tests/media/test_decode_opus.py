@@ -30,6 +30,7 @@ KINDS = {
         SILK_DB,
         SILK_SAMPLES,
     ),
+    "late": ("-ac 1 -b:a 64k -ar 48000 -output_ts_offset 1.001", CELT_DB, 0),
     "hybrid-stereo": ("-ac 2 -b:a 32k -ar 48000 -application voip", SILK_DB, SILK_SAMPLES),
 }
 

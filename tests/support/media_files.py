@@ -251,7 +251,7 @@ KINDS = [
     kind("opus.ogg", "-c:a libopus", "ogg", "opus", 48_000, in_process=True),
     kind("voice.opus", "-c:a libopus -ar 16000 -ac 1", "ogg", "opus", 48_000, 1, in_process=True),
     kind("opus-eight.opus", "-c:a libopus", "ogg", "opus", 48_000, 8),
-    kind("opus-later.opus", f"-c:a libopus {LATER}", "ogg", "opus", 48_000),
+    kind("opus-later.opus", f"-c:a libopus {LATER}", "ogg", "opus", 48_000, in_process=True),
     kind("flac.ogg", "-c:a flac", "ogg", "flac"),
     kind("flac-later.ogg", f"-c:a flac {LATER}", "ogg", "flac"),
     kind("vorbis.mka", "-c:a libvorbis", "matroska", "vorbis"),
