@@ -104,6 +104,7 @@ def batch(
     """
     refuse_unknown_names("batch", options, KEYWORDS)
     require_type("on_event", on_event, Callable, "a function of one event")
+    require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
     settings = read_settings(verb, options, captioner=captioner)
     names = _names_of(inputs)
     store = open_store(os.fspath(out))

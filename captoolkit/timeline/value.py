@@ -282,8 +282,17 @@ class Timeline:
 
         Its text is split at the end of the sentence nearest to `time`, or of the nearest word if it
         has one sentence. The first half keeps the tokens. Where an entry begins, nothing changes.
+
+        Raises:
+            UsageError: `time` is outside the recording.
         """
-        at_samples = self._sample(time)
+        at_samples, length = self._sample(time), self.source.duration_samples
+        if not 0 <= at_samples <= length:
+            raise UsageError(
+                f"{time} is outside this timeline, which is "
+                f"{length / self.source.sample_rate_hz:g} s long",
+                fix="give a time inside it",
+            )
         pieces = (piece for entry in self.entries for piece in editing.split(entry, at_samples))
         return self._edited(entries=editing.numbered(pieces))
 

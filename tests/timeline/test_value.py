@@ -15,7 +15,7 @@ from captoolkit.model import CaptionerInfo, Cost, Entry, SourceInfo, Status, Usa
 from captoolkit.timeline import parse, render, stitch
 from captoolkit.timeline.editing import SourcePart, total_cost
 from captoolkit.timeline.value import SPREAD_NOTE, Timeline
-from captoolkit.units import format_length
+from captoolkit.units import format_length, samples_at
 from tests.support.timelines import TimelineOf, prose, timelines
 
 moments = st.fractions(min_value=0, max_value=10**7, max_denominator=10**6)
@@ -242,6 +242,10 @@ def test_a_split_loses_no_word_and_no_sample_and_merging_undoes_it(
     timeline: Timeline, time: Fraction
 ) -> None:
     """A split keeps characters, tokens and time, and merging the halves restores the entry."""
+    if samples_at(time, timeline.source.sample_rate_hz) > timeline.source.duration_samples:
+        with pytest.raises(UsageError, match="is outside this timeline"):
+            timeline.split_at(time)
+        return
     split = timeline.split_at(time)
     assert "".join(e.text for e in split.entries) == "".join(e.text for e in timeline.entries)
     assert covered(split) == covered(timeline)
