@@ -16,7 +16,7 @@ import click
 
 from captoolkit.cli import show
 from captoolkit.cli.help_sections import INPUTS, MESSAGES, OUTPUT, TARGET, group, option, section
-from captoolkit.cli.option_types import FilePlace, complete_path, parsed_by
+from captoolkit.cli.option_types import FilePlace, StreamPlace, complete_path, parsed_by
 from captoolkit.model import Via
 from captoolkit.services.catalogue import DEFAULT_TARGET
 
@@ -69,7 +69,7 @@ listing = section(
     click.option(
         "--files-from",
         metavar="FILE",
-        type=FilePlace(),
+        type=StreamPlace(),
         shell_complete=complete_path,
         help="Read further names from this file, one a line; - is standard input.",
     ),

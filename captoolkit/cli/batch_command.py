@@ -30,9 +30,9 @@ from captoolkit.cli.help_sections import (
     option,
 )
 from captoolkit.cli.option_types import (
-    FilePlace,
     FolderPlace,
     Place,
+    StreamPlace,
     WholeNumber,
     complete_path,
     parsed_by,
@@ -328,7 +328,7 @@ def status(out: str, as_json: bool, debug: bool) -> int:
     "path",
     default="-",
     metavar="PATH",
-    type=FilePlace(),
+    type=StreamPlace(),
     help="The file to write: .jsonl, .jsonl.gz or .parquet.  [default: JSON lines on standard "
     "output]",
 )

@@ -43,21 +43,30 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
-class FilePlace(Place):
-    """The path of a file, which is not empty."""
+class StreamPlace(Place):
+    """The path of a file; `-` is standard input or output."""
 
     fix = "name a file"
 
 
-class FolderPlace(Place):
-    """A folder for results; `-` is refused, because results are several files."""
+class FilePlace(StreamPlace):
+    """The path of a file; `-` is refused."""
+
+    use = "this is a file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or refuse it."""
         if str(value) == "-":
-            problem = "- is standard output, and the results are files in a folder"
-            self.fail(f"{problem}; name a folder (one called - is ./-)", param, ctx)
+            problem = f"- is standard output, and {self.use}"
+            self.fail(f"{problem}; {self.fix} (one called - is ./-)", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class FolderPlace(FilePlace):
+    """A folder for results; `-` is refused, because results are several files."""
+
+    use = "the results are files in a folder"
+    fix = "name a folder"
 
 
 def complete_path(

@@ -135,7 +135,7 @@ picture = option(
     OUTPUT,
     "--picture",
     metavar="SVG",
-    type=Place(),
+    type=FilePlace(),
     shell_complete=complete_path,
     help="Draw the loudness and the cuts of FILE as SVG, into this file or an existing folder; for "
     "several FILEs, into a folder. This decodes FILE once more.",

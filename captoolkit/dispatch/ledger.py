@@ -29,7 +29,7 @@ import msgspec
 from captoolkit.captioners.base import PaidCaptioner
 from captoolkit.dispatch.ledger_locks import Owners
 from captoolkit.dispatch.ledger_place import default_path, refuse_network_file_system
-from captoolkit.errors import OutputError, UsageError
+from captoolkit.errors import OutputError, OutputExistsError, UsageError
 from captoolkit.model import Caption, CaptionerInfo, Usage
 from captoolkit.support import files
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock, Closing
@@ -276,18 +276,23 @@ class Ledger(Closing):
             return done.rowcount
 
     def backup(self, path: str | Path) -> None:
-        """Copy the ledger to another file, which is replaced, while runs may use the ledger.
+        """Copy the ledger to another file, also while runs use it; an earlier copy is replaced.
 
         A copy of the file alone could miss the last answers, which SQLite keeps in a second file.
 
         Raises:
             UsageError: `path` is the ledger itself.
+            OutputExistsError: the file exists and is no ledger.
             OutputError: the ledger cannot be read, or the copy cannot be written.
         """
         path = Path(path)
         if self._is_shared and path.exists() and path.samefile(self.path):
             raise UsageError(f"{path} is the ledger itself", fix="name another file for the copy")
         with files.writing(path):
+            if path.exists() and not _may_be_replaced(path):
+                raise OutputExistsError(
+                    f"{path} exists and is no ledger", fix="choose another name", path=path
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
                 part = Path(folder) / path.name
@@ -450,6 +455,14 @@ class Ledger(Closing):
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:
     return int(db.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Return whether a file is empty, or the database of a ledger by its header."""
+    with path.open("rb") as stream:
+        header = stream.read(72)
+    is_database = header.startswith(b"SQLite format 3\0")
+    return not header or (is_database and int.from_bytes(header[68:]) == APPLICATION_ID)
 
 
 def _stamp(moment: object) -> str:

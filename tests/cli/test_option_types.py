@@ -38,6 +38,7 @@ def test_a_value_that_cannot_be_parsed_is_wrong_usage() -> None:
         ("prepare", "--files-from", "", "-o", "out"),
         ("batch", "status", ""),
         ("emulate", "--log", ""),
+        ("batch", "prepare", "a.wav", "-o", ""),
     ],
     ids=" ".join,
 )
@@ -46,6 +47,25 @@ def test_an_empty_path_is_wrong_usage(run: Run, argv: tuple[str, ...]) -> None:
     ran = run(*argv)
     assert ran.status == 2
     assert "it is empty; name a" in ran.err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("view", "t.json", "-o", "-"),
+        ("embed", "a.mp4", "t.json", "-o", "-"),
+        ("plan", "a.wav", "--picture", "-"),
+        ("plan", "a.wav", "--report", "-"),
+        ("prepare", "a.wav", "-o", "-"),
+    ],
+    ids=" ".join,
+)
+def test_standard_output_is_no_file(run: Run, argv: tuple[str, ...]) -> None:
+    """No file called - appears where only a file can be written."""
+    ran = run(*argv)
+    assert ran.status == 2
+    assert "- is standard output, and th" in ran.err
+    assert "(one called - is ./-)" in ran.err
 
 
 @pytest.mark.parametrize(

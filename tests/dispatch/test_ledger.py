@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from captoolkit.dispatch.ledger import Ledger
-from captoolkit.errors import CaptoolkitError, OutputError, UsageError
+from captoolkit.errors import CaptoolkitError, OutputError, OutputExistsError, UsageError
 from captoolkit.model import Caption
 from captoolkit.support.cancel import CLOCK, CancelScope, StoppedError
 from tests.support.captioning import CAPTION, InstantClock, question
@@ -329,6 +329,17 @@ def test_a_backup_has_all_answers_while_the_ledger_is_used(
         assert opened.claim(question("b" * 64), GO) == CAPTION
     with pytest.raises(UsageError, match="is the ledger itself"):
         ledger.backup(path)
+
+
+def test_a_backup_replaces_no_other_file(ledger: Ledger, tmp_path: Path) -> None:
+    """A typing error in the name costs no recording; an empty file is none."""
+    recording = tmp_path / "talk.wav"
+    recording.write_bytes(b"RIFF")
+    with pytest.raises(OutputExistsError, match=r"talk\.wav exists and is no ledger; choose"):
+        ledger.backup(recording)
+    assert recording.read_bytes() == b"RIFF"
+    (tmp_path / "empty").touch()
+    ledger.backup(tmp_path / "empty")
 
 
 def test_a_backup_that_cannot_be_written_is_an_error(ledger: Ledger, tmp_path: Path) -> None:
