@@ -61,6 +61,18 @@ def id3v2_bytes(data: bytes) -> int:
     return ID3V2_HEAD_BYTES * (1 + has_footer) + size
 
 
+def has_broken_tag(data: bytes) -> bool:
+    """Return whether `data` begins like an ID3v2 tag, with a header that states no valid size.
+
+    ```python
+    >>> has_broken_tag(b"ID3" + bytes([4, 0, 0, 0, 0, 0x80, 0])), has_broken_tag(b"fLaC")
+    (True, False)
+
+    ```
+    """
+    return data.startswith(b"ID3") and not id3v2_bytes(data)
+
+
 def front_bytes(stream: BinaryIO) -> int:
     """Return the size of all ID3v2 tags that a file begins with."""
     at = 0

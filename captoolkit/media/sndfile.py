@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from captoolkit.bitstream import containers, mpeg_audio
+from captoolkit.bitstream import containers, id3, mpeg_audio
 from captoolkit.model import Track
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str
     track = tracks[0]
     if containers.of(container).has_index_frame:
         with file.open("rb") as stream:
+            # libsndfile would print a line of its own on standard error.
+            if id3.has_broken_tag(stream.read(id3.ID3V2_HEAD_BYTES)):
+                return ["Some readers (libsndfile) do not find the end of its damaged ID3 tag."]
             stated = mpeg_audio.read_stated_length(stream)
         # libsndfile takes this number, and prints a warning where the size is wrong.
         if stated is not None and not stated.is_sized:

@@ -63,6 +63,19 @@ def test_opus_has_no_rate_of_its_own(tmp_path: Path, convert: Convert) -> None:
     assert probe(path).misreadings == ()
 
 
+def test_a_damaged_tag_is_a_misreading(
+    tmp_path: Path, convert: Convert, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Libsndfile is not called for it: its MP3 decoder prints on standard error itself."""
+    wav = write_wav(tmp_path / "a.wav", noise(1, rate_hz=RATE_HZ, channels=1), rate_hz=RATE_HZ)
+    path = convert(wav, tmp_path / "a.mp3", ["-c:a", "libmp3lame"])
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + b"\x80" + data[9:])
+    (sentence,) = probe(path).misreadings
+    assert sentence.endswith("do not find the end of its damaged ID3 tag.")
+    assert capfd.readouterr().err == ""
+
+
 def test_a_rate_with_a_fraction_is_the_same_rate(tmp_path: Path) -> None:
     """Old AIFF files have 22,254.5 Hz, which readers round or cut off."""
     path = tmp_path / "a.aiff"
