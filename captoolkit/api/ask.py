@@ -247,12 +247,14 @@ class Conversation(Closing):
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the conversation to a file, whole or not at all; an existing file is replaced.
+        """Write the conversation to a file, whole or not at all; an earlier one is replaced.
 
         Raises:
             UsageError: as `to_json`.
+            OutputExistsError: the file exists and is no conversation.
             OutputError: the file cannot be written.
         """
+        files.refuse_foreign(Path(path), conversation_file.START, "conversation")
         files.write_whole(Path(path), self.to_json(), overwrite=True)
 
     @classmethod

@@ -21,6 +21,7 @@ from captoolkit.support import exact_json, files
 
 FORMAT_NAME = "captoolkit.conversation/"
 FORMAT = f"{FORMAT_NAME}1"
+START = f'{{\n  "format": "{FORMAT_NAME}'.encode()
 GIVE_A_CONVERSATION = "give the file that `captoolkit ask --continue` or `Conversation.save` wrote"
 
 

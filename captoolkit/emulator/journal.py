@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from captoolkit.errors import OutputExistsError
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
 
@@ -59,13 +58,8 @@ class RequestJournal(Closing):
         self._lock = threading.Lock()
         self._stream = None
         if file is not None:
+            files.refuse_foreign(file, LINE_START, "log of requests")
             with files.writing(file):
-                if file.is_file() and not _is_journal(file):
-                    raise OutputExistsError(
-                        f"{file} exists and is no log of requests",
-                        fix="choose another name",
-                        path=file,
-                    )
                 self._stream = file.open("a", encoding="utf-8", newline="\n")
 
     @property
@@ -107,9 +101,3 @@ class RequestJournal(Closing):
         """Close the file; may be called twice."""
         if self._stream is not None:
             self._stream.close()
-
-
-def _is_journal(path: Path) -> bool:
-    """Return whether a file is empty or begins with a recorded request."""
-    with path.open("rb") as stream:
-        return stream.read(len(LINE_START)) in (b"", LINE_START)

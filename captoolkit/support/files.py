@@ -206,6 +206,30 @@ def refuse_existing(paths: Iterable[Path]) -> None:
             )
 
 
+def refuse_foreign(
+    path: Path, start: bytes, kind: str, *, fix: str = "choose another name"
+) -> None:
+    """Refuse to replace, or to extend, a file that is neither empty nor of a kind.
+
+    Args:
+        path: the file, which may be missing; a pipe or a device is of any kind.
+        start: the first bytes of files of the kind.
+        kind: its name for the message.
+        fix: the remedy.
+
+    Raises:
+        OutputExistsError: the file begins otherwise.
+        OutputError: it cannot be read.
+    """
+    with writing(path):
+        if not path.is_file():
+            return
+        with path.open("rb") as stream:
+            head = stream.read(len(start))
+    if head not in (b"", start):
+        raise OutputExistsError(f"{path} exists and is no {kind}", fix=fix, path=path)
+
+
 class FileSet:
     """Files that must not be replaced. They are identified once, when it first matters.
 

@@ -253,3 +253,16 @@ def test_one_process_at_a_time_moves_files_into_a_folder(
         pass
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+
+
+def test_a_file_of_another_kind_is_neither_replaced_nor_extended(tmp_path: Path) -> None:
+    """A missing or empty file is free, and so is one of the kind."""
+    path = tmp_path / "log"
+    files.refuse_foreign(path, b"LOG", "log")
+    for content in (b"", b"LOG 1"):
+        path.write_bytes(content)
+        files.refuse_foreign(path, b"LOG", "log")
+    for content in (b"LO", b"RIFF"):
+        path.write_bytes(content)
+        with pytest.raises(OutputExistsError, match=r"log exists and is no log; choose another"):
+            files.refuse_foreign(path, b"LOG", "log")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from captoolkit.errors import CaptoolkitError, OutputExistsError
+from captoolkit.errors import CaptoolkitError
 from captoolkit.support import files
 from captoolkit.units import format_clock, format_size
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
 
 MAX_REASONS = 10  # reasons of failures that a summary lists
-_ROW_START = '{"input":'
+_ROW_START = b'{"input":'
 
 
 class OutcomeStatus(StrEnum):
@@ -241,13 +241,10 @@ class ReportFile:
         if path is None:
             return
         files.FileSet(spare).refuse([path])
+        if not overwrite:
+            fix = "choose another name, or pass -y to replace it"
+            files.refuse_foreign(path, _ROW_START, "report", fix=fix)
         with files.writing(path):
-            if path.exists() and not overwrite and not _is_report(path):
-                raise OutputExistsError(
-                    f"{path} exists and is no report",
-                    fix="choose another name, or pass -y to replace it",
-                    path=path,
-                )
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = path.open("w", encoding="utf-8", newline="\n")
 
@@ -267,9 +264,3 @@ class ReportFile:
         """Close the file."""
         if self._stream is not None:
             self._stream.close()
-
-
-def _is_report(path: Path) -> bool:
-    with path.open("rb") as stream:
-        start = stream.read(len(_ROW_START))
-    return start in (b"", _ROW_START.encode())
