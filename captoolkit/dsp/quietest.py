@@ -19,7 +19,7 @@ HOP_S = 0.02
 AROUND_HOPS = (5, 8, 12, 20)  # on either side of a place, ascending
 CONTEXT_S = max(AROUND_HOPS) * HOP_S
 # Over all channels. A longer block is measured in pieces, which the processor's cache holds.
-PIECE_SAMPLES = 1 << 16
+PIECE_SAMPLES = 1 << 15
 INT16_FULL_SCALE = 32768.0
 # All places below this (-90 dBFS) count as equally silent.
 SILENCE_POWER = 1e-9
@@ -39,13 +39,30 @@ def hop_samples(rate_hz: int) -> int:
     return max(1, int(rate_hz * HOP_S))
 
 
-def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
+class _Space:
+    """Memory for arrays that are used once, as the system takes time to provide new memory."""
+
+    def __init__(self) -> None:
+        self._arrays = [np.empty(0), np.empty(0)]
+
+    def arrays(self, *lengths: int) -> list[NDArray[np.float64]]:
+        """Return two arrays of some lengths; they hold values of an earlier use."""
+        for number, length in enumerate(lengths):
+            if len(self._arrays[number]) < length:
+                self._arrays[number] = np.empty(length)
+        return [array[:length] for array, length in zip(self._arrays, lengths, strict=True)]
+
+
+def power_curve(
+    samples: NDArray[Any], *, rate_hz: int, space: _Space | None = None
+) -> NDArray[np.float64]:
     """Return the power of each whole 20 ms of a block.
 
     Args:
         samples: shape (frames, channels): floats with 1.0 as full scale, or integers that fill
             their type. NaN and infinity count as zero.
         rate_hz: their rate.
+        space: what a caller with many blocks gives for all of them.
 
     Returns:
         Shape (frames // hop_samples(rate_hz),), float64, not negative: the mean over the channels.
@@ -53,24 +70,38 @@ def power_curve(samples: NDArray[Any], *, rate_hz: int) -> NDArray[np.float64]:
     hop = hop_samples(rate_hz)
     whole = len(samples) // hop * hop
     step = hop * max(1, PIECE_SAMPLES // (hop * samples.shape[1]))
-    starts = range(0, whole, step)
-    parts = [_power(samples, start, min(start + step, whole), hop) for start in starts]
+    measure = _power_of_int16 if samples.dtype == np.int16 else _power
+    space = space or _Space()
+    parts = [
+        measure(samples, start, min(start + step, whole), hop, space)
+        for start in range(0, whole, step)
+    ]
     return np.concatenate([np.zeros(0), *parts])
 
 
-def _power(samples: NDArray[Any], start: int, end: int, hop: int) -> NDArray[np.float64]:
+def _power_of_int16(
+    samples: NDArray[Any], start: int, end: int, hop: int, space: _Space
+) -> NDArray[np.float64]:
+    """As `_power`. Differences, squares and sums are exact: the order of a sum means nothing."""
+    channels = samples.shape[1]
+    piece = samples[max(0, start - 1) : end].reshape(-1)  # numpy is slower with two dimensions
+    values, change = space.arrays(len(piece), (end - start) * channels)
+    np.copyto(values, piece)
+    change[:channels] = 0  # unless a sample precedes the first one
+    after_first = change[len(change) + channels - len(piece) :]
+    np.subtract(values[channels:], values[:-channels], out=after_first)
+    hops = change.reshape(-1, hop * channels)
+    power: NDArray[np.float64] = np.vecdot(hops, hops)
+    power /= hops.shape[1]
+    power /= INT16_FULL_SCALE**2
+    return power
+
+
+def _power(
+    samples: NDArray[Any], start: int, end: int, hop: int, _space: _Space
+) -> NDArray[np.float64]:
     """The curve of samples [start, end), which are whole hops."""
     piece = samples[max(0, start - 1) : end]
-    if samples.dtype == np.int16:  # what is done with them is exact, in any order
-        values = piece.astype(np.float64)
-        change = np.empty((end - start, samples.shape[1]))
-        change[: end - start + 1 - len(piece)] = 0  # no sample precedes the first one
-        np.subtract(values[1:], values[:-1], out=change[end - start + 1 - len(piece) :])
-        hops = change.reshape(-1, hop * samples.shape[1])
-        power: NDArray[np.float64] = np.vecdot(hops, hops)
-        power /= hops.shape[1]
-        power /= INT16_FULL_SCALE**2
-        return power
     is_whole = np.issubdtype(samples.dtype, np.integer)
     change = np.zeros((end - start, samples.shape[1]), np.float64 if is_whole else samples.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -91,6 +122,7 @@ class PowerMeter:
         self._rate_hz = rate_hz
         self._hop = hop_samples(rate_hz)
         self._parts: list[NDArray[np.float64]] = []
+        self._space = _Space()
         self._rest: NDArray[Any] | None = None  # the last measured hop, and the sound behind it
 
     def feed(self, block: NDArray[Any]) -> None:
@@ -98,7 +130,7 @@ class PowerMeter:
         if not len(block):
             return
         sound = block if self._rest is None else np.concatenate([self._rest, block])
-        curve = power_curve(sound, rate_hz=self._rate_hz)
+        curve = power_curve(sound, rate_hz=self._rate_hz, space=self._space)
         measured = len(curve) * self._hop
         if len(curve):
             # The first hop was measured before, with the sample that precedes it.

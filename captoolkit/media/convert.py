@@ -95,21 +95,23 @@ class _Mixer:
 
     def _sum(self, block: Block, weights: Sequence[np.float32]) -> NDArray[np.float32]:
         """The weighted sum of the channels, added in their order."""
+        half = HALF if block.dtype == np.int16 else np.float32(0.5)
+        channels = block
+        if [*weights] == [half, half]:  # multiplied at the end: a power of two rounds nothing
+            if block.dtype != np.float32:
+                channels = self._space_for(block)
+                np.copyto(channels, block)
+            total: NDArray[np.float32] = channels[:, 0] + channels[:, 1]
+            total *= half
+            return total
         channels = self._space_for(block)
-        is_halved = block.dtype == np.int16 and [*weights] == [HALF, HALF]
-        if is_halved:  # at the end: a power of two rounds nothing
-            np.copyto(channels, block)
-        elif len(set(weights)) == 1:  # one multiplication of all channels takes less time
+        if len(set(weights)) == 1:  # one multiplication of all channels takes less time
             np.multiply(block, weights[0], out=channels)
         else:
             for channel, weight in enumerate(weights):
                 np.multiply(block[:, channel], weight, out=channels[:, channel])
-        if channels.shape[1] == 1:
-            return channels[:, 0].copy()
-        total: NDArray[np.float32] = channels[:, 0] + channels[:, 1]  # of at most MAX_CHANNELS
-        if is_halved:
-            total *= HALF
-        return total
+        one, *other = channels.T  # at most MAX_CHANNELS
+        return one + other[0] if other else one.copy()
 
     def _space_for(self, block: Block) -> NDArray[np.float32]:
         if len(self._space) < len(block) or self._space.shape[1] != block.shape[1]:

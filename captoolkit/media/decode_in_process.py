@@ -54,6 +54,7 @@ class SndfileDecoder(Closing):
         start: the first sample.
         end: one past the last sample.
         dtype: of the blocks: `float32` with 1.0 as full scale, or `int16`.
+        flac_dtype: of the blocks that miniaudio decodes, for which both types take the same time.
         rest: yields the samples from one on by another decoder, where libsndfile meets a fault;
             float32.
     """
@@ -67,6 +68,7 @@ class SndfileDecoder(Closing):
         start: int,
         end: int,
         dtype: str,
+        flac_dtype: str,
         rest: Rest,
     ) -> None:
         self._stream = stream
@@ -77,7 +79,7 @@ class SndfileDecoder(Closing):
         self._dtype = dtype
         self._rest = rest
         self._flac: MiniaudioDecoder | None = open_miniaudio(
-            path, stream, sound, start=start, end=end, dtype=dtype
+            path, stream, sound, start=start, end=end, dtype=flac_dtype
         )
         self._closed = False
         self._reading = threading.Lock()
@@ -146,8 +148,8 @@ def open_sndfile(
 ) -> SndfileDecoder | None:
     """Return a decoder of samples [start, end) of a track; None where only ffmpeg may decode it.
 
-    Samples of 16 bits come as int16, others as float32. With the dtype `int16` only the first are
-    decoded: ffmpeg rounds longer ones in its own way.
+    Samples of 16 bits come as int16 or float32, others as float32. With the dtype `int16` only the
+    first are decoded, and come as int16: ffmpeg rounds longer ones in its own way.
     """
     import soundfile
 
@@ -170,7 +172,16 @@ def open_sndfile(
             return None
         stack.pop_all()
     until = track.duration_samples if end is None else min(end, track.duration_samples)
-    return SndfileDecoder(stream, sound, path=path, start=start, end=until, dtype=own, rest=rest)
+    return SndfileDecoder(
+        stream,
+        sound,
+        path=path,
+        start=start,
+        end=until,
+        dtype=own,
+        flac_dtype=dtype,
+        rest=rest,
+    )
 
 
 def last_words_of(path: Path) -> str:

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from captoolkit.units import format_seconds
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` makes one for each value
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _UNREADABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -84,7 +85,7 @@ def _written(value: object, margin: str) -> str:
         case Decimal():
             return f"{value:f}"
         case _:
-            return escape(json.dumps(value, ensure_ascii=False))
+            return escape(_encode(value))
 
 
 def _block(opening: str, items: Iterable[str], closing: str, margin: str) -> str:

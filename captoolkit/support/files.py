@@ -130,12 +130,13 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
         with writing(out / names[-1]):
             move_journal.write(aside, source, names, stale)
         for name in names:
-            with writing(out / name):
-                if (out / name).is_dir():
+            target = out / name
+            with writing(target):
+                if target.is_dir():
                     raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
-                if os.path.lexists(out / name):
-                    (out / name).replace(aside / name)
-                (source / name).replace(out / name)
+                if os.path.lexists(target):
+                    target.replace(aside / name)
+                (source / name).replace(target)
     except BaseException:
         with writing(out):
             staging_folders.settle_aside(aside, staged=source)
