@@ -70,12 +70,12 @@ def power_curve(
     hop = hop_samples(rate_hz)
     whole = len(samples) // hop * hop
     step = hop * max(1, PIECE_SAMPLES // (hop * samples.shape[1]))
-    measure = _power_of_int16 if samples.dtype == np.int16 else _power
-    space = space or _Space()
-    parts = [
-        measure(samples, start, min(start + step, whole), hop, space)
-        for start in range(0, whole, step)
-    ]
+    pieces = [(start, min(start + step, whole)) for start in range(0, whole, step)]
+    if samples.dtype == np.int16:
+        space = space or _Space()
+        parts = [_power_of_int16(samples, start, end, hop, space) for start, end in pieces]
+    else:
+        parts = [_power(samples, start, end, hop) for start, end in pieces]
     return np.concatenate([np.zeros(0), *parts])
 
 
@@ -84,7 +84,7 @@ def _power_of_int16(
 ) -> NDArray[np.float64]:
     """As `_power`. Differences, squares and sums are exact: the order of a sum means nothing."""
     channels = samples.shape[1]
-    piece = samples[max(0, start - 1) : end].reshape(-1)  # numpy is slower with two dimensions
+    piece = samples[max(0, start - 1) : end].reshape(-1)  # interleaved
     values, change = space.arrays(len(piece), (end - start) * channels)
     np.copyto(values, piece)
     change[:channels] = 0  # unless a sample precedes the first one
@@ -97,9 +97,7 @@ def _power_of_int16(
     return power
 
 
-def _power(
-    samples: NDArray[Any], start: int, end: int, hop: int, _space: _Space
-) -> NDArray[np.float64]:
+def _power(samples: NDArray[Any], start: int, end: int, hop: int) -> NDArray[np.float64]:
     """The curve of samples [start, end), which are whole hops."""
     piece = samples[max(0, start - 1) : end]
     is_whole = np.issubdtype(samples.dtype, np.integer)
@@ -110,9 +108,11 @@ def _power(
     if not is_whole:
         np.nan_to_num(change, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     # The mean of a row does not depend on its place in the block, as a sum by einsum does.
-    power = np.square(change.reshape(-1, hop * samples.shape[1]), dtype=np.float64).mean(axis=1)
-    full_scale = -float(np.iinfo(samples.dtype).min) if is_whole else 1.0
-    return power / full_scale**2
+    hops = change.reshape(-1, hop * samples.shape[1])
+    power: NDArray[np.float64] = np.square(hops, dtype=np.float64).mean(axis=1)
+    if is_whole:
+        power /= float(np.iinfo(samples.dtype).min) ** 2
+    return power
 
 
 class PowerMeter:

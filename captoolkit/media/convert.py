@@ -110,8 +110,9 @@ class _Mixer:
         else:
             for channel, weight in enumerate(weights):
                 np.multiply(block[:, channel], weight, out=channels[:, channel])
-        one, *other = channels.T  # at most MAX_CHANNELS
-        return one + other[0] if other else one.copy()
+        if channels.shape[1] == 1:
+            return channels[:, 0].copy()
+        return np.add(channels[:, 0], channels[:, 1])  # of at most MAX_CHANNELS
 
     def _space_for(self, block: Block) -> NDArray[np.float32]:
         if len(self._space) < len(block) or self._space.shape[1] != block.shape[1]:
