@@ -67,7 +67,7 @@ def test_a_damaged_tag_is_a_misreading(
     tmp_path: Path, convert: Convert, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Libsndfile is not called for it: its MP3 decoder prints on standard error itself."""
-    wav = write_wav(tmp_path / "a.wav", noise(1, rate_hz=RATE_HZ, channels=1), rate_hz=RATE_HZ)
+    wav = write_wav(tmp_path / "a.wav", noise(5, rate_hz=RATE_HZ, channels=1), rate_hz=RATE_HZ)
     path = convert(wav, tmp_path / "a.mp3", ["-c:a", "libmp3lame"])
     data = path.read_bytes()
     path.write_bytes(data[:8] + b"\x80" + data[9:])
