@@ -6,7 +6,6 @@ import copy
 import threading
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
 from typing import Self
@@ -60,20 +59,26 @@ class Clock:
 CLOCK = Clock()
 
 
-@dataclass(slots=True, kw_only=True)
 class CancelScope:
     """Permission to go on, shared by the threads of a run; it ends for all of them at once.
 
-    Attributes:
-        stop: cancels the run when it is set.
+    Args:
+        stop: cancels the run when it is set; an event of its own if None.
         deadline_s: when the scope ends, on the clock.
         clock: the clock.
     """
 
-    stop: threading.Event = field(default_factory=threading.Event)
-    deadline_s: float = inf
-    clock: Clock = CLOCK
-    _halted: CaptoolkitError | None = None
+    def __init__(
+        self,
+        *,
+        stop: threading.Event | None = None,
+        deadline_s: float = inf,
+        clock: Clock = CLOCK,
+    ) -> None:
+        self.stop = stop or threading.Event()
+        self.deadline_s = deadline_s
+        self.clock = clock
+        self._halted: CaptoolkitError | None = None
 
     def halt(self, error: CaptoolkitError) -> None:
         """End the scope because of an error that all remaining requests would meet as well."""

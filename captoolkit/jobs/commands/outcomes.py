@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -145,17 +145,17 @@ def _parts(error: CaptoolkitError) -> Mapping[str, str]:
     return {"problem": error.problem, "fix": error.fix}
 
 
-@dataclass(slots=True)
 class OutcomeSummary:
     """The sums of many outcomes."""
 
-    counts: Counter[OutcomeStatus] = field(default_factory=Counter)
-    segments: int = 0
-    duration_s: float = 0.0
-    size_bytes: int = 0
-    tokens: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.counts: Counter[OutcomeStatus] = Counter()
+        self.segments = 0
+        self.duration_s = 0.0
+        self.size_bytes = 0
+        self.tokens = 0
+        self.reasons: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
 
     def add(self, outcome: InputOutcome) -> None:
         """Count an outcome."""
