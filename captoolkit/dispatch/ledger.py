@@ -438,8 +438,9 @@ class Ledger(Closing):
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> OutputError:
+        reason = getattr(error, "strerror", None) or error
         return OutputError(
-            f"the ledger {self.path} cannot be used ({error})",
+            f"the ledger {self.path} cannot be used ({reason})",
             fix="name another place (`ledger`)",
             path=self.path,
         )

@@ -167,7 +167,8 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{file} cannot be read ({error})",
+            f"{file} cannot be read ({reason})",
             fix=f"correct it, or unset {ENVIRONMENT_VARIABLE}",
         ) from error
