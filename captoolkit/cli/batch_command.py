@@ -39,7 +39,7 @@ from captoolkit.cli.option_types import (
 )
 from captoolkit.cli.show import configure, print_json, print_line, print_message, print_table
 from captoolkit.errors import CaptoolkitError, UsageError
-from captoolkit.units import format_count, parse_size
+from captoolkit.units import format_count, parse_duration, parse_size
 
 if TYPE_CHECKING:
     from captoolkit.jobs.batch_options import BatchVerb
@@ -150,6 +150,7 @@ _run_options = group(
     option(
         CLUSTER,
         "--file-timeout",
+        callback=parsed_by(parse_duration),
         default="1h",
         show_default=True,
         metavar="LENGTH",

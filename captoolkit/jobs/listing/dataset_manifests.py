@@ -154,7 +154,13 @@ def _parquet_lines(path: Path, url: str, column: str | None) -> Iterator[tuple[i
 
 
 def _refuse_columns(names: Any, column: str | None, url: str) -> None:
-    """Refuse a table without a column of paths."""
+    """Refuse a table without columns, and one without a column of paths."""
+    if not list(names):
+        raise InputError(
+            f"the manifest {url} cannot be read (it is empty)",
+            fix="check how it was made",
+            path=url,
+        )
     if column is not None and column not in names:
         raise UsageError(
             f"{url} has no column {column}", fix=f"its columns are {', '.join(map(str, names))}"

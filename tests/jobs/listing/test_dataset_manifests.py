@@ -118,6 +118,7 @@ def test_parquet_is_read_without_the_sound_in_it(tmp_path: Path) -> None:
     [
         ("m.jsonl.gz", gzip.compress(b'{"path": "a.wav"}\n' * 9999, mtime=0)[:50]),
         ("m.csv", b"path\n\xff\xfe.wav\n"),
+        ("m.csv", b""),
         ("m.parquet", b"no parquet"),
     ],
 )
