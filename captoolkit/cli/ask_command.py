@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.help_sections import SectionedCommand
 from captoolkit.cli.option_types import FilePlace, complete_path
 from captoolkit.cli.show import name_options, print_line, print_message, print_text
-from captoolkit.errors import UsageError
+from captoolkit.errors import SourceNotFoundError, UsageError
 from captoolkit.units import format_count
 
 if TYPE_CHECKING:
@@ -92,9 +93,18 @@ def _file_and_questions(
 def _converse(
     file: str | None, questions: tuple[str, ...], saved: Path | None, options: dict[str, Any]
 ) -> None:
-    """Ask all questions, and write the conversation after each answer."""
-    from captoolkit.api.ask import Conversation
+    """Ask all questions, and write the conversation after each answer.
 
+    Raises:
+        SourceNotFoundError: there is no such file; this needs no key, so it comes first.
+    """
+    from captoolkit.api.ask import Conversation
+    from captoolkit.media.source import is_web_url
+
+    if file and file != "-" and not is_web_url(file) and not os.path.lexists(file):
+        raise SourceNotFoundError(
+            "no such file", fix="give a FILE, and a QUESTION about it", path=file
+        )
     display = _AnswerDisplay()
     captioner = _captioner(options.pop("captioner"), options["target"])
     if saved is not None and saved.exists():

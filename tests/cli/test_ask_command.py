@@ -77,6 +77,14 @@ def test_bad_input_is_one_error_line(
     assert bool(recorder.seen) == (expected == "InvalidApiKey")
 
 
+def test_a_question_without_a_file_needs_no_key(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The missing file is named, also where the key is missing as well."""
+    monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
+    ran = run("ask", "What is it?")
+    message = "error: What is it?: no such file; give a FILE, and a QUESTION about it\n"
+    assert (ran.status, ran.err) == (1, message)
+
+
 def test_a_broken_answer_is_not_written(
     run: Run, fixtures: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
