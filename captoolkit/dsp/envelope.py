@@ -196,9 +196,10 @@ def _energies(samples: NDArray[np.int16], starts: NDArray[np.int64]) -> NDArray[
     values = samples.astype(np.float64)
     if len(starts) < 3:
         return np.add.reduceat(np.square(values), starts)
-    head, tail = values[: starts[1]], values[starts[-1] :]
     between = values[starts[1] : starts[-1]].reshape(len(starts) - 2, -1)
-    return np.concatenate([[head @ head], np.vecdot(between, between), [tail @ tail]])
+    edges = (values[None, : starts[1]], between, values[None, starts[-1] :])
+    # Not `vecdot`: a BLAS divides long products among threads of its own, which wait in a loop.
+    return np.concatenate([np.einsum("sn,sn->s", part, part) for part in edges])
 
 
 def _of_floats(

@@ -120,11 +120,14 @@ class LevelMeter:
 
 def _covariance(centred: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float64]:
     """The covariance of centred samples, summed over all steps; the power of each is known."""
-    rows, step_samples = centred.reshape(len(centred), -1), centred.shape[2]
+    step_samples = centred.shape[2]
     covariance = np.diag(power.sum(axis=1, dtype=np.float64) * step_samples)
-    for first, row in enumerate(rows):
+    for first, row in enumerate(centred):
         for second in range(first):
-            covariance[first, second] = covariance[second, first] = float(row @ rows[second])
+            # Not by a BLAS, which divides the work among threads of its own that wait in a loop.
+            products = np.einsum("sn,sn->s", row, centred[second])
+            total = products.sum(dtype=np.float64)
+            covariance[first, second] = covariance[second, first] = total
     return covariance
 
 

@@ -68,9 +68,17 @@ class ModelBand:
         mixed = float(self._weights @ covariance @ self._weights)
         self.mix_power += mixed
         self.gain = min(float(power.mean()) / mixed, float(len(power))) if mixed > 0 else 1.0
-        mono: NDArray[np.float32] = tile[0] if len(tile) == 1 else self._weights @ tile
+        mono = tile[0] if len(tile) == 1 else self._mixed(tile)
         if self._resampler is not None:
             mono = self._resampler.resample_chunk(mono, last=is_last)
+        return mono
+
+    def _mixed(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The weighted sum of the channels; not by a BLAS, as in `level_meters`."""
+        mono: NDArray[np.float32] = tile[0] * self._weights[0]
+        for channel, weight in zip(tile[1:], self._weights[1:], strict=True):
+            if weight:
+                mono += channel * weight
         return mono
 
     def _choose(self, power: NDArray[np.float64], covariance: NDArray[np.float64]) -> None:

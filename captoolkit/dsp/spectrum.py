@@ -158,7 +158,7 @@ class SpectrumMeter:
 
     def _measure(self, power: NDArray[np.float32], gain: float) -> None:
         total = power.sum(axis=1)
-        share = power @ self._weights / (total + TINY)
+        share = np.einsum("fn,n->f", power, self._weights) / (total + TINY)
         self._rises.append(np.stack([self._rise_db(power), 10 * np.log10(total + TINY), share]))
         chosen = power[self._frames_so_far % 2 :: 2]
         total = total[self._frames_so_far % 2 :: 2] * np.float32(gain)
@@ -242,7 +242,8 @@ def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.floa
 def _centre_hz(power: NDArray[np.float32], bin_hz: float) -> tuple[NDArray[np.float32], ...]:
     """Return the centroid and roll-off of each power spectrum of shape (frames, bins), in Hz."""
     total = power.sum(axis=1) + TINY
-    centroid = power @ np.arange(power.shape[1], dtype=np.float32) / total
+    bins = np.arange(power.shape[1], dtype=np.float32)
+    centroid = np.einsum("fn,n->f", power, bins) / total
     reached = np.cumsum(power, axis=1) >= ROLLOFF_SHARE * total[:, None]
     return centroid * np.float32(bin_hz), reached.argmax(axis=1) * np.float32(bin_hz)
 

@@ -105,7 +105,8 @@ class BandMeter:
         if self._listener:
             self._listener.feed(mono)
         mixed = (self._band.mix_power - mixed) / max(1, tile.shape[1])
-        share = float(mono @ mono) / max(1, len(mono)) / mixed if mixed > 0 else 1.0
+        power = float(np.einsum("n,n->", mono, mono)) / max(1, len(mono))
+        share = power / mixed if mixed > 0 else 1.0
         self._band_share.append(min(1.0, share) if self._band.is_narrower else 1.0)
 
     def figures(self) -> BandFigures:
