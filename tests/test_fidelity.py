@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from captoolkit.bitstream.encodings import MODEL_BAND_HZ
 from captoolkit.model import Encoding
 from captoolkit.planning import ladder
-from scripts import fidelity
+from scripts import fidelity, fidelity_sounds
 from tests.support.encodings import aac, amr, gsm, mp3, wav
 from tests.support.paths import ROOT
 
@@ -25,7 +25,7 @@ Samples = NDArray[np.float64]
 @pytest.fixture(scope="module")
 def music() -> Samples:
     """Some seconds with loud and soft, low and high in them, at 16 kHz."""
-    return np.asarray(fidelity.tune(np.random.default_rng(1))[: 8 * RATE_HZ], np.float64)
+    return np.asarray(fidelity_sounds.tune(np.random.default_rng(1))[: 8 * RATE_HZ], np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -270,9 +270,9 @@ def test_wrong_usage_is_told(
 
 def test_sounds_of_its_own_are_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without recordings beside the project there is still a sound of each kind, none too loud."""
-    monkeypatch.setattr(fidelity, "CORPUS", ROOT / "absent")
-    parts = list(fidelity.usual_parts())
-    assert {part.kind for part in parts} == set(fidelity.KINDS)
+    monkeypatch.setattr(fidelity_sounds, "CORPUS", ROOT / "absent")
+    parts = list(fidelity_sounds.usual_parts())
+    assert {part.kind for part in parts} == set(fidelity_sounds.KINDS)
     for part in parts:
         assert np.isfinite(part.samples).all(), part.name
         # Resampling adds a little to what was recorded up to full scale.
