@@ -140,6 +140,8 @@ DEFAULTS: Mapping[str, Any] = {
     "format": "auto",
     "quality": "auto",
     "effort": "fast",
+    "gain": "auto",
+    "skip_silence": False,
     "max_duration": MAX_DURATION_S,
     "exact": False,
 }

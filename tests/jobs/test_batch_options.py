@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import captoolkit
+from captoolkit.cli import batch_command
 from captoolkit.errors import UsageError
 from captoolkit.jobs.batch_options import BatchOptions, read_settings, recipe_of
+from captoolkit.jobs.results.recipe import VERBS
 
 
 def run(verb: Any, inputs: Path, out: Path, **options: Any) -> captoolkit.BatchSummary:
@@ -48,8 +50,18 @@ def test_an_unknown_option_is_a_type_error(tmp_path: Path) -> None:
         run("caption", tmp_path, tmp_path / "out", max_cots=1)
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_command_line_continues_a_batch_of_the_library(verb: str) -> None:
+    """It passes every default; none of them is part of a recipe."""
+    given = batch_command.command.commands[verb].make_context(verb, ["in", "-o", "out"]).params
+    names = BatchOptions.__annotations__
+    own = {name: value for name, value in given.items() if name in names and value is not None}
+    assert "retry_failed" in own
+    assert recipe_of(verb, own).hash == recipe_of(verb, {}).hash  # type: ignore[arg-type]
+
+
 def test_options_that_say_the_same_are_one_recipe() -> None:
-    """The command line, which passes every default, continues a batch of the library."""
+    """A length in seconds is that of a text, and a default is no option."""
     defaults: BatchOptions = {"format": "auto", "via": "base64", "max_duration": Fraction(172_800)}
     stated = recipe_of("prepare", {**defaults, "segment": Fraction(61, 2)})
     assert dict(stated.options) == {"segment": "30.5"}

@@ -121,9 +121,12 @@ class Recipe:
             document = json.loads(data)
             if document["format"] != FORMAT:
                 raise ValueError(document["format"])
+            options = dict(document["options"])
+            if options.get("gain") == "auto":  # the default, which jobs recorded once
+                del options["gain"]
             return cls(
                 verb=str(document["verb"]),
-                options=dict(document["options"]),
+                options=options,
                 layout=ResultLayout(document["layout"]),
                 captoolkit_version=str(document["captoolkit"]),
                 ffmpeg_version=str(document["ffmpeg"]),

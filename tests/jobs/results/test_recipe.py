@@ -104,3 +104,13 @@ def test_a_job_without_an_mp3_encoder_was_encoded_by_ffmpeg(
     (tmp_path / JOB).write_text(json.dumps(document))
     open_job(open_store(str(tmp_path)), recipe)
     assert (tmp_path / JOB).read_text() == json.dumps(document)
+
+
+def test_a_job_that_recorded_the_default_gain_goes_on(tmp_path: Path) -> None:
+    """The command line recorded it once, and it decides nothing."""
+    recipe = Recipe.of("prepare", {"segment": "20s"})
+    document = json.loads(recipe.render())
+    document["options"]["gain"] = "auto"
+    (tmp_path / ".captoolkit").mkdir()
+    (tmp_path / JOB).write_text(json.dumps(document))
+    open_job(open_store(str(tmp_path)), recipe)
