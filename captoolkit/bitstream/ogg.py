@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 from typing import NamedTuple
 
 MAGIC = b"OggS\0"  # with the version
@@ -20,8 +21,35 @@ CONTINUED, FIRST, LAST = 1, 2, 4  # flags of a page
 FULL_SEGMENT = 255  # the length of a segment that its packet does not end with
 NO_POSITION = -1  # of a page on which no packet ends
 
+# Comments with a meaning for the tracks: chapters, pictures, the language.
+SPECIAL_TAGS = (b"CHAPTER", b"METADATA_BLOCK_PICTURE", b"COVERART", b"LANGUAGE")
+
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _ONES = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OggSound:
+    """The sound of a whole file with one stream.
+
+    Attributes:
+        codec: by ffmpeg's name.
+        rate_hz: of positions and decoded samples.
+        channels: one or two.
+        samples: the audible samples of each channel.
+        bit_rate: as the header states it; 0 if it states none.
+        start_samples: how late the recording begins on the clock of its positions.
+        is_edited: the begin of the first packets is left out, more than an encoder's delay, so that
+            copied packets would bring sound back.
+    """
+
+    codec: str
+    rate_hz: int
+    channels: int
+    samples: int
+    bit_rate: int = 0
+    start_samples: int = 0
+    is_edited: bool = False
 
 
 class OggPage(NamedTuple):
@@ -65,6 +93,12 @@ def read_pages(data: bytes) -> list[OggPage]:
         pages.append(OggPage(position, packets, is_last))
         at = end
     return [] if open_packet else pages
+
+
+def are_plain_tags(packet: bytes, magic: bytes) -> bool:
+    """Return whether a packet has the comments of a stream, none of them in SPECIAL_TAGS."""
+    upper = packet.upper()
+    return packet.startswith(magic) and not any(tag in upper for tag in SPECIAL_TAGS)
 
 
 def earlier(data: bytes, by: int) -> bytes:

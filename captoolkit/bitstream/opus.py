@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from captoolkit.bitstream import ogg
+from captoolkit.bitstream.ogg import OggPage, OggSound
 
-MAX_FILE_BYTES = 4 << 20  # of a file that is read as a whole
 RATE_HZ = 48_000  # of positions and decoded samples, at any rate of the source
 HEAD, TAGS = b"OpusHead", b"OpusTags"
 HEAD_BYTES = 19
 VERSION, PLAIN_FAMILY = 1, 0
 MAX_CHANNELS = 2
 SOURCE_RATE_AT = 12  # in the first packet
-# Tags with a meaning for the tracks: chapters, pictures, the language.
-SPECIAL_TAGS = (b"CHAPTER", b"METADATA_BLOCK_PICTURE", b"COVERART", b"LANGUAGE")
 PRIMING_PACKETS = 4  # that an encoder's delay takes at most; its pre-skip removes them
 MAX_PACKET_SAMPLES = 5760
 MAX_FRAME_BYTES = 1275
@@ -33,30 +30,8 @@ CELT_SAMPLES = (120, 240, 480, 960)
 HYBRID_FROM, CELT_FROM = 12, 16  # configurations
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OggOpus:
-    """The sound of a whole file.
-
-    Attributes:
-        channels: one or two.
-        samples: the audible samples of each, at RATE_HZ.
-        start_samples: how late the recording begins on the clock of its positions.
-        is_edited: the pre-skip removes more than an encoder's delay, so that copied packets would
-            bring sound back.
-    """
-
-    channels: int
-    samples: int
-    start_samples: int
-    is_edited: bool
-
-
-def read_ogg_opus(data: bytes) -> OggOpus | None:
-    """Return the sound of a whole file with one stream of Opus; None for any other file.
-
-    A file of more than MAX_FILE_BYTES has none either.
-    """
-    pages = ogg.read_pages(data) if len(data) <= MAX_FILE_BYTES else []
+def read_opus(pages: Sequence[OggPage]) -> OggSound | None:
+    """Return the sound of a whole file with one stream of Opus; None for any other file."""
     head = pages[0].packets if pages else []
     if len(head) != 1 or len(head[0]) != HEAD_BYTES or not head[0].startswith(HEAD):
         return None
@@ -65,17 +40,12 @@ def read_ogg_opus(data: bytes) -> OggOpus | None:
         return None
     first = next((index for index, page in enumerate(pages[1:], start=2) if page.packets), 0)
     tags = pages[first - 1].packets
-    if not first or len(tags) != 1 or not _are_plain(tags[0]):
+    if not first or len(tags) != 1 or not ogg.are_plain_tags(tags[0], TAGS):
         return None
     return _measured(pages[first:], channels=channels, pre_skip=pre_skip)
 
 
-def _are_plain(tags: bytes) -> bool:
-    upper = tags.upper()
-    return tags.startswith(TAGS) and not any(tag in upper for tag in SPECIAL_TAGS)
-
-
-def _measured(pages: Sequence[ogg.OggPage], *, channels: int, pre_skip: int) -> OggOpus | None:
+def _measured(pages: Sequence[OggPage], *, channels: int, pre_skip: int) -> OggSound | None:
     """The sound of some pages; the position of each must follow from the packets up to it.
 
     Only the last packet may be shortened, on a page that is marked as the last. A recording that
@@ -100,21 +70,23 @@ def _measured(pages: Sequence[ogg.OggPage], *, channels: int, pre_skip: int) -> 
         return None
     samples = end - start - pre_skip
     is_edited = pre_skip - start > PRIMING_PACKETS * lengths[1]
-    sound = OggOpus(channels=channels, samples=samples, start_samples=start, is_edited=is_edited)
+    sound = OggSound(
+        codec="opus",
+        rate_hz=RATE_HZ,
+        channels=channels,
+        samples=samples,
+        start_samples=start,
+        is_edited=is_edited,
+    )
     return sound if samples > 0 else None
 
 
-def plainest(data: bytes, sound: OggOpus) -> bytes:
-    """Return a whole file as every reader decodes it alike.
-
-    Some readers decode at the rate of the source, which is then RATE_HZ, and some misread a
-    recording that begins late, the positions of which then begin at 0.
-    """
+def with_plain_rate(data: bytes) -> bytes:
+    """Return a whole file that states RATE_HZ as the rate of its source."""
     end = ogg.HEADER_BYTES + 1 + HEAD_BYTES
     page = bytearray(data[:end])
     struct.pack_into("<I", page, ogg.HEADER_BYTES + 1 + SOURCE_RATE_AT, RATE_HZ)
-    plain = ogg.with_checksum(page) + data[end:]
-    return ogg.earlier(plain, sound.start_samples) if sound.start_samples else plain
+    return ogg.with_checksum(page) + data[end:]
 
 
 # -------------------------------------------------------------------------------- packets

@@ -1,4 +1,4 @@
-"""Probe a plain WAV, FLAC or Ogg Opus by its own bytes: a thousand small files start no ffmpeg.
+"""Probe a plain WAV, FLAC or Ogg by its own bytes: a thousand small files start no ffmpeg.
 
 Rules: the result equals ffmpeg's, field by field (the tests compare both). Every unusual file is
 left to ffmpeg: more than two channels, chapters, pictures of unknown kinds, disguised codecs,
@@ -52,13 +52,13 @@ def readable_size(file: Path) -> int:
 
 
 def probe_in_process(file: Path, *, size_bytes: int) -> MediaInfo | None:
-    """Return the contents of a plain WAV, FLAC or Ogg Opus, None for any other file."""
+    """Return the contents of a plain WAV, FLAC or Ogg, None for any other file."""
     with file.open("rb") as stream:
         magic = stream.read(4)
         if magic == FLAC_MAGIC:
             return _probe_flac(file, stream, size_bytes)
         if magic == OGG_MAGIC:
-            return _probe_opus(file, stream, size_bytes)
+            return _probe_ogg(file, stream, size_bytes)
     return _probe_wav(file, size_bytes) if magic == b"RIFF" else None
 
 
@@ -120,19 +120,19 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
     )
 
 
-def _probe_opus(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | None:
-    from captoolkit.bitstream import opus
+def _probe_ogg(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | None:
+    from captoolkit.bitstream import ogg_sound
 
     stream.seek(0)
-    sound = opus.read_ogg_opus(stream.read(opus.MAX_FILE_BYTES + 1))
-    if sound is None:
+    sound = ogg_sound.read_sound(stream.read(ogg_sound.MAX_FILE_BYTES + 1))
+    if sound is None or channel_layouts.excess(rate_hz=sound.rate_hz, channels=sound.channels):
         return None
     track = _only_track(
-        codec="opus",
-        rate_hz=opus.RATE_HZ,
+        codec=sound.codec,
+        rate_hz=sound.rate_hz,
         channels=sound.channels,
         frames=sound.samples,
-        bit_rate=None,
+        bit_rate=sound.bit_rate // 1000 * 1000 or None,
         counted=True,
         is_edited=sound.is_edited,
     )

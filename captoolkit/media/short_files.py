@@ -4,7 +4,7 @@ A file of a few seconds takes less time to decode than ffmpeg takes to start. So
 its header also lists its packets. Where the samples will be needed, and an MP4 or Ogg states that
 it holds one short sound track, the same run decodes them and copies the frames of the track. In
 other files the run that counts or measures the samples does that. Planning and making then start no
-further ffmpeg. A short Ogg Opus is decoded in this process (`decode_opus`).
+further ffmpeg. A short Ogg with Opus or Vorbis is decoded in this process (`decode_ogg`).
 
 Rules: an answer counts while the file is the same (`support.recent_files`), and equals that of a
 run for this question alone (the tests compare them). Where a combined run fails, each question gets
@@ -46,6 +46,7 @@ MAX_SAMPLES_BYTES = 16 << 20
 MAX_UNSTATED_BYTES = 8 << 20
 SPARE_S = 2.0  # by which a track may be longer than its header states
 SAMPLES_FILE, FRAMES_FILE = "samples.f32", "frames"
+OGG_CODECS = ("opus", "vorbis")  # that may be decoded in this process
 ONLY_SOUND = -1  # in place of the number of a stream that was not known yet
 
 _LEVEL = re.compile(r"^\[(?:info|warning)\] ", re.MULTILINE)
@@ -237,14 +238,14 @@ def cached_samples(path: Path, track: Track) -> NDArray[np.float32] | None:
 
 
 def samples_in_process(path: Path, track: Track) -> NDArray[np.float32] | None:
-    """Return the samples as `cached_samples` does, or decode an Opus; None where ffmpeg decodes."""
+    """Return the samples as `cached_samples` does, or decode an Ogg; None where ffmpeg decodes."""
     found = cached_samples(path, track)
-    if found is not None or track.codec != "opus" or not _is_short(track):
+    if found is not None or track.codec not in OGG_CODECS or not _is_short(track):
         return found
-    from captoolkit.media import decode_opus
+    from captoolkit.media import decode_ogg
 
     state = state_of(path)
-    decoded = decode_opus.decode_whole(path, track)
+    decoded = decode_ogg.decode_whole(path, track)
     if decoded is not None:
         _SAMPLES.put(state, track.stream_index, decoded)
     return decoded

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.bitstream import opus
+from captoolkit.bitstream import ogg_sound, opus
+from captoolkit.bitstream.ogg import OggSound
 from tests.support.odd_packets import page_places, with_page_bytes, with_pre_skip
 from tests.support.sound import Convert, noise, write_wav
 
@@ -59,16 +60,21 @@ def test_a_packet_states_its_length(packet: bytes, samples: int | None) -> None:
 
 def test_the_length_of_a_file_is_exact(data: bytes) -> None:
     """The pre-skip and the samples behind the end do not count."""
-    sound = opus.read_ogg_opus(data)
-    assert sound == opus.OggOpus(
-        channels=1, samples=round(SECONDS * opus.RATE_HZ), start_samples=0, is_edited=False
+    sound = ogg_sound.read_sound(data)
+    assert sound == OggSound(
+        codec="opus",
+        rate_hz=opus.RATE_HZ,
+        channels=1,
+        samples=round(SECONDS * opus.RATE_HZ),
+        start_samples=0,
+        is_edited=False,
     )
 
 
 def test_a_long_pre_skip_removes_sound(data: bytes) -> None:
     """Four packets are an encoder's delay at most."""
     for pre_skip, is_edited in ((3840, False), (3841, True)):
-        sound = opus.read_ogg_opus(with_pre_skip(data, pre_skip))
+        sound = ogg_sound.read_sound(with_pre_skip(data, pre_skip))
         assert sound is not None
         assert sound.is_edited == is_edited
 
@@ -79,11 +85,11 @@ def test_a_late_recording_keeps_its_length(data: bytes) -> None:
     for page in range(2, len(page_places(data))):
         late = position(late, page, 12_345)
     late = with_page_bytes(late, {FIRST_PACKET + 12: struct.pack("<I", 8_000)})
-    sound, usual = opus.read_ogg_opus(late), opus.read_ogg_opus(data)
+    sound, usual = ogg_sound.read_sound(late), ogg_sound.read_sound(data)
     assert sound is not None
     assert usual is not None
     assert (sound.samples, sound.start_samples) == (usual.samples, 12_345)
-    assert opus.plainest(late, sound) == opus.plainest(data, usual) == data
+    assert ogg_sound.plainest(late, sound) == ogg_sound.plainest(data, usual) == data
 
 
 def last(data: bytes, place: int) -> int:
@@ -121,12 +127,12 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("oddity", ODD)
 def test_an_unusual_file_has_no_value(oddity: str, data: bytes) -> None:
     """Ffmpeg reads it."""
-    assert opus.read_ogg_opus(ODD[oddity](data)) is None
+    assert ogg_sound.read_sound(ODD[oddity](data)) is None
 
 
 def test_a_file_without_an_end_mark_may_end_with_a_whole_packet(data: bytes) -> None:
     """As a recorder leaves it that was stopped; then no packet is shortened."""
     cut = data[: page_places(data)[-2][1]]
-    sound = opus.read_ogg_opus(cut)
+    sound = ogg_sound.read_sound(cut)
     assert sound is not None
     assert sound.samples == 3 * opus.RATE_HZ - 312

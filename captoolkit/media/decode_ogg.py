@@ -1,15 +1,16 @@
-"""Decode a short Ogg Opus in this process, by libsndfile with libopus, the reference decoder.
+"""Decode a short Ogg with Opus or Vorbis in this process, by libsndfile.
 
-Rules: only a file whose pages captoolkit has verified is decoded here (`bitstream.opus`), as a
-whole and up to the limits of `short_files`; ffmpeg decodes every other. Which of the two decodes
-depends on the file alone, so that a recording always has the same samples. libsndfile decodes at
-the rate that the header states for the source, and misreads some positions, so it gets a copy that
-states 48 kHz and begins at 0.
+libsndfile has the reference decoders of both: libopus and libvorbis. Rules: only a file whose pages
+captoolkit has verified is decoded here (`bitstream.ogg_sound`), as a whole and up to the limits of
+`short_files`; ffmpeg decodes every other. Which of the two decodes depends on the file alone, so
+that a recording always has the same samples. libsndfile decodes an Opus at the rate that the header
+states for the source, and misreads some positions, so it gets a copy that states 48 kHz and begins
+at 0.
 
 Files of strangers: libsndfile gets at most some megabytes of memory, never a name or a descriptor,
-and only whole pages with well-formed packets of one stream with one or two channels; the space for
-its samples is the length that captoolkit counted. It has read the headers of Ogg files before
-(`sndfile.misreadings`). A watcher holds the line to print if the process dies
+and only whole pages of one stream with one or two channels, whose packets have well-formed headers;
+the space for its samples is the length that captoolkit counted. It has read the headers of Ogg
+files before (`sndfile.misreadings`). A watcher holds the line to print if the process dies
 (`decode_in_process`), and `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from captoolkit.bitstream import opus
+from captoolkit.bitstream import ogg_sound
 from captoolkit.media import child_processes, decode_in_process
 from captoolkit.model import Track
 
@@ -40,16 +41,16 @@ def decode_whole(path: Path, track: Track) -> NDArray[np.float32] | None:
         return None
     try:
         with path.open("rb") as stream:
-            data = stream.read(opus.MAX_FILE_BYTES + 1)
+            data = stream.read(ogg_sound.MAX_FILE_BYTES + 1)
     except OSError:  # ffmpeg reports it
         return None
-    sound = opus.read_ogg_opus(data)
+    sound = ogg_sound.read_sound(data)
     if sound is None or (sound.samples, sound.channels) != (track.duration_samples, track.channels):
         return None
     with child_processes.last_words(decode_in_process.last_words_of(path)):
         try:
-            with _ForwardSound(io.BytesIO(opus.plainest(data, sound))) as source:
-                if (source.samplerate, source.channels) != (opus.RATE_HZ, sound.channels):
+            with _ForwardSound(io.BytesIO(ogg_sound.plainest(data, sound))) as source:
+                if (source.samplerate, source.channels) != (sound.rate_hz, sound.channels):
                     return None
                 samples: NDArray[np.float32] = source.read(
                     sound.samples, dtype="float32", always_2d=True
