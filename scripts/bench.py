@@ -32,7 +32,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,9 @@ from scripts.measured_runs import (  # noqa: E402
     Way,
     adopt_orphans,
     cores,
-    count_starts,
-    in_turn,
     machine,
     memory_measure,
-    run,
+    run_in_turn,
 )
 
 # ------------------------------------------------------------------------------------- the ways
@@ -563,19 +561,6 @@ def folder_of(options: argparse.Namespace) -> Iterator[Path]:
             yield Path(folder)
 
 
-def measured(ways: Sequence[Way], options: argparse.Namespace, scratch: Path) -> list[Run]:
-    """Run all ways in turn, telling which on standard error."""
-    measure, runs = memory_measure(), []
-    for number, way in in_turn(ways, options.rounds):
-        print(f"round {number + 1}: {way.name} ...", end=" ", file=sys.stderr, flush=True)
-        done = run(way, number=number, scratch=scratch, measure=measure)
-        if number == 0 and way.counts_starts:
-            done = replace(done, starts=count_starts(way, scratch))
-        runs.append(done)
-        print(runs[-1].problem or f"{runs[-1].wall_s:.2f} s", file=sys.stderr)
-    return runs
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks."""
     parser = command_line()
@@ -584,7 +569,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with folder_of(options) as folder:
             print("making the sounds ...", file=sys.stderr, flush=True)
             ways = chosen(options, folder)
-            runs = measured(ways, options, folder)
+            runs = run_in_turn(ways, rounds=options.rounds, scratch=folder)
     except (CaptoolkitError, OSError, subprocess.CalledProcessError) as error:
         parser.error(f"{error}")
     print(report(ways, runs, options))

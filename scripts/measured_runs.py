@@ -14,7 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from captoolkit.media import ffmpeg, ffmpeg_process
@@ -250,6 +250,28 @@ def in_turn(ways: Sequence[Way], rounds: int) -> Iterator[tuple[int, Way]]:
     for number in range(rounds):
         for way in ways if number % 2 == 0 else reversed(ways):
             yield number, way
+
+
+def run_in_turn(ways: Sequence[Way], *, rounds: int, scratch: Path) -> list[Run]:
+    """Run all ways in turn, and print on standard error which one runs.
+
+    Several tables may have the same command on the same file: it runs once a round for all of them.
+    """
+    measure, runs = memory_measure(), []
+    alike: dict[tuple[str, ...], list[Way]] = {}
+    for way in ways:
+        alike.setdefault(way.argv, []).append(way)
+    for number, way in in_turn([same[0] for same in alike.values()], rounds):
+        print(f"round {number + 1}: {way.name} ...", end=" ", file=sys.stderr, flush=True)
+        done = run(way, number=number, scratch=scratch, measure=measure)
+        if number == 0 and way.counts_starts:
+            done = replace(done, starts=count_starts(way, scratch))
+        runs += [
+            replace(done, table=same.table, way=same.name, amount=same.amount)
+            for same in alike[way.argv]
+        ]
+        print(done.problem or f"{done.wall_s:.2f} s", file=sys.stderr)
+    return runs
 
 
 def cores() -> int:

@@ -55,6 +55,19 @@ def test_every_other_round_goes_backwards() -> None:
     assert order == [(0, "one"), (0, "two"), (1, "two"), (1, "one")]
 
 
+def test_a_command_of_two_tables_runs_once_a_round(tmp_path: Path) -> None:
+    """Both tables get the same figures, under their own names."""
+    log = tmp_path / "log"
+    argv = (sys.executable, "-S", "-c", f"open({str(log)!r}, 'a').write('x')")
+    ways = [measured_runs.Way(table=table, name=table, argv=argv, amount=1) for table in "ab"]
+    runs = measured_runs.run_in_turn(ways, rounds=2, scratch=tmp_path)
+    assert log.read_text() == "xx"
+    assert [(run.table, run.way, run.round) for run in runs] == [
+        (table, table, number) for number in range(2) for table in "ab"
+    ]
+    assert runs[0].wall_s == runs[1].wall_s
+
+
 def test_ratios_are_of_time_per_second_of_sound() -> None:
     """Half the sound in the same time is twice the reference's time; a failure has no figures."""
     reference, *others = bench.table_of("t", {"reference": (), "half": (), "broken": ()}, 60)
