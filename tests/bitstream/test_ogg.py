@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,12 @@ from tests.support.odd_packets import page_places, with_page_bytes
 from tests.support.sound import Convert, noise, write_wav
 
 
-@pytest.fixture
-def data(tmp_path: Path, convert: Convert) -> bytes:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, convert: Convert) -> bytes:
     """An Opus of some seconds, with pages of a second."""
-    wav = write_wav(tmp_path / "a.wav", noise(3.2, rate_hz=48_000), rate_hz=48_000)
-    return convert(wav, tmp_path / "a.opus", ["-c:a", "libopus", "-b:a", "24k"]).read_bytes()
+    folder = tmp_path_factory.mktemp("ogg")
+    wav = write_wav(folder / "a.wav", noise(3.2, rate_hz=48_000), rate_hz=48_000)
+    return convert(wav, folder / "a.opus", ["-c:a", "libopus", "-b:a", "24k"]).read_bytes()
 
 
 def test_the_pages_of_a_whole_file_are_read(data: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +16,12 @@ SECONDS = 3.217
 LAST_FLAG, POSITION, FIRST_PACKET = 5, 6, 28  # places in a page
 
 
-@pytest.fixture
-def data(tmp_path: Path, convert: Convert) -> bytes:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, convert: Convert) -> bytes:
     """An Opus with packets of 20 ms, the last one of which is shortened."""
-    wav = write_wav(tmp_path / "a.wav", noise(SECONDS, rate_hz=48_000), rate_hz=48_000)
-    return convert(wav, tmp_path / "a.opus", ["-c:a", "libopus", "-b:a", "24k"]).read_bytes()
+    folder = tmp_path_factory.mktemp("ogg")
+    wav = write_wav(folder / "a.wav", noise(SECONDS, rate_hz=48_000), rate_hz=48_000)
+    return convert(wav, folder / "a.opus", ["-c:a", "libopus", "-b:a", "24k"]).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,14 @@ SECONDS, RATE_HZ = 4.217, 16_000
 FIRST_PACKET, POSITION, LAST_FLAG = 28, 6, 5  # places in a page
 
 
-@pytest.fixture
-def data(tmp_path: Path, convert: Convert) -> bytes:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, convert: Convert) -> bytes:
     """A Vorbis of several pages with short and long blocks, the last one of which is shortened."""
+    folder = tmp_path_factory.mktemp("ogg")
     sound = noise(SECONDS, rate_hz=RATE_HZ)
     sound[::4000] *= 3
-    wav = write_wav(tmp_path / "a.wav", sound, rate_hz=RATE_HZ)
-    return convert(wav, tmp_path / "a.ogg", ["-c:a", "libvorbis", "-b:a", "32k"]).read_bytes()
+    wav = write_wav(folder / "a.wav", sound, rate_hz=RATE_HZ)
+    return convert(wav, folder / "a.ogg", ["-c:a", "libvorbis", "-b:a", "32k"]).read_bytes()
 
 
 def read(data: bytes) -> ogg.OggSound | None:
