@@ -103,7 +103,8 @@ class _Handlers:
             async with self._bodies:
                 request = _received(http, protocol, fault, await _read_body(http))
                 reply = await self._in_worker(self._service.reply, request)
-            await asyncio.sleep(self._service.latency_s)
+            if self._service.latency_s:  # the end of the server ends the connection, and this wait
+                await _disconnects(http.receive, within_s=self._service.latency_s)
         return self._respond(http, request, reply)
 
     async def policy(self, http: Request) -> EmulatedResponse:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,6 +76,20 @@ def test_a_latency_keeps_requests_in_flight(start: StartEmulator) -> None:
     assert emulator.most_in_flight == 2
     with pytest.raises(UsageError, match="latency_s=-1"):
         Emulator(latency_s=-1)
+
+
+def test_closing_ends_a_latency(start: StartEmulator) -> None:
+    """A server with requests that it delays ends as soon as any other."""
+    emulator = start(latency_s=60.0)
+    with ThreadPoolExecutor(1) as clients:
+        asked = clients.submit(post_native, emulator, native_body({"audio": data_uri(beep())}))
+        while not emulator.most_in_flight:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        begun_s = time.monotonic()
+        emulator.close()
+        assert time.monotonic() - begun_s < 10
+        assert isinstance(asked.exception(), httpx.TransportError)
 
 
 def test_closing_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
