@@ -283,6 +283,8 @@ def _parse_formats(text: str | None, out: str | None, *, is_single: bool) -> lis
     Raises:
         UsageError: a name is empty, or the file of a single input has an unknown ending.
     """
+    if text is not None and not text.strip():
+        raise UsageError("-f is empty", fix="name a format, such as srt, or leave it out")
     if not text and out and is_single and _is_of_unknown_format(out):
         raise UsageError(
             f"the ending of {out} stands for no timeline format",
@@ -304,12 +306,16 @@ def _refuse_idle_options(formats: Sequence[str], options: FormatOptions, page: P
     """
     for name in formats:
         check(name, **options)
-    if options.get("spread") and not any(FORMATS[name].has_cues for name in formats):
-        with_cues = ", ".join(row.name for row in FORMATS.values() if row.has_cues)
-        raise UsageError(
-            f"--spread does nothing for {','.join(formats)}",
-            fix=f"it is for {with_cues}; leave it out",
-        )
+    takers = {name: [row for row in FORMATS.values() if name in row.options] for name in options}
+    takers["spread"] = [row for row in FORMATS.values() if row.has_cues]
+    for option, value in options.items():
+        is_given = value not in (None, False) if option != "csv_bom" else value is False
+        if is_given and not any(row.name in formats for row in takers[option]):
+            shown = f"--{'no-' * (value is False)}{option.replace('_', '-')}"
+            raise UsageError(
+                f"{shown} does nothing for {','.join(formats)}",
+                fix=f"it is for {', '.join(row.name for row in takers[option])}; leave it out",
+            )
     for option, is_set in page.items():
         if is_set and PAGE not in formats:
             raise UsageError(
@@ -333,8 +339,9 @@ def _refuse_unprovable(formats: Sequence[str], out: str | None) -> None:
 
 def _warn_of_another_ending(form: str, out: str) -> None:
     """Print a warning if `-o` names a file with the ending of another format than that of `-f`."""
-    by_ending = format_of(out)
-    if by_ending is None or extension_of(by_ending) == extension_of(form):
+    by_ending, own = format_of(out), f".{extension_of(form)}"
+    # `x.json` suits `podcast-chapters`, whose own ending is `chapters.json`.
+    if by_ending is None or own.endswith(f".{extension_of(by_ending)}"):
         return
     print_message(f"warning: {display_path(out)} holds {form} (-f {form}), not {by_ending}")
 

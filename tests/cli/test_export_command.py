@@ -80,6 +80,7 @@ def test_a_format_that_contradicts_the_extension_is_a_warning(
         ("a.srt", "vtt", f"warning: {tmp_path / 'a.srt'} holds vtt (-f vtt), not srt\n"),
         ("a.vtt", "vtt", ""),
         ("a.sub", "vtt", ""),
+        ("b.vtt", "vtt-chapters", ""),
     ]:
         ran = run("export", timeline, "-f", form, "-o", tmp_path / name)
         assert (ran.status, ran.err) == (0, warning)
@@ -111,6 +112,13 @@ def test_spread_times_are_marked_as_estimates(run: Run, timeline: Path) -> None:
     ("options", "problem"),
     [
         (["-f", "json", "--spread"], "--spread does nothing for json"),
+        (
+            ["-f", "srt", "--frame-rate", "25"],
+            "--frame-rate does nothing for srt; it is for",
+        ),
+        (["-f", "srt", "--drop-frame"], "--drop-frame does nothing for srt"),
+        (["-f", "srt,edl", "--no-csv-bom"], "--no-csv-bom does nothing for srt,edl; it is for csv"),
+        (["-f", ""], "-f is empty; name a format"),
         (["-f", "edl", "--frame-rate", "31"], "--frame-rate 31 is not"),
         (["-f", "docx"], "'docx' is not a timeline format"),
     ],
