@@ -8,16 +8,12 @@ implausible rates, truncated files, an Ogg of more than some megabytes.
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from captoolkit.bitstream import channel_layouts, riff
 from captoolkit.errors import InputError, NotMediaError, SourceNotFoundError
-from captoolkit.model import MediaInfo, Track
-
-if TYPE_CHECKING:
-    from captoolkit.model import Picture
+from captoolkit.model import MediaInfo, Picture, Track
 
 FLAC_MAGIC, OGG_MAGIC = b"fLaC", b"OggS"
 LAYOUTS = {1: "mono", 2: "stereo"}
@@ -116,7 +112,10 @@ def _probe_flac(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | No
                 counted=not flac.stated_samples(blocks),
             ),
         ),
-        pictures=_covers(pictures),
+        pictures=tuple(
+            Picture(stream_index=index, codec=codec, is_cover=True)
+            for index, codec in enumerate(pictures, start=1)
+        ),
     )
 
 
@@ -137,18 +136,6 @@ def _probe_ogg(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | Non
         is_edited=sound.is_edited,
     )
     return MediaInfo(path=str(file), size_bytes=size_bytes, container="ogg", tracks=(track,))
-
-
-def _covers(codecs: Sequence[str]) -> tuple[Picture, ...]:
-    """The pictures of a FLAC, the streams behind its sound."""
-    if not codecs:
-        return ()
-    from captoolkit.model import Picture
-
-    return tuple(
-        Picture(stream_index=index, codec=codec, is_cover=True)
-        for index, codec in enumerate(codecs, start=1)
-    )
 
 
 def _only_track(

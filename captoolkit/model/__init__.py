@@ -30,9 +30,14 @@ if TYPE_CHECKING:  # `X as X`: a name for the other rooms that is not public
         Status,
         Usage,
     )
-    from captoolkit.model.media_files import MediaInfo, Track
-    from captoolkit.model.media_parts import Chapter, Picture, SubtitleTrack
-    from captoolkit.model.media_parts import Discontinuity as Discontinuity
+    from captoolkit.model.media_files import (
+        Chapter,
+        MediaInfo,
+        Picture,
+        SubtitleTrack,
+        Track,
+    )
+    from captoolkit.model.media_files import Discontinuity as Discontinuity
     from captoolkit.model.plans import Action, Cost, CostRange, Encoding, Plan
     from captoolkit.model.service_targets import DEFAULT_TRUE_PEAK_DBTP as DEFAULT_TRUE_PEAK_DBTP
     from captoolkit.model.service_targets import (
@@ -86,8 +91,14 @@ _NAMES = {
         "Status",
         "Usage",
     ),
-    "media_files": ("MediaInfo", "Track"),
-    "media_parts": ("Chapter", "Discontinuity", "Picture", "SubtitleTrack"),
+    "media_files": (
+        "Chapter",
+        "Discontinuity",
+        "MediaInfo",
+        "Picture",
+        "SubtitleTrack",
+        "Track",
+    ),
     "plans": ("Action", "Cost", "CostRange", "Encoding", "Plan"),
     "service_targets": (
         "DEFAULT_TRUE_PEAK_DBTP",

@@ -1,16 +1,28 @@
-"""The content of a media file, as `probe` returns it.
-
-`media_parts` has the classes of what few sound files hold.
-"""
+"""The content of a media file, as `probe` returns it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from captoolkit.model.media_parts import Chapter, Discontinuity, Picture, SubtitleTrack
     from captoolkit.model.spans import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discontinuity:
+    """A place where a track's time stamps do not follow from its sound.
+
+    Attributes:
+        at_samples: the decoded sample at which it is, at the track's rate.
+        samples: the length of the gap, which counts as silence before that sample; for an overlap
+            minus the number of decoded samples that are dropped from there on, because their time
+            has been heard already.
+    """
+
+    at_samples: int
+    samples: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +95,42 @@ class Track:
     def on_file_clock(self, span: Span) -> Span:
         """Return a stretch of the track as the file's clock counts it."""
         return span.shifted(self.start_samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A video stream; `is_cover` is True for a still picture that is attached to the sound."""
+
+    stream_index: int
+    codec: str
+    is_cover: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtitleTrack:
+    """A subtitle track; `number` counts the subtitle tracks from 1."""
+
+    number: int
+    stream_index: int
+    codec: str
+    language: str | None = None
+    is_default: bool = False
+    is_forced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """A chapter of a recording.
+
+    Attributes:
+        start_s: the start on the recording's clock.
+        title: on one line; empty without a title.
+        end_s: the end on that clock; None if it was not read.
+    """
+
+    start_s: Fraction
+    title: str
+    end_s: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
