@@ -20,6 +20,7 @@ Mix = Sequence[Sequence[float]]
 QUALITY = "HQ"
 FULL_SCALE = np.float32(32768)  # of 16-bit samples
 HALF = np.float32(0.5) / FULL_SCALE  # the weight of the channels of stereo in most mixes
+GATHERED_SAMPLES = 3 << 16  # joined before resampling: two blocks of a decoder, some seconds
 MAX_CHANNELS = 2  # ffmpeg adds more of them in another order
 
 
@@ -54,9 +55,11 @@ def converted(
             same = _as_dtype(block, dtype)
             yield same.copy() if same is block else same
         return
-    mixed = map(_Mixer(gain_db, mix).mixed, blocks)
-    resampled = mixed if rate_hz == source_hz else _resampled(mixed, source_hz, rate_hz)
-    yield from (_as_dtype(block, dtype, is_own=True) for block in resampled if len(block))
+    mixer = _Mixer(gain_db, mix)
+    made: Iterable[Block] = map(mixer.mixed, blocks)
+    if rate_hz != source_hz:
+        made = _resampled(_gathered(mixer, blocks), source_hz, rate_hz)
+    yield from (_as_dtype(block, dtype, is_own=True) for block in made if len(block))
 
 
 def as_float(block: Block) -> NDArray[np.float32]:
@@ -80,8 +83,18 @@ class _Mixer:
         self._mix = mix
         self._space = np.empty((0, 0), np.float32)
 
+    def channels_of(self, block: Block) -> int:
+        """Return the number of channels that a block has after the mix."""
+        return int(block.shape[1]) if self._mix is None else len(self._mix)
+
     def mixed(self, block: Block) -> NDArray[np.float32]:
-        """Return a block with the gain and the mix; of neither, the block as floats."""
+        """Return a block with the gain and the mix."""
+        made = np.empty((len(block), self.channels_of(block)), np.float32)
+        self.write(block, made)
+        return made
+
+    def write(self, block: Block, out: NDArray[np.float32]) -> None:
+        """Write a block with the gain and the mix to an array of shape (frames, channels)."""
         # Whole numbers are scaled by a power of two, which can be done in any step and rounds
         # nothing.
         scale = np.float32(1) if block.dtype == np.float32 else 1 / FULL_SCALE
@@ -89,21 +102,24 @@ class _Mixer:
             block = block * (self._gain * scale)
             scale = np.float32(1)
         if self._mix is None:
-            return as_float(block)
-        rows = [self._sum(block, [np.float32(w) * scale for w in row]) for row in self._mix]
-        return rows[0][:, np.newaxis] if len(rows) == 1 else np.stack(rows, axis=1)
+            np.multiply(block, scale, out=out)
+            return
+        for channel, row in enumerate(self._mix):
+            self._write_sum(block, [np.float32(w) * scale for w in row], out[:, channel])
 
-    def _sum(self, block: Block, weights: Sequence[np.float32]) -> NDArray[np.float32]:
-        """The weighted sum of the channels, added in their order."""
+    def _write_sum(
+        self, block: Block, weights: Sequence[np.float32], out: NDArray[np.float32]
+    ) -> None:
+        """Write the weighted sum of the channels, added in their order."""
         half = HALF if block.dtype == np.int16 else np.float32(0.5)
         channels = block
         if [*weights] == [half, half]:  # multiplied at the end: a power of two rounds nothing
             if block.dtype != np.float32:
                 channels = self._space_for(block)
                 np.copyto(channels, block)
-            total: NDArray[np.float32] = channels[:, 0] + channels[:, 1]
-            total *= half
-            return total
+            np.add(channels[:, 0], channels[:, 1], out=out)
+            out *= half
+            return
         channels = self._space_for(block)
         if len(set(weights)) == 1:  # one multiplication of all channels takes less time
             np.multiply(block, weights[0], out=channels)
@@ -111,13 +127,36 @@ class _Mixer:
             for channel, weight in enumerate(weights):
                 np.multiply(block[:, channel], weight, out=channels[:, channel])
         if channels.shape[1] == 1:
-            return channels[:, 0].copy()
-        return np.add(channels[:, 0], channels[:, 1])  # of at most MAX_CHANNELS
+            np.copyto(out, channels[:, 0])
+        else:
+            np.add(channels[:, 0], channels[:, 1], out=out)  # of at most MAX_CHANNELS
 
     def _space_for(self, block: Block) -> NDArray[np.float32]:
         if len(self._space) < len(block) or self._space.shape[1] != block.shape[1]:
             self._space = np.empty(block.shape, np.float32)
         return self._space[: len(block)]
+
+
+def _gathered(mixer: _Mixer, blocks: Iterable[Block]) -> Iterator[NDArray[np.float32]]:
+    """Yield mixed blocks, joined to longer ones, each in the same memory.
+
+    All steps behind this one take some time for each block.
+    """
+    made, count = np.empty((0, 0), np.float32), 0
+    for block in blocks:
+        needed = count + len(block)
+        if needed > len(made):
+            longer = np.empty((needed, mixer.channels_of(block)), np.float32)
+            if count:
+                longer[:count] = made[:count]
+            made = longer
+        mixer.write(block, made[count:needed])
+        count = needed
+        if count >= GATHERED_SAMPLES:
+            yield made[:count]
+            count = 0
+    if count:
+        yield made[:count]
 
 
 def _resampled(
