@@ -34,7 +34,7 @@ from captoolkit.jobs.batch_options import (
     recipe_of,
 )
 from captoolkit.jobs.chunk_queue import ChunkQueue
-from captoolkit.jobs.clusters import open_engine
+from captoolkit.jobs.clusters import open_engine, refuse_unknown_cluster
 from captoolkit.jobs.driver import Driver, new_run_id
 from captoolkit.jobs.forecast import Forecast, forecast
 from captoolkit.jobs.lease import Lease
@@ -104,7 +104,7 @@ def batch(
     """
     refuse_unknown_names("batch", options, KEYWORDS)
     require_type("on_event", on_event, Callable, "a function of one event")
-    require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
+    refuse_unknown_cluster(cluster)
     settings = read_settings(verb, options, captioner=captioner)
     names = _names_of(inputs)
     store = open_store(os.fspath(out))
@@ -125,9 +125,10 @@ def batch(
             asking = Asking(store, run, lease, formats=recipe.options.get("formats", ()))
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
         chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
-        memory_bytes = options.get("worker_memory")
         wanted = cluster if chunks.has_chunks() else "none"  # no worker starts for nothing
-        engine = resources.enter_context(open_engine(wanted, memory_bytes=memory_bytes))
+        engine = resources.enter_context(
+            open_engine(wanted, memory_bytes=options.get("worker_memory"))
+        )
         driver = Driver(
             store=store,
             recipe=recipe,

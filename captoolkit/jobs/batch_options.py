@@ -235,6 +235,7 @@ def _refuse_invalid(verb: str, options: BatchOptions) -> None:
                 f"{name}={options[name]!r} is not known",  # type: ignore[literal-required]
                 fix=f"take {', '.join(choices)}",
             )
+    require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
     for name, least in (("limit", 1), ("tries", 1), ("max_failures", 0), ("worker_memory", 1)):
         _check_count(name, options.get(name), least)
     for name in ("requests_per_minute", "tokens_per_minute"):

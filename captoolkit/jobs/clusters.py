@@ -69,6 +69,7 @@ def open_engine(cluster: Cluster = "local", *, memory_bytes: int | None = None) 
         UsageError: there is no such engine, or its library is not installed.
         CaptoolkitError: the scheduler does not answer.
     """
+    refuse_unknown_cluster(cluster)
     if cluster == "none":
         return InProcessEngine()
     if find_spec("distributed") is None:
@@ -77,10 +78,7 @@ def open_engine(cluster: Cluster = "local", *, memory_bytes: int | None = None) 
         return _engine_of_client(cluster)
     local = _LOCAL.fullmatch(cluster)
     if local:
-        workers = int(local[1]) if local[1] else count_cores()
-        if workers < 1:
-            raise UsageError(f"cluster={cluster} has no worker", fix="take local:1 or more")
-        return _open_local(workers, memory_bytes)
+        return _open_local(int(local[1]) if local[1] else count_cores(), memory_bytes)
     if memory_bytes is not None:
         raise UsageError(
             "--worker-memory is for workers on this machine",
@@ -88,12 +86,25 @@ def open_engine(cluster: Cluster = "local", *, memory_bytes: int | None = None) 
         )
     if "://" in cluster:
         return _connect(cluster, address=cluster)
-    if Path(cluster).is_file():
-        return _connect(cluster, scheduler_file=cluster)
-    raise UsageError(
-        f"cluster={cluster} is not known",
-        fix="take local, local:N, none, tcp://HOST:8786, or the path of a scheduler file",
-    )
+    return _connect(cluster, scheduler_file=cluster)
+
+
+def refuse_unknown_cluster(cluster: Cluster) -> None:
+    """Refuse a text that names no engine; this needs no library and starts nothing.
+
+    Raises:
+        UsageError: there is no such engine, or it would have no worker.
+    """
+    if not isinstance(cluster, str) or cluster == "none":
+        return
+    local = _LOCAL.fullmatch(cluster)
+    if local and local[1] and int(local[1]) < 1:
+        raise UsageError(f"cluster={cluster} has no worker", fix="take local:1 or more")
+    if not local and "://" not in cluster and not Path(cluster).is_file():
+        raise UsageError(
+            f"cluster={cluster} is not known",
+            fix="take local, local:N, none, tcp://HOST:8786, or the path of a scheduler file",
+        )
 
 
 def _open_local(workers: int, memory_bytes: int | None) -> DaskEngine:

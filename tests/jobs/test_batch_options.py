@@ -13,6 +13,7 @@ from captoolkit.cli import batch_command
 from captoolkit.errors import UsageError
 from captoolkit.jobs.batch_options import BatchOptions, read_settings, recipe_of
 from captoolkit.jobs.results.recipe import VERBS
+from tests.support.tones import write_tones
 
 
 def run(verb: Any, inputs: Path, out: Path, **options: Any) -> captoolkit.BatchSummary:
@@ -32,6 +33,7 @@ def run(verb: Any, inputs: Path, out: Path, **options: Any) -> captoolkit.BatchS
         ("prepare", {"tries": 0}, "tries=0 must be a whole number, at least 1"),
         ("prepare", {"layout": "zip"}, "layout=zip is not known"),
         ("prepare", {"requests_per_minute": 0}, "must be more than 0"),
+        ("prepare", {"stop": 3}, r"stop=3 must be a threading\.Event"),
         ("caption", {"captioner": "whisper"}, "whisper"),
     ],
 )
@@ -41,6 +43,15 @@ def test_an_invalid_option_is_found_before_anything_is_read(
     """No folder is made for the results of a call that cannot work."""
     with pytest.raises(UsageError, match=words):
         run(verb, tmp_path / "missing", tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("cluster", ["locally", "local:0", "no/such/scheduler.json"])
+def test_an_unknown_cluster_is_found_before_anything_is_read(tmp_path: Path, cluster: str) -> None:
+    """No folder is made for its results either."""
+    write_tones(tmp_path / "in", 1)
+    with pytest.raises(UsageError, match=f"cluster={cluster} (is not known|has no worker)"):
+        captoolkit.batch("probe", [tmp_path / "in"], out=tmp_path / "out", cluster=cluster)
     assert not (tmp_path / "out").exists()
 
 
