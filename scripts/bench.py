@@ -9,8 +9,9 @@
                                                             only short files, with one job and more
     .venv/bin/python scripts/bench.py --folder DIR          keep the made sounds for the next time
 
-All ways run in turn on the same machine in each round; every other round goes backwards. Each
-writes into a folder of its own, which is removed. What is printed are medians over the rounds:
+All ways run in turn on the same machine in each round; every other round goes backwards. A command
+that several tables have runs once a round for all of them. Each writes into a folder of its own,
+which is removed. What is printed are medians over the rounds:
 time on the wall and CPU time of the process and all below it, each with its ratio, per second of
 sound, to the reference of the table; the peak memory of the whole process tree, sampled every
 50 ms; and how often captoolkit starts ffmpeg, counted in a run of its own. One table has the memory

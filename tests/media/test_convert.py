@@ -58,16 +58,23 @@ def test_both_ways_give_the_same_samples(
         assert np.array_equal(ours, theirs)
 
 
-def test_the_result_does_not_depend_on_the_blocks() -> None:
-    """Whole, in blocks of a second, or in small pieces: the samples are the same."""
-    sound = np.random.default_rng(1).normal(0, 0.1, (30_000, 1)).astype(np.float32)
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_the_result_does_not_depend_on_the_blocks(dtype: str) -> None:
+    """Whole, in blocks of some seconds, or in small pieces: the samples are the same."""
+    length = 3 * convert.GATHERED_SAMPLES
+    sound = np.random.default_rng(1).integers(-9_000, 9_000, (length, 2), np.int16)
+    sound = sound if dtype == "int16" else convert.as_float(sound)
 
-    def resampled(step: int) -> NDArray[np.float32]:
-        blocks = (sound[at : at + step] for at in range(0, len(sound), step))
-        return np.concatenate([*convert.converted(blocks, source_hz=48_000, rate_hz=16_000)])
+    def resampled(step: int) -> NDArray[Any]:
+        blocks = (sound[at : at + step] for at in range(0, length, step))
+        made = convert.converted(blocks, source_hz=48_000, rate_hz=16_000, mix=MONO, dtype=dtype)
+        return np.concatenate([*made])
 
-    assert len(resampled(30_000)) == 10_000
-    assert np.array_equal(resampled(30_000), resampled(777))
+    whole = resampled(length)
+    assert len(whole) == length // 3
+    assert whole.dtype == dtype
+    assert np.array_equal(whole, resampled(100_000))
+    assert np.array_equal(whole, resampled(777))
 
 
 def test_no_sound_stays_no_sound() -> None:
