@@ -21,7 +21,9 @@ MOST_STEPS = 8192  # two to four per pixel of a wide screen
 STEPS_PER_DB = 4
 LOUDEST_BYTE = 255
 INT16_SCALE = 32768.0
-BLOCK_FRAMES = 1 << 16  # a longer block is converted in pieces
+BLOCK_FRAMES = (
+    1 << 14
+)  # a longer block is measured in pieces: larger arrays are fresh memory each time
 
 
 class EnvelopeMeter:

@@ -26,6 +26,7 @@ from captoolkit.planning.layout import Layout
 from captoolkit.support.cancel import Closing
 
 FINISHING_THREADS = 2
+FED_FRAMES = 1 << 14  # given to a meter at a time: a long block is not copied as a whole
 
 # Encodes a segment that is too large again, under the same name.
 Remake = Callable[[int, Span], None]
@@ -162,11 +163,13 @@ class MeterWriter:
         """Take samples; after an error of the captioner they are dropped."""
         self.samples += len(block)
         if self._meter is not None and len(block):
-            if len(self._space) < len(block):
-                self._space = np.empty(block.shape, np.float32)
-            space = self._space[: len(block)]
+            if not len(self._space):
+                self._space = np.empty((FED_FRAMES, block.shape[1]), np.float32)
             try:
-                self._meter.feed(np.divide(as_int16(block), np.float32(FULL_SCALE), out=space))
+                for start in range(0, len(block), FED_FRAMES):
+                    piece = as_int16(block[start : start + FED_FRAMES])
+                    space = self._space[: len(piece)]
+                    self._meter.feed(np.divide(piece, np.float32(FULL_SCALE), out=space))
             except Exception as error:
                 self.captioned, self._meter = error, None
 

@@ -81,7 +81,7 @@ class Listener:
         self._waiting: list[NDArray[np.float32]] = []
         self._samples = 0  # that wait, with the context before the next piece
         self._begun = 0  # the samples of that context
-        self._heard: list[NDArray[np.float32]] = []
+        self._heard: list[NDArray[np.float32]] = []  # of speech and music, shape (frames, 2)
 
     def feed(self, samples: NDArray[np.float32]) -> None:
         """Take the next samples, shape (frames,)."""
@@ -100,12 +100,12 @@ class Listener:
         sound = np.concatenate(self._waiting)
         end = self._begun + samples
         frames = samples // FRAME_SAMPLES
-        heard = np.zeros((frames, 3), np.float32)
+        heard = np.zeros((frames, 2), np.float32)
         piece = sound[self._begun : end]
         if samples >= FEWEST_SAMPLES and max(piece.max(), -piece.min()) >= FAINTEST_PEAK:
             with_context = sound[: end + CONTEXT_S * MODEL_RATE_HZ]
             found = _model_thread(os.getpid()).submit(_confidences, with_context).result()
-            found = found[self._begun // FRAME_SAMPLES :][:frames]
+            found = found[self._begun // FRAME_SAMPLES :, ::2][:frames]  # without singing
             heard[: len(found)] = found
             heard[len(found) :] = found[-1:]  # the last frames of a sound are incomplete
         self._heard.append(heard)
@@ -119,5 +119,5 @@ class Listener:
             self._add(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         if self._samples > self._begun:
             self._run(self._samples - self._begun)
-        speech, _, music = np.concatenate([np.zeros((0, 3), np.float32), *self._heard]).T
+        speech, music = np.concatenate([np.zeros((0, 2), np.float32), *self._heard]).T
         return Heard(speech=speech, music=music)
