@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @shared.target_of_model
 @shared.via_or_auto
 @shared.shape
+@shared.jobs
 @shared.file_name
 @shared.stdin_stem
 @basic.overwrite

@@ -126,7 +126,8 @@ jobs = option(
     "--jobs",
     type=WholeNumber(1),
     metavar="N",
-    help="Number of parallel jobs.  [default: one for each core]",
+    help="Number of recordings, and stretches of them, that are processed in parallel.  [default: "
+    "one for each core]",
 )
 saving = group(
     jobs, name, stdin_stem, overwrite, skip_existing, report, as_json, debug

@@ -43,6 +43,16 @@ def test_one_format_goes_into_the_named_file(run: Run, fixtures: Path, tmp_path:
     assert out.read_text(encoding="utf-8").startswith("1\n00:00:00,000 --> 00:00:04,520\n")
 
 
+def test_the_number_of_jobs_changes_no_timeline(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`--jobs` is accepted as by `prepare`, from 1 on; the timeline is the same to the byte."""
+    source = fixtures / "hammering-mandarin.flac"
+    for jobs in ("1", "3"):
+        ran = run("caption", source, "--segment", "15s", "--jobs", jobs, "-o", tmp_path / jobs)
+        assert ran.status == 0, ran.err
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "3").read_bytes()
+    assert run("caption", source, "--jobs", "0", "-o", tmp_path / "0").status == 2
+
+
 def test_the_default_folder_is_the_current_one(
     run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
