@@ -47,10 +47,12 @@ def test_the_number_of_jobs_changes_no_timeline(run: Run, fixtures: Path, tmp_pa
     """`--jobs` is accepted as by `prepare`, from 1 on; the timeline is the same to the byte."""
     source = fixtures / "hammering-mandarin.flac"
     for jobs in ("1", "3"):
-        ran = run("caption", source, "--segment", "15s", "--jobs", jobs, "-o", tmp_path / jobs)
+        ran = run(
+            "caption", source, "--segment", "15s", "--jobs", jobs, "-o", tmp_path / f"{jobs}.json"
+        )
         assert ran.status == 0, ran.err
-    assert (tmp_path / "1").read_bytes() == (tmp_path / "3").read_bytes()
-    assert run("caption", source, "--jobs", "0", "-o", tmp_path / "0").status == 2
+    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "3.json").read_bytes()
+    assert run("caption", source, "--jobs", "0", "-o", tmp_path / "0.json").status == 2
 
 
 def test_the_default_folder_is_the_current_one(
