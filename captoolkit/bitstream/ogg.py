@@ -96,9 +96,24 @@ def read_pages(data: bytes) -> list[OggPage]:
 
 
 def are_plain_tags(packet: bytes, magic: bytes) -> bool:
-    """Return whether a packet has the comments of a stream, none of them in SPECIAL_TAGS."""
+    """Return whether a packet has the comments of a stream, none of them in SPECIAL_TAGS.
+
+    The lengths of the comments must fit into the packet: libsndfile refuses a file with others.
+    """
     upper = packet.upper()
-    return packet.startswith(magic) and not any(tag in upper for tag in SPECIAL_TAGS)
+    if not packet.startswith(magic) or any(tag in upper for tag in SPECIAL_TAGS):
+        return False
+    at = _behind_text(packet, len(magic))  # the encoder's name
+    count = int.from_bytes(packet[at : at + 4], "little")
+    at += 4
+    while count and at < len(packet):
+        at, count = _behind_text(packet, at), count - 1
+    return not count and at <= len(packet)
+
+
+def _behind_text(packet: bytes, at: int) -> int:
+    """The place behind a text, in front of which its length stands."""
+    return at + 4 + int.from_bytes(packet[at : at + 4], "little")
 
 
 def earlier(data: bytes, by: int) -> bytes:

@@ -9,8 +9,8 @@ at 0.
 
 Files of strangers: libsndfile gets at most some megabytes of memory, never a name or a descriptor,
 and only whole pages of one stream with one or two channels, whose packets have well-formed headers;
-the space for its samples is the length that captoolkit counted. It has read the headers of Ogg
-files before (`sndfile.misreadings`). A watcher holds the line to print if the process dies
+the space for its samples is the length that captoolkit counted. It reads the headers of all other
+Ogg files as well (`sndfile.misreadings`). A watcher holds the line to print if the process dies
 (`decode_in_process`), and `CAPTOOLKIT_DECODER=ffmpeg` turns this way off.
 """
 

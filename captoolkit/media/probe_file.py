@@ -1,6 +1,6 @@
 """Probe a media file: container, tracks, pictures and the exact duration of every track.
 
-Rules: a plain WAV, FLAC or Ogg Opus is read in process (`probe_in_process`), all other files by
+Rules: a plain WAV, FLAC or short Ogg is read in process (`probe_in_process`), all other files by
 ffmpeg (`probe_by_ffmpeg`), which is imported only for them: `probe` of a WAV loads neither numpy
 nor the module that starts ffmpeg.
 """

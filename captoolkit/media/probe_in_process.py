@@ -131,7 +131,7 @@ def _probe_ogg(file: Path, stream: BinaryIO, size_bytes: int) -> MediaInfo | Non
         rate_hz=sound.rate_hz,
         channels=sound.channels,
         frames=sound.samples,
-        bit_rate=sound.bit_rate // 1000 * 1000 or None,
+        bit_rate=sound.bit_rate // 1000 * 1000 if sound.bit_rate else None,
         counted=True,
         is_edited=sound.is_edited,
     )

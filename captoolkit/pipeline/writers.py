@@ -8,6 +8,7 @@ caption instead of a file; an error of the captioner belongs to its segment and 
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -112,11 +113,7 @@ class SegmentWriters(Closing):
                 job.path(index), encoding, tags=job.tags(index), layout=job.plan.track.layout
             )
         start_s = job.plan.track.on_file_clock(self._span()).start_s
-        return MeterWriter(
-            self._open_meter(
-                rate_hz=encoding.sample_rate_hz, channels=encoding.channels, start_s=start_s
-            )
-        )
+        return MeterWriter(self._open_meter, encoding, start_s=start_s)
 
     def _end_part(self) -> None:
         if self._writer is None:
@@ -153,35 +150,48 @@ class MeterWriter:
         captioned: after `finish` the caption, or the captioner's error; None after `abort`.
     """
 
-    def __init__(self, meter: CaptionMeter) -> None:
+    def __init__(self, open_meter: OpenCaptionMeter, encoding: Encoding, *, start_s: float) -> None:
         self.samples = 0
         self.captioned: Caption | Exception | None = None
-        self._meter: CaptionMeter | None = meter
+        self._meter: CaptionMeter | None = None
         self._space = np.empty((0, 0), np.float32)  # used for each block: fresh memory costs time
+        with self._keeping_error():
+            self._meter = open_meter(
+                rate_hz=encoding.sample_rate_hz, channels=encoding.channels, start_s=start_s
+            )
 
     def write(self, block: NDArray[Any]) -> None:
         """Take samples; after an error of the captioner they are dropped."""
         self.samples += len(block)
-        if self._meter is not None and len(block):
-            if not len(self._space):
-                self._space = np.empty((FED_FRAMES, block.shape[1]), np.float32)
-            try:
-                for start in range(0, len(block), FED_FRAMES):
-                    piece = as_int16(block[start : start + FED_FRAMES])
-                    space = self._space[: len(piece)]
-                    self._meter.feed(np.divide(piece, np.float32(FULL_SCALE), out=space))
-            except Exception as error:
-                self.captioned, self._meter = error, None
+        meter = self._meter
+        if meter is None or not len(block):
+            return
+        if len(self._space) < len(block):
+            self._space = np.empty(block.shape, np.float32)
+        space = self._space[: len(block)]
+        np.divide(as_int16(block), np.float32(FULL_SCALE), out=space)
+        with self._keeping_error():
+            meter.feed(space)
 
     def finish(self) -> None:
         """Let the captioner caption the segment."""
         meter, self._meter = self._meter, None
-        if meter is not None:
-            try:
-                self.captioned = meter.finish()
-            except Exception as error:
-                self.captioned = error
         self._space = np.empty((0, 0), np.float32)
+        if meter is None:
+            return
+        with self._keeping_error():
+            caption: object = meter.finish()
+            if not isinstance(caption, Caption):
+                raise TypeError(f"finish() returned a {type(caption).__name__}, not a Caption")
+            self.captioned = caption
+
+    @contextlib.contextmanager
+    def _keeping_error(self) -> Iterator[None]:
+        """Keep an error of the captioner in place of its caption."""
+        try:
+            yield
+        except Exception as error:
+            self.captioned, self._meter = error, None
 
     def abort(self) -> None:
         """Drop the samples so far."""

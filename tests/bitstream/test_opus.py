@@ -110,6 +110,9 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
     "three channels": lambda data: with_page_bytes(data, {FIRST_PACKET + 9: b"\3"}),
     "no channel": lambda data: with_page_bytes(data, {FIRST_PACKET + 9: b"\0"}),
     "another family": lambda data: with_page_bytes(data, {FIRST_PACKET + 18: b"\1"}),
+    "a comment of a false length": lambda data: with_page_bytes(
+        data, {data.index(b"encoder=") - 1: b"\1"}
+    ),
     "a language": lambda data: with_page_bytes(data, {data.index(b"encoder="): b"LANGUAGE=eng;"}),
     "no end": lambda data: with_page_bytes(data, {last(data, LAST_FLAG): b"\0"}),
     "a gap": lambda data: position(data, 3, 960),

@@ -61,6 +61,9 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
     "no rate": lambda data: with_page_bytes(data, {FIRST_PACKET + 12: bytes(4)}),
     "blocks of other lengths": lambda data: with_page_bytes(data, {FIRST_PACKET + 28: b"\xfe"}),
     "longer short blocks": lambda data: with_page_bytes(data, {FIRST_PACKET + 28: b"\x8b"}),
+    "a comment of a false length": lambda data: with_page_bytes(
+        data, {data.index(b"encoder=") - 1: b"\1"}
+    ),
     "a language": lambda data: with_page_bytes(data, {data.index(b"encoder="): b"LANGUAGE"}),
     "no table of kinds": lambda data: with_page_bytes(
         data, {page_places(data)[1][1] - 8: b"\xff" * 8}
