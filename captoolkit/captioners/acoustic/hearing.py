@@ -78,8 +78,8 @@ class Listener:
             import soxr  # most clips are at the model's rate already
 
             self._resampler = soxr.ResampleStream(rate_hz, MODEL_RATE_HZ, 1, dtype="float32")
-        self._waiting: list[NDArray[np.float32]] = []
-        self._samples = 0  # that wait, with the context before the next piece
+        self._sound = np.empty((PIECE_S + 2 * CONTEXT_S) * MODEL_RATE_HZ, np.float32)
+        self._samples = 0  # that wait in it, with the context before the next piece
         self._begun = 0  # the samples of that context
         self._heard: list[NDArray[np.float32]] = []  # of speech and music, shape (frames, 2)
 
@@ -87,17 +87,21 @@ class Listener:
         """Take the next samples, shape (frames,)."""
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
-        self._add(samples.copy())  # the caller may reuse its array
+        self._add(samples)
 
     def _add(self, samples: NDArray[np.float32]) -> None:
-        self._waiting.append(samples)
-        self._samples += len(samples)
-        while self._samples >= self._begun + (PIECE_S + CONTEXT_S) * MODEL_RATE_HZ:
-            self._run(PIECE_S * MODEL_RATE_HZ)
+        while len(samples):
+            full = self._begun + (PIECE_S + CONTEXT_S) * MODEL_RATE_HZ
+            taken = samples[: full - self._samples]
+            self._sound[self._samples : self._samples + len(taken)] = taken
+            self._samples += len(taken)
+            samples = samples[len(taken) :]
+            if self._samples == full:
+                self._run(PIECE_S * MODEL_RATE_HZ)
 
     def _run(self, samples: int) -> None:
         """Run the model on the next piece, and keep the context of the one after it."""
-        sound = np.concatenate(self._waiting)
+        sound = self._sound[: self._samples]
         end = self._begun + samples
         frames = samples // FRAME_SAMPLES
         heard = np.zeros((frames, 2), np.float32)
@@ -110,8 +114,8 @@ class Listener:
             heard[len(found) :] = found[-1:]  # the last frames of a sound are incomplete
         self._heard.append(heard)
         kept = max(0, end - CONTEXT_S * MODEL_RATE_HZ)
-        self._waiting = [sound[kept:].copy()]
         self._samples, self._begun = len(sound) - kept, end - kept
+        self._sound[: self._samples] = sound[kept:]
 
     def heard(self) -> Heard:
         """Return the confidences for all samples so far; do not feed it after this."""
