@@ -143,7 +143,7 @@ def _gathered(mixer: _Mixer, blocks: Iterable[Block]) -> Iterator[NDArray[np.flo
     All steps behind this one take some time for each block.
     """
     made, count = np.empty((0, 0), np.float32), 0
-    for block in blocks:
+    for block in filter(len, blocks):
         needed = count + len(block)
         if needed > len(made):
             longer = np.empty((needed, mixer.channels_of(block)), np.float32)

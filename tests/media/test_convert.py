@@ -77,9 +77,19 @@ def test_the_result_does_not_depend_on_the_blocks(dtype: str) -> None:
     assert np.array_equal(whole, resampled(777))
 
 
-def test_no_sound_stays_no_sound() -> None:
-    """A track without a sample makes no block."""
-    assert [*convert.converted([], source_hz=48_000, rate_hz=16_000)] == []
+@pytest.mark.parametrize("rate_hz", [16_000, 48_000])
+def test_no_sound_stays_no_sound(rate_hz: int) -> None:
+    """Neither no block nor empty blocks make a block."""
+    empty = np.zeros((0, 2), np.int16)
+    for blocks in ([], [empty, empty]):
+        assert [*convert.converted(blocks, source_hz=48_000, rate_hz=rate_hz, mix=MONO)] == []
+
+
+def test_empty_blocks_change_nothing() -> None:
+    """A decoder may return a block without samples before the first one that is needed."""
+    empty, some = np.zeros((0, 2), np.int16), np.full((4_800, 2), 9, np.int16)
+    made = [*convert.converted([empty, some, empty], source_hz=48_000, rate_hz=16_000, mix=MONO)]
+    assert sum(map(len, made)) == 1_600
 
 
 def test_only_what_equals_ffmpeg_is_converted() -> None:
