@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captoolkit.bitstream import containers
-from captoolkit.bitstream.lossless import is_in_libsndfile
+from captoolkit.bitstream.lossless import is_in_libsndfile, is_lossless
 from captoolkit.errors import NotMediaError, ToolError, ToolTimeoutError
 from captoolkit.media import (
     convert,
@@ -116,7 +116,8 @@ class TrackDecoder(Closing):
             self._own = self._open_in_process(dtype)
         is_shaped = mix is not None or self.rate_hz != track.sample_rate_hz or gain_db != 0
         is_usable = can_convert or (dtype == "float32" and not is_shaped)
-        if is_usable and self._own is None and not self._is_kept(dtype):
+        is_exact = self._is_kept(dtype) and is_lossless(track.codec)
+        if is_usable and self._own is None and not is_exact:
             self._kept = short_files.samples_in_process(self._path, track)
         self._has_holes = (
             self._own is None and not roughly and flac_holes.is_damaged(self._path, track)

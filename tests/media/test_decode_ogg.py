@@ -44,7 +44,7 @@ def make(kind: str, folder: Path, convert: Convert) -> Path:
     return convert(SPEECH, folder / f"{kind}.ogg", options)
 
 
-def decoded(path: Path, track: Track, **options: int) -> decode.Block:
+def decoded(path: Path, track: Track, **options: int | str) -> decode.Block:
     """Return what a decoder yields."""
     with decode.TrackDecoder(path, track=track, **options) as decoder:  # type: ignore[arg-type]
         return np.concatenate([block.copy() for block in decoder])
@@ -88,6 +88,8 @@ def test_each_stretch_has_the_samples_of_the_whole(tmp_path: Path, convert: Conv
     assert whole is not None
     part = decoded(path, track, start_samples=31_111, end_samples=61_111)
     assert np.array_equal(part, whole[31_111:61_111])
+    rounded = decoded(path, track, dtype="int16")
+    assert np.array_equal(rounded, np.rint(whole * 32768))
     kept = short_files.cached_samples(path, track)
     assert kept is not None
     assert np.array_equal(kept, whole)
