@@ -30,8 +30,8 @@ from captoolkit.api.plan import read_request
 from captoolkit.api.prepare import open_prepared
 from captoolkit.captioners.base import (
     ConversationalCaptioner,
-    PaidCaptioner,
     ServiceOptions,
+    is_paid,
     ways_to,
 )
 from captoolkit.captioners.messages import Message, Role
@@ -146,7 +146,7 @@ class Conversation(Closing):
             self._captioner = _open(captioner, options, resources)
             self._service = service_of(self._captioner, target=options.get("target"))
             transport.candidates(str(self._via), has_url=True, ways=ways_to(self._captioner))
-            if isinstance(self._captioner, PaidCaptioner):
+            if is_paid(self._captioner):
                 refuse_unknown_price(self._run.budget, self._service)
                 self._ledger = resources.enter_context(
                     Ledger(options.get("ledger"), clock=self._run.clock)

@@ -22,6 +22,7 @@ from captoolkit.captioners.base import (
     CaptionerOptions,
     PaidCaptioner,
     ServiceOptions,
+    is_paid,
     meter_of,
     ways_to,
 )
@@ -138,7 +139,7 @@ def open_run(
         breaker = settings.breaker()
         ledger: Ledger | None = None
         asker_of: Callable[[str], Ask]
-        if isinstance(opened, PaidCaptioner):
+        if is_paid(opened):
             refuse_unknown_price(settings.budget, service)
             ledger = resources.enter_context(Ledger(options.get("ledger"), clock=settings.clock))
             context = settings.context(service, ledger, breaker)

@@ -37,7 +37,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, TypeGuard, runtime_checkable
 
 from captoolkit.model import Caption, CaptionerInfo, Target, Via
 from captoolkit.pipeline.caption_meter import CaptionMeter, OpenCaptionMeter
@@ -248,7 +248,8 @@ class MeasuringCaptioner(Captioner, Protocol):
     """A free captioner that measures samples, so that captoolkit need not write them to a file.
 
     captoolkit calls `open_meter` for a segment that it decodes and would write as WAV, and
-    `caption` for a segment whose file exists already. Both give the same caption.
+    `caption` for a segment whose file exists already. Both give the same caption. Several threads
+    may open and feed meters at the same time, each its own.
     """
 
     def open_meter(self, *, rate_hz: int, channels: int, start_s: float) -> CaptionMeter:
@@ -267,14 +268,13 @@ def meter_of(captioner: Captioner) -> OpenCaptionMeter | None:
 
     A subclass that changes `caption` alone needs files.
     """
-    if not isinstance(captioner, MeasuringCaptioner):
-        return None
+    open_meter: OpenCaptionMeter | None = getattr(captioner, "open_meter", None)
     for owner in type(captioner).__mro__:
         if "open_meter" in vars(owner):
-            return captioner.open_meter
+            break
         if "caption" in vars(owner):
             return None
-    return captioner.open_meter
+    return open_meter
 
 
 OnText = Callable[[str], None]
@@ -299,6 +299,14 @@ class PaidCaptioner(Captioner, Protocol):
             ServiceError: the clip gets no caption.
         """
         ...
+
+
+def is_paid(captioner: Captioner) -> TypeGuard[PaidCaptioner]:
+    """Return whether the answers of a captioner cost money.
+
+    `recipe` alone decides: without the ledger, captoolkit would pay for an answer twice.
+    """
+    return hasattr(captioner, "recipe")
 
 
 @runtime_checkable

@@ -16,7 +16,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
-from captoolkit.captioners.base import Captioner, ConversationalCaptioner, OnText, PaidCaptioner
+from captoolkit.captioners.base import (
+    Captioner,
+    ConversationalCaptioner,
+    OnText,
+    PaidCaptioner,
+    is_paid,
+)
 from captoolkit.captioners.failures import RetryKind, rule_for
 from captoolkit.dispatch.budget import amount_of, predicted, worst_case
 from captoolkit.dispatch.circuit_breaker import CircuitBreaker
@@ -313,7 +319,7 @@ def _caption(
             if isinstance(segment.captioned, Exception):
                 raise segment.captioned
             caption = segment.captioned
-        elif on_text is not None and isinstance(captioner, PaidCaptioner):
+        elif on_text is not None and is_paid(captioner):
             caption = captioner.caption(segment, on_text=on_text)
         else:
             caption = captioner.caption(segment)

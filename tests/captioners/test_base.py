@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from captoolkit.captioners.acoustic import AcousticCaptioner
 from captoolkit.captioners.base import (
+    Captioner,
     CaptionerSettings,
     Clip,
     ConversationalCaptioner,
@@ -11,10 +14,12 @@ from captoolkit.captioners.base import (
     MeasuringCaptioner,
     PaidCaptioner,
     ServiceBacked,
+    is_paid,
     meter_of,
     ways_to,
 )
 from captoolkit.model import Caption, CaptionerInfo, Via
+from captoolkit.pipeline.caption_meter import CaptionMeter
 from captoolkit.support.cancel import Closing
 
 
@@ -69,6 +74,29 @@ def test_a_subclass_with_another_caption_needs_files() -> None:
     assert isinstance(OtherName(), MeasuringCaptioner)
     assert meter_of(OtherName()) is not None
     assert meter_of(OtherCaption()) is None
+
+
+class BareCaptioner:
+    """A captioner that costs money and measures, and cannot be closed."""
+
+    info = CaptionerInfo(name="bare", model="bare/1")
+    recipe = "ask politely"
+
+    def caption(self, clip: Clip) -> Caption:
+        """Return the size of the clip."""
+        return Caption(text=f"{len(clip.read_bytes())} bytes")
+
+    def open_meter(self, *, rate_hz: int, channels: int, start_s: float) -> CaptionMeter:
+        """Return the meter of the local captioner."""
+        return AcousticCaptioner().open_meter(rate_hz=rate_hz, channels=channels, start_s=start_s)
+
+
+def test_a_captioner_need_not_be_closable() -> None:
+    """`recipe` alone decides about the ledger, and `open_meter` about files."""
+    bare = cast("Captioner", BareCaptioner())
+    assert is_paid(bare)
+    assert not is_paid(OwnCaptioner())
+    assert meter_of(bare) is not None
 
 
 def test_settings_do_not_show_the_key() -> None:
