@@ -254,7 +254,8 @@ class Conversation(Closing):
             OutputExistsError: the file exists and is no conversation.
             OutputError: the file cannot be written.
         """
-        files.refuse_foreign(Path(path), conversation_file.START, "conversation")
+        mark, within = conversation_file.MARK, conversation_file.MARK_WITHIN
+        files.refuse_foreign(Path(path), mark, "conversation", within=within)
         files.write_whole(Path(path), self.to_json(), overwrite=True)
 
     @classmethod

@@ -21,7 +21,10 @@ from captoolkit.support import exact_json, files
 
 FORMAT_NAME = "captoolkit.conversation/"
 FORMAT = f"{FORMAT_NAME}1"
-START = f'{{\n  "format": "{FORMAT_NAME}'.encode()
+MARK, MARK_WITHIN = (
+    FORMAT_NAME.encode(),
+    4096,
+)  # other programs may have written it in another order
 GIVE_A_CONVERSATION = "give the file that `captoolkit ask --continue` or `Conversation.save` wrote"
 
 

@@ -208,26 +208,27 @@ def refuse_existing(paths: Iterable[Path]) -> None:
 
 
 def refuse_foreign(
-    path: Path, start: bytes, kind: str, *, fix: str = "choose another name"
+    path: Path, mark: bytes, kind: str, *, within: int = 0, fix: str = "choose another name"
 ) -> None:
     """Refuse to replace, or to extend, a file that is neither empty nor of a kind.
 
     Args:
         path: the file, which may be missing; a pipe or a device is of any kind.
-        start: the first bytes of files of the kind.
+        mark: bytes that files of the kind begin with.
         kind: its name for the message.
+        within: the mark may also stand behind other bytes, in the first so many.
         fix: the remedy.
 
     Raises:
-        OutputExistsError: the file begins otherwise.
+        OutputExistsError: the file has no such mark.
         OutputError: it cannot be read.
     """
     with writing(path):
         if not path.is_file():
             return
         with path.open("rb") as stream:
-            head = stream.read(len(start))
-    if head not in (b"", start):
+            head = stream.read(max(within, len(mark)))
+    if head and mark not in head:
         raise OutputExistsError(f"{path} exists and is no {kind}", fix=fix, path=path)
 
 

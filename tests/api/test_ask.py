@@ -312,6 +312,8 @@ def test_saved_conversation_goes_on(recorder: Recorder, fixtures: Path, tmp_path
     assert second.json["input"]["messages"][:2] == first.json["input"]["messages"]
     assert len(json.loads(file.read_text())["turns"]) == 2
     assert list(tmp_path.iterdir()) == [file]
+    file.write_text(json.dumps(json.loads(file.read_text()), sort_keys=True))
+    talk.save(file)
     other = tmp_path / "other.json"
     other.write_text('{"format": "captoolkit.timeline/1"}')
     with pytest.raises(captoolkit.OutputExistsError, match=r"other\.json exists and is no conv"):
