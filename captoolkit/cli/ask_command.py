@@ -96,15 +96,17 @@ def _converse(
     """Ask all questions, and write the conversation after each answer.
 
     Raises:
-        SourceNotFoundError: there is no such file; this needs no key, so it comes first.
+        UsageError, SourceNotFoundError: there is no such file. This needs no key, so it is first.
     """
     from captoolkit.api.ask import Conversation
-    from captoolkit.media.source import is_web_url
+    from captoolkit.media.source import is_web_url, refuse_url
 
-    if file and file != "-" and not is_web_url(file) and not os.path.lexists(file):
-        raise SourceNotFoundError(
-            "no such file", fix="give a FILE, and a QUESTION about it", path=file
-        )
+    if file and file != "-" and not is_web_url(file):
+        refuse_url(file)
+        if not os.path.lexists(file):
+            raise SourceNotFoundError(
+                "no such file", fix="give a FILE, and a QUESTION about it", path=file
+            )
     display = _AnswerDisplay()
     captioner = _captioner(options.pop("captioner"), options["target"])
     if saved is not None and saved.exists():

@@ -83,6 +83,9 @@ def test_a_question_without_a_file_needs_no_key(run: Run, monkeypatch: pytest.Mo
     ran = run("ask", "What is it?")
     message = "error: What is it?: no such file; give a FILE, and a QUESTION about it\n"
     assert (ran.status, ran.err) == (1, message)
+    ran = run("ask", "s3://key:secret@talks/a.wav", "What is it?")
+    assert ran.err.startswith("error: s3://talks/a.wav: no such file, and s3: URLs are not supp")
+    assert "secret" not in ran.err
 
 
 def test_a_broken_answer_is_not_written(
