@@ -266,13 +266,14 @@ class MeasuringCaptioner(Captioner, Protocol):
 def meter_of(captioner: Captioner) -> OpenCaptionMeter | None:
     """Return the function that begins a segment of a captioner; None if it needs files.
 
-    A subclass that changes `caption` alone needs files.
+    A subclass or an object that changes `caption` alone needs files.
     """
     open_meter: OpenCaptionMeter | None = getattr(captioner, "open_meter", None)
-    for owner in type(captioner).__mro__:
-        if "open_meter" in vars(owner):
+    for owner in (captioner, *type(captioner).__mro__):
+        members = getattr(owner, "__dict__", ())
+        if "open_meter" in members:
             break
-        if "caption" in vars(owner):
+        if "caption" in members:
             return None
     return open_meter
 

@@ -74,6 +74,9 @@ def test_a_subclass_with_another_caption_needs_files() -> None:
     assert isinstance(OtherName(), MeasuringCaptioner)
     assert meter_of(OtherName()) is not None
     assert meter_of(OtherCaption()) is None
+    changed = OtherName()
+    vars(changed)["caption"] = OtherCaption().caption
+    assert meter_of(changed) is None
 
 
 class BareCaptioner:
