@@ -21,10 +21,8 @@ from captoolkit.support import exact_json, files
 
 FORMAT_NAME = "captoolkit.conversation/"
 FORMAT = f"{FORMAT_NAME}1"
-MARK, MARK_WITHIN = (
-    FORMAT_NAME.encode(),
-    4096,
-)  # other programs may have written it in another order
+MARK = FORMAT_NAME.encode()
+MARK_WITHIN = 4096  # bytes: other programs may write the names in another order
 GIVE_A_CONVERSATION = "give the file that `captoolkit ask --continue` or `Conversation.save` wrote"
 
 

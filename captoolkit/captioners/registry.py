@@ -235,9 +235,9 @@ def _hosted_service(
     model = settings.model
     if model is None:
         model = _default_model(row, target)
+    _refuse_unsendable(model, settings)
     if not model.strip():
         raise UsageError(f"model={model!r} is no name", fix=f"leave it out for {row.model}")
-    _refuse_unsendable(model, settings)
     rows = catalogue.rows_of(model) if target is None else [target]
     home = rows[0] if rows else None
     endpoint, query = _endpoint(interface, settings, home, model)
@@ -261,6 +261,7 @@ def _refuse_unsendable(model: str, settings: CaptionerSettings) -> None:
         ("model", model),
         ("prompt", settings.prompt),
         ("system", settings.system),
+        ("workspace", settings.workspace),
     ):
         require_utf8(f"`{name}`", text)
     workspace = settings.workspace or ""

@@ -84,8 +84,10 @@ def require_utf8(name: str, text: str | None) -> None:
     """Raise for a text that no request can carry: Python keeps bytes that are not UTF-8 in it.
 
     Raises:
-        UsageError: `text` cannot be encoded.
+        UsageError: `text` cannot be encoded, or is none.
     """
+    if not isinstance(text, str | None):
+        raise UsageError(f"{name} is a {type(text).__name__}, not text", fix="pass a str")
     try:
         (text or "").encode()
     except UnicodeEncodeError as error:
