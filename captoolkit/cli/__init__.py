@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Modules and classes live as long as the program: looking for garbage among them after every
     # 700 new objects takes a twentieth of the time of a short command.
     gc.set_threshold(GARBAGE_THRESHOLD)
+    # captoolkit multiplies no large matrices. While numpy loads, each thread of its OpenBLAS waits
+    # in a loop, which takes as much time as the rest of a short command.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from captoolkit.cli.app import run
 
     if argv is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -33,6 +34,18 @@ def test_help_lists_every_command_in_short(run: Run) -> None:
 def test_the_version_is_the_packages(run: Run) -> None:
     """`--version` prints name and version."""
     assert run("--version").out == f"captoolkit {captoolkit.__version__}\n"
+
+
+def test_numpy_gets_one_thread_unless_the_user_decides(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command limits the threads of OpenBLAS; a number that the user has set stays."""
+    for given, expected in ((None, "1"), ("3", "3")):
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+        if given is None:
+            monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+        run("--version")
+        assert os.environ["OPENBLAS_NUM_THREADS"] == expected
 
 
 def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
