@@ -1,8 +1,8 @@
-"""The codec and length that an MP4 or an Ogg states for its only sound track.
+"""Statements of a header: codec and length of an MP4's or Ogg's only sound track; the file's size.
 
-Rules: a statement is a claim. It decides which way of reading is cheaper, never a result: `media`
-counts the samples. A file with several sound tracks, in fragments, or with an unusual header makes
-no claim.
+Rules: a statement is a claim. It decides which way of reading is cheaper, and a warning, never a
+result: `media` counts the samples. A file with several sound tracks, in fragments, or with an
+unusual header makes no claim about its sound.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 MAX_BOXES = 64  # at the top of an MP4
+MAX_FRAGMENT_BOXES = 4096  # of a live stream
+FRAME_BOXES = (b"mdat", b"moof")  # anything else behind the frames may be junk
 MAX_MOOV_BYTES = 1 << 20
 TAIL_BYTES = 1 << 16  # of an Ogg, with the head of its last page
 OGG_PAGE = b"OggS"
@@ -22,6 +24,7 @@ MP4_CODECS = {b"mp4a": "aac", b"alac": "alac", b"Opus": "opus"}  # by the tag of
 # Of an `esds` box the kind of its sound, behind two tags with lengths of one to four bytes.
 OBJECT_TYPE = re.compile(rb"esds.{4}\x03[\x80-\xff]{0,3}.{4}\x04[\x80-\xff]{0,3}.(.)", re.DOTALL)
 AAC_OBJECTS = (b"\x40", b"\x66", b"\x67", b"\x68")
+EBML_HEADER, EBML_SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 OPUS_HZ = 48_000  # of the positions in an Ogg, at any rate of the source
 
 
@@ -42,6 +45,54 @@ def claimed_sound(stream: BinaryIO) -> SoundClaim | None:
         return _in_ogg(stream, head) if head.startswith(OGG_PAGE) else None
     except (struct.error, IndexError, ZeroDivisionError):  # a torn header
         return None
+
+
+def missing_bytes(stream: BinaryIO) -> int:
+    """Return how many of the bytes that its header states an MP4 or a Matroska lacks.
+
+    The result is 0 for a whole file, for another container, and without a statement.
+    """
+    size_bytes = stream.seek(0, 2)
+    stream.seek(0)
+    head = stream.read(64)
+    try:
+        if head[4:8] == b"ftyp":
+            return _missing_in_mp4(stream, size_bytes)
+        if head.startswith(EBML_HEADER):
+            _, at = _ebml_size(head, len(EBML_HEADER), skips=True)
+            if head.startswith(EBML_SEGMENT, at):
+                promised, begin = _ebml_size(head, at + len(EBML_SEGMENT))
+                return max(0, begin + promised - size_bytes)
+    except (struct.error, IndexError):  # a torn header
+        pass
+    return 0
+
+
+def _missing_in_mp4(stream: BinaryIO, size_bytes: int) -> int:
+    at = 0
+    for _ in range(MAX_FRAGMENT_BOXES):
+        stream.seek(at)
+        head = stream.read(16)
+        size, name = struct.unpack(">I4s", head[:8])
+        size = struct.unpack(">Q", head[8:])[0] if size == 1 else size
+        if size < 8:  # 0: up to the end of the file
+            return 0
+        at += size
+        if at >= size_bytes:
+            return int(at - size_bytes) if name in FRAME_BOXES else 0
+    return 0
+
+
+def _ebml_size(head: bytes, at: int, *, skips: bool = False) -> tuple[int, int]:
+    """The size of an element's content, and the place where it begins or, with `skips`, ends.
+
+    An unknown size, of a live stream, counts as 0.
+    """
+    length = 9 - head[at].bit_length()
+    bits = int.from_bytes(head[at : at + length]) & ((1 << 7 * length) - 1)
+    size = 0 if bits == (1 << 7 * length) - 1 else bits
+    begin = at + length
+    return size, begin + size if skips else begin
 
 
 def _in_mp4(stream: BinaryIO) -> SoundClaim | None:

@@ -27,6 +27,7 @@ from captoolkit.units import format_clock, format_count
 WIDTH, MARGIN = 1200, 48
 PLOT_TOP, PLOT_HEIGHT = 74, 190
 STRIP_HEIGHT, ROW_GAP = 30, 6
+LEGEND_LINE = 20
 LOWEST_DB, HIGHEST_DB = -80.0, 0.0
 GRID_DB = (-60, -40, -20)
 CLOSE_UP_GRID_DB = (-60, -20)
@@ -256,22 +257,23 @@ class _Drawing:
             x = self._x(tick * tick_s)
             self._line("limit-end", x, PLOT_TOP + PLOT_HEIGHT, x, PLOT_TOP + PLOT_HEIGHT + 4)
             self._write("text", format_clock(tick * tick_s), "tick", x=x, y=times)
-        legend = " ".join(self._legend())
-        self._write("text", legend, x=MARGIN, y=times + 24)
-        return times + 32
+        lines = list(self._legend())
+        for number, line in enumerate(lines, start=1):
+            self._write("text", line, x=MARGIN, y=times + 4 + LEGEND_LINE * number)
+        return times + 12 + LEGEND_LINE * len(lines)
 
     def _legend(self) -> Iterator[str]:
-        """The meaning of the marks in this drawing."""
+        """The lines with the meaning of the marks in this drawing."""
+        line = "Height: the level of each 100 ms."
         if len(self._levels_db) > WIDTH - 2 * MARGIN:
-            yield "Pale: the loudest 100 ms, dark: the quietest."
-        else:
-            yield "Height: the level of each 100 ms."
+            line = "Pale: the loudest 100 ms, dark: the quietest."
         if self._silences():
-            yield "Grey bars: a second of silence or more."
+            line += " Grey bars: a second of silence or more."
         if self._plan.skipped:
-            yield "Red hatching: left out."
+            line += " Red hatching: left out."
         if self._limits_shown:
-            yield "Dotted: the longest segment allowed."
+            line += " Dotted: the longest segment allowed."
+        yield line
         if any(cut.reach_s for cut in self._cuts):
             yield "Bands: how far a cut may move; dashed: where planned; dots: where it will be."
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from captoolkit.bitstream import channel_layouts, containers, riff
+from captoolkit.bitstream import channel_layouts, containers, header_claims, riff
 from captoolkit.bitstream.pcm_layout import RAW_FORMATS
 from captoolkit.errors import InputError, NoAudioError, NotMediaError
 from captoolkit.media import (
@@ -331,16 +331,22 @@ def _shortfall(
     """A warning for a file that holds less than its header promises; none for a whole one.
 
     The header states the duration of the longest stream, so only a file with a single sound track
-    and no moving picture is compared with it.
+    and no moving picture is compared with it. Of another file the stated size counts.
     """
-    missing_bytes = riff.missing_bytes(file) if containers.of(container).is_riff else 0
+    is_moving = any(not picture.is_cover for picture in pictures)
+    is_alone = not is_moving and len(tracks) == 1
+    missing_bytes = 0
+    if containers.of(container).is_riff:
+        missing_bytes = riff.missing_bytes(file)
+    elif not is_alone:
+        with file.open("rb") as stream:
+            missing_bytes = header_claims.missing_bytes(stream)
     if missing_bytes:
         return [f"{missing_bytes:,} bytes that its header promises are missing."]
     promise = _PROMISE.search(text)
-    is_moving = any(not picture.is_cover for picture in pictures)
     if promise is None or not containers.of(container).states_duration or _ESTIMATED in text:
         return []
-    if is_moving or len(tracks) > 1:
+    if not is_alone:
         return []
     promised_s = float(_promised_s(promise))
     if containers.of(container).duration_from_zero:

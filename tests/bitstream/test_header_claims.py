@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captoolkit.bitstream.header_claims import SoundClaim, claimed_sound
+from captoolkit.bitstream.header_claims import SoundClaim, claimed_sound, missing_bytes
 from tests.support.sound import Convert, noise, write_wav
 
 KINDS = {
@@ -46,6 +46,27 @@ def test_codec_and_length_are_about_those_of_the_sound(
     assert claim is not None
     assert claim.codec == codec
     assert abs(claim.seconds - SECONDS) <= 1
+
+
+@pytest.mark.parametrize("name", ["moov-first.mp4", "fragments.mp4", "two.mkv", "live.mkv"])
+def test_a_torn_file_lacks_bytes_that_its_header_states(
+    name: str, source: Path, convert: Convert, tmp_path: Path
+) -> None:
+    """The number is exact; a whole file, and one without a statement, lacks none."""
+    options = {
+        "moov-first.mp4": ("-movflags", "+faststart"),
+        "fragments.mp4": ("-movflags", "+frag_keyframe+empty_moov", "-frag_duration", "500000"),
+        "live.mkv": ("-live", "1"),
+    }.get(name, ())
+    whole = convert(source, tmp_path / name, ("-c:a", "aac", *options)).read_bytes()
+    assert missing_bytes(io.BytesIO(whole)) == 0
+    assert missing_bytes(io.BytesIO(whole + bytes(40))) == 0
+    if name != "fragments.mp4":  # each fragment states its own size
+        torn = io.BytesIO(whole[:-3000])
+        assert missing_bytes(torn) == (0 if name == "live.mkv" else 3000)
+    else:
+        at = whole.rindex(b"mdat") - 4
+        assert missing_bytes(io.BytesIO(whole[: at + 500])) > 0
 
 
 def test_a_recording_that_begins_late_claims_its_own_length(

@@ -56,6 +56,8 @@ def test_a_plan_shows_its_segments_and_how_far_each_cut_may_move() -> None:
     assert "1 | 2 · -70 dBFS at 0:41.0" in words(text)
     assert "2 | 3 · -70 dBFS at 1:19.0" in words(text)
     assert "Bands: how far a cut may move; dashed: where planned; dots:" in words(text)
+    legend = [line for line in words(text).splitlines() if line.startswith(("Height", "Bands"))]
+    assert max(map(len, legend)) < 160  # about the width of the drawing
     assert words(text).count("-60 dB") == words(text).count("-20 dB") == 2  # in each close-up
 
 

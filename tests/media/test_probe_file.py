@@ -112,6 +112,18 @@ def test_a_promise_is_compared_on_the_clock_of_the_sound(
     assert float(found) < 0.6 * ODD_LENGTH_S
 
 
+@pytest.mark.parametrize("name", ["two.mp4", "two.mkv"])
+def test_a_torn_file_of_several_tracks_is_warned_of(
+    tmp_path: Path, stereo: Path, convert: Convert, name: str
+) -> None:
+    """Its header states the length of no track alone, and the size of the whole."""
+    tracks = ["-map", "0", "-map", "0", "-c:a", "aac", "-movflags", "+faststart"]
+    whole = convert(stereo, tmp_path / name, tracks)
+    assert probe(whole).warnings == ()
+    (torn := tmp_path / f"torn-{name}").write_bytes(whole.read_bytes()[:-5000])
+    assert probe(torn).warnings == ("5,000 bytes that its header promises are missing.",)
+
+
 @pytest.mark.parametrize("left_over", [0, 1, 3, 4, 5, 6, 20, 40, 60, 200])
 def test_an_mp3_truncated_anywhere_in_a_frame(
     tmp_path: Path, stereo: Path, convert: Convert, decoded_samples: Count, left_over: int

@@ -56,10 +56,11 @@ class FolderSearch:
         self._include = [Pattern(text) for text in include]
         self._exclude = [Pattern(text) for text in exclude]
         self.has_taken = False
+        self._has_left_out_segments = False
 
     def files(self, folder: str) -> Iterator[FoundFile]:
         """Yield the files below a folder, sorted by path; links to folders are not followed."""
-        self.has_taken = False
+        self.has_taken = self._has_left_out_segments = False
         waiting = [FoundFile(path=folder, relative="")]
         while waiting:
             here = waiting.pop()
@@ -75,6 +76,7 @@ class FolderSearch:
                 yield FoundFile(path=here.path, relative=here.relative, error=failure)
                 continue
             made = _made_by_captoolkit(entries)
+            self._has_left_out_segments |= any(entry.name in made for entry in entries)
             for entry in reversed(entries):
                 relative = f"{here.relative}/{entry.name}" if here.relative else entry.name
                 if entry.name.startswith(".") or entry.name in made:
@@ -109,6 +111,11 @@ class FolderSearch:
         if self._include or self._exclude:
             problem = "no recording in the folder matches --include and --exclude"
             return InputError(problem, fix="check the patterns")
+        if self._has_left_out_segments:
+            return InputError(
+                "the folder holds only segments that a manifest of captoolkit describes",
+                fix="name the segments themselves, or the recording that they come from",
+            )
         return InputError("the folder holds no recordings", fix="name another one, or the files")
 
     def _takes(self, entry: os.DirEntry[str], relative: str) -> bool:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import captoolkit
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.jobs.listing.inputs import Input, find_inputs, read_listing
+from tests.support.sound import noise, write_wav
 
 
 @pytest.fixture
@@ -86,6 +88,14 @@ def test_a_folder_without_recordings_is_an_input_that_fails(here: Path) -> None:
     (unmatched,) = find_inputs(["talks"], include=["*.ogg"])
     assert "matches --include" in str(unmatched.error)
     assert pickle.loads(pickle.dumps(unmatched)).url == "talks"
+
+
+def test_a_folder_of_segments_alone_is_named_so(here: Path) -> None:
+    """The message does not deny the files that the search leaves out."""
+    write_wav(here / "long.wav", noise(4.0, rate_hz=8_000), rate_hz=8_000)
+    captoolkit.split(here / "long.wav", parts=2).save(here / "pieces")
+    (pieces,) = find_inputs(["pieces"])
+    assert "holds only segments that a manifest" in str(pieces.error)
 
 
 def test_urls_keep_their_secrets_out_of_their_ids() -> None:
