@@ -27,15 +27,19 @@ NOTE_S = 2.0
 SEED = 20_262
 PIECE_S = 5
 MP3_BIT_RATE = "128k"
-BY_SNDFILE = {"wav", "flac"}
-# The options of ffmpeg for each format; none where libsndfile writes the pieces.
-PIECE_FORMATS: dict[str, tuple[str, ...]] = {
-    "wav": (),
-    "flac": (),
+# How libsndfile writes pieces: rate, container, codec. ffmpeg's segments of FLAC have no length in
+# the header, and its segments of Ogg no mark at their end.
+BY_SNDFILE = {
+    "wav": (RATE_HZ, "WAV", "PCM_16"),
+    "flac": (RATE_HZ, "FLAC", "PCM_16"),
+    "opus": (48_000, "OGG", "OPUS"),
+}
+# How ffmpeg writes the others.
+BY_FFMPEG = {
     "m4a": ("-c:a", "aac", "-b:a", "128k"),
-    "opus": ("-c:a", "libopus", "-ar", "48000"),
     "mp3": ("-c:a", "libmp3lame", "-b:a", MP3_BIT_RATE),
 }
+PIECE_FORMATS = (*BY_SNDFILE, *BY_FFMPEG)
 
 
 def envelope(rng: np.random.Generator, frames: int) -> tuple[Samples, NDArray[np.intp]]:
@@ -143,18 +147,21 @@ class Sounds:
             part = folder.with_name(f"{folder.name}.part")
             part.mkdir(exist_ok=True)
             loop = ("-stream_loop", "-1", "-i", f"{self.source}", "-t", f"{PIECE_S * count}")
-            if set(forms) <= BY_SNDFILE:  # ffmpeg's segments of FLAC have no length in the header
+            if forms[0] in BY_SNDFILE:
+                rate_hz, _, _ = BY_SNDFILE[forms[0]]
                 whole = part / "whole.wav"
-                shape = ("-map", "0:a:0", "-ar", f"{RATE_HZ}", "-ac", "2", "-c:a", "pcm_s16le")
+                shape = ("-map", "0:a:0", "-ar", f"{rate_hz}", "-ac", "2", "-c:a", "pcm_s16le")
                 run_ffmpeg(*loop, *shape, f"{whole}")
-                for number, block in enumerate(soundfile.blocks(whole, PIECE_S * RATE_HZ)):
-                    piece = part / f"{number:05d}.{forms[number % len(forms)]}"
-                    soundfile.write(piece, block, RATE_HZ, subtype="PCM_16")
+                for number, block in enumerate(soundfile.blocks(whole, PIECE_S * rate_hz)):
+                    form = forms[number % len(forms)]
+                    _, container, codec = BY_SNDFILE[form]
+                    piece = part / f"{number:05d}.{form}"
+                    soundfile.write(piece, block, rate_hz, format=container, subtype=codec)
                 whole.unlink()
             else:
                 (form,) = forms
                 cut = ("-f", "segment", "-segment_time", f"{PIECE_S}", "-map", "0:a:0")
-                run_ffmpeg(*loop, *cut, *PIECE_FORMATS[form], f"{part}/%05d.{form}")
+                run_ffmpeg(*loop, *cut, *BY_FFMPEG[form], f"{part}/%05d.{form}")
             part.rename(folder)
         return sorted(folder.iterdir())[:count]
 
