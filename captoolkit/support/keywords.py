@@ -87,7 +87,7 @@ def require_utf8(name: str, text: str | None) -> None:
         UsageError: `text` cannot be encoded, or is none.
     """
     if not isinstance(text, str | None):
-        raise UsageError(f"{name} is a {type(text).__name__}, not text", fix="pass a str")
+        raise UsageError(f"{name} has the type {type(text).__name__}, not str", fix="pass text")
     try:
         (text or "").encode()
     except UnicodeEncodeError as error:

@@ -108,7 +108,7 @@ def test_jobs_are_a_whole_number_from_one() -> None:
 def test_text_that_no_request_can_carry_is_refused() -> None:
     """Python reads bytes of an argument that are not UTF-8 as lone surrogates."""
     require_utf8("`prompt`", None)
-    with pytest.raises(UsageError, match="`prompt` is a bytes, not text"):
+    with pytest.raises(UsageError, match="`prompt` has the type bytes, not str; pass text"):
         require_utf8("`prompt`", b"q")  # type: ignore[arg-type]
     require_utf8("`prompt`", "名 ☃")
     with pytest.raises(UsageError, match="`prompt` is not UTF-8 text; write it in UTF-8"):
