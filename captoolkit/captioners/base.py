@@ -248,7 +248,7 @@ class MeasuringCaptioner(Captioner, Protocol):
     """A free captioner that measures samples, so that captoolkit need not write them to a file.
 
     captoolkit calls `open_meter` for a segment that it decodes and would write as WAV, and
-    `caption` for a segment whose file exists already. Both give the same caption. Several threads
+    `caption` for any other segment. Both must return the same caption. Several threads
     may open and feed meters at the same time, each its own.
     """
 

@@ -95,7 +95,9 @@ def save_each(
         inputs=inputs,
         names=names,
         out=saving.out,
-        pictures=PictureFiles(picture, inputs=spare, names=names, overwrite=overwrite),
+        pictures=PictureFiles(
+            picture, inputs=spare, names=names, overwrite=overwrite, folder=saving.out
+        ),
         overwrite=overwrite,
         skip_existing=saving.skip_existing,
         spare=spare,

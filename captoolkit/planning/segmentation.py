@@ -58,7 +58,21 @@ def count_segments(
             "a second",
             fix=f"give at most {max(1, int(durations_s[0]))}",
         )
+    if options.segment_s is not None:
+        most = max(least[0], int(durations_s[0] / (options.segment_s / 2)))
+        if options.parts > most:
+            raise _contradiction(options, durations_s[0], fix=f"at most {most}")
     return (options.parts,)
+
+
+def _contradiction(options: ParsedOptions, duration_s: Fraction, *, fix: str) -> UsageError:
+    """The error for a number of parts that gives no segments of about `segment_s`."""
+    length = format_length(options.segment_s or 0)
+    return UsageError(
+        f"parts={options.parts} and segments of {length} contradict each other for "
+        f"{format_length(duration_s)}",
+        fix=f"leave one of the two out, or give {fix} parts",
+    )
 
 
 def _too_few(
@@ -67,11 +81,7 @@ def _too_few(
     """The error for too few parts: they contradict `segment_s`, or would break the limit."""
     parts = options.parts or 1
     if options.segment_s is not None and parts >= _fewest(duration_s, longest_s, None):
-        return UsageError(
-            f"parts={parts} and segments of {format_length(options.segment_s)} contradict each "
-            f"other for {format_length(duration_s)}",
-            fix=f"leave one of the two out, or give at least {least} parts",
-        )
+        return _contradiction(options, duration_s, fix=f"at least {least}")
     balanced_s, slack_s = duration_s / parts, _slack_s(duration_s, parts)
     lasts, most = (format_clock(one, decimals=3) for one in (balanced_s, longest_s - slack_s))
     if balanced_s > longest_s + 1:

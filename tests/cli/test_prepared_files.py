@@ -59,6 +59,15 @@ def test_plan_and_prepare_draw_pictures(run: Run, fixtures: Path, tmp_path: Path
     assert all(Xml.parse(path) for path in drawn)
 
 
+def test_a_picture_may_go_into_the_new_folder_of_the_files(
+    run: Run, fixtures: Path, tmp_path: Path
+) -> None:
+    """The folder of `-o` is no name of a file, although it does not exist when the run begins."""
+    ready = tmp_path / "ready"
+    ran = run("prepare", fixtures / "speech.amr", "-o", ready, "--picture", ready)
+    assert (ran.status, (ready / "speech.svg").is_file()) == (0, True)
+
+
 def test_a_kept_input_gets_its_missing_picture(run: Run, fixtures: Path, tmp_path: Path) -> None:
     """`--skip-existing` keeps the segments, and draws the picture that an earlier run did not."""
     source, picture = fixtures / "hammering-mandarin.flac", tmp_path / "late.svg"

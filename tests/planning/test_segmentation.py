@@ -162,6 +162,9 @@ def test_parts_against_a_length_of_segments_name_that_length() -> None:
     assert raised.value.fix == "leave one of the two out, or give at least 6 parts"
     with pytest.raises(UsageError, match="longer than the 20 s allowed"):
         segmentation.count_segments([Fraction(60)], Fraction(20), asked)
+    too_many = ParsedOptions(parts=13, segment_s=Fraction(10))  # each below half of the length
+    with pytest.raises(UsageError, match=r"contradict each other .* give at most 12 parts"):
+        segmentation.count_segments([Fraction(60)], Fraction(2400), too_many)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ class PictureFiles:
         inputs: the inputs.
         names: the names of each input's files.
         overwrite: replace existing files, but never an input.
+        folder: the folder of all other files, which need not exist yet; None without one.
 
     Raises:
         UsageError: the option names one file for several inputs.
@@ -136,13 +137,16 @@ class PictureFiles:
         inputs: files.FileSet,
         names: Sequence[OutputNames],
         overwrite: bool,
+        folder: Path | None = None,
     ) -> None:
         self._picture = picture
         self._inputs = inputs
         self._overwrite = overwrite
         self._names = names
         is_folder = picture is not None and (
-            Path(picture).is_dir() or picture.endswith(("/", os.sep))
+            Path(picture).is_dir()
+            or picture.endswith(("/", os.sep))
+            or (folder is not None and Path(picture).absolute() == folder.absolute())
         )
         self._is_single_file = len(names) == 1 and not is_folder
         names_file = picture is not None and picture.lower().endswith(PICTURE_EXTENSION)
