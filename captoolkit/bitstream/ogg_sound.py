@@ -10,13 +10,13 @@ from captoolkit.bitstream.opus import read_opus, with_plain_rate
 from captoolkit.bitstream.vorbis import read_vorbis
 
 MAX_FILE_BYTES = 4 << 20  # of a file that is read as a whole
-READERS = (read_opus, read_vorbis)
+READERS = {"opus": read_opus, "vorbis": read_vorbis}  # by ffmpeg's names of the codecs
 
 
 def read_sound(data: bytes) -> OggSound | None:
     """Return the sound of a whole file with one stream; None for any unusual or larger file."""
     pages = read_pages(data) if len(data) <= MAX_FILE_BYTES else []
-    return next((sound for read in READERS if (sound := read(pages)) is not None), None)
+    return next((sound for read in READERS.values() if (sound := read(pages)) is not None), None)
 
 
 def plainest(data: bytes, sound: OggSound) -> bytes:

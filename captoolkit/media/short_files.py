@@ -21,7 +21,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captoolkit.bitstream import containers
+from captoolkit.bitstream import containers, ogg_sound
 from captoolkit.bitstream.header_claims import claimed_sound
 from captoolkit.bitstream.signatures import by_signature
 from captoolkit.errors import ToolError, ToolTimeoutError
@@ -46,7 +46,6 @@ MAX_SAMPLES_BYTES = 16 << 20
 MAX_UNSTATED_BYTES = 8 << 20
 SPARE_S = 2.0  # by which a track may be longer than its header states
 SAMPLES_FILE, FRAMES_FILE = "samples.f32", "frames"
-OGG_CODECS = ("opus", "vorbis")  # that may be decoded in this process
 ONLY_SOUND = -1  # in place of the number of a stream that was not known yet
 
 _LEVEL = re.compile(r"^\[(?:info|warning)\] ", re.MULTILINE)
@@ -240,7 +239,7 @@ def cached_samples(path: Path, track: Track) -> NDArray[np.float32] | None:
 def samples_in_process(path: Path, track: Track) -> NDArray[np.float32] | None:
     """Return the samples as `cached_samples` does, or decode an Ogg; None where ffmpeg decodes."""
     found = cached_samples(path, track)
-    if found is not None or track.codec not in OGG_CODECS or not _is_short(track):
+    if found is not None or track.codec not in ogg_sound.READERS or not _is_short(track):
         return found
     from captoolkit.media import decode_ogg
 
