@@ -459,7 +459,9 @@ def _pragma(db: sqlite3.Connection, name: str) -> int:
 
 
 def _may_be_replaced(path: Path) -> bool:
-    """Return whether a file is empty, or the database of a ledger by its header."""
+    """Return whether a path is a file that is empty, or the database of a ledger by its header."""
+    if not path.is_file():  # a pipe would be waited for, and a device replaced
+        return False
     with path.open("rb") as stream:
         header = stream.read(72)
     is_database = header.startswith(b"SQLite format 3\0")

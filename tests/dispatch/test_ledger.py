@@ -340,6 +340,8 @@ def test_a_backup_replaces_no_other_file(ledger: Ledger, tmp_path: Path) -> None
     assert recording.read_bytes() == b"RIFF"
     (tmp_path / "empty").touch()
     ledger.backup(tmp_path / "empty")
+    with pytest.raises(OutputExistsError, match="exists and is no ledger"):
+        ledger.backup(tmp_path)
 
 
 def test_a_backup_that_cannot_be_written_is_an_error(ledger: Ledger, tmp_path: Path) -> None:
