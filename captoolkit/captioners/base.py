@@ -3,27 +3,29 @@
 A captioner turns one finished segment into one `Caption`. It knows no source, no cutting, no
 timeline, no retry and no money: the verb that calls it does.
 
-How to add a captioner: one file and one row.
+How to add a captioner: one file, one row and one test.
 
 1. Write `captioners/NAME.py` with a class that has the members of `Captioner` below (`Closing` from
    `captoolkit.support.cancel` has the context manager), and a function that opens it::
 
        def open_captioner(service: Service, settings: CaptionerSettings) -> Captioner: ...
 
-   `service` is resolved: model, target, and for a captioner with an HTTP interface the checked
-   endpoint, region, dialect, price and rates. `settings` holds the options that the caller gave,
-   with the key that may go to the endpoint. A captioner with a `service` attribute
-   (`ServiceBacked`) keeps the resolved service for the verbs.
+   `service` is resolved: the captioner's `info` with its model, the target, and for a captioner
+   with an HTTP interface the checked endpoint, region, dialect, price and rates. `settings` holds
+   the options that the caller gave, with the key that may go to the endpoint. A captioner with a
+   `service` attribute (`ServiceBacked`) keeps the resolved service for the verbs.
 2. Raise `ServiceError`, or a subclass, for a segment that gets no caption, with the reason in
    one line and the service's own words as `message=`, which the retry rules read; never return an
    empty caption for a failure. Requests over HTTP go through `net/client.py`. Building requests
    and reading answers are pure functions on bytes, so that tests need no network.
 3. Add a `CaptionerRow` to `CAPTIONERS` in `captioners/registry.py`: its name, one line for
    `--captioner`, the module, the default model and the options that it takes. The command line and
-   its help texts are made from this table.
+   its help texts are made from this table; `scripts/make_reference.py` adds them to the
+   documentation.
+4. Write `tests/captioners/test_NAME.py`; a service is tested against a real server on 127.0.0.1.
 
 Models with limits or prices of their own get a target in `services/targets.toml`; without one the
-default target's limits are kept. Test the captioner against a real server on 127.0.0.1.
+default target's limits are kept.
 
 A captioner may have more members, each group a protocol below: its answers cost money and may be
 streamed (`PaidCaptioner`), it accepts sound in other ways than Base64 (`HasTransports`), it answers

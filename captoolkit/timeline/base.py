@@ -3,7 +3,7 @@ r"""The interface of a timeline format, and the recipe for adding one.
 A format is a pure function `Timeline -> str` that uses no files, no clock and no network. The text
 it returns is encoded as UTF-8, has `\n` line ends, and ends with one.
 
-How to add a format, in four steps:
+How to add a format, in five steps:
 
 1. Write `timeline/NAME.py` with `render(timeline: Timeline) -> str`. Take the times from
    `cues.cues` and the words from `wording.paragraphs`: these show failed and silent entries, keep
@@ -18,7 +18,10 @@ How to add a format, in four steps:
    slow import costs nothing until someone selects the format. Add the format's own options, if it
    has any, to `FormatOptions` below.
 4. Add an independent reader to `READERS` in `tests/timeline/test_formats.py`: the table of
-   difficult captions there then runs through the new format too.
+   difficult captions there then runs through the new format too. The text may hold no control
+   character but the line end and those that `OWN_CONTROLS` there allows.
+5. Run `scripts/make_reference.py`, which adds the format to the help texts of the documentation
+   and to the table in `docs/guides/timeline-formats.md`. Name its reader in the second table there.
 """
 
 from __future__ import annotations

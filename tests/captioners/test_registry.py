@@ -43,8 +43,9 @@ def refusal(name: str, **options: Any) -> str:
 def test_an_unknown_captioner_is_refused() -> None:
     """The error lists the names in the registry."""
     problem = refusal("whisper")
-    assert problem == "captioner 'whisper' is not known; known are acoustic, dashscope, openai"
-    assert sorted(CAPTIONERS) == ["acoustic", "dashscope", "openai"]
+    known = ", ".join(sorted(CAPTIONERS))
+    assert problem == f"captioner 'whisper' is not known; known are {known}"
+    assert {"acoustic", "dashscope", "openai"} <= CAPTIONERS.keys()
 
 
 @pytest.mark.parametrize("region", [None, "beijing", "hongkong", "singapore", "virginia"])
@@ -449,4 +450,4 @@ def test_a_captioner_is_added_by_one_file_and_one_row(tmp_path: Path) -> None:
     refused = run("caption", "sound.wav", "--captioner", "echo", "--model", "echo/2")
     assert "the echo captioner takes --prompt, and --model was given" in refused
     unknown = run("caption", "sound.wav", "--captioner", "echoes")
-    assert "known are acoustic, dashscope, echo, openai" in unknown
+    assert f"known are {', '.join(sorted([*CAPTIONERS, 'echo']))}" in unknown

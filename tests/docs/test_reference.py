@@ -104,12 +104,10 @@ def test_the_exceptions_from_the_table_of_formats_are_true(
 
 
 def test_the_table_of_timeline_formats_has_every_format() -> None:
-    """Each format has its row, in order, with the ending of its files; the text counts them."""
+    """Each format has its row, in order, with the ending of its files."""
     text = PAGES["docs/guides/timeline-formats.md"]
     rows = re.findall(r"^\| `([\w-]+)` \| `\.([\w.]+)` \|", text, re.MULTILINE)
     assert rows == [(row.name, row.extension) for row in FORMATS.values()]
-    assert "in twenty-three formats" in " ".join(text.split())
-    assert len(FORMATS) == 23
 
 
 def test_the_table_of_limits_agrees_with_the_targets() -> None:
