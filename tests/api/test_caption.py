@@ -19,7 +19,7 @@ import captoolkit
 from captoolkit.captioners.acoustic import AcousticCaptioner
 from captoolkit.captioners.base import Captioner, Clip
 from captoolkit.errors import NotMediaError, ServiceError, UsageError
-from captoolkit.events import EntryReady, Event, SegmentReady
+from captoolkit.events import EntryReady, Event, Progressed, SegmentReady
 from captoolkit.media import decode_in_process
 from captoolkit.model import Caption, CaptionerInfo, Cost, Status, Usage
 from tests.support.processes import children_of
@@ -189,18 +189,20 @@ def test_captions_are_kept_when_the_rest_cannot_be_decoded(
     long = write_wav(tmp_path / "long.wav", *parts, rate_hz=48_000)
     killed = threading.Event()
 
-    def kill_the_decoder(clip: Clip) -> str:
-        if not killed.is_set():  # the first decoder that runs while a segment waits for its answer
-            for child in children_of(os.getpid()):
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-                    if str(long) in Path(f"/proc/{child}/cmdline").read_text():
-                        os.kill(child, signal.SIGKILL)
-                        killed.set()
-        return "said"
+    def kill_a_decoder(event: Event) -> None:
+        if not isinstance(event, Progressed) or killed.is_set():
+            return
+        for child in children_of(os.getpid()):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                argv = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+                length_s = float(argv[argv.index("-t") + 1]) if "-t" in argv else 0
+                if "-ss" in argv and length_s > 100:  # not that of the first segments
+                    os.kill(child, signal.SIGKILL)
+                    killed.set()
+                    return
 
-    timeline = captoolkit.caption(
-        long, captioner=OwnCaptioner(kill_the_decoder), segment="60s", concurrency=1
-    )
+    captioner = OwnCaptioner(lambda _: "said")
+    timeline = captoolkit.caption(long, captioner=captioner, segment="60s", on_event=kill_a_decoder)
     assert killed.is_set()
     assert timeline.entries[0].text == "said"
     last = timeline.entries[-1]
