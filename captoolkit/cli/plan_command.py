@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.jobs.listing.inputs import Input
     from captoolkit.model import CostRange, Plan, Span
+    from captoolkit.pipeline.prepared import Prepared
 
 MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 
@@ -51,6 +53,42 @@ def command(
     Nothing is sent, and only the files of --picture and --report are written.
     """
     from captoolkit.api.prepare import prepare
+
+    return show_plans(
+        inputs,
+        partial(prepare, **options),
+        picture=picture,
+        overwrite=overwrite,
+        report=report,
+        as_json=as_json,
+        debug=debug,
+    )
+
+
+def show_plans(
+    inputs: Sequence[Input],
+    make: Callable[..., Prepared],
+    *,
+    picture: str | None,
+    overwrite: bool,
+    report: Path | None,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Print the plan of each input, and draw it; no segment is made.
+
+    Args:
+        inputs: the inputs.
+        make: called with a source; returns a preparation that has made nothing yet.
+        picture: the value of `--picture`, None without it.
+        overwrite: replace existing pictures and reports.
+        report: the value of `--report`, None without it.
+        as_json: print one JSON document instead of text.
+        debug: show the traceback of an error.
+
+    Returns:
+        The exit status.
+    """
     from captoolkit.cli.prepared_files import print_picture
     from captoolkit.cli.run_report import RunReport
     from captoolkit.jobs.commands.outcomes import InputOutcome
@@ -69,7 +107,7 @@ def command(
 
     def show(item: Input) -> InputOutcome:
         path = pictures.path(next(indices))
-        with prepare(item.source(), **options) as prepared:
+        with make(item.source()) as prepared:
             plan = prepared.plan
             pictures.write(prepared, path)
         print_picture(path)
@@ -100,17 +138,26 @@ def print_plan(name: str, plan: Plan) -> None:
         print_line(f"  warning: {name_options(warning)}")
     print_table(_segment_rows(plan), indent="  ")
     print_table(_skipped_rows(plan), indent="  ")
+    if plan.target is None:  # pieces for people and players
+        return
     print_line(f"  {describe_tokens(plan)}")
     for region, costs in groupby(plan.costs, key=lambda cost: cost.region):
         print_line(f"  {region}: {'; '.join(describe_price(cost) for cost in costs)}.")
 
 
 def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
-    """Return the times and the largest sizes of the first segments."""
+    """Return the times of the first segments, and their largest sizes, or their chapters."""
     from captoolkit.planning.prepare_plan import largest_file_bytes
     from captoolkit.services.limits import sent_size
 
     spans = plan.spans[:MAX_ROWS]
+    if plan.target is None:
+        titles = plan.titles or [""] * len(plan.spans)
+        rows = [
+            (f"segment {index}", _times(plan, span), title)
+            for index, (span, title) in enumerate(zip(spans, titles, strict=False), start=1)
+        ]
+        return rows + _others_row(plan.spans)
     sizes = [sent_size(largest_file_bytes(plan, span), plan.via) for span in spans]
     rows = [
         (f"segment {index}", _times(plan, span), f"at most {size}")
@@ -176,7 +223,7 @@ def _document(plan: Plan) -> dict[str, Any]:
                 "index": index,
                 "start_s": seconds(span.start_samples, span.rate_hz),
                 "end_s": seconds(span.end_samples, span.rate_hz),
-                "max_bytes": largest_file_bytes(plan, span),
+                "max_bytes": largest_file_bytes(plan, span) if plan.target else None,
             }
             for index, span in enumerate(map(plan.track.on_file_clock, plan.spans), start=1)
         ],

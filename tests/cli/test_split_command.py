@@ -26,6 +26,24 @@ def test_it_writes_pieces_and_a_manifest(run: Run, fixtures: Path, tmp_path: Pat
     assert document["encoding"]["codec"] == "flac"
 
 
+def test_a_dry_run_shows_the_pieces_and_writes_none(
+    run: Run, fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lengths and reasons are printed, without a service; only a picture is written."""
+    monkeypatch.chdir(tmp_path)
+    argv = ("split", fixtures / "hammering-mandarin.flac", "--parts", "2", "--dry-run")
+    ran = run(*argv)
+    assert (ran.status, list(tmp_path.iterdir())) == (0, [])
+    assert "hammering-mandarin.flac: encode, 2 segments\n" in ran.out
+    assert "\n  segment 1  0:00.000 - 0:21" in ran.out
+    assert "token" not in ran.out
+    (plan,) = json.loads(run(*argv, "--json").out)["files"]
+    assert (plan["target"], len(plan["segments"])) == (None, 2)
+    assert run(*argv, "--picture", "cuts.svg").status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["cuts.svg"]
+    assert "Missing option '-o'" in run(*argv[:-1]).err
+
+
 def test_json_lists_the_manifests(run: Run, fixtures: Path, tmp_path: Path) -> None:
     """`--json` prints one document with all manifests."""
     ran = run("split", fixtures / "raw.aac", fixtures / "speech.amr", "-o", tmp_path, "--json")
