@@ -326,7 +326,7 @@ def _caption(
         if not isinstance(caption, Caption):
             raise TypeError(f"caption() returned a {type(caption).__name__}, not a Caption")
         return caption
-    except CaptoolkitError:
+    except (CaptoolkitError, StoppedError):
         raise
     except Exception as error:
         if not scope.stop.is_set():  # a cancelled run removes the files of its segments

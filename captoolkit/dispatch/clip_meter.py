@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from captoolkit.dsp.envelope import StretchedEnvelopeMeter
@@ -37,16 +36,12 @@ class ClipMeter:
         self._ended: set[int] = set()
         self._peaks = PeakMeter()
 
-    def measured(self, segment: ReadySegment) -> ReadySegment:
-        """Return the segment; decoding it feeds this meter."""
-
-        def decoded(at: int, rate_hz: int, block: Any) -> None:
-            if block is None:
-                self._ended.add(segment.index)
-            else:
-                self._feed(segment, at, rate_hz, block)
-
-        return replace(segment, on_decoded=decoded)
+    def feed(self, segment: ReadySegment, at: int, rate_hz: int, block: Any) -> None:
+        """Take a block of a segment that begins at sample `at`; None ends the segment."""
+        if block is None:
+            self._ended.add(segment.index)
+        else:
+            self._feed(segment, at, rate_hz, block)
 
     def envelope(self, segments: Iterable[Segment]) -> Envelope | None:
         """Return the envelope on the file's clock; None unless all of the segments were decoded."""

@@ -11,6 +11,8 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
 
 from captoolkit.dispatch.asker import Ask, Outcome, failed
 from captoolkit.dispatch.budget import Budget, cost_of, refuse_too_small, worst_case
@@ -26,7 +28,7 @@ from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.services.service import Service
-from captoolkit.support.cancel import Closing
+from captoolkit.support.cancel import Closing, StoppedError
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.value import Timeline
@@ -229,6 +231,7 @@ class RecordingEntries:
         self._prepared = prepared
         self._service = run.service
         self._gate = run.gate
+        self._stop = run.stop
         self._made_by = run.made_by
         self._entries: list[Entry] = []
         self._adding = threading.Lock()
@@ -265,9 +268,17 @@ class RecordingEntries:
     def measured(self, segment: ReadySegment) -> ReadySegment:
         """Return the segment to ask about.
 
-        A captioner that decodes it measures the envelope, unless the preparation does so.
+        A captioner that decodes it stops when the run is cancelled, and measures the envelope,
+        unless the preparation does so.
         """
-        return segment if self._meter is None else self._meter.measured(segment)
+
+        def decoded(at: int, rate_hz: int, block: Any) -> None:
+            if self._stop.is_set():
+                raise StoppedError
+            if self._meter is not None:
+                self._meter.feed(segment, at, rate_hz, block)
+
+        return replace(segment, on_decoded=decoded)
 
     def add(self, outcome: Outcome) -> Entry:
         """Count an outcome, emit its entry and return it."""

@@ -371,7 +371,9 @@ class Worker:
             if (give_up_after := self.task.give_up_after) is not None:
                 options["give_up_after"] = give_up_after
             try:
-                timeline = caption(opened.source, jobs=1, on_event=on_event, **options)
+                timeline = caption(
+                    opened.source, jobs=1, on_event=on_event, stop=self._stop, **options
+                )
             except ServiceError as error:
                 if give_up_after is None:
                     raise

@@ -8,7 +8,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,8 @@ class ReadySegment(Segment):
         on_decoded: receives the blocks of `samples` while they are read.
         captioned: the caption of a segment that was measured while it was decoded, or the
             captioner's error; None for a segment with a file.
+
+    It is pickled without `on_decoded`, which belongs to this process.
     """
 
     folder: Folder = field(repr=False, compare=False)
@@ -74,6 +76,11 @@ class ReadySegment(Segment):
     url: str | None = field(default=None, repr=False, compare=False)
     on_decoded: OnDecoded | None = field(default=None, repr=False, compare=False)
     captioned: Caption | Exception | None = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> list[Any]:
+        """Return the values of the fields, which pickle stores."""
+        names = (each.name for each in fields(self))
+        return [None if name == "on_decoded" else getattr(self, name) for name in names]
 
     @property
     def path(self) -> Path:

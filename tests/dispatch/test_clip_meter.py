@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,11 @@ import soundfile
 
 import captoolkit
 from captoolkit.captioners.base import Clip
+from captoolkit.errors import UsageError
 from captoolkit.events import Warned
 from captoolkit.media import measure_file, probe_file
 from captoolkit.model import Caption, CaptionerInfo
+from captoolkit.planning.options import FormatName
 from captoolkit.support.cancel import Closing
 from tests.support.made_sounds import RATE, rain, sine
 from tests.support.paths import CORPUS
@@ -38,6 +42,35 @@ class Deaf(Closing):
 
     def close(self) -> None:
         """Close nothing."""
+
+
+class Cancelling(Deaf):
+    """A captioner that cancels its run while it decodes."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.blocks = 0
+
+    def caption(self, clip: Clip) -> Caption:
+        """Decode all blocks."""
+        assert pickle.loads(pickle.dumps(clip)).start_s == clip.start_s
+        with clip.samples() as samples:
+            for _ in samples:
+                self.blocks += 1
+                self.stop.set()
+        return Caption(text="Sound.")
+
+
+@pytest.mark.parametrize("form", ["auto", "mp3"])
+def test_a_cancelled_run_decodes_no_further(form: FormatName, tmp_path: Path) -> None:
+    """Ctrl-C need not wait until a long segment is captioned; a segment can be pickled."""
+    soundfile.write(tmp_path / "a.wav", rain(60), RATE)
+    captioner = Cancelling()
+    with pytest.raises(UsageError, match="cancelled"):
+        captoolkit.caption(
+            tmp_path / "a.wav", captioner=captioner, format=form, stop=captioner.stop
+        )
+    assert captioner.blocks == 1
 
 
 @pytest.mark.corpus
