@@ -1,7 +1,11 @@
-"""The table that `captoolkit caption` prints at its end: segments, tokens and cost of this run."""
+"""The table that `captoolkit caption` prints at its end: segments, tokens and cost of this run.
+
+A captioner on this machine has no ledger, tokens or cost, and its table no columns for them.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +30,7 @@ TABLE_HEAD = (
     "cost",
     "written to",
 )
+SERVICE_COLUMNS = frozenset({"from the ledger", "tokens", "cost"})
 UNKNOWN = "-"
 
 
@@ -65,6 +70,11 @@ class FileSummary:
         )
 
     @property
+    def is_of_service(self) -> bool:
+        """Whether a service or the ledger gave some of the answers, as far as it is known."""
+        return self.counts[2] > 0 or self.tokens is not None or self.cost is not None
+
+    @property
     def failed(self) -> int:
         """The number of segments without a caption."""
         return self.counts[3]
@@ -80,6 +90,9 @@ def print_summary(summaries: Sequence[FileSummary]) -> None:
     rows = [TABLE_HEAD, *map(_row, shown)]
     if len(summaries) > 1:
         rows.append(_total(summaries))
+    if not any(summary.is_of_service for summary in summaries):
+        kept = [name not in SERVICE_COLUMNS for name in TABLE_HEAD]
+        rows = [tuple(itertools.compress(row, kept)) for row in rows]
     for line in aligned(rows):
         print_message(line)
     hidden = sum(bool(summary.failed) for summary in summaries) - len(shown)

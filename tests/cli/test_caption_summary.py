@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def test_few_files_have_a_row_each(capsys: pytest.CaptureFixture[str]) -> None:
     *_, second, total = capsys.readouterr().err.splitlines()
     assert second.startswith("2.wav")
     assert total.split() == ["total", "6", "4", "2", "0", "200", "USD", "0.20"]
+
+
+def test_a_local_captioner_has_no_columns_of_a_service(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither ledger nor tokens nor cost: the table fits into 80 columns."""
+    print_summary([replace(summary(1), counts=(3, 3, 0, 0), tokens=None, cost=None)])
+    assert capsys.readouterr().err.splitlines() == [
+        "file   segments  requested  failed  written to",
+        "1.wav  3         3          0       out/1.json",
+    ]
 
 
 def test_many_files_have_one_row_and_those_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
