@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,14 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.help_sections import SectionedCommand
-from captoolkit.cli.show import display_source, name_options, print_json, print_line, print_table
+from captoolkit.cli.show import (
+    display_source,
+    name_options,
+    print_json,
+    print_line,
+    print_sentence,
+    print_table,
+)
 from captoolkit.units import format_count
 
 if TYPE_CHECKING:
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
 
     from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.jobs.listing.inputs import Input
-    from captoolkit.model import CostRange, Plan, Span
+    from captoolkit.model import CostRange, Plan, Span, Target
     from captoolkit.pipeline.prepared import Prepared
 
 MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
@@ -104,6 +111,7 @@ def show_plans(
     )
     indices = itertools.count()
     documents = []
+    totals: list[PlanTotal] = []  # one, from the first plan for a service on
 
     def show(item: Input) -> InputOutcome:
         path = pictures.path(next(indices))
@@ -115,6 +123,9 @@ def show_plans(
             documents.append(_document(plan))
         else:
             print_plan(item.url, plan)
+            if plan.target is not None:
+                totals[:] = totals or [PlanTotal(plan.target)]
+                totals[0].add(plan)
         outcome = InputOutcome.of_source(item, display_source(item.url), plan.info, plan.track)
         return dataclasses.replace(outcome, segments=len(plan.spans), tokens=plan.audio_tokens)
 
@@ -124,6 +135,8 @@ def show_plans(
         status = reporter.run(inputs, show, debug=debug)
     if as_json:
         print_json("plan", {"files": documents})
+    elif totals and totals[0].plans > 1:
+        totals[0].print()
     return status
 
 
@@ -133,16 +146,21 @@ def print_plan(name: str, plan: Plan) -> None:
         f"{display_source(name)}: {plan.action.value}, {format_count(len(plan.spans), 'segment')}"
     )
     for reason in plan.reasons:
-        print_line(f"  {name_options(reason)}")
+        print_sentence(name_options(reason), indent="  ")
     for warning in plan.info.warnings:
-        print_line(f"  warning: {name_options(warning)}")
+        print_sentence(f"warning: {name_options(warning)}", indent="  ")
     print_table(_segment_rows(plan), indent="  ")
     print_table(_skipped_rows(plan), indent="  ")
     if plan.target is None:  # pieces for people and players
         return
-    print_line(f"  {describe_tokens(plan)}")
-    for region, costs in groupby(plan.costs, key=lambda cost: cost.region):
-        print_line(f"  {region}: {'; '.join(describe_price(cost) for cost in costs)}.")
+    print_sentence(describe_tokens(plan), indent="  ")
+    _print_costs(plan.costs)
+
+
+def _print_costs(costs: Iterable[CostRange]) -> None:
+    for region, ranges in groupby(costs, key=lambda cost: cost.region):
+        prices = "; ".join(describe_price(cost) for cost in ranges)
+        print_sentence(f"{region}: {prices}.", indent="  ")
 
 
 def _segment_rows(plan: Plan) -> list[tuple[str, ...]]:
@@ -188,14 +206,46 @@ def _others_row(spans: Sequence[Span]) -> list[tuple[str, ...]]:
 
 def describe_tokens(*plans: Plan) -> str:
     """Return the token counts of plans for one service in words."""
-    target = plans[0].target
-    tokens = format_count(sum(plan.input_tokens for plan in plans), "input token")
-    requests = format_count(sum(len(plan.spans) for plan in plans), "request")
-    audio_tokens = sum(plan.audio_tokens for plan in plans)
-    service = target.name if target else "no service"
-    if target is not None and target.dialect and target.limit("tokens_per_s") is None:
-        return f"{requests} to {service}, whose tokens for a second of sound are not known."
-    return f"{tokens} in {requests} to {service}, {audio_tokens:,} of them audio."
+    total = PlanTotal(plans[0].target)
+    for plan in plans:
+        total.add(plan)
+    return total.describe_tokens()
+
+
+class PlanTotal:
+    """The tokens and costs of many plans for one service, without the plans."""
+
+    def __init__(self, target: Target | None) -> None:
+        self.plans = self._requests = self._input_tokens = self._audio_tokens = 0
+        self._target = target
+        self._costs: dict[tuple[str, str], CostRange] = {}
+
+    def add(self, plan: Plan) -> None:
+        """Count one more plan."""
+        from captoolkit.dispatch.budget import total_range
+
+        self.plans += 1
+        self._requests += len(plan.spans)
+        self._input_tokens += plan.input_tokens
+        self._audio_tokens += plan.audio_tokens
+        for cost in plan.costs:
+            key = (cost.region, cost.currency)
+            self._costs[key] = total_range([self._costs[key], cost]) if key in self._costs else cost
+
+    def describe_tokens(self) -> str:
+        """Return the token counts in words."""
+        target = self._target
+        requests = format_count(self._requests, "request")
+        service = target.name if target else "no service"
+        if target is not None and target.dialect and target.limit("tokens_per_s") is None:
+            return f"{requests} to {service}, whose tokens for a second of sound are not known."
+        tokens = format_count(self._input_tokens, "input token")
+        return f"{tokens} in {requests} to {service}, {self._audio_tokens:,} of them audio."
+
+    def print(self) -> None:
+        """Write the total of several plans as text."""
+        print_sentence(f"{format_count(self.plans, 'file')}: {self.describe_tokens()}")
+        _print_costs(self._costs.values())
 
 
 def describe_price(cost: CostRange) -> str:

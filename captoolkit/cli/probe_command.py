@@ -8,7 +8,14 @@ import click
 
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.show import display_source, name_options, print_json, print_line, print_table
+from captoolkit.cli.show import (
+    display_source,
+    name_options,
+    print_json,
+    print_line,
+    print_sentence,
+    print_table,
+)
 from captoolkit.units import format_count
 
 if TYPE_CHECKING:
@@ -87,11 +94,11 @@ def _print(name: str, info: MediaInfo, row: Target, via: str, reasons: tuple[str
     if len(info.chapters) > MAX_CHAPTERS:
         print_line(f"  and {format_count(len(info.chapters) - MAX_CHAPTERS, 'more chapter')}")
     for warning in info.warnings:
-        print_line(f"  warning: {name_options(warning)}")
+        print_sentence(f"warning: {name_options(warning)}", indent="  ")
     verdict = "does not fit without change" if reasons else "fits without change"
     print_line(f"  {row.name} via {via}: {verdict}")
     for reason in reasons:
-        print_line(f"    {reason}")
+        print_sentence(reason, indent="    ")
 
 
 def _track_row(track: Track) -> tuple[str, ...]:

@@ -125,6 +125,26 @@ def print_line(text: str = "") -> None:
         click.echo(printable(text))
 
 
+def print_sentence(text: str, *, indent: str = "") -> None:
+    """Write a sentence to standard output: one line, on a terminal in lines of its width."""
+    if not sys.stdout.isatty():
+        print_line(f"{indent}{text}")
+        return
+    import shutil
+    import textwrap
+
+    lines = textwrap.wrap(
+        text,
+        shutil.get_terminal_size().columns,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        print_line(line)
+
+
 def print_text(text: str) -> None:
     """Write part of a text to standard output at once, with its line breaks."""
     click.echo("\n".join(printable(line) for line in text.split("\n")), nl=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Run
+from tests.support.command_line import Run, screen_of_terminal
 
 
 def test_it_shows_the_plan_and_writes_nothing(
@@ -22,6 +22,26 @@ def test_it_shows_the_plan_and_writes_nothing(
     assert "564 input tokens in 3 requests" in ran.out
     assert "singapore: USD 0.00" in ran.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_files_end_in_their_total(run: Run, fixtures: Path) -> None:
+    """The tokens and prices are sums; one file, and JSON, have no total."""
+    files = (fixtures / "speech.amr", fixtures / "raw.aac")
+    plans = json.loads(run("plan", *files, "--json").out)["files"]
+    tokens = sum(plan["tokens"]["input"] for plan in plans)
+    most = sum(plan["costs"][0]["most"] for plan in plans)
+    out = run("plan", *files).out
+    total = out.partition("\n2 files: ")[2].splitlines()
+    assert total[0].startswith(f"{tokens} input tokens in 2 requests to qwen3-omni-captioner")
+    assert f"{most:.4f} at most" in total[1]
+    assert "files:" not in run("plan", files[0]).out
+
+
+def test_a_terminal_gets_sentences_in_lines_of_its_width(fixtures: Path) -> None:
+    """No word is divided at the edge; a file or a pipe gets each sentence in one line."""
+    screen = screen_of_terminal("plan", fixtures / "hammering-mandarin.flac", columns=60)
+    assert "  It is flac; qwen3-omni-captioner takes 3gp, aac, amr, mp3," in screen
+    assert "    wav." in screen
 
 
 def test_a_long_plan_lists_the_first_segments(run: Run, fixtures: Path) -> None:
