@@ -224,7 +224,8 @@ def public_url(url: str) -> str:
     """Return a URL without the parts that may be secrets; a path is returned unchanged.
 
     These parts are user and password, and of a web address query and fragment as well: elsewhere
-    `?` and `#` belong to the name. Of a malformed web address only the scheme remains.
+    `?` and `#` belong to the name. Of a malformed web address, also one that lost a slash, only the
+    scheme remains.
 
     ```python
     >>> public_url("https://me:secret@example.com/talk.mp3?signature=secret#t=10")
@@ -233,6 +234,8 @@ def public_url(url: str) -> str:
     ('ftp://host/a.wav', 's3://bucket/a@b#1.wav')
     >>> public_url("https://me:sec/ret@example.com/"), public_url("talks/a.wav")
     ('https://(malformed)', 'talks/a.wav')
+    >>> public_url("https:/example.com/talk.mp3?signature=secret")
+    'https://(malformed)'
 
     ```
     """
@@ -243,6 +246,8 @@ def public_url(url: str) -> str:
             return f"{url.partition('://')[0].lower()}://(malformed)"
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     elsewhere = _elsewhere(url)
+    if elsewhere is not None and elsewhere[2] and not os.path.lexists(url):
+        return f"{elsewhere[2].lower()}://(malformed)"
     if elsewhere is None or elsewhere[1] is None or elsewhere[1].lower() == "memory":
         return url
     scheme, _, rest = url.partition("://")

@@ -195,8 +195,8 @@ class _Inputs:
     def _add_path(self, name: str) -> None:
         try:
             status = os.stat(name)  # noqa: PTH116 - Path("") is the current folder
-        except (OSError, ValueError):  # the verb reports a missing file
-            self._add(name, url=name, relative=Path(name).name)
+        except (OSError, ValueError):  # the verb reports a missing file; it may be an address
+            self._add(public_url(name), url=name, relative=Path(name).name)
             return
         if not stat.S_ISDIR(status.st_mode):
             self._paths.add(absolute(name))

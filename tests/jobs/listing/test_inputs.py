@@ -106,6 +106,8 @@ def test_urls_keep_their_secrets_out_of_their_ids() -> None:
     assert bad.id == "the URL"
     with pytest.raises(UsageError, match="malformed"):
         bad.source()
+    unusable = find_inputs(["https:/host/talk.mp3?sig=x", "s3://me:pw@talks/a.wav"])
+    assert [one.id for one in unusable] == ["https://(malformed)", "s3://talks/a.wav"]
 
 
 def test_standard_input_is_one_recording(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
