@@ -25,7 +25,7 @@ from captoolkit.jobs.results.recording_rows import DigestTable
 from captoolkit.jobs.results.result_names import hash_named, result_folder, short_hash
 from captoolkit.jobs.stores.base_store import Store, StoredFile, scheme_of, split_url
 from captoolkit.jobs.stores.object_store import open_store
-from captoolkit.media.source import is_web_url, public_url
+from captoolkit.media.source import is_web_url, public_url, refuse_url
 from captoolkit.support import files
 
 _GLOB = re.compile(r"[*?\[{]")
@@ -113,6 +113,7 @@ def refuse_missing(
         if name == STANDARD_INPUT or is_web_url(name):
             continue
         if scheme_of(name) is None:
+            refuse_url(name)  # one that lost a slash
             if not is_pattern and not os.path.lexists(name):
                 problem = f"{name} does not exist" if name else "the name of an input is empty"
                 raise UsageError(problem, fix="check the name")

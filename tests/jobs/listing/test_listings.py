@@ -81,6 +81,13 @@ def test_a_name_without_recordings_is_refused_at_once(place: str) -> None:
         refuse_missing([f"{place}/gone.wav"])
 
 
+def test_an_address_that_lost_a_slash_is_not_shown() -> None:
+    """Its query may be a signature; `?` makes no pattern of it."""
+    with pytest.raises(UsageError, match="the URL lost a slash") as caught:
+        refuse_missing(["https:/host/talk.mp3?sig=secret"])
+    assert "secret" not in str(caught.value)
+
+
 def test_one_file_of_a_bucket_is_an_input(s3: str) -> None:
     """A URL that names a file is that file, whatever its ending; a missing one is an error."""
     fill(s3)
