@@ -33,7 +33,7 @@ from captoolkit.errors import CaptoolkitError, OutputExistsError
 from captoolkit.media.source import local_file
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
-from captoolkit.support.cancel import TICK_S, StoppedError
+from captoolkit.support.cancel import TICK_S, StoppedError, ended_when
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
@@ -335,7 +335,8 @@ class PreparerPool:
         if self._count is not None:
             remaining = max(1, min(remaining, self._count - recording.index))
         jobs = max(1, self._jobs // remaining)
-        recording.open(self._open_source, jobs, self._run, is_redo=self._is_redo)
+        with ended_when(lambda: self._is_over):
+            recording.open(self._open_source, jobs, self._run, is_redo=self._is_redo)
         if self._closed and recording.prepared is not None:
             recording.prepared.close()
 

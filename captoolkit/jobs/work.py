@@ -48,7 +48,7 @@ from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.planning.options import PlanOptions, SplitOptions
 from captoolkit.support import files
-from captoolkit.support.cancel import StoppedError
+from captoolkit.support.cancel import StoppedError, ended_when
 from captoolkit.timeline import render
 
 log = logging.getLogger("captoolkit")
@@ -234,7 +234,8 @@ class Worker:
     def attempt(self, recording: Input, call: Callable[[], RecordingRow]) -> RecordingRow:
         """Return the row of `call`, or a failed row if the recording is at fault."""
         try:
-            return call()
+            with ended_when(self._stop.is_set):
+                return call()
         except StoppedError:
             raise
         except OutFaultError as fault:

@@ -31,7 +31,7 @@ from captoolkit.media import (
 from captoolkit.media.player_clock import follow_clock, silent_blocks, trimmed
 from captoolkit.model import MediaInfo, Track
 from captoolkit.support import files
-from captoolkit.support.cancel import Closing
+from captoolkit.support.cancel import Closing, check_thread
 from captoolkit.units import format_seconds, rescale
 
 BLOCK_S = 1.0
@@ -324,9 +324,12 @@ def read_blocks(blocks: Iterable[Block], path: object) -> Iterator[Block]:
 
     Raises:
         NotMediaError: ffmpeg cannot decode `path`: the fault is the file's.
+        StoppedError: the work of this thread is over (`support.cancel`).
     """
     try:
-        yield from blocks
+        for block in blocks:
+            check_thread()
+            yield block
     except ToolTimeoutError:
         raise
     except ToolError as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from math import inf
 from typing import Self
@@ -33,6 +36,32 @@ class Closing(ABC):
 
 class StoppedError(Exception):
     """Ends the work of a thread after a cancellation; captoolkit never raises it to the caller."""
+
+
+_IS_OVER: ContextVar[Callable[[], bool]] = ContextVar("is_over", default=lambda: False)
+
+
+@contextlib.contextmanager
+def ended_when(is_over: Callable[[], bool]) -> Iterator[None]:
+    """Let `check_thread` end the work of this thread inside the block when `is_over` returns True.
+
+    For long work without events, such as a decode that only measures.
+    """
+    token = _IS_OVER.set(is_over)
+    try:
+        yield
+    finally:
+        _IS_OVER.reset(token)
+
+
+def check_thread() -> None:
+    """Raise if the work of this thread is over.
+
+    Raises:
+        StoppedError: the function given to `ended_when` returned True.
+    """
+    if _IS_OVER.get()():
+        raise StoppedError
 
 
 class Clock:

@@ -19,7 +19,7 @@ from captoolkit.dispatch.run import AskingRun
 from captoolkit.errors import UsageError
 from captoolkit.media.source import Source
 from captoolkit.pipeline.prepared import Prepared
-from captoolkit.support.cancel import StoppedError
+from captoolkit.support.cancel import StoppedError, check_thread
 from tests.support.captioning import OwnCaptioner
 from tests.support.sound import tone, write_wav
 
@@ -151,3 +151,26 @@ def test_closing_closes_the_files_that_were_not_prepared(tmp_path: Path, run: As
         pool.next_ended()
     names = [thread.name for thread in threading.enumerate()]
     assert not any(name.startswith("captoolkit-prepare") for name in names)
+
+
+def test_closing_ends_the_measurements_of_a_plan(tmp_path: Path, run: AskingRun) -> None:
+    """They have no events, and may take minutes: Ctrl-C need not wait for their end."""
+    sources = Sources(tmp_path, run)
+    begun, ended = threading.Event(), threading.Event()
+
+    def open_source(source: Source, jobs: int) -> Prepared:
+        begun.set()
+        try:
+            for _ in range(1000):
+                check_thread()
+                ended.wait(0.01)
+        except StoppedError:
+            ended.set()
+            raise
+        return sources.open(source, jobs)
+
+    pool = PreparerPool(run, sources.paths[:1], open_source=open_source, jobs=1)
+    pool.start()
+    assert begun.wait(LONG_S)
+    pool.close()
+    assert ended.is_set()

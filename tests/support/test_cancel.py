@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from captoolkit.errors import CaptoolkitError, ServiceError
-from captoolkit.support.cancel import CLOCK, CancelScope, Closing, StoppedError
+from captoolkit.support.cancel import (
+    CLOCK,
+    CancelScope,
+    Closing,
+    StoppedError,
+    check_thread,
+    ended_when,
+)
 from tests.support.captioning import InstantClock
 
 
@@ -86,3 +94,17 @@ def test_a_halted_scope_raises_a_copy_for_each_request() -> None:
     assert {error.__cause__ for error in raised} == {first}
     assert {(error.code, error.request_id) for error in raised} == {("Arrearage", None)}
     assert first.request_id == "r-1"
+
+
+def test_the_work_of_a_thread_ends_when_it_is_over() -> None:
+    """Only inside the block, and only in its thread."""
+    stop = threading.Event()
+    with ended_when(stop.is_set):
+        check_thread()
+        stop.set()
+        with pytest.raises(StoppedError):
+            check_thread()
+        other = ThreadPoolExecutor(1)
+        other.submit(check_thread).result()
+        other.shutdown()
+    check_thread()

@@ -29,7 +29,7 @@ from captoolkit.jobs.commands.worker_process import (
     WorkerProcess,
 )
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.support.cancel import Closing, StoppedError
+from captoolkit.support.cancel import Closing, StoppedError, ended_when
 
 # Yields the `on_event` for the work on one item; on exit the work has ended.
 Following = Callable[[Item], AbstractContextManager[OnEvent]]
@@ -153,7 +153,8 @@ class InputPool(Closing, Generic[Item, Result]):
         with self._following(item) as on_event:
             report = self._stopping(on_event)
             if not self._has_processes:
-                return self._work(item, share, report)
+                with ended_when(self._stop.is_set):
+                    return self._work(item, share, report)
             return self._worker().call(item, share, report)
 
     def _worker(self) -> WorkerProcess[Item, Result]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from captoolkit import prepare
@@ -19,6 +22,7 @@ from captoolkit.events import OnEvent, Warned, ignore
 from captoolkit.jobs.commands.input_pool import InputPool, are_many_short
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.media import ffmpeg_process
+from captoolkit.media.decode import Block, read_blocks
 from captoolkit.support import files
 from tests.support.processes import has_children
 
@@ -239,3 +243,23 @@ def test_closing_ends_the_processes(tmp_path: Path) -> None:
         assert runs.wait(TIMEOUT_S)
     assert list(tmp_path.iterdir()) == []
     assert not has_children()
+
+
+def test_closing_ends_a_decode_that_only_measures() -> None:
+    """It has no events, and runs in this process: Ctrl-C need not wait for its end."""
+    begun = threading.Event()
+
+    def blocks() -> Iterator[Block]:
+        begun.set()
+        while True:
+            time.sleep(0.01)
+            yield np.zeros((1, 1))
+
+    def work(index: int, share: int, on_event: OnEvent) -> None:
+        for _ in read_blocks(itertools.islice(blocks(), 1000), "a.wav"):
+            pass
+
+    with pool_of(work, 2, jobs=2) as pool:
+        pool.results()
+        assert begun.wait(TIMEOUT_S)
+    assert list(pool.finished()) == []
