@@ -154,7 +154,8 @@ def _put_results(
 ) -> None:
     try:
         for result in work(item):
-            results.put(result)
+            if not results.put(result):
+                return
         results.put(None)
     except BaseException as error:
         results.put(error)
@@ -172,15 +173,20 @@ class BoundedQueue(Generic[Item]):
         self._queue: queue.Queue[Item | BaseException | None] = queue.Queue(size)
         self._stop = stop
 
-    def put(self, item: Item | BaseException | None) -> None:
-        """Add an item, an exception that the consumer raises, or None for the end."""
+    def put(self, item: Item | BaseException | None) -> bool:
+        """Add an item, an exception that the consumer raises, or None for the end.
+
+        Returns:
+            False if `stop` is set, so that no consumer takes the item.
+        """
         # A program may end without `halt`: then no consumer takes the item.
         while not self._stop.is_set() and threading.main_thread().is_alive():
             try:
                 self._queue.put(item, timeout=TICK_S)
             except queue.Full:
                 continue
-            return
+            return True
+        return False
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items up to the end; nothing after `stop`."""

@@ -232,6 +232,8 @@ class Transcode:
         ):
             blocks = self._reported(sound, layout.begins_at)
             for part, block in cut(blocks, layout.sections, rate_hz=rate_hz, longest=longest):
+                if self._supervisor.is_halted:
+                    return
                 self._measure(block)
                 writers.write(part, block)
                 yield from writers.finished(wait=False)

@@ -10,22 +10,24 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from captoolkit import prepare
+from captoolkit import captions, prepare
 from captoolkit.bitstream import adts, encodings
+from captoolkit.captioners import Clip
 from captoolkit.errors import LimitError, UsageError
 from captoolkit.events import Event, Progressed, Replaced, SegmentReady
-from captoolkit.model import Span
+from captoolkit.model import Caption, CaptionerInfo, Span
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.planning.cuts import RUN_SEGMENTS, plan_sections
 from captoolkit.planning.options import FormatName
 from captoolkit.support import files
+from captoolkit.support.cancel import Closing
 from tests.support.encodings import aac, mp3
 from tests.support.media_values import service
 from tests.support.processes import has_children
@@ -237,6 +239,44 @@ def test_closing_early_is_prompt_and_leaves_nothing(
     assert not has_children()
     assert workers() == []
     assert not first.path.exists()
+
+
+class SlowCaptioner(Closing):
+    """A captioner that is its own meter, takes its time for each caption, and counts them."""
+
+    info = CaptionerInfo(name="slow", model="slow/1")
+
+    def __init__(self) -> None:
+        self.captions = 0
+
+    def open_meter(self, *, rate_hz: int, channels: int, start_s: float) -> Self:
+        """Return this captioner."""
+        return self
+
+    def feed(self, block: NDArray[np.float32]) -> None:
+        """Drop the samples."""
+
+    def finish(self) -> Caption:
+        """Return a caption after a while."""
+        self.captions += 1
+        time.sleep(0.05)
+        return Caption(text="a sound")
+
+    def caption(self, clip: Clip) -> Caption:
+        """Return the same caption."""
+        return self.finish()
+
+    def close(self) -> None:
+        """Release nothing."""
+
+
+def test_no_caption_is_measured_after_closing() -> None:
+    """Only the meters that caption already are waited for, not those of the rest of a run."""
+    captioner, sound = SlowCaptioner(), (np.zeros((4_000 * 300, 1), np.float32), 4_000)
+    with captions(sound, captioner=captioner, segment=3, jobs=2) as entries:
+        next(entries)
+        begun = captioner.captions
+    assert 0 < begun <= captioner.captions <= begun + 10  # of 100
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
