@@ -41,7 +41,7 @@ from captoolkit.model import CaptionerInfo
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
 from captoolkit.services.service import Service
-from captoolkit.support.cancel import CLOCK, CancelScope, Clock
+from captoolkit.support.cancel import CLOCK, CancelScope, Clock, RunStop
 from captoolkit.support.keywords import require_type
 
 
@@ -58,7 +58,7 @@ class AskingOptions(TypedDict, total=False):
             keeps the new ones.
         retry_policy: how long a request is retried after transient errors.
         clock: the source of time.
-        stop: cancels the run when it is set, as closing does.
+        stop: cancels the run when it is set, as closing does; captoolkit never sets it.
     """
 
     max_cost: Budget | Decimal | float | str | None
@@ -243,7 +243,7 @@ def read_run_options(options: CaptionOptions) -> RunOptions:
         give_up_after=int(give_up_after),
         timeout_s=inf if timeout_s is None else timeout_s,
         clock=options.get("clock", CLOCK),
-        stop=options.get("stop") or threading.Event(),
+        stop=RunStop.of(options.get("stop")),
     )
 
 

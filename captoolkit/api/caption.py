@@ -28,7 +28,8 @@ from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Via
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning.options import option_values, parse_plan_options
-from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names
+from captoolkit.support.cancel import RunStop
+from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.value import Timeline
 
@@ -111,8 +112,8 @@ async def acaption(
         LimitError, ServiceError, TypeError: as `caption`.
     """
     refuse_unknown_names("acaption", options, KEYWORDS)
-    stop = options.pop("stop", None) or threading.Event()
-    options["stop"] = stop
+    require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
+    stop = options["stop"] = RunStop.of(options.get("stop"))
     call = asyncio.to_thread(
         caption, source, captioner=captioner, jobs=jobs, on_event=on_event, **options
     )

@@ -49,7 +49,7 @@ from captoolkit.planning.options import (
     parse_plan_options,
 )
 from captoolkit.support import staging_folders
-from captoolkit.support.cancel import TICK_S
+from captoolkit.support.cancel import TICK_S, RunStop
 from captoolkit.support.keywords import documents, refuse_unknown_names, require_type
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def batch(
     names = _names_of(inputs)
     store = open_store(os.fspath(out))
     run_id = new_run_id()
-    stop = options.get("stop") or threading.Event()
+    stop = RunStop.of(options.get("stop"))
     with contextlib.ExitStack() as resources:
         run = None
         if verb == "caption" and not settings.driver.asks_on_worker:

@@ -88,6 +88,36 @@ class Clock:
 CLOCK = Clock()
 
 
+class RunStop(threading.Event):
+    """The stop flag of a run: also set when the caller's event is, which the run never sets.
+
+    Args:
+        stop: the caller's event, which may cancel other runs as well; None if there is none.
+    """
+
+    def __init__(self, stop: threading.Event | None) -> None:
+        super().__init__()
+        self._caller = stop
+
+    @classmethod
+    def of(cls, stop: threading.Event | None) -> RunStop:
+        """Return `stop` if it is the flag of a run already, else a new flag."""
+        return stop if isinstance(stop, RunStop) else cls(stop)
+
+    def is_set(self) -> bool:
+        """Return whether the run was cancelled."""
+        return super().is_set() or (self._caller is not None and self._caller.is_set())
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait; return whether the run was cancelled."""
+        if self._caller is None:
+            return super().wait(timeout)
+        until_s = time.monotonic() + (inf if timeout is None else timeout)
+        while not self.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            super().wait(min(TICK_S, left_s))
+        return self.is_set()
+
+
 class CancelScope:
     """Permission to go on, shared by the threads of a run; it ends for all of them at once.
 

@@ -213,9 +213,14 @@ def test_captions_are_kept_when_the_rest_cannot_be_decoded(
 
 
 def test_error_before_the_first_segment_is_raised(fixtures: Path) -> None:
-    """An error before the first segment is raised, because there is no timeline yet."""
+    """An error before the first segment is raised, because there is no timeline yet.
+
+    The caller's event is not set: it may cancel the captions of other files.
+    """
+    stop = threading.Event()
     with pytest.raises(NotMediaError, match="not a media file"):
-        captoolkit.caption(fixtures / "not-media.wav")
+        captoolkit.caption(fixtures / "not-media.wav", stop=stop)
+    assert not stop.is_set()
     with pytest.raises(UsageError, match="concurrency=0"):
         captoolkit.caption(fixtures / "speech.amr", concurrency=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -206,16 +207,20 @@ def test_too_many_failures_end_the_run(tmp_path: Path) -> None:
 
 
 def test_a_local_captioner_writes_timelines(tmp_path: Path) -> None:
-    """The worker asks it, and the rows hold the texts."""
+    """The worker asks it, and the rows hold the texts; a file without sound fails alone."""
     write_tones(tmp_path / "in", 2)
-    summary = run("caption", tmp_path / "in", tmp_path / "out")
-    assert (summary.done, summary.requested) == (2, 0)
+    (tmp_path / "in" / "bad.wav").write_bytes(b"no media")
+    stop = threading.Event()
+    summary = run("caption", tmp_path / "in", tmp_path / "out", stop=stop)
+    assert (summary.done, summary.failed, summary.requested) == (2, 1, 0)
+    assert not stop.is_set()
     assert set(files_of(tmp_path / "out")) == {
         "t000/t000.timeline.json",
         "t001/t001.timeline.json",
     }
-    for row in read_rows(open_store(str(tmp_path / "out"))):
-        assert row.segments[0].text
+    rows = {row.id: row for row in read_rows(open_store(str(tmp_path / "out")))}
+    assert rows.pop("bad.wav").error_class == "NotMediaError"
+    assert all(row.segments[0].text for row in rows.values())
 
 
 def test_a_budget_below_one_request_is_wrong_usage(tmp_path: Path) -> None:

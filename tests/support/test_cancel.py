@@ -12,6 +12,7 @@ from captoolkit.support.cancel import (
     CLOCK,
     CancelScope,
     Closing,
+    RunStop,
     StoppedError,
     check_thread,
     ended_when,
@@ -108,3 +109,19 @@ def test_the_work_of_a_thread_ends_when_it_is_over() -> None:
         other.submit(check_thread).result()
         other.shutdown()
     check_thread()
+
+
+def test_the_callers_event_cancels_a_run_and_is_never_set() -> None:
+    """One event may cancel several runs; the end of one run leaves it to the others."""
+    caller = threading.Event()
+    first, other = RunStop.of(caller), RunStop.of(caller)
+    assert RunStop.of(first) is first
+    first.set()
+    assert first.is_set()
+    assert not caller.is_set()
+    assert not other.wait(0.01)
+    timer = threading.Timer(0.05, caller.set)
+    timer.start()
+    assert other.wait(30)
+    timer.join()
+    assert RunStop.of(None).wait(0) is False
