@@ -13,7 +13,7 @@ from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS
 from captoolkit.cli.option_types import FilePlace, parsed_by
 from captoolkit.cli.show import display_path, print_line, print_message, print_table
-from captoolkit.errors import UsageError
+from captoolkit.errors import SourceNotFoundError, UsageError
 from captoolkit.units import format_count, parse_duration
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ def command(
         )
     path = Path(ledger) if ledger is not None else default_path()
     if not path.exists():
+        if backup is not None:  # a script would take the copy for made
+            raise SourceNotFoundError(
+                "there is no ledger to copy", fix="check --ledger or CAPTOOLKIT_LEDGER", path=path
+            )
         print_message(f"({path}: no request is recorded yet)")
         return 0
     with Ledger(ledger) as opened:

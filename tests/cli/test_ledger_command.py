@@ -73,6 +73,9 @@ def test_listing_creates_no_ledger(run: Run, tmp_path: Path) -> None:
     ran = run("ledger", "--ledger", path)
     assert (ran.status, ran.out) == (0, "")
     assert "no request is recorded yet" in ran.err
+    copied = run("ledger", "--ledger", path, "--backup", tmp_path / "copy")
+    assert (copied.status, copied.out) == (1, "")
+    assert "there is no ledger to copy" in copied.err
     assert not path.parent.exists()
 
 
