@@ -91,6 +91,8 @@ def _about(seconds: float) -> str:
 def print_summary(summary: BatchSummary, *, retries: bool) -> None:
     """Print the summary to standard error, and the place of the results to standard output.
 
+    A quiet run prints the counts and the reasons if recordings failed or are left.
+
     Args:
         summary: the end of the batch.
         retries: whether the run has tried recordings again that failed before.
@@ -107,7 +109,8 @@ def print_summary(summary: BatchSummary, *, retries: bool) -> None:
         (summary.left, "left"),
     )
     words = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
-    print_message(f"{summary.verb}: {words}")
+    is_error = not summary.is_complete
+    print_message(f"{summary.verb}: {words}", even_if_quiet=is_error)
     if summary.done:
         print_message(
             f"{format_count(summary.segments, 'segment')}, {describe_sound(summary.duration_s)} of "
@@ -123,7 +126,7 @@ def print_summary(summary: BatchSummary, *, retries: bool) -> None:
     if summary.warned:
         print_message(describe_warned(summary.warned))
     for line in reason_lines(summary.reasons):
-        print_message(line)
+        print_message(line, even_if_quiet=is_error)
     if summary.error is not None:
         print_error(summary.error)
     if summary.is_capped:

@@ -146,3 +146,9 @@ def test_quiet_prints_errors_only(run: Run, tmp_path: Path) -> None:
     ran = run(*argv, "-q")
     assert (ran.status, ran.out, ran.err) == (0, f"{tmp_path / 'out'}\n", "")
     assert "probe: 1 kept" in run(*argv).err
+    (tmp_path / "in" / "bad.wav").write_bytes(b"no media")
+    failed = run(*argv, "-q")
+    assert failed.status == 1
+    counts, reason = failed.err.splitlines()
+    assert counts == "probe: 1 kept from earlier runs, 1 failed"
+    assert "not a media file" in reason
