@@ -180,11 +180,14 @@ class ParsedOptions:
 def option_values(options: ParsedOptions) -> dict[str, str | int | float | bool]:
     """Return the options that decide the result and differ from the defaults, by their keywords.
 
-    Lengths are seconds. The greatest length of a recording does not decide the result.
+    Lengths are seconds, a loudness is a text. The greatest length of a recording does not decide
+    the result.
 
     ```python
     >>> option_values(ParsedOptions(segment_s=Fraction(30), channels=1))
     {'channels': 1, 'segment': 30}
+    >>> option_values(ParsedOptions(normalize=LoudnessTarget(lufs=-23.0)))
+    {'normalize': '-23,-1'}
 
     ```
     """
@@ -194,6 +197,8 @@ def option_values(options: ParsedOptions) -> dict[str, str | int | float | bool]
         if value != field.default and field.name != "max_duration_s":
             if isinstance(value, Fraction):
                 value = int(value) if value.denominator == 1 else float(value)
+            elif isinstance(value, LoudnessTarget):
+                value = f"{value.lufs:g},{value.true_peak_dbtp:g}"
             values[field.name.removesuffix("_s")] = value
     return values
 

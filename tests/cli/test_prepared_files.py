@@ -68,6 +68,14 @@ def test_a_picture_may_go_into_the_new_folder_of_the_files(
     assert (ran.status, (ready / "speech.svg").is_file()) == (0, True)
 
 
+def test_a_loudness_is_recorded(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`--normalize` is an option of the manifest, by which `--skip-existing` keeps the files."""
+    argv = ("prepare", fixtures / "speech.amr", "-o", tmp_path, "--skip-existing", "--normalize")
+    assert run(*argv, "-23").status == 0
+    assert ": kept, 1 segment" in run(*argv, "-23,-1", "-v").err
+    assert "with --normalize -23,-1, not with --normalize -20,-1" in run(*argv, "-20").err
+
+
 def test_a_kept_input_gets_its_missing_picture(run: Run, fixtures: Path, tmp_path: Path) -> None:
     """`--skip-existing` keeps the segments, and draws the picture that an earlier run did not."""
     source, picture = fixtures / "hammering-mandarin.flac", tmp_path / "late.svg"
