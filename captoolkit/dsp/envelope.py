@@ -217,7 +217,8 @@ def _of_floats(
 
 def _magnitudes(block: NDArray[Any]) -> NDArray[np.float64]:
     """The absolute value of each sample, 1.0 is full scale."""
-    sound = np.abs(block.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # numpy warns of a NaN that signals
+        sound = np.abs(block.astype(np.float64))
     if np.issubdtype(block.dtype, np.integer):
         return sound / (np.iinfo(block.dtype).max + 1)
     return np.where(np.isfinite(sound), sound, 0.0)

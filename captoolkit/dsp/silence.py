@@ -122,7 +122,8 @@ def _hop_start(hop: int, rate_hz: int) -> int:
 
 def _sound(block: NDArray[Any]) -> Sound:
     """A block with channels first, 1.0 as full scale, and faulty samples at zero."""
-    sound = block.T.astype(np.float64, order="C")
+    with np.errstate(invalid="ignore"):  # numpy warns of a NaN that signals
+        sound = block.T.astype(np.float64, order="C")
     if np.issubdtype(block.dtype, np.integer):
         return sound / (np.iinfo(block.dtype).max + 1)
     if np.abs(sound).max() <= FAULTY_ABOVE:  # False for NaN

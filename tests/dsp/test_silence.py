@@ -179,6 +179,8 @@ def test_impossible_samples_count_as_nothing(bad: float) -> None:
     sound[5_000:5_003] = bad
     assert heard(sound) == pytest.approx(clean, abs=0.5)
     assert heard(np.full((RATE_HZ, 2), bad, np.float32)).max() == -120
+    signalling = np.full((RATE_HZ, 2), 0x7FA00001, np.uint32).view(np.float32)
+    assert heard(signalling).max() == -120
 
 
 def test_rate_without_sound_is_refused() -> None:
