@@ -119,7 +119,7 @@ class BatchProgressed:
         running: the tasks that are running.
         waiting_segments: the segments that wait for an answer.
         done_s: the length of the sound of all recordings that are done.
-        requested: the segments that were sent to a service; 0 for a captioner that runs in the
+        requested: the segments that were sent to the captioner; 0 for one that runs in the
             workers.
         recalled: the answers from the ledger.
         spent: the cost of the requests so far; None where it is not known.

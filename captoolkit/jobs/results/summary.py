@@ -48,7 +48,7 @@ class BatchSummary:
         duration_s: the length of their sound.
         worker_s: the time that workers took for them.
         elapsed_s: the time that the run took.
-        requested: the segments that were sent to a service; 0 for a captioner that runs in the
+        requested: the segments that were sent to the captioner; 0 for one that runs in the
             workers.
         recalled: the answers from the ledger.
         usage: the tokens of this run's requests.
