@@ -247,13 +247,26 @@ def aligned(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
     ```python
     >>> aligned([("a", "1"), ("long", "2")])
     ['a     1', 'long  2']
+    >>> aligned([("雨", "1"), ("ab", "2")])  # a Chinese character fills two columns
+    ['雨  1', 'ab  2']
 
     ```
     """
     table = [tuple(row) for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    widths = [max(_columns(cell) for cell in column) for column in zip(*table, strict=True)]
     return [
         indent
-        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        + "  ".join(
+            cell + " " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in table
     ]
+
+
+def _columns(text: str) -> int:
+    """Return the number of columns that a text fills on a terminal."""
+    if text.isascii():
+        return len(text)
+    from captoolkit.timeline.breaking import columns
+
+    return columns(text)
