@@ -28,7 +28,7 @@ from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Via
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.planning.options import option_values, parse_plan_options
-from captoolkit.support.cancel import RunStop
+from captoolkit.support.cancel import RunStop, StoppedError, ended_when
 from captoolkit.support.keywords import documents, parse_jobs, refuse_unknown_names, require_type
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.value import Timeline
@@ -160,7 +160,13 @@ def captions(
         run = opened.enter_context(open_run(captioner, on_event=on_event, **options))
         request = read_request(source, options, target=run.service.target, ways=run.ways)
         run.made_by = _provenance(run, options)
-        prepared = _open_prepared(run, source, request, jobs)
+        try:
+            with ended_when(run.stop.is_set):  # a plan may decode the whole recording
+                prepared = _open_prepared(run, source, request, jobs)
+        except StoppedError:
+            raise UsageError(
+                "this captioning was cancelled while it was planned", fix="begin another one"
+            ) from None
         opened.callback(prepared.close)
         run.refuse_small_budget(prepared.plan)
         opened.pop_all()  # closing the captions closes both

@@ -410,6 +410,15 @@ def test_cancelling_leaves_no_child_and_no_file(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_cancelling_ends_the_measurements_of_a_plan(fixtures: Path) -> None:
+    """They may decode hours of sound before the first segment."""
+    stop = threading.Event()
+    stop.set()
+    for options in ({"normalize": -23}, {"skip_silence": True}):
+        with pytest.raises(UsageError, match="cancelled while it was planned"):
+            captoolkit.captions(fixtures / "speech.amr", stop=stop, **options)
+
+
 class FileCaptioner(AcousticCaptioner):
     """The local captioner, which gets a file of each segment."""
 
