@@ -441,10 +441,9 @@ class Prepared(Closing):
         track = self.plan.track
         if len(self._segments) > 1 and self.plan.reach_samples:
             lengths_s = [segment.source_span.exact_s for segment in self._segments]
-            self._events.remarks.append(
-                f"The {len(lengths_s):,} segments last {format_length(min(lengths_s))} to "
-                f"{format_length(max(lengths_s))}."
-            )
+            shortest, longest = format_length(min(lengths_s)), format_length(max(lengths_s))
+            lasts = f"about {shortest} each" if shortest == longest else f"{shortest} to {longest}"
+            self._events.remarks.append(f"The {len(lengths_s):,} segments last {lasts}.")
         for warning in flac_holes.warnings(self._source.path):
             self._events.warned(warning)
         found_s = (self._found_samples - track.start_samples) / track.sample_rate_hz

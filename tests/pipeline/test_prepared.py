@@ -206,3 +206,19 @@ def test_the_repr_counts_the_segments(mp3: Path) -> None:
         assert repr(prepared) == f"<Prepared from {str(mp3)!r}: 0 segments so far, made on demand>"
         list(prepared)
         assert repr(prepared) == f"<Prepared from {str(mp3)!r}: 2 segments so far, complete>"
+
+
+@pytest.mark.parametrize(
+    ("sound_s", "parts", "lasts"), [(20, 2, "about 10 s each"), (7, 2, "2.99 s to 4.01 s")]
+)
+def test_the_manifest_names_the_range_of_lengths_once_if_it_is_one_length(
+    tmp_path: Path, sound_s: int, parts: int, lasts: str
+) -> None:
+    """A silence of known place decides the cut; equal lengths are one length."""
+    rate_hz, quiet_at_s = 16_000, 10 if sound_s == 20 else 3
+    sound = noise(sound_s, rate_hz=rate_hz)
+    sound[(quiet_at_s * rate_hz) - 4_000 : (quiet_at_s * rate_hz) + 4_000] = 0
+    wav = write_wav(tmp_path / "talk.wav", sound, rate_hz=rate_hz)
+    with prepare(wav, parts=parts, format="mp3") as prepared:
+        prepared.save(tmp_path / "out")
+    assert f"The 2 segments last {lasts}." in (tmp_path / "out" / "talk.manifest.json").read_text()
