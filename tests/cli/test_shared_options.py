@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -11,8 +12,37 @@ import pytest
 from captoolkit.captioners.registry import CAPTIONERS
 from captoolkit.cli import shared_options
 from captoolkit.cli.app import COMMANDS, app
-from captoolkit.planning.options import FormatName
+from captoolkit.planning.options import FormatName, PlanOptions, SplitOptions
 from captoolkit.timeline import FORMATS
+from tests.support.command_line import Run
+from tests.support.sound import noise, write_wav
+
+# Each option that decides what is made, with a value for six seconds of stereo, and other options
+# that it needs. `--at` needs chapters; tests of `split` have it.
+DECIDING = {
+    words.split()[0].partition("=")[0]: words.split()
+    for words in (
+        "--target qwen-audio-turbo",
+        "--via base64",
+        "--format aac",
+        "--quality podcast",
+        "--effort best --bitrate 32k",
+        "--bitrate 64k",
+        "--sample-rate 8000",
+        "--channels 2",
+        "--gain -6",
+        "--normalize -23,-2",
+        "--skip-silence=1s",
+        "--segment 2s",
+        "--max-segment 3s",
+        "--parts 2",
+        "--track 1",
+        "--max-duration 1h",
+        "--raw s16le:16000:2",
+        "--exact",
+    )
+}
+VERBS = ("prepare", "split", "caption", "batch prepare", "batch caption")
 
 
 def option(command: str, name: str) -> click.Option:
@@ -55,3 +85,59 @@ def test_a_short_help_is_one_verb_phrase(name: str) -> None:
     assert text[0].isupper()
     assert text.endswith(".")
     assert len(text) <= 76
+
+
+def deciding_options(verb: str) -> set[str]:
+    """The options of a command that its library verb takes as keywords of a plan."""
+    command: click.Command = app
+    for word in verb.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None
+        command = found
+    names = PlanOptions.__annotations__ | SplitOptions.__annotations__
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    return {one.opts[-1] for one in options if one.name in names}
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds of stereo noise, two of them silent, as WAV and without a header."""
+    folder = tmp_path_factory.mktemp("every-option")
+    sound = noise(6.0, rate_hz=16_000, channels=2)
+    sound[32_000:64_000] = 0
+    path = write_wav(folder / "talk.wav", sound, rate_hz=16_000)
+    (folder / "talk.pcm").write_bytes(path.read_bytes()[-6 * 16_000 * 4 :])
+    return path
+
+
+def talk_files(folder: Path) -> list[Path]:
+    """The results of a run, without the records of a batch."""
+    return [path for path in folder.rglob("talk*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [(verb, name) for verb in VERBS for name in DECIDING if name in deciding_options(verb)],
+)
+def test_every_option_makes_files_that_a_second_run_keeps(
+    run: Run, talk: Path, tmp_path: Path, verb: str, name: str
+) -> None:
+    """The same command again finds the files of the first and makes none, whatever the option."""
+    source = talk.with_suffix(".pcm") if name == "--raw" else talk
+    command = [*verb.split(), source, "-o", tmp_path / "out", *DECIDING[name]]
+    again = ["--skip-existing"]
+    if verb.startswith("batch"):
+        command, again = [*command, "--cluster", "none"], []
+    first = run(*command)
+    assert (first.status, "Traceback" in first.err) == (0, False), first.err
+    made = {path: path.stat().st_ino for path in talk_files(tmp_path)}
+    second = run(*command, *again)
+    assert (second.status, "Traceback" in second.err) == (0, False), second.err
+    assert made
+    assert made == {path: path.stat().st_ino for path in talk_files(tmp_path)}
+
+
+def test_the_values_cover_every_option() -> None:
+    """A new option that decides what is made gets a value above."""
+    assert set().union(*map(deciding_options, VERBS)) == {*DECIDING, "--at"}
