@@ -124,12 +124,7 @@ def open_captioner(
     refuse_unknown_names("open_captioner", options, ("target", *CaptionerOptions.__annotations__))
     row = row_of(name)
     settings = CaptionerSettings(target=target, **options)
-    _refuse_options(row, settings)
-    if row.interface is None:
-        info = CaptionerInfo(name=row.name, model=settings.model or row.model)
-        service = resolve_service(info, None, target=target)
-    else:
-        service = _hosted_service(row, row.interface, settings)
+    service = _service_of_row(row, settings)
     if service.endpoint is not None:
         check_secrecy(service.endpoint)
         key = choose_key(
@@ -142,6 +137,32 @@ def open_captioner(
         settings = dataclasses.replace(settings, api_key=key)
     opened: Captioner = import_module(row.module).open_captioner(service, settings)
     return opened
+
+
+def find_service(
+    name: str, *, target: str | Target | None = None, model: str | None = None
+) -> Service:
+    """Return the service that a captioner would use, for a plan: no key is needed.
+
+    Args:
+        name: a name in `CAPTIONERS`.
+        target: as for `open_captioner`.
+        model: the service's model; the default model if None.
+
+    Raises:
+        UsageError: the name or the model is not known, or the captioner takes no model.
+    """
+    service = _service_of_row(row_of(name), CaptionerSettings(target=target, model=model))
+    service.require_known_limits()
+    return service
+
+
+def _service_of_row(row: CaptionerRow, settings: CaptionerSettings) -> Service:
+    _refuse_options(row, settings)
+    if row.interface is not None:
+        return _hosted_service(row, row.interface, settings)
+    info = CaptionerInfo(name=row.name, model=settings.model or row.model)
+    return resolve_service(info, None, target=settings.target)
 
 
 def service_of(

@@ -23,6 +23,7 @@ from captoolkit.cli.show import (
     print_sentence,
     print_table,
 )
+from captoolkit.errors import UsageError
 from captoolkit.units import format_count
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 
 @click.command("plan", cls=SectionedCommand, short_help=COMMANDS["plan"])
 @basic.inputs
-@basic.target
+@shared.planned_captioner
 @shared.via_or_auto
 @shared.shape
 @shared.picture
@@ -48,6 +49,9 @@ MAX_ROWS = 8  # segments, and silences, that a plan lists; it counts the others
 @basic.debug
 def command(
     inputs: list[Input],
+    captioner: str | None,
+    model: str | None,
+    target: str | None,
     picture: str | None,
     overwrite: bool,
     report: Path | None,
@@ -60,10 +64,22 @@ def command(
     Nothing is sent, and only the files of --picture and --report are written.
     """
     from captoolkit.api.prepare import prepare
+    from captoolkit.captioners.registry import find_service
 
+    limits: Target | str | None = target
+    is_sent = True
+    if captioner is not None:
+        service = find_service(captioner, target=target, model=model)
+        limits, is_sent = service.target, service.endpoint is not None
+    elif model is not None:
+        raise UsageError(
+            f"model={model!r} needs a captioner",
+            fix=f"pass --captioner, or --target {model} for the limits alone",
+        )
     return show_plans(
         inputs,
-        partial(prepare, **options),
+        partial(prepare, target=limits, **options),
+        is_sent=is_sent,
         picture=picture,
         overwrite=overwrite,
         report=report,
@@ -76,6 +92,7 @@ def show_plans(
     inputs: Sequence[Input],
     make: Callable[..., Prepared],
     *,
+    is_sent: bool = True,
     picture: str | None,
     overwrite: bool,
     report: Path | None,
@@ -87,6 +104,7 @@ def show_plans(
     Args:
         inputs: the inputs.
         make: called with a source; returns a preparation that has made nothing yet.
+        is_sent: whether the segments go to a service; otherwise they have no tokens and prices.
         picture: the value of `--picture`, None without it.
         overwrite: replace existing pictures and reports.
         report: the value of `--report`, None without it.
@@ -116,7 +134,7 @@ def show_plans(
     def show(item: Input) -> InputOutcome:
         path = pictures.path(next(indices))
         with make(item.source()) as prepared:
-            plan = prepared.plan
+            plan = prepared.plan if is_sent else _without_service(prepared.plan)
             pictures.write(prepared, path)
         print_picture(path)
         if as_json:
@@ -138,6 +156,11 @@ def show_plans(
     elif totals and totals[0].plans > 1:
         totals[0].print()
     return status
+
+
+def _without_service(plan: Plan) -> Plan:
+    """Return the plan of segments that a captioner on this machine gets."""
+    return dataclasses.replace(plan, target=None, audio_tokens=0, input_tokens=0, costs=())
 
 
 def print_plan(name: str, plan: Plan) -> None:

@@ -60,6 +60,7 @@ from captoolkit.planning.options import (
     QualityName,
     ViaName,
 )
+from captoolkit.services.catalogue import DEFAULT_TARGET
 from captoolkit.services.regions import DEFAULT_REGION, REGIONS
 from captoolkit.timeline import FORMATS
 from captoolkit.units import parse_bit_rate, parse_duration
@@ -207,13 +208,18 @@ timeline_output = section(
 
 # --------------------------------------------------------------------------- how files are prepared
 
-target_of_model = option(
-    TARGET,
-    "--target",
-    metavar="NAME",
-    help="The service or model whose limits the segments keep; `captoolkit targets` lists them.  "
-    "[default: the target of the model]",
-)
+
+def _target_of_model(default: str) -> Callable[[Any], Any]:
+    return option(
+        TARGET,
+        "--target",
+        metavar="NAME",
+        help="The service or model whose limits the segments keep; `captoolkit targets` lists "
+        f"them.  [default: {default}]",
+    )
+
+
+target_of_model = _target_of_model("the target of the model")
 via_or_auto = option(
     TARGET,
     "--via",
@@ -454,6 +460,19 @@ captioner = section(
     _system,
     _sampling,
     _sending,
+)
+planned_captioner = group(
+    section(
+        CAPTIONER,
+        click.option(
+            "--captioner",
+            type=click.Choice(tuple(CAPTIONERS)),
+            help="Plan for this captioner, with the limits and prices of its model. No key is "
+            "needed.",
+        ),
+        _model("the captioner's"),
+    ),
+    _target_of_model(f"the target of the model, else {DEFAULT_TARGET}"),
 )
 question_captioner = section(
     CAPTIONER,

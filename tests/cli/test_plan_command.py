@@ -37,6 +37,30 @@ def test_several_files_end_in_their_total(run: Run, fixtures: Path) -> None:
     assert "files:" not in run("plan", files[0]).out
 
 
+@pytest.mark.parametrize(
+    ("options", "action", "last"),
+    [
+        ("--captioner acoustic", "pass-through", "segment 1  0:00.000 - 0:43.000"),
+        ("--captioner dashscope", "encode", "beijing: CNY 0.0086 for the input"),
+        ("--captioner openai --model gpt-audio", "encode", "1 request to openai, whose tokens"),
+    ],
+)
+def test_a_captioner_decides_limits_and_prices(
+    run: Run,
+    fixtures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    action: str,
+    last: str,
+) -> None:
+    """No key is needed; the local captioner takes a FLAC, and has neither tokens nor prices."""
+    for variable in ("DASHSCOPE_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    ran = run("plan", fixtures / "hammering-mandarin.flac", *options.split())
+    assert f": {action}, 1 segment" in ran.out, ran.err
+    assert ran.out.splitlines()[-1].strip().startswith(last)
+
+
 def test_a_terminal_gets_sentences_in_lines_of_its_width(fixtures: Path) -> None:
     """No word is divided at the edge; a file or a pipe gets each sentence in one line."""
     screen = screen_of_terminal("plan", fixtures / "hammering-mandarin.flac", columns=60)
@@ -74,6 +98,8 @@ def test_json_has_exact_times(run: Run, fixtures: Path) -> None:
         (("--format", "flac"), "flac"),
         (("--format", "mp3", "--bitrate", "17k"), "--bitrate 17000"),
         (("--via", "pigeon"), "pigeon"),
+        (("--model", "gpt-audio"), "--model 'gpt-audio' needs a captioner"),
+        (("--captioner", "acoustic", "--model", "x"), "leave out --model"),
         (("--max-segment", "0"), "'0' is not a duration"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
