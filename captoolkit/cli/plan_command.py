@@ -128,8 +128,7 @@ def show_plans(
         overwrite=overwrite,
     )
     indices = itertools.count()
-    documents = []
-    totals: list[PlanTotal] = []  # one, from the first plan for a service on
+    display = PlanDisplay(as_json=as_json)
 
     def show(item: Input) -> InputOutcome:
         path = pictures.path(next(indices))
@@ -137,13 +136,7 @@ def show_plans(
             plan = prepared.plan if is_sent else _without_service(prepared.plan)
             pictures.write(prepared, path)
         print_picture(path)
-        if as_json:
-            documents.append(_document(plan))
-        else:
-            print_plan(item.url, plan)
-            if plan.target is not None:
-                totals[:] = totals or [PlanTotal(plan.target)]
-                totals[0].add(plan)
+        display.add(item.url, plan)
         outcome = InputOutcome.of_source(item, display_source(item.url), plan.info, plan.track)
         return dataclasses.replace(outcome, segments=len(plan.spans), tokens=plan.audio_tokens)
 
@@ -151,11 +144,33 @@ def show_plans(
         inputs, out=None, done="planned", report=report, overwrite=overwrite
     ) as reporter:
         status = reporter.run(inputs, show, debug=debug)
-    if as_json:
-        print_json("plan", {"files": documents})
-    elif totals and totals[0].plans > 1:
-        totals[0].print()
+    display.finish()
     return status
+
+
+class PlanDisplay:
+    """Prints each plan as text, and the total of several; or all plans as one JSON document."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._documents: list[dict[str, Any]] = []
+        self._total = PlanTotal()
+
+    def add(self, name: str, plan: Plan) -> None:
+        """Print a plan, or keep it for the document."""
+        if self._as_json:
+            self._documents.append(_document(plan))
+            return
+        print_plan(name, plan)
+        if plan.target is not None:
+            self._total.add(plan)
+
+    def finish(self) -> None:
+        """Print the total or the document."""
+        if self._as_json:
+            print_json("plan", {"files": self._documents})
+        elif self._total.plans > 1:
+            self._total.print()
 
 
 def _without_service(plan: Plan) -> Plan:
@@ -229,7 +244,7 @@ def _others_row(spans: Sequence[Span]) -> list[tuple[str, ...]]:
 
 def describe_tokens(*plans: Plan) -> str:
     """Return the token counts of plans for one service in words."""
-    total = PlanTotal(plans[0].target)
+    total = PlanTotal()
     for plan in plans:
         total.add(plan)
     return total.describe_tokens()
@@ -238,9 +253,9 @@ def describe_tokens(*plans: Plan) -> str:
 class PlanTotal:
     """The tokens and costs of many plans for one service, without the plans."""
 
-    def __init__(self, target: Target | None) -> None:
+    def __init__(self) -> None:
         self.plans = self._requests = self._input_tokens = self._audio_tokens = 0
-        self._target = target
+        self._target: Target | None = None
         self._costs: dict[tuple[str, str], CostRange] = {}
 
     def add(self, plan: Plan) -> None:
@@ -248,6 +263,7 @@ class PlanTotal:
         from captoolkit.dispatch.budget import total_range
 
         self.plans += 1
+        self._target = plan.target
         self._requests += len(plan.spans)
         self._input_tokens += plan.input_tokens
         self._audio_tokens += plan.audio_tokens

@@ -65,7 +65,7 @@ class TurnMessage:
     sound: Sound | None = None
 
     def for_service(self, captioner: ConversationalCaptioner) -> Message:
-        """Return the message as it is sent.
+        """Return the message in the form that the service receives.
 
         Raises:
             ServiceError: the sound could not be uploaded.

@@ -92,7 +92,7 @@ def _first_key_peak(likeness: NDArray[np.floating]) -> tuple[NDArray[np.floating
 
 
 def steady(pitch_hz: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return a mask of shape (frames,): the frames whose pitch a neighbour shares."""
+    """Return a mask of shape (frames,): the frames with the pitch of a neighbour."""
     pitched = pitch_hz > 0
     ratio = pitch_hz[1:] / np.where(pitched[:-1], pitch_hz[:-1], 1.0)
     alike = pitched[1:] & pitched[:-1] & (abs(np.log(np.maximum(ratio, 1e-6))) < LIKE_PITCH)

@@ -53,7 +53,7 @@ Sound = NDArray[np.float64]  # shape (channels, frames), unlike blocks: sums are
 
 
 class HopLevelMeter:
-    """Measures the level of each 100 ms of a running sound; holds less than 100 ms of it.
+    """Measures the level of each 100 ms of a running sound, with less than 100 ms in memory.
 
     Args:
         rate_hz: the rate of the sound, at least 100.

@@ -89,7 +89,7 @@ class Asking(Closing):
         store: OUT.
         run: the run of asking; the caller closes it.
         lease: the lease of OUT.
-        formats: the formats of the timelines beside JSON.
+        formats: the formats of the timelines in addition to JSON.
 
     Attributes:
         begun_s: when it began, on `time.monotonic()`.

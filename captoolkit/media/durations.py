@@ -7,7 +7,7 @@ own rate. In this order:
 1. PCM and FLAC in plain containers: the frame count of libsndfile, checked against the file; of a
    FLAC that states no length, the number in its last frame.
 2. MP3 files: the samples of all frames, without the encoder's delay and padding.
-3. Containers whose packets state their exact length: the sum over all packets, by ffmpeg.
+3. Containers with exact lengths in their packets: the sum over all packets, by ffmpeg.
 4. Everything else, and every file that a cheaper way does not understand: a full decode.
 
 The tests compare each way with a full decode. Where a track turns out shorter than promised,

@@ -4,9 +4,9 @@
 a `Caption` of it, and `Entry` is its place in a `Timeline` (`captoolkit.timeline`).
 
 Rules: values are frozen and have keyword arguments only. A position in time is a whole number of
-samples at a stated rate; a stretch of time is a `Span`, and the name of the field says on which
-clock it lies (`source_span`: the source's). Seconds as floats are for display. Names end in their
-unit: `_samples`, `_hz`, `_s`, `_bytes`. No function in this room opens a file.
+samples at a stated rate. A stretch of time is a `Span`; the name of its field states the clock
+(`source_span`: the source's). Seconds as floats are for display. Names end in their unit:
+`_samples`, `_hz`, `_s`, `_bytes`. No function in this room opens a file.
 
 All code imports these names from here. Each is loaded with its module on first use: a class takes
 half a millisecond to build, and most commands need few of them.

@@ -92,7 +92,7 @@ class RunStop(threading.Event):
     """The stop flag of a run: also set when the caller's event is, which the run never sets.
 
     Args:
-        stop: the caller's event, which may cancel other runs as well; None if there is none.
+        stop: the event of a caller who can cancel this run, and perhaps others; None without one.
     """
 
     def __init__(self, stop: threading.Event | None) -> None:

@@ -161,7 +161,7 @@ class _SectionFinder:
         self._periodic = steady(band.frames.pitch_hz)
         self._tones = number_tones(band)
         self._intervals_s: list[float] = []
-        self.is_spoken = np.ones(steps, bool)  # until the model tells pauses from words
+        self.is_spoken = np.ones(steps, bool)  # until the model separates pauses from words
 
     def labels(
         self,
