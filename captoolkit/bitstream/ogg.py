@@ -20,6 +20,7 @@ POSITION_AT, CHECKSUM_AT = 6, 22
 CONTINUED, FIRST, LAST = 1, 2, 4  # flags of a page
 FULL_SEGMENT = 255  # the length of a segment that its packet does not end with
 NO_POSITION = -1  # of a page on which no packet ends
+MAX_CHANNELS = 2  # of a sound that is read here; the order of more differs between decoders
 
 # Comments with a meaning for the tracks: chapters, pictures, the language.
 SPECIAL_TAGS = (b"CHAPTER", b"METADATA_BLOCK_PICTURE", b"COVERART", b"LANGUAGE")

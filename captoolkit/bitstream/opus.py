@@ -13,13 +13,12 @@ import struct
 from collections.abc import Sequence
 
 from captoolkit.bitstream import ogg
-from captoolkit.bitstream.ogg import OggPage, OggSound
+from captoolkit.bitstream.ogg import MAX_CHANNELS, OggPage, OggSound
 
 RATE_HZ = 48_000  # of positions and decoded samples, at any rate of the source
 HEAD, TAGS = b"OpusHead", b"OpusTags"
 HEAD_BYTES = 19
 VERSION, PLAIN_FAMILY = 1, 0
-MAX_CHANNELS = 2
 SOURCE_RATE_AT = 12  # in the first packet
 PRIMING_PACKETS = 4  # that an encoder's delay takes at most; its pre-skip removes them
 MAX_PACKET_SAMPLES = 5760

@@ -12,11 +12,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from captoolkit.bitstream.ogg import OggPage, OggSound, are_plain_tags
+from captoolkit.bitstream.ogg import MAX_CHANNELS, OggPage, OggSound, are_plain_tags
 
 HEAD, TAGS, SETUP = b"\x01vorbis", b"\x03vorbis", b"\x05vorbis"
 HEAD_BYTES = 30
-MAX_CHANNELS = 2
 BLOCK_BITS = range(6, 14)  # of the lengths of blocks
 MAX_BIT_RATE = 1 << 31
 # Of a kind of packet: its block is long, two fields that are 0, the number of its mapping.

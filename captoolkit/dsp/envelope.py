@@ -21,9 +21,8 @@ MOST_STEPS = 8192  # two to four per pixel of a wide screen
 STEPS_PER_DB = 4
 LOUDEST_BYTE = 255
 INT16_SCALE = 32768.0
-BLOCK_FRAMES = (
-    1 << 14
-)  # a longer block is measured in pieces: larger arrays are fresh memory each time
+# A longer block is measured in pieces, because the system provides new memory for larger arrays.
+BLOCK_FRAMES = 1 << 14
 
 
 class EnvelopeMeter:

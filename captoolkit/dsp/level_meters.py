@@ -119,7 +119,12 @@ class LevelMeter:
 
 
 def _covariance(centred: NDArray[np.float32], power: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The covariance of centred samples, summed over all steps; the power of each is known."""
+    """The covariance of the channels, shape (channels, channels), summed over all steps.
+
+    Args:
+        centred: the samples without the mean of their step, shape (channels, steps, samples).
+        power: their mean square, shape (channels, steps).
+    """
     step_samples = centred.shape[2]
     covariance = np.diag(power.sum(axis=1, dtype=np.float64) * step_samples)
     for first, row in enumerate(centred):
