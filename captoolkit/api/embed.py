@@ -128,7 +128,7 @@ def embed(
         )
         shown, notes = embedding.write(loaded)
         with files.writing(place):
-            embedding.staged.replace(place)
+            files.replace(embedding.staged, place)
     return Embedded(
         path=place,
         subtitles=captions.subtitles,

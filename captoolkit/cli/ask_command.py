@@ -99,7 +99,9 @@ def _converse(
         UsageError, SourceNotFoundError: there is no such file. This needs no key, so it is first.
     """
     from captoolkit.api.ask import Conversation
+    from captoolkit.dispatch.ledger_place import default_path
     from captoolkit.media.source import is_web_url, refuse_url
+    from captoolkit.support import files
 
     if file and file != "-" and not is_web_url(file):
         refuse_url(file)
@@ -107,6 +109,11 @@ def _converse(
             raise SourceNotFoundError(
                 "no such file", fix="give a FILE, and a QUESTION about it", path=file
             )
+    if saved is not None:
+        files.refuse_shared(
+            [("--continue", saved), ("--ledger", options["ledger"] or default_path())]
+        )
+        files.refuse_unwritable_file(saved)
     display = _AnswerDisplay()
     captioner = _captioner(options.pop("captioner"), options["target"])
     if saved is not None and saved.exists():

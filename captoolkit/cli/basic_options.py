@@ -16,7 +16,13 @@ import click
 
 from captoolkit.cli import show
 from captoolkit.cli.help_sections import INPUTS, MESSAGES, OUTPUT, TARGET, group, option, section
-from captoolkit.cli.option_types import FilePlace, StreamPlace, complete_path, parsed_by
+from captoolkit.cli.option_types import (
+    FilePlace,
+    StreamPlace,
+    complete_path,
+    parsed_by,
+    refuse_replacing,
+)
 from captoolkit.model import Via
 from captoolkit.services.catalogue import DEFAULT_TARGET
 
@@ -115,7 +121,7 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         from captoolkit.jobs.listing.inputs import find_inputs
 
         show.configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
-
+        refuse_replacing(files_from, options)
         found = find_inputs(
             files,
             include=include,

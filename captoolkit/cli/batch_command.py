@@ -36,6 +36,7 @@ from captoolkit.cli.option_types import (
     WholeNumber,
     complete_path,
     parsed_by,
+    refuse_replacing,
 )
 from captoolkit.cli.show import configure, print_json, print_line, print_message, print_table
 from captoolkit.errors import CaptoolkitError, UsageError
@@ -386,8 +387,12 @@ def _run(
     from captoolkit.cli.batch_progress import BatchBar
     from captoolkit.jobs.batch import batch, forecast_batch
     from captoolkit.jobs.batch_options import read_settings
+    from captoolkit.support import files
 
     configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
+    place = None if "://" in out else out
+    files.refuse_shared([("-o", place), ("--ledger", options.get("ledger"))])
+    refuse_replacing(options["files_from"], {**options, "out": place})
     options = {name: value for name, value in options.items() if value is not None}
     if dry_run:
         workers = _workers(cluster)

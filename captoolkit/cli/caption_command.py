@@ -81,6 +81,7 @@ def command(
         **take_output(options),
     )
     files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing)
+    files.refuse_shared_outputs(report=report, ledger=options["ledger"])
     with (
         files.open_run(overwrite=overwrite, **options) as run,
         RunReport(inputs, out=out, report=report, overwrite=overwrite) as reporter,
@@ -134,6 +135,25 @@ class CaptionedFiles:
                 self._inputs.append(each)
                 self._sources.append(source)
                 self._paths.append(paths)
+
+    def refuse_shared_outputs(self, *, report: Path | None, ledger: str | None) -> None:
+        """Refuse two outputs of this command at one place.
+
+        Raises:
+            UsageError: there are two.
+        """
+        from captoolkit.dispatch.ledger_place import default_path
+        from captoolkit.support.files import refuse_shared
+
+        written = [path for paths in self._paths for path in paths.values() if path is not None]
+        results = [*dict.fromkeys(path.parent for path in written), *written]
+        refuse_shared(
+            [
+                ("--report", report),
+                ("--ledger", ledger or default_path()),
+                *(("-o", path) for path in results),
+            ]
+        )
 
     def open_run(
         self, *, confirmed: bool, fresh: bool, stream: bool, overwrite: bool, **options: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,6 +67,23 @@ class FolderPlace(FilePlace):
 
     use = "the results are files in a folder"
     fix = "name a folder"
+
+
+OUTPUT_OPTIONS = {"out": "-o", "report": "--report", "picture": "--picture", "ledger": "--ledger"}
+
+
+def refuse_replacing(files_from: str | None, options: Mapping[str, Any]) -> None:
+    """Refuse an output at the place of the list of inputs.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from captoolkit.support.files import refuse_shared
+
+    if files_from in (None, "-"):
+        return
+    for name, option_name in OUTPUT_OPTIONS.items():
+        refuse_shared([("--files-from", files_from), (option_name, options.get(name))])
 
 
 def complete_path(

@@ -119,14 +119,16 @@ def show_plans(
     from captoolkit.jobs.commands.outcomes import InputOutcome
     from captoolkit.jobs.commands.output_names import output_names
     from captoolkit.jobs.commands.save_work import PictureFiles
-    from captoolkit.support.files import FileSet
+    from captoolkit.support import files
 
     pictures = PictureFiles(
         picture,
-        inputs=FileSet(each.url for each in inputs),
+        inputs=files.FileSet(each.url for each in inputs),
         names=output_names(inputs),
         overwrite=overwrite,
     )
+    drawn = [("--picture", pictures.place(index)) for index in range(len(inputs))]
+    files.refuse_shared([*drawn, ("--report", report)])
     indices = itertools.count()
     display = PlanDisplay(as_json=as_json)
 

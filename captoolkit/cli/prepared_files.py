@@ -102,6 +102,7 @@ def save_each(
         skip_existing=saving.skip_existing,
         spare=spare,
     )
+    work.refuse_shared_outputs(saving.report)
     place = display_path(saving.out)
     with RunReport(inputs, out=place, report=saving.report, overwrite=overwrite) as reporter:
         printer = _OrderedPrinter(len(inputs), as_json=saving.as_json)

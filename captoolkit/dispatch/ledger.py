@@ -306,7 +306,7 @@ class Ledger(Closing):
                         path=path,
                     ) from error
                 part.chmod(0o600)
-                part.replace(path)
+                files.replace(part, path)
 
     def close(self) -> None:
         """Close the file; may be called twice."""

@@ -1,8 +1,10 @@
 """Write files whole or not at all, and move groups of files as one.
 
 Rules: a file is written under a hidden name in the folder of its destination, flushed, and moved to
-its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`. This
-module is loaded by commands that write nothing: its functions import the modules for writing.
+its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`. A
+name that is a symbolic link stays a link, and the file that it points to is replaced; a replaced
+file passes on its permissions (`replace`). This module is loaded by commands that write nothing:
+its functions import the modules for writing.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from captoolkit.errors import OutputError, OutputExistsError
+from captoolkit.errors import OutputError, OutputExistsError, UsageError
 
 MOVING_S = 60  # finished files move within milliseconds
 MOVING_POLL_S = 0.01
@@ -29,14 +31,62 @@ def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
     """
     if not overwrite:
         refuse_existing([path])
-    with writing(path), staging(path.parent) as folder:
-        if path.exists() and not path.is_file():
-            raise IsADirectoryError(
-                errno.EISDIR, "the name is taken by something that is not a file"
-            )
+    with writing(path), staging(_target(path).parent) as folder:
         staged = folder / path.name
         write_flushed(staged, text)
-        staged.replace(path)
+        replace(staged, path)
+
+
+def replace(staged: Path, path: Path) -> None:
+    """Move a finished file to its name, as the only step that others see.
+
+    If `path` is a symbolic link, the link stays, and the file that it points to is replaced or
+    created, also on another file system. A replaced file passes on its permissions.
+
+    Raises:
+        OSError: the file cannot be moved; the earlier file is then unchanged.
+    """
+    with _near(staged, _target(path)) as (near, target):
+        near.replace(target)
+
+
+def _target(path: Path) -> Path:
+    """Return the path that a write to `path` reaches, through symbolic links.
+
+    Raises:
+        OSError: the links form a circle, or lead to something that is not a file.
+    """
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    if target.exists() and not target.is_file():
+        raise IsADirectoryError(errno.EISDIR, "the name is taken by something that is not a file")
+    return target
+
+
+@contextlib.contextmanager
+def _near(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a finished file on the file system of its target, ready for the move; and the target.
+
+    It has the permissions of the file that it replaces.
+    """
+    _pass_on_permissions(target, staged)
+    if staged.stat().st_dev == target.parent.stat().st_dev:
+        yield staged, target
+        return
+    with staging(target.parent) as folder:
+        near = folder / target.name
+        copy(staged, near)
+        with near.open("rb") as stream:
+            os.fsync(stream.fileno())
+        _pass_on_permissions(staged, near)
+        yield near, target
+
+
+def _pass_on_permissions(path: Path, new: Path) -> None:
+    """Give a file the permissions of another one, which may be missing."""
+    with contextlib.suppress(OSError):  # a file system without permissions
+        new.chmod(path.stat().st_mode & 0o777)
 
 
 def write_flushed(path: Path, text: str) -> None:
@@ -111,7 +161,9 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
     All or nothing: files to be replaced first move to a hidden folder of `out`; if one file cannot
     be moved, all files move back. The hidden folder is then removed, unless moving back failed as
     well: it keeps the files that could not be restored. If the process dies, the next run that
-    writes to `out` completes the moves or takes them back (`staging_folders.sweep`).
+    writes to `out` completes the moves or takes them back (`staging_folders.sweep`). Files behind
+    symbolic links (`replace`) are copied to their file systems before the first move, and replaced
+    after the last one.
 
     Args:
         source: the folder that holds the files.
@@ -122,8 +174,23 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
     Raises:
         OutputError: a file cannot be moved.
     """
+    linked = [name for name in names if (out / name).is_symlink()]
+    with contextlib.ExitStack() as stack:
+        moves = []
+        for name in linked:
+            with writing(out / name):
+                moves.append(stack.enter_context(_near(source / name, _target(out / name))))
+        _move_journaled(source, out, [name for name in names if name not in linked], stale)
+        for (near, target), name in zip(moves, linked, strict=True):
+            with writing(out / name):
+                near.replace(target)
+
+
+def _move_journaled(source: Path, out: Path, names: Sequence[str], stale: Iterable[str]) -> None:
     from captoolkit.support import move_journal, staging_folders
 
+    if not names:
+        return
     with writing(out / names[-1]):
         aside = staging_folders.make_aside(out)
     try:
@@ -135,6 +202,7 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
                 if target.is_dir():
                     raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
                 if os.path.lexists(target):
+                    _pass_on_permissions(target, source / name)
                     target.replace(aside / name)
                 (source / name).replace(target)
     except BaseException:
@@ -232,6 +300,33 @@ def refuse_foreign(
         raise OutputExistsError(f"{path} exists and is no {kind}", fix=fix, path=path)
 
 
+def refuse_shared(outputs: Iterable[tuple[str, str | Path | None]]) -> None:
+    """Refuse two outputs of one command at one place, before any work.
+
+    Args:
+        outputs: option and path of each output; None is no output. Devices, pipes and existing
+            folders are ignored.
+
+    Raises:
+        UsageError: two outputs are one file, perhaps under two names.
+    """
+    options: dict[str | tuple[int, int], str] = {}
+    parents: dict[str, str] = {}
+    for option, path in outputs:
+        if path is None or (Path(path).exists() and not Path(path).is_file()):
+            continue
+        parent, name = os.path.split(absolute(path))
+        if parent not in parents:
+            parents[parent] = os.path.realpath(parent)
+        place = Path(parents[parent], name)
+        key = _identity(path) or (os.path.realpath(place) if place.is_symlink() else str(place))
+        if key in options:
+            other = options[key]
+            subject = f"{other} and {option} are" if other != option else "two results are"
+            raise UsageError(f"{subject} one file: {path}", fix="give each a name of its own")
+        options[key] = option
+
+
 class FileSet:
     """Files that must not be replaced. They are identified once, when it first matters.
 
@@ -303,10 +398,11 @@ def refuse_unwritable_file(path: Path) -> None:
     Raises:
         OutputError: a folder has that name, or its own folder cannot be written.
     """
-    refuse_unwritable(path.parent)
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
+        target = _target(path)
+    refuse_unwritable(target.parent)
 
 
 @contextlib.contextmanager

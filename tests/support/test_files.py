@@ -1,20 +1,29 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from captoolkit.errors import OutputError, OutputExistsError
+from captoolkit.dispatch.ledger import Ledger
+from captoolkit.errors import OutputError, OutputExistsError, UsageError
+from captoolkit.jobs.results.datasets import export_rows
+from captoolkit.jobs.stores.folder_store import FolderStore
+from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.support import files
+from captoolkit.timeline import save
+from tests.support.timelines import timeline_of
 
 # Letters that differ in case, in how an accent is encoded, and what numbering may run into.
 FULL_DEVICE = Path("/dev/full")
+OTHER_DISK = Path("/dev/shm")
 
 
 def names_in(folder: Path) -> list[str]:
@@ -54,13 +63,88 @@ def test_existing_file_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
-def test_link_is_replaced_not_followed(tmp_path: Path) -> None:
-    """Overwriting a link keeps the file that it points to."""
-    original, link = tmp_path / "original.txt", tmp_path / "link.txt"
-    original.write_text("precious")
-    link.symlink_to(original)
-    files.write_whole(link, "new", overwrite=True)
-    assert (original.read_text(), link.read_text(), link.is_symlink()) == ("precious", "new", False)
+def save_timeline(link: Path) -> None:
+    """Write a timeline."""
+    save(timeline_of("A bell."), link, overwrite=True)
+
+
+def back_up_a_ledger(link: Path) -> None:
+    """Copy a ledger."""
+    with Ledger(link.parent / "ledger.sqlite3") as ledger:
+        ledger.backup(link)
+
+
+def export_rows_of_a_batch(link: Path) -> None:
+    """Write the rows of a batch."""
+    export_rows(open_store(str(link.parent / "none")), link, overwrite=True)
+
+
+def write_to_a_store(link: Path) -> None:
+    """Write a result of a batch."""
+    FolderStore(str(link.parent)).write(link.name, b"new")
+
+
+def move_a_group(link: Path) -> None:
+    """Move files that appear together, as `prepare` does."""
+    staged = folder_with(link.parent / "staged", **{link.name: "new", "last": "last"})
+    files.move_all(staged, link.parent, [link.name, "last"])
+    assert (link.parent / "last").read_text() == "last"
+
+
+def move_a_group_of_links(link: Path) -> None:
+    """Move a single file that has the name of a link."""
+    staged = folder_with(link.parent / "staged", **{link.name: "new"})
+    files.move_all(staged, link.parent, [link.name])
+
+
+WRITERS = [
+    save_timeline,
+    back_up_a_ledger,
+    export_rows_of_a_batch,
+    write_to_a_store,
+    move_a_group,
+    move_a_group_of_links,
+]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("target", ["near", "far", "missing"])
+def test_every_writer_writes_through_a_link(
+    tmp_path: Path, write: Callable[[Path], None], target: str
+) -> None:
+    """The link stays, its target is new, with the old permissions, also on another disk."""
+    with contextlib.ExitStack() as stack:
+        folder = tmp_path
+        if target == "far":
+            if not OTHER_DISK.is_dir() or OTHER_DISK.stat().st_dev == tmp_path.stat().st_dev:
+                pytest.skip("there is no second file system")
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=OTHER_DISK)))
+        original, link = folder / "original.jsonl", tmp_path / "link.jsonl"
+        if target != "missing":
+            original.touch(mode=0o640)
+            inode = original.stat().st_ino
+        link.symlink_to(original)
+        write(link)
+        assert link.is_symlink()
+        assert original.is_file()
+        if target != "missing":
+            assert original.stat().st_ino != inode, "the file was not replaced as a whole"
+            assert original.stat().st_mode & 0o777 == 0o640
+        assert [name for name in names_in(folder) if name.startswith(".")] == []
+
+
+def test_a_failed_write_through_a_link_keeps_link_and_target(tmp_path: Path) -> None:
+    """If one target cannot be replaced, no file of the group is."""
+    staged = folder_with(tmp_path / "staged", a="new", b="new")
+    out = folder_with(tmp_path / "out", a="old")
+    (out / "b").symlink_to(tmp_path / "missing" / "b")
+    with pytest.raises(OutputError, match="b cannot be written"):
+        files.move_all(staged, out, ["b", "a"])
+    assert ((out / "a").read_text(), (out / "b").is_symlink()) == ("old", True)
+    (out / "c").symlink_to(out / "c")
+    with pytest.raises(OutputError, match="c cannot be written"):
+        files.write_whole(out / "c", "new", overwrite=True)
+    assert (out / "c").is_symlink()
 
 
 def a_file_as_folder(folder: Path) -> Path:
@@ -164,6 +248,21 @@ def test_failed_move_is_taken_back(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------- what exists
+
+
+@pytest.mark.parametrize("other", ["b.srt", "folder/../b.srt", "link.srt", "hard.srt"])
+def test_two_outputs_at_one_place_are_refused(tmp_path: Path, other: str) -> None:
+    """Two names of one file are one place, and two devices are none."""
+    path = tmp_path / "b.srt"
+    if other == "hard.srt":
+        path.touch()
+        (tmp_path / other).hardlink_to(path)
+    if other == "link.srt":
+        (tmp_path / other).symlink_to("b.srt")
+    with pytest.raises(UsageError, match=r"^-o and --report are one file: .*srt; give each a "):
+        files.refuse_shared([("-o", path), ("--picture", None), ("--report", tmp_path / other)])
+    files.refuse_shared([("-o", path), ("--report", tmp_path / "c"), ("--picture", tmp_path / "d")])
+    files.refuse_shared([("-o", "/dev/null"), ("--report", "/dev/null")])
 
 
 def test_first_of_the_existing_is_named(tmp_path: Path) -> None:

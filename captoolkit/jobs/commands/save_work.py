@@ -20,6 +20,7 @@ from captoolkit.support import files
 from captoolkit.support.provenance import Provenance
 
 PICTURE_EXTENSION = ".svg"
+NO_SEGMENTS = (PICTURE_EXTENSION, ".json", ".jsonl", ".txt", ".log")
 RASTER_EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".bmp", ".tif", ".tiff")
 
 
@@ -58,6 +59,34 @@ class SaveWork:
     overwrite: bool
     skip_existing: bool
     spare: files.FileSet
+
+    def refuse_shared_outputs(self, report: Path | None) -> None:
+        """Refuse a report or a picture at the place of another file of this command.
+
+        Raises:
+            UsageError: there is one.
+        """
+        indices = range(len(self.names))
+        pictures = [self.pictures.place(index) for index in indices]
+        results: list[Path] = [self.out]
+        for names in self.names:
+            assert names.segments is not None
+            folder = self.out / names.folder
+            results.append(folder / names.segments.manifest)
+            results += [  # a segment may get such a name
+                folder / path.name
+                for path in {report, *pictures[:1]}
+                if path is not None
+                and path.suffix.lower() not in NO_SEGMENTS
+                and names.segments.is_segment(path.name)
+            ]
+        files.refuse_shared(
+            [
+                *(("--picture", path) for path in pictures),
+                ("--report", report),
+                *(("-o", path) for path in results),
+            ]
+        )
 
     def __call__(self, index: int, jobs: int, on_event: OnEvent) -> SavedFiles:
         """Make and save the segments, and the picture if there is one."""
@@ -170,7 +199,8 @@ class PictureFiles:
         """
         if self._picture is None:
             return None
-        path = self._place(index, self._picture)
+        path = self.place(index)
+        assert path is not None
         self._inputs.refuse([path])
         if not self._overwrite:
             files.refuse_existing([path])
@@ -179,13 +209,17 @@ class PictureFiles:
 
     def is_missing(self, index: int) -> bool:
         """Return whether the picture of an input is requested and its file does not exist."""
-        return self._picture is not None and not self._place(index, self._picture).exists()
+        path = self.place(index)
+        return path is not None and not path.exists()
 
-    def _place(self, index: int, picture: str) -> Path:
+    def place(self, index: int) -> Path | None:
+        """Return the path of an input's picture, unchecked; None without `--picture`."""
+        if self._picture is None:
+            return None
         names = self._names[index]
         if self._is_single_file:
-            return Path(picture).absolute()
-        return Path(picture).absolute() / names.folder / f"{names.stem}{PICTURE_EXTENSION}"
+            return Path(self._picture).absolute()
+        return Path(self._picture).absolute() / names.folder / f"{names.stem}{PICTURE_EXTENSION}"
 
     def write(self, prepared: Prepared, path: Path | None) -> None:
         """Write the picture of a preparation, unless `path` is None."""

@@ -320,7 +320,7 @@ def _write(
     with files.writing(path), files.staging(path.absolute().parent) as folder:
         staged = folder / path.name
         count = writers[ending](lines, staged, fields)
-        staged.replace(path)
+        files.replace(staged, path)
     return ExportedRows(paths=(path,), lines=(count,))
 
 

@@ -67,7 +67,7 @@ class FolderStore(Store):
         refuse_outside(name, self.url)
         path = self.folder / name
         with self._staged(path, data) as staged:
-            staged.replace(path)
+            files.replace(staged, path)
 
     @contextlib.contextmanager
     def _staged(self, path: Path, data: bytes | Path) -> Iterator[Path]:
