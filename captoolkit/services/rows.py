@@ -28,6 +28,13 @@ Row = TypeVar("Row")
 NO_TARGETS: Mapping[str, Target] = MappingProxyType({})
 EMPTY: Mapping[str, Any] = {"title": "", "models": (), "accepts": {}, "limits": {}}
 
+# The question about each segment of a model that takes one: without it, some answer what is said
+# in the sound as if it were said to them (Model Studio, "Audio understanding (Qwen-Audio)").
+DEFAULT_PROMPT = (
+    "Describe this recording in detail: the speech, quoted in its own language, with the speakers "
+    "and their mood; the music; all other sounds; and the place. Answer with the description alone."
+)
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 # A star stands for at least one label above two: `*.com` would name the hosts of everybody.
 _HOST = re.compile(r"(?:\*(?:\.[a-z0-9-]+){2,}|[a-z0-9.:-]+)", re.ASCII)
@@ -199,8 +206,12 @@ def _target(
     if "loudness" in given:
         values["loudness"] = _loudness(name, row.loudness, sources)
     if base is None:
-        return Target(name=name, facts=facts, **values)
-    return replace(base, name=name, facts={**base.facts, **facts}, **values)
+        target = Target(name=name, facts=facts, **values)
+    else:
+        target = replace(base, name=name, facts={**base.facts, **facts}, **values)
+    if target.prompt and not target.default_prompt and "default_prompt" not in given:
+        target = replace(target, default_prompt=DEFAULT_PROMPT)
+    return target
 
 
 def _base(name: str, like: object, others: Mapping[str, Target]) -> Target | None:

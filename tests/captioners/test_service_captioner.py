@@ -20,6 +20,7 @@ from captoolkit.captioners.registry import open_captioner
 from captoolkit.dispatch.budget import worst_case
 from captoolkit.errors import ConnectionFailure, ServiceConnectionError, UsageError
 from captoolkit.model import Via
+from captoolkit.services.rows import DEFAULT_PROMPT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,7 @@ def test_the_recipe_is_everything_in_a_request_but_the_sound() -> None:
         "protocol": "dashscope",
         "base_url": "model-studio",
         "model": "qwen-audio-turbo",
-        "prompt": None,
+        "prompt": DEFAULT_PROMPT,
         "system": None,
         "parameters": {},
     }
@@ -89,6 +90,20 @@ def test_a_service_captioner_has_the_members_of_all_protocols() -> None:
             assert not isinstance(local, protocol)
         assert ways_to(service) == set(Via)
         assert ways_to(local) == {Via.BASE64}
+
+
+def test_a_model_that_takes_a_question_is_asked_for_a_description(
+    recorder: Recorder, clip: Any
+) -> None:
+    """Qwen-Audio would answer speech without a question as if it were said to it (voice chat)."""
+    recorder.answer({"choices": [{"message": {"content": "Rain."}, "finish_reason": "stop"}]})
+    base_url = f"{recorder.url}/api/v1"
+    for model in ("qwen-audio-turbo-latest", "qwen-audio-turbo", "qwen3-omni-30b-a3b-captioner"):
+        with opened(base_url=base_url, model=model) as captioner:
+            captioner.caption(clip)
+    sent = [seen.json["input"]["messages"][0]["content"] for seen in recorder.seen]
+    sound = {"audio": clip.data_uri()}
+    assert sent == [[sound, {"text": DEFAULT_PROMPT}]] * 2 + [[sound]]
 
 
 def test_prompt_and_system_message_are_sent_with_each_clip(recorder: Recorder, clip: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Dialect, Fact, Price, Target
-from captoolkit.services.rows import parse
+from captoolkit.services.rows import DEFAULT_PROMPT, parse
 from tests.support.media_values import SERVICES
 
 ROW = """
@@ -170,6 +170,22 @@ def test_a_row_that_no_request_can_have_is_refused(right: str, wrong: str, place
     assert right in ASKED
     with pytest.raises(UsageError, match=re.escape(place)):
         parse(ASKED.replace(right, wrong), origin="rows.toml")
+
+
+def test_a_model_that_takes_a_prompt_has_a_default_one() -> None:
+    """A row may state another question, or none with an empty text; `like` takes it over."""
+    takes = ASKED.replace("must_stream", "prompt = true\nmust_stream")
+    stated = 'default_prompt = "Describe it."'
+    heirs = '[targets.heir]\nlike = "mine"\n[targets.silent]\nlike = "vllm"\nprompt = true\n'
+    for line, prompt in ((stated, "Describe it."), ("", DEFAULT_PROMPT), (stated[:17] + '""', "")):
+        row = parse(takes.replace(stated, line), origin="rows.toml")["mine"]
+        assert row.default_prompt == prompt
+    rows = parse(takes + heirs, origin="rows.toml", others=SERVICES)
+    assert rows["heir"].default_prompt == "Describe it."
+    assert rows["silent"].default_prompt == DEFAULT_PROMPT
+    prompts = {row.default_prompt for row in SERVICES.values() if row.prompt}
+    assert prompts == {DEFAULT_PROMPT}
+    assert not any(row.default_prompt for row in SERVICES.values() if not row.prompt)
 
 
 def test_a_row_takes_over_the_values_of_another() -> None:
