@@ -144,7 +144,10 @@ SERVICE_RULES = (
         fix="the service's content filter will not caption this segment",
         # `content_filter` and its message: Azure OpenAI, "Content filtering". The last code and the
         # last message, with status 403: OpenRouter, "Errors"
-        codes=("datainspection", "ipinfringement", "contentfilter", "contentpolicy"),
+        codes=(
+            *("datainspection", "ipinfringement", "customroleblocked", "faqruleblocked"),
+            *("contentfilter", "contentpolicy"),
+        ),
         messages=("content management policy", "input was flagged"),
         is_about_sound=True,
     ),
@@ -186,6 +189,16 @@ SERVICE_RULES = (
         retry=RetryKind.HALT,
         codes=("modelnotfound", "model.notexist", "modelnotsupported", "endpoint.accessdenied"),
         messages=("model not exist", "unsupported model"),
+    ),
+    FailureRule(
+        fix="check `workspace`: the account and the region of the key have no such workspace",
+        retry=RetryKind.HALT,
+        codes=("workspacenotfound",),
+    ),
+    FailureRule(
+        fix="request a stream (`stream`), or set must_stream = true in a target of your own",
+        retry=RetryKind.HALT,
+        messages=("only support stream mode",),
     ),
     FailureRule(
         fix="wait a minute, or send fewer requests at once (`concurrency`)",

@@ -258,7 +258,7 @@ def region_endpoint(
         workspace: the id of a workspace, which a region without a shared host needs.
 
     Raises:
-        UsageError: the region is not known, or needs a workspace.
+        UsageError: the region is not known or needs a workspace, or the workspace is no id of one.
 
     ```python
     >>> region_endpoint(NATIVE, "beijing").base_url
@@ -278,7 +278,13 @@ def region_endpoint(
             fix="name your workspace (`workspace`)",
         )
     host = f"{workspace.lower()}.{row.code}.maas.aliyuncs.com"
-    return parse_base_url(f"https://{host}{interface.base_path}", interface)
+    endpoint = parse_base_url(f"https://{host}{interface.base_path}", interface)
+    if endpoint.host != host:  # a slash in the id would make another host of its beginning
+        raise UsageError(
+            f"`workspace` makes no host in region={region!r}",
+            fix="copy its id from Model Studio's console",
+        )
+    return endpoint
 
 
 def split_query(text: str, allowed: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -51,6 +51,9 @@ CASES: list[tuple[int | None, str, str, RetryKind]] = [
     (403, "AccessDenied.Unpurchased", "Access to model denied", R.HALT),
     (403, "Model.AccessDenied", "Model access denied.", R.HALT),
     (404, "ModelNotFound", "Model not found", R.HALT),
+    (404, "WorkSpaceNotFound", "WorkSpace can not be found", R.HALT),
+    (400, "InvalidParameter", ALGO + "This model only support stream mode", R.HALT),
+    (400, "FaqRuleBlocked", "Input or output data is blocked by faq rule.", R.NEVER),
     (404, "model_not_supported", "Unsupported model for OpenAI compatibility mode", R.HALT),
     (400, "", "Model not exist.", R.HALT),
     (500, "InternalError", "An internal error has occurred", R.LATER),
@@ -117,6 +120,19 @@ def test_status_code_and_message_decide_whether_an_answer_is_retried(
 ) -> None:
     """Status, code and message together choose the row; none of them alone does."""
     assert rule_for(error_of(status, code, message)).retry is retry
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "advice"),
+    [
+        ("WorkSpaceNotFound", "", "check `workspace`"),
+        ("InvalidParameter", "This model only support stream mode, please enable", "must_stream"),
+        ("CustomRoleBlocked", "blocked by custom rule", "content filter"),
+    ],
+)
+def test_the_advice_names_the_option_to_change(code: str, message: str, advice: str) -> None:
+    """Rows of other errors with the same status do not hide it."""
+    assert advice in rule_for(error_of(404, code, message)).fix
 
 
 def test_every_row_is_reached() -> None:
