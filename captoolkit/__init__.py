@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from captoolkit.dispatch.captions import Captions
     from captoolkit.dispatch.retry import RetryPolicy
     from captoolkit.errors import (
+        CancelledError,
         CaptoolkitError,
         InputError,
         KeyMissingError,
@@ -73,6 +74,7 @@ __all__ = [
     "BatchOptions",
     "BatchSummary",
     "Budget",
+    "CancelledError",
     "CaptionOptions",
     "CaptionResult",
     "CaptionRun",

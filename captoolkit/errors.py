@@ -3,6 +3,7 @@
 ```
 CaptoolkitError
 ├── UsageError (ValueError)            an argument or a combination of arguments is invalid
+│   └── CancelledError                 the caller cancelled the work: `close`, or `stop`
 ├── InputError (ValueError)            the source is at fault: `path`
 │   ├── SourceNotFoundError (FileNotFoundError)
 │   ├── NotMediaError                  ffmpeg can decode nothing in it
@@ -40,6 +41,7 @@ from enum import StrEnum
 from typing import Any
 
 __all__ = [
+    "CancelledError",
     "CaptoolkitError",
     "ConnectionFailure",
     "InputError",
@@ -97,6 +99,13 @@ def _rebuild(
 
 class UsageError(CaptoolkitError, ValueError):
     """An argument, or a combination of arguments, is invalid: exit status 2 on the command line."""
+
+
+class CancelledError(UsageError):
+    """The caller cancelled the work, by `close` or by setting `stop`, and requested its result.
+
+    Not the `CancelledError` of asyncio, which `acaption` raises when its task is cancelled.
+    """
 
 
 class InputError(CaptoolkitError, ValueError):

@@ -45,7 +45,7 @@ from captoolkit.captioners.registry import (
 from captoolkit.dispatch.budget import cost_of
 from captoolkit.dispatch.conversation_turn import Sound, TurnMessage, ask_turn
 from captoolkit.dispatch.ledger import Ledger
-from captoolkit.errors import UsageError
+from captoolkit.errors import CancelledError, UsageError
 from captoolkit.events import Event, OnEvent, TextArrived, ignore
 from captoolkit.media.source import is_web_url, local_file
 from captoolkit.model import Caption, Cost, Usage, Via
@@ -195,8 +195,8 @@ class Conversation(Closing):
                 A retry, which `RetryScheduled` announces, begins the answer again.
 
         Raises:
-            UsageError: the model cannot take the question, or there is no question; or the
-                conversation was cancelled.
+            UsageError: the model cannot take the question, or there is no question.
+            CancelledError: `stop` was set, or `close` called in the meantime.
             InputError, ToolError, OutputError, LimitError: the sound cannot be prepared, or has
                 changed since the conversation was saved.
             ServiceError: no answer came; the question may be repeated.
@@ -359,7 +359,7 @@ class Conversation(Closing):
                 self._captioner, messages, context, gate=gate, path=path, index=index
             )
         except StoppedError:
-            raise UsageError(
+            raise CancelledError(
                 "this conversation was cancelled", fix="begin another one, or load it again"
             ) from None
         if outcome.error is not None:

@@ -229,7 +229,13 @@ def read_run_options(options: CaptionOptions) -> RunOptions:
         raise UsageError(f"run_timeout_s={timeout_s} must be at least 0")
     policy, max_cost = options.get("retry_policy"), options.get("max_cost")
     require_type("retry_policy", policy, RetryPolicy | None, "a RetryPolicy")
-    require_type("ledger", options.get("ledger"), str | Path | None, "a path")
+    ledger = options.get("ledger")
+    require_type("ledger", ledger, str | Path | None, "a path")
+    if ledger is not None and (not Path(ledger).name or "\0" in str(ledger)):
+        raise UsageError(
+            f"ledger={str(ledger)!r} is no name of a file",
+            fix="pass one, or leave it out for the file in the cache folder",
+        )
     require_type("clock", options.get("clock", CLOCK), Clock, "a Clock")
     require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
     for name in ("resume", "stream"):

@@ -23,7 +23,7 @@ from captoolkit.dispatch.caption_run import CaptionRun
 from captoolkit.dispatch.captions import Captions
 from captoolkit.dispatch.preparers import PreparerPool
 from captoolkit.dispatch.run import AskingRun
-from captoolkit.errors import UsageError
+from captoolkit.errors import CancelledError, UsageError
 from captoolkit.events import OnEvent, ignore
 from captoolkit.model import Via
 from captoolkit.pipeline.prepared import Prepared
@@ -72,6 +72,7 @@ def caption(
     Raises:
         UsageError: an option is invalid; it is found before the source is opened and before
             anything is sent.
+        CancelledError: `stop` was set before the last entry.
         InputError, ToolError: as `plan`.
         OutputError: the ledger cannot be used, or the disk is full.
         KeyMissingError: the service needs a key and neither option nor environment has one.
@@ -96,7 +97,7 @@ async def acaption(
 ) -> Timeline:
     """Return the timeline that `caption` returns, without blocking the event loop.
 
-    Cancelling ends the work at once: when `CancelledError` arrives, no child process and no
+    Cancelling ends the work at once: when `asyncio.CancelledError` arrives, no child process and no
     temporary file is left, and no further request is sent. Requests under way are not waited for:
     an answer that still arrives while the program runs is written to the ledger.
 
@@ -164,7 +165,7 @@ def captions(
             with ended_when(run.stop.is_set):  # a plan may decode the whole recording
                 prepared = _open_prepared(run, source, request, jobs)
         except StoppedError:
-            raise UsageError(
+            raise CancelledError(
                 "this captioning was cancelled while it was planned", fix="begin another one"
             ) from None
         opened.callback(prepared.close)

@@ -42,7 +42,12 @@ from captoolkit.services.regions import (
     split_query,
 )
 from captoolkit.services.service import Service, resolve_service
-from captoolkit.support.keywords import documents, refuse_unknown_names, require_utf8
+from captoolkit.support.keywords import (
+    documents,
+    refuse_unknown_names,
+    require_type,
+    require_utf8,
+)
 
 SERVICE_OPTIONS = frozenset(CaptionerOptions.__annotations__)
 
@@ -280,11 +285,16 @@ def _refuse_unsendable(model: str, settings: CaptionerSettings) -> None:
     """Refuse texts that no request can carry, and a workspace that no header can."""
     for name, text in (
         ("model", model),
+        ("region", settings.region),
+        ("base_url", settings.base_url),
+        ("api_key", settings.api_key),
         ("prompt", settings.prompt),
         ("system", settings.system),
         ("workspace", settings.workspace),
     ):
         require_utf8(f"`{name}`", text)
+    for name in ("insecure_http", "send_key"):  # "no" would be true
+        require_type(name, getattr(settings, name), bool | None, "True or False")
     workspace = settings.workspace or ""
     if not workspace.isascii() or not workspace.isprintable() or " " in workspace:
         raise UsageError(

@@ -14,6 +14,7 @@ from typing import Any
 from captoolkit.captioners.base import CaptionerSettings, Timeout
 from captoolkit.errors import UsageError
 from captoolkit.model import Target
+from captoolkit.support.keywords import parse_option
 from captoolkit.units import parse_duration
 
 # The members of a request that captoolkit sets itself.
@@ -148,7 +149,9 @@ def read_timeouts(timeout: Timeout | None, row: Target | None) -> tuple[float, f
                 f"timeout={timeout!r} is not one or two durations",
                 fix="write one such as 1h, or two such as 60s,10m: silence, total",
             )
-        silence_s, total_s = (float(parse_duration(lengths[n])) for n in (0, -1))
+        silence_s, total_s = (
+            float(parse_option("timeout", parse_duration, lengths[n])) for n in (0, -1)
+        )
     elif row is not None and row.timeout_s is not None:
         silence_s, total_s = row.silence_s or row.timeout_s, row.timeout_s
     else:

@@ -64,7 +64,8 @@ class CaptionRun(RunResults):
 
     A context manager. Closing it cancels the run: no further request is sent, and `close` does not
     wait for answers in flight. Answers that arrive while the program runs are written to the
-    ledger, where the next run finds them. After a cancellation the iteration raises `UsageError`.
+    ledger, where the next run finds them. After a cancellation the iteration raises
+    `CancelledError`.
 
     Attributes:
         captioner: the captioner.
@@ -88,7 +89,8 @@ class CaptionRun(RunResults):
         Raises:
             ServiceError: a fault ended the run, and recordings are left out; raised after the last
                 result.
-            UsageError: the run was cancelled, or has failed before.
+            CancelledError: the run was cancelled.
+            UsageError: it has failed before.
             BaseException: `on_event` or the iterator of sources raised it.
         """
         if self._is_complete:
@@ -149,7 +151,8 @@ class CaptionRun(RunResults):
         stay open, so this takes an iterable that ends, and memory for each plan.
 
         Raises:
-            UsageError: the first result was requested before; or the run was cancelled.
+            UsageError: the first result was requested before.
+            CancelledError: the run was cancelled.
             BaseException: the iterator of sources raised it.
         """
         if self._plans is None:

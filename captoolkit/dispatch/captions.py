@@ -33,7 +33,8 @@ class Captions(RunResults):
 
     A context manager. Closing it cancels the run: no further request is sent, and `close` does not
     wait for answers in flight. Answers that arrive while the program runs are written to the
-    ledger, where the next run finds them. After a cancellation the iteration raises `UsageError`.
+    ledger, where the next run finds them. After a cancellation the iteration raises
+    `CancelledError`.
 
     Attributes:
         plan: the plan of the recording, known before the first request.
@@ -60,7 +61,8 @@ class Captions(RunResults):
         """Return the next finished entry.
 
         Raises:
-            UsageError: the captioning was cancelled, or has failed before.
+            CancelledError: the captioning was cancelled.
+            UsageError: it has failed before.
         """
         if self._is_complete:
             raise StopIteration
@@ -105,7 +107,7 @@ class Captions(RunResults):
         timeline. `usage` and `cost` of this object are those of this run alone.
 
         Raises:
-            UsageError: this was closed before the last entry.
+            CancelledError: this was closed, or `stop` set, before the last entry.
         """
         for _ in self:
             pass

@@ -1,7 +1,8 @@
 """The results of a run that are read once: completion, cancellation, failure and end.
 
-Rules: after a cancellation or a failure each further request for a result raises `UsageError`. An
-object that is dropped without `close` ends its threads and removes its files.
+Rules: after a cancellation each further request for a result raises `CancelledError`, after a
+failure `UsageError`. An object that is dropped without `close` ends its threads and removes its
+files.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import Self
 
 from captoolkit.dispatch.run import AskingRun
-from captoolkit.errors import UsageError
+from captoolkit.errors import CancelledError, UsageError
 from captoolkit.support.cancel import Closing, StoppedError
+
+CANCELLED = "this captioning was cancelled"
 
 
 class RunResults(Closing):
@@ -78,12 +81,13 @@ class RunResults(Closing):
     def _ending_on_failure(self) -> Iterator[None]:
         """Refuse further work after a cancellation or a failure."""
         if self._over:
-            raise UsageError(self._over, fix="begin another one")
+            kind = CancelledError if self._over == CANCELLED else UsageError
+            raise kind(self._over, fix="begin another one")
         try:
             yield
         except StoppedError:
-            self._over = "this captioning was cancelled"
-            raise UsageError(self._over, fix="begin another one") from None
+            self._over = CANCELLED
+            raise CancelledError(self._over, fix="begin another one") from None
         except BaseException:
             self._over = "this captioning has failed before"
             raise

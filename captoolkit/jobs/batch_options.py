@@ -46,7 +46,7 @@ from captoolkit.planning.options import (
     parse_split_options,
 )
 from captoolkit.services import catalogue
-from captoolkit.support.keywords import require_type
+from captoolkit.support.keywords import parse_option, require_type
 from captoolkit.timeline import check
 from captoolkit.units import parse_duration
 
@@ -183,7 +183,9 @@ def read_settings(
         UsageError: one is invalid, or belongs to another verb.
     """
     _refuse_invalid(verb, options)
-    timeout_s = float(parse_duration(options.get("file_timeout", 3600)))
+    timeout_s = float(
+        parse_option("file_timeout", parse_duration, options.get("file_timeout", 3600))
+    )
     shard = options.get("shard")
     parsed = parse_shard(shard) if shard is not None else slurm_shard(os.environ)
     is_tar = options.get("layout") == "tar"

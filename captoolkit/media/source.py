@@ -67,6 +67,9 @@ Source: TypeAlias = (
 # Downloads the file at a URL to a path.
 Fetch = Callable[[str, Path], None]
 
+SUPPORTED = (
+    "give a path, an http(s) URL, bytes, a binary file object, (array, rate_hz) or an AudioSegment"
+)
 MAX_STEM_BYTES = 200  # file systems take 255, and output files append an index and a suffix
 NAMELESS = "source"
 CHUNK_BYTES = 1 << 20
@@ -364,10 +367,11 @@ def _spool(source: Any, path: Path) -> None:
             with path.open("wb") as stream:
                 for chunk in _read_chunks(source):
                     stream.write(chunk)
+                if not stream.tell():
+                    _refuse_read_stream(source)
         else:
             raise UsageError(
-                f"a source cannot be a {type(source).__name__}",
-                fix="give a path, bytes, a binary file object, (array, rate_hz) or an AudioSegment",
+                f"a source cannot have the type {type(source).__name__}", fix=SUPPORTED
             )
 
 
@@ -383,6 +387,14 @@ def _read_chunks(source: BinaryStream) -> Iterator[bytes]:
                 )
             if isinstance(chunk, str):
                 raise _text_stream_error()
+            if not isinstance(chunk, bytes | bytearray | memoryview):  # an array, a coroutine
+                if hasattr(chunk, "close"):
+                    chunk.close()
+                raise UsageError(
+                    f"read() of the source ({type(source).__name__}) returns no bytes but a "
+                    f"value of the type {type(chunk).__name__}",
+                    fix=SUPPORTED,
+                )
             if not chunk:
                 return
             yield chunk
@@ -392,6 +404,20 @@ def _read_chunks(source: BinaryStream) -> Iterator[bytes]:
         raise InputError(
             f"the stream broke while it was read ({error.strerror or error})", fix="open it again"
         ) from error
+
+
+def _refuse_read_stream(source: Any) -> None:
+    """Raise for a stream that ends where it stands, after its bytes; an empty one is left alone.
+
+    Raises:
+        UsageError: it has been read or written to its end.
+    """
+    try:
+        is_at_end = source.tell() > 0
+    except (AttributeError, OSError):  # a pipe
+        return
+    if is_at_end:
+        raise UsageError("the file object is at its end", fix="rewind it with seek(0)")
 
 
 def _text_stream_error() -> UsageError:
@@ -406,6 +432,8 @@ def _write_array(array: NDArray[Any], rate_hz: int, path: Path) -> None:
     import numpy as np
     import soundfile
 
+    if not isinstance(rate_hz, int | np.integer) and np.ndim(rate_hz):
+        raise UsageError("(rate_hz, array) is the wrong way round", fix="give (array, rate_hz)")
     array = np.asarray(array)
     if array.ndim not in (1, 2) or not array.size:
         raise UsageError(

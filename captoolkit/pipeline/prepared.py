@@ -16,6 +16,7 @@ from typing import Any
 
 from captoolkit.drawing import plan_svg
 from captoolkit.errors import (
+    CancelledError,
     CaptoolkitError,
     NoAudioError,
     NotMediaError,
@@ -252,8 +253,9 @@ class Prepared(Closing):
             The segments, whose `path` is now in `out`.
 
         Raises:
-            UsageError: `stem` is no plain name, or `name` no template; or this is closed, or has
-                failed before; or a segment was discarded.
+            UsageError: `stem` is no plain name, or `name` no template; or this has failed before,
+                or a segment was discarded.
+            CancelledError: this is closed.
             OutputExistsError: a file of that name exists and `overwrite` is false.
             OutputError: the folder cannot be written, or its disk is full.
         """
@@ -289,7 +291,7 @@ class Prepared(Closing):
 
         Raises:
             NotMediaError, ToolError: the recording cannot be decoded.
-            UsageError: the preparation is closed.
+            CancelledError: the preparation is closed.
         """
         self._refuse_over()
         path = self._source.path
@@ -556,7 +558,8 @@ class Prepared(Closing):
 
     def _refuse_over(self) -> None:
         if self._over:
-            raise UsageError(self._over, fix="begin another one")
+            kind = CancelledError if self._over == CLOSED else UsageError
+            raise kind(self._over, fix="begin another one")
 
     def _refuse_discarded(self) -> None:
         if self._discarded:

@@ -21,6 +21,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import LoudnessTarget, Target, Via
 from captoolkit.planning import gain as gains
 from captoolkit.planning import ladder
+from captoolkit.support.keywords import parse_option
 from captoolkit.units import format_length, parse_bit_rate, parse_duration
 
 Length = str | float | Fraction  # seconds, or a text that `units.parse_duration` reads
@@ -212,19 +213,20 @@ def parse_plan_options(options: PlanOptions) -> ParsedOptions:
     Raises:
         UsageError: no plan can satisfy one of them.
     """
-    bit_rate = options.get("bit_rate")
     parsed = ParsedOptions(
         format=options.get("format", "auto"),
         quality=options.get("quality", "auto"),
-        bit_rate=parse_bit_rate(bit_rate) if isinstance(bit_rate, str) else bit_rate,
+        bit_rate=_bit_rate(options.get("bit_rate")),
         sample_rate_hz=options.get("sample_rate_hz"),
         channels=options.get("channels"),
         effort=options.get("effort", "fast"),
-        segment_s=_optional_length(options.get("segment")),
-        max_segment_s=_optional_length(options.get("max_segment")),
+        segment_s=_optional_length("segment", options.get("segment")),
+        max_segment_s=_optional_length("max_segment", options.get("max_segment")),
         parts=options.get("parts"),
         track=options.get("track"),
-        max_duration_s=parse_duration(options.get("max_duration", MAX_DURATION_S)),
+        max_duration_s=parse_option(
+            "max_duration", parse_duration, options.get("max_duration", MAX_DURATION_S)
+        ),
         raw=None if options.get("raw") is None else checked_raw(str(options.get("raw"))),
         gain=gains.parse_gain(options.get("gain", gains.AUTO)),
         normalize=gains.parse_normalize(options.get("normalize")),
@@ -249,11 +251,13 @@ def parse_split_options(options: SplitOptions) -> ParsedOptions:
     if at is not None and parts is not None:
         raise UsageError("parts cannot be counted at chapters", fix="leave one of them out")
     parsed = ParsedOptions(
-        segment_s=_optional_length(options.get("segment")),
-        max_segment_s=_optional_length(options.get("max_segment")),
+        segment_s=_optional_length("segment", options.get("segment")),
+        max_segment_s=_optional_length("max_segment", options.get("max_segment")),
         parts=parts,
         track=options.get("track"),
-        max_duration_s=parse_duration(options.get("max_duration", MAX_DURATION_S)),
+        max_duration_s=parse_option(
+            "max_duration", parse_duration, options.get("max_duration", MAX_DURATION_S)
+        ),
         raw=None if options.get("raw") is None else checked_raw(str(options.get("raw"))),
     )
     check_options(parsed)
@@ -270,15 +274,27 @@ def checked_raw(text: str) -> str:
     return text
 
 
-def _optional_length(length: Length | None) -> Fraction | None:
-    return None if length is None else parse_duration(length)
+def _bit_rate(bit_rate: int | str | None) -> int | None:
+    return (
+        parse_option("bit_rate", parse_bit_rate, bit_rate)
+        if isinstance(bit_rate, str)
+        else bit_rate
+    )
+
+
+def _optional_length(name: str, length: Length | None) -> Fraction | None:
+    return None if length is None else parse_option(name, parse_duration, length)
 
 
 def _silence_s(length: Length | bool | None) -> Fraction | None:
     """The least length of a silence that is left out; None keeps all silences."""
     if length is None or length is False:
         return None
-    least_s = DEFAULT_SILENCE_S if length is True else parse_duration(length)
+    least_s = (
+        DEFAULT_SILENCE_S
+        if length is True
+        else parse_option("skip_silence", parse_duration, length)
+    )
     if least_s < SHORTEST_SILENCE_S:
         raise UsageError(
             f"skip_silence={format_length(least_s)} is too short a silence",

@@ -380,7 +380,7 @@ def _split(text: str) -> SplitResult:
         is_valid = False
     if not is_valid:
         raise UsageError(
-            "the base URL is not valid",
+            "`base_url` is not valid",
             fix="write https://HOST/api/v1 or http://127.0.0.1:8000/v1, without spaces",
         )
     if "@" in parts.netloc or parts.query or parts.fragment or text[-1] in "?#":

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from captoolkit.errors import UsageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Given = TypeVar("Given")
+Parsed = TypeVar("Parsed")
 PLACE = "**options:"  # the line of a docstring that the descriptions replace
 SECTION = "Attributes:\n"
 
@@ -78,6 +80,19 @@ def require_type(name: str, value: object, kind: Any, meaning: str) -> None:
     """
     if not isinstance(value, kind):
         raise UsageError(f"{name}={value!r} must be {meaning}")
+
+
+def parse_option(name: str, parse: Callable[[Given], Parsed], value: Given) -> Parsed:
+    """Return the parsed value of an option.
+
+    Raises:
+        UsageError: `parse` raised it with a problem that begins with the value; the message of this
+            one begins with `name=VALUE`.
+    """
+    try:
+        return parse(value)
+    except UsageError as error:
+        raise UsageError(f"{name}={error.problem}", fix=error.fix) from None
 
 
 def require_utf8(name: str, text: str | None) -> None:

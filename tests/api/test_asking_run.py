@@ -32,6 +32,7 @@ SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
         ({"stream": "yes"}, "stream='yes'"),
         ({"max_cost": "much"}, "max_cost=much"),
         ({"clock": 3}, "clock=3"),
+        ({"ledger": ""}, "ledger='' is no name of a file"),
         ({"on_event": 3}, "on_event=3"),
         ({"captioner": 3}, "captioner=3 is no captioner"),
         ({"captioner": Nameless()}, "captioner=.* has no name and no model; give it the attribute"),

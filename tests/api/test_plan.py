@@ -55,7 +55,7 @@ def test_bit_rate_may_be_a_text(talk: Path) -> None:
     assert made is not None
     assert made == plan(talk, bit_rate=64_000).encoding
     assert made.bit_rate == 64_000
-    with pytest.raises(UsageError, match="'loud' is not a bit rate; write 64k"):
+    with pytest.raises(UsageError, match="bit_rate='loud' is not a bit rate; write 64k"):
         plan(talk, bit_rate="loud")
 
 

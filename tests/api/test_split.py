@@ -524,7 +524,7 @@ def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
         ({"jobs": 0}, "jobs=0 must be at least 1"),
         ({"parts": 0}, "parts=0 must be at least 1"),
         ({"parts": 2, "max_segment": 5}, "parts=2 would each be longer than the 5 s allowed"),
-        ({"segment": "soon"}, "'soon' is not a duration above zero"),
+        ({"segment": "soon"}, "segment='soon' is not a duration above zero"),
     ],
 )
 def test_invalid_options_are_refused(make: Make, options: dict[str, Any], said: str) -> None:

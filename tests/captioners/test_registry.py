@@ -118,7 +118,16 @@ def test_empty_model_is_refused() -> None:
     assert "model=' ' is no name" in refusal("openai", model=" ", base_url="http://localhost/v1")
 
 
-@pytest.mark.parametrize("option", ["model", "prompt", "system", "workspace"])
+@pytest.mark.parametrize("option", ["insecure_http", "send_key"])
+def test_permission_is_true_or_false(option: str) -> None:
+    """The text `no` does not allow anything."""
+    given: dict[str, object] = {"base_url": "http://localhost/v1", option: "no"}
+    assert f"{option}='no' must be True or False" in refusal("openai", **given)
+
+
+@pytest.mark.parametrize(
+    "option", ["model", "region", "base_url", "api_key", "prompt", "system", "workspace"]
+)
 def test_text_that_no_request_can_carry_is_refused(option: str) -> None:
     """The error names the option, before a connection is opened."""
     text = {option: "q\udcff"}

@@ -19,7 +19,13 @@ from captoolkit.captioners.base import Clip
 from captoolkit.dispatch.budget import Budget
 from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.retry import RetryPolicy
-from captoolkit.errors import CaptoolkitError, OutputError, ServiceError, UsageError
+from captoolkit.errors import (
+    CancelledError,
+    CaptoolkitError,
+    OutputError,
+    ServiceError,
+    UsageError,
+)
 from captoolkit.events import EntryReady, Event, RetryScheduled, SegmentReady, TextArrived, Warned
 from captoolkit.model import Status, Usage
 from tests.support.captioning import InstantClock, OwnCaptioner
@@ -373,7 +379,7 @@ def test_closed_captions_refuse_to_go_on(minute: Path) -> None:
     """They do not look as if there were no more entries; complete ones just end."""
     with captoolkit.captions(minute, captioner=OwnCaptioner(said), segment="10s") as entries:
         next(entries)
-    with pytest.raises(UsageError, match="this captioning was cancelled"):
+    with pytest.raises(CancelledError, match="this captioning was cancelled"):
         next(entries)
     with captoolkit.captions(minute, captioner=OwnCaptioner(said), segment="10s") as entries:
         assert len(list(entries)) == 6

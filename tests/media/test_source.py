@@ -32,6 +32,7 @@ from captoolkit.media.source import (
 )
 from captoolkit.net.download import download
 from captoolkit.planning.options import FormatName
+from tests.support.paths import FIXTURES
 from tests.support.sound import noise, write_wav
 
 RATE_HZ = 16_000
@@ -508,6 +509,14 @@ def test_small_samples_are_kept_exactly(
 # ----------------------------------------------------------------- what is no source
 
 
+class AsyncUpload:
+    """An upload as asynchronous web frameworks hand it out."""
+
+    async def read(self, size: int = -1) -> bytes:
+        """Return no bytes but a coroutine."""
+        return b""
+
+
 WRONG: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
     "a number": lambda: 5,
@@ -529,6 +538,9 @@ WRONG: dict[str, Callable[[], Any]] = {
     "truths": lambda: (INTEGERS > 0, RATE_HZ),
     "complex samples": lambda: (SOUND.astype(np.complex64), RATE_HZ),
     "samples of text": lambda: (np.array(["a", "b"]), RATE_HZ),
+    "the rate first": lambda: (RATE_HZ, SOUND),
+    "an open SoundFile": lambda: soundfile.SoundFile(FIXTURES / "tones-and-silences.wav"),
+    "an asynchronous upload": AsyncUpload,
 }
 
 
@@ -537,6 +549,15 @@ def test_what_is_no_source_is_refused(temporary: Path, name: str) -> None:
     """An unsupported source raises a UsageError with a fix, and leaves no file."""
     with pytest.raises(UsageError):
         open_source(WRONG[name]())
+    assert list(temporary.iterdir()) == []
+
+
+def test_stream_at_its_end_is_refused_with_advice(temporary: Path) -> None:
+    """A buffer that was just written is rewound by its caller, who learns how."""
+    buffer = io.BytesIO()
+    buffer.write(b"RIFF")
+    with pytest.raises(UsageError, match=r"is at its end; rewind it with seek\(0\)"):
+        open_source(buffer)
     assert list(temporary.iterdir()) == []
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from captoolkit.api.prepare import prepare
-from captoolkit.errors import NotMediaError, UsageError
+from captoolkit.errors import CancelledError, NotMediaError, UsageError
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action
 from captoolkit.pipeline.prepared import Prepared
@@ -67,7 +67,7 @@ def test_closing_in_an_event_leaves_nothing(
     """When the loop has ended no thread runs, and the files of the threads are removed."""
     cancel = Closer(kind, number)
     cancel.work = prepare(mp3, segment="2s", jobs=8, on_event=cancel)
-    with pytest.raises(UsageError, match="is closed"):
+    with pytest.raises(CancelledError, match="is closed"):
         list(cancel.work)
     assert threads() == []
     assert list(spool.rglob("*")) == []

@@ -263,6 +263,8 @@ def remedy(error: captoolkit.CaptoolkitError) -> str:
         captoolkit.ToolError,
         captoolkit.ToolTimeoutError,
         captoolkit.UsageError,
+        captoolkit.CancelledError,
+        errors.CancelledError,
         errors.InputError,
         errors.NotMediaError,
         errors.OutputError,
