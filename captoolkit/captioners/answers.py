@@ -211,6 +211,30 @@ def finish_reason(value: object) -> str | None:
     return clean(value, CODE_CHARS) if isinstance(value, str) and value != "null" else None
 
 
+def make_part(
+    document: JsonObject, choices: JsonObject, *, input_name: str, output_name: str
+) -> AnswerPart:
+    """Return the content of one document: a complete answer, or a piece of a streamed one.
+
+    Args:
+        document: the document.
+        choices: the object in it that has the `choices`, which may be the document itself.
+        input_name: the protocol's name of the number of input tokens.
+        output_name: the same of output tokens.
+    """
+    choice = first_choice(choices)
+    message = object_in(choice, "message") or object_in(choice, "delta")
+    usage = object_in(document, "usage")
+    return AnswerPart(
+        text=content_text(message.get("content")),
+        finish_reason=finish_reason(choice.get("finish_reason")),
+        usage=make_usage(usage, input_name=input_name, output_name=output_name),
+        request_id=text_in(document, "request_id"),
+        # Model Studio's `id` is `chatcmpl-` and the request id, which the header states alone.
+        answer_id=text_in(document, "id"),
+    )
+
+
 def make_usage(usage: JsonObject, *, input_name: str, output_name: str) -> Usage:
     """Return the tokens of an answer, so that `input_tokens` always includes the audio.
 

@@ -13,16 +13,7 @@ from typing import Any
 
 import msgspec
 
-from captoolkit.captioners.answers import (
-    AnswerPart,
-    JsonObject,
-    content_text,
-    finish_reason,
-    first_choice,
-    make_usage,
-    object_in,
-    text_in,
-)
+from captoolkit.captioners.answers import AnswerPart, JsonObject, make_part, object_in
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message
 from captoolkit.captioners.service_captioner import (
@@ -88,14 +79,8 @@ def _content(message: Message) -> list[JsonObject]:
 
 def read_part(document: JsonObject) -> AnswerPart:
     """Return the content of one document of an answer."""
-    choice = first_choice(_output(document))
-    return AnswerPart(
-        text=content_text(object_in(choice, "message").get("content")),
-        finish_reason=finish_reason(choice.get("finish_reason")),
-        usage=make_usage(
-            object_in(document, "usage"), input_name="input_tokens", output_name="output_tokens"
-        ),
-        request_id=text_in(document, "request_id"),
+    return make_part(
+        document, _output(document), input_name="input_tokens", output_name="output_tokens"
     )
 
 

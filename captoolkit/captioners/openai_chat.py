@@ -14,16 +14,7 @@ from typing import Any
 
 import msgspec
 
-from captoolkit.captioners.answers import (
-    AnswerPart,
-    JsonObject,
-    content_text,
-    finish_reason,
-    first_choice,
-    make_usage,
-    object_in,
-    text_in,
-)
+from captoolkit.captioners.answers import AnswerPart, JsonObject, make_part
 from captoolkit.captioners.base import CaptionerSettings
 from captoolkit.captioners.messages import Message, Role
 from captoolkit.captioners.service_captioner import (
@@ -155,19 +146,8 @@ def advise_dialect(message: str, sent: Dialect) -> str | None:
 
 def read_part(document: JsonObject) -> AnswerPart:
     """Return the content of one document: a complete answer, or the new text of a stream."""
-    choice = first_choice(document)
-    words = object_in(choice, "message") or object_in(choice, "delta")
-    return AnswerPart(
-        text=content_text(words.get("content")),
-        finish_reason=finish_reason(choice.get("finish_reason")),
-        usage=make_usage(
-            object_in(document, "usage"),
-            input_name="prompt_tokens",
-            output_name="completion_tokens",
-        ),
-        request_id=text_in(document, "request_id"),
-        # Model Studio's `id` is `chatcmpl-` and the request id, which the header states alone.
-        answer_id=text_in(document, "id"),
+    return make_part(
+        document, document, input_name="prompt_tokens", output_name="completion_tokens"
     )
 
 

@@ -1,4 +1,4 @@
-"""A captioner that asks a service: a wire protocol, a resolved service, and a transport.
+"""A captioner that asks a service: a wire protocol, a resolved service, and a client.
 
 Rules: messages that the model does not take are refused before anything is sent. The question is
 the same for each way of sending the sound, streamed or not.
@@ -24,7 +24,7 @@ from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, Via
 from captoolkit.net.client import Client
 from captoolkit.net.connections import DEFAULT_LIMITS, HttpLimits
-from captoolkit.net.http_messages import ServiceRequest, Transport
+from captoolkit.net.http_messages import ServiceRequest
 from captoolkit.services.keys import key_variable, own_headers
 from captoolkit.services.regions import COMPATIBLE, NATIVE
 from captoolkit.services.service import Service
@@ -75,7 +75,7 @@ class WireProtocol:
 
 
 class ServiceCaptioner(Closing):
-    """A captioner that asks a service; safe to use from several threads if its transport is.
+    """A captioner that asks a service; safe to use from several threads.
 
     Attributes:
         info: name, model and base URL.
@@ -88,14 +88,14 @@ class ServiceCaptioner(Closing):
         self,
         protocol: WireProtocol,
         service: Service,
-        transport: Transport,
+        client: Client,
         *,
         prompt: str | None = None,
         system: str | None = None,
         lacks_key: bool = False,
     ) -> None:
         self._protocol = protocol
-        self._transport = transport
+        self._client = client
         self._prompt = prompt or service.default_prompt
         self._system = system or None
         self._lacks_key = lacks_key
@@ -173,7 +173,7 @@ class ServiceCaptioner(Closing):
         )
         if any(message.audio and message.audio.startswith(OSS_SCHEME) for message in messages):
             request = dataclasses.replace(request, headers={**request.headers, **RESOLVE})
-        with self._explaining_refusals(), self._transport.open(request) as response:
+        with self._explaining_refusals(), self._client.open(request) as response:
             return read(
                 response,
                 self._protocol.read_part,
@@ -203,7 +203,7 @@ class ServiceCaptioner(Closing):
         match clip.via:
             case Via.UPLOAD:
                 with self._explaining_refusals():
-                    return upload(clip.path, model=self.info.model, transport=self._transport)
+                    return upload(clip.path, model=self.info.model, client=self._client)
             case Via.URL if clip.url:
                 return clip.url
             case Via.URL:
@@ -217,7 +217,7 @@ class ServiceCaptioner(Closing):
 
     def close(self) -> None:
         """Close all connections; may be called twice."""
-        self._transport.close()
+        self._client.close()
 
     @contextlib.contextmanager
     def _explaining_refusals(self) -> Iterator[None]:

@@ -22,11 +22,11 @@ from urllib.parse import urlencode, urlsplit
 from captoolkit.captioners.answers import count_in, decode, find_fault, object_in, text_in
 from captoolkit.captioners.failures import MESSAGE_CHARS, ServiceFault, find_rule, service_error
 from captoolkit.errors import ServiceConnectionError, ServiceError
+from captoolkit.net.client import Client
 from captoolkit.net.http_messages import (
     CODE_CHARS,
     Response,
     ServiceRequest,
-    Transport,
     UploadForm,
     clean,
     request_id_of,
@@ -71,7 +71,7 @@ class UploadPolicy:
     max_bytes: int | None
 
 
-def upload(file: Path, *, model: str, transport: Transport) -> str:
+def upload(file: Path, *, model: str, client: Client) -> str:
     """Send a file to the service's storage; return its `oss://` URL.
 
     Raises:
@@ -79,12 +79,12 @@ def upload(file: Path, *, model: str, transport: Transport) -> str:
         ServiceConnectionError: one of the two cannot be reached.
     """
     policy = read_policy(
-        transport.post(policy_request(model, transport.base_url)), base_url=transport.base_url
+        client.post(policy_request(model, client.base_url)), base_url=client.base_url
     )
     form = make_form(policy, file, name=unique_name(file))
     check_size(policy, file)
     try:
-        response = transport.send_form(form)
+        response = client.send_form(form)
     except ServiceConnectionError:
         raise
     except ServiceError as error:

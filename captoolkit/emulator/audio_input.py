@@ -31,7 +31,7 @@ from captoolkit.errors import InputError, NoAudioError, ToolError
 from captoolkit.media import decode, probe_file
 from captoolkit.model import Target, Track, Via
 from captoolkit.services.limits import longest_s, max_bytes
-from captoolkit.services.regions import Endpoint
+from captoolkit.services.regions import is_loopback
 from captoolkit.support.cancel import StoppedError
 
 CHUNK_BYTES = 1 << 20
@@ -169,7 +169,7 @@ def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
         raise RefusedError(refusals.NO_URL) from None
     if parts.scheme not in ("http", "https") or not host:
         raise RefusedError(refusals.NO_URL)
-    if not Endpoint(base_url=url, host=host, encrypted=parts.scheme == "https").is_loopback:
+    if not is_loopback(host):
         raise RefusedError(refusals.NO_DOWNLOAD)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     return kind(host, port, timeout=READ_TIMEOUT_S), _path_and_query(parts)

@@ -36,7 +36,6 @@ class ServiceProfile:
         native: Model Studio's own protocol below `/api/v1`, with uploads; None without it.
         has_model_pages: `/models/ID` is served, not only the list.
         needs_key: a request without a key is refused even if the emulator takes every key.
-        needs_model: a request that names no model is refused.
         takes_every_message: text, system messages and turns are taken for every model, and a
             request without audio as well.
         limits_whole_context: the input and the output share `max_input_tokens`.
@@ -51,7 +50,6 @@ class ServiceProfile:
     native: ServerProtocol | None = None
     has_model_pages: bool = True
     needs_key: bool = True
-    needs_model: bool = True
     takes_every_message: bool = False
     limits_whole_context: bool = False
 
@@ -81,7 +79,6 @@ PROFILES = {
             write_model=vllm_protocol.write_model,
             has_model_pages=False,
             needs_key=False,
-            needs_model=False,
             takes_every_message=True,
             limits_whole_context=True,
         ),

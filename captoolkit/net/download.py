@@ -23,15 +23,17 @@ from captoolkit.services.regions import Endpoint
 from captoolkit.support import files
 from captoolkit.units import format_size
 
-# A day and a night in FLAC, 16 hours of a CD in WAV, a long film: a larger file is hardly intended,
-# and would fill the temporary folder of many machines.
-MAX_DOWNLOAD_BYTES = 10 * 2**30
+DOWNLOAD_LIMITS = HttpLimits(
+    connect_s=30,
+    read_s=60,
+    write_s=60,
+    answer_s=6 * 3600,  # 10 GiB at 4 Mbit/s
+    # A day and a night in FLAC, 16 hours of a CD in WAV, a long film: a larger file is hardly
+    # intended, and would fill the temporary folder of many machines.
+    answer_bytes=10 * 2**30,
+)
 MAX_REDIRECTS = 5
 MAX_PORT = 65_535
-
-CONNECT_S = 30.0
-SILENCE_S = 60.0
-TOTAL_S = 6 * 3600.0  # 10 GiB at 4 Mbit/s
 
 GZIP_WBITS = zlib.MAX_WBITS | 16  # for zlib: with gzip's header
 UNPACKED_BYTES = 1 << 20  # at once: a kilobyte of gzip can hold a megabyte
@@ -44,15 +46,7 @@ _NOT_CONNECTED = (
 )
 
 
-def download(
-    url: str,
-    path: Path,
-    *,
-    max_bytes: int = MAX_DOWNLOAD_BYTES,
-    connect_s: float = CONNECT_S,
-    silence_s: float = SILENCE_S,
-    total_s: float = TOTAL_S,
-) -> None:
+def download(url: str, path: Path, *, limits: HttpLimits = DOWNLOAD_LIMITS) -> None:
     """Write the file at an http or https URL to `path`; after a failure `path` does not exist.
 
     The environment's proxies and certificates are used, except for this machine.
@@ -60,10 +54,8 @@ def download(
     Args:
         url: may hold a user and a password, which are sent to its own host only.
         path: the file to write; an existing one is replaced.
-        max_bytes: the size limit, before and after unpacking.
-        connect_s: how long to wait for a connection.
-        silence_s: how long to wait for the next byte.
-        total_s: the time limit of the whole download.
+        limits: the times, of the whole download with its redirects as `answer_s`, and the largest
+            size of the file, before and after unpacking.
 
     Raises:
         UsageError: the URL is not valid, or the environment's proxy cannot be used.
@@ -71,15 +63,9 @@ def download(
         InputError: the file is too large, too slow or incomplete, or redirects lead nowhere.
         OutputError: the file cannot be written.
     """
-    limits = HttpLimits(
-        connect_s=connect_s,
-        read_s=silence_s,
-        write_s=silence_s,
-        answer_s=total_s,
-        answer_bytes=max_bytes,
-    )
+    max_bytes = limits.answer_bytes
     with (
-        Watchdog(total_s) as watchdog,
+        Watchdog(limits.answer_s) as watchdog,
         _final_response(parse_address(url), limits, watchdog) as incoming,
     ):
         _refuse_status(incoming)

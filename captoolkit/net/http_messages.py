@@ -1,4 +1,4 @@
-"""Requests and responses as values, and the transport that carries them.
+"""Requests and responses as values, and the texts in them.
 
 Rules: bytes and headers, no types of an HTTP library. `clean` is applied to every text of a
 service before it appears in a message, a name or a log.
@@ -10,12 +10,10 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -32,7 +30,7 @@ class ServiceRequest:
 
     Attributes:
         path: below the base URL.
-        base_url: another base URL of the same host; the transport's own if None.
+        base_url: another base URL of the same host; the client's own if None.
     """
 
     path: str
@@ -81,31 +79,6 @@ class StreamingResponse:
     blocks: Iterator[bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
     redactor: Redactor = NO_KEY
-
-
-class Transport(Protocol):
-    """Carries a request to a service and returns the response."""
-
-    @property
-    def base_url(self) -> str:
-        """The service's base URL."""
-        ...
-
-    def open(self, request: ServiceRequest) -> AbstractContextManager[StreamingResponse]:
-        """Send `request` and yield the response, with any status, while it arrives."""
-        ...
-
-    def post(self, request: ServiceRequest) -> Response:
-        """Send `request` and return the complete response, with any status."""
-        ...
-
-    def send_form(self, form: UploadForm) -> Response:
-        """Send a form, without the key, and return the complete response, with any status."""
-        ...
-
-    def close(self) -> None:
-        """Close all connections; may be called twice."""
-        ...
 
 
 def request_id_of(response: Response, stated: str | None) -> str | None:

@@ -132,17 +132,6 @@ def rows_of(model: str) -> list[Target]:
     return [row for row in targets().values() if model in row.models]
 
 
-def limits_for(model: str, chosen: str | Target | None = None) -> Target:
-    """Return the target for the limits: the chosen one, else the model's, else the default.
-
-    Raises:
-        UsageError: the chosen target is not known.
-    """
-    if chosen is not None:
-        return target(chosen)
-    return next(iter(rows_of(model)), None) or target(DEFAULT_TARGET)
-
-
 def user_file() -> Path | None:
     """Return the user's own file of targets, None if it does not exist."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)

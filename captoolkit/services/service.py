@@ -127,7 +127,7 @@ def resolve_service(
     rows = catalogue.rows_of(info.model)
     chosen = None if target is None else catalogue.target(target)
     row = chosen or next(iter(rows), None)
-    limits = catalogue.limits_for(info.model, target)
+    limits = row or catalogue.target(catalogue.DEFAULT_TARGET)
     body = dict(row.body if row else {}) if parameters is None else parameters
     stated = query or (row.query if row else {})
     limits = with_prompt(with_answer_limit(limits, body), prompt_bytes)

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
@@ -56,30 +56,6 @@ class FormatOptions(TypedDict, total=False):
     csv_bom: bool | None
 
 
-class FormatModule(Protocol):
-    """The module of a format."""
-
-    def render(self, timeline: Timeline, **options: Any) -> str:
-        """Return the timeline as text of this format."""
-        ...
-
-
-class FormatWithLosses(FormatModule, Protocol):
-    """The module of a format that cannot hold every timeline completely."""
-
-    def losses(self, timeline: Timeline, **options: Any) -> list[str]:
-        """Return one sentence for each thing that the file lacks or that readers may not read."""
-        ...
-
-
-class FormatWithCheck(FormatModule, Protocol):
-    """The module of a format that needs certain options or packages."""
-
-    def check(self, **options: Any) -> None:
-        """Raise `UsageError` if no timeline could be written with these options."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One row of `FORMATS`.
@@ -102,19 +78,20 @@ class Format:
 
     def render(self, timeline: Timeline, options: Mapping[str, Any]) -> str:
         """Return the timeline as text of this format."""
-        module: FormatModule = import_module(self.module)
-        return module.render(timeline, **self._own(options))
+        text: str = import_module(self.module).render(timeline, **self._own(options))
+        return text
 
     def losses(self, timeline: Timeline, options: Mapping[str, Any]) -> list[str]:
         """Return the losses of this timeline in this format, one sentence each."""
-        module: FormatWithLosses = import_module(self.module)
+        module = import_module(self.module)
         if not hasattr(module, "losses"):
             return []
-        return module.losses(timeline, **self._own(options))
+        sentences: list[str] = module.losses(timeline, **self._own(options))
+        return sentences
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise `UsageError` if no timeline could be written with these options."""
-        module: FormatWithCheck = import_module(self.module)
+        module = import_module(self.module)
         if hasattr(module, "check"):
             module.check(**self._own(options))
 

@@ -12,13 +12,14 @@ the title and notes are left out. An event's number has three digits; `losses` r
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Unpack
 
 from captoolkit.errors import UsageError
 from captoolkit.model import Entry
 from captoolkit.timeline import markers
 from captoolkit.timeline.breaking import shortened
 from captoolkit.timeline.cues import Cue, cues, entry_title, ticks
-from captoolkit.timeline.markers import FrameRate
+from captoolkit.timeline.markers import FrameOptions, FrameRate
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 
@@ -28,18 +29,13 @@ MOST_EVENTS = 999
 TITLE_COLUMNS = 60
 
 
-def render(
-    timeline: Timeline,
-    *,
-    frame_rate: Fraction | float | str | None = None,
-    drop_frame: bool | None = None,
-) -> str:
+def render(timeline: Timeline, **options: Unpack[FrameOptions]) -> str:
     """Return the timeline as markers in an EDL.
 
     Raises:
         UsageError: the timeline is longer than a timecode, or the frame rate is invalid.
     """
-    rate = markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
+    rate = markers.read_frame_rate(**options)
     first = rate.frame_at_hour(START_HOURS)
     latest = rate.frame_at_hour(24) - 2  # an event ends one frame later, below 24:00:00:00
     name = shortened(one_line(markers.source_name(timeline.source)), width=TITLE_COLUMNS)
@@ -60,23 +56,16 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def check(
-    *, frame_rate: Fraction | float | str | None = None, drop_frame: bool | None = None
-) -> None:
+def check(**options: Unpack[FrameOptions]) -> None:
     """Raise `UsageError` for an invalid frame rate."""
-    markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
+    markers.read_frame_rate(**options)
 
 
-def losses(
-    timeline: Timeline,
-    *,
-    frame_rate: Fraction | float | str | None = None,
-    drop_frame: bool | None = None,
-) -> list[str]:
+def losses(timeline: Timeline, **options: Unpack[FrameOptions]) -> list[str]:
     """Return sentences on rounded and extended times, the first timecode and too many events."""
     many = f"There are more than {MOST_EVENTS} events, which some readers do not take."
     return [
-        *markers.frame_losses(timeline, markers.read_frame_rate(frame_rate, drop_frame=drop_frame)),
+        *markers.frame_losses(timeline, markers.read_frame_rate(**options)),
         "The recording begins at 01:00:00:00, as timelines in DaVinci Resolve do.",
         *([many] if len(timeline.entries) > MOST_EVENTS else []),
     ]

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Unpack
 from xml.etree import ElementTree as ET
 
 from captoolkit.model import Entry, SourceInfo, Status
 from captoolkit.timeline import markers
 from captoolkit.timeline.cues import cues, entry_title, ticks
 from captoolkit.timeline.editing import SourcePart
-from captoolkit.timeline.markers import FrameRate
+from captoolkit.timeline.markers import FrameOptions, FrameRate
 from captoolkit.timeline.value import Timeline
 from captoolkit.timeline.wording import one_line
 from captoolkit.units import samples_at
@@ -38,18 +39,13 @@ class _Item:
     part: SourcePart | None
 
 
-def render(
-    timeline: Timeline,
-    *,
-    frame_rate: Fraction | float | str | None = None,
-    drop_frame: bool | None = None,
-) -> str:
+def render(timeline: Timeline, **options: Unpack[FrameOptions]) -> str:
     """Return the timeline as FCPXML.
 
     Raises:
         UsageError: the frame rate is invalid.
     """
-    rate = markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
+    rate = markers.read_frame_rate(**options)
     name = one_line(markers.source_name(timeline.source))
     root = ET.Element("fcpxml", version=VERSION)
     resources = ET.SubElement(root, "resources")
@@ -83,23 +79,14 @@ def render(
     return HEADER + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def check(
-    *, frame_rate: Fraction | float | str | None = None, drop_frame: bool | None = None
-) -> None:
+def check(**options: Unpack[FrameOptions]) -> None:
     """Raise `UsageError` for an invalid frame rate."""
-    markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
+    markers.read_frame_rate(**options)
 
 
-def losses(
-    timeline: Timeline,
-    *,
-    frame_rate: Fraction | float | str | None = None,
-    drop_frame: bool | None = None,
-) -> list[str]:
+def losses(timeline: Timeline, **options: Unpack[FrameOptions]) -> list[str]:
     """Return sentences on rounded times and on entries shorter than a frame."""
-    return markers.frame_losses(
-        timeline, markers.read_frame_rate(frame_rate, drop_frame=drop_frame)
-    )
+    return markers.frame_losses(timeline, markers.read_frame_rate(**options))
 
 
 def _format_name(rate: FrameRate) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePath
+from typing import TypedDict
 from urllib.parse import quote
 
 from captoolkit.errors import UsageError
@@ -84,6 +85,13 @@ class FrameRate:
     def name(self) -> str:
         """The rate in decimal notation, such as `29.97`."""
         return f"{float(self.frames_per_s):.5g}"
+
+
+class FrameOptions(TypedDict, total=False):
+    """The members of `FormatOptions` for formats that count frames."""
+
+    frame_rate: Fraction | float | str | None
+    drop_frame: bool | None
 
 
 def read_frame_rate(

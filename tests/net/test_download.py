@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import itertools
 import logging
@@ -23,7 +24,7 @@ import pytest
 
 from captoolkit import __version__
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
-from captoolkit.net.download import MAX_REDIRECTS, download
+from captoolkit.net.download import DOWNLOAD_LIMITS, MAX_REDIRECTS, download
 from tests.support.certificates import self_signed
 from tests.support.recorder import Behaviour, Recorder
 
@@ -142,7 +143,7 @@ def target(tmp_path: Path) -> Iterator[Path]:
 def failure(url: str, target: Path, **bounds: Any) -> Any:
     """Return the error of a download, which leaves nothing of the file."""
     with pytest.raises(InputError) as caught:
-        download(url, target, **bounds)
+        download(url, target, limits=dataclasses.replace(DOWNLOAD_LIMITS, **bounds))
     assert list(target.parent.iterdir()) == []
     assert str(caught.value).isprintable()
     assert caught.value.fix
@@ -212,7 +213,8 @@ def test_bytes_after_the_announced_length_are_ignored(site: Recorder, target: Pa
 def test_a_file_of_exactly_the_limit_arrives(site: Recorder, target: Path) -> None:
     """The limit itself is allowed."""
     site.pages["/talk.mp3"] = answer(BODY)
-    download(f"{site.url}/talk.mp3", target, max_bytes=len(BODY))
+    limits = dataclasses.replace(DOWNLOAD_LIMITS, answer_bytes=len(BODY))
+    download(f"{site.url}/talk.mp3", target, limits=limits)
     assert target.read_bytes() == BODY
 
 
@@ -381,7 +383,7 @@ def test_an_invalid_address_is_refused_without_showing_it(target: Path, url: str
 def test_an_announced_length_over_the_limit_is_refused(site: Recorder, target: Path) -> None:
     """A Content-Length over the limit is refused before a byte is written."""
     site.pages["/talk.mp3"] = answer(b"", Content_Length="10000000001")
-    error = failure(f"{site.url}/talk.mp3", target, max_bytes=10**10)
+    error = failure(f"{site.url}/talk.mp3", target, answer_bytes=10**10)
     assert error.problem == "127.0.0.1 sends more than the limit of 10.00 GB"
 
 
@@ -393,7 +395,7 @@ def test_an_endless_file_ends_at_the_limit(site: Recorder, target: Path, chunked
         site.pages["/talk.mp3"] = pour(endless, Transfer_Encoding="chunked")
     else:
         site.pages["/talk.mp3"] = pour(itertools.repeat(bytes(0x1000), ENDLESS))
-    error = failure(f"{site.url}/talk.mp3", target, max_bytes=1_000_000)
+    error = failure(f"{site.url}/talk.mp3", target, answer_bytes=1_000_000)
     assert error.problem == "127.0.0.1 sends more than the limit of 1.00 MB"
 
 
@@ -411,7 +413,7 @@ def test_a_compression_bomb_ends_at_the_limit(site: Recorder, target: Path) -> N
     assert len(bomb) < 100_000
     site.pages["/talk.wav"] = answer(bomb, Content_Encoding="gzip")
     tracemalloc.start()
-    error = failure(f"{site.url}/talk.wav", target, max_bytes=1_000_000)
+    error = failure(f"{site.url}/talk.wav", target, answer_bytes=1_000_000)
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert error.problem == "127.0.0.1 sends more than the limit of 1.00 MB"
@@ -427,7 +429,7 @@ def test_endless_compression_without_content_ends_at_the_limit(
     empty = b"\x00\x00\x00\xff\xff" * 10_000  # stored blocks of no bytes
     blocks = itertools.chain([start], itertools.repeat(empty, ENDLESS))
     site.pages["/talk.wav"] = pour(blocks, Content_Encoding="gzip")
-    failure(f"{site.url}/talk.wav", target, max_bytes=1_000_000)
+    failure(f"{site.url}/talk.wav", target, answer_bytes=1_000_000)
 
 
 @pytest.mark.parametrize(
@@ -503,7 +505,7 @@ def test_silence_ends_at_its_limit(site: Recorder, target: Path, begun: bool) ->
         site.released.wait(PATIENCE_S)
 
     site.pages["/talk.mp3"] = behave
-    error = failure(f"{site.url}/talk.mp3", target, silence_s=0.2)
+    error = failure(f"{site.url}/talk.mp3", target, read_s=0.2)
     assert error.problem == f"{site.authority} sent nothing for 0.2 s"
 
 
@@ -524,7 +526,7 @@ def test_slow_bytes_end_at_the_time_limit(
     """A server that sends single bytes without end is left."""
     site: Recorder = request.getfixturevalue("site" if scheme == "http" else "secure")
     site.pages["/talk.mp3"] = dripping(*SLOW[name], site.released)
-    error = failure(f"{site.url}/talk.mp3", target, total_s=0.5, silence_s=PATIENCE_S)
+    error = failure(f"{site.url}/talk.mp3", target, answer_s=0.5, read_s=PATIENCE_S)
     assert error.problem == f"{site.authority} was not done within 0.5 s"
 
 
@@ -536,7 +538,7 @@ def test_time_runs_on_through_redirects(site: Recorder, target: Path) -> None:
         redirect("/talk.mp3")(handler)
 
     site.pages["/talk.mp3"] = behave
-    error = failure(f"{site.url}/talk.mp3", target, total_s=0.3)
+    error = failure(f"{site.url}/talk.mp3", target, answer_s=0.3)
     assert error.problem == f"{site.authority} was not done within 0.3 s"
 
 

@@ -76,7 +76,7 @@ def test_an_unknown_target_is_refused() -> None:
 def test_a_target_of_another_type_is_refused(name: object) -> None:
     """What is neither a `Target` nor a name is an invalid option."""
     with pytest.raises(UsageError, match="is neither a Target nor the name of one"):
-        catalogue.limits_for("", name)  # type: ignore[arg-type]
+        catalogue.target(name)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["qwen-audio", "mine"])
