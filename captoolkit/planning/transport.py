@@ -14,6 +14,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Action, Plan, Via
 from captoolkit.services.limits import max_bytes, sent_size
 
+FETCHED = "The service fetches each file from a public URL."
 AUTO = "auto"
 IN_WORDS = {
     Via.BASE64: "inside the request, as Base64 text",
@@ -64,10 +65,13 @@ def candidates(wish: str, *, has_url: bool, ways: Collection[Via] | None) -> tup
 def best(make: Callable[[Via], Plan], ways: Sequence[Via]) -> Plan:
     """Return the best of the plans for some ways, with a sentence on why it goes its way.
 
-    A file cannot be changed on its way from a URL, so that way counts only for a pass-through.
+    A file cannot be changed on its way from a URL, so that way counts only for a pass-through. If it
+    is the only way, the files are made to be published.
     """
     if len(ways) == 1:
-        return make(ways[0])
+        plan = make(ways[0])
+        reasons = (*plan.reasons, FETCHED) if plan.via is Via.URL else plan.reasons
+        return dataclasses.replace(plan, reasons=reasons)
     plans = {via: make(via) for via in ways}
     possible = {
         via: plan

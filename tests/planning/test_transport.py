@@ -101,6 +101,12 @@ def test_without_uploads_there_are_more_or_smaller_segments() -> None:
     assert not any("It is sent" in reason for reason in alone.reasons)
 
 
+def test_files_to_be_published_have_a_reason_for_it() -> None:
+    """Files that are made for fetching by URL keep its limits, and the plan names the way."""
+    plan = planned(300, (W,))
+    assert (plan.via, plan.reasons[-1]) == (W, transport.FETCHED)
+
+
 def test_a_url_is_sent_only_if_nothing_has_to_be_changed() -> None:
     """The service fetches a file that fits; other files go another way, with a reason."""
     fitting: dict[str, Any] = {"codec": "mp3", "container": "mp3", "size_bytes": 20_000_000}
