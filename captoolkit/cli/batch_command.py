@@ -43,6 +43,8 @@ from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_count, parse_duration, parse_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from captoolkit.jobs.batch_options import BatchVerb
     from captoolkit.jobs.forecast import Forecast
 
@@ -76,6 +78,37 @@ def _refuse_overwrite(context: click.Context, _: click.Parameter, is_given: bool
         )
 
 
+def _refused(name: str, problem: str, fix: str, *, is_flag: bool = False) -> Callable[..., Any]:
+    """Return a hidden option of the plain commands that is refused with the reason."""
+
+    def refuse(context: click.Context, _: click.Parameter, value: Any) -> None:
+        if value:
+            raise UsageError(f"a batch has no {name}: {problem}", fix=fix)
+
+    return click.option(name, is_flag=is_flag, hidden=True, expose_value=False, callback=refuse)
+
+
+_PAGES = "it writes no pages, because OUT holds no recordings"
+_EXPORT = "take `captoolkit export -f html` with the timelines that need a page"
+_refused_options = group(
+    _refused("--skip-existing", "it keeps finished recordings", "leave it out", is_flag=True),
+    _refused(
+        "--name", "results are named after their recordings", "leave it out; OUT has their folders"
+    ),
+    _refused("--stem", "it reads no recording from standard input", "name a file"),
+    _refused(
+        "--report",
+        "OUT has a row for each recording",
+        "write them with `captoolkit batch rows OUT -o FILE`",
+    ),
+    _refused(
+        "--picture", "it draws no cuts", "take `captoolkit plan --picture` with single recordings"
+    ),
+    _refused("--jobs", "it has a worker for each core", "pass --cluster local:N for N of them"),
+    _refused("--stream", "it shows no captions", "leave it out", is_flag=True),
+    _refused("--embed-audio", _PAGES, _EXPORT, is_flag=True),
+    _refused("--spectrogram", _PAGES, _EXPORT, is_flag=True),
+)
 command.command_class = SectionedCommand
 
 _run_options = group(
@@ -180,6 +213,7 @@ _run_options = group(
     basic.messages("Print a line for each request that is repeated."),
     basic.as_json,
     basic.debug,
+    _refused_options,
 )
 _layout = option(
     OUTPUT,
@@ -238,6 +272,8 @@ def split(**options: Any) -> int:
     help="Formats of each timeline, separated by commas, such as json,srt,vtt; JSON is always "
     "written.  [default: json]",
 )
+@shared.format_options
+@shared.no_resume
 @option(
     REQUESTS,
     "--rpm",
@@ -270,6 +306,7 @@ def caption(**options: Any) -> int:
     budget and one rate limit. The segments are removed when they are answered.
     """
     options["asks_on"] = "workers" if options["asks_on"] == "on-workers" else "driver"
+    options["resume"] = not options.pop("fresh")
     return _run("caption", **options)
 
 

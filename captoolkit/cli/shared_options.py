@@ -170,6 +170,25 @@ spread = option(
     help="Write each sentence as a cue of its own, with a share of the segment's time in "
     "proportion to its length. These times are estimates; formats with comments say so.",
 )
+format_options = section(
+    OUTPUT,
+    spread,
+    click.option(
+        "--frame-rate",
+        metavar="FPS",
+        help="Frames per second of the editor's timeline, for edl and fcpxml.  [default: 25]",
+    ),
+    click.option(
+        "--drop-frame",
+        is_flag=True,
+        help="Count drop-frame timecode, for edl and fcpxml at 29.97 and 59.94 frames a second.",
+    ),
+    click.option(
+        "--csv-bom/--no-csv-bom",
+        default=True,
+        help="Begin a CSV file with a byte order mark, which Excel needs.  [default: with it]",
+    ),
+)
 timeline_output = section(
     OUTPUT,
     click.option(
@@ -188,22 +207,7 @@ timeline_output = section(
         "without an ending), or - for standard output. For several: a folder that receives "
         "STEM.json, STEM.srt, ...  [default: the current folder]",
     ),
-    spread,
-    click.option(
-        "--frame-rate",
-        metavar="FPS",
-        help="Frames per second of the editor's timeline, for edl and fcpxml.  [default: 25]",
-    ),
-    click.option(
-        "--drop-frame",
-        is_flag=True,
-        help="Count drop-frame timecode, for edl and fcpxml at 29.97 and 59.94 frames a second.",
-    ),
-    click.option(
-        "--csv-bom/--no-csv-bom",
-        default=True,
-        help="Begin a CSV file with a byte order mark, which Excel needs.  [default: with it]",
-    ),
+    format_options,
 )
 
 # --------------------------------------------------------------------------- how files are prepared
@@ -547,14 +551,16 @@ question_requests = section(
         help="Ask every question again, even one with an answer in the ledger.",
     ),
 )
+no_resume = option(
+    REQUESTS,
+    "--no-resume",
+    "fresh",
+    is_flag=True,
+    help="Request every segment again, even those with an answer in the ledger.",
+)
 requests = section(
     REQUESTS,
     budget,
-    click.option(
-        "--no-resume",
-        "fresh",
-        is_flag=True,
-        help="Request every segment again, even those with an answer in the ledger.",
-    ),
+    no_resume,
     click.option("--stream", is_flag=True, help="Show captions on standard error as they arrive."),
 )

@@ -18,7 +18,6 @@ from captoolkit.cli.show import display_path, print_line, print_message
 from captoolkit.errors import InputError, OutputError, OutputExistsError, UsageError
 from captoolkit.support import files
 from captoolkit.timeline import (
-    FORMATS,
     FormatOptions,
     check,
     extension_of,
@@ -28,6 +27,7 @@ from captoolkit.timeline import (
     parse,
     render,
 )
+from captoolkit.timeline.formats import idle_options
 
 if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
@@ -306,16 +306,12 @@ def _refuse_idle_options(formats: Sequence[str], options: FormatOptions, page: P
     """
     for name in formats:
         check(name, **options)
-    takers = {name: [row for row in FORMATS.values() if name in row.options] for name in options}
-    takers["spread"] = [row for row in FORMATS.values() if row.has_cues]
-    for option, value in options.items():
-        is_given = value not in (None, False) if option != "csv_bom" else value is False
-        if is_given and not any(row.name in formats for row in takers[option]):
-            shown = f"--{'no-' * (value is False)}{option.replace('_', '-')}"
-            raise UsageError(
-                f"{shown} does nothing for {','.join(formats)}",
-                fix=f"it is for {', '.join(row.name for row in takers[option])}; leave it out",
-            )
+    for option, takers in idle_options(formats, options).items():
+        shown = f"--{'no-' * (option == 'csv_bom')}{option.replace('_', '-')}"
+        raise UsageError(
+            f"{shown} does nothing for {','.join(formats)}",
+            fix=f"it is for {', '.join(takers)}; leave it out",
+        )
     for option, is_set in page.items():
         if is_set and PAGE not in formats:
             raise UsageError(

@@ -32,7 +32,7 @@ from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.results import result_names
 from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, failed_row
 from captoolkit.jobs.results.result_rows import timeline_row
-from captoolkit.jobs.results.timeline_formats import write_formats
+from captoolkit.jobs.results.timeline_formats import FurtherFormats
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.model import Entry, SourceInfo, Span, Usage, Via
 from captoolkit.pipeline.segment import Folder, ReadySegment
@@ -97,14 +97,14 @@ class Asking(Closing):
     """
 
     def __init__(
-        self, store: Store, run: AskingRun, lease: Lease, *, formats: Iterable[str] = ()
+        self, store: Store, run: AskingRun, lease: Lease, *, formats: FurtherFormats
     ) -> None:
         self.run = run
         self.is_capped = False
         self.begun_s = time.monotonic()
         self._store = store
         self._lease = lease
-        self._formats = tuple(formats)
+        self._formats = formats
         self._waiting: queue.SimpleQueue[
             tuple[_ChunkRows, int, _Recording, ReadySegment] | None
         ] = queue.SimpleQueue()
@@ -302,7 +302,7 @@ class Asking(Closing):
         )
         text = render(timeline, "json")
         name = result_names.timeline_name(recording.input)
-        warnings = write_formats(self._store, timeline, self._formats, name=name)
+        warnings = self._formats.write(self._store, timeline, name=name)
         self._store.write(name, text.encode())
         prepared = recording.row
         described = dataclasses.replace(

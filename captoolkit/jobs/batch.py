@@ -42,6 +42,7 @@ from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.results.recipe import ResultLayout, open_job
 from captoolkit.jobs.results.recording_rows import RowIndex, read_rows
 from captoolkit.jobs.results.summary import BatchSummary
+from captoolkit.jobs.results.timeline_formats import FurtherFormats
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.planning.options import (
@@ -122,7 +123,7 @@ def batch(
         asking = None
         if run is not None:
             lease = resources.enter_context(Lease(store, run_id))
-            asking = Asking(store, run, lease, formats=recipe.options.get("formats", ()))
+            asking = Asking(store, run, lease, formats=FurtherFormats.of(recipe.options))
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
         chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
         wanted = cluster if chunks.has_chunks() else "none"  # no worker starts for nothing

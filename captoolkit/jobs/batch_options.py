@@ -24,7 +24,7 @@ from captoolkit.captioners.base import (
     CaptionerOptions,
     ServiceOptions,
 )
-from captoolkit.captioners.registry import DEFAULT_CAPTIONER, row_of
+from captoolkit.captioners.registry import CAPTIONERS, DEFAULT_CAPTIONER, find_service, row_of
 from captoolkit.dispatch.budget import Budget, refuse_too_small, worst_case
 from captoolkit.dispatch.circuit_breaker import GIVE_UP_AFTER
 from captoolkit.dispatch.run import AskingRun
@@ -35,25 +35,23 @@ from captoolkit.jobs.driver import DriverSettings
 from captoolkit.jobs.listing.inputs import Input
 from captoolkit.jobs.listing.listings import list_inputs, refuse_missing
 from captoolkit.jobs.listing.shards import parse_shard, slurm_shard
-from captoolkit.jobs.results.recipe import Recipe
+from captoolkit.jobs.results.recipe import Recipe, deciding_options
 from captoolkit.planning.options import (
-    MAX_DURATION_S,
     DeliveryOptions,
     Length,
     PlanOptions,
     SegmentOptions,
     SplitOptions,
-    parse_split_options,
 )
-from captoolkit.services import catalogue
 from captoolkit.support.keywords import parse_option, require_type
-from captoolkit.timeline import check
+from captoolkit.timeline import FormatOptions, check
+from captoolkit.timeline.formats import idle_options
 from captoolkit.units import parse_duration
 
 BatchVerb = Literal["probe", "prepare", "split", "caption"]
 
 
-class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
+class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, FormatOptions, total=False):
     """The keyword arguments of `batch` beyond those of its verb.
 
     Attributes:
@@ -85,6 +83,7 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
         give_up_after: as for `caption`, over all recordings. With `asks_on="workers"` each worker
             counts for itself, any faults in a row, and the batch ends with the first that gives up.
         ledger: as for `caption`.
+        resume: as for `caption`; False does not change which recordings are done again.
         stop: ends the run when it is set.
     """
 
@@ -111,6 +110,7 @@ class BatchOptions(PlanOptions, SplitOptions, CaptionerOptions, total=False):
     max_cost: Budget | Decimal | float | str | None
     give_up_after: int
     ledger: str | Path | None
+    resume: bool
     stop: threading.Event | None
 
 
@@ -121,6 +121,7 @@ OPTION_TYPES = (
     SplitOptions,
     ServiceOptions,
     CaptionerOptions,
+    FormatOptions,
     BatchOptions,
 )
 KEYWORDS = ("out", "cluster", "captioner", "on_event", *BatchOptions.__annotations__)
@@ -129,24 +130,16 @@ OF_VERB: Mapping[str, frozenset[str]] = {
     "prepare": frozenset(PlanOptions.__annotations__),
     "split": frozenset(SplitOptions.__annotations__),
     "caption": frozenset(
-        [*PlanOptions.__annotations__, *CaptionerOptions.__annotations__, "formats"]
+        [
+            *PlanOptions.__annotations__,
+            *CaptionerOptions.__annotations__,
+            *FormatOptions.__annotations__,
+            "formats",
+        ]
     ),
 }
 OF_VERBS = frozenset().union(*OF_VERB.values())
-# Values that are the defaults of their options; a recipe holds none of them.
-DEFAULTS: Mapping[str, Any] = {
-    "target": catalogue.DEFAULT_TARGET,
-    "via": "base64",
-    "format": "auto",
-    "quality": "auto",
-    "effort": "fast",
-    "gain": "auto",
-    "skip_silence": False,
-    "max_duration": MAX_DURATION_S,
-    "exact": False,
-}
-LENGTHS = frozenset({"segment", "max_segment", "max_duration"})
-RUN_OPTIONS = ("concurrency", "max_cost", "give_up_after", "ledger", "stop")
+RUN_OPTIONS = ("concurrency", "max_cost", "give_up_after", "ledger", "resume", "stop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +266,7 @@ def _is_service(captioner: str | Captioner) -> bool:
     return not isinstance(captioner, str) or row_of(captioner).interface is not None
 
 
-def further_formats(names: Sequence[str]) -> list[str]:
+def further_formats(names: Sequence[str], options: FormatOptions) -> list[str]:
     """Return the formats of a timeline beside JSON, in one order for all orders of `names`.
 
     Raises:
@@ -287,14 +280,13 @@ def further_formats(names: Sequence[str]) -> list[str]:
             fix="pass -f html to `captoolkit export` with the timelines that need a page",
         )
     for name in wanted:
-        check(name)
+        check(name, **options)
+    for name, takers in idle_options(["json", *wanted], options).items():
+        raise UsageError(
+            f"`{name}` does nothing for {','.join(['json', *wanted])}",
+            fix=f"it is for {', '.join(name for name in takers if name != 'html')}; leave it out",
+        )
     return wanted
-
-
-def _length_text(length: Length) -> str:
-    """Return a length in seconds, in one form for all forms that say the same."""
-    seconds = parse_duration(length)
-    return str(seconds.numerator) if seconds.denominator == 1 else repr(float(seconds))
 
 
 def _check_count(name: str, value: object, least: int) -> None:
@@ -349,28 +341,39 @@ def recipe_of(
     Raises:
         UsageError: an option is invalid, or is none of the verb.
     """
-    own: dict[str, Any] = {
-        name: value
-        for name, value in options.items()
-        if name in OF_VERB[verb] and value is not None and value != DEFAULTS.get(name)
-    }
-    if formats := further_formats(options.get("formats", ())):
-        own["formats"] = formats
-    else:
-        own.pop("formats", None)
-    for name in LENGTHS & own.keys():
-        own[name] = _length_text(own[name])
+    require_type("target", options.get("target"), str | None, "the name of a target")
+    own: dict[str, Any] = {name: options[name] for name in OF_VERB[verb] & options.keys()}  # type: ignore[literal-required]
+    format_options = {name: own[name] for name in FormatOptions.__annotations__ if name in own}
+    own["formats"] = further_formats(
+        options.get("formats", ()), cast("FormatOptions", format_options)
+    )
+    own = deciding_options(verb, own)
     if verb == "caption":
         own["captioner"] = captioner if isinstance(captioner, str) else captioner.info.name
     sending = {name: own.pop(name) for name in SENDING_OPTIONS & own.keys()}
+    if not options.get("resume", True):
+        sending["resume"] = False
     if run is not None:
         own["target"] = run.service.target.name
         own["model"] = run.service.info.model
-    require_type("target", own.get("target"), str | None, "the name of a target")
+        _remove_defaults_of_service(own)
     if verb in ("prepare", "caption"):
         request = cast("PlanOptions", {n: own[n] for n in OF_VERB["prepare"] if n in own})
         ways = run.ways if run is not None else None
         read_request("recording.wav", request, ways=ways)
-    if verb == "split":
-        parse_split_options(cast("SplitOptions", own))
     return Recipe.of(verb, own, layout=options.get("layout", "files"), sending=sending)
+
+
+def _remove_defaults_of_service(own: dict[str, Any]) -> None:
+    """Remove the options that state the defaults of the captioner's service."""
+    if own["captioner"] not in CAPTIONERS:
+        return
+    service = find_service(own["captioner"], target=own["target"], model=own["model"])
+    defaults = {
+        "region": service.region,
+        "base_url": service.info.base_url,
+        "prompt": service.default_prompt,
+    }
+    for name, value in defaults.items():
+        if name in own and own[name] == value:
+            del own[name]

@@ -39,7 +39,7 @@ from captoolkit.jobs.results.recording_rows import (
     is_same_version,
 )
 from captoolkit.jobs.results.result_rows import manifest_row, probe_row, timeline_row
-from captoolkit.jobs.results.timeline_formats import write_formats
+from captoolkit.jobs.results.timeline_formats import FurtherFormats
 from captoolkit.jobs.stores.base_store import Store, scheme_of
 from captoolkit.jobs.stores.object_store import open_store
 from captoolkit.media import encode_mp3, ffmpeg
@@ -49,7 +49,7 @@ from captoolkit.pipeline.segment_names import SegmentNames
 from captoolkit.planning.options import PlanOptions, SplitOptions
 from captoolkit.support import files
 from captoolkit.support.cancel import StoppedError, ended_when
-from captoolkit.timeline import render
+from captoolkit.timeline import FormatOptions, render
 
 log = logging.getLogger("captoolkit")
 
@@ -367,8 +367,12 @@ class Worker:
             from captoolkit.api.caption import caption  # the other verbs need none of its modules
 
             recipe = self.task.recipe
-            options: dict[str, Any] = {**recipe.options, **recipe.sending}
-            formats = options.pop("formats", ())
+            formats = FurtherFormats.of(recipe.options)
+            options: dict[str, Any] = {
+                name: value
+                for name, value in {**recipe.options, **recipe.sending}.items()
+                if name not in ("formats", *FormatOptions.__annotations__)
+            }
             if (give_up_after := self.task.give_up_after) is not None:
                 options["give_up_after"] = give_up_after
             try:
@@ -384,7 +388,7 @@ class Worker:
             path = folder / name.rpartition("/")[2]
             files.write_whole(path, render(timeline, "json"), overwrite=True)
             with using_out():
-                warnings += write_formats(self.store, timeline, formats, name=name)
+                warnings += formats.write(self.store, timeline, name=name)
             document = self._documents.commit(path, name, opened=opened, replaces=is_ours)
         row = timeline_row(recording, document)
         return dataclasses.replace(row, warnings=tuple(warnings))

@@ -65,8 +65,8 @@ def candidates(wish: str, *, has_url: bool, ways: Collection[Via] | None) -> tup
 def best(make: Callable[[Via], Plan], ways: Sequence[Via]) -> Plan:
     """Return the best of the plans for some ways, with a sentence on why it goes its way.
 
-    A file cannot be changed on its way from a URL, so that way counts only for a pass-through. If it
-    is the only way, the files are made to be published.
+    A file cannot be changed on its way from a URL, so that way counts only for a pass-through. If
+    it is the only way, the files are made to be published.
     """
     if len(ways) == 1:
         plan = make(ways[0])

@@ -9,7 +9,7 @@ timeline out of order before they pass it to a format.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -221,6 +221,24 @@ def check(format_name: str, **options: Unpack[FormatOptions]) -> None:
     row = _format(format_name)
     _refuse_unknown("check", options)
     row.check(options)
+
+
+def idle_options(names: Iterable[str], options: FormatOptions) -> dict[str, list[str]]:
+    """Return the options that none of the formats has, each with the names of those that have it.
+
+    An option that states its default is not idle.
+    """
+    idle = {}
+    for option, value in options.items():
+        takers = [
+            row.name
+            for row in FORMATS.values()
+            if (row.has_cues if option == "spread" else option in row.options)
+        ]
+        is_given = value is False if option == "csv_bom" else value not in (None, False)
+        if is_given and not set(takers) & set(names):
+            idle[option] = takers
+    return idle
 
 
 def _row_and_timeline(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
+import captoolkit
 from captoolkit.emulator import Emulator
+from captoolkit.timeline import render
 from tests.support.command_line import Run, run_on_terminal, start_captoolkit, wait_for
 from tests.support.tones import write_tones
 
@@ -137,6 +140,34 @@ def test_a_batch_has_no_y(run: Run, tmp_path: Path, verb: str, confirms: bool) -
     assert failed.status == 2
     assert "--redo all" in failed.err
     assert ("--yes" in failed.err) is confirms
+
+
+@pytest.mark.parametrize(
+    "words", ["--jobs 3", "--stream", "--report rows", "--skip-existing", "--embed-audio"]
+)
+def test_an_option_of_the_plain_command_is_refused_with_the_reason(
+    run: Run, tmp_path: Path, words: str
+) -> None:
+    """The line names the option, why a batch lacks it, and what to do."""
+    failed = run("batch", "caption", tmp_path, "-o", tmp_path / "out", *words.split())
+    assert failed.status == 2
+    assert re.fullmatch(rf"error: a batch has no {words.split()[0]}: .+; .+\n", failed.err)
+
+
+def test_a_batch_writes_cues_and_timecode_as_the_options_name_them(
+    run: Run, tmp_path: Path
+) -> None:
+    """`--frame-rate` and `--spread` are those of `caption`, also where workers caption."""
+    write_tones(tmp_path / "in", 1)
+    argv = ("batch", "caption", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none")
+    options = ("-f", "srt,edl", "--spread", "--frame-rate", "50", "--no-resume")
+    assert run(*argv, *options).status == 0
+    loaded = captoolkit.load(tmp_path / "out" / "t000" / "t000.timeline.json")
+    made = (tmp_path / "out" / "t000" / "t000.edl").read_text()
+    assert made == render(loaded, "edl", frame_rate=50)
+    text = (tmp_path / "out" / "t000" / "t000.srt").read_text()
+    assert text == render(loaded, "srt", spread=True)
+    assert run(*argv, "-f", "srt,edl").status == 2
 
 
 def test_quiet_prints_errors_only(run: Run, tmp_path: Path) -> None:

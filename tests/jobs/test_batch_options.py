@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import captoolkit
 from captoolkit.cli import batch_command
 from captoolkit.errors import UsageError
-from captoolkit.jobs.batch_options import BatchOptions, read_settings, recipe_of
-from captoolkit.jobs.results.recipe import VERBS
+from captoolkit.jobs.batch_options import BatchOptions, open_asking, read_settings, recipe_of
+from captoolkit.jobs.results.recipe import VERBS, Recipe
 from tests.support.tones import write_tones
 
 
@@ -75,8 +77,70 @@ def test_options_that_say_the_same_are_one_recipe() -> None:
     """A length in seconds is that of a text, and a default is no option."""
     defaults: BatchOptions = {"format": "auto", "via": "base64", "max_duration": Fraction(172_800)}
     stated = recipe_of("prepare", {**defaults, "segment": Fraction(61, 2)})
-    assert dict(stated.options) == {"segment": "30.5"}
+    assert dict(stated.options) == {"segment": 30.5}
     assert recipe_of("prepare", {"segment": "30.5s"}).hash == stated.hash
+
+
+SERVICE = {"captioner": "dashscope", "ledger": ":memory:", "api_key": "sk-made-up"}
+ALIKE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("prepare", {"skip_silence": False}, {}),
+    ("prepare", {"skip_silence": True}, {"skip_silence": "10s"}),
+    ("prepare", {"skip_silence": None, "gain": "auto", "normalize": None, "parts": None}, {}),
+    ("prepare", {"bit_rate": "64k", "format": "mp3"}, {"bit_rate": 64_000, "format": "mp3"}),
+    ("prepare", {"gain": "-6"}, {"gain": -6.0}),
+    ("prepare", {"normalize": "-23"}, {"normalize": (-23.0, -1.0)}),
+    ("prepare", {"max_duration": "48h", "target": "qwen3-omni-captioner"}, {}),
+    ("split", {"exact": False, "at": None}, {}),
+    ("caption", {"formats": ["json"], "parameters": {}, "drop_frame": False, "csv_bom": True}, {}),
+    ("caption", {"formats": ["edl"], "frame_rate": "25.0"}, {"formats": ["edl"]}),
+    ("caption", {"formats": ["edl"], "frame_rate": 24}, {"formats": ["edl"], "frame_rate": "24"}),
+    ("caption", {**SERVICE, "region": "singapore"}, SERVICE),
+    ("caption", {**SERVICE, "model": "qwen3-omni-30b-a3b-captioner"}, SERVICE),
+    ("caption", {**SERVICE, "resume": False, "concurrency": 9}, SERVICE),
+]
+
+
+@pytest.mark.parametrize(("verb", "stated", "left_out"), ALIKE)
+def test_an_option_that_states_its_default_is_as_one_left_out(
+    verb: str, stated: dict[str, Any], left_out: dict[str, Any]
+) -> None:
+    """Both are one recipe, whatever form a value has."""
+
+    def recipe(options: dict[str, Any]) -> Recipe:
+        own = dict(options)
+        captioner = own.pop("captioner", "acoustic")
+        if "ledger" not in own:
+            return recipe_of(verb, cast("BatchOptions", own))
+        with open_asking(captioner, cast("BatchOptions", own), threading.Event()) as run:
+            return recipe_of(verb, cast("BatchOptions", own), captioner=captioner, run=run)
+
+    assert recipe(stated).options == recipe(left_out).options
+
+
+def test_a_job_that_states_defaults_is_continued() -> None:
+    """The options of an earlier `job.json` are compared by their meaning."""
+    own = recipe_of("prepare", {"segment": "61s"})
+    stated = dataclasses.replace(
+        own, options={"segment": "61", "skip_silence": False, "gain": "auto", "format": "auto"}
+    )
+    assert Recipe.parse(stated.render().encode(), path="job.json").hash == own.hash
+    odd = dataclasses.replace(own, options={"segment": "soon"})
+    there = Recipe.parse(odd.render().encode(), path="job.json")
+    assert own.differences(there) == ["--segment is soon there and 61s here"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"spread": True}, "`spread` does nothing for json"),
+        ({"formats": ["srt"], "frame_rate": 24}, "`frame_rate` does nothing for json,srt"),
+        ({"formats": ["edl"], "frame_rate": 7}, "frame_rate=7"),
+    ],
+)
+def test_an_option_of_no_format_is_refused(options: BatchOptions, problem: str) -> None:
+    """The error names the formats that have the option."""
+    with pytest.raises(UsageError, match=problem):
+        recipe_of("caption", options)
 
 
 def test_a_task_of_a_slurm_array_takes_its_shard(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ key, and no option that leaves the results as they are, such as the number of wo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -16,15 +17,43 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import captoolkit
 from captoolkit.errors import InputError, SourceNotFoundError, UsageError
 from captoolkit.jobs.stores.base_store import Store
 from captoolkit.media import ffmpeg
+from captoolkit.planning.options import (
+    MAX_DURATION_S,
+    PlanOptions,
+    SplitOptions,
+    option_values,
+    parse_plan_options,
+    parse_split_options,
+)
+from captoolkit.services import catalogue
 from captoolkit.support.exact_json import escape
 
-LENGTH_NAMES = frozenset({"--segment", "--max-segment", "--max-duration"})  # kept in seconds
+# Kept in seconds, as numbers; a job may have them as text.
+LENGTH_NAMES = frozenset({"--segment", "--max-segment", "--max-duration", "--skip-silence"})
+# Values that are the defaults of their options. `option_values` knows those of the sound.
+DEFAULTS: Mapping[str, Any] = {
+    "target": catalogue.DEFAULT_TARGET,
+    "via": "base64",
+    "exact": False,
+    "parameters": {},
+    "formats": [],
+    "spread": False,
+    "drop_frame": False,
+    "csv_bom": True,
+}
+DEFAULT_FRAME_RATE = 25
+SOUND_OPTIONS = frozenset(
+    {
+        *(PlanOptions.__annotations__.keys() - {"target", "via"}),
+        *(SplitOptions.__annotations__.keys() - {"exact", "at"}),
+    }
+)
 
 FORMAT = "captoolkit.batch/1"
 JOB = ".captoolkit/job.json"
@@ -121,12 +150,13 @@ class Recipe:
             document = json.loads(data)
             if document["format"] != FORMAT:
                 raise ValueError(document["format"])
+            verb = str(document["verb"])
             options = dict(document["options"])
-            if options.get("gain") == "auto":  # the default, which jobs recorded once
-                del options["gain"]
+            with contextlib.suppress(UsageError):  # the differences name the option
+                options = deciding_options(verb, options)
             return cls(
-                verb=str(document["verb"]),
-                options=options,
+                verb=verb,
+                options={name: _json_value(value) for name, value in options.items()},
                 layout=ResultLayout(document["layout"]),
                 captoolkit_version=str(document["captoolkit"]),
                 ffmpeg_version=str(document["ffmpeg"]),
@@ -161,6 +191,40 @@ class Recipe:
             for name in sorted({*own, *theirs})
             if own.get(name) != theirs.get(name)
         ]
+
+
+def deciding_options(verb: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that decide the results, in one form for all values that mean the same.
+
+    An option that states its default is left out, as one without a value is.
+
+    Raises:
+        UsageError: an option is invalid.
+    """
+    stated = {
+        name: value
+        for name, value in options.items()
+        if value is not None and value != DEFAULTS.get(name)
+    }
+    own = {name: value for name, value in stated.items() if name not in SOUND_OPTIONS}
+    if verb == "probe":
+        return own
+    sound = cast(Any, {name: stated[name] for name in SOUND_OPTIONS & stated.keys()})
+    is_split = verb == "split"
+    parsed = parse_split_options(sound) if is_split else parse_plan_options(sound)
+    own |= option_values(parsed)
+    if parsed.max_duration_s != MAX_DURATION_S:
+        own["max_duration"] = _seconds(parsed.max_duration_s)
+    if "frame_rate" in own:
+        own["frame_rate"] = str(own["frame_rate"])
+        with contextlib.suppress(ValueError, ZeroDivisionError):  # `check` refuses it
+            if Fraction(own["frame_rate"]) == DEFAULT_FRAME_RATE:
+                del own["frame_rate"]
+    return own
+
+
+def _seconds(length_s: Fraction) -> int | float:
+    return int(length_s) if length_s.denominator == 1 else float(length_s)
 
 
 def open_job(store: Store, recipe: Recipe) -> None:

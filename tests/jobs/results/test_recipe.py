@@ -108,7 +108,7 @@ def test_a_job_without_an_mp3_encoder_was_encoded_by_ffmpeg(
 
 def test_a_job_that_recorded_the_default_gain_goes_on(tmp_path: Path) -> None:
     """The command line recorded it once, and it decides nothing."""
-    recipe = Recipe.of("prepare", {"segment": "20s"})
+    recipe = Recipe.of("prepare", {"segment": 20})
     document = json.loads(recipe.render())
     document["options"]["gain"] = "auto"
     (tmp_path / ".captoolkit").mkdir()

@@ -10,7 +10,7 @@ import srt
 import captoolkit
 from captoolkit.errors import UsageError
 from captoolkit.jobs.batch_options import further_formats
-from captoolkit.jobs.results.timeline_formats import write_formats
+from captoolkit.jobs.results.timeline_formats import FurtherFormats
 from captoolkit.jobs.stores.object_store import open_store
 from tests.support.timelines import hours_of
 from tests.support.tones import write_tones
@@ -40,7 +40,9 @@ def test_a_batch_writes_each_timeline_in_the_formats_of_its_recipe(tmp_path: Pat
 def test_a_format_that_cannot_hold_a_timeline_is_a_warning(tmp_path: Path) -> None:
     """The other formats are written, and the warning names the missing one with its reason."""
     store = open_store(str(tmp_path))
-    warnings = write_formats(store, hours_of(25), ["edl", "srt"], name="a/a.timeline.json")
+    warnings = FurtherFormats(names=("edl", "srt")).write(
+        store, hours_of(25), name="a/a.timeline.json"
+    )
     assert len(warnings) == 1
     assert warnings[0].startswith("edl was not written: ")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["a.srt"]
@@ -49,7 +51,7 @@ def test_a_format_that_cannot_hold_a_timeline_is_a_warning(tmp_path: Path) -> No
 def test_a_page_and_unknown_formats_are_refused_before_any_work() -> None:
     """A batch has no recording beside its results that a page could play."""
     with pytest.raises(UsageError, match="captoolkit export"):
-        further_formats(["srt", "html"])
+        further_formats(["srt", "html"], {})
     with pytest.raises(UsageError, match="'sub' is not a timeline format"):
-        further_formats(["sub"])
-    assert further_formats([" VTT", "json", "srt", "srt"]) == ["srt", "vtt"]
+        further_formats(["sub"], {})
+    assert further_formats([" VTT", "json", "srt", "srt"], {}) == ["srt", "vtt"]
