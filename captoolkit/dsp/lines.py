@@ -10,7 +10,7 @@ Rules:
 - *Mains hum* has lines within `HUM_WITHIN_HZ` of at least two of the first three multiples of 50 Hz
   or 60 Hz, `HUM_LINE_DB` above the neighbouring frequencies, one of them `HUM_STRONG_DB`, in the
   median of the windows: harmonics of a voice or an instrument move, those of the mains do not. The
-  strongest of them reaches `HUM_LEVEL_DB`.
+  strongest of them reaches `HUM_LEVEL_DB`; what is `HUM_RANGE_DB` below it is rounding, no line.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ HUM_WITHIN_HZ = 0.75
 HUM_LINE_DB = 10.0
 HUM_STRONG_DB = 16.0
 HUM_LEVEL_DB = -75.0
+HUM_RANGE_DB = 80.0
 HUM_AROUND_HZ = 8.0
 HUM_APART_HZ = 2.0
 HUM_WINDOWS = 2
@@ -79,7 +80,8 @@ class LineMeter:
         self.window_s = self._samples / rate_hz
         self._bin_hz = rate_hz / self._samples
         self._window = np.hanning(self._samples + 1)[:-1].astype(np.float32)
-        self._scale = np.float32(2 / (float((self._window**2).sum()) * self._samples))
+        # numpy transforms float32 in float32 only where it also divides by the length.
+        self._scale = np.float32(2 * self._samples / float((self._window**2).sum()))
         self._spectrum = np.empty(self._samples // 2 + 1, np.complex64)  # used for each window
         self._waiting = np.zeros(0, np.float32)
         self._figures: list[tuple[float, float, float]] = []
@@ -94,7 +96,7 @@ class LineMeter:
 
     def _measure(self, samples: NDArray[np.float32]) -> None:
         out = cast("Any", self._spectrum)
-        spectrum = np.fft.rfft(samples * self._window, out=out)
+        spectrum = np.fft.rfft(samples * self._window, norm="forward", out=out)
         power: NDArray[np.float32] = np.square(spectrum.real)
         power += np.square(spectrum.imag)
         power *= self._scale
@@ -115,11 +117,11 @@ class LineMeter:
         multiples = np.arange(1, int((len(power) - 1) / place) + 1)
         reach = np.maximum(TONE_WITHIN_HZ / self._bin_hz, TONE_WITHIN * place * multiples)
         reach = np.minimum(reach, place / 4)
-        total = np.zeros(len(power) + 1)
-        np.cumsum(power, dtype=np.float64, out=total[1:])
-        first = np.round(multiples * place - reach).astype(int).clip(0, len(power))
-        end = np.round(multiples * place + reach + 1).astype(int).clip(0, len(power))
-        return float((total[end] - total[first]).sum())
+        first = np.round(multiples * place - reach).astype(int)
+        end = np.round(multiples * place + reach + 1).astype(int).clip(max=len(power))
+        edges = np.stack([first, end], axis=1).reshape(-1)
+        sums = np.add.reduceat(np.append(power, np.float32(0)), edges)  # an edge may be the end
+        return float(sums[::2].sum())
 
     def lines(self) -> Lines:
         """Return the lines of all windows so far."""
@@ -143,8 +145,12 @@ class LineMeter:
             apart = abs(np.arange(len(around)) - len(around) // 2) * self._bin_hz > HUM_APART_HZ
             heights.append(10 * np.log10((line + TINY) / (np.median(around[apart]) + TINY)))
             levels.append(10 * np.log10(2 * line + TINY))  # a Hann window halves a line's height
-        lines = [height for height in heights if height >= HUM_LINE_DB]
         level_db = max(levels)
+        lines = [
+            height
+            for height, level in zip(heights, levels, strict=True)
+            if height >= HUM_LINE_DB and level > level_db - HUM_RANGE_DB
+        ]
         if len(lines) < 2 or max(lines) < HUM_STRONG_DB or level_db < HUM_LEVEL_DB:
             return None
         return Hum(mains_hz=mains_hz, level_db=float(level_db))

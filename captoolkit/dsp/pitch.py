@@ -49,12 +49,13 @@ class PitchFinder:
         self._lags = int(self._points_per_s / LOWEST_HZ) + 2
         self._space = np.empty((0, self._points), np.float32)  # used again for each tile
         shape = self._correlation(np.abs(np.fft.rfft(window, n=fft_samples))[None, :] ** 2)
-        self._window_shape = (shape / shape[:, :1]).astype(np.float32)
+        self._per_window_shape = (shape[:, :1] / shape).astype(np.float32)
 
     def find(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the pitch in Hz of each power spectrum of shape (frames, bins), 0 without one."""
-        below = power[:, : self._bins].sum(axis=1)
-        has_power_below = (below > 0) & (below >= POWER_SHARE_BELOW_TOP * power.sum(axis=1))
+        below = np.einsum("fn->f", power[:, : self._bins])
+        total = np.einsum("fn->f", power)
+        has_power_below = (below > 0) & (below >= POWER_SHARE_BELOW_TOP * total)
         pitch_hz = np.zeros(len(power), np.float32)
         pitch_hz[has_power_below] = self._find(power[has_power_below])
         return pitch_hz
@@ -63,7 +64,8 @@ class PitchFinder:
         if not len(power):
             return np.zeros(0, np.float32)
         correlation = self._correlation(power)
-        likeness = correlation / correlation[:, :1] / self._window_shape
+        likeness = correlation * self._per_window_shape
+        likeness /= correlation[:, :1]
         lag, height = _first_key_peak(likeness)
         found_hz = self._points_per_s / np.maximum(lag, 1.0)
         pitched = (height >= PERIODIC_FROM) & (found_hz <= self._highest_hz)
@@ -81,7 +83,9 @@ def _first_key_peak(likeness: NDArray[np.floating]) -> tuple[NDArray[np.floating
     """Return the lag (in fractions of points) and the height of the key peak of each row."""
     middle = likeness[:, 1:-1]
     peaks = (middle > likeness[:, :-2]) & (middle >= likeness[:, 2:])
-    peaks &= np.logical_or.accumulate(middle < 0, axis=1)
+    below_zero = middle < 0
+    first_below = np.where(below_zero.any(axis=1), below_zero.argmax(axis=1), middle.shape[1])
+    peaks &= np.arange(middle.shape[1]) > first_below[:, None]
     heights = np.where(peaks, middle, 0.0)
     at = (heights >= KEY_PEAK * np.maximum(heights.max(axis=1, keepdims=True), 1e-6)).argmax(axis=1)
     rows = np.arange(len(likeness))

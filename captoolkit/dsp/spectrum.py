@@ -3,7 +3,7 @@
 The spectra are those of one channel, the mix of `model_band`. A frame is 50 ms under a Hann window;
 one begins with every hop (20 ms). The sum of its power spectrum is the mean square of the samples.
 The rise and the K-weighted share (see `loudness`) are measured in every frame, the other figures in
-every second one. Bins below `LOWEST_BIN_HZ` are left out.
+every second one. The mean of the samples of a tile and power below `LOWEST_HZ` are left out.
 
 Rules for a frame:
 
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAME_S = 0.05
-FFT_S = 0.072
-"""The window plus the longest period, so that the autocorrelation does not wrap around."""
-LOWEST_BIN_HZ = 26.0
+FFT_S = 0.064
+"""Long enough for the autocorrelation: at the longest period, less than 0.4 % wraps around."""
+LOWEST_HZ = 16.0
 SOUNDING_DB = -60.0
 SOUNDING_POWER = np.float32(10 ** (SOUNDING_DB / 10))
 BANDS = 32
@@ -113,6 +113,9 @@ class SpectrumMeter:
         # numpy transforms float32 in float32 only where it also divides by the length.
         self._scale = np.float32(self._fft_samples**2 / energy)
         self._pitch = PitchFinder(self._window, rate_hz=grid.rate_hz, fft_samples=self._fft_samples)
+        # Of the bin that contains `LOWEST_HZ`, the share above it counts.
+        lowest = LOWEST_HZ / self._bin_hz + 0.5
+        self._lowest_bin, self._lowest_share = int(lowest), np.float32(1 - lowest % 1)
         self._edges = _band_edges(self._bin_hz, self._fft_samples // 2 + 1)
         gain = weighting(grid.rate_hz, self._fft_samples) if weighting else np.ones(1, np.float32)
         self._weights = (abs(gain) ** 2).astype(np.float32)
@@ -136,13 +139,16 @@ class SpectrumMeter:
         count = max(0, (len(samples) - len(self._window)) // self._hop + 1)
         self._waiting = samples[count * self._hop :].copy()
         if count:
-            self._measure(self._spectra(samples, count), gain)
+            self._measure(self._spectra(samples - samples.mean(), count), gain)
             self._frames_so_far += count
 
     def _spectra(self, samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         """Return the power spectra of the first frames, shape (count, bins)."""
-        frames = np.lib.stride_tricks.sliding_window_view(samples, len(self._window))
-        frames = frames[: count * self._hop : self._hop] * self._window
+        hop_bytes, sample_bytes = self._hop * samples.itemsize, samples.itemsize
+        shape = (count, len(self._window))
+        # `sliding_window_view` takes as long as a tenth of the transform.
+        frames = np.ndarray(shape, np.float32, samples, strides=(hop_bytes, sample_bytes))
+        frames = frames * self._window
         if len(self._spectrum) < count:
             self._spectrum = np.empty((count, self._spectrum.shape[1]), np.complex64)
             self._squares = np.empty((2, *self._spectrum.shape), np.float32)
@@ -153,11 +159,12 @@ class SpectrumMeter:
         np.square(spectra.real, out=power)
         power += np.square(spectra.imag, out=squares[1])
         power *= self._scale
-        power[:, : round(LOWEST_BIN_HZ / self._bin_hz)] = 0.0
+        power[:, : self._lowest_bin] = 0.0
+        power[:, self._lowest_bin] *= self._lowest_share
         return power
 
     def _measure(self, power: NDArray[np.float32], gain: float) -> None:
-        total = power.sum(axis=1)
+        total = np.einsum("fn->f", power)
         share = np.einsum("fn,n->f", power, self._weights) / (total + TINY)
         self._rises.append(np.stack([self._rise_db(power), 10 * np.log10(total + TINY), share]))
         chosen = power[self._frames_so_far % 2 :: 2]
@@ -226,7 +233,7 @@ def _spread(bands_db: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.float32]:
     """Return the flatness of each power spectrum of shape (frames, bins), in dB, at most 0."""
-    first, width = round(LOWEST_BIN_HZ / bin_hz), max(2, round(FLATNESS_BAND_HZ / bin_hz))
+    first, width = math.ceil(LOWEST_HZ / bin_hz), max(2, round(FLATNESS_BAND_HZ / bin_hz))
     bands = (power.shape[1] - first) // width
     cut = power[:, first : first + bands * width].reshape(len(power), bands, width) + TINY
     tilt = np.arange(first, first + bands * width, dtype=np.float32).reshape(bands, width)
@@ -241,7 +248,7 @@ def flatness_db(power: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.floa
 
 def _centre_hz(power: NDArray[np.float32], bin_hz: float) -> tuple[NDArray[np.float32], ...]:
     """Return the centroid and roll-off of each power spectrum of shape (frames, bins), in Hz."""
-    total = power.sum(axis=1) + TINY
+    total = np.einsum("fn->f", power) + TINY
     bins = np.arange(power.shape[1], dtype=np.float32)
     centroid = np.einsum("fn,n->f", power, bins) / total
     reached = np.cumsum(power, axis=1) >= ROLLOFF_SHARE * total[:, None]

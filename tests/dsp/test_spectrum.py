@@ -43,3 +43,13 @@ def test_white_noise_centres_on_half_of_its_band(rate_hz: int) -> None:
     band_hz = min(rate_hz, BAND_RATE_HZ) / 2
     assert found.centroid_hz == pytest.approx(band_hz / 2, rel=0.06)
     assert found.rolloff_hz == pytest.approx(0.95 * band_hz, rel=0.06)
+
+
+def test_an_offset_of_the_samples_changes_no_figure() -> None:
+    """A converter's offset, louder than the sound itself, adds no power and no low frequencies."""
+    sound = 0.01 * noise(3.0, rate_hz=16_000)
+    found = [measured(sound + np.float32(offset)).character for offset in (0.0, 0.1)]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert found[1].centroid_hz == pytest.approx(found[0].centroid_hz, rel=1e-3)
+    assert found[1].flatness_db == pytest.approx(found[0].flatness_db, abs=0.01)
