@@ -1,9 +1,11 @@
 """The search for the cuts of a run: chosen together, by a dynamic programme over the loudness.
 
-Rules: a cut costs the percentile that the loudness of its place has in the run, from 0 to 1. A
-segment costs a little for its distance from the balanced length. The cheapest set of cuts that
-keeps the limits is taken. If the number of segments is open, each segment costs `SEGMENT_COST`
-as well: pauses are used before more segments are.
+Rules: a cut costs the percentile that the loudness of its place has in the run, from 0 to 1, and
+a little for its level above the quietest place: in steady noise or music some place always has a
+percentile near 0, but a real pause is quieter by many decibels. A segment costs a little for its
+distance from the balanced length. The cheapest set of cuts that keeps the limits is taken. If the
+number of segments is open, each segment costs `SEGMENT_COST` as well: pauses are used before more
+segments are.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from captoolkit.dsp.quietest import place_loudness, quietest
 
 BIN_PLACES = 10  # of so many neighbouring places (0.2 s) the quietest is a candidate
 IMBALANCE_COST = 0.05  # of a segment of no or of twice the balanced length
+LEVEL_COST = 0.1  # of a place that is `LEVEL_DB` or more above the quietest place of the run
+LEVEL_DB = 30.0
 SEGMENT_COST = 0.08  # cuts this much quieter, in percentiles, are worth one more segment
 
 
@@ -132,7 +136,7 @@ def choose_cuts(curve: LoudnessCurve, division: Division) -> list[int]:
     if division.count < 2:
         return []
     curve = curve.between(*division.deciding)
-    costs = _percentiles(place_loudness(curve.power))
+    costs = _place_costs(place_loudness(curve.power))
     places: list[NDArray[np.int64]] = [np.array([division.begin])]
     totals, origins = np.zeros(1), []
     for index, at in enumerate(division.balanced, start=1):
@@ -157,7 +161,7 @@ def choose_cuts(curve: LoudnessCurve, division: Division) -> list[int]:
 
 def _fewest_cuts(curve: LoudnessCurve, division: Division) -> list[int] | None:
     """The cuts of at most `count` segments; None if there are none that keep the limits."""
-    costs = _percentiles(place_loudness(curve.power))
+    costs = _place_costs(place_loudness(curve.power))
     first, last = division.begin + division.shortest, division.end - division.shortest
     # In a long silence only balanced cuts give the fewest segments: bins are too coarse for that.
     others = division.balanced + division.balanced_into(division.fewest)
@@ -189,14 +193,17 @@ def _fewest_cuts(curve: LoudnessCurve, division: Division) -> list[int] | None:
     return cuts[::-1]
 
 
-def _percentiles(loudness: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of places that are not louder, for each place, above that of the quietest.
+def _place_costs(loudness: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cost of a cut at each place: its percentile and its level above the quietest place.
 
-    So places of one loudness cost nothing if no place is quieter, and much if most are as loud.
+    The percentile is the share of places that are not louder, above that of the quietest place. So
+    places of one loudness cost nothing if no place is quieter, and much if most are as loud.
     """
-    costs = np.searchsorted(np.sort(loudness), loudness, side="right") / len(loudness)
-    above: NDArray[np.float64] = costs - costs.min()
-    return above
+    percentiles = np.searchsorted(np.sort(loudness), loudness, side="right") / len(loudness)
+    above_db = 10 * np.log10(loudness / loudness.min())
+    costs: NDArray[np.float64] = percentiles - percentiles.min()
+    costs += LEVEL_COST / LEVEL_DB * np.minimum(above_db, LEVEL_DB)
+    return costs
 
 
 def _candidates(

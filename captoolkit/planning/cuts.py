@@ -26,7 +26,7 @@ from captoolkit.units import rescale
 
 Block = NDArray[Any]  # float32 or int16
 
-CUT_RULE = 2  # rises with each change that moves cuts; manifests record it
+CUT_RULE = 3  # rises with each change that moves cuts; manifests record it
 FORCED_REACH_S = 30  # how far before the limit a forced cut may be
 UNLIMITED = 1 << 62
 RUN_S = 600  # the segments of a section last about this long together

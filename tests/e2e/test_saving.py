@@ -137,7 +137,7 @@ def test_manifest_agrees_with_the_files(clicks: Path, tmp_path: Path) -> None:
         "track": 1, "duration_s": 30.0, "modified_ns": clicks.stat().st_mtime_ns,
     }  # fmt: skip
     options = {"format": "mp3", "segment": 6, "target": "qwen3-omni-captioner", "via": "base64"}
-    assert manifest["made_by"] == {"verb": "prepare", "options": options, "cut_rule": 2}
+    assert manifest["made_by"] == {"verb": "prepare", "options": options, "cut_rule": 3}
     assert (manifest["action"], manifest["via"]) == ("encode", "base64")
     assert manifest["tokens"] == {"audio": tokens}
     assert manifest["encoding"]["format"] == "mp3"

@@ -63,6 +63,20 @@ def test_pauses_are_used_although_they_unbalance() -> None:
     assert [at / HOP for at in cuts] == pytest.approx([700, 2_300], abs=10)
 
 
+@pytest.mark.parametrize("is_fewest", [False, True])
+@pytest.mark.parametrize("level_db", [-65, -20])
+def test_silence_is_used_in_steady_noise(level_db: int, is_fewest: bool) -> None:
+    """A silence of half a second is used although some place of the noise is hardly ever louder.
+
+    In steady noise the quietest places have percentiles near 0, as a silence has.
+    """
+    noise = np.random.default_rng(1).gamma(320, 1 / 320, 4_500) * 10 ** (level_db / 10)
+    noise[2_330:2_355] = 0
+    curve = LoudnessCurve(origin=0, hop=HOP, power=noise)
+    cuts = choose_cuts(curve, division(90_000, 3, longest=45_000, is_fewest=is_fewest))
+    assert any(2_330 <= at / HOP <= 2_355 for at in cuts)
+
+
 def test_fewer_segments_only_where_pauses_allow() -> None:
     """Two pauses make three segments; three pauses that the limit needs make four."""
     rule = division(60_000, 4, longest=24_000, is_fewest=True)
