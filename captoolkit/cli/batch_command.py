@@ -316,7 +316,7 @@ def caption(**options: Any) -> int:
 @basic.debug
 def status(out: str, as_json: bool, debug: bool) -> int:
     """Show the options of the batch in OUT, and how many recordings have which state."""
-    from captoolkit.jobs.results.recipe import option_name, read_job, show_value
+    from captoolkit.jobs.results.recipe import read_job, show_value
     from captoolkit.jobs.results.recording_rows import read_rows
     from captoolkit.jobs.results.summary import Tally
     from captoolkit.jobs.stores.object_store import open_store
@@ -343,8 +343,12 @@ def status(out: str, as_json: bool, debug: bool) -> int:
             },
         )
         return 0
-    options = {option_name(name): value for name, value in recipe.options.items()}
-    shown = [f"{name} {show_value(name, value)}" for name, value in options.items()]
+    parameters = command.commands[recipe.verb].params
+    names = {parameter.name: parameter.opts[0] for parameter in parameters}
+    shown = [
+        f"{names.get(name, name)} {show_value(name, value)}"
+        for name, value in recipe.options.items()
+    ]
     print_line(" ".join([recipe.verb, *shown]))
     if not counts:
         print_line("  no recording has a row yet: rows are written when a chunk of them ends")

@@ -46,7 +46,7 @@ class CaptionResult:
     """
 
     index: int
-    source: Source
+    source: Source = field(repr=False)  # may be an hour of samples
     path: str = ""
     timeline: Timeline | None = None
     error: CaptoolkitError | None = None

@@ -233,6 +233,8 @@ def _refuse_invalid(verb: str, options: BatchOptions) -> None:
     require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
     for name, least in (("limit", 1), ("tries", 1), ("max_failures", 0), ("worker_memory", 1)):
         _check_count(name, options.get(name), least)
+    for name in ("include", "exclude"):  # a text is a sequence of letters, and `*` is one of them
+        require_type(name, options.get(name), list | tuple | None, "a list of patterns")
     for name in ("requests_per_minute", "tokens_per_minute"):
         value = options.get(name)
         require_type(name, value, Real | None, "a number")

@@ -81,7 +81,7 @@ def open_engine(cluster: Cluster = "local", *, memory_bytes: int | None = None) 
         return _open_local(int(local[1]) if local[1] else count_cores(), memory_bytes)
     if memory_bytes is not None:
         raise UsageError(
-            "--worker-memory is for workers on this machine",
+            "`worker_memory` is for workers on this machine",
             fix="start the workers of the cluster with dask worker --memory-limit",
         )
     if "://" in cluster:

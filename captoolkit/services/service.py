@@ -134,7 +134,8 @@ def resolve_service(
     is_at_home = endpoint is not None and is_home(endpoint, limits)
     region = (endpoint.region if endpoint else None) or region
     if region is None and is_at_home and limits.hosted_by != MODEL_STUDIO:
-        region = limits.region or None
+        regions = {price.region for price in limits.prices}
+        region = limits.region or (regions.pop() if len(regions) == 1 else None)
     has_rates = is_at_home or not (limits.hosted_by or limits.base_url or limits.hosts)
     requests, tokens = (
         limits.limit(name) if has_rates else None

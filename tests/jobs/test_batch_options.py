@@ -35,6 +35,7 @@ def run(verb: Any, inputs: Path, out: Path, **options: Any) -> captoolkit.BatchS
         ("prepare", {"tries": 0}, "tries=0 must be a whole number, at least 1"),
         ("prepare", {"layout": "zip"}, "layout=zip is not known"),
         ("prepare", {"requests_per_minute": 0}, "must be more than 0"),
+        ("prepare", {"include": "*.wav"}, r"include='\*\.wav' must be a list of patterns"),
         ("prepare", {"stop": 3}, r"stop=3 must be a threading\.Event"),
         ("caption", {"captioner": "whisper"}, "whisper"),
     ],
@@ -126,7 +127,7 @@ def test_a_job_that_states_defaults_is_continued() -> None:
     assert Recipe.parse(stated.render().encode(), path="job.json").hash == own.hash
     odd = dataclasses.replace(own, options={"segment": "soon"})
     there = Recipe.parse(odd.render().encode(), path="job.json")
-    assert own.differences(there) == ["--segment is soon there and 61s here"]
+    assert own.differences(there) == ["`segment` is soon there and 61s here"]
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Dialect
+from captoolkit.services import catalogue
 from captoolkit.services.regions import COMPATIBLE, endpoint_of, parse_base_url
 from captoolkit.services.service import Service, dialect_of, resolve_service
 
@@ -94,3 +97,13 @@ def test_a_captioner_without_a_base_url_has_no_endpoint() -> None:
     service = resolved(None, "acoustic/2")
     assert (service.target.name, service.endpoint, service.place) == ("acoustic", None, "")
     assert not service.may_cost
+
+
+def test_the_only_region_of_a_row_gives_its_price() -> None:
+    """A row that states no region has that of its prices, at its own host only."""
+    row = dataclasses.replace(catalogue.target("openai"), region="")
+    for base_url, region in (("https://api.openai.com/v1", "global"), ("http://10.0.0.9/v1", None)):
+        info = CaptionerInfo(name="openai", model=row.models[0], base_url=base_url)
+        service = resolve_service(info, endpoint_of(base_url), target=row)
+        assert service.region == region
+        assert (service.price is not None) == (region is not None)

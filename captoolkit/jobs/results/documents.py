@@ -65,7 +65,7 @@ class Documents:
         other = min(owners - {opened.name})
         raise InputError(
             f"{self._store.url_of(next(iter(there)))} describes another recording, {other}",
-            fix="give the recordings distinct names, or choose another -o",
+            fix="give the recordings distinct names, or choose another place (`out`)",
             path=recording.public_url,
         )
 
@@ -167,5 +167,7 @@ def parse(data: bytes, shown: str) -> Document:
     except (ValueError, KeyError, TypeError, RecursionError):
         is_document = False
     if not is_document:
-        raise InputError(f"{shown} is damaged", fix="remove it, or choose another -o", path=shown)
+        raise InputError(
+            f"{shown} is damaged", fix="remove it, or choose another place (`out`)", path=shown
+        )
     return dict(document)

@@ -35,7 +35,7 @@ from captoolkit.services import catalogue
 from captoolkit.support.exact_json import escape
 
 # Kept in seconds, as numbers; a job may have them as text.
-LENGTH_NAMES = frozenset({"--segment", "--max-segment", "--max-duration", "--skip-silence"})
+LENGTH_NAMES = frozenset({"segment", "max_segment", "max_duration", "skip_silence"})
 # Values that are the defaults of their options. `option_values` knows those of the sound.
 DEFAULTS: Mapping[str, Any] = {
     "target": catalogue.DEFAULT_TARGET,
@@ -181,10 +181,10 @@ class Recipe:
         }
 
     def differences(self, other: Recipe) -> list[str]:
-        """Return what differs, as clauses such as `segment is 20s here and 30s there`."""
+        """Return what differs, as clauses such as "`segment` is 20s there and 30s here"."""
         own, theirs = self._fields(), other._fields()
-        own |= {option_name(name): value for name, value in own.pop("options").items()}
-        theirs |= {option_name(name): value for name, value in theirs.pop("options").items()}
+        own |= {f"`{name}`": value for name, value in own.pop("options").items()}
+        theirs |= {f"`{name}`": value for name, value in theirs.pop("options").items()}
         return [
             f"{name} is {show_value(name, theirs.get(name))} there "
             f"and {show_value(name, own.get(name))} here"
@@ -241,13 +241,13 @@ def open_job(store: Store, recipe: Recipe) -> None:
     if there.verb != recipe.verb:  # their options differ as well, which would hide it
         raise UsageError(
             f"{store.url} holds the results of `batch {there.verb}`",
-            fix=f"choose another place with -o for those of `batch {recipe.verb}`",
+            fix=f"choose another place (`out`) for those of `batch {recipe.verb}`",
         )
     if there.hash != recipe.hash:
         raise UsageError(
             f"{store.url} holds the results of other options: "
             f"{'; '.join(recipe.differences(there))}",
-            fix="pass the same options, or choose another place with -o",
+            fix="pass the same options, or choose another place (`out`)",
         )
 
 
@@ -268,18 +268,13 @@ def read_job(store: Store) -> Recipe:
     return Recipe.parse(data, path=store.url_of(JOB))
 
 
-def option_name(name: str) -> str:
-    """Return the option of the command line that a keyword of a recipe stands for."""
-    return "-f" if name == "formats" else f"--{name.replace('_', '-')}"
-
-
 def show_value(name: str, value: object) -> str:
     """Return the value of an option as a user would write it."""
     if value is None:
         return "not given"
     if isinstance(value, list):
         return ",".join(map(str, value))
-    is_seconds = name in LENGTH_NAMES and str(value)[-1:].isdigit()
+    is_seconds = name.strip("`") in LENGTH_NAMES and str(value)[-1:].isdigit()
     return f"{value}s" if is_seconds else str(value)
 
 

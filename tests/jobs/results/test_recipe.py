@@ -32,8 +32,8 @@ def test_another_recipe_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_job(store, Recipe.of("prepare", {"segment": "20s", "parts": 2}))
     message = str(caught.value)
-    assert "--segment is 30s there and 20s here" in message
-    assert "--parts is not given there and 2 here" in message
+    assert "`segment` is 30s there and 20s here" in message
+    assert "`parts` is not given there and 2 here" in message
     other = dataclasses.replace(read_job(store), ffmpeg_version="4.4")
     with pytest.raises(UsageError, match=r"ffmpeg is .* there and 4\.4 here"):
         open_job(store, other)

@@ -33,7 +33,7 @@ def test_a_batch_writes_each_timeline_in_the_formats_of_its_recipe(tmp_path: Pat
     assert (out / "t001" / "t001.csv").exists()
     assert timeline.entries[0].text is not None
     assert run("csv", "srt").kept == 2
-    with pytest.raises(UsageError, match="-f is csv,srt there and srt here"):
+    with pytest.raises(UsageError, match="`formats` is csv,srt there and srt here"):
         run("srt")
 
 
