@@ -9,10 +9,12 @@ and a cancellation ends the waits of all threads.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Real
 
 from captoolkit.captioners.failures import RetryKind, rule_for
-from captoolkit.errors import ServiceError
+from captoolkit.errors import ServiceError, UsageError
+from captoolkit.support.keywords import require_type
 
 # Attempts at a segment while errors of one kind continue. Throttling is no failure of the segment,
 # and a quota recovers within a minute, so it allows the most.
@@ -29,7 +31,10 @@ _RANDOM = random.Random()  # noqa: S311 - spreads waits, keeps no secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """The bounds of retries.
+    """The bounds of retries, in seconds.
+
+    The kind of error sets the number of attempts at a segment: one where no retry can help, two or
+    five for other errors, twelve while the service throttles.
 
     Attributes:
         first_wait_s: the wait before the second attempt; doubled for each further attempt.
@@ -38,6 +43,9 @@ class RetryPolicy:
             quotas recover within a minute, and a longer wait would mostly be idle.
         longest_retry_after_s: the longest `Retry-After` that is obeyed.
         segment_s: the time from a segment's first request to its last.
+
+    Raises:
+        UsageError: one is no number, or below zero.
     """
 
     first_wait_s: float = 1.0
@@ -45,6 +53,13 @@ class RetryPolicy:
     longest_retry_after_s: float = 120.0
     longest_throttled_wait_s: float = 20.0
     segment_s: float = 1800.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            require_type(each.name, value, Real, "a number of seconds")
+            if not value >= 0:  # NaN is not
+                raise UsageError(f"{each.name}={value} must be at least 0")
 
 
 class Attempts:

@@ -31,12 +31,15 @@ def key_variables() -> list[str]:
 
 
 def is_home(endpoint: Endpoint, row: Target | None) -> bool:
-    """Return whether an endpoint is on one of the hosts of a target, over TLS.
+    """Return whether an endpoint is on one of the hosts of a target, over TLS."""
+    return endpoint.encrypted and is_host_of(endpoint, row)
+
+
+def is_host_of(endpoint: Endpoint, row: Target | None) -> bool:
+    """Return whether an endpoint is on one of the hosts of a target, encrypted or not.
 
     A target without hosts of its own belongs to Model Studio and uses its key.
     """
-    if not endpoint.encrypted:
-        return False
     if row is None or row.hosted_by == MODEL_STUDIO:
         return endpoint.is_model_studio
     own = (parse_host(row.base_url),) if row.base_url else ()

@@ -13,7 +13,7 @@ from typing import Any
 from captoolkit.errors import UsageError
 from captoolkit.model import CaptionerInfo, Dialect, Price, Target
 from captoolkit.services import catalogue
-from captoolkit.services.keys import is_home
+from captoolkit.services.keys import is_host_of
 from captoolkit.services.limits import with_answer_limit, with_prompt
 from captoolkit.services.price import price_in
 from captoolkit.services.regions import MODEL_STUDIO, REGIONS, Endpoint
@@ -131,7 +131,7 @@ def resolve_service(
     body = dict(row.body if row else {}) if parameters is None else parameters
     stated = query or (row.query if row else {})
     limits = with_prompt(with_answer_limit(limits, body), prompt_bytes)
-    is_at_home = endpoint is not None and is_home(endpoint, limits)
+    is_at_home = endpoint is not None and is_host_of(endpoint, limits)
     region = (endpoint.region if endpoint else None) or region
     if region is None and is_at_home and limits.hosted_by != MODEL_STUDIO:
         regions = {price.region for price in limits.prices}

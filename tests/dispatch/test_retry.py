@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from math import inf
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from captoolkit.dispatch.retry import JITTER, Attempts, RetryPolicy
-from captoolkit.errors import ServiceConnectionError, ServiceError
+from captoolkit.errors import ServiceConnectionError, ServiceError, UsageError
 
 THROTTLED = ServiceError("throttled", status_code=429)
 FAILED = ServiceError("failed", status_code=500)
@@ -71,6 +72,13 @@ def test_retry_waits_are_spread_at_random_within_a_bound(
     assert all(least_s <= wait_s <= least_s * (1 + JITTER) for wait_s in waits_s)
     assert len(set(waits_s)) > 90
     assert max(waits_s) - min(waits_s) > least_s * JITTER / 2
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), "1s", None])
+def test_bound_that_is_no_time_is_refused(value: Any) -> None:
+    """A wrong bound is found where it is written, not in the middle of a run."""
+    with pytest.raises(UsageError, match="first_wait_s="):
+        RetryPolicy(first_wait_s=value)
 
 
 def test_retry_after_is_obeyed_up_to_a_bound() -> None:

@@ -102,7 +102,8 @@ def test_a_captioner_without_a_base_url_has_no_endpoint() -> None:
 def test_the_only_region_of_a_row_gives_its_price() -> None:
     """A row that states no region has that of its prices, at its own host only."""
     row = dataclasses.replace(catalogue.target("openai"), region="")
-    for base_url, region in (("https://api.openai.com/v1", "global"), ("http://10.0.0.9/v1", None)):
+    row = dataclasses.replace(row, base_url="http://gpu1.local:8000/v1")
+    for base_url, region in ((row.base_url, "global"), ("http://gpu2.local:8000/v1", None)):
         info = CaptionerInfo(name="openai", model=row.models[0], base_url=base_url)
         service = resolve_service(info, endpoint_of(base_url), target=row)
         assert service.region == region
