@@ -419,7 +419,7 @@ def _refuse_too_many(container: Container, captions: CaptionSupport, timeline: T
     most = captions.max_chapters
     if most is not None and len(timeline.entries) > most:
         raise UsageError(
-            f"an {container.title} holds {most} chapters, and the timeline has "
+            f"{container.title} files hold {most} chapters, and the timeline has "
             f"{len(timeline.entries):,} entries",
             fix="make an .mka, which holds any number",
         )

@@ -324,7 +324,7 @@ def _caption(
         else:
             caption = captioner.caption(segment)
         if not isinstance(caption, Caption):
-            raise TypeError(f"caption() returned a {type(caption).__name__}, not a Caption")
+            raise TypeError(f"caption() returned {type(caption).__name__}, not Caption")
         return caption
     except (CaptoolkitError, StoppedError):
         raise

@@ -39,7 +39,7 @@ from captoolkit.jobs.driver import Driver, new_run_id
 from captoolkit.jobs.forecast import Forecast, forecast
 from captoolkit.jobs.lease import Lease
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.recipe import ResultLayout, open_job
+from captoolkit.jobs.results.recipe import ResultLayout, open_job, refuse_other_job
 from captoolkit.jobs.results.recording_rows import RowIndex, read_rows
 from captoolkit.jobs.results.summary import BatchSummary
 from captoolkit.jobs.results.timeline_formats import FurtherFormats
@@ -117,6 +117,9 @@ def batch(
             run = resources.enter_context(open_asking(captioner, options, stop, on_event))
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
         settings.refuse_missing(names, out=store.url)
+        refuse_other_job(store, recipe)
+        chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
+        has_chunks = chunks.has_chunks()  # a fault of the listing leaves nothing behind
         open_job(store, recipe)
         if store.staging_parent is not None:
             staging_folders.sweep(store.staging_parent)  # also if there is nothing left to do
@@ -125,8 +128,7 @@ def batch(
             lease = resources.enter_context(Lease(store, run_id))
             asking = Asking(store, run, lease, formats=FurtherFormats.of(recipe.options))
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
-        chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
-        wanted = cluster if chunks.has_chunks() else "none"  # no worker starts for nothing
+        wanted = cluster if has_chunks else "none"  # no worker starts for nothing
         engine = resources.enter_context(
             open_engine(wanted, memory_bytes=options.get("worker_memory"))
         )

@@ -95,7 +95,7 @@ def select_streams(
                 and not is_text
             )
         ):
-            notes.append(f"{place} is left out, because a {suffix} cannot hold it.")
+            notes.append(f"{place} is left out, because {suffix} files cannot hold it.")
             continue
         if stream.kind == "Subtitle" and stream.codec not in captions.holds_subtitles:
             notes.append(
@@ -226,6 +226,6 @@ def _cannot_hold(error: ToolError, job: CaptionJob) -> Exception:
     is_other = own.removeprefix(".") in captioned_containers() and own != job.staged.suffix.lower()
     other = own if is_other else ".mkv"
     return InputError(
-        f"a {job.staged.suffix} cannot hold the streams of this file ({cause})",
+        f"{job.staged.suffix} files cannot hold the streams of this one ({cause})",
         fix=f"let the name of the new file end in {other}",
     )

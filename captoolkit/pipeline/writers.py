@@ -182,7 +182,7 @@ class MeterWriter:
         with self._keeping_error():
             caption: object = meter.finish()
             if not isinstance(caption, Caption):
-                raise TypeError(f"finish() returned a {type(caption).__name__}, not a Caption")
+                raise TypeError(f"finish() returned {type(caption).__name__}, not Caption")
             self.captioned = caption
 
     @contextlib.contextmanager

@@ -601,7 +601,7 @@ def test_an_mp3_gets_no_more_chapters_than_it_counts(
     line = replace(line, entries=tuple(parts))
     made = tmp_path / "out.mp3"
     if entries > 255:
-        with pytest.raises(UsageError, match=r"an MP3 holds 255 chapters.* 256 entries; make an"):
+        with pytest.raises(UsageError, match=r"MP3 files hold 255 chapters.* 256 entries; make an"):
             captoolkit.embed(media, line, out=made)
         assert not made.exists()
         return

@@ -67,7 +67,7 @@ def test_an_existing_file_is_replaced_only_with_y(
         ("none.mp4", "two.json", "o.mp4", 1, "none.mp4: no such file"),
         ("two-languages.mp4", "none.json", "o.mp4", 1, "none.json: no such file"),
         ("two-languages.mp4", "two.json", "o.wav", 2, "'.wav' is no container"),
-        ("two-languages.mp4", "two.json", "o.mp3", 1, "a .mp3 cannot hold the streams"),
+        ("two-languages.mp4", "two.json", "o.mp3", 1, ".mp3 files cannot hold the streams"),
         ("two-languages.mp4", "two.json", "two.json", 1, "is an input and is not replaced"),
         ("not-media.wav", "two.json", "o.mka", 1, "not a media file"),
     ],

@@ -113,7 +113,7 @@ def test_a_bug_of_a_captioner_fails_one_segment(
     assert outcome.entry.error == "the captioner failed with ZeroDivisionError: oops"
     assert "ZeroDivisionError" in caplog.text
     outcome = free_asker(BareTextCaptioner(answer)).ask(segment(tmp_path))
-    assert "TypeError: caption() returned a str, not a Caption" in str(outcome.entry.error)
+    assert "TypeError: caption() returned str, not Caption" in str(outcome.entry.error)
     caplog.clear()
 
 

@@ -13,7 +13,7 @@ import pytest
 import captoolkit
 from captoolkit import events
 from captoolkit.emulator import Emulator
-from captoolkit.errors import KeyMissingError, UsageError
+from captoolkit.errors import CaptoolkitError, KeyMissingError, UsageError
 from captoolkit.jobs.results.datasets import export_rows
 from captoolkit.jobs.results.recording_rows import RowStatus, read_rows
 from captoolkit.jobs.stores.object_store import open_store
@@ -165,6 +165,15 @@ def test_another_recipe_in_one_place_is_wrong_usage(tmp_path: Path) -> None:
     run("prepare", tmp_path / "in", tmp_path / "out")
     with pytest.raises(UsageError, match="segment is not given there and 5s here"):
         run("prepare", tmp_path / "in", tmp_path / "out", segment="5s")
+
+
+@pytest.mark.parametrize("text", ["name,length\na.wav,3\n", "path\n", ""])
+def test_a_manifest_that_cannot_be_used_leaves_nothing_behind(tmp_path: Path, text: str) -> None:
+    """A folder of results would hold the options of the refused run against the next one."""
+    (tmp_path / "all.csv").write_text(text)
+    with pytest.raises(CaptoolkitError, match=r"all\.csv"):
+        run("prepare", tmp_path / "all.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_single_path_is_no_list_of_inputs(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from captoolkit.errors import CaptoolkitError
+from captoolkit.errors import CaptoolkitError, OutputError
 from captoolkit.support import files
 from captoolkit.units import format_clock, format_size
 
@@ -165,11 +165,14 @@ class OutcomeSummary:
         self.size_bytes += outcome.size_bytes
         self.tokens += outcome.tokens or 0
         if outcome.error is not None:
-            reason = outcome.error.problem
-            for name in (outcome.error.path, outcome.path):  # the same reason for many files
+            reason, example = outcome.error.problem, outcome.path
+            place = outcome.error.path
+            if isinstance(outcome.error, OutputError) and place and place in reason:
+                example = place  # the file in the way, not the recording
+            for name in (place, outcome.path):  # the same reason for many files
                 reason = reason.replace(name, "FILE") if name else reason
             self.reasons[reason] += 1
-            self.examples.setdefault(reason, outcome.path)
+            self.examples.setdefault(reason, example)
 
     def lines(self, *, out: str | None, left: int = 0, done: str = "made") -> list[str]:
         """Return the summary as sentences.

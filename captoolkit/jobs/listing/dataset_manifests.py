@@ -69,7 +69,7 @@ def read_manifest(path: Path, *, url: str, column: str | None = None) -> Iterato
 
     Raises:
         UsageError: there is no such column, or Parquet cannot be read on this machine.
-        InputError: the manifest cannot be read.
+        InputError: the manifest cannot be read, or has no line.
     """
     name, shown = url.lower(), public_url(url)
     if name.endswith(".parquet"):
@@ -78,8 +78,10 @@ def read_manifest(path: Path, *, url: str, column: str | None = None) -> Iterato
         lines = _csv_lines(path, shown, column, delimiter="\t" if name.endswith(".tsv") else ",")
     else:
         lines = _json_lines(path)
+    is_empty = True
     try:
         for number, line in lines:
+            is_empty = False
             yield _input_of(line, number, url=url, column=column)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
@@ -88,6 +90,10 @@ def read_manifest(path: Path, *, url: str, column: str | None = None) -> Iterato
             fix="check how it was made",
             path=shown,
         ) from error
+    if is_empty:
+        raise InputError(
+            f"the manifest {shown} names no recordings", fix="check how it was made", path=shown
+        )
 
 
 # -------------------------------------------------------------------------------- the formats

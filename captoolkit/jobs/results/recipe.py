@@ -120,7 +120,7 @@ class Recipe:
             options={
                 name: _json_value(value)
                 for name, value in sorted(options.items())
-                if value is not None and name not in SECRET_OPTIONS
+                if value not in (None, DEFAULTS.get(name)) and name not in SECRET_OPTIONS
             },
             layout=ResultLayout(layout),
             ffmpeg_version=ffmpeg.find().version,
@@ -235,9 +235,21 @@ def open_job(store: Store, recipe: Recipe) -> None:
             names the differences.
         InputError, OutputError: the store cannot be read or written.
     """
-    if store.write_new(JOB, recipe.render().encode()):
+    if not store.write_new(JOB, recipe.render().encode()):
+        refuse_other_job(store, recipe)
+
+
+def refuse_other_job(store: Store, recipe: Recipe) -> None:
+    """Refuse a store that holds a job of another recipe; it may hold none.
+
+    Raises:
+        UsageError: as `open_job`.
+        InputError: the store cannot be read.
+    """
+    try:
+        there = read_job(store)
+    except SourceNotFoundError:
         return
-    there = read_job(store)
     if there.verb != recipe.verb:  # their options differ as well, which would hide it
         raise UsageError(
             f"{store.url} holds the results of `batch {there.verb}`",

@@ -62,6 +62,17 @@ def test_a_summary_groups_the_reasons() -> None:
     assert fields["reasons"][0] == {"problem": "FILE is empty", "count": 2, "example": "c.wav"}
 
 
+def test_a_summary_names_the_file_in_the_way() -> None:
+    """The example of an output that exists is that output, and not the recording."""
+    summary = OutcomeSummary()
+    for name in ("a", "b"):
+        path = f"out/{name}.srt"
+        error = OutputExistsError(f"{path} exists", fix="choose another name", path=path)
+        item = Input(id=name, url=name, relative=name)
+        summary.add(InputOutcome.failure(item, f"in/{name}.wav", error))
+    assert summary.lines(out="out")[1:] == ["  2 failed: FILE exists (out/a.srt)"]
+
+
 def test_a_summary_lists_a_bounded_number_of_reasons() -> None:
     """A thousand different problems do not fill the screen."""
     summary = OutcomeSummary()
