@@ -39,6 +39,9 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 88
 
+# Classes that only captoolkit makes; the arguments of their constructors are no part of the API.
+RETURNED = {"Captions", "CaptionRun", "Prepared", "ReadySegment"}
+
 FENCE = re.compile(r"^( *)```(\w*) *$")
 CODE = re.compile(r"(?<![`:])`([^`]+)`(?!`)")
 
@@ -62,6 +65,13 @@ def convert_markdown(
     lines[:] = converted
 
 
+def hide_constructor(
+    app: object, kind: str, name: str, *signature: object
+) -> tuple[str, None] | None:
+    """Leave out the arguments of a class that only captoolkit makes."""
+    return ("", None) if name.removeprefix("captoolkit.") in RETURNED else None
+
+
 def setup(app: Any) -> None:
     """Connect `convert_markdown`; it runs before napoleon reads the docstring's sections.
 
@@ -71,3 +81,4 @@ def setup(app: Any) -> None:
         if isinstance(value, type):
             value.__module__ = model.__name__
     app.connect("autodoc-process-docstring", convert_markdown, priority=400)
+    app.connect("autodoc-process-signature", hide_constructor)

@@ -289,7 +289,7 @@ class PaidCaptioner(Captioner, Protocol):
 
     @property
     def recipe(self) -> str:
-        """Everything in a request except the sound and the key: a part of the ledger's key.
+        """Everything in a request except the sound and the key, as a part of the ledger's key.
 
         Two requests with the same recipe and the same sound ask the same question.
         """

@@ -97,7 +97,7 @@ class Emulator(Closing):
 
     @property
     def url(self) -> str:
-        """The server's address: `http://127.0.0.1:PORT`."""
+        """The address of the server, such as `http://127.0.0.1:8765`."""
         return f"http://{HOST}:{self.port}"
 
     @property

@@ -164,5 +164,5 @@ class MediaInfo:
 
     @property
     def default_track(self) -> Track:
-        """The track that a player selects: the one marked default, else the first."""
+        """The track that a player selects, which is the one marked default, else the first."""
         return next((track for track in self.tracks if track.default), self.tracks[0])

@@ -147,7 +147,7 @@ class Prepared(Closing):
 
     @property
     def file(self) -> Path:
-        """The file that is read: the source, or its temporary copy."""
+        """The file that is read, which is the source or its temporary copy."""
         return self._source.path
 
     @property

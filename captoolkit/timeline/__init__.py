@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from captoolkit.support.provenance import Provenance
 from captoolkit.timeline.base import Format, FormatOptions
+from captoolkit.timeline.editing import SourcePart
 from captoolkit.timeline.formats import (
     FORMATS,
     check,
@@ -20,14 +21,17 @@ from captoolkit.timeline.formats import (
 )
 from captoolkit.timeline.stitch import stitch
 from captoolkit.timeline.store import load, save
-from captoolkit.timeline.value import Timeline
+from captoolkit.timeline.value import StatusTotal, Timeline, Totals
 
 __all__ = [
     "FORMATS",
     "Format",
     "FormatOptions",
     "Provenance",
+    "SourcePart",
+    "StatusTotal",
     "Timeline",
+    "Totals",
     "check",
     "extension_of",
     "format_of",

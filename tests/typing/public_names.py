@@ -290,6 +290,9 @@ def use_formats(value: timeline.Timeline, options: timeline.FormatOptions) -> No
     assert_type(timeline.extension_of("srt"), str)
     assert_type(timeline.format_of("talk.srt"), str | None)
     assert_type(timeline.parse(timeline.render(value, "json")), captoolkit.Timeline)
+    assert_type(value.totals, timeline.Totals)
+    assert_type(value.totals.ok, timeline.StatusTotal)
+    assert_type(value.all_parts, tuple[timeline.SourcePart, ...])
     timeline.save(timeline.load("talk.json"), "talk.srt")
 
 
