@@ -59,6 +59,7 @@ class Sky:
 
     def __init__(self, faults: dict[str, float], *, seed: int) -> None:
         self.answered: Counter[str] = Counter()
+        self.chosen: set[str] = set()
         self.faults = faults
         self._random = random.Random(seed)
         self._guard = threading.Lock()
@@ -68,6 +69,7 @@ class Sky:
         with self._guard:
             names, shares = list(self.faults), list(self.faults.values())
             (kind,) = self._random.choices(["fair", *names], [1 - sum(shares), *shares])
+            self.chosen.add(kind)
             if kind == "fair":
                 self.answered[sound_of(seen)] += 1
             return kind
@@ -115,17 +117,18 @@ FAULTS = {
 def test_under_every_fault_each_segment_ends_once_and_nothing_is_lost(
     noise: Path, recorder: Recorder, asker: ServiceCaptioner
 ) -> None:
-    """1,200 segments become entries in order, and no answered request is sent again."""
+    """600 segments become entries in order, and no answered request is sent again."""
     sky = Sky(FAULTS, seed=1)
     recorder.weather(sky.choose, answer)
     options: dict[str, Any] = {
         "captioner": asker,
-        "segment": "1s",
+        "segment": "2s",
         "concurrency": 8,
         "clock": InstantClock(),
     }
     timeline = captoolkit.caption(noise, **options)
-    assert len(timeline.entries) >= 1200
+    assert len(timeline.entries) >= 600
+    assert sky.chosen == {"fair", *FAULTS}
     assert [entry.index for entry in timeline.entries] == list(range(1, len(timeline.entries) + 1))
     spans = [entry.source_span for entry in timeline.entries]
     assert [span.end_samples for span in spans[:-1]] == [span.start_samples for span in spans[1:]]
@@ -223,7 +226,7 @@ def is_whole(seen: Seen) -> bool:
 def test_a_killed_run_continues_with_the_unanswered_segments(
     noise: Path, recorder: Recorder, tmp_path: Path
 ) -> None:
-    """Ten runs end by SIGKILL; the last one sends no request for an answer that had arrived."""
+    """Five runs end by SIGKILL; the last one sends no request for an answer that had arrived."""
     sky = Sky({"reset": 0.03}, seed=3)
     recorder.weather(sky.choose, answer)
     lots = random.Random(4)
@@ -232,9 +235,9 @@ def test_a_killed_run_continues_with_the_unanswered_segments(
     argv += ["-o", str(tmp_path / "out.json")]
     environment = {**os.environ, "DASHSCOPE_API_KEY": KEY, "TMPDIR": str(tmp_path)}
     known: set[str] = set()
-    for _ in range(10):
+    for _ in range(5):
         begun = len(recorder.seen)
-        goal = begun + lots.randrange(1, 25)
+        goal = begun + lots.randrange(1, 50)
         with subprocess.Popen(argv, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as child:
             while len(recorder.seen) < goal and child.poll() is None:
                 recorder.released.wait(0.002)
@@ -244,7 +247,7 @@ def test_a_killed_run_continues_with_the_unanswered_segments(
             known |= {one.audio_sha256 for one in ledger.records() if one.state == "answered"}
     assert len(known) > 50
     # What was answered and is not known was on its way when its reader was killed: 4 at a time.
-    assert len(sky.answered) - len(known) <= 4 * 10
+    assert len(sky.answered) - len(known) <= 4 * 5
     begun = len(recorder.seen)
     done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captoolkit.emulator.fault_injection import (
@@ -69,6 +69,7 @@ def test_the_first_rule_that_selects_a_request_applies() -> None:
     ]
 
 
+@settings(max_examples=30)  # each draws 4,000 requests
 @given(seed=st.integers(), share=st.sampled_from([0.1, 0.5, 0.9]))
 def test_a_share_is_approximate_and_repeatable(seed: int, share: float) -> None:
     """The seed alone decides which of 2,000 requests get a fault."""
