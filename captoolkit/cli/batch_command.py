@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +38,13 @@ from captoolkit.cli.option_types import (
     complete_path,
     parsed_by,
     refuse_replacing,
+    refused_option,
 )
 from captoolkit.cli.show import configure, print_json, print_line, print_message, print_table
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_count, parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from captoolkit.jobs.batch_options import BatchVerb
     from captoolkit.jobs.forecast import Forecast
 
@@ -78,16 +78,7 @@ def _refuse_overwrite(context: click.Context, _: click.Parameter, is_given: bool
         )
 
 
-def _refused(name: str, problem: str, fix: str, *, is_flag: bool = False) -> Callable[..., Any]:
-    """Return a hidden option of the plain commands that is refused with the reason."""
-
-    def refuse(context: click.Context, _: click.Parameter, value: Any) -> None:
-        if value:
-            raise UsageError(f"a batch has no {name}: {problem}", fix=fix)
-
-    return click.option(name, is_flag=is_flag, hidden=True, expose_value=False, callback=refuse)
-
-
+_refused = functools.partial(refused_option, "a batch")
 _PAGES = "it writes no pages, because OUT holds no recordings"
 _EXPORT = "take `captoolkit export -f html` with the timelines that need a page"
 _refused_options = group(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,8 @@ from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED, run_all
 from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
 from captoolkit.cli.help_sections import SectionedCommand
-from captoolkit.cli.show import display_source, is_json, print_error, print_message
+from captoolkit.cli.option_types import refused_option
+from captoolkit.cli.show import display_source, is_json, print_error, print_json, print_message
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.units import format_count
 
@@ -45,7 +47,14 @@ if TYPE_CHECKING:
 @basic.overwrite
 @shared.skip_existing
 @basic.report
+@basic.as_json
 @basic.debug
+@refused_option(
+    "caption",
+    "--picture",
+    "the page of -f html shows the cuts",
+    "take `captoolkit plan --picture` to see them before anything is sent",
+)
 def command(
     inputs: list[Input],
     name: str | None,
@@ -53,6 +62,7 @@ def command(
     overwrite: bool,
     skip_existing: bool,
     report: Path | None,
+    as_json: bool,
     debug: bool,
     **options: Any,
 ) -> int:
@@ -68,10 +78,14 @@ def command(
     confirmation; --yes skips it.
     """
     from captoolkit.cli.run_report import RunReport
-    from captoolkit.cli.timeline_files import TimelineFiles, take_output
+    from captoolkit.cli.timeline_files import STANDARD_OUTPUT, TimelineFiles, take_output
     from captoolkit.jobs.commands.output_names import output_names
 
     out = options["out"] or "."
+    if as_json and out == STANDARD_OUTPUT:
+        raise UsageError(
+            "--json and -o - both write to standard output", fix="name a file or a folder with -o"
+        )
     names = output_names(inputs, name, stdin_stem=stdin_stem, has_index=False)
     outputs = TimelineFiles(
         inputs=[each.url for each in inputs],
@@ -80,7 +94,7 @@ def command(
         skip_existing=skip_existing,
         **take_output(options),
     )
-    files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing)
+    files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing, as_json=as_json)
     files.refuse_shared_outputs(report=report, ledger=options["ledger"])
     with (
         files.open_run(overwrite=overwrite, **options) as run,
@@ -98,6 +112,8 @@ def command(
             if not is_json():
                 print_summary(summaries)
                 files.print_remainder(run)
+    if as_json:
+        files.print_document(run)
     return FAILED if any(each.failed for each in summaries) else status
 
 
@@ -108,15 +124,23 @@ class CaptionedFiles:
         inputs: the recordings.
         outputs: the files to write, for each input in turn.
         skip_existing: keep the timelines of an earlier run that this run would make again.
+        as_json: keep a document of each file instead of printing the names of its timelines.
 
     Attributes:
         summaries: of the files with a new timeline so far, by the place of the file.
     """
 
     def __init__(
-        self, inputs: Sequence[Input], outputs: TimelineFiles, *, skip_existing: bool = False
+        self,
+        inputs: Sequence[Input],
+        outputs: TimelineFiles,
+        *,
+        skip_existing: bool = False,
+        as_json: bool = False,
     ) -> None:
         self.summaries: dict[int, FileSummary] = {}
+        self._as_json = as_json
+        self._documents: dict[int, dict[str, Any]] = {}
         self._outputs = outputs
         self._skip_existing = skip_existing
         self._inputs: list[Input] = []
@@ -215,6 +239,19 @@ class CaptionedFiles:
         if run.error is not None and run.left and not self._is_reported:
             print_message(f"{format_count(run.left, 'segment')} left: run it again")
 
+    def print_document(self, run: CaptionRun) -> None:
+        """Print the JSON document: the files with a timeline, and the figures of the run."""
+        print_json(
+            "caption",
+            {
+                "files": [self._documents[index] for index in sorted(self._documents)],
+                "requested": run.requested,
+                "recalled": run.recalled,
+                "total_tokens": run.usage.total_tokens,
+                "cost": run.cost and dataclasses.asdict(run.cost),
+            },
+        )
+
     def _confirm(self, run: CaptionRun) -> None:
         """Print tokens and price range and, on a terminal, ask for confirmation.
 
@@ -282,7 +319,19 @@ class CaptionedFiles:
         )
         reporter.add(outcome)
         _print_failures(name, timeline)
-        print_paths(paths, refused)
+        if self._as_json:
+            self._documents[result.index] = {
+                **outcome.row(),
+                "failed": len(timeline.holes),
+                "requested": result.requested,
+                "recalled": result.recalled,
+                "total_tokens": result.usage.total_tokens,
+                "cost": result.cost and dataclasses.asdict(result.cost),
+                "files": {
+                    form: str(path) for form, path in paths.items() if path and form not in refused
+                },
+            }
+        print_paths(paths, refused, is_silent=self._as_json)
 
     def _write(
         self, result: CaptionResult, paths: Mapping[str, Path | None]

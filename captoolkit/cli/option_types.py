@@ -86,6 +86,25 @@ def refuse_replacing(files_from: str | None, options: Mapping[str, Any]) -> None
         refuse_shared([("--files-from", files_from), (option_name, options.get(name))])
 
 
+def refused_option(
+    command: str, name: str, problem: str, fix: str, *, is_flag: bool = False
+) -> Callable[..., Any]:
+    """Return a hidden option of the neighbours of a command, which it refuses with the reason."""
+
+    def refuse(_: click.Context, __: click.Parameter, value: Any) -> None:
+        if value:
+            raise UsageError(f"{command} has no {name}: {problem}", fix=fix)
+
+    return click.option(
+        name,
+        is_flag=is_flag,
+        hidden=True,
+        expose_value=False,
+        callback=refuse,
+        help=f"Refused: {problem}.",
+    )
+
+
 def complete_path(
     context: click.Context, parameter: click.Parameter, beginning: str
 ) -> list[CompletionItem]:

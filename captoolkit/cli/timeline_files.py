@@ -372,15 +372,23 @@ def _is_folder(out: str) -> bool:
 
 
 def print_paths(
-    paths: Mapping[str, Path | None], refused: Mapping[str, UsageError] = MappingProxyType({})
+    paths: Mapping[str, Path | None],
+    refused: Mapping[str, UsageError] = MappingProxyType({}),
+    *,
+    is_silent: bool = False,
 ) -> None:
     """Print the paths of the files that were written: all but those of the refused formats.
+
+    Args:
+        paths: the path of each format.
+        refused: the errors of formats that were not written.
+        is_silent: print no path.
 
     Raises:
         OutputError: a format was refused.
     """
     for form, path in paths.items():
-        if path is not None and form not in refused:
+        if path is not None and form not in refused and not is_silent:
             print_line(display_path(path))
     for form, error in refused.items():
         raise OutputError(f"{form} is not written: {error.problem}", fix=error.fix) from error

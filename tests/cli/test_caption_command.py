@@ -395,6 +395,24 @@ def test_a_file_that_fails_does_not_end_the_others(
     assert len(recorder.seen) == 2
 
 
+def test_one_document_has_the_files_and_the_figures_of_the_run(
+    run: Run, recordings: list[Path], tmp_path: Path, recorder: Recorder
+) -> None:
+    """`--json` prints nothing else on standard output; a file that fails is a line elsewhere."""
+    recorder.answer(ANSWER)
+    argv = (*at(recorder), "-f", "json,srt", "-o", tmp_path / "out", "--json")
+    ran = run("caption", *recordings[:2], tmp_path / "none.wav", *argv)
+    assert (ran.status, "none.wav" in ran.err) == (1, True)
+    document = json.loads(ran.out)
+    assert document["format"] == "captoolkit.caption/1"
+    first, second = document["files"]
+    assert first["files"]["srt"] == str(tmp_path / "out" / f"{recordings[0].stem}.srt")
+    assert Path(second["files"]["json"]).exists()
+    assert [one["requested"] for one in (document, first, second)] == [2, 1, 1]
+    assert document["total_tokens"] == first["total_tokens"] + second["total_tokens"]
+    assert run("caption", recordings[0], "-o", "-", "--json").status == 2
+
+
 @pytest.mark.parametrize(("typed", "status", "requests"), [(b"y\n", 0, 10), (b"n\n", 1, 0)])
 def test_a_terminal_is_asked_once_for_all_files(
     recordings: list[Path],
