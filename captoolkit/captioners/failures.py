@@ -107,8 +107,9 @@ SERVICE_RULES = (
     FailureRule(
         fix="cut shorter segments (`max_segment`)",
         codes=("audiolengtherror", "durationtoolong", "invalidfile.duration"),
-        # the last two: vLLM
+        # the last two: vLLM, which names its `max_model_len` for too long an answer, too
         messages=("audio is too long", "range of input length", "maximum context", "max_model_len"),
+        unless=("max_tokens=",),
     ),
     FailureRule(
         fix="make the segment longer, it holds no sound",
@@ -234,6 +235,14 @@ SERVICE_RULES = (
         fix="check `base_url` and `model`: the URL ends in /api/v1, /compatible-mode/v1 or /v1",
         retry=RetryKind.HALT,
         status_codes=(404, 405, *range(300, 400)),
+    ),
+    FailureRule(
+        fix="check `max_tokens`, `temperature`, `top_p`, `seed` and the other parameters",
+        # in the words of Model Studio, OpenAI and vLLM alike
+        messages=(
+            *("max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k"),
+            *("_penalty", "range of seed", "'seed'", "body.seed"),
+        ),
     ),
     # ------------------------------------------------------------------------ the service itself
     FailureRule(

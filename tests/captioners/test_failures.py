@@ -12,6 +12,7 @@ from captoolkit.captioners.failures import (
     RetryKind,
     rule_for,
 )
+from captoolkit.emulator import native_protocol, openai_protocol, vllm_protocol
 from captoolkit.errors import ConnectionFailure, ServiceConnectionError, ServiceError
 
 R = RetryKind
@@ -51,6 +52,7 @@ CASES: list[tuple[int | None, str, str, RetryKind]] = [
     (403, "AccessDenied.Unpurchased", "Access to model denied", R.HALT),
     (403, "Model.AccessDenied", "Model access denied.", R.HALT),
     (404, "ModelNotFound", "Model not found", R.HALT),
+    (400, "InvalidParameter", ALGO + "Temperature should be in [0.0, 2.0)", R.NEVER),
     (404, "WorkSpaceNotFound", "WorkSpace can not be found", R.HALT),
     (400, "InvalidParameter", ALGO + "This model only support stream mode", R.HALT),
     (400, "FaqRuleBlocked", "Input or output data is blocked by faq rule.", R.NEVER),
@@ -133,6 +135,30 @@ def test_status_code_and_message_decide_whether_an_answer_is_retried(
 def test_the_advice_names_the_option_to_change(code: str, message: str, advice: str) -> None:
     """Rows of other errors with the same status do not hide it."""
     assert advice in rule_for(error_of(404, code, message)).fix
+
+
+@pytest.mark.parametrize(
+    "words",
+    sorted(
+        text.format(name=one.name, value=7.5, least=one.least, most=one.most, kind="a string")
+        for protocol in (
+            native_protocol.SAMPLING_RANGES,
+            vllm_protocol.RANGES,
+            openai_protocol.RANGES,
+        )
+        for one in protocol
+        for text in (one.words, one.words_below, one.wrong_kind)
+        if text and one.name != "n"  # which captoolkit refuses itself
+    ),
+)
+def test_a_refused_parameter_is_not_the_fault_of_the_segment(words: str) -> None:
+    """The advice names the options, in whichever service's words the refusal is."""
+    for message in (words, ALGO + words):
+        assert rule_for(error_of(400, "InvalidParameter", message)).fix.startswith("check `max_tok")
+    longer = error_of(400, "", "max_tokens=99999 cannot be greater than max_model_len=32768.")
+    assert rule_for(longer).fix.startswith("check `max_tok")
+    assert "credit" in rule_for(error_of(402, "", "more credits, or fewer max_tokens")).fix
+    assert rule_for(error_of(429, "", "tokens per minute: lower max_tokens")).retry is R.SLOWER
 
 
 def test_every_row_is_reached() -> None:
