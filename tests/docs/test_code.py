@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
+import click
 import pytest
 
+from captoolkit.cli.app import app
 from tests.support.pages import EXAMPLES, PAGES, blocks, make_desk
 from tests.support.paths import ROOT
 from tests.support.recorder import Recorder
@@ -158,3 +162,26 @@ def test_the_rehearsal_works(desk: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (desk / "speech.json").exists()
     assert (desk / "requests.jsonl").read_text(encoding="utf-8").count("\n") >= 2
+
+
+def shell_commands() -> list[tuple[str, str]]:
+    """Return the captoolkit commands of `sh` and `bash` blocks, which name files of a reader."""
+    found = []
+    for page, body in (*blocks("sh"), *blocks("bash")):
+        for line in body.replace("\\\n", " ").splitlines():
+            command = re.search(r"(?:^|[ |])captoolkit ([^|&]*)", line)
+            if command and not line.startswith(("#", "eval")):
+                found.append((page, command[1]))
+    return found
+
+
+def test_every_shell_command_has_options_that_exist() -> None:
+    """Commands that need a key, a cluster or other files are parsed, and not run."""
+    assert len(shell_commands()) > 20
+    for page, text in shell_commands():
+        command, words = cast("click.Command", app), shlex.split(text, comments=True)
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found is not None, (page, text)
+            command = found
+        command.make_parser(click.Context(command)).parse_args(words)
