@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from captoolkit.dispatch.budget import range_in, total_range
-from captoolkit.dispatch.preparers import PreparerPool, RunRecording
+from captoolkit.dispatch.preparers import PreparerPool
 from captoolkit.dispatch.run import AskingRun
+from captoolkit.dispatch.run_recording import RunRecording
 from captoolkit.dispatch.run_results import RunResults
 from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
 from captoolkit.model import Cost, CostRange, Plan, Usage

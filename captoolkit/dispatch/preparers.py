@@ -18,95 +18,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captoolkit.dispatch.asker import Outcome
-from captoolkit.dispatch.earlier_timeline import find_finished
-from captoolkit.dispatch.run import (
-    CLOSE_WAIT_S,
-    LAST_ANSWERS_S,
-    AskingRun,
-    RecordingEntries,
-)
-from captoolkit.errors import CaptoolkitError, OutputExistsError
-from captoolkit.media.source import local_file
+from captoolkit.dispatch.run import CLOSE_WAIT_S, LAST_ANSWERS_S, AskingRun
+from captoolkit.dispatch.run_recording import Open, RunRecording
+from captoolkit.errors import CaptoolkitError
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.support.cancel import TICK_S, StoppedError, ended_when
 
 if TYPE_CHECKING:
     from captoolkit.media.source import Source
-    from captoolkit.timeline.value import Timeline
-
-Open = Callable[["Source", int], Prepared]  # opens and plans a source, with its share of the jobs
-
-
-class RunRecording:
-    """One recording of a run.
-
-    Attributes:
-        index: its place among the sources, from 0.
-        source: the source, as the caller gave it.
-        prepared: its preparation; None before it is open, and if it could not be opened.
-        entries: its entries so far; None as long as `prepared` is.
-        kept: the finished timeline of an earlier run; None if absent.
-        error: the error that ended its preparation; None if there was none.
-        is_halted: whether it met the error that ended the run.
-    """
-
-    def __init__(
-        self, index: int, source: Source, existing: str | os.PathLike[str] | None = None
-    ) -> None:
-        self.index = index
-        self.source = source
-        self.existing = None if existing is None else Path(existing)
-        self.begun_s = 0.0  # on `time.monotonic()`
-        self.kept: Timeline | None = None
-        self.prepared: Prepared | None = None
-        self.entries: RecordingEntries | None = None
-        self.error: CaptoolkitError | None = None
-        self.is_halted = False
-        self.pending = 1  # segments without an entry, and the preparation itself
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether it has segments, and each segment so far has an entry."""
-        return self.pending == 1 and self.prepared is not None and bool(self.prepared.segments)
-
-    def open(self, open_source: Open, jobs: int, run: AskingRun, *, is_redo: bool = False) -> None:
-        """Open and plan the source, unless its timeline is finished; keep the error of a failure.
-
-        Args:
-            open_source: opens the source.
-            jobs: the parallel jobs for this recording.
-            run: the run of asking.
-            is_redo: caption it again if its existing timeline was made otherwise.
-        """
-        self.begun_s = time.monotonic()
-        try:
-            if self._keep(local_file(self.source), run, is_redo=is_redo):
-                return
-            self.prepared = open_source(self.source, jobs)
-            if local_file(self.source) is None and self._keep(
-                self.prepared.file, run, is_redo=is_redo
-            ):
-                return
-            self.entries = RecordingEntries(self.prepared, run)
-            run.refuse_small_budget(self.prepared.plan)
-        except CaptoolkitError as error:
-            self.error = error
-
-    def _keep(self, file: Path | None, run: AskingRun, *, is_redo: bool) -> bool:
-        """Keep the timeline of an earlier run if it is the one that this run would make."""
-        if self.existing is None or run.made_by is None or file is None:
-            return False
-        try:
-            self.kept = find_finished(self.existing, run.made_by, file)
-        except OutputExistsError:
-            if not is_redo:
-                raise
-        return self.kept is not None
 
 
 class PreparerPool:

@@ -28,8 +28,8 @@ Row = TypeVar("Row")
 NO_TARGETS: Mapping[str, Target] = MappingProxyType({})
 EMPTY: Mapping[str, Any] = {"title": "", "models": (), "accepts": {}, "limits": {}}
 
-# The question about each segment of a model that takes one: without it, some answer what is said
-# in the sound as if it were said to them (Model Studio, "Audio understanding (Qwen-Audio)").
+# The question about each segment of a model that takes one. Without a question, models with voice
+# chat reply to the speech (Model Studio, "Audio understanding (Qwen-Audio)").
 DEFAULT_PROMPT = (
     "Describe this recording in detail: the speech, quoted in its own language, with the speakers "
     "and their mood; the music; all other sounds; and the place. Answer with the description alone."

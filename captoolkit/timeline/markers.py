@@ -143,7 +143,7 @@ class Recordings:
         self._starts = [start for start, _, _ in self._items]
 
     def place_of(self, entry: Entry) -> tuple[SourceInfo, int]:
-        """Return the recording in which an entry begins, and the sample of it at which it does.
+        """Return the recording in which an entry begins, and the sample of that recording.
 
         The sample is counted at the timeline's rate. An entry in a gap belongs to the timeline's
         own source.

@@ -95,7 +95,7 @@ def test_a_service_captioner_has_the_members_of_all_protocols() -> None:
 def test_a_model_that_takes_a_question_is_asked_for_a_description(
     recorder: Recorder, clip: Any
 ) -> None:
-    """Qwen-Audio would answer speech without a question as if it were said to it (voice chat)."""
+    """Without a question, Qwen-Audio would reply to the speech (voice chat)."""
     recorder.answer({"choices": [{"message": {"content": "Rain."}, "finish_reason": "stop"}]})
     base_url = f"{recorder.url}/api/v1"
     for model in ("qwen-audio-turbo-latest", "qwen-audio-turbo", "qwen3-omni-30b-a3b-captioner"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import captoolkit
-from captoolkit.dispatch.earlier_timeline import find_finished
+from captoolkit.dispatch.run_recording import find_finished
 from captoolkit.errors import OutputExistsError
 from captoolkit.model import Status
 from captoolkit.timeline import Timeline
