@@ -186,18 +186,15 @@ def service_of(
     # A caller's own captioner may have another object under that name.
     if isinstance(captioner, ServiceBacked) and isinstance(captioner.service, Service):
         service = captioner.service
-        if target is None and service.has_known_limits:
-            target = service.target
-        name = target.name if isinstance(target, Target) else target
-        is_same_target = target is None or (
-            service.has_known_limits and name == service.target.name
-        )
+        own = service.target if service.has_known_limits else None
+        # A `Target` may have the name of another and limits of its own.
+        is_same_target = target is None or (own is not None and target == own.name)
         if is_same_target and region in (None, service.region):
             return service
         return resolve_service(
             service.info,
             service.endpoint,
-            target=target,
+            target=own if is_same_target else target,
             region=region or service.region,
             dialect=service.dialect,
             parameters=service.parameters,

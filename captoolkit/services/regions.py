@@ -92,6 +92,7 @@ _MODEL_STUDIO_HOST = re.compile(
 )
 _HOST = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*", re.ASCII)
+_WORKSPACE = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*", re.ASCII)
 VISIBLE = re.compile(r"[!-~]+", re.ASCII)
 
 
@@ -277,14 +278,13 @@ def region_endpoint(
             f"region={region!r} has no host that all accounts share",
             fix="name your workspace (`workspace`)",
         )
-    host = f"{workspace.lower()}.{row.code}.maas.aliyuncs.com"
-    endpoint = parse_base_url(f"https://{host}{interface.base_path}", interface)
-    if endpoint.host != host:  # a slash in the id would make another host of its beginning
+    if not _WORKSPACE.fullmatch(workspace):  # with a slash, its beginning would be another host
         raise UsageError(
             f"`workspace` makes no host in region={region!r}",
             fix="copy its id from Model Studio's console",
         )
-    return endpoint
+    host = f"{workspace.lower()}.{row.code}.maas.aliyuncs.com"
+    return parse_base_url(f"https://{host}{interface.base_path}", interface)
 
 
 def split_query(text: str, allowed: Mapping[str, str]) -> tuple[str, dict[str, str]]:

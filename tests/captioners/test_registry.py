@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from captoolkit.captioners.base import ServiceBacked
 from captoolkit.captioners.registry import CAPTIONERS, open_captioner, service_of
 from captoolkit.errors import KeyMissingError, ServiceConnectionError, ServiceError, UsageError
-from captoolkit.model import CaptionerInfo
+from captoolkit.model import CaptionerInfo, Fact
 from captoolkit.services.regions import (
     COMPATIBLE,
     NATIVE,
@@ -362,6 +364,9 @@ def test_the_base_url_of_the_other_protocol_is_distinguished_from_a_wrong_one(
         assert caught.value.fix.startswith(fix)
 
 
+ONE_SECOND = Fact(value=Fraction(1), source="measured here", checked="2026-11-29")
+
+
 def test_a_service_is_resolved_once() -> None:
     """The verbs get the service that the captioner was opened with, unless they name another."""
     with open_captioner("dashscope", region="beijing", api_key=KEY) as captioner:
@@ -371,6 +376,8 @@ def test_a_service_is_resolved_once() -> None:
         assert service_of(captioner) is service
         assert service_of(captioner, target="qwen3-omni-captioner", region="beijing") is service
         assert service_of(captioner, target="vllm").target.name == "vllm"
+        tighter = dataclasses.replace(service.target, facts={"max_duration_s": ONE_SECOND})
+        assert service_of(captioner, target=tighter).target.limit("max_duration_s") == 1
         assert KEY not in repr(service)
 
 
