@@ -33,7 +33,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -520,6 +520,12 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--long", action="store_true", help="10 and 24 hours too")
     parser.add_argument("--no-pydub", dest="pydub", action="store_false", help="leave pydub out")
     parser.add_argument(
+        "--no-starts",
+        dest="starts",
+        action="store_false",
+        help="do not run each way once more to count the starts of ffmpeg",
+    )
+    parser.add_argument(
         "--pydub-minutes", type=positive, default=20.0, help="what pydub gets of the sound (20)"
     )
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where made sounds are kept")
@@ -570,6 +576,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with folder_of(options) as folder:
             print("making the sounds ...", file=sys.stderr, flush=True)
             ways = chosen(options, folder)
+            if not options.starts:
+                ways = [replace(way, counts_starts=False) for way in ways]
             runs = run_in_turn(ways, rounds=options.rounds, scratch=folder)
     except (CaptoolkitError, OSError, subprocess.CalledProcessError) as error:
         parser.error(f"{error}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import bench, measured_runs
+from tests.support.sound import noise, write_wav
 
 ALLOCATED_MB = 100
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -110,6 +111,7 @@ def test_all_ways_run_on_a_short_sound(tmp_path: Path, capsys: pytest.CaptureFix
     """Each table has its rows, nothing fails, and the raw figures are written."""
     raw = tmp_path / "raw.json"
     arguments = ["--hours", "0.005", "--rounds", "1", "--many", "2", "--no-pydub"]
+    arguments.append("--no-starts")  # each way runs once
     assert bench.main([*arguments, "--json", f"{raw}"]) == 0
     text = capsys.readouterr().out
     for name in (
@@ -137,14 +139,20 @@ def test_all_ways_run_on_a_short_sound(tmp_path: Path, capsys: pytest.CaptureFix
     assert len(runs) == 21 + 2 * has_fast + ("VAD split" in text)
     made = [one for one in runs if not one["table"].startswith("CPU time of each stage")]
     assert all(one["files"] for one in made if "does nothing" not in one["way"])
-    starts = {one["way"]: one["starts"] for one in made}
-    assert starts["captoolkit prepare, 2 files"] == 0  # PCM and FLAC are decoded in process
 
 
 def test_short_files_of_one_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each format has a row for one job, with the CPU time of all processes."""
-    arguments = ["--formats", "m4a", "--many", "2", "--rounds", "1"]
+    """Each format has a row for one job, with the CPU time and the starts of all processes."""
+    raw = tmp_path / "raw.json"
+    arguments = ["--formats", "m4a", "--many", "2", "--rounds", "1", "--json", f"{raw}"]
     assert bench.main([*arguments, "--folder", f"{tmp_path}"]) == 0
+    runs = json.loads(raw.read_text(encoding="utf-8"))["runs"]
+    starts = {one["way"]: one["starts"] for one in runs}
+    assert starts["captoolkit prepare --jobs 1, 2 files, m4a"] >= 2
+    sound = write_wav(tmp_path / "a.flac", noise(1.0, rate_hz=16_000), rate_hz=16_000)
+    argv = (*bench.PREPARE, f"{sound}", "-o", measured_runs.OUT)
+    way = measured_runs.Way(table="t", name="n", argv=argv, amount=1)
+    assert measured_runs.count_starts(way, tmp_path) == 0  # FLAC is decoded in process
     text = capsys.readouterr().out
     assert "| captoolkit prepare --jobs 1, 2 files, m4a | " in text
     assert " ms of CPU a file | " in text

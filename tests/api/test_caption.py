@@ -185,8 +185,8 @@ def test_captions_are_kept_when_the_rest_cannot_be_decoded(
 ) -> None:
     """If the decoder dies, only the rest of the recording has no captions."""
     monkeypatch.setenv(decode_in_process.ENVIRONMENT_VARIABLE, "ffmpeg")
-    parts = [tone(55, rate_hz=48_000), silence(5, rate_hz=48_000)] * 30
-    long = write_wav(tmp_path / "long.wav", *parts, rate_hz=48_000)
+    parts = [tone(55, rate_hz=8_000), silence(5, rate_hz=8_000)] * 30
+    long = write_wav(tmp_path / "long.wav", *parts, rate_hz=8_000)
     killed = threading.Event()
 
     def kill_a_decoder(event: Event) -> None:
@@ -202,14 +202,18 @@ def test_captions_are_kept_when_the_rest_cannot_be_decoded(
                     return
 
     captioner = OwnCaptioner(lambda _: "said")
-    timeline = captoolkit.caption(long, captioner=captioner, segment="60s", on_event=kill_a_decoder)
+    # With one job the first segments are finished before the second decoder starts. While an event
+    # is being handled, no sound is read, so that decoder cannot end before it is killed.
+    timeline = captoolkit.caption(
+        long, captioner=captioner, jobs=1, segment="60s", on_event=kill_a_decoder
+    )
     assert killed.is_set()
     assert timeline.entries[0].text == "said"
     last = timeline.entries[-1]
     assert last.status is Status.FAILED
     assert last.error is not None
     assert "cannot be decoded" in last.error
-    assert last.source_span.end_samples == 30 * 60 * 48_000
+    assert last.source_span.end_samples == 30 * 60 * 8_000
 
 
 def test_error_before_the_first_segment_is_raised(fixtures: Path) -> None:
