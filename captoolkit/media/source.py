@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from captoolkit.bitstream.channel_layouts import MAX_CHANNELS, MAX_RATE_HZ
 from captoolkit.errors import CaptoolkitError, InputError, SourceNotFoundError, UsageError
 from captoolkit.support import files
+from captoolkit.support.cancel import check_thread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -379,6 +380,7 @@ def _read_chunks(source: BinaryStream) -> Iterator[bytes]:
     """Yield the rest of a stream, which may be a pipe and return fewer bytes than requested."""
     try:
         while True:
+            check_thread()
             chunk = source.read(CHUNK_BYTES)
             if chunk is None:
                 raise UsageError(

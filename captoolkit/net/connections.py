@@ -106,7 +106,7 @@ class Watchdog(Closing):
         self.peer = ""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._timer = threading.Timer(total_s, self._end)
+        self._timer = threading.Timer(total_s, self.end)
         self._timer.daemon = True
         self._timer.start()
 
@@ -114,6 +114,12 @@ class Watchdog(Closing):
         """Stop the timer; may be called twice."""
         self._timer.cancel()
         self._timer.join()
+
+    def end(self) -> None:
+        """End the exchange now, as if the time was over."""
+        with self._lock:
+            self.is_late = True
+            self._shut()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Learn the socket of a connection as soon as it stands; called as httpx's `trace`."""
@@ -133,11 +139,6 @@ class Watchdog(Closing):
         """Leave the connection alone: the exchange is over."""
         with self._lock:
             self._socket = None
-
-    def _end(self) -> None:
-        with self._lock:
-            self.is_late = True
-            self._shut()
 
     def _shut(self) -> None:
         if self._socket is not None:

@@ -21,6 +21,7 @@ from captoolkit.net.connections import Connections, HttpLimits, RawResponse, Wat
 from captoolkit.net.transport_errors import FailedExchange
 from captoolkit.services.regions import Endpoint
 from captoolkit.support import files
+from captoolkit.support.cancel import calling_when_over
 from captoolkit.units import format_size
 
 DOWNLOAD_LIMITS = HttpLimits(
@@ -62,10 +63,12 @@ def download(url: str, path: Path, *, limits: HttpLimits = DOWNLOAD_LIMITS) -> N
         SourceNotFoundError: the host cannot be reached, has no such file, or refuses it.
         InputError: the file is too large, too slow or incomplete, or redirects lead nowhere.
         OutputError: the file cannot be written.
+        StoppedError: the work of this thread is over (`support.cancel`).
     """
     max_bytes = limits.answer_bytes
     with (
         Watchdog(limits.answer_s) as watchdog,
+        calling_when_over(watchdog.end),
         _final_response(parse_address(url), limits, watchdog) as incoming,
     ):
         _refuse_status(incoming)

@@ -64,6 +64,36 @@ def check_thread() -> None:
         raise StoppedError
 
 
+@contextlib.contextmanager
+def calling_when_over(end: Callable[[], None]) -> Iterator[None]:
+    """Call `end` from another thread when the work of this thread is over, to end a wait of its.
+
+    For waits that cannot look at a flag, such as for a socket.
+
+    Raises:
+        StoppedError: an error ended the block, and the work of this thread is over.
+    """
+    is_over = _IS_OVER.get()
+    has_ended = threading.Event()
+
+    def watch() -> None:
+        while not has_ended.wait(TICK_S):
+            if is_over():
+                end()
+                return
+
+    watcher = threading.Thread(target=watch, name="captoolkit-cancel", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except Exception:
+        check_thread()
+        raise
+    finally:
+        has_ended.set()
+        watcher.join()
+
+
 class Clock:
     """The clock of this machine. Tests pass their own wherever `CLOCK` is the default."""
 

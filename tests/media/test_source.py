@@ -32,6 +32,7 @@ from captoolkit.media.source import (
 )
 from captoolkit.net.download import download
 from captoolkit.planning.options import FormatName
+from captoolkit.support.cancel import StoppedError, ended_when
 from tests.support.paths import FIXTURES
 from tests.support.sound import noise, write_wav
 
@@ -549,6 +550,17 @@ def test_what_is_no_source_is_refused(temporary: Path, name: str) -> None:
     """An unsupported source raises a UsageError with a fix, and leaves no file."""
     with pytest.raises(UsageError):
         open_source(WRONG[name]())
+    assert list(temporary.iterdir()) == []
+
+
+def test_stream_without_end_ends_with_its_run(temporary: Path) -> None:
+    """A cancelled run reads no further from a stream."""
+    with (
+        ended_when(lambda: True),
+        pytest.raises(StoppedError),
+        Path("/dev/zero").open("rb") as zeros,
+    ):
+        open_source(zeros)
     assert list(temporary.iterdir()) == []
 
 

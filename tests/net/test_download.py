@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import traceback
 import tracemalloc
 import zlib
@@ -25,6 +26,7 @@ import pytest
 from captoolkit import __version__
 from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
 from captoolkit.net.download import DOWNLOAD_LIMITS, MAX_REDIRECTS, download
+from captoolkit.support.cancel import StoppedError, ended_when
 from tests.support.certificates import self_signed
 from tests.support.recorder import Behaviour, Recorder
 
@@ -540,6 +542,24 @@ def test_time_runs_on_through_redirects(site: Recorder, target: Path) -> None:
     site.pages["/talk.mp3"] = behave
     error = failure(f"{site.url}/talk.mp3", target, answer_s=0.3)
     assert error.problem == f"{site.authority} was not done within 0.3 s"
+
+
+def test_a_cancelled_run_leaves_the_server(site: Recorder, target: Path) -> None:
+    """A download ends with the run that it belongs to, also while the server sends nothing."""
+    stop = threading.Event()
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        head(handler, 200, {"Content-Length": "1000"})
+        handler.wfile.write(b"x")
+        stop.set()
+        site.released.wait(PATIENCE_S)
+
+    site.pages["/talk.mp3"] = behave
+    began_s = time.monotonic()
+    with ended_when(stop.is_set), pytest.raises(StoppedError):
+        download(f"{site.url}/talk.mp3", target)
+    assert time.monotonic() - began_s < PATIENCE_S / 2
+    assert not target.exists()
 
 
 # ------------------------------------------------------------------------------ unwritable places

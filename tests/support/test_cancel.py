@@ -14,6 +14,7 @@ from captoolkit.support.cancel import (
     Closing,
     RunStop,
     StoppedError,
+    calling_when_over,
     check_thread,
     ended_when,
 )
@@ -109,6 +110,23 @@ def test_the_work_of_a_thread_ends_when_it_is_over() -> None:
         other.submit(check_thread).result()
         other.shutdown()
     check_thread()
+
+
+def test_a_wait_without_a_flag_is_ended_from_another_thread() -> None:
+    """The error of the ended wait is replaced; without a cancellation it reaches the caller."""
+    stop, ended = threading.Event(), threading.Event()
+
+    def read() -> None:
+        assert ended.wait(10)
+        raise OSError("broken")
+
+    with ended_when(stop.is_set):
+        with pytest.raises(OSError, match="broken"), calling_when_over(ended.set):
+            raise OSError("broken")
+        assert not ended.is_set()
+        stop.set()
+        with pytest.raises(StoppedError), calling_when_over(ended.set):
+            read()
 
 
 def test_the_callers_event_cancels_a_run_and_is_never_set() -> None:
