@@ -77,6 +77,7 @@ class CaptionRun(RunResults):
     def __init__(self, run: AskingRun, preparers: PreparerPool) -> None:
         super().__init__(
             run,
+            totals=run,
             end_preparing=preparers.close,
             abandon_preparing=functools.partial(preparers.close, wait_s=0.0),
         )
@@ -124,26 +125,6 @@ class CaptionRun(RunResults):
     def left(self) -> int:
         """The segments without a caption, as far as they are known, after `error`."""
         return self._preparers.left
-
-    @property
-    def requested(self) -> int:
-        """The number of segments sent to the captioner so far."""
-        return self._run.requested
-
-    @property
-    def recalled(self) -> int:
-        """The number of answers from the ledger so far."""
-        return self._run.recalled
-
-    @property
-    def usage(self) -> Usage:
-        """The usage of this run's requests so far."""
-        return self._run.usage
-
-    @property
-    def cost(self) -> Cost | None:
-        """The cost of this run's requests so far, None if the price or the usage is unknown."""
-        return self._run.cost
 
     def plans(self) -> tuple[Plan | CaptoolkitError | None, ...]:
         """Open all sources and return the plan of each, or the error that it will have as a result.

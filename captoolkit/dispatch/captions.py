@@ -19,7 +19,7 @@ from captoolkit.dispatch.budget import range_in
 from captoolkit.dispatch.run import LAST_ANSWERS_S, AskingRun, RecordingEntries
 from captoolkit.dispatch.run_results import RunResults
 from captoolkit.errors import CaptoolkitError
-from captoolkit.model import Cost, Entry, Plan, Usage
+from captoolkit.model import Entry, Plan
 from captoolkit.pipeline.prepared import Prepared
 from captoolkit.pipeline.segment import ReadySegment
 from captoolkit.support.cancel import TICK_S, StoppedError
@@ -45,11 +45,16 @@ class Captions(RunResults):
     """
 
     def __init__(self, prepared: Prepared, run: AskingRun) -> None:
-        super().__init__(run, end_preparing=prepared.close, abandon_preparing=prepared.close)
+        self._entries = RecordingEntries(prepared, run)
+        super().__init__(
+            run,
+            totals=self._entries,
+            end_preparing=prepared.close,
+            abandon_preparing=prepared.close,
+        )
         self.plan: Plan = prepared.plan
         self.cost_range = range_in(prepared.plan, run.service.price)
         self._prepared = prepared
-        self._entries = RecordingEntries(prepared, run)
         self._segments = iter(prepared)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._pending = 0  # segments that were submitted and have no entry yet
@@ -73,32 +78,6 @@ class Captions(RunResults):
             self.close()
             raise StopIteration
         return entry
-
-    @property
-    def requested(self) -> int:
-        """The number of segments sent to the captioner so far.
-
-        The others were in the ledger or could not be sent.
-        """
-        return self._entries.requested
-
-    @property
-    def recalled(self) -> int:
-        """The number of answers from the ledger so far."""
-        return self._entries.recalled
-
-    @property
-    def usage(self) -> Usage:
-        """The usage of this run's requests so far.
-
-        The timeline has the usage of all answers, from this run and from earlier ones.
-        """
-        return self._entries.usage
-
-    @property
-    def cost(self) -> Cost | None:
-        """The cost of this run's requests so far, None if the price or the usage is unknown."""
-        return self._entries.cost
 
     def timeline(self) -> Timeline:
         """Wait for the remaining entries and return all as one timeline.

@@ -22,7 +22,7 @@ from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.workers import AHEAD, AHEAD_HERE, WorkerPool, never
 from captoolkit.errors import CaptoolkitError, ServiceError
 from captoolkit.events import EntryReady, Warned
-from captoolkit.model import Cost, Entry, Plan, Span, Status, Usage, Via
+from captoolkit.model import Cost, Entry, Plan, Price, Status, Usage, Via
 from captoolkit.pipeline.caption_meter import OpenCaptionMeter
 from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.pipeline.prepared import Prepared
@@ -38,7 +38,35 @@ CLOSE_WAIT_S = 10.0  # for a local captioner; idle threads end at once
 LAST_ANSWERS_S = 30.0  # for requests in flight after an error that ends the run: they are paid for
 
 
-class AskingRun(Closing):
+class AskingTotals:
+    """The outcomes so far, counted; thread-safe.
+
+    Attributes:
+        requested: the number of segments sent to the captioner so far.
+        recalled: the number of answers from the ledger so far.
+        usage: the usage of the requests so far.
+    """
+
+    def __init__(self, price: Price | None) -> None:
+        self.requested = self.recalled = 0
+        self.usage = Usage()
+        self._price = price
+        self._counting = threading.Lock()
+
+    @property
+    def cost(self) -> Cost | None:
+        """The cost of the requests so far, None if the price or the usage is unknown."""
+        return cost_of(self.usage, self._price)
+
+    def count(self, outcome: Outcome) -> None:
+        """Add an outcome."""
+        with self._counting:
+            self.requested += outcome.requested
+            self.recalled += outcome.recalled
+            self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
+
+
+class AskingRun(AskingTotals, Closing):
     """Asks one captioner about the segments of any number of recordings; thread-safe.
 
     Closing it cancels the run: no further request is sent, and `close` does not wait for paid
@@ -59,9 +87,6 @@ class AskingRun(Closing):
         release: called once, after `close` and after the last request has ended.
 
     Attributes:
-        requested: the number of segments sent to the captioner so far.
-        recalled: the number of answers from the ledger so far.
-        usage: the usage of the requests so far.
         made_by: the verb and options that the timelines record; None records nothing.
     """
 
@@ -80,6 +105,7 @@ class AskingRun(Closing):
         stop: threading.Event,
         release: Callable[[], None],
     ) -> None:
+        super().__init__(service.price)
         self.service = service
         self.ways = ways
         self.open_meter = open_meter
@@ -87,13 +113,10 @@ class AskingRun(Closing):
         self.ledger = ledger
         self.gate = gate
         self.stop = stop
-        self.requested = self.recalled = 0
-        self.usage = Usage()
         self.made_by: Provenance | None = None
         self._asker_of = asker_of
         self._budget = budget
         self._breaker = breaker
-        self._counting = threading.Lock()
         ahead = AHEAD_HERE if ledger is None else AHEAD
         self._workers = WorkerPool(size=concurrency, stop=stop, release=release, ahead=ahead)
 
@@ -120,11 +143,6 @@ class AskingRun(Closing):
     def may_cost(self) -> bool:
         """Whether the service is known to charge for its answers."""
         return self.is_paid and self.service.may_cost
-
-    @property
-    def cost(self) -> Cost | None:
-        """The cost of the requests so far, None if the price or the usage is unknown."""
-        return cost_of(self.usage, self.service.price)
 
     @property
     def limit(self) -> int:
@@ -183,7 +201,7 @@ class AskingRun(Closing):
 
         def ask_and_count(segment: ReadySegment) -> Outcome:
             outcome = ask(segment)
-            self._count(outcome)
+            self.count(outcome)
             return outcome
 
         return self._workers.submit(segment, ask_and_count)
@@ -211,23 +229,12 @@ class AskingRun(Closing):
         """End the run without cancelling it: wait at most `wait_s` for the requests in flight."""
         self._workers.close(wait_s=wait_s)
 
-    def _count(self, outcome: Outcome) -> None:
-        with self._counting:
-            self.requested += outcome.requested
-            self.recalled += outcome.recalled
-            self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
 
-
-class RecordingEntries:
-    """The entries of one recording so far; thread-safe.
-
-    Attributes:
-        requested, recalled, usage: as those of `AskingRun`, of this recording alone.
-    """
+class RecordingEntries(AskingTotals):
+    """The entries of one recording so far, and their totals; thread-safe."""
 
     def __init__(self, prepared: Prepared, run: AskingRun) -> None:
-        self.requested = self.recalled = 0
-        self.usage = Usage()
+        super().__init__(run.service.price)
         self._prepared = prepared
         self._service = run.service
         self._gate = run.gate
@@ -238,11 +245,6 @@ class RecordingEntries:
         self._meter = None if prepared.measures_envelope else ClipMeter(prepared.plan.track)
         self._warnings: tuple[str, ...] = ()
         self._is_whole = True
-
-    @property
-    def cost(self) -> Cost | None:
-        """The cost of this run's requests so far, None if the price or the usage is unknown."""
-        return cost_of(self.usage, self._service.price)
 
     @property
     def has_caption(self) -> bool:
@@ -284,9 +286,7 @@ class RecordingEntries:
         """Count an outcome, emit its entry and return it."""
         with self._adding:
             self._entries.append(outcome.entry)
-            self.requested += outcome.requested
-            self.recalled += outcome.recalled
-            self.usage += UNCOUNTED if outcome.recalled else outcome.entry.usage
+        self.count(outcome)
         path = self._prepared.plan.info.path
         self._gate(EntryReady(path=path, entry=outcome.entry, recalled=outcome.recalled))
         return outcome.entry
@@ -302,10 +302,13 @@ class RecordingEntries:
         # The segment after the last one begins at its end, wherever it was planned.
         later = (span.start_samples for span in self._prepared.plan.spans[last.index + 1 :])
         marks = [start, *(mark for mark in later if start < mark < end), end]
+        spans = [
+            replace(last.source_span, start_samples=first, end_samples=following)
+            for first, following in itertools.pairwise(marks)
+            if first < following
+        ]
         return [
-            self.add(failed(index, _span(pair, track.sample_rate_hz), error))
-            for index, pair in enumerate(itertools.pairwise(marks), last.index + 1)
-            if pair[0] < pair[1]
+            self.add(failed(index, span, error)) for index, span in enumerate(spans, last.index + 1)
         ]
 
     def timeline(self) -> Timeline:
@@ -335,7 +338,3 @@ class RecordingEntries:
             self._warnings = warnings
             for warning in warnings:
                 self._gate(Warned(path=self._prepared.plan.info.path, message=warning))
-
-
-def _span(marks: tuple[int, int], rate_hz: int) -> Span:
-    return Span(start_samples=marks[0], end_samples=marks[1], rate_hz=rate_hz)

@@ -13,8 +13,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Self
 
-from captoolkit.dispatch.run import AskingRun
+from captoolkit.dispatch.run import AskingRun, AskingTotals
 from captoolkit.errors import CancelledError, UsageError
+from captoolkit.model import Cost, Usage
 from captoolkit.support.cancel import Closing, StoppedError
 
 CANCELLED = "this captioning was cancelled"
@@ -25,6 +26,7 @@ class RunResults(Closing):
 
     Args:
         run: the run.
+        totals: the counts of the results.
         end_preparing: ends the preparation of the segments, and removes them.
         abandon_preparing: does so without waiting.
 
@@ -38,6 +40,7 @@ class RunResults(Closing):
         self,
         run: AskingRun,
         *,
+        totals: AskingTotals,
         end_preparing: Callable[[], None],
         abandon_preparing: Callable[[], None],
     ) -> None:
@@ -45,6 +48,7 @@ class RunResults(Closing):
         self.is_paid = run.is_paid
         self.may_cost = run.may_cost
         self._run = run
+        self._totals = totals
         self._end_preparing = end_preparing
         self._is_complete = False
         self._over = ""  # why there are no more results, unless all are there
@@ -63,6 +67,32 @@ class RunResults(Closing):
     @abstractmethod
     def __next__(self) -> object:
         """Return the next result."""
+
+    @property
+    def requested(self) -> int:
+        """The number of segments sent to the captioner so far.
+
+        The others were in the ledger or could not be sent.
+        """
+        return self._totals.requested
+
+    @property
+    def recalled(self) -> int:
+        """The number of answers from the ledger so far."""
+        return self._totals.recalled
+
+    @property
+    def usage(self) -> Usage:
+        """The usage of this run's requests so far.
+
+        A timeline has the usage of all answers, from this run and from earlier ones.
+        """
+        return self._totals.usage
+
+    @property
+    def cost(self) -> Cost | None:
+        """The cost of this run's requests so far, None if the price or the usage is unknown."""
+        return self._totals.cost
 
     def close(self) -> None:
         """Cancel the remaining work; may be called twice, and from another thread."""
