@@ -30,7 +30,7 @@ from captoolkit.services.service import Service
 MOST_NESTING = 2
 
 # The last header asks gateways on the way not to buffer the answer, as the service's SDK does.
-STREAMED = {
+STREAM_HEADERS = {
     "Accept": "text/event-stream",
     "X-DashScope-SSE": "enable",
     "X-Accel-Buffering": "no",
@@ -68,7 +68,7 @@ def build_request(
     return ServiceRequest(
         path=NATIVE.request_path,
         body=msgspec.json.encode(body),
-        headers=STREAMED if streamed else {},
+        headers=STREAM_HEADERS if streamed else {},
     )
 
 

@@ -23,6 +23,9 @@ from captoolkit.net.http_messages import (
 
 MESSAGE_CHARS = 300
 EMPTY_ANSWER = "EmptyAnswer"  # captoolkit's own code for an answer that holds no text
+# The prefix for error codes of the storage, which is another service: its `AccessDenied` is about
+# an old policy, not about the account.
+UPLOAD_REFUSED = "UploadRefused"
 
 
 class RetryKind(StrEnum):
@@ -91,11 +94,11 @@ CONNECTION_RULES = {
 # One code covers many faults (`InvalidParameter`, `InternalError.Algo`, `insufficient_quota`), so
 # rows with a message stand before rows with a code alone, and rows with a bare status come last.
 SERVICE_RULES = (
-    # ----------------------------------- the storage for uploads: `REFUSED` in uploads.py
+    # ----------------------------------------------------------------- the storage for uploads
     FailureRule(
         fix="run it again, or send the sound inside the request (via=base64)",
         retry=RetryKind.LATER,
-        codes=("uploadrefused",),
+        codes=(UPLOAD_REFUSED.lower(),),
     ),
     # ------------------------------------------------------------------ the segment
     FailureRule(

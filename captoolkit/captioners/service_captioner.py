@@ -17,9 +17,10 @@ from typing import Any, Protocol
 from captoolkit.captioners.answer_stream import ignore_text, read
 from captoolkit.captioners.answers import ReadPart
 from captoolkit.captioners.base import CaptionerSettings, Clip, OnText
+from captoolkit.captioners.failures import UPLOAD_REFUSED
 from captoolkit.captioners.messages import Message, Role, check_messages
 from captoolkit.captioners.request_options import read_timeouts
-from captoolkit.captioners.uploads import OSS_SCHEME, REFUSED, RESOLVE, upload
+from captoolkit.captioners.uploads import OSS_SCHEME, RESOLVE_HEADERS, upload
 from captoolkit.errors import ServiceError, UsageError
 from captoolkit.model import Caption, Via
 from captoolkit.net.client import Client
@@ -30,7 +31,7 @@ from captoolkit.services.regions import COMPATIBLE, NATIVE
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import Closing
 
-WORKSPACE = "X-DashScope-WorkSpace"  # Model Studio, "DashScope API reference"
+WORKSPACE_HEADER = "X-DashScope-WorkSpace"  # Model Studio, "DashScope API reference"
 CONTENT_REFUSED = frozenset({400, 415, 422, 500})
 NO_SUCH_PATH = frozenset({404, 405})
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
@@ -118,7 +119,7 @@ class ServiceCaptioner(Closing):
         if endpoint is None:
             raise ValueError(f"the {service.info.name} captioner has no base URL")
         row = service.row
-        workspace = {WORKSPACE: settings.workspace} if settings.workspace else {}
+        workspace = {WORKSPACE_HEADER: settings.workspace} if settings.workspace else {}
         client = Client(
             endpoint,
             api_key=settings.api_key,
@@ -172,7 +173,7 @@ class ServiceCaptioner(Closing):
             parameters=self.service.parameters,
         )
         if any(message.audio and message.audio.startswith(OSS_SCHEME) for message in messages):
-            request = dataclasses.replace(request, headers={**request.headers, **RESOLVE})
+            request = dataclasses.replace(request, headers={**request.headers, **RESOLVE_HEADERS})
         with self._explaining_refusals(), self._client.open(request) as response:
             return read(
                 response,
@@ -225,7 +226,7 @@ class ServiceCaptioner(Closing):
         try:
             yield
         except ServiceError as error:
-            if (error.code or "").startswith(REFUSED):  # by the storage, which takes no key
+            if (error.code or "").startswith(UPLOAD_REFUSED):  # by the storage, which takes no key
                 raise
             if error.status_code == 401:
                 error.fix = self._advise_on_key() or error.fix

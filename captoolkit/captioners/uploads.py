@@ -20,7 +20,13 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from captoolkit.captioners.answers import count_in, decode, find_fault, object_in, text_in
-from captoolkit.captioners.failures import MESSAGE_CHARS, ServiceFault, find_rule, service_error
+from captoolkit.captioners.failures import (
+    MESSAGE_CHARS,
+    UPLOAD_REFUSED,
+    ServiceFault,
+    find_rule,
+    service_error,
+)
 from captoolkit.errors import ServiceConnectionError, ServiceError
 from captoolkit.net.client import Client
 from captoolkit.net.http_messages import (
@@ -36,13 +42,11 @@ from captoolkit.services.regions import is_loopback, uploads_url
 from captoolkit.units import format_size
 
 OSS_SCHEME = "oss://"
-RESOLVE = {"X-DashScope-OssResourceResolve": "enable"}  # without it the service reads no oss://
-PATH = "/uploads"
+RESOLVE_HEADERS = {
+    "X-DashScope-OssResourceResolve": "enable"
+}  # without it the service reads no oss://
 UNKNOWN_TYPE = "application/octet-stream"
 MIB = 2**20
-# The prefix for error codes of the storage, which is another service: its `AccessDenied` is about
-# an old policy, not about the account.
-REFUSED = "UploadRefused"
 
 # The form's fields, and their names in the policy.
 FIELDS = {
@@ -96,7 +100,7 @@ def upload(file: Path, *, model: str, client: Client) -> str:
 def policy_request(model: str, base_url: str) -> ServiceRequest:
     """Return the request for a policy, for a file that a request to `model` will name."""
     query = urlencode({"action": "getPolicy", "model": model})
-    return ServiceRequest(method="GET", path=f"{PATH}?{query}", base_url=uploads_url(base_url))
+    return ServiceRequest(method="GET", path=f"/uploads?{query}", base_url=uploads_url(base_url))
 
 
 def read_policy(response: Response, *, base_url: str) -> UploadPolicy:
@@ -204,7 +208,7 @@ def check_storage_response(response: Response) -> None:
 
 
 def _refusal(problem: str, *, code: str | None = None, **details: Any) -> ServiceError:
-    code = f"{REFUSED}.{code}" if code else REFUSED
+    code = f"{UPLOAD_REFUSED}.{code}" if code else UPLOAD_REFUSED
     fix = find_rule(code=code, message="", status_code=None).fix
     return ServiceError(f"the upload was refused, {problem}", fix=fix, code=code, **details)
 

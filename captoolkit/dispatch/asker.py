@@ -24,7 +24,7 @@ from captoolkit.captioners.base import (
     is_paid,
 )
 from captoolkit.captioners.failures import RetryKind, rule_for
-from captoolkit.dispatch.budget import amount_of, predicted, worst_case
+from captoolkit.dispatch.budget import amount_of, predict_usage, worst_case
 from captoolkit.dispatch.circuit_breaker import CircuitBreaker
 from captoolkit.dispatch.context import RunContext
 from captoolkit.dispatch.ledger import Question
@@ -140,7 +140,7 @@ class PaidAsker:
 
     def _counted_entry(self, segment: ReadySegment, caption: Caption) -> Entry:
         """Return the entry of a caption with the predicted input tokens in its usage."""
-        expected = predicted(self._context.service.target, segment.source_span.exact_s)
+        expected = predict_usage(self._context.service.target, segment.source_span.exact_s)
         usage = replace(caption.usage, predicted_input_tokens=expected.input_tokens)
         return _entry(segment, replace(caption, usage=usage))
 
@@ -203,7 +203,7 @@ class PaidAsker:
         """Return the caption of one request, sent when budget and rate limiter allow it."""
         context, service = self._context, self._context.service
         duration_s = segment.source_span.exact_s
-        expected = predicted(service.target, duration_s)
+        expected = predict_usage(service.target, duration_s)
         worst = Decimal(0)
         if context.budget is not None and service.price is not None:
             worst = worst_case(service.target, service.price, duration_s)

@@ -126,7 +126,7 @@ def amount_of(usage: Usage, price: Price | None) -> Decimal | None:
     return amount + price.output_per_million * usage.output_tokens / MILLION
 
 
-def predicted(target: Target, duration_s: Fraction) -> Usage:
+def predict_usage(target: Target, duration_s: Fraction) -> Usage:
     """Return the usage that the service will count for a request, without its output."""
     costs = request_costs(target, [duration_s])
     return Usage(

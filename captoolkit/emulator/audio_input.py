@@ -1,4 +1,4 @@
-"""The audio of a request: brought to a file, checked against the model's limits, and measured.
+"""The audio of a request: fetched into a file, checked against the model's limits, and measured.
 
 A reference is Base64 text, an uploaded file, or a URL on this machine.
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from captoolkit.captioners.acoustic import Measurer, describe
 from captoolkit.emulator import refusals
@@ -68,7 +68,7 @@ class AcceptedAudio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFetcher:
-    """Brings audio to a folder.
+    """Fetches audio into a folder.
 
     Attributes:
         resolves: the request's header allows `oss://` URLs.
@@ -172,11 +172,8 @@ def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
     if not is_loopback(host):
         raise RefusedError(refusals.NO_DOWNLOAD)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(host, port, timeout=READ_TIMEOUT_S), _path_and_query(parts)
-
-
-def _path_and_query(parts: SplitResult) -> str:
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return kind(host, port, timeout=READ_TIMEOUT_S), path
 
 
 def _save(response: http.client.HTTPResponse, path: Path, length: int) -> FetchedAudio:

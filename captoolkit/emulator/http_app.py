@@ -58,8 +58,8 @@ MAX_FORM_BYTES = (MAX_FILE_MB + 1) << 20
 BODY_TIMEOUT_S = 60.0  # for the whole body
 MAX_BODIES = 16  # in memory at once
 
-NATIVE = "/api/v1"
-NATIVE_CAPTION = f"{NATIVE}/services/aigc/multimodal-generation/generation"
+NATIVE_PATH = "/api/v1"
+CAPTION_PATH = f"{NATIVE_PATH}/services/aigc/multimodal-generation/generation"
 UPLOAD_PATH = "/oss"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -80,8 +80,8 @@ def make_app(service: EmulatedService) -> Starlette:
         routes.append(Route(page, handlers.model, methods=["GET"]))
     if profile.native is not None:
         routes += [
-            Route(NATIVE_CAPTION, partial(handlers.caption, profile.native), methods=["POST"]),
-            Route(f"{NATIVE}/uploads", handlers.policy, methods=["GET"]),
+            Route(CAPTION_PATH, partial(handlers.caption, profile.native), methods=["POST"]),
+            Route(f"{NATIVE_PATH}/uploads", handlers.policy, methods=["GET"]),
             Route(UPLOAD_PATH, handlers.upload, methods=["POST"]),
         ]
     served = frozenset(route.path for route in routes)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from captoolkit.emulator.emulated_service import EmulatedService
-from captoolkit.emulator.http_app import HOST, NATIVE, TRANSPORT, make_app
+from captoolkit.emulator.http_app import HOST, NATIVE_PATH, TRANSPORT, make_app
 from captoolkit.emulator.journal import RecordedRequest
 from captoolkit.emulator.service_profiles import DEFAULT_PROFILE
 from captoolkit.errors import UsageError
@@ -112,7 +112,7 @@ class Emulator(Closing):
                 f"the emulator is like {self._service.profile.name}, which has no native protocol",
                 fix="use compatible_url",
             )
-        return self.url + NATIVE
+        return self.url + NATIVE_PATH
 
     @property
     def compatible_url(self) -> str:

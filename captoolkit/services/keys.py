@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from captoolkit.errors import KeyMissingError, UsageError
 from captoolkit.model import Target
 from captoolkit.services import catalogue
-from captoolkit.services.regions import MODEL_STUDIO, VISIBLE, Endpoint, is_named, parse_host
+from captoolkit.services.regions import MODEL_STUDIO, VISIBLE_ASCII, Endpoint, is_named, parse_host
 
 KEY_VARIABLE = "DASHSCOPE_API_KEY"
 _QUOTES = ("'", '"', "`")
@@ -112,7 +112,7 @@ def check_key(key: str, name: str) -> None:
         UsageError: the key is empty, in quotes, or holds anything but visible ASCII.
     """
     problem = ""
-    if not VISIBLE.fullmatch(key):
+    if not VISIBLE_ASCII.fullmatch(key):
         problem = "is empty or holds a space, a line break or a letter no key has"
     elif key.startswith(_QUOTES) or key.endswith(_QUOTES):
         problem = "is in quotes"

@@ -93,7 +93,7 @@ _MODEL_STUDIO_HOST = re.compile(
 _HOST = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*", re.ASCII)
 _WORKSPACE = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*", re.ASCII)
-VISIBLE = re.compile(r"[!-~]+", re.ASCII)
+VISIBLE_ASCII = re.compile(r"[!-~]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,7 +374,9 @@ def _split(text: str) -> SplitResult:
     """Split a URL; refuse a user, password, query or fragment, which no base URL has."""
     try:
         parts = urlsplit(text)
-        is_valid = bool(VISIBLE.fullmatch(text)) and bool(_HOST.fullmatch(parts.hostname or ""))
+        is_valid = bool(VISIBLE_ASCII.fullmatch(text)) and bool(
+            _HOST.fullmatch(parts.hostname or "")
+        )
         is_valid = is_valid and parts.scheme in {"http", "https"} and parts.port != 0
     except ValueError:  # brackets that do not match, a port that is no number
         is_valid = False

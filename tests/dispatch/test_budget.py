@@ -14,7 +14,7 @@ import captoolkit
 from captoolkit.dispatch.budget import (
     Budget,
     amount_of,
-    predicted,
+    predict_usage,
     refuse_too_small,
     worst_case,
 )
@@ -93,7 +93,7 @@ def test_the_worst_case_is_the_longest_answer_at_the_regions_price() -> None:
     assert price is not None
     expected = (391 * Decimal("3.81") + 32_768 * Decimal("3.06")) / 1_000_000
     assert worst_case(target, price, Fraction(30)) == expected
-    usage = predicted(target, Fraction(30))
+    usage = predict_usage(target, Fraction(30))
     assert (usage.audio_tokens, usage.text_tokens, usage.input_tokens) == (375, 8, 383)
     with pytest.raises(UsageError, match=r"max_cost=0\.1 is too small .* allow USD 0\.1018"):
         refuse_too_small(Budget("0.1"), [expected], price)
