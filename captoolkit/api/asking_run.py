@@ -204,10 +204,8 @@ class RunOptions:
             rate_limiter=RATE_LIMITERS.of(service, self.clock),
             budget=self.budget,
             retry_policy=self.retry_policy,
-            scope=breaker.scope,
             breaker=breaker,
             stream=self.stream,
-            clock=self.clock,
         )
 
 

@@ -119,7 +119,7 @@ class PaidAsker:
             return failed(segment.index, segment.source_span, error)
         if answer is not None:
             return Outcome(entry=self._counted_entry(segment, answer), recalled=True)
-        now_s = context.clock.now_s()
+        now_s = context.scope.clock.now_s()
         until_s = min(context.scope.deadline_s, now_s + context.retry_policy.segment_s)
         attempts = Attempts(context.retry_policy, deadline_s=until_s)
         try:
@@ -158,7 +158,7 @@ class PaidAsker:
                 if error.__cause__ is not None and error.__cause__ is context.scope.halted:
                     raise  # not sent: another segment has ended the run
                 most = context.breaker.most_attempts(error)
-                wait_s = attempts.wait_after(error, now_s=context.clock.now_s(), most=most)
+                wait_s = attempts.wait_after(error, now_s=context.scope.clock.now_s(), most=most)
                 self._warn_others(error, wait_s)
                 if (
                     wait_s is None

@@ -10,7 +10,7 @@ from captoolkit.dispatch.ledger import Ledger
 from captoolkit.dispatch.rate_limit import RateLimiter
 from captoolkit.dispatch.retry import RetryPolicy
 from captoolkit.services.service import Service
-from captoolkit.support.cancel import CLOCK, CancelScope, Clock
+from captoolkit.support.cancel import CancelScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,8 @@ class RunContext:
         rate_limiter: shared with all other requests of this process to that model there.
         budget: the limit on the cost; None for no limit.
         retry_policy: how often and how long to retry a segment.
-        scope: ends the run.
-        breaker: ends the scope when nothing is answered.
+        breaker: ends the scope of the run when nothing is answered.
         stream: emit text as it arrives.
-        clock: the clock of the run.
     """
 
     ledger: Ledger
@@ -36,7 +34,10 @@ class RunContext:
     rate_limiter: RateLimiter
     budget: Budget | None = None
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-    scope: CancelScope
     breaker: CircuitBreaker
     stream: bool = False
-    clock: Clock = CLOCK
+
+    @property
+    def scope(self) -> CancelScope:
+        """The scope of the run, with its clock."""
+        return self.breaker.scope

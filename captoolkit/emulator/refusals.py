@@ -119,13 +119,6 @@ def _by_model(reason: Reason, message: str) -> Refusal:
 
 # ------------------------------------------------------------------------------ the gateway's
 
-NO_KEY = Refusal(
-    reason=Reason.NO_KEY,
-    status=401,
-    code="InvalidApiKey",
-    message="No API-key provided.",
-    compatible_code="invalid_api_key",
-)
 BAD_KEY = Refusal(
     reason=Reason.BAD_KEY,
     status=401,
@@ -133,6 +126,7 @@ BAD_KEY = Refusal(
     message="Invalid API-key provided.",
     compatible_code="invalid_api_key",
 )
+NO_KEY = replace(BAD_KEY, reason=Reason.NO_KEY, message="No API-key provided.")
 NO_JSON = _bad_request(Reason.NO_JSON, "IllegalInput", "The input parameter requires json format.")
 NO_MODEL = _bad_request(
     Reason.NO_MODEL, "EmptyModel", 'Required parameter "model" missing from request.'

@@ -63,10 +63,8 @@ class Run:
             service=resolve_service(captioner.info, endpoint_of(SINGAPORE)),
             rate_limiter=RateLimiter(clock=self.clock),
             budget=self.budget,
-            scope=self.scope,
             breaker=self.breaker,
             stream=self.stream,
-            clock=self.clock,
         )
         gate = EventGate(on_event, self.scope.stop)
         return PaidAsker(captioner, context, path="night.wav", gate=gate)

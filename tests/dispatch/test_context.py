@@ -23,12 +23,11 @@ def test_a_context_has_no_limits_by_default() -> None:
             ledger=ledger,
             service=resolve_service(INFO, None),
             rate_limiter=RateLimiter(),
-            scope=scope,
             breaker=CircuitBreaker(scope),
         )
     assert (context.resume, context.budget, context.stream) == (True, None, False)
     assert context.retry_policy == RetryPolicy()
     assert context.scope.deadline_s == inf
-    assert context.clock is CLOCK
+    assert context.scope.clock is CLOCK
     with pytest.raises(dataclasses.FrozenInstanceError):
         context.resume = False  # type: ignore[misc]
