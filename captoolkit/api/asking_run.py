@@ -156,7 +156,6 @@ def open_run(
             ledger=ledger,
             breaker=breaker,
             gate=gate,
-            stop=settings.stop,
             release=resources.pop_all().close,
         )
 

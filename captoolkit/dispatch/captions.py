@@ -127,7 +127,7 @@ class Captions(RunResults):
             self._is_prepared = True
             return
         measured = self._entries.measured(segment)
-        future = self._run.submit_reserved(measured, path=self.plan.info.path)
+        future = self._run.submit(measured, path=self.plan.info.path)
         future.add_done_callback(functools.partial(_put, self._finished, segment))
         self._pending += 1
 

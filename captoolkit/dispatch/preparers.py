@@ -284,7 +284,7 @@ class PreparerPool:
                 recording.pending += 1
             assert recording.entries is not None
             measured = recording.entries.measured(segment)
-            outcome = self._run.submit_reserved(measured, path=prepared.plan.info.path)
+            outcome = self._run.submit(measured, path=prepared.plan.info.path)
             outcome.add_done_callback(functools.partial(self._finish, recording, segment))
 
     def _finish(

@@ -81,12 +81,13 @@ class AskingRun(AskingTotals, Closing):
         concurrency: the largest number of requests in flight.
         budget: the limit on the cost; None for no limit.
         ledger: records the answers, because they may cost money; None for a free captioner.
-        breaker: ends the scope of the run when nothing is answered.
+        breaker: ends the scope of the run when nothing is answered; the stop flag of that scope
+            cancels the run.
         gate: receives the events of all recordings.
-        stop: cancels the run when it is set.
         release: called once, after `close` and after the last request has ended.
 
     Attributes:
+        is_paid: whether the answers may cost money.
         made_by: the verb and options that the timelines record; None records nothing.
     """
 
@@ -102,23 +103,21 @@ class AskingRun(AskingTotals, Closing):
         ledger: Ledger | None,
         breaker: CircuitBreaker,
         gate: EventGate,
-        stop: threading.Event,
         release: Callable[[], None],
     ) -> None:
         super().__init__(service.price)
         self.service = service
         self.ways = ways
         self.open_meter = open_meter
-        self.concurrency = concurrency
-        self.ledger = ledger
+        self.is_paid = ledger is not None
         self.gate = gate
-        self.stop = stop
+        self.stop = breaker.scope.stop
         self.made_by: Provenance | None = None
         self._asker_of = asker_of
         self._budget = budget
         self._breaker = breaker
         ahead = AHEAD_HERE if ledger is None else AHEAD
-        self._workers = WorkerPool(size=concurrency, stop=stop, release=release, ahead=ahead)
+        self._workers = WorkerPool(size=concurrency, stop=self.stop, release=release, ahead=ahead)
 
     @property
     def error(self) -> ServiceError | None:
@@ -135,11 +134,6 @@ class AskingRun(AskingTotals, Closing):
         return self._breaker.final_error(left, is_least=is_least)
 
     @property
-    def is_paid(self) -> bool:
-        """Whether the answers may cost money."""
-        return self.ledger is not None
-
-    @property
     def may_cost(self) -> bool:
         """Whether the service is known to charge for its answers."""
         return self.is_paid and self.service.may_cost
@@ -152,33 +146,10 @@ class AskingRun(AskingTotals, Closing):
         """
         return self._workers.limit
 
-    @property
-    def unfinished(self) -> int:
-        """The number of segments that are reserved, wait, or are in flight."""
-        return self._workers.unfinished
-
-    def submit(self, segment: ReadySegment, *, path: str) -> Future[Outcome]:
-        """Ask about a segment; wait first while `limit` segments are unfinished.
-
-        Args:
-            segment: the segment; its file has to exist until the future is done.
-            path: the name of its input, for events.
-
-        Returns:
-            The future of its outcome. A segment without a caption has an outcome with an `error`.
-            The future itself raises `StoppedError` if the run was cancelled before, and exceptions
-            of `on_event`.
-
-        Raises:
-            StoppedError: the run was cancelled or closed.
-        """
-        self.reserve()
-        return self.submit_reserved(segment, path=path)
-
     def reserve(self, *, unless: Callable[[], bool] = never) -> bool:
         """Reserve the place of a segment before it is made; wait while `limit` are unfinished.
 
-        `submit_reserved` uses the place, `give_back` returns it.
+        `submit` uses the place, `give_back` returns it.
 
         Args:
             unless: ends the wait without a place when it returns True.
@@ -195,8 +166,18 @@ class AskingRun(AskingTotals, Closing):
         """Return a reserved place: there is no segment for it."""
         self._workers.give_back()
 
-    def submit_reserved(self, segment: ReadySegment, *, path: str) -> Future[Outcome]:
-        """Ask about a segment as `submit` does, in a place that is reserved already."""
+    def submit(self, segment: ReadySegment, *, path: str) -> Future[Outcome]:
+        """Ask about a segment, for which a place is reserved.
+
+        Args:
+            segment: the segment; its file has to exist until the future is done.
+            path: the name of its input, for events.
+
+        Returns:
+            The future of its outcome. A segment without a caption has an outcome with an `error`.
+            The future itself raises `StoppedError` if the run was cancelled before, and exceptions
+            of `on_event`.
+        """
         ask = self._asker_of(path)
 
         def ask_and_count(segment: ReadySegment) -> Outcome:

@@ -277,7 +277,7 @@ class Asking(Closing):
                 outcome = error
             self._answers.put(_Answer(chunk, place, recording, outcome))
 
-        future = self.run.submit_reserved(ready, path=recording.input.id)
+        future = self.run.submit(ready, path=recording.input.id)
         future.add_done_callback(answered)
 
     def _take(self, recording: _Recording, outcome: Outcome) -> None:

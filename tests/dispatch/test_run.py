@@ -19,7 +19,7 @@ from captoolkit.errors import ServiceError
 from captoolkit.events import Event, TextArrived
 from captoolkit.model import Status
 from captoolkit.support.cancel import StoppedError
-from tests.support.captioning import OwnCaptioner, segment
+from tests.support.captioning import OwnCaptioner, segment, submit
 from tests.support.sound import noise, write_wav
 
 LONG_S = 10.0  # nothing here takes so long unless it hangs
@@ -37,13 +37,13 @@ def test_segments_of_several_recordings_share_a_run(tmp_path: Path) -> None:
     with open_run(captioner, ledger=IN_MEMORY, stream=True, on_event=events.append) as run:
         assert run.limit == 4 * 4
         outcomes = {
-            name: run.submit(segment(tmp_path, index), path=name)
+            name: submit(run, segment(tmp_path, index), path=name)
             for index, name in enumerate(("a.wav", "b.wav"), start=1)
         }
         texts = [future.result(LONG_S).entry.text for future in outcomes.values()]
         assert texts == ["night.001.wav", "night.002.wav"]
         assert (run.requested, run.recalled, run.usage.total_tokens) == (2, 0, 2 * 559)
-        again = run.submit(segment(tmp_path, 1), path="c.wav").result(LONG_S)
+        again = submit(run, segment(tmp_path, 1), path="c.wav").result(LONG_S)
         assert (again.recalled, run.recalled, run.usage.total_tokens) == (True, 1, 2 * 559)
     assert {event.path for event in events if isinstance(event, TextArrived)} == {"a.wav", "b.wav"}
 
@@ -56,7 +56,7 @@ def test_an_error_of_all_requests_is_kept(tmp_path: Path) -> None:
 
     captioner = OwnCaptioner(refuse)
     with open_run(captioner, ledger=IN_MEMORY, concurrency=1) as run:
-        outcomes = [run.submit(segment(tmp_path, index), path="a.wav") for index in (1, 2, 3)]
+        outcomes = [submit(run, segment(tmp_path, index), path="a.wav") for index in (1, 2, 3)]
         entries = [future.result(LONG_S).entry for future in outcomes]
         assert {entry.status for entry in entries} == {Status.FAILED}
         assert str(run.error) == "no such key"
@@ -76,7 +76,7 @@ def test_the_rest_has_an_entry_for_each_planned_segment(tmp_path: Path) -> None:
 
 
 def test_the_number_of_unfinished_segments_is_bounded(tmp_path: Path) -> None:
-    """`submit` waits while four segments for each request are unfinished."""
+    """`reserve` waits while four segments for each request are unfinished."""
     may_end, submitted = threading.Event(), threading.Event()
 
     def slow(clip: Clip) -> str:
@@ -85,11 +85,11 @@ def test_the_number_of_unfinished_segments_is_bounded(tmp_path: Path) -> None:
 
     with open_run(OwnCaptioner(slow), ledger=IN_MEMORY, concurrency=1) as run:
         for index in range(1, run.limit + 1):
-            run.submit(segment(tmp_path, index), path="a.wav")
-        assert run.unfinished == run.limit == 4
+            submit(run, segment(tmp_path, index), path="a.wav")
+        assert run.limit == 4
 
         def submit_another() -> None:
-            run.submit(segment(tmp_path, 5), path="b.wav").result(LONG_S)
+            submit(run, segment(tmp_path, 5), path="b.wav").result(LONG_S)
             submitted.set()
 
         another = threading.Thread(target=submit_another)
@@ -111,10 +111,10 @@ def test_a_closed_run_takes_no_segment(tmp_path: Path) -> None:
 
     waiting: Future[Outcome]
     with open_run(OwnCaptioner(slow), ledger=IN_MEMORY, concurrency=1) as run:
-        in_flight = run.submit(segment(tmp_path, 1), path="a.wav")
-        waiting = run.submit(segment(tmp_path, 2), path="a.wav")
+        in_flight = submit(run, segment(tmp_path, 1), path="a.wav")
+        waiting = submit(run, segment(tmp_path, 2), path="a.wav")
         assert begun.wait(LONG_S)
-    for end in (waiting.result, lambda: run.submit(segment(tmp_path, 3), path="a.wav")):
+    for end in (waiting.result, lambda: submit(run, segment(tmp_path, 3), path="a.wav")):
         with pytest.raises(StoppedError):
             end()
     may_end.set()

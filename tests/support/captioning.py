@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from captoolkit.captioners.base import Clip, OnText
+from captoolkit.dispatch.asker import Outcome
 from captoolkit.dispatch.ledger import Question
+from captoolkit.dispatch.run import AskingRun
 from captoolkit.model import Caption, CaptionerInfo, Span, Usage
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.support.cancel import Clock, StoppedError
@@ -108,3 +111,9 @@ def segment(folder: Path, index: int = 1) -> ReadySegment:
         sha256=f"{index:064}",
         folder=Folder(folder),
     )
+
+
+def submit(run: AskingRun, segment: ReadySegment, *, path: str) -> Future[Outcome]:
+    """Ask about a segment in a place of its own."""
+    run.reserve()
+    return run.submit(segment, path=path)
