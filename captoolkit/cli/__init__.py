@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if argv is not None:
         return run(list(argv))
-    status = run(sys.argv[1:])
+    status = run(sys.argv[1:], is_program=True)
     # The program ends. Python would look for garbage among all modules once more, which takes a
     # tenth of the time of a short command.
     gc.freeze()

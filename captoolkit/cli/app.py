@@ -125,8 +125,14 @@ def app() -> None:
 # -------------------------------------------------------------------------- one run of the program
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run the group and return the exit status."""
+def run(argv: Sequence[str], *, is_program: bool = False) -> int:
+    """Run the group and return the exit status.
+
+    Args:
+        argv: the arguments.
+        is_program: the process ends with the command, so that no signal needs to be obeyed after
+            an interrupt.
+    """
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # a console without some character shows the others
         if isinstance(stream, io.TextIOWrapper):
@@ -140,7 +146,7 @@ def run(argv: Sequence[str]) -> int:
         except click.exceptions.Exit as stop:
             return stop.exit_code
         except (click.Abort, KeyboardInterrupt):
-            return _interrupted()
+            return _interrupted(is_program=is_program)
         except click.ClickException as error:
             _with_dash_explained(error, argv).show()
             return error.exit_code
@@ -156,7 +162,7 @@ def run(argv: Sequence[str]) -> int:
             # A second signal, while the first one ends a wait, breaks the lock of `threading`.
             if not isinstance(error.__context__, KeyboardInterrupt):
                 raise
-            return _interrupted()
+            return _interrupted(is_program=is_program)
     return int(status or 0)
 
 
@@ -225,13 +231,14 @@ def _system_failed(error: OSError) -> int:
     return FAILED
 
 
-def _interrupted() -> int:
+def _interrupted(*, is_program: bool) -> int:
     """Report the interrupt and exit, without waiting for pending requests or for more signals."""
     names = [name for name in INTERRUPTING if hasattr(signal, name)]
     with _signals_handled(names, signal.SIG_IGN):
         print_error("interrupted; unfinished files are removed")
-        if threading.active_count() > 1:
-            sys.stdout.flush()
+        if is_program or threading.active_count() > 1:
+            with contextlib.suppress(OSError):  # its reader may have ended as well
+                sys.stdout.flush()
             # Also ends the programs that threads have just begun.
             if "captoolkit.media.ffmpeg_process" in sys.modules:
                 sys.modules["captoolkit.media.ffmpeg_process"].end_all()

@@ -107,13 +107,14 @@ def command(
             if run.is_paid:
                 print_message("The ledger has the answers so far; run it again to continue.")
             raise
+        else:
+            if as_json:
+                files.print_document(run)
         finally:
             summaries = [files.summaries[index] for index in sorted(files.summaries)]
             if not is_json():
                 print_summary(summaries)
                 files.print_remainder(run)
-    if as_json:
-        files.print_document(run)
     return FAILED if any(each.failed for each in summaries) else status
 
 

@@ -146,7 +146,7 @@ def show_plans(
         inputs, out=None, done="planned", report=report, overwrite=overwrite
     ) as reporter:
         status = reporter.run(inputs, show, debug=debug)
-    display.finish()
+        display.finish()
     return status
 
 

@@ -155,13 +155,14 @@ def _work_on_all(
             return run_all(works, debug=saving.debug)
         except KeyboardInterrupt:
             pool.close()
-            if is_new:
-                with contextlib.suppress(OSError):  # not empty
-                    work.out.rmdir()
             for index, result in pool.finished():
                 show(index, result)
             printer.end()
             raise
+        finally:
+            if is_new:
+                with contextlib.suppress(OSError):  # not empty
+                    work.out.rmdir()
 
 
 class _OrderedPrinter:

@@ -72,8 +72,8 @@ def command(
 
     with RunReport(inputs, out=None, done="probed", report=report) as reporter:
         status = reporter.run(inputs, show, debug=debug)
-    if as_json:
-        print_json("probe", {"files": documents})
+        if as_json:
+            print_json("probe", {"files": documents})
     return status
 
 

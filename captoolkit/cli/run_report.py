@@ -17,7 +17,7 @@ from captoolkit.cli.show import (
     print_event,
     print_message,
 )
-from captoolkit.errors import CaptoolkitError
+from captoolkit.errors import CaptoolkitError, OutputError
 from captoolkit.jobs.commands.outcomes import (
     InputOutcome,
     OutcomeStatus,
@@ -34,6 +34,8 @@ MANY = 20  # inputs of a command that makes no files
 
 class RunReport:
     """Collects the outcomes of inputs; on exit, also by an interrupt, it prints the summary.
+
+    A report that can no longer be written does not end the work: the exit raises its error.
 
     Args:
         inputs: all inputs.
@@ -57,13 +59,14 @@ class RunReport:
         self._inputs = len(inputs)
         self._out = out
         self._done = done
+        self._fault: OutputError | None = None
         self._file = ReportFile(report, overwrite=overwrite, spare=[each.url for each in inputs])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._file.close()
+        self._close()
         left = self._inputs - self.summary.counts.total()
         if kind is not None and not issubclass(kind, KeyboardInterrupt):
             return
@@ -71,11 +74,13 @@ class RunReport:
             for line in self.summary.lines(out=self._out, left=left, done=self._done):
                 print_message(name_options(line))
         print_event("summary", **self.summary.fields(out=self._out, left=left))
+        if kind is None and self._fault is not None:
+            raise self._fault
 
     def add(self, outcome: InputOutcome) -> None:
         """Count an outcome, write its row, and print it with -v."""
         self.summary.add(outcome)
-        self._file.add(outcome)
+        self._write(outcome)
         print_event("finished", **outcome.row())
         if outcome.status is OutcomeStatus.FAILED:
             return  # the error line has it
@@ -86,6 +91,25 @@ class RunReport:
             f"{format_clock(outcome.duration_s or 0)}, {format_size(outcome.size_bytes)} "
             f"in {outcome.seconds:.1f} s"
         )
+
+    def _write(self, outcome: InputOutcome) -> None:
+        try:
+            self._file.add(outcome)
+        except OutputError as error:
+            self._keep(error)
+            self._close()
+
+    def _close(self) -> None:
+        try:
+            self._file.close()
+        except OutputError as error:
+            self._keep(error)
+
+    def _keep(self, error: OutputError) -> None:
+        """Keep the first error of the report, which its place and reason describe."""
+        if self._fault is None:
+            problem = f"the report {error.path} is not complete: {error.problem}"
+            self._fault = OutputError(problem, fix=error.fix, path=error.path)
 
     def run(
         self, inputs: Iterable[Input], work: Callable[[Input], InputOutcome], *, debug: bool

@@ -242,6 +242,9 @@ class Worker:
             raise fault.error from None
         except CaptoolkitError as error:
             self.check()
+            # The files are made on the disk of OUT: each further recording would fail as well.
+            if self.store.staging_parent is not None and files.is_disk_full(error):
+                raise
             return failed_row(recording, error)
         except Exception as error:  # one recording must not end the others of its chunk
             self.check()

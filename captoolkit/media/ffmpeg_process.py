@@ -9,6 +9,7 @@ import contextlib
 import errno
 import math
 import os
+import signal
 import threading
 import time
 import weakref
@@ -149,7 +150,10 @@ class Process(Closing):
         """
         if self._child.stdin is not None:
             self.end_input()
-        if self.wait() != 0:
+        status = self.wait()
+        if status < 0 and not self._tail.strip():
+            raise self._error(f"ffmpeg was ended by {signal.Signals(-status).name}")
+        if status != 0:
             raise self._error(f"ffmpeg failed ({last_line(self.stderr_tail)})")
 
     def close(self) -> None:
@@ -270,6 +274,8 @@ WRITE_ERRORS = {
     "No space left on device": errno.ENOSPC,
     "File name too long": errno.ENAMETOOLONG,
     "Disk quota exceeded": errno.EDQUOT,
+    "File too large": errno.EFBIG,
+    "was ended by SIGXFSZ": errno.EFBIG,  # the same with the limit of the process
 }
 
 
@@ -285,6 +291,6 @@ def output_errors(path: Path) -> Iterator[None]:
         yield
     except ToolError as error:
         for message, number in WRITE_ERRORS.items():
-            if message in error.stderr_tail:
+            if message in error.stderr_tail or message in error.problem:
                 raise files.output_error(path, OSError(number, message)) from error
         raise

@@ -16,10 +16,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from captoolkit.errors import OutputError, OutputExistsError, UsageError
+from captoolkit.errors import CaptoolkitError, OutputError, OutputExistsError, UsageError
 
 MOVING_S = 60  # finished files move within milliseconds
 MOVING_POLL_S = 0.01
+NO_ROOM = "there is no room left on the disk"
 
 
 def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
@@ -423,6 +424,12 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         taken = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
         return OutputError(f"{taken} is not a folder", fix="choose another place", path=taken)
+    if error.errno == errno.EFBIG:
+        return OutputError(
+            f"{path.name} would be larger than the disk or a limit (ulimit -f) allows",
+            fix="ask for shorter segments, or choose a folder on another disk",
+            path=path,
+        )
     is_too_long = error.errno == errno.ENAMETOOLONG
     return OutputError(
         f"{path} cannot be written ({error.strerror or error})",
@@ -433,11 +440,12 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 def disk_full(path: Path) -> OutputError:
     """Return the `OutputError` for a full disk."""
-    return OutputError(
-        "there is no room left on the disk",
-        fix="free some, or choose a folder on another disk",
-        path=path,
-    )
+    return OutputError(NO_ROOM, fix="free some, or choose a folder on another disk", path=path)
+
+
+def is_disk_full(error: CaptoolkitError) -> bool:
+    """Return whether an error is that of `disk_full`."""
+    return isinstance(error, OutputError) and error.problem == NO_ROOM
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import Run
+from tests.support.tones import write_tones
 
 
 @pytest.fixture
@@ -92,3 +93,16 @@ def test_commands_that_make_no_files_report_as_well(
     assert f"23 {done}, 1 failed; " in many.err
     assert "  1 failed: not a media file" in many.err
     assert run(command, folder / "a.amr", "--report", folder / "notes.txt").status == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_report_on_a_full_disk_ends_neither_the_work_nor_its_output(
+    run: Run, tmp_path: Path
+) -> None:
+    """All files are made and named; the last line states that the report is not complete."""
+    write_tones(tmp_path / "in", 2)
+    ran = run("prepare", tmp_path / "in", "-o", tmp_path / "out", "--report", "/dev/full")
+    assert (ran.status, len(ran.out.splitlines())) == (1, 2)
+    *_, summary, last = ran.err.splitlines()
+    assert summary.startswith("2 made; ")
+    assert last.startswith("error: the report /dev/full is not complete: there is no room left")

@@ -12,9 +12,9 @@ import pytest
 
 from captoolkit.errors import OutputError, UsageError
 from captoolkit.jobs.listing.inputs import Input
-from captoolkit.jobs.results.recording_rows import RowStatus, read_rows, write_rows
+from captoolkit.jobs.results.recording_rows import RecordingRow, RowStatus, read_rows, write_rows
 from captoolkit.jobs.stores.object_store import open_store
-from captoolkit.jobs.work import work_on
+from captoolkit.jobs.work import Worker, work_on
 from captoolkit.support import files
 from captoolkit.support.cancel import StoppedError
 from tests.support.batches import listed, names_in, rows_of, task_of, without_time
@@ -115,6 +115,18 @@ def test_out_that_cannot_be_written_ends_the_chunk(recordings: Path, tmp_path: P
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError):
         work_on(task_of(listed(recordings), tmp_path / "out"))
+
+
+def test_a_full_disk_ends_the_chunk(recordings: Path, tmp_path: Path) -> None:
+    """It is no fault of a recording: none gets a failed row, which later runs would keep."""
+    task = task_of(listed(recordings), tmp_path / "out")
+    worker = Worker(task, open_store(task.out), tmp_path, threading.Event())
+
+    def make() -> RecordingRow:
+        raise files.disk_full(tmp_path)
+
+    with pytest.raises(OutputError, match="no room left"):
+        worker.attempt(task.chunk.inputs[0], make)
 
 
 def test_a_worker_with_another_ffmpeg_refuses(recordings: Path, tmp_path: Path) -> None:

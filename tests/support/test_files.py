@@ -221,6 +221,19 @@ def test_full_disk_is_called_full(tmp_path: Path) -> None:
         files.copy(source, FULL_DEVICE)
 
 
+def test_a_file_over_the_limit_of_sizes_has_advice(tmp_path: Path) -> None:
+    """The error names the file and not its staging folder."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"^a\.txt would be larger .* shorter segments"):
+            files.write_whole(tmp_path / "a.txt", "x" * 5000, overwrite=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert names_in(tmp_path) == []
+
+
 def test_files_move_together(tmp_path: Path) -> None:
     """All named files move and replace files of the same names; others stay."""
     staged = folder_with(tmp_path / "staged", a="new a", b="new b", c="c")

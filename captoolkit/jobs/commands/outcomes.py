@@ -264,6 +264,12 @@ class ReportFile:
                 self._stream.flush()
 
     def close(self) -> None:
-        """Close the file."""
-        if self._stream is not None:
-            self._stream.close()
+        """Close the file; may be called twice.
+
+        Raises:
+            OutputError: its last rows cannot be written.
+        """
+        stream, self._stream = self._stream, None
+        if stream is not None and self._path is not None:
+            with files.writing(self._path):
+                stream.close()
