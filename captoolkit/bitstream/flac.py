@@ -30,8 +30,8 @@ SPECIAL_COMMENTS = (b"CHAPTER", b"CHANNEL_MASK", b"METADATA_BLOCK_PICTURE", b"CO
 # The largest frame: 65,535 samples of 8 channels, stored as they are in 32 bits.
 MAX_FRAME_BYTES = 1 << 21
 MAX_HEADER_BYTES = 16
-# Of the search for the last frame: headers that are read, those whose frame is checked throughout,
-# and the bytes of all these frames.
+# Of a search for frames: places that are looked at. Of the search for the last one: headers whose
+# frame is checked throughout, and the bytes of all these frames.
 MAX_SYNCS, MAX_CANDIDATES, MAX_CHECKED_BYTES = 1 << 14, 8, 1 << 22
 CHECKPOINTS = 8  # places in a file at which the numbers of frames are read
 WINDOW_BYTES = 1 << 20
@@ -353,11 +353,11 @@ def _headers_between(
     for place in range(1, CHECKPOINTS + 1):
         stream.seek(start + place * step)
         data = stream.read(min(step, window_bytes))
-        found = [
+        found = (
             header
-            for at in syncs(data)
+            for at in itertools.islice(syncs(data), MAX_SYNCS)
             if (header := frame_header(data, at)) and header.is_variable == first.is_variable
-        ]
+        )
         for one, other in itertools.pairwise(found):
             if other.number == one.number + (one.samples if one.is_variable else 1):
                 yield one

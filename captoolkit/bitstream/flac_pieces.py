@@ -11,7 +11,9 @@ Layout: RFC 9639, sections 8 and 9.
 from __future__ import annotations
 
 import io
+import itertools
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,6 +28,8 @@ SEARCH_BYTES = 1 << 16  # read at each step of the search for a sample
 CHUNK_BYTES = 1 << 20  # read at each step of the search for missing frames
 MAX_STEPS = 32
 SPARE_HEADERS = 10_000  # that bytes of the sound may look like, beside those of the frames
+FEWEST_SAMPLES = 192  # of a frame; a file made to be slow may hold shorter ones
+PATTERN_BYTES = 4  # of a header, by which false ones are sorted out
 NEAR_SAMPLES = 1 << 14  # a piece may begin so far before the first sample that is needed
 EXTRA_SAMPLES = 1 << 16  # more than a frame holds
 HEAD_BYTES = len(flac.MAGIC) + 4 + flac.STREAMINFO_BYTES  # of a FLAC, in front of its frames
@@ -76,9 +80,11 @@ class FlacPieces:
 
     @property
     def is_usual(self) -> bool:
-        """Whether the first frame stands where it should; otherwise there are no pieces."""
-        is_first = self._first is not None and not self._first.number
-        return is_first and len(self._info) == flac.STREAMINFO_BYTES
+        """Whether the first frame has its place and a usual length; otherwise no piece exists."""
+        first = self._first
+        if first is None or first.number or len(self._info) != flac.STREAMINFO_BYTES:
+            return False
+        return min(FEWEST_SAMPLES, self._total) <= first.samples
 
     def read(self) -> FlacPiece | None:
         """Return the next piece; None at the end, and in any doubt."""
@@ -135,8 +141,8 @@ class FlacPieces:
         """
         first, _ = self.first_frame
         stated = int.from_bytes(self._info[:2])  # the shortest frame
-        samples = max(1, min(stated, first.samples)) if first.is_variable else first.samples
-        return 2 * (self._total // samples) + SPARE_HEADERS
+        samples = min(stated, first.samples) if first.is_variable else first.samples
+        return 2 * (self._total // max(FEWEST_SAMPLES, samples)) + SPARE_HEADERS
 
     def head_of_all(self) -> bytes:
         """Return what stands in front of the frames, without a length or a checksum."""
@@ -145,22 +151,31 @@ class FlacPieces:
 
     def frames(self) -> Iterator[tuple[int, int, int]]:
         """Yield place, begin and end of all that look like frames, from the next piece on."""
-        at, (start,) = self._at, self._starts
+        at, pattern = self._at, self._header_pattern()
         while True:
             self._stream.seek(at)
             data = self._stream.read(CHUNK_BYTES)
             is_last = len(data) < CHUNK_BYTES
             searched = len(data) if is_last else len(data) - flac.MAX_HEADER_BYTES
-            offset = data.find(start)
-            while 0 <= offset < searched:
-                header = flac.frame_header(data, offset)
+            for found in pattern.finditer(data, 0, searched + PATTERN_BYTES - 1):
+                header = flac.frame_header(data, found.start())
                 sample = self._sample_of(header)
                 if header is not None and sample is not None and sample < self._total:
-                    yield at + offset, sample, sample + header.samples
-                offset = data.find(start, offset + 1)
+                    yield at + found.start(), sample, sample + header.samples
             if is_last:
                 return
             at += searched
+
+    def _header_pattern(self) -> re.Pattern[bytes]:
+        """The first four bytes of a header like the first one: sync word, rate, channels."""
+        first, start = self.first_frame
+        assignments = {first.channels - 1, *(range(8, 11) if first.channels == 2 else ())}
+        sets = (
+            (size << 4 | first.rate_code for size in range(1, 16)),
+            (assignment << 4 | depth << 1 for assignment in assignments for depth in range(8)),
+        )
+        classes = (b"[" + b"".join(map(_escaped, one)) + b"]" for one in sets)
+        return re.compile(re.escape(start[:2]) + b"".join(classes), re.DOTALL)
 
     def _end_in(self, count: int) -> tuple[int, int]:
         """Where a piece of the usual length ends in so many bytes from its begin on: byte, sample.
@@ -180,7 +195,8 @@ class FlacPieces:
     def _last_header(self, count: int) -> tuple[int, int] | None:
         """The offset and the first sample of the last frame that begins in so many bytes."""
         space, end = self._space, HEAD_BYTES + count
-        for at in flac.syncs_from_end(space, self._starts, begin=HEAD_BYTES, end=end):
+        places = flac.syncs_from_end(space, self._starts, begin=HEAD_BYTES, end=end)
+        for at in itertools.islice(places, flac.MAX_SYNCS):
             # A header that the bytes end in is not taken.
             header = flac.frame_header(space[at : min(end, at + flac.MAX_HEADER_BYTES)])
             sample = self._sample_of(header)
@@ -191,7 +207,7 @@ class FlacPieces:
     def _last_usual_header(self, data: bytes) -> tuple[int, int] | None:
         """As `_last_header`, for a piece of the usual length, where the bit rate changes a lot."""
         found = None
-        for at in flac.syncs(data):
+        for at in itertools.islice(flac.syncs(data), flac.MAX_SYNCS):
             sample = self._sample_of(flac.frame_header(data, at))
             if sample is not None and sample > self._sample:
                 if sample - self._sample > PIECE_SAMPLES:
@@ -243,3 +259,8 @@ class FlacPieces:
     def _front(fields: int, checksum: bytes) -> bytes:
         block = bytes([0x80 | flac.STREAMINFO, 0, 0, flac.STREAMINFO_BYTES])
         return flac.MAGIC + block + fields.to_bytes(18) + checksum
+
+
+def _escaped(byte: int) -> bytes:
+    """A byte in a set of a regular expression."""
+    return b"\\x%02x" % byte

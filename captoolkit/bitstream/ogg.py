@@ -1,14 +1,16 @@
 """The pages of an Ogg with one stream, and the packets in them.
 
 Rules: bytes in, values out. Only a whole file has pages here: the pages follow one another without
-other bytes, each has the right checksum, all belong to one stream and are numbered without a gap.
-So a damaged, chained or multiplexed file has none, nor one that is cut off within a page.
+other bytes, each has the right checksum, all belong to one stream and are numbered without a gap,
+no packet is empty. So a damaged, chained or multiplexed file has none, nor one that is cut off
+within a page.
 
 Layout: RFC 3533, section 6.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from dataclasses import dataclass
@@ -82,18 +84,35 @@ def read_pages(data: bytes) -> list[OggPage]:
             return []
         if page_checksum(data[at:end]) != checksum:
             return []
-        packets = []
-        for length in lengths:
-            open_packet += data[body : body + length]
-            body += length
-            if length < FULL_SEGMENT:
-                packets.append(bytes(open_packet))
-                open_packet.clear()
+        packets = _packets(data, body, lengths, open_packet)
+        if not all(packets):
+            return []
         if (position == NO_POSITION) == bool(packets):
             return []
         pages.append(OggPage(position, packets, is_last))
         at = end
     return [] if open_packet else pages
+
+
+def _packets(data: bytes, at: int, lengths: bytes, open_packet: bytearray) -> list[bytes]:
+    """The packets that end on a page.
+
+    Args:
+        data: holds the segments of the page from `at` on.
+        at: where they begin.
+        lengths: their lengths.
+        open_packet: the begin of a packet that goes on; then that of the last one, if it goes on.
+    """
+    ends = list(itertools.accumulate(lengths, initial=at))
+    if not open_packet and FULL_SEGMENT not in lengths:  # each segment is a packet
+        return [data[begin:end] for begin, end in itertools.pairwise(ends)]
+    packets = []
+    for length, (begin, end) in zip(lengths, itertools.pairwise(ends), strict=True):
+        open_packet += data[begin:end]
+        if length < FULL_SEGMENT:
+            packets.append(bytes(open_packet))
+            open_packet.clear()
+    return packets
 
 
 def are_plain_tags(packet: bytes, magic: bytes) -> bool:

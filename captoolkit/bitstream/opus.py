@@ -23,10 +23,8 @@ SOURCE_RATE_AT = 12  # in the first packet
 PRIMING_PACKETS = 4  # that an encoder's delay takes at most; its pre-skip removes them
 MAX_PACKET_SAMPLES = 5760
 MAX_FRAME_BYTES = 1275
-# Samples of a frame, by the lowest bits of a packet's configuration.
-SILK_SAMPLES, HYBRID_SAMPLES = (480, 960, 1920, 2880), (480, 960, 480, 960)
-CELT_SAMPLES = (120, 240, 480, 960)
-HYBRID_FROM, CELT_FROM = 12, 16  # configurations
+# Samples of a frame, by a packet's configuration: SILK at three bandwidths, hybrid, CELT at four.
+FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
 
 
 def read_opus(pages: Sequence[OggPage]) -> OggSound | None:
@@ -53,7 +51,12 @@ def _measured(pages: Sequence[OggPage], *, channels: int, pre_skip: int) -> OggS
     start, lengths = 0, [0]
     reached = 0
     for page in pages:
-        own = [packet_samples(packet) or 0 for packet in page.packets]
+        own = [
+            FRAME_SAMPLES[packet[0] >> 3]
+            if not packet[0] & 3 and len(packet) <= MAX_FRAME_BYTES  # one frame
+            else packet_samples(packet) or 0
+            for packet in page.packets
+        ]
         if not all(own):
             return None
         if own and not reached and not page.is_last:
@@ -95,10 +98,7 @@ def packet_samples(packet: bytes) -> int | None:
     """Return the length of a packet in samples of each channel; None for a malformed one."""
     if not packet:
         return None
-    configuration = packet[0] >> 3
-    by_mode = SILK_SAMPLES if configuration < HYBRID_FROM else HYBRID_SAMPLES
-    by_mode = by_mode if configuration < CELT_FROM else CELT_SAMPLES
-    samples = _frame_count(packet) * by_mode[configuration & 3]
+    samples = _frame_count(packet) * FRAME_SAMPLES[packet[0] >> 3]
     return samples if 0 < samples <= MAX_PACKET_SAMPLES else None
 
 

@@ -86,3 +86,15 @@ def test_the_fast_checksum_is_that_of_a_frame() -> None:
         before = flac_mending.checksum(data[: length // 3])
         assert flac_mending.checksum(data) == flac.crc16(data)
         assert flac_mending.checksum(data[length // 3 :], before) == flac.crc16(data)
+
+
+def test_a_file_of_false_headers_ends_the_search() -> None:
+    """The same header again and again is no frame; a limited number of them is read."""
+    data, places = made()
+    start = data[places[0] : places[0] + flac.MAX_HEADER_BYTES]
+    first = flac.frame_header(start)
+    assert first is not None
+    slow = data[: places[1]] + start[: first.size] * 100_000 + data[places[1] :]
+    pieces = FlacPieces(io.BytesIO(slow), start=0, total=1 << 35)
+    with pytest.raises(flac_mending.FalseHeadersError):
+        list(flac_mending.whole_frames(pieces, io.BytesIO(slow), 1 << 35))

@@ -86,3 +86,11 @@ def test_an_unusual_file_has_no_pieces(data: bytes, front: bytes) -> None:
     assert not FlacPieces(io.BytesIO(file), start=0, total=LENGTH).is_usual
     assert pieces_of(file) == []
     assert pieces_of(b"ID3\x03\0\0\0\0\0\x0a" + bytes(10) + data) == pieces_of(data)
+
+
+def test_a_file_of_tiny_frames_has_no_pieces() -> None:
+    """Frames of 16 samples are valid, and only a file made to be slow has them."""
+    data = flac_files.stream([16] * 500)
+    assert not FlacPieces(io.BytesIO(data), start=0, total=8_000).is_usual
+    short = flac_files.stream([16])
+    assert FlacPieces(io.BytesIO(short), start=0, total=16).is_usual

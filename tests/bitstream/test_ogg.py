@@ -45,6 +45,13 @@ def test_a_packet_may_go_on_over_pages() -> None:
     assert ogg.read_pages(pages[0]) == []
 
 
+def test_a_file_with_empty_packets_has_no_pages() -> None:
+    """Only a file made to be slow holds packets without a byte; the first page decides."""
+    head = ogg.MAGIC + bytes([6]) + bytes(8) + b"once" + bytes(8)
+    page = ogg.with_checksum(bytearray(head + bytes([255]) + bytes(255)))
+    assert ogg.read_pages(page) == []
+
+
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a changed bit": lambda data: data[:900] + bytes([data[900] ^ 1]) + data[901:],
     "cut off": lambda data: data[:-1],
