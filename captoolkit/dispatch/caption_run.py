@@ -166,7 +166,7 @@ class CaptionRun(RunResults):
         """Return the result; None if only the error of the whole run prevented a caption."""
         prepared, entries, error = recording.prepared, recording.entries, recording.error
         if recording.is_halted and entries is not None:
-            self._preparers.left += entries.left
+            self._preparers.count_left(entries.left)
         seconds = time.monotonic() - recording.begun_s
         if recording.kept is not None:
             return CaptionResult(

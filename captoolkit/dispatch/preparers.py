@@ -145,6 +145,11 @@ class PreparerPool:
                     self.is_cut_short = True
                     return None
 
+    def count_left(self, segments: int) -> None:
+        """Add segments to `left`; several threads do."""
+        with self._changed:
+            self.left += segments
+
     def release(self, recording: RunRecording) -> None:
         """Close a recording and drop its entries, so that another one may be opened."""
         prepared, recording.prepared, recording.entries = recording.prepared, None, None
@@ -218,7 +223,7 @@ class PreparerPool:
             self.is_cut_short = True
             self.has_unopened = self.has_unopened or recording.prepared is None
             if recording.prepared is not None:
-                self.left += len(recording.prepared.plan.spans)
+                self.count_left(len(recording.prepared.plan.spans))
             self.release(recording)
             if not self._is_planned:  # the caller's iterator may be endless
                 break
