@@ -22,6 +22,7 @@ from captoolkit.dispatch.rate_state import EPOCH, RateLimits, RateState
 from captoolkit.errors import OutputError
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, TICK_S, CancelScope, Clock
+from captoolkit.support.forked import call_in_fork
 
 LOG = logging.getLogger("captoolkit")
 EARLY_S = 0.0001  # a turn that is due within this is due now
@@ -183,6 +184,10 @@ class RateLimiters:
     """All rate limiters of the process, by endpoint, model and limits."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Know no rate limiter any more, as in a forked process: a thread may wait in each."""
         self._guard = threading.Lock()
         self._known: dict[tuple[object, ...], RateLimiter] = {}
 
@@ -207,3 +212,4 @@ def _warn(error: OutputError) -> None:
 
 
 RATE_LIMITERS = RateLimiters()
+call_in_fork(RATE_LIMITERS.forget)

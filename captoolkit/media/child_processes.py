@@ -23,6 +23,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
+from captoolkit.support.forked import call_in_fork
+
 PIPE_BYTES = 1 << 16
 # Variables that colour the header which captoolkit parses, or make ffmpeg write a log.
 UNWANTED_ENVIRONMENT = frozenset({"AV_LOG_FORCE_256COLOR", "AV_LOG_FORCE_COLOR", "FFREPORT"})
@@ -249,5 +251,4 @@ def forget_last_words() -> None:
 
 WATCHER_OF_THIS_PROCESS = _Watcher()
 atexit.register(WATCHER_OF_THIS_PROCESS.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WATCHER_OF_THIS_PROCESS.forget)
+call_in_fork(WATCHER_OF_THIS_PROCESS.forget)

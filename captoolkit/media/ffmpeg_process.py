@@ -21,6 +21,7 @@ from captoolkit.errors import ToolError, ToolTimeoutError
 from captoolkit.media import child_processes
 from captoolkit.support import files
 from captoolkit.support.cancel import Closing
+from captoolkit.support.forked import PerProcess, call_in_fork
 
 STALL_S = 60.0  # longest single wait for output, or for room in the input
 TOTAL_S = 6 * 3600.0  # longest total wait for one ffmpeg, without the caller's own time
@@ -75,7 +76,7 @@ class Process(Closing):
             self._child = child_processes.start(argv, feed=feed)
         except OSError as error:
             raise ToolError(f"ffmpeg cannot be started ({error.strerror})", argv=argv) from error
-        with _REGISTERING:
+        with _REGISTERING.value:
             _RUNNING.add(self)
         self._helpers = (
             threading.Thread(target=self._drain_stderr, daemon=True),
@@ -234,13 +235,14 @@ class Process(Closing):
 
 
 _RUNNING: weakref.WeakSet[Process] = weakref.WeakSet()
-_REGISTERING = threading.Lock()
+_REGISTERING = PerProcess(threading.Lock)
+call_in_fork(_RUNNING.clear)  # those of the parent
 
 
 def end_all() -> None:
     """End every ffmpeg of this process; the threads that wait for one get a ToolError."""
     child_processes.forget_last_words()
-    with _REGISTERING:
+    with _REGISTERING.value:
         running = tuple(_RUNNING)
     for process in running:
         process.kill()

@@ -20,10 +20,11 @@ from captoolkit.bitstream.flac_pieces import FlacPieces
 from captoolkit.errors import NotMediaError
 from captoolkit.model import Span, Track
 from captoolkit.support import files
+from captoolkit.support.forked import PerProcess
 from captoolkit.support.recent_files import RecentFiles, state_of
 
 _HOLES: RecentFiles[tuple[Span, ...]] = RecentFiles(64)
-_SEARCHING = threading.Lock()
+_SEARCHING = PerProcess(threading.Lock)
 
 
 def is_damaged(path: Path, track: Track) -> bool:
@@ -35,7 +36,7 @@ def is_damaged(path: Path, track: Track) -> bool:
     if track.codec != "flac" or track.counted:  # without a length the numbers may mean anything
         return False
     state = state_of(path)
-    with _SEARCHING:  # the other threads that decode the file wait for the result
+    with _SEARCHING.value:  # the other threads that decode the file wait for the result
         holes = _HOLES.get(state, "")
         if holes is None:
             try:

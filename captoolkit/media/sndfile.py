@@ -7,6 +7,8 @@ reader of what captoolkit sends.
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from captoolkit.bitstream import containers, id3, mpeg_audio
 from captoolkit.model import Track
+from captoolkit.support.forked import call_in_fork
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -111,3 +114,13 @@ def sound_in(stream: BinaryIO) -> SoundFile:
     import soundfile
 
     return soundfile.SoundFile(stream.fileno() if SHARES_DESCRIPTORS else stream, closefd=False)
+
+
+def _renew_lock() -> None:
+    """Make the lock of soundfile anew, which a thread of the parent may hold."""
+    soundfile = sys.modules.get("soundfile")
+    if soundfile is not None and hasattr(soundfile.SoundFile, "_sf_error_lock"):  # since 0.14
+        soundfile.SoundFile._sf_error_lock = threading.Lock()
+
+
+call_in_fork(_renew_lock)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from captoolkit.support import files
+from captoolkit.support.forked import PerProcess
 
 Fact = TypeVar("Fact")
 State = tuple[str, int, int, int, int, int]
@@ -33,14 +34,14 @@ class RecentFiles(Generic[Fact]):
         self._size = size
         self._weigh = weigh
         self._most = most
-        self._guard = threading.Lock()
+        self._guard = PerProcess(threading.Lock)
         self._facts: OrderedDict[tuple[State, Hashable], Fact] = OrderedDict()
 
     def put(self, state: State | None, key: Hashable, fact: Fact) -> None:
         """Keep a fact about the file that had this state when it was read."""
         if state is None:
             return
-        with self._guard:
+        with self._guard.value:
             self._facts[state, key] = fact
             self._facts.move_to_end((state, key))
             while len(self._facts) > self._size or self._weight() > self._most:
@@ -53,7 +54,7 @@ class RecentFiles(Generic[Fact]):
         """Return the fact about the file in this state, None if absent."""
         if state is None:
             return None
-        with self._guard:
+        with self._guard.value:
             return self._facts.get((state, key))
 
 

@@ -36,6 +36,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from captoolkit.support import move_journal
+from captoolkit.support.forked import call_in_fork
 
 try:
     import fcntl
@@ -194,8 +195,7 @@ class _State:
 
 
 _STATE = _State()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_STATE.forget)
+call_in_fork(_STATE.forget)
 
 
 def _make(parent: Path, *, is_hidden: bool, kind: str) -> Path:

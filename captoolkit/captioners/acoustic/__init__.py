@@ -20,6 +20,7 @@ from captoolkit.captioners.acoustic.words import table
 from captoolkit.captioners.base import CaptionerSettings, Clip
 from captoolkit.model import Caption, CaptionerInfo
 from captoolkit.support.cancel import Closing
+from captoolkit.support.forked import PerProcess
 from captoolkit.support.keywords import count_cores
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ __all__ = [
     "table",
 ]
 
-_one_per_core = threading.BoundedSemaphore(count_cores())
+_ONE_PER_CORE = PerProcess(lambda: threading.BoundedSemaphore(count_cores()))
 
 
 def describe(measured: Measurements) -> str:
@@ -71,7 +72,7 @@ class AcousticCaptioner(Closing):
 
     def caption(self, clip: Clip) -> Caption:
         """Return the description of `clip`, without a request and without tokens."""
-        with _one_per_core, clip.samples() as samples:
+        with _ONE_PER_CORE.value, clip.samples() as samples:
             meter = self.open_meter(
                 rate_hz=samples.rate_hz, channels=samples.channels, start_s=clip.start_s
             )
