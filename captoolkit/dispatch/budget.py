@@ -2,15 +2,16 @@
 
 Rules: before each request the budget reserves its worst case: its input at the price of the region,
 and the longest answer of the model. When the answer has arrived, its real cost replaces the worst
-case. Where the real cost is unknown (a broken answer, a service that counts no tokens), the worst
-case stands. Answers from the ledger cost nothing.
+case; if it is higher, because the service counts more tokens than its pages state, later requests
+reserve more in the same proportion. Where the real cost is unknown (a broken answer, a service that
+counts no tokens), the worst case stands. Answers from the ledger cost nothing.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from fractions import Fraction
 
@@ -21,6 +22,14 @@ from captoolkit.support.cancel import TICK_S, CancelScope
 
 MICRO = Decimal("0.000001")
 SHOWN = Decimal("0.0001")  # the digits of amounts in messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """Money for one request: the worst case as predicted, and the amount that is reserved."""
+
+    worst: Decimal
+    amount: Decimal
 
 
 class Budget:
@@ -45,6 +54,7 @@ class Budget:
         self._changed = threading.Condition()
         self._spent = Decimal(0)
         self._reserved = Decimal(0)
+        self._excess = Decimal(1)  # the highest ratio of a real cost to its predicted worst case
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.cap}, spent={self.spent})"
@@ -54,7 +64,7 @@ class Budget:
         """The amount spent so far."""
         return self._spent
 
-    def reserve(self, worst: Decimal, scope: CancelScope) -> None:
+    def reserve(self, worst: Decimal, scope: CancelScope) -> Reservation:
         """Reserve the worst case of a request; wait for requests in flight if that may help.
 
         Raises:
@@ -62,10 +72,10 @@ class Budget:
             StoppedError: the run was cancelled meanwhile.
         """
         with self._changed:
-            while self._spent + self._reserved + worst > self.cap:
-                if not self._reserved or self._spent + worst > self.cap:
+            while self._spent + self._reserved + (needed := worst * self._excess) > self.cap:
+                if not self._reserved or self._spent + needed > self.cap:
                     left = (self.cap - self._spent).quantize(SHOWN, ROUND_FLOOR)
-                    needed = worst.quantize(SHOWN, ROUND_CEILING)  # shown above `left`
+                    needed = needed.quantize(SHOWN, ROUND_CEILING)  # shown above `left`
                     raise CaptoolkitError(
                         f"not sent: {left} is left of max_cost={self.cap}, "
                         f"and a request may cost {needed}",
@@ -74,13 +84,16 @@ class Budget:
                     )
                 self._changed.wait(TICK_S)
                 scope.check()
-            self._reserved += worst
+            self._reserved += needed
+            return Reservation(worst=worst, amount=needed)
 
-    def settle(self, worst: Decimal, spent: Decimal) -> None:
-        """Replace the worst case of a request by its real cost."""
+    def settle(self, reservation: Reservation, spent: Decimal) -> None:
+        """Replace the amount that is reserved for a request by its real cost."""
         with self._changed:
-            self._reserved -= worst
+            self._reserved -= reservation.amount
             self._spent += spent
+            if reservation.worst:
+                self._excess = max(self._excess, spent / reservation.worst)
             self._changed.notify_all()
 
 
