@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from captoolkit.bitstream import containers, id3, mpeg_audio
+from captoolkit.bitstream.frame_kind import SYNC_BITS, SYNC_BYTE
 from captoolkit.model import Track
 from captoolkit.support.forked import call_in_fork
 
@@ -30,6 +31,8 @@ UNREAD_S = 0.05
 OVERREAD_S, OVERREAD_SHARE = 0.2, 0.002
 # The rate of an AIFF may have a fraction, which one reader rounds and the other cuts off.
 RATE_SHARE = 0.001
+FIRST_FRAMES_BYTES = 1 << 13  # more than two frames of an MP3
+MAX_TAGS = 64  # at the front of a file
 RATELESS = ("opus",)  # decodes to any of five rates; libsndfile takes that of the original sound
 
 
@@ -48,11 +51,48 @@ def read_shape(path: Path) -> SndfileShape | None:
 
     try:
         with open_file(path) as stream, sound_in(stream) as sound:
-            return SndfileShape(
-                rate_hz=sound.samplerate, channels=sound.channels, frames=int(sound.frames)
-            )
+            return _shape_of(sound)
     except (OSError, soundfile.SoundFileError):
         return None
+
+
+def _shape_of(sound: SoundFile) -> SndfileShape:
+    return SndfileShape(rate_hz=sound.samplerate, channels=sound.channels, frames=int(sound.frames))
+
+
+class _BlankTags:
+    """A file for soundfile with zeros in its ID3v2 tags, about which libsndfile may print."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._tags: list[tuple[int, int]] = []  # the place of each content and its end
+        at = 0
+        while len(self._tags) < MAX_TAGS:
+            stream.seek(at)
+            size = id3.id3v2_bytes(stream.read(id3.ID3V2_HEAD_BYTES))
+            if not size:
+                break
+            self._tags.append((at + id3.ID3V2_HEAD_BYTES, at + size))
+            at += size
+        stream.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return that many bytes, fewer only at the end."""
+        at = self._stream.tell()
+        data = bytearray(self._stream.read(size))
+        for begin, end in self._tags:
+            first, last = max(0, begin - at), min(len(data), end - at)
+            if first < last:
+                data[first:last] = bytes(last - first)
+        return bytes(data)
+
+    def tell(self) -> int:
+        """Return the place in the file."""
+        return self._stream.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place in the file."""
+        return self._stream.seek(offset, whence)
 
 
 def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str]:
@@ -67,15 +107,19 @@ def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str
         return []
     track = tracks[0]
     if containers.of(container).has_index_frame:
-        with file.open("rb") as stream:
-            # libsndfile would print a line of its own on standard error.
+        # libsndfile's reader of MP3 prints lines of its own on standard error about a damaged tag,
+        # a damaged first frame and a wrong size, and can be silenced only for the whole process.
+        with open_file(file) as stream:
             if id3.has_broken_tag(stream.read(id3.ID3V2_HEAD_BYTES)):
                 return ["Some readers (libsndfile) do not find the end of its damaged ID3 tag."]
             stated = mpeg_audio.read_stated_length(stream)
-        # libsndfile takes this number, and prints a warning where the size is wrong.
-        if stated is not None and not stated.is_sized:
-            return _other_length(stated.samples / track.sample_rate_hz, track)
-    shape = read_shape(file)
+            if stated is not None and not stated.is_sized:
+                return _other_length(stated.samples / track.sample_rate_hz, track)
+            if _begins_with_damage(stream):
+                return ["Some readers (libsndfile) may not find its first frame."]
+            shape = _shape_of_mp3(stream)
+    else:
+        shape = read_shape(file)
     if shape is None:
         return ["Some readers (libsndfile) cannot read it."]
     if shape.channels != track.channels:
@@ -87,6 +131,26 @@ def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str
             f"{track.sample_rate_hz} Hz."
         ]
     return _other_length(shape.frames / shape.rate_hz, track)
+
+
+def _begins_with_damage(stream: BinaryIO) -> bool:
+    """Whether an MP3 has a sync word behind its tags, but no two frames in a row there."""
+    stream.seek(id3.front_bytes(stream))
+    data = stream.read(FIRST_FRAMES_BYTES)
+    kind = mpeg_audio.frame_kind(data[:4])
+    is_sync = len(data) > 1 and data[0] == SYNC_BYTE and data[1] & SYNC_BITS == SYNC_BITS
+    return is_sync and (kind is None or not kind.leads_on(data, 0))
+
+
+def _shape_of_mp3(stream: BinaryIO) -> SndfileShape | None:
+    """How libsndfile reads the header of an MP3, without the content of its tags."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(_BlankTags(stream)) as sound:
+            return _shape_of(sound)
+    except soundfile.SoundFileError:
+        return None
 
 
 def _other_length(read_s: float, track: Track) -> list[str]:

@@ -76,6 +76,29 @@ def test_a_damaged_tag_is_a_misreading(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("front", "sentences"),
+    [
+        # A free bit rate without a frame of that rate; a TXXX frame without its text.
+        (b"\xff\xfb\0\xc0" * 5, ("Some readers (libsndfile) may not find its first frame.",)),
+        (b"ID3\4\0\0\0\0\0\x0eTXXX\0\0\0\4\0\0\3abc", ()),
+    ],
+)
+def test_damage_at_the_front_prints_nothing(
+    front: bytes,
+    sentences: tuple[str, ...],
+    tmp_path: Path,
+    convert: Convert,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Damage in front of the first frame or in a tag makes libsndfile print no line of its own."""
+    wav = write_wav(tmp_path / "a.wav", noise(5, rate_hz=RATE_HZ, channels=1), rate_hz=RATE_HZ)
+    path = convert(wav, tmp_path / "a.mp3", ["-c:a", "libmp3lame", "-id3v2_version", "0"])
+    path.write_bytes(front + path.read_bytes())
+    assert probe(path).misreadings == sentences
+    assert capfd.readouterr().err == ""
+
+
 def test_a_rate_with_a_fraction_is_the_same_rate(tmp_path: Path) -> None:
     """Old AIFF files have 22,254.5 Hz, which readers round or cut off."""
     path = tmp_path / "a.aiff"
