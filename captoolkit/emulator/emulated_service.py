@@ -35,6 +35,7 @@ from captoolkit.emulator.refusals import Refusal, RefusedError
 from captoolkit.emulator.replies import HttpReply, ServerProtocol
 from captoolkit.emulator.service_profiles import DEFAULT_PROFILE, profile_of
 from captoolkit.emulator.storage import SCHEME, UploadStorage
+from captoolkit.errors import UsageError
 from captoolkit.model import Target
 from captoolkit.services import catalogue
 from captoolkit.support import files
@@ -85,6 +86,8 @@ class EmulatedService(Closing):
         self._key = key
         self.began_s = int(time.time())
         self.latency_s = latency_s
+        if isinstance(faults, str):
+            raise UsageError(f"faults={faults!r} must be a list of texts", fix=f"pass [{faults!r}]")
         self.faults = FaultSchedule(faults, seed=seed)
         self.stop = Event()
         rows = [row for row in catalogue.targets().values() if self.profile.serves(row)]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from captoolkit.errors import InputError, SourceNotFoundError, UsageError
+from captoolkit.errors import InputError, OutputError, SourceNotFoundError, UsageError
 from captoolkit.support import files
 from captoolkit.support.keywords import documents
 from captoolkit.timeline.base import FormatOptions
@@ -80,5 +80,8 @@ def save(
             fix="pass format, such as format='srt', or another ending",
         )
     name = name or DEFAULT_FORMAT
+    if Path(path).is_dir():  # `overwrite` would not help
+        problem = f"{Path(path)} is a folder" if os.fspath(path) else "the name is empty"
+        raise OutputError(problem, fix="name a file", path=path)
     text = render_for("save", timeline, name, options)
     files.write_whole(Path(path), text, overwrite=overwrite)

@@ -175,8 +175,9 @@ class Timeline:
         first = 0 if start is None else self._sample(start)
         last = length if end is None else self._sample(end)
         if not 0 <= first < last <= length and (first, last) != (0, length):
+            given = ("its start" if start is None else start, "its end" if end is None else end)
             raise UsageError(
-                f"{start} to {end} is no stretch of this timeline, which is "
+                f"{given[0]} to {given[1]} is no stretch of this timeline, which is "
                 f"{length / self.source.sample_rate_hz:g} s long",
                 fix="give a start before the end, both inside it",
             )
@@ -307,7 +308,10 @@ class Timeline:
         """
         numbers = [entry.index for entry in self.entries]
         if first not in numbers or last not in numbers or first > last:
-            raise UsageError(f"there are no entries {first} to {last}")
+            raise UsageError(
+                f"there are no entries {first} to {last}",
+                fix="give the index of an entry, and that of a later one",
+            )
         low, high = numbers.index(first), numbers.index(last) + 1
         merged = editing.merged(self.entries[low:high])
         entries = (*self.entries[:low], merged, *self.entries[high:])

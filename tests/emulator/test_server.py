@@ -61,6 +61,10 @@ def test_wrong_arguments_are_refused_before_the_server_starts(tmp_path: Path) ->
     threads = threading.active_count()
     with pytest.raises(UsageError, match="fault=nonsense is not known"):
         Emulator(faults=["nonsense"])
+    with pytest.raises(
+        UsageError, match=r"faults='reset' must be a list of texts; pass \['reset'\]"
+    ):
+        Emulator(faults="reset")
     with pytest.raises(OutputError):
         Emulator(log=tmp_path / "none" / "log")
     assert threading.active_count() == threads

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 import captoolkit
-from captoolkit.errors import InputError, OutputExistsError, SourceNotFoundError, UsageError
+from captoolkit.errors import (
+    InputError,
+    OutputError,
+    OutputExistsError,
+    SourceNotFoundError,
+    UsageError,
+)
 from captoolkit.timeline import Timeline, load, render, save
 from tests.support.timelines import TimelineOf
 
@@ -30,6 +36,13 @@ def test_saving_replaces_nothing_unless_asked(timeline_of: TimelineOf, tmp_path:
     assert load(path) == timeline_of("a")
     save(timeline_of("b"), path, overwrite=True)
     assert load(path) == timeline_of("b")
+
+
+def test_a_folder_is_not_replaced(timeline_of: TimelineOf, tmp_path: Path) -> None:
+    """The error asks for a file; it does not offer `overwrite`."""
+    for path, problem in ((tmp_path, "is a folder; name a file"), ("", "the name is empty")):
+        with pytest.raises(OutputError, match=problem):
+            save(timeline_of("A voice."), path, overwrite=True)
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
