@@ -296,7 +296,11 @@ class RecordingEntries(AskingTotals):
         """Return all entries as one timeline, with the usage and cost of all answers.
 
         The envelope is from the decode of the preparation, else from that of the captioner.
+
+        Raises:
+            InputError: the source was written to meanwhile; the ledger keeps the paid answers.
         """
+        self._prepared.refuse_changed()
         envelope = self._prepared.envelope
         if self._meter is not None:
             self._warn(self._meter.warnings)

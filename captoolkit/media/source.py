@@ -114,6 +114,21 @@ class OpenSource:
         self.name = name
         self.url = url
         self._folder = folder
+        self._state = _size_and_time(path)
+
+    def refuse_changed(self) -> None:
+        """Refuse a file that was written to since it was opened; one that is gone was read.
+
+        Raises:
+            InputError: its size or its time of change is another.
+        """
+        state = _size_and_time(self.path)
+        if self._folder is None and state is not None and state != self._state:
+            raise InputError(
+                "it changed while it was being prepared",
+                fix="wait until it is complete",
+                path=self.name,
+            )
 
     @property
     def modified_ns(self) -> int | None:
@@ -271,6 +286,14 @@ def fetchable_url(url: str) -> str | None:
         UsageError: the URL is malformed.
     """
     return None if "@" in _split(url).netloc else url
+
+
+def _size_and_time(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def stem_of(name: str) -> str:

@@ -307,6 +307,15 @@ class Prepared(Closing):
         quiet_places = {planned.end_samples: span.end_samples for planned, span in ends}
         return plan_svg.draw(self.plan, levels_db, quiet_places=quiet_places)
 
+    def refuse_changed(self) -> None:
+        """Refuse a source that was written to before its last segment was made.
+
+        Raises:
+            InputError: the segments may be from different states of the file.
+        """
+        if not self._complete:
+            self._source.refuse_changed()
+
     def discard(self, segment: ReadySegment) -> None:
         """Remove the file of a segment that is no longer needed; never the source itself."""
         if segment.folder is self._folder and segment.file:
@@ -427,6 +436,7 @@ class Prepared(Closing):
 
     def _end(self) -> None:
         """Complete the work; warn if the length of the sound differs from its header."""
+        self.refuse_changed()
         if not self._segments and self.plan.track.duration_s >= SHORTEST_S:
             raise NotMediaError(
                 "none of its sound can be decoded",

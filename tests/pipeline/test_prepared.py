@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+import captoolkit
 from captoolkit.api.prepare import prepare
-from captoolkit.errors import CancelledError, NotMediaError, UsageError
+from captoolkit.errors import CancelledError, InputError, NotMediaError, UsageError
 from captoolkit.events import Event, Progressed, SegmentReady, Started
 from captoolkit.model import Action
 from captoolkit.pipeline.prepared import Prepared
@@ -222,3 +223,29 @@ def test_the_manifest_names_the_range_of_lengths_once_if_it_is_one_length(
     with prepare(wav, parts=parts, format="mp3") as prepared:
         prepared.save(tmp_path / "out")
     assert f"The 2 segments last {lasts}." in (tmp_path / "out" / "talk.manifest.json").read_text()
+
+
+@pytest.mark.parametrize("options", [{"segment": "2s"}, {"segment": "2s", "format": "mp3"}])
+def test_a_source_that_is_written_to_meanwhile_is_refused(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Its segments may be of different states; a source that changes later, or is gone, is not."""
+    path = write_wav(tmp_path / "a.wav", noise(6, rate_hz=16_000), rate_hz=16_000)
+
+    def append(event: Event) -> None:
+        if isinstance(event, SegmentReady) and event.segment.index == 1:
+            with path.open("ab") as stream:
+                stream.write(bytes(64_000))
+
+    with (
+        prepare(path, on_event=append, **options) as prepared,
+        pytest.raises(InputError, match="it changed while it was being prepared"),
+    ):
+        prepared.save(tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+    with pytest.raises(InputError, match="it changed while it was being prepared"):
+        captoolkit.caption(path, on_event=append, **options)
+    with prepare(path, **options) as prepared:
+        assert len([*prepared]) > 1
+        path.unlink()
+        prepared.save(tmp_path / "out")
