@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -149,11 +150,17 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
+@pytest.fixture(scope="session")
+def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The ledger of each test, in one folder: `mktemp` lists all folders of all earlier tests."""
+    folder = tmp_path_factory.mktemp("ledgers")
+    return (folder / f"{number}.sqlite3" for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _bare_ledger(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _bare_ledger(ledgers: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every test begin with nothing asked, and leave the user's own ledger alone."""
-    folder = tmp_path_factory.mktemp("ledger")
-    monkeypatch.setenv("CAPTOOLKIT_LEDGER", str(folder / "ledger.sqlite3"))
+    monkeypatch.setenv("CAPTOOLKIT_LEDGER", str(next(ledgers)))
 
 
 @pytest.fixture
