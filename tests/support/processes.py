@@ -40,7 +40,7 @@ def _all_children_of(parent: int) -> list[int]:
 
     The lists of the threads are read in a small part of the time.
     """
-    found = []
+    found: list[int] = []
     if Path(f"/proc/self/task/{os.getpid()}/children").exists():
         for thread in Path(f"/proc/{parent}/task").glob("*/children"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
