@@ -39,7 +39,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """`done_s` of the `total_s` seconds of the input have been processed."""
+    """`done_s` of the `total_s` seconds of the input are prepared; `EntryReady` counts captions."""
 
     path: str
     done_s: float

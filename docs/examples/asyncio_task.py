@@ -1,4 +1,4 @@
-"""Caption in an asyncio program, with progress and a time limit; no thread or child is left."""
+"""Caption in an asyncio program, with progress and a time limit."""
 
 import asyncio
 

@@ -1,6 +1,6 @@
 """Prepare an upload: bytes in, a ZIP of segments out.
 
-In Flask, a view returns the result as it is:
+In Flask, a view returns the result unchanged:
 
     @app.post("/prepare")
     def prepare():
