@@ -248,6 +248,8 @@ _ROWS = (
         codecs=(*_PCM, "alac"),
         magics=(b"caff",),
         muxer="caf",
+        # ffmpeg's muxer states a wrong end of packets of a variable length.
+        sound_alone=("m4a", frozenset({"aac", "alac"})),
         counts_frames=True,
         holds_samples=True,
         read_by_libsndfile=True,

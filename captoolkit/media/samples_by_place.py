@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from captoolkit.bitstream import channel_layouts
+from captoolkit.bitstream import channel_layouts, containers, riff
 from captoolkit.bitstream.pcm_layout import PcmLayout, read_layout
 from captoolkit.bitstream.signatures import by_signature
 from captoolkit.errors import NoAudioError, NotMediaError, SourceNotFoundError
@@ -136,7 +136,7 @@ def info_by_place(
                 bit_rate=8 * layout.frame_bytes * rate_hz,
             ),
         ),
-        plain_header=False,
+        plain_header=not containers.of(layout.container).is_riff or riff.has_plain_header(file),
         misreadings=tuple(stated),
         warnings=tuple(warnings(layout)),
     )

@@ -115,7 +115,7 @@ def misreadings(file: Path, container: str, tracks: Sequence[Track]) -> list[str
             stated = mpeg_audio.read_stated_length(stream)
             if stated is not None and not stated.is_sized:
                 return _other_length(stated.samples / track.sample_rate_hz, track)
-            if _begins_with_damage(stream):
+            if track.codec == "mp3" and _begins_with_damage(stream):
                 return ["Some readers (libsndfile) may not find its first frame."]
             shape = _shape_of_mp3(stream)
     else:

@@ -39,6 +39,7 @@ COPIED = {
     "radio.mp2": "-c:a mp2 -b:a 128k",
     "talk.m4a": "-c:a aac -b:a 96k",
     "whole.alac.m4a": "-c:a alac",
+    "memo.caf": "-c:a alac",
     "film.mp4": f"{PICTURE} -c:a aac",
     "film.mkv": f"{PICTURE} -c:a libvorbis",
     "talk.mkv": "-c:a aac",
@@ -82,6 +83,7 @@ OTHERS = {
 }
 SUFFIXES = {
     "film.mp4": "m4a",
+    "memo.caf": "m4a",
     "film.mkv": "mka",
     "talk.mkv": "mka",
     "in-mka.mka": "mka",
@@ -299,16 +301,20 @@ def test_exact_pieces_have_no_more_bits_than_the_decoder_gives(
     assert {soundfile.info(piece.path).subtype for piece in pieces} == {depth}
 
 
-@pytest.mark.parametrize("name", ["whole.alac.m4a", "clip.mov"])
+@pytest.mark.parametrize("name", ["whole.alac.m4a", "memo.caf", "clip.mov"])
 def test_exact_pieces_of_a_lossless_codec_stay_in_it(
     make: Make, decoded: Decoded, tmp_path: Path, name: str
 ) -> None:
-    """A lossless source keeps codec and container when it is cut at the sample."""
+    """A lossless source keeps codec and container when it is cut at the sample.
+
+    ALAC in CAF becomes an M4A: ffmpeg writes a wrong end into a CAF.
+    """
     source = make(name)
     pieces = captoolkit.split(source, segment=SEGMENT_S, exact=True).save(tmp_path / "out")
     codec = captoolkit.probe(source).default_track.codec
     assert {captoolkit.probe(piece.path).default_track.codec for piece in pieces} == {codec}
-    assert {piece.path.suffix for piece in pieces} == {source.suffix}
+    suffix = SUFFIXES.get(name, source.suffix[1:])
+    assert {piece.path.suffix[1:] for piece in pieces} == {suffix}
     assert b"".join(decoded(piece.path) for piece in pieces) == decoded(source)
     assert all(piece.source_span.end_samples % 1024 for piece in pieces)
 

@@ -16,7 +16,7 @@ from captoolkit.bitstream.pcm_layout import RAW_FORMATS, parse_raw
 from captoolkit.errors import CaptoolkitError, NoAudioError, NotMediaError, UsageError
 from captoolkit.model import Action
 from scripts.compare_headers import RATE_HZ, alaw, floats, fmt, mulaw, packed, truth, verdict, wav
-from tests.support.sound import Convert
+from tests.support.sound import Convert, noise, write_wav
 from tests.support.two_readers import read_by_both
 
 Verb = Callable[..., Any]
@@ -163,3 +163,15 @@ def test_spatial_sound_of_an_iphone_is_named(tmp_path: Path, ffmpeg: str) -> Non
     path.write_bytes(path.read_bytes().replace(b"mp4a", b"apac").replace(b"esds", b"dapa"))
     with pytest.raises(NoAudioError, match="Apple Positional Audio Codec"):
         probe(path)
+
+
+def test_a_wav_of_a_dead_recorder_has_a_plain_header(tmp_path: Path) -> None:
+    """The sizes in its header are 0, as its writer could not return to them; the rest is plain."""
+    path = write_wav(tmp_path / "a.wav", noise(2, rate_hz=16_000), rate_hz=16_000)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data")
+    data[4:8] = data[at + 4 : at + 8] = bytes(4)
+    path.write_bytes(data)
+    info = probe(path)
+    assert info.plain_header
+    assert info.misreadings == ("The sizes in its header are not those of the file.",)

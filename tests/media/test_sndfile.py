@@ -99,6 +99,13 @@ def test_damage_at_the_front_prints_nothing(
     assert capfd.readouterr().err == ""
 
 
+def test_mpeg_layer_2_has_no_damage(tmp_path: Path, convert: Convert) -> None:
+    """Its frames are not those of an MP3, and libsndfile reads them."""
+    wav = write_wav(tmp_path / "a.wav", noise(2, rate_hz=RATE_HZ, channels=1), rate_hz=RATE_HZ)
+    path = convert(wav, tmp_path / "a.mp2", ["-c:a", "mp2"])
+    assert not any("first frame" in sentence for sentence in probe(path).misreadings)
+
+
 def test_a_rate_with_a_fraction_is_the_same_rate(tmp_path: Path) -> None:
     """Old AIFF files have 22,254.5 Hz, which readers round or cut off."""
     path = tmp_path / "a.aiff"
