@@ -128,7 +128,7 @@ def embed(
         )
         shown, notes = embedding.write(loaded)
         with files.writing(place):
-            files.replace(embedding.staged, place)
+            files.place(embedding.staged, place, overwrite=overwrite)
     return Embedded(
         path=place,
         subtitles=captions.subtitles,

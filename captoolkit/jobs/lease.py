@@ -40,7 +40,7 @@ class Lease(Closing):
         self._store = store
         self._fields = {"run": run_id, "host": socket.gethostname(), "pid": os.getpid()}
         self._name = self._take()
-        self._renewed_s = time.time()
+        self._renewed_s = _elapsed_s()
         self._is_lost = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="captoolkit-lease", daemon=True)
@@ -49,7 +49,7 @@ class Lease(Closing):
     @property
     def is_held(self) -> bool:
         """Whether this driver still holds the lease."""
-        return not self._is_lost and time.time() - self._renewed_s < EXPIRES_S
+        return not self._is_lost and _elapsed_s() - self._renewed_s < EXPIRES_S
 
     def close(self) -> None:
         """Release the lease; may be called twice."""
@@ -107,11 +107,20 @@ class Lease(Closing):
                 if max(file.name for file in self._store.list(LEASES)) != self._name:
                     self._is_lost = True
                     return
-                now_s = time.time()
+                now_s = _elapsed_s()
                 self._store.write(self._name, self._text())
                 self._renewed_s = now_s
             except (OutputError, InputError, ValueError):
                 continue  # the lease expires if the store stays away
+
+
+def _elapsed_s() -> float:
+    """Return the time since the start of the machine: setting the clock does not change it.
+
+    The time in which the machine was suspended counts, where the system counts it.
+    """
+    boot_time: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
 
 
 def _is_running(pid: int) -> bool:

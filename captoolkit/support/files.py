@@ -20,6 +20,10 @@ from captoolkit.errors import CaptoolkitError, OutputError, OutputExistsError, U
 
 MOVING_S = 60  # finished files move within milliseconds
 MOVING_POLL_S = 0.01
+# Of a link on a file system without links, between two mounts, or (EINVAL) on FAT under Windows.
+NO_LINKS = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV, errno.EINVAL}
+)
 NO_ROOM = "there is no room left on the disk"
 
 
@@ -35,7 +39,28 @@ def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
     with writing(path), staging(_target(path).parent) as folder:
         staged = folder / path.name
         write_flushed(staged, text)
+        place(staged, path, overwrite=overwrite)
+
+
+def place(staged: Path, path: Path, *, overwrite: bool) -> None:
+    """Move a finished file to its name; without `overwrite` only if there is no such file now.
+
+    Raises:
+        OutputExistsError: another process has created the file meanwhile.
+        OSError: the file cannot be moved.
+    """
+    if overwrite:
         replace(staged, path)
+        return
+    try:
+        os.link(staged, path)
+    except FileExistsError:
+        refuse_existing([path])
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        refuse_existing([path])
+        staged.replace(path)
 
 
 def replace(staged: Path, path: Path) -> None:

@@ -562,7 +562,7 @@ def test_what_the_container_cannot_hold_leaves_nothing_behind(
 ) -> None:
     """A video in an MP3 or H.264 in a WebM is an error that names another container."""
     for suffix in (".mp3", ".webm"):
-        with pytest.raises(InputError, match=rf"a {suffix} cannot hold .*end in \.mp4"):
+        with pytest.raises(InputError, match=rf"^{suffix} files cannot hold .*end in \.mp4"):
             captoolkit.embed(
                 fixtures / "two-languages.mp4", timeline_of(44_100), out=tmp_path / f"out{suffix}"
             )

@@ -63,6 +63,15 @@ def test_existing_file_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
+def test_a_file_of_another_process_is_not_replaced(tmp_path: Path) -> None:
+    """A name that another process takes after the first check is refused as well."""
+    (tmp_path / "staged").write_text("mine")
+    (tmp_path / "a.txt").write_text("of another process")
+    with pytest.raises(OutputExistsError, match=r"a\.txt exists"):
+        files.place(tmp_path / "staged", tmp_path / "a.txt", overwrite=False)
+    assert (tmp_path / "a.txt").read_text() == "of another process"
+
+
 def save_timeline(link: Path) -> None:
     """Write a timeline."""
     save(timeline_of("A bell."), link, overwrite=True)

@@ -320,7 +320,7 @@ def _write(
     with files.writing(path), files.staging(path.absolute().parent) as folder:
         staged = folder / path.name
         count = writers[ending](lines, staged, fields)
-        files.replace(staged, path)
+        files.place(staged, path, overwrite=overwrite)
     return ExportedRows(paths=(path,), lines=(count,))
 
 

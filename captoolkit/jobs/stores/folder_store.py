@@ -7,7 +7,6 @@ its name, so that it appears whole or not at all, also for another process.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -18,10 +17,6 @@ from captoolkit.jobs.stores.store_errors import read_error
 from captoolkit.support import files, staging_folders
 
 COPY_BYTES = 1 << 20
-# Of a link on a file system without links, between two mounts, or (EINVAL) on FAT under Windows.
-NO_LINKS = frozenset(
-    {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV, errno.EINVAL}
-)
 
 
 class FolderStore(Store):
@@ -56,7 +51,7 @@ class FolderStore(Store):
             except FileExistsError:
                 return False
             except OSError as error:
-                if error.errno not in NO_LINKS:
+                if error.errno not in files.NO_LINKS:
                     raise
                 return _create_exclusively(staged, path)
             staged.unlink()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from captoolkit.errors import OutputError
-from captoolkit.jobs.stores.folder_store import NO_LINKS, FolderStore
+from captoolkit.jobs.stores.folder_store import FolderStore
+from captoolkit.support import files
 
 
 def test_a_file_without_links_is_created_once(
@@ -20,7 +21,7 @@ def test_a_file_without_links_is_created_once(
     def refuse_link(source: Path, path: Path) -> None:
         raise OSError(errno.EINVAL, "no links here")
 
-    assert errno.EXDEV in NO_LINKS
+    assert errno.EXDEV in files.NO_LINKS
     monkeypatch.setattr(os, "link", refuse_link)
     store = FolderStore(str(tmp_path / "out"))
     assert store.write_new("talks/a", b"first")
