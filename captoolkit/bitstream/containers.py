@@ -102,6 +102,7 @@ class Container:
             sound that begins late do not show it.
 
         is_frame_stream: its files are frames of `codecs` and nothing else.
+        fewest_frames: ffmpeg does not recognize a stream of fewer frames.
         stream_title: such a file in sentences, with its article.
         has_index_frame: a frame before the sound may state its length and the encoder's delay.
         bare_options: options of ffmpeg's muxer that write frames and nothing else.
@@ -148,6 +149,7 @@ class Container:
     hides_delay: bool = False
 
     is_frame_stream: bool = False
+    fewest_frames: int = 1
     stream_title: str = ""
     has_index_frame: bool = False
     bare_options: Mapping[str, str | int] = field(default_factory=dict)
@@ -320,6 +322,7 @@ _ROWS = (
         muxer="adts",
         media_type="audio/aac",
         is_frame_stream=True,
+        fewest_frames=3,
         stream_title="an ADTS stream",
         tag_options={"write_id3v2": 1, "fflags": "+bitexact"},
     ),

@@ -18,6 +18,7 @@ from captoolkit.drawing import plan_svg
 from captoolkit.errors import (
     CancelledError,
     CaptoolkitError,
+    LimitError,
     NoAudioError,
     NotMediaError,
     OutputExistsError,
@@ -385,6 +386,8 @@ class Prepared(Closing):
             if self._closed and is_of_process and error is not self._events.gate.error:
                 return None
             self._over = self._over or FAILED_BEFORE
+            if isinstance(error, LimitError):  # a source that has grown gives other pieces
+                self._source.refuse_changed()
             raise
         finally:
             self._is_making = False

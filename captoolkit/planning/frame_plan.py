@@ -115,6 +115,9 @@ def why_not(
     framing: Framing, durations_s: Sequence[Fraction], bounds: Bounds, options: ParsedOptions
 ) -> str:
     """Return why segments cannot consist of the frames, as a sentence; empty if they can."""
+    if len(framing.sizes) < containers.of(framing.format).fewest_frames:
+        stream = containers.of(framing.format).stream_title
+        return f"It holds too few {framing.codec} frames for {stream}."
     most_s, whole_s = longest_s(framing, bounds), max(durations_s)
     if options.parts is not None:
         are_kept = segmentation.fits(whole_s, options.parts, most_s)

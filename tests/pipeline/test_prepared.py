@@ -249,3 +249,21 @@ def test_a_source_that_is_written_to_meanwhile_is_refused(
         assert len([*prepared]) > 1
         path.unlink()
         prepared.save(tmp_path / "out")
+
+
+def test_a_copy_of_a_source_that_grows_is_refused_as_such(tmp_path: Path, convert: Convert) -> None:
+    """A piece holds other sound than planned, because a recorder still writes the file."""
+    wav = write_wav(tmp_path / "a.wav", noise(12, rate_hz=16_000), rate_hz=16_000)
+    path = convert(wav, tmp_path / "a.mp3", ["-c:a", "libmp3lame", "-write_xing", "0"])
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+    def append(event: Event) -> None:
+        if isinstance(event, Started):
+            path.write_bytes(data)
+
+    with (
+        captoolkit.split(path, max_segment="4s", on_event=append) as pieces,
+        pytest.raises(InputError, match="it changed while it was being prepared"),
+    ):
+        pieces.save(tmp_path / "out")

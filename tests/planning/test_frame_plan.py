@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -130,6 +131,15 @@ def test_largest_frames_decide() -> None:
     framing = framing_of([100] * 50 + [1_000] * 20 + [100] * 50, head_bytes=6)
     bounds = Bounds(duration_s=None, size_bytes=10_006)
     assert frame_plan.longest_s(framing, bounds) == (10 - 2) * FRAME_S
+
+
+def test_a_few_frames_of_aac_are_encoded() -> None:
+    """Ffmpeg does not recognize an ADTS stream of two frames, but an MP3 of one."""
+    limits, options = Bounds(duration_s=None, size_bytes=None), ParsedOptions()
+    for form, frames, is_copied in (("aac", 2, False), ("aac", 3, True), ("mp3", 1, True)):
+        framing = replace(framing_of([100] * frames), format=form)
+        reason = frame_plan.why_not(framing, [framing.framed_s], limits, options)
+        assert bool(reason) is not is_copied
 
 
 def test_frames_too_large_for_two_minutes_are_encoded() -> None:
