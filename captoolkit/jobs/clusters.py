@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     Cluster = str | Client
 
+LOG = logging.getLogger("captoolkit")
 CONNECT_S = 20  # the longest wait for a scheduler
 LOCAL_HOST = "127.0.0.1"
 INSTALL = "install the engine: pip install 'captoolkit[cluster]', or pass --cluster none"
@@ -136,6 +137,8 @@ def _open_local(workers: int, memory_bytes: int | None) -> DaskEngine:
             )
             resources.callback(cluster.close)
         client = resources.enter_context(Client(cluster, security=secure, set_as_default=False))
+        if has_dashboard:
+            LOG.info("the dashboard of the batch is at %s", client.dashboard_link)
         plural = "worker" if workers == 1 else "workers"
         started = resources.pop_all()
 

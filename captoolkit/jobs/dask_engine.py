@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from captoolkit.errors import CaptoolkitError
@@ -41,7 +40,6 @@ class DaskEngine(Engine):
 
     def __init__(self, client: Client, *, name: str, release: Callable[[], None]) -> None:
         self.name = name
-        self.dashboard_url = client.dashboard_link if find_spec("bokeh") is not None else None
         self._client = client
         self._release = release
         self._topic = f"captoolkit-{id(self):x}-{time.time_ns():x}"

@@ -59,12 +59,10 @@ class Engine(Closing):
 
     Attributes:
         name: a phrase for people, such as `2 workers on this machine`.
-        dashboard_url: the address of the dashboard; None without a dashboard.
         outlives_tasks: whether this process survives a task that ends its own process.
     """
 
     name: str
-    dashboard_url: str | None = None
     outlives_tasks = True
 
     @property

@@ -27,7 +27,6 @@ from captoolkit.planning.layout import Layout
 from captoolkit.support.cancel import Closing
 
 FINISHING_THREADS = 2
-FED_FRAMES = 1 << 14  # given to a meter at a time: a long block is not copied as a whole
 
 # Encodes a segment that is too large again, under the same name.
 Remake = Callable[[int, Span], None]

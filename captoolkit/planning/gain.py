@@ -33,7 +33,6 @@ MINOR_SHARE = 1e-4  # of a lossy recording; more clipped samples than that are a
 _DB = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*(?:dB)?\s*", re.IGNORECASE)
 
 Gain = str | float
-Normalize = str | float | tuple[float, float] | LoudnessTarget
 
 
 def parse_gain(gain: object) -> Gain:

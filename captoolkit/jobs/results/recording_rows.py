@@ -185,18 +185,6 @@ _SEGMENT_FIELDS: dict[str, Any] = {
 }
 
 
-def read_all_rows(store: Store) -> Iterator[RecordingRow]:
-    """Yield every row of a store in the order of the runs, also rows that later ones replace.
-
-    Lines that a reader of another version cannot read are skipped.
-
-    Raises:
-        InputError: the store cannot be read.
-    """
-    for _, data in store.read_many(file.name for file in store.list(ROWS)):
-        yield from _rows_in(data)
-
-
 def read_rows(store: Store) -> Iterator[RecordingRow]:
     """Yield the last row of each recording, the newest run first; memory holds 16 bytes a row.
 
