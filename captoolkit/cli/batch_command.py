@@ -13,12 +13,11 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, FAILED, CommandGroup
 from captoolkit.cli.batch_summary import (
-    describe_sound,
-    describe_warned,
     forecast_lines,
     print_forecast,
+    print_status,
     print_summary,
-    reason_lines,
+    status_fields,
 )
 from captoolkit.cli.help_sections import (
     CLUSTER,
@@ -40,7 +39,7 @@ from captoolkit.cli.option_types import (
     refuse_replacing,
     refused_option,
 )
-from captoolkit.cli.show import configure, print_json, print_line, print_message, print_table
+from captoolkit.cli.show import configure, print_json, print_line, print_message
 from captoolkit.errors import CaptoolkitError, UsageError
 from captoolkit.units import format_count, parse_duration, parse_size
 
@@ -307,7 +306,7 @@ def caption(**options: Any) -> int:
 @basic.debug
 def status(out: str, as_json: bool, debug: bool) -> int:
     """Show the options of the batch in OUT, and how many recordings have which state."""
-    from captoolkit.jobs.results.recipe import read_job, show_value
+    from captoolkit.jobs.results.recipe import read_job
     from captoolkit.jobs.results.recording_rows import read_rows
     from captoolkit.jobs.results.summary import Tally
     from captoolkit.jobs.stores.object_store import open_store
@@ -317,41 +316,12 @@ def status(out: str, as_json: bool, debug: bool) -> int:
     tally = Tally()
     for row in read_rows(store):
         tally.add(row)
-    counts = {state.value: count for state, count in sorted(tally.statuses.items())}
     if as_json:
-        print_json(
-            "batch-status",
-            {
-                "out": store.url,
-                "verb": recipe.verb,
-                "options": dict(recipe.options),
-                "recordings": counts,
-                "warned": tally.warned,
-                "segments": tally.segments,
-                "duration_s": round(tally.duration_s, 6),
-                "worker_s": round(tally.worker_s, 3),
-                "reasons": [dataclasses.asdict(reason) for reason in tally.reasons],
-            },
-        )
-        return 0
-    parameters = command.commands[recipe.verb].params
-    names = {parameter.name: parameter.opts[0] for parameter in parameters}
-    shown = [
-        f"{names.get(name, name)} {show_value(name, value)}"
-        for name, value in recipe.options.items()
-    ]
-    print_line(" ".join([recipe.verb, *shown]))
-    if not counts:
-        print_line("  no recording has a row yet: rows are written when a chunk of them ends")
-        return 0
-    print_table([(state, f"{count:,}") for state, count in counts.items()], indent="  ")
-    print_line(
-        f"  {format_count(tally.segments, 'segment')}, {describe_sound(tally.duration_s)} of sound"
-    )
-    if tally.warned:
-        print_line(f"  {describe_warned(tally.warned)}")
-    for line in reason_lines(tally.reasons):
-        print_line(line)
+        print_json("batch-status", status_fields(store.url, recipe, tally))
+    else:
+        parameters = command.commands[recipe.verb].params
+        names = {str(parameter.name): parameter.opts[0] for parameter in parameters}
+        print_status(recipe, tally, names=names)
     return 0
 
 

@@ -1,18 +1,26 @@
-"""The forecast and the summary of a batch, in words."""
+"""The forecast, the state and the summary of a batch, in words."""
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from captoolkit.cli.show import name_options, print_error, print_json, print_line, print_message
+from captoolkit.cli.show import (
+    name_options,
+    print_error,
+    print_json,
+    print_line,
+    print_message,
+    print_table,
+)
 from captoolkit.units import format_clock, format_count, format_length
 
 if TYPE_CHECKING:
     from captoolkit.jobs.forecast import Forecast
-    from captoolkit.jobs.results.summary import BatchSummary, FailureReason
+    from captoolkit.jobs.results.recipe import Recipe
+    from captoolkit.jobs.results.summary import BatchSummary, FailureReason, Tally
 
 MOST_REASONS = 5  # that the summary shows
 ROUNDED_S = 3600
@@ -139,6 +147,50 @@ def print_summary(summary: BatchSummary, *, retries: bool) -> None:
     elif summary.failed or summary.quarantined:
         print_message(_failed_text(summary, retries=retries))
     print_line(summary.out)
+
+
+def status_fields(out: str, recipe: Recipe, tally: Tally) -> dict[str, Any]:
+    """Return the state of a batch as the JSON document of `batch status`."""
+    return {
+        "out": out,
+        "verb": recipe.verb,
+        "options": dict(recipe.options),
+        "recordings": {state.value: count for state, count in sorted(tally.statuses.items())},
+        "warned": tally.warned,
+        "segments": tally.segments,
+        "duration_s": round(tally.duration_s, 6),
+        "worker_s": round(tally.worker_s, 3),
+        "reasons": [dataclasses.asdict(reason) for reason in tally.reasons],
+    }
+
+
+def print_status(recipe: Recipe, tally: Tally, *, names: Mapping[str, str]) -> None:
+    """Print the options of a batch, and how many recordings have which state.
+
+    Args:
+        recipe: the options.
+        tally: the sums of the rows.
+        names: the options of the command line, by the library's keywords.
+    """
+    from captoolkit.jobs.results.recipe import show_value
+
+    shown = [
+        f"{names.get(name, name)} {show_value(name, value)}"
+        for name, value in recipe.options.items()
+    ]
+    print_line(" ".join([recipe.verb, *shown]))
+    if not tally.statuses:
+        print_line("  no recording has a row yet: rows are written when a chunk of them ends")
+        return
+    rows = [(state.value, f"{count:,}") for state, count in sorted(tally.statuses.items())]
+    print_table(rows, indent="  ")
+    print_line(
+        f"  {format_count(tally.segments, 'segment')}, {describe_sound(tally.duration_s)} of sound"
+    )
+    if tally.warned:
+        print_line(f"  {describe_warned(tally.warned)}")
+    for line in reason_lines(tally.reasons):
+        print_line(line)
 
 
 def _failed_text(summary: BatchSummary, *, retries: bool) -> str:

@@ -149,26 +149,28 @@ def _document(row: Target) -> dict[str, Any]:
         "has_format": row.has_format,
         "timeout_s": row.timeout_s,
         "silence_s": row.silence_s,
-        "limits": {
-            key: {
-                "value": int(fact.value) if fact.value.denominator == 1 else float(fact.value),
-                "source": fact.source,
-                "checked": fact.checked,
-                "note": fact.note,
-            }
-            for key, fact in row.facts.items()
-        },
-        "prices": [
-            {
-                "region": price.region,
-                "currency": price.currency,
-                "input_per_million": price.input_per_million,
-                "audio_input_per_million": price.audio_input_per_million,
-                "output_per_million": price.output_per_million,
-                "until": None if price.until is None else price.until.isoformat(),
-                "source": price.source,
-                "checked": price.checked,
-            }
-            for price in row.prices
-        ],
+        "limits": {key: _limit_fields(fact) for key, fact in row.facts.items()},
+        "prices": [_price_fields(price) for price in row.prices],
+    }
+
+
+def _limit_fields(fact: Fact) -> dict[str, Any]:
+    return {
+        "value": int(fact.value) if fact.value.denominator == 1 else float(fact.value),
+        "source": fact.source,
+        "checked": fact.checked,
+        "note": fact.note,
+    }
+
+
+def _price_fields(price: Price) -> dict[str, Any]:
+    return {
+        "region": price.region,
+        "currency": price.currency,
+        "input_per_million": price.input_per_million,
+        "audio_input_per_million": price.audio_input_per_million,
+        "output_per_million": price.output_per_million,
+        "until": None if price.until is None else price.until.isoformat(),
+        "source": price.source,
+        "checked": price.checked,
     }
