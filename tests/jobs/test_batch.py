@@ -163,7 +163,7 @@ def test_another_recipe_in_one_place_is_wrong_usage(tmp_path: Path) -> None:
     """The message names the option that differs, and nothing changes."""
     write_tones(tmp_path / "in", 1)
     run("prepare", tmp_path / "in", tmp_path / "out")
-    with pytest.raises(UsageError, match="segment is not given there and 5s here"):
+    with pytest.raises(UsageError, match="`segment` is not given there and 5s here"):
         run("prepare", tmp_path / "in", tmp_path / "out", segment="5s")
 
 
