@@ -126,11 +126,13 @@ def _chapters(own_tags: tags.RecordingTags, info: MediaInfo) -> tuple[Chapter, .
     return own_tags.chapters
 
 
-def _why_not_copied(track: Track) -> str:
+def _why_not_copied(info: MediaInfo, track: Track) -> str:
     """Why a track's packets cannot be kept, as a sentence; empty if they can.
 
     Pieces with time stamps keep a gap between them.
     """
+    if packets.is_chained(info):
+        return "It is a chain of several Ogg recordings, each with its own headers."
     if track.is_edited:
         return frame_plan.edits_reason(track)
     if any(one.samples < 0 for one in track.discontinuities):
@@ -141,7 +143,7 @@ def _why_not_copied(track: Track) -> str:
 def _method(info: MediaInfo, track: Track, *, exact: bool) -> SplitMethod:
     """The way to make pieces of a track that changes least."""
     container = packets.container_of(info)
-    obstacle = _why_not_copied(track)
+    obstacle = _why_not_copied(info, track)
     if exact or obstacle or not lossless.is_cut_between_packets(container, track.codec):
         sample_type, depth_bits = sample_format(Path(info.path), track)
         kept = lossless.keeping_samples(

@@ -14,11 +14,11 @@ import itertools
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 MAGIC = b"OggS\0"  # with the version
 HEADER_BYTES = 27  # in front of the lengths of segments
-POSITION_AT, CHECKSUM_AT = 6, 22
+FLAGS_AT, POSITION_AT, CHECKSUM_AT = 5, 6, 22
 CONTINUED, FIRST, LAST = 1, 2, 4  # flags of a page
 FULL_SEGMENT = 255  # the length of a segment that its packet does not end with
 NO_POSITION = -1  # of a page on which no packet ends
@@ -92,6 +92,28 @@ def read_pages(data: bytes) -> list[OggPage]:
         pages.append(OggPage(position, packets, is_last))
         at = end
     return [] if open_packet else pages
+
+
+def is_chained(stream: BinaryIO) -> bool:
+    """Return whether another recording follows the first one in an Ogg, as in a recorded radio.
+
+    All streams of one recording begin before any of them goes on (RFC 3533, section 4).
+
+    Args:
+        stream: the file, opened for reading; its position changes.
+    """
+    at, goes_on = 0, False
+    while True:
+        stream.seek(at)
+        head = stream.read(HEADER_BYTES + 255)
+        if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
+            return False
+        is_first = bool(head[FLAGS_AT] & FIRST)
+        if is_first and goes_on:
+            return True
+        goes_on = goes_on or not is_first
+        body = HEADER_BYTES + head[HEADER_BYTES - 1]
+        at += body + sum(head[HEADER_BYTES:body])
 
 
 def _packets(data: bytes, at: int, lengths: bytes, open_packet: bytearray) -> list[bytes]:

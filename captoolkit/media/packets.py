@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captoolkit.bitstream import opus
+from captoolkit.bitstream import ogg, opus
 from captoolkit.bitstream.containers import MATROSKA
 from captoolkit.media import ffmpeg, ffmpeg_process
 from captoolkit.media.player_clock import LONGEST_GAP_S
@@ -243,3 +243,11 @@ def container_of(info: MediaInfo) -> str:
         return info.container
     with Path(info.path).open("rb") as stream:
         return "webm" if b"webm" in stream.read(HEAD_BYTES) else MATROSKA
+
+
+def is_chained(info: MediaInfo) -> bool:
+    """Return whether a file is a chain of Ogg recordings, whose packets need several headers."""
+    if info.container != "ogg":
+        return False
+    with Path(info.path).open("rb") as stream:
+        return ogg.is_chained(stream)

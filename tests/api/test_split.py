@@ -319,6 +319,18 @@ def test_exact_pieces_of_a_lossless_codec_stay_in_it(
     assert all(piece.source_span.end_samples % 1024 for piece in pieces)
 
 
+def test_a_chain_of_oggs_is_encoded(make: Make, decoded: Decoded, tmp_path: Path) -> None:
+    """A recorded radio has headers within, which a copy would leave out of the pieces."""
+    path = tmp_path / "radio.ogg"
+    path.write_bytes(make("song.ogg").read_bytes() * 2)
+    pieces = captoolkit.split(path, parts=3)
+    assert "It is a chain of several Ogg recordings" in pieces.plan.reasons[-1]
+    saved = pieces.save(tmp_path / "out")
+    assert {piece.path.suffix for piece in saved} == {".flac"}
+    samples = sum(len(decoded(piece.path)) // 4 for piece in saved)
+    assert samples == captoolkit.probe(path).default_track.duration_samples
+
+
 def test_floats_beyond_full_scale_and_no_numbers_are_kept(tmp_path: Path) -> None:
     """A float WAV keeps every bit, also of NaN, infinity and values above full scale."""
     wave = noise(5, rate_hz=8000)

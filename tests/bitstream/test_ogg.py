@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_file_with_empty_packets_has_no_pages() -> None:
     head = ogg.MAGIC + bytes([6]) + bytes(8) + b"once" + bytes(8)
     page = ogg.with_checksum(bytearray(head + bytes([255]) + bytes(255)))
     assert ogg.read_pages(page) == []
+
+
+def test_a_chain_is_another_recording_behind_the_first(data: bytes) -> None:
+    """Streams that begin together are one recording; a cut end or other bytes end the search."""
+    assert ogg.is_chained(io.BytesIO(data + data))
+    assert not ogg.is_chained(io.BytesIO(data))
+    assert not ogg.is_chained(io.BytesIO(data[:-1]))
+    first_page = data[: page_places(data)[1][0]]
+    assert not ogg.is_chained(io.BytesIO(first_page + data))
+    assert not ogg.is_chained(io.BytesIO(b"junk" + data + data))
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
