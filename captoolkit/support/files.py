@@ -56,6 +56,7 @@ def place(staged: Path, path: Path, *, overwrite: bool) -> None:
         os.link(staged, path)
     except FileExistsError:
         refuse_existing([path])
+        raise  # it is gone again
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
@@ -96,8 +97,8 @@ def _near(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
 
     It has the permissions of the file that it replaces.
     """
-    _pass_on_permissions(target, staged)
     if staged.stat().st_dev == target.parent.stat().st_dev:
+        _pass_on_permissions(target, staged)
         yield staged, target
         return
     with staging(target.parent) as folder:
@@ -106,6 +107,7 @@ def _near(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
         with near.open("rb") as stream:
             os.fsync(stream.fileno())
         _pass_on_permissions(staged, near)
+        _pass_on_permissions(target, near)
         yield near, target
 
 
@@ -339,13 +341,16 @@ def refuse_shared(outputs: Iterable[tuple[str, str | Path | None]]) -> None:
     options: dict[str | tuple[int, int], str] = {}
     parents: dict[str, str] = {}
     for option, path in outputs:
-        if path is None or (Path(path).exists() and not Path(path).is_file()):
+        # Unlike `Path`, `os.path` does not raise for a name that the writer refuses with advice.
+        is_other = path is not None and os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113
+        if path is None or is_other:
             continue
         parent, name = os.path.split(absolute(path))
         if parent not in parents:
             parents[parent] = os.path.realpath(parent)
         place = Path(parents[parent], name)
-        key = _identity(path) or (os.path.realpath(place) if place.is_symlink() else str(place))
+        is_link = os.path.islink(place)  # noqa: PTH114
+        key = _identity(path) or (os.path.realpath(place) if is_link else str(place))
         if key in options:
             other = options[key]
             subject = f"{other} and {option} are" if other != option else "two results are"

@@ -285,6 +285,8 @@ def test_two_outputs_at_one_place_are_refused(tmp_path: Path, other: str) -> Non
         files.refuse_shared([("-o", path), ("--picture", None), ("--report", tmp_path / other)])
     files.refuse_shared([("-o", path), ("--report", tmp_path / "c"), ("--picture", tmp_path / "d")])
     files.refuse_shared([("-o", "/dev/null"), ("--report", "/dev/null")])
+    impossible = tmp_path / ("a" * 300)  # the writer names the reason
+    files.refuse_shared([("-o", impossible), ("--report", tmp_path / "c")])
 
 
 def test_first_of_the_existing_is_named(tmp_path: Path) -> None:
