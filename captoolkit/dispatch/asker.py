@@ -204,11 +204,11 @@ class PaidAsker:
         context, service = self._context, self._context.service
         duration_s = segment.source_span.exact_s
         expected = predict_usage(service.target, duration_s)
-        reservation = None
+        worst = None
         if context.budget is not None and service.price is not None:
             worst = worst_case(service.target, service.price, duration_s)
-            reservation = context.budget.reserve(worst, context.scope)
-        spent = Decimal(0)
+            context.budget.reserve(worst, context.scope)
+        spent: Decimal | None = Decimal(0)
         limiter, output_tokens, caption = context.rate_limiter, 0, None
         longest = service.target.limit("max_output_tokens")
         try:
@@ -218,20 +218,19 @@ class PaidAsker:
                 most_output_tokens=None if longest is None else int(longest),
                 ledger=context.ledger,
             )
-            spent = reservation.amount if reservation else Decimal(0)  # without a real cost
+            spent = None  # unless the answer gives the real cost
             attempts.begun += 1
             caption = _caption(
                 self._captioner, segment, self._on_text(segment), self._context.scope
             )
-            amount = amount_of(caption.usage, service.price)
-            spent = spent if amount is None else amount
+            spent = amount_of(caption.usage, service.price)
         except ServiceError as error:
             # `spent` is 0 for a request that was not sent, because another one has ended the run.
             spent = spent if rule_for(error).may_be_billed else Decimal(0)
             raise
         finally:
-            if context.budget is not None and reservation is not None:
-                context.budget.settle(reservation, spent)
+            if context.budget is not None and worst is not None:
+                context.budget.settle(worst, spent)
             if caption is None:
                 limiter.failed(output_tokens, ledger=context.ledger)
         context.breaker.answered()

@@ -2,16 +2,17 @@
 
 Rules: before each request the budget reserves its worst case: its input at the price of the region,
 and the longest answer of the model. When the answer has arrived, its real cost replaces the worst
-case; if it is higher, because the service counts more tokens than its pages state, later requests
-reserve more in the same proportion. Where the real cost is unknown (a broken answer, a service that
-counts no tokens), the worst case stands. Answers from the ledger cost nothing.
+case. If it is higher, because the service counts more tokens than its pages state, the worst cases
+of later requests and of those in flight count more in the same proportion. Where the real cost is
+unknown (a broken answer, a service that counts no tokens), the worst case stands. Answers from the
+ledger cost nothing.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from fractions import Fraction
 
@@ -22,14 +23,6 @@ from captoolkit.support.cancel import TICK_S, CancelScope
 
 MICRO = Decimal("0.000001")
 SHOWN = Decimal("0.0001")  # the digits of amounts in messages
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
-    """Money for one request: the worst case as predicted, and the amount that is reserved."""
-
-    worst: Decimal
-    amount: Decimal
 
 
 class Budget:
@@ -53,7 +46,7 @@ class Budget:
             )
         self._changed = threading.Condition()
         self._spent = Decimal(0)
-        self._reserved = Decimal(0)
+        self._reserved = Decimal(0)  # the predicted worst cases of the requests in flight
         self._excess = Decimal(1)  # the highest ratio of a real cost to its predicted worst case
 
     def __repr__(self) -> str:
@@ -64,7 +57,7 @@ class Budget:
         """The amount spent so far."""
         return self._spent
 
-    def reserve(self, worst: Decimal, scope: CancelScope) -> Reservation:
+    def reserve(self, worst: Decimal, scope: CancelScope) -> None:
         """Reserve the worst case of a request; wait for requests in flight if that may help.
 
         Raises:
@@ -72,7 +65,8 @@ class Budget:
             StoppedError: the run was cancelled meanwhile.
         """
         with self._changed:
-            while self._spent + self._reserved + (needed := worst * self._excess) > self.cap:
+            while self._spent + (self._reserved + worst) * self._excess > self.cap:
+                needed = worst * self._excess
                 if not self._reserved or self._spent + needed > self.cap:
                     left = (self.cap - self._spent).quantize(SHOWN, ROUND_FLOOR)
                     needed = needed.quantize(SHOWN, ROUND_CEILING)  # shown above `left`
@@ -84,16 +78,18 @@ class Budget:
                     )
                 self._changed.wait(TICK_S)
                 scope.check()
-            self._reserved += needed
-            return Reservation(worst=worst, amount=needed)
+            self._reserved += worst
 
-    def settle(self, reservation: Reservation, spent: Decimal) -> None:
-        """Replace the amount that is reserved for a request by its real cost."""
+    def settle(self, worst: Decimal, spent: Decimal | None) -> None:
+        """Replace the worst case of a request by its real cost; it stands if that is unknown."""
         with self._changed:
-            self._reserved -= reservation.amount
-            self._spent += spent
-            if reservation.worst:
-                self._excess = max(self._excess, spent / reservation.worst)
+            self._reserved -= worst
+            if spent is None:
+                self._spent += worst * self._excess
+            else:
+                self._spent += spent
+                if worst:
+                    self._excess = max(self._excess, spent / worst)
             self._changed.notify_all()
 
 
