@@ -91,7 +91,7 @@ def test_a_recording_in_one_segment_is_kept_whatever_the_rule_of_cuts(talk: Path
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (forget_rule, "was cut by rule 1 of another captoolkit, not by rule 2"),
+        (forget_rule, "was cut by rule 1 of another captoolkit, not by rule"),
         (change_source, "was made before its source changed"),
         (flip_byte, "its file talk.002.wav has changed since"),
         (lambda talk: (talk.parent / "out/talk.001.wav").unlink(), "talk.001.wav is missing"),

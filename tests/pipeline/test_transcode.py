@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from captoolkit import captions, prepare
 from captoolkit.bitstream import adts, encodings
 from captoolkit.captioners import Clip
-from captoolkit.errors import LimitError, UsageError
+from captoolkit.errors import CancelledError, InputError, LimitError, UsageError
 from captoolkit.events import Event, Progressed, Replaced, SegmentReady
 from captoolkit.model import Caption, CaptionerInfo, Span
 from captoolkit.pipeline.segment import ReadySegment
@@ -333,7 +333,7 @@ def test_a_program_may_end_in_the_middle(talk: Path) -> None:
 def test_closing_from_another_thread_ends_the_loop(
     talk: Path, jobs: int, after: int, pause_s: float
 ) -> None:
-    """The consumer soon gets one UsageError, and no thread or process is left."""
+    """The consumer soon gets one CancelledError, and no thread or process is left."""
     prepared = prepare(talk, format="mp3", segment=SEGMENT_S, jobs=jobs)
     faults: list[BaseException] = []
     reached = threading.Event()
@@ -353,7 +353,7 @@ def test_closing_from_another_thread_ends_the_loop(
     prepared.close()
     taker.join(MEANWHILE_S)
     assert not taker.is_alive()
-    assert [type(fault) for fault in faults] == [UsageError]
+    assert [type(fault) for fault in faults] == [CancelledError]
     assert "is closed" in str(faults[0])
     assert not has_children()
     assert workers() == []
@@ -443,15 +443,18 @@ def test_no_number_in_a_float_becomes_silence(tmp_path: Path, convert: Convert) 
 def test_a_sound_that_ends_before_it_should_is_made_as_far_as_it_goes(
     talk: Path, tmp_path: Path
 ) -> None:
-    """A file that was truncated after the plan gives the sound that is left."""
+    """A file that was truncated after the plan gives the sound that is left, then the error."""
     path = tmp_path / "cut.flac"
     path.write_bytes(talk.read_bytes())
     with prepare(path, format="mp3", jobs=2) as prepared:
         (span,) = prepared.plan.spans
         with path.open("r+b") as stream:
             stream.truncate(path.stat().st_size // 2)
-        (segment,) = prepared
+        segments = iter(prepared)
+        segment = next(segments)
         sound, rate_hz = segment.to_array()
+        with pytest.raises(InputError, match="it changed while it was being prepared"):
+            next(segments)
     assert 0.3 < segment.source_span.samples / span.samples < 0.7
     assert len(sound) / rate_hz == pytest.approx(segment.source_span.duration_s, abs=0.01)
 
