@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_REASONS = 5  # that the summary shows
 ROUNDED_S = 3600
+CHANGED = "changed since they were done (--redo changed)"
+FAILED_BEFORE = "failed in an earlier run (--retry-failed)"
 
 LIMITS = {
     "cores": "the cores",
@@ -44,6 +46,8 @@ def print_forecast(verb: str, expected: Forecast, *, as_json: bool) -> None:
             "verb": verb,
             "recordings": expected.inputs,
             "kept": expected.kept,
+            "failed_before": expected.failed_before,
+            "changed": expected.changed,
             "bytes": expected.size_bytes,
             "duration_s": round(expected.duration_s, 3),
             "sampled": expected.sampled,
@@ -63,11 +67,15 @@ def forecast_lines(verb: str, expected: Forecast) -> list[str]:
     from captoolkit.units import format_size
 
     about = f" (lengths estimated from {expected.sampled} of them)" if expected.sampled else ""
-    kept = f"; {expected.kept:,} are done already" if expected.kept else ""
+    kept = _join_counts(
+        (expected.kept, "done already"),
+        (expected.changed, CHANGED),
+        (expected.failed_before, FAILED_BEFORE),
+    )
     lines = [
         f"{verb}: {format_count(expected.inputs, 'recording')}, "
         f"{format_size(expected.size_bytes)}, "
-        f"{describe_sound(expected.duration_s)} of sound{about}{kept}"
+        f"{describe_sound(expected.duration_s)} of sound{about}{kept and '; ' + kept}"
     ]
     if expected.requests:
         price = describe_price(expected.cost) if expected.cost else "the price is not known"
@@ -78,6 +86,8 @@ def forecast_lines(verb: str, expected: Forecast) -> list[str]:
             else "tokens unknown"
         )
         lines.append(f"{format_count(expected.requests, 'request')}, {tokens}: {price}")
+    if not expected.inputs:
+        return lines
     for limit, time_s in sorted(expected.times_s.items(), key=lambda item: -item[1]):
         bound = "about" if limit is Limit.CORES else "at least"  # cores differ, rates do not
         lines.append(f"{bound} {_about(time_s)} by {LIMITS[limit.value]}")
@@ -112,11 +122,11 @@ def print_summary(summary: BatchSummary, *, retries: bool) -> None:
         (summary.failed, "failed"),
         (summary.quarantined, "quarantined"),
         (summary.holes, "with missing captions"),
-        (summary.changed, "changed since they were done (--redo changed)"),
-        (summary.failed_before, "failed in an earlier run (--retry-failed)"),
+        (summary.changed, CHANGED),
+        (summary.failed_before, FAILED_BEFORE),
         (summary.left, "left"),
     )
-    words = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing to do"
+    words = _join_counts(*counts) or "nothing to do"
     is_error = not summary.is_complete
     print_message(f"{summary.verb}: {words}", even_if_quiet=is_error)
     if summary.done:
@@ -191,6 +201,11 @@ def print_status(recipe: Recipe, tally: Tally, *, names: Mapping[str, str]) -> N
         print_line(f"  {describe_warned(tally.warned)}")
     for line in reason_lines(tally.reasons):
         print_line(line)
+
+
+def _join_counts(*counts: tuple[int, str]) -> str:
+    """Return the counts above zero with their words, such as "3 done, 1 failed"."""
+    return ", ".join(f"{count:,} {what}" for count, what in counts if count)
 
 
 def _failed_text(summary: BatchSummary, *, retries: bool) -> str:

@@ -206,6 +206,7 @@ def forecast_batch(
             resources.enter_context(run)
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
         settings.refuse_missing(names, out=store.url)
+        refuse_other_job(store, recipe)
         chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
         is_asked = run is not None
         own = parse_plan_options(cast("PlanOptions", options)) if verb != "probe" else None
@@ -219,6 +220,8 @@ def forecast_batch(
                 max_segment_s=own.max_segment_s if own else None,
             ),
             kept=settings.selection.kept,
+            failed_before=settings.selection.failed_before,
+            changed=settings.selection.changed,
         )
 
 

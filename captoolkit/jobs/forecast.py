@@ -12,7 +12,7 @@ import hashlib
 import heapq
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
@@ -46,6 +46,8 @@ class Forecast:
     Attributes:
         inputs: the recordings that are left to do.
         kept: the recordings that OUT has already.
+        failed_before: the recordings that failed in an earlier run, and are not done again.
+        changed: the recordings that have changed since they were done, and are not done again.
         size_bytes: the sum of their known sizes.
         duration_s: the length of their sound.
         sampled: how many recordings were probed for it; 0 if a manifest states all lengths.
@@ -56,10 +58,12 @@ class Forecast:
     """
 
     inputs: int
-    kept: int
     size_bytes: int
     duration_s: float
     sampled: int
+    kept: int = 0
+    failed_before: int = 0
+    changed: int = 0
     requests: int = 0
     input_tokens: int | None = 0
     cost: CostRange | None = None
@@ -105,7 +109,6 @@ def forecast(
     verb: str,
     *,
     cores: int,
-    kept: int = 0,
     service: Service | None = None,
     segment_s: Fraction | None = None,
     max_segment_s: Fraction | None = None,
@@ -116,7 +119,6 @@ def forecast(
         inputs: the recordings that are left.
         verb: the verb.
         cores: the number of workers.
-        kept: the number of recordings that OUT has already.
         service: the service of the requests; None for none.
         segment_s: the length of a segment, roughly; None leaves it to the limits.
         max_segment_s: the greatest length of a segment.
@@ -143,7 +145,6 @@ def forecast(
     work_s = sum(START_S[verb] + duration_s / SPEEDS[verb] for duration_s in durations)
     base = Forecast(
         inputs=len(durations),
-        kept=kept,
         size_bytes=size_bytes,
         duration_s=sum(durations),
         sampled=sampled,
@@ -180,12 +181,8 @@ def _with_service(
     has_tokens = target.limit("tokens_per_s") is not None
     if service.tokens_per_minute and has_tokens:
         times_s[Limit.TOKENS] = MINUTE_S * tokens / service.tokens_per_minute
-    return Forecast(
-        inputs=base.inputs,
-        kept=base.kept,
-        size_bytes=base.size_bytes,
-        duration_s=base.duration_s,
-        sampled=base.sampled,
+    return replace(
+        base,
         requests=requests,
         input_tokens=tokens if has_tokens else None,
         cost=_cost_of(service, requests, tokens),

@@ -94,3 +94,20 @@ def test_the_forecast_of_a_service_needs_no_key(run: Run, tmp_path: Path) -> Non
     refused = run(*argv, "--cluster", "none")
     assert refused.status == 1
     assert "DASHSCOPE_API_KEY is not set" in refused.err
+
+
+def test_the_forecast_is_that_of_the_batch_in_out(run: Run, tmp_path: Path) -> None:
+    """It counts finished and failed recordings, and refuses the OUT of other options."""
+    write_tones(tmp_path / "in", 1)
+    (tmp_path / "in" / "bad.wav").write_bytes(b"no media")
+    argv = ("batch", "prepare", tmp_path / "in", "-o", tmp_path / "out", "--cluster", "none")
+    assert run(*argv).status == 1
+    again = run(*argv, "--dry-run")
+    assert again.out == (
+        "prepare: 0 recordings, 0 B, 0:00 of sound; 1 done already, "
+        "1 failed in an earlier run (--retry-failed)\n"
+    )
+    assert json.loads(run(*argv, "--dry-run", "--json").out)["failed_before"] == 1
+    refused = run(*argv, "--dry-run", "--segment", "2s")
+    assert (refused.status, refused.out) == (2, "")
+    assert "holds the results of other options: --segment is not given there" in refused.err
