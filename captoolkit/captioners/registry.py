@@ -214,8 +214,11 @@ def row_of(name: str) -> CaptionerRow:
     """
     row = CAPTIONERS.get(name)
     if row is None:
-        names = ", ".join(sorted(CAPTIONERS))
-        raise UsageError(f"captioner {name!r} is not known", fix=f"known are {names}")
+        fix = f"known are {', '.join(sorted(CAPTIONERS))}"
+        if name in catalogue.targets():
+            protocol = question_captioner_of(catalogue.target(name))
+            fix = f"it is a target: pass captioner={protocol} and target={name}"
+        raise UsageError(f"captioner {name!r} is not known", fix=fix)
     return row
 
 

@@ -387,11 +387,14 @@ def _run(
 ) -> int:
     """Run a verb, or show its forecast."""
     from captoolkit.cli.batch_progress import BatchBar
+    from captoolkit.cli.caption_command import note_local_captions
     from captoolkit.jobs.batch import batch, forecast_batch
     from captoolkit.jobs.batch_options import read_settings
     from captoolkit.support import files
 
     configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
+    if verb == "caption":
+        note_local_captions(options.get("target"))
     place = None if "://" in out else out
     files.refuse_shared([("-o", place), ("--ledger", options.get("ledger"))])
     refuse_replacing(options["files_from"], {**options, "out": place})

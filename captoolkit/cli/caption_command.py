@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
@@ -96,6 +97,7 @@ def command(
     )
     files = CaptionedFiles(inputs, outputs, skip_existing=skip_existing, as_json=as_json)
     files.refuse_shared_outputs(report=report, ledger=options["ledger"])
+    note_local_captions(options["target"])
     with (
         files.open_run(overwrite=overwrite, **options) as run,
         RunReport(inputs, out=out, report=report, overwrite=overwrite) as reporter,
@@ -116,6 +118,26 @@ def command(
                 print_summary(summaries)
                 files.print_remainder(run)
     return FAILED if any(each.failed for each in summaries) else status
+
+
+def note_local_captions(target: str | None) -> None:
+    """Print that `--target` selects no service without `--captioner`: the captions are local.
+
+    Raises:
+        UsageError: the target is not known.
+    """
+    from captoolkit.captioners.registry import DEFAULT_CAPTIONER, question_captioner_of
+    from captoolkit.services import catalogue
+
+    context = click.get_current_context()
+    is_default = context.get_parameter_source("captioner") is ParameterSource.DEFAULT
+    if target in (None, DEFAULT_CAPTIONER) or not is_default:
+        return
+    captioner = question_captioner_of(catalogue.target(target))
+    print_message(
+        f"note: the local captioner makes the captions, and --target {target} sets only the "
+        f"limits; --captioner {captioner} asks the service"
+    )
 
 
 class CaptionedFiles:

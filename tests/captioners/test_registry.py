@@ -48,6 +48,9 @@ def test_an_unknown_captioner_is_refused() -> None:
     known = ", ".join(sorted(CAPTIONERS))
     assert problem == f"captioner 'whisper' is not known; known are {known}"
     assert {"acoustic", "dashscope", "openai"} <= CAPTIONERS.keys()
+    for name, protocol in (("gemini", "openai"), ("qwen-audio", "dashscope")):
+        hint = f"it is a target: pass captioner={protocol} and target={name}"
+        assert refusal(name) == f"captioner {name!r} is not known; {hint}"
 
 
 @pytest.mark.parametrize("region", [None, "beijing", "hongkong", "singapore", "virginia"])

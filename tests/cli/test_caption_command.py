@@ -241,6 +241,20 @@ def test_the_model_sets_the_limits(
     assert [seen.json["model"] for seen in recorder.seen] == ["qwen-audio-turbo-latest"] * 2
 
 
+def test_a_target_alone_selects_no_service(run: Run, fixtures: Path, tmp_path: Path) -> None:
+    """`caption` and `batch caption` then make local captions, and a note names the option."""
+    argv = (fixtures / "speech.amr", "--target", "gemini", "-o", tmp_path / "out")
+    note = (
+        "note: the local captioner makes the captions, and --target gemini sets only the limits; "
+        "--captioner openai asks the service\n"
+    )
+    assert run("batch", "caption", *argv, "--dry-run").err == note
+    assert run("caption", *argv, "--captioner", "acoustic").err.startswith("file ")
+    made = run("caption", *argv, "-y")
+    assert made.status == 0
+    assert made.err.startswith(note)
+
+
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
