@@ -332,6 +332,8 @@ _ROWS = (
         suffixes=("amr", "awb"),
         codecs=("amr_nb", "amr_wb"),
         muxer="amr",
+        # ffmpeg skips frames without data, and counts their time.
+        has_time_stamps=True,
         is_frame_stream=True,
         stream_title="an AMR file",
     ),

@@ -197,3 +197,18 @@ def test_an_aac_packet_without_a_channel_is_no_sound(
     info = probe(path)
     assert info.default_track.duration_samples == decoded_samples(path)
     assert info.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("magic", "speech", "pause"),
+    [(b"#!AMR\n", 7 << 3, 8 << 3), (b"#!AMR-WB\n", 2 << 3, 9 << 3)],
+)
+def test_pauses_of_an_amr_keep_their_time(
+    tmp_path: Path, magic: bytes, speech: int, pause: int
+) -> None:
+    """Phones record pauses as comfort noise or no data, frames that ffmpeg does not decode."""
+    talk = (bytes([speech | 4]) + bytes(32 if pause > 64 else 31)) * 50
+    silence = bytes([pause | 4]) + bytes(5) + bytes([15 << 3 | 4]) * 49
+    path = tmp_path / "call.amr"
+    path.write_bytes(magic + (talk + silence) * 3 + talk)
+    assert probe(path).default_track.duration_s == pytest.approx(7, abs=0.1)
