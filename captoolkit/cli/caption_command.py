@@ -20,7 +20,7 @@ from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
 from captoolkit.cli.help_sections import SectionedCommand
 from captoolkit.cli.option_types import refused_option
 from captoolkit.cli.show import display_source, is_json, print_error, print_json, print_message
-from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
+from captoolkit.errors import CaptoolkitError, OutputExistsError, ServiceError, UsageError
 from captoolkit.units import format_count
 
 if TYPE_CHECKING:
@@ -177,6 +177,9 @@ class CaptionedFiles:
                 paths, source = outputs.next_paths(), each.source()
                 outputs.refuse_unembeddable(each.url)
             except CaptoolkitError as error:
+                is_found = isinstance(error, OutputExistsError) and not skip_existing
+                if is_found and outputs.rerun_option == "--skip-existing":
+                    error.fix += ", or --skip-existing to keep finished files and do the rest"
                 self._refused.append((each, error))
             else:
                 self._inputs.append(each)
@@ -260,7 +263,9 @@ class CaptionedFiles:
     def print_remainder(self, run: CaptionRun) -> None:
         """Print how many segments are left after a fault that ended the run with captions."""
         if run.error is not None and run.left and not self._is_reported:
-            print_message(f"{format_count(run.left, 'segment')} left: run it again")
+            option = self._outputs.rerun_option
+            again = f"run it again with {option}" if option else "run it again"
+            print_message(f"{format_count(run.left, 'segment')} left: {again}")
 
     def print_document(self, run: CaptionRun) -> None:
         """Print the JSON document: the files with a timeline, and the figures of the run."""

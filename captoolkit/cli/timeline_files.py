@@ -98,6 +98,13 @@ class TimelineFiles:
         self._options = options
         self._replaceable: set[Path] = set()  # without `overwrite`
 
+    @property
+    def rerun_option(self) -> str:
+        """The option with which the same command does the rest; empty for standard output."""
+        if self._out == STANDARD_OUTPUT:
+            return ""
+        return "--skip-existing" if DEFAULT_FORMAT in self._formats else "-y"
+
     def next_paths(self) -> Mapping[str, Path | None]:
         """Return the path of each format of the next input; None is standard output.
 

@@ -241,6 +241,31 @@ def test_the_model_sets_the_limits(
     assert [seen.json["model"] for seen in recorder.seen] == ["qwen-audio-turbo-latest"] * 2
 
 
+@pytest.mark.parametrize(
+    ("form", "option"), [("json", "--skip-existing"), ("srt", "-y"), ("txt", "")]
+)
+def test_the_option_that_does_the_rest(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder, form: str, option: str
+) -> None:
+    """A run that a fault has ended names the option, and with it the same command is done."""
+    credit = {"code": "Arrearage", "message": "Overdue bill."}
+    recorder.answer(ANSWER, after=lambda: recorder.answer(credit, status=402))
+    out = tmp_path / f"rest.{form}" if option else "-"
+    source = fixtures / "hammering-mandarin.flac"
+    sent = ("--segment", "15s", "--concurrency", "1", *at(recorder))
+    argv = ("caption", source, "-f", form, "-o", out, *sent)
+    ended = run(*argv)
+    assert ended.status == 1
+    with_option = f" with {option}" if option else ""
+    assert ended.err.splitlines()[-1] == f"2 segments left: run it again{with_option}"
+    recorder.answer(ANSWER)
+    hint = ", or --skip-existing to keep finished files and do the rest\n"
+    assert not option or run(*argv).err.endswith(hint) is (form == "json")
+    seen = len(recorder.seen)
+    assert run(*argv, *option.split()).status == 0
+    assert len(recorder.seen) == seen + 2
+
+
 def test_a_target_alone_selects_no_service(run: Run, fixtures: Path, tmp_path: Path) -> None:
     """`caption` and `batch caption` then make local captions, and a note names the option."""
     argv = (fixtures / "speech.amr", "--target", "gemini", "-o", tmp_path / "out")
