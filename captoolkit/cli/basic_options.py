@@ -20,6 +20,7 @@ from captoolkit.cli.option_types import (
     FilePlace,
     StreamPlace,
     complete_path,
+    complete_target,
     parsed_by,
     refuse_replacing,
 )
@@ -144,6 +145,7 @@ target = option(
     default=DEFAULT_TARGET,
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_target,
     help="The service or model whose limits the files keep; `captoolkit targets` lists them.",
 )
 via = option(

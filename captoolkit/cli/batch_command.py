@@ -34,6 +34,7 @@ from captoolkit.cli.option_types import (
     Place,
     StreamPlace,
     WholeNumber,
+    complete_from,
     complete_path,
     parsed_by,
     refuse_replacing,
@@ -41,6 +42,7 @@ from captoolkit.cli.option_types import (
 )
 from captoolkit.cli.show import configure, print_json, print_line, print_message
 from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.timeline import FORMATS
 from captoolkit.units import format_count, parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -259,6 +261,7 @@ def split(**options: Any) -> int:
     "formats",
     metavar="FORMAT,...",
     callback=parsed_by(lambda names: names.split(",")),
+    shell_complete=complete_from([name for name in FORMATS if name != "html"]),
     help="Formats of each timeline, separated by commas, such as json,srt,vtt; JSON is always "
     "written.  [default: json]",
 )

@@ -8,7 +8,7 @@ from fractions import Fraction
 import click
 
 from captoolkit.cli.app import COMMANDS
-from captoolkit.cli.option_types import FilePlace, parsed_by
+from captoolkit.cli.option_types import FilePlace, complete_from, parsed_by
 from captoolkit.cli.show import print_line, print_message
 from captoolkit.emulator.fault_injection import MEANINGS
 from captoolkit.emulator.service_profiles import DEFAULT_PROFILE, PROFILES
@@ -54,6 +54,7 @@ _KINDS = "\n".join(f"  {kind:<16}{meaning}" for kind, meaning in MEANINGS.items(
     "faults",
     multiple=True,
     metavar="KIND[=HOW]",
+    shell_complete=complete_from(MEANINGS),
     help="Inject a fault. HOW is a count (reset=3, the first three requests), a share (reset=0.2 "
     "or reset=20%), or nothing for always. May be given several times; the first fault that "
     "selects a request applies to it.",

@@ -114,10 +114,20 @@ def complete_path(
     return [CompletionItem(beginning, type="file")]
 
 
+def complete_target(
+    context: click.Context, parameter: click.Parameter, beginning: str
+) -> list[str]:
+    """Return the targets whose name begins so, the user's own too."""
+    from captoolkit.services import catalogue
+
+    return [name for name in catalogue.targets() if name.startswith(beginning)]
+
+
 def complete_from(names: Iterable[str]) -> Callable[..., list[str]]:
-    """Return a completion of these names."""
+    """Return a completion of these names; the last one of a list with commas is completed."""
 
     def complete(context: click.Context, parameter: click.Parameter, beginning: str) -> list[str]:
-        return [name for name in names if name.startswith(beginning)]
+        head, comma, last = beginning.rpartition(",")
+        return [head + comma + name for name in names if name.startswith(last)]
 
     return complete

@@ -48,6 +48,7 @@ from captoolkit.cli.option_types import (
     WholeNumber,
     complete_from,
     complete_path,
+    complete_target,
     parsed_by,
 )
 from captoolkit.model import Dialect
@@ -195,6 +196,7 @@ timeline_output = section(
         "-f",
         "formats",
         metavar="FORMAT,...",
+        shell_complete=complete_from(FORMATS),
         help=f"Formats to write, separated by commas: {', '.join(FORMATS)}.  [default: by the "
         "extension of -o, else json]",
     ),
@@ -218,6 +220,7 @@ def _target_of_model(default: str) -> Callable[[Any], Any]:
         TARGET,
         "--target",
         metavar="NAME",
+        shell_complete=complete_target,
         help="The service or model whose limits the segments keep; `captoolkit targets` lists "
         f"them.  [default: {default}]",
     )
@@ -372,6 +375,7 @@ _server = section(
     click.option(
         "--region",
         metavar="NAME",
+        shell_complete=complete_from(REGIONS),
         help=f"Region of Model Studio: {', '.join(REGIONS)}.  [default: {DEFAULT_REGION}; for "
         "Qwen-Audio beijing]",
     ),

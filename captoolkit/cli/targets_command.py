@@ -10,6 +10,7 @@ import click
 
 from captoolkit.cli import basic_options as basic
 from captoolkit.cli.app import COMMANDS
+from captoolkit.cli.option_types import complete_target
 from captoolkit.cli.show import print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("targets", short_help=COMMANDS["targets"])
-@click.argument("target", metavar="[NAME]", required=False)
+@click.argument("target", metavar="[NAME]", required=False, shell_complete=complete_target)
 @basic.as_json
 def command(target: str | None, as_json: bool) -> int:
     """List the known services: name, dialect, longest clip, title.

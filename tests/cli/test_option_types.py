@@ -74,6 +74,9 @@ def test_standard_output_is_no_file(run: Run, argv: tuple[str, ...]) -> None:
         (["ca"], ["plain,caption"]),
         (["caption", "--skip-e"], ["plain,--skip-existing"]),
         (["caption", "--captioner", "dash"], ["plain,dashscope"]),
+        (["caption", "--target", "gem"], ["plain,gemini"]),
+        (["caption", "-f", "json,sr"], ["plain,json,srt"]),
+        (["emulate", "--fault", "thr"], ["plain,throttle"]),
         (["batch", "prep"], ["plain,prepare"]),
         *(
             ([*command, "fix"], ["file,fix"])
