@@ -148,10 +148,13 @@ def reasons(framing: Framing, spans: Sequence[Span], cutting: Cutting) -> list[s
 
 def segments_reason(spans: Sequence[Span], cutting: Cutting) -> str:
     """Return how many segments there are, how long, and where they are cut, as a sentence."""
-    about_s = Fraction(sum(span.samples for span in spans), spans[0].rate_hz) / len(spans)
-    shortest, longest = _length_range(cutting.shortest_s, cutting.longest_s)
+    lengths_s = [Fraction(span.samples, span.rate_hz) for span in spans]
+    about_s = sum(lengths_s) / len(spans)
     if not cutting.reach_s:
-        return f"It becomes {len(spans):,} segments of about {format_length(about_s)}."
+        shortest, longest = map(format_length, (min(lengths_s), max(lengths_s)))
+        of = f"{shortest} to {longest}" if shortest != longest else f"about {longest}"
+        return f"It becomes {len(spans):,} segments of {of}."
+    shortest, longest = _length_range(cutting.shortest_s, cutting.longest_s)
     if cutting.is_fewest:
         return (
             f"It becomes at most {len(spans):,} segments of {shortest} to {longest}, and fewer "

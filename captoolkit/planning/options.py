@@ -249,7 +249,9 @@ def parse_split_options(options: SplitOptions) -> ParsedOptions:
             fix=f"take {', '.join(get_args(CutMarks))}, or leave it out",
         )
     if at is not None and parts is not None:
-        raise UsageError("parts cannot be counted at chapters", fix="leave one of them out")
+        raise UsageError(
+            f"parts={parts} and at={at} both set the number of pieces", fix="leave one of them out"
+        )
     parsed = ParsedOptions(
         segment_s=_optional_length("segment", options.get("segment")),
         max_segment_s=_optional_length("max_segment", options.get("max_segment")),

@@ -538,7 +538,7 @@ def test_no_piece_is_longer_than_is_allowed(make: Make, name: str) -> None:
             {"at": "silences"},
             "at=silences is not a place to cut at; take chapters, or leave it out",
         ),
-        ({"at": "chapters", "parts": 2}, "parts cannot be counted at chapters"),
+        ({"at": "chapters", "parts": 2}, "parts=2 and at=chapters both set the number of pieces"),
         ({"jobs": 0}, "jobs=0 must be at least 1"),
         ({"parts": 0}, "parts=0 must be at least 1"),
         ({"parts": 2, "max_segment": 5}, "parts=2 would each be longer than the 5 s allowed"),

@@ -56,7 +56,7 @@ def test_split_options_become_exact_values() -> None:
     assert parse_split_options(options) == ParsedOptions(segment_s=Fraction(30), track=2)
     with pytest.raises(UsageError, match="at=silences is not a place to cut at; take chapters, or"):
         parse_split_options({"at": "silences"})  # type: ignore[typeddict-item]
-    with pytest.raises(UsageError, match="parts cannot be counted at chapters"):
+    with pytest.raises(UsageError, match="parts=2 and at=chapters both set the number"):
         parse_split_options({"at": "chapters", "parts": 2})
 
 

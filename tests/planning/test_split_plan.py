@@ -122,6 +122,7 @@ def test_what_is_before_the_first_chapter_is_a_piece() -> None:
     plan = planned(track(600), marks=(20, 300))
     assert [span.start_s for span in plan.spans] == [0, 20, 300]
     assert plan.titles == ("", "A", "B")
+    assert "It becomes 3 segments of 20 s to 5:00." in plan.reasons
 
 
 @pytest.mark.parametrize(
