@@ -33,6 +33,7 @@ OVERREAD_S, OVERREAD_SHARE = 0.2, 0.002
 RATE_SHARE = 0.001
 FIRST_FRAMES_BYTES = 1 << 13  # more than two frames of an MP3
 MAX_TAGS = 64  # at the front of a file
+TAG_FLAGS_AT, EXTENDED = 5, 0x40  # of an ID3v2 tag: a further header, or compression before v2.3
 RATELESS = ("opus",)  # decodes to any of five rates; libsndfile takes that of the original sound
 
 
@@ -61,7 +62,7 @@ def _shape_of(sound: SoundFile) -> SndfileShape:
 
 
 class _BlankTags:
-    """A file for soundfile with zeros in its ID3v2 tags, about which libsndfile may print."""
+    """A file for soundfile with plain ID3v2 tags of zeros: libsndfile may print about others."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -84,6 +85,9 @@ class _BlankTags:
             first, last = max(0, begin - at), min(len(data), end - at)
             if first < last:
                 data[first:last] = bytes(last - first)
+            flags_at = begin - id3.ID3V2_HEAD_BYTES + TAG_FLAGS_AT - at
+            if 0 <= flags_at < len(data):
+                data[flags_at] &= ~EXTENDED
         return bytes(data)
 
     def tell(self) -> int:

@@ -79,9 +79,11 @@ def test_a_damaged_tag_is_a_misreading(
 @pytest.mark.parametrize(
     ("front", "sentences"),
     [
-        # A free bit rate without a frame of that rate; a TXXX frame without its text.
+        # A free bit rate without a frame of that rate; a TXXX frame without its text; a tag with
+        # an extended header.
         (b"\xff\xfb\0\xc0" * 5, ("Some readers (libsndfile) may not find its first frame.",)),
         (b"ID3\4\0\0\0\0\0\x0eTXXX\0\0\0\4\0\0\3abc", ()),
+        (b"ID3\4\0\x40\0\0\0\x13\0\0\0\6\1\0TIT2\0\0\0\3\0\0\0ab", ()),
     ],
 )
 def test_damage_at_the_front_prints_nothing(
