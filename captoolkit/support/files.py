@@ -208,17 +208,21 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
         for name in linked:
             with writing(out / name):
                 moves.append(stack.enter_context(_near(source / name, _target(out / name))))
-        _move_journaled(source, out, [name for name in names if name not in linked], stale)
+        others = [name for name in names if name not in linked]
+        if others:
+            _move_journaled(source, out, others, stale)
         for (near, target), name in zip(moves, linked, strict=True):
             with writing(out / name):
                 near.replace(target)
+    if not others:
+        for name in stale:
+            with contextlib.suppress(OSError):  # the new files are in place
+                (out / name).unlink()
 
 
 def _move_journaled(source: Path, out: Path, names: Sequence[str], stale: Iterable[str]) -> None:
     from captoolkit.support import move_journal, staging_folders
 
-    if not names:
-        return
     with writing(out / names[-1]):
         aside = staging_folders.make_aside(out)
     try:

@@ -103,7 +103,9 @@ def move_a_group(link: Path) -> None:
 def move_a_group_of_links(link: Path) -> None:
     """Move a single file that has the name of a link."""
     staged = folder_with(link.parent / "staged", **{link.name: "new"})
-    files.move_all(staged, link.parent, [link.name])
+    (link.parent / "stale").touch()
+    files.move_all(staged, link.parent, [link.name], stale=["stale"])
+    assert not (link.parent / "stale").exists()
 
 
 WRITERS = [
