@@ -319,7 +319,7 @@ class CaptionedFiles:
     def _finish(self, result: CaptionResult, reporter: RunReport) -> None:
         """Write the timeline of a file, and print its paths and failures; raise its error."""
         from captoolkit.captioners.answers import ending_warnings
-        from captoolkit.cli.timeline_files import print_paths
+        from captoolkit.cli.timeline_files import print_paths, raise_refused, written_paths
         from captoolkit.jobs.commands.outcomes import InputOutcome
 
         item, paths = self._inputs[result.index], self._paths[result.index]
@@ -331,7 +331,7 @@ class CaptionedFiles:
         timeline = result.timeline
         assert timeline is not None
         name = display_source(item.url)
-        written = [path for form, path in paths.items() if path and form not in refused]
+        written = written_paths(paths, refused)
         if not is_kept:
             summary = FileSummary.of(name, result, timeline, list(paths.values()))
             self.summaries[result.index] = summary
@@ -339,8 +339,8 @@ class CaptionedFiles:
             item,
             name,
             timeline,
-            out=paths.get("json") or next(iter(written), None),
-            size_bytes=sum(path.stat().st_size for path in written),
+            out=paths.get("json") or next(iter(written.values()), None),
+            size_bytes=sum(path.stat().st_size for path in written.values()),
             seconds=result.seconds,
             is_kept=is_kept,
             warnings=(*result.warnings, *ending_warnings(timeline.entries)),
@@ -355,11 +355,11 @@ class CaptionedFiles:
                 "recalled": result.recalled,
                 "total_tokens": result.usage.total_tokens,
                 "cost": result.cost and dataclasses.asdict(result.cost),
-                "files": {
-                    form: str(path) for form, path in paths.items() if path and form not in refused
-                },
+                "files": {form: str(path) for form, path in written.items()},
             }
-        print_paths(paths, refused, is_silent=self._as_json)
+        else:
+            print_paths(written.values())
+        raise_refused(refused)
 
     def _write(
         self, result: CaptionResult, paths: Mapping[str, Path | None]

@@ -28,8 +28,10 @@ def command(timeline: str, overwrite: bool, debug: bool, **output: Any) -> int:
         STANDARD_INPUT,
         TimelineFiles,
         print_paths,
+        raise_refused,
         read_timeline,
         take_output,
+        written_paths,
     )
 
     outputs = TimelineFiles(
@@ -42,6 +44,8 @@ def command(timeline: str, overwrite: bool, debug: bool, **output: Any) -> int:
 
     def write(name: str) -> None:
         paths = outputs.next_paths()
-        print_paths(paths, outputs.write(read_timeline(name), paths))
+        refused = outputs.write(read_timeline(name), paths)
+        print_paths(written_paths(paths, refused).values())
+        raise_refused(refused)
 
     return run_each([timeline], write, debug=debug)

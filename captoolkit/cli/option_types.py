@@ -89,10 +89,10 @@ def refuse_replacing(files_from: str | None, options: Mapping[str, Any]) -> None
 def refused_option(
     command: str, name: str, problem: str, fix: str, *, is_flag: bool = False
 ) -> Callable[..., Any]:
-    """Return a hidden option of the neighbours of a command, which it refuses with the reason."""
+    """Return a hidden option that similar commands have; `command` refuses it with the reason."""
 
     def refuse(_: click.Context, __: click.Parameter, value: Any) -> None:
-        if value:
+        if value not in (None, False):
             raise UsageError(f"{command} has no {name}: {problem}", fix=fix)
 
     return click.option(

@@ -106,7 +106,7 @@ class RunReport:
             self._keep(error)
 
     def _keep(self, error: OutputError) -> None:
-        """Keep the first error of the report, which its place and reason describe."""
+        """Keep the first error of the report, with the path of the report in its text."""
         if self._fault is None:
             problem = f"the report {error.path} is not complete: {error.problem}"
             self._fault = OutputError(problem, fix=error.fix, path=error.path)

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from captoolkit.cli.show import display_path, print_line, print_message
@@ -378,25 +377,30 @@ def _is_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or not Path(out).suffix
 
 
-def print_paths(
-    paths: Mapping[str, Path | None],
-    refused: Mapping[str, UsageError] = MappingProxyType({}),
-    *,
-    is_silent: bool = False,
-) -> None:
-    """Print the paths of the files that were written: all but those of the refused formats.
+def written_paths(
+    paths: Mapping[str, Path | None], refused: Mapping[str, UsageError]
+) -> dict[str, Path]:
+    """Return the path of each format that was written to a file.
 
     Args:
-        paths: the path of each format.
+        paths: the path of each format; None is standard output.
         refused: the errors of formats that were not written.
-        is_silent: print no path.
+    """
+    return {form: path for form, path in paths.items() if path and form not in refused}
+
+
+def print_paths(paths: Iterable[Path]) -> None:
+    """Print the paths of the files that were written."""
+    for path in paths:
+        print_line(display_path(path))
+
+
+def raise_refused(refused: Mapping[str, UsageError]) -> None:
+    """Raise for the first format that was not written.
 
     Raises:
-        OutputError: a format was refused.
+        OutputError: there is one.
     """
-    for form, path in paths.items():
-        if path is not None and form not in refused and not is_silent:
-            print_line(display_path(path))
     for form, error in refused.items():
         raise OutputError(f"{form} is not written: {error.problem}", fix=error.fix) from error
 
