@@ -41,6 +41,7 @@ SEARCHED_BYTES = 1 << 24  # the largest file that is searched for another FLAC t
 BLOCK_SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}} | {
     code: 1 << code for code in range(8, 16)
 }
+SHORT_SAMPLES = BLOCK_SIZES[1]  # encoders make no shorter frames, except the last one
 # By media type: the first bytes of a picture, and ffmpeg's name of its codec.
 PICTURE_CODECS = {
     b"image/jpeg": (b"\xff\xd8\xff", "mjpeg"),

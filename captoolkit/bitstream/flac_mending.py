@@ -28,7 +28,6 @@ from captoolkit.bitstream.flac_pieces import FlacPieces
 FALSE_HEADERS, FALSE_PER_FRAME = 50_000, 4  # more of them belong to a file made to be slow
 MAX_OPEN = 4  # headers behind a frame that may be true ones
 SUMMED_BYTES = 256  # of a checksum at each step
-FEWEST_SAMPLES = 192  # of a frame of silence, for streams of very short frames
 
 
 class FalseHeadersError(Exception):
@@ -65,9 +64,9 @@ def whole_frames(pieces: FlacPieces, stream: BinaryIO, until: int) -> Iterator[F
     """
     open_frames: list[Frame] = []  # the next frame, and those behind it that may be it instead
     due = frames = 0
+    most = pieces.most_headers
     for count, (at, begin, end) in enumerate(pieces.frames()):
-        most = min(pieces.most_headers, FALSE_HEADERS + FALSE_PER_FRAME * frames)
-        if count > most:
+        if count > min(most, FALSE_HEADERS + FALSE_PER_FRAME * frames):
             raise FalseHeadersError
         if begin < due:
             continue
@@ -106,7 +105,7 @@ def silent_frames(pieces: FlacPieces, begin: int, end: int) -> Iterator[bytes]:
     """Yield frames of silence for the samples [begin, end) of a stream."""
     first, start = pieces.first_frame
     while begin < end:
-        samples = min(end - begin, max(first.samples, FEWEST_SAMPLES))
+        samples = min(end - begin, max(first.samples, flac.SHORT_SAMPLES))
         yield _silent_frame(first, start, begin, samples, depth_bits=pieces.depth_bits)
         begin += samples
 

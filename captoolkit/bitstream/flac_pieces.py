@@ -28,8 +28,7 @@ SEARCH_BYTES = 1 << 16  # read at each step of the search for a sample
 CHUNK_BYTES = 1 << 20  # read at each step of the search for missing frames
 MAX_STEPS = 32
 SPARE_HEADERS = 10_000  # that bytes of the sound may look like, beside those of the frames
-# A file made to be slow holds more frames than this, and they are shorter.
-SHORT_FRAMES, FEWEST_SAMPLES = 20_000, 192
+SHORT_FRAMES = 20_000  # shorter than SHORT_SAMPLES: only a file made to be slow holds more
 PATTERN_BYTES = 4  # of a header, by which false ones are sorted out
 NEAR_SAMPLES = 1 << 14  # a piece may begin so far before the first sample that is needed
 EXTRA_SAMPLES = 1 << 16  # more than a frame holds
@@ -85,7 +84,7 @@ class FlacPieces:
         first = self._first
         if first is None or first.number or len(self._info) != flac.STREAMINFO_BYTES:
             return False
-        return min(FEWEST_SAMPLES, self._total // SHORT_FRAMES) <= first.samples
+        return min(flac.SHORT_SAMPLES, self._total // SHORT_FRAMES) <= first.samples
 
     def read(self) -> FlacPiece | None:
         """Return the next piece; None at the end, and in any doubt."""
@@ -143,7 +142,7 @@ class FlacPieces:
         first, _ = self.first_frame
         stated = int.from_bytes(self._info[:2])  # the shortest frame
         samples = max(1, min(stated, first.samples)) if first.is_variable else first.samples
-        most = max(SHORT_FRAMES, self._total // FEWEST_SAMPLES)
+        most = max(SHORT_FRAMES, self._total // flac.SHORT_SAMPLES)
         return 2 * min(most, self._total // samples) + SPARE_HEADERS
 
     def head_of_all(self) -> bytes:

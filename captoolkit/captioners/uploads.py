@@ -42,9 +42,8 @@ from captoolkit.services.regions import is_loopback, uploads_url
 from captoolkit.units import format_size
 
 OSS_SCHEME = "oss://"
-RESOLVE_HEADERS = {
-    "X-DashScope-OssResourceResolve": "enable"
-}  # without it the service reads no oss://
+# Without it the service reads no `oss://`.
+RESOLVE_HEADERS = {"X-DashScope-OssResourceResolve": "enable"}
 UNKNOWN_TYPE = "application/octet-stream"
 MIB = 2**20
 

@@ -187,7 +187,7 @@ class RateLimiters:
         self.forget()
 
     def forget(self) -> None:
-        """Know no rate limiter any more, as in a forked process: a thread may wait in each."""
+        """Drop all rate limiters; in a forked process a thread of the parent may hold each."""
         self._guard = threading.Lock()
         self._known: dict[tuple[object, ...], RateLimiter] = {}
 

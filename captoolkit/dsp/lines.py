@@ -10,7 +10,8 @@ Rules:
 - *Mains hum* has lines within `HUM_WITHIN_HZ` of at least two of the first three multiples of 50 Hz
   or 60 Hz, `HUM_LINE_DB` above the neighbouring frequencies, one of them `HUM_STRONG_DB`, in the
   median of the windows: harmonics of a voice or an instrument move, those of the mains do not. The
-  strongest of them reaches `HUM_LEVEL_DB`; what is `HUM_RANGE_DB` below it is rounding, no line.
+  strongest of them reaches `HUM_LEVEL_DB`; peaks `HUM_RANGE_DB` below it are rounding
+  errors, and do not count.
 """
 
 from __future__ import annotations

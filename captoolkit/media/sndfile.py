@@ -185,7 +185,7 @@ def sound_in(stream: BinaryIO) -> SoundFile:
 
 
 def _renew_lock() -> None:
-    """Make the lock of soundfile anew, which a thread of the parent may hold."""
+    """Replace the lock of soundfile, which a thread of the parent may hold."""
     soundfile = sys.modules.get("soundfile")
     if soundfile is not None and hasattr(soundfile.SoundFile, "_sf_error_lock"):  # since 0.14
         soundfile.SoundFile._sf_error_lock = threading.Lock()

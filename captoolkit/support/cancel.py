@@ -66,9 +66,9 @@ def check_thread() -> None:
 
 @contextlib.contextmanager
 def calling_when_over(end: Callable[[], None]) -> Iterator[None]:
-    """Call `end` from another thread when the work of this thread is over, to end a wait of its.
+    """Call `end` from another thread when the work of this thread is over.
 
-    For waits that cannot look at a flag, such as for a socket.
+    `end` ends a wait that cannot check a flag, such as a read from a socket.
 
     Raises:
         StoppedError: an error ended the block, and the work of this thread is over.

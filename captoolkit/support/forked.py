@@ -1,8 +1,8 @@
-"""What a forked process must not share with its parent.
+"""Locks and other values that each forked process makes for itself.
 
-Rules: a fork copies the locks of the process, but not the threads that hold them. So each lock and
-each object that outlives one call is made anew in the child: a web server may fork while some of
-its threads use captoolkit.
+Rules: a fork copies the locks of the process, but not the threads that hold them. So the child
+replaces each lock that outlives one call, and each object that has such a lock: a web server may
+fork while some of its threads use captoolkit.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from captoolkit.timeline.value import Timeline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FurtherFormats:
-    """The formats of the timelines of a batch beside JSON.
+    """The formats in which a batch writes each timeline in addition to JSON.
 
     Attributes:
         names: the formats, checked.
