@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from captoolkit.jobs.listing.folder_search import FolderSearch
 
 STANDARD_INPUT = "-"
+STANDARD_INPUT_DEVICE = "/dev/stdin"  # in ffmpeg, this path would be ffmpeg's own standard input
 STANDARD_INPUT_STEM = "stdin"
 
 
@@ -89,7 +90,8 @@ def find_inputs(
     """Return the inputs that names stand for, in the order of the names.
 
     Args:
-        names: files, folders, http(s) URLs, and `-` for one recording on standard input.
+        names: files, folders, http(s) URLs, and `-` or `/dev/stdin` for one recording on standard
+            input.
         include: patterns; a search takes the files that match one of them, even files with an
             ending that is not known. A pattern without `/` is compared with the name, one with `/`
             with the path below the folder; `**` stands for any number of folders. Upper and lower
@@ -101,7 +103,7 @@ def find_inputs(
     Raises:
         UsageError: there is no name at all, or standard input is needed twice.
     """
-    named = list(names)
+    named = [STANDARD_INPUT if name == STANDARD_INPUT_DEVICE else name for name in names]
     if is_null_separated and files_from is None:
         raise UsageError(
             "-0 needs a listing", fix="pass --files-from FILE, or - for standard input"

@@ -115,6 +115,7 @@ def test_standard_input_is_one_recording(here: Path, monkeypatch: pytest.MonkeyP
     pipe_in(monkeypatch, b"sound")
     (one,) = find_inputs(["-"])
     assert one.is_standard_input
+    assert find_inputs(["/dev/stdin"]) == [one]
     assert one.relative == "stdin"
     assert one.source() is sys.stdin.buffer
     (here / "-").write_bytes(b"")
