@@ -102,7 +102,7 @@ def stale_segments(out: Path, names: SegmentNames, new: Sequence[str]) -> list[s
     """Return the names of an earlier run's segments, unchanged since, that `new` does not hold."""
     try:
         hashes = manifest.hashes((out / names.manifest).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):  # `files.move_all` reports the obstacle
+    except (OSError, UnicodeDecodeError):  # `group_moves.move_all` reports the obstacle
         return []
     kept = set(new)
     return [

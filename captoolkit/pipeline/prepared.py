@@ -44,7 +44,7 @@ from captoolkit.pipeline.supervisor import Supervisor
 from captoolkit.pipeline.transcode import Transcode
 from captoolkit.planning.layout import ALIKE_S
 from captoolkit.planning.options import SHORTEST_S
-from captoolkit.support import files
+from captoolkit.support import files, group_moves
 from captoolkit.support.cancel import Closing
 from captoolkit.support.provenance import Provenance
 from captoolkit.units import format_count, format_length
@@ -532,7 +532,7 @@ class Prepared(Closing):
             modified_ns=self.modified_ns,
         )
         self._refuse_over()  # after `close` the hash may not be that of the whole source
-        with files.moving_alone(out):  # another process may save under these names
+        with group_moves.moving_alone(out):  # another process may save under these names
             outputs = [*names, self._names.manifest]
             saving.refuse_outputs(out, outputs, overwrite=overwrite, inputs=spared)
             saving.commit(

@@ -16,7 +16,7 @@ from captoolkit.model import Plan
 from captoolkit.pipeline import earlier_run
 from captoolkit.pipeline.segment import Folder, ReadySegment
 from captoolkit.pipeline.segment_names import SegmentNames
-from captoolkit.support import files
+from captoolkit.support import files, group_moves
 
 
 def gather(
@@ -87,7 +87,7 @@ def commit(
     stale = earlier_run.stale_segments(out, names, segments)
     spared = [path.name for path in spare.among(out / name for name in stale)]
     files.write_flushed(staged / names.manifest, text)
-    files.move_all(
+    group_moves.move_all(
         staged,
         out,
         [*segments, names.manifest],

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and move groups of files as one.
+"""Write files whole or not at all.
 
 Rules: a file is written under a hidden name in the folder of its destination, flushed, and moved to
 its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`. A
@@ -12,14 +12,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from captoolkit.errors import CaptoolkitError, OutputError, OutputExistsError, UsageError
 
-MOVING_S = 60  # finished files move within milliseconds
-MOVING_POLL_S = 0.01
 # Of a link on a file system without links, between two mounts, or (EINVAL) on FAT under Windows.
 NO_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV, errno.EINVAL}
@@ -36,7 +33,7 @@ def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
     """
     if not overwrite:
         refuse_existing([path])
-    with writing(path), staging(_target(path).parent) as folder:
+    with writing(path), staging(target_of(path).parent) as folder:
         staged = folder / path.name
         write_flushed(staged, text)
         place(staged, path, overwrite=overwrite)
@@ -73,11 +70,11 @@ def replace(staged: Path, path: Path) -> None:
     Raises:
         OSError: the file cannot be moved; the earlier file is then unchanged.
     """
-    with _near(staged, _target(path)) as (near, target):
+    with near_target(staged, target_of(path)) as (near, target):
         near.replace(target)
 
 
-def _target(path: Path) -> Path:
+def target_of(path: Path) -> Path:
     """Return the path that a write to `path` reaches, through symbolic links.
 
     Raises:
@@ -92,13 +89,13 @@ def _target(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _near(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield a finished file on the file system of its target, ready for the move; and the target.
+def near_target(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a finished file on the file system of its target, copied if necessary; and the target.
 
     It has the permissions of the file that it replaces.
     """
     if staged.stat().st_dev == target.parent.stat().st_dev:
-        _pass_on_permissions(target, staged)
+        pass_on_permissions(target, staged)
         yield staged, target
         return
     with staging(target.parent) as folder:
@@ -106,13 +103,13 @@ def _near(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
         copy(staged, near)
         with near.open("rb") as stream:
             os.fsync(stream.fileno())
-        _pass_on_permissions(staged, near)
-        _pass_on_permissions(target, near)
+        pass_on_permissions(staged, near)
+        pass_on_permissions(target, near)
         yield near, target
 
 
-def _pass_on_permissions(path: Path, new: Path) -> None:
-    """Give a file the permissions of another one, which may be missing."""
+def pass_on_permissions(path: Path, new: Path) -> None:
+    """Give the file `new` the permissions of `path`, which may be missing."""
     with contextlib.suppress(OSError):  # a file system without permissions
         new.chmod(path.stat().st_mode & 0o777)
 
@@ -181,110 +178,6 @@ def copy(source: Path, path: Path) -> None:
 
     with writing(path):
         shutil.copyfile(source, path)
-
-
-def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[str] = ()) -> None:
-    """Move files from one folder to another and replace files of the same names.
-
-    All or nothing: files to be replaced first move to a hidden folder of `out`; if one file cannot
-    be moved, all files move back. The hidden folder is then removed, unless moving back failed as
-    well: it keeps the files that could not be restored. If the process dies, the next run that
-    writes to `out` completes the moves or takes them back (`staging_folders.sweep`). Files behind
-    symbolic links (`replace`) are copied to their file systems before the first move, and replaced
-    after the last one.
-
-    Args:
-        source: the folder that holds the files.
-        out: the folder that receives them.
-        names: the names of the files, in the order in which they move.
-        stale: the names of files in `out` that are removed after the last move.
-
-    Raises:
-        OutputError: a file cannot be moved.
-    """
-    linked = [name for name in names if (out / name).is_symlink()]
-    with contextlib.ExitStack() as stack:
-        moves = []
-        for name in linked:
-            with writing(out / name):
-                moves.append(stack.enter_context(_near(source / name, _target(out / name))))
-        others = [name for name in names if name not in linked]
-        if others:
-            _move_journaled(source, out, others, stale)
-        for (near, target), name in zip(moves, linked, strict=True):
-            with writing(out / name):
-                near.replace(target)
-    if not others:
-        for name in stale:
-            with contextlib.suppress(OSError):  # the new files are in place
-                (out / name).unlink()
-
-
-def _move_journaled(source: Path, out: Path, names: Sequence[str], stale: Iterable[str]) -> None:
-    from captoolkit.support import move_journal, staging_folders
-
-    with writing(out / names[-1]):
-        aside = staging_folders.make_aside(out)
-    try:
-        with writing(out / names[-1]):
-            move_journal.write(aside, source, names, stale)
-        for name in names:
-            target = out / name
-            with writing(target):
-                if target.is_dir():
-                    raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
-                if os.path.lexists(target):
-                    _pass_on_permissions(target, source / name)
-                    target.replace(aside / name)
-                (source / name).replace(target)
-    except BaseException:
-        with writing(out):
-            staging_folders.settle_aside(aside, staged=source)
-        raise
-    staging_folders.settle_aside(aside)
-
-
-@contextlib.contextmanager
-def moving_alone(out: Path) -> Iterator[None]:
-    """Wait until no other thread or process is inside this context for the folder `out`.
-
-    The system releases the lock (`flock`) when a process ends for any reason. On a system or a file
-    system without such locks there is no wait.
-
-    Raises:
-        OutputError: the lock is not free within MOVING_S: its process may be stopped.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:  # a folder that this user may only write to has no lock
-            yield
-            return
-        stack.callback(os.close, folder)
-        waits_until_s = time.monotonic() + MOVING_S
-        while True:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() < waits_until_s:
-                    time.sleep(MOVING_POLL_S)
-                    continue
-                raise OutputError(
-                    f"another process has been saving to {out} for {MOVING_S} s",
-                    fix="end that process, or choose another folder",
-                    path=out,
-                ) from None
-            except OSError:  # a file system without locks
-                pass
-            else:  # a fork of this process has the lock as well, and closing would leave it there
-                stack.callback(fcntl.flock, folder, fcntl.LOCK_UN)
-            break
-        yield
 
 
 def absolute(path: str | Path) -> str:
@@ -436,7 +329,7 @@ def refuse_unwritable_file(path: Path) -> None:
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
-        target = _target(path)
+        target = target_of(path)
     refuse_unwritable(target.parent)
 
 

@@ -3,10 +3,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import signal
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,26 +14,13 @@ from captoolkit.errors import OutputError, OutputExistsError, UsageError
 from captoolkit.jobs.results.datasets import export_rows
 from captoolkit.jobs.stores.folder_store import FolderStore
 from captoolkit.jobs.stores.object_store import open_store
-from captoolkit.support import files
+from captoolkit.support import files, group_moves
 from captoolkit.timeline import save
+from tests.support.folders import folder_with, names_in
 from tests.support.timelines import timeline_of
 
-# Letters that differ in case, in how an accent is encoded, and what numbering may run into.
 FULL_DEVICE = Path("/dev/full")
 OTHER_DISK = Path("/dev/shm")
-
-
-def names_in(folder: Path) -> list[str]:
-    """The names in a folder, with hidden ones."""
-    return sorted(entry.name for entry in folder.iterdir())
-
-
-def folder_with(folder: Path, **texts: str) -> Path:
-    """A new folder with those files."""
-    folder.mkdir()
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    return folder
 
 
 # ------------------------------------------------------------------------------ write_whole
@@ -96,7 +80,7 @@ def write_to_a_store(link: Path) -> None:
 def move_a_group(link: Path) -> None:
     """Move files that appear together, as `prepare` does."""
     staged = folder_with(link.parent / "staged", **{link.name: "new", "last": "last"})
-    files.move_all(staged, link.parent, [link.name, "last"])
+    group_moves.move_all(staged, link.parent, [link.name, "last"])
     assert (link.parent / "last").read_text() == "last"
 
 
@@ -104,7 +88,7 @@ def move_a_group_of_links(link: Path) -> None:
     """Move a single file that has the name of a link."""
     staged = folder_with(link.parent / "staged", **{link.name: "new"})
     (link.parent / "stale").touch()
-    files.move_all(staged, link.parent, [link.name], stale=["stale"])
+    group_moves.move_all(staged, link.parent, [link.name], stale=["stale"])
     assert not (link.parent / "stale").exists()
 
 
@@ -150,7 +134,7 @@ def test_a_failed_write_through_a_link_keeps_link_and_target(tmp_path: Path) -> 
     out = folder_with(tmp_path / "out", a="old")
     (out / "b").symlink_to(tmp_path / "missing" / "b")
     with pytest.raises(OutputError, match="b cannot be written"):
-        files.move_all(staged, out, ["b", "a"])
+        group_moves.move_all(staged, out, ["b", "a"])
     assert ((out / "a").read_text(), (out / "b").is_symlink()) == ("old", True)
     (out / "c").symlink_to(out / "c")
     with pytest.raises(OutputError, match="c cannot be written"):
@@ -195,7 +179,7 @@ def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None
     assert (path.read_text(), names_in(tmp_path)) == ("old", ["a.txt"])
 
 
-# ----------------------------------------------------------------------- staging, copy, move
+# ----------------------------------------------------------------------------- staging, copy
 
 
 def test_staging_is_hidden_and_gone_afterwards(tmp_path: Path) -> None:
@@ -243,32 +227,6 @@ def test_a_file_over_the_limit_of_sizes_has_advice(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert names_in(tmp_path) == []
-
-
-def test_files_move_together(tmp_path: Path) -> None:
-    """All named files move and replace files of the same names; others stay."""
-    staged = folder_with(tmp_path / "staged", a="new a", b="new b", c="c")
-    out = folder_with(tmp_path / "out", a="old a", other="other")
-    files.move_all(staged, out, ["a", "b"])
-    assert {name: (out / name).read_text() for name in names_in(out)} == {
-        "a": "new a",
-        "b": "new b",
-        "other": "other",
-    }
-    assert names_in(staged) == ["c"]
-
-
-def test_failed_move_is_taken_back(tmp_path: Path) -> None:
-    """If one file cannot move, the moved files go back and the replaced files return."""
-    staged = folder_with(tmp_path / "staged", a="a", b="b", c="c")
-    out = folder_with(tmp_path / "out", other="other", b="old b")
-    (out / "c").mkdir()
-    with pytest.raises(OutputError) as raised:
-        files.move_all(staged, out, ["a", "b", "c"])
-    assert raised.value.path == str(out / "c")
-    assert names_in(out) == ["b", "c", "other"]
-    assert (out / "b").read_text() == "old b"
-    assert names_in(staged) == ["a", "b", "c"]
 
 
 # ------------------------------------------------------------------------- what exists
@@ -352,32 +310,6 @@ def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
     data = os.urandom(3_000_001)
     (tmp_path / "a").write_bytes(data)
     assert files.sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")
-def test_one_process_at_a_time_moves_files_into_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without that, two runs at once leave the segments of one and the manifest of the other."""
-    monkeypatch.setattr(files, "MOVING_S", 0)
-    with (
-        files.moving_alone(tmp_path),
-        pytest.raises(OutputError, match="another process has been saving"),
-        files.moving_alone(tmp_path),
-    ):
-        pass
-    with files.moving_alone(tmp_path):  # the lock is released, and leaves no file
-        assert names_in(tmp_path) == []
-        child = os.fork()
-        if child == 0:
-            time.sleep(30)
-            os._exit(0)
-    with files.moving_alone(tmp_path / "missing"):  # the first move reports it
-        pass
-    with files.moving_alone(tmp_path):  # a fork of the process does not hold it
-        pass
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
 
 
 def test_a_file_of_another_kind_is_neither_replaced_nor_extended(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from captoolkit.support import files, move_journal, staging_folders
+from captoolkit.support import files, group_moves, move_journal, staging_folders
 from tests.support.killing import was_killed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
@@ -37,7 +37,7 @@ def save(out: Path) -> None:
     with files.staging(out) as staged:
         for name in ("a", "c", "d", "last"):
             (staged / name).write_text(AFTER[name])
-        files.move_all(staged, out, ["a", "c", "d", "last"], stale=["b"])
+        group_moves.move_all(staged, out, ["a", "c", "d", "last"], stale=["b"])
 
 
 def test_a_kill_at_any_operation_leaves_the_old_or_the_new_files(tmp_path: Path) -> None:
