@@ -101,6 +101,12 @@ def describe_sound(seconds: float) -> str:
     return format_clock(seconds) if seconds < ROUNDED_S else f"{seconds / ROUNDED_S:,.2f} h"
 
 
+def describe_segments(count: int, duration_s: float) -> str:
+    """Return segments and their length; `batch probe` makes no segments."""
+    segments = f"{format_count(count, 'segment')}, " if count else ""
+    return f"{segments}{describe_sound(duration_s)} of sound"
+
+
 def _about(seconds: float) -> str:
     """Return a time without needless digits."""
     return format_length(round(seconds) if seconds >= 1 else max(0.1, round(seconds, 1)))
@@ -130,10 +136,8 @@ def print_summary(summary: BatchSummary, *, retries: bool) -> None:
     is_error = not summary.is_complete
     print_message(f"{summary.verb}: {words}", even_if_quiet=is_error)
     if summary.done:
-        print_message(
-            f"{format_count(summary.segments, 'segment')}, {describe_sound(summary.duration_s)} of "
-            f"sound in {_about(summary.elapsed_s)}"
-        )
+        sound = describe_segments(summary.segments, summary.duration_s)
+        print_message(f"{sound} in {_about(summary.elapsed_s)}")
     if summary.requested or summary.recalled:
         cost = summary.cost
         price = f", {cost.currency} {cost.amount:.4f}" if cost is not None else ""
@@ -194,9 +198,7 @@ def print_status(recipe: Recipe, tally: Tally, *, names: Mapping[str, str]) -> N
         return
     rows = [(state.value, f"{count:,}") for state, count in sorted(tally.statuses.items())]
     print_table(rows, indent="  ")
-    print_line(
-        f"  {format_count(tally.segments, 'segment')}, {describe_sound(tally.duration_s)} of sound"
-    )
+    print_line(f"  {describe_segments(tally.segments, tally.duration_s)}")
     if tally.warned:
         print_line(f"  {describe_warned(tally.warned)}")
     for line in reason_lines(tally.reasons):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from captoolkit.emulator import Emulator
@@ -19,6 +20,7 @@ def test_a_failed_recording_is_exit_status_1(run: Run, tmp_path: Path) -> None:
     first = run(*argv)
     assert first.status == 1
     assert first.err.splitlines()[0] == "probe: 1 done, 2 failed"
+    assert re.match(r"0:0\d of sound in ", first.err.splitlines()[1])
     assert "2 x not a media file" in first.err
     assert "--retry-failed" in first.err
     again = run(*argv, "--retry-failed")

@@ -165,6 +165,7 @@ class _Inputs:
         self.all: list[Input] = []
         self._ids: set[str] = set()
         self._paths: set[str] = set()
+        self._found: set[str] = set()  # those of `_paths` that a search has found
 
     @functools.cached_property
     def _search(self) -> FolderSearch:
@@ -201,6 +202,8 @@ class _Inputs:
             self._add(public_url(name), url=name, relative=Path(name).name)
             return
         if not stat.S_ISDIR(status.st_mode):
+            if absolute(name) in self._found:
+                return
             self._paths.add(absolute(name))
             self._add(name, url=name, relative=Path(name).name, status=status)
             return
@@ -210,6 +213,7 @@ class _Inputs:
                 self.add_unusable(found.path, found.error)
             elif (whole := absolute(found.path)) not in self._paths:
                 self._paths.add(whole)
+                self._found.add(whole)
                 is_new = found.relative not in self._ids
                 id = found.relative if is_new else found.path
                 self._add(id, url=found.path, relative=found.relative, status=found.status)

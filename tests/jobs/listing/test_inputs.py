@@ -68,6 +68,7 @@ def test_a_search_skips_files_that_are_inputs_already(here: Path) -> None:
         "talks/old/c.mp3",
         "./a.wav",
     ]
+    assert urls(find_inputs(["talks", "talks/b.wav"])) == ["talks/b.wav", "talks/old/c.mp3"]
 
 
 def test_ids_are_distinct(here: Path) -> None:
