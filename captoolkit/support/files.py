@@ -83,7 +83,7 @@ def target_of(path: Path) -> Path:
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     if target.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-    if target.exists() and not target.is_file():
+    if path.exists() and not path.is_file():  # `target` does not exist for /dev/stdout as a pipe
         raise IsADirectoryError(errno.EISDIR, "the name is taken by something that is not a file")
     return target
 

@@ -142,6 +142,19 @@ def test_a_failed_write_through_a_link_keeps_link_and_target(tmp_path: Path) -> 
     assert (out / "c").is_symlink()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="a system without /proc")
+def test_a_pipe_is_named_as_the_caller_named_it(tmp_path: Path) -> None:
+    """The link of /dev/stdout leads to a pipe, which has no path."""
+    reads, writes = os.pipe()
+    try:
+        (tmp_path / "out").symlink_to(f"/proc/self/fd/{writes}")
+        with pytest.raises(OutputError, match=r"out cannot be written \(the name is taken by"):
+            files.write_whole(tmp_path / "out", "new", overwrite=True)
+    finally:
+        os.close(reads)
+        os.close(writes)
+
+
 def a_file_as_folder(folder: Path) -> Path:
     """A path below a file."""
     (folder / "file").write_text("old")
