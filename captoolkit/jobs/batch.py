@@ -118,16 +118,17 @@ def batch(
         recipe = recipe_of(verb, options, captioner=captioner, run=run)
         settings.refuse_missing(names, out=store.url)
         refuse_other_job(store, recipe)
-        chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
-        has_chunks = chunks.has_chunks()  # a fault of the listing leaves nothing behind
-        open_job(store, recipe)
-        if store.staging_parent is not None:
-            staging_folders.sweep(store.staging_parent)  # also if there is nothing left to do
         asking = None
         if run is not None:
+            # Before the rows are read: recordings that another run is finishing have none yet.
             lease = resources.enter_context(Lease(store, run_id))
             asking = Asking(store, run, lease, formats=FurtherFormats.of(recipe.options))
             resources.callback(_end_asking, asking, store, run_id, options, on_event)
+        chunks = resources.enter_context(_open_chunks(verb, settings, names, store, recipe.layout))
+        has_chunks = chunks.has_chunks()  # a fault of the listing leaves no job behind
+        open_job(store, recipe)
+        if store.staging_parent is not None:
+            staging_folders.sweep(store.staging_parent)  # also if there is nothing left to do
         wanted = cluster if has_chunks else "none"  # no worker starts for nothing
         engine = resources.enter_context(
             open_engine(wanted, memory_bytes=options.get("worker_memory"))

@@ -142,8 +142,13 @@ def test_a_key_reaches_no_worker_and_no_log(tmp_path: Path) -> None:
 
 
 def test_a_second_driver_does_not_ask(tmp_path: Path) -> None:
-    """While a driver asks about the recordings of OUT, another is refused; then it may."""
+    """While a driver asks about the recordings of OUT, another is refused; then it may.
+
+    It is refused before it reads rows and listings: the first one may end in the meantime, and the
+    second one would not know its last rows.
+    """
     write_tones(tmp_path / "in", 1)
+    (tmp_path / "none.csv").write_text("path\n")
     store = open_store(str(tmp_path / "out"))
     with Emulator() as emulator:
         options: Any = {
@@ -155,6 +160,6 @@ def test_a_second_driver_does_not_ask(tmp_path: Path) -> None:
             Lease(store, "another"),
             pytest.raises(CaptoolkitError, match="another run asks about the recordings"),
         ):
-            captoolkit.batch("caption", [tmp_path / "in"], **options)
+            captoolkit.batch("caption", [tmp_path / "none.csv"], **options)
         assert not emulator.requests
         assert captoolkit.batch("caption", [tmp_path / "in"], **options).done == 1
