@@ -213,7 +213,8 @@ def _data(
             "column_s": spectrogram.column_samples / spectrogram.rate_hz,
             "levels": _deflated(spectrogram.levels),
         },
-        "places": list(places),
+        # The player holds an embedded recording; the script needs only its scheme.
+        "places": ["data:" if place.startswith("data:") else place for place in places],
         "notes": [one_line(note) for note in timeline.notes],
         "timeline": _deflated(json.render(timeline).encode()),
         "stem": PurePath(one_line(PurePath(timeline.source.path).name)).stem or "timeline",
