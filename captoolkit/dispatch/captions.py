@@ -66,6 +66,8 @@ class Captions(RunResults):
         """Return the next finished entry.
 
         Raises:
+            InputError: the source was written to meanwhile; raised after the last entry. The ledger
+                has the paid answers.
             CancelledError: the captioning was cancelled.
             UsageError: it has failed before.
         """
@@ -86,6 +88,7 @@ class Captions(RunResults):
         timeline. `usage` and `cost` of this object are those of this run alone.
 
         Raises:
+            InputError: as the iteration.
             CancelledError: this was closed, or `stop` set, before the last entry.
         """
         for _ in self:
@@ -106,7 +109,10 @@ class Captions(RunResults):
         if error is not None:
             self._error, self._is_prepared = None, True
             self._rest = iter(self._entries.add_failed_rest(error))
-        return next(self._rest, None)
+        entry = next(self._rest, None)
+        if entry is None:
+            self._prepared.refuse_changed()
+        return entry
 
     def _submit_next(self) -> None:
         """Make the next segment and submit it, or note that all are made."""

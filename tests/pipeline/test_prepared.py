@@ -229,7 +229,7 @@ def test_the_manifest_names_the_range_of_lengths_once_if_it_is_one_length(
 def test_a_source_that_is_written_to_meanwhile_is_refused(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    """Its segments may be of different states; a source that changes later, or is gone, is not."""
+    """Its segments may be of different states; a later change, or removal, is accepted."""
     path = write_wav(tmp_path / "a.wav", noise(6, rate_hz=16_000), rate_hz=16_000)
 
     def append(event: Event) -> None:
@@ -245,6 +245,11 @@ def test_a_source_that_is_written_to_meanwhile_is_refused(
     assert not list(tmp_path.glob("out/*"))
     with pytest.raises(InputError, match="it changed while it was being prepared"):
         captoolkit.caption(path, on_event=append, **options)
+    with (
+        captoolkit.captions(path, on_event=append, **options) as entries,
+        pytest.raises(InputError, match="it changed while it was being prepared"),
+    ):
+        list(entries)
     with prepare(path, **options) as prepared:
         assert len([*prepared]) > 1
         path.unlink()
