@@ -209,8 +209,9 @@ def _target(
         target = Target(name=name, facts=facts, **values)
     else:
         target = replace(base, name=name, facts={**base.facts, **facts}, **values)
-    if target.prompt and not target.default_prompt and "default_prompt" not in given:
-        target = replace(target, default_prompt=DEFAULT_PROMPT)
+    has_both = target.prompt and base is not None and base.prompt
+    if "default_prompt" not in given and not has_both:
+        target = replace(target, default_prompt=DEFAULT_PROMPT if target.prompt else "")
     return target
 
 

@@ -177,12 +177,16 @@ def test_a_model_that_takes_a_prompt_has_a_default_one() -> None:
     takes = ASKED.replace("must_stream", "prompt = true\nmust_stream")
     stated = 'default_prompt = "Describe it."'
     heirs = '[targets.heir]\nlike = "mine"\n[targets.silent]\nlike = "vllm"\nprompt = true\n'
+    heirs += '[targets.deaf]\nlike = "mine"\nprompt = false\n'
     for line, prompt in ((stated, "Describe it."), ("", DEFAULT_PROMPT), (stated[:17] + '""', "")):
         row = parse(takes.replace(stated, line), origin="rows.toml")["mine"]
         assert row.default_prompt == prompt
+    empty = parse(takes.replace(stated, stated[:17] + '""') + heirs, origin="a", others=SERVICES)
+    assert empty["heir"].default_prompt == ""
     rows = parse(takes + heirs, origin="rows.toml", others=SERVICES)
     assert rows["heir"].default_prompt == "Describe it."
     assert rows["silent"].default_prompt == DEFAULT_PROMPT
+    assert rows["deaf"].default_prompt == ""
     prompts = {row.default_prompt for row in SERVICES.values() if row.prompt}
     assert prompts == {DEFAULT_PROMPT}
     assert not any(row.default_prompt for row in SERVICES.values() if not row.prompt)
