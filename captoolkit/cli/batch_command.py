@@ -392,7 +392,6 @@ def _run(
     from captoolkit.cli.batch_progress import BatchBar
     from captoolkit.cli.caption_command import note_local_captions
     from captoolkit.jobs.batch import batch, forecast_batch
-    from captoolkit.jobs.batch_options import read_settings
     from captoolkit.support import files
 
     configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
@@ -407,14 +406,8 @@ def _run(
         expected = forecast_batch(verb, names, out=out, workers=workers, needs_key=False, **options)
         print_forecast(verb, expected, as_json=as_json)
         return 0
-    own_captioner = options.get("captioner", "acoustic")
-    is_asked = (
-        verb == "caption"
-        and not read_settings(
-            verb, _without_captioner(options), captioner=own_captioner
-        ).driver.asks_on_worker
-    )
-    if is_asked and not confirmed and sys.stdin.isatty() and sys.stderr.isatty():
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if is_terminal and not confirmed and verb == "caption" and _sends_requests(options):
         expected = forecast_batch(verb, names, out=out, workers=_workers(cluster), **options)
         _confirm(expected)
     bar = BatchBar(verb)
@@ -436,8 +429,13 @@ def _run(
     return 0 if summary.is_complete else FAILED
 
 
-def _without_captioner(options: dict[str, Any]) -> Any:
-    return {name: value for name, value in options.items() if name != "captioner"}
+def _sends_requests(options: dict[str, Any]) -> bool:
+    """Return whether this process sends the requests of a `batch caption`, and not its workers."""
+    from captoolkit.jobs.batch_options import read_settings
+
+    own: Any = dict(options)
+    captioner = own.pop("captioner", "acoustic")
+    return not read_settings("caption", own, captioner=captioner).driver.asks_on_worker
 
 
 def _workers(cluster: str) -> int:

@@ -134,8 +134,7 @@ def resolve_service(
     is_at_home = endpoint is not None and is_host_of(endpoint, limits)
     region = (endpoint.region if endpoint else None) or region
     if region is None and is_at_home and limits.hosted_by != MODEL_STUDIO:
-        regions = {price.region for price in limits.prices}
-        region = limits.region or (regions.pop() if len(regions) == 1 else None)
+        region = limits.region or _priced_region(limits)
     has_rates = is_at_home or not (limits.hosted_by or limits.base_url or limits.hosts)
     requests, tokens = (
         limits.limit(name) if has_rates else None
@@ -156,6 +155,12 @@ def resolve_service(
         parameters=body,
         query={name: value for name, value in stated.items() if value},
     )
+
+
+def _priced_region(target: Target) -> str | None:
+    """The only region that a target has prices for; None if it has none or several."""
+    regions = {price.region for price in target.prices}
+    return regions.pop() if len(regions) == 1 else None
 
 
 def dialect_of(endpoint: Endpoint | None) -> Dialect:
