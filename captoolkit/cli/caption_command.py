@@ -106,8 +106,7 @@ def command(
             with run:
                 status = run_all(files.works(run, reporter), debug=debug)
         except KeyboardInterrupt:
-            if run.is_paid:
-                print_message("The ledger has the answers so far; run it again to continue.")
+            files.print_interrupted(run)
             raise
         else:
             if as_json:
@@ -263,9 +262,14 @@ class CaptionedFiles:
     def print_remainder(self, run: CaptionRun) -> None:
         """Print how many segments are left after a fault that ended the run with captions."""
         if run.error is not None and run.left and not self._is_reported:
-            option = self._outputs.rerun_option
-            again = f"run it again with {option}" if option else "run it again"
-            print_message(f"{format_count(run.left, 'segment')} left: {again}")
+            print_message(f"{format_count(run.left, 'segment')} left: {self._outputs.rerun_advice}")
+
+    def print_interrupted(self, run: CaptionRun) -> None:
+        """Print how to continue a paid run."""
+        if run.is_paid:
+            print_message(
+                f"The ledger has the answers so far; {self._outputs.rerun_advice} to continue."
+            )
 
     def print_document(self, run: CaptionRun) -> None:
         """Print the JSON document: the files with a timeline, and the figures of the run."""

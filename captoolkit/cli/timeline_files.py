@@ -104,6 +104,11 @@ class TimelineFiles:
             return ""
         return "--skip-existing" if DEFAULT_FORMAT in self._formats else "-y"
 
+    @property
+    def rerun_advice(self) -> str:
+        """How the same command does the rest, such as `run it again with -y`."""
+        return f"run it again with {self.rerun_option}" if self.rerun_option else "run it again"
+
     def next_paths(self) -> Mapping[str, Path | None]:
         """Return the path of each format of the next input; None is standard output.
 

@@ -491,7 +491,7 @@ def test_an_interrupt_keeps_and_lists_finished_files(
         _, err = process.communicate()
     assert process.returncode == 130
     assert len(list(out.iterdir())) == 3
-    assert "The ledger has the answers so far; run it again to continue." in err
+    assert "answers so far; run it again with --skip-existing to continue." in err
     assert re.search(r"^total +3 +3 +0 +0", err, re.MULTILINE)
 
 

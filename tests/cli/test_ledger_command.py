@@ -218,7 +218,7 @@ def test_ctrl_c_does_not_wait_for_an_answer(
         _, err = child.communicate(timeout=20)
     assert child.returncode == 130
     assert "interrupted" in err
-    assert "The ledger has the answers so far; run it again to continue." in err
+    assert "answers so far; run it again with --skip-existing to continue." in err
     assert list(tmp_path.iterdir()) == []
 
 
