@@ -40,14 +40,13 @@ from captoolkit.cli.option_types import (
     refuse_replacing,
     refused_option,
 )
-from captoolkit.cli.show import configure, print_json, print_line, print_message
-from captoolkit.errors import CaptoolkitError, UsageError
+from captoolkit.cli.show import configure, confirm_requests, print_json, print_line, print_message
+from captoolkit.errors import UsageError
 from captoolkit.timeline import FORMATS
 from captoolkit.units import format_count, parse_duration, parse_size
 
 if TYPE_CHECKING:
     from captoolkit.jobs.batch_options import BatchVerb
-    from captoolkit.jobs.forecast import Forecast
 
 
 @click.group("batch", cls=CommandGroup, short_help=COMMANDS["batch"])
@@ -409,7 +408,10 @@ def _run(
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if is_terminal and not confirmed and verb == "caption" and _sends_requests(options):
         expected = forecast_batch(verb, names, out=out, workers=_workers(cluster), **options)
-        _confirm(expected)
+        if expected.requests:  # a batch that is finished sends none
+            for line in forecast_lines(verb, expected):
+                print_message(line, even_if_quiet=True)
+            confirm_requests(expected.requests, expected.base_url, is_most=options["resume"])
     bar = BatchBar(verb)
     try:
         with bar:
@@ -446,15 +448,3 @@ def _workers(cluster: str) -> int:
     if number.isdigit():
         return max(1, int(number))
     return 1 if cluster == "none" else count_cores()
-
-
-def _confirm(expected: Forecast) -> None:
-    """Show the price of a run and ask for confirmation.
-
-    Raises:
-        CaptoolkitError: the user declined.
-    """
-    for line in forecast_lines("caption", expected):
-        print_message(line, even_if_quiet=True)
-    if not click.confirm(f"Send at most {format_count(expected.requests, 'request')}?", err=True):
-        raise CaptoolkitError("not confirmed; nothing was sent", fix="pass --yes to skip this")

@@ -19,7 +19,14 @@ from captoolkit.cli.app import COMMANDS, FAILED, run_all
 from captoolkit.cli.caption_summary import MAX_ROWS, FileSummary, print_summary
 from captoolkit.cli.help_sections import SectionedCommand
 from captoolkit.cli.option_types import refused_option
-from captoolkit.cli.show import display_source, is_json, print_error, print_json, print_message
+from captoolkit.cli.show import (
+    confirm_requests,
+    display_source,
+    is_json,
+    print_error,
+    print_json,
+    print_message,
+)
 from captoolkit.errors import CaptoolkitError, OutputExistsError, ServiceError, UsageError
 from captoolkit.units import format_count
 
@@ -56,6 +63,7 @@ if TYPE_CHECKING:
     "the page of -f html shows the cuts",
     "take `captoolkit plan --picture` to see them before anything is sent",
 )
+@shared.no_dry_run("caption", " --captioner NAME")
 def command(
     inputs: list[Input],
     name: str | None,
@@ -315,10 +323,8 @@ class CaptionedFiles:
         sentence = f"{name}: {describe_tokens(*plans)} {price}{ledger}."
         print_message(sentence, even_if_quiet=is_asked)
         if is_asked:
-            requests = format_count(sum(len(plan.spans) for plan in plans), "request")
-            number = requests if self._is_fresh else f"at most {requests}"
-            if not click.confirm(f"Send {number} to {run.captioner.base_url}?", err=True):
-                raise CaptoolkitError("no request was sent", fix="answer yes, or pass --yes")
+            count = sum(len(plan.spans) for plan in plans)
+            confirm_requests(count, run.captioner.base_url or "", is_most=not self._is_fresh)
 
     def _finish(self, result: CaptionResult, reporter: RunReport) -> None:
         """Write the timeline of a file, and print its paths and failures; raise its error."""

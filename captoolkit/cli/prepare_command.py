@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @shared.shape
 @shared.picture
 @shared.saving
+@shared.no_dry_run("prepare")
 def command(inputs: list[Input], picture: str | None, **options: Any) -> int:
     """Make files that the target takes from each FILE, with as little change as its limits allow.
 

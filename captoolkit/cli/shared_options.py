@@ -50,6 +50,7 @@ from captoolkit.cli.option_types import (
     complete_path,
     complete_target,
     parsed_by,
+    refused_option,
 )
 from captoolkit.model import Dialect
 from captoolkit.planning.gain import checked_normalize, parse_gain
@@ -568,3 +569,14 @@ requests = section(
     no_resume,
     click.option("--stream", is_flag=True, help="Show captions on standard error as they arrive."),
 )
+
+
+def no_dry_run(command: str, words: str = "") -> Callable[[Any], Any]:
+    """Return the refusal of `--dry-run`, which `split` and `batch` have."""
+    return refused_option(
+        command,
+        "--dry-run",
+        "`captoolkit plan` shows the steps and writes nothing",
+        f"take `captoolkit plan{words}`, with the options about target, cuts and sound",
+        is_flag=True,
+    )

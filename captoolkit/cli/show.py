@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from captoolkit.errors import CaptoolkitError
+from captoolkit.units import format_count
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -200,6 +203,28 @@ def print_warning(input_id: str, name: str, message: str) -> None:
         print_event("warning", input=input_id, text=message)
     else:
         print_message(f"warning: {name}: {message}")
+
+
+def confirm_requests(count: int, place: str, *, is_most: bool) -> None:
+    """Ask on the terminal whether requests may be sent.
+
+    Args:
+        count: the number of requests.
+        place: the address of the service.
+        is_most: whether the ledger may have some of the answers.
+
+    Raises:
+        CaptoolkitError: the user declined.
+        click.Abort: the user pressed Ctrl-C, or the input ended.
+    """
+    number = f"{'at most ' if is_most else ''}{format_count(count, 'request')}"
+    try:
+        is_confirmed = click.confirm(f"Send {number} to {printable(place)}?", err=True)
+    except click.Abort:
+        click.echo(err=True)  # the next line does not begin after the question
+        raise
+    if not is_confirmed:
+        raise CaptoolkitError("no request was sent", fix="answer yes, or pass --yes")
 
 
 def name_options(text: str) -> str:

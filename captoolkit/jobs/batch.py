@@ -220,6 +220,7 @@ def forecast_batch(
                 segment_s=own.segment_s if own else None,
                 max_segment_s=own.max_segment_s if own else None,
             ),
+            base_url=(run.service.info.base_url or "") if run is not None else "",
             kept=settings.selection.kept,
             failed_before=settings.selection.failed_before,
             changed=settings.selection.changed,

@@ -75,11 +75,14 @@ def test_a_paid_batch_asks_for_confirmation_on_a_terminal(
         )
         status, screen = run_on_terminal(*argv, typed=b"n\n")
         assert status == 1
-        assert "Send at most 1 request?" in screen
+        assert f"Send at most 1 request to {emulator.native_url}?" in screen
+        assert "error: no request was sent; answer yes, or pass --yes" in screen
         assert not emulator.requests
         status, screen = run_on_terminal(*argv, "--yes")
         assert status == 0, screen
         assert "caption: 1 done" in screen
+        status, screen = run_on_terminal(*argv)
+        assert (status, "Send at most" in screen) == (0, False)
         assert len(emulator.requests) == 1
 
 

@@ -177,6 +177,9 @@ def test_a_paid_run_on_a_terminal_asks_for_confirmation(
     assert f"Send at most 1 request to {recorder.url}/api/v1?" in shown
     assert "answers in the ledger cost nothing" in shown
     assert "no request was sent" in shown
+    status, shown = run_on_terminal(*argv, typed=b"\x04")
+    assert status == 130
+    assert "\nerror: interrupted" in shown.replace("\r", "")
     assert recorder.seen == []
     status, shown = run_on_terminal(*argv, "--yes", "--max-cost", "0.05")
     assert status == 2  # the confirmation is skipped, the cap is not

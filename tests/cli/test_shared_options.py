@@ -141,3 +141,14 @@ def test_every_option_makes_files_that_a_second_run_keeps(
 def test_the_values_cover_every_option() -> None:
     """A new option that decides what is made gets a value above."""
     assert set().union(*map(deciding_options, VERBS)) == {*DECIDING, "--at"}
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("prepare", "plan"), ("caption", "plan --captioner NAME")]
+)
+def test_a_dry_run_is_a_plan(run: Run, tmp_path: Path, command: str, words: str) -> None:
+    """The refusal of `--dry-run`, which `split` and `batch` have, names the command."""
+    refused = run(command, tmp_path / "a.wav", "-o", tmp_path / "out", "--dry-run")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith(f"error: {command} has no --dry-run: `captoolkit plan` shows ")
+    assert f"; take `captoolkit {words}`, with the options about target" in refused.err
