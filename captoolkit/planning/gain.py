@@ -80,7 +80,7 @@ def parse_normalize(normalize: object) -> LoudnessTarget | None:
     else:
         parts = list(normalize) if isinstance(normalize, tuple | list) else [normalize]
     numbers = [_number(part) for part in parts]
-    lufs = numbers[0]
+    lufs = numbers[0] if numbers else None
     bound = numbers[1] if len(numbers) == 2 else DEFAULT_TRUE_PEAK_DBTP
     is_valid = (
         len(numbers) <= 2
@@ -115,7 +115,11 @@ def _number(value: object) -> float | None:
         return float(found[1]) if found else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

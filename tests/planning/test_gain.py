@@ -18,7 +18,9 @@ def test_a_gain_is_a_word_or_a_number(text: str | float, value: str | float) -> 
     assert gain.parse_gain(text) == value
 
 
-@pytest.mark.parametrize("bad", ["loud", "", "nan", float("nan"), "inf", 1000, True, None, "6 LU"])
+@pytest.mark.parametrize(
+    "bad", ["loud", "", "nan", float("nan"), "inf", 10**400, True, None, "6 LU"]
+)
 def test_what_is_no_gain_is_refused(bad: object) -> None:
     """The error names the values that can be had."""
     with pytest.raises(UsageError, match="auto, none, or a number of dB"):
@@ -35,7 +37,9 @@ def test_a_loudness_is_one_number_or_two(value: object, lufs: float, bound: floa
     assert gain.parse_normalize("none") is None
 
 
-@pytest.mark.parametrize("bad", ["loud", "", "3", "-23,1", "-99", "-23,-1,-1", (1, 2, 3), "-23,"])
+@pytest.mark.parametrize(
+    "bad", ["loud", "", "3", "-23,1", "-99", "-23,-1,-1", (1, 2, 3), "-23,", ()]
+)
 def test_what_is_no_loudness_is_refused(bad: object) -> None:
     """The error shows the form."""
     with pytest.raises(UsageError, match="LUFS from -70 to 0"):

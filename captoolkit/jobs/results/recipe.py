@@ -151,6 +151,8 @@ class Recipe:
             if document["format"] != FORMAT:
                 raise ValueError(document["format"])
             verb = str(document["verb"])
+            if verb not in VERBS:
+                raise ValueError(verb)
             options = dict(document["options"])
             with contextlib.suppress(UsageError):  # the differences name the option
                 options = deciding_options(verb, options)

@@ -73,7 +73,12 @@ def test_a_verb_or_a_layout_that_does_not_exist_is_refused(verb: str, layout: st
         Recipe.of(verb, {}, layout=layout)
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b'{"format": "captoolkit.batch/9"}', b"\xff"])
+OTHER_VERB = Recipe.of("probe", {}).render().encode().replace(b'"probe"', b'"embed"')
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b'{"format": "captoolkit.batch/9"}', b"\xff", OTHER_VERB]
+)
 def test_a_damaged_job_is_named(tmp_path: Path, data: bytes) -> None:
     """A `job.json` that cannot be read is one line."""
     (tmp_path / ".captoolkit").mkdir()
