@@ -19,6 +19,7 @@ from captoolkit.units import format_count, parse_duration
 if TYPE_CHECKING:
     from captoolkit.dispatch.ledger import Record
 
+EMPTY = "no request is recorded"
 MAX_TEXT = 48  # characters of a caption in the list
 EVERYTHING = "all"
 DAY_S = 86_400
@@ -89,7 +90,7 @@ def command(
             raise SourceNotFoundError(
                 "there is no ledger to copy", fix="check --ledger or CAPTOOLKIT_LEDGER", path=path
             )
-        print_message(f"({path}: no request is recorded yet)")
+        print_message(f"({path}: {EMPTY})")
         return 0
     with Ledger(ledger) as opened:
         if backup is not None:
@@ -101,8 +102,8 @@ def command(
         elif as_lines:
             _export(opened.records())
         else:
-            _list(opened.records())
-            print_message(f"({opened.path})")
+            is_empty = not _list(opened.records())
+            print_message(f"({opened.path}: {EMPTY})" if is_empty else f"({opened.path})")
     return 0
 
 
@@ -111,7 +112,8 @@ def _export(records: Iterable[Record]) -> None:
         click.echo(record.to_json())
 
 
-def _list(records: Iterable[Record]) -> None:
+def _list(records: Iterable[Record]) -> int:
+    """Print a table of the records, and return their number."""
     rows = [
         (
             record.asked_at[:16].replace("T", " "),
@@ -124,6 +126,7 @@ def _list(records: Iterable[Record]) -> None:
     ]
     if rows:
         print_table([("requested (UTC)", "state", "model", "tokens", "answer"), *rows])
+    return len(rows)
 
 
 def _short(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from captoolkit.cli.show import name_options
 from captoolkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def parsed_by(parse: Callable[[Any], Any]) -> Callable[..., Any]:
         try:
             return None if value is None else parse(value)
         except UsageError as error:
-            raise click.BadParameter(str(error), ctx, param) from error
+            raise click.BadParameter(name_options(str(error)), ctx, param) from error
 
     return callback
 

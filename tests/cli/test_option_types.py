@@ -29,6 +29,13 @@ def test_a_value_that_cannot_be_parsed_is_wrong_usage() -> None:
         callback(context, parameter, "soon")
 
 
+def test_a_refused_value_names_the_option_and_no_keyword(run: Run) -> None:
+    """The library's notation, such as gain=loud, becomes that of the command line."""
+    assert "--gain loud is no gain; take auto" in run("plan", "a.wav", "--gain", "loud").err
+    refused = run("batch", "prepare", "a.wav", "-o", "out", "--normalize", "loud")
+    assert (refused.status, "--normalize loud is no loudness" in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     "argv",
     [
