@@ -18,7 +18,6 @@ from captoolkit.drawing import plan_svg
 from captoolkit.errors import (
     CancelledError,
     CaptoolkitError,
-    LimitError,
     NoAudioError,
     NotMediaError,
     OutputExistsError,
@@ -382,23 +381,20 @@ class Prepared(Closing):
         except BaseException as error:
             if isinstance(error, CaptoolkitError):
                 self._source.name_in(error)
-            is_of_process = isinstance(error, CaptoolkitError | ValueError)
-            if self._closed and is_of_process and error is not self._events.gate.error:
+            is_own = error is not self._events.gate.error
+            if self._closed and is_own and isinstance(error, CaptoolkitError | ValueError):
                 return None
             self._over = self._over or FAILED_BEFORE
-            if isinstance(error, LimitError):  # a source that has grown gives other pieces
+            if is_own and isinstance(error, CaptoolkitError | OSError):
+                # A source that was written to or removed may cause any of them.
+                self._refuse_missing()
                 self._source.refuse_changed()
             raise
         finally:
             self._is_making = False
 
     def _begin(self) -> Iterator[ReadySegment]:
-        if not self._source.path.exists():
-            raise SourceNotFoundError(
-                "the source is gone",
-                fix="leave it in its place, or what it was given to open, until the work is done",
-                path=self.plan.info.path,
-            )
+        self._refuse_missing()
         folder = self._folder or self._open_folder(None)
         job = Job(plan=self.plan, source=self._source.path, folder=folder, names=self._names)
         self._is_making = True  # `on_event` may ask for a segment
@@ -573,6 +569,14 @@ class Prepared(Closing):
         if self._over:
             kind = CancelledError if self._over == CLOSED else UsageError
             raise kind(self._over, fix="begin another one")
+
+    def _refuse_missing(self) -> None:
+        if not self._closed and not self._source.path.exists():
+            raise SourceNotFoundError(
+                "the source is gone",
+                fix="leave it in its place, or what it was given to open, until the work is done",
+                path=self.plan.info.path,
+            )
 
     def _refuse_discarded(self) -> None:
         if self._discarded:

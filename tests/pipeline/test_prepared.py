@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -272,3 +273,24 @@ def test_a_copy_of_a_source_that_grows_is_refused_as_such(tmp_path: Path, conver
         pytest.raises(InputError, match="it changed while it was being prepared"),
     ):
         pieces.save(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("harm", "problem"),
+    [
+        (lambda path: path.unlink(), "the source is gone"),
+        (lambda path: os.truncate(path, 9000), "it changed while it was being prepared"),
+    ],
+)
+def test_a_source_that_is_removed_or_cut_off_meanwhile_is_named(
+    tmp_path: Path, convert: Convert, harm: Callable[[Path], None], problem: str
+) -> None:
+    """The frames of a piece are read from the source, whose loss is no fault of the output."""
+    wav = write_wav(tmp_path / "a.wav", noise(12, rate_hz=16_000), rate_hz=16_000)
+    path = convert(wav, tmp_path / "a.mp3", ["-c:a", "libmp3lame"])
+    with captoolkit.split(path, max_segment="4s") as pieces:
+        next(iter(pieces))
+        harm(path)
+        with pytest.raises(InputError, match=problem):
+            pieces.save(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
