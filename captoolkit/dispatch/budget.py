@@ -68,7 +68,7 @@ class Budget:
             while self._spent + (self._reserved + worst) * self._excess > self.cap:
                 needed = worst * self._excess
                 if not self._reserved or self._spent + needed > self.cap:
-                    left = (self.cap - self._spent).quantize(SHOWN, ROUND_FLOOR)
+                    left = max(Decimal(0), self.cap - self._spent).quantize(SHOWN, ROUND_FLOOR)
                     needed = needed.quantize(SHOWN, ROUND_CEILING)  # shown above `left`
                     raise CaptoolkitError(
                         f"not sent: {left} is left of max_cost={self.cap}, "

@@ -56,7 +56,8 @@ def test_what_a_service_counts_beyond_the_prediction_is_reserved_for_all_request
     budget.reserve(worst, GO)
     budget.settle(worst, 2 * worst)
     assert budget.spent == budget.cap
-    with pytest.raises(CaptoolkitError, match=r"0\.0000 is left of .* may cost 0\.2000"):
+    budget.settle(Decimal(0), worst)
+    with pytest.raises(CaptoolkitError, match=r"sent: 0\.0000 is left of .* may cost 0\.2000"):
         budget.reserve(worst, GO)
 
 
