@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
@@ -42,7 +42,7 @@ from captoolkit.pipeline.event_gate import EventGate
 from captoolkit.planning.options import DeliveryOptions, PlanOptions, SegmentOptions
 from captoolkit.services.service import Service
 from captoolkit.support.cancel import CLOCK, CancelScope, Clock, RunStop
-from captoolkit.support.keywords import require_type
+from captoolkit.support.keywords import parse_count, require_type
 
 
 class AskingOptions(TypedDict, total=False):
@@ -214,12 +214,13 @@ def read_run_options(options: CaptionOptions) -> RunOptions:
     Raises:
         UsageError: one is invalid.
     """
-    concurrency = options.get("concurrency", DEFAULT_CONCURRENCY)
-    if isinstance(concurrency, bool) or not isinstance(concurrency, Integral) or concurrency < 1:
-        raise UsageError(f"concurrency={concurrency!r} must be a whole number, at least 1")
-    give_up_after = options.get("give_up_after", GIVE_UP_AFTER)
-    if isinstance(give_up_after, bool) or not isinstance(give_up_after, Integral):
-        raise UsageError(f"give_up_after={give_up_after!r} must be a whole number")
+    concurrency = parse_count("concurrency", options.get("concurrency", DEFAULT_CONCURRENCY))
+    give_up_after = parse_count(
+        "give_up_after",
+        options.get("give_up_after", GIVE_UP_AFTER),
+        least=0,
+        fix="0 never gives up",
+    )
     timeout_s = options.get("run_timeout_s")
     require_type("run_timeout_s", timeout_s, Real | None, "a number of seconds")
     if timeout_s is not None and not timeout_s >= 0:  # NaN is not
@@ -238,12 +239,12 @@ def read_run_options(options: CaptionOptions) -> RunOptions:
     for name in ("resume", "stream"):
         require_type(name, options.get(name, False), bool, "True or False")
     return RunOptions(
-        concurrency=int(concurrency),
+        concurrency=concurrency,
         budget=max_cost if isinstance(max_cost, Budget | None) else Budget(max_cost),
         resume=options.get("resume", True),
         stream=options.get("stream", False),
         retry_policy=policy or RetryPolicy(),
-        give_up_after=int(give_up_after),
+        give_up_after=give_up_after,
         timeout_s=inf if timeout_s is None else timeout_s,
         clock=options.get("clock", CLOCK),
         stop=RunStop.of(options.get("stop")),

@@ -21,7 +21,6 @@ from captoolkit.errors import (
     CaptoolkitError,
     ServiceConnectionError,
     ServiceError,
-    UsageError,
 )
 from captoolkit.support.cancel import TICK_S, CancelScope, StoppedError
 
@@ -38,20 +37,12 @@ class CircuitBreaker:
         scope: the scope of the run.
         give_up_after: the number of segments in a row; 0 never gives up.
 
-    Raises:
-        UsageError: `give_up_after` is negative.
-
     Attributes:
         scope: the scope of the run.
         error: the fault that ended the run, None so far.
     """
 
     def __init__(self, scope: CancelScope, *, give_up_after: int = GIVE_UP_AFTER) -> None:
-        if give_up_after < 0:
-            raise UsageError(
-                f"give_up_after={give_up_after} must be at least 0",
-                fix="0 never gives up",
-            )
         self.error: ServiceError | None = None
         self.scope = scope
         self._give_up_after = give_up_after

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -43,7 +43,7 @@ from captoolkit.planning.options import (
     SegmentOptions,
     SplitOptions,
 )
-from captoolkit.support.keywords import parse_option, require_type
+from captoolkit.support.keywords import parse_count, parse_option, require_type
 from captoolkit.timeline import FormatOptions, check
 from captoolkit.timeline.formats import idle_options
 from captoolkit.units import parse_duration
@@ -230,9 +230,11 @@ def _refuse_invalid(verb: str, options: BatchOptions) -> None:
                 f"{name}={options[name]!r} is not known",  # type: ignore[literal-required]
                 fix=f"take {', '.join(choices)}",
             )
+    require_type("shard", options.get("shard"), str | None, "a text such as 0/3")
     require_type("stop", options.get("stop"), threading.Event | None, "a threading.Event")
     for name, least in (("limit", 1), ("tries", 1), ("max_failures", 0), ("worker_memory", 1)):
-        _check_count(name, options.get(name), least)
+        if (value := options.get(name)) is not None:
+            parse_count(name, value, least=least)
     for name in ("include", "exclude"):  # a text is a sequence of letters, and `*` is one of them
         require_type(name, options.get(name), list | tuple | None, "a list of patterns")
     for name in ("requests_per_minute", "tokens_per_minute"):
@@ -289,13 +291,6 @@ def further_formats(names: Sequence[str], options: FormatOptions) -> list[str]:
             fix=f"it is for {', '.join(name for name in takers if name != 'html')}; leave it out",
         )
     return wanted
-
-
-def _check_count(name: str, value: object, least: int) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise UsageError(f"{name}={value!r} must be a whole number, at least {least}")
 
 
 def open_asking(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from numbers import Integral
 from typing import Literal, TypedDict, get_args
 
 from captoolkit.bitstream import pcm_layout
@@ -21,7 +20,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import LoudnessTarget, Target, Via
 from captoolkit.planning import gain as gains
 from captoolkit.planning import ladder
-from captoolkit.support.keywords import parse_option
+from captoolkit.support.keywords import parse_count, parse_option
 from captoolkit.units import format_length, parse_bit_rate, parse_duration
 
 Length = str | float | Fraction  # seconds, or a text that `units.parse_duration` reads
@@ -352,12 +351,8 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def _check_count(name: str, value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise UsageError(f"{name}={value!r} must be a whole number")
-    if value < 1:
-        raise UsageError(f"{name}={value} must be at least 1", fix="leave it out, or ask for more")
+    if value is not None:
+        parse_count(name, value, fix="leave it out, or ask for more")
 
 
 def _check_format(options: ParsedOptions) -> None:

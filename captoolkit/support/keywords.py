@@ -109,19 +109,32 @@ def require_utf8(name: str, text: str | None) -> None:
         raise UsageError(f"{name} is not UTF-8 text", fix="write it in UTF-8") from error
 
 
+def parse_count(name: str, value: object, *, least: int = 1, fix: str = "") -> int:
+    """Return the value of an option that is a whole number.
+
+    Args:
+        name: the option.
+        value: its value.
+        least: the smallest number.
+        fix: the remedy for a smaller one.
+
+    Raises:
+        UsageError: `value` is no whole number, or is below `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise UsageError(f"{name}={value!r} must be a whole number")
+    if value < least:
+        raise UsageError(f"{name}={value} must be at least {least}", fix=fix)
+    return int(value)
+
+
 def parse_jobs(jobs: int | None) -> int:
     """Return how many stretches of a recording are processed in parallel; None is all cores.
 
     Raises:
         UsageError: `jobs` is no whole number, or is below 1.
     """
-    if jobs is None:
-        return count_cores()
-    if isinstance(jobs, bool) or not isinstance(jobs, Integral):
-        raise UsageError(f"jobs={jobs!r} must be a whole number")
-    if jobs < 1:
-        raise UsageError(f"jobs={jobs} must be at least 1")
-    return int(jobs)
+    return count_cores() if jobs is None else parse_count("jobs", jobs)
 
 
 def count_cores() -> int:

@@ -28,6 +28,7 @@ SINGAPORE = "https://dashscope-intl.aliyuncs.com/api/v1"
     ("options", "problem"),
     [
         ({"concurrency": True}, "concurrency=True"),
+        ({"give_up_after": -1}, "give_up_after=-1 must be at least 0; 0 never gives up"),
         ({"run_timeout_s": float("nan")}, "run_timeout_s=nan"),
         ({"stream": "yes"}, "stream='yes'"),
         ({"max_cost": "much"}, "max_cost=much"),
