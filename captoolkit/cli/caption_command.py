@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from captoolkit.cli.timeline_files import TimelineFiles
     from captoolkit.dispatch.caption_run import CaptionResult, CaptionRun
     from captoolkit.jobs.listing.inputs import Input
+    from captoolkit.model import Entry
     from captoolkit.timeline.value import Timeline
 
 
@@ -401,15 +401,17 @@ def _print_failures(name: str, timeline: Timeline) -> None:
     """Print which segments have no caption, and which captions are cut off."""
     from captoolkit.captioners.answers import ending_warnings
 
-    for error, group in groupby(timeline.holes, key=lambda hole: hole.error):
-        holes = list(group)
+    groups: dict[str, list[Entry]] = {}
+    for hole in timeline.holes:
+        groups.setdefault(hole.error or "", []).append(hole)
+    for error, holes in groups.items():
         numbers = f"segment {holes[0].index}"
         if len(holes) > 1:
             numbers = f"segments {holes[0].index} to {holes[-1].index}"
             if len(holes) <= holes[-1].index - holes[0].index:
                 numbers += f", {len(holes):,} of them"
         request_id = next((hole.request_id for hole in holes if hole.request_id), None)
-        print_error(error or "", name=f"{display_source(name)}: {numbers}", request_id=request_id)
+        print_error(error, name=f"{display_source(name)}: {numbers}", request_id=request_id)
     for warning in ending_warnings(timeline.entries):
         print_message(f"warning: {display_source(name)}: {warning}")
 

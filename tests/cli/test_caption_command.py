@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,20 @@ def test_a_failed_segment_is_a_marked_hole_and_status_1(
     assert "try another" in hole["error"]
     assert hole["request_id"] == "r-9"
     assert "[no caption: " in (tmp_path / "speech.srt").read_text(encoding="utf-8")
+
+
+def test_one_reason_is_one_line(
+    run: Run, fixtures: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    """Segments that failed alike share a line, also with others between them."""
+    one, other = ({"code": "DataInspectionFailed", "message": text} for text in ("one", "other"))
+    again = partial(recorder.answer, one, status=400)
+    recorder.answer(one, status=400, after=lambda: recorder.answer(other, status=400, after=again))
+    source, sent = fixtures / "hammering-mandarin.flac", ("--concurrency", "1", *at(recorder))
+    ran = run("caption", source, "--segment", "15s", *sent, "-o", tmp_path)
+    errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+    assert ["segments 1 to 3, 2 of them: " in line for line in errors] == [True, False]
+    assert ": segment 2: " in errors[1]
 
 
 def test_an_input_is_never_an_output(run: Run, fixtures: Path, tmp_path: Path) -> None:
