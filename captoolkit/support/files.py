@@ -101,7 +101,7 @@ def near_target(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     with staging(target.parent) as folder:
         near = folder / target.name
         copy(staged, near)
-        with near.open("rb") as stream:
+        with near.open("r+b") as stream:  # Windows flushes only what is open for writing
             os.fsync(stream.fileno())
         pass_on_permissions(staged, near)
         pass_on_permissions(target, near)
@@ -247,7 +247,8 @@ def refuse_shared(outputs: Iterable[tuple[str, str | Path | None]]) -> None:
             parents[parent] = os.path.realpath(parent)
         place = Path(parents[parent], name)
         is_link = os.path.islink(place)  # noqa: PTH114
-        key = _identity(path) or (os.path.realpath(place) if is_link else str(place))
+        reached = os.path.realpath(place) if is_link else str(place)
+        key = _identity(path) or os.path.normcase(reached)  # Windows ignores the case
         if key in options:
             other = options[key]
             subject = f"{other} and {option} are" if other != option else "two results are"
