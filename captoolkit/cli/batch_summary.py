@@ -151,12 +151,12 @@ def print_summary(summary: BatchSummary, *, retries: bool) -> None:
         print_message(line, even_if_quiet=is_error)
     if summary.error is not None:
         print_error(summary.error)
-    if summary.is_capped:
-        print_message("the budget is used up: run it again with a larger --max-cost")
     if summary.is_stopped:
         print_message("the run was ended early")
-    is_ended = summary.is_capped or summary.is_stopped or summary.error is not None
-    if summary.left or summary.holes or is_ended:
+    is_ended = summary.is_stopped or summary.error is not None
+    if summary.is_capped:
+        print_message("the budget is used up: run it again with a larger --max-cost")
+    elif summary.left or summary.holes or is_ended:
         print_message("run the same command again to continue")
     elif summary.failed or summary.quarantined:
         print_message(_failed_text(summary, retries=retries))

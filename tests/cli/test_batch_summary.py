@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+import captoolkit
+from captoolkit.cli.batch_summary import print_summary
 from captoolkit.emulator import Emulator
 from tests.support.command_line import Run
 from tests.support.tones import write_tones
@@ -113,3 +118,14 @@ def test_the_forecast_is_that_of_the_batch_in_out(run: Run, tmp_path: Path) -> N
     refused = run(*argv, "--dry-run", "--segment", "2s")
     assert (refused.status, refused.out) == (2, "")
     assert "holds the results of other options: --segment is not given there" in refused.err
+
+
+def test_a_used_up_budget_has_one_advice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A larger limit, and not the same command too."""
+    write_tones(tmp_path / "in", 1)
+    made = captoolkit.batch("probe", [tmp_path / "in"], out=tmp_path / "out", cluster="none")
+    print_summary(replace(made, is_capped=True, holes=1), retries=False)
+    advice = capsys.readouterr().err.splitlines()[2:]
+    assert advice == ["the budget is used up: run it again with a larger --max-cost"]
