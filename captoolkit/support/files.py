@@ -70,7 +70,7 @@ def replace(staged: Path, path: Path) -> None:
     Raises:
         OSError: the file cannot be moved; the earlier file is then unchanged.
     """
-    with near_target(staged, target_of(path)) as (near, target):
+    with near_target(staged, path) as (near, target):
         near.replace(target)
 
 
@@ -89,15 +89,23 @@ def target_of(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def near_target(staged: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield a finished file on the file system of its target, copied if necessary; and the target.
+def near_target(staged: Path, path: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a finished file that can move to the target of `path`, and that target.
 
-    It has the permissions of the file that it replaces.
+    It has the permissions of the file that it replaces. If a symbolic link leads to another folder,
+    it is a copy in that folder: two mounts may have one device number, and no move between them.
+
+    Raises:
+        OSError: as `target_of`, or the other folder is missing.
+        OutputError: the copy cannot be written.
     """
-    if staged.stat().st_dev == target.parent.stat().st_dev:
+    target = target_of(path)
+    if not path.is_symlink() or target.parent in staged.parents:
         pass_on_permissions(target, staged)
         yield staged, target
         return
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     with staging(target.parent) as folder:
         near = folder / target.name
         copy(staged, near)

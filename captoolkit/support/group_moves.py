@@ -29,7 +29,7 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
     well: it keeps the files that could not be restored. If the process dies, the next run that
     writes to `out` completes the moves or takes them back (`staging_folders.sweep`).
 
-    Files behind symbolic links (`files.replace`) are copied to their file systems before the first
+    Files behind symbolic links (`files.replace`) are copied to their folders before the first
     move, and replaced after the last one.
 
     Args:
@@ -46,11 +46,7 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
         moves = []
         for name in linked:
             with files.writing(out / name):
-                moves.append(
-                    stack.enter_context(
-                        files.near_target(source / name, files.target_of(out / name))
-                    )
-                )
+                moves.append(stack.enter_context(files.near_target(source / name, out / name)))
         others = [name for name in names if name not in linked]
         if others:
             _move_journaled(source, out, others, stale)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import tempfile
@@ -92,6 +93,13 @@ def move_a_group_of_links(link: Path) -> None:
     assert not (link.parent / "stale").exists()
 
 
+def replace_within_a_folder(path: Path, target: Path) -> None:
+    """Move a file as if the folder `mounted` was a mount of the same disk."""
+    if ("mounted" in path.parts) != ("mounted" in target.parts):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    os.rename(path, target)  # noqa: PTH104 - the method is replaced
+
+
 WRITERS = [
     save_timeline,
     back_up_a_ledger,
@@ -103,13 +111,19 @@ WRITERS = [
 
 
 @pytest.mark.parametrize("write", WRITERS)
-@pytest.mark.parametrize("target", ["near", "far", "missing"])
+@pytest.mark.parametrize("target", ["near", "mounted", "far", "missing"])
 def test_every_writer_writes_through_a_link(
-    tmp_path: Path, write: Callable[[Path], None], target: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None], target: str
 ) -> None:
-    """The link stays, its target is new, with the old permissions, also on another disk."""
+    """The link stays, its target is new, with the old permissions, also on another disk.
+
+    Two mounts of one disk (volumes of a container) have one device number, and no moves between.
+    """
     with contextlib.ExitStack() as stack:
         folder = tmp_path
+        if target == "mounted":
+            folder = folder_with(tmp_path / "mounted")
+            monkeypatch.setattr(Path, "replace", replace_within_a_folder)
         if target == "far":
             if not OTHER_DISK.is_dir() or OTHER_DISK.stat().st_dev == tmp_path.stat().st_dev:
                 pytest.skip("there is no second file system")
