@@ -56,7 +56,7 @@ def command(
     the parts that it lacks. - as TIMELINE.json reads standard input.
     """
     from captoolkit.api.embed import embed
-    from captoolkit.cli.timeline_files import STANDARD_INPUT, read_timeline
+    from captoolkit.cli.timeline_files import STANDARD_INPUT, note_holes, read_timeline
     from captoolkit.timeline import Timeline
 
     if media == STANDARD_INPUT:
@@ -73,6 +73,7 @@ def command(
         print_message(f"{name}: {format_count(made.chapters, 'chapter')}{track}")
         for note in made.notes:
             print_message(f"{name}: {note}")
+        note_holes(timeline, loaded[0])
 
     status = run_each([timeline], lambda name: loaded.append(read_timeline(name)), debug=debug)
     return status or run_each([media], write, debug=debug)

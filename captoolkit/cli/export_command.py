@@ -27,6 +27,7 @@ def command(timeline: str, overwrite: bool, debug: bool, **output: Any) -> int:
     from captoolkit.cli.timeline_files import (
         STANDARD_INPUT,
         TimelineFiles,
+        note_holes,
         print_paths,
         raise_refused,
         read_timeline,
@@ -44,8 +45,10 @@ def command(timeline: str, overwrite: bool, debug: bool, **output: Any) -> int:
 
     def write(name: str) -> None:
         paths = outputs.next_paths()
-        refused = outputs.write(read_timeline(name), paths)
+        loaded = read_timeline(name)
+        refused = outputs.write(loaded, paths)
         print_paths(written_paths(paths, refused).values())
+        note_holes(name, loaded)
         raise_refused(refused)
 
     return run_each([timeline], write, debug=debug)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from captoolkit.cli.show import display_path, print_line, print_message
+from captoolkit.cli.show import display_path, display_source, print_line, print_message
 from captoolkit.errors import InputError, OutputError, OutputExistsError, UsageError
 from captoolkit.support import files
 from captoolkit.timeline import (
@@ -27,6 +27,7 @@ from captoolkit.timeline import (
     render,
 )
 from captoolkit.timeline.formats import idle_options
+from captoolkit.units import format_count
 
 if TYPE_CHECKING:
     from captoolkit.timeline.value import Timeline
@@ -428,6 +429,16 @@ def read_timeline(name: str) -> Timeline:
         raise InputError(
             "it is not UTF-8 text", fix="give a timeline that captoolkit wrote", path=name
         ) from error
+
+
+def note_holes(name: str, timeline: Timeline) -> None:
+    """Print how many segments have no caption: readers of the new file see the errors instead."""
+    if timeline.holes:
+        print_message(
+            f"warning: {display_source(name)}: {len(timeline.holes):,} of "
+            f"{format_count(len(timeline.entries), 'segment')} without a caption; "
+            "the new file shows the error of each instead"
+        )
 
 
 def rescue(timeline: Timeline) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from captoolkit.model import Status
 from captoolkit.timeline import FORMATS, load, save
 from tests.support.command_line import Run
 
@@ -94,6 +95,24 @@ def test_losses_are_printed_on_standard_error(run: Run, timeline: Path) -> None:
     assert "edl: Times are rounded to frames of a timeline at 29.97 frames a second." in ran.err
     assert ran.out.startswith("TITLE: speech, 29.97 fps\n")
     assert run("export", timeline, "-f", "edl", "-o", "-", "-q").err == ""
+
+
+def test_segments_without_a_caption_are_a_warning(
+    run: Run, timeline: Path, fixtures: Path, tmp_path: Path
+) -> None:
+    """`export` and `embed` warn that readers see errors in their place."""
+    whole = load(timeline)
+    (entry,) = whole.entries
+    hole = replace(entry, status=Status.FAILED, text="", details="", error="timed out")
+    save(replace(whole, entries=(hole,)), timeline, overwrite=True)
+    warning = (
+        f"warning: {timeline}: 1 of 1 segment without a caption; the new file shows the error of "
+        "each instead\n"
+    )
+    exported = run("export", timeline, "-f", "srt", "-o", "-")
+    assert (exported.err, "[no caption: timed out]" in exported.out) == (warning, True)
+    embedded = run("embed", fixtures / "speech.amr", timeline, "-o", tmp_path / "speech.mka")
+    assert (embedded.status, embedded.err.endswith(warning)) == (0, True)
 
 
 def test_spread_times_are_marked_as_estimates(run: Run, timeline: Path) -> None:
