@@ -30,9 +30,9 @@ SPECIAL_COMMENTS = (b"CHAPTER", b"CHANNEL_MASK", b"METADATA_BLOCK_PICTURE", b"CO
 # The largest frame: 65,535 samples of 8 channels, stored as they are in 32 bits.
 MAX_FRAME_BYTES = 1 << 21
 MAX_HEADER_BYTES = 16
-# Of a search for frames: places that are looked at. Of the search for the last one: headers whose
-# frame is checked throughout, and the bytes of all these frames.
-MAX_SYNCS, MAX_CANDIDATES, MAX_CHECKED_BYTES = 1 << 14, 8, 1 << 22
+MAX_SYNCS = 1 << 14  # places that a search for frames looks at
+# The search for the last frame: headers whose frame is checked as a whole, and their bytes.
+MAX_CANDIDATES, MAX_CHECKED_BYTES = 8, 1 << 22
 CHECKPOINTS = 8  # places in a file at which the numbers of frames are read
 WINDOW_BYTES = 1 << 20
 MARK_BYTES = 1 << 17  # read at a checkpoint of a large file that states its length

@@ -80,7 +80,7 @@ class FlacPieces:
 
     @property
     def is_usual(self) -> bool:
-        """Whether the first frame has its place and a usual length; otherwise no piece exists."""
+        """Whether the first frame is in its place and of usual length; else there are no pieces."""
         first = self._first
         if first is None or first.number or len(self._info) != flac.STREAMINFO_BYTES:
             return False

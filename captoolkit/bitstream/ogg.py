@@ -123,7 +123,8 @@ def _packets(data: bytes, at: int, lengths: bytes, open_packet: bytearray) -> li
         data: holds the segments of the page from `at` on.
         at: where they begin.
         lengths: their lengths.
-        open_packet: the begin of a packet that goes on; then that of the last one, if it goes on.
+        open_packet: the bytes of a packet that began on an earlier page. On return, those of a
+            packet that continues on the next page.
     """
     ends = list(itertools.accumulate(lengths, initial=at))
     if not open_packet and FULL_SEGMENT not in lengths:  # each segment is a packet

@@ -81,7 +81,7 @@ class Budget:
             self._reserved += worst
 
     def settle(self, worst: Decimal, spent: Decimal | None) -> None:
-        """Replace the worst case of a request by its real cost; it stands if that is unknown."""
+        """Replace the worst case of a request by its real cost; keep it if that is unknown."""
         with self._changed:
             self._reserved -= worst
             if spent is None:

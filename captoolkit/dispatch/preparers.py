@@ -146,7 +146,7 @@ class PreparerPool:
                     return None
 
     def count_left(self, segments: int) -> None:
-        """Add segments to `left`; several threads do."""
+        """Add segments to `left`; thread-safe."""
         with self._changed:
             self.left += segments
 

@@ -62,7 +62,7 @@ def _shape_of(sound: SoundFile) -> SndfileShape:
 
 
 class _BlankTags:
-    """A file for soundfile with plain ID3v2 tags of zeros: libsndfile may print about others."""
+    """A file for soundfile that reads ID3v2 tags as zeros: libsndfile prints lines about some."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -117,10 +117,10 @@ class OpenSource:
         self._state = _size_and_time(path)
 
     def refuse_changed(self) -> None:
-        """Refuse a file that was written to since it was opened; one that is gone was read.
+        """Refuse a file that was written to since it was opened; a removed file is accepted.
 
         Raises:
-            InputError: its size or its time of change is another.
+            InputError: its size or its time of change has changed.
         """
         state = _size_and_time(self.path)
         if self._folder is None and state is not None and state != self._state:
@@ -432,7 +432,7 @@ def _read_chunks(source: BinaryStream) -> Iterator[bytes]:
 
 
 def _refuse_read_stream(source: Any) -> None:
-    """Raise for a stream that ends where it stands, after its bytes; an empty one is left alone.
+    """Raise for a file object that is at its end; an empty one is accepted.
 
     Raises:
         UsageError: it has been read or written to its end.
