@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -56,7 +56,7 @@ def command(
     takes no questions, so captoolkit refuses them before it sends anything.
 
     Transient errors are retried. The ledger answers a question if the same conversation has had it
-    before.
+    before. - as FILE reads standard input.
 
     With --continue, FILE may be left out: the conversation has its sounds. A first argument that
     is an existing file, a URL or a name such as talk.mp3 is a FILE: a further sound.
@@ -77,17 +77,31 @@ def _file_and_questions(
     refused, and not sent as a question.
 
     Raises:
-        UsageError: there are no arguments.
+        UsageError: there are no arguments, or a question is an existing file: a pattern such as
+            `*.wav` would pay for questions that are names.
     """
     from captoolkit.media.source import is_web_url
 
     if not arguments:
         raise UsageError("there is nothing to ask", fix="give a FILE, and a QUESTION about it")
     first = arguments[0]
-    is_sound = is_web_url(first) or Path(first).is_file() or FILE_NAME.fullmatch(first)
+    for question in arguments[1:]:
+        if _is_file(question):
+            raise UsageError(
+                f"{question} is a file, and a QUESTION is a text",
+                fix="ask about one FILE; --continue adds a further one to the conversation",
+            )
+    is_sound = is_web_url(first) or _is_file(first) or FILE_NAME.fullmatch(first)
     if is_begun and not is_sound:
         return None, arguments
     return arguments[0], arguments[1:] or ("",)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # a question may be longer than the name of a file
+        return False
 
 
 def _converse(
@@ -103,6 +117,8 @@ def _converse(
     from captoolkit.media.source import is_web_url, refuse_url
     from captoolkit.support import files
 
+    if file == "-" and saved is not None:
+        raise UsageError("--continue records the place of FILE, and - has none", fix="name a file")
     if file and file != "-" and not is_web_url(file):
         refuse_url(file)
         if not os.path.lexists(file):
@@ -125,7 +141,9 @@ def _converse(
     with opened as conversation:
         before = conversation.usage.total_tokens or 0, conversation.cost
         for number, question in enumerate(questions):
-            audio = None if _knows(conversation, file) else file
+            audio: str | BinaryIO | None = None if _knows(conversation, file) else file
+            if file == "-":
+                audio = None if number else sys.stdin.buffer
             display.answer(conversation, question, audio=audio, is_first=not number)
             if saved is not None:
                 conversation.save(saved)
@@ -199,7 +217,12 @@ class _AnswerDisplay:
         self._is_separated = True
 
     def answer(
-        self, conversation: Conversation, question: str, *, audio: str | None, is_first: bool
+        self,
+        conversation: Conversation,
+        question: str,
+        *,
+        audio: str | BinaryIO | None,
+        is_first: bool,
     ) -> None:
         """Ask one question and write its answer, after a blank line if it is not the first."""
         self._is_separated = is_first

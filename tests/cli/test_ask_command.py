@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,33 @@ def test_a_misspelled_file_is_no_question(
     assert (ran.status, ran.out) == (1, "")
     assert "no such file" in ran.err
     assert len(recorder.seen) == 1
+    long = "What do you hear in it? " * 20
+    asked = run("ask", "--continue", talk, long)
+    assert (asked.status, len(recorder.seen)) == (0, 2), asked.err
+
+
+def test_a_second_file_is_no_question(run: Run, fixtures: Path, recorder: Recorder) -> None:
+    """`ask *.wav "What?"` would pay for answers about names."""
+    first, second = fixtures / "speech.amr", fixtures / "raw.aac"
+    ran = run("ask", first, second, "What?", "--base-url", f"{recorder.url}/api/v1")
+    assert (ran.status, ran.out, recorder.seen) == (2, "", [])
+    assert ran.err.startswith(f"error: {second} is a file, and a QUESTION is a text; ask about one")
+
+
+def test_a_dash_is_the_sound_on_standard_input(
+    run: Run, fixtures: Path, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Further questions are about the same sound; a conversation cannot record its place."""
+    recorder.stream(*NATIVE_EVENTS)
+    sound = (fixtures / "speech.amr").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sound)))
+    argv = ("ask", "-", "What is it?", "How loud?", "--base-url", f"{recorder.url}/api/v1")
+    refused = run(*argv, "--continue", tmp_path / "talk.json")
+    assert (refused.status, recorder.seen) == (2, [])
+    assert "--continue records the place of FILE, and - has none" in refused.err
+    ran = run(*argv)
+    assert ran.status == 0, ran.err
+    assert len(recorder.seen) == 2
 
 
 def test_the_target_names_the_captioner(run: Run, fixtures: Path, recorder: Recorder) -> None:
