@@ -36,6 +36,7 @@ MAX_CHAPTERS = 20  # that the text lists; it counts the others
 @basic.via
 @basic.raw
 @basic.report
+@basic.overwrite
 @basic.as_json
 @basic.debug
 def command(
@@ -44,6 +45,7 @@ def command(
     via: str,
     raw: str | None,
     report: Path | None,
+    overwrite: bool,
     as_json: bool,
     debug: bool,
 ) -> int:
@@ -70,7 +72,7 @@ def command(
             _print(display_source(item.url), info, row, via, reasons)
         return InputOutcome.of_source(item, display_source(item.url), info, info.default_track)
 
-    with RunReport(inputs, out=None, done="probed", report=report) as reporter:
+    with RunReport(inputs, out=None, done="probed", report=report, overwrite=overwrite) as reporter:
         status = reporter.run(inputs, show, debug=debug)
         if as_json:
             print_json("probe", {"files": documents})
