@@ -143,7 +143,8 @@ def _run(job: CaptionJob) -> None:
     """Run ffmpeg: copy every stream, append the subtitles as the last one, set the chapters."""
     captions, covers = job.captions, job.covers
     # ffmpeg lets the first stream begin at zero; this keeps the time before it.
-    media = ffmpeg.source(job.media, **({"itsoffset": float(job.before_s)} if job.before_s else {}))
+    shift: dict[str, Any] = {"itsoffset": float(job.before_s)} if job.before_s else {}
+    media = ffmpeg.source(job.media, **shift)
     copied = [stream for stream in job.streams if stream not in covers]
     nodes = [media[str(stream.index)] for stream in copied]
     subtitles = [stream for stream in copied if stream.kind == "Subtitle"]

@@ -389,7 +389,7 @@ def track_source(
     options |= {"fflags": "+fastseek"} if roughly else {}
     if end is not None:
         options["t"] = format_seconds(max(0, end - start), rate_hz)
-    return ffmpeg.source(path, **options)[str(track.stream_index)]
+    return ffmpeg.source(path, codec=track.codec, **options)[str(track.stream_index)]
 
 
 def mix_filters(rate_hz: int, track: Track, mix: Mix | None, gain_db: float = 0.0) -> list[str]:

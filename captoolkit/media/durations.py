@@ -423,7 +423,8 @@ def _count_by_decoding(file: Path, stream: SoundStream) -> Duration:
             duration = _decoded_length(file, stream, extra.argv([_listed_frames(stream)]))
             extra.keep(steady=duration.is_steady)
             return duration
-    node = _listed_frames(stream)(ffmpeg.source(file)[str(stream.index)])
+    source = ffmpeg.source(file, codec=stream.codec)
+    node = _listed_frames(stream)(source[str(stream.index)])
     return _decoded_length(file, stream, ffmpeg.compile_argv(node))
 
 

@@ -42,6 +42,8 @@ BOUNDS = ("-max_alloc", str(MAX_ALLOCATION_BYTES))
 # its own 5 s leave out sound that begins later in a film. It stops as soon as it knows all streams.
 PATIENCE = {"analyzeduration": 60_000_000, "probesize": 32_000_000}  # microseconds, bytes
 TS_HEAD_BYTES = 197
+# ffmpeg's decoders refuse frames without data, as in a pause, and ffmpeg fails if most are refused.
+PAUSING_CODECS = frozenset({"amr_nb", "amr_wb"})
 PROTOCOLS = "file,pipe"
 # Demuxers of sound, by ffmpeg's names. Others are missing on purpose: hls, dash, imf, concat, sdp
 # and rtp open the addresses in a file's text; avisynth, sbg and lavfi run scripts; tty, image2 and
@@ -225,17 +227,20 @@ def _output(argv: Sequence[str]) -> str:
 # ------------------------------------------------------------------------- argument lists
 
 
-def source(path: str | Path, **options: Any) -> Any:
+def source(path: str | Path, *, codec: str = "", **options: Any) -> Any:
     """Return ffmpeg-python's input node for an untrusted media file, inside the fence.
 
     Args:
         path: the file.
+        codec: the codec of the track that is decoded, where it is known.
         **options: options of the input. A demuxer (`f`) is one of raw samples, which open nothing.
     """
     import ffmpeg
 
     if _is_transport_stream(path):
         options = {**PATIENCE, **options}
+    if codec in PAUSING_CODECS:
+        options = {**options, "max_error_rate": 1}
     demuxers = options.get("f", DEMUXERS)
     return ffmpeg.input(
         file_url(path), protocol_whitelist=PROTOCOLS, format_whitelist=demuxers, **options

@@ -315,6 +315,7 @@ class Extra(AbstractContextManager["Extra"]):
     def __init__(self, path: Path, *, index: int, codec: str, rate_hz: int, channels: int) -> None:
         self._path = path
         self._index = index
+        self._codec = codec
         self._channels = channels
         self._rate_hz = rate_hz
         self._container = containers.container_of_frames(codec)
@@ -336,7 +337,8 @@ class Extra(AbstractContextManager["Extra"]):
             outputs: functions of ffmpeg-python's node of the stream.
             **options: options of the input.
         """
-        stream = ffmpeg.source(self._path, threads=1, **options)[str(self._index)]
+        source = ffmpeg.source(self._path, codec=self._codec, threads=1, **options)
+        stream = source[str(self._index)]
         nodes = [output(stream) for output in outputs]
         nodes.append(_decoded(stream, self._folder, ar=self._rate_hz))
         if self._container is not None:
