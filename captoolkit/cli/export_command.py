@@ -11,6 +11,7 @@ from captoolkit.cli import basic_options as basic
 from captoolkit.cli import shared_options as shared
 from captoolkit.cli.app import COMMANDS, run_each
 from captoolkit.cli.option_types import complete_path
+from captoolkit.errors import UsageError
 
 
 @click.command("export", short_help=COMMANDS["export"])
@@ -35,6 +36,11 @@ def command(timeline: str, overwrite: bool, debug: bool, **output: Any) -> int:
         written_paths,
     )
 
+    if output["formats"] is None and output["out"] is None:
+        raise UsageError(
+            "no format is given",
+            fix="pass -f, such as -f srt, or -o with an ending that selects one",
+        )
     outputs = TimelineFiles(
         inputs=[timeline],
         stems=["timeline" if timeline == STANDARD_INPUT else Path(timeline).stem],

@@ -162,7 +162,12 @@ def test_a_closed_pipe_is_no_traceback(fixtures: Path) -> None:
     ("command", "status", "out", "error"),
     [
         ("probe - <&-", 1, "", "error: standard input: "),
-        ("export - <&-", 1, "", "error: standard input: it cannot be read (Bad file descriptor)"),
+        (
+            "export - -f srt <&-",
+            1,
+            "",
+            "error: standard input: it cannot be read (Bad file descriptor)",
+        ),
         ("targets >&-", 1, "", "error: standard output cannot be written (Bad file descriptor)"),
         ("targets <&- 2>&-", 0, "qwen3-omni-captioner", ""),
         ("probe none.wav <&- >&- 2>&-", 1, "", ""),

@@ -150,6 +150,9 @@ def test_wrong_usage_is_one_error_line(
     assert (ran.status, len(ran.err.splitlines())) == (2, 1)
     assert problem in ran.err
     assert not (tmp_path / "out").exists()
+    bare = run("export", timeline)  # a copy as JSON is nothing that a user wants
+    assert (bare.status, bare.out) == (2, "")
+    assert bare.err.startswith("error: no format is given; pass -f, such as -f srt, or -o with an")
 
 
 def test_if_one_format_fails_the_others_are_written(
