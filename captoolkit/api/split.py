@@ -135,6 +135,8 @@ def _why_not_copied(info: MediaInfo, track: Track) -> str:
         return "It is a chain of several Ogg recordings, each with its own headers."
     if track.is_edited:
         return frame_plan.edits_reason(track)
+    if elementary.has_pauses(track):
+        return elementary.pauses_reason(track)
     if any(one.samples < 0 for one in track.discontinuities):
         return f"Some of its {track.codec} packets overlap in time."
     return ""

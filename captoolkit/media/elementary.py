@@ -210,6 +210,16 @@ def _unwatched(process: ffmpeg_process.Process) -> AbstractContextManager[ffmpeg
     return process
 
 
+def has_pauses(track: Track) -> bool:
+    """Return whether a track has pauses in which its frames hold no data."""
+    return track.codec in ffmpeg.PAUSING_CODECS and bool(track.discontinuities)
+
+
+def pauses_reason(track: Track) -> str:
+    """Return why frames of a track with such pauses are not copied, as a sentence."""
+    return f"In pauses its {track.codec} frames hold no data, and no decoder reads these alone."
+
+
 def extract_stream(
     info: MediaInfo, track: Track, folder: Path, *, watch: Watch = _unwatched
 ) -> ElementaryStream | str:
@@ -230,6 +240,8 @@ def extract_stream(
         return f"Frames of {codec} have no elementary stream."
     if track.is_edited:
         return edits_reason(track)
+    if has_pauses(track):
+        return pauses_reason(track)
     path = Path(info.path)
     if not is_elementary(info):
         path = folder / f"stream.{container.name}"

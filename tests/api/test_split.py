@@ -17,6 +17,7 @@ import captoolkit
 from captoolkit.errors import CaptoolkitError, InputError, LimitError, NotMediaError, UsageError
 from captoolkit.model import Action
 from captoolkit.pipeline.segment import ReadySegment
+from tests.support.calls import write_call
 from tests.support.processes import has_children
 from tests.support.sound import Convert, noise, tones_with_pauses, write_wav
 
@@ -329,6 +330,15 @@ def test_a_chain_of_oggs_is_encoded(make: Make, decoded: Decoded, tmp_path: Path
     assert {piece.path.suffix for piece in saved} == {".flac"}
     samples = sum(len(decoded(piece.path)) // 4 for piece in saved)
     assert samples == captoolkit.probe(path).default_track.duration_samples
+
+
+def test_a_call_with_pauses_is_encoded(tmp_path: Path) -> None:
+    """A piece of AMR frames without data could not be decoded."""
+    pieces = captoolkit.split(write_call(tmp_path / "call.amr", b"#!AMR\n"), segment=3)
+    assert "In pauses its amr_nb frames hold no data" in pieces.plan.reasons[-1]
+    saved = pieces.save(tmp_path / "out")
+    lengths = [captoolkit.probe(piece.path).default_track.duration_s for piece in saved]
+    assert sum(lengths) == pytest.approx(19, abs=0.1)
 
 
 def test_floats_beyond_full_scale_and_no_numbers_are_kept(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from captoolkit.errors import NoAudioError
 from captoolkit.media import decode
 from captoolkit.media.probe_file import probe
+from tests.support.calls import KINDS, write_call
 from tests.support.media_files import MediaMaker
 from tests.support.sound import Convert, Count, noise
 
@@ -199,21 +200,13 @@ def test_an_aac_packet_without_a_channel_is_no_sound(
     assert info.warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("magic", "speech", "pause"),
-    [(b"#!AMR\n", 7 << 3, 8 << 3), (b"#!AMR-WB\n", 2 << 3, 9 << 3)],
-)
-def test_pauses_of_an_amr_keep_their_time(
-    tmp_path: Path, magic: bytes, speech: int, pause: int
-) -> None:
+@pytest.mark.parametrize("magic", KINDS)
+def test_pauses_of_an_amr_keep_their_time(tmp_path: Path, magic: bytes) -> None:
     """Phones record pauses as comfort noise or no data, frames that ffmpeg does not decode.
 
     They may be most of the frames, as in a recording of one side of a call.
     """
-    talk = (bytes([speech | 4]) + bytes(32 if pause > 64 else 31)) * 50
-    silence = bytes([pause | 4]) + bytes(5) + bytes([15 << 3 | 4]) * 49
-    path = tmp_path / "call.amr"
-    path.write_bytes(magic + (talk + silence * 5) * 3 + talk)
+    path = write_call(tmp_path / "call.amr", magic)
     track = probe(path).default_track
     assert track.duration_s == pytest.approx(19, abs=0.1)
     with decode.TrackDecoder(path, track=track) as decoder:
