@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from captoolkit.errors import (
         CancelledError,
         CaptoolkitError,
+        DiskFullError,
         InputError,
         KeyMissingError,
         LimitError,
@@ -84,6 +85,7 @@ __all__ = [
     "Clock",
     "Conversation",
     "ConversationOptions",
+    "DiskFullError",
     "Embedded",
     "FailureReason",
     "FormatOptions",

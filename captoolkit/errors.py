@@ -9,6 +9,7 @@ CaptoolkitError
 │   ├── NotMediaError                  ffmpeg can decode nothing in it
 │   └── NoAudioError                   media without sound, or without the chosen track
 ├── OutputError (OSError)              a file cannot be written: `path`
+│   ├── DiskFullError                  there is no room left
 │   └── OutputExistsError (FileExistsError)
 ├── LimitError                         a finished file breaks a limit and is withheld: `path`
 ├── ToolError (RuntimeError)           ffmpeg failed: `argv`, `returncode`, `stderr_tail`
@@ -44,6 +45,7 @@ __all__ = [
     "CancelledError",
     "CaptoolkitError",
     "ConnectionFailure",
+    "DiskFullError",
     "InputError",
     "KeyMissingError",
     "LimitError",
@@ -130,6 +132,10 @@ class OutputError(CaptoolkitError, OSError):
 
 class OutputExistsError(OutputError, FileExistsError):
     """A file of that name exists already, and `overwrite` is False."""
+
+
+class DiskFullError(OutputError):
+    """There is no room left on the disk of an output or of the temporary files."""
 
 
 class LimitError(CaptoolkitError):

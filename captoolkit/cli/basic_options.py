@@ -22,7 +22,7 @@ from captoolkit.cli.option_types import (
     complete_path,
     complete_target,
     parsed_by,
-    refuse_replacing,
+    refuse_output_over_listing,
 )
 from captoolkit.model import Via
 from captoolkit.services.catalogue import DEFAULT_TARGET
@@ -122,7 +122,7 @@ def inputs(command: Callable[..., Any]) -> Callable[..., Any]:
         from captoolkit.jobs.listing.inputs import find_inputs
 
         show.configure(is_quiet=quiet, is_verbose=verbose, progress=progress)
-        refuse_replacing(files_from, options)
+        refuse_output_over_listing(files_from, options)
         found = find_inputs(
             files,
             include=include,

@@ -37,7 +37,7 @@ from captoolkit.cli.option_types import (
     complete_from,
     complete_path,
     parsed_by,
-    refuse_replacing,
+    refuse_output_over_listing,
     refused_option,
 )
 from captoolkit.cli.show import configure, confirm_requests, print_json, print_line, print_message
@@ -398,7 +398,7 @@ def _run(
         note_local_captions(options.get("target"))
     place = None if "://" in out else out
     files.refuse_shared([("-o", place), ("--ledger", options.get("ledger"))])
-    refuse_replacing(options["files_from"], {**options, "out": place})
+    refuse_output_over_listing(options["files_from"], {**options, "out": place})
     options = {name: value for name, value in options.items() if value is not None}
     if dry_run:
         workers = _workers(cluster)

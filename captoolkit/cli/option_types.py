@@ -73,7 +73,7 @@ class FolderPlace(FilePlace):
 OUTPUT_OPTIONS = {"out": "-o", "report": "--report", "picture": "--picture", "ledger": "--ledger"}
 
 
-def refuse_replacing(files_from: str | None, options: Mapping[str, Any]) -> None:
+def refuse_output_over_listing(files_from: str | None, options: Mapping[str, Any]) -> None:
     """Refuse an output at the place of the list of inputs.
 
     Raises:

@@ -24,7 +24,7 @@ from typing import Any
 from captoolkit.api.prepare import prepare
 from captoolkit.api.probe import probe
 from captoolkit.api.split import split
-from captoolkit.errors import CaptoolkitError, ServiceError, UsageError
+from captoolkit.errors import CaptoolkitError, DiskFullError, ServiceError, UsageError
 from captoolkit.events import Event, Warned
 from captoolkit.jobs.chunks import Chunk
 from captoolkit.jobs.listing.inputs import Input
@@ -243,7 +243,7 @@ class Worker:
         except CaptoolkitError as error:
             self.check()
             # The files are made on the disk of OUT: each further recording would fail as well.
-            if self.store.staging_parent is not None and files.is_disk_full(error):
+            if self.store.staging_parent is not None and isinstance(error, DiskFullError):
                 raise
             return failed_row(recording, error)
         except Exception as error:  # one recording must not end the others of its chunk

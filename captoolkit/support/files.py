@@ -15,13 +15,12 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from captoolkit.errors import CaptoolkitError, OutputError, OutputExistsError, UsageError
+from captoolkit.errors import DiskFullError, OutputError, OutputExistsError, UsageError
 
 # Of a link on a file system without links, between two mounts, or (EINVAL) on FAT under Windows.
 NO_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV, errno.EINVAL}
 )
-NO_ROOM = "there is no room left on the disk"
 
 
 def write_whole(path: Path, text: str, *, overwrite: bool) -> None:
@@ -374,14 +373,13 @@ def output_error(path: Path, error: OSError) -> OutputError:
     )
 
 
-def disk_full(path: Path) -> OutputError:
-    """Return the `OutputError` for a full disk."""
-    return OutputError(NO_ROOM, fix="free some, or choose a folder on another disk", path=path)
-
-
-def is_disk_full(error: CaptoolkitError) -> bool:
-    """Return whether an error is that of `disk_full`."""
-    return isinstance(error, OutputError) and error.problem == NO_ROOM
+def disk_full(path: Path) -> DiskFullError:
+    """Return the error for a full disk."""
+    return DiskFullError(
+        "there is no room left on the disk",
+        fix="free some, or choose a folder on another disk",
+        path=path,
+    )
 
 
 def sha256(path: Path) -> str:
