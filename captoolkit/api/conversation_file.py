@@ -164,6 +164,10 @@ class SavedConversation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         )
 
 
+# msgspec crashes if threads are the first to read a type at the same time: it is read here.
+msgspec.json.Decoder(SavedConversation)
+
+
 def render(
     info: CaptionerInfo,
     *,

@@ -134,6 +134,11 @@ class _File(_Row, frozen=True):
     sources: dict[str, _Source] = {}
 
 
+# msgspec crashes if threads are the first to read a type at the same time: it is read here.
+for _kind in (_File, _Target, _Loudness, _Fact, _Price):
+    msgspec.json.Decoder(_kind)
+
+
 def parse(
     text: str, *, origin: str, others: Mapping[str, Target] = NO_TARGETS
 ) -> dict[str, Target]:

@@ -247,6 +247,10 @@ class _TimelineShape(_Exact, frozen=True, kw_only=True):
     envelope: _EnvelopeShape | None = None
 
 
+# msgspec crashes if threads are the first to read a type at the same time: it is read here.
+msgspec.json.Decoder(_TimelineShape)
+
+
 def parse(text: str) -> Timeline:
     """Return the timeline that `render` wrote.
 

@@ -13,6 +13,7 @@ from captoolkit.errors import UsageError
 from captoolkit.model import Dialect, Fact, Price, Target
 from captoolkit.services.rows import DEFAULT_PROMPT, parse
 from tests.support.media_values import SERVICES
+from tests.support.racing import statuses
 
 ROW = """
 [sources.page]
@@ -219,3 +220,13 @@ def test_a_price_may_end_on_a_day() -> None:
     assert (price.audio_input_per_million, price.until) == (Decimal(32), date(2026, 12, 31))
     with pytest.raises(UsageError, match=r"^rows\.toml"):
         parse(text.replace("2026-12-31", "soon"), origin="rows.toml")
+
+
+def test_threads_may_read_the_first_rows_together() -> None:
+    """A web server serves its first requests at the same time, and must not crash."""
+    setup = """
+import tomllib
+from pathlib import Path
+from captoolkit.services import catalogue, rows
+text = Path(catalogue.__file__).with_name(catalogue.TABLE).read_text()"""
+    assert statuses(setup, "rows.parse(text, origin=catalogue.TABLE)") == {0}

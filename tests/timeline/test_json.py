@@ -16,6 +16,7 @@ from captoolkit.support.provenance import OptionValue, Provenance
 from captoolkit.timeline import parse, render
 from captoolkit.timeline.json import MOST_LEVELS
 from captoolkit.timeline.value import Timeline
+from tests.support.racing import statuses
 from tests.support.timelines import TimelineOf, timelines
 
 
@@ -352,3 +353,12 @@ def test_only_json_loads_a_library() -> None:
         "sys.exit('msgspec' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_threads_may_read_the_first_timelines_together(timeline_of: TimelineOf) -> None:
+    """The process must not crash."""
+    text = render(timeline_of("rain"), "json")
+    setup = (
+        f"from captoolkit.timeline import parse\nimport captoolkit.timeline.json\ntext = {text!r}"
+    )
+    assert statuses(setup, "parse(text)") == {0}
