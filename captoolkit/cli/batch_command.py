@@ -408,7 +408,8 @@ def _run(
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if is_terminal and not confirmed and verb == "caption" and _sends_requests(options):
         expected = forecast_batch(verb, names, out=out, workers=_workers(cluster), **options)
-        if expected.requests:  # a batch that is finished sends none
+        # A batch that is finished sends no requests.
+        if expected.requests and expected.needs_confirmation:
             for line in forecast_lines(verb, expected):
                 print_message(line, even_if_quiet=True)
             confirm_requests(expected.requests, expected.base_url, is_most=options["resume"])

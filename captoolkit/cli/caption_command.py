@@ -304,7 +304,7 @@ class CaptionedFiles:
         from captoolkit.cli.plan_command import describe_price, describe_tokens
         from captoolkit.model import Plan
 
-        is_asked = run.may_cost and not self._is_confirmed
+        is_asked = run.needs_confirmation and not self._is_confirmed
         is_asked = is_asked and sys.stdin.isatty() and sys.stderr.isatty()
         if len(self._inputs) > MAX_ROWS and not is_asked:
             return

@@ -139,6 +139,11 @@ class AskingRun(AskingTotals, Closing):
         return self.is_paid and self.service.may_cost
 
     @property
+    def needs_confirmation(self) -> bool:
+        """Whether a person should confirm the requests: see `Service.needs_confirmation`."""
+        return self.is_paid and self.service.needs_confirmation
+
+    @property
     def limit(self) -> int:
         """The largest number of unfinished segments: four for each request in flight.
 

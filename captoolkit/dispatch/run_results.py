@@ -34,6 +34,8 @@ class RunResults(Closing):
         captioner: the captioner.
         is_paid: whether the ledger records the answers, because they may cost money.
         may_cost: whether the service is known to charge for its answers.
+        needs_confirmation: whether the answers may cost money: also if the price of a server beyond
+            this machine and its private networks is unknown.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class RunResults(Closing):
         self.captioner = run.service.info
         self.is_paid = run.is_paid
         self.may_cost = run.may_cost
+        self.needs_confirmation = run.needs_confirmation
         self._run = run
         self._totals = totals
         self._end_preparing = end_preparing

@@ -221,6 +221,7 @@ def forecast_batch(
                 max_segment_s=own.max_segment_s if own else None,
             ),
             base_url=(run.service.info.base_url or "") if run is not None else "",
+            needs_confirmation=run is not None and run.needs_confirmation,
             kept=settings.selection.kept,
             failed_before=settings.selection.failed_before,
             changed=settings.selection.changed,

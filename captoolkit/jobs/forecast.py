@@ -52,6 +52,7 @@ class Forecast:
         duration_s: the length of their sound.
         sampled: how many recordings were probed for it; 0 if a manifest states all lengths.
         base_url: the address of the service; empty without one.
+        needs_confirmation: whether its answers may cost money.
         requests: the requests to the service; 0 without one.
         input_tokens: their tokens, without the answers; None where no rate of tokens is known.
         cost: the price of the requests; None if it is not known.
@@ -66,6 +67,7 @@ class Forecast:
     failed_before: int = 0
     changed: int = 0
     base_url: str = ""
+    needs_confirmation: bool = False
     requests: int = 0
     input_tokens: int | None = 0
     cost: CostRange | None = None

@@ -75,6 +75,13 @@ class Service:
         return self.is_model_studio or self.price is not None
 
     @property
+    def needs_confirmation(self) -> bool:
+        """Whether its answers may cost money: also if a server elsewhere has no known price."""
+        endpoint = self.endpoint
+        is_own = endpoint is None or endpoint.is_loopback or endpoint.is_private
+        return self.may_cost or not is_own
+
+    @property
     def place(self) -> str:
         """A name for the servers that give the same answers: see `Endpoint.place`."""
         return "" if self.endpoint is None else self.endpoint.place

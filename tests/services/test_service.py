@@ -69,8 +69,19 @@ def test_a_self_hosted_server_costs_nothing() -> None:
     """Without a region no price is known, and none is assumed."""
     service = resolved("http://127.0.0.1:9/v1", "Qwen/Qwen3-Omni-30B-A3B-Captioner")
     assert (service.target.name, service.price, service.may_cost) == ("vllm", None, False)
+    assert not service.needs_confirmation
     assert service.dialect is Dialect.AUDIO_URL
     assert service.place == "http://127.0.0.1:9/v1"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "needs"),
+    [("https://listener.example/v1", True), ("http://192.168.0.2/v1", False)],
+)
+def test_a_server_elsewhere_may_cost_though_no_price_is_known(base_url: str, needs: bool) -> None:
+    """A person confirms the requests to any server beyond the private networks."""
+    service = resolved(base_url, "Qwen/Qwen3-Omni-30B-A3B-Captioner")
+    assert (service.price, service.may_cost, service.needs_confirmation) == (None, False, needs)
 
 
 def test_prices_hold_for_the_models_of_the_target_only() -> None:
