@@ -247,7 +247,12 @@ def remedy(error: captoolkit.CaptoolkitError) -> str:
     match error:
         case captoolkit.SourceNotFoundError() | captoolkit.NotMediaError() | errors.NoAudioError():
             return error.fix
-        case captoolkit.OutputExistsError() | errors.KeyMissingError() | errors.LimitError():
+        case (
+            captoolkit.OutputExistsError()
+            | captoolkit.DiskFullError()
+            | errors.KeyMissingError()
+            | errors.LimitError()
+        ):
             return error.problem
         case captoolkit.ToolNotFoundError() | errors.ToolTimeoutError():
             return error.stderr_tail
@@ -268,6 +273,7 @@ def remedy(error: captoolkit.CaptoolkitError) -> str:
         errors.InputError,
         errors.NotMediaError,
         errors.OutputError,
+        errors.DiskFullError,
         errors.OutputExistsError,
         errors.ServiceConnectionError,
         errors.ServiceError,

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from captoolkit.errors import InputError, OutputError, SourceNotFoundError
+from captoolkit.errors import DiskFullError, InputError, SourceNotFoundError
 from captoolkit.jobs.stores import store_errors
 
 
@@ -70,7 +70,7 @@ def test_transient_faults_alone_are_retried(error: Exception, calls: int) -> Non
         (HttpError(502), InputError, "cannot be read: the store is busy or fails"),
         (ConnectionRefusedError(), InputError, "cannot be read: the store does not answer"),
         (DefaultCredentialsError(), InputError, "cannot be read: no credentials were found"),
-        (OSError(errno.ENOSPC, "full"), OutputError, "there is no room left on the disk"),
+        (OSError(errno.ENOSPC, "full"), DiskFullError, "there is no room left on the disk"),
         (OSError("a message\nof two lines"), InputError, "cannot be read: a message of two lines"),
     ],
     ids=lambda value: type(value).__name__,
