@@ -57,6 +57,7 @@ BAND_FLOOR_DB = -80.0
 RISE_FRAMES = 2
 FLATNESS_BAND_HZ = 300.0
 ROLLOFF_SHARE = 0.95
+GROUP_BINS = 24
 TINY = np.float32(1e-20)
 """Added before a logarithm: -200 dB."""
 TONAL_DB = -10.0
@@ -251,8 +252,24 @@ def _centre_hz(power: NDArray[np.float32], bin_hz: float) -> tuple[NDArray[np.fl
     total = np.einsum("fn->f", power) + TINY
     bins = np.arange(power.shape[1], dtype=np.float32)
     centroid = np.einsum("fn,n->f", power, bins) / total
-    reached = np.cumsum(power, axis=1) >= ROLLOFF_SHARE * total[:, None]
-    return centroid * np.float32(bin_hz), reached.argmax(axis=1) * np.float32(bin_hz)
+    return centroid * np.float32(bin_hz), _rolloff_bins(power, total) * np.float32(bin_hz)
+
+
+def _rolloff_bins(power: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the bin of each spectrum below which `ROLLOFF_SHARE` of the power is.
+
+    Bins are summed up in groups first, and one by one in the group that reaches the share: a
+    running sum over all of them takes three times as long.
+    """
+    rows, bins = np.arange(len(power)), power.shape[1]
+    sums = np.add.reduceat(power, np.arange(0, bins, GROUP_BINS), axis=1).cumsum(axis=1)
+    share = ROLLOFF_SHARE * total
+    group = (sums >= share[:, None]).argmax(axis=1)
+    before = np.where(group > 0, sums[rows, group - 1], np.float32(0))
+    at = group[:, None] * GROUP_BINS + np.arange(GROUP_BINS)
+    within = power[rows[:, None], np.minimum(at, bins - 1)].cumsum(axis=1)
+    reached = within >= (share - before)[:, None]
+    return np.minimum(at[rows, reached.argmax(axis=1)], bins - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

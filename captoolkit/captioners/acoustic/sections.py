@@ -356,10 +356,9 @@ def voice_windows(band: BandFigures) -> NDArray[np.integer]:
         if is_voiced.mean() < VOICED_SHARE or pairs.sum() < FEWEST_PAIRS:
             continue
         glide = float(np.median(abs(np.diff(semitones[frames]))[pairs]))
-        syllables = count_syllables(band.rises.level_db[hops]) / band.window_s
-        found[window] = (
-            GLIDE_LOW <= glide <= GLIDE_HIGH and SYLLABLES_LOW <= syllables <= SYLLABLES_HIGH
-        )
+        if GLIDE_LOW <= glide <= GLIDE_HIGH:
+            syllables = count_syllables(band.rises.level_db[hops]) / band.window_s
+            found[window] = SYLLABLES_LOW <= syllables <= SYLLABLES_HIGH
     if len(found) == 1:
         return np.asarray(found, np.intp)
     near = np.append(found[1:], False) | np.append(False, found[:-1])
