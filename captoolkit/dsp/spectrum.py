@@ -269,7 +269,7 @@ def _rolloff_bins(power: NDArray[np.float32], total: NDArray[np.float32]) -> NDA
     at = group[:, None] * GROUP_BINS + np.arange(GROUP_BINS)
     within = power[rows[:, None], np.minimum(at, bins - 1)].cumsum(axis=1)
     reached = within >= (share - before)[:, None]
-    reached[:, -1] |= sums[rows, group] >= share  # whatever the rounding of the single sums
+    reached[:, -1] |= sums[rows, group] >= share  # single sums may round below it
     bin_numbers: NDArray[np.intp] = np.minimum(at[rows, reached.argmax(axis=1)], bins - 1)
     return bin_numbers
 
