@@ -222,8 +222,8 @@ def write_information_frame(
     Args:
         header: the four bytes that the first frame begins with.
         sizes: bytes of each frame, shape (frames,).
-        lead_samples: what a decoder returns before the recording begins.
-        tail_samples: what it returns after the recording's end.
+        lead_samples: the samples that a decoder returns before the recording begins.
+        tail_samples: the samples that a decoder returns after the recording's end.
 
     Returns:
         A frame of silence of the same kind.
@@ -337,7 +337,7 @@ class StatedLength:
     """The length that an information frame states.
 
     Attributes:
-        samples: what a reader returns that believes it.
+        samples: the number that a reader returns if it obeys the frame.
         is_sized: it also states the size of the file, to one per cent.
     """
 

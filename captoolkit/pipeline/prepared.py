@@ -250,7 +250,7 @@ class Prepared(Closing):
             spare: files that are never replaced; the source never is.
 
         Returns:
-            The segments, whose `path` is now in `out`.
+            The segments, with their `path` in `out`.
 
         Raises:
             UsageError: `stem` is no plain name, or `name` no template; or this has failed before,

@@ -194,10 +194,13 @@ def _fewest_cuts(curve: LoudnessCurve, division: Division) -> list[int] | None:
 
 
 def _place_costs(loudness: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The cost of a cut at each place: its percentile and its level above the quietest place.
+    """The cost of a cut at each place, shape (places,): its percentile and its level in dB.
 
-    The percentile is the share of places that are not louder, above that of the quietest place. So
-    places of one loudness cost nothing if no place is quieter, and much if most are as loud.
+    Both count from the quietest place. The percentile is the share of places that are not louder.
+    So places of one loudness cost nothing if no place is quieter, and much if most are as loud.
+
+    Args:
+        loudness: above 0, shape (places,).
     """
     percentiles = np.searchsorted(np.sort(loudness), loudness, side="right") / len(loudness)
     above_db = 10 * np.log10(loudness / loudness.min())

@@ -173,7 +173,8 @@ def _priced_region(target: Target) -> str | None:
 def dialect_of(endpoint: Endpoint | None) -> Dialect:
     """Return the dialect at an endpoint where no row states one.
 
-    Hosts and paths of Model Studio have its dialect: gateways in front of it keep its paths.
+    Hosts and paths of Model Studio have its dialect, because gateways in front of it keep the
+    paths.
     """
     if endpoint is None or endpoint.speaks_compatible_mode:
         return Dialect.MODEL_STUDIO

@@ -108,7 +108,7 @@ def near_target(staged: Path, path: Path) -> Iterator[tuple[Path, Path]]:
     with staging(target.parent) as folder:
         near = folder / target.name
         copy(staged, near)
-        with near.open("r+b") as stream:  # Windows flushes only what is open for writing
+        with near.open("r+b") as stream:  # Windows flushes no file opened read-only
             os.fsync(stream.fileno())
         pass_on_permissions(staged, near)
         pass_on_permissions(target, near)

@@ -158,7 +158,7 @@ class InputPool(Closing, Generic[Item, Result]):
             return self._worker().call(item, share, report)
 
     def _worker(self) -> WorkerProcess[Item, Result]:
-        """Return the worker process of this thread; start one if there is none that lives."""
+        """Return the worker process of this thread; start one if none is alive."""
         thread = threading.get_ident()
         worker = self._workers.get(thread)
         if worker is None or not worker.is_alive:

@@ -78,8 +78,8 @@ class Recipe:
         layout: how the results lie in OUT.
         captoolkit_version: the version of captoolkit.
         ffmpeg_version: the version of ffmpeg, the same on each worker.
-        mp3_encoder: what encodes MP3, the same on each worker: `ffmpeg`, or the package and version
-            of the extra `fast`.
+        mp3_encoder: the encoder of MP3, the same on each worker: `ffmpeg`, or the package and
+            version of the extra `fast`.
         sending: how requests travel, for workers that ask; it decides no result.
     """
 
