@@ -2,9 +2,10 @@
 
 Rules: a file is written under a hidden name in the folder of its destination, flushed, and moved to
 its name. After a failure no part of the file remains. Nothing is replaced without `overwrite`. A
-name that is a symbolic link stays a link, and the file that it points to is replaced; a replaced
-file passes on its permissions (`replace`). This module is loaded by commands that write nothing:
-its functions import the modules for writing.
+name that is a symbolic link stays a link, and the file that it points to is replaced (`replace`);
+groups of files and the results of a batch replace the link itself. A replaced file passes on its
+permissions. This module is loaded by commands that write nothing: its functions import the modules
+for writing.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def replace(staged: Path, path: Path) -> None:
     Raises:
         OSError: the file cannot be moved; the earlier file is then unchanged.
     """
-    with near_target(staged, path) as (near, target):
+    with _near_target(staged, path) as (near, target):
         near.replace(target)
 
 
@@ -88,7 +89,7 @@ def target_of(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def near_target(staged: Path, path: Path) -> Iterator[tuple[Path, Path]]:
+def _near_target(staged: Path, path: Path) -> Iterator[tuple[Path, Path]]:
     """Yield a finished file that can move to the target of `path`, and that target.
 
     It has the permissions of the file that it replaces. If a symbolic link leads to another folder,

@@ -29,8 +29,8 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
     well: it keeps the files that could not be restored. If the process dies, the next run that
     writes to `out` completes the moves or takes them back (`staging_folders.sweep`).
 
-    Files behind symbolic links (`files.replace`) are copied to their folders before the first
-    move, and replaced after the last one.
+    A symbolic link at one of the names is replaced itself: the file that it leads to may be a
+    recording.
 
     Args:
         source: the folder that holds the files.
@@ -41,25 +41,6 @@ def move_all(source: Path, out: Path, names: Sequence[str], *, stale: Iterable[s
     Raises:
         OutputError: a file cannot be moved.
     """
-    linked = [name for name in names if (out / name).is_symlink()]
-    with contextlib.ExitStack() as stack:
-        moves = []
-        for name in linked:
-            with files.writing(out / name):
-                moves.append(stack.enter_context(files.near_target(source / name, out / name)))
-        others = [name for name in names if name not in linked]
-        if others:
-            _move_journaled(source, out, others, stale)
-        for (near, target), name in zip(moves, linked, strict=True):
-            with files.writing(out / name):
-                near.replace(target)
-    if not others:
-        for name in stale:
-            with contextlib.suppress(OSError):  # the new files are in place
-                (out / name).unlink()
-
-
-def _move_journaled(source: Path, out: Path, names: Sequence[str], stale: Iterable[str]) -> None:
     from captoolkit.support import move_journal, staging_folders
 
     with files.writing(out / names[-1]):

@@ -73,26 +73,6 @@ def export_rows_of_a_batch(link: Path) -> None:
     export_rows(open_store(str(link.parent / "none")), link, overwrite=True)
 
 
-def write_to_a_store(link: Path) -> None:
-    """Write a result of a batch."""
-    FolderStore(str(link.parent)).write(link.name, b"new")
-
-
-def move_a_group(link: Path) -> None:
-    """Move files that appear together, as `prepare` does."""
-    staged = folder_with(link.parent / "staged", **{link.name: "new", "last": "last"})
-    group_moves.move_all(staged, link.parent, [link.name, "last"])
-    assert (link.parent / "last").read_text() == "last"
-
-
-def move_a_group_of_links(link: Path) -> None:
-    """Move a single file that has the name of a link."""
-    staged = folder_with(link.parent / "staged", **{link.name: "new"})
-    (link.parent / "stale").touch()
-    group_moves.move_all(staged, link.parent, [link.name], stale=["stale"])
-    assert not (link.parent / "stale").exists()
-
-
 def replace_within_a_folder(path: Path, target: Path) -> None:
     """Move a file as if the folder `mounted` was a mount of the same disk."""
     if ("mounted" in path.parts) != ("mounted" in target.parts):
@@ -100,14 +80,7 @@ def replace_within_a_folder(path: Path, target: Path) -> None:
     os.rename(path, target)  # noqa: PTH104 - the method is replaced
 
 
-WRITERS = [
-    save_timeline,
-    back_up_a_ledger,
-    export_rows_of_a_batch,
-    write_to_a_store,
-    move_a_group,
-    move_a_group_of_links,
-]
+WRITERS = [save_timeline, back_up_a_ledger, export_rows_of_a_batch]
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -142,18 +115,38 @@ def test_every_writer_writes_through_a_link(
         assert [name for name in names_in(folder) if name.startswith(".")] == []
 
 
-def test_a_failed_write_through_a_link_keeps_link_and_target(tmp_path: Path) -> None:
-    """If one target cannot be replaced, no file of the group is."""
-    staged = folder_with(tmp_path / "staged", a="new", b="new")
-    out = folder_with(tmp_path / "out", a="old")
-    (out / "b").symlink_to(tmp_path / "missing" / "b")
-    with pytest.raises(OutputError, match="b cannot be written"):
-        group_moves.move_all(staged, out, ["b", "a"])
-    assert ((out / "a").read_text(), (out / "b").is_symlink()) == ("old", True)
-    (out / "c").symlink_to(out / "c")
+def write_to_a_store(link: Path) -> None:
+    """Write a result of a batch."""
+    FolderStore(str(link.parent)).write(link.name, b"new")
+
+
+def move_a_group(link: Path) -> None:
+    """Move files that appear together, as `prepare` does."""
+    staged = folder_with(link.parent / "staged", **{link.name: "new", "last": "last"})
+    group_moves.move_all(staged, link.parent, [link.name, "last"])
+    assert (link.parent / "last").read_text() == "last"
+
+
+@pytest.mark.parametrize("write", [write_to_a_store, move_a_group])
+def test_results_replace_a_link_and_not_the_file_behind_it(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    """The user has not named the link, and it may lead to a recording."""
+    recording, link = tmp_path / "recording.wav", tmp_path / "out" / "recording.001.wav"
+    recording.write_text("sound")
+    link.parent.mkdir()
+    link.symlink_to(recording)
+    write(link)
+    assert (link.is_symlink(), link.read_text()) == (False, "new")
+    assert recording.read_text() == "sound"
+
+
+def test_a_circle_of_links_is_an_error(tmp_path: Path) -> None:
+    """The link stays as it is."""
+    (tmp_path / "c").symlink_to(tmp_path / "c")
     with pytest.raises(OutputError, match="c cannot be written"):
-        files.write_whole(out / "c", "new", overwrite=True)
-    assert (out / "c").is_symlink()
+        files.write_whole(tmp_path / "c", "new", overwrite=True)
+    assert (tmp_path / "c").is_symlink()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="a system without /proc")

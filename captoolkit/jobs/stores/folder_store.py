@@ -58,11 +58,14 @@ class FolderStore(Store):
         return True
 
     def write(self, name: str, data: bytes | Path) -> None:
-        """Create or replace a file."""
+        """Create or replace a file; a symbolic link is replaced itself.
+
+        The file that a link leads to may be a recording.
+        """
         refuse_outside(name, self.url)
         path = self.folder / name
         with self._staged(path, data) as staged:
-            files.replace(staged, path)
+            staged.replace(path)
 
     @contextlib.contextmanager
     def _staged(self, path: Path, data: bytes | Path) -> Iterator[Path]:
